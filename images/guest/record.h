@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The memory that host and guest share: header, mailbox, log.
+ *
+ * It is an ivshmem-plain PCI BAR, so it takes no guest RAM and is still there
+ * when the guest has panicked or hangs. orchestrator/guest/abi.py mirrors
+ * this file; `agent --abi` prints every offset, and a test compares the two.
+ *
+ * Everything is little-endian and naturally aligned, and the layout is the same
+ * for i386 and x86_64 (hence no pointers, no long, and explicit padding: i386
+ * would align a 64-bit member to 4 bytes only).
+ */
+#ifndef MN_RECORD_H
+#define MN_RECORD_H
+
+#include <stdint.h>
+
+#define MN_MAGIC "MNOTIFY1"
+#define MN_ABI_VERSION 1u
+#define MN_HEADER_SIZE 4096u
+#define MN_MAILBOX_OFFSET 4096u
+#define MN_MAILBOX_SIZE 61440u
+#define MN_RECORDS_OFFSET 65536u
+#define MN_NO_CLIENT 0xffffffffu
+
+/* What the agent is doing; the host reads it when QEMU says GUEST_PANICKED:
+ * only MN_RENDEZVOUS means that the guest asked for the pause. */
+enum mn_state {
+	MN_BOOTING = 0,
+	MN_RENDEZVOUS = 1,
+	MN_RUNNING = 2,
+	MN_FAILED = 3,		/* header.failure says why */
+};
+
+enum mn_reason {
+	MN_READY = 1,		/* booted; the host may now write the scenario */
+	MN_BALLOON_SET = 2,	/* set the balloon to arg KiB of guest memory */
+	MN_BALLOON_SETTLED = 3,	/* guest sees the target, or gave up waiting */
+	MN_DONE = 4,		/* scenario over; the host may quit QEMU */
+};
+
+/* At offset 0. The host writes `magic` .. `capacity` before the guest starts. */
+struct mn_header {
+	char magic[8];
+	uint32_t abi_version;
+	uint32_t region_size;		/* bytes, whole BAR */
+	uint32_t capacity;		/* records */
+	uint32_t pad0[11];
+	/* offset 64: the log. Every writer adds to these two. */
+	uint32_t next;			/* records claimed */
+	uint32_t lost;			/* records that did not fit */
+	uint32_t pad1[14];
+	/* offset 128: guest to host, written by the agent only. */
+	uint32_t state;			/* enum mn_state */
+	uint32_t reason;		/* enum mn_reason, of the newest rendezvous */
+	uint32_t sequence;		/* rendezvous so far */
+	uint32_t step;			/* step that asks, where a step does */
+	uint64_t arg;			/* see enum mn_reason */
+	uint64_t time_ns;		/* CLOCK_MONOTONIC when it was asked */
+	uint32_t failure;		/* errno, state MN_FAILED */
+	uint32_t failure_line;		/* line of agent source that failed */
+	char failure_what[24];		/* NUL-terminated */
+};
+
+enum mn_op {
+	MN_OP_CLIENTS = 1,	/* arg: enum mn_client_kind, count, cache KiB,
+				 * KiB given back at each wakeup, ns between starts */
+	MN_OP_BALLOON = 2,	/* arg: KiB of guest memory, ns allowed to settle */
+	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB */
+	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round the disk) */
+	MN_OP_STOP = 5,		/* arg: enum mn_op whose processes to kill */
+};
+
+enum mn_client_kind {
+	MN_CLIENT_POLL = 1,
+	MN_CLIENT_RELEASE = 2,
+	MN_CLIENT_EXIT = 3,
+};
+
+/* 64 bytes. Times are nanoseconds after the start of the scenario. */
+struct mn_step {
+	uint64_t at_ns;
+	uint32_t op;
+	uint32_t pad;
+	uint64_t arg[6];
+};
+
+/* At MN_MAILBOX_OFFSET. Steps are sorted by at_ns. */
+struct mn_scenario {
+	char magic[8];			/* MN_MAGIC */
+	uint64_t start_ns;		/* CLOCK_MONOTONIC of the scenario's start */
+	uint64_t duration_ns;
+	uint64_t sample_ns;
+	uint32_t nr_steps;
+	uint32_t pad[7];
+	struct mn_step steps[];
+};
+
+enum mn_kind {
+	MN_REC_BOOT = 1,	/* value: MemTotal kB, page size, CPUs, swap kB,
+				 * kernel version as a<<16 | b<<8 | c */
+	MN_REC_DEVICE = 2,	/* value: present?, major, minor, mode (0: sysfs does
+				 * not tell), errno of the agent's own open */
+	MN_REC_START = 3,	/* scenario starts. value: start_ns asked, start_ns had */
+	MN_REC_STEP = 4,	/* a step begins. value: step, op, arg[0], arg[1], ns late */
+	MN_REC_CLIENT = 5,	/* a client opened the device. value: client kind,
+				 * errno of open, cache KiB */
+	MN_REC_POLL = 6,	/* a client goes into poll(). value: polls before */
+	MN_REC_WAKEUP = 7,	/* poll() returned. value: revents, return value,
+				 * errno, time it went in (ns), wakeups before */
+	MN_REC_RELEASE = 8,	/* a client gave memory back. value: KiB given, KiB left */
+	MN_REC_EXIT = 9,	/* the agent reaped a process. value: exit code,
+				 * signal, 1 if the agent sent that signal, enum mn_op
+				 * that started it */
+	MN_REC_BALLOON = 10,	/* value: phase (enum mn_balloon_phase), step,
+				 * target KiB, MemTotal kB seen, ns since the request */
+	MN_REC_HOG = 11,	/* value: KiB touched so far, ceiling KiB */
+	MN_REC_FILECACHE = 12,	/* value: KiB read so far, passes over the disk, errno */
+	MN_REC_MEMINFO = 13,	/* struct mn_meminfo */
+	MN_REC_RECLAIM = 14,	/* value: pswpin, pswpout, pgscan, pgsteal, oom_kill:
+				 * pages (oom_kill: kills) since boot, summed over zones
+				 * and over kswapd and direct reclaim */
+	MN_REC_PAGING = 15,	/* value: pgmajfault, allocstall, pgdeactivate,
+				 * pgrefill, runnable tasks */
+	MN_REC_ZONE = 16,	/* struct mn_zone, one record a populated zone */
+	MN_REC_END = 17,	/* scenario over; nothing in value */
+};
+
+enum mn_balloon_phase {
+	MN_BALLOON_REQUESTED = 1,
+	MN_BALLOON_REACHED = 2,
+	MN_BALLOON_MISSED = 3,	/* not reached in the time allowed */
+};
+
+/* Of /proc/meminfo, kB. */
+struct mn_meminfo {
+	uint32_t total, free, buffers, cached, swap_cached;
+	uint32_t active, inactive, anon, swap_total, swap_free;
+};
+
+/* Of /proc/zoneinfo, pages. */
+struct mn_zone {
+	char name[8];			/* "DMA32"; not terminated if 8 long */
+	uint32_t node, free;
+	uint32_t min, low;
+	uint32_t high, reserve;		/* lowmem_reserve[MAX_NR_ZONES-1] */
+	int32_t status;			/* mem_notify_status; INT32_MIN: no such line */
+	uint32_t present;
+};
+
+/*
+ * One record. A writer claims it (atomic add to header.next), fills it in, and
+ * stores `commit` last: commit == index + 1 is what makes a record valid, so a
+ * torn record and a scribble are both told from a real one.
+ */
+struct mn_record {
+	uint32_t commit;
+	uint16_t kind;			/* enum mn_kind */
+	uint16_t cpu;
+	uint32_t client;		/* number from 0, or MN_NO_CLIENT */
+	uint32_t pid;
+	uint64_t time_ns;		/* CLOCK_MONOTONIC */
+	union {
+		uint64_t value[5];
+		struct mn_meminfo meminfo;
+		struct mn_zone zone;
+	};
+};
+
+_Static_assert(sizeof(struct mn_record) == 64, "record");
+_Static_assert(sizeof(struct mn_step) == 64, "step");
+_Static_assert(sizeof(struct mn_scenario) == 64, "scenario");
+_Static_assert(sizeof(struct mn_header) == 192, "header");
+_Static_assert(__builtin_offsetof(struct mn_header, next) == 64, "next");
+_Static_assert(__builtin_offsetof(struct mn_header, state) == 128, "state");
+_Static_assert(__builtin_offsetof(struct mn_header, failure_what) == 168, "failure");
+
+#endif

@@ -1,0 +1,64 @@
+"""Failures, sorted by who has to act on them.
+
+A *finding* (guest panic, OOM kill, hang, ...) is a result and not an exception: see
+`model.Outcome`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MemnotifyError(Exception):
+    """Anything that ends a command with one clear line.
+
+    `message` says what is wrong, `hint` how to mend it; `exit_code` is the command's status.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} ({self.hint})"
+
+
+class InputError(MemnotifyError):
+    """Bad input or usage: exit status 2. Names the file and the line where there is one."""
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        place = "" if file is None else f"{file}:{line}: " if line is not None else f"{file}: "
+        super().__init__(place + message, hint=hint)
+        self.file = file
+        self.line = line
+
+
+class ExpectationError(MemnotifyError):
+    """A check or an expectation failed: exit status 1."""
+
+    exit_code = 1
+
+
+class InfrastructureError(MemnotifyError):
+    """The testbed, not the guest, failed: exit status 3. May be retried.
+
+    `kind` is one word for the outcome column: `qemu-died`, `qmp-timeout`, `disk-full`, ...
+    """
+
+    exit_code = 3
+
+    def __init__(self, kind: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind

@@ -1,0 +1,199 @@
+"""What every room talks about: plain frozen values, picklable and hashable.
+
+Units: times in nanoseconds of guest time (`_ns`), sizes in MiB or KiB as the name says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class Arch(StrEnum):
+    """Architecture of a guest."""
+
+    I386 = "i386"
+    X86_64 = "x86_64"
+
+
+class Accel(StrEnum):
+    """How QEMU runs guest code. AUTO: KVM if the clock is real and KVM really works, else TCG."""
+
+    AUTO = "auto"
+    TCG = "tcg"
+    KVM = "kvm"
+
+
+class Clock(StrEnum):
+    """VIRTUAL: guest time counts instructions (icount). REAL: it follows the host's clock."""
+
+    VIRTUAL = "virtual"
+    REAL = "real"
+
+
+class Op(IntEnum):
+    """What a step of a scenario does; values of `enum mn_op` in images/guest/record.h."""
+
+    CLIENTS = 1
+    BALLOON = 2
+    HOG = 3
+    FILECACHE = 4
+    STOP = 5
+
+
+class ClientKind(IntEnum):
+    """What a client does when woken; values of `enum mn_client_kind`."""
+
+    POLL = 1
+    RELEASE = 2
+    EXIT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step. `at_ns` counts from the scenario's start; `args` as in record.h for its op."""
+
+    at_ns: int
+    op: Op
+    args: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What happens in the guest, and when, with all parameters of one cell filled in.
+
+    `start_ns` is the guest's CLOCK_MONOTONIC at which it starts (or the next whole second, if the
+    boot took longer); steps are sorted by time.
+    """
+
+    name: str
+    start_ns: int
+    duration_ns: int
+    sample_ns: int
+    steps: tuple[Step, ...]
+
+
+class SwapKind(StrEnum):
+    """Where a guest swaps to. VIRTIO: a virtio-blk disk. IDE: the disk of the time (`hda`)."""
+
+    NONE = "none"
+    VIRTIO = "virtio"
+    IDE = "ide"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineProfile:
+    """The hardware of a guest, from images/machines/<name>.toml."""
+
+    name: str
+    arches: tuple[Arch, ...]
+    qemu_machine: str
+    cpu: str
+    smp: int = 1
+    swap: SwapKind = SwapKind.NONE
+    swap_mib: int = 0
+    disk_mib: int = 0  # a disk of zeros to read through the page cache; 0: none
+    icount_shift: int = 1  # one instruction takes 2**shift ns of guest time
+    kernel_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelRequest:
+    """What to build. `source` overrides where the base's tree comes from (tree or tarball)."""
+
+    base: str
+    series: str
+    arch: Arch
+    source: str | None = None
+    cc: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One point of the matrix. With its digests bound it is all that a worker needs.
+
+    `kernel` and `image` are store keys; empty while the cell is only planned.
+    """
+
+    request: KernelRequest
+    machine: MachineProfile
+    memory_mib: int
+    clients: int
+    scenario: Scenario
+    repeat: int = 1
+    seed: int = 0
+    accel: Accel = Accel.AUTO
+    clock: Clock = Clock.VIRTUAL
+    log_records: int = 262_144
+    kernel: str = ""
+    image: str = ""
+
+
+class Repeatability(StrEnum):
+    """EXACT: the same bits every time. BOUNDED: same records, times within 10 µs. See design.md."""
+
+    EXACT = "exact"
+    BOUNDED = "bounded"
+    REAL_TIME = "real-time"
+    UNPROVEN = "unproven"
+
+
+class Finding(StrEnum):
+    """What the guest did that a scenario does not ask for. Most serious first."""
+
+    PANIC = "panic"
+    REBOOT = "reboot"
+    HANG = "hang"
+    AGENT = "agent"  # the program in the guest could not do its work
+    OOM_KILL = "oom-kill"
+    BALLOON = "balloon"  # a balloon target was not reached in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a cell ended: ok, a finding (a result), or an infrastructure failure (not a result)."""
+
+    finding: Finding | None = None
+    infrastructure: str | None = None
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.finding is None and self.infrastructure is None
+
+    def __str__(self) -> str:
+        if self.infrastructure is not None:
+            return f"infrastructure:{self.infrastructure}"
+        return "ok" if self.finding is None else f"finding:{self.finding}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalloonMove:
+    """One balloon step as the host saw it.
+
+    `target_kib` is guest memory, RAM less balloon. Guest times are CLOCK_MONOTONIC at the
+    rendezvous; wall times are seconds from the command: `query_seconds` until query-balloon
+    gave the target, `event_seconds` until BALLOON_CHANGE did (None: never).
+    """
+
+    step: int
+    target_kib: int
+    requested_ns: int
+    settled_ns: int | None = None
+    actual_kib: int | None = None
+    query_seconds: float | None = None
+    event_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellResult:
+    """What running a cell gave; everything else is in its folder."""
+
+    outcome: Outcome
+    guest_ns: int  # CLOCK_MONOTONIC of the last record
+    wall_seconds: float
+    records: int
+    lost_records: int
+    balloon: tuple[BalloonMove, ...] = ()
+    qemu_cpu_seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,180 @@
+"""The artifact store: kernels, images and sources, each under the digest of its inputs.
+
+`<root>/<kind>/<key>/` appears whole or not at all, because it is built in a temporary folder and
+renamed. `artifact.json` in it lists size and SHA-256 of every file. Two processes that want the
+same artifact build it once: the second waits for the first one's lock. Locks are held on open
+file descriptors, so a killed process leaves none behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from orchestrator.errors import InfrastructureError
+
+MANIFEST = "artifact.json"
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_value(value: object) -> str:
+    """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_tree(root: Path, *, skip: frozenset[str] = frozenset({".git"})) -> str:
+    """Return one SHA-256 over names, modes and contents of all files below a folder."""
+    total = hashlib.sha256()
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name not in skip)
+        for name in sorted(files + [n for n in names if (Path(folder) / n).is_symlink()]):
+            path = Path(folder) / name
+            relative = path.relative_to(root)
+            if path.is_symlink():
+                line = f"link {relative} {path.readlink()}"
+            else:
+                line = f"file {relative} {path.stat().st_mode & 0o111:o} {digest_file(path)}"
+            total.update(line.encode(errors="surrogateescape") + b"\0")
+    return total.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published folder. `inputs` is what its key was made from."""
+
+    kind: str
+    key: str
+    path: Path
+    inputs: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+
+class Store:
+    """A content-addressed store below one folder (default: the XDG cache folder)."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or Path(platformdirs.user_cache_dir("memnotify"))).absolute()
+
+    def folder(self, name: str) -> Path:
+        """Return a folder for working files that are not artifacts (downloads, object trees)."""
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def lock(self, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold a lock among all processes that use this store.
+
+        `waiting` is called once if another process has it.
+        """
+        guard = FileLock(self.folder("locks") / f"{name}.lock")
+        try:
+            guard.acquire(timeout=0)
+        except Timeout:
+            if waiting is not None:
+                waiting()
+            guard.acquire()
+        try:
+            yield
+        finally:
+            guard.release()
+
+    def get(self, kind: str, key: str) -> Artifact | None:
+        """Return an artifact, or None if it is not there or any of its files is damaged.
+
+        A damaged one is moved aside, so that it is built anew.
+        """
+        path = self.root / kind / key
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            manifest = None
+        if manifest is None or not self._intact(path, manifest):
+            self._discard(path)
+            return None
+        return Artifact(kind, key, path, manifest["inputs"], manifest["facts"])
+
+    def publish(
+        self,
+        kind: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any]],
+        *,
+        waiting: Callable[[], None] | None = None,
+    ) -> Artifact:
+        """Return the artifact with these inputs; build it first if it is not there.
+
+        `build` gets an empty folder to fill and returns facts for the manifest (versions, seconds,
+        ...). If it raises, nothing is left. `inputs` must be a JSON value; the key is its digest.
+        """
+        key = digest_value(inputs)
+        found = self.get(kind, key)
+        if found is not None:
+            return found
+        with self.lock(f"{kind}-{key}", waiting=waiting):
+            found = self.get(kind, key)
+            if found is not None:
+                return found
+            parent = self.folder(kind)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as name:
+                work = Path(name) / "artifact"
+                work.mkdir()
+                facts = build(work)
+                files = {
+                    str(path.relative_to(work)): [path.stat().st_size, digest_file(path)]
+                    for path in sorted(work.rglob("*"))
+                    if path.is_file()
+                }
+                manifest = {"inputs": inputs, "facts": facts, "files": files}
+                with (work / MANIFEST).open("w") as file:
+                    json.dump(manifest, file, indent=1, sort_keys=True)
+                    file.write("\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                work.rename(parent / key)
+        found = self.get(kind, key)
+        if found is None:
+            raise InfrastructureError("store", f"{parent / key} changed while it was published")
+        return found
+
+    def _intact(self, path: Path, manifest: Any) -> bool:
+        try:
+            return (
+                all(
+                    (path / name).stat().st_size == size and digest_file(path / name) == digest
+                    for name, (size, digest) in manifest["files"].items()
+                )
+                and {"inputs", "facts"} <= manifest.keys()
+            )
+        except (OSError, KeyError, TypeError, ValueError, AttributeError):
+            return False
+
+    def _discard(self, path: Path) -> None:
+        aside = Path(tempfile.mkdtemp(prefix=".bad-", dir=path.parent))
+        try:
+            path.rename(aside / "artifact")
+        except FileNotFoundError:
+            pass  # another process was first
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,199 @@
+"""TOML input that is refused with the file, the line and the key.
+
+tomllib parses, pydantic checks, tree-sitter-toml knows the lines: none of the maintained TOML
+parsers for Python gives positions.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tree_sitter
+import tree_sitter_toml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.errors import InputError
+
+Key = tuple[str | int, ...]
+
+
+class Table(BaseModel):
+    """Base of every table that is read from TOML: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class Lines(Mapping[Key, int]):
+    """Line numbers (from 1) of every key, table and array element of one document."""
+
+    def __init__(self, text: bytes) -> None:
+        self._lines: dict[Key, int] = {}
+        tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language())).parse(text)
+        self._arrays: dict[Key, int] = {}
+        for node in tree.root_node.named_children:
+            if node.type == "pair":
+                self._pair((), node)
+            elif node.type in ("table", "table_array_element"):
+                self._table(node)
+
+    def __getitem__(self, key: Key) -> int:
+        return self._lines[key]
+
+    def __iter__(self) -> Any:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def nearest(self, key: Key) -> int | None:
+        """Return the line of a key, or of the innermost table around it that is written down."""
+        while key:
+            if key in self._lines:
+                return self._lines[key]
+            key = key[:-1]
+        return None
+
+    def _note(self, key: Key, node: tree_sitter.Node) -> None:
+        self._lines.setdefault(key, node.start_point[0] + 1)
+
+    def _names(self, node: tree_sitter.Node) -> list[str]:
+        if node.type == "dotted_key":
+            return [name for child in node.named_children for name in self._names(child)]
+        text = (node.text or b"").decode()
+        if node.type == "quoted_key":
+            return [str(next(iter(tomllib.loads(f"{text} = 0"))))]
+        return [text]
+
+    def _resolve(self, names: list[str]) -> Key:
+        # [[step]] then [step.x]: a name that is an array of tables means its newest element.
+        key: Key = ()
+        for name in names:
+            key = (*key, name)
+            if key in self._arrays:
+                key = (*key, self._arrays[key])
+        return key
+
+    def _table(self, node: tree_sitter.Node) -> None:
+        head, *pairs = node.named_children
+        *outer, last = self._names(head)
+        key: Key = (*self._resolve(outer), last)
+        if node.type == "table_array_element":
+            self._note(key, node)
+            self._arrays[key] = self._arrays.get(key, -1) + 1
+            key = (*key, self._arrays[key])
+        self._note(key, node)
+        for pair in pairs:
+            if pair.type == "pair":
+                self._pair(key, pair)
+
+    def _pair(self, outer: Key, node: tree_sitter.Node) -> None:
+        name, value = (child for child in node.named_children if child.type != "comment")
+        key = outer
+        for part in self._names(name):
+            key = (*key, part)
+            self._note(key, node)
+        self._value(key, value)
+
+    def _value(self, key: Key, node: tree_sitter.Node) -> None:
+        if node.type == "array":
+            items = [child for child in node.named_children if child.type != "comment"]
+            for index, child in enumerate(items):
+                self._note((*key, index), child)
+                self._value((*key, index), child)
+        elif node.type == "inline_table":
+            for child in node.named_children:
+                if child.type == "pair":
+                    self._pair(key, child)
+
+
+def dotted(key: Key) -> str:
+    """Return a key as users read it: `step[2].at_s`."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def read(path: Path) -> tuple[dict[str, Any], Lines]:
+    """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
+    try:
+        data = path.read_bytes()
+        return tomllib.loads(data.decode()), Lines(data)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError("not UTF-8 text", file=path, line=line) from error
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"at line (\d+)", str(error))
+        line = int(at.group(1)) if at else data.count(b"\n") + 1
+        raise InputError(f"not TOML: {error}", file=path, line=line) from error
+
+
+def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ()) -> T:
+    """Turn a parsed value into `model`. Raises InputError for the first thing that is wrong.
+
+    `at` is the key of `value` in the document.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        # Unknown keys first: a misspelt key also shows up as a missing one.
+        problems = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+        problem = problems[0]
+        # pydantic adds the names of union members to a key; they are in no document.
+        key: Key = at
+        for part in problem["loc"]:
+            if (*key, part) in lines or problem["type"] in ("missing", "extra_forbidden"):
+                key = (*key, part)
+        raise _refusal(problem, key, model, path, lines) from None
+
+
+def load(path: Path, model: type[T]) -> T:
+    """Read and check a whole file."""
+    value, lines = read(path)
+    return check(model, value, path=path, lines=lines)
+
+
+def _refusal(
+    problem: Any, key: Key, model: type[BaseModel], path: Path, lines: Lines
+) -> InputError:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    hint = None
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+        close = difflib.get_close_matches(str(key[-1]), sorted(_all_keys(model)), 1)
+        hint = f"did you mean {close[0]}?" if close else None
+    elif problem["type"] == "missing":
+        message = "this key is missing"
+    elif not isinstance(problem["input"], dict | list):
+        message = f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
+    where = f"{dotted(key)}: " if key else ""
+    return InputError(where + message, file=path, line=lines.nearest(key) or 1, hint=hint)
+
+
+def _all_keys(model: type[BaseModel]) -> set[str]:
+    found: set[str] = set()
+    seen: set[int] = set()
+
+    def walk(kind: Any) -> None:
+        if id(kind) in seen:
+            return
+        seen.add(id(kind))
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for name, info in kind.model_fields.items():
+                found.add(info.alias or name)
+                walk(info.annotation)
+        for inner in getattr(kind, "__args__", ()):
+            walk(inner)
+
+    walk(model)
+    return found
