@@ -1,0 +1,67 @@
+# `make demo` and `make test` do all of their own set-up; every target can be repeated.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What a fresh Debian 12 lacks: to build kernels, to run guests, to make an initramfs and a venv.
+PACKAGES := bc bison ca-certificates ccache flex gcc libarchive13 libc6-dev make patch perl \
+            python3-venv qemu-system-x86 util-linux xz-utils
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# One worker per core that this process may use.
+WORKERS ?= auto
+
+.PHONY: help setup packages demo test lint bench lock clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: packages $(VENV)/.ready ## install what is missing: Debian packages, then .venv
+
+packages:
+	@if ! command -v apt-get >/dev/null; then \
+	    echo "not a Debian machine: please install what these packages hold: $(PACKAGES)"; exit 0; fi; \
+	missing=(); \
+	for package in $(PACKAGES); do \
+	    [[ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" == installed ]] \
+	        || missing+=($$package); \
+	done; \
+	if (($${#missing[@]})); then \
+	    echo "installing $${missing[*]}"; \
+	    $(SUDO) apt-get update -q; \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -q -y --no-install-recommends "$${missing[@]}"; \
+	fi
+
+$(VENV)/.ready: requirements.lock pyproject.toml | packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+demo: setup ## build kernels and an image, run campaigns/demo.toml, print who woke when
+	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: setup lint ## lint, then every test; builds the kernels it needs
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+bench: setup ## run every program in bench/ into bench/results/
+	mkdir -p bench/results
+	for program in bench/*.py; do \
+	    $(BIN)/python $$program --json bench/results/$$(basename $$program .py).json; \
+	done
+
+lock: ## pin the versions and hashes of all Python packages anew
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --build-deps-for editable \
+	    --output-file requirements.lock pyproject.toml
+
+clean: ## remove the runs and .venv (the store in the cache folder stays)
+	rm -rf $(VENV) runs bench/results
