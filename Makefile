@@ -28,7 +28,10 @@ packages:
 	    [[ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" == installed ]] \
 	        || missing+=($$package); \
 	done; \
-	if (($${#missing[@]})); then \
+	if ((!$${#missing[@]})); then \
+	    [[ "$$(apt-cache policy linux-source-6.1)" == *Candidate:* ]] \
+	        || $(SUDO) apt-get update -q; \
+	else \
 	    echo "installing $${missing[*]}"; \
 	    $(SUDO) apt-get update -q; \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
