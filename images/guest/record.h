@@ -138,7 +138,7 @@ struct mn_meminfo {
 	uint32_t active, inactive, anon, swap_total, swap_free;
 };
 
-/* Of /proc/zoneinfo, pages. */
+/* Of /proc/zoneinfo, pages. The watermarks are without watermark_boost (Linux 5.0 and later). */
 struct mn_zone {
 	char name[8];			/* "DMA32"; not terminated if 8 long */
 	uint32_t node, free;

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the guest program know of each other. See README.md one
+ * folder up for how they fit together.
+ */
+#ifndef MN_AGENT_H
+#define MN_AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+
+#include "record.h"
+
+#define MN_MAX_PROCESSES 4096u
+#define MN_MAX_STEPS ((MN_MAILBOX_SIZE - sizeof(struct mn_scenario)) / sizeof(struct mn_step))
+#define MN_PAGE 4096u		/* of i386 and x86_64 alike */
+#define MN_PAGE_KIB 4u
+#define MN_NODE_MAX 32		/* bytes of a device node's path */
+
+#define NSEC_PER_SEC 1000000000ull
+#define NSEC_PER_MSEC 1000000ull
+
+/* abi.c: the layout as JSON, for the test that compares it with Python's. */
+void mn_print_abi(void);
+
+/* clock.c: CLOCK_MONOTONIC, and sleep until (never for) a time of it. */
+uint64_t mn_now(void);
+void mn_sleep_until(uint64_t when);
+
+/* shared.c: the region. Every process may log. */
+void mn_shared_map(void);
+void mn_shared_forked(void);
+struct mn_header *mn_header(void);
+const struct mn_scenario *mn_mailbox(void);
+void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value);
+#define mn_log(kind, client, ...) \
+	mn_log_at(mn_now(), kind, client, (const uint64_t[5]){ __VA_ARGS__ })
+
+/* rendezvous.c: asking the host for something, and telling it of a failure. */
+void mn_rendezvous_init(void);
+void mn_rendezvous(enum mn_reason reason, uint32_t step, uint64_t arg);
+noreturn void mn_fail_at(uint32_t line, const char *what, int error);
+#define mn_fail(what, error) mn_fail_at(__LINE__, what, error)
+noreturn void mn_power_off(void);
+
+/* boot.c: what init does before there is a scenario. */
+struct mn_boot {
+	uint64_t ram_kib;		/* mn.ram_kib=, 0 if not given */
+	uint64_t total_kib;		/* MemTotal */
+	char disk[MN_NODE_MAX];		/* mn.disk=, "" if not given */
+};
+void mn_boot_mount(void);
+void mn_boot(struct mn_boot *boot);
+ssize_t mn_read_file(const char *path, char *text, size_t size);
+
+/* samples.c: /proc/meminfo, vmstat and zoneinfo into records. */
+void mn_samples_open(void);
+void mn_sample(void);
+uint64_t mn_total_kib(void);
+
+/* Bodies of forked processes: clients.c, pressure.c. */
+noreturn void mn_client(uint32_t client, const uint64_t arg[6]);
+void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);
+noreturn void mn_hog(uint64_t start, const uint64_t arg[6]);
+noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *disk);
+
+/* scenario.c: runs what the mailbox says, from its start to its end. */
+void mn_scenario_init(void);
+void mn_scenario_run(const struct mn_boot *boot);
+
+#endif

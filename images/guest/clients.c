@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A client, as in the example of the patch: open, poll without timeout, be woken,
+ * poll again. Each is a process of its own that touches as little memory as it can.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define NOBODY 65534
+
+struct cache {
+	char *start;
+	uint64_t kib;		/* still held, from the start */
+	uint64_t give_kib;	/* at each wakeup */
+};
+
+static void fill_cache(struct cache *cache)
+{
+	if (cache->kib > SIZE_MAX / 1024)
+		_exit(ENOMEM);
+	cache->start = mmap(NULL, (size_t)cache->kib * 1024, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (cache->start == MAP_FAILED)
+		_exit(errno);
+	mn_touch(cache->start, 0, cache->kib);
+}
+
+static void release(struct cache *cache, uint32_t client)
+{
+	uint64_t given = cache->give_kib < cache->kib ? cache->give_kib : cache->kib;
+
+	cache->kib -= given;
+	if (given && munmap(cache->start + cache->kib * 1024, (size_t)given * 1024))
+		_exit(errno);
+	mn_log(MN_REC_RELEASE, client, given, cache->kib);
+}
+
+noreturn void mn_client(uint32_t client, const uint64_t arg[6])
+{
+	enum mn_client_kind kind = (enum mn_client_kind)arg[0];
+	struct cache cache = { .kib = 0 };
+	struct pollfd device = { .events = POLLIN };
+	uint64_t wakeups = 0;
+
+	if (setgid(NOBODY) || setuid(NOBODY))
+		_exit(errno);
+	if (kind == MN_CLIENT_RELEASE) {
+		cache.kib = arg[2];
+		cache.give_kib = arg[3];
+		fill_cache(&cache);
+	}
+	device.fd = open("/dev/mem_notify", O_RDONLY);
+	mn_log(MN_REC_CLIENT, client, kind, device.fd < 0 ? (uint64_t)errno : 0, cache.kib);
+	while (device.fd < 0)
+		pause();	/* as many processes as with a kernel that has it */
+
+	for (uint64_t polls = 0;; polls++) {
+		uint64_t since = mn_now(), when;
+		int ready, error;
+
+		mn_log_at(since, MN_REC_POLL, client, (const uint64_t[5]){ polls });
+		ready = poll(&device, 1, -1);
+		error = ready < 0 ? errno : 0;
+		when = mn_now();
+		mn_log_at(when, MN_REC_WAKEUP, client,
+			  (const uint64_t[5]){ (uint64_t)device.revents, (uint64_t)ready,
+					       (uint64_t)error, since, wakeups });
+		if (ready < 0 && error != EINTR)
+			_exit(error);
+		if (ready <= 0 || !(device.revents & POLLIN))
+			continue;
+		wakeups++;
+		if (kind == MN_CLIENT_RELEASE)
+			release(&cache, client);
+		else if (kind == MN_CLIENT_EXIT)
+			_exit(0);
+	}
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Runs a scenario. There is one timeline: steps, clients that are still to be
+ * started, samples and the watch of the balloon all have absolute times, and the
+ * agent always does the earliest and then waits for the next, or for a child's end.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define NEVER UINT64_MAX
+#define BALLOON_WATCH_NS (10 * NSEC_PER_MSEC)
+
+struct process {
+	pid_t pid;
+	uint32_t client;	/* or MN_NO_CLIENT */
+	uint32_t op;		/* enum mn_op that started it */
+	bool killed;		/* by us */
+};
+
+/* A balloon step that the guest has not seen the end of. next == NEVER: there is none. */
+struct balloon {
+	uint64_t target_kib, expected_kib;
+	uint64_t requested, deadline, next;
+	uint32_t step;
+};
+
+/* All state of the agent in one place, so that no child needs a copy of it. */
+static struct {
+	const struct mn_scenario *scenario;
+	const struct mn_boot *boot;
+	uint64_t start;			/* all other times are CLOCK_MONOTONIC, too */
+	uint64_t next_sample;
+	uint32_t next_step;		/* those before it have begun */
+	uint32_t next_client;
+	uint32_t forked[MN_MAX_STEPS];	/* clients started so far by a step */
+	struct balloon balloon;
+	uint32_t nr_processes;
+	struct process process[MN_MAX_PROCESSES];
+	timer_t timer;
+	sigset_t signals;
+} __attribute__((aligned(MN_PAGE))) agent;
+
+void mn_scenario_init(void)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGALRM,
+	};
+
+	sigemptyset(&agent.signals);
+	sigaddset(&agent.signals, SIGALRM);
+	sigaddset(&agent.signals, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &agent.signals, NULL) ||
+	    timer_create(CLOCK_MONOTONIC, &event, &agent.timer))
+		mn_fail("timer_create", errno);
+	/* Left out of children: else each fork would make us copy the pages we write to. */
+	if (madvise(&agent, sizeof(agent), MADV_DONTFORK))
+		mn_fail("MADV_DONTFORK", errno);
+}
+
+/* --- what the mailbox says */
+
+static bool has_processes(uint64_t op)
+{
+	return op == MN_OP_CLIENTS || op == MN_OP_HOG || op == MN_OP_FILECACHE;
+}
+
+/* Returns what is wrong with a step, or NULL. */
+static const char *check_step(const struct mn_step *step, uint64_t *processes)
+{
+	const struct mn_boot *boot = agent.boot;
+
+	*processes += step->op == MN_OP_CLIENTS ? step->arg[1] : has_processes(step->op);
+	switch (step->op) {
+	case MN_OP_CLIENTS:
+		if (step->arg[0] < MN_CLIENT_POLL || step->arg[0] > MN_CLIENT_EXIT)
+			return "client kind";
+		if (step->arg[1] > MN_MAX_PROCESSES)
+			return "number of clients";
+		return NULL;
+	case MN_OP_BALLOON:
+		if (!boot->ram_kib)
+			return "mn.ram_kib is missing";
+		if (step->arg[0] > boot->ram_kib ||
+		    boot->ram_kib - step->arg[0] >= boot->total_kib)
+			return "balloon target";
+		return NULL;
+	case MN_OP_FILECACHE:
+		if (!*boot->disk)
+			return "mn.disk is missing";
+		/* fall through */
+	case MN_OP_HOG:
+		if (!step->arg[0] || step->arg[0] > UINT32_MAX || step->arg[1] > UINT32_MAX)
+			return "rate or size";
+		return NULL;
+	case MN_OP_STOP:
+		return has_processes(step->arg[0]) ? NULL : "what to stop";
+	default:
+		return "unknown op";
+	}
+}
+
+static void check_scenario(const struct mn_scenario *scenario)
+{
+	uint64_t processes = 0, before = 0;
+
+	if (memcmp(scenario->magic, MN_MAGIC, sizeof(scenario->magic)))
+		mn_fail("no scenario", EPROTO);
+	if (!scenario->sample_ns || scenario->nr_steps > MN_MAX_STEPS)
+		mn_fail("scenario header", EPROTO);
+	for (uint32_t i = 0; i < scenario->nr_steps; i++) {
+		const struct mn_step *step = &scenario->steps[i];
+		const char *wrong = check_step(step, &processes);
+
+		if (wrong)
+			mn_fail(wrong, EPROTO);
+		if (step->at_ns < before || step->at_ns > scenario->duration_ns)
+			mn_fail("order of steps", EPROTO);
+		before = step->at_ns;
+	}
+	if (processes > MN_MAX_PROCESSES)
+		mn_fail("number of processes", EPROTO);
+}
+
+/* --- processes */
+
+/* Returns true in the child, which must not look at `agent` any more. */
+static bool start_process(uint32_t op, uint32_t client, const char *name)
+{
+	const struct sched_param normal = { .sched_priority = 0 };
+	pid_t pid = fork();
+
+	if (pid < 0)
+		mn_fail("fork", errno);
+	if (pid == 0) {
+		mn_shared_forked();
+		prctl(PR_SET_NAME, name);	/* what the OOM killer will report */
+		/* By hand: musl has this one as a stub. */
+		if (syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &normal))
+			_exit(errno);
+		return true;
+	}
+	agent.process[agent.nr_processes++] = (struct process){
+		.pid = pid,
+		.client = client,
+		.op = op,
+	};
+	return false;
+}
+
+static void reaped(pid_t pid, int status)
+{
+	for (uint32_t i = 0; i < agent.nr_processes; i++) {
+		struct process *process = &agent.process[i];
+
+		if (process->pid != pid)
+			continue;
+		mn_log(MN_REC_EXIT, process->client,
+		       WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 0,
+		       WIFSIGNALED(status) ? (uint64_t)WTERMSIG(status) : 0,
+		       process->killed, process->op);
+		*process = agent.process[--agent.nr_processes];
+		return;
+	}
+}
+
+/* waitpid()'s options: WNOHANG for those that have ended, 0 for all there are. */
+static void reap(int options)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, options)) > 0)
+		reaped(pid, status);
+}
+
+static void kill_processes(uint64_t op)
+{
+	for (uint32_t i = 0; i < agent.nr_processes; i++) {
+		if (agent.process[i].op != op)
+			continue;
+		agent.process[i].killed = true;
+		kill(agent.process[i].pid, SIGKILL);
+	}
+}
+
+/* --- clients that are still to be started */
+
+static uint64_t client_due(uint32_t i)
+{
+	const struct mn_step *step = &agent.scenario->steps[i];
+
+	if (step->op != MN_OP_CLIENTS || agent.forked[i] >= step->arg[1])
+		return NEVER;
+	return agent.start + step->at_ns + agent.forked[i] * step->arg[4];
+}
+
+static uint32_t next_clients_step(void)
+{
+	uint32_t first = 0;
+
+	for (uint32_t i = 1; i < agent.next_step; i++)
+		if (client_due(i) < client_due(first))
+			first = i;
+	return first;
+}
+
+static void start_client(void)
+{
+	uint32_t i = next_clients_step();
+	uint32_t client = agent.next_client++;
+	uint64_t arg[6];
+
+	memcpy(arg, agent.scenario->steps[i].arg, sizeof(arg));
+	agent.forked[i]++;
+	if (start_process(MN_OP_CLIENTS, client, "client"))
+		mn_client(client, arg);
+}
+
+/* --- balloon */
+
+static void log_balloon(enum mn_balloon_phase phase, uint64_t total_kib)
+{
+	const struct balloon *balloon = &agent.balloon;
+	uint64_t now = mn_now();
+
+	mn_log_at(now, MN_REC_BALLOON, MN_NO_CLIENT,
+		  (const uint64_t[5]){ phase, balloon->step, balloon->target_kib, total_kib,
+				       now - balloon->requested });
+}
+
+static void settle_balloon(bool reached, uint64_t total_kib)
+{
+	log_balloon(reached ? MN_BALLOON_REACHED : MN_BALLOON_MISSED, total_kib);
+	agent.balloon.next = NEVER;
+	mn_rendezvous(MN_BALLOON_SETTLED, agent.balloon.step, reached);
+}
+
+/* The next balloon step, or the end, cuts short what the one before was allowed. */
+static void give_up_balloon(void)
+{
+	if (agent.balloon.next != NEVER)
+		settle_balloon(false, mn_total_kib());
+}
+
+static void request_balloon(uint32_t i)
+{
+	const struct mn_step *step = &agent.scenario->steps[i];
+	struct balloon *balloon = &agent.balloon;
+
+	give_up_balloon();
+	balloon->step = i;
+	balloon->target_kib = step->arg[0];
+	balloon->expected_kib = agent.boot->total_kib - (agent.boot->ram_kib - step->arg[0]);
+	balloon->requested = mn_now();
+	balloon->deadline = balloon->requested + step->arg[1];
+	balloon->next = agent.start + step->at_ns + BALLOON_WATCH_NS;
+	log_balloon(MN_BALLOON_REQUESTED, mn_total_kib());
+	mn_rendezvous(MN_BALLOON_SET, i, balloon->target_kib);
+}
+
+static void watch_balloon(void)
+{
+	struct balloon *balloon = &agent.balloon;
+	uint64_t now = mn_now(), total = mn_total_kib();
+
+	if (total + MN_PAGE_KIB >= balloon->expected_kib &&
+	    total <= balloon->expected_kib + MN_PAGE_KIB)
+		settle_balloon(true, total);
+	else if (now >= balloon->deadline)
+		settle_balloon(false, total);
+	else
+		while (balloon->next <= now)
+			balloon->next += BALLOON_WATCH_NS;
+}
+
+/* --- the timeline */
+
+static void begin_step(void)
+{
+	uint32_t i = agent.next_step++;
+	const struct mn_step *step = &agent.scenario->steps[i];
+	uint64_t due = agent.start + step->at_ns, now = mn_now();
+	uint64_t arg[6];
+	char disk[MN_NODE_MAX];
+
+	mn_log_at(now, MN_REC_STEP, MN_NO_CLIENT,
+		  (const uint64_t[5]){ i, step->op, step->arg[0], step->arg[1], now - due });
+	memcpy(arg, step->arg, sizeof(arg));
+	memcpy(disk, agent.boot->disk, sizeof(disk));
+	switch (step->op) {
+	case MN_OP_BALLOON:
+		request_balloon(i);
+		break;
+	case MN_OP_HOG:
+		if (start_process(MN_OP_HOG, MN_NO_CLIENT, "hog"))
+			mn_hog(due, arg);
+		break;
+	case MN_OP_FILECACHE:
+		if (start_process(MN_OP_FILECACHE, MN_NO_CLIENT, "filecache"))
+			mn_filecache(due, arg, disk);
+		break;
+	case MN_OP_STOP:
+		if (arg[0] == MN_OP_CLIENTS)
+			for (uint32_t j = 0; j < i; j++)
+				agent.forked[j] = UINT32_MAX;	/* those to come, too */
+		kill_processes(arg[0]);
+		break;
+	}
+}
+
+static void take_sample(void)
+{
+	uint64_t now;
+
+	mn_sample();
+	/* One that did not come in time is left out: the others stay where they belong. */
+	now = mn_now();
+	do
+		agent.next_sample += agent.scenario->sample_ns;
+	while (agent.next_sample <= now);
+}
+
+/* Waits for a time, or less long if a child has ended meanwhile. */
+static void wait_until(uint64_t when)
+{
+	const struct itimerspec at = { .it_value = {
+		.tv_sec = (time_t)(when / NSEC_PER_SEC),
+		.tv_nsec = (long)(when % NSEC_PER_SEC),
+	} };
+
+	if (timer_settime(agent.timer, TIMER_ABSTIME, &at, NULL))
+		mn_fail("timer_settime", errno);
+	if (sigwaitinfo(&agent.signals, NULL) == SIGCHLD)
+		reap(WNOHANG);
+}
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void run_timeline(uint64_t end)
+{
+	for (;;) {
+		uint64_t now = mn_now(), step = NEVER, client = NEVER;
+
+		if (agent.next_step < agent.scenario->nr_steps)
+			step = agent.start + agent.scenario->steps[agent.next_step].at_ns;
+		if (agent.next_step)
+			client = client_due(next_clients_step());
+
+		/* Of what is due at once, samples go first: they show what was before. */
+		if (agent.next_sample <= now)
+			take_sample();
+		else if (agent.balloon.next <= now)
+			watch_balloon();
+		else if (step <= now)
+			begin_step();
+		else if (client <= now)
+			start_client();
+		else if (end <= now)
+			return;
+		else
+			wait_until(earliest(earliest(agent.next_sample, agent.balloon.next),
+					    earliest(earliest(step, client), end)));
+	}
+}
+
+void mn_scenario_run(const struct mn_boot *boot)
+{
+	const struct mn_scenario *scenario = mn_mailbox();
+	uint64_t now = mn_now();
+
+	agent.boot = boot;
+	check_scenario(scenario);
+	agent.scenario = scenario;
+	agent.balloon.next = NEVER;
+	agent.start = scenario->start_ns;
+	if (agent.start < now)
+		agent.start = (now / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
+	agent.next_sample = agent.start;
+
+	mn_sleep_until(agent.start);
+	mn_log(MN_REC_START, MN_NO_CLIENT, scenario->start_ns, agent.start);
+	run_timeline(agent.start + scenario->duration_ns);
+	give_up_balloon();
+
+	kill_processes(MN_OP_CLIENTS);
+	kill_processes(MN_OP_HOG);
+	kill_processes(MN_OP_FILECACHE);
+	reap(0);
+	mn_log(MN_REC_END, MN_NO_CLIENT, 0);
+}

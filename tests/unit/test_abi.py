@@ -1,0 +1,141 @@
+"""The Python mirror of record.h, and the scenarios that go into the mailbox."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from orchestrator.guest import abi
+from orchestrator.model import Op, Scenario, Step
+
+SECOND = 1_000_000_000
+
+
+def scenario(*steps: Step) -> Scenario:
+    return Scenario(
+        name="trial",
+        start_ns=5 * SECOND,
+        duration_ns=40 * SECOND,
+        sample_ns=SECOND // 10,
+        steps=steps,
+    )
+
+
+def test_a_scenario_comes_back_from_its_bytes() -> None:
+    steps = (
+        Step(at_ns=0, op=Op.CLIENTS, args=(2, 200, 1024, 64, 1_000_000)),
+        Step(at_ns=SECOND, op=Op.BALLOON, args=(49_152, 3 * SECOND)),
+        Step(at_ns=SECOND, op=Op.HOG, args=(4096, 2**31)),
+        Step(at_ns=2 * SECOND, op=Op.STOP, args=(Op.HOG,)),
+    )
+    data = abi.encode_scenario(scenario(*steps))
+    header = np.frombuffer(data, abi.SCENARIO_HEADER, 1)[0]
+    rows = np.frombuffer(data, abi.STEP, offset=abi.SCENARIO_HEADER.itemsize)
+    assert header["magic"] == abi.MAGIC
+    assert [int(header[name]) for name in ("start_ns", "duration_ns", "sample_ns")] == [
+        5 * SECOND,
+        40 * SECOND,
+        SECOND // 10,
+    ]
+    assert header["nr_steps"] == len(rows) == len(steps)
+    for row, step in zip(rows, steps, strict=True):
+        assert (row["at_ns"], row["op"]) == (step.at_ns, step.op)
+        assert row["arg"].tolist() == [*step.args, *[0] * (6 - len(step.args))]
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Step(at_ns=0, op=Op.CLIENTS, args=(9, 1, 0, 0, 0)), "9 is no kind of client"),
+        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 0, 0, 0, 0)), "0 clients"),
+        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 5000, 0, 0, 0)), "5000 clients"),
+        (Step(at_ns=0, op=Op.CLIENTS, args=(2, 1, 64, 6, 0)), "whole 4 KiB pages"),
+        (Step(at_ns=0, op=Op.CLIENTS, args=(2, 1, 64, 68, 0)), "68 are given back"),
+        (Step(at_ns=0, op=Op.BALLOON, args=(4097, SECOND)), "4097 KiB"),
+        (Step(at_ns=0, op=Op.HOG, args=(0, 4096)), "rate and size"),
+        (Step(at_ns=0, op=Op.HOG, args=(1, 2**32)), "rate and size"),
+        (Step(at_ns=0, op=Op.FILECACHE, args=(1, 0)), "rate and size"),
+        (Step(at_ns=0, op=Op.STOP, args=(Op.BALLOON,)), "has processes"),
+        (Step(at_ns=0, op=Op.HOG, args=(1,)), "1 arguments, 2 expected"),
+        (Step(at_ns=0, op=Op.BALLOON, args=(4096, 2**64)), "64 bits"),
+    ],
+)
+def test_a_wrong_step_is_refused_by_number_and_reason(step: Step, words: str) -> None:
+    good = Step(at_ns=0, op=Op.BALLOON, args=(4096, SECOND))
+    with pytest.raises(InputError, match=r"scenario trial: step 1 \(\w+\): ") as caught:
+        abi.encode_scenario(scenario(good, step))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sample_ns": 0}, "sample interval"),
+        ({"duration_ns": 2**63}, "duration"),
+        ({"start_ns": -1}, "start"),
+    ],
+)
+def test_wrong_times_are_refused(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        abi.encode_scenario(dataclasses.replace(scenario(), **changes))
+
+
+def test_the_order_of_steps_and_their_room_are_checked() -> None:
+    late = Step(at_ns=2 * SECOND, op=Op.BALLOON, args=(4096, SECOND))
+    early = dataclasses.replace(late, at_ns=SECOND)
+    with pytest.raises(InputError, match="not sorted"):
+        abi.encode_scenario(scenario(late, early))
+    with pytest.raises(InputError, match="after the end"):
+        abi.encode_scenario(scenario(dataclasses.replace(late, at_ns=40 * SECOND)))
+    room = (abi.MAILBOX_SIZE - 64) // 64
+    assert len(abi.encode_scenario(scenario(*[late] * room))) == abi.MAILBOX_SIZE
+    with pytest.raises(InputError, match=f"mailbox holds {room}"):
+        abi.encode_scenario(scenario(*[late] * (room + 1)))
+
+
+def test_no_more_processes_than_the_agent_has_room_for() -> None:
+    clients = Step(at_ns=0, op=Op.CLIENTS, args=(1, abi.MAX_PROCESSES, 0, 0, 0))
+    abi.encode_scenario(scenario(clients))
+    with pytest.raises(InputError, match=f"{abi.MAX_PROCESSES + 1} processes"):
+        abi.encode_scenario(scenario(clients, Step(at_ns=1, op=Op.HOG, args=(1, 4))))
+
+
+@given(st.integers(1, 2_000_000))
+def test_a_region_is_the_smallest_power_of_two_that_holds_the_log(capacity: int) -> None:
+    needed = abi.RECORDS_OFFSET + capacity * 64
+    size = abi.region_size(capacity)
+    assert size & (size - 1) == 0
+    assert size // 2 < needed <= size
+
+
+def test_a_new_header_says_how_much_fits() -> None:
+    buffer = bytearray(abi.region_size(1000))
+    abi.init_header(buffer, 1000)
+    header = np.frombuffer(buffer, abi.HEADER, 1)[0]
+    assert header["magic"] == abi.MAGIC
+    assert header["abi_version"] == abi.ABI_VERSION
+    assert (header["capacity"], header["region_size"]) == (1000, len(buffer))
+    assert header["state"] == abi.State.BOOTING
+    assert not any(buffer[abi.HEADER.itemsize :])
+    with pytest.raises(ValueError, match="do not fit"):
+        abi.init_header(buffer, 10**6)
+
+
+@pytest.mark.parametrize("kind", abi.Kind)
+def test_the_values_of_every_kind_have_names(kind: abi.Kind) -> None:
+    records = np.zeros(3, abi.RECORD)
+    records["value"] = np.arange(15).reshape(3, 5)
+    values = abi.payload(records, kind)
+    assert len(values) == 3
+    if kind in abi.VALUE_NAMES:
+        assert values.dtype.names == abi.VALUE_NAMES[kind]
+        for index, name in enumerate(abi.VALUE_NAMES[kind]):
+            assert values[name].tolist() == [index, index + 5, index + 10]
+    else:
+        assert values.dtype in (abi.MEMINFO, abi.ZONE)
+        assert values.dtype.itemsize == 40

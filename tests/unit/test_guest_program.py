@@ -1,0 +1,115 @@
+"""The guest program itself, built for both architectures and run on the host where it can be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.guest import abi
+from orchestrator.image.build import ensure_image, sources
+from orchestrator.model import Arch, ClientKind, Op
+from orchestrator.process import CommandFailed, CommandLog, run
+from orchestrator.store import Artifact, Store
+
+STRUCTS = {
+    "mn_header": abi.HEADER,
+    "mn_scenario": abi.SCENARIO_HEADER,
+    "mn_step": abi.STEP,
+    "mn_record": abi.RECORD,
+    "mn_meminfo": abi.MEMINFO,
+    "mn_zone": abi.ZONE,
+}
+ENUMS = {
+    "State": abi.State,
+    "Reason": abi.Reason,
+    "Op": Op,
+    "ClientKind": ClientKind,
+    "Kind": abi.Kind,
+    "BalloonPhase": abi.BalloonPhase,
+}
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    # The user's own: the compiler's C library takes a minute to build, and only once.
+    return Store()
+
+
+@pytest.fixture(scope="module", params=list(Arch))
+def image(request: pytest.FixtureRequest, store: Store) -> Artifact:
+    return ensure_image(request.param, store=store, log=CommandLog())
+
+
+def _layout(dtype: np.dtype[Any]) -> dict[str, list[int]]:
+    fields = dtype.fields or {}
+    found = {name: [field[1], field[0].itemsize] for name, field in fields.items()}
+    return {"": [0, dtype.itemsize], **found}
+
+
+def test_python_and_c_agree_on_every_byte(image: Artifact) -> None:
+    told = json.loads(run([image.file("agent"), "--abi"], timeout=10).stdout)
+    assert told.pop("magic").encode() == abi.MAGIC
+    constants = told.pop("constants")
+    assert constants == {name: getattr(abi, name) for name in constants}
+    for name, enum in ENUMS.items():
+        assert told.pop(name) == {member.name: member.value for member in enum}, name
+    for name, dtype in STRUCTS.items():
+        assert told.pop(name) == _layout(dtype), name
+    assert told == {}
+
+
+def test_it_is_static_and_needs_process_1(image: Artifact) -> None:
+    program = image.file("agent").read_bytes()
+    assert b"ld-musl" not in program
+    assert b"ld-linux" not in program
+    done = run([image.file("agent")], timeout=10, check=False)
+    assert done.returncode == 2
+    assert "process 1" in done.stdout
+
+
+def test_the_initramfs_holds_that_program(image: Artifact) -> None:
+    assert image.file("agent").read_bytes() in image.file("initramfs.cpio").read_bytes()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "guest"
+    folder.mkdir()
+    for path in sources():
+        shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, store: Store) -> Store:
+    """A store with no images in it, but with the compiler's cache."""
+    other = Store(tmp_path / "store")
+    other.folder(".").joinpath("zig-cache").symlink_to(store.folder("zig-cache"))
+    return other
+
+
+def test_the_same_sources_give_the_same_bytes(fresh: Store, image: Artifact) -> None:
+    again = ensure_image(Arch(image.inputs["arch"]), store=fresh, log=CommandLog())
+    assert again.key == image.key
+    for name in ("agent", "initramfs.cpio"):
+        assert again.file(name).read_bytes() == image.file(name).read_bytes()
+
+
+def test_a_warning_is_an_error_and_leaves_nothing(fresh: Store, tree: Path) -> None:
+    main = tree / "main.c"
+    boot = "static struct mn_boot boot;"
+    main.write_text(main.read_text().replace(boot, f"{boot} int unused;"))
+    with pytest.raises(CommandFailed, match="unused variable 'unused'"):
+        ensure_image(Arch.X86_64, store=fresh, log=CommandLog(), folder=tree)
+    assert not list(fresh.root.glob("image/*"))
+
+
+def test_every_source_is_part_of_the_key(fresh: Store, tree: Path, image: Artifact) -> None:
+    (tree / "record.h").write_text((tree / "record.h").read_text() + "/* changed */\n")
+    changed = ensure_image(Arch(image.inputs["arch"]), store=fresh, log=CommandLog(), folder=tree)
+    assert changed.key != image.key
