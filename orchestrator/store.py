@@ -116,6 +116,22 @@ class Store:
             return None
         return Artifact(kind, key, path, manifest["inputs"], manifest["facts"])
 
+    def listing(self, kind: str) -> list[Artifact]:
+        """Return all artifacts of a kind, newest first, without looking at their files."""
+        found = []
+        for path in (self.root / kind).glob(f"*/{MANIFEST}"):
+            try:
+                manifest = json.loads(path.read_text())
+                stat = path.stat()
+                folder = path.parent
+                artifact = Artifact(
+                    kind, folder.name, folder, manifest["inputs"], manifest["facts"]
+                )
+            except (OSError, ValueError, KeyError):
+                continue  # damaged, or gone since: `get` sees to it
+            found.append((stat.st_mtime_ns, artifact))
+        return [artifact for _, artifact in sorted(found, key=lambda item: -item[0])]
+
     def publish(
         self,
         kind: str,

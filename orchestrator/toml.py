@@ -84,6 +84,8 @@ class Lines(Mapping[Key, int]):
     def _table(self, node: tree_sitter.Node) -> None:
         head, *pairs = node.named_children
         *outer, last = self._names(head)
+        for count in range(1, len(outer) + 1):
+            self._note(self._resolve(outer[:count]), node)  # [a.b] makes a table a, too
         key: Key = (*self._resolve(outer), last)
         if node.type == "table_array_element":
             self._note(key, node)
@@ -151,8 +153,9 @@ def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ())
         problem = problems[0]
         # pydantic adds the names of union members to a key; they are in no document.
         key: Key = at
-        for part in problem["loc"]:
-            if (*key, part) in lines or problem["type"] in ("missing", "extra_forbidden"):
+        unwritten = problem["type"] in ("missing", "extra_forbidden")
+        for index, part in enumerate(problem["loc"], 1):
+            if (*key, part) in lines or (unwritten and index == len(problem["loc"])):
                 key = (*key, part)
         raise _refusal(problem, key, model, path, lines) from None
 

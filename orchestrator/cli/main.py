@@ -48,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; keep the interpreter's own flush from complaining.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        # Of the disk or the system: what a library met and nobody could put better.
+        print(f"memnotify: {error}", file=sys.stderr)
+        return MemnotifyError.exit_code
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+"""memnotify kernel list | fetch | build"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from rich.table import Table
+
+from orchestrator.kernel.base import load_base
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.kernel.listing import list_kernels
+from orchestrator.kernel.source import fetch_source
+from orchestrator.model import Arch, KernelRequest
+from orchestrator.process import CommandLog
+from orchestrator.report.table import plain_console
+from orchestrator.series.quilt import NONE
+from orchestrator.store import Store
+
+
+def register(subparsers: Any) -> None:
+    """Add `kernel` to the command line."""
+    kernel = subparsers.add_parser("kernel", help="fetch, build and list kernels")
+    actions = kernel.add_subparsers(metavar="ACTION", required=True)
+
+    listing = actions.add_parser("list", help="bases, their series, and what is in the store")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(handler=_list)
+
+    fetch = actions.add_parser("fetch", help="fetch the source of a base")
+    fetch.add_argument("base", metavar="BASE")
+    fetch.add_argument("--source", metavar="PATH", help="take this tree or tarball instead")
+    fetch.set_defaults(handler=_fetch)
+
+    build = actions.add_parser("build", help="build a base with a series on it")
+    build.add_argument("base", metavar="BASE")
+    build.add_argument("--series", metavar="REV", default=NONE, help="default: %(default)s")
+    build.add_argument(
+        "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
+    )
+    build.add_argument("--source", metavar="PATH", help="build from this tree or tarball")
+    build.add_argument("--cc", metavar="CC", help="compile with this; default: gcc")
+    build.add_argument("--json", action="store_true")
+    build.set_defaults(handler=_build)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = list_kernels(Store())
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    table = Table("base", "arch", "series", "source", "builds in the store")
+    for row in rows:
+        source = row["source"]
+        table.add_row(
+            row["base"],
+            "\n".join(row["arches"]),
+            "\n".join(row["series"]),
+            f"{source['version']}, {source['origin']}" if source else "not fetched",
+            "\n".join(f"{b['series']} {b['arch']} {b['key'][:12]}" for b in row["builds"]),
+        )
+    plain_console().print(table)
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    store = Store()
+    source = fetch_source(
+        load_base(args.base), args.source, store=store, log=_log(store), progress=_say
+    )
+    print(f"Linux {source.version} from {source.origin}")
+    print(f"sha256 {source.digest}")
+    print(source.tarball)
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    request = KernelRequest(
+        base=args.base,
+        series=args.series,
+        arch=Arch(args.arch),
+        source=args.source,
+        cc=args.cc,
+    )
+    store = Store()
+    kernel = ensure_kernel(request, store=store, log=_log(store), progress=_say)
+    if args.json:
+        shown = {"key": kernel.key, "path": str(kernel.path), "facts": dict(kernel.facts)}
+        print(json.dumps(shown, indent=1))
+    else:
+        print(f"Linux {kernel.facts['version']} {args.series} {args.arch}")
+        print(f"key {kernel.key}")
+        print(kernel.path)
+    return 0
+
+
+def _log(store: Store) -> CommandLog:
+    return CommandLog(store.folder("logs") / "commands.jsonl")

@@ -1,0 +1,66 @@
+"""What this machine lets us use: memory and cores, within the limits of our control groups."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUPS = Path("/sys/fs/cgroup")
+MIB = 1 << 20
+
+
+def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
+    """Return the memory of the machine, or of the narrowest control group around us, in MiB."""
+    limits = [_mem_total(proc)]
+    for folder in _groups(proc, cgroups, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            words = _words(folder / name)
+            if words and words[0].isdigit():
+                limits.append(int(words[0]))
+    return min(limits) // MIB
+
+
+def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
+    """Return how many cores we may keep busy: our CPU affinity, cut by control group quotas."""
+    limits = [float(len(os.sched_getaffinity(0)))]
+    for folder in _groups(proc, cgroups, "cpu"):
+        quota = _words(folder / "cpu.max") or [
+            *_words(folder / "cpu.cfs_quota_us"),
+            *_words(folder / "cpu.cfs_period_us"),
+        ]
+        if len(quota) == 2 and quota[0].isdigit() and int(quota[1]):
+            limits.append(int(quota[0]) / int(quota[1]))
+    return max(1, math.floor(min(limits)))
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []
+
+
+def _mem_total(proc: Path) -> int:
+    for line in (proc / "meminfo").read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"{proc}/meminfo has no MemTotal")
+
+
+def _groups(proc: Path, cgroups: Path, controller: str) -> Iterator[Path]:
+    """Yield the folder of our group and of each one around it, in either version."""
+    try:
+        lines = (proc / "self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = cgroups / controller if controllers else cgroups
+        folder = root / path.lstrip("/")
+        while folder.is_relative_to(root):
+            yield folder
+            folder = folder.parent

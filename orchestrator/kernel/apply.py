@@ -1,0 +1,52 @@
+"""A series applied to a tree of the user's, or to the work tree of a base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.kernel.base import load_base
+from orchestrator.kernel.source import ensure_source
+from orchestrator.kernel.tree import work_tree, write_files
+from orchestrator.series.apply import Application, apply_series, read_tree
+from orchestrator.series.quilt import base_for_version, load_series, tree_version
+from orchestrator.store import Store
+
+
+def apply_to_tree(
+    revision: str, tree: Path, *, variant: str | None = None, check: bool = False
+) -> tuple[Path, Application]:
+    """Apply a revision to a tree, all of it or nothing; with `check` never any of it.
+
+    `variant` is the base whose patches to take; without it the tree's Makefile decides. Returns
+    the tree and how it applied. Raises InputError if the tree is none, no variant fits, or a patch
+    does not apply.
+    """
+    version = tree_version(tree)
+    series = load_series(revision, variant or base_for_version(revision, version))
+    applied = apply_series(series, read_tree(tree))
+    if not check:
+        write_files(tree, applied.files)
+    return tree, applied
+
+
+def apply_to_base(
+    revision: str,
+    base: str,
+    *,
+    check: bool = False,
+    store: Store,
+    progress: Callable[[str], None],
+) -> tuple[Path, Application]:
+    """Apply a revision to the work tree of a base's first architecture; fetch it if need be.
+
+    Returns that tree and how it applied. Whatever series it had before is taken out first. Raises
+    as `apply_to_tree` and `ensure_source` do.
+    """
+    known = load_base(base)
+    series = load_series(revision, base)
+    source = ensure_source(known, None, store=store, progress=progress)
+    with work_tree(source, known.arches[0], store=store, progress=progress) as tree:
+        if check:
+            return tree.path, apply_series(series, tree.original)
+        return tree.path, tree.switch(series)

@@ -1,0 +1,122 @@
+"""Kernel tarballs: looked into, unpacked strictly, made.
+
+Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have: an entry that is
+no plain file, folder or relative link inside the tree, or that would be written through a link, is
+refused.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+from orchestrator.errors import InputError
+from orchestrator.series.quilt import makefile_version
+
+_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+
+@contextmanager
+def _opened(tarball: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        # A stream: never seeks back, so each byte is decompressed once. gz, bz2 and xz alike.
+        with tarfile.open(tarball, "r|*") as archive:
+            yield archive
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, not of the archive
+        raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
+
+
+def top_and_version(tarball: Path) -> tuple[str, str]:
+    """Return the folder in a tarball that holds the kernel tree ("" for none), and its version.
+
+    Raises InputError if the archive is damaged or there is no kernel's Makefile at its top.
+    """
+    with _opened(tarball) as archive:
+        for entry in archive:
+            path = PurePosixPath(normpath(entry.name))
+            if path.name == "Makefile" and len(path.parts) <= 2 and entry.isfile():
+                data = archive.extractfile(entry)
+                version = makefile_version(data.read().decode(errors="replace")) if data else None
+                if version is not None:
+                    return ("" if len(path.parts) == 1 else path.parts[0]), version
+    raise InputError("no kernel source tree: no Makefile at the top states a version", file=tarball)
+
+
+def unpack(tarball: Path, top: str, folder: Path) -> None:
+    """Unpack what is below `top` into an empty folder, with the times of the archive.
+
+    Raises InputError for the first entry that does not belong into a source tree.
+    """
+    links: set[PurePosixPath] = set()
+    with _opened(tarball) as archive:
+        for entry in archive:
+            path = _inside(entry.name, top, tarball)
+            if path is None:
+                continue
+            if not links.isdisjoint(path.parents) or path in links:
+                raise InputError(f"{entry.name} would be written through a link", file=tarball)
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if entry.isdir():
+                target.mkdir(exist_ok=True)
+            elif entry.issym():
+                _check_link(entry, path, tarball)
+                links.add(path)
+                target.symlink_to(entry.linkname)
+            elif entry.islnk():
+                shutil.copy2(_linked(entry, top, folder, links, tarball), target)
+            elif entry.isfile():
+                data = archive.extractfile(entry)
+                assert data is not None  # it is a file
+                mode = 0o755 if entry.mode & 0o100 else 0o644
+                with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+                    shutil.copyfileobj(data, out)
+                os.utime(target, (entry.mtime, entry.mtime))
+            else:
+                raise InputError(f"{entry.name} is no file, folder or link", file=tarball)
+
+
+def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise InputError(f"{name} leads out of the tree", file=tarball)
+    path = PurePosixPath(normpath(name))
+    if top and path.parts[0] != top:
+        return None
+    inner = PurePosixPath(*path.parts[1:]) if top else path
+    return inner if inner.parts else None
+
+
+def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> None:
+    leads = normpath(path.parent / entry.linkname)
+    if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
+        raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
+
+
+def _linked(
+    entry: tarfile.TarInfo, top: str, folder: Path, links: set[PurePosixPath], tarball: Path
+) -> Path:
+    """Return the file, already unpacked, that a hard link is another name of."""
+    first = _inside(entry.linkname, top, tarball)
+    if first is None or first in links or not links.isdisjoint(first.parents):
+        raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
+    return folder / first
+
+
+def pack(tree: Path, tarball: Path) -> None:
+    """Write a tree, without .git, as an uncompressed tarball."""
+
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        return None if ".git" in entry.name.split("/") else entry
+
+    with tarfile.open(tarball, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(tree.iterdir()):
+            archive.add(path, arcname=path.name, filter=plain)

@@ -1,0 +1,252 @@
+"""Kernel builds: base + series + configuration + architecture + toolchain → an artifact."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.host import cores
+from orchestrator.kernel.base import Base, load_base
+from orchestrator.kernel.config import Wanted, check_config, fragment_text, merge_fragments
+from orchestrator.kernel.source import Source, ensure_source, kept_source
+from orchestrator.kernel.toolchain import Toolchain, identify
+from orchestrator.kernel.tree import WorkTree, work_tree
+from orchestrator.model import KernelRequest
+from orchestrator.places import KERNELS
+from orchestrator.process import CommandLog, run
+from orchestrator.series.apply import Application
+from orchestrator.series.quilt import MEM_NOTIFY, Series, load_series
+from orchestrator.store import Artifact, Store, digest_value
+
+KIND = "kernel"
+_RECIPE = 1  # raise it when a change of this module changes what comes out
+_PATIENCE = 4 * 3600.0
+_IMAGE = "arch/x86/boot/bzImage"
+
+# The same sources give the same bytes, whoever builds them and when.
+_STAMPS = {
+    "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
+    "KBUILD_BUILD_USER": "memnotify",
+    "KBUILD_BUILD_HOST": "memnotify",
+    "KBUILD_BUILD_VERSION": "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """All that a build depends on but the source."""
+
+    base: Base
+    request: KernelRequest
+    series: Series
+    wanted: tuple[Wanted, ...]
+    toolchain: Toolchain
+
+    @property
+    def variables(self) -> dict[str, str]:
+        cc = self.toolchain.cc
+        return {"CC": cc, **self.base.arch(self.request.arch).make, **_STAMPS}
+
+    def inputs(self, source: str) -> dict[str, Any]:
+        """Return what the key is made of; `source` is its digest."""
+        return {
+            "base": self.base.name,
+            "source": source,
+            "revision": self.series.revision,
+            "series": [[patch.name, patch.sha256, patch.fuzz] for patch in self.series.patches],
+            "config": fragment_text(self.wanted),
+            "arch": self.request.arch.value,
+            "toolchain": dict(self.toolchain.versions),
+            "make": self.variables,
+            "recipe": _RECIPE,
+        }
+
+    @property
+    def environment(self) -> str:
+        return digest_value([dict(self.toolchain.versions), self.variables, _RECIPE])
+
+
+def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
+    base = load_base(request.base, root=kernels)
+    fragments = base.arch(request.arch).config
+    return _Plan(
+        base=base,
+        request=request,
+        series=load_series(request.series, request.base, root=series),
+        wanted=merge_fragments(base.fragments / name for name in fragments),
+        toolchain=identify(base, request.cc, log=log),
+    )
+
+
+def kernel_inputs(
+    request: KernelRequest,
+    *,
+    store: Store,
+    log: CommandLog,
+    kernels: Path = KERNELS,
+    series: Path = MEM_NOTIFY,
+) -> dict[str, Any] | None:
+    """Return what the key of a kernel is made of (see `store.digest_value`), without building it.
+
+    None if that cannot be known yet, because the base's source is not in the store. Raises as
+    `ensure_kernel` does for everything that is wrong with the request.
+    """
+    plan = _plan(request, kernels, series, log)
+    if request.source is None:
+        source = kept_source(plan.base, store=store)
+    else:
+        source = ensure_source(
+            plan.base, request.source, store=store, log=log, progress=lambda _: None
+        )
+    return None if source is None else plan.inputs(source.digest)
+
+
+def ensure_kernel(
+    request: KernelRequest,
+    *,
+    store: Store,
+    log: CommandLog,
+    progress: Callable[[str], None],
+    kernels: Path = KERNELS,
+    series: Path = MEM_NOTIFY,
+) -> Artifact:
+    """Return a kernel; build it first, and fetch the base's source, if need be.
+
+    The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
+    `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
+    fuzz), `seconds` (wall, of configuring and compiling), `object_tree` (`kept`: make built on
+    what an earlier build had left), `ccache_hits` and `ccache_misses` (None without ccache).
+
+    Raises InputError for a request that cannot be met (unknown base or series, a series that does
+    not apply, a configuration that Kconfig does not take), InfrastructureError if the source
+    cannot be had, tools are missing or make fails.
+    """
+    plan = _plan(request, kernels, series, log)
+    source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
+    inputs = plan.inputs(source.digest)
+    name = f"{request.base} {request.series} {request.arch}"
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        with work_tree(
+            source, request.arch, environment=plan.environment, store=store, progress=progress
+        ) as tree:
+            applied = tree.switch(plan.series, log=log)
+            progress(f"building {name}")
+            return _build(plan, source, tree, applied, folder, store, log)
+
+    return store.publish(
+        KIND, inputs, build, waiting=lambda: progress(f"waiting for another build of {name}")
+    )
+
+
+def _build(
+    plan: _Plan,
+    source: Source,
+    tree: WorkTree,
+    applied: Application,
+    folder: Path,
+    store: Store,
+    log: CommandLog,
+) -> dict[str, Any]:
+    kept = tree.built_before
+    # Not in the folder of the artifact: after a failure it has to be there to be read.
+    output = tree.folder / "build.log"
+    output.unlink(missing_ok=True)
+    calls = tree.folder / "ccache.calls"
+    calls.unlink(missing_ok=True)
+    make = _make(plan, tree.path, store, calls)
+    started = time.monotonic()
+    with tree.building(plan.environment):
+        _configure(plan, tree, make, output, log)
+        run(
+            [*make, f"-j{cores()}", "bzImage"],
+            cwd=tree.path,
+            output=output,
+            timeout=_PATIENCE,
+            log=log,
+        )
+    seconds = time.monotonic() - started
+    for file, name in (
+        (tree.path / _IMAGE, "bzImage"),
+        (tree.path / "System.map", "System.map"),
+        (tree.path / ".config", "config"),
+        (output, "build.log"),
+    ):
+        shutil.copyfile(file, folder / name)
+    hits, misses = _ccache_calls(calls)
+    return {
+        "version": (tree.path / "include/config/kernel.release").read_text().strip(),
+        "source": source.origin,
+        "source_version": source.version,
+        "patches": [
+            {
+                "name": done.patch.name,
+                "hunks": done.hunks,
+                "shifted": [
+                    {"file": h.file, "line": h.line, "offset": h.offset, "fuzz": h.fuzz}
+                    for h in done.shifted
+                ],
+            }
+            for done in applied.patches
+        ],
+        "seconds": round(seconds, 3),
+        "object_tree": "kept" if kept else "new",
+        "ccache_hits": hits,
+        "ccache_misses": misses,
+    }
+
+
+def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
+    """Return the command line of make up to its targets."""
+    variables = {**plan.variables, "HOSTCC": "gcc"}
+    # Nothing of the user's environment (MAKEFLAGS, CFLAGS, CPATH, …) reaches the build.
+    environment = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
+    }
+    environment["LC_ALL"] = "C"
+    if shutil.which("ccache") is not None:
+        for name in ("CC", "HOSTCC"):
+            variables[name] = f"ccache {variables[name]}"
+        environment |= {
+            "CCACHE_DIR": str(store.folder("ccache")),
+            "CCACHE_BASEDIR": str(tree),
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_COMPILERCHECK": "content",
+            # Hash the headers that the compiler names, in place of running the preprocessor twice.
+            "CCACHE_DEPEND": "1",
+            "CCACHE_STATSLOG": str(calls),
+        }
+    words = [f"{name}={value}" for name, value in environment.items()]
+    return ["env", "-i", *words, "make", *(f"{name}={value}" for name, value in variables.items())]
+
+
+def _configure(plan: _Plan, tree: WorkTree, make: list[str], output: Path, log: CommandLog) -> None:
+    config = tree.path / ".config"
+    before = (config.read_bytes(), config.stat()) if config.exists() else None
+    wanted = tree.folder / "wanted.config"
+    wanted.write_text(fragment_text(plan.wanted))
+    run(
+        [*make, f"KCONFIG_ALLCONFIG={wanted}", "allnoconfig"],
+        cwd=tree.path,
+        output=output,
+        timeout=600,
+        log=log,
+    )
+    if before is not None and config.read_bytes() == before[0]:
+        # An unchanged configuration must not look new to make.
+        os.utime(config, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
+    check_config(plan.wanted, config.read_text())
+
+
+def _ccache_calls(calls: Path) -> tuple[int, int] | tuple[None, None]:
+    try:
+        lines = calls.read_text().splitlines()
+    except FileNotFoundError:
+        return None, None
+    hits = sum(line in ("direct_cache_hit", "preprocessed_cache_hit") for line in lines)
+    return hits, lines.count("cache_miss")

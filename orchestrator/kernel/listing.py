@@ -1,0 +1,46 @@
+"""What kernels there can be, and which are in the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.kernel.base import bases, load_base
+from orchestrator.kernel.build import KIND
+from orchestrator.kernel.source import kept_source
+from orchestrator.series.quilt import NONE, revisions
+from orchestrator.store import Store
+
+
+def list_kernels(store: Store) -> list[dict[str, Any]]:
+    """Return one object for each base.
+
+    Its keys are `base`, `arches`, `series`, `source` (None, or `version`, `origin` and `digest`)
+    and `builds`, newest first (each with `key`, `series`, `arch`, `version`, `path`).
+    """
+    built = store.listing(KIND)
+    known = revisions()
+    rows = []
+    for name in bases():
+        base = load_base(name)
+        source = kept_source(base, store=store)
+        rows.append(
+            {
+                "base": name,
+                "arches": [arch.value for arch in base.arches],
+                "series": [NONE, *(revision for revision in known if name in known[revision])],
+                "source": source
+                and {"version": source.version, "origin": source.origin, "digest": source.digest},
+                "builds": [
+                    {
+                        "key": kernel.key,
+                        "series": kernel.inputs["revision"],
+                        "arch": kernel.inputs["arch"],
+                        "version": kernel.facts["version"],
+                        "path": str(kernel.path),
+                    }
+                    for kernel in built
+                    if kernel.inputs["base"] == name
+                ],
+            }
+        )
+    return rows

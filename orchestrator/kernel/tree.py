@@ -1,0 +1,218 @@
+"""The work trees: one unpacked source for each base, architecture and source digest.
+
+Unpacking and compiling from nothing for each series would take minutes. A work tree goes from one
+series to the next by writing only the files whose content differs, so that make compiles little.
+That is safe only if the tree is what we think it is: size and times of every file are recorded
+when it is unpacked, checked before each use, and a tree that differs, or in which a build was cut
+short, is thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError
+from orchestrator.kernel.archive import unpack
+from orchestrator.kernel.source import Source
+from orchestrator.model import Arch
+from orchestrator.process import CommandFailed, CommandLog
+from orchestrator.series.apply import Application, FileState, apply_series, read_tree
+from orchestrator.series.quilt import Series
+from orchestrator.store import Store
+
+_MAKE_ERROR = 2
+Stamp = tuple[int, int, int]  # size in bytes, mtime and ctime in ns
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        stat = path.lstat()
+    except FileNotFoundError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def write_files(tree: Path, files: Mapping[str, FileState | None]) -> None:
+    """Bring files of a tree to a state; one that is in it already is not touched.
+
+    Everything is written beside its place first, so that a full disk changes nothing.
+    """
+    read = read_tree(tree)
+    changed = {name: state for name, state in files.items() if read(name) != state}
+    ready: list[tuple[Path, Path]] = []
+    try:
+        for name, state in changed.items():
+            if state is not None:
+                path = tree / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                fresh = path.with_name(f".{path.name}.memnotify")
+                ready.append((fresh, path))
+                fresh.write_bytes(state.data)
+                fresh.chmod(state.mode)
+        for fresh, path in ready:
+            fresh.replace(path)
+    finally:
+        for fresh, _ in ready:
+            fresh.unlink(missing_ok=True)
+    for name, state in changed.items():
+        if state is None:
+            (tree / name).unlink()
+
+
+@dataclass
+class WorkTree:
+    """A tree that is ours alone while its lock is held. Get one from `work_tree`."""
+
+    folder: Path
+    built_before: bool = False
+    _touched: dict[str, Stamp | None] = field(default_factory=dict)
+    _modes: dict[str, int | None] = field(default_factory=dict)
+    _environment: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Return the top of the kernel tree."""
+        return self.folder / "linux"
+
+    def original(self, name: str) -> FileState | None:
+        """Return a file as the base has it, whatever series is applied."""
+        if name not in self._modes:
+            return read_tree(self.path)(name)
+        mode = self._modes[name]
+        return None if mode is None else FileState(self._kept(name).read_bytes(), mode)
+
+    def switch(self, series: Series, *, log: CommandLog | None = None) -> Application:
+        """Make the tree base plus series. Raises InputError if the series does not apply.
+
+        After a series that does not apply the tree is as it was.
+        """
+        applied = apply_series(series, self.original, log=log)
+        for name in applied.files:
+            self._keep(name)
+        wanted = {name: self.original(name) for name in self._touched} | dict(applied.files)
+        with self._busy():
+            write_files(self.path, wanted)
+            self._touched = {name: _stamp(self.path / name) for name in wanted}
+        return applied
+
+    @contextmanager
+    def building(self, environment: str) -> Iterator[None]:
+        """Build within: a tree in which a build was cut short is not used again.
+
+        `environment` names what objects of earlier builds depend on besides the sources.
+        """
+        self._environment = environment
+        with self._busy():
+            yield
+        self.built_before = True
+        self._save(busy=False)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._save(busy=True)
+        try:
+            yield
+        except CommandFailed as error:
+            # make itself gave up, and left whole objects only.
+            if error.done.returncode == _MAKE_ERROR:
+                self._save(busy=False)
+            raise
+        except InputError:
+            self._save(busy=False)
+            raise
+        self._save(busy=False)
+
+    def _kept(self, name: str) -> Path:
+        return self.folder / "originals" / name
+
+    def _keep(self, name: str) -> None:
+        if name in self._modes:
+            return
+        state = self.original(name)
+        if state is not None:
+            kept = self._kept(name)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(state.data)
+        self._modes[name] = None if state is None else state.mode
+
+    def _save(self, *, busy: bool) -> None:
+        state = {
+            "busy": busy,
+            "built": self.built_before,
+            "touched": self._touched,
+            "modes": self._modes,
+            "environment": self._environment,
+        }
+        fresh = self.folder / "state.json.new"
+        fresh.write_text(json.dumps(state))
+        fresh.replace(self.folder / "state.json")
+
+
+@contextmanager
+def work_tree(
+    source: Source,
+    arch: Arch,
+    *,
+    environment: str | None = None,
+    store: Store,
+    progress: Callable[[str], None],
+) -> Iterator[WorkTree]:
+    """Hold the work tree of a source and architecture; unpack it if there is no sound one.
+
+    One whose objects come from another `environment` is not sound either.
+    """
+    name = f"{source.base}-{arch}-{source.digest[:16]}"
+    folder = store.folder("trees") / name
+
+    def waiting() -> None:
+        progress(f"waiting for another build in the tree of {source.base} {arch}")
+
+    with store.lock(f"tree-{name}", waiting=waiting):
+        tree = _reopen(folder, environment)
+        if tree is None:
+            progress(f"unpacking Linux {source.version}")
+            tree = _unpack(source, folder)
+        yield tree
+
+
+def _reopen(folder: Path, environment: str | None) -> WorkTree | None:
+    try:
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        files: dict[str, list[int]] = json.loads((folder / "files.json").read_text())
+        if state["busy"] or (environment and state["environment"] not in ("", environment)):
+            return None
+        touched = {name: stamp and tuple(stamp) for name, stamp in state["touched"].items()}
+        expected = {name: tuple(stamp) for name, stamp in files.items()} | touched
+        tree = folder / "linux"
+        if any(_stamp(tree / name) != stamp for name, stamp in expected.items()):
+            return None
+        return WorkTree(folder, state["built"], touched, state["modes"], state["environment"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _unpack(source: Source, folder: Path) -> WorkTree:
+    fresh = folder.with_name(folder.name + ".new")
+    for old in (folder, fresh):
+        if old.exists():
+            shutil.rmtree(old)
+    linux = fresh / "linux"
+    linux.mkdir(parents=True)
+    unpack(source.tarball, source.top, linux)
+    files = {
+        str(path.relative_to(linux)): _stamp(path)
+        for path in (Path(at) / name for at, _, names in os.walk(linux) for name in names)
+    }
+    (fresh / "files.json").write_text(json.dumps(files))
+    tree = WorkTree(fresh)
+    tree._save(busy=False)
+    fresh.rename(folder)
+    tree.folder = folder
+    return tree

@@ -1,0 +1,151 @@
+"""Series of patches on disk: quilt's `series` files, one folder for each revision and base."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.places import PATCHES
+from orchestrator.store import digest_file, digest_value
+
+NONE = "none"
+MEM_NOTIFY = PATCHES / "mem_notify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One patch of a series; `fuzz` is how much of it the series allows."""
+
+    path: Path
+    sha256: str
+    fuzz: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The patches that make one revision out of one base, in order."""
+
+    revision: str
+    base: str
+    patches: tuple[Patch, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the patches say and how strictly they are applied."""
+        return digest_value([[patch.sha256, patch.fuzz] for patch in self.patches])
+
+
+def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
+    """Return every revision but `none`, which fits all, with the bases that it is for."""
+    found = {
+        folder.name: tuple(sorted(file.parent.name for file in folder.glob("*/series")))
+        for folder in sorted(root.glob("*"))
+    }
+    return {name: bases for name, bases in found.items() if bases and name != NONE}
+
+
+def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
+    """Return the bases that a revision is for. Raises InputError if there is no such revision."""
+    known = revisions(root)
+    if revision not in known:
+        there = ", ".join([NONE, *known])
+        raise InputError(f"no series is called {revision}", hint=f"there are: {there}")
+    return known[revision]
+
+
+def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
+    """Return the patches of a revision for a base.
+
+    Raises InputError if there is no such revision, if it is not for this base, or if its `series`
+    file is wrong.
+    """
+    if revision == NONE:
+        return Series(revision=NONE, base=base)
+    bases = bases_of(revision, root=root)
+    if base not in bases:
+        raise InputError(
+            f"series {revision} is not for base {base}", hint=f"it is for: {', '.join(bases)}"
+        )
+    patches = read_series_file(root / revision / base / "series")
+    return Series(revision=revision, base=base, patches=patches)
+
+
+def read_series_file(path: Path) -> tuple[Patch, ...]:
+    """Return the patches that a `series` file names; patches/README.md has the format."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", file=path) from error
+    patches = []
+    for number, line in enumerate(lines, 1):
+        words = re.sub(r"(^|\s)#.*", "", line).split()
+        if words:
+            patches.append(_entry(path, number, words[0], words[1:]))
+    return tuple(patches)
+
+
+def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:
+    path = file.parent / name
+    if "/" in name:
+        raise InputError(
+            f"{name} is not a plain name", file=file, line=line, hint="patches lie beside this file"
+        )
+    if not path.is_file():
+        raise InputError(f"there is no {name} beside this file", file=file, line=line)
+    fuzz = 0
+    for index, option in enumerate(options):
+        given = re.fullmatch(r"-p1|fuzz=([012])", option)
+        if given is None:
+            hint = "-p1 and fuzz=0, 1 or 2 are"
+            raise InputError(f"{option} is not an option", file=file, line=line, hint=hint)
+        if option[:2] in [earlier[:2] for earlier in options[:index]]:
+            raise InputError(f"{option} is one too many", file=file, line=line)
+        fuzz = int(given[1] or fuzz)
+    return Patch(path=path, sha256=digest_file(path), fuzz=fuzz)
+
+
+def makefile_version(text: str) -> str | None:
+    """Return the version that the text of a kernel's top Makefile states; None if none."""
+    parts: dict[str, str] = dict(
+        re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", text, re.M)
+    )
+    if not parts.get("VERSION") or not parts.get("PATCHLEVEL"):
+        return None
+    numbers = [parts[name] for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if parts.get(name)]
+    return ".".join(numbers) + parts.get("EXTRAVERSION", "")
+
+
+def tree_version(tree: Path) -> str:
+    """Return the version of a kernel tree. Raises InputError if it is not one."""
+    try:
+        version = makefile_version((tree / "Makefile").read_text(errors="replace"))
+    except OSError:
+        version = None
+    if version is None:
+        raise InputError(
+            "not a kernel source tree: no Makefile that states VERSION and PATCHLEVEL", file=tree
+        )
+    return version
+
+
+def base_for_version(revision: str, version: str, *, root: Path = MEM_NOTIFY) -> str:
+    """Return the base whose variant of a revision fits a tree: 6.1.192 is 6.1.
+
+    Raises InputError if there is none.
+    """
+    if revision == NONE:
+        return version
+    bases = bases_of(revision, root=root)
+    fitting = [base for base in bases if version == base or version.startswith(base + ".")]
+    if not fitting:
+        raise InputError(
+            f"series {revision} has no variant for Linux {version}",
+            hint=f"name one of its bases yourself: {', '.join(bases)}",
+        )
+    return max(fitting, key=len)

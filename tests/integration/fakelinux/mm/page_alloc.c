@@ -1,0 +1,6 @@
+#include <linux/mm.h>
+
+void free_one_page(struct zone *zone)
+{
+	zone->free++;
+}

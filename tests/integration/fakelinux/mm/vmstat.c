@@ -1,0 +1,6 @@
+#include <linux/mm.h>
+
+unsigned long zone_free(const struct zone *zone)
+{
+	return zone->free;
+}

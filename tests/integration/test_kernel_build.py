@@ -1,0 +1,251 @@
+"""Kernel builds from end to end, on a tree that compiles in a second."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakekernel import TREE, Lab
+
+from orchestrator.errors import InputError
+from orchestrator.kernel.build import kernel_inputs
+from orchestrator.model import Arch, KernelRequest
+from orchestrator.process import CommandFailed
+from orchestrator.store import digest_value
+
+ALL = ["mm/page_alloc.c", "mm/vmscan.c", "mm/vmstat.c"]
+VMSTAT = (TREE / "mm/vmstat.c").read_text()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    lab = Lab(tmp_path).set_up()
+    lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint first;\n")
+    lab.add_series("v2", mm__vmstat_c=VMSTAT + "\nint second;\n", mm__extra_c="int extra;\n")
+    return lab
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def symbols(lab: Lab, revision: str) -> str:
+    return lab.build(revision).file("System.map").read_text()
+
+
+def test_a_kernel_has_its_files_and_facts(lab: Lab) -> None:
+    kernel = lab.build("v1")
+    assert {path.name for path in kernel.path.iterdir()} >= {
+        "bzImage",
+        "System.map",
+        "config",
+        "build.log",
+    }
+    assert "CONFIG_SWAP=y\n" in kernel.file("config").read_text()
+    assert "first" in kernel.file("System.map").read_text()
+    assert kernel.facts["version"] == "6.1.7"
+    assert kernel.facts["patches"] == [{"name": "a.patch", "hunks": 1, "shifted": []}]
+    assert kernel.facts["object_tree"] == "new"
+    assert kernel.facts["seconds"] > 0
+
+
+def test_the_key_is_known_without_building(lab: Lab) -> None:
+    request = KernelRequest(base="6.1", series="v1", arch=Arch.X86_64, source=str(TREE))
+    inputs = kernel_inputs(
+        request, store=lab.store, log=lab.log, kernels=lab.kernels, series=lab.series
+    )
+    assert inputs is not None
+    assert lab.build("v1").key == digest_value(inputs)
+    later = KernelRequest(base="6.1", series="v1", arch=Arch.X86_64)
+    assert not kernel_inputs(
+        later, store=lab.store, log=lab.log, kernels=lab.kernels, series=lab.series
+    ), "no source was kept, so no key can be known"
+
+
+def test_what_is_in_the_store_is_not_built_again(lab: Lab) -> None:
+    first = lab.build("none")
+    assert lab.build("none") == first
+    assert lab.builds() == 1
+
+
+def test_the_key_follows_everything_that_matters(lab: Lab, tmp_path: Path) -> None:
+    keys = [lab.build("none").key, lab.build("v1").key]
+    lab.configure("CONFIG_SWAP=y\nCONFIG_MEMCG=y\n")
+    keys.append(lab.build("v1").key)
+    lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint other;\n")
+    keys.append(lab.build("v1").key)
+    other = tmp_path / "my-gcc"
+    other.write_text('#!/bin/sh\n[ "$1" = --version ] && echo my gcc 1.0 && exit\nexec gcc "$@"\n')
+    other.chmod(0o755)
+    keys.append(lab.build("v1", cc=str(other)).key)
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_next_series_compiles_only_what_differs(lab: Lab) -> None:
+    lab.build("none")
+    assert lab.compiled() == ALL
+    first = lab.build("v1")
+    assert lab.compiled() == ["mm/vmstat.c"]
+    assert first.facts["object_tree"] == "kept"
+    assert "second" in symbols(lab, "v2")
+    assert lab.compiled() == ["mm/extra.c", "mm/vmstat.c"]
+    assert lab.said.count("unpacking Linux 6.1.7") == 1
+
+
+def test_a_kernel_does_not_depend_on_what_was_built_before(lab: Lab, tmp_path: Path) -> None:
+    after_others = [lab.build(revision) for revision in ("v1", "v2", "none")][-1]
+    alone = Lab(tmp_path / "alone")
+    alone.root.mkdir()
+    # The same base file: the path of HOLD is in it, and so in the key.
+    (alone.root / "kernels").symlink_to(lab.kernels)
+    (alone.root / "series").symlink_to(lab.series)
+    fresh = alone.build("none")
+    assert fresh.key == after_others.key
+    assert fresh.file("bzImage").read_bytes() == after_others.file("bzImage").read_bytes()
+    assert not (lab.tree / "mm/extra.c").exists()
+
+
+def test_a_failing_series_changes_nothing(lab: Lab) -> None:
+    lab.build("v1")
+    text = (lab.series / "v2/6.1/a.patch").read_text().replace("return zone->free", "return 0")
+    lab.add_patch("v3", text)
+    with pytest.raises(InputError, match=r"hunk 1 of 1 does not fit mm/vmstat\.c:4"):
+        lab.build("v3")
+    assert "int first;" in (lab.tree / "mm/vmstat.c").read_text()
+    assert not (lab.tree / "mm/extra.c").exists()
+
+
+def test_a_series_that_does_not_compile_is_told_and_the_tree_stays(lab: Lab) -> None:
+    lab.build("none")
+    lab.add_series("v3", mm__vmstat_c=VMSTAT + "\nint broken\n")
+    with pytest.raises(CommandFailed, match=r"mm/vmstat\.c") as caught:
+        lab.build("v3")
+    assert caught.value.exit_code == 3
+    assert "whole output in" in str(caught.value)
+    lab.compiled()
+    lab.build("v1")
+    assert lab.compiled() == ["mm/vmstat.c"]
+
+
+def test_a_dropped_line_of_the_configuration_is_an_error(lab: Lab) -> None:
+    lab.configure("CONFIG_SWAP=y\nCONFIG_SWOP=y\n")
+    with pytest.raises(InputError, match=r"all\.config:2: CONFIG_SWOP=y \(got nothing\)"):
+        lab.build("none")
+    assert lab.builds() == 0
+
+
+def test_a_changed_file_makes_the_tree_unsound(lab: Lab) -> None:
+    lab.build("none")
+    with (lab.tree / "mm/page_alloc.c").open("a") as file:
+        file.write("\nint stray;\n")
+    assert "stray" not in symbols(lab, "v1")
+    assert lab.said.count("unpacking Linux 6.1.7") == 2
+
+
+def test_a_missing_file_makes_the_tree_unsound(lab: Lab) -> None:
+    lab.build("v1")
+    (lab.tree / "include/linux/mm.h").unlink()
+    assert "second" in symbols(lab, "v2")
+
+
+def test_a_tarball_and_a_tree_are_the_same_source(lab: Lab, tmp_path: Path) -> None:
+    tarball = tmp_path / "linux-6.1.7.tar.xz"
+    with tarfile.open(tarball, "w:xz") as archive:
+        archive.add(TREE, "linux-6.1.7")
+    from_tree, from_tarball = lab.build("v1"), lab.build("v1", source=tarball)
+    assert from_tree.file("bzImage").read_bytes() == from_tarball.file("bzImage").read_bytes()
+
+
+def test_another_version_is_refused(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/Makefile").write_text("VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n")
+    with pytest.raises(InputError, match=r"Linux 6\.12\.1, which is not 6\.1"):
+        lab.build("none", source=tmp_path / "tree")
+
+
+def test_makes_own_variables_do_not_reach_the_build(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", "n")  # as `make -n` would hand it down
+    monkeypatch.setenv("CPATH", "/nonexistent")
+    assert "first" in symbols(lab, "v1")
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from fakekernel import Lab
+print(Lab(Path(sys.argv[2])).build(sys.argv[3]).key, flush=True)
+"""
+
+
+def start(lab: Lab, revision: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(Path(__file__).parent), str(lab.root), revision],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def holding(lab: Lab) -> list[int]:
+    """Return the processes whose command line names the lab's folder."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if re.fullmatch(r"\d+", folder.name) and int(folder.name) != os.getpid():
+            try:
+                words = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(lab.hold).encode() in words:
+                found.append(int(folder.name))
+    return found
+
+
+def test_two_processes_build_once(lab: Lab) -> None:
+    lab.hold.touch()
+    both = [start(lab, "v1"), start(lab, "v1")]
+    wait_for(lambda: holding(lab))
+    time.sleep(0.5)  # for the second one to come to the lock
+    lab.hold.unlink()
+    keys = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert keys[0] == keys[1] != ""
+    assert lab.builds() == 1
+
+
+def test_a_killed_build_leaves_no_process_and_no_half_kernel(lab: Lab) -> None:
+    lab.build("none")
+    lab.hold.touch()
+    process = start(lab, "v1")
+    wait_for(lambda: "int first;" in (lab.tree / "mm/vmstat.c").read_text() and holding(lab))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not holding(lab))
+    lab.hold.unlink()
+    lab.said.clear()
+    assert "first" in symbols(lab, "v1")
+    assert lab.said.count("unpacking Linux 6.1.7") == 1, "the tree was used although cut short"
+    assert lab.compiled() == ALL
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+def test_a_new_tree_takes_its_objects_from_ccache(lab: Lab) -> None:
+    first = lab.build("none")
+    assert (first.facts["ccache_hits"], first.facts["ccache_misses"]) == (0, 3)
+    (lab.tree / "Kconfig").touch()
+    second = lab.build("v1")
+    assert second.facts["object_tree"] == "new"
+    assert (second.facts["ccache_hits"], second.facts["ccache_misses"]) == (2, 1)

@@ -1,0 +1,219 @@
+"""Processes: what is logged, what a failure says, and that nothing outlives us."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InfrastructureError
+from orchestrator.process import CommandFailed, CommandLog, run, spawn
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def pids(file: Path, count: int) -> list[int]:
+    wait_for(lambda: file.exists() and len(file.read_text().split()) == count)
+    return [int(word) for word in file.read_text().split()]
+
+
+# Starts a child, a grandchild, and one that detaches itself; each notes its process id.
+FAMILY = """
+echo $$ >> {file}
+sh -c 'echo $$ >> {file}; sh -c "echo \\$\\$ >> {file}; sleep 1000" & sleep 1000' &
+setsid sh -c 'echo $$ >> {file}; trap "" TERM HUP; sleep 1000' &
+wait
+"""
+
+
+def test_output_and_status(tmp_path: Path) -> None:
+    done = run(["sh", "-c", "echo one; echo two >&2; exit 3"], timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (3, "one\ntwo\n")
+    run(["sh", "-c", "echo one"], timeout=20, output=tmp_path / "out")
+    run(["sh", "-c", "echo two"], timeout=20, output=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "one\ntwo\n"
+
+
+def test_input_and_environment(tmp_path: Path) -> None:
+    done = run(
+        ["sh", "-c", 'cat; echo "$MINE $PWD"'],
+        timeout=20,
+        input=b"in ",
+        env={"MINE": "yes"},
+        cwd=tmp_path,
+    )
+    assert done.stdout == f"in yes {tmp_path}\n"
+
+
+def test_a_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:
+    script = "for i in $(seq 50); do echo line $i; done; exit 7"
+    for output in (None, tmp_path / "out"):
+        with pytest.raises(CommandFailed) as caught:
+            run(["sh", "-c", script], timeout=20, output=output)
+        said = str(caught.value)
+        assert "exit status 7" in said
+        assert "| line 50" in said
+        assert "| line 30\n" not in said
+        assert caught.value.done.returncode == 7
+    assert f"whole output in {tmp_path / 'out'}" in said
+
+
+def test_a_command_that_is_not_there() -> None:
+    with pytest.raises(CommandFailed, match="no-such-command: No such file"):
+        run(["no-such-command"], timeout=20)
+
+
+def test_death_by_signal_is_a_status() -> None:
+    assert run(["sh", "-c", "kill -SEGV $$"], timeout=20, check=False).returncode == 128 + 11
+
+
+def test_the_logged_line_replays_the_command(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "log/commands.jsonl")
+    odd = tmp_path / "an odd 'folder'"
+    odd.mkdir()
+    script = 'printf "%s|" "$A" "$PWD" "$@"'
+    argv = ["sh", "-c", script, "sh", "a b", "$HOME", "", "'\"\n"]
+    done = run(argv, timeout=20, log=log, cwd=odd, env={"A": "x y"})
+    (line,) = (tmp_path / "log/commands.jsonl").read_text().splitlines()
+    entry = json.loads(line)
+    assert entry["argv"] == argv
+    assert entry["exit"] == 0
+    replayed = subprocess.run(["sh", "-c", entry["shell"]], capture_output=True, text=True)
+    assert replayed.stdout == done.stdout
+    assert "x y|" in done.stdout
+
+
+def test_lines_of_many_writers_do_not_mix(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    threads = [
+        threading.Thread(target=lambda n=n: [log.write({"n": n, "x": "y" * 9000})] * 1)
+        for n in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = (tmp_path / "commands.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["n"] for line in lines) == list(range(20))
+
+
+def test_a_timeout_kills_the_whole_family(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    log = CommandLog(tmp_path / "log")
+    with pytest.raises(CommandFailed, match=r"no end after 5 s"):
+        run(["sh", "-c", FAMILY.format(file=file)], timeout=5, log=log)
+    family = pids(file, 4)
+    assert not [pid for pid in family if alive(pid)]
+    assert "no end after" in json.loads((tmp_path / "log").read_text())["reason"]
+
+
+def test_what_a_command_leaves_running_is_killed_when_it_ends(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    detached = f"setsid sh -c 'echo $$ >> {file}; sleep 1000' >/dev/null 2>&1"
+    script = f"{detached} & while ! test -s {file}; do sleep 0.01; done"
+    done = run(["sh", "-c", script], timeout=20)
+    assert done.seconds < 20
+    assert not [pid for pid in pids(file, 1) if alive(pid)]
+
+
+PARENT = """
+import sys
+from orchestrator.process import run
+run(["sh", "-c", sys.argv[1]], timeout=1000)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_us(tmp_path: Path, number: signal.Signals) -> None:
+    file = tmp_path / "pids"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, FAMILY.format(file=file)], stderr=subprocess.DEVNULL
+    )
+    family = pids(file, 4)
+    assert all(map(alive, family))
+    os.kill(parent.pid, number)
+    parent.wait(timeout=20)
+    wait_for(lambda: not [pid for pid in family if alive(pid)])
+
+
+SPAWNING = """
+import asyncio, sys
+from orchestrator.process import spawn
+async def main():
+    async with await spawn(["sleep", "1000"]) as child:
+        print(child.pid, flush=True)
+        await child.wait()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_spawned_program_outlives_us(number: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", SPAWNING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    os.kill(parent.pid, number)
+    parent.communicate(timeout=20)
+    wait_for(lambda: not alive(pid))
+
+
+def test_leaving_the_context_kills_a_spawned_program(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "log")
+
+    async def main() -> tuple[int, int | None]:
+        async with await spawn(["sleep", "1000"], log=log) as child:
+            pid = child.pid
+        return pid, child.returncode
+
+    pid, code = asyncio.run(main())
+    assert code == -signal.SIGKILL
+    assert not alive(pid)
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(line)["argv"] == ["sleep", "1000"]
+
+
+def test_a_spawned_programs_output_and_status(tmp_path: Path) -> None:
+    async def main() -> int:
+        async with await spawn(
+            ["sh", "-c", "echo out; echo err >&2; exit 4"], output=tmp_path / "out"
+        ) as child:
+            return await child.wait()
+
+    assert asyncio.run(main()) == 4
+    assert (tmp_path / "out").read_text() == "out\nerr\n"
+
+
+def test_a_program_that_cannot_be_spawned() -> None:
+    async def main() -> None:
+        await spawn(["true"], cwd=Path("/nonexistent"))
+
+    with pytest.raises(InfrastructureError, match="cannot start true"):
+        asyncio.run(main())

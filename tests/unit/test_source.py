@@ -1,0 +1,386 @@
+"""Sources: fetched from stand-ins for Debian and kernel.org, checked, and unpacked strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.kernel.archive import pack, top_and_version, unpack
+from orchestrator.kernel.base import Base, BaseTable, load_base
+from orchestrator.kernel.source import Source, download, ensure_source, fetch_source, kept_source
+from orchestrator.kernel.toolchain import identify, missing_packages
+from orchestrator.store import Store
+
+MAKEFILE = b"VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\nEXTRAVERSION =\n"
+
+
+def entry(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size, info.mtime = kind, link, len(data), 1_000_000_000
+    return info, data
+
+
+def tarball(path: Path, *entries: tuple, compression: str = "xz") -> Path:
+    with tarfile.open(path, f"w:{compression}") as archive:
+        for info, data in entries:
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def kernel_tarball(path: Path, version: bytes = b"9", compression: str = "xz") -> Path:
+    return tarball(
+        path,
+        entry("linux/Documentation/Makefile", b"all:\n"),
+        entry("linux/Makefile", MAKEFILE.replace(b"= 9", b"= " + version)),
+        compression=compression,
+    )
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_any_compression_is_unpacked(tmp_path: Path, out: Path, compression: str) -> None:
+    file = kernel_tarball(tmp_path / "x", compression=compression)
+    assert top_and_version(file) == ("linux", "6.1.9")
+    unpack(file, "linux", out)
+    assert (out / "Makefile").read_bytes() == MAKEFILE
+    assert (out / "Makefile").stat().st_mtime == 1_000_000_000
+    assert (out / "Documentation/Makefile").exists()
+
+
+def test_a_tarball_without_a_top_folder(tmp_path: Path, out: Path) -> None:
+    file = tarball(
+        tmp_path / "x", entry("./tools/Makefile", b"all:\n"), entry("./Makefile", MAKEFILE)
+    )
+    assert top_and_version(file) == ("", "6.1.9")
+    unpack(file, "", out)
+    assert (out / "tools/Makefile").exists()
+
+
+def test_links_inside_the_tree_are_kept(tmp_path: Path, out: Path) -> None:
+    file = tarball(
+        tmp_path / "x",
+        entry("linux/a/file", b"x"),
+        entry("linux/b/link", kind=tarfile.SYMTYPE, link="../a/file"),
+        entry("linux/b/hard", kind=tarfile.LNKTYPE, link="linux/a/file"),
+    )
+    unpack(file, "linux", out)
+    assert (out / "b/link").readlink() == Path("../a/file")
+    assert (out / "b/hard").read_bytes() == b"x"
+    (out / "b/hard").write_bytes(b"y")
+    assert (out / "a/file").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry("linux/../../evil", b"x")],
+        [entry("/evil", b"x")],
+        [entry("linux/link", kind=tarfile.SYMTYPE, link="../evil")],
+        [entry("linux/link", kind=tarfile.SYMTYPE, link="/etc/passwd")],
+        [entry("linux/hard", kind=tarfile.LNKTYPE, link="../evil")],
+        [entry("linux/null", kind=tarfile.CHRTYPE)],
+        [
+            entry("linux/d", kind=tarfile.SYMTYPE, link="."),
+            entry("linux/d/file", b"through a link"),
+        ],
+    ],
+)
+def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[tuple]) -> None:
+    file = tarball(tmp_path / "x", *entries)
+    with pytest.raises(InputError) as caught:
+        unpack(file, "linux", out)
+    assert caught.value.file == file
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_cut_or_foreign_file_is_no_archive(tmp_path: Path) -> None:
+    whole = kernel_tarball(tmp_path / "x")
+    (tmp_path / "cut").write_bytes(whole.read_bytes()[:60])
+    (tmp_path / "text").write_text("hello" * 1000)
+    for name in ("cut", "text"):
+        with pytest.raises(InputError, match="not a whole tar archive"):
+            top_and_version(tmp_path / name)
+    other = tarball(tmp_path / "other", entry("a/README", b"x"))
+    with pytest.raises(InputError, match="no kernel source tree"):
+        top_and_version(other)
+
+
+def test_a_packed_tree_comes_back(tmp_path: Path, out: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / ".git").mkdir(parents=True)
+    (tree / ".git/HEAD").touch()
+    (tree / "Makefile").write_bytes(MAKEFILE)
+    (tree / "link").symlink_to("Makefile")
+    os.link(tree / "Makefile", tree / "second")
+    pack(tree, tmp_path / "x.tar")
+    unpack(tmp_path / "x.tar", "", out)
+    assert sorted(path.name for path in out.iterdir()) == ["Makefile", "link", "second"]
+    assert (out / "second").read_bytes() == MAKEFILE
+
+
+# --- candidates
+
+
+def base(*sources: dict[str, str], tools: dict[str, str] | None = None) -> Base:
+    table = BaseTable.model_validate(
+        {
+            "version": r"6\.1\.\d+",
+            "source": list(sources),
+            "arch": {},
+            "tools": tools or {},
+        }
+    )
+    return Base("6.1", table, Path())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address of a server that serves it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def kernel_org(address: str) -> dict[str, str]:
+    return {
+        "kind": "kernel.org",
+        "folder": address,
+        "file": r"linux-6\.1\.\d+\.tar\.xz",
+        "checksums": "sha256sums.asc",
+    }
+
+
+def publish(folder: Path, *versions: str) -> None:
+    """Put tarballs of these versions and their checksums on the site."""
+    sums = "-----BEGIN PGP SIGNED MESSAGE-----\n"
+    for version in versions:
+        file = kernel_tarball(folder / f"linux-6.1.{version}.tar.xz", version.encode())
+        sums += f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+    (folder / "sha256sums.asc").write_text(sums)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def fetch(base: Base, store: Store, given: Path | None = None) -> Source:
+    return fetch_source(base, None if given is None else str(given), store=store, progress=quiet)
+
+
+def test_the_newest_of_kernel_org_is_fetched_once(site: tuple[Path, str], store: Store) -> None:
+    folder, address = site
+    publish(folder, "9", "10", "2")
+    where = base(kernel_org(address))
+    source = ensure_source(where, None, store=store, progress=quiet)
+    assert (source.version, source.top) == ("6.1.10", "linux")
+    assert source.digest == hashlib.sha256(source.tarball.read_bytes()).hexdigest()
+    for file in folder.iterdir():
+        file.unlink()
+    assert ensure_source(where, None, store=store, progress=quiet) == source
+    assert kept_source(where, store=store) == source
+
+
+def test_a_wrong_checksum_leaves_nothing_and_says_both(
+    site: tuple[Path, str], store: Store
+) -> None:
+    folder, address = site
+    publish(folder, "9")
+    file = folder / "linux-6.1.9.tar.xz"
+    expected = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(file.read_bytes() + b"x")
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    with pytest.raises(InfrastructureError) as caught:
+        fetch(base(kernel_org(address)), store)
+    said = str(caught.value)
+    assert expected in said
+    assert found in said
+    assert "\n" not in said
+    assert "memnotify kernel fetch 6.1 --source" in said
+    assert not [
+        path for path in store.root.rglob("*") if path.is_file() and "lock" not in str(path)
+    ]
+
+
+def test_a_download_is_there_whole_or_not_at_all(site: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = site
+    (folder / "file").write_bytes(b"data")
+    target = tmp_path / "target"
+    with pytest.raises(InfrastructureError, match="404"):
+        download(address + "other", target, "0" * 64)
+    with pytest.raises(InfrastructureError, match="was expected"):
+        download(address + "file", target, "0" * 64)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["site"]
+    download(address + "file", target, hashlib.sha256(b"data").hexdigest())
+    assert target.read_bytes() == b"data"
+
+
+def test_without_a_network_one_line_says_what_was_tried(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get here
+    where = base(
+        {"kind": "debian", "package": "linux-source-6.1", "member": "x"},
+        kernel_org("http://127.0.0.1:1/"),
+    )
+    with pytest.raises(InfrastructureError) as caught:
+        fetch(where, store)
+    assert caught.value.kind == "unreachable"
+    said = str(caught.value)
+    assert "\n" not in said
+    for part in ("linux-source-6.1: this is not a Debian", "127.0.0.1:1", "--source"):
+        assert part in said
+
+
+APT_CACHE = """#!/bin/sh
+[ "$*" = "show --no-all-versions linux-source-6.1" ] || exit 100
+printf 'Package: linux-source-6.1\\nVersion: 6.1.9-1\\nSHA256: {sha256}\\n'
+"""
+APT_GET = """#!/bin/sh
+[ "$*" = "-q download linux-source-6.1=6.1.9-1" ] || { echo "E: bad call"; exit 100; }
+[ -e /DEB/ ] || { echo "E: Failed to fetch it  Could not resolve"; exit 100; }
+cp /DEB/x.deb linux-source-6.1_6.1.9-1_all.deb
+"""
+DPKG_DEB = """#!/bin/sh
+mkdir -p "$3/usr/src" && cp "$2" "$3/usr/src/linux.tar.xz"
+"""
+
+
+@pytest.fixture
+def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand-ins for Debian's programs; the package is the tarball. Returns where it comes from."""
+    archive, programs = tmp_path / "archive", tmp_path / "bin"
+    archive.mkdir()
+    programs.mkdir()
+    deb = kernel_tarball(archive / "x.deb")
+    sha256 = hashlib.sha256(deb.read_bytes()).hexdigest()
+    for name, text in (("apt-cache", APT_CACHE), ("apt-get", APT_GET), ("dpkg-deb", DPKG_DEB)):
+        file = programs / name
+        file.write_text(text.replace("{sha256}", sha256).replace("/DEB", str(archive)))
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return archive
+
+
+DEBIAN = {"kind": "debian", "package": "linux-source-6.1", "member": "usr/src/linux.tar.xz"}
+
+
+def test_debians_package_is_fetched_and_checked(debian: Path, store: Store) -> None:
+    source = fetch(base(DEBIAN), store)
+    assert source.origin == "Debian's linux-source-6.1 6.1.9-1"
+    assert source.version == "6.1.9"
+    (artifact,) = store.listing("source")
+    assert artifact.inputs["sha256"] == source.digest  # the package is the tarball here
+    assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
+
+
+def test_a_package_with_another_checksum_is_thrown_away(debian: Path, store: Store) -> None:
+    with (debian / "x.deb").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(InfrastructureError, match=r"x?_all\.deb: its SHA-256 is .* was expected"):
+        fetch(base(DEBIAN), store)
+    assert store.listing("source") == []
+
+
+def test_what_apt_says_is_passed_on_and_the_next_candidate_tried(
+    debian: Path, store: Store, site: tuple[Path, str]
+) -> None:
+    debian.rename(debian.with_name("away"))
+    with pytest.raises(InfrastructureError, match="Failed to fetch it Could not resolve"):
+        fetch(base(DEBIAN), store)
+    folder, address = site
+    publish(folder, "9")
+    assert fetch(base(DEBIAN, kernel_org(address)), store).origin.startswith(address)
+
+
+def test_a_given_source_is_kept_for_later(tmp_path: Path, store: Store) -> None:
+    file = kernel_tarball(tmp_path / "mine.tar.xz")
+    source = fetch(base(), store, file)
+    file.unlink()
+    assert ensure_source(base(), None, store=store, progress=quiet) == source
+    assert source.tarball.name == "mine.tar.xz"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        ("include/generated/autoconf.h", "has been built in (run make mrproper)"),
+        (".config", "has been built in (run make mrproper)"),
+    ],
+)
+def test_a_tree_that_was_built_in_is_refused(
+    tmp_path: Path, store: Store, make: str, said: str
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / make).parent.mkdir(parents=True)
+    (tree / make).touch()
+    (tree / "Makefile").write_bytes(MAKEFILE)
+    with pytest.raises(InputError) as caught:
+        fetch(base(), store, tree)
+    assert said in str(caught.value)
+
+
+def test_a_source_that_is_not_there_or_not_the_base(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(InputError, match="there is no such tree or tarball"):
+        fetch(base(), store, tmp_path / "nothing")
+    file = tarball(tmp_path / "x", entry("l/Makefile", MAKEFILE.replace(b"= 1\n", b"= 12\n")))
+    with pytest.raises(InputError, match=r"Linux 6\.12\.9, which is not 6\.1"):
+        fetch(base(), store, file)
+    assert kept_source(base(), store=store) is None
+
+
+# --- tools
+
+
+def test_missing_tools_are_one_line_with_their_packages() -> None:
+    where = base(tools={"no-such-tool": "such-tools", "gcc": "gcc", "nor-this": "such-tools"})
+    assert missing_packages(where) == {"no-such-tool": "such-tools", "nor-this": "such-tools"}
+    with pytest.raises(InfrastructureError) as caught:
+        identify(where, None)
+    assert str(caught.value) == (
+        "building 6.1 needs no-such-tool, nor-this (sudo apt-get install such-tools)"
+    )
+
+
+def test_a_missing_header_counts() -> None:
+    table = load_base("6.1").table.model_copy(
+        update={"tools": {"gcc": "gcc"}, "headers": {"no-such.h": "such-dev", "stdio.h": "libc"}}
+    )
+    assert missing_packages(Base("6.1", table, Path())) == {"no-such.h": "such-dev"}
+
+
+def test_a_compiler_that_is_not_there() -> None:
+    with pytest.raises(InputError, match="no compiler is called no-such-cc"):
+        identify(base(tools={"gcc": "gcc"}), "no-such-cc")

@@ -1,0 +1,125 @@
+"""The artifact store: whole or not at all, once, and never damaged."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.store import Store, digest_file, digest_tree, digest_value
+
+INPUTS = {"b": [1, "ü"], "a": None}
+
+
+def fill(folder: Path) -> dict[str, int]:
+    (folder / "sub").mkdir()
+    (folder / "sub/file").write_text("content")
+    return {"answer": 42}
+
+
+def refuse(folder: Path) -> dict[str, int]:
+    raise AssertionError("built although it is there")
+
+
+def test_what_is_published_is_found_again(tmp_path: Path) -> None:
+    made = Store(tmp_path).publish("thing", INPUTS, fill)
+    assert made.key == digest_value(INPUTS)
+    assert made.file("sub/file").read_text() == "content"
+    found = Store(tmp_path).get("thing", made.key)
+    assert found == made
+    assert (made.inputs, made.facts) == (INPUTS, {"answer": 42})
+    assert Store(tmp_path).publish("thing", INPUTS, refuse) == made
+
+
+def test_other_inputs_are_another_artifact(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    keys = {store.publish("thing", {"n": n}, fill).key for n in (1, "1", 1.5)}
+    assert len(keys) == 3
+    assert {artifact.key for artifact in store.listing("thing")} == keys
+    assert store.listing("other") == []
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> dict[str, int]:
+        fill(folder)
+        raise RuntimeError("no")
+
+    store = Store(tmp_path)
+    with pytest.raises(RuntimeError):
+        store.publish("thing", INPUTS, fail)
+    assert list((tmp_path / "thing").iterdir()) == []
+    assert store.publish("thing", INPUTS, fill).facts == {"answer": 42}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("sub/file", "CONTENT"), ("sub/file", "longer content"), ("artifact.json", "{")],
+)
+def test_a_damaged_artifact_is_built_anew(tmp_path: Path, file: str, text: str) -> None:
+    store = Store(tmp_path)
+    made = store.publish("thing", INPUTS, fill)
+    made.file(file).write_text(text)
+    assert store.get("thing", made.key) is None
+    again = store.publish("thing", INPUTS, fill)
+    assert again.file("sub/file").read_text() == "content"
+    assert [path.name for path in (tmp_path / "thing").iterdir()] == [made.key]
+
+
+def test_an_artifact_that_lost_a_file_is_damaged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    made = store.publish("thing", INPUTS, fill)
+    made.file("sub/file").unlink()
+    assert store.get("thing", made.key) is None
+
+
+def test_many_threads_build_once(tmp_path: Path) -> None:
+    calls: list[int] = []
+    waited: list[int] = []
+
+    def slow(folder: Path) -> dict[str, int]:
+        calls.append(1)
+        time.sleep(0.2)
+        return fill(folder)
+
+    def publish() -> None:
+        Store(tmp_path).publish("thing", INPUTS, slow, waiting=lambda: waited.append(1))
+
+    threads = [threading.Thread(target=publish) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(calls), len(waited)) == (1, 4)
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), max_size=5))
+def test_the_digest_of_a_value_ignores_the_order_of_keys(value: dict[str, object]) -> None:
+    assert digest_value(value) == digest_value(dict(reversed(value.items())))
+
+
+def test_the_digest_of_a_tree_sees_names_modes_links_and_contents(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a").mkdir(parents=True)
+    (tree / "a/file").write_text("x")
+    digests = [digest_tree(tree)]
+    (tree / "a/file").write_text("y")
+    digests.append(digest_tree(tree))
+    (tree / "a/file").chmod(0o755)
+    digests.append(digest_tree(tree))
+    (tree / "a/file").rename(tree / "a/file2")
+    digests.append(digest_tree(tree))
+    (tree / "link").symlink_to("a")
+    digests.append(digest_tree(tree))
+    assert len(set(digests)) == len(digests)
+    (tree / ".git").mkdir()
+    (tree / ".git/HEAD").write_text("z")
+    assert digest_tree(tree) == digests[-1]
+
+
+def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert digest_file(tmp_path / "empty").startswith("e3b0c44298fc1c14")
