@@ -197,3 +197,4 @@ class CellResult:
     balloon: tuple[BalloonMove, ...] = ()
     qemu_cpu_seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()  # QEMU's argv

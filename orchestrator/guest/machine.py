@@ -1,0 +1,60 @@
+"""Machine profiles: the hardware of a guest, one file in images/machines for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from orchestrator import toml
+from orchestrator.errors import InputError
+from orchestrator.model import Arch, MachineProfile, SwapKind
+from orchestrator.places import IMAGES
+
+# TOML has strings only, so strict pydantic has to be told that a word may become a StrEnum.
+_ArchName = Annotated[Arch, Field(strict=False)]
+_SwapName = Annotated[SwapKind, Field(strict=False)]
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,+=-]*$")]
+
+
+class _Profile(toml.Table):
+    arches: Annotated[list[_ArchName], Field(min_length=1)]
+    qemu_machine: _Word
+    cpu: _Word
+    smp: Annotated[int, Field(ge=1, le=8)] = 1
+    swap: _SwapName = SwapKind.NONE
+    swap_mib: Annotated[int, Field(ge=0, le=65536)] = 0
+    disk_mib: Annotated[int, Field(ge=0, le=65536)] = 0
+    icount_shift: Annotated[int, Field(ge=0, le=10)] = 1
+    kernel_args: list[Annotated[str, Field(pattern=r'^[^\s"]+$')]] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _swap_has_a_size(self) -> _Profile:
+        if (self.swap is SwapKind.NONE) != (self.swap_mib == 0):
+            raise ValueError("swap and swap_mib go together: give both, or neither")
+        return self
+
+
+def machine_names(folder: Path | None = None) -> list[str]:
+    """Return the names of all machine profiles, sorted."""
+    return sorted(path.stem for path in (folder or IMAGES / "machines").glob("*.toml"))
+
+
+def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
+    """Return one machine profile. Raises InputError if there is none of that name or it is bad."""
+    folder = folder or IMAGES / "machines"
+    if name not in machine_names(folder):
+        raise InputError(
+            f"no machine is called {name!r}", hint="there is " + ", ".join(machine_names(folder))
+        )
+    profile = toml.load(folder / f"{name}.toml", _Profile)
+    fields = profile.model_dump()
+    return MachineProfile(
+        **fields
+        | {
+            "name": name,
+            "arches": tuple(profile.arches),
+            "kernel_args": tuple(profile.kernel_args),
+        }
+    )

@@ -1,0 +1,144 @@
+"""What QEMU is told: a machine description for -readconfig, and a command line for the rest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import jinja2
+
+from orchestrator.errors import InputError
+from orchestrator.guest import abi
+from orchestrator.model import Accel, Cell, Clock, SwapKind
+from orchestrator.places import IMAGES
+
+QEMU = "qemu-system-x86_64"  # runs i386 guests just as well
+
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+POWER_ON = datetime(2008, 1, 15)
+"""What a guest's clock says when it is switched on: the day on which v4 was posted."""
+
+# Blocks of code that QEMU has translated. Its own default grows to an eighth of the host's memory.
+_TRANSLATIONS_MIB = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of a guest: an open file without a name, and what the guest calls it."""
+
+    name: str  # "swap" or "disk"
+    device: str  # "/dev/vda"
+    ide: bool
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """The file descriptors that QEMU inherits."""
+
+    qmp: int
+    console: int
+    log: int
+    disks: tuple[Disk, ...] = ()
+
+    def numbers(self) -> tuple[int, ...]:
+        return (self.qmp, self.console, self.log, *(disk.fd for disk in self.disks))
+
+
+@contextmanager
+def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
+    """Make the cell's disks in `folder`: sparse files of zeros that have no name.
+
+    Raises OSError if the file system is full or cannot hold files of that size.
+    """
+    sizes = {"swap": cell.machine.swap_mib, "disk": cell.machine.disk_mib}
+    ide = cell.machine.swap is SwapKind.IDE
+    disks: list[Disk] = []
+    with ExitStack() as stack:
+        for name, size in sizes.items():
+            if size:
+                file: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+                file.truncate(size << 20)
+                device = f"/dev/{'hd' if ide else 'vd'}{'ab'[len(disks)]}"
+                disks.append(Disk(name, device, ide, file.fileno()))
+        yield tuple(disks)
+
+
+def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
+    """Return the kernel's command line; the `mn.` words are for the guest program."""
+    words = [
+        "console=ttyS0",
+        "quiet",
+        # An oops is a finding: make it a panic. `panic=1` reboots, and QEMU pauses in place of
+        # that; a negative time would mean "at once" today but "never" to Linux 2.6.
+        "oops=panic",
+        "panic=1",
+        "norandmaps",
+        # Counting instructions confuses the calibration of the local APIC's timer. Without it the
+        # guest keeps a timer of 1 ms resolution and more, and boots in a quarter of the CPU time.
+        *(["nolapic_timer"] if cell.clock is Clock.VIRTUAL else []),
+        f"mn.ram_kib={cell.memory_mib << 10}",
+        *(f"mn.{disk.name}={disk.device}" for disk in disks),
+        *cell.machine.kernel_args,
+    ]
+    return " ".join(words)
+
+
+def machine_description(cell: Cell, fds: Descriptors) -> str:
+    """Return the text of the file for -readconfig."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(IMAGES / "templates"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("machine.cfg.j2").render(
+        cell=cell,
+        fds=fds,
+        disks=fds.disks,
+        power_on=POWER_ON,
+        region_size=abi.region_size(cell.log_records),
+        virtual=cell.clock is Clock.VIRTUAL,
+    )
+
+
+def command_line(
+    cell: Cell,
+    *,
+    accel: Accel,
+    description: Path,
+    kernel: Path,
+    initramfs: Path,
+    disks: tuple[Disk, ...],
+) -> list[str]:
+    """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
+
+    Raises InputError for virtual time under KVM, which cannot count instructions.
+    """
+    argv = [QEMU, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
+    argv += ["-readconfig", str(description)]
+    # QEMU 7.2 takes the following from the command line only.
+    if accel is Accel.KVM:
+        if cell.clock is Clock.VIRTUAL:
+            raise InputError("KVM cannot give virtual time", hint="use --clock real or --accel tcg")
+        argv += ["-accel", "kvm"]
+    elif cell.clock is Clock.VIRTUAL:
+        argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]
+        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off"]
+    else:
+        argv += ["-accel", f"tcg,tb-size={_TRANSLATIONS_MIB}"]
+    argv += ["-cpu", cell.machine.cpu]
+    # Whatever the guest does, QEMU stays and can be asked; an exit is always QEMU's own failure.
+    argv += ["-action", "panic=pause,reboot=shutdown,shutdown=pause"]
+    argv += ["-kernel", str(kernel), "-initrd", str(initramfs)]
+    argv += ["-append", kernel_command_line(cell, disks)]
+    # Paused until we listen, so that no event is lost.
+    argv += ["-S"]
+    return argv

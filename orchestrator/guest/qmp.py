@@ -1,0 +1,106 @@
+"""QMP with a transcript and with timeouts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import IO, Any
+
+from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
+
+from orchestrator.errors import InfrastructureError
+
+# What matters is raised as well; without this the library's notes would go to the user's terminal.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
+
+
+class _RecordingClient(QMPClient):
+    """A QMP client that writes every message down as it passes."""
+
+    def __init__(self, transcript: IO[str]) -> None:
+        super().__init__("memnotify")
+        self._transcript = transcript
+        self._started = time.monotonic()
+
+    def _note(self, direction: str, message: Message) -> None:
+        seconds = round(time.monotonic() - self._started, 6)
+        line = {"seconds": seconds, "direction": direction, "message": dict(message)}
+        self._transcript.write(json.dumps(line) + "\n")
+
+    def _cb_outbound(self, msg: Message) -> Message:
+        self._note("out", msg)
+        return msg
+
+    def _cb_inbound(self, msg: Message) -> Message:
+        self._note("in", msg)
+        return msg
+
+
+class Monitor:
+    """One QMP session."""
+
+    def __init__(self, client: QMPClient, patience: float) -> None:
+        self._client = client
+        self._patience = patience
+
+    def listen(self, *names: str) -> EventListener:
+        """Return a queue of all events of these names that come from now on."""
+        listener = EventListener(names)
+        self._client.register_listener(listener)
+        return listener
+
+    async def execute(self, command: str, **arguments: object) -> Any:
+        """Run one command and return what it returns.
+
+        Raises InfrastructureError: `qmp-timeout` without an answer in time, `qmp-error` if QEMU
+        refuses, `qmp-lost` if the session has ended.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._client.execute(command, arguments or None)
+        except TimeoutError as error:
+            raise InfrastructureError(
+                "qmp-timeout", f"QEMU did not answer {command!r} in {self._patience:g} s"
+            ) from error
+        except ExecuteError as error:
+            raise InfrastructureError("qmp-error", f"QEMU refused {command!r}: {error}") from error
+        except (QMPError, OSError, EOFError) as error:
+            raise InfrastructureError("qmp-lost", f"{command!r} got no answer: {error}") from error
+
+
+@asynccontextmanager
+async def open_monitor(
+    sock: socket.socket, *, transcript: IO[str], patience: float
+) -> AsyncIterator[Monitor]:
+    """Speak QMP over a connected socket; `patience` is in seconds, for the answer to each command.
+
+    The socket is closed at the end. Raises InfrastructureError if QEMU does not greet.
+    """
+    client = _RecordingClient(transcript)
+    try:
+        async with asyncio.timeout(patience):
+            await client.connect(sock)
+    except TimeoutError as error:
+        raise InfrastructureError("qmp-timeout", f"QEMU did not greet in {patience:g} s") from error
+    except (QMPError, OSError, EOFError) as error:
+        raise InfrastructureError("qmp-lost", f"QEMU did not greet: {error}") from error
+    try:
+        yield Monitor(client, patience)
+    finally:
+        # Whether the session ended well is of no interest any more: QEMU is about to be gone.
+        try:
+            async with asyncio.timeout(patience):
+                await client.disconnect()
+        except (TimeoutError, QMPError, OSError, EOFError):
+            pass
+
+
+def data_of(event: Mapping[str, object]) -> dict[str, Any]:
+    """Return an event's data; empty if it has none."""
+    data = event.get("data")
+    return data if isinstance(data, dict) else {}

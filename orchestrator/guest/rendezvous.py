@@ -1,0 +1,127 @@
+"""The host's half of the rendezvous: the guest pauses itself and asks, the host answers.
+
+A write to the pvpanic port pauses the machine and gives GUEST_PANICKED. A real panic does the
+same; the guest meant a rendezvous only if the header says so, with a sequence number that has not
+been answered yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qemu.qmp import EventListener
+
+from orchestrator.guest.abi import Reason, State
+from orchestrator.guest.balloon import Balloon
+from orchestrator.guest.qmp import Monitor, data_of
+from orchestrator.guest.region import Ask, Region
+from orchestrator.model import Finding, Op, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a guest ended; no finding means that it said DONE."""
+
+    finding: Finding | None = None
+    detail: str = ""
+
+
+class Host:
+    """Answers one guest's rendezvous, from the first one (READY) to its end.
+
+    `mail` is the scenario as the guest reads it.
+    """
+
+    def __init__(
+        self,
+        *,
+        monitor: Monitor,
+        region: Region,
+        scenario: Scenario,
+        mail: bytes,
+        on_stage: Callable[[str], None],
+    ) -> None:
+        self.balloon = Balloon(monitor)
+        self._monitor = monitor
+        self._events: EventListener = monitor.listen("GUEST_PANICKED", "SHUTDOWN")
+        self._region = region
+        self._scenario = scenario
+        self._mail = mail
+        self._on_stage = on_stage
+        self._answered = 0
+
+    async def run(self) -> End:
+        """Serve a new guest from power-on to its end. Raises InfrastructureError."""
+        end = await self._boot()
+        return end if end is not None else await self._conduct()
+
+    async def _boot(self) -> End | None:
+        """Let the guest run to its first rendezvous; None if it is READY there.
+
+        A start from a template takes the place of this.
+        """
+        self._on_stage("boot")
+        await self._monitor.execute("cont")
+        ask = await self._next_ask()
+        if isinstance(ask, End):
+            return ask
+        return None if ask.reason == Reason.READY else _nonsense(ask)
+
+    async def _conduct(self) -> End:
+        """Give the scenario to a guest that is paused at READY, and serve it to its end."""
+        self._region.post(self._mail)
+        self._on_stage("run")
+        while True:
+            await self._monitor.execute("cont")
+            ask = await self._next_ask()
+            if isinstance(ask, End):
+                return ask
+            if ask.reason == Reason.DONE:
+                await self.balloon.agree()
+                return End()
+            if not await self._serve(ask):
+                return _nonsense(ask)
+
+    async def _next_ask(self) -> Ask | End:
+        event = await self._events.get()
+        if event["event"] == "SHUTDOWN":
+            reason = data_of(event).get("reason", "unknown")
+            return End(Finding.REBOOT, f"the guest went down by itself: {reason}")
+        ask = self._region.ask()
+        if ask.state == State.FAILED:
+            return End(Finding.AGENT, f"the guest program failed: {ask.failure}")
+        if ask.state != State.RENDEZVOUS or ask.sequence == self._answered:
+            return End(Finding.PANIC, "kernel panic")
+        self._answered = ask.sequence
+        return ask
+
+    async def _serve(self, ask: Ask) -> bool:
+        """Do what a balloon step asks; returns False if the scenario has no such step."""
+        target_kib = self._balloon_target(ask.step)
+        if target_kib is None:
+            return False
+        if ask.reason == Reason.BALLOON_SET and ask.arg == target_kib:
+            self._on_stage(f"balloon {target_kib / 1024:g} MiB")
+            await self.balloon.set(step=ask.step, target_kib=target_kib, now_ns=ask.time_ns)
+            return True
+        if ask.reason == Reason.BALLOON_SETTLED:
+            reached = ask.arg == 1
+            self._on_stage("run")
+            await self.balloon.settled(step=ask.step, reached=reached, now_ns=ask.time_ns)
+            return True
+        return False
+
+    def _balloon_target(self, step: int) -> int | None:
+        # The guest's word for a step is only a number to look up: its target is the scenario's.
+        if step < len(self._scenario.steps) and self._scenario.steps[step].op is Op.BALLOON:
+            return self._scenario.steps[step].args[0]
+        return None
+
+
+def _nonsense(ask: Ask) -> End:
+    return End(
+        Finding.AGENT,
+        f"the guest program asked for what no step wants: reason {ask.reason}, step {ask.step}, "
+        f"argument {ask.arg}",
+    )

@@ -1,0 +1,114 @@
+"""Is the guest getting on? Told by the log and by the CPU time that QEMU takes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from orchestrator.guest.qemu import POWER_ON
+from orchestrator.guest.qmp import Monitor
+from orchestrator.guest.region import Region
+from orchestrator.guest.rendezvous import End
+from orchestrator.model import Finding, Scenario
+
+_PERIOD_SECONDS = 0.5
+_CLOCK_PERIOD_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to give up.
+
+    A guest hangs if there was no new record and no rendezvous while QEMU took `hang_cpu_seconds`
+    of CPU time, so that a busy host does not make a guest hang; or for `idle_wall_seconds` in which
+    QEMU took none; or if it goes on `overdue_guest_seconds` of guest time after the scenario's end.
+    `qmp_seconds` is for the answer to one QMP command.
+    """
+
+    hang_cpu_seconds: float = 60.0
+    idle_wall_seconds: float = 120.0
+    overdue_guest_seconds: float = 120.0
+    qmp_seconds: float = 20.0
+
+
+class CpuClock:
+    """CPU seconds that one process has taken, remembered when it is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._seconds = 0.0
+
+    def read(self) -> float:
+        try:
+            words = self._stat.read_text().rpartition(")")[2].split()
+            self._seconds = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            pass  # reaped
+        return self._seconds
+
+
+async def watch(*, region: Region, cpu: CpuClock, monitor: Monitor, limits: Limits) -> End:
+    """Return when the guest hangs, with the evidence.
+
+    Raises InfrastructureError if QEMU does not answer when asked for it.
+    """
+    seen = region.progress()
+    burnt = idle = 0.0
+    cpu_then, wall_then = cpu.read(), time.monotonic()
+    while True:
+        await asyncio.sleep(_PERIOD_SECONDS)
+        cpu_now, wall_now = cpu.read(), time.monotonic()
+        if cpu_now > cpu_then:
+            burnt += cpu_now - cpu_then
+        else:
+            idle += wall_now - wall_then
+        cpu_then, wall_then = cpu_now, wall_now
+        if (progress := region.progress()) != seen:
+            seen, burnt, idle = progress, 0.0, 0.0
+        elif burnt >= limits.hang_cpu_seconds or idle >= limits.idle_wall_seconds:
+            where = await _registers(monitor)
+            return End(
+                Finding.HANG,
+                f"no record and no rendezvous for {burnt:.0f} CPU seconds of QEMU "
+                f"and {idle:.0f} s without any; {where}",
+            )
+
+
+async def watch_clock(*, scenario: Scenario, monitor: Monitor, limits: Limits) -> End:
+    """Return when the guest goes on and on: its clients write records, but its init is stuck.
+
+    Raises InfrastructureError if QEMU does not answer.
+    """
+    end = (scenario.start_ns + scenario.duration_ns) / 1e9
+    while True:
+        await asyncio.sleep(_CLOCK_PERIOD_SECONDS)
+        # The guest's CMOS clock knows the time even when the log is full.
+        now = await monitor.execute("qom-get", path="/machine", property="rtc-time")
+        passed = (_utc(now) - POWER_ON).total_seconds()
+        if passed > end + limits.overdue_guest_seconds:
+            where = await _registers(monitor)
+            return End(
+                Finding.HANG,
+                f"at {passed:.0f} s the guest has not ended its scenario of {end:.0f} s; {where}",
+            )
+
+
+def _utc(tm: dict[str, int]) -> datetime:
+    """Turn QEMU's `struct tm` into a time."""
+    day = datetime(1900 + tm["tm_year"], 1 + tm["tm_mon"], tm["tm_mday"])
+    return day + timedelta(hours=tm["tm_hour"], minutes=tm["tm_min"], seconds=tm["tm_sec"])
+
+
+async def _registers(monitor: Monitor) -> str:
+    """Stop the guest and have its registers written into the transcript; return the main ones."""
+    await monitor.execute("stop")
+    await monitor.execute("query-cpus-fast")
+    arguments = {"command-line": "info registers -a"}
+    text = str(await monitor.execute("human-monitor-command", **arguments))
+    words = re.findall(r"\b(?:[ER]IP|[ER]FL|HLT)=\w+", text)
+    return " ".join(words) + "; all registers are in qmp.jsonl"

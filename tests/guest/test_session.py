@@ -1,0 +1,297 @@
+"""Real guests that end in every way that a guest can end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.guest.watch import Limits
+from orchestrator.model import (
+    Arch,
+    Cell,
+    CellResult,
+    Finding,
+    KernelRequest,
+    Op,
+    Scenario,
+    Step,
+)
+
+pytestmark = pytest.mark.guest
+
+SECOND = 10**9
+MIB = 1024  # KiB
+
+Find = Callable[..., Path]
+
+
+def make_cell(*steps: Step, machine: str = "pc", **changes: Any) -> Cell:
+    options: dict[str, Any] = {"duration_s": 5, "memory_mib": 64, "log_records": 20_000} | changes
+    return Cell(
+        request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
+        machine=load_machine(machine),
+        memory_mib=options["memory_mib"],
+        clients=1,
+        scenario=Scenario(
+            name="test",
+            start_ns=2 * SECOND,
+            duration_ns=options["duration_s"] * SECOND,
+            sample_ns=SECOND // 10,
+            steps=steps,
+        ),
+        log_records=options["log_records"],
+    )
+
+
+def clients(count: int) -> Step:
+    return Step(at_ns=0, op=Op.CLIENTS, args=(1, count, 0, 0, 0))
+
+
+def balloon(*, at: int, mib: int, settle_ns: int = 2 * SECOND) -> Step:
+    return Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, settle_ns))
+
+
+def hog(*, mib: int) -> Step:
+    return Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, mib * MIB))
+
+
+def qemus() -> list[int]:
+    """Return the processes that this one has started and not reaped."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+class Runner:
+    """Runs cells, and looks after each whether anything was left behind."""
+
+    def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
+        self.kernel = kernel
+        self.initramfs = initramfs
+        self.folder = folder
+
+    def __call__(
+        self,
+        cell: Cell,
+        *,
+        on_stage: Callable[[str], None] = lambda stage: None,
+        limits: Limits | None = None,
+    ) -> tuple[CellResult, RecordLog]:
+        before = len(list(Path("/proc/self/fd").iterdir())), qemus()
+        result = asyncio.run(
+            run_cell(
+                cell,
+                kernel=self.kernel,
+                initramfs=self.initramfs,
+                folder=self.folder,
+                on_stage=on_stage,
+                limits=limits,
+            )
+        )
+        assert (len(list(Path("/proc/self/fd").iterdir())), qemus()) == before
+        assert {"records.parquet", "console.log", "qmp.jsonl"} <= {
+            path.name for path in self.folder.iterdir()
+        }
+        log = read_records(self.folder / "records.parquet")
+        assert (result.records, result.lost_records) == (len(log), log.lost)
+        return result, log
+
+
+@pytest.fixture
+def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
+    return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
+
+
+def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
+    stages: list[str] = []
+    cell = make_cell(clients(3), balloon(at=1, mib=56), balloon(at=3, mib=64), machine="pc-swap")
+    result, log = run(cell, on_stage=stages.append)
+    assert result.outcome.ok, result.outcome
+    assert stages == ["boot", "run", "balloon 56 MiB", "run", "balloon 64 MiB", "run"]
+    assert result.guest_ns == log.end_ns >= 7 * SECOND
+    assert len(log.kind(Kind.CLIENT)) == 3
+    assert log.kind(Kind.BOOT)["swap_kib"][0] > 120 * MIB
+    assert log.torn == 0
+    assert [move.target_kib for move in result.balloon] == [56 * MIB, 64 * MIB]
+    for move in result.balloon:
+        assert move.actual_kib == move.target_kib
+        assert move.settled_ns is not None and move.settled_ns > move.requested_ns
+        assert move.query_seconds is not None and move.event_seconds is not None
+    # What the guest sees of the balloon is what the host did.
+    totals = log.kind(Kind.MEMINFO)["total"]
+    assert totals.max() - totals.min() == 8 * MIB
+    assert result.versions["kernel"].startswith("6.1.")
+    assert result.qemu_cpu_seconds > 0
+    transcript = [json.loads(line) for line in (run.folder / "qmp.jsonl").read_text().splitlines()]
+    assert {"in", "out"} == {entry["direction"] for entry in transcript}
+    assert all(entry["seconds"] >= 0 for entry in transcript)
+
+
+def test_the_same_cell_gives_the_same_log(run: Runner) -> None:
+    cell = make_cell(clients(3), balloon(at=1, mib=56))
+    (_, first), (_, second) = run(cell), run(cell)
+    assert first.records["kind"].tolist() == second.records["kind"].tolist()
+    apart = first.records["time_ns"].astype(int) - second.records["time_ns"].astype(int)
+    assert abs(apart).max() <= 10_000
+    for kind in (Kind.MEMINFO, Kind.ZONE):
+        assert first.kind(kind)["free"].tolist() == second.kind(kind)["free"].tolist()
+
+
+def test_a_log_that_overflows_says_so(run: Runner) -> None:
+    result, log = run(make_cell(log_records=50))
+    assert result.outcome.ok, result.outcome
+    assert len(log) == 50
+    assert result.lost_records > 100
+    assert log.torn == 0
+
+
+def test_an_oom_kill_is_a_finding(run: Runner) -> None:
+    result, log = run(make_cell(hog(mib=200)))
+    assert result.outcome.finding is Finding.OOM_KILL, result.outcome
+    assert log.kind(Kind.RECLAIM)["oom_kill"].max() >= 1
+    assert len(log.kind(Kind.END)) == 1
+
+
+def test_a_balloon_target_that_takes_too_long_is_a_finding(run: Runner) -> None:
+    result, _ = run(make_cell(balloon(at=1, mib=40, settle_ns=1)))
+    assert result.outcome.finding is Finding.BALLOON, result.outcome
+    assert "step 0" in result.outcome.detail
+
+
+def test_a_panic_in_the_scenario_is_told_from_a_rendezvous(run: Runner) -> None:
+    cell = make_cell(balloon(at=0, mib=60), hog(mib=200))
+    machine = dataclasses.replace(cell.machine, kernel_args=("sysctl.vm.panic_on_oom=2",))
+    result, log = run(dataclasses.replace(cell, machine=machine))
+    assert result.outcome.finding is Finding.PANIC, result.outcome
+    assert "Out of memory" in result.outcome.detail
+    assert len(result.balloon) == 1
+    assert len(log.kind(Kind.END)) == 0
+    assert "Call Trace" in (run.folder / "console.log").read_text()
+    assert "GUEST_PANICKED" in (run.folder / "qmp.jsonl").read_text()
+
+
+def test_a_guest_without_an_init_panics(run: Runner) -> None:
+    run.initramfs = run.folder.parent / "empty.cpio"
+    run.initramfs.write_bytes(b"")
+    result, log = run(make_cell())
+    assert result.outcome.finding is Finding.PANIC, result.outcome
+    assert result.outcome.detail.startswith("Kernel panic - not syncing")
+    assert len(log) == 0
+
+
+def bare_metal(folder: Path, code: str) -> Path:
+    """Return a multiboot image of 32-bit code, which QEMU starts with interrupts off."""
+    magic, flags, base = 0x1BADB002, 0x10000, 0x100000
+    size = 32 + len(bytes.fromhex(code))
+    header = (magic, flags, -(magic + flags) % 2**32, base, base, base + size, 0, base + 32)
+    path = folder / "bare"
+    words = b"".join(word.to_bytes(4, "little") for word in header)
+    path.write_bytes((words + bytes.fromhex(code)).ljust(8192, b"\0"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("code", "limits"),
+    [
+        ("fa ebfe", Limits(hang_cpu_seconds=1.5)),  # cli; 1: jmp 1b
+        ("fa f4 ebfd", Limits(hang_cpu_seconds=1.5, idle_wall_seconds=2)),  # cli; 1: hlt; jmp 1b
+    ],
+)
+def test_a_guest_that_spins_or_sleeps_with_interrupts_off_hangs(
+    run: Runner, code: str, limits: Limits
+) -> None:
+    run.kernel = bare_metal(run.folder.parent, code)
+    result, log = run(make_cell(), limits=limits)
+    assert result.outcome.finding is Finding.HANG, result.outcome
+    assert "EIP=0010" in result.outcome.detail
+    assert len(log) == 0
+
+
+def test_a_guest_is_given_up_some_time_after_its_scenario_should_have_ended(run: Runner) -> None:
+    run.kernel = bare_metal(run.folder.parent, "fa ebfe")
+    cell = make_cell(duration_s=1)
+    # A slow machine, so that few instructions take much of its time.
+    machine = dataclasses.replace(cell.machine, icount_shift=8)
+    limits = Limits(overdue_guest_seconds=1)
+    result, _ = run(dataclasses.replace(cell, machine=machine), limits=limits)
+    assert result.outcome.finding is Finding.HANG, result.outcome
+    assert "has not ended its scenario of 3 s" in result.outcome.detail
+
+
+def test_a_guest_that_resets_itself_is_a_reboot(run: Runner) -> None:
+    # lidt with a limit of 0 (of the zeros behind the code), then int3: a triple fault.
+    run.kernel = bare_metal(run.folder.parent, "0f011d 40001000 cc")
+    result, _ = run(make_cell())
+    assert result.outcome.finding is Finding.REBOOT, result.outcome
+
+
+def on(stage: str, act: Callable[[int], None]) -> Callable[[str], None]:
+    """Return an `on_stage` that does something to QEMU at the first stage of that name."""
+    left = [stage]
+
+    def on_stage(name: str) -> None:
+        if name in left:
+            left.remove(name)
+            (pid,) = qemus()
+            act(pid)
+
+    return on_stage
+
+
+def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runner) -> None:
+    cell = make_cell(clients(3), balloon(at=1, mib=60), balloon(at=3, mib=64))
+    kill = on("balloon 64 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
+    result, log = run(cell, on_stage=kill)
+    assert result.outcome.infrastructure == "qemu-died"
+    assert "SIGKILL" in result.outcome.detail
+    assert len(log.kind(Kind.CLIENT)) == 3
+    assert len(log.kind(Kind.END)) == 0
+    assert [move.target_kib for move in result.balloon] == [60 * MIB]
+
+
+def test_a_qemu_that_does_not_answer_is_an_infrastructure_failure(run: Runner) -> None:
+    cell = make_cell(clients(1), balloon(at=1, mib=60))
+    stop = on("balloon 60 MiB", lambda pid: os.kill(pid, signal.SIGSTOP))
+    result, log = run(cell, on_stage=stop, limits=Limits(qmp_seconds=2))
+    assert result.outcome.infrastructure == "qmp-timeout", result.outcome
+    assert len(log.kind(Kind.CLIENT)) == 1
+
+
+def test_a_qemu_that_refuses_its_machine_says_why(run: Runner) -> None:
+    run.kernel = run.folder.parent / "none"
+    result, _ = run(make_cell())
+    assert result.outcome.infrastructure == "qemu-died"
+    assert "could not open kernel file" in result.outcome.detail
+
+
+def test_a_cancelled_run_leaves_no_qemu(run: Runner) -> None:
+    async def main() -> None:
+        running = asyncio.Event()
+        task = asyncio.create_task(
+            run_cell(
+                make_cell(duration_s=3600),
+                kernel=run.kernel,
+                initramfs=run.initramfs,
+                folder=run.folder,
+                on_stage=lambda stage: running.set(),
+            )
+        )
+        await running.wait()
+        assert len(qemus()) == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert qemus() == []
+
+    asyncio.run(main())

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.main import main
+from orchestrator.guest import doctor, probe
+from orchestrator.guest.doctor import State, examine
+from orchestrator.guest.qemu import QEMU
+from orchestrator.kernel.base import bases, load_base
+from orchestrator.model import Accel, Clock
+from orchestrator.store import Store
+
+
+@pytest.fixture(autouse=True)
+def fresh_probe() -> Iterator[None]:
+    probe.kvm_problem.cache_clear()
+    yield
+    probe.kvm_problem.cache_clear()
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all that PATH has, with every command that the doctor looks for."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    needed = [name for base in map(load_base, bases()) for name in base.table.tools]
+    for name in (*doctor._COMMANDS, *needed, "ccache", "sleep"):
+        path = shutil.which(name)
+        assert path is not None, f"{name} is needed on the machine that runs the tests"
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(path)
+    fake_qemu(folder, "exit 85")  # what the boot sector makes of a working QEMU
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def fake_qemu(folder: Path, boot: str) -> None:
+    script = folder / QEMU
+    script.write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        "*--version*) echo QEMU emulator version 7.2.9;;\n"
+        f"*) {boot};;\nesac\n"
+    )
+    script.chmod(0o755)
+
+
+def states(store: Path) -> dict[str, State]:
+    return {check.name: check.state for check in examine(Store(store))}
+
+
+def test_a_whole_machine_is_fit(tools: Path, tmp_path: Path) -> None:
+    found = states(tmp_path)
+    assert State.MISSING not in found.values()
+    assert found["sandboxed guest"] is State.OK
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [("flex", "flex"), ("setpriv", "util-linux"), (QEMU, "qemu-system-x86")]
+)
+def test_a_missing_command_names_its_package(
+    tools: Path, tmp_path: Path, command: str, package: str
+) -> None:
+    (tools / command).unlink()
+    (missing,) = [check for check in examine(Store(tmp_path)) if check.state is State.MISSING]
+    assert missing.mend == f"apt-get install {package}"
+
+
+def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Path) -> None:
+    (note,) = [check for check in examine(Store(tmp_path)) if check.name == "6.1 source"]
+    assert (note.state, note.mend) == (State.NOTE, "memnotify kernel fetch 6.1")
+
+
+def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
+    (tools / "ccache").unlink()
+    assert states(tmp_path)["ccache"] is State.NOTE
+
+
+def test_an_old_qemu_is_not_enough(tools: Path, tmp_path: Path) -> None:
+    script = tools / QEMU
+    script.write_text(script.read_text().replace("7.2.9", "5.0.1"))
+    assert states(tmp_path)["qemu"] is State.MISSING
+
+
+def test_a_qemu_that_boots_nothing_is_told(tools: Path, tmp_path: Path) -> None:
+    fake_qemu(tools, "echo seccomp support is disabled; exit 1")
+    checks = {check.name: check for check in examine(Store(tmp_path))}
+    assert checks["sandboxed guest"].state is State.MISSING
+    assert "seccomp support is disabled" in checks["sandboxed guest"].detail
+
+
+def test_a_kvm_that_hangs_is_found_out(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_qemu(tools, 'case "$*" in *kvm*) exec sleep 60;; esac; exit 85')
+    monkeypatch.setattr(probe, "_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(probe, "_KVM", tmp_path)  # there, and may be opened
+    checks = {check.name: check for check in examine(Store(tmp_path))}
+    assert checks["kvm"].state is State.NOTE
+    assert "did not get through" in checks["kvm"].detail
+    assert probe.choose(Accel.AUTO, Clock.REAL) is Accel.TCG
+
+
+def test_kvm_is_for_real_time_only(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "kvm_problem", lambda: None)
+    assert probe.choose(Accel.AUTO, Clock.REAL) is Accel.KVM
+    assert probe.choose(Accel.AUTO, Clock.VIRTUAL) is Accel.TCG
+    assert probe.choose(Accel.TCG, Clock.REAL) is Accel.TCG
+
+
+def test_a_full_disk_and_little_memory_are_told(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=10 << 20)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("orchestrator.host.memory_mib", lambda: 256)
+    found = states(tmp_path / "not" / "yet")
+    assert (found["disk"], found["memory"]) == (State.MISSING, State.MISSING)
+
+
+def test_the_command_prints_a_table_or_json_and_ends_with_3_if_something_is_missing(
+    tools: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"name", "state", "detail", "mend"} == set(found[0])
+    (tools / "bison").unlink()
+    assert main(["doctor"]) == 3
+    printed = capsys.readouterr().out
+    assert "apt-get install bison" in printed
+    assert "1 missing: bison" in printed
+
+
+def test_the_boot_sector_is_one() -> None:
+    assert len(probe.BOOT_SECTOR) == 512
+    assert probe.BOOT_SECTOR.endswith(b"\x55\xaa")
+
+
+@pytest.mark.guest
+def test_the_boot_sector_boots() -> None:
+    assert probe.boots(Accel.TCG) is None

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import InputError
+from orchestrator.guest import qemu
+from orchestrator.guest.machine import load_machine
+from orchestrator.model import (
+    Accel,
+    Arch,
+    Cell,
+    Clock,
+    KernelRequest,
+    MachineProfile,
+    Scenario,
+    SwapKind,
+)
+
+
+def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:
+    scenario = Scenario(name="idle", start_ns=0, duration_ns=10**9, sample_ns=10**8, steps=())
+    cell = Cell(
+        request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
+        machine=load_machine(machine) if isinstance(machine, str) else machine,
+        memory_mib=64,
+        clients=1,
+        scenario=scenario,
+    )
+    return dataclasses.replace(cell, **changes)
+
+
+def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
+    return qemu.command_line(
+        cell,
+        accel=accel,
+        description=Path("machine.cfg"),
+        kernel=Path("bzImage"),
+        initramfs=Path("initramfs.cpio"),
+        disks=(),
+    )
+
+
+def describe(cell: Cell, disks: tuple[qemu.Disk, ...] = ()) -> str:
+    return qemu.machine_description(cell, qemu.Descriptors(qmp=11, console=12, log=13, disks=disks))
+
+
+def after(argv: list[str], option: str) -> str:
+    return argv[argv.index(option) + 1]
+
+
+def test_virtual_time_counts_instructions_on_one_thread() -> None:
+    argv = command_line(make_cell())
+    assert after(argv, "-icount") == "shift=1,sleep=off"
+    assert "thread=single" in after(argv, "-accel")
+    assert 'clock = "vm"' in describe(make_cell())
+    assert "nolapic_timer" in after(argv, "-append").split()
+
+
+def test_real_time_follows_the_host() -> None:
+    cell = make_cell(clock=Clock.REAL)
+    assert "-icount" not in command_line(cell)
+    assert "nolapic_timer" not in after(command_line(cell), "-append").split()
+    assert after(command_line(cell, Accel.KVM), "-accel") == "kvm"
+    assert 'clock = "host"' in describe(cell)
+
+
+def test_kvm_cannot_give_virtual_time() -> None:
+    with pytest.raises(InputError, match="virtual time"):
+        command_line(make_cell(), Accel.KVM)
+
+
+def test_qemu_may_start_nothing_and_reads_no_configuration_of_the_host() -> None:
+    argv = command_line(make_cell())
+    assert {"-nodefaults", "-no-user-config", "-S"} <= set(argv)
+    assert "spawn=deny" in after(argv, "-sandbox")
+
+
+def test_disks_are_nameless_sparse_files_and_their_names_go_to_the_guest(tmp_path: Path) -> None:
+    cell = make_cell("pc-swap-disk")
+    with qemu.open_disks(cell, tmp_path) as disks:
+        assert [disk.device for disk in disks] == ["/dev/vda", "/dev/vdb"]
+        assert os.fstat(disks[0].fd).st_size == 128 << 20
+        assert os.fstat(disks[0].fd).st_blocks == 0
+        assert list(tmp_path.iterdir()) == []
+        words = qemu.kernel_command_line(cell, disks).split()
+        assert {"mn.swap=/dev/vda", "mn.disk=/dev/vdb", "mn.ram_kib=65536"} <= set(words)
+        text = describe(cell, disks)
+        assert f'file = "/proc/self/fd/{disks[1].fd}"' in text
+        assert text.count("virtio-blk-pci") == 2
+
+
+def test_a_lone_disk_is_the_first_one(tmp_path: Path) -> None:
+    with qemu.open_disks(make_cell("pc-disk"), tmp_path) as disks:
+        assert [(disk.name, disk.device) for disk in disks] == [("disk", "/dev/vda")]
+
+
+def test_ide_disks_are_called_as_in_2008(tmp_path: Path) -> None:
+    machine = dataclasses.replace(load_machine("pc-swap-disk"), swap=SwapKind.IDE)
+    cell = make_cell(machine)
+    with qemu.open_disks(cell, tmp_path) as disks:
+        assert [disk.device for disk in disks] == ["/dev/hda", "/dev/hdb"]
+        text = describe(cell, disks)
+        assert text.count('driver = "ide-hd"') == 2
+        assert 'unit = "0"' in text and 'unit = "1"' in text
+        assert "virtio-blk" not in text
+
+
+def test_profile_adds_to_the_kernel_command_line() -> None:
+    machine = dataclasses.replace(load_machine("pc"), kernel_args=("nohpet",))
+    words = qemu.kernel_command_line(make_cell(machine), ()).split()
+    assert words[-1] == "nohpet"
+    assert "oops=panic" in words

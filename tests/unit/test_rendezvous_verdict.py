@@ -1,0 +1,127 @@
+"""From a guest's remains to its outcome: judge, console."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import socket
+
+import numpy as np
+import pytest
+
+from orchestrator.guest import abi, console
+from orchestrator.guest.abi import BalloonPhase, Kind
+from orchestrator.guest.console import Console
+from orchestrator.guest.decode import RecordLog
+from orchestrator.guest.rendezvous import End
+from orchestrator.guest.verdict import judge
+from orchestrator.model import Finding, Op, Outcome
+
+NOTHING = RecordLog(np.zeros(0, abi.RECORD), lost=0, torn=0)
+KILLED = "Out of memory: Killed process 70 (init) total-vm:8kB"
+
+
+def record(kind: Kind, *value: int) -> RecordLog:
+    records = np.zeros(1, abi.RECORD)
+    records["kind"] = kind
+    records["pid"] = 70
+    records["value"][0, : len(value)] = value
+    return RecordLog(records, lost=0, torn=0)
+
+
+def hear(*chunks: bytes) -> tuple[Console, bytes]:
+    """Let a console hear chunks as a guest would send them; return it and its file's content."""
+
+    async def main() -> tuple[Console, bytes]:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        file = io.BytesIO()
+        kept = Console(file)
+
+        async def talk() -> None:
+            for chunk in chunks:
+                await asyncio.get_running_loop().sock_sendall(theirs, chunk)
+                await asyncio.sleep(0.001)
+            theirs.close()
+
+        await asyncio.gather(kept.copy(ours), talk())
+        return kept, file.getvalue()
+
+    return asyncio.run(main())
+
+
+def verdict(
+    end: End = End(),  # noqa: B008
+    *,
+    log: RecordLog = NOTHING,
+    said: bytes = b"",
+    disagreements: tuple[str, ...] = (),
+) -> Outcome:
+    return judge(end, log=log, console=hear(said)[0], disagreements=disagreements)
+
+
+def test_a_quiet_guest_is_ok() -> None:
+    agents_kill = record(Kind.EXIT, 0, signal.SIGKILL, 1, Op.CLIENTS)
+    assert verdict(log=agents_kill, said=b"hello\n").ok
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (record(Kind.EXIT, 0, signal.SIGKILL, 0, Op.HOG), b""),
+        (record(Kind.RECLAIM, 0, 0, 0, 0, 2), b""),
+        (NOTHING, KILLED.encode()),
+        (NOTHING, b"Out of memory: Kill process 70 (init) score 9 or sacrifice child"),
+    ],
+)
+def test_an_oom_kill_is_seen_in_any_of_its_traces(log: RecordLog, said: bytes) -> None:
+    outcome = verdict(log=log, said=said)
+    assert outcome.finding is Finding.OOM_KILL
+
+
+def test_a_missed_balloon_target_is_a_finding() -> None:
+    log = record(Kind.BALLOON, BalloonPhase.MISSED, 3, 49152, 60000, 2 * 10**9)
+    outcome = verdict(log=log)
+    assert outcome.finding is Finding.BALLOON
+    assert "step 3 did not reach 49152 KiB in 2 s" in outcome.detail
+    assert verdict(disagreements=("QEMU says 5",)).finding is Finding.BALLOON
+
+
+def test_the_most_serious_finding_wins_and_the_others_are_told() -> None:
+    log = record(Kind.BALLOON, BalloonPhase.MISSED, 3, 49152, 60000, 2 * 10**9)
+    outcome = verdict(End(Finding.HANG, "no record"), log=log, said=KILLED.encode())
+    assert outcome.finding is Finding.HANG
+    assert "also oom-kill" in outcome.detail
+    assert "also balloon" in outcome.detail
+
+
+@pytest.mark.parametrize("end", [End(Finding.PANIC), End(Finding.REBOOT), End(Finding.HANG)])
+def test_a_panic_on_the_console_explains_every_end(end: End) -> None:
+    outcome = verdict(end, said=b"[1.0] Kernel panic - not syncing: Attempted to kill init!\n---\n")
+    assert outcome.finding is Finding.PANIC
+    assert outcome.detail == "Kernel panic - not syncing: Attempted to kill init!"
+
+
+def test_a_line_that_comes_in_pieces_is_recognised_and_kept() -> None:
+    kept, text = hear(b"[ 1.0] Kernel panic - not", b" syncing: Fatal", b" exception\n", b"end")
+    assert kept.panic == "Kernel panic - not syncing: Fatal exception"
+    assert text == b"[ 1.0] Kernel panic - not syncing: Fatal exception\nend"
+
+
+def test_bytes_that_are_no_text_do_no_harm() -> None:
+    kept, text = hear(b"\xff\x00Kernel panic - not syncing: \xfe\n")
+    assert kept.panic == "Kernel panic - not syncing: �"
+    assert text.startswith(b"\xff\x00")
+
+
+def test_a_flood_is_capped_with_its_beginning_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "CAP", 1000)
+    monkeypatch.setattr(console, "TAIL", 20_000)
+    flood = [b"first\n", *[b"x" * 10_000] * 30, b"last\n"]
+    _, text = hear(*flood)
+    assert text.startswith(b"first\n") and text.endswith(b"xlast\n")
+    cut = int(text.split(b"[... ")[1].split()[0])
+    note = b"\n[... %d bytes left out ...]\n" % cut
+    assert len(text) - len(note) + cut == sum(map(len, flood))
+    assert 20_000 < len(text) < 60_000
