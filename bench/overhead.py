@@ -1,0 +1,65 @@
+"""The orchestrator's own CPU time as a share of its guests', over the cells of the demo.
+
+Own is all that this process uses: start-up, scheduling, QMP, decoding, figures. The guests' is what
+their QEMUs use. Kernels that are not in the store yet are built in processes of their own, which
+do not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.results import MANIFEST, read_json
+from orchestrator.campaign.run import run_campaign
+from orchestrator.places import CAMPAIGNS
+from orchestrator.report.board import open_board
+from orchestrator.report.table import plain_console
+from orchestrator.store import Store
+
+TARGET = 0.10
+
+
+def measure() -> tuple[float, float]:
+    """Return own and guests' CPU time, in seconds."""
+    campaign, store = load_campaign(CAMPAIGNS / "demo.toml"), Store()
+    with (
+        tempfile.TemporaryDirectory(dir=store.folder("bench")) as name,
+        open_board(plain_console(stderr=True)) as board,
+    ):
+        folder = run_campaign(
+            campaign, plan_cells(campaign), path=Path(name) / "run", store=store, board=board
+        )
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        guests = [read_json(folder.cell(row["id"]) / MANIFEST) for row in folder.plan()]
+    return used.ru_utime + used.ru_stime, sum(guest["qemu_cpu_seconds"] for guest in guests)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    own, guests = measure()
+    print(f"own CPU time      {own:8.2f} s")
+    print(f"guests' CPU time  {guests:8.2f} s")
+    print(f"ratio             {own / guests:8.4f}    (target ≤ {TARGET})")
+    if args.json is not None:
+        row = {
+            "name": "orchestrator CPU / guest CPU",
+            "value": own / guests,
+            "unit": "ratio",
+            "target": TARGET,
+            "better": "lower",
+        }
+        args.json.write_text(json.dumps([row], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""How many guests may run at once: one ledger of memory and cores for all runs of this user.
+
+A claim is a file that its holder keeps locked, so the kernel drops it with the holder, however that
+ends. What is claimed is written in it. Claims are counted and made under one more lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator import host
+from orchestrator.errors import InputError
+from orchestrator.guest.abi import region_size
+from orchestrator.model import Cell, Clock
+
+QEMU_MIB = 60
+"""QEMU's own memory beside the guest's RAM: code, translated code, device state."""
+
+_LOOK_AGAIN_S = 0.5
+"""Other processes cannot tell us that they are done, so we look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one guest takes from the host."""
+
+    memory_mib: int
+    cores: int
+
+
+def need(cell: Cell, *, cores: int) -> Need:
+    """Return what a cell takes. `cores` is what the host has: a guest never counts as more."""
+    log_mib = -(-region_size(cell.log_records) // host.MIB)
+    # With virtual time all CPUs of a guest take turns on one thread.
+    busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp
+    return Need(cell.memory_mib + QEMU_MIB + log_mib, min(busy, cores))
+
+
+class Ledger:
+    """The claims below one folder, against what the host can give to guests."""
+
+    def __init__(self, folder: Path, *, capacity: Need | None = None) -> None:
+        self._folder = folder
+        self.capacity = capacity or host_capacity()
+        self._freed = asyncio.Event()
+
+    def refuse_if_never(self, name: str, wanted: Need) -> None:
+        """Raise InputError if a cell does not fit even when nothing else runs."""
+        if wanted.memory_mib > self.capacity.memory_mib:
+            raise InputError(
+                f"{name} needs {wanted.memory_mib} MiB of the host, which has "
+                f"{self.capacity.memory_mib} MiB for guests"
+            )
+
+    @asynccontextmanager
+    async def claim(self, wanted: Need) -> AsyncIterator[None]:
+        """Hold memory and cores; waits for others to give them back."""
+        while (fd := self._try(wanted)) is None:
+            self._freed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
+        try:
+            yield
+        finally:
+            os.close(fd)
+            self._freed.set()
+
+    def _try(self, wanted: Need) -> int | None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            taken = self._taken()
+            if (
+                taken.memory_mib + wanted.memory_mib > self.capacity.memory_mib
+                or taken.cores + wanted.cores > self.capacity.cores
+            ):
+                return None
+            fd, _ = tempfile.mkstemp(prefix="claim-", dir=self._folder)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            os.write(fd, json.dumps([wanted.memory_mib, wanted.cores]).encode())
+            return fd
+
+    def _taken(self) -> Need:
+        memory = cores = 0
+        for path in self._folder.glob("claim-*"):
+            with contextlib.suppress(FileNotFoundError), path.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    claimed = json.load(file)
+                    memory += claimed[0]
+                    cores += claimed[1]
+                else:
+                    path.unlink()  # its holder is gone
+        return Need(memory, cores)
+
+
+def host_capacity() -> Need:
+    """Return what guests may take in all: a tenth, and at least 512 MiB, stay with the host."""
+    memory = host.memory_mib()
+    return Need(memory - max(512, memory // 10), host.cores())

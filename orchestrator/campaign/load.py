@@ -1,0 +1,194 @@
+"""A campaign file that can be run: read, and refused here if anything in it cannot work.
+
+Nothing is fetched or built for that. Every refusal is an InputError with file, line and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from orchestrator import toml
+from orchestrator.campaign.scenario import balloon_kib, client_count, concrete
+from orchestrator.campaign.schema import MAX_CLIENTS, CampaignTable, ScenarioTable, StepTable
+from orchestrator.errors import InputError
+from orchestrator.guest.abi import encode_scenario
+from orchestrator.guest.machine import load_machine
+from orchestrator.kernel.base import load_base
+from orchestrator.model import MachineProfile
+from orchestrator.series.quilt import load_series
+
+MIN_GUEST_MIB = 8
+"""A balloon target below this is a slip of the unit: no kernel here can live in it."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table of a document, to name in refusals."""
+
+    path: Path
+    lines: toml.Lines
+    key: toml.Key = ()
+
+    def at(self, *key: str | int) -> Place:
+        return Place(self.path, self.lines, (*self.key, *key))
+
+    def refuse(self, why: str, *, hint: str | None = None) -> NoReturn:
+        """Raise InputError that names this place."""
+        line = self.lines.nearest(self.key) or 1
+        raise InputError(f"{toml.dotted(self.key)}: {why}", file=self.path, line=line, hint=hint)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A checked campaign: its text as given, its tables, and what its names stand for."""
+
+    path: Path
+    text: bytes
+    table: CampaignTable
+    scenarios: dict[str, ScenarioTable]
+    machines: dict[str, MachineProfile]
+
+
+def load_campaign(path: Path) -> Campaign:
+    """Read and check a campaign file.
+
+    A scenario that has no table in the file is looked for in `scenarios/NAME.toml` beside it.
+    Raises InputError for the first thing that is wrong.
+    """
+    value, lines = toml.read(path)
+    table = toml.check(CampaignTable, value, path=path, lines=lines)
+    place = Place(path, lines)
+    machines = {
+        name: _named(place.at("matrix", "machine", index), load_machine, name)
+        for index, name in enumerate(table.matrix.machine)
+    }
+    _check_kernels(place, table, machines)
+    scenarios: dict[str, ScenarioTable] = {}
+    for index, name in enumerate(table.matrix.scenario):
+        there, scenario = _scenario(place.at("matrix", "scenario", index), table, name)
+        scenarios[name] = scenario
+        _check_times(there, scenario)
+        _check_balloons(there, scenario, table.matrix.memory_mib)
+        _check_processes(there, scenario, machines)
+        _check_size(there, name, scenario, clients=max(table.matrix.clients or [1]))
+    _check_clients_axis(place.at("matrix"), table, scenarios)
+    return Campaign(path, path.read_bytes(), table, scenarios, machines)
+
+
+def _named(place: Place, find: Callable[[str], T], name: str) -> T:
+    """Look up what a name in the campaign stands for, and blame the campaign if there is none."""
+    try:
+        return find(name)
+    except InputError as error:
+        if error.file is not None:
+            raise  # what it stands for is broken itself
+        place.refuse(error.message, hint=error.hint)
+
+
+def _check_kernels(place: Place, table: CampaignTable, machines: dict[str, MachineProfile]) -> None:
+    base = _named(place.at("kernel", "base"), load_base, table.kernel.base)
+    for index, name in enumerate(table.matrix.series):
+        find = partial(load_series, base=base.name)
+        _named(place.at("matrix", "series", index), find, name)
+    for index, arch in enumerate(table.kernel.arch):
+        here = place.at("kernel", "arch", index)
+        if arch not in base.arches:
+            here.refuse(f"{base.name} is built for {', '.join(base.arches)} only")
+        for machine in machines.values():
+            if arch not in machine.arches:
+                here.refuse(f"machine {machine.name} runs {', '.join(machine.arches)} only")
+
+
+def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, ScenarioTable]:
+    """Return a scenario's table, and where it is."""
+    if name in table.scenario:
+        return Place(place.path, place.lines, ("scenario", name)), table.scenario[name]
+    file = place.path.parent / "scenarios" / f"{name}.toml"
+    if not file.is_file():
+        known = sorted({*table.scenario, *(path.stem for path in file.parent.glob("*.toml"))})
+        hint = f"there is: {', '.join(known)}" if known else None
+        place.refuse(f"no [scenario.{name}] here, and no {file}", hint=hint)
+    value, lines = toml.read(file)
+    return Place(file, lines), toml.check(ScenarioTable, value, path=file, lines=lines)
+
+
+def _steps(place: Place, scenario: ScenarioTable) -> Iterator[tuple[Place, StepTable]]:
+    for index, step in enumerate(scenario.step):
+        yield place.at("step", index), step
+
+
+def _check_times(place: Place, scenario: ScenarioTable) -> None:
+    before, end = 0.0, scenario.duration_s
+    for here, step in _steps(place, scenario):
+        at = here.at("at_s")
+        if step.at_s < before:
+            hint = "write the steps in order of time"
+            at.refuse(f"{step.at_s:g} comes after {before:g} in the file", hint=hint)
+        if step.at_s >= end:
+            at.refuse(f"{step.at_s:g} is not before the end, duration_s = {end:g}")
+        before = step.at_s
+
+
+def _check_balloons(place: Place, scenario: ScenarioTable, memories: list[int]) -> None:
+    busy = 0.0
+    for here, step in _steps(place, scenario):
+        if step.balloon is None:
+            continue
+        if step.at_s < busy:
+            why = f"the balloon step before may settle until {busy:g}"
+            here.at("at_s").refuse(why, hint="shorten its settle_s")
+        busy = step.at_s + step.balloon.settle_s
+        if busy > scenario.duration_s:
+            why = f"may settle until {busy:g}, after the end, duration_s = {scenario.duration_s:g}"
+            here.at("balloon", "settle_s").refuse(why)
+        target = here.at("balloon", "percent" if step.balloon.mib is None else "mib")
+        for memory in memories:
+            mib = balloon_kib(step.balloon, memory) / 1024
+            leaves = f"leaves {mib:g} MiB to the guest of {memory} MiB"
+            if mib > memory:
+                target.refuse(f"{leaves} in matrix.memory_mib, more than it has")
+            if mib < MIN_GUEST_MIB:
+                target.refuse(f"{leaves}; no kernel lives in less than {MIN_GUEST_MIB}")
+
+
+def _check_processes(
+    place: Place, scenario: ScenarioTable, machines: dict[str, MachineProfile]
+) -> None:
+    running: set[str] = set()
+    for here, step in _steps(place, scenario):
+        if step.stop is not None and step.stop not in running:
+            here.at("stop").refuse(f"no step before starts a {step.stop}")
+        for machine in machines.values():
+            if step.filecache is not None and not machine.disk_mib:
+                why = f"machine {machine.name} has no disk to read"
+                here.at("filecache").refuse(why, hint="take a machine with disk_mib")
+        running |= {what for what in ("clients", "hog", "filecache") if getattr(step, what)}
+
+
+def _check_size(place: Place, name: str, scenario: ScenarioTable, *, clients: int) -> None:
+    steps, count = place.at("step"), client_count(scenario, clients)
+    if count > MAX_CLIENTS:
+        steps.refuse(f"{count} clients in one cell, more than {MAX_CLIENTS}")
+    try:
+        encode_scenario(concrete(name, scenario, memory_mib=MIN_GUEST_MIB, clients=clients))
+    except InputError as error:
+        steps.refuse(error.message, hint=error.hint)
+
+
+def _check_clients_axis(
+    place: Place, table: CampaignTable, scenarios: dict[str, ScenarioTable]
+) -> None:
+    for name, scenario in scenarios.items():
+        asks = any(step.clients and step.clients.count == "matrix" for step in scenario.step)
+        if asks and table.matrix.clients is None:
+            why = f'no clients, but scenario {name} has count = "matrix"'
+            place.refuse(why, hint="add for example clients = [1, 32, 200]")
+        if not asks and table.matrix.clients is not None:
+            why = f'no step of scenario {name} has count = "matrix", so its cells would be the same'
+            place.at("clients").refuse(why)

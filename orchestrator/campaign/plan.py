@@ -1,0 +1,113 @@
+"""From a campaign to its cells, and from a cell to its name and its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.campaign.load import Campaign
+from orchestrator.campaign.scenario import client_count, concrete
+from orchestrator.errors import InputError
+from orchestrator.model import Accel, Cell, Clock, KernelRequest
+from orchestrator.store import digest_value
+
+ID_DIGITS = 16
+
+
+def plan_cells(
+    campaign: Campaign,
+    *,
+    accel: Accel = Accel.AUTO,
+    clock: Clock = Clock.VIRTUAL,
+    source: str | None = None,
+) -> tuple[Cell, ...]:
+    """Return the cells of a campaign in the order in which its axes are written.
+
+    `source` overrides where the base's tree comes from. Raises InputError for KVM with virtual
+    time, which only TCG can count.
+    """
+    if clock is Clock.VIRTUAL:
+        if accel is Accel.KVM:
+            raise InputError(
+                "--accel kvm cannot count virtual time", hint="add --clock real, or take tcg"
+            )
+        accel = Accel.TCG
+    table, matrix = campaign.table, campaign.table.matrix
+    counts: list[int | None] = [None] if matrix.clients is None else [*matrix.clients]
+    cells = []
+    for series, arch, machine, name, memory, clients, repeat in itertools.product(
+        matrix.series,
+        table.kernel.arch,
+        matrix.machine,
+        matrix.scenario,
+        matrix.memory_mib,
+        counts,
+        range(matrix.repeat),
+    ):
+        scenario = campaign.scenarios[name]
+        cells.append(
+            Cell(
+                request=KernelRequest(
+                    base=table.kernel.base, series=series, arch=arch, source=source
+                ),
+                machine=campaign.machines[machine],
+                memory_mib=memory,
+                clients=client_count(scenario, clients),
+                scenario=concrete(name, scenario, memory_mib=memory, clients=clients),
+                repeat=repeat + 1,
+                seed=matrix.seed + repeat,
+                accel=accel,
+                clock=clock,
+                log_records=scenario.log_records,
+            )
+        )
+    return tuple(cells)
+
+
+def cell_name(cell: Cell) -> str:
+    """Return what people call a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`."""
+    request = cell.request
+    return "-".join(
+        (
+            request.base,
+            request.series,
+            request.arch,
+            cell.machine.name,
+            f"{cell.memory_mib}M",
+            cell.scenario.name,
+            f"{cell.clients}c",
+            f"r{cell.repeat}",
+        )
+    )
+
+
+def cell_inputs(cell: Cell) -> dict[str, Any]:
+    """Return all that a cell's results depend on, as a JSON value.
+
+    Where the kernel's source was found is left out: the kernel's key covers what is in it.
+    """
+    inputs = dataclasses.asdict(cell)
+    inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
+    return inputs
+
+
+def cell_id(cell: Cell) -> str:
+    """Return the digest of a cell whose kernel and image are bound."""
+    if not (cell.kernel and cell.image):
+        raise ValueError(f"{cell_name(cell)} has no kernel or no image yet")
+    return digest_value(cell_inputs(cell))[:ID_DIGITS]
+
+
+def plan_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return the content of plan.json."""
+    return [
+        {
+            "id": cell_id(cell),
+            "name": cell_name(cell),
+            "source": cell.request.source,
+            "inputs": cell_inputs(cell),
+        }
+        for cell in cells
+    ]

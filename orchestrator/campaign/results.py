@@ -1,0 +1,143 @@
+"""The folder of a run: what is written, when it counts as there, and how it is read back.
+
+    campaign.toml  plan.json  commands.jsonl
+    cells/<id>/{manifest.json,verdict.json,records.parquet,...}
+
+A cell's folder is made under another name and renamed, so it is whole or it is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError
+from orchestrator.store import digest_file
+
+MANIFEST = "manifest.json"
+VERDICT = "verdict.json"
+RECORDS = "records.parquet"
+_DRAFT = ".new-"
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cells = path / "cells"
+
+    def begin(self, campaign: bytes, plan: list[dict[str, Any]]) -> None:
+        """Write campaign.toml and plan.json, and clear away what a killed run left half done.
+
+        Call it with the run's lock held.
+        """
+        self.cells.mkdir(parents=True, exist_ok=True)
+        for path in self.cells.glob(_DRAFT + "*"):
+            shutil.rmtree(path, ignore_errors=True)
+        _write(self.path / "campaign.toml", campaign)
+        _write(self.path / "plan.json", to_json(plan).encode())
+
+    def cell(self, cell_id: str) -> Path:
+        return self.cells / cell_id
+
+    def has(self, cell_id: str) -> bool:
+        """Tell whether a cell's results are there and whole.
+
+        An infrastructure failure is no result.
+        """
+        folder = self.cell(cell_id)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text())
+            return not manifest["outcome"].startswith("infrastructure:") and all(
+                digest_file(folder / name) == digest for name, digest in manifest["files"].items()
+            )
+        except (OSError, ValueError, KeyError):
+            return False
+
+    @contextmanager
+    def draft(self, cell_id: str) -> Iterator[Path]:
+        """Give an empty folder to fill for one attempt; it is gone afterwards unless published."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{cell_id}-", dir=self.cells))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(
+        self, cell_id: str, draft: Path, *, manifest: dict[str, Any], verdict: dict[str, Any]
+    ) -> None:
+        """Complete a draft with manifest and verdict, and put it in the cell's place."""
+        _write(draft / VERDICT, to_json(verdict).encode())
+        files = {path.name: digest_file(path) for path in sorted(draft.iterdir())}
+        _write(draft / MANIFEST, to_json({**manifest, "files": files}).encode())
+        draft.chmod(0o755)
+        place = self.cell(cell_id)
+        with self.draft(cell_id) as aside:
+            if place.exists():
+                place.rename(aside / "old")
+            draft.rename(place)
+
+    def plan(self) -> list[dict[str, Any]]:
+        """Return plan.json. Raises InputError if this is no run's folder."""
+        file = self.path / "plan.json"
+        try:
+            plan = json.loads(file.read_text())
+        except FileNotFoundError:
+            raise InputError(
+                f"no run in {self.path}: there is no plan.json", hint="see memnotify run"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot be read: {error}", file=file) from error
+        return list(plan)
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """Return the verdicts that are there, in the order of the plan."""
+        found = (self.cell(row["id"]) / VERDICT for row in self.plan())
+        return [read_json(file) for file in found if file.is_file()]
+
+    def find(self, wanted: str) -> str:
+        """Return the id of a cell by its id, the beginning of it, or its name."""
+        plan = self.plan()
+        ids = [row["id"] for row in plan if row["name"] == wanted]
+        ids = ids or [row["id"] for row in plan if wanted and row["id"].startswith(wanted)]
+        if len(ids) == 1:
+            return str(ids[0])
+        if ids:
+            raise InputError(f"{wanted} could be any of {', '.join(ids)}")
+        raise InputError(
+            f"no cell of {self.path} is called {wanted}", hint=f"see memnotify show {self.path}"
+        )
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return an object that a run wrote. Raises InputError if it is damaged."""
+    try:
+        value = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read: {error}", file=file) from error
+    if not isinstance(value, dict):
+        raise InputError("not a JSON object", file=file)
+    return value
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _write(file: Path, data: bytes) -> None:
+    fd, name = tempfile.mkstemp(prefix=_DRAFT, dir=file.parent)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            out.write(data)
+        Path(name).chmod(0o644)
+        Path(name).rename(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

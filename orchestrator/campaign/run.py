@@ -1,0 +1,133 @@
+"""A whole campaign: plan, build what it needs, run the cells whose results are not there."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.ledger import Ledger, need
+from orchestrator.campaign.load import Campaign
+from orchestrator.campaign.plan import cell_id, cell_name, plan_rows
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.schedule import CellRunner, run_jobs
+from orchestrator.campaign.verdict import Job
+from orchestrator.guest.session import run_cell
+from orchestrator.image.build import ensure_image
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.model import Arch, Cell, KernelRequest
+from orchestrator.process import CommandLog
+from orchestrator.report.board import Board
+from orchestrator.store import Artifact, Store, digest_value
+
+Builder = Callable[..., Artifact]
+
+
+def run_campaign(
+    campaign: Campaign,
+    cells: Sequence[Cell],
+    *,
+    path: Path,
+    store: Store,
+    board: Board,
+    limit: int | None = None,
+    again: bool = False,
+    build_kernel: Builder = ensure_kernel,
+    build_image: Builder = ensure_image,
+    runner: CellRunner = run_cell,
+) -> RunFolder:
+    """Run a campaign into the folder `path` and return it.
+
+    `limit` caps the guests at a time; `again` runs even those cells whose results are there. The
+    last three are what does the work. Raises InputError for a cell that this machine cannot hold,
+    before anything is built, and InfrastructureError if something cannot be built or written. A
+    guest that fails, by whatever fault, is a result in the folder.
+    """
+    ledger = Ledger(store.folder("ledger"))
+    for cell in cells:
+        ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))
+    folder = RunFolder(path.absolute())
+    lock = f"run-{digest_value(str(folder.path.resolve()))[:16]}"
+    with store.lock(lock, waiting=lambda: board.warn(f"waiting for another run into {path}")):
+        log = CommandLog(folder.path / "commands.jsonl")
+        jobs = _build(cells, store, log, board, build_kernel, build_image)
+        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]))
+        todo = [job for job in jobs if again or not folder.has(job.id)]
+        board.planned(len(jobs), len(jobs) - len(todo))
+        _run_until_done(
+            run_jobs(
+                todo,
+                folder=folder,
+                ledger=ledger,
+                limit=limit,
+                runner=runner,
+                board=board,
+                log=log,
+            )
+        )
+    return folder
+
+
+def _build(
+    cells: Sequence[Cell],
+    store: Store,
+    log: CommandLog,
+    board: Board,
+    build_kernel: Builder,
+    build_image: Builder,
+) -> list[Job]:
+    # Not from asyncio: Ctrl-C has to reach the compiler, and would wait for a thread to end.
+    images: dict[Arch, Artifact] = {}
+    kernels: dict[KernelRequest, Artifact] = {}
+    jobs = []
+    for cell in cells:
+        request, arch = cell.request, cell.request.arch
+        if arch not in images:
+            images[arch] = _timed(
+                board, f"image {arch}", partial(build_image, arch, store=store, log=log)
+            )
+        if request not in kernels:
+            what = f"kernel {request.base} {request.series} {arch}"
+            progress = partial(board.building, what)
+            kernels[request] = _timed(
+                board,
+                what,
+                partial(build_kernel, request, store=store, log=log, progress=progress),
+            )
+        kernel, image = kernels[request], images[arch]
+        bound = dataclasses.replace(cell, kernel=kernel.key, image=image.key)
+        jobs.append(
+            Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
+        )
+    return jobs
+
+
+def _timed(board: Board, what: str, build: Callable[[], Artifact]) -> Artifact:
+    started = time.monotonic()
+    board.building(what, "looking in the store")
+    artifact = build()
+    board.built(what, f"{artifact.key[:16]}, {time.monotonic() - started:.1f} s")
+    return artifact
+
+
+def _run_until_done(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine; a SIGTERM cancels it as Ctrl-C does, and guests are killed on the way."""
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await work
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

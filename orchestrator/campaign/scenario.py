@@ -1,0 +1,73 @@
+"""From a scenario's table to the scenario of one cell, with every parameter filled in."""
+
+from __future__ import annotations
+
+from orchestrator.campaign.schema import BalloonTable, HogTable, ScenarioTable, StepTable
+from orchestrator.model import ClientKind, Op, Scenario, Step
+
+NS = 1_000_000_000
+MS = 1_000_000
+KIB = 1024
+
+
+def client_count(scenario: ScenarioTable, clients: int | None) -> int:
+    """Return how many clients a guest has in all; `clients` is the matrix's number."""
+    counts = [step.clients.count for step in scenario.step if step.clients is not None]
+    return sum((clients or 0) if count == "matrix" else count for count in counts)
+
+
+def balloon_kib(table: BalloonTable, memory_mib: int) -> int:
+    """Return a target, the memory left to the guest, in whole pages of 4 KiB."""
+    return _kib(table.mib if table.mib is not None else memory_mib * (table.percent or 0) / 100)
+
+
+def concrete(
+    name: str, scenario: ScenarioTable, *, memory_mib: int, clients: int | None
+) -> Scenario:
+    """Return the scenario of one cell."""
+    return Scenario(
+        name=name,
+        start_ns=round(scenario.start_s * NS),
+        duration_ns=round(scenario.duration_s * NS),
+        sample_ns=round(scenario.sample_ms * MS),
+        steps=tuple(_step(step, memory_mib, clients) for step in scenario.step),
+    )
+
+
+def _step(step: StepTable, memory_mib: int, clients: int | None) -> Step:
+    op, args = _action(step, memory_mib, clients or 0)
+    return Step(at_ns=round(step.at_s * NS), op=op, args=args)
+
+
+def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[int, ...]]:
+    if step.clients is not None:
+        group = step.clients
+        return Op.CLIENTS, (
+            ClientKind[group.kind.upper()],
+            clients if group.count == "matrix" else group.count,
+            _kib(group.cache_mib),
+            _kib(group.give_back_mib),
+            round(group.spacing_ms * MS),
+        )
+    if step.balloon is not None:
+        return Op.BALLOON, (
+            balloon_kib(step.balloon, memory_mib),
+            round(step.balloon.settle_s * NS),
+        )
+    if step.hog is not None:
+        return Op.HOG, (_kib(step.hog.rate_mib_s), _ceiling_kib(step.hog, memory_mib))
+    if step.filecache is not None:
+        return Op.FILECACHE, (_kib(step.filecache.rate_mib_s), _kib(step.filecache.total_mib))
+    assert step.stop is not None  # the schema lets no other step through
+    return Op.STOP, (Op[step.stop.upper()],)
+
+
+def _ceiling_kib(hog: HogTable, memory_mib: int) -> int:
+    if hog.ceiling_mib is not None:
+        return _kib(hog.ceiling_mib)
+    return _kib(memory_mib * (hog.ceiling_percent or 0) / 100)
+
+
+def _kib(mib: float | None) -> int:
+    # Whole pages, as the guest counts.
+    return int((mib or 0) * KIB) // 4 * 4

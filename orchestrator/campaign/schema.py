@@ -1,0 +1,166 @@
+"""The tables of a campaign file: names, types and ranges, as campaigns/README.md explains them.
+
+What needs more than one table to be judged (a balloon above the RAM of one cell, a step after the
+end) is refused by `orchestrator.campaign.load`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from orchestrator.model import Arch
+from orchestrator.toml import Table
+
+MAX_CLIENTS = 2_000
+"""In one cell. Clients are processes, and a 64 MiB guest has room for few more."""
+
+DEFAULT_LOG_RECORDS = 262_144
+DEFAULT_SETTLE_S = 5.0
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False)]
+Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+# TOML has no enumerations, so a name has to be let in here although the tables are strict.
+ArchName = Annotated[Arch, Field(strict=False)]
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _different(values: list[Any]) -> list[Any]:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is there twice, and the cells would be the same")
+    return values
+
+
+T = TypeVar("T")
+# One value may be written without brackets.
+Axis = Annotated[list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)]
+
+
+def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
+    given = [name for name in names if getattr(table, name) is not None]
+    if len(given) != 1:
+        has = f"has {' and '.join(given)}" if given else "has none"
+        raise ValueError(f"{what} needs exactly one of {', '.join(names)}; this one {has}")
+    return given[0]
+
+
+class ClientsTable(Table):
+    """Clients that watch /dev/mem_notify; sizes are per client."""
+
+    kind: Literal["poll", "release", "exit"]
+    count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
+    cache_mib: Mib | None = None
+    give_back_mib: Mib | None = None
+    spacing_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = 1.0
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        sizes = (self.cache_mib, self.give_back_mib)
+        if self.kind != "release":
+            if any(size is not None for size in sizes):
+                raise ValueError('cache_mib and give_back_mib are for kind = "release" only')
+        elif self.cache_mib is None or self.give_back_mib is None:
+            raise ValueError('kind = "release" needs cache_mib and give_back_mib')
+        elif self.give_back_mib > self.cache_mib:
+            raise ValueError("give_back_mib is more than cache_mib")
+        return self
+
+
+class BalloonTable(Table):
+    """A target: the memory left to the guest, RAM less balloon."""
+
+    percent: Percent | None = None
+    mib: Mib | None = None
+    settle_s: SomeSeconds = DEFAULT_SETTLE_S
+
+    @model_validator(mode="after")
+    def _target(self) -> Self:
+        _one_of(self, ("percent", "mib"), "a balloon")
+        return self
+
+
+class HogTable(Table):
+    """A process that fills anonymous memory at a rate, up to a ceiling, and holds it."""
+
+    rate_mib_s: Mib
+    ceiling_mib: Mib | None = None
+    # Of RAM; with swap there is room for more.
+    ceiling_percent: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _ceiling(self) -> Self:
+        _one_of(self, ("ceiling_mib", "ceiling_percent"), "a hog")
+        return self
+
+
+class FilecacheTable(Table):
+    """A process that reads the machine's disk through the page cache."""
+
+    rate_mib_s: Mib
+    total_mib: Mib
+
+
+class StepTable(Table):
+    """One thing that happens, `at_s` seconds after the scenario's start."""
+
+    at_s: Seconds
+    clients: ClientsTable | None = None
+    balloon: BalloonTable | None = None
+    hog: HogTable | None = None
+    filecache: FilecacheTable | None = None
+    stop: Literal["clients", "hog", "filecache"] | None = None
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Self:
+        _one_of(self, ("clients", "balloon", "hog", "filecache", "stop"), "a step")
+        return self
+
+
+class ScenarioTable(Table):
+    """What happens in a guest. `start_s` is the guest's own clock at the first instant."""
+
+    start_s: Seconds = 10.0
+    duration_s: SomeSeconds
+    sample_ms: Annotated[float, Field(ge=1, le=60_000, allow_inf_nan=False)] = 100.0
+    log_records: Annotated[int, Field(ge=64, le=4_194_304)] = DEFAULT_LOG_RECORDS
+    step: Annotated[list[StepTable], Field(min_length=1)]
+
+
+class KernelTable(Table):
+    """What the kernels of a campaign have in common."""
+
+    base: Name
+    arch: Axis[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
+
+
+class MatrixTable(Table):
+    """The axes: every combination is a cell.
+
+    `clients` is for the scenarios whose client steps say count = "matrix". Repeats differ in the
+    seed of the guest's random numbers: `seed`, `seed` + 1, ...
+    """
+
+    series: Axis[Name]
+    memory_mib: Axis[Annotated[int, Field(ge=16, le=1_048_576)]]
+    clients: Axis[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
+    machine: Axis[Name]
+    scenario: Axis[Name]
+    repeat: Annotated[int, Field(ge=1, le=1_000)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 1
+
+
+class CampaignTable(Table):
+    """A whole campaign file."""
+
+    name: Name
+    kernel: KernelTable
+    matrix: MatrixTable
+    scenario: dict[Name, ScenarioTable] = Field(default_factory=dict)

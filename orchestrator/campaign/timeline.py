@@ -1,0 +1,209 @@
+"""What happened in one guest, in order: the data behind `memnotify show RUN CELL`.
+
+Every event is a JSON object with `t` (guest seconds since the scenario's start), `event` (its kind)
+and `text` (for people), and the numbers that the text is made of.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.check.metrics import measure
+from orchestrator.guest.abi import BalloonPhase, Kind
+from orchestrator.guest.decode import RecordLog
+from orchestrator.model import ClientKind, Op
+
+Event = dict[str, Any]
+
+_QUIET_NS = 1_000_000_000
+"""Samples of one condition (below the gate, swapping) that are closer than this are one event."""
+
+_TICK_NS = 10_000_000
+"""The longest timer tick of a kernel here (HZ = 100); a later step had to wait for the CPU."""
+
+_MIB = 1024
+
+
+def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
+    """Return the events of one guest, sorted by time.
+
+    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json.
+    """
+    trace = trace_of(log)
+    events: list[Event] = []
+    for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _exits):
+        for time_ns, event in make(log, manifest):
+            events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
+    for number, batch in enumerate(measure(trace).batches):
+        text = f"{batch.wakeups} wakeups of {batch.clients} clients within {batch.spread_ms:g} ms"
+        if batch.after_ms is not None:
+            text += f", {batch.after_ms / 1000:.3f} s after the batch before"
+        events.append(
+            {
+                "t": batch.at_s,
+                "event": "wakeups",
+                "text": text,
+                "batch": number,
+                "wakeups": batch.wakeups,
+                "clients": batch.clients,
+                "spread_ms": batch.spread_ms,
+                "after_ms": batch.after_ms,
+            }
+        )
+    return sorted(events, key=lambda event: float(event["t"]))
+
+
+Made = Iterator[tuple[int, Event]]
+
+
+def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    for row in log.kind(Kind.BOOT):
+        total, swap = int(row["total_kib"]), int(row["swap_kib"])
+        text = f"booted: {total / _MIB:.1f} MiB for the guest, {swap / _MIB:.0f} MiB of swap"
+        yield row["time_ns"], {"event": "boot", "text": text, "total_kib": total, "swap_kib": swap}
+    for row in log.kind(Kind.DEVICE):
+        there = bool(row["present"])
+        number = f"{row['major']}:{row['minor']}, mode {int(row['mode']):04o}"
+        text = f"/dev/mem_notify is there: {number}" if there else "no /dev/mem_notify"
+        yield row["time_ns"], {"event": "device", "text": text, "present": there}
+    for row in log.kind(Kind.START):
+        yield row["time_ns"], {"event": "start", "text": "the scenario starts"}
+    for row in log.kind(Kind.END):
+        yield row["time_ns"], {"event": "end", "text": "the scenario is over"}
+
+
+def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+    steps = manifest["inputs"]["scenario"]["steps"]
+    for row in log.kind(Kind.STEP):
+        number, late = int(row["step"]), int(row["late_ns"])
+        if number < len(steps):
+            text = f"step {number}: {_describe(steps[number])}"
+        else:
+            text = f"step {number}, which the scenario does not have"
+        if late > _TICK_NS:
+            text += f" ({late / 1e6:.0f} ms late)"
+        yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
+
+
+def _describe(step: Mapping[str, Any]) -> str:
+    op, args = Op(step["op"]), step["args"]
+    if op is Op.CLIENTS:
+        return f"{args[1]} clients of kind {ClientKind(args[0]).name.lower()}"
+    if op is Op.BALLOON:
+        return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
+    if op is Op.STOP:
+        return f"stop {Op(args[0]).name.lower()}"
+    return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB"
+
+
+def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    rows = log.kind(Kind.CLIENT)
+    for error in np.unique(rows["errno"]):
+        same = rows[rows["errno"] == error]
+        for a, b in _runs(same["time_ns"]):
+            how = "opened the device" if error == 0 else f"could not open it, errno {error}"
+            event = {"event": "clients", "clients": b - a, "errno": int(error)}
+            yield same["time_ns"][b - 1], {**event, "text": f"{b - a} clients {how}"}
+
+
+def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+    moves = {move["step"]: move for move in manifest["balloon"]}
+    for row in log.kind(Kind.BALLOON):
+        phase, step, target = int(row["phase"]), int(row["step"]), int(row["target_kib"])
+        event: Event = {"event": "balloon", "phase": phase, "step": step, "target_kib": target}
+        event["move"] = move = moves.get(step)
+        what = f"balloon to {target / _MIB:.4g} MiB"
+        if phase == BalloonPhase.REQUESTED:
+            text = f"{what} requested"
+        else:
+            seconds = int(row["elapsed_ns"]) / 1e9
+            word = "reached" if phase == BalloonPhase.REACHED else "NOT reached"
+            text = f"{what} {word} after {seconds:.3f} s of guest time"
+            if move is not None and move["query_seconds"] is not None:
+                text += f", {move['query_seconds']:.3f} s of wall time"
+        yield row["time_ns"], {**event, "text": text}
+
+
+def _gate(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    rows = log.kind(Kind.ZONE)
+    for name in np.unique(rows["name"]):
+        zone = rows[rows["name"] == name]
+        for node in np.unique(zone["node"]):
+            yield from _below(zone[zone["node"] == node], name.decode(errors="replace"), int(node))
+
+
+def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
+    free = zone["free"].astype(np.int64)
+    gate = 2 * (zone["high"].astype(np.int64) + zone["reserve"].astype(np.int64))
+    below = np.flatnonzero(free <= gate)
+    for a, b in _runs(zone["time_ns"][below]):
+        samples = below[a:b]
+        least = int(free[samples].min())
+        seconds = int(zone["time_ns"][samples[-1]] - zone["time_ns"][samples[0]]) / 1e9
+        threshold = int(gate[samples[0]])
+        text = (
+            f"zone {name} at or below the gate, {threshold} free pages: {len(samples)} samples in "
+            f"{seconds:.1f} s, lowest {least}"
+        )
+        event = {"event": "gate", "zone": name, "node": node, "gate_pages": threshold}
+        yield (
+            zone["time_ns"][samples[0]],
+            {**event, "least_free_pages": least, "seconds": seconds, "text": text},
+        )
+
+
+def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    yield from _growth(
+        log, "pswpout", "swap", lambda pages, s: f"{pages} pages swapped out in {s:.1f} s"
+    )
+
+
+def _oom(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    yield from _growth(log, "oom_kill", "oom", lambda kills, _: f"{kills} OOM kills")
+
+
+def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], str]) -> Made:
+    rows = log.kind(Kind.RECLAIM)
+    times = rows["time_ns"]
+    grown = np.diff(rows[field].astype(np.int64), prepend=rows[field][:1].astype(np.int64))
+    at = np.flatnonzero(grown > 0)
+    for a, b in _runs(times[at]):
+        total = int(grown[at[a:b]].sum())
+        seconds = int(times[at[b - 1]] - times[at[a]]) / 1e9
+        event = {"event": kind, "count": total, "seconds": seconds, "text": say(total, seconds)}
+        yield times[at[a]], event
+
+
+def _exits(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    rows = log.kind(Kind.EXIT)
+    keys = rows[["op", "code", "signal", "sent_by_agent"]]
+    for key in np.unique(keys):
+        same = rows[keys == key]
+        op, code, signal, asked = (int(key[name]) for name in keys.dtype.names or ())
+        what = Op(op).name.lower() if op in list(Op) else f"op {op}"
+        how = (
+            "stopped" if asked else f"killed by signal {signal}" if signal else f"left with {code}"
+        )
+        for a, b in _runs(same["time_ns"]):
+            event = {
+                "event": "exit",
+                "op": op,
+                "code": code,
+                "signal": signal,
+                "asked": bool(asked),
+            }
+            yield same["time_ns"][a], {**event, "count": b - a, "text": f"{b - a} of {what} {how}"}
+
+
+def _runs(times: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Yield slices (from, to) of sorted times that have no longer pause than _QUIET_NS in them."""
+    if times.size:
+        ends = np.flatnonzero(np.diff(times.astype(np.int64)) > _QUIET_NS) + 1
+        edges = [0, *ends.tolist(), times.size]
+        yield from itertools.pairwise(edges)

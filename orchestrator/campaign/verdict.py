@@ -1,0 +1,139 @@
+"""What is written about a cell that has run: its figures, and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator import __version__
+from orchestrator.campaign.plan import cell_inputs
+from orchestrator.check.metrics import Ints, Metrics, Trace, measure
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.model import Cell, CellResult, Clock, Repeatability
+from orchestrator.store import Artifact, digest_value
+
+POLLIN = 0x001
+_SIGKILL = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A cell whose kernel and image are built."""
+
+    id: str
+    name: str
+    cell: Cell
+    kernel: Artifact
+    image: Artifact
+
+
+def trace_of(log: RecordLog) -> Trace:
+    """Return the columns of a log that the figures are made from."""
+    start = log.kind(Kind.START)
+    woken = log.kind(Kind.WAKEUP)
+    woken = woken[woken["revents"] & POLLIN != 0]
+    woken = woken[np.argsort(woken["time_ns"], kind="stable")]
+    zone, reclaim, exits = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM), log.kind(Kind.EXIT)
+    killed = (exits["signal"] == _SIGKILL) & (exits["sent_by_agent"] == 0)
+    return Trace(
+        start_ns=int(_ints(start["start_ns"])[0]) if start.size else 0,
+        wakeup_ns=_ints(woken["time_ns"]),
+        wakeup_client=_ints(woken["client"]),
+        zone_ns=_ints(zone["time_ns"]),
+        zone_free=_ints(zone["free"]),
+        zone_gate=2 * (_ints(zone["high"]) + _ints(zone["reserve"])),
+        reclaim_ns=_ints(reclaim["time_ns"]),
+        reclaim_pswpout=_ints(reclaim["pswpout"]),
+        reclaim_oom_kill=_ints(reclaim["oom_kill"]),
+        killed=int(np.count_nonzero(killed)),
+    )
+
+
+def _ints(column: Any) -> Ints:
+    return np.asarray(column, dtype=np.int64)
+
+
+def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
+    """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
+    cell, request = job.cell, job.cell.request
+    figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
+    if records.exists():
+        figures = dataclasses.asdict(measure(trace_of(read_records(records))))
+    return {
+        "id": job.id,
+        "name": job.name,
+        "base": request.base,
+        "series": request.series,
+        "arch": request.arch,
+        "machine": cell.machine.name,
+        "memory_mib": cell.memory_mib,
+        "scenario": cell.scenario.name,
+        "clients": cell.clients,
+        "repeat": cell.repeat,
+        "outcome": str(result.outcome),
+        "detail": result.outcome.detail,
+        **figures,
+        "lost_records": result.lost_records,
+        "guest_seconds": round(result.guest_ns / 1e9, 3),
+        "wall_seconds": round(result.wall_seconds, 3),
+        "repeatability": _repeatability(cell),
+    }
+
+
+def _repeatability(cell: Cell) -> str:
+    # One run proves nothing about the next, so nothing better than this can be said here.
+    real = cell.clock is Clock.REAL
+    return Repeatability.REAL_TIME if real else Repeatability.UNPROVEN
+
+
+def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict[str, Any]:
+    """Return manifest.json, but for the digests of the results themselves.
+
+    The last attempt is the one whose results are kept. `draft` is the folder it ran in; it means
+    nothing afterwards, so `command` has the cell's own folder as the current one.
+    """
+    result = attempts[-1]
+    inputs = cell_inputs(job.cell)
+    return {
+        "id": job.id,
+        "name": job.name,
+        "inputs": inputs,
+        "digests": {
+            "kernel": job.kernel.key,
+            "image": job.image.key,
+            "machine": digest_value(inputs["machine"]),
+            "scenario": digest_value(inputs["scenario"]),
+        },
+        "kernel": {"inputs": dict(job.kernel.inputs), "facts": dict(job.kernel.facts)},
+        "image": {"inputs": dict(job.image.inputs), "facts": dict(job.image.facts)},
+        "command": [word.replace(f"{draft}/", "") for word in result.command],
+        "versions": {
+            "memnotify": __version__,
+            "python": platform.python_version(),
+            **result.versions,
+        },
+        "outcome": str(result.outcome),
+        "detail": result.outcome.detail,
+        "repeatability": _repeatability(job.cell),
+        "guest_ns": result.guest_ns,
+        "wall_seconds": round(result.wall_seconds, 3),
+        "qemu_cpu_seconds": round(result.qemu_cpu_seconds, 3),
+        "records": result.records,
+        "lost_records": result.lost_records,
+        "balloon": [dataclasses.asdict(move) for move in result.balloon],
+        "attempts": [
+            {
+                "outcome": str(attempt.outcome),
+                "reason": attempt.outcome.detail,
+                "wall_seconds": round(attempt.wall_seconds, 3),
+            }
+            for attempt in attempts
+        ],
+    }

@@ -1,0 +1,143 @@
+"""The figures of one cell, from the columns of its log.
+
+Works on plain arrays, so that it can be tried on made-up ones and knows nothing of the log's
+layout. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+BATCH_NS = 150_000_000
+"""A batch is a wakeup and all that follow it within this time.
+
+The gate lets one notification through every 200 ms, so this keeps two of them apart. The clients of
+one notification mostly log their wakeup within a few ms, but reclaim or the balloon can take the
+CPU away from the last of them for 100 ms: a rule that looks for pauses would split such a batch.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What the figures are made from; the arrays of a group have one length.
+
+    `wakeup_*`: poll() returned POLLIN, sorted by time. `zone_*`: one element a zone and sample;
+    `zone_gate` is 2 * (high watermark + lowmem_reserve[MAX_NR_ZONES - 1]) pages, the most free
+    pages with which the gate opens. `reclaim_*`: one element a sample, counters since boot, sorted
+    by time. `killed` counts processes that ended by a SIGKILL the scenario did not ask for.
+    """
+
+    start_ns: int
+    wakeup_ns: Ints
+    wakeup_client: Ints
+    zone_ns: Ints
+    zone_free: Ints
+    zone_gate: Ints
+    reclaim_ns: Ints
+    reclaim_pswpout: Ints
+    reclaim_oom_kill: Ints
+    killed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Wakeups that belong together. `at_s` counts from the scenario's start."""
+
+    at_s: float
+    wakeups: int
+    clients: int
+    spread_ms: float  # from the first to the last
+    after_ms: float | None  # since the first wakeup of the batch before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The figures of a cell. Pages are counted from the scenario's start.
+
+    `first_wakeup_ms` runs from the first sample that shows a zone at or below the gate to the first
+    wakeup, so it is no finer than the interval of the samples: 0 when that sample came after the
+    wakeup; None without a wakeup, or if no sample up to the one after it shows such a zone.
+    """
+
+    wakeups: int
+    clients_woken: int
+    max_batch: int
+    first_wakeup_ms: float | None
+    swapped_out_before_first: int | None  # None without a wakeup
+    swapped_out: int
+    oom_kills: int
+    batches: tuple[Batch, ...]
+
+
+def measure(trace: Trace) -> Metrics:
+    """Return the figures of one cell."""
+    times, clients = trace.wakeup_ns, trace.wakeup_client
+    batches = find_batches(times, clients, trace.start_ns)
+    swap_start = _counter_at(trace.reclaim_ns, trace.reclaim_pswpout, trace.start_ns)
+    before_first = None
+    if times.size:
+        at_first = _counter_at(trace.reclaim_ns, trace.reclaim_pswpout, int(times[0]))
+        before_first = at_first - swap_start
+    return Metrics(
+        wakeups=int(times.size),
+        clients_woken=int(np.unique(clients).size),
+        max_batch=max((batch.wakeups for batch in batches), default=0),
+        first_wakeup_ms=_first_wakeup_ms(trace),
+        swapped_out_before_first=before_first,
+        swapped_out=_last(trace.reclaim_pswpout) - swap_start,
+        # Old kernels have no counter; the kills of init's own children show in either way.
+        oom_kills=max(_last(trace.reclaim_oom_kill), trace.killed),
+        batches=batches,
+    )
+
+
+def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[Batch, ...]:
+    """Split sorted wakeups into batches of at most BATCH_NS."""
+    batches: list[Batch] = []
+    first, before = 0, None
+    while first < times.size:
+        began = int(times[first])
+        end = int(np.searchsorted(times, began + BATCH_NS, side="right"))
+        batches.append(
+            Batch(
+                at_s=round((began - start_ns) / 1e9, 6),
+                wakeups=end - first,
+                clients=int(np.unique(clients[first:end]).size),
+                spread_ms=round((int(times[end - 1]) - began) / 1e6, 3),
+                after_ms=None if before is None else round((began - before) / 1e6, 3),
+            )
+        )
+        first, before = end, began
+    return tuple(batches)
+
+
+def _first_wakeup_ms(trace: Trace) -> float | None:
+    if not trace.wakeup_ns.size:
+        return None
+    first = int(trace.wakeup_ns[0])
+    later = trace.zone_ns[trace.zone_ns >= first]
+    horizon = int(later.min()) if later.size else first
+    shown = trace.zone_ns[
+        (trace.zone_ns >= trace.start_ns)
+        & (trace.zone_ns <= horizon)
+        & (trace.zone_free <= trace.zone_gate)
+    ]
+    if not shown.size:
+        return None
+    return round(max(0, first - int(shown.min())) / 1e6, 3)
+
+
+def _counter_at(times: Ints, counter: Ints, when: int) -> int:
+    """Return a counter's value in the last sample up to a time, or in the first there is."""
+    if not times.size:
+        return 0
+    return int(counter[max(0, int(np.searchsorted(times, when, side="right")) - 1)])
+
+
+def _last(counter: Ints) -> int:
+    return int(counter[-1]) if counter.size else 0

@@ -1,0 +1,67 @@
+"""`memnotify run`: run a campaign."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.results import to_json
+from orchestrator.campaign.run import run_campaign
+from orchestrator.model import Accel, Clock
+from orchestrator.report.board import open_board
+from orchestrator.report.table import plain_console, print_run
+from orchestrator.store import Store
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a campaign",
+        description="Build the kernels of a campaign, run its cells whose results are not there "
+        "yet, and print the table. Findings are results: the exit status is 0 with them, and 3 if "
+        "the testbed itself failed.",
+    )
+    parser.add_argument("campaign", type=Path, metavar="CAMPAIGN.toml")
+    parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: runs/<name>")
+    parser.add_argument("--accel", type=Accel, choices=list(Accel), default=Accel.AUTO)
+    parser.add_argument("--clock", type=Clock, choices=list(Clock), default=Clock.VIRTUAL)
+    parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
+    parser.add_argument("--again", action="store_true", help="run cells that have results, too")
+    parser.add_argument("--json", action="store_true", help="print what show --json prints")
+    parser.set_defaults(handler=_run)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _run(args: argparse.Namespace) -> int:
+    campaign = load_campaign(args.campaign)
+    cells = plan_cells(campaign, accel=args.accel, clock=args.clock, source=args.source)
+    console = plain_console(stderr=args.json)
+    with open_board(console) as board:
+        folder = run_campaign(
+            campaign,
+            cells,
+            path=args.output or Path("runs") / campaign.table.name,
+            store=Store(),
+            board=board,
+            limit=args.jobs,
+            again=args.again,
+        )
+    rows = folder.verdicts()
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        print_run(console, rows, planned=len(cells))
+        console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    return 3 if any(row["outcome"].startswith("infrastructure:") for row in rows) else 0

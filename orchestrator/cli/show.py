@@ -1,0 +1,54 @@
+"""`memnotify show`: the table of a run, or what happened in one of its guests."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.results import MANIFEST, RECORDS, VERDICT, RunFolder, read_json, to_json
+from orchestrator.campaign.timeline import timeline
+from orchestrator.errors import InputError
+from orchestrator.guest.decode import read_records
+from orchestrator.report.table import plain_console, print_cell, print_run
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "show",
+        help="show the results of a run, or one cell's timeline",
+        description="Print the table of a run; with CELL, what happened in that guest, and when.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("cell", nargs="?", metavar="CELL", help="its id, the beginning, or name")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_show)
+
+
+def _show(args: argparse.Namespace) -> int:
+    folder = RunFolder(args.run)
+    if args.cell is not None:
+        return _show_cell(folder, args.cell, as_json=args.json)
+    rows = folder.verdicts()
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        print_run(plain_console(), rows, planned=len(folder.plan()))
+    return 0
+
+
+def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
+    cell = folder.cell(folder.find(wanted))
+    if not (cell / MANIFEST).exists():
+        raise InputError(f"{wanted} has not run yet", hint="memnotify run its campaign again")
+    manifest, verdict = read_json(cell / MANIFEST), read_json(cell / VERDICT)
+    events = []
+    if (cell / RECORDS).exists():
+        events = timeline(read_records(cell / RECORDS), manifest)
+    if as_json:
+        sys.stdout.write(to_json({**verdict, "timeline": events}))
+    else:
+        print_cell(plain_console(), verdict, events)
+    return 0

@@ -1,0 +1,426 @@
+"""Whole campaigns with made-up guests: what is written, resumed, retried, shown, and cleaned up."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from orchestrator.campaign.ledger import Need
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.run import run_campaign
+from orchestrator.cli.main import main
+from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.model import BalloonMove, Cell, CellResult, Finding, Outcome
+from orchestrator.report.board import open_board
+from orchestrator.store import Artifact, Store
+
+TEXT = """\
+name = "try"
+[kernel]
+base = "6.1"
+[matrix]
+series = ["none", "v4"]
+memory_mib = 64
+clients = [1, 3]
+machine = "pc-swap"
+scenario = "squeeze"
+[scenario.squeeze]
+duration_s = 20
+[[scenario.squeeze.step]]
+at_s = 0
+clients = { kind = "poll", count = "matrix" }
+[[scenario.squeeze.step]]
+at_s = 1
+balloon = { percent = 75 }
+"""
+S = 10**9
+START = 10 * S
+
+
+def record(kind: Kind, time_ns: int, *values: int, client: int = abi.NO_CLIENT) -> np.ndarray:
+    row = np.zeros(1, abi.RECORD)
+    row["kind"], row["time_ns"], row["client"] = kind, time_ns, client
+    row["value"][0, : len(values)] = values
+    return row
+
+
+def zone(time_ns: int, free: int, name: bytes = b"DMA32") -> np.ndarray:
+    row = record(Kind.ZONE, time_ns)
+    view = np.zeros(1, abi.ZONE)
+    view["name"], view["free"], view["high"], view["reserve"] = name, free, 80, 20
+    row["value"] = view.view("<u8").reshape(1, 5)
+    return row
+
+
+def made_up_log(cell: Cell, zone_name: bytes = b"DMA32") -> RecordLog:
+    rows = [
+        record(Kind.BOOT, S, 60000, 4096, 1, 131072, 6 << 16 | 1 << 8),
+        record(Kind.START, START, START, START),
+        record(Kind.STEP, START, 0, 1, 1, cell.clients),
+        zone(START, 500, zone_name),
+        record(Kind.RECLAIM, START, 0, 10, 0, 0, 0),
+        record(Kind.BALLOON, START + S, 1, 1, 49152, 0, 0),
+        record(Kind.BALLOON, START + 2 * S, 2, 1, 49152, 0, S),
+        zone(START + 3 * S, 150, zone_name),
+        record(Kind.RECLAIM, START + 3 * S, 0, 17, 0, 0, 0),
+    ]
+    if cell.request.series == "v4":
+        rows += [
+            record(Kind.WAKEUP, START + 3 * S + S // 2, 1, 1, client=client)
+            for client in range(cell.clients)
+        ]
+    rows.append(record(Kind.END, START + 20 * S))
+    records = np.concatenate(rows)
+    records["commit"] = np.arange(1, len(records) + 1)
+    return RecordLog(records, lost=0, torn=0)
+
+
+class Guests:
+    """A runner that makes guests up; `plan` says for each start how it goes."""
+
+    def __init__(self, *plan: Callable[[Cell, Path], CellResult | None]) -> None:
+        self.plan = list(plan)
+        self.started: list[Cell] = []
+
+    async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        self.started.append(cell)
+        rest["on_stage"]("boot")
+        assert rest["kernel"].name == "bzImage"
+        assert rest["initramfs"].name == "initramfs.cpio"
+        await asyncio.sleep(0)
+        log = made_up_log(cell)
+        write_records(log, folder / "records.parquet")
+        (folder / "console.log").write_text("")
+        (folder / "qmp.jsonl").write_text("")
+        result = self.plan.pop(0)(cell, folder) if self.plan else None
+        move = BalloonMove(step=1, target_kib=49152, requested_ns=START + S, query_seconds=0.25)
+        return result or CellResult(
+            outcome=Outcome(),
+            guest_ns=log.end_ns,
+            wall_seconds=1.5,
+            records=len(log),
+            lost_records=0,
+            balloon=(move,),
+            versions={"qemu": "7.2.0"},
+            command=("qemu-system-x86_64", "-readconfig", f"{folder}/machine.cfg"),
+        )
+
+
+def fails(cell: Cell, folder: Path) -> CellResult:
+    raise InfrastructureError("qemu-died", "QEMU was killed")
+
+
+def finds(cell: Cell, folder: Path) -> CellResult:
+    outcome = Outcome(finding=Finding.PANIC, detail="\x1b[31mpanic")
+    return CellResult(outcome=outcome, guest_ns=S, wall_seconds=1.0, records=0, lost_records=0)
+
+
+class Bench:
+    """A campaign, a store with made-up kernels, and a run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "try.toml"
+        self.file.write_text(TEXT)
+        self.path = folder / "runs" / "try"
+        self.store = Store(folder / "store")
+        self.output = io.StringIO()
+
+    def build_kernel(self, request: Any, **_: Any) -> Artifact:
+        return Artifact("kernel", f"kernel-{request.series}", Path("/k"), {}, {"version": "6.1"})
+
+    def build_image(self, arch: Any, **_: Any) -> Artifact:
+        return Artifact("image", "image", Path("/i"), {}, {})
+
+    def run(self, guests: Any, **options: Any) -> RunFolder:
+        campaign = load_campaign(self.file)
+        with open_board(Console(file=self.output, width=500)) as board:
+            return run_campaign(
+                campaign,
+                plan_cells(campaign),
+                path=self.path,
+                store=self.store,
+                board=board,
+                build_kernel=self.build_kernel,
+                build_image=self.build_image,
+                runner=guests,
+                **options,
+            )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def names(path: Path) -> set[str]:
+    return {file.name for file in path.iterdir()}
+
+
+def test_what_a_run_leaves(bench: Bench) -> None:
+    folder = bench.run(Guests())
+    assert names(folder.path) == {"campaign.toml", "plan.json", "cells"}
+    assert (folder.path / "campaign.toml").read_bytes() == TEXT.encode()
+    plan = json.loads((folder.path / "plan.json").read_text())
+    assert names(folder.cells) == {row["id"] for row in plan}
+    cell = folder.cell(plan[-1]["id"])
+    assert names(cell) == {
+        "manifest.json",
+        "verdict.json",
+        "records.parquet",
+        "console.log",
+        "qmp.jsonl",
+    }
+    manifest = json.loads((cell / "manifest.json").read_text())
+    assert manifest["digests"]["kernel"] == "kernel-v4"
+    assert manifest["command"][-1] == "machine.cfg"
+    assert manifest["versions"]["qemu"] == "7.2.0"
+    assert manifest["repeatability"] == "unproven"
+    assert [attempt["outcome"] for attempt in manifest["attempts"]] == ["ok"]
+    assert set(manifest["files"]) == names(cell) - {"manifest.json"}
+
+
+def test_the_rows_of_show(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bench.run(Guests())
+    assert main(["show", str(folder.path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["series"], row["clients"]) for row in rows] == [
+        ("none", 1),
+        ("none", 3),
+        ("v4", 1),
+        ("v4", 3),
+    ]
+    asked = (
+        "id base series arch machine memory_mib scenario clients repeat outcome wakeups "
+        "clients_woken max_batch first_wakeup_ms swapped_out_before_first oom_kills lost_records "
+        "guest_seconds wall_seconds repeatability"
+    )
+    assert set(asked.split()) <= set(rows[0])
+    assert (rows[0]["wakeups"], rows[0]["first_wakeup_ms"]) == (0, None)
+    assert (rows[3]["wakeups"], rows[3]["max_batch"], rows[3]["first_wakeup_ms"]) == (3, 3, 500.0)
+    assert rows[3]["swapped_out_before_first"] == 7
+
+
+def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bench.run(Guests(finds))
+    assert main(["show", str(folder.path)]) == 0
+    text = capsys.readouterr().out
+    for row in folder.verdicts():
+        assert row["id"] in text
+    assert "finding:panic" in text
+    assert "\\x1b[31mpanic" in text
+    assert "\x1b" not in text
+    assert "4 cells: 3 ok, 1 findings, 0 infrastructure failures" in text
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
+
+
+def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bench.run(Guests())
+    last = folder.plan()[-1]
+    for wanted in (last["id"], last["id"][:8], last["name"]):
+        assert main(["show", str(folder.path), wanted, "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["id"] == last["id"]
+    events = {event["event"]: event for event in shown["timeline"]}
+    assert events["gate"]["t"] == 3.0
+    assert (events["gate"]["least_free_pages"], events["gate"]["gate_pages"]) == (150, 200)
+    assert (events["wakeups"]["t"], events["wakeups"]["wakeups"]) == (3.5, 3)
+    assert events["balloon"]["move"]["query_seconds"] == 0.25
+    assert (events["swap"]["t"], events["swap"]["count"]) == (3.0, 7)
+    times = [event["t"] for event in shown["timeline"]]
+    assert times == sorted(times)
+
+    assert main(["show", str(folder.path), last["name"]]) == 0
+    text = capsys.readouterr().out
+    assert "3 wakeups of 3 clients" in text
+    assert "balloon to 48 MiB reached after 1.000 s of guest time, 0.250 s of wall time" in text
+
+
+def test_text_of_a_guest_cannot_steer_the_terminal(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def evil(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        result = await Guests()(cell, folder=folder, **rest)
+        write_records(made_up_log(cell, b"\x1b]0;x\x07"), folder / "records.parquet")
+        return result
+
+    folder = bench.run(evil)
+    assert main(["show", str(folder.path), folder.plan()[-1]["id"]]) == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\\x1b]0;x" in text
+
+
+def test_what_is_there_is_not_run_again(bench: Bench) -> None:
+    bench.run(Guests())
+    again = Guests()
+    bench.run(again)
+    assert again.started == []
+    bench.run(again, again=True)
+    assert len(again.started) == 4
+
+
+def test_a_damaged_cell_is_run_again(bench: Bench) -> None:
+    folder = bench.run(Guests())
+    plan = folder.plan()
+    (folder.cell(plan[0]["id"]) / "records.parquet").write_bytes(b"")
+    (folder.cell(plan[1]["id"]) / "manifest.json").unlink()
+    again = Guests()
+    bench.run(again)
+    assert len(again.started) == 2
+
+
+def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) -> None:
+    guests = Guests(fails, fails)
+    folder = bench.run(guests, limit=1)
+    assert len(guests.started) == 6
+    assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
+    manifests = [
+        json.loads((folder.cell(row["id"]) / "manifest.json").read_text()) for row in folder.plan()
+    ]
+    reasons = [[a["reason"] for a in manifest["attempts"]] for manifest in manifests]
+    assert sorted(reasons, key=len)[-1] == ["QEMU was killed", "QEMU was killed", ""]
+    assert "trying again: QEMU was killed" in bench.output.getvalue()
+
+
+def test_the_third_infrastructure_failure_is_final_but_no_result(bench: Bench) -> None:
+    guests = Guests(fails, fails, fails)
+    folder = bench.run(guests, limit=1)
+    assert len(guests.started) == 6
+    outcomes = sorted(row["outcome"] for row in folder.verdicts())
+    assert outcomes == ["infrastructure:qemu-died", "ok", "ok", "ok"]
+    again = Guests()
+    bench.run(again)
+    assert len(again.started) == 1
+    assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
+
+
+def test_a_finding_is_a_result(bench: Bench) -> None:
+    guests = Guests(finds)
+    folder = bench.run(guests)
+    assert len(guests.started) == 4
+    assert sum(row["outcome"] == "finding:panic" for row in folder.verdicts()) == 1
+    bench.run(guests)
+    assert len(guests.started) == 4
+
+
+def test_a_full_disk_is_one_clear_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "publish", full)
+    with pytest.raises(InfrastructureError, match=r"cannot write results: .*No space left"):
+        bench.run(Guests())
+    assert names(RunFolder(bench.path).cells) == set()
+
+
+def test_an_interrupted_cell_leaves_nothing(bench: Bench) -> None:
+    def interrupted(cell: Cell, folder: Path) -> CellResult:
+        raise KeyboardInterrupt
+
+    def done(cell: Cell, folder: Path) -> None:
+        return None
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(Guests(done, interrupted), limit=1)
+    folder = RunFolder(bench.path)
+    assert [row["outcome"] for row in folder.verdicts()] == ["ok"]
+    assert len(names(folder.cells)) == 1
+    again = Guests()
+    bench.run(again)
+    assert len(again.started) == 3
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does(bench: Bench) -> None:
+    class Waits:
+        cleaned = 0
+
+        async def __call__(self, cell: Cell, **_: Any) -> CellResult:
+            try:
+                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+                await asyncio.sleep(30)
+            finally:
+                self.cleaned += 1
+            raise AssertionError("never gets here")
+
+    guests = Waits()
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(guests, limit=1)
+    assert guests.cleaned == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert names(RunFolder(bench.path).cells) == set()
+
+
+def test_limit_caps_the_guests(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(10**6, 64))
+    running = most = 0
+
+    async def counted(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        return await Guests()(cell, folder=folder, **rest)
+
+    bench.run(counted, limit=3)
+    assert most == 3
+
+
+def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(100, 2))
+    monkeypatch.setattr(bench, "build_kernel", None)
+    with pytest.raises(InputError, match=r"6\.1-none.* needs \d+ MiB of the host, which has 100"):
+        bench.run(Guests())
+    assert not bench.path.exists()
+
+
+def test_lines_where_there_is_no_terminal(bench: Bench) -> None:
+    bench.run(Guests())
+    lines = bench.output.getvalue().splitlines()
+    assert all(line[2] == ":" and line[5] == ":" for line in lines)
+    assert any(line.endswith("6.1-v4-x86_64-pc-swap-64M-squeeze-3c-r1: boot") for line in lines)
+    assert lines[-1].split()[1] == "[4/4]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "nowhere"], "no run in nowhere"),
+        (["run", "nowhere.toml"], "nowhere.toml: cannot be read"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(arguments: list[str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_cell_that_is_not_there(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bench.run(Guests())
+    assert main(["show", str(folder.path), "zz"]) == 2
+    assert "no cell" in capsys.readouterr().err

@@ -1,0 +1,216 @@
+"""Campaign files: what is refused, with which file, line and key, and what is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.errors import InputError
+from orchestrator.places import CAMPAIGNS
+
+GOOD = """\
+name = "try"
+
+[kernel]
+base = "6.1"
+
+[matrix]
+series = ["none", "v4"]
+memory_mib = [64, 96]
+clients = [1, 32]
+machine = "pc-swap"
+scenario = "squeeze"
+
+[scenario.squeeze]
+duration_s = 40
+
+[[scenario.squeeze.step]]
+at_s = 0
+clients = { kind = "poll", count = "matrix" }
+
+[[scenario.squeeze.step]]
+at_s = 5
+balloon = { percent = 75 }
+
+[[scenario.squeeze.step]]
+at_s = 20
+balloon = { percent = 100 }
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "try.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_one_loads(tmp_path: Path) -> None:
+    campaign = load_campaign(write(tmp_path, GOOD))
+    assert campaign.table.matrix.machine == ["pc-swap"]
+    assert campaign.machines["pc-swap"].swap_mib > 0
+    assert campaign.text == GOOD.encode()
+
+
+def test_the_demo_is_what_it_should_be() -> None:
+    campaign = load_campaign(CAMPAIGNS / "demo.toml")
+    matrix = campaign.table.matrix
+    assert (campaign.table.kernel.base, matrix.series) == ("6.1", ["none", "v4"])
+    assert (matrix.memory_mib, matrix.clients) == ([64, 96], [1, 32, 200])
+    assert campaign.scenarios["squeeze"].duration_s >= 40
+
+
+@pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_campaign_of_ours_loads(path: Path) -> None:
+    assert load_campaign(path).scenarios
+
+
+STEP = "\n[[scenario.squeeze.step]]\nat_s = 30\n"
+
+# what to replace, by what, and the file's line and the words that the refusal must have
+REFUSED = {
+    "unknown key": (
+        "clients = [1, 32]",
+        "client = [1]",
+        9,
+        r"matrix\.client: unknown key.*clients",
+    ),
+    "unknown key in a table": (
+        'base = "6.1"',
+        'base = "6.1"\nfoo = 1',
+        5,
+        r"kernel\.foo: unknown key",
+    ),
+    "wrong type": ("[64, 96]", '[64, "96"]', 8, r"matrix\.memory_mib\[1\].*'96'"),
+    "bool for a number": ("duration_s = 40", "duration_s = true", 14, r"squeeze\.duration_s"),
+    "not a number": ("duration_s = 40", "duration_s = nan", 14, r"squeeze\.duration_s"),
+    "missing": ("duration_s = 40\n", "", 13, r"squeeze\.duration_s: this key is missing"),
+    "balloon above RAM": (
+        "percent = 75",
+        "mib = 80",
+        22,
+        r"step\[1\]\.balloon\.mib.*80 MiB.*64 MiB in matrix",
+    ),
+    "balloon above 100 %": ("percent = 75", "percent = 120", 22, r"step\[1\]\.balloon\.percent"),
+    "no room to live": ("percent = 75", "mib = 2", 22, r"step\[1\]\.balloon\.mib.*2 MiB"),
+    "two targets": (
+        "percent = 75",
+        "mib = 40, percent = 5",
+        22,
+        r"mib.*exactly one|exactly one.*mib",
+    ),
+    "no target": ("percent = 75", "settle_s = 3.0", 22, "exactly one of percent, mib"),
+    "balloons overlap": (
+        "percent = 75",
+        "percent = 75, settle_s = 16",
+        25,
+        r"step\[2\]\.at_s.*until 21",
+    ),
+    "settles too late": (
+        "percent = 100",
+        "percent = 100, settle_s = 21",
+        26,
+        r"settle_s.*after the end",
+    ),
+    "after the end": ("at_s = 20", "at_s = 40", 25, r"step\[2\]\.at_s: 40 is not before the end"),
+    "not in order": ("at_s = 20", "at_s = 4", 25, r"step\[2\]\.at_s: 4 comes after 5"),
+    "two actions": (
+        "at_s = 20",
+        'at_s = 20\nstop = "hog"',
+        24,
+        r"step\[2\]: .*exactly one.*balloon and stop",
+    ),
+    "no action": ("balloon = { percent = 100 }", "", 24, r"step\[2\]: .*has none"),
+    "stop of nothing": (
+        "balloon = { percent = 100 }",
+        'stop = "hog"',
+        26,
+        r"no step before starts a hog",
+    ),
+    "no disk": (
+        "balloon = { percent = 100 }",
+        "filecache = { rate_mib_s = 8, total_mib = 64 }",
+        26,
+        "pc-swap has no disk",
+    ),
+    "hog without ceiling": (
+        "balloon = { percent = 100 }",
+        "hog = { rate_mib_s = 8 }",
+        26,
+        "ceiling_mib, ceiling_percent",
+    ),
+    "unknown kind": ('kind = "poll"', 'kind = "wait"', 18, r"step\[0\]\.clients\.kind"),
+    "release without sizes": ('kind = "poll"', 'kind = "release"', 18, "needs cache_mib"),
+    "poll with a cache": (
+        'kind = "poll"',
+        'kind = "poll", cache_mib = 1',
+        18,
+        "cache_mib.*release",
+    ),
+    "dead axis": ('"matrix"', "7", 9, r"matrix\.clients: no step of scenario squeeze"),
+    "missing axis": ("clients = [1, 32]\n", "", 6, "matrix: no clients"),
+    "too many clients": ("[1, 32]", "[1, 2001]", 9, r"matrix\.clients\[1\].*2000"),
+    "empty axis": ("[1, 32]", "[]", 9, r"matrix\.clients.*at least 1"),
+    "twice": ("[1, 32]", "[32, 1, 32]", 9, r"matrix\.clients: 32 is there twice"),
+    "unknown machine": (
+        '"pc-swap"',
+        '"toaster"',
+        10,
+        r"matrix\.machine\[0\].*toaster.*there is.*pc-swap",
+    ),
+    "unknown series": ('"v4"]', '"v99"]', 7, r"matrix\.series\[1\].*v99.*v4"),
+    "unknown base": ('"6.1"', '"5.99"', 4, r"kernel\.base.*5\.99.*6\.1"),
+    "unknown architecture": ('base = "6.1"', 'base = "6.1"\narch = "arm64"', 5, r"kernel\.arch"),
+    "unknown scenario": (
+        'scenario = "squeeze"',
+        'scenario = "squash"',
+        11,
+        r"matrix\.scenario\[0\].*squash.*squeeze",
+    ),
+    "a name that is a path": ('name = "try"', 'name = "../try"', 1, "name"),
+    "not TOML": ("duration_s = 40", "duration_s = 40 41", 14, "not TOML"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:
+    assert GOOD.count(old) == 1
+    path = write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        load_campaign(path)
+    assert caught.value.exit_code == 2
+    text = str(caught.value)
+    assert text.startswith(f"{path}:{line}: "), text
+    assert re.search(words, text, re.DOTALL), text
+    assert "\n" not in text
+
+
+def test_too_many_clients_in_all(tmp_path: Path) -> None:
+    more = STEP + 'clients = { kind = "exit", count = 1990 }\n'
+    with pytest.raises(InputError, match="2022 clients in one cell"):
+        load_campaign(write(tmp_path, GOOD + more))
+
+
+def test_more_steps_than_the_mailbox_holds(tmp_path: Path) -> None:
+    more = (STEP + "hog = { rate_mib_s = 1, ceiling_mib = 1 }\n") * 1000
+    with pytest.raises(InputError, match=r"try\.toml:\d+: scenario\.squeeze\.step: .*mailbox"):
+        load_campaign(write(tmp_path, GOOD + more))
+
+
+def test_a_scenario_in_a_file_of_its_own(tmp_path: Path) -> None:
+    head, _, body = GOOD.partition("[scenario.squeeze]\n")
+    (tmp_path / "scenarios").mkdir()
+    file = tmp_path / "scenarios" / "squeeze.toml"
+    file.write_text(body.replace("scenario.squeeze.", ""))
+    assert load_campaign(write(tmp_path, head)).scenarios["squeeze"].duration_s == 40
+
+    file.write_text(body.replace("scenario.squeeze.", "").replace("percent = 75", "mib = 80"))
+    with pytest.raises(InputError, match=r"scenarios/squeeze\.toml:9: step\[1\]\.balloon\.mib"):
+        load_campaign(write(tmp_path, head))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
+        load_campaign(tmp_path / "none.toml")

@@ -1,0 +1,135 @@
+"""The ledger of memory and cores: what fits, what waits, and what a dead holder leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator import host
+from orchestrator.campaign.ledger import Ledger, Need
+from orchestrator.errors import InputError
+
+TWO = Need(memory_mib=200, cores=2)
+
+
+async def peak(ledger: Ledger, wanted: list[Need]) -> int:
+    """Return how many of these claims were held at once."""
+    held = most = 0
+
+    async def one(need: Need) -> None:
+        nonlocal held, most
+        async with ledger.claim(need):
+            held += 1
+            most = max(most, held)
+            await asyncio.sleep(0.02)
+            held -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for need in wanted:
+            group.create_task(one(need))
+    return most
+
+
+@pytest.mark.parametrize(
+    ("wanted", "at_once"),
+    [(Need(50, 1), 2), (Need(150, 1), 1), (Need(50, 2), 1), (Need(0, 0), 5)],
+    ids=["cores", "memory", "one takes all cores", "free"],
+)
+def test_what_runs_at_once(tmp_path: Path, wanted: Need, at_once: int) -> None:
+    ledger = Ledger(tmp_path / "ledger", capacity=TWO)
+    assert asyncio.run(peak(ledger, [wanted] * 5)) == at_once
+
+
+def test_two_runs_share_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+        async with one.claim(Need(150, 1)):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), two.claim(Need(100, 1)):
+                    pass
+            async with asyncio.timeout(5), two.claim(Need(50, 1)):
+                pass
+        async with asyncio.timeout(5), two.claim(Need(100, 1)):
+            pass
+
+    asyncio.run(main())
+
+
+_HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from orchestrator.campaign.ledger import Ledger, Need
+async def main():
+    async with Ledger(Path(sys.argv[1]), capacity=Need(200, 2)).claim(Need(200, 2)):
+        print("held", flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+def test_the_death_of_a_holder_frees_its_claim(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, capacity=TWO)
+
+    async def claimed(seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds), ledger.claim(Need(1, 1)):
+                return True
+        except TimeoutError:
+            return False
+
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert not asyncio.run(claimed(0.2))
+        holder.send_signal(signal.SIGKILL)
+    assert asyncio.run(claimed(5))
+
+
+def test_what_can_never_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, capacity=TWO)
+    ledger.refuse_if_never("small", Need(200, 2))
+    with pytest.raises(InputError, match="big needs 201 MiB of the host, which has 200 MiB"):
+        ledger.refuse_if_never("big", Need(201, 1))
+
+
+def fake_host(root: Path, group: str, files: dict[str, str]) -> dict[str, Path]:
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text("MemTotal:       8388608 kB\nMemFree: 1 kB\n")
+    (root / "proc/self/cgroup").write_text(group)
+    for name, text in files.items():
+        (root / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "cgroup" / name).write_text(text)
+    return {"proc": root / "proc", "cgroups": root / "cgroup"}
+
+
+def test_host_without_limits(tmp_path: Path) -> None:
+    assert host.memory_mib(**fake_host(tmp_path, "0::/\n", {})) == 8192
+
+
+def test_host_within_the_narrowest_group(tmp_path: Path) -> None:
+    files = {
+        "a/memory.max": f"{1 << 30}\n",
+        "a/b/memory.max": "max\n",
+        "a/b/cpu.max": "150000 100000\n",
+    }
+    places = fake_host(tmp_path, "0::/a/b\n", files)
+    assert host.memory_mib(**places) == 1024
+    assert host.cores(**places) == 1
+
+
+def test_host_within_groups_of_version_1(tmp_path: Path) -> None:
+    files = {
+        "memory/a/memory.limit_in_bytes": f"{1 << 29}\n",
+        "cpu/a/cpu.cfs_quota_us": "-1\n",
+        "cpu/a/cpu.cfs_period_us": "100000\n",
+    }
+    places = fake_host(tmp_path, "3:memory:/a\n2:cpu:/a\n", files)
+    assert host.memory_mib(**places) == 512
+    assert host.cores(**places) >= 1

@@ -1,0 +1,116 @@
+"""Figures from made-up logs whose answers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.check.metrics import BATCH_NS, Trace, find_batches, measure
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def trace(**changes: object) -> Trace:
+    """Samples each 100 ms from 10 s on; the zone is below its gate of 200 pages from 10.5 s."""
+    times = np.arange(100, 130, dtype=np.int64) * 100 * MS
+    fields: dict[str, object] = {
+        "start_ns": 10 * S,
+        "wakeup_ns": ints(),
+        "wakeup_client": ints(),
+        "zone_ns": times,
+        "zone_free": np.where(times >= 10 * S + 500 * MS, 200, 201),
+        "zone_gate": np.full(times.size, 200),
+        "reclaim_ns": times,
+        "reclaim_pswpout": np.arange(times.size, dtype=np.int64) * 10 + 7,
+        "reclaim_oom_kill": np.zeros(times.size, dtype=np.int64),
+    }
+    return Trace(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_guest_without_wakeups() -> None:
+    figures = measure(trace())
+    assert (figures.wakeups, figures.clients_woken, figures.max_batch) == (0, 0, 0)
+    assert figures.first_wakeup_ms is None
+    assert figures.swapped_out_before_first is None
+    assert figures.swapped_out == 290
+    assert figures.batches == ()
+
+
+def test_first_wakeup_counts_from_the_sample_that_shows_the_gate() -> None:
+    figures = measure(trace(wakeup_ns=ints(10 * S + 730 * MS), wakeup_client=ints(3)))
+    assert figures.first_wakeup_ms == 230.0
+    # The sample before the wakeup, at 10.7 s, less the one at the start.
+    assert figures.swapped_out_before_first == 70
+
+
+def test_a_wakeup_just_before_the_sample_that_shows_the_gate_is_zero() -> None:
+    figures = measure(trace(wakeup_ns=ints(10 * S + 450 * MS), wakeup_client=ints(0)))
+    assert figures.first_wakeup_ms == 0.0
+
+
+def test_a_wakeup_long_before_the_gate_has_no_such_time() -> None:
+    figures = measure(trace(wakeup_ns=ints(10 * S + 150 * MS), wakeup_client=ints(0)))
+    assert figures.first_wakeup_ms is None
+
+
+def test_a_crossing_before_the_start_does_not_count() -> None:
+    free = np.full(30, 500)
+    early = trace(
+        zone_ns=trace().zone_ns - 5 * S,
+        zone_free=free * 0,
+        wakeup_ns=ints(14 * S),
+        wakeup_client=ints(0),
+    )
+    assert measure(early).first_wakeup_ms is None
+
+
+def test_batches_of_a_guarded_herd() -> None:
+    start = 11 * S
+    first = start + np.arange(100, dtype=np.int64) * MS // 10
+    times = np.concatenate([first, first + 200 * MS, first + 10 * S])
+    clients = np.concatenate([np.arange(100), np.arange(100, 200), np.arange(100)])
+    figures = measure(trace(wakeup_ns=times, wakeup_client=clients))
+    assert [batch.wakeups for batch in figures.batches] == [100, 100, 100]
+    assert [batch.after_ms for batch in figures.batches] == [None, 200.0, 9800.0]
+    assert figures.batches[0].at_s == 1.0
+    assert figures.batches[0].spread_ms == 9.9
+    assert (figures.wakeups, figures.clients_woken, figures.max_batch) == (300, 200, 100)
+
+
+def test_oom_kills_from_the_counter_or_from_lost_children() -> None:
+    counter = np.zeros(30, dtype=np.int64)
+    counter[20:] = 2
+    assert measure(trace(reclaim_oom_kill=counter, killed=1)).oom_kills == 2
+    assert measure(trace(killed=3)).oom_kills == 3
+
+
+def test_an_empty_log() -> None:
+    empty = dict.fromkeys(
+        ("zone_ns", "zone_free", "zone_gate", "reclaim_ns", "reclaim_pswpout", "reclaim_oom_kill"),
+        ints(),
+    )
+    assert measure(trace(**empty)).swapped_out == 0
+    woken = measure(trace(**empty, wakeup_ns=ints(S), wakeup_client=ints(0)))
+    assert (woken.wakeups, woken.first_wakeup_ms, woken.swapped_out_before_first) == (1, None, 0)
+
+
+def test_a_batch_that_lost_the_cpu_is_one() -> None:
+    times = np.concatenate([np.full(90, S), np.full(10, S + 100 * MS), np.full(7, S + 200 * MS)])
+    batches = find_batches(times, np.arange(107), 0)
+    assert [(batch.wakeups, batch.after_ms) for batch in batches] == [(100, None), (7, 200.0)]
+    assert batches[0].spread_ms == 100.0
+
+
+@given(st.lists(st.integers(0, 60 * S), max_size=60))
+def test_batches_hold_all_wakeups_and_none_is_too_long(values: list[int]) -> None:
+    times = np.sort(np.array(values, dtype=np.int64))
+    batches = find_batches(times, np.zeros_like(times), 0)
+    assert sum(batch.wakeups for batch in batches) == times.size
+    assert all(batch.spread_ms <= BATCH_NS / MS for batch in batches)
+    assert all(batch.after_ms > BATCH_NS / MS - 0.001 for batch in batches if batch.after_ms)

@@ -1,0 +1,134 @@
+"""From campaign to cells: order, names, digests, and what a cell's steps turn into."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
+from orchestrator.errors import InputError
+from orchestrator.model import Accel, Cell, ClientKind, Clock, Op
+
+TEXT = """\
+name = "try"
+[kernel]
+base = "6.1"
+[matrix]
+series = ["none", "v4"]
+memory_mib = [64, 96]
+clients = [3, 1]
+machine = "pc-swap-disk"
+scenario = "all"
+repeat = 2
+seed = 7
+[scenario.all]
+duration_s = 40
+log_records = 1000
+[[scenario.all.step]]
+at_s = 0.5
+clients = { kind = "release", count = "matrix", cache_mib = 2, give_back_mib = 0.5, spacing_ms = 2 }
+[[scenario.all.step]]
+at_s = 1
+clients = { kind = "exit", count = 5 }
+[[scenario.all.step]]
+at_s = 2
+hog = { rate_mib_s = 1.5, ceiling_percent = 50 }
+[[scenario.all.step]]
+at_s = 3
+filecache = { rate_mib_s = 8, total_mib = 16 }
+[[scenario.all.step]]
+at_s = 4
+balloon = { percent = 33, settle_s = 2 }
+[[scenario.all.step]]
+at_s = 9
+stop = "hog"
+"""
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> tuple[Cell, ...]:
+    path = tmp_path / "try.toml"
+    path.write_text(TEXT)
+    return plan_cells(load_campaign(path))
+
+
+def test_order_and_names(cells: tuple[Cell, ...]) -> None:
+    assert [cell_name(cell) for cell in cells[:5]] == [
+        "6.1-none-x86_64-pc-swap-disk-64M-all-8c-r1",
+        "6.1-none-x86_64-pc-swap-disk-64M-all-8c-r2",
+        "6.1-none-x86_64-pc-swap-disk-64M-all-6c-r1",
+        "6.1-none-x86_64-pc-swap-disk-64M-all-6c-r2",
+        "6.1-none-x86_64-pc-swap-disk-96M-all-8c-r1",
+    ]
+    assert len({cell_name(cell) for cell in cells}) == len(cells) == 16
+
+
+def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
+    scenario = cells[0].scenario
+    assert (scenario.start_ns, scenario.duration_ns) == (10 * 10**9, 40 * 10**9)
+    assert [(step.at_ns, step.op, step.args) for step in scenario.steps] == [
+        (500_000_000, Op.CLIENTS, (ClientKind.RELEASE, 3, 2048, 512, 2_000_000)),
+        (1_000_000_000, Op.CLIENTS, (ClientKind.EXIT, 5, 0, 0, 1_000_000)),
+        (2_000_000_000, Op.HOG, (1536, 32 * 1024)),
+        (3_000_000_000, Op.FILECACHE, (8192, 16 * 1024)),
+        (4_000_000_000, Op.BALLOON, (21624, 2_000_000_000)),  # whole pages of 33 % of 64 MiB
+        (9_000_000_000, Op.STOP, (Op.HOG,)),
+    ]
+
+
+def test_repeats_differ_in_the_seed(cells: tuple[Cell, ...]) -> None:
+    assert [(cell.repeat, cell.seed) for cell in cells[:2]] == [(1, 7), (2, 8)]
+
+
+def bound(cell: Cell, **changes: object) -> Cell:
+    return dataclasses.replace(cell, **{"kernel": "k", "image": "i", **changes})  # type: ignore[arg-type]
+
+
+def test_ids_cover_every_input_but_where_the_source_was(cells: tuple[Cell, ...]) -> None:
+    one = bound(cells[0])
+    assert len(cell_id(one)) == 16
+    assert cell_id(one) == cell_id(bound(cells[0]))
+    request = dataclasses.replace(one.request, source="/elsewhere")
+    assert cell_id(bound(one, request=request)) == cell_id(one)
+    others = [
+        bound(one, kernel="other"),
+        bound(one, image="other"),
+        bound(one, memory_mib=65),
+        bound(one, seed=99),
+        bound(one, log_records=1001),
+        bound(one, clock=Clock.REAL),
+        bound(one, machine=dataclasses.replace(one.machine, smp=2)),
+        bound(one, scenario=dataclasses.replace(one.scenario, sample_ns=1)),
+        *(bound(cell) for cell in cells[1:]),
+    ]
+    assert len({cell_id(cell) for cell in [one, *others]}) == len(others) + 1
+
+
+def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...]) -> None:
+    with pytest.raises(ValueError, match="no kernel"):
+        cell_id(cells[0])
+
+
+def test_cells_are_values(cells: tuple[Cell, ...]) -> None:
+    assert pickle.loads(pickle.dumps(cells)) == cells
+    assert len(set(cells)) == len(cells)
+
+
+def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
+    row = plan_rows([bound(cells[0])])[0]
+    assert row["id"] == cell_id(bound(cells[0]))
+    assert row["inputs"]["machine"]["name"] == "pc-swap-disk"
+
+
+def test_virtual_time_is_tcg(tmp_path: Path) -> None:
+    path = tmp_path / "try.toml"
+    path.write_text(TEXT)
+    campaign = load_campaign(path)
+    assert plan_cells(campaign)[0].accel is Accel.TCG
+    assert plan_cells(campaign, clock=Clock.REAL)[0].accel is Accel.AUTO
+    with pytest.raises(InputError, match="--clock real"):
+        plan_cells(campaign, accel=Accel.KVM)
