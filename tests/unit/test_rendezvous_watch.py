@@ -1,0 +1,135 @@
+"""When a guest is given up: watch, watch_clock."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from orchestrator.guest import watch as module
+from orchestrator.guest.rendezvous import End
+from orchestrator.guest.watch import CpuClock, Limits, watch, watch_clock
+from orchestrator.model import Finding, Scenario
+
+REGISTERS = "CPU#0\r\nRIP=ffffffff81000000 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n"
+
+
+class FakeQemu:
+    """Region, monitor and CPU clock of a guest whose state is a function of the looks at it."""
+
+    def __init__(
+        self,
+        *,
+        progress: Callable[[int], int] = lambda look: 0,
+        cpu: Callable[[int], float] = lambda look: 0.0,
+        clock: Iterator[int] | None = None,
+    ) -> None:
+        self._progress, self._cpu = progress, cpu
+        self._clock = clock
+        self.looks = 0
+        self.commands: list[str] = []
+
+    def progress(self) -> tuple[int, int, int]:
+        return self._progress(self.looks), 0, 0
+
+    def read(self) -> float:
+        self.looks += 1
+        return self._cpu(self.looks)
+
+    async def execute(self, command: str, **arguments: Any) -> Any:
+        self.commands.append(command)
+        if command == "qom-get":
+            assert self._clock is not None
+            second = next(self._clock)
+            return {
+                "tm_year": 108,
+                "tm_mon": 0,
+                "tm_mday": 15 + second // 86400,
+                "tm_hour": second // 3600 % 24,
+                "tm_min": second // 60 % 60,
+                "tm_sec": second % 60,
+            }
+        return REGISTERS if command == "human-monitor-command" else {}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PERIOD_SECONDS", 0.001)
+    monkeypatch.setattr(module, "_CLOCK_PERIOD_SECONDS", 0.001)
+
+
+def give_up(fake: FakeQemu, limits: Limits, *, patience: float = 5) -> End | None:
+    """Return the end, or None if the watch goes on."""
+
+    async def main() -> End | None:
+        try:
+            async with asyncio.timeout(patience):
+                return await watch(
+                    region=fake,  # type: ignore[arg-type]
+                    cpu=fake,  # type: ignore[arg-type]
+                    monitor=fake,  # type: ignore[arg-type]
+                    limits=limits,
+                )
+        except TimeoutError:
+            return None
+
+    return asyncio.run(main())
+
+
+def test_cpu_time_without_progress_is_a_hang_with_evidence() -> None:
+    fake = FakeQemu(cpu=lambda look: look * 0.5)
+    end = give_up(fake, Limits(hang_cpu_seconds=60))
+    assert end is not None and end.finding is Finding.HANG
+    assert fake.looks == 121
+    assert "RIP=ffffffff81000000" in end.detail and "HLT=1" in end.detail
+    assert fake.commands == ["stop", "query-cpus-fast", "human-monitor-command"]
+
+
+def test_progress_starts_the_count_anew() -> None:
+    fake = FakeQemu(cpu=lambda look: look * 0.5, progress=lambda look: look // 100)
+    assert give_up(fake, Limits(hang_cpu_seconds=60), patience=1) is None
+    assert fake.looks > 121
+
+
+def test_a_busy_host_does_not_make_a_guest_hang() -> None:
+    # The guest gets next to no CPU, but it does get some: only its own time counts.
+    fake = FakeQemu(cpu=lambda look: look * 0.01)
+    assert give_up(fake, Limits(idle_wall_seconds=0.05), patience=0.5) is None
+
+
+def test_a_qemu_that_takes_no_cpu_at_all_is_given_up_by_the_wall_clock() -> None:
+    end = give_up(FakeQemu(), Limits(idle_wall_seconds=0.05))
+    assert end is not None and end.finding is Finding.HANG
+
+
+def test_a_guest_that_goes_on_after_its_end_is_given_up() -> None:
+    scenario = Scenario(
+        name="short", start_ns=10 * 10**9, duration_ns=86400 * 10**9, sample_ns=1, steps=()
+    )
+    fake = FakeQemu(clock=itertools.count(86380, 10))
+
+    async def main() -> End:
+        return await watch_clock(
+            scenario=scenario,
+            monitor=fake,  # type: ignore[arg-type]
+            limits=Limits(overdue_guest_seconds=100),
+        )
+
+    end = asyncio.run(main())
+    assert end.finding is Finding.HANG
+    assert "at 86520 s the guest has not ended its scenario of 86410 s" in end.detail
+
+
+def test_cpu_seconds_are_remembered_when_the_process_is_gone() -> None:
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
+        clock = CpuClock(busy.pid)
+        while clock.read() < 0.1:
+            time.sleep(0.05)
+        busy.kill()
+        before = clock.read()
+    assert clock.read() == before >= 0.1

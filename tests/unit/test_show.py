@@ -1,0 +1,93 @@
+"""The table for people: it fits a page, cuts nothing, and says what is wrong."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from orchestrator.report.table import plain_console, print_run
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    sizes = (100, 100, 100, 100)
+    batches = [
+        {"at_s": 1.0, "wakeups": size, "after_ms": 10_678.0 if index else None}
+        for index, size in enumerate(sizes)
+    ]
+    return {
+        "id": "0123456789abcdef",
+        "name": "a-name",
+        "base": "6.1",
+        "series": "v4",
+        "arch": "x86_64",
+        "machine": "pc-swap",
+        "memory_mib": 64,
+        "scenario": "squeeze",
+        "clients": 200,
+        "repeat": 1,
+        "outcome": "ok",
+        "detail": "",
+        "wakeups": 400,
+        "clients_woken": 200,
+        "max_batch": 100,
+        "first_wakeup_ms": 1234.567,
+        "swapped_out_before_first": 12345,
+        "swapped_out": 23456,
+        "oom_kills": 0,
+        "batches": batches,
+        "lost_records": 0,
+        **changes,
+    }
+
+
+def printed(*rows: dict[str, Any], planned: int | None = None) -> str:
+    out = io.StringIO()
+    print_run(plain_console(out), rows, planned=planned or len(rows))
+    return out.getvalue()
+
+
+def test_a_full_row_fits_120_columns() -> None:
+    text = printed(row(outcome="finding:oom-kill"), row())
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
+    assert "100 +10.7 100 +10.7 100 …" in text
+
+
+def test_a_narrow_terminal_leaves_the_id_whole() -> None:
+    out = io.StringIO()
+    print_run(Console(file=out, width=80, force_terminal=True), [row()], planned=1)
+    assert "0123456789abcdef" in out.getvalue()
+
+
+def test_only_axes_that_differ_get_a_column() -> None:
+    assert "repeat" not in (text := printed(row(), row()))
+    assert text.splitlines()[0].strip() == "6.1 x86_64 pc-swap squeeze"
+    two = printed(row(machine="pc"), row())
+    assert two.splitlines()[0].strip() == "6.1 x86_64 squeeze"
+    assert "machine" in two
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"outcome": "finding:panic", "detail": "Oops"}, "0123456789abcdef finding:panic: Oops"),
+        ({"lost_records": 7}, "0123456789abcdef lost 7 records"),
+    ],
+)
+def test_notes_below_the_table(changes: dict[str, Any], note: str) -> None:
+    assert note in printed(row(**changes))
+    assert note not in printed(row())
+
+
+def test_a_failed_cell_without_a_log_has_dashes() -> None:
+    names = ("wakeups", "clients_woken", "first_wakeup_ms", "swapped_out_before_first", "oom_kills")
+    failed = row(**dict.fromkeys(names), batches=None, outcome="infrastructure:qemu-died")
+    line = next(line for line in printed(failed).splitlines() if line.startswith("0123"))
+    assert line.split()[4:] == ["-", "-", "-", "-", "-", "infrastructure:qemu-died"]
+
+
+def test_counts() -> None:
+    text = printed(row(), row(outcome="finding:hang"), planned=5)
+    assert "5 cells: 1 ok, 1 findings, 0 infrastructure failures, 3 not run" in text
