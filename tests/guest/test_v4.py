@@ -1,0 +1,157 @@
+"""What the seed promises, seen in the logs of real guests.
+
+The constants stand here as the seed writes them, not as the port does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario, Step
+
+pytestmark = pytest.mark.guest
+
+SECOND = 10**9
+MIB = 1024  # KiB
+JIFFY = SECOND // 250
+PROC_WAKEUP_GUARD = 10 * SECOND
+MEM_NOTIFY_FREQ = SECOND // 5
+BATCH = 100
+
+# How long a woken client may take to log that it was woken: others run before it, and reclaim too.
+LATE = SECOND // 10
+
+
+def squeeze(*, start_s: int, clients: int, duration_s: int = 30, rate_mib_s: int = 3) -> Scenario:
+    """Clients, then anonymous memory that grows beyond RAM, in a guest that shrinks."""
+    return Scenario(
+        name="test",
+        start_ns=start_s * SECOND,
+        duration_ns=duration_s * SECOND,
+        sample_ns=SECOND // 10,
+        steps=(
+            Step(at_ns=0, op=Op.CLIENTS, args=(1, clients, 0, 0, 0)),
+            Step(at_ns=SECOND, op=Op.HOG, args=(rate_mib_s * MIB, 140 * MIB)),
+            Step(at_ns=5 * SECOND, op=Op.BALLOON, args=(54 * MIB, 2 * SECOND)),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A log, and the wakeups in it: times in ns of guest time, and clients, in order of time."""
+
+    log: RecordLog
+    times: np.ndarray
+    clients: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def guest(
+    kernel: Callable[..., Path],
+    initramfs: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Scenario], Guest]:
+    def run(series: str, scenario: Scenario) -> Guest:
+        cell = Cell(
+            request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
+            machine=load_machine("pc-swap"),
+            memory_mib=64,
+            clients=200,
+            scenario=scenario,
+            log_records=60_000,
+        )
+        folder = tmp_path_factory.mktemp(series)
+        done = run_cell(cell, kernel=kernel(series), initramfs=initramfs(), folder=folder)
+        result = asyncio.run(done)
+        assert result.outcome.ok, result.outcome
+        assert result.lost_records == 0
+        log = read_records(folder / "records.parquet")
+        trace = trace_of(log)
+        return Guest(log, trace.wakeup_ns, trace.wakeup_client)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def v4(guest: Callable[[str, Scenario], Guest]) -> Guest:
+    """200 clients under pressure for 30 s, which is time for two rounds of the guard."""
+    return guest("v4", squeeze(start_s=10, clients=200))
+
+
+def notifications(times: np.ndarray) -> list[np.ndarray]:
+    """Split wakeups where more than LATE passes between two of them."""
+    return np.split(times, np.flatnonzero(np.diff(times) > LATE) + 1)
+
+
+def test_the_device_is_the_seeds(v4: Guest) -> None:
+    (device,) = v4.log.kind(Kind.DEVICE)
+    assert (device["present"], device["major"], device["minor"]) == (1, 1, 13)
+    assert device["mode"] == 0o444
+
+
+def test_the_first_notification_wakes_a_hundred_in_the_order_in_which_they_came(v4: Guest) -> None:
+    first = notifications(v4.times)[0]
+    assert first.size == BATCH
+    polled = v4.log.kind(Kind.POLL)
+    came = polled["client"][polled["polls"] == 0]
+    assert set(v4.clients[:BATCH]) == set(came[:BATCH])
+
+
+def test_every_client_is_woken_and_no_notification_wakes_more_than_a_hundred(v4: Guest) -> None:
+    assert set(v4.clients) == set(range(200))
+    # A window that is shorter than the rate allows can hold the wakeups of one notification only.
+    window = MEM_NOTIFY_FREQ - LATE
+    ends = np.searchsorted(v4.times, v4.times + window, side="left")
+    assert (ends - np.arange(v4.times.size)).max() == BATCH
+
+
+def test_no_two_notifications_come_within_200_ms(v4: Guest) -> None:
+    starts = np.array([batch[0] for batch in notifications(v4.times)])
+    assert starts.size >= 4
+    assert np.diff(starts).min() >= MEM_NOTIFY_FREQ - JIFFY - LATE
+
+
+def test_no_descriptor_gets_two_pollins_within_ten_seconds(v4: Guest) -> None:
+    again = [np.diff(v4.times[v4.clients == client]) for client in range(200)]
+    distances = np.concatenate(again)
+    assert distances.size >= BATCH
+    # The guard runs from the check in poll(), the log from the return of poll() to the client.
+    assert distances.min() >= PROC_WAKEUP_GUARD - JIFFY - LATE
+
+
+def test_a_status_is_set_and_cleared(v4: Guest) -> None:
+    zones = v4.log.kind(Kind.ZONE)
+    assert set(zones["status"]) == {0, 1}
+
+
+def test_nothing_is_notified_in_the_first_ten_seconds_after_boot(
+    guest: Callable[[str, Scenario], Guest],
+) -> None:
+    early = guest("v4", squeeze(start_s=1, clients=20, duration_s=20, rate_mib_s=12))
+    reclaim = early.log.kind(Kind.RECLAIM)
+    pressed = reclaim["time_ns"][reclaim["pswpout"] > 0]
+    assert pressed[0] < 9 * SECOND, "there was no pressure before the time was up"
+    assert early.times.size >= 20
+    assert early.times[0] >= PROC_WAKEUP_GUARD - JIFFY
+
+
+def test_none_wakes_nobody(guest: Callable[[str, Scenario], Guest]) -> None:
+    none = guest("none", squeeze(start_s=10, clients=200))
+    assert none.times.size == 0
+    reclaim = none.log.kind(Kind.RECLAIM)
+    assert reclaim["pswpout"][-1] > 0, "there was no pressure"
+    assert len(none.log.kind(Kind.CLIENT)) == 200
+    (device,) = none.log.kind(Kind.DEVICE)
+    assert device["present"] == 0
