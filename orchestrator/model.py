@@ -74,9 +74,14 @@ class Scenario:
 
 
 class SwapKind(StrEnum):
-    """Where a guest swaps to. VIRTIO: a virtio-blk disk. IDE: the disk of the time (`hda`)."""
+    """Where a guest swaps to.
+
+    SLRAM: memory behind a PCI BAR, by MTD's driver of that name; it takes no guest RAM, and swaps
+    in guest time. VIRTIO, IDE (the disk of the time, `hda`): disks; their I/O ends in host time.
+    """
 
     NONE = "none"
+    SLRAM = "slram"
     VIRTIO = "virtio"
     IDE = "ide"
 

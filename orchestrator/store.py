@@ -8,6 +8,7 @@ file descriptors, so a killed process leaves none behind.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -169,7 +170,12 @@ class Store:
                     file.write("\n")
                     file.flush()
                     os.fsync(file.fileno())
-                work.rename(parent / key)
+                try:
+                    work.rename(parent / key)
+                except OSError as error:
+                    # Somebody who does not know our lock (a copy by hand) was faster.
+                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                        raise
         found = self.get(kind, key)
         if found is None:
             raise InfrastructureError("store", f"{parent / key} changed while it was published")

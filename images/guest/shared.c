@@ -50,6 +50,25 @@ static unsigned long pci_id(const char *device, const char *what)
 	return mn_read_file(path, text, sizeof(text)) > 0 ? strtoul(text, NULL, 16) : 0;
 }
 
+static bool map(void *where, size_t size, uint32_t offset)
+{
+	return mmap(where, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, region,
+		    region_start + (off_t)offset) == where;
+}
+
+/* There may be a second such device: the memory that serves as swap. */
+static int open_region(const char *path, off_t start)
+{
+	region = open(path, O_RDWR | O_CLOEXEC);
+	region_start = start;
+	if (region >= 0 && map(front, sizeof(front), 0) &&
+	    !memcmp(front, MN_MAGIC, sizeof(MN_MAGIC) - 1))
+		return region;
+	if (region >= 0)
+		close(region);
+	return region = -1;
+}
+
 static int open_sysfs(void)
 {
 	DIR *dir = opendir(PCI_DEVICES);
@@ -62,7 +81,7 @@ static int open_sysfs(void)
 		    pci_id(entry->d_name, "device") != (IVSHMEM & 0xffffu))
 			continue;
 		snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource2", entry->d_name);
-		fd = open(path, O_RDWR | O_CLOEXEC);
+		fd = open_region(path, 0);
 	}
 	if (dir)
 		closedir(dir);
@@ -77,6 +96,7 @@ static int open_devmem(void)
 {
 	static char text[8192];
 	char *line = text, *end;
+	int fd;
 
 	if (mn_read_file("/proc/bus/pci/devices", text, sizeof(text)) <= 0)
 		return -1;
@@ -87,16 +107,10 @@ static int open_devmem(void)
 			field[i] = strtoull(line, &end, 16);
 		if (field[1] != IVSHMEM)
 			continue;
-		region_start = (off_t)(field[5] & ~15ull);
-		return open("/dev/mem", O_RDWR | O_CLOEXEC);
+		if ((fd = open_region("/dev/mem", (off_t)(field[5] & ~15ull))) >= 0)
+			return fd;
 	}
 	return -1;
-}
-
-static bool map(void *where, size_t size, uint32_t offset)
-{
-	return mmap(where, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, region,
-		    region_start + (off_t)offset) == where;
 }
 
 void mn_shared_map(void)
@@ -107,14 +121,8 @@ void mn_shared_map(void)
 	if (fd < 0)
 		fd = open_devmem();
 	if (fd < 0)
-		mn_fail("no ivshmem device", errno);
-	region = fd;
-	if (!map(front, sizeof(front), 0)) {
-		region = -1;
-		mn_fail("mmap of the region", errno);
-	}
-	if (memcmp(header->magic, MN_MAGIC, sizeof(header->magic)) ||
-	    header->abi_version != MN_ABI_VERSION)
+		mn_fail("no region of ours", errno);
+	if (header->abi_version != MN_ABI_VERSION)
 		mn_fail("not our region", EPROTO);
 	if (header->region_size % MN_PAGE || header->region_size < MN_RECORDS_OFFSET ||
 	    header->capacity >

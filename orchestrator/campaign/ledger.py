@@ -20,7 +20,7 @@ from pathlib import Path
 from orchestrator import host
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import region_size
-from orchestrator.model import Cell, Clock
+from orchestrator.model import Cell, Clock, SwapKind
 
 QEMU_MIB = 60
 """QEMU's own memory beside the guest's RAM: code, translated code, device state."""
@@ -42,7 +42,8 @@ def need(cell: Cell, *, cores: int) -> Need:
     log_mib = -(-region_size(cell.log_records) // host.MIB)
     # With virtual time all CPUs of a guest take turns on one thread.
     busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp
-    return Need(cell.memory_mib + QEMU_MIB + log_mib, min(busy, cores))
+    slram_mib = cell.machine.swap_mib if cell.machine.swap is SwapKind.SLRAM else 0
+    return Need(cell.memory_mib + QEMU_MIB + log_mib + slram_mib, min(busy, cores))
 
 
 class Ledger:

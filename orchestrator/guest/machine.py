@@ -33,6 +33,8 @@ class _Profile(toml.Table):
     def _swap_has_a_size(self) -> _Profile:
         if (self.swap is SwapKind.NONE) != (self.swap_mib == 0):
             raise ValueError("swap and swap_mib go together: give both, or neither")
+        if self.swap is SwapKind.SLRAM and self.swap_mib.bit_count() != 1:
+            raise ValueError("swap_mib must be a power of two: slram's is a PCI BAR")
         return self
 
 

@@ -27,6 +27,8 @@ POWER_ON = datetime(2008, 1, 15)
 # Blocks of code that QEMU has translated. Its own default grows to an eighth of the host's memory.
 _TRANSLATIONS_MIB = 64
 
+_PCI_MEMORY_END = 0xFEC00000
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -58,6 +60,8 @@ def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
     Raises OSError if the file system is full or cannot hold files of that size.
     """
     sizes = {"swap": cell.machine.swap_mib, "disk": cell.machine.disk_mib}
+    if cell.machine.swap is SwapKind.SLRAM:
+        del sizes["swap"]
     ide = cell.machine.swap is SwapKind.IDE
     disks: list[Disk] = []
     with ExitStack() as stack:
@@ -68,6 +72,25 @@ def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
                 device = f"/dev/{'hd' if ide else 'vd'}{'ab'[len(disks)]}"
                 disks.append(Disk(name, device, ide, file.fileno()))
         yield tuple(disks)
+
+
+def slram_address(cell: Cell) -> int:
+    """Return the address of the BAR that a guest swaps to, which slram must be told at boot.
+
+    SeaBIOS lets the prefetchable BARs end below the I/O APIC's page, in the order of their size,
+    largest first and then as the slots are (src/fw/pciinit.c, pci_bios_init_root_regions_mem).
+    There are two: the log, and this. Elsewhere the guest would fail at swapon.
+    """
+    swap, log = cell.machine.swap_mib << 20, abi.region_size(cell.log_records)
+    start = (_PCI_MEMORY_END - swap - log) // max(swap, log) * max(swap, log)
+    return start if swap > log else start + log
+
+
+def _swap_words(cell: Cell) -> list[str]:
+    if cell.machine.swap is not SwapKind.SLRAM:
+        return []
+    size = cell.machine.swap_mib << 20
+    return [f"slram=swap,{slram_address(cell):#x},+{size:#x}", "mn.swap=/dev/mtdblock0"]
 
 
 def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
@@ -84,6 +107,7 @@ def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
         # guest keeps a timer of 1 ms resolution and more, and boots in a quarter of the CPU time.
         *(["nolapic_timer"] if cell.clock is Clock.VIRTUAL else []),
         f"mn.ram_kib={cell.memory_mib << 10}",
+        *_swap_words(cell),
         *(f"mn.{disk.name}={disk.device}" for disk in disks),
         *cell.machine.kernel_args,
     ]
@@ -125,6 +149,7 @@ def command_line(
     argv = [QEMU, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
     argv += ["-readconfig", str(description)]
     # QEMU 7.2 takes the following from the command line only.
+    argv += ["-seed", str(cell.seed)]
     if accel is Accel.KVM:
         if cell.clock is Clock.VIRTUAL:
             raise InputError("KVM cannot give virtual time", hint="use --clock real or --accel tcg")

@@ -156,6 +156,19 @@ def test_a_log_that_overflows_says_so(run: Runner) -> None:
     assert log.torn == 0
 
 
+@pytest.mark.parametrize("log_records", [5_000, 200_000, 2_000_000, 5_000_000])
+def test_slram_swaps_to_its_own_memory_whatever_the_size_of_the_log(
+    run: Runner, log_records: int
+) -> None:
+    cell = make_cell(hog(mib=80), machine="pc-swap", log_records=log_records)
+    result, log = run(cell)
+    assert result.outcome.ok, result.outcome
+    (boot,) = log.kind(Kind.BOOT)
+    assert boot["swap_kib"] == 128 * MIB - 4
+    assert log.kind(Kind.RECLAIM)["pswpout"][-1] > 1000
+    assert log.torn == 0
+
+
 def test_an_oom_kill_is_a_finding(run: Runner) -> None:
     result, log = run(make_cell(hog(mib=200)))
     assert result.outcome.finding is Finding.OOM_KILL, result.outcome

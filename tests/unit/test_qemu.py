@@ -81,7 +81,8 @@ def test_qemu_may_start_nothing_and_reads_no_configuration_of_the_host() -> None
 
 
 def test_disks_are_nameless_sparse_files_and_their_names_go_to_the_guest(tmp_path: Path) -> None:
-    cell = make_cell("pc-swap-disk")
+    machine = dataclasses.replace(load_machine("pc-swap-disk"), swap=SwapKind.VIRTIO)
+    cell = make_cell(machine)
     with qemu.open_disks(cell, tmp_path) as disks:
         assert [disk.device for disk in disks] == ["/dev/vda", "/dev/vdb"]
         assert os.fstat(disks[0].fd).st_size == 128 << 20
@@ -115,3 +116,14 @@ def test_profile_adds_to_the_kernel_command_line() -> None:
     words = qemu.kernel_command_line(make_cell(machine), ()).split()
     assert words[-1] == "nohpet"
     assert "oops=panic" in words
+
+
+def test_slram_takes_no_disk_and_is_told_where_its_bar_is(tmp_path: Path) -> None:
+    cell = make_cell("pc-swap-disk")
+    with qemu.open_disks(cell, tmp_path) as disks:
+        assert [(disk.name, disk.device) for disk in disks] == [("disk", "/dev/vda")]
+        words = qemu.kernel_command_line(cell, disks).split()
+        assert {"slram=swap,0xf0000000,+0x8000000", "mn.swap=/dev/mtdblock0"} <= set(words)
+        text = describe(cell, disks)
+    assert text.count('driver = "ivshmem-plain"') == 2
+    assert text.count("virtio-blk-pci") == 1
