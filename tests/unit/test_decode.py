@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator import places
 from orchestrator.errors import InputError
 from orchestrator.guest import abi
 from orchestrator.guest.abi import Kind
@@ -142,3 +144,15 @@ def test_a_log_that_no_bar_can_hold_is_refused() -> None:
     for records in (0, 1 << 30):
         with pytest.raises(InputError, match="log of"):
             Region(records)
+
+
+def test_the_manual_names_every_kind_and_every_field_in_order() -> None:
+    manual = (places.HOME / "docs/records.md").read_text()
+    rows = {row.split("|")[1].strip(): row for row in manual.splitlines() if row.startswith("| ")}
+    for kind in Kind:
+        row = rows[kind.name]
+        fields = abi.LAYOUTS[kind].names or ()
+        at = [re.search(rf"\b{name}\b", row) for name in fields]
+        assert all(at), f"{kind.name}: {fields} in {row}"
+        starts = [match.start() for match in at if match]
+        assert starts == sorted(starts) or kind is Kind.ZONE, kind.name
