@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What a fresh Debian 12 lacks: to build kernels, to run guests, to make an initramfs and a venv.
-PACKAGES := bc bison ca-certificates ccache flex gcc libarchive13 libc6-dev make patch perl \
+PACKAGES := bc bison ca-certificates ccache flex gcc libarchive13 libc6-dev libelf-dev make patch perl \
             python3-venv qemu-system-x86 util-linux xz-utils
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One worker per core that this process may use.

@@ -117,7 +117,8 @@ class KernelRequest:
 class Cell:
     """One point of the matrix. With its digests bound it is all that a worker needs.
 
-    `kernel` and `image` are store keys; empty while the cell is only planned.
+    `kernel` and `image` are store keys, `hardware` is the digest of QEMU and all that it is told;
+    empty while the cell is only planned.
     """
 
     request: KernelRequest
@@ -132,6 +133,7 @@ class Cell:
     log_records: int = 262_144
     kernel: str = ""
     image: str = ""
+    hardware: str = ""
 
 
 class Repeatability(StrEnum):

@@ -247,6 +247,11 @@ async def spawn(
                 "--pdeathsig",
                 "KILL",
                 "--",
+                # We may have died before the signal was armed: then nobody would ever send it.
+                "sh",
+                "-c",
+                '[ "$PPID" = "$0" ] && exec "$@"',
+                str(os.getpid()),
                 *words,
                 cwd=cwd,
                 env={**os.environ, **(env or {})},

@@ -94,9 +94,9 @@ def cell_inputs(cell: Cell) -> dict[str, Any]:
 
 
 def cell_id(cell: Cell) -> str:
-    """Return the digest of a cell whose kernel and image are bound."""
-    if not (cell.kernel and cell.image):
-        raise ValueError(f"{cell_name(cell)} has no kernel or no image yet")
+    """Return the digest of a cell whose kernel, image and hardware are bound."""
+    if not (cell.kernel and cell.image and cell.hardware):
+        raise ValueError(f"{cell_name(cell)} is only planned")
     return digest_value(cell_inputs(cell))[:ID_DIGITS]
 
 

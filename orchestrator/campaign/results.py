@@ -33,12 +33,18 @@ class RunFolder:
         self.path = path
         self.cells = path / "cells"
 
+    def make(self) -> None:
+        """Make the folder. Raises InputError if that cannot be, before anything is built."""
+        try:
+            self.cells.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot hold results: {error.strerror}", file=self.path) from error
+
     def begin(self, campaign: bytes, plan: list[dict[str, Any]]) -> None:
         """Write campaign.toml and plan.json, and clear away what a killed run left half done.
 
         Call it with the run's lock held.
         """
-        self.cells.mkdir(parents=True, exist_ok=True)
         for path in self.cells.glob(_DRAFT + "*"):
             shutil.rmtree(path, ignore_errors=True)
         _write(self.path / "campaign.toml", campaign)
@@ -75,7 +81,7 @@ class RunFolder:
     ) -> None:
         """Complete a draft with manifest and verdict, and put it in the cell's place."""
         _write(draft / VERDICT, to_json(verdict).encode())
-        files = {path.name: digest_file(path) for path in sorted(draft.iterdir())}
+        files = {path.name: digest_file(path) for path in sorted(draft.iterdir()) if path.is_file()}
         _write(draft / MANIFEST, to_json({**manifest, "files": files}).encode())
         draft.chmod(0o755)
         place = self.cell(cell_id)
@@ -95,7 +101,11 @@ class RunFolder:
             ) from None
         except (OSError, ValueError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
-        return list(plan)
+        if not isinstance(plan, list) or not all(
+            isinstance(row, dict) and {"id", "name"} <= row.keys() for row in plan
+        ):
+            raise InputError("not the plan of a run", file=file)
+        return plan
 
     def verdicts(self) -> list[dict[str, Any]]:
         """Return the verdicts that are there, in the order of the plan."""

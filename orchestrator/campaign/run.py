@@ -17,6 +17,7 @@ from orchestrator.campaign.plan import cell_id, cell_name, plan_rows
 from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.schedule import CellRunner, run_jobs
 from orchestrator.campaign.verdict import Job
+from orchestrator.guest import probe, qemu
 from orchestrator.guest.session import run_cell
 from orchestrator.image.build import ensure_image
 from orchestrator.kernel.build import ensure_kernel
@@ -54,6 +55,7 @@ def run_campaign(
     folder = RunFolder(path.absolute())
     lock = f"run-{digest_value(str(folder.path.resolve()))[:16]}"
     with store.lock(lock, waiting=lambda: board.warn(f"waiting for another run into {path}")):
+        folder.make()
         log = CommandLog(folder.path / "commands.jsonl")
         jobs = _build(cells, store, log, board, build_kernel, build_image)
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]))
@@ -100,7 +102,14 @@ def _build(
                 partial(build_kernel, request, store=store, log=log, progress=progress),
             )
         kernel, image = kernels[request], images[arch]
-        bound = dataclasses.replace(cell, kernel=kernel.key, image=image.key)
+        accel = probe.choose(cell.accel, cell.clock)
+        bound = dataclasses.replace(
+            cell,
+            accel=accel,
+            kernel=kernel.key,
+            image=image.key,
+            hardware=qemu.hardware_digest(cell, accel),
+        )
         jobs.append(
             Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
         )

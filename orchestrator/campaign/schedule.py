@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from orchestrator.process import CommandLog
 from orchestrator.report.board import Board
 
 MAX_ATTEMPTS = 3
+
+ATTEMPTS = "attempts"
+"""In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
 
 
 class CellRunner(Protocol):
@@ -93,20 +97,25 @@ async def _run_job(
     async with slots, ledger.claim(need(job.cell, cores=cores)):
         started.set()
         attempts: list[CellResult] = []
-        while True:
-            with folder.draft(job.id) as draft:
-                result = await _attempt(job, draft, runner, board, log)
-                attempts.append(result)
-                outcome = result.outcome
-                if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
-                    board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
-                    continue
-                # Not in a thread: a cancelled one would go on in a folder that is being removed.
-                verdict = make_verdict(job, result, draft / RECORDS)
-                manifest = make_manifest(job, attempts, draft)
-                folder.publish(job.id, draft, manifest=manifest, verdict=verdict)
-            board.finished(job.name, str(outcome), outcome.detail)
-            return
+        with folder.draft(job.id) as failed:
+            while True:
+                with folder.draft(job.id) as draft:
+                    result = await _attempt(job, draft, runner, board, log)
+                    attempts.append(result)
+                    outcome = result.outcome
+                    if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
+                        board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
+                        shutil.copytree(draft, failed / str(len(attempts)))
+                        continue
+                    # Not in a thread: a cancelled one would go on in a folder that is being
+                    # removed.
+                    verdict = make_verdict(job, result, draft / RECORDS)
+                    manifest = make_manifest(job, attempts, draft)
+                    if len(attempts) > 1:
+                        shutil.copytree(failed, draft / ATTEMPTS)
+                    folder.publish(job.id, draft, manifest=manifest, verdict=verdict)
+                board.finished(job.name, str(outcome), outcome.detail)
+                return
 
 
 async def _attempt(

@@ -64,8 +64,11 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
     """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
     cell, request = job.cell, job.cell.request
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
+    torn = None
     if records.exists():
-        figures = dataclasses.asdict(measure(trace_of(read_records(records))))
+        log = read_records(records)
+        torn = log.torn
+        figures = dataclasses.asdict(measure(trace_of(log)))
     return {
         "id": job.id,
         "name": job.name,
@@ -81,6 +84,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         "detail": result.outcome.detail,
         **figures,
         "lost_records": result.lost_records,
+        "torn_records": torn,
         "guest_seconds": round(result.guest_ns / 1e9, 3),
         "wall_seconds": round(result.wall_seconds, 3),
         "repeatability": _repeatability(cell),
@@ -109,6 +113,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict
             "kernel": job.kernel.key,
             "image": job.image.key,
             "machine": digest_value(inputs["machine"]),
+            "hardware": job.cell.hardware,
             "scenario": digest_value(inputs["scenario"]),
         },
         "kernel": {"inputs": dict(job.kernel.inputs), "facts": dict(job.kernel.facts)},

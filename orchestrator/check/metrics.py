@@ -21,6 +21,13 @@ they get the CPU: within a few ms if it is idle, over 100 ms and more while the 
 the gate keeps the former apart and the latter together.
 """
 
+BATCH_DISTANCE_NS = 190_000_000
+"""What starts sooner than this after a batch's first wakeup belongs to it, pause or no pause.
+
+It is the gate's 200 ms less two jiffies and what the first client may be late: two notifications
+cannot be nearer.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
@@ -97,10 +104,13 @@ def measure(trace: Trace) -> Metrics:
 
 
 def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[Batch, ...]:
-    """Split sorted wakeups where they pause for more than BATCH_PAUSE_NS."""
+    """Split sorted wakeups by BATCH_PAUSE_NS and BATCH_DISTANCE_NS."""
     if not times.size:
         return ()
-    first = [0, *(np.flatnonzero(np.diff(times) > BATCH_PAUSE_NS) + 1).tolist()]
+    first = [0]
+    for start in (np.flatnonzero(np.diff(times) > BATCH_PAUSE_NS) + 1).tolist():
+        if times[start] - times[first[-1]] >= BATCH_DISTANCE_NS:
+            first.append(start)
     after: list[float | None] = [None, *(np.diff(times[first]) / 1e6).round(3).tolist()]
     return tuple(
         Batch(

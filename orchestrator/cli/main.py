@@ -52,6 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Of the disk or the system: what a library met and nobody could put better.
         print(f"memnotify: {error}", file=sys.stderr)
         return MemnotifyError.exit_code
+    except Exception as error:
+        if os.environ.get("MEMNOTIFY_TRACEBACK"):
+            raise
+        print(
+            f"memnotify: internal error: {type(error).__name__}: {error} "
+            "(a bug; MEMNOTIFY_TRACEBACK=1 shows where)",
+            file=sys.stderr,
+        )
+        return 3
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +18,8 @@ from orchestrator.errors import InputError
 from orchestrator.guest import abi
 from orchestrator.model import Accel, Cell, Clock, SwapKind
 from orchestrator.places import IMAGES
+from orchestrator.process import CommandLog, run
+from orchestrator.store import digest_value
 
 QEMU = "qemu-system-x86_64"  # runs i386 guests just as well
 
@@ -59,19 +63,54 @@ def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
 
     Raises OSError if the file system is full or cannot hold files of that size.
     """
+    disks: list[Disk] = []
+    with ExitStack() as stack:
+        for disk, size in _disks(cell):
+            file: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            file.truncate(size << 20)
+            disks.append(dataclasses.replace(disk, fd=file.fileno()))
+        yield tuple(disks)
+
+
+def _disks(cell: Cell) -> list[tuple[Disk, int]]:
+    """Return the disks of a cell, not yet open, with their sizes in MiB."""
     sizes = {"swap": cell.machine.swap_mib, "disk": cell.machine.disk_mib}
     if cell.machine.swap is SwapKind.SLRAM:
         del sizes["swap"]
     ide = cell.machine.swap is SwapKind.IDE
-    disks: list[Disk] = []
-    with ExitStack() as stack:
-        for name, size in sizes.items():
-            if size:
-                file: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-                file.truncate(size << 20)
-                device = f"/dev/{'hd' if ide else 'vd'}{'ab'[len(disks)]}"
-                disks.append(Disk(name, device, ide, file.fileno()))
-        yield tuple(disks)
+    prefix = "/dev/hd" if ide else "/dev/vd"
+    wanted = [(name, size) for name, size in sizes.items() if size]
+    return [
+        (Disk(name, f"{prefix}{letter}", ide, fd=-1), size)
+        for letter, (name, size) in zip("ab", wanted, strict=False)
+    ]
+
+
+@functools.cache
+def version(log: CommandLog | None = None) -> str:
+    """Return what QEMU calls itself, with its distribution's revision, which covers the firmware.
+
+    Raises InfrastructureError if there is no QEMU.
+    """
+    return run([QEMU, "--version"], timeout=30, log=log).stdout.splitlines()[0]
+
+
+def hardware_digest(cell: Cell, accel: Accel) -> str:
+    """Return the digest of all that makes up a guest besides kernel and image.
+
+    That is QEMU, the machine description, and the command line with the kernel's in it.
+    """
+    disks = tuple(disk for disk, _ in _disks(cell))
+    argv = command_line(
+        cell,
+        accel=accel,
+        description=Path("machine.cfg"),
+        kernel=Path("bzImage"),
+        initramfs=Path("initramfs.cpio"),
+        disks=disks,
+    )
+    fds = Descriptors(qmp=-1, console=-1, log=-1, disks=disks)
+    return digest_value([version(), argv, machine_description(cell, fds)])
 
 
 def slram_address(cell: Cell) -> int:

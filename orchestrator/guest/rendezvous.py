@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from qemu.qmp import EventListener
 
+from orchestrator.errors import InfrastructureError
 from orchestrator.guest.abi import Reason, State
 from orchestrator.guest.balloon import Balloon
 from orchestrator.guest.qmp import Monitor, data_of
@@ -87,6 +88,8 @@ class Host:
         event = await self._events.get()
         if event["event"] == "SHUTDOWN":
             reason = data_of(event).get("reason", "unknown")
+            if str(reason).startswith("host-"):
+                raise InfrastructureError("qemu-died", f"QEMU was told to end: {reason}")
             return End(Finding.REBOOT, f"the guest went down by itself: {reason}")
         ask = self._region.ask()
         if ask.state == State.FAILED:

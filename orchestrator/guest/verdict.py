@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.console import Console
 from orchestrator.guest.decode import RecordLog
 from orchestrator.guest.rendezvous import End
-from orchestrator.model import Finding, Outcome
+from orchestrator.model import Finding, Op, Outcome
+
+_SHOWN = 3  # of failures that are alike
 
 
 def judge(end: End, *, log: RecordLog, console: Console, disagreements: Sequence[str]) -> Outcome:
@@ -27,6 +31,8 @@ def judge(end: End, *, log: RecordLog, console: Console, disagreements: Sequence
         found[Finding.PANIC] = console.panic
     if (killed := _oom_kills(log, console)) is not None:
         found[Finding.OOM_KILL] = killed
+    if failed := _failures(log):
+        found.setdefault(Finding.AGENT, "; ".join(failed))
     if balloon := [*_missed(log), *disagreements]:
         found[Finding.BALLOON] = "; ".join(balloon)
     if not found:
@@ -48,6 +54,31 @@ def _oom_kills(log: RecordLog, console: Console) -> str | None:
     first = f", the first of process {murdered['pid'][0]}" if len(murdered) else ""
     said = f"; {console.oom}" if console.oom else ""
     return f"{max(kills, len(murdered), 1)} OOM kills{first}{said}"
+
+
+def _failures(log: RecordLog) -> list[str]:
+    """Return what processes of the scenario could not do; they exit with the errno."""
+    exits = log.kind(Kind.EXIT)
+    failed = exits[(exits["code"] != 0) & (exits["sent_by_agent"] == 0)]
+    found = [
+        f"process {row['pid']} ({_name(row)}) gave up: {os.strerror(int(row['code']) & 0xFF)}"
+        for row in failed[:_SHOWN]
+    ]
+    device = log.kind(Kind.DEVICE)
+    if len(device) and device["present"][0]:
+        clients = log.kind(Kind.CLIENT)
+        closed = clients[clients["errno"] != 0]
+        found += [
+            f"client {row['client']} could not open the device: "
+            f"{os.strerror(int(row['errno']) & 0xFF)}"
+            for row in closed[:_SHOWN]
+        ]
+    return found
+
+
+def _name(row: Any) -> str:
+    op = int(row["op"])
+    return Op(op).name.lower() if op in Op.__members__.values() else f"op {op}"
 
 
 def _missed(log: RecordLog) -> list[str]:

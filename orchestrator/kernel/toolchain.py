@@ -52,13 +52,18 @@ def identify(base: Base, cc: str | None, *, log: CommandLog | None = None) -> To
             f"building {base.name} needs {', '.join(missing)}",
             hint=f"sudo apt-get install {packages}",
         )
-    command = shlex.split(cc or "gcc")
+    try:
+        command = shlex.split(cc or "gcc")
+    except ValueError as error:
+        raise InputError(f"--cc {cc}: {error}") from error
     if not command or shutil.which(command[0]) is None:
         raise InputError(f"no compiler is called {cc}")
     if "/" in command[0]:
         command[0] = str(Path(command[0]).absolute())
     versions = {name: _version([name], log) for name in base.table.tools if name != "gcc"}
     versions["cc"] = _version(command, log)
+    if cc is not None:
+        versions["hostcc"] = _version(["gcc"], log)
     versions["cc target"] = run([*command, "-dumpmachine"], timeout=60, log=log).stdout.strip()
     return Toolchain(shlex.join(command), versions)
 

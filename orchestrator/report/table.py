@@ -61,6 +61,8 @@ def _notes(row: Row) -> list[str]:
     notes = []
     if row["outcome"] != "ok":
         notes.append(f"{row['outcome']}: {row['detail']}" if row["detail"] else row["outcome"])
+    if row.get("torn_records"):
+        notes.append(f"{row['torn_records']} records were cut short: their writers were killed")
     if row["lost_records"]:
         notes.append(f"lost {row['lost_records']} records: its figures are too low")
     return notes

@@ -118,3 +118,10 @@ def test_batches_hold_all_wakeups_and_pauses_part_them(values: list[int]) -> Non
     for one, two in itertools.pairwise(batches):
         assert two.after_ms is not None
         assert two.after_ms - one.spread_ms > BATCH_PAUSE_NS / MS - 0.01
+
+
+def test_what_one_notification_woke_late_is_no_batch_of_its_own() -> None:
+    # Seen in a guest that reclaimed: 17 clients, a pause of 120 ms, and the other 83.
+    times = np.concatenate([np.full(17, 0), np.full(83, 120 * MS), np.full(5, 330 * MS)])
+    batches = find_batches(times, np.arange(times.size), 0)
+    assert [(batch.wakeups, batch.after_ms) for batch in batches] == [(100, None), (5, 330.0)]

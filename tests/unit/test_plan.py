@@ -85,7 +85,8 @@ def test_repeats_differ_in_the_seed(cells: tuple[Cell, ...]) -> None:
 
 
 def bound(cell: Cell, **changes: object) -> Cell:
-    return dataclasses.replace(cell, **{"kernel": "k", "image": "i", **changes})  # type: ignore[arg-type]
+    values = {"kernel": "k", "image": "i", "hardware": "h", **changes}
+    return dataclasses.replace(cell, **values)  # type: ignore[arg-type]
 
 
 def test_ids_cover_every_input_but_where_the_source_was(cells: tuple[Cell, ...]) -> None:
@@ -97,6 +98,7 @@ def test_ids_cover_every_input_but_where_the_source_was(cells: tuple[Cell, ...])
     others = [
         bound(one, kernel="other"),
         bound(one, image="other"),
+        bound(one, hardware="other"),
         bound(one, memory_mib=65),
         bound(one, seed=99),
         bound(one, log_records=1001),
@@ -109,7 +111,7 @@ def test_ids_cover_every_input_but_where_the_source_was(cells: tuple[Cell, ...])
 
 
 def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...]) -> None:
-    with pytest.raises(ValueError, match="no kernel"):
+    with pytest.raises(ValueError, match="only planned"):
         cell_id(cells[0])
 
 

@@ -127,3 +127,24 @@ def test_slram_takes_no_disk_and_is_told_where_its_bar_is(tmp_path: Path) -> Non
         text = describe(cell, disks)
     assert text.count('driver = "ivshmem-plain"') == 2
     assert text.count("virtio-blk-pci") == 1
+
+
+def test_the_digest_of_the_hardware_covers_all_that_qemu_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = make_cell("pc-swap-disk")
+    digests = [
+        qemu.hardware_digest(cell, Accel.TCG),
+        qemu.hardware_digest(dataclasses.replace(cell, memory_mib=65), Accel.TCG),
+        qemu.hardware_digest(dataclasses.replace(cell, seed=2), Accel.TCG),
+        qemu.hardware_digest(dataclasses.replace(cell, clock=Clock.REAL), Accel.TCG),
+        qemu.hardware_digest(dataclasses.replace(cell, clock=Clock.REAL), Accel.KVM),
+    ]
+    assert qemu.hardware_digest(cell, Accel.TCG) == digests[0]
+    monkeypatch.setattr(qemu, "SANDBOX", "on")
+    digests.append(qemu.hardware_digest(cell, Accel.TCG))
+    monkeypatch.setattr(qemu, "version", lambda: "another QEMU")
+    digests.append(qemu.hardware_digest(cell, Accel.TCG))
+    monkeypatch.setattr(qemu, "machine_description", lambda *_: "another template")
+    digests.append(qemu.hardware_digest(cell, Accel.TCG))
+    assert len(set(digests)) == len(digests)

@@ -125,3 +125,20 @@ def test_a_flood_is_capped_with_its_beginning_and_its_end(monkeypatch: pytest.Mo
     note = b"\n[... %d bytes left out ...]\n" % cut
     assert len(text) - len(note) + cut == sum(map(len, flood))
     assert 20_000 < len(text) < 60_000
+
+
+def test_a_pressure_process_that_gives_up_is_a_finding() -> None:
+    outcome = verdict(log=record(Kind.EXIT, 12, 0, 0, Op.HOG))
+    assert outcome.finding is Finding.AGENT
+    assert "hog" in outcome.detail and "Cannot allocate memory" in outcome.detail
+    assert verdict(log=record(Kind.EXIT, 0, signal.SIGKILL, 1, Op.HOG)).ok
+    assert verdict(log=record(Kind.EXIT, 0, 0, 0, Op.CLIENTS)).ok
+
+
+def test_a_client_that_cannot_open_the_device_is_a_finding_where_there_is_one() -> None:
+    def log(present: int) -> RecordLog:
+        device, client = record(Kind.DEVICE, present, 1, 13, 0o444), record(Kind.CLIENT, 1, 13)
+        return RecordLog(np.concatenate([device.records, client.records]), lost=0, torn=0)
+
+    assert verdict(log=log(1)).finding is Finding.AGENT
+    assert verdict(log=log(0)).ok
