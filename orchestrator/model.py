@@ -104,11 +104,15 @@ class MachineProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelRequest:
-    """What to build. `source` overrides where the base's tree comes from (tree or tarball)."""
+    """What to build. `source` overrides where the base's tree comes from (tree or tarball).
+
+    `variant` is another configuration that the base has for this architecture.
+    """
 
     base: str
     series: str
     arch: Arch
+    variant: str = ""
     source: str | None = None
     cc: str | None = None
 

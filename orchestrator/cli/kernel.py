@@ -31,7 +31,9 @@ def register(subparsers: Any) -> None:
 
     fetch = actions.add_parser("fetch", help="fetch the source of a base")
     fetch.add_argument("base", metavar="BASE")
-    fetch.add_argument("--source", metavar="PATH", help="take this tree or tarball instead")
+    fetch.add_argument(
+        "--source", metavar="PATH", help="take this tree, tarball or folder of pieces"
+    )
     fetch.set_defaults(handler=_fetch)
 
     build = actions.add_parser("build", help="build a base with a series on it")
@@ -39,6 +41,9 @@ def register(subparsers: Any) -> None:
     build.add_argument("--series", metavar="REV", default=NONE, help="default: %(default)s")
     build.add_argument(
         "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
+    )
+    build.add_argument(
+        "--variant", default="", metavar="NAME", help="another configuration that the base has"
     )
     build.add_argument("--source", metavar="PATH", help="build from this tree or tarball")
     build.add_argument("--cc", metavar="CC", help="compile with this; default: gcc")
@@ -85,6 +90,7 @@ def _build(args: argparse.Namespace) -> int:
         base=args.base,
         series=args.series,
         arch=Arch(args.arch),
+        variant=args.variant,
         source=args.source,
         cc=args.cc,
     )

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.kernel.base import load_base
+from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.source import ensure_source
 from orchestrator.kernel.tree import work_tree, write_files
 from orchestrator.series.apply import Application, apply_series, read_tree
-from orchestrator.series.quilt import base_for_version, load_series, tree_version
+from orchestrator.series.quilt import (
+    MEM_NOTIFY,
+    Series,
+    base_for_version,
+    load_series,
+    read_series_file,
+    tree_version,
+)
 from orchestrator.store import Store
+
+
+def series_on(base: Base, revision: str, *, root: Path = MEM_NOTIFY) -> Series:
+    """Return a revision's patches for a base, after those that every tree of the base gets.
+
+    Raises InputError as `load_series` and `read_series_file` do.
+    """
+    series = load_series(revision, base.name, root=root)
+    before = [patch for file in base.series for patch in read_series_file(file)]
+    return dataclasses.replace(series, patches=(*before, *series.patches))
 
 
 def apply_to_tree(
@@ -40,11 +58,11 @@ def apply_to_base(
 ) -> tuple[Path, Application]:
     """Apply a revision to the work tree of a base's first architecture; fetch it if need be.
 
-    Returns that tree and how it applied. Whatever series it had before is taken out first. Raises
-    as `apply_to_tree` and `ensure_source` do.
+    Returns that tree and how it applied, the base's own patches included. Whatever series it had
+    before is taken out first. Raises as `apply_to_tree` and `ensure_source` do.
     """
     known = load_base(base)
-    series = load_series(revision, base)
+    series = series_on(known, revision)
     source = ensure_source(known, None, store=store, progress=progress)
     with work_tree(source, known.arches[0], store=store, progress=progress) as tree:
         if check:

@@ -37,22 +37,59 @@ class KernelOrgSource(toml.Table):
         return _checked_pattern(value)
 
 
-Candidate = Annotated[DebianSource | KernelOrgSource, Field(discriminator="kind")]
+Suffix = Literal["xz", "bz2", "gz"]
+_Folder = Annotated[str, Field(pattern=r"^https?://\S+/$")]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PieceTable(toml.Table):
+    """One file of a tree that is put together: `name` and a suffix, in any of `folders`.
+
+    `sha256` has the digests that are known, `checksums` the name of the folder's own list.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+    folders: Annotated[list[_Folder], Field(min_length=1)]
+    checksums: str | None = None
+    sha256: dict[Suffix, _Sha256] = Field(default_factory=dict)
+
+
+class PiecesSource(toml.Table):
+    """A tree in pieces: the first is a tarball, each of the others a patch over what is before."""
+
+    kind: Literal["pieces"]
+    piece: Annotated[list[PieceTable], Field(min_length=1)]
+
+
+Candidate = Annotated[DebianSource | KernelOrgSource | PiecesSource, Field(discriminator="kind")]
 
 
 class ArchTable(toml.Table):
-    """Configuration fragments (below kernels/fragments) and make variables of an architecture."""
+    """How an architecture is built.
+
+    `config` are fragments below kernels/fragments, each `variant` a list of others in their place;
+    `make` are variables. `cc` are words that belong to the compiler's name, as -m32 does, and
+    `cc_flags` those that it is given if it knows them, after the base's.
+    """
 
     config: list[str]
+    variant: dict[str, list[str]] = Field(default_factory=dict)
     make: dict[str, str]
+    cc: list[str] = Field(default_factory=list)
+    cc_flags: list[str] = Field(default_factory=list)
 
 
 class BaseTable(toml.Table):
-    """The whole file. `version` is a pattern for what the tree's own Makefile says."""
+    """The whole file. `version` is a pattern for what the tree's own Makefile says.
+
+    `patches` are folders below patches/ whose series come before every mem_notify series.
+    """
 
     version: str
     source: list[Candidate]
+    patches: list[str] = Field(default_factory=list)
     arch: dict[Literal["i386", "x86_64"], ArchTable]
+    cc_flags: list[str] = Field(default_factory=list)
     tools: dict[str, str]
     headers: dict[str, str] = Field(default_factory=dict)
 
@@ -72,11 +109,25 @@ def _checked_pattern(value: str) -> str:
 
 @dataclass(frozen=True)
 class Base:
-    """A base by name, and what its file says."""
+    """A base by name, what its file says, and the folder of that file."""
 
     name: str
     table: BaseTable
-    fragments: Path
+    root: Path
+
+    @property
+    def fragments(self) -> Path:
+        return self.root / "fragments"
+
+    @property
+    def lock(self) -> Path:
+        """Where the digests of pieces are pinned that nobody else vouches for."""
+        return self.root / f"{self.name}.lock"
+
+    @property
+    def series(self) -> tuple[Path, ...]:
+        """The series files that come before every mem_notify series."""
+        return tuple(self.root.parent / "patches" / name / "series" for name in self.table.patches)
 
     @property
     def arches(self) -> tuple[Arch, ...]:
@@ -89,6 +140,20 @@ class Base:
             there = ", ".join(self.arches)
             raise InputError(f"{self.name} is not built for {arch}", hint=f"only for: {there}")
         return found
+
+    def config(self, arch: Arch, variant: str = "") -> tuple[Path, ...]:
+        """Return the fragments of a configuration; `variant` is "" for the usual one.
+
+        Raises InputError if there is no such architecture or variant.
+        """
+        table = self.arch(arch)
+        if variant and variant not in table.variant:
+            there = ", ".join(table.variant) or "none"
+            raise InputError(
+                f"{self.name} has no variant {variant} for {arch}", hint=f"there is: {there}"
+            )
+        names = table.variant[variant] if variant else table.config
+        return tuple(self.fragments / name for name in names)
 
     def accepts(self, version: str) -> bool:
         """Say whether a tree of this version is this base."""
@@ -105,4 +170,4 @@ def load_base(name: str, *, root: Path = KERNELS) -> Base:
     known = bases(root)
     if name not in known:
         raise InputError(f"no base is called {name}", hint=f"there are: {', '.join(known)}")
-    return Base(name, toml.load(root / f"{name}.toml", BaseTable), root / "fragments")
+    return Base(name, toml.load(root / f"{name}.toml", BaseTable), root)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.host import cores
+from orchestrator.kernel.apply import series_on
 from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import Wanted, check_config, fragment_text, merge_fragments
 from orchestrator.kernel.source import Source, ensure_source, kept_source
@@ -20,7 +21,7 @@ from orchestrator.model import KernelRequest
 from orchestrator.places import KERNELS
 from orchestrator.process import CommandLog, run
 from orchestrator.series.apply import Application
-from orchestrator.series.quilt import MEM_NOTIFY, Series, load_series
+from orchestrator.series.quilt import MEM_NOTIFY, Series
 from orchestrator.store import Artifact, Store, digest_value
 
 KIND = "kernel"
@@ -61,6 +62,7 @@ class _Plan:
             "series": [[patch.name, patch.sha256, patch.fuzz] for patch in self.series.patches],
             "config": fragment_text(self.wanted),
             "arch": self.request.arch.value,
+            **({"variant": self.request.variant} if self.request.variant else {}),
             "toolchain": dict(self.toolchain.versions),
             "make": self.variables,
             "recipe": _RECIPE,
@@ -73,13 +75,12 @@ class _Plan:
 
 def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
     base = load_base(request.base, root=kernels)
-    fragments = base.arch(request.arch).config
     return _Plan(
         base=base,
         request=request,
-        series=load_series(request.series, request.base, root=series),
-        wanted=merge_fragments(base.fragments / name for name in fragments),
-        toolchain=identify(base, request.cc, log=log),
+        series=series_on(base, request.series, root=series),
+        wanted=merge_fragments(base.config(request.arch, request.variant)),
+        toolchain=identify(base, request.arch, request.cc, log=log),
     )
 
 
@@ -119,7 +120,8 @@ def ensure_kernel(
 
     The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
     `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
-    fuzz), `seconds` (wall, of configuring and compiling), `object_tree` (`kept`: make built on
+    fuzz), `cc_flags_dropped` (those of the base that the compiler does not know), `seconds` (wall,
+    of configuring and compiling), `object_tree` (`kept`: make built on
     what an earlier build had left), `ccache_hits` and `ccache_misses` (None without ccache).
 
     Raises InputError for a request that cannot be met (unknown base or series, a series that does
@@ -129,7 +131,8 @@ def ensure_kernel(
     plan = _plan(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
     inputs = plan.inputs(source.digest)
-    name = f"{request.base} {request.series} {request.arch}"
+    words = (request.base, request.series, request.arch, request.variant)
+    name = " ".join(filter(None, words))
 
     def build(folder: Path) -> Mapping[str, Any]:
         with work_tree(
@@ -194,6 +197,7 @@ def _build(
             }
             for done in applied.patches
         ],
+        "cc_flags_dropped": list(plan.toolchain.dropped),
         "seconds": round(seconds, 3),
         "object_tree": "kept" if kept else "new",
         "ccache_hits": hits,
@@ -203,7 +207,7 @@ def _build(
 
 def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
     """Return the command line of make up to its targets."""
-    variables = {**plan.variables, "HOSTCC": "gcc"}
+    variables = {"HOSTCC": "gcc", **plan.variables}
     # Nothing of the user's environment (MAKEFLAGS, CFLAGS, CPATH, …) reaches the build.
     environment = {
         name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ

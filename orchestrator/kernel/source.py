@@ -1,34 +1,34 @@
 """Where the tree of a base comes from: fetched or given once, then kept in the store as a tarball.
 
 Every source has the SHA-256 that its publisher states (a Debian archive's signed package lists,
-kernel.org's list of checksums) or, for one given by hand, the one that it has; it is part of the
-key of every kernel built from it.
+kernel.org's list of checksums) or, for one given by hand, the one that it has; for one in pieces
+`orchestrator.kernel.pieces` says what vouches. It is part of the key of every kernel built from it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
 import re
 import shutil
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from orchestrator.errors import InfrastructureError, InputError, MemnotifyError
 from orchestrator.kernel.archive import pack, top_and_version
-from orchestrator.kernel.base import Base, DebianSource, KernelOrgSource
+from orchestrator.kernel.assemble import assemble
+from orchestrator.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
+from orchestrator.kernel.download import Web, download, wrong_checksum
+from orchestrator.kernel.pieces import Piece, fetch_pieces, given_pieces, known_digests, pin
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.series.quilt import tree_version
 from orchestrator.store import Artifact, Store, digest_file, digest_tree
 
 KIND = "source"
-_PATIENCE = 30.0  # seconds without a byte
 _DOWNLOAD = 3600.0
+
+# What building leaves behind, in 2.6.24 and in 6.1.
+_TRACES = (".config", "include/config", "include/generated")
 
 Progress = Callable[[str], None]
 
@@ -37,7 +37,8 @@ Progress = Callable[[str], None]
 class Source:
     """A kernel tree in a tarball, below its folder `top`.
 
-    `digest` is the SHA-256 of what was given: the tarball, or the tree (`store.digest_tree`).
+    `digest` is the SHA-256 of what was given: the tarball, or the tree (`store.digest_tree`) that
+    was given or put together.
     """
 
     base: str
@@ -63,18 +64,20 @@ def fetch_source(
     given: str | None = None,
     *,
     store: Store,
+    web: Web | None = None,
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Source:
-    """Fetch a base's source, or take the tree or tarball `given`, and keep it for later builds.
+    """Fetch a base's source, or take the one `given`, and keep it for later builds.
 
-    Raises InputError if what was given is not this base, InfrastructureError if no candidate of
-    the base's file can be had; its message says what was tried.
+    What is given is a tree, a tarball, or a folder with the pieces that the base is made of. Raises
+    InputError if it is not this base, InfrastructureError if no candidate of the base's file can be
+    had; its message says what was tried.
     """
     if given is not None:
-        artifact = _take(base, Path(given).expanduser(), store, progress)
+        artifact = _take(base, Path(given).expanduser(), store, log, progress)
     else:
-        artifact = _fetch(base, store, log, progress)
+        artifact = _fetch(base, store, web or Web(), log, progress)
     pointer = _pointer(base, store)
     fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
     fresh.write_text(artifact.key + "\n")
@@ -87,19 +90,20 @@ def ensure_source(
     given: str | None,
     *,
     store: Store,
+    web: Web | None = None,
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Source:
     """Return the source to build from: `given` for this once, else the kept one, else fetched."""
     if given is not None:
-        return _source(_take(base, Path(given).expanduser(), store, progress))
+        return _source(_take(base, Path(given).expanduser(), store, log, progress))
     kept = kept_source(base, store=store)
     if kept is not None:
         return kept
     # Under a lock: two builds on a fresh machine fetch once.
     with store.lock(f"fetch-{base.name}"):
         kept = kept_source(base, store=store)
-        return kept or fetch_source(base, store=store, log=log, progress=progress)
+        return kept or fetch_source(base, store=store, web=web, log=log, progress=progress)
 
 
 def _pointer(base: Base, store: Store) -> Path:
@@ -131,12 +135,20 @@ def _facts(base: Base, tarball: Path, origin: str, digest: str | None = None) ->
     }
 
 
-def _take(base: Base, path: Path, store: Store, progress: Progress) -> Artifact:
+def _take(
+    base: Base, path: Path, store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    if path.is_dir() and not (path / "Makefile").exists():
+        for candidate in base.table.source:
+            if isinstance(candidate, PiecesSource):
+                return _put_together(
+                    base, given_pieces(base, candidate, path), store, log, progress
+                )
     if path.is_dir():
         version = tree_version(path)
         if not base.accepts(version):
             raise InputError(f"this is Linux {version}, which is not {base.name}", file=path)
-        if (path / ".config").exists() or (path / "include/generated").exists():
+        if any((path / name).exists() for name in _TRACES):
             raise InputError("this tree has been built in", file=path, hint="run make mrproper")
         progress(f"reading {path}")
         digest = digest_tree(path)
@@ -157,21 +169,33 @@ def _take(base: Base, path: Path, store: Store, progress: Progress) -> Artifact:
     return store.publish(KIND, {"base": base.name, "given": digest}, build)
 
 
-def _fetch(base: Base, store: Store, log: CommandLog | None, progress: Progress) -> Artifact:
+def _fetch(
+    base: Base, store: Store, web: Web, log: CommandLog | None, progress: Progress
+) -> Artifact:
     tried = []
     for candidate in base.table.source:
         try:
             if isinstance(candidate, DebianSource):
                 return _from_debian(base, candidate, store, log, progress)
-            return _from_kernel_org(base, candidate, store, progress)
+            if isinstance(candidate, KernelOrgSource):
+                return _from_kernel_org(base, candidate, store, web, progress)
+            return _from_pieces(base, candidate, store, web, log, progress)
         except MemnotifyError as error:
             tried.append(" ".join(str(error).split()))
             progress(tried[-1])
     raise InfrastructureError(
         "unreachable",
         f"no source of {base.name} can be had: {'; '.join(tried)}",
-        hint=f"give it by hand: memnotify kernel fetch {base.name} --source TREE-OR-TARBALL",
+        hint=f"give it by hand: memnotify kernel fetch {base.name} --source {_by_hand(base)}",
     )
+
+
+def _by_hand(base: Base) -> str:
+    in_pieces = any(
+        isinstance(candidate, PiecesSource) and len(candidate.piece) > 1
+        for candidate in base.table.source
+    )
+    return "TREE-OR-TARBALL-OR-FOLDER-OF-PIECES" if in_pieces else "TREE-OR-TARBALL"
 
 
 def _from_debian(
@@ -218,7 +242,7 @@ def _from_debian(
         (package,) = work.glob("*.deb")
         found = digest_file(package)
         if found != expected:
-            raise _wrong_checksum(package.name, expected, found)
+            raise wrong_checksum(package.name, expected, found)
         run(["dpkg-deb", "--extract", package, work / "unpacked"], timeout=600, log=log)
         tarball = folder / Path(candidate.member).name
         (work / "unpacked" / candidate.member).rename(tarball)
@@ -236,9 +260,9 @@ def _from_debian(
 
 
 def _from_kernel_org(
-    base: Base, candidate: KernelOrgSource, store: Store, progress: Progress
+    base: Base, candidate: KernelOrgSource, store: Store, web: Web, progress: Progress
 ) -> Artifact:
-    sums = _read_url(candidate.folder + candidate.checksums).decode(errors="replace")
+    sums = web.read(candidate.folder + candidate.checksums)
     listed = re.findall(rf"^([0-9a-f]{{64}})  ({candidate.file})$", sums, re.M)
     if not listed:
         raise InfrastructureError(
@@ -249,63 +273,65 @@ def _from_kernel_org(
     def build(folder: Path) -> dict[str, str]:
         url = candidate.folder + name
         progress(f"downloading {url}")
-        download(url, folder / name, expected)
+        fetched = store.folder("downloads") / name
+        with store.lock(f"download-{name}"):
+            download(url, fetched, expected, web=web)
+            fetched.rename(folder / name)
         return _facts(base, folder / name, url)
 
     return store.publish(KIND, {"base": base.name, "file": name, "sha256": expected}, build)
 
 
+def _from_pieces(
+    base: Base,
+    candidate: PiecesSource,
+    store: Store,
+    web: Web,
+    log: CommandLog | None,
+    progress: Progress,
+) -> Artifact:
+    known = known_digests(base, candidate)
+    for artifact in store.listing(KIND):
+        made_of = artifact.inputs.get("pieces", [])
+        if artifact.inputs["base"] == base.name and made_of:
+            there = store.get(KIND, artifact.key)
+            if there and all(known.get(name) == sha256 for name, sha256 in made_of):
+                return there
+    pieces = fetch_pieces(base, candidate, store=store, web=web, progress=progress)
+    try:
+        artifact = _put_together(base, pieces, store, log, progress)
+    except InputError as error:
+        raise InfrastructureError("source", str(error)) from error
+    for piece in pieces:
+        piece.file.unlink(missing_ok=True)
+    for name in pin(base, pieces):
+        progress(f"pinned {name} in {base.lock}")
+    return artifact
+
+
+def _put_together(
+    base: Base, pieces: Sequence[Piece], store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    origin = ", ".join(piece.origin for piece in pieces)
+
+    def build(folder: Path) -> dict[str, str]:
+        if len(pieces) == 1:
+            tarball = folder / pieces[0].file.name
+            shutil.copyfile(pieces[0].file, tarball)
+            return _facts(base, tarball, origin, pieces[0].sha256)
+        progress(f"putting {base.name} together")
+        tree = folder.with_name("tree")
+        tree.mkdir()
+        assemble([piece.file for piece in pieces], tree, log=log)
+        tarball = folder / "linux.tar"
+        pack(tree, tarball)
+        digest = digest_tree(tree)
+        shutil.rmtree(tree)
+        return _facts(base, tarball, origin, digest)
+
+    made_of = [[piece.file.name, piece.sha256] for piece in pieces]
+    return store.publish(KIND, {"base": base.name, "pieces": made_of}, build)
+
+
 def _numbers(name: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", name)]
-
-
-def _wrong_checksum(name: str, expected: str, found: str) -> InfrastructureError:
-    return InfrastructureError(
-        "checksum", f"{name}: its SHA-256 is {found}, but {expected} was expected; thrown away"
-    )
-
-
-def _open_url(url: str) -> IO[bytes]:
-    response: IO[bytes] = urllib.request.urlopen(url, timeout=_PATIENCE)
-    return response
-
-
-def _unreachable(url: str, error: Exception) -> InfrastructureError:
-    if isinstance(error, urllib.error.URLError) and not isinstance(error, urllib.error.HTTPError):
-        return InfrastructureError("source", f"{url}: {error.reason}")
-    return InfrastructureError("source", f"{url}: {error}")
-
-
-def _read_url(url: str) -> bytes:
-    try:
-        with _open_url(url) as response:
-            return response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise _unreachable(url, error) from error
-
-
-def download(url: str, target: Path, sha256: str) -> None:
-    """Download a file; it is there under its name only when it is whole and has this checksum.
-
-    Raises InfrastructureError if it cannot be had or is another file; then nothing is left.
-    """
-    part = target.with_name(target.name + ".part")
-    total = hashlib.sha256()
-    try:
-        try:
-            with _open_url(url) as response, part.open("wb") as file:
-                for block in _blocks(response):
-                    total.update(block)
-                    file.write(block)
-        except (urllib.error.URLError, TimeoutError, http.client.HTTPException) as error:
-            raise _unreachable(url, error) from error
-        if total.hexdigest() != sha256:
-            raise _wrong_checksum(url, sha256, total.hexdigest())
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _blocks(response: IO[bytes]) -> Iterable[bytes]:
-    while block := response.read(1 << 20):
-        yield block

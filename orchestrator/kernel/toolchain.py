@@ -10,15 +10,20 @@ from pathlib import Path
 
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.kernel.base import Base
+from orchestrator.model import Arch
 from orchestrator.process import CommandLog, run
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """`cc` is the compiler's command line; `versions` what each program says that it is."""
+    """`cc` is the compiler's command line; `versions` what each program says that it is.
+
+    `dropped` are the base's flags that the compiler does not know.
+    """
 
     cc: str
     versions: Mapping[str, str]
+    dropped: tuple[str, ...] = ()
 
 
 def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, str]:
@@ -38,11 +43,11 @@ def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, 
     return missing
 
 
-def identify(base: Base, cc: str | None, *, log: CommandLog | None = None) -> Toolchain:
-    """Return the toolchain, `cc` being the user's own compiler or None.
+def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None = None) -> Toolchain:
+    """Return the toolchain for an architecture, `cc` being the user's own compiler or None.
 
     Raises InfrastructureError naming the packages to install if any part is missing, InputError if
-    `cc` cannot be run.
+    `cc` cannot be run or does not compile for the architecture.
     """
     missing = missing_packages(base, log=log)
     if missing:
@@ -65,7 +70,27 @@ def identify(base: Base, cc: str | None, *, log: CommandLog | None = None) -> To
     if cc is not None:
         versions["hostcc"] = _version(["gcc"], log)
     versions["cc target"] = run([*command, "-dumpmachine"], timeout=60, log=log).stdout.strip()
-    return Toolchain(shlex.join(command), versions)
+    table = base.arch(arch)
+    command += table.cc
+    wanted = [*base.table.cc_flags, *table.cc_flags]
+    known = _known_flags(command, wanted, log)
+    dropped = tuple(flag for flag in wanted if flag not in known)
+    return Toolchain(shlex.join([*command, *known]), versions, dropped)
+
+
+def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -> list[str]:
+    """Return those of some flags that a compiler knows; mostly it is all of them."""
+    if _compiles([*command, *flags], log):
+        return flags
+    if not _compiles(command, log):
+        raise InputError(f"{shlex.join(command)} does not compile even an empty file")
+    return [flag for flag in flags if _compiles([*command, flag], log)]
+
+
+def _compiles(command: list[str], log: CommandLog | None) -> bool:
+    # With -Werror, because clang only warns of what it does not know.
+    probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
+    return run(probe, timeout=60, log=log, check=False).returncode == 0
 
 
 def _version(command: list[str], log: CommandLog | None) -> str:

@@ -168,8 +168,8 @@ def _apply(
     before = {name: reader(name) for part in parts for name in part.names}
     for part in parts:
         _check_presence(patch, part, before)
-    done, text = _run_patch(patch, scratch, patch.fuzz, log)
-    shifted, failed = _outcomes(text)
+    done, text = run_patch(patch.path, scratch, fuzz=patch.fuzz, log=log)
+    shifted, failed = hunk_outcomes(text)
     if not done:
         _put(scratch, before)
         raise _failure(patch, parts, before, failed, text, _fuzz_needed(patch, scratch, log))
@@ -192,9 +192,18 @@ def _check_presence(patch: Patch, part: _Part, before: Mapping[str, FileState | 
         )
 
 
-def _run_patch(
-    patch: Patch, scratch: Path, fuzz: int, log: CommandLog | None, *options: str
+def run_patch(
+    patch: Path,
+    tree: Path,
+    *options: str,
+    fuzz: int = 0,
+    timeout: float = 60,
+    log: CommandLog | None = None,
 ) -> tuple[bool, str]:
+    """Let GNU patch change the files below a folder; returns if all hunks fit, and what it says.
+
+    `timeout` is in seconds. Raises InfrastructureError if it takes longer.
+    """
     done = run(
         [
             "patch",
@@ -206,19 +215,19 @@ def _run_patch(
             f"--fuzz={fuzz}",
             "--no-backup-if-mismatch",
             "--reject-file=-",
-            f"--input={patch.path.absolute()}",
+            f"--input={patch.absolute()}",
             *options,
         ],
-        cwd=scratch,
+        cwd=tree,
         env={"LC_ALL": "C"},
-        timeout=60,
+        timeout=timeout,
         log=log,
         check=False,
     )
     return done.returncode == 0, done.stdout
 
 
-def _outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:
+def hunk_outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:
     """Return from patch's messages the hunks that moved, and those that failed."""
     file = ""
     shifted: list[AppliedHunk] = []
@@ -245,7 +254,7 @@ def _outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:
 
 def _fuzz_needed(patch: Patch, scratch: Path, log: CommandLog | None) -> int | None:
     for fuzz in range(patch.fuzz + 1, _MAX_FUZZ + 1):
-        if _run_patch(patch, scratch, fuzz, log, "--dry-run")[0]:
+        if run_patch(patch.path, scratch, "--dry-run", fuzz=fuzz, log=log)[0]:
             return fuzz
     return None
 

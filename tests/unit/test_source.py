@@ -16,8 +16,10 @@ import pytest
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.kernel.archive import pack, top_and_version, unpack
 from orchestrator.kernel.base import Base, BaseTable, load_base
-from orchestrator.kernel.source import Source, download, ensure_source, fetch_source, kept_source
+from orchestrator.kernel.download import download
+from orchestrator.kernel.source import Source, ensure_source, fetch_source, kept_source
 from orchestrator.kernel.toolchain import identify, missing_packages
+from orchestrator.model import Arch
 from orchestrator.store import Store
 
 MAKEFILE = b"VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\nEXTRAVERSION =\n"
@@ -141,7 +143,7 @@ def base(*sources: dict[str, str], tools: dict[str, str] | None = None) -> Base:
         {
             "version": r"6\.1\.\d+",
             "source": list(sources),
-            "arch": {},
+            "arch": {"x86_64": {"config": [], "make": {}}},
             "tools": tools or {},
         }
     )
@@ -368,7 +370,7 @@ def test_missing_tools_are_one_line_with_their_packages() -> None:
     where = base(tools={"no-such-tool": "such-tools", "gcc": "gcc", "nor-this": "such-tools"})
     assert missing_packages(where) == {"no-such-tool": "such-tools", "nor-this": "such-tools"}
     with pytest.raises(InfrastructureError) as caught:
-        identify(where, None)
+        identify(where, Arch.X86_64, None)
     assert str(caught.value) == (
         "building 6.1 needs no-such-tool, nor-this (sudo apt-get install such-tools)"
     )
@@ -383,4 +385,4 @@ def test_a_missing_header_counts() -> None:
 
 def test_a_compiler_that_is_not_there() -> None:
     with pytest.raises(InputError, match="no compiler is called no-such-cc"):
-        identify(base(tools={"gcc": "gcc"}), "no-such-cc")
+        identify(base(tools={"gcc": "gcc"}), Arch.X86_64, "no-such-cc")
