@@ -2,7 +2,7 @@
 
 Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have: an entry that is
 no plain file, folder or relative link inside the tree, or that would be written through a link, is
-refused.
+refused, and so is an archive with more in it than any kernel has.
 """
 
 from __future__ import annotations
@@ -16,23 +16,55 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
+from typing import Self
 
 from orchestrator.errors import InputError
 from orchestrator.series.quilt import makefile_version
 
+# Linux 6.1 has 84,000 entries and 1.3 GB.
+_MOST_ENTRIES = 250_000
+_MOST_BYTES = 4 << 30
+_LONGEST_HEADER = 1 << 20
+_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry whose headers are not as long as memory is; tarfile reads them whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.type in _HEADERS and entry.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {entry.size} bytes")
+        return entry
+
+
 @contextmanager
-def _opened(tarball: Path) -> Iterator[tarfile.TarFile]:
+def _opened(tarball: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
     try:
         # A stream: never seeks back, so each byte is decompressed once. gz, bz2 and xz alike.
-        with tarfile.open(tarball, "r|*") as archive:
-            yield archive
+        with tarfile.open(tarball, "r|*", tarinfo=_Entry) as archive:
+            yield _counted(archive, tarball)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the archive
         raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
+
+
+def _counted(
+    archive: tarfile.TarFile, tarball: Path
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    size, sizes = 0, dict[str, int]()
+    for count, entry in enumerate(archive, 1):
+        # A hard link becomes a copy.
+        linked = sizes.get(normpath(entry.linkname), 0)
+        sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
+        size += sizes[normpath(entry.name)]
+        if count > _MOST_ENTRIES or size > _MOST_BYTES:
+            raise InputError(f"more than any kernel: entry {count}, {size} bytes", file=tarball)
+        yield archive, entry
 
 
 def top_and_version(tarball: Path) -> tuple[str, str]:
@@ -40,8 +72,8 @@ def top_and_version(tarball: Path) -> tuple[str, str]:
 
     Raises InputError if the archive is damaged or there is no kernel's Makefile at its top.
     """
-    with _opened(tarball) as archive:
-        for entry in archive:
+    with _opened(tarball) as entries:
+        for archive, entry in entries:
             path = PurePosixPath(normpath(entry.name))
             if path.name == "Makefile" and len(path.parts) <= 2 and entry.isfile():
                 data = archive.extractfile(entry)
@@ -57,8 +89,8 @@ def unpack(tarball: Path, top: str, folder: Path) -> None:
     Raises InputError for the first entry that does not belong into a source tree.
     """
     links: set[PurePosixPath] = set()
-    with _opened(tarball) as archive:
-        for entry in archive:
+    with _opened(tarball) as entries:
+        for archive, entry in entries:
             path = _inside(entry.name, top, tarball)
             if path is None:
                 continue

@@ -93,6 +93,8 @@ def _refuse_ways_out(patch: Path, plain: Path) -> None:
             elif hunk := _HUNK.match(line):
                 before, after = (int(count or 1) for count in hunk.groups())
                 headers += 1
+            elif line.startswith(b"@@"):
+                raise InputError("damaged: half a header of a hunk", file=patch)
             elif _LINK.match(line):
                 raise InputError("it makes a symbolic link", file=patch)
             elif named := _NAME.match(line):

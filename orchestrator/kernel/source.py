@@ -295,7 +295,7 @@ def _from_pieces(
         made_of = artifact.inputs.get("pieces", [])
         if artifact.inputs["base"] == base.name and made_of:
             there = store.get(KIND, artifact.key)
-            if there and all(known.get(name) == sha256 for name, sha256 in made_of):
+            if there and all(known.get(name, sha256) == sha256 for name, sha256 in made_of):
                 return there
     pieces = fetch_pieces(base, candidate, store=store, web=web, progress=progress)
     try:

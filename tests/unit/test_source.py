@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -108,6 +109,29 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[t
         unpack(file, "linux", out)
     assert caught.value.file == file
     assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_bomb_is_refused_before_it_goes_off(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.kernel.archive._MOST_ENTRIES", 20)
+    monkeypatch.setattr("orchestrator.kernel.archive._MOST_BYTES", 1 << 20)
+    many = tarball(tmp_path / "many", *(entry(f"linux/{n}") for n in range(21)))
+    large = tarball(tmp_path / "large", entry("linux/a", b"\0" * (1 << 20)), entry("linux/b", b"x"))
+    copies = tarball(
+        tmp_path / "copies",
+        entry("linux/a", b"\0" * (1 << 19)),
+        entry("linux/b", kind=tarfile.LNKTYPE, link="linux/a"),
+        entry("linux/c", kind=tarfile.LNKTYPE, link="./linux/b"),
+    )
+    for file in (many, large, copies):
+        with pytest.raises(InputError, match="more than any kernel"):
+            unpack(file, "linux", out)
+        shutil.rmtree(out)
+        out.mkdir()
+    header = tarball(tmp_path / "header", entry("linux/" + "a" * (1 << 20), b"x"))
+    with pytest.raises(InputError, match="a header of 1048583 bytes"):
+        unpack(header, "linux", out)
 
 
 def test_a_cut_or_foreign_file_is_no_archive(tmp_path: Path) -> None:
