@@ -86,6 +86,13 @@ class SwapKind(StrEnum):
     IDE = "ide"
 
 
+class DiskBus(StrEnum):
+    """How a guest reads its disk: virtio-blk, which Linux 2.6.24 has no driver for, or IDE."""
+
+    VIRTIO = "virtio"
+    IDE = "ide"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineProfile:
     """The hardware of a guest, from images/machines/<name>.toml."""
@@ -95,9 +102,13 @@ class MachineProfile:
     qemu_machine: str
     cpu: str
     smp: int = 1
+    threads: int = 1  # of the CPUs in one core
+    numa_nodes: int = 1  # CPUs and memory are shared out evenly
+    variant: str = ""  # the kernel's configuration that it is for, where a base has several
     swap: SwapKind = SwapKind.NONE
     swap_mib: int = 0
     disk_mib: int = 0  # a disk of zeros to read through the page cache; 0: none
+    disk_bus: DiskBus = DiskBus.VIRTIO
     icount_shift: int = 1  # one instruction takes 2**shift ns of guest time
     kernel_args: tuple[str, ...] = ()
 

@@ -17,7 +17,7 @@ from orchestrator.campaign.schema import MAX_CLIENTS, CampaignTable, ScenarioTab
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import encode_scenario
 from orchestrator.guest.machine import load_machine
-from orchestrator.kernel.base import load_base
+from orchestrator.kernel.base import Base, load_base
 from orchestrator.model import MachineProfile
 from orchestrator.series.quilt import load_series
 
@@ -92,7 +92,14 @@ def _named(place: Place, find: Callable[[str], T], name: str) -> T:
 
 
 def _check_kernels(place: Place, table: CampaignTable, machines: dict[str, MachineProfile]) -> None:
-    base = _named(place.at("kernel", "base"), load_base, table.kernel.base)
+    for index, name in enumerate(table.kernel.base):
+        base = _named(place.at("kernel", "base", index), load_base, name)
+        _check_base(place, table, base, machines)
+
+
+def _check_base(
+    place: Place, table: CampaignTable, base: Base, machines: dict[str, MachineProfile]
+) -> None:
     for index, name in enumerate(table.matrix.series):
         find = partial(load_series, base=base.name)
         _named(place.at("matrix", "series", index), find, name)
@@ -103,6 +110,7 @@ def _check_kernels(place: Place, table: CampaignTable, machines: dict[str, Machi
         for machine in machines.values():
             if arch not in machine.arches:
                 here.refuse(f"machine {machine.name} runs {', '.join(machine.arches)} only")
+            _named(here, partial(base.config, arch), machine.variant)
 
 
 def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, ScenarioTable]:

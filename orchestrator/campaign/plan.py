@@ -19,14 +19,15 @@ ID_DIGITS = 16
 def plan_cells(
     campaign: Campaign,
     *,
+    base: str | None = None,
     accel: Accel = Accel.AUTO,
     clock: Clock = Clock.VIRTUAL,
     source: str | None = None,
 ) -> tuple[Cell, ...]:
     """Return the cells of a campaign in the order in which its axes are written.
 
-    `source` overrides where the base's tree comes from. Raises InputError for KVM with virtual
-    time, which only TCG can count.
+    `base` is one of the campaign's, by default the first; `source` overrides where its tree comes
+    from. Raises InputError for KVM with virtual time, which only TCG can count.
     """
     if clock is Clock.VIRTUAL:
         if accel is Accel.KVM:
@@ -50,7 +51,11 @@ def plan_cells(
         cells.append(
             Cell(
                 request=KernelRequest(
-                    base=table.kernel.base, series=series, arch=arch, source=source
+                    base=base or table.kernel.base[0],
+                    series=series,
+                    arch=arch,
+                    variant=campaign.machines[machine].variant,
+                    source=source,
                 ),
                 machine=campaign.machines[machine],
                 memory_mib=memory,

@@ -94,7 +94,8 @@ def _build(
                 board, f"image {arch}", partial(build_image, arch, store=store, log=log)
             )
         if request not in kernels:
-            what = f"kernel {request.base} {request.series} {arch}"
+            words = ("kernel", request.base, request.series, arch, request.variant)
+            what = " ".join(filter(None, words))
             progress = partial(board.building, what)
             kernels[request] = _timed(
                 board,

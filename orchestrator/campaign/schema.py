@@ -135,9 +135,12 @@ class ScenarioTable(Table):
 
 
 class KernelTable(Table):
-    """What the kernels of a campaign have in common."""
+    """What the kernels of a campaign have in common.
 
-    base: Name
+    Of several bases the first is taken whose source can be had.
+    """
+
+    base: Axis[Name]
     arch: Axis[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.campaign.choose import choose_base
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.campaign.results import to_json
@@ -46,14 +47,21 @@ def _count(text: str) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     campaign = load_campaign(args.campaign)
-    cells = plan_cells(campaign, accel=args.accel, clock=args.clock, source=args.source)
+    store = Store()
+    base = choose_base(
+        campaign,
+        source=args.source,
+        store=store,
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    cells = plan_cells(campaign, base=base, accel=args.accel, clock=args.clock, source=args.source)
     console = plain_console(stderr=args.json)
     with open_board(console) as board:
         folder = run_campaign(
             campaign,
             cells,
             path=args.output or Path("runs") / campaign.table.name,
-            store=Store(),
+            store=store,
             board=board,
             limit=args.jobs,
             again=args.again,

@@ -9,12 +9,13 @@ from pydantic import Field, model_validator
 
 from orchestrator import toml
 from orchestrator.errors import InputError
-from orchestrator.model import Arch, MachineProfile, SwapKind
+from orchestrator.model import Arch, DiskBus, MachineProfile, SwapKind
 from orchestrator.places import IMAGES
 
 # TOML has strings only, so strict pydantic has to be told that a word may become a StrEnum.
 _ArchName = Annotated[Arch, Field(strict=False)]
 _SwapName = Annotated[SwapKind, Field(strict=False)]
+_BusName = Annotated[DiskBus, Field(strict=False)]
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,+=-]*$")]
 
 
@@ -23,9 +24,13 @@ class _Profile(toml.Table):
     qemu_machine: _Word
     cpu: _Word
     smp: Annotated[int, Field(ge=1, le=8)] = 1
+    threads: Annotated[int, Field(ge=1, le=2)] = 1
+    numa_nodes: Annotated[int, Field(ge=1, le=4)] = 1
+    variant: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
     swap: _SwapName = SwapKind.NONE
     swap_mib: Annotated[int, Field(ge=0, le=65536)] = 0
     disk_mib: Annotated[int, Field(ge=0, le=65536)] = 0
+    disk_bus: _BusName = DiskBus.VIRTIO
     icount_shift: Annotated[int, Field(ge=0, le=10)] = 1
     kernel_args: list[Annotated[str, Field(pattern=r'^[^\s"]+$')]] = Field(default=[])
 
@@ -35,6 +40,12 @@ class _Profile(toml.Table):
             raise ValueError("swap and swap_mib go together: give both, or neither")
         if self.swap is SwapKind.SLRAM and self.swap_mib.bit_count() != 1:
             raise ValueError("swap_mib must be a power of two: slram's is a PCI BAR")
+        return self
+
+    @model_validator(mode="after")
+    def _cpus_can_be_shared_out(self) -> _Profile:
+        if self.smp % (self.threads * self.numa_nodes):
+            raise ValueError("smp must be a multiple of threads times numa_nodes")
         return self
 
 

@@ -16,7 +16,7 @@ import jinja2
 
 from orchestrator.errors import InputError
 from orchestrator.guest import abi
-from orchestrator.model import Accel, Cell, Clock, SwapKind
+from orchestrator.model import Accel, Cell, Clock, DiskBus, SwapKind
 from orchestrator.places import IMAGES
 from orchestrator.process import CommandLog, run
 from orchestrator.store import digest_value
@@ -41,6 +41,7 @@ class Disk:
     name: str  # "swap" or "disk"
     device: str  # "/dev/vda"
     ide: bool
+    unit: int  # on its bus
     fd: int
 
 
@@ -74,16 +75,18 @@ def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
 
 def _disks(cell: Cell) -> list[tuple[Disk, int]]:
     """Return the disks of a cell, not yet open, with their sizes in MiB."""
-    sizes = {"swap": cell.machine.swap_mib, "disk": cell.machine.disk_mib}
-    if cell.machine.swap is SwapKind.SLRAM:
-        del sizes["swap"]
-    ide = cell.machine.swap is SwapKind.IDE
-    prefix = "/dev/hd" if ide else "/dev/vd"
-    wanted = [(name, size) for name, size in sizes.items() if size]
-    return [
-        (Disk(name, f"{prefix}{letter}", ide, fd=-1), size)
-        for letter, (name, size) in zip("ab", wanted, strict=False)
-    ]
+    machine = cell.machine
+    swap_mib = 0 if machine.swap is SwapKind.SLRAM else machine.swap_mib
+    disks: list[tuple[Disk, int]] = []
+    for name, size, ide in (
+        ("swap", swap_mib, machine.swap is SwapKind.IDE),
+        ("disk", machine.disk_mib, machine.disk_bus is DiskBus.IDE),
+    ):
+        if size:
+            unit = sum(disk.ide == ide for disk, _ in disks)
+            device = f"/dev/{'hd' if ide else 'vd'}{'ab'[unit]}"
+            disks.append((Disk(name, device, ide, unit, fd=-1), size))
+    return disks
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from orchestrator.model import (
     Arch,
     Cell,
     Clock,
+    DiskBus,
     KernelRequest,
     MachineProfile,
     Scenario,
@@ -101,7 +102,9 @@ def test_a_lone_disk_is_the_first_one(tmp_path: Path) -> None:
 
 
 def test_ide_disks_are_called_as_in_2008(tmp_path: Path) -> None:
-    machine = dataclasses.replace(load_machine("pc-swap-disk"), swap=SwapKind.IDE)
+    machine = dataclasses.replace(
+        load_machine("pc-swap-disk"), swap=SwapKind.IDE, disk_bus=DiskBus.IDE
+    )
     cell = make_cell(machine)
     with qemu.open_disks(cell, tmp_path) as disks:
         assert [disk.device for disk in disks] == ["/dev/hda", "/dev/hdb"]

@@ -130,7 +130,7 @@ def test_a_bomb_is_refused_before_it_goes_off(
         shutil.rmtree(out)
         out.mkdir()
     header = tarball(tmp_path / "header", entry("linux/" + "a" * (1 << 20), b"x"))
-    with pytest.raises(InputError, match="a header of 1048583 bytes"):
+    with pytest.raises(InputError, match=r"a header of \d+ bytes"):
         unpack(header, "linux", out)
 
 

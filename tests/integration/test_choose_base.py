@@ -1,0 +1,126 @@
+"""Which base a campaign runs on, when it names several."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from orchestrator.campaign.choose import choose_base
+from orchestrator.campaign.load import Campaign, load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.errors import InputError
+from orchestrator.kernel.base import load_base
+from orchestrator.kernel.source import fetch_source
+from orchestrator.store import Store
+
+TEXT = """\
+name = "try"
+[kernel]
+base = {bases}
+[matrix]
+series = "none"
+memory_mib = 64
+machine = "pc"
+scenario = "idle"
+[scenario.idle]
+duration_s = 10
+[[scenario.idle.step]]
+at_s = 1
+balloon = {{ percent = 75 }}
+"""
+LIST = '["2.6.24-rc6-mm1", "2.6.24", "6.1"]'
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Refuse every connection; returns what was asked for."""
+    asked: list[str] = []
+
+    def urlopen(request: object, timeout: float) -> None:
+        asked.append(request.full_url)  # type: ignore[attr-defined]
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    return asked
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def campaign(folder: Path, bases: str = LIST) -> Campaign:
+    path = folder / "try.toml"
+    path.write_text(TEXT.format(bases=bases))
+    return load_campaign(path)
+
+
+def source(folder: Path, extra: str) -> Path:
+    makefile = f"VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = 24\nEXTRAVERSION ={extra}\n".encode()
+    path = folder / "linux.tar"
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("linux/Makefile")
+        info.size = len(makefile)
+        archive.addfile(info, io.BytesIO(makefile))
+    return path
+
+
+def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
+    tmp_path: Path, store: Store, no_network: list[str]
+) -> None:
+    said: list[str] = []
+    asked = campaign(tmp_path)
+    assert choose_base(asked, store=store, say=said.append) == "6.1"
+    (line,) = [line for line in said if line.startswith("base ")]
+    assert line.startswith("base 6.1: no source of 2.6.24-rc6-mm1 can be had: https://")
+    assert "no source of 2.6.24 can be had" in line
+    assert "\n" not in line
+    # Each host that does not answer costs its patience once, not once for each file.
+    hosts = [url.split("/")[2] for url in no_network]
+    assert len(hosts) == len(set(hosts))
+
+
+def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
+    tmp_path: Path, store: Store, no_network: list[str]
+) -> None:
+    fetch_source(
+        load_base("2.6.24"), str(source(tmp_path, "")), store=store, progress=lambda line: None
+    )
+    said: list[str] = []
+    asked = campaign(tmp_path, '["2.6.24", "2.6.24-rc6-mm1", "6.1"]')
+    assert choose_base(asked, store=store, say=said.append) == "2.6.24"
+    assert said == [f"base 2.6.24: its source is {tmp_path}/linux.tar"]
+    assert no_network == []
+    (cell,) = plan_cells(asked, base="2.6.24")
+    assert cell.request.base == "2.6.24"
+
+
+def test_a_given_source_chooses(tmp_path: Path, store: Store) -> None:
+    where = str(source(tmp_path, " -rc6-mm1"))
+    found = choose_base(campaign(tmp_path), source=where, store=store, say=lambda line: None)
+    assert found == "2.6.24-rc6-mm1"
+
+
+def test_a_lone_base_is_not_tried(tmp_path: Path, store: Store, no_network: list[str]) -> None:
+    said: list[str] = []
+    assert choose_base(campaign(tmp_path, '"2.6.24"'), store=store, say=said.append) == "2.6.24"
+    assert (said, no_network) == ([], [])
+
+
+def test_every_base_of_the_list_has_to_fit(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"try\.toml:3: kernel\.base\[1\]: no base is called 2\.4"):
+        campaign(tmp_path, '["2.6.24", "2.4", "6.1"]')
+
+
+def test_a_machine_for_a_variant_that_a_base_lacks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "try.toml"
+    text = TEXT.format(bases='"6.1"\narch = "x86_64"').replace('"pc"', '"x86-64-numa"')
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"try\.toml:4: kernel\.arch\[0\]: 6\.1 has no variant"):
+        load_campaign(path)
+    path.write_text(text.replace("6.1", "2.6.24"))
+    (cell,) = plan_cells(load_campaign(path))
+    assert cell.request.variant == "numa"

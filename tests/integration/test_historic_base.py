@@ -1,0 +1,151 @@
+"""What an old base needs: patches before the series, compiler words, configuration variants."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from fakekernel import TREE, Lab
+
+from orchestrator.errors import InputError
+from orchestrator.kernel.apply import series_on
+from orchestrator.kernel.base import load_base
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.model import Arch, KernelRequest
+from orchestrator.series.quilt import base_for_version, makefile_version
+from orchestrator.store import Artifact
+
+VMSTAT = (TREE / "mm/vmstat.c").read_text()
+SCAN = (TREE / "mm/vmscan.c").read_text()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    lab = Lab(tmp_path).set_up()
+    lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint first;\n")
+    return lab
+
+
+def rewrite(lab: Lab, *, top: str = "", arch: str = "") -> None:
+    """Add keys to the base's file, at its top and to its architecture."""
+    file = lab.kernels / "6.1.toml"
+    text = file.read_text().replace("[arch.x86_64]\n", f"[arch.x86_64]\n{arch}\n")
+    file.write_text(f"{top}\n{text}")
+
+
+def add_fix(lab: Lab, folder: str, name: str, before: str, after: str) -> None:
+    place = lab.root / "patches" / folder
+    place.mkdir(parents=True)
+    diff = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+    )
+    (place / "fix.patch").write_text("".join(diff))
+    (place / "series").write_text("fix.patch\n")
+
+
+def build(lab: Lab, revision: str, **request: str) -> Artifact:
+    return ensure_kernel(
+        KernelRequest(base="6.1", series=revision, arch=Arch.X86_64, source=str(TREE), **request),
+        store=lab.store,
+        log=lab.log,
+        progress=lab.said.append,
+        kernels=lab.kernels,
+        series=lab.series,
+    )
+
+
+def test_a_base_own_patches_come_first_in_every_revision(lab: Lab) -> None:
+    plain = build(lab, "none").key
+    rewrite(lab, top='patches = ["toolchain/6.1", "guest/6.1"]')
+    add_fix(lab, "toolchain/6.1", "mm/vmscan.c", SCAN, SCAN + "\nint fixed;\n")
+    # The second is made for what the first leaves.
+    again = SCAN + "\nint fixed;\nint driver;\n"
+    add_fix(lab, "guest/6.1", "mm/vmscan.c", SCAN + "\nint fixed;\n", again)
+    none, v1 = build(lab, "none"), build(lab, "v1")
+    assert len({plain, none.key, v1.key}) == 3
+    for kernel in (none, v1):
+        symbols = kernel.file("System.map").read_text()
+        assert "fixed" in symbols
+        assert "driver" in symbols
+    assert [patch["name"] for patch in v1.facts["patches"]] == ["fix.patch", "fix.patch", "a.patch"]
+
+
+def test_a_folder_of_patches_that_is_not_there_is_named(lab: Lab) -> None:
+    rewrite(lab, top='patches = ["toolchain/6.1"]')
+    with pytest.raises(InputError, match=r"toolchain/6\.1/series: cannot be read"):
+        build(lab, "none")
+
+
+def compiler(lab: Lab, name: str, *, refuses: str = "-fnothing") -> str:
+    """Make a compiler that does not know one word; returns its path."""
+    file = lab.root / name
+    file.write_text(
+        f'#!/bin/sh\necho "$@" >> {lab.root}/words\n'
+        f'case "$*" in *{refuses}*) exit 1;; *--version*) echo {name} 4.1; exit;; esac\n'
+        'exec gcc "$@"\n'
+    )
+    file.chmod(0o755)
+    return str(file)
+
+
+def test_the_compiler_gets_the_words_that_it_knows(lab: Lab) -> None:
+    rewrite(
+        lab,
+        top='cc_flags = ["-std=gnu89", "-fcf-protection=none"]',
+        arch='cc = ["-m64"]\ncc_flags = ["-fno-optimize-sibling-calls"]',
+    )
+    new = build(lab, "none")
+    assert new.inputs["make"]["CC"] == (
+        "gcc -m64 -std=gnu89 -fcf-protection=none -fno-optimize-sibling-calls"
+    )
+    assert new.facts["cc_flags_dropped"] == []
+    cc = compiler(lab, "gcc-4.1", refuses="-fcf-protection")
+    old = build(lab, "none", cc=cc)
+    assert old.inputs["make"]["CC"] == f"{cc} -m64 -std=gnu89 -fno-optimize-sibling-calls"
+    assert old.facts["cc_flags_dropped"] == ["-fcf-protection=none"]
+    assert old.inputs["toolchain"]["cc"] == "gcc-4.1 4.1"
+    compiled = [line for line in (lab.root / "words").read_text().splitlines() if "mm/vm" in line]
+    assert compiled
+    assert all(line.startswith("-m64 -std=gnu89 -fno-optimize") for line in compiled)
+
+
+def test_a_compiler_that_cannot_do_the_architecture_is_refused(lab: Lab) -> None:
+    rewrite(lab, arch='cc = ["-m64"]\ncc_flags = ["-fno-pie"]')
+    cc = compiler(lab, "gcc-small", refuses="-m64")
+    with pytest.raises(InputError, match="gcc-small -m64 does not compile even an empty file"):
+        build(lab, "none", cc=cc)
+
+
+def test_a_variant_is_another_configuration(lab: Lab) -> None:
+    (lab.kernels / "fragments/other.config").write_text("CONFIG_SWAP=y\nCONFIG_MEMCG=y\n")
+    rewrite(lab, arch='variant = { memcg = ["other.config"] }')
+    usual, other = build(lab, "none"), build(lab, "none", variant="memcg")
+    assert usual.key != other.key
+    assert "CONFIG_MEMCG=y" not in usual.file("config").read_text()
+    assert "CONFIG_MEMCG=y" in other.file("config").read_text()
+    with pytest.raises(InputError, match=r"6\.1 has no variant numa for x86_64 .*memcg"):
+        build(lab, "none", variant="numa")
+
+
+def test_the_makefile_says_which_variant_of_a_series_fits(tmp_path: Path) -> None:
+    for base in ("2.6.24", "2.6.24-rc6-mm1", "6.1"):
+        (tmp_path / "v4" / base).mkdir(parents=True)
+        (tmp_path / "v4" / base / "series").touch()
+    text = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = 24\nEXTRAVERSION ="
+    for extra, base in (("", "2.6.24"), (" -rc6-mm1", "2.6.24-rc6-mm1"), (" .7", "2.6.24")):
+        version = makefile_version(text + extra + "\n")
+        assert version is not None
+        assert base_for_version("v4", version, root=tmp_path) == base
+    with pytest.raises(InputError, match=r"no variant for Linux 2\.6\.24-rc8-mm1"):
+        base_for_version("v4", "2.6.24-rc8-mm1", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["2.6.24", "2.6.24-rc6-mm1"])
+def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
+    base = load_base(name)
+    assert series_on(base, "none").patches
+    for arch, table in base.table.arch.items():
+        for variant in ("", *table.variant):
+            assert all(path.exists() for path in base.config(Arch(arch), variant))
+    assert "-m32" in base.arch(Arch.I386).cc
