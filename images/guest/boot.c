@@ -113,6 +113,12 @@ static void write_number(const char *path, const char *number)
 		mn_fail(path, errno);
 }
 
+/* What `oops=panic` on the command line does, for i386 of Linux 2.6, which does not know it. */
+static void panic_on_oops(void)
+{
+	write_number("/proc/sys/kernel/panic_on_oops", "1");
+}
+
 /* No limit but memory itself: what a kernel sets for 64 MiB would stop at 230 clients. */
 static void raise_limits(void)
 {
@@ -182,6 +188,7 @@ void mn_boot(struct mn_boot *boot)
 	char swap[MN_NODE_MAX], ram[24];
 	struct sysinfo info;
 
+	panic_on_oops();
 	raise_limits();
 	parameter("mn.ram_kib", ram, sizeof(ram));
 	parameter("mn.swap", swap, sizeof(swap));

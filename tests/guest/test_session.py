@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.guest.abi import Kind
@@ -22,6 +23,7 @@ from orchestrator.model import (
     Arch,
     Cell,
     CellResult,
+    ClientKind,
     Finding,
     KernelRequest,
     Op,
@@ -38,7 +40,8 @@ Find = Callable[..., Path]
 
 
 def make_cell(*steps: Step, machine: str = "pc", **changes: Any) -> Cell:
-    options: dict[str, Any] = {"duration_s": 5, "memory_mib": 64, "log_records": 20_000} | changes
+    defaults = {"start_s": 2, "duration_s": 5, "memory_mib": 64, "log_records": 20_000}
+    options: dict[str, Any] = defaults | changes
     return Cell(
         request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
         machine=load_machine(machine),
@@ -46,7 +49,7 @@ def make_cell(*steps: Step, machine: str = "pc", **changes: Any) -> Cell:
         clients=1,
         scenario=Scenario(
             name="test",
-            start_ns=2 * SECOND,
+            start_ns=options["start_s"] * SECOND,
             duration_ns=options["duration_s"] * SECOND,
             sample_ns=SECOND // 10,
             steps=steps,
@@ -55,8 +58,9 @@ def make_cell(*steps: Step, machine: str = "pc", **changes: Any) -> Cell:
     )
 
 
-def clients(count: int) -> Step:
-    return Step(at_ns=0, op=Op.CLIENTS, args=(1, count, 0, 0, 0))
+def clients(count: int, kind: ClientKind = ClientKind.POLL, *cache_kib: int) -> Step:
+    """`cache_kib`: what each `release` client fills, and what it gives back at a wakeup."""
+    return Step(at_ns=0, op=Op.CLIENTS, args=(kind, count, *(cache_kib or (0, 0)), 0))
 
 
 def balloon(*, at: int, mib: int, settle_ns: int = 2 * SECOND) -> Step:
@@ -136,6 +140,51 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     transcript = [json.loads(line) for line in (run.folder / "qmp.jsonl").read_text().splitlines()]
     assert {"in", "out"} == {entry["direction"] for entry in transcript}
     assert all(entry["seconds"] >= 0 for entry in transcript)
+
+
+def test_clients_that_give_back_or_leave_and_what_presses_and_is_stopped(
+    run: Runner, kernel: Find
+) -> None:
+    run.kernel = kernel("v4")
+    cell = make_cell(
+        clients(3, ClientKind.RELEASE, 1024, 256),
+        clients(2, ClientKind.EXIT),
+        Step(at_ns=SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
+        Step(at_ns=SECOND, op=Op.FILECACHE, args=(MIB, 4 * MIB)),
+        balloon(at=5, mib=54),
+        Step(at_ns=26 * SECOND, op=Op.STOP, args=(Op.HOG,)),
+        machine="pc-swap-disk",
+        start_s=10,  # before that v4 wakes nobody
+        duration_s=28,
+    )
+    result, log = run(cell)
+    assert result.outcome.ok, result.outcome
+    kinds, who = log.records["kind"], log.records["client"]
+    released, exits = log.kind(Kind.RELEASE), log.kind(Kind.EXIT)
+
+    for client in range(3):
+        mine = kinds[(who == client) & np.isin(kinds, (Kind.WAKEUP, Kind.RELEASE))]
+        gifts = released[released["client"] == client]
+        assert len(gifts) >= 2
+        assert mine.tolist() == [Kind.WAKEUP, Kind.RELEASE] * len(gifts)
+        assert set(gifts["given_kib"]) == {256}
+        assert gifts["left_kib"].tolist() == [1024 - 256 * (n + 1) for n in range(len(gifts))]
+
+    for client in (3, 4):
+        assert np.count_nonzero((who == client) & (kinds == Kind.WAKEUP)) == 1
+        (left,) = exits[exits["client"] == client]
+        assert (left["code"], left["signal"], left["sent_by_agent"]) == (0, 0, 0)
+
+    read = log.kind(Kind.FILECACHE)
+    assert set(read["errno"]) == {0}
+    assert 0 < read["read_kib"][0] < read["read_kib"][-1] == 4 * MIB
+    (reader,) = exits[exits["op"] == Op.FILECACHE]
+    assert (reader["code"], reader["signal"]) == (0, 0)
+
+    (hog,) = exits[exits["op"] == Op.HOG]
+    assert (hog["signal"], hog["sent_by_agent"]) == (signal.SIGKILL, 1)
+    assert hog["time_ns"] >= (10 + 26) * SECOND
+    assert not log.kind(Kind.RECLAIM)["oom_kill"].any()
 
 
 def test_the_same_cell_gives_the_same_log(run: Runner) -> None:

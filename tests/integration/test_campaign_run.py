@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import dataclasses
 import io
 import json
 import os
@@ -10,7 +12,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +236,30 @@ def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixtur
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
 
 
+def test_what_does_not_count(bench: Bench) -> None:
+    async def guests(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        result = await Guests()(cell, folder=folder, **rest)
+        pollerr, code, sent_by_agent = 0x008, 0, 1
+        rows = [
+            made_up_log(cell).records,
+            record(Kind.WAKEUP, START + 4 * S, pollerr, 1, client=0),
+            record(Kind.EXIT, START + 5 * S, code, signal.SIGKILL, sent_by_agent, client=0),
+            record(Kind.EXIT, START + 5 * S, code, signal.SIGKILL, not sent_by_agent, client=0),
+        ]
+        records = np.concatenate(rows)
+        records["commit"] = np.arange(1, len(records) + 1)
+        write_records(RecordLog(records, lost=7, torn=0), folder / "records.parquet")
+        return dataclasses.replace(result, records=len(records), lost_records=7)
+
+    folder = bench.run(guests)
+    for row in folder.verdicts():
+        assert row["wakeups"] == (row["clients"] if row["series"] == "v4" else 0)
+        assert row["oom_kills"] == 1
+        assert row["lost_records"] == 7
+        manifest = json.loads((folder.cell(row["id"]) / "manifest.json").read_text())
+        assert manifest["lost_records"] == 7
+
+
 def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     folder = bench.run(Guests())
     last = folder.plan()[-1]
@@ -320,6 +349,45 @@ def test_a_finding_is_a_result(bench: Bench) -> None:
     assert sum(row["outcome"] == "finding:panic" for row in folder.verdicts()) == 1
     bench.run(guests)
     assert len(guests.started) == 4
+
+
+@pytest.mark.parametrize(("plan", "status"), [([fails] * 3, 3), ([finds], 0)])
+def test_the_exit_status_tells_a_failed_testbed_from_a_finding(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, plan: list[Any], status: int
+) -> None:
+    fake: dict[str, Any] = {
+        "build_kernel": bench.build_kernel,
+        "build_image": bench.build_image,
+        "runner": Guests(*plan),
+    }
+    run = partial(run_campaign, **fake)
+    monkeypatch.setattr("orchestrator.cli.run.run_campaign", run)
+    monkeypatch.setattr("orchestrator.cli.run.Store", lambda: bench.store)
+    assert main(["run", str(bench.file), "-j", "1", "-o", str(bench.path)]) == status
+
+
+def test_a_second_run_into_the_folder_waits_for_the_first(bench: Bench) -> None:
+    there: list[int] = []
+    runs: list[Future[RunFolder]] = []
+
+    def builds(request: Any, **_: Any) -> Artifact:
+        there.append(len(RunFolder(bench.path).verdicts()))
+        raise InputError("that was all")
+
+    second = copy.copy(bench)
+    second.output = io.StringIO()
+    second.build_kernel = builds  # type: ignore[method-assign]
+
+    def starts_the_second(cell: Cell, folder: Path) -> None:
+        runs.append(pool.submit(second.run, Guests()))
+        while "waiting for another run" not in second.output.getvalue() and not runs[0].done():
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor() as pool:
+        bench.run(Guests(starts_the_second))
+    with pytest.raises(InputError, match="that was all"):
+        runs[0].result()
+    assert there == [4]
 
 
 def test_a_full_disk_is_one_clear_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

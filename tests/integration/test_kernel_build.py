@@ -41,6 +41,15 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def my_gcc(folder: Path, version: str) -> str:
+    """Make a compiler, always at the same path, that says it has this version."""
+    path = folder / "my-gcc"
+    says = f'[ "$1" = --version ] && echo my gcc {version} && exit'
+    path.write_text(f'#!/bin/sh\n{says}\nexec gcc "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
 def symbols(lab: Lab, revision: str) -> str:
     return lab.build(revision).file("System.map").read_text()
 
@@ -86,11 +95,18 @@ def test_the_key_follows_everything_that_matters(lab: Lab, tmp_path: Path) -> No
     keys.append(lab.build("v1").key)
     lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint other;\n")
     keys.append(lab.build("v1").key)
-    other = tmp_path / "my-gcc"
-    other.write_text('#!/bin/sh\n[ "$1" = --version ] && echo my gcc 1.0 && exit\nexec gcc "$@"\n')
-    other.chmod(0o755)
-    keys.append(lab.build("v1", cc=str(other)).key)
+    keys += [lab.build("v1", cc=my_gcc(tmp_path, version)).key for version in ("1.0", "1.1")]
+    base = lab.kernels / "6.1.toml"
+    base.write_text(base.read_text().replace("make = {", 'make = { W = "1",'))
+    keys.append(lab.build("v1", cc=my_gcc(tmp_path, "1.1")).key)
     assert len(set(keys)) == len(keys)
+
+
+def test_objects_of_another_compiler_are_not_used(lab: Lab, tmp_path: Path) -> None:
+    for version in ("1.0", "1.1"):
+        kernel = lab.build("none", cc=my_gcc(tmp_path, version))
+        assert kernel.facts["object_tree"] == "new"
+        assert lab.compiled() == ALL
 
 
 def test_the_next_series_compiles_only_what_differs(lab: Lab) -> None:

@@ -12,7 +12,10 @@ import pytest
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.image import initramfs
-from orchestrator.image.build import sources
+from orchestrator.image.build import ensure_image, sources
+from orchestrator.model import Arch
+from orchestrator.process import CommandLog
+from orchestrator.store import Store
 
 
 def test_it_has_the_program_and_the_nodes_that_the_kernel_wants(tmp_path: Path) -> None:
@@ -70,3 +73,19 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_no_sources_is_said(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="has no C sources"):
         sources(tmp_path)
+
+
+def test_the_flags_of_the_compiler_are_part_of_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compile_program(arch: Arch, files: tuple[Path, ...], output: Path, **_: Any) -> None:
+        output.write_bytes(b"program")
+
+    def key() -> str:
+        return ensure_image(Arch.I386, store=Store(tmp_path), log=CommandLog()).key
+
+    monkeypatch.setattr("orchestrator.image.build.compile_program", compile_program)
+    before = key()
+    assert key() == before
+    monkeypatch.setattr("orchestrator.image.build._FLAGS", ("-O2",))
+    assert key() != before

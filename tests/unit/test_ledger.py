@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +62,27 @@ def test_two_runs_share_it(tmp_path: Path) -> None:
             pass
 
     asyncio.run(main())
+
+
+def test_two_runs_do_not_take_the_same_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Ledger._taken
+    both = threading.Barrier(2, timeout=1)
+
+    def count_and_wait(ledger: Ledger) -> Need:
+        taken = count(ledger)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait()  # for another to have counted, too: it must not
+        return taken
+
+    monkeypatch.setattr(Ledger, "_taken", count_and_wait)
+    with ThreadPoolExecutor() as pool:
+        tries = [pool.submit(Ledger(tmp_path, capacity=TWO)._try, TWO) for _ in range(2)]
+    claims = [fd for fd in (done.result() for done in tries) if fd is not None]
+    for fd in claims:
+        os.close(fd)
+    assert len(claims) == 1
 
 
 _HOLDER = """

@@ -138,7 +138,15 @@ def test_what_a_command_leaves_running_is_killed_when_it_ends(tmp_path: Path) ->
     assert not [pid for pid in pids(file, 1) if alive(pid)]
 
 
-PARENT = """
+# Restores what a background job ignores, and does not outlive a test that is killed itself.
+CHILD = """
+import ctypes, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+"""
+
+PARENT = f"""{CHILD}
 import sys
 from orchestrator.process import run
 run(["sh", "-c", sys.argv[1]], timeout=1000)
@@ -158,7 +166,7 @@ def test_nothing_outlives_us(tmp_path: Path, number: signal.Signals) -> None:
     wait_for(lambda: not [pid for pid in family if alive(pid)])
 
 
-SPAWNING = """
+SPAWNING = f"""{CHILD}
 import asyncio, sys
 from orchestrator.process import spawn
 async def main():
