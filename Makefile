@@ -20,7 +20,7 @@ help: ## say what can be made
 
 setup: packages $(VENV)/.ready ## install what is missing: Debian packages, then .venv
 
-packages:
+packages: ## install the Debian packages that are missing
 	@if ! command -v apt-get >/dev/null; then \
 	    echo "not a Debian machine: please install what these packages hold: $(PACKAGES)"; exit 0; fi; \
 	missing=(); \
@@ -33,12 +33,13 @@ packages:
 	        || $(SUDO) apt-get update -q; \
 	else \
 	    echo "installing $${missing[*]}"; \
-	    $(SUDO) apt-get update -q; \
+	    $(SUDO) apt-get update -qq; \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
-	        apt-get install -q -y --no-install-recommends "$${missing[@]}"; \
+	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}"; \
 	fi
 
 $(VENV)/.ready: requirements.lock pyproject.toml | packages
+	@echo "installing the Python packages of requirements.lock (about 0.8 GB on disk)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .

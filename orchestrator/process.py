@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +26,7 @@ from orchestrator.errors import InfrastructureError
 
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
+_BEAT = 20.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,23 @@ def _lifeline() -> Iterator[tuple[int, IO[bytes]]]:
             os.close(read_fd)
 
 
+def _communicate(
+    child: subprocess.Popen[bytes],
+    input: bytes | None,
+    deadline: float,
+    beat: Callable[[], None] | None,
+) -> bytes:
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return child.communicate(input, max(0.0, min(left, _BEAT) if beat else left))[0] or b""
+        except subprocess.TimeoutExpired:
+            if beat is None or time.monotonic() >= deadline:
+                raise
+            input = None  # what is left of it is the first call's
+            beat()
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -125,12 +143,13 @@ def run(
     input: bytes | None = None,
     output: Path | None = None,
     check: bool = True,
+    beat: Callable[[], None] | None = None,
 ) -> Completed:
     """Run a command to its end and return what it printed (stdout and stderr, one stream).
 
     `timeout` is in seconds. `env` is added to the environment. With `output` the text goes to that
-    file (appended) and `Completed.stdout` is empty. When the call returns or raises, by whatever
-    way, the command and everything it started is gone.
+    file (appended) and `Completed.stdout` is empty. `beat` is called every 20 s meanwhile. When the
+    call returns or raises, by whatever way, the command and everything it started is gone.
 
     Raises CommandFailed on a timeout, and on another exit status than 0 if `check`.
     """
@@ -157,7 +176,7 @@ def run(
             start_new_session=True,
         )
         try:
-            text = child.communicate(input, timeout)[0] or b""
+            text = _communicate(child, input, started + timeout, beat)
         except subprocess.TimeoutExpired:
             reason = f"no end after {timeout:g} s, killed"
         finally:

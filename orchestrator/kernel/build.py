@@ -140,7 +140,7 @@ def ensure_kernel(
         ) as tree:
             applied = tree.switch(plan.series, log=log)
             progress(f"building {name}")
-            return _build(plan, source, tree, applied, folder, store, log)
+            return _build(plan, source, tree, applied, folder, store, log, progress)
 
     return store.publish(
         KIND, inputs, build, waiting=lambda: progress(f"waiting for another build of {name}")
@@ -155,6 +155,7 @@ def _build(
     folder: Path,
     store: Store,
     log: CommandLog,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
     kept = tree.built_before
     # Not in the folder of the artifact: after a failure it has to be there to be read.
@@ -172,6 +173,7 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
+            beat=lambda: progress(f"{_compiled(output)} files compiled"),
         )
     seconds = time.monotonic() - started
     for file, name in (
@@ -203,6 +205,10 @@ def _build(
         "ccache_hits": hits,
         "ccache_misses": misses,
     }
+
+
+def _compiled(output: Path) -> int:
+    return output.read_text(errors="replace").count("\n  CC ")
 
 
 def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:

@@ -225,3 +225,18 @@ def test_a_program_that_cannot_be_spawned() -> None:
 
     with pytest.raises(InfrastructureError, match="cannot start true"):
         asyncio.run(main())
+
+
+def test_a_long_command_is_heard_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.process._BEAT", 0.05)
+    beats: list[int] = []
+    done = run(
+        ["sh", "-c", "cat; sleep 0.5; echo end"],
+        input=b"begin\n",
+        timeout=20,
+        beat=lambda: beats.append(1),
+    )
+    assert done.stdout == "begin\nend\n"
+    assert len(beats) >= 2
+    with pytest.raises(CommandFailed, match="no end after"):
+        run(["sleep", "100"], timeout=0.3, beat=lambda: beats.append(1))
