@@ -39,7 +39,7 @@ def choose_base(
             reason = error.message if isinstance(error, MemnotifyError) else str(error)
             reasons.append(" ".join(reason.split()))
         else:
-            say(f"base {name}: its source is {found.origin}")
+            say("; ".join([f"base {name}: its source is {found.origin}", *reasons]))
             return name
     if reasons:
         say(f"base {last}: {'; '.join(reasons)}")
