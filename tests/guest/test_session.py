@@ -322,6 +322,14 @@ def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runne
     assert [move.target_kib for move in result.balloon] == [60 * MIB]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Signals) -> None:
+    cell = make_cell(clients(3), balloon(at=1, mib=60), duration_s=20)
+    result, log = run(cell, on_stage=on("balloon 60 MiB", lambda pid: os.kill(pid, number)))
+    assert result.outcome.infrastructure == "qemu-died"
+    assert len(log.kind(Kind.CLIENT)) == 3
+
+
 def test_a_qemu_that_does_not_answer_is_an_infrastructure_failure(run: Runner) -> None:
     cell = make_cell(clients(1), balloon(at=1, mib=60))
     stop = on("balloon 60 MiB", lambda pid: os.kill(pid, signal.SIGSTOP))

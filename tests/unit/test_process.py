@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,3 +241,29 @@ def test_a_long_command_is_heard_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -
     assert len(beats) >= 2
     with pytest.raises(CommandFailed, match="no end after"):
         run(["sleep", "100"], timeout=0.3, beat=lambda: beats.append(1))
+
+
+def test_a_program_whose_parent_dies_before_it_can_be_tied_is_not_started(tmp_path: Path) -> None:
+    slow = tmp_path / "setpriv"
+    slow.write_text(f'#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 1\nexec {real_setpriv()} "$@"\n')
+    slow.chmod(0o755)
+    mark = tmp_path / "started"
+    script = SPAWNING.replace('["sleep", "1000"]', f'["sh", "-c", "touch {mark}; sleep 1000"]')
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    pid = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait(timeout=20)
+    wait_for(lambda: not alive(pid))
+    assert not mark.exists()
+
+
+def real_setpriv() -> str:
+    found = shutil.which("setpriv")
+    assert found is not None
+    return found
