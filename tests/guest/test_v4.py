@@ -132,7 +132,7 @@ def test_every_client_is_woken_and_no_notification_wakes_more_than_a_hundred(v4:
 
 def test_no_two_notifications_come_within_200_ms(v4: Guest) -> None:
     starts = np.array([batch[0] for batch in notifications(v4.times)])
-    assert starts.size >= 4
+    assert starts.size >= 3
     assert np.diff(starts).min() >= MEM_NOTIFY_FREQ - JIFFY - LATE
 
 
