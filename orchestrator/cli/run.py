@@ -30,8 +30,8 @@ def register(subparsers: Any) -> None:
     parser.add_argument("campaign", type=Path, metavar="CAMPAIGN.toml")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: runs/<name>")
-    parser.add_argument("--accel", type=Accel, choices=list(Accel), default=Accel.AUTO)
-    parser.add_argument("--clock", type=Clock, choices=list(Clock), default=Clock.VIRTUAL)
+    parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
+    parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
     parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
     parser.add_argument("--again", action="store_true", help="run cells that have results, too")
     parser.add_argument("--json", action="store_true", help="print what show --json prints")
@@ -39,10 +39,9 @@ def register(subparsers: Any) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of guests, 1 or more")
+    return int(text)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -54,7 +53,9 @@ def _run(args: argparse.Namespace) -> int:
         store=store,
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    cells = plan_cells(campaign, base=base, accel=args.accel, clock=args.clock, source=args.source)
+    cells = plan_cells(
+        campaign, base=base, accel=Accel(args.accel), clock=Clock(args.clock), source=args.source
+    )
     console = plain_console(stderr=args.json)
     with open_board(console) as board:
         folder = run_campaign(

@@ -161,10 +161,13 @@ def _take(
         if path.is_dir():
             tarball = folder / "linux.tar"
             pack(path, tarball)
-        else:
-            tarball = folder / path.name
-            shutil.copyfile(path, tarball)
-        return _facts(base, tarball, str(path.absolute()), digest)
+            return _facts(base, tarball, str(path.absolute()), digest)
+        # Looked at in its own place, so that an error names the user's file and not our copy.
+        facts = _facts(base, path, str(path.absolute()), digest)
+        shutil.copyfile(path, folder / path.name)
+        if (copied := digest_file(folder / path.name)) != digest:
+            raise wrong_checksum(str(path), digest, copied)
+        return facts
 
     return store.publish(KIND, {"base": base.name, "given": digest}, build)
 
