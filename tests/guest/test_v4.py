@@ -139,7 +139,7 @@ def test_no_two_notifications_come_within_200_ms(v4: Guest) -> None:
 def test_no_descriptor_gets_two_pollins_within_ten_seconds(v4: Guest) -> None:
     again = [np.diff(v4.times[v4.clients == client]) for client in range(200)]
     distances = np.concatenate(again)
-    assert distances.size >= BATCH
+    assert distances.size >= 10, "hardly put to the test"
     # The guard runs from the check in poll(), the log from the return of poll() to the client.
     assert distances.min() >= PROC_WAKEUP_GUARD - JIFFY - LATE
 
