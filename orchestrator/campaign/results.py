@@ -25,6 +25,9 @@ VERDICT = "verdict.json"
 RECORDS = "records.parquet"
 _DRAFT = ".new-"
 
+ATTEMPTS = "attempts"
+"""In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
+
 
 class RunFolder:
     """One run's folder."""
@@ -77,9 +80,20 @@ class RunFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def publish(
-        self, cell_id: str, draft: Path, *, manifest: dict[str, Any], verdict: dict[str, Any]
+        self,
+        cell_id: str,
+        draft: Path,
+        *,
+        manifest: dict[str, Any],
+        verdict: dict[str, Any],
+        failed: Path | None = None,
     ) -> None:
-        """Complete a draft with manifest and verdict, and put it in the cell's place."""
+        """Complete a draft with manifest and verdict, and put it in the cell's place.
+
+        What is in `failed`, left by attempts before, goes with it.
+        """
+        if failed is not None and any(failed.iterdir()):
+            failed.rename(draft / ATTEMPTS)
         _write(draft / VERDICT, to_json(verdict).encode())
         files = {path.name: digest_file(path) for path in sorted(draft.iterdir()) if path.is_file()}
         _write(draft / MANIFEST, to_json({**manifest, "files": files}).encode())

@@ -20,9 +20,6 @@ from orchestrator.report.board import Board
 
 MAX_ATTEMPTS = 3
 
-ATTEMPTS = "attempts"
-"""In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
-
 
 class CellRunner(Protocol):
     """Runs one cell in a guest; `orchestrator.guest.session.run_cell` is the real one.
@@ -96,26 +93,30 @@ async def _run_job(
 ) -> None:
     async with slots, ledger.claim(need(job.cell, cores=cores)):
         started.set()
-        attempts: list[CellResult] = []
         with folder.draft(job.id) as failed:
-            while True:
-                with folder.draft(job.id) as draft:
-                    result = await _attempt(job, draft, runner, board, log)
-                    attempts.append(result)
-                    outcome = result.outcome
-                    if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
-                        board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
-                        shutil.copytree(draft, failed / str(len(attempts)))
-                        continue
-                    # Not in a thread: a cancelled one would go on in a folder that is being
-                    # removed.
-                    verdict = make_verdict(job, result, draft / RECORDS)
-                    manifest = make_manifest(job, attempts, draft)
-                    if len(attempts) > 1:
-                        shutil.copytree(failed, draft / ATTEMPTS)
-                    folder.publish(job.id, draft, manifest=manifest, verdict=verdict)
-                board.finished(job.name, str(outcome), outcome.detail)
-                return
+            await _try_and_publish(job, folder, failed, runner, board, log)
+
+
+async def _try_and_publish(
+    job: Job, folder: RunFolder, failed: Path, runner: CellRunner, board: Board, log: CommandLog
+) -> None:
+    """Try a cell until it gives a result, or too often; `failed` takes what other attempts left."""
+    attempts: list[CellResult] = []
+    while True:
+        with folder.draft(job.id) as draft:
+            result = await _attempt(job, draft, runner, board, log)
+            attempts.append(result)
+            outcome = result.outcome
+            if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
+                board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
+                shutil.copytree(draft, failed / str(len(attempts)))
+                continue
+            # Not in a thread: a cancelled one would go on in a folder that is being removed.
+            verdict = make_verdict(job, result, draft / RECORDS)
+            manifest = make_manifest(job, attempts, draft)
+            folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
+        board.finished(job.name, str(outcome), outcome.detail)
+        return
 
 
 async def _attempt(

@@ -132,14 +132,15 @@ def test_every_client_is_woken_and_no_notification_wakes_more_than_a_hundred(v4:
 
 def test_no_two_notifications_come_within_200_ms(v4: Guest) -> None:
     starts = np.array([batch[0] for batch in notifications(v4.times)])
-    assert starts.size >= 3
+    # The same scenario presses 2.6.24 less.
+    assert starts.size >= (3 if v4.base == "2.6.24" else 4)
     assert np.diff(starts).min() >= MEM_NOTIFY_FREQ - JIFFY - LATE
 
 
 def test_no_descriptor_gets_two_pollins_within_ten_seconds(v4: Guest) -> None:
     again = [np.diff(v4.times[v4.clients == client]) for client in range(200)]
     distances = np.concatenate(again)
-    assert distances.size >= 10, "hardly put to the test"
+    assert distances.size >= (10 if v4.base == "2.6.24" else BATCH), "hardly put to the test"
     # The guard runs from the check in poll(), the log from the return of poll() to the client.
     assert distances.min() >= PROC_WAKEUP_GUARD - JIFFY - LATE
 

@@ -327,6 +327,8 @@ def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) 
     ]
     reasons = [[a["reason"] for a in manifest["attempts"]] for manifest in manifests]
     assert sorted(reasons, key=len)[-1] == ["QEMU was killed", "QEMU was killed", ""]
+    kept = [sorted(p.name for p in c.glob("attempts/*")) for c in folder.cells.iterdir()]
+    assert sorted(kept) == [[], [], [], ["1", "2"]]
     assert "trying again: QEMU was killed" in bench.output.getvalue()
 
 
