@@ -137,7 +137,7 @@ class ScenarioTable(Table):
 class KernelTable(Table):
     """What the kernels of a campaign have in common.
 
-    Of several bases the first is taken whose source can be had.
+    Of several bases the first is taken on which all kernels of the campaign can be built.
     """
 
     base: Axis[Name]

@@ -13,6 +13,7 @@ from orchestrator.campaign.plan import plan_cells
 from orchestrator.campaign.results import to_json
 from orchestrator.campaign.run import run_campaign
 from orchestrator.model import Accel, Clock
+from orchestrator.process import CommandLog
 from orchestrator.report.board import open_board
 from orchestrator.report.table import plain_console, print_run
 from orchestrator.store import Store
@@ -51,6 +52,7 @@ def _run(args: argparse.Namespace) -> int:
         campaign,
         source=args.source,
         store=store,
+        log=CommandLog(store.folder("logs") / "commands.jsonl"),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     cells = plan_cells(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import InfrastructureError
 from orchestrator.host import cores
 from orchestrator.kernel.apply import series_on
 from orchestrator.kernel.base import Base, load_base
@@ -19,7 +21,7 @@ from orchestrator.kernel.toolchain import Toolchain, identify
 from orchestrator.kernel.tree import WorkTree, work_tree
 from orchestrator.model import KernelRequest
 from orchestrator.places import KERNELS
-from orchestrator.process import CommandLog, run
+from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.series.apply import Application
 from orchestrator.series.quilt import MEM_NOTIFY, Series
 from orchestrator.store import Artifact, Store, digest_value
@@ -140,7 +142,10 @@ def ensure_kernel(
         ) as tree:
             applied = tree.switch(plan.series, log=log)
             progress(f"building {name}")
-            return _build(plan, source, tree, applied, folder, store, log, progress)
+            try:
+                return _build(plan, source, tree, applied, folder, store, log, progress)
+            except CommandFailed as error:
+                raise _does_not_build(name, error, tree.build_log) from error
 
     return store.publish(
         KIND, inputs, build, waiting=lambda: progress(f"waiting for another build of {name}")
@@ -158,8 +163,7 @@ def _build(
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     kept = tree.built_before
-    # Not in the folder of the artifact: after a failure it has to be there to be read.
-    output = tree.folder / "build.log"
+    output = tree.build_log
     output.unlink(missing_ok=True)
     calls = tree.folder / "ccache.calls"
     calls.unlink(missing_ok=True)
@@ -205,6 +209,17 @@ def _build(
         "ccache_hits": hits,
         "ccache_misses": misses,
     }
+
+
+def _does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
+    """Return an error whose first line has the first complaint of compiler, linker or make."""
+    said = output.read_text(errors="replace") if output.exists() else ""
+    complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", said, re.M)
+    why, *tail = error.message.splitlines()
+    first = complaint[0].strip() if complaint else why
+    return InfrastructureError(
+        "build", "\n".join([f"{name} does not build: {first}", *tail]), hint=error.hint
+    )
 
 
 def _compiled(output: Path) -> int:

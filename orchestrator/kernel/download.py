@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 from orchestrator.errors import InfrastructureError
 from orchestrator.store import digest_file
 
-_PATIENCE = 10.0  # seconds without a byte
 _TRIES = 3
 _MOST_BYTES = 2 << 30
 _PARTIAL = 206
@@ -41,8 +40,12 @@ class _BrokenOff(InfrastructureError):
 
 @dataclass
 class Web:
-    """Opens addresses. A host that could not be reached is not asked again: that takes time."""
+    """Opens addresses. A host that could not be reached is not asked again: that takes time.
 
+    `patience` is in seconds without a byte.
+    """
+
+    patience: float = 10.0
     _silent: dict[str, str] = field(default_factory=dict)
 
     def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
@@ -54,7 +57,7 @@ class Web:
         if host not in self._silent:
             request = urllib.request.Request(url, headers=dict(headers or {}))
             try:
-                return urllib.request.urlopen(request, timeout=_PATIENCE)
+                return urllib.request.urlopen(request, timeout=self.patience)
             except urllib.error.HTTPError as error:
                 with error:
                     raise Refused(url, error.code, error.reason) from error

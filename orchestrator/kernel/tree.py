@@ -81,6 +81,11 @@ class WorkTree:
         """Return the top of the kernel tree."""
         return self.folder / "linux"
 
+    @property
+    def build_log(self) -> Path:
+        """Return where make's output goes: not into the artifact, which a failure takes along."""
+        return self.folder / "build.log"
+
     def original(self, name: str) -> FileState | None:
         """Return a file as the base has it, whatever series is applied."""
         if name not in self._modes:

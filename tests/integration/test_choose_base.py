@@ -14,6 +14,7 @@ from orchestrator.campaign.plan import plan_cells
 from orchestrator.errors import InputError
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.source import fetch_source
+from orchestrator.model import KernelRequest
 from orchestrator.store import Store
 
 TEXT = """\
@@ -35,12 +36,12 @@ LIST = '["2.6.24-rc6-mm1", "2.6.24", "6.1"]'
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Refuse every connection; returns what was asked for."""
-    asked: list[str] = []
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
+    """Refuse every connection; returns what was asked for, and how many seconds it may take."""
+    asked: list[tuple[str, float]] = []
 
     def urlopen(request: object, timeout: float) -> None:
-        asked.append(request.full_url)  # type: ignore[attr-defined]
+        asked.append((request.full_url, timeout))  # type: ignore[attr-defined]
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
@@ -68,23 +69,36 @@ def source(folder: Path, extra: str) -> Path:
     return path
 
 
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[KernelRequest]:
+    """Pretend that every kernel can be built; returns those that were asked for."""
+    asked: list[KernelRequest] = []
+    monkeypatch.setattr(
+        "orchestrator.campaign.choose.ensure_kernel", lambda request, **rest: asked.append(request)
+    )
+    return asked
+
+
 def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
-    tmp_path: Path, store: Store, no_network: list[str]
+    tmp_path: Path, store: Store, no_network: list[tuple[str, float]]
 ) -> None:
     said: list[str] = []
     asked = campaign(tmp_path)
     assert choose_base(asked, store=store, say=said.append) == "6.1"
     (line,) = [line for line in said if line.startswith("base ")]
-    assert line.startswith("base 6.1: no source of 2.6.24-rc6-mm1 can be had: https://")
-    assert "no source of 2.6.24 can be had" in line
+    assert line.startswith(
+        "base 6.1; not 2.6.24-rc6-mm1: no source of 2.6.24-rc6-mm1 can be had: https://"
+    )
+    assert "; not 2.6.24: no source of 2.6.24 can be had: https://" in line
     assert "\n" not in line
     # Each host that does not answer costs its patience once, not once for each file.
-    hosts = [url.split("/")[2] for url in no_network]
+    hosts = [url.split("/")[2] for url, _ in no_network]
     assert len(hosts) == len(set(hosts))
+    assert sum(patience for _, patience in no_network) <= 15
 
 
 def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
-    tmp_path: Path, store: Store, no_network: list[str]
+    tmp_path: Path, store: Store, no_network: list[tuple[str, float]], built: list[KernelRequest]
 ) -> None:
     fetch_source(
         load_base("2.6.24"), str(source(tmp_path, "")), store=store, progress=lambda line: None
@@ -92,19 +106,38 @@ def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
     said: list[str] = []
     asked = campaign(tmp_path, '["2.6.24", "2.6.24-rc6-mm1", "6.1"]')
     assert choose_base(asked, store=store, say=said.append) == "2.6.24"
-    assert said == [f"base 2.6.24: its source is {tmp_path}/linux.tar"]
+    assert said == [f"base 2.6.24, from {tmp_path}/linux.tar"]
     assert no_network == []
     (cell,) = plan_cells(asked, base="2.6.24")
-    assert cell.request.base == "2.6.24"
+    assert built == [cell.request]
 
 
-def test_a_given_source_chooses(tmp_path: Path, store: Store) -> None:
+def test_a_given_source_chooses(tmp_path: Path, store: Store, built: list[KernelRequest]) -> None:
     where = str(source(tmp_path, " -rc6-mm1"))
     found = choose_base(campaign(tmp_path), source=where, store=store, say=lambda line: None)
     assert found == "2.6.24-rc6-mm1"
+    assert [request.source for request in built] == [where]
 
 
-def test_a_lone_base_is_not_tried(tmp_path: Path, store: Store, no_network: list[str]) -> None:
+def test_patched_kernels_are_tried_before_the_plain_one(
+    tmp_path: Path, store: Store, built: list[KernelRequest]
+) -> None:
+    path = tmp_path / "try.toml"
+    text = TEXT.format(bases='["2.6.24", "6.1"]\narch = ["i386", "x86_64"]')
+    path.write_text(text.replace('"none"', '["none", "v4"]'))
+    where = str(source(tmp_path, ""))
+    choose_base(load_campaign(path), source=where, store=store, say=lambda line: None)
+    assert [(request.series, request.arch.value) for request in built] == [
+        ("v4", "i386"),
+        ("v4", "x86_64"),
+        ("none", "i386"),
+        ("none", "x86_64"),
+    ]
+
+
+def test_a_lone_base_is_not_tried(
+    tmp_path: Path, store: Store, no_network: list[tuple[str, float]]
+) -> None:
     said: list[str] = []
     assert choose_base(campaign(tmp_path, '"2.6.24"'), store=store, say=said.append) == "2.6.24"
     assert (said, no_network) == ([], [])

@@ -1,0 +1,179 @@
+"""What can be wrong with a base that a campaign prefers, and that none of it stops the campaign.
+
+Bases, series and sources are made up, and lie where MEMNOTIFY_HOME says.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakekernel import TREE
+from website import Site, serve
+
+from orchestrator.places import HOME
+
+BASE = """\
+version = '6\\.1\\.7'
+[[source]]
+kind = "pieces"
+[[source.piece]]
+name = "linux.tar"
+folders = ["{site}{name}/"]
+{more}
+[arch.x86_64]
+config = ["all.config"]
+make = {{ ARCH = "x86_64", HOLD = "/nonexistent" }}
+[tools]
+gcc = "gcc"
+"""
+PATCH = """\
+[[source.piece]]
+name = "patch"
+folders = ["{site}{name}/"]
+"""
+CAMPAIGN = """\
+name = "try"
+[kernel]
+base = ["{name}", "sound", "last"]
+[matrix]
+series = ["none", "v1"]
+memory_mib = 64
+machine = "pc"
+scenario = "idle"
+[scenario.idle]
+duration_s = 10
+[[scenario.idle.step]]
+at_s = 1
+balloon = {{ percent = 75 }}
+"""
+CHOOSE = """\
+import sys
+from pathlib import Path
+from orchestrator.campaign.choose import choose_base
+from orchestrator.campaign.load import load_campaign
+from orchestrator.store import Store
+store = Store(Path(sys.argv[2]))
+print("chosen", choose_base(load_campaign(Path(sys.argv[1])), store=store, say=print))
+"""
+SERIES = """\
+--- a/mm/vmscan.c
++++ b/mm/vmscan.c
+@@ -1,{count} +1,{more} @@
++int patched;
+{context}"""
+
+
+def diff(context: list[str]) -> str:
+    lines = "".join(f" {line}\n" for line in context)
+    return SERIES.format(count=len(context), more=len(context) + 1, context=lines)
+
+
+def tarball(**changes: str) -> bytes:
+    """Pack the tree, with other text in some files: `mm__vmscan_c` is mm/vmscan.c."""
+    texts = {name.replace("__", "/").replace("_c", ".c"): text for name, text in changes.items()}
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for path in sorted(path for path in TREE.rglob("*") if path.is_file()):
+            name = str(path.relative_to(TREE))
+            content = texts.get(name, path.read_text()).encode()
+            info = tarfile.TarInfo(f"linux/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
+class Lab:
+    """A home with the base `sound`, the series v1 for it, and nothing of `last` but its file."""
+
+    def __init__(self, root: Path, site: Site) -> None:
+        self.root, self.site = root, site
+        (root / "kernels/fragments").mkdir(parents=True)
+        (root / "kernels/fragments/all.config").write_text("CONFIG_SWAP=y\n")
+        (root / "images").symlink_to(HOME / "images")
+        self.context = (TREE / "mm/vmscan.c").read_text().splitlines()[:3]
+        self.add("sound", tarball())
+        self.add("last", b"")
+
+    def add(
+        self, name: str, linux: bytes, *, patch: bytes | None = None, series: str | None = None
+    ) -> None:
+        self.site.put(f"{name}/linux.tar.gz", gzip.compress(linux))
+        if patch is not None:
+            self.site.put(f"{name}/patch.gz", gzip.compress(patch))
+        more = "" if patch is None else PATCH.format(site=self.site.address, name=name)
+        text = BASE.format(site=self.site.address, name=name, more=more)
+        (self.root / f"kernels/{name}.toml").write_text(text)
+        folder = self.root / "patches/mem_notify/v1" / name
+        folder.mkdir(parents=True)
+        (folder / "series").write_text("a.patch\n")
+        (folder / "a.patch").write_text(series or diff(self.context))
+
+    def choose(self, name: str) -> list[str]:
+        """Return what is said for the bases `name`, `sound` and `last`."""
+        campaign = self.root / "try.toml"
+        campaign.write_text(CAMPAIGN.format(name=name))
+        done = subprocess.run(
+            [sys.executable, "-c", CHOOSE, campaign, self.root / "store"],
+            env={**os.environ, "MEMNOTIFY_HOME": str(self.root)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with serve(tmp_path / "site") as site:
+        yield Lab(tmp_path / "home", site)
+
+
+def test_a_base_with_all_that_it_needs_is_taken(lab: Lab) -> None:
+    lab.add("good", tarball())
+    *_, line, chosen = lab.choose("good")
+    assert chosen == "chosen good"
+    assert line == f"base good, from {lab.site.address}good/linux.tar.gz"
+    assert len(list((lab.root / "store/kernel").glob("*/bzImage"))) == 2
+
+
+def test_one_that_is_not_sound_is_passed_over(lab: Lab) -> None:
+    vmscan = (TREE / "mm/vmscan.c").read_text()
+    evil = io.BytesIO()
+    with tarfile.open(fileobj=evil, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("../evil"))
+    wrong = (TREE / "Makefile").read_text().replace("SUBLEVEL = 7", "SUBLEVEL = 8")
+    lab.add("corrupt", tarball()[:2000])
+    lab.add("hostile", evil.getvalue())
+    lab.add("misfit", tarball(), patch=diff(["int nothing;"]).encode())
+    lab.add("other", tarball(Makefile=wrong))
+    lab.add("apart", tarball(), series=diff(["int nothing;"]))
+    lab.add("broken", tarball(mm__vmscan_c=vmscan + "\nint broken\n"))
+    for name, reason in {
+        "corrupt": "no source of corrupt can be had: ",
+        "hostile": "no source of hostile can be had: ",
+        "misfit": "does not fit what the pieces before it make: mm/vmscan.c hunk 1",
+        "other": "is Linux 6.1.8, which is not other",
+        "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not fit mm/vmscan.c",
+        "broken": "broken v1 x86_64 does not build: mm/vmscan.c:",
+    }.items():
+        *_, line, chosen = lab.choose(name)
+        assert chosen == "chosen sound", line
+        assert line.startswith(
+            f"base sound, from {lab.site.address}sound/linux.tar.gz; not {name}: "
+        )
+        assert reason in line
+
+
+def test_nothing_is_compiled_for_a_series_that_does_not_apply(lab: Lab) -> None:
+    lab.add("apart", tarball(), series=diff(["int nothing;"]))
+    said = lab.choose("apart")
+    assert said[-1] == "chosen sound"
+    assert not [line for line in said if line.startswith("building apart")]
