@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from orchestrator import process
+from orchestrator.campaign.choose import choose_base
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.image.build import ensure_image
@@ -32,8 +33,9 @@ def say(line: str) -> None:
 
 def warm_up() -> None:
     """Put into the user's store what the demo needs."""
-    store, log = Store(), CommandLog()
-    for request in dict.fromkeys(cell.request for cell in plan_cells(load_campaign(DEMO))):
+    store, log, campaign = Store(), CommandLog(), load_campaign(DEMO)
+    base = choose_base(campaign, store=store, log=log, say=say)
+    for request in dict.fromkeys(cell.request for cell in plan_cells(campaign, base=base)):
         ensure_kernel(request, store=store, log=log, progress=say)
         ensure_image(request.arch, store=store, log=log)
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from orchestrator.campaign.choose import choose_base
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.campaign.results import MANIFEST, read_json
@@ -29,12 +30,17 @@ TARGET = 0.10
 def measure() -> tuple[float, float]:
     """Return own and guests' CPU time, in seconds."""
     campaign, store = load_campaign(CAMPAIGNS / "demo.toml"), Store()
+    base = choose_base(campaign, store=store, say=lambda line: print(line, file=sys.stderr))
     with (
         tempfile.TemporaryDirectory(dir=store.folder("bench")) as name,
         open_board(plain_console(stderr=True)) as board,
     ):
         folder = run_campaign(
-            campaign, plan_cells(campaign), path=Path(name) / "run", store=store, board=board
+            campaign,
+            plan_cells(campaign, base=base),
+            path=Path(name) / "run",
+            store=store,
+            board=board,
         )
         used = resource.getrusage(resource.RUSAGE_SELF)
         guests = [read_json(folder.cell(row["id"]) / MANIFEST) for row in folder.plan()]

@@ -63,7 +63,7 @@ class Web:
                     raise Refused(url, error.code, error.reason) from error
             except (OSError, http.client.HTTPException) as error:
                 reason = error.reason if isinstance(error, urllib.error.URLError) else error
-                self._silent[host] = str(reason)
+                self._silent[host] = getattr(reason, "strerror", None) or str(reason)
         raise InfrastructureError("source", f"{url}: {self._silent[host]}")
 
     def read(self, url: str) -> str:

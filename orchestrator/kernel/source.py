@@ -175,8 +175,10 @@ def _take(
 def _fetch(
     base: Base, store: Store, web: Web, log: CommandLog | None, progress: Progress
 ) -> Artifact:
-    tried = []
+    tried: list[str] = []
     for candidate in base.table.source:
+        if tried:
+            progress(tried[-1])  # of the last one the error below tells
         try:
             if isinstance(candidate, DebianSource):
                 return _from_debian(base, candidate, store, log, progress)
@@ -185,7 +187,6 @@ def _fetch(
             return _from_pieces(base, candidate, store, web, log, progress)
         except MemnotifyError as error:
             tried.append(" ".join(str(error).split()))
-            progress(tried[-1])
     raise InfrastructureError(
         "unreachable",
         f"no source of {base.name} can be had: {'; '.join(tried)}",
