@@ -115,6 +115,7 @@ static void print_structs(void)
 	FIELD(mn_header, pad0);
 	FIELD(mn_header, next);
 	FIELD(mn_header, lost);
+	FIELD(mn_header, newest_ns);
 	FIELD(mn_header, pad1);
 	FIELD(mn_header, state);
 	FIELD(mn_header, reason);

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define MN_MAGIC "MNOTIFY1"
-#define MN_ABI_VERSION 1u
+#define MN_ABI_VERSION 2u
 #define MN_HEADER_SIZE 4096u
 #define MN_MAILBOX_OFFSET 4096u
 #define MN_MAILBOX_SIZE 61440u
@@ -46,10 +46,11 @@ struct mn_header {
 	uint32_t region_size;		/* bytes, whole BAR */
 	uint32_t capacity;		/* records */
 	uint32_t pad0[11];
-	/* offset 64: the log. Every writer adds to these two. */
+	/* offset 64: the log. Every writer writes these. */
 	uint32_t next;			/* records claimed */
 	uint32_t lost;			/* records that did not fit */
-	uint32_t pad1[14];
+	uint64_t newest_ns;		/* time of the newest, even if it did not fit */
+	uint32_t pad1[12];
 	/* offset 128: guest to host, written by the agent only. */
 	uint32_t state;			/* enum mn_state */
 	uint32_t reason;		/* enum mn_reason, of the newest rendezvous */

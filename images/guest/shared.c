@@ -158,6 +158,7 @@ void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *va
 	struct mn_record *record;
 	uint32_t index;
 
+	header->newest_ns = when;
 	/* Looking first keeps `next` from growing, and one day wrapping, in a full log. */
 	if (__atomic_load_n(&header->next, __ATOMIC_RELAXED) >= header->capacity)
 		goto lost;

@@ -18,7 +18,7 @@ from orchestrator.errors import InputError
 from orchestrator.model import ClientKind, Op, Scenario, Step
 
 MAGIC = b"MNOTIFY1"
-ABI_VERSION = 1
+ABI_VERSION = 2
 HEADER_SIZE = 4096
 MAILBOX_OFFSET = 4096
 MAILBOX_SIZE = 61440
@@ -88,7 +88,8 @@ HEADER = np.dtype(
         ("pad0", "<u4", 11),
         ("next", "<u4"),
         ("lost", "<u4"),
-        ("pad1", "<u4", 14),
+        ("newest_ns", "<u8"),
+        ("pad1", "<u4", 12),
         ("state", "<u4"),
         ("reason", "<u4"),
         ("sequence", "<u4"),

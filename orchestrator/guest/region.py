@@ -73,6 +73,10 @@ class Region:
         header = self._header()
         return int(header["next"]), int(header["lost"]), int(header["sequence"])
 
+    def newest_ns(self) -> int:
+        """Return CLOCK_MONOTONIC of the newest record, even of one that did not fit."""
+        return int(self._header()["newest_ns"])
+
     def post(self, mail: bytes) -> None:
         """Put a scenario (`abi.encode_scenario`) into the mailbox."""
         self._map[abi.MAILBOX_OFFSET : abi.MAILBOX_OFFSET + len(mail)] = mail

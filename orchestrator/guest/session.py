@@ -23,7 +23,7 @@ from orchestrator.guest.qmp import Monitor, open_monitor
 from orchestrator.guest.region import Region
 from orchestrator.guest.rendezvous import End, Host
 from orchestrator.guest.verdict import judge
-from orchestrator.guest.watch import CpuClock, Limits, watch, watch_clock
+from orchestrator.guest.watch import CpuClock, Limits, watch
 from orchestrator.model import BalloonMove, Cell, CellResult, Outcome
 from orchestrator.process import CommandLog, Spawned, spawn
 
@@ -192,8 +192,13 @@ async def _run(guest: _Guest, child: Spawned, monitor: Monitor) -> End:
     try:
         return await _first(
             host.run(),
-            watch(region=guest.region, cpu=cpu, monitor=monitor, limits=guest.limits),
-            watch_clock(scenario=guest.cell.scenario, monitor=monitor, limits=guest.limits),
+            watch(
+                region=guest.region,
+                cpu=cpu,
+                monitor=monitor,
+                scenario=guest.cell.scenario,
+                limits=guest.limits,
+            ),
             _death(guest, child),
         )
     finally:

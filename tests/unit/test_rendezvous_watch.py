@@ -1,21 +1,24 @@
-"""When a guest is given up: watch, watch_clock."""
+"""When a guest is given up."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from orchestrator.guest import watch as module
 from orchestrator.guest.rendezvous import End
-from orchestrator.guest.watch import CpuClock, Limits, watch, watch_clock
+from orchestrator.guest.watch import CpuClock, Limits, watch
 from orchestrator.model import Finding, Scenario
 
+SECOND = 10**9
+SCENARIO = Scenario(
+    name="short", start_ns=10 * SECOND, duration_ns=400 * SECOND, sample_ns=1, steps=()
+)
 REGISTERS = "CPU#0\r\nRIP=ffffffff81000000 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n"
 
 
@@ -27,15 +30,17 @@ class FakeQemu:
         *,
         progress: Callable[[int], int] = lambda look: 0,
         cpu: Callable[[int], float] = lambda look: 0.0,
-        clock: Iterator[int] | None = None,
+        newest: Callable[[int], int] = lambda look: 0,
     ) -> None:
-        self._progress, self._cpu = progress, cpu
-        self._clock = clock
+        self._progress, self._cpu, self._newest = progress, cpu, newest
         self.looks = 0
         self.commands: list[str] = []
 
     def progress(self) -> tuple[int, int, int]:
         return self._progress(self.looks), 0, 0
+
+    def newest_ns(self) -> int:
+        return self._newest(self.looks) * SECOND
 
     def read(self) -> float:
         self.looks += 1
@@ -43,24 +48,12 @@ class FakeQemu:
 
     async def execute(self, command: str, **arguments: Any) -> Any:
         self.commands.append(command)
-        if command == "qom-get":
-            assert self._clock is not None
-            second = next(self._clock)
-            return {
-                "tm_year": 108,
-                "tm_mon": 0,
-                "tm_mday": 15 + second // 86400,
-                "tm_hour": second // 3600 % 24,
-                "tm_min": second // 60 % 60,
-                "tm_sec": second % 60,
-            }
         return REGISTERS if command == "human-monitor-command" else {}
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PERIOD_SECONDS", 0.001)
-    monkeypatch.setattr(module, "_CLOCK_PERIOD_SECONDS", 0.001)
 
 
 def give_up(fake: FakeQemu, limits: Limits, *, patience: float = 5) -> End | None:
@@ -73,6 +66,7 @@ def give_up(fake: FakeQemu, limits: Limits, *, patience: float = 5) -> End | Non
                     region=fake,  # type: ignore[arg-type]
                     cpu=fake,  # type: ignore[arg-type]
                     monitor=fake,  # type: ignore[arg-type]
+                    scenario=SCENARIO,
                     limits=limits,
                 )
         except TimeoutError:
@@ -108,21 +102,17 @@ def test_a_qemu_that_takes_no_cpu_at_all_is_given_up_by_the_wall_clock() -> None
 
 
 def test_a_guest_that_goes_on_after_its_end_is_given_up() -> None:
-    scenario = Scenario(
-        name="short", start_ns=10 * 10**9, duration_ns=86400 * 10**9, sample_ns=1, steps=()
-    )
-    fake = FakeQemu(clock=itertools.count(86380, 10))
+    # It gets on: there is a new record each time.
+    fake = FakeQemu(progress=lambda look: look, newest=lambda look: 10 * look)
+    end = give_up(fake, Limits(overdue_guest_seconds=100))
+    assert end is not None and end.finding is Finding.HANG
+    assert "at 520 s the guest has not ended its scenario of 410 s" in end.detail
 
-    async def main() -> End:
-        return await watch_clock(
-            scenario=scenario,
-            monitor=fake,  # type: ignore[arg-type]
-            limits=Limits(overdue_guest_seconds=100),
-        )
 
-    end = asyncio.run(main())
-    assert end.finding is Finding.HANG
-    assert "at 86520 s the guest has not ended its scenario of 86410 s" in end.detail
+def test_a_guest_that_runs_is_asked_nothing() -> None:
+    fake = FakeQemu(progress=lambda look: look, cpu=lambda look: look)
+    assert give_up(fake, Limits(), patience=0.2) is None
+    assert fake.looks > 10 and fake.commands == []
 
 
 def test_cpu_seconds_are_remembered_when_the_process_is_gone() -> None:
