@@ -54,6 +54,7 @@ struct mn_boot {
 };
 void mn_boot_mount(void);
 void mn_boot(struct mn_boot *boot);
+void mn_parameter(const char *name, char *value, size_t size);
 ssize_t mn_read_file(const char *path, char *text, size_t size);
 
 /* samples.c: /proc/meminfo, vmstat and zoneinfo into records. */

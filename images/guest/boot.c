@@ -43,7 +43,7 @@ void mn_boot_mount(void)
 }
 
 /* The value of `name=value` on the kernel command line; "" if it is not there. */
-static void parameter(const char *name, char *value, size_t size)
+void mn_parameter(const char *name, char *value, size_t size)
 {
 	static char line[4096];
 	size_t length = strlen(name);
@@ -190,9 +190,9 @@ void mn_boot(struct mn_boot *boot)
 
 	panic_on_oops();
 	raise_limits();
-	parameter("mn.ram_kib", ram, sizeof(ram));
-	parameter("mn.swap", swap, sizeof(swap));
-	parameter("mn.disk", boot->disk, sizeof(boot->disk));
+	mn_parameter("mn.ram_kib", ram, sizeof(ram));
+	mn_parameter("mn.swap", swap, sizeof(swap));
+	mn_parameter("mn.disk", boot->disk, sizeof(boot->disk));
 	boot->ram_kib = strtoull(ram, NULL, 10);
 	boot->total_kib = mn_total_kib();
 	if (*swap)

@@ -7,10 +7,12 @@
  * with a pause (-action panic=pause). header.state tells it from a real panic.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -24,9 +26,19 @@
 
 #define barrier() __asm__ volatile("" ::: "memory")
 
-static uint64_t spin_ticks;	/* of the TSC */
-static bool can_mask;
+#define LOCAL_APIC 0xfee00000
+#define TASK_PRIORITY 0x80	/* a register of it */
+#define NO_INTERRUPTS 0xff
+
+#define CMOS_INDEX 0x70
+#define CMOS_DATA 0x71
+#define CMOS_REG_A 0x0a
+#define CMOS_STOPPED 0x70	/* the divider is held in reset */
+
 static bool has_ports;
+static bool virtual_time;
+static uint64_t tick_ticks;	/* more than a tick of the timer, in ticks of the TSC */
+static volatile uint32_t *task_priority;	/* NULL: use CLI */
 
 /* iopl(3) lets us use CLI up to Linux 5.4; from 5.5 on it is a NOP with a log line. */
 static bool kernel_lets_mask(void)
@@ -41,16 +53,43 @@ static bool kernel_lets_mask(void)
 	return major < 5 || (major == 5 && *dot == '.' && strtol(dot + 1, NULL, 10) < 5);
 }
 
-void mn_rendezvous_init(void)
+static void map_task_priority(void)
+{
+	int fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
+	char *apic = mmap(NULL, MN_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LOCAL_APIC);
+
+	if (fd < 0 || apic == MAP_FAILED)
+		mn_fail("the local APIC", errno);
+	close(fd);
+	task_priority = (volatile uint32_t *)(apic + TASK_PRIORITY);
+}
+
+/* No kernel reads it after boot. Running, it always has a timer pending. */
+static void stop_cmos_clock(void)
+{
+	outb(CMOS_REG_A, CMOS_INDEX);
+	outb(CMOS_STOPPED, CMOS_DATA);
+}
+
+/* Until then the tick repeats by itself; from then on each one is asked for. */
+static void wait_for_high_resolution(void)
+{
+	uint64_t now = mn_now(), end = now + 10 * NSEC_PER_SEC;
+	struct timespec least;
+
+	while (clock_getres(CLOCK_MONOTONIC, &least) || least.tv_nsec > 1) {
+		if (now >= end)
+			mn_fail("no high-resolution timers", ETIME);
+		now += 100 * NSEC_PER_MSEC;
+		mn_sleep_until(now);
+	}
+}
+
+static void measure_tick(void)
 {
 	uint64_t tick_ns = 10 * NSEC_PER_MSEC;	/* HZ=100, the longest there is */
 	struct timespec tick;
 	uint64_t ns, ticks;
-
-	if (iopl(3))
-		mn_fail("iopl", errno);
-	has_ports = true;
-	can_mask = kernel_lets_mask();
 
 	/* The coarse clock advances once a tick. Not known to Linux before 2.6.32. */
 	if (!clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
@@ -61,25 +100,63 @@ void mn_rendezvous_init(void)
 		;
 	ticks = __rdtsc() - ticks;
 	ns = mn_now() - ns;
-	spin_ticks = (tick_ns + tick_ns / 2) * ticks / ns;
+	tick_ticks = (tick_ns + tick_ns / 2) * ticks / ns;
+}
+
+void mn_rendezvous_init(void)
+{
+	char clock[16];
+
+	if (iopl(3))
+		mn_fail("iopl", errno);
+	has_ports = true;
+	mn_parameter("mn.clock", clock, sizeof(clock));
+	virtual_time = !strcmp(clock, "virtual");
+	if (!virtual_time)
+		return;
+	if (!kernel_lets_mask())
+		map_task_priority();
+	stop_cmos_clock();
+	wait_for_high_resolution();
+	measure_tick();
+}
+
+/* Returns what unmask() needs. */
+static uint32_t mask(void)
+{
+	uint32_t before = 0;
+
+	if (task_priority) {
+		before = *task_priority;
+		*task_priority = NO_INTERRUPTS;
+	} else {
+		__asm__ volatile("cli" ::: "memory");
+	}
+	return before;
+}
+
+static void unmask(uint32_t before)
+{
+	if (task_priority)
+		*task_priority = before;
+	else
+		__asm__ volatile("sti" ::: "memory");
 }
 
 /*
- * Between the write and the stop, QEMU's virtual clock may or may not jump to the
- * next timer tick, depending on how busy the host is. Going on at a fixed TSC value
- * beyond that tick, with interrupts off where we may, makes both cases look the same.
+ * Between the write and the stop, QEMU's virtual clock may or may not jump to its next
+ * timer, depending on how busy the host is. So we stop when it has none: the kernel's
+ * tick has come, and waits for interrupts to be let in again before it asks for another.
  */
-static void pause_guest(void)
+static void pause_in_virtual_time(void)
 {
-	uint64_t until = __rdtsc() + spin_ticks;
+	uint32_t before = mask();
+	uint64_t until = __rdtsc() + tick_ticks;
 
-	if (can_mask)
-		__asm__ volatile("cli" ::: "memory");
-	outb(PVPANIC_PANICKED, PVPANIC_PORT);
 	while (__rdtsc() < until)
 		;
-	if (can_mask)
-		__asm__ volatile("sti" ::: "memory");
+	outb(PVPANIC_PANICKED, PVPANIC_PORT);
+	unmask(before);
 }
 
 void mn_rendezvous(enum mn_reason reason, uint32_t step, uint64_t arg)
@@ -94,7 +171,10 @@ void mn_rendezvous(enum mn_reason reason, uint32_t step, uint64_t arg)
 	barrier();
 	header->state = MN_RENDEZVOUS;
 	barrier();
-	pause_guest();
+	if (virtual_time)
+		pause_in_virtual_time();
+	else
+		outb(PVPANIC_PANICKED, PVPANIC_PORT);
 	barrier();
 	header->state = MN_RUNNING;
 }
