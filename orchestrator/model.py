@@ -209,7 +209,11 @@ class BalloonMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellResult:
-    """What running a cell gave; everything else is in its folder."""
+    """What running a cell gave; everything else is in its folder.
+
+    `template` is the store key of what the guest started from; None: it booted. `start_seconds` of
+    wall time passed until it was ready for its scenario (None: it never was).
+    """
 
     outcome: Outcome
     guest_ns: int  # CLOCK_MONOTONIC of the last record
@@ -220,3 +224,5 @@ class CellResult:
     qemu_cpu_seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()  # QEMU's argv
+    template: str | None = None
+    start_seconds: float | None = None

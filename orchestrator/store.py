@@ -14,14 +14,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from filelock import FileLock, Timeout
+from filelock import AsyncFileLock, FileLock, Timeout
 
 from orchestrator.errors import InfrastructureError
 
@@ -70,6 +70,14 @@ class Artifact:
         return self.path / name
 
 
+@dataclass(slots=True)
+class Draft:
+    """A folder that is to be published: fill it, then set its facts (versions, seconds, ...)."""
+
+    path: Path
+    facts: Mapping[str, Any] | None = None
+
+
 class Store:
     """A content-addressed store below one folder (default: the XDG cache folder)."""
 
@@ -100,10 +108,17 @@ class Store:
         finally:
             guard.release()
 
-    def get(self, kind: str, key: str) -> Artifact | None:
-        """Return an artifact, or None if it is not there or any of its files is damaged.
+    @asynccontextmanager
+    async def lock_async(self, name: str) -> AsyncIterator[None]:
+        """Hold the same lock from asyncio; waiting for it can be cancelled."""
+        async with AsyncFileLock(self.folder("locks") / f"{name}.lock"):
+            yield
 
-        A damaged one is moved aside, so that it is built anew.
+    def get(self, kind: str, key: str) -> Artifact | None:
+        """Return an artifact, or None if it is not there, any of its files is damaged, or it is
+        another one's under this key.
+
+        Such a one is moved aside, so that it is built anew.
         """
         path = self.root / kind / key
         try:
@@ -154,41 +169,45 @@ class Store:
             found = self.get(kind, key)
             if found is not None:
                 return found
-            parent = self.folder(kind)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as name:
-                work = Path(name) / "artifact"
-                work.mkdir()
-                facts = build(work)
-                files = {
-                    str(path.relative_to(work)): [path.stat().st_size, digest_file(path)]
-                    for path in sorted(work.rglob("*"))
-                    if path.is_file()
-                }
-                manifest = {"inputs": inputs, "facts": facts, "files": files}
-                with (work / MANIFEST).open("w") as file:
-                    json.dump(manifest, file, indent=1, sort_keys=True)
-                    file.write("\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                try:
-                    work.rename(parent / key)
-                except OSError as error:
-                    # Somebody who does not know our lock (a copy by hand) was faster.
-                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                        raise
+            with self.draft(kind, inputs) as draft:
+                draft.facts = build(draft.path)
         found = self.get(kind, key)
         if found is None:
-            raise InfrastructureError("store", f"{parent / key} changed while it was published")
+            path = self.root / kind / key
+            raise InfrastructureError("store", f"{path} changed while it was published")
         return found
+
+    @contextmanager
+    def draft(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Draft]:
+        """Give an empty folder that becomes the artifact with these inputs if it gets facts.
+
+        Without them, or if anything is raised, nothing is left. Call it with the lock
+        `<kind>-<key>` held, or somebody may do the same work.
+        """
+        parent = self.folder(kind)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as name:
+            draft = Draft(Path(name) / "artifact")
+            draft.path.mkdir()
+            yield draft
+            if draft.facts is None:
+                return
+            _write_manifest(draft, inputs)
+            try:
+                draft.path.rename(parent / digest_value(inputs))
+            except OSError as error:
+                # Somebody who does not know our lock (a copy by hand) was faster.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
 
     def _intact(self, path: Path, manifest: Any) -> bool:
         try:
             return (
-                all(
+                digest_value(manifest["inputs"]) == path.name
+                and all(
                     (path / name).stat().st_size == size and digest_file(path / name) == digest
                     for name, (size, digest) in manifest["files"].items()
                 )
-                and {"inputs", "facts"} <= manifest.keys()
+                and "facts" in manifest
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
             return False
@@ -200,3 +219,17 @@ class Store:
         except FileNotFoundError:
             pass  # another process was first
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_manifest(draft: Draft, inputs: Mapping[str, Any]) -> None:
+    files = {
+        str(path.relative_to(draft.path)): [path.stat().st_size, digest_file(path)]
+        for path in sorted(draft.path.rglob("*"))
+        if path.is_file()
+    }
+    manifest = {"inputs": inputs, "facts": draft.facts, "files": files}
+    with (draft.path / MANIFEST).open("w") as file:
+        json.dump(manifest, file, indent=1, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())

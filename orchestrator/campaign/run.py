@@ -19,6 +19,7 @@ from orchestrator.campaign.schedule import CellRunner, run_jobs
 from orchestrator.campaign.verdict import Job
 from orchestrator.guest import probe, qemu
 from orchestrator.guest.session import run_cell
+from orchestrator.guest.templates import Templates
 from orchestrator.image.build import ensure_image
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.model import Arch, Cell, KernelRequest
@@ -38,14 +39,16 @@ def run_campaign(
     board: Board,
     limit: int | None = None,
     again: bool = False,
+    cold: bool = False,
     build_kernel: Builder = ensure_kernel,
     build_image: Builder = ensure_image,
     runner: CellRunner = run_cell,
 ) -> RunFolder:
     """Run a campaign into the folder `path` and return it.
 
-    `limit` caps the guests at a time; `again` runs even those cells whose results are there. The
-    last three are what does the work. Raises InputError for a cell that this machine cannot hold,
+    `limit` caps the guests at a time; `again` runs even those cells whose results are there; with
+    `cold` every guest boots, in place of starting from a template. The last three are what does
+    the work. Raises InputError for a cell that this machine cannot hold,
     before anything is built, and InfrastructureError if something cannot be built or written. A
     guest that fails, by whatever fault, is a result in the folder.
     """
@@ -68,6 +71,7 @@ def run_campaign(
                 ledger=ledger,
                 limit=limit,
                 runner=runner,
+                templates=None if cold else Templates(store),
                 board=board,
                 log=log,
             )

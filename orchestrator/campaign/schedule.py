@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +15,15 @@ from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.results import RECORDS, RunFolder
 from orchestrator.campaign.verdict import Job, make_manifest, make_verdict
 from orchestrator.errors import InfrastructureError, MemnotifyError
+from orchestrator.guest.template import Template
+from orchestrator.guest.templates import Templates
 from orchestrator.model import Cell, CellResult, Outcome
 from orchestrator.process import CommandLog
 from orchestrator.report.board import Board
 
 MAX_ATTEMPTS = 3
+
+Attempt = Callable[[Job, Path], Awaitable[CellResult]]
 
 
 class CellRunner(Protocol):
@@ -35,6 +40,7 @@ class CellRunner(Protocol):
         kernel: Path,
         initramfs: Path,
         folder: Path,
+        template: Template | None,
         on_stage: Callable[[str], None],
         log: CommandLog | None,
     ) -> CellResult: ...
@@ -47,22 +53,25 @@ async def run_jobs(
     ledger: Ledger,
     limit: int | None,
     runner: CellRunner,
+    templates: Templates | None,
     board: Board,
     log: CommandLog,
 ) -> None:
     """Run all jobs and publish their results; largest first, so that none is left to run alone.
 
-    `limit` caps how many run at once. A guest that fails does not disturb the others. Raises
-    InfrastructureError if results cannot be written; cancelling kills all guests.
+    `limit` caps how many run at once. Without `templates` every guest boots. A guest that fails
+    does not disturb the others. Raises InfrastructureError if results cannot be written; cancelling
+    kills all guests.
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
     cores = host.cores()
+    attempt = partial(_attempt, runner=runner, templates=templates, board=board, log=log)
     try:
         async with asyncio.TaskGroup() as group:
             for job in sorted(jobs, key=lambda j: (-j.cell.clients, -j.cell.memory_mib)):
                 started = asyncio.Event()
                 group.create_task(
-                    _run_job(job, folder, ledger, cores, slots, started, runner, board, log)
+                    _run_job(job, folder, ledger, cores, slots, started, attempt, board)
                 )
                 # In order: a small guest must not slip in for ever where a large one waits.
                 await started.wait()
@@ -87,24 +96,23 @@ async def _run_job(
     cores: int,
     slots: asyncio.Semaphore,
     started: asyncio.Event,
-    runner: CellRunner,
+    attempt: Attempt,
     board: Board,
-    log: CommandLog,
 ) -> None:
     async with slots, ledger.claim(need(job.cell, cores=cores)):
         started.set()
         with folder.draft(job.id) as failed:
-            await _try_and_publish(job, folder, failed, runner, board, log)
+            await _try_and_publish(job, folder, failed, attempt, board)
 
 
 async def _try_and_publish(
-    job: Job, folder: RunFolder, failed: Path, runner: CellRunner, board: Board, log: CommandLog
+    job: Job, folder: RunFolder, failed: Path, attempt: Attempt, board: Board
 ) -> None:
     """Try a cell until it gives a result, or too often; `failed` takes what other attempts left."""
     attempts: list[CellResult] = []
     while True:
         with folder.draft(job.id) as draft:
-            result = await _attempt(job, draft, runner, board, log)
+            result = await attempt(job, draft)
             attempts.append(result)
             outcome = result.outcome
             if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
@@ -120,17 +128,29 @@ async def _try_and_publish(
 
 
 async def _attempt(
-    job: Job, draft: Path, runner: CellRunner, board: Board, log: CommandLog
+    job: Job,
+    draft: Path,
+    *,
+    runner: CellRunner,
+    templates: Templates | None,
+    board: Board,
+    log: CommandLog,
 ) -> CellResult:
     started = time.monotonic()
+    given = {
+        "kernel": job.kernel.file("bzImage"),
+        "initramfs": job.image.file("initramfs.cpio"),
+    }
+
+    def on_stage(stage: str) -> None:
+        board.stage(job.name, stage)
+
     try:
+        template = None
+        if templates is not None:
+            template = await templates.get(job.cell, **given, on_stage=on_stage, log=log)
         return await runner(
-            job.cell,
-            kernel=job.kernel.file("bzImage"),
-            initramfs=job.image.file("initramfs.cpio"),
-            folder=draft,
-            on_stage=lambda stage: board.stage(job.name, stage),
-            log=log,
+            job.cell, **given, folder=draft, template=template, on_stage=on_stage, log=log
         )
     except (InfrastructureError, OSError) as error:
         kind = error.kind if isinstance(error, InfrastructureError) else "host"

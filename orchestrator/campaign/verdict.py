@@ -97,6 +97,16 @@ def _repeatability(cell: Cell) -> str:
     return Repeatability.REAL_TIME if real else Repeatability.UNPROVEN
 
 
+def _start(result: CellResult) -> dict[str, Any]:
+    """Return how the guest came to be ready for its scenario, and after how much wall time."""
+    seconds = result.start_seconds
+    return {
+        "from": "boot" if result.template is None else "template",
+        "template": result.template,
+        "seconds": None if seconds is None else round(seconds, 4),
+    }
+
+
 def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict[str, Any]:
     """Return manifest.json, but for the digests of the results themselves.
 
@@ -127,6 +137,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
         "repeatability": _repeatability(job.cell),
+        "start": _start(result),
         "guest_ns": result.guest_ns,
         "wall_seconds": round(result.wall_seconds, 3),
         "qemu_cpu_seconds": round(result.qemu_cpu_seconds, 3),

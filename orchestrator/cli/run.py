@@ -35,6 +35,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
     parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
     parser.add_argument("--again", action="store_true", help="run cells that have results, too")
+    parser.add_argument(
+        "--cold", action="store_true", help="boot every guest, in place of starting from templates"
+    )
     parser.add_argument("--json", action="store_true", help="print what show --json prints")
     parser.set_defaults(handler=_run)
 
@@ -68,6 +71,7 @@ def _run(args: argparse.Namespace) -> int:
             board=board,
             limit=args.jobs,
             again=args.again,
+            cold=args.cold,
         )
     rows = folder.verdicts()
     if args.json:

@@ -27,6 +27,11 @@ class Console:
         self.panic: str | None = None
         self.oom: str | None = None
 
+    def begin(self, text: bytes) -> None:
+        """Start with what the guest's console said before it came to us. Raises OSError."""
+        self._look(text)
+        self._keep(text)
+
     async def copy(self, sock: socket.socket) -> None:
         """Read to the end of file; the socket is closed then. Raises OSError of the file."""
         reader, writer = await asyncio.open_connection(sock=sock)

@@ -31,7 +31,8 @@ POWER_ON = datetime(2008, 1, 15)
 # Blocks of code that QEMU has translated. Its own default grows to an eighth of the host's memory.
 _TRANSLATIONS_MIB = 64
 
-# Of QEMU's random numbers, which the kernel gets from it: the same hardware, the same ones.
+# Of the random numbers that a kernel gets at boot. The same for all, because one template serves
+# cells of every seed; a cell's own seed comes with its scenario.
 _SEED = "2008"
 
 _PCI_MEMORY_END = 0xFEC00000
@@ -49,6 +50,20 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory that a guest can write to: a node's RAM, or the BAR that it swaps to.
+
+    Without a file it is QEMU's own. With one, the guest writes into the file if it is `shared`;
+    else the file is mapped copy-on-write.
+    """
+
+    name: str
+    mib: int
+    fd: int = -1
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Descriptors:
     """The file descriptors that QEMU inherits."""
 
@@ -56,9 +71,22 @@ class Descriptors:
     console: int
     log: int
     disks: tuple[Disk, ...] = ()
+    memories: tuple[Memory, ...] = ()
 
     def numbers(self) -> tuple[int, ...]:
-        return (self.qmp, self.console, self.log, *(disk.fd for disk in self.disks))
+        files = [disk.fd for disk in self.disks]
+        files += [memory.fd for memory in self.memories if memory.fd >= 0]
+        return (self.qmp, self.console, self.log, *files)
+
+
+def memories_of(cell: Cell) -> tuple[Memory, ...]:
+    """Return the memories of a cell, without files."""
+    machine, nodes = cell.machine, cell.machine.numa_nodes
+    names = ["ram"] if nodes == 1 else [f"ram{node}" for node in range(nodes)]
+    memories = [Memory(name, cell.memory_mib // nodes) for name in names]
+    if machine.swap is SwapKind.SLRAM:
+        memories.append(Memory("swap", machine.swap_mib))
+    return tuple(memories)
 
 
 @contextmanager
@@ -115,7 +143,7 @@ def hardware_digest(cell: Cell, accel: Accel) -> str:
         initramfs=Path("initramfs.cpio"),
         disks=disks,
     )
-    fds = Descriptors(qmp=-1, console=-1, log=-1, disks=disks)
+    fds = Descriptors(qmp=-1, console=-1, log=-1, disks=disks, memories=memories_of(cell))
     return digest_value([version(), argv, machine_description(cell, fds)])
 
 
@@ -179,6 +207,7 @@ def machine_description(cell: Cell, fds: Descriptors) -> str:
         cell=cell,
         fds=fds,
         disks=fds.disks,
+        memories=fds.memories,
         power_on=POWER_ON,
         region_size=abi.region_size(cell.log_records),
         virtual=cell.clock is Clock.VIRTUAL,
@@ -193,8 +222,11 @@ def command_line(
     kernel: Path,
     initramfs: Path,
     disks: tuple[Disk, ...],
+    incoming: bool = False,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
+
+    With `incoming` the guest's state is to come over QMP's migrate-incoming.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
@@ -218,4 +250,6 @@ def command_line(
     argv += ["-append", kernel_command_line(cell, disks)]
     # Paused until we listen, so that no event is lost.
     argv += ["-S"]
+    if incoming:
+        argv += ["-incoming", "defer"]
     return argv

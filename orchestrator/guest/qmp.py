@@ -46,7 +46,7 @@ class Monitor:
 
     def __init__(self, client: QMPClient, patience: float) -> None:
         self._client = client
-        self._patience = patience
+        self.patience = patience
 
     def listen(self, *names: str) -> EventListener:
         """Return a queue of all events of these names that come from now on."""
@@ -61,16 +61,24 @@ class Monitor:
         refuses, `qmp-lost` if the session has ended.
         """
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 return await self._client.execute(command, arguments or None)
         except TimeoutError as error:
             raise InfrastructureError(
-                "qmp-timeout", f"QEMU did not answer {command!r} in {self._patience:g} s"
+                "qmp-timeout", f"QEMU did not answer {command!r} in {self.patience:g} s"
             ) from error
         except ExecuteError as error:
             raise InfrastructureError("qmp-error", f"QEMU refused {command!r}: {error}") from error
         except (QMPError, OSError, EOFError) as error:
             raise InfrastructureError("qmp-lost", f"{command!r} got no answer: {error}") from error
+
+    async def give(self, name: str, fd: int) -> None:
+        """Let QEMU know an open file as `fd:<name>`. Raises InfrastructureError."""
+        try:
+            self._client.send_fd_scm(fd)
+        except (QMPError, OSError) as error:
+            raise InfrastructureError("qmp-lost", f"cannot hand over a file: {error}") from error
+        await self.execute("getfd", fdname=name)
 
 
 @asynccontextmanager

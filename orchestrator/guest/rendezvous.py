@@ -52,15 +52,10 @@ class Host:
         self._on_stage = on_stage
         self._answered = 0
 
-    async def run(self) -> End:
-        """Serve a new guest from power-on to its end. Raises InfrastructureError."""
-        end = await self._boot()
-        return end if end is not None else await self._conduct()
-
-    async def _boot(self) -> End | None:
+    async def boot(self) -> End | None:
         """Let the guest run to its first rendezvous; None if it is READY there.
 
-        A start from a template takes the place of this.
+        A start from a template takes the place of this. Raises InfrastructureError.
         """
         self._on_stage("boot")
         await self._monitor.execute("cont")
@@ -69,8 +64,12 @@ class Host:
             return ask
         return None if ask.reason == Reason.READY else _nonsense(ask)
 
-    async def _conduct(self) -> End:
-        """Give the scenario to a guest that is paused at READY, and serve it to its end."""
+    async def conduct(self) -> End:
+        """Give the scenario to a guest that is paused at READY, and serve it to its end.
+
+        Raises InfrastructureError.
+        """
+        self._answered = self._region.ask().sequence
         self._region.post(self._mail)
         self._on_stage("run")
         while True:

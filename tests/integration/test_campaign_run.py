@@ -166,7 +166,7 @@ class Bench:
                 build_kernel=self.build_kernel,
                 build_image=self.build_image,
                 runner=guests,
-                **options,
+                **{"cold": True, **options},
             )
 
 
@@ -365,7 +365,8 @@ def test_the_exit_status_tells_a_failed_testbed_from_a_finding(
     run = partial(run_campaign, **fake)
     monkeypatch.setattr("orchestrator.cli.run.run_campaign", run)
     monkeypatch.setattr("orchestrator.cli.run.Store", lambda: bench.store)
-    assert main(["run", str(bench.file), "-j", "1", "-o", str(bench.path)]) == status
+    argv = ["run", str(bench.file), "--cold", "-j", "1", "-o", str(bench.path)]
+    assert main(argv) == status
 
 
 def test_a_second_run_into_the_folder_waits_for_the_first(bench: Bench) -> None:

@@ -46,8 +46,19 @@ def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
     )
 
 
-def describe(cell: Cell, disks: tuple[qemu.Disk, ...] = ()) -> str:
-    return qemu.machine_description(cell, qemu.Descriptors(qmp=11, console=12, log=13, disks=disks))
+def describe(
+    cell: Cell,
+    disks: tuple[qemu.Disk, ...] = (),
+    memories: tuple[qemu.Memory, ...] | None = None,
+) -> str:
+    fds = qemu.Descriptors(
+        qmp=11,
+        console=12,
+        log=13,
+        disks=disks,
+        memories=qemu.memories_of(cell) if memories is None else memories,
+    )
+    return qemu.machine_description(cell, fds)
 
 
 def after(argv: list[str], option: str) -> str:
@@ -98,6 +109,45 @@ def test_disks_are_nameless_sparse_files_and_their_names_go_to_the_guest(tmp_pat
         assert text.count("virtio-blk-pci") == 2
 
 
+def objects(text: str) -> dict[str, dict[str, str]]:
+    """Return the [object ...] sections of a machine description, their values without quotes."""
+    sections = (section.partition("]\n") for section in text.split("\n[")[1:])
+    return {
+        head.split('"')[1]: {
+            key.strip(): value.strip().strip('"')
+            for key, _, value in (line.partition("=") for line in body.splitlines())
+        }
+        for head, _, body in sections
+        if head.startswith("object")
+    }
+
+
+def test_memories_are_qemus_own_or_files() -> None:
+    cell = make_cell("pc-swap")
+    own = objects(describe(cell))
+    assert own["ram"] == {"qom-type": "memory-backend-ram", "size": "64M"}
+    assert own["swap"] == {"qom-type": "memory-backend-ram", "size": "128M"}
+    ram = qemu.Memory("ram", 64, fd=21, shared=True)
+    swap = qemu.Memory("swap", 128, fd=22)
+    files = objects(describe(cell, memories=(ram, swap)))
+    assert files["ram"] == {
+        "qom-type": "memory-backend-file",
+        "mem-path": "/proc/self/fd/21",
+        "share": "on",
+        "size": "64M",
+    }
+    assert (files["swap"]["mem-path"], files["swap"]["share"]) == ("/proc/self/fd/22", "off")
+    fds = qemu.Descriptors(qmp=11, console=12, log=13, memories=(ram, swap))
+    assert fds.numbers() == (11, 12, 13, 21, 22)
+
+
+def test_memory_is_shared_out_among_nodes() -> None:
+    text = describe(make_cell("x86-64-numa", memory_mib=512))
+    assert [objects(text)[f"ram{node}"]["size"] for node in (0, 1)] == ["256M", "256M"]
+    assert "memory-backend =" not in text
+    assert 'memory-backend = "ram"' in describe(make_cell())
+
+
 def test_a_lone_disk_is_the_first_one(tmp_path: Path) -> None:
     with qemu.open_disks(make_cell("pc-disk"), tmp_path) as disks:
         assert [(disk.name, disk.device) for disk in disks] == [("disk", "/dev/vda")]
@@ -145,6 +195,8 @@ def test_the_digest_of_the_hardware_covers_all_that_qemu_is_told(
         qemu.hardware_digest(dataclasses.replace(cell, clock=Clock.REAL), Accel.KVM),
     ]
     assert qemu.hardware_digest(cell, Accel.TCG) == digests[0]
+    # One template serves cells of every seed.
+    assert qemu.hardware_digest(dataclasses.replace(cell, seed=2), Accel.TCG) == digests[0]
     monkeypatch.setattr(qemu, "SANDBOX", "on")
     digests.append(qemu.hardware_digest(cell, Accel.TCG))
     monkeypatch.setattr(qemu, "version", lambda: "another QEMU")

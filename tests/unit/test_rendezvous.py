@@ -111,7 +111,7 @@ def serve(guest: FakeGuest) -> tuple[End, tuple[BalloonMove, ...], list[str]]:
             on_stage=guest.stages.append,
         )
         async with asyncio.timeout(10):
-            end = await host.run()
+            end = await host.boot() or await host.conduct()
         return end, host.balloon.moves, host.balloon.disagreements
 
     return asyncio.run(main())

@@ -1,0 +1,50 @@
+"""What a guest is made of on the host: log, memories and disks, none of which has a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.guest import qemu
+from orchestrator.guest.region import Region
+from orchestrator.model import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Open until the context manager that made them ends."""
+
+    region: Region
+    memories: tuple[qemu.Memory, ...]
+    disks: tuple[qemu.Disk, ...]
+
+
+@contextmanager
+def new_parts(cell: Cell, folder: Path) -> Iterator[Parts]:
+    """Make the parts of a guest that is switched on. Raises InputError, and OSError."""
+    with Region(cell.log_records) as region, qemu.open_disks(cell, folder) as disks:
+        yield Parts(region, qemu.memories_of(cell), disks)
+
+
+@contextmanager
+def parts_to_save(cell: Cell, folder: Path) -> Iterator[Parts]:
+    """Make such parts with memories that can be read from here. Raises InputError, and OSError."""
+    with new_parts(cell, folder) as parts, ExitStack() as stack:
+        memories = tuple(
+            dataclasses.replace(memory, fd=memfd(stack, memory.name), shared=True)
+            for memory in parts.memories
+        )
+        for memory in memories:
+            os.truncate(memory.fd, memory.mib << 20)
+        yield dataclasses.replace(parts, memories=memories)
+
+
+def memfd(stack: ExitStack, name: str) -> int:
+    """Return a new file in memory that is closed with the stack."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    stack.callback(os.close, fd)
+    return fd

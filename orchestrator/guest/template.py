@@ -1,0 +1,185 @@
+"""Templates: a guest that has booted and waits at READY, saved once, from which cells start.
+
+A template holds QEMU's device state (its migration stream), the guest's memories, its disks, and
+the log and console up to then. Nothing of a cell's scenario is in it: the guest has not read its
+mailbox yet. `orchestrator.guest.templates` keeps them in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fcntl
+import os
+import re
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest import qemu, sparse
+from orchestrator.guest.parts import Parts, memfd, parts_to_save
+from orchestrator.guest.qmp import Monitor, data_of
+from orchestrator.guest.region import Region
+from orchestrator.guest.rendezvous import Host
+from orchestrator.guest.vm import CONSOLE, Vm, first, live, open_vm
+from orchestrator.guest.watch import CpuClock, Limits, watch
+from orchestrator.model import Accel, Cell, Op
+from orchestrator.process import CommandLog
+from orchestrator.store import Artifact
+
+_PACK = "guest"
+_STATE = "state"
+_LOG = "log"
+_HEAD = 4096  # bytes of a migration stream in which it lists all memories
+# What nobody can change any more cannot differ from what was verified.
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+
+class Template:
+    """A template in the memory of this process. Its files are closed when nobody refers to it."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        """Load a template that the store has verified. Raises OSError."""
+        self.key = artifact.key
+        self.console = artifact.file(CONSOLE).read_bytes()
+        with ExitStack() as stack, artifact.file(_PACK).open("rb") as file:
+            self._files = {
+                name: _load(stack, name, file.fileno(), entry)
+                for name, entry in artifact.facts["files"].items()
+            }
+            weakref.finalize(self, stack.pop_all().close)
+
+    @contextmanager
+    def parts(self, cell: Cell, folder: Path) -> Iterator[Parts]:
+        """Make the parts of a guest that goes on from here. Raises InputError, and OSError."""
+        with (
+            Region(cell.log_records) as region,
+            qemu.open_disks(cell, folder) as disks,
+            ExitStack() as stack,
+        ):
+            sparse.copy(self._files[_LOG], region.fd)
+            for disk in disks:
+                sparse.copy(self._files[disk.name], disk.fd)
+            memories = tuple(self._memory(stack, cell, memory) for memory in qemu.memories_of(cell))
+            yield Parts(region, memories, disks)
+
+    def _memory(self, stack: ExitStack, cell: Cell, memory: qemu.Memory) -> qemu.Memory:
+        # A page that a balloon takes is one that QEMU cuts out of the file, also out of one that is
+        # mapped copy-on-write. Other guests live on that file.
+        if memory.name == "swap" or all(step.op is not Op.BALLOON for step in cell.scenario.steps):
+            return dataclasses.replace(memory, fd=self._files[memory.name])
+        fd = memfd(stack, memory.name)
+        sparse.copy(self._files[memory.name], fd)
+        return dataclasses.replace(memory, fd=fd, shared=True)
+
+    async def restore(self, monitor: Monitor) -> None:
+        """Bring a QEMU that waits for its state to where the saved guest was. Still paused.
+
+        Raises InfrastructureError.
+        """
+        # A file of its own, because each has its own position in it.
+        fd = os.open(f"/proc/self/fd/{self._files[_STATE]}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            await _migrate(monitor, fd, "migrate-incoming")
+        finally:
+            os.close(fd)
+
+
+def _load(stack: ExitStack, name: str, pack: int, entry: dict[str, Any]) -> int:
+    fd = memfd(stack, name)
+    sparse.unpack(pack, entry, fd)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    return fd
+
+
+async def make_template(
+    cell: Cell,
+    *,
+    kernel: Path,
+    initramfs: Path,
+    folder: Path,
+    log: CommandLog | None,
+    limits: Limits,
+) -> dict[str, Any] | None:
+    """Boot a guest and save it in `folder`. Returns the facts that `Template` needs.
+
+    Returns None if the guest does not get as far as READY: what is wrong with it is for a cell to
+    find out. Raises InfrastructureError, InputError and OSError.
+    """
+    with (
+        parts_to_save(cell, folder) as parts,
+        open_vm(
+            cell, parts, accel=Accel.TCG, kernel=kernel, initramfs=initramfs, folder=folder
+        ) as vm,
+        ExitStack() as stack,
+    ):
+        state = memfd(stack, _STATE)
+
+        async def conduct(monitor: Monitor, cpu: CpuClock) -> bool:
+            host = Host(
+                monitor=monitor,
+                region=parts.region,
+                scenario=cell.scenario,
+                mail=b"",
+                on_stage=lambda stage: None,
+            )
+            end = await first(
+                host.boot(),
+                watch(
+                    region=parts.region,
+                    cpu=cpu,
+                    monitor=monitor,
+                    scenario=cell.scenario,
+                    limits=limits,
+                ),
+            )
+            if end is not None:
+                return False
+            await _migrate(monitor, state, "migrate")
+            return True
+
+        if not await live(vm, conduct, patience=limits.qmp_seconds, log=log):
+            return None
+        _forget_address(state, _LOG)
+        return _pack(vm, state)
+
+
+def _pack(vm: Vm, state: int) -> dict[str, Any]:
+    sources = {_STATE: state, _LOG: vm.parts.region.fd}
+    sources |= {memory.name: memory.fd for memory in vm.parts.memories}
+    sources |= {disk.name: disk.fd for disk in vm.parts.disks}
+    with (vm.folder / _PACK).open("wb") as file:
+        return {"files": sparse.pack(sources, file.fileno())}
+
+
+async def _migrate(monitor: Monitor, fd: int, command: str) -> None:
+    """Save to or restore from a file, without the memories that are files themselves."""
+    capabilities = [{"capability": name, "state": True} for name in ("events", "x-ignore-shared")]
+    events = monitor.listen("MIGRATION")
+    await monitor.execute("migrate-set-capabilities", capabilities=capabilities)
+    await monitor.give("state", fd)
+    await monitor.execute(command, uri="fd:state")
+    while True:
+        status = data_of(await asyncio.wait_for(events.get(), monitor.patience)).get("status")
+        if status == "completed":
+            return
+        if status == "failed":
+            said = (await monitor.execute("query-migrate")).get("error-desc", "see qemu.log")
+            raise InfrastructureError("template", f"{command} failed: {said}")
+
+
+def _forget_address(state: int, name: str) -> None:
+    """Take the guest address of a shared memory behind a PCI BAR out of a migration stream.
+
+    With x-ignore-shared QEMU compares it before it restores PCI, when every BAR is at 0 still
+    (ram_load in migration/ram.c). In the stream stands: length of the block's name, name, size,
+    address. Raises InfrastructureError if it does not.
+    """
+    head = os.pread(state, _HEAD, 0)
+    found = re.findall(rb"[\x01-\xff][0-9a-f:.]+/%b.{16}" % name.encode(), head, re.DOTALL)
+    if len(found) != 1:
+        raise InfrastructureError("template", "QEMU's migration stream is not as expected")
+    os.pwrite(state, bytes(8), head.index(found[0]) + len(found[0]) - 8)

@@ -1,0 +1,108 @@
+"""Where cells get their templates from: out of the store, made there once for all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest.template import Template, make_template
+from orchestrator.guest.watch import Limits
+from orchestrator.model import Cell, Clock
+from orchestrator.process import CommandLog
+from orchestrator.store import Store, digest_value
+
+KIND = "template"
+
+_FORMAT = 1
+"""To be raised with every change of what is saved, or how: it is part of a template's key."""
+
+_OPEN = 4
+"""Templates that stay in memory although no guest starts from them just now."""
+
+
+def template_inputs(cell: Cell) -> dict[str, Any]:
+    """Return all that a bound cell's guest depends on up to READY, as a JSON value.
+
+    `hardware` covers QEMU, its command line and the machine with memory and size of the log.
+    """
+    return {
+        "format": _FORMAT,
+        "kernel": cell.kernel,
+        "image": cell.image,
+        "hardware": cell.hardware,
+    }
+
+
+class Templates:
+    """The templates of one process. What has been verified once is kept in memory, sealed."""
+
+    def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
+        self._store = store
+        self._limits = limits or Limits()
+        # None: the guest does not get as far as READY.
+        self._open: OrderedDict[str, Template | None] = OrderedDict()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def get(
+        self,
+        cell: Cell,
+        *,
+        kernel: Path,
+        initramfs: Path,
+        on_stage: Callable[[str], None],
+        log: CommandLog | None,
+    ) -> Template | None:
+        """Return the template that a bound cell starts from; make it if it is not there.
+
+        Returns None where a guest has to boot: if it runs in real time, of which a saved guest has
+        missed some, or if no guest like it gets as far as READY.
+
+        Raises InfrastructureError if a template cannot be made, kept or read.
+        """
+        if cell.clock is Clock.REAL:
+            return None
+        inputs = template_inputs(cell)
+        key = digest_value(inputs)
+        if key not in self._open:
+            on_stage("template")
+        async with self._locks[key]:
+            if key not in self._open:
+                self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log)
+            self._open.move_to_end(key)
+            template = self._open[key]
+            while len(self._open) > _OPEN:
+                self._open.popitem(last=False)
+            return template
+
+    async def _find(
+        self,
+        cell: Cell,
+        inputs: dict[str, Any],
+        key: str,
+        kernel: Path,
+        initramfs: Path,
+        log: CommandLog | None,
+    ) -> Template | None:
+        try:
+            async with self._store.lock_async(f"{KIND}-{key}"):
+                artifact = self._store.get(KIND, key)
+                if artifact is None:
+                    with self._store.draft(KIND, inputs) as draft:
+                        draft.facts = await make_template(
+                            cell,
+                            kernel=kernel,
+                            initramfs=initramfs,
+                            folder=draft.path,
+                            log=log,
+                            limits=self._limits,
+                        )
+                    artifact = self._store.get(KIND, key)
+            return None if artifact is None else Template(artifact)
+        except OSError as error:
+            kind = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "template"
+            raise InfrastructureError(kind, f"template {key[:16]}: {error}") from error

@@ -1,0 +1,161 @@
+"""One QEMU process: its sockets, what it leaves in a folder, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn, TypeVar
+
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest import qemu
+from orchestrator.guest.console import Console
+from orchestrator.guest.parts import Parts
+from orchestrator.guest.qmp import Monitor, open_monitor
+from orchestrator.guest.watch import CpuClock
+from orchestrator.model import Accel, Cell
+from orchestrator.process import CommandLog, Spawned, spawn
+
+T = TypeVar("T")
+
+CONSOLE = "console.log"
+_DESCRIPTION = "machine.cfg"
+_STDERR = "qemu.log"
+_TRANSCRIPT = "qmp.jsonl"
+_EXIT_SECONDS = 5.0  # for a QEMU that has broken off its QMP session to be reaped
+_STDERR_CHARACTERS = 2000
+
+
+@dataclass(slots=True)
+class Vm:
+    """One guest on the host, and what is learnt of it while it runs."""
+
+    cell: Cell
+    parts: Parts
+    argv: list[str]
+    console: Console
+    transcript: IO[str]
+    folder: Path
+    qemu_version: str = ""
+    cpu_seconds: float = 0.0
+
+
+@contextmanager
+def open_vm(
+    cell: Cell,
+    parts: Parts,
+    *,
+    accel: Accel,
+    kernel: Path,
+    initramfs: Path,
+    folder: Path,
+    incoming: bool = False,
+) -> Iterator[Vm]:
+    """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
+
+    Raises OSError.
+    """
+    argv = qemu.command_line(
+        cell,
+        accel=accel,
+        description=folder / _DESCRIPTION,
+        kernel=kernel,
+        initramfs=initramfs,
+        disks=parts.disks,
+        incoming=incoming,
+    )
+    with (
+        (folder / CONSOLE).open("wb") as console,
+        (folder / _TRANSCRIPT).open("w", buffering=1) as transcript,
+    ):
+        yield Vm(cell, parts, argv, Console(console), transcript, folder)
+
+
+async def live(
+    vm: Vm,
+    conduct: Callable[[Monitor, CpuClock], Awaitable[T]],
+    *,
+    patience: float,
+    log: CommandLog | None,
+) -> T:
+    """Start QEMU, return what `conduct` returns, and kill it.
+
+    `patience` is for the answer to one QMP command, in seconds. Raises InfrastructureError:
+    `spawn`, `qemu-died`, or what `open_monitor` and `Monitor.execute` raise.
+    """
+    with ExitStack() as ours, ExitStack() as theirs:
+        our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
+        our_console, their_console = map(_closing, (ours, theirs), socket.socketpair())
+        fds = qemu.Descriptors(
+            qmp=their_qmp.fileno(),
+            console=their_console.fileno(),
+            log=vm.parts.region.fd,
+            disks=vm.parts.disks,
+            memories=vm.parts.memories,
+        )
+        (vm.folder / _DESCRIPTION).write_text(qemu.machine_description(vm.cell, fds))
+        copier = asyncio.create_task(vm.console.copy(our_console))
+        try:
+            async with await spawn(
+                vm.argv, log=log, output=vm.folder / _STDERR, pass_fds=fds.numbers()
+            ) as child:
+                theirs.close()
+                return await _attend(vm, child, our_qmp, conduct, patience)
+        finally:
+            # Only when nobody holds the other end any more does the console end.
+            theirs.close()
+            await copier
+
+
+async def _attend(
+    vm: Vm,
+    child: Spawned,
+    qmp: socket.socket,
+    conduct: Callable[[Monitor, CpuClock], Awaitable[T]],
+    patience: float,
+) -> T:
+    """See one QEMU through to the guest's end."""
+    cpu = CpuClock(child.pid)
+    try:
+        async with open_monitor(qmp, transcript=vm.transcript, patience=patience) as monitor:
+            version = (await monitor.execute("query-version"))["qemu"]
+            vm.qemu_version = f"{version['major']}.{version['minor']}.{version['micro']}"
+            return await first(conduct(monitor, cpu), _death(vm, child))
+    except InfrastructureError as error:
+        if error.kind == "qmp-lost":
+            # A dying QEMU closes its sockets a moment before it can be reaped.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_SECONDS):
+                    await _death(vm, child)
+        raise
+    finally:
+        vm.cpu_seconds = cpu.read()
+
+
+async def _death(vm: Vm, child: Spawned) -> NoReturn:
+    """Raise InfrastructureError when QEMU has died."""
+    code = await child.wait()
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    said = (vm.folder / _STDERR).read_text(errors="replace").strip()[-_STDERR_CHARACTERS:]
+    raise InfrastructureError("qemu-died", f"QEMU ended by itself ({how}){said and ': ' + said}")
+
+
+async def first(*contenders: Awaitable[T]) -> T:
+    """Return what the first of several gives, or raise what it raises; cancel the others."""
+    tasks = [asyncio.ensure_future(contender) for contender in contenders]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task in done).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _closing(stack: ExitStack, sock: socket.socket) -> socket.socket:
+    return stack.enter_context(sock)
