@@ -39,6 +39,7 @@ class Op(IntEnum):
     HOG = 3
     FILECACHE = 4
     STOP = 5
+    SELF_CHECK = 6
 
 
 class ClientKind(IntEnum):
@@ -167,6 +168,7 @@ class Finding(StrEnum):
     REBOOT = "reboot"
     HANG = "hang"
     AGENT = "agent"  # the program in the guest could not do its work
+    SELF_CHECK = "self-check"  # a test of the kernel failed
     OOM_KILL = "oom-kill"
     BALLOON = "balloon"  # a balloon target was not reached in time
 

@@ -73,6 +73,7 @@ static void print_enums(void)
 	ENTRY(MN_OP_, HOG);
 	ENTRY(MN_OP_, FILECACHE);
 	ENTRY(MN_OP_, STOP);
+	ENTRY(MN_OP_, SELF_CHECK);
 	close_group();
 	open_group("ClientKind");
 	ENTRY(MN_CLIENT_, POLL);
@@ -97,11 +98,17 @@ static void print_enums(void)
 	ENTRY(MN_REC_, PAGING);
 	ENTRY(MN_REC_, ZONE);
 	ENTRY(MN_REC_, END);
+	ENTRY(MN_REC_, SELF_CHECK);
 	close_group();
 	open_group("BalloonPhase");
 	ENTRY(MN_BALLOON_, REQUESTED);
 	ENTRY(MN_BALLOON_, REACHED);
 	ENTRY(MN_BALLOON_, MISSED);
+	close_group();
+	open_group("CheckResult");
+	ENTRY(MN_CHECK_, PASSED);
+	ENTRY(MN_CHECK_, FAILED);
+	ENTRY(MN_CHECK_, SKIPPED);
 	close_group();
 }
 
@@ -172,6 +179,15 @@ static void print_structs(void)
 	FIELD(mn_zone, reserve);
 	FIELD(mn_zone, status);
 	FIELD(mn_zone, present);
+	close_group();
+	STRUCT(mn_check);
+	FIELD(mn_check, name);
+	FIELD(mn_check, number);
+	FIELD(mn_check, count);
+	FIELD(mn_check, result);
+	FIELD(mn_check, line);
+	FIELD(mn_check, error);
+	FIELD(mn_check, signal);
 	close_group();
 }
 

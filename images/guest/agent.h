@@ -62,11 +62,12 @@ void mn_samples_open(void);
 void mn_sample(void);
 uint64_t mn_total_kib(void);
 
-/* Bodies of forked processes: clients.c, pressure.c. */
+/* Bodies of forked processes: clients.c, pressure.c, selfcheck.c. */
 noreturn void mn_client(uint32_t client, const uint64_t arg[6]);
 void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);
 noreturn void mn_hog(uint64_t start, const uint64_t arg[6]);
 noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *disk);
+noreturn void mn_self_check(const uint64_t arg[6], const char *disk);
 
 /* scenario.c: runs what the mailbox says, from its start to its end. */
 void mn_scenario_init(void);

@@ -70,6 +70,7 @@ enum mn_op {
 	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB */
 	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round the disk) */
 	MN_OP_STOP = 5,		/* arg: enum mn_op whose processes to kill */
+	MN_OP_SELF_CHECK = 6,	/* arg: KiB of memory to fill in the test of swap */
 };
 
 enum mn_client_kind {
@@ -125,12 +126,29 @@ enum mn_kind {
 				 * pgrefill, runnable tasks */
 	MN_REC_ZONE = 16,	/* struct mn_zone, one record a populated zone */
 	MN_REC_END = 17,	/* scenario over; nothing in value */
+	MN_REC_SELF_CHECK = 18,	/* struct mn_check, one record a test */
 };
 
 enum mn_balloon_phase {
 	MN_BALLOON_REQUESTED = 1,
 	MN_BALLOON_REACHED = 2,
 	MN_BALLOON_MISSED = 3,	/* not reached in the time allowed */
+};
+
+enum mn_check_result {
+	MN_CHECK_PASSED = 1,
+	MN_CHECK_FAILED = 2,
+	MN_CHECK_SKIPPED = 3,	/* the machine or the kernel has not got what it needs */
+};
+
+/* What a test of the self-check found. */
+struct mn_check {
+	char name[20];			/* NUL-terminated */
+	uint16_t number, count;		/* from 0; tests in all */
+	uint32_t result;		/* enum mn_check_result */
+	uint32_t line;			/* of agent source that failed */
+	uint32_t error;			/* errno there, or why it was skipped */
+	uint32_t signal;		/* that killed it */
 };
 
 /* Of /proc/meminfo, kB. */
@@ -165,6 +183,7 @@ struct mn_record {
 		uint64_t value[5];
 		struct mn_meminfo meminfo;
 		struct mn_zone zone;
+		struct mn_check check;
 	};
 };
 

@@ -72,7 +72,8 @@ void mn_scenario_init(void)
 
 static bool has_processes(uint64_t op)
 {
-	return op == MN_OP_CLIENTS || op == MN_OP_HOG || op == MN_OP_FILECACHE;
+	return op == MN_OP_CLIENTS || op == MN_OP_HOG || op == MN_OP_FILECACHE ||
+	       op == MN_OP_SELF_CHECK;
 }
 
 /* Returns what is wrong with a step, or NULL. */
@@ -100,6 +101,7 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 			return "mn.disk is missing";
 		/* fall through */
 	case MN_OP_HOG:
+	case MN_OP_SELF_CHECK:
 		if (!step->arg[0] || step->arg[0] > UINT32_MAX || step->arg[1] > UINT32_MAX)
 			return "rate or size";
 		return NULL;
@@ -310,6 +312,10 @@ static void begin_step(void)
 		if (start_process(MN_OP_FILECACHE, MN_NO_CLIENT, "filecache"))
 			mn_filecache(due, arg, disk);
 		break;
+	case MN_OP_SELF_CHECK:
+		if (start_process(MN_OP_SELF_CHECK, MN_NO_CLIENT, "self-check"))
+			mn_self_check(arg, disk);
+		break;
 	case MN_OP_STOP:
 		if (arg[0] == MN_OP_CLIENTS)
 			for (uint32_t j = 0; j < i; j++)
@@ -399,6 +405,7 @@ void mn_scenario_run(const struct mn_boot *boot)
 	kill_processes(MN_OP_CLIENTS);
 	kill_processes(MN_OP_HOG);
 	kill_processes(MN_OP_FILECACHE);
+	kill_processes(MN_OP_SELF_CHECK);
 	reap(0);
 	mn_log(MN_REC_END, MN_NO_CLIENT, 0);
 }

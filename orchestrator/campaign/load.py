@@ -24,6 +24,8 @@ from orchestrator.series.quilt import load_series
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
 
+_RUNNING = ("clients", "hog", "filecache", "self_check")  # steps that start processes
+
 T = TypeVar("T")
 
 
@@ -172,11 +174,13 @@ def _check_processes(
     for here, step in _steps(place, scenario):
         if step.stop is not None and step.stop not in running:
             here.at("stop").refuse(f"no step before starts a {step.stop}")
+        if step.self_check is not None and "self_check" in running:
+            here.at("self_check").refuse("a scenario has room for one self-check")
         for machine in machines.values():
             if step.filecache is not None and not machine.disk_mib:
                 why = f"machine {machine.name} has no disk to read"
                 here.at("filecache").refuse(why, hint="take a machine with disk_mib")
-        running |= {what for what in ("clients", "hog", "filecache") if getattr(step, what)}
+        running |= {what for what in _RUNNING if getattr(step, what)}
 
 
 def _check_size(place: Place, name: str, scenario: ScenarioTable, *, clients: int) -> None:

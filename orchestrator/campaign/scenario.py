@@ -58,6 +58,8 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
         return Op.HOG, (_kib(step.hog.rate_mib_s), _ceiling_kib(step.hog, memory_mib))
     if step.filecache is not None:
         return Op.FILECACHE, (_kib(step.filecache.rate_mib_s), _kib(step.filecache.total_mib))
+    if step.self_check is not None:
+        return Op.SELF_CHECK, (_kib(step.self_check.memory_mib),)
     assert step.stop is not None  # the schema lets no other step through
     return Op.STOP, (Op[step.stop.upper()],)
 

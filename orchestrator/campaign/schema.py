@@ -108,6 +108,15 @@ class FilecacheTable(Table):
     total_mib: Mib
 
 
+_ACTIONS = ("clients", "balloon", "hog", "filecache", "self_check", "stop")
+
+
+class SelfCheckTable(Table):
+    """Tests of the kernel itself. `memory_mib`: what the test of swap fills."""
+
+    memory_mib: Mib
+
+
 class StepTable(Table):
     """One thing that happens, `at_s` seconds after the scenario's start."""
 
@@ -116,11 +125,12 @@ class StepTable(Table):
     balloon: BalloonTable | None = None
     hog: HogTable | None = None
     filecache: FilecacheTable | None = None
+    self_check: SelfCheckTable | None = None
     stop: Literal["clients", "hog", "filecache"] | None = None
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
-        _one_of(self, ("clients", "balloon", "hog", "filecache", "stop"), "a step")
+        _one_of(self, _ACTIONS, "a step")
         return self
 
 

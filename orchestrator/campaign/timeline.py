@@ -17,6 +17,7 @@ from orchestrator.campaign.verdict import trace_of
 from orchestrator.check.metrics import measure
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog
+from orchestrator.guest.verdict import describe_check
 from orchestrator.model import ClientKind, Op
 
 Event = dict[str, Any]
@@ -37,7 +38,7 @@ def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
     """
     trace = trace_of(log)
     events: list[Event] = []
-    for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _exits):
+    for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _self_check, _exits):
         for time_ns, event in make(log, manifest):
             events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
     for number, batch in enumerate(measure(trace).batches):
@@ -99,6 +100,8 @@ def _describe(step: Mapping[str, Any]) -> str:
         return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
     if op is Op.STOP:
         return f"stop {Op(args[0]).name.lower()}"
+    if op is Op.SELF_CHECK:
+        return f"self-check, with {args[0] / _MIB:g} MiB to swap"
     return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB"
 
 
@@ -178,6 +181,14 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
         seconds = int(times[at[b - 1]] - times[at[a]]) / 1e9
         event = {"event": kind, "count": total, "seconds": seconds, "text": say(total, seconds)}
         yield times[at[a]], event
+
+
+def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    for row in log.kind(Kind.SELF_CHECK):
+        text = f"self-check {row['number'] + 1} of {row['count']}: {describe_check(row)}"
+        fields = {name: int(row[name]) for name in ("number", "result", "line", "error", "signal")}
+        name = row["name"].decode(errors="replace")
+        yield row["time_ns"], {"event": "self-check", "name": name, **fields, "text": text}
 
 
 def _exits(log: RecordLog, _: Mapping[str, Any]) -> Made:

@@ -69,6 +69,7 @@ class Kind(IntEnum):
     PAGING = 15
     ZONE = 16
     END = 17
+    SELF_CHECK = 18
 
 
 class BalloonPhase(IntEnum):
@@ -77,6 +78,14 @@ class BalloonPhase(IntEnum):
     REQUESTED = 1
     REACHED = 2
     MISSED = 3
+
+
+class CheckResult(IntEnum):
+    """`enum mn_check_result`: `result` of a SELF_CHECK record."""
+
+    PASSED = 1
+    FAILED = 2
+    SKIPPED = 3
 
 
 HEADER = np.dtype(
@@ -153,6 +162,17 @@ ZONE = np.dtype(
         ("present", "<u4"),
     ]
 )
+CHECK = np.dtype(
+    [
+        ("name", "S20"),
+        ("number", "<u2"),
+        ("count", "<u2"),
+        ("result", "<u4"),
+        ("line", "<u4"),
+        ("error", "<u4"),
+        ("signal", "<u4"),
+    ]
+)
 
 VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
@@ -173,7 +193,7 @@ VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.END: (),
     }
 )
-"""What `value[0]`, `value[1]`, ... of a record mean. MEMINFO and ZONE have their own layout."""
+"""What `value[0]`, `value[1]`, ... of a record mean. The other kinds have a layout of their own."""
 
 
 def _layout(names: tuple[str, ...]) -> np.dtype[Any]:
@@ -189,15 +209,15 @@ def _layout(names: tuple[str, ...]) -> np.dtype[Any]:
 
 LAYOUTS: Mapping[Kind, np.dtype[Any]] = MappingProxyType(
     {kind: _layout(names) for kind, names in VALUE_NAMES.items()}
-    | {Kind.MEMINFO: MEMINFO, Kind.ZONE: ZONE}
+    | {Kind.MEMINFO: MEMINFO, Kind.ZONE: ZONE, Kind.SELF_CHECK: CHECK}
 )
 
 
 def payload(records: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
     """Return the values of records of one kind, as a structured array of the same length.
 
-    `records` is a RECORD array that holds only that kind. The fields are those of MEMINFO or ZONE,
-    else VALUE_NAMES[kind] as unsigned 64-bit numbers (a negative one is in two's complement).
+    `records` is a RECORD array that holds only that kind. The fields are those of MEMINFO, ZONE or
+    CHECK, else VALUE_NAMES[kind] as unsigned 64-bit numbers (negative: in two's complement).
     """
     return np.ascontiguousarray(records["value"]).view(LAYOUTS[kind])[:, 0]
 
@@ -249,6 +269,10 @@ def _check_balloon(args: tuple[int, ...]) -> str | None:
     )
 
 
+def _check_memory(args: tuple[int, ...]) -> str | None:
+    return None if 0 < args[0] < 2**32 else "memory must be above 0 and below 4 TiB"
+
+
 def _check_stop(args: tuple[int, ...]) -> str | None:
     ok = args[0] in (Op.CLIENTS, Op.HOG, Op.FILECACHE)
     return None if ok else f"{args[0]} is no operation that has processes"
@@ -260,6 +284,7 @@ _CHECKS: Mapping[Op, tuple[int, Callable[[tuple[int, ...]], str | None]]] = {
     Op.HOG: (2, _check_rate),
     Op.FILECACHE: (2, _check_rate),
     Op.STOP: (1, _check_stop),
+    Op.SELF_CHECK: (1, _check_memory),
 }
 
 
@@ -286,7 +311,7 @@ def _check_whole(scenario: Scenario) -> str | None:
     if not 0 <= scenario.start_ns < 2**63:
         return "the start must not be below 0"
     processes = sum(
-        step.args[1] if step.op is Op.CLIENTS else step.op in (Op.HOG, Op.FILECACHE)
+        step.args[1] if step.op is Op.CLIENTS else step.op in (Op.HOG, Op.FILECACHE, Op.SELF_CHECK)
         for step in scenario.steps
     )
     if processes > MAX_PROCESSES:

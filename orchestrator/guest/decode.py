@@ -67,7 +67,7 @@ class RecordLog:
         """Return the records of one kind as a structured array.
 
         Its fields are `commit` (claim number from 1), `cpu`, `client`, `pid`, `time_ns`, and those
-        of the kind: abi.MEMINFO, abi.ZONE, or abi.VALUE_NAMES as unsigned 64-bit numbers.
+        of the kind: those of abi.LAYOUTS, unsigned 64-bit numbers where abi.VALUE_NAMES has them.
         """
         chosen: Records = self.records[self.records["kind"] == kind].view(VIEWS[kind])
         return chosen

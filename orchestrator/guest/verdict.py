@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.guest.abi import BalloonPhase, Kind
+import numpy as np
+
+from orchestrator.guest.abi import BalloonPhase, CheckResult, Kind
 from orchestrator.guest.console import Console
 from orchestrator.guest.decode import RecordLog
 from orchestrator.guest.rendezvous import End
@@ -33,6 +36,8 @@ def judge(end: End, *, log: RecordLog, console: Console, disagreements: Sequence
         found[Finding.OOM_KILL] = killed
     if failed := _failures(log):
         found.setdefault(Finding.AGENT, "; ".join(failed))
+    if wrong := _self_check(log):
+        found[Finding.SELF_CHECK] = "; ".join(wrong)
     if balloon := [*_missed(log), *disagreements]:
         found[Finding.BALLOON] = "; ".join(balloon)
     if not found:
@@ -79,6 +84,35 @@ def _failures(log: RecordLog) -> list[str]:
 def _name(row: Any) -> str:
     op = int(row["op"])
     return Op(op).name.lower() if op in Op.__members__.values() else f"op {op}"
+
+
+def describe_check(row: Any) -> str:
+    """Return what a SELF_CHECK record says, for people."""
+    name, result, error = row["name"].decode(errors="replace"), row["result"], int(row["error"])
+    if result == CheckResult.PASSED:
+        return f"{name} passed"
+    why = os.strerror(error) if error else "a wrong result"
+    if result == CheckResult.SKIPPED:
+        return f"{name} skipped: {why}"
+    if row["signal"]:
+        why = "came to no end" if error == errno.ETIMEDOUT else f"killed by signal {row['signal']}"
+        return f"{name} FAILED: {why}"
+    return f"{name} FAILED: {why} (line {row['line']})"
+
+
+def _self_check(log: RecordLog) -> list[str]:
+    """Return what failed of a self-check, and whether all of its tests were there to fail."""
+    if not (log.kind(Kind.STEP)["op"] == Op.SELF_CHECK).any():
+        return []
+    done = log.kind(Kind.SELF_CHECK)
+    failed = done[done["result"] == CheckResult.FAILED]
+    found = [describe_check(row) for row in failed[:_SHOWN]]
+    if len(failed) > _SHOWN:
+        found.append(f"{len(failed) - _SHOWN} more failed")
+    ran, count = len(np.unique(done["number"])), int(done["count"].max(initial=0))
+    if not ran or ran < count:
+        found.append(f"{ran} of {count or 'its'} tests came to an end")
+    return found
 
 
 def _missed(log: RecordLog) -> list[str]:

@@ -23,6 +23,7 @@ STRUCTS = {
     "mn_record": abi.RECORD,
     "mn_meminfo": abi.MEMINFO,
     "mn_zone": abi.ZONE,
+    "mn_check": abi.CHECK,
 }
 ENUMS = {
     "State": abi.State,
@@ -31,6 +32,7 @@ ENUMS = {
     "ClientKind": ClientKind,
     "Kind": abi.Kind,
     "BalloonPhase": abi.BalloonPhase,
+    "CheckResult": abi.CheckResult,
 }
 
 

@@ -1,0 +1,64 @@
+"""The self-check in real guests: kernels of today, and 2.6.24 as built by a compiler of today."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.guest.abi import CheckResult, Kind
+from orchestrator.guest.decode import read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario, Step
+
+pytestmark = pytest.mark.guest
+
+SECOND = 10**9
+MIB = 1024  # KiB
+
+
+@pytest.mark.parametrize(
+    ("base", "arch", "machine"),
+    [
+        ("6.1", Arch.X86_64, "pc-swap-disk"),
+        ("2.6.24", Arch.I386, "pc-swap"),
+        ("2.6.24", Arch.X86_64, "pc-swap"),
+    ],
+)
+def test_a_kernel_is_sound(
+    base: str,
+    arch: Arch,
+    machine: str,
+    kernel: Callable[..., Path],
+    initramfs: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    cell = Cell(
+        request=KernelRequest(base=base, series="none", arch=arch),
+        machine=load_machine(machine),
+        memory_mib=48,
+        clients=0,
+        scenario=Scenario(
+            name="self-check",
+            start_ns=2 * SECOND,
+            duration_ns=30 * SECOND,
+            sample_ns=SECOND,
+            steps=(Step(at_ns=0, op=Op.SELF_CHECK, args=(44 * MIB,)),),
+        ),
+        log_records=2_000,
+    )
+    bzimage = kernel("none", arch, base)
+    done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=tmp_path)
+    result = asyncio.run(done)
+    assert result.outcome.ok, result.outcome
+    log = read_records(tmp_path / "records.parquet")
+    checks = log.kind(Kind.SELF_CHECK)
+    assert checks["number"].tolist() == list(range(checks["count"][0]))
+    skipped = checks["name"][checks["result"] == CheckResult.SKIPPED]
+    assert skipped.tolist() == ([] if cell.machine.disk_mib else [b"disk"])
+    # All that was read back had really been written out.
+    assert np.ptp(log.kind(Kind.RECLAIM)["pswpin"]) > 1_000

@@ -1,0 +1,112 @@
+"""The self-check: what its records make of a cell, and what a campaign may say of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.timeline import timeline
+from orchestrator.errors import InputError
+from orchestrator.guest import abi
+from orchestrator.guest.abi import CheckResult, Kind
+from orchestrator.guest.console import Console
+from orchestrator.guest.decode import RecordLog
+from orchestrator.guest.rendezvous import End
+from orchestrator.guest.verdict import judge
+from orchestrator.model import Finding, Op, Outcome
+from orchestrator.places import HOME
+
+SWAP = {"name": b"swap", "number": 1, "count": 3}
+
+
+def check(**values: Any) -> np.ndarray:
+    row = np.zeros(1, abi.CHECK)
+    usual = {"name": b"mmap", "count": 3, "result": CheckResult.PASSED}
+    for name, value in (usual | values).items():
+        row[name] = value
+    return row
+
+
+def log(*checks: np.ndarray, op: Op = Op.SELF_CHECK) -> RecordLog:
+    """Return a step with that operation, and the records of its tests."""
+    records = np.zeros(1 + len(checks), abi.RECORD)
+    records["kind"] = [Kind.STEP, *[Kind.SELF_CHECK] * len(checks)]
+    records["value"][0, :2] = 0, op
+    for record, row in zip(records[1:], checks, strict=True):
+        record["value"] = row.view("<u8")
+    return RecordLog(records, lost=0, torn=0)
+
+
+def verdict(records: RecordLog) -> Outcome:
+    return judge(End(), log=records, console=Console(io.BytesIO()), disagreements=())
+
+
+def test_tests_that_pass_or_cannot_be_made_are_no_finding() -> None:
+    skipped = check(number=2, result=CheckResult.SKIPPED, error=19)
+    assert verdict(log(check(), check(**SWAP), skipped)).ok
+    assert verdict(log(op=Op.HOG)).ok
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"line": 42, "error": 14}, "swap FAILED: Bad address (line 42)"),
+        ({"line": 42}, "swap FAILED: a wrong result (line 42)"),
+        ({"signal": 11}, "swap FAILED: killed by signal 11"),
+        ({"signal": 9, "error": 110}, "swap FAILED: came to no end"),
+    ],
+)
+def test_a_failed_test_is_a_finding_that_names_it(values: dict[str, int], words: str) -> None:
+    failed = check(**SWAP, result=CheckResult.FAILED, **values)
+    outcome = verdict(log(check(), failed, check(number=2)))
+    assert (outcome.finding, outcome.detail) == (Finding.SELF_CHECK, words)
+
+
+def test_tests_that_did_not_come_to_an_end_are_a_finding() -> None:
+    assert verdict(log(check(), check(**SWAP))).detail == "2 of 3 tests came to an end"
+    assert verdict(log(check(), check(), check())).detail == "1 of 3 tests came to an end"
+    assert verdict(log()).detail == "0 of its tests came to an end"
+
+
+def test_many_failures_are_counted() -> None:
+    failures = [check(number=n, count=9, result=CheckResult.FAILED, line=n) for n in range(9)]
+    assert verdict(log(*failures)).detail.endswith("(line 2); 6 more failed")
+
+
+def test_the_timeline_has_each_test() -> None:
+    failed = check(**SWAP, result=CheckResult.FAILED, line=7)
+    manifest = {
+        "balloon": [],
+        "inputs": {"scenario": {"steps": [{"at_ns": 0, "op": 6, "args": [98304]}]}},
+    }
+    events = timeline(log(check(), failed), manifest)
+    assert [event["text"] for event in events] == [
+        "step 0: self-check, with 96 MiB to swap",
+        "self-check 1 of 3: mmap passed",
+        "self-check 2 of 3: swap FAILED: a wrong result (line 7)",
+    ]
+    assert (events[2]["name"], events[2]["line"]) == ("swap", 7)
+
+
+def test_the_campaign_asks_for_it_on_both_architectures() -> None:
+    cells = plan_cells(load_campaign(HOME / "campaigns/self-check.toml"))
+    assert {cell.request.arch for cell in cells} == {"i386", "x86_64"}
+    for cell in cells:
+        (step,) = cell.scenario.steps
+        assert step.op is Op.SELF_CHECK
+        # Else nothing would be swapped.
+        assert step.args[0] > cell.memory_mib * 1024
+
+
+def test_one_scenario_has_one_self_check(tmp_path: Path) -> None:
+    text = (HOME / "campaigns/self-check.toml").read_text()
+    table = text[text.index("[[scenario") :]
+    (tmp_path / "twice.toml").write_text(text + table)
+    with pytest.raises(InputError, match="room for one self-check"):
+        load_campaign(tmp_path / "twice.toml")
