@@ -25,8 +25,8 @@ MIB = 1024  # KiB
     ("base", "arch", "machine"),
     [
         ("6.1", Arch.X86_64, "pc-swap-disk"),
-        ("2.6.24", Arch.I386, "pc-swap"),
-        ("2.6.24", Arch.X86_64, "pc-swap"),
+        ("2.6.24", Arch.I386, "pc-swap-ide"),
+        ("2.6.24", Arch.X86_64, "pc-swap-ide"),
     ],
 )
 def test_a_kernel_is_sound(
@@ -58,7 +58,7 @@ def test_a_kernel_is_sound(
     log = read_records(tmp_path / "records.parquet")
     checks = log.kind(Kind.SELF_CHECK)
     assert checks["number"].tolist() == list(range(checks["count"][0]))
-    skipped = checks["name"][checks["result"] == CheckResult.SKIPPED]
-    assert skipped.tolist() == ([] if cell.machine.disk_mib else [b"disk"])
+    # The machine has all that any test needs.
+    assert set(checks["result"]) == {CheckResult.PASSED}
     # All that was read back had really been written out.
     assert np.ptp(log.kind(Kind.RECLAIM)["pswpin"]) > 1_000

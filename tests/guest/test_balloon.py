@@ -1,0 +1,129 @@
+"""The balloon of 2.6.24, which is a driver of ours, and beside it the one of 6.1."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.guest.abi import BalloonPhase, Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
+
+pytestmark = pytest.mark.guest
+
+SECOND = 10**9
+MIB = 1024  # KiB
+RAM = 64 * MIB
+START = 3  # s of guest time
+
+Run = Callable[..., tuple[CellResult, RecordLog]]
+
+
+def balloon(at_s: float, kib: int, *, settle_s: float) -> Step:
+    return Step(at_ns=round(at_s * SECOND), op=Op.BALLOON, args=(kib, round(settle_s * SECOND)))
+
+
+@pytest.fixture
+def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: Path) -> Run:
+    """Return a function (base, arch, steps, duration in s, seconds between samples)."""
+
+    def run_steps(
+        base: str, arch: Arch, steps: list[Step], *, duration_s: float, sample_s: float
+    ) -> tuple[CellResult, RecordLog]:
+        cell = Cell(
+            request=KernelRequest(base=base, series="none", arch=arch),
+            machine=load_machine("pc"),
+            memory_mib=RAM // MIB,
+            clients=0,
+            scenario=Scenario(
+                name="balloon",
+                start_ns=START * SECOND,
+                duration_ns=round(duration_s * SECOND),
+                sample_ns=round(sample_s * SECOND),
+                steps=tuple(steps),
+            ),
+            log_records=20_000,
+        )
+        bzimage = kernel("none", arch, base)
+        folder = tmp_path / base
+        done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder)
+        return asyncio.run(done), read_records(folder / "records.parquet")
+
+    return run_steps
+
+
+def memory(log: RecordLog, at_s: float) -> tuple[int, int]:
+    """Return MemTotal and MemFree, KiB, of the first sample at that time of the scenario."""
+    samples = log.kind(Kind.MEMINFO)
+    sample = samples[samples["time_ns"] >= (START + at_s) * SECOND][0]
+    return int(sample["total"]), int(sample["free"])
+
+
+@pytest.mark.parametrize("arch", Arch)
+def test_no_page_is_lost_on_the_way_down_and_up(run: Run, arch: Arch) -> None:
+    cycles = 25  # QEMU tells of a move once a second at most, so each takes two
+    steps = []
+    for at in range(1, cycles + 1):
+        steps += [
+            balloon(at, 40 * MIB, settle_s=0.4),
+            balloon(at + 0.5, RAM, settle_s=0.4),
+        ]
+    result, log = run("2.6.24", arch, steps, duration_s=cycles + 2, sample_s=0.25)
+    assert result.outcome.ok, result.outcome
+    assert [move.actual_kib for move in result.balloon] == [40 * MIB, RAM] * cycles
+    full, _ = memory(log, 0.5)
+    # What the first moves need for themselves is not given back; it is not lost again and again.
+    _, free = memory(log, 2.75)
+    for at in range(1, cycles + 1):
+        assert memory(log, at + 0.25)[0] == full - 24 * MIB
+        assert memory(log, at + 0.75)[0] == full
+        assert abs(memory(log, at + 0.75)[1] - free) <= 4 * 4
+    assert memory(log, cycles + 1.5)[0] == full
+
+
+@pytest.mark.parametrize("arch", Arch)
+def test_a_target_below_what_the_guest_can_give_is_tried_for_without_a_kill(
+    run: Run, arch: Arch, tmp_path: Path
+) -> None:
+    """Without swap, 30 MiB of anonymous memory stay where they are until their owner ends."""
+    steps = [
+        Step(at_ns=SECOND, op=Op.HOG, args=(40 * MIB, 30 * MIB)),
+        balloon(4, 16 * MIB, settle_s=4),
+        Step(at_ns=10 * SECOND, op=Op.STOP, args=(Op.HOG,)),
+        balloon(14, RAM, settle_s=2),
+    ]
+    result, log = run("2.6.24", arch, steps, duration_s=17, sample_s=0.25)
+    # No OOM kill beside it, which would be the more serious finding.
+    assert result.outcome.finding is Finding.BALLOON, result.outcome
+    full, _ = memory(log, 0.5)
+    stuck, _ = memory(log, 7)
+    told = (tmp_path / "2.6.24/qmp.jsonl").read_text()
+    assert f'"actual": {(RAM - (full - stuck)) * 1024}}}' in told
+    assert full - 48 * MIB < stuck < full - 20 * MIB
+    assert log.kind(Kind.RECLAIM)["oom_kill"].max() == 0
+    # Nobody asked again, but now there is memory.
+    assert memory(log, 12)[0] == full - 48 * MIB
+    assert [move.actual_kib for move in result.balloon] == [16 * MIB, RAM]
+    assert memory(log, 16.5)[0] == full
+
+
+def test_the_same_targets_give_the_same_trajectory_on_both_kernels(run: Run) -> None:
+    targets = (56, 48, 40, 33.5, 52, 64)
+    steps = [balloon(3 * n + 1, round(mib * MIB), settle_s=1.5) for n, mib in enumerate(targets)]
+    given = []
+    for base in ("2.6.24", "6.1"):
+        result, log = run(base, Arch.X86_64, steps, duration_s=20, sample_s=0.25)
+        assert result.outcome.ok, result.outcome
+        phases = log.kind(Kind.BALLOON)["phase"].tolist()
+        assert phases == [BalloonPhase.REQUESTED, BalloonPhase.REACHED] * len(targets)
+        full, _ = memory(log, 0.5)
+        given.append([full - memory(log, 3 * n + 3)[0] for n in range(len(targets))])
+    old, new = np.array(given)
+    assert abs(old - new).max() <= 4
+    assert abs(old - [RAM - round(mib * MIB) for mib in targets]).max() <= 4
