@@ -1,24 +1,52 @@
-"""The base of a campaign that names several: the first on which all its kernels can be had."""
+"""The base of a campaign that names several: the first whose kernels can all be had, and boot."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from orchestrator.campaign.load import Campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.errors import MemnotifyError
+from orchestrator.campaign.plan import bind, plan_cells
+from orchestrator.errors import InfrastructureError, MemnotifyError
+from orchestrator.guest.templates import Templates
+from orchestrator.image.build import ensure_image
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.kernel.download import Web
 from orchestrator.kernel.source import ensure_source
-from orchestrator.model import KernelRequest
+from orchestrator.model import Cell, KernelRequest
 from orchestrator.process import CommandLog
 from orchestrator.series.quilt import NONE
-from orchestrator.store import Store
+from orchestrator.store import Artifact, Store
 
 # A network that swallows everything must not hold up every run: kernel.org has two names, so this
 # is paid twice at most.
 _PATIENCE = 6.0  # seconds
+
+
+class Boot(Protocol):
+    """Raises InfrastructureError if a guest does not get as far as its scenario."""
+
+    def __call__(self, cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None: ...
+
+
+def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None:
+    """Boot a guest in virtual time, and keep it as a template.
+
+    Raises InfrastructureError if it does not get as far as its scenario.
+    """
+    image = ensure_image(cell.request.arch, store=store, log=log)
+    template = Templates(store).get(
+        bind(cell, kernel, image),
+        kernel=kernel.file("bzImage"),
+        initramfs=image.file("initramfs.cpio"),
+        on_stage=lambda stage: None,
+        log=log,
+    )
+    if asyncio.run(template) is None:
+        name = f"{cell.request.base} {cell.request.series} {cell.request.arch}"
+        raise InfrastructureError("boot", f"{name} does not boot as {cell.machine.name}")
 
 
 def choose_base(
@@ -28,24 +56,27 @@ def choose_base(
     store: Store,
     log: CommandLog | None = None,
     say: Callable[[str], None],
+    boot: Boot = boot,
 ) -> str:
     """Return the base to run a campaign on, and say in one line which it is and why.
 
     A base will do if its tree can be had (`source` if that is given, the store's, or a fetched one)
-    and every kernel that the campaign needs of it can be built; they are in the store then. What
-    goes wrong is the reason for the next base. For the last, and so for a lone one, nothing is
-    tried here: what is wrong with it is an error of the build.
+    and every kernel that the campaign needs of it can be built and boots; they are in the store
+    then, and so are the templates. What goes wrong is the reason for the next base. For the last,
+    and so for a lone one, nothing is tried here: what is wrong with it is an error of the build, or
+    a finding.
     """
     *preferred, last = campaign.table.kernel.base
-    web = Web(patience=_PATIENCE)
+    web, log = Web(patience=_PATIENCE), log or CommandLog()
     reasons: list[str] = []
     for name in preferred:
         try:
             found = ensure_source(
                 load_base(name), source, store=store, web=web, log=log, progress=say
             )
-            for request in _kernels(campaign, name, source):
-                ensure_kernel(request, store=store, log=log or CommandLog(), progress=say)
+            for request, cell in _kernels(campaign, name, source).items():
+                kernel = ensure_kernel(request, store=store, log=log, progress=say)
+                boot(cell, kernel, store=store, log=log)
         except (MemnotifyError, OSError) as error:
             reasons.append(f"not {name}: {_why(error)}")
         else:
@@ -56,12 +87,13 @@ def choose_base(
     return last
 
 
-def _kernels(campaign: Campaign, base: str, source: str | None) -> list[KernelRequest]:
-    requests = dict.fromkeys(
-        cell.request for cell in plan_cells(campaign, base=base, source=source)
-    )
+def _kernels(campaign: Campaign, base: str, source: str | None) -> dict[KernelRequest, Cell]:
+    """Return what has to be built, each with the first of the cells that it is for."""
+    cells: dict[KernelRequest, Cell] = {}
+    for cell in plan_cells(campaign, base=base, source=source):
+        cells.setdefault(cell.request, cell)
     # A series that does not apply shows before anything is compiled.
-    return sorted(requests, key=lambda request: request.series == NONE)
+    return dict(sorted(cells.items(), key=lambda item: item[0].series == NONE))
 
 
 def _why(error: Exception) -> str:

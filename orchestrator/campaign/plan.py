@@ -10,8 +10,9 @@ from typing import Any
 from orchestrator.campaign.load import Campaign
 from orchestrator.campaign.scenario import client_count, concrete
 from orchestrator.errors import InputError
+from orchestrator.guest import probe, qemu
 from orchestrator.model import Accel, Cell, Clock, KernelRequest
-from orchestrator.store import digest_value
+from orchestrator.store import Artifact, digest_value
 
 ID_DIGITS = 16
 
@@ -96,6 +97,21 @@ def cell_inputs(cell: Cell) -> dict[str, Any]:
     inputs = dataclasses.asdict(cell)
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
     return inputs
+
+
+def bind(cell: Cell, kernel: Artifact, image: Artifact) -> Cell:
+    """Return a planned cell with the digests of all that it depends on.
+
+    Raises InfrastructureError if there is no QEMU.
+    """
+    accel = probe.choose(cell.accel, cell.clock)
+    return dataclasses.replace(
+        cell,
+        accel=accel,
+        kernel=kernel.key,
+        image=image.key,
+        hardware=qemu.hardware_digest(cell, accel),
+    )
 
 
 def cell_id(cell: Cell) -> str:

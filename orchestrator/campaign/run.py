@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,11 +12,10 @@ from typing import Any
 
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.load import Campaign
-from orchestrator.campaign.plan import cell_id, cell_name, plan_rows
+from orchestrator.campaign.plan import bind, cell_id, cell_name, plan_rows
 from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.schedule import CellRunner, run_jobs
 from orchestrator.campaign.verdict import Job
-from orchestrator.guest import probe, qemu
 from orchestrator.guest.session import run_cell
 from orchestrator.guest.templates import Templates
 from orchestrator.image.build import ensure_image
@@ -107,14 +105,7 @@ def _build(
                 partial(build_kernel, request, store=store, log=log, progress=progress),
             )
         kernel, image = kernels[request], images[arch]
-        accel = probe.choose(cell.accel, cell.clock)
-        bound = dataclasses.replace(
-            cell,
-            accel=accel,
-            kernel=kernel.key,
-            image=image.key,
-            hardware=qemu.hardware_digest(cell, accel),
-        )
+        bound = bind(cell, kernel, image)
         jobs.append(
             Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
         )

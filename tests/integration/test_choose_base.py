@@ -79,6 +79,10 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[KernelRequest]:
     return asked
 
 
+def boots(*_: object, **__: object) -> None:
+    """Pretend that a kernel boots."""
+
+
 def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
     tmp_path: Path, store: Store, no_network: list[tuple[str, float]]
 ) -> None:
@@ -105,7 +109,7 @@ def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
     )
     said: list[str] = []
     asked = campaign(tmp_path, '["2.6.24", "2.6.24-rc6-mm1", "6.1"]')
-    assert choose_base(asked, store=store, say=said.append) == "2.6.24"
+    assert choose_base(asked, store=store, say=said.append, boot=boots) == "2.6.24"
     assert said == [f"base 2.6.24, from {tmp_path}/linux.tar"]
     assert no_network == []
     (cell,) = plan_cells(asked, base="2.6.24")
@@ -114,7 +118,7 @@ def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
 
 def test_a_given_source_chooses(tmp_path: Path, store: Store, built: list[KernelRequest]) -> None:
     where = str(source(tmp_path, " -rc6-mm1"))
-    found = choose_base(campaign(tmp_path), source=where, store=store, say=lambda line: None)
+    found = choose_base(campaign(tmp_path), source=where, store=store, say=print, boot=boots)
     assert found == "2.6.24-rc6-mm1"
     assert [request.source for request in built] == [where]
 
@@ -126,7 +130,7 @@ def test_patched_kernels_are_tried_before_the_plain_one(
     text = TEXT.format(bases='["2.6.24", "6.1"]\narch = ["i386", "x86_64"]')
     path.write_text(text.replace('"none"', '["none", "v4"]'))
     where = str(source(tmp_path, ""))
-    choose_base(load_campaign(path), source=where, store=store, say=lambda line: None)
+    choose_base(load_campaign(path), source=where, store=store, say=print, boot=boots)
     assert [(request.series, request.arch.value) for request in built] == [
         ("v4", "i386"),
         ("v4", "x86_64"),

@@ -61,7 +61,9 @@ from orchestrator.campaign.choose import choose_base
 from orchestrator.campaign.load import load_campaign
 from orchestrator.store import Store
 store = Store(Path(sys.argv[2]))
-print("chosen", choose_base(load_campaign(Path(sys.argv[1])), store=store, say=print))
+campaign = load_campaign(Path(sys.argv[1]))
+boot = {} if "boot" in sys.argv else {"boot": lambda *_, **__: None}
+print("chosen", choose_base(campaign, store=store, say=print, **boot))
 """
 SERIES = """\
 --- a/mm/vmscan.c
@@ -116,12 +118,15 @@ class Lab:
         (folder / "series").write_text("a.patch\n")
         (folder / "a.patch").write_text(series or diff(self.context))
 
-    def choose(self, name: str) -> list[str]:
-        """Return what is said for the bases `name`, `sound` and `last`."""
+    def choose(self, name: str, *more: str) -> list[str]:
+        """Return what is said for the bases `name`, `sound` and `last`.
+
+        Only with "boot" are the kernels, which are made up, too, really booted.
+        """
         campaign = self.root / "try.toml"
         campaign.write_text(CAMPAIGN.format(name=name))
         done = subprocess.run(
-            [sys.executable, "-c", CHOOSE, campaign, self.root / "store"],
+            [sys.executable, "-c", CHOOSE, campaign, self.root / "store", *more],
             env={**os.environ, "MEMNOTIFY_HOME": str(self.root)},
             stdout=subprocess.PIPE,
             text=True,
@@ -177,3 +182,11 @@ def test_nothing_is_compiled_for_a_series_that_does_not_apply(lab: Lab) -> None:
     said = lab.choose("apart")
     assert said[-1] == "chosen sound"
     assert not [line for line in said if line.startswith("building apart")]
+
+
+def test_a_kernel_that_does_not_boot_is_passed_over(lab: Lab) -> None:
+    lab.add("mute", tarball())
+    *_, line, chosen = lab.choose("mute", "boot")
+    assert chosen == "chosen last"
+    assert "; not mute: QEMU ended by itself" in line
+    assert "; not sound: QEMU ended by itself" in line
