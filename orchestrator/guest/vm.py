@@ -14,7 +14,7 @@ from typing import IO, NoReturn, TypeVar
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest import qemu
-from orchestrator.guest.console import Console
+from orchestrator.guest.console import Console, open_pipe
 from orchestrator.guest.parts import Parts
 from orchestrator.guest.qmp import Monitor, open_monitor
 from orchestrator.guest.watch import CpuClock
@@ -90,7 +90,7 @@ async def live(
     """
     with ExitStack() as ours, ExitStack() as theirs:
         our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
-        our_console, their_console = map(_closing, (ours, theirs), socket.socketpair())
+        our_console, their_console = open_pipe(ours, theirs)
         fds = qemu.Descriptors(
             qmp=their_qmp.fileno(),
             console=their_console.fileno(),
