@@ -36,7 +36,8 @@
 #define CMOS_STOPPED 0x70	/* the divider is held in reset */
 
 static bool has_ports;
-static bool virtual_time;
+static uint64_t insn_ns;	/* what an instruction takes of virtual time; 0: real time */
+static bool ticks_for_ever;
 static uint64_t tick_ticks;	/* more than a tick of the timer, in ticks of the TSC */
 static volatile uint32_t *task_priority;	/* NULL: use CLI */
 
@@ -105,19 +106,21 @@ static void measure_tick(void)
 
 void mn_rendezvous_init(void)
 {
-	char clock[16];
+	char number[16];
 
 	if (iopl(3))
 		mn_fail("iopl", errno);
 	has_ports = true;
-	mn_parameter("mn.clock", clock, sizeof(clock));
-	virtual_time = !strcmp(clock, "virtual");
-	if (!virtual_time)
+	mn_parameter("mn.insn_ns", number, sizeof(number));
+	insn_ns = strtoull(number, NULL, 10);
+	if (!insn_ns)
 		return;
 	if (!kernel_lets_mask())
 		map_task_priority();
 	stop_cmos_clock();
-	wait_for_high_resolution();
+	ticks_for_ever = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	if (!ticks_for_ever)
+		wait_for_high_resolution();
 	measure_tick();
 }
 
@@ -143,6 +146,25 @@ static void unmask(uint32_t before)
 		__asm__ volatile("sti" ::: "memory");
 }
 
+/* Any number of instructions up to SLED that do nothing, and back. */
+#define SLED 64
+extern const char mn_sled_end[];
+__asm__(".text\n"
+	"	.fill 64, 1, 0x90\n"
+	"mn_sled_end: ret\n");
+
+/* Two guests that get here at different times leave at the same one, to the instruction. */
+static void go_on_at(uint64_t when)
+{
+	int64_t left;
+
+	do
+		left = (int64_t)(when - __rdtsc());
+	while (left > (int64_t)(SLED * insn_ns));
+	if (left > 0)
+		((void (*)(void))(uintptr_t)(mn_sled_end - (uint64_t)left / insn_ns))();
+}
+
 /*
  * Between the write and the stop, QEMU's virtual clock may or may not jump to its next
  * timer, depending on how busy the host is. So we stop when it has none: the kernel's
@@ -156,6 +178,8 @@ static void pause_in_virtual_time(void)
 	while (__rdtsc() < until)
 		;
 	outb(PVPANIC_PANICKED, PVPANIC_PORT);
+	if (ticks_for_ever)
+		go_on_at(until + tick_ticks);
 	unmask(before);
 }
 
@@ -171,7 +195,7 @@ void mn_rendezvous(enum mn_reason reason, uint32_t step, uint64_t arg)
 	barrier();
 	header->state = MN_RENDEZVOUS;
 	barrier();
-	if (virtual_time)
+	if (insn_ns)
 		pause_in_virtual_time();
 	else
 		outb(PVPANIC_PANICKED, PVPANIC_PORT);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ import jinja2
 
 from orchestrator.errors import InputError
 from orchestrator.guest import abi
-from orchestrator.model import Accel, Cell, Clock, DiskBus, SwapKind
+from orchestrator.model import Accel, Cell, Clock, DiskBus, MachineProfile, SwapKind
 from orchestrator.places import IMAGES
 from orchestrator.process import CommandLog, run
 from orchestrator.store import digest_value
@@ -166,6 +167,23 @@ def _swap_words(cell: Cell) -> list[str]:
     return [f"slram=swap,{slram_address(cell):#x},+{size:#x}", "mn.swap=/dev/mtdblock0"]
 
 
+def _virtual_time_words(machine: MachineProfile) -> list[str]:
+    return [
+        # Counting instructions confuses the calibration of the local APIC's timer. Without it the
+        # guest keeps a timer of 1 ms resolution and more, and boots in a quarter of the CPU time.
+        # Linux 2.6 for x86_64 knows the second name only.
+        "nolapic_timer",
+        "noapictimer",
+        # The TSC is the virtual clock itself. Linux 6.1 need not watch it, and where there is no
+        # second clock to watch it by, would not have high-resolution timers.
+        "tsc=reliable",
+        # Not the spare ones. Linux 2.6 knows the first name only, and 6.1 takes room for them
+        # without the second.
+        *([f"maxcpus={machine.smp}", f"nr_cpus={machine.smp}"] if machine.smp > 1 else []),
+        f"mn.insn_ns={1 << machine.icount_shift}",
+    ]
+
+
 def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
     """Return the kernel's command line; the `mn.` words are for the guest program."""
     words = [
@@ -176,22 +194,24 @@ def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
         "oops=panic",
         "panic=1",
         "norandmaps",
-        # Counting instructions confuses the calibration of the local APIC's timer. Without it the
-        # guest keeps a timer of 1 ms resolution and more, and boots in a quarter of the CPU time.
-        # Linux 2.6 for x86_64 knows the second name only.
-        # The TSC is the virtual clock itself. Linux 6.1 need not watch it, and where there is no
-        # second clock to watch it by, would not have high-resolution timers.
-        *(
-            ["nolapic_timer", "noapictimer", "tsc=reliable", "mn.clock=virtual"]
-            if cell.clock is Clock.VIRTUAL
-            else []
-        ),
+        *(_virtual_time_words(cell.machine) if cell.clock is Clock.VIRTUAL else []),
         f"mn.ram_kib={cell.memory_mib << 10}",
         *_swap_words(cell),
         *(f"mn.{disk.name}={disk.device}" for disk in disks),
         *cell.machine.kernel_args,
     ]
     return " ".join(words)
+
+
+def _spare_cpus(cell: Cell) -> int:
+    """Return the CPUs of which the guest knows nothing, one between each two that it has.
+
+    QEMU lets the CPUs of a guest in virtual time take turns. When the turn of one ends at a timer's
+    time, it runs the timer in the turn of the next, which so is over before it has begun. A CPU
+    that waits for an interrupt or for a lock (PAUSE) gives its turn away, but while one is busy
+    every second gets none: Linux 6.1 waits for ever for its second CPU. Here the spare ones do.
+    """
+    return cell.machine.smp - 1 if cell.clock is Clock.VIRTUAL else 0
 
 
 def machine_description(cell: Cell, fds: Descriptors) -> str:
@@ -203,8 +223,12 @@ def machine_description(cell: Cell, fds: Descriptors) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    machine = cell.machine
+    spare_cpus = _spare_cpus(cell)
     return environment.get_template("machine.cfg.j2").render(
         cell=cell,
+        spare_cpus=spare_cpus,
+        sockets=math.ceil((machine.smp + spare_cpus) / machine.threads),
         fds=fds,
         disks=fds.disks,
         memories=fds.memories,
