@@ -9,13 +9,14 @@ file descriptors, so a killed process leaves none behind.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from filelock import AsyncFileLock, FileLock, Timeout
 from orchestrator.errors import InfrastructureError
 
 MANIFEST = "artifact.json"
+_DRAFT = ".draft-"
 
 
 def digest_file(path: Path) -> str:
@@ -185,8 +187,8 @@ class Store:
         `<kind>-<key>` held, or somebody may do the same work.
         """
         parent = self.folder(kind)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as name:
-            draft = Draft(Path(name) / "artifact")
+        with self._draft_folder(kind) as folder:
+            draft = Draft(folder / "artifact")
             draft.path.mkdir()
             yield draft
             if draft.facts is None:
@@ -198,6 +200,18 @@ class Store:
                 # Somebody who does not know our lock (a copy by hand) was faster.
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
+
+    @contextmanager
+    def _draft_folder(self, kind: str) -> Iterator[Path]:
+        """Make a folder that is locked while we live; clear away those of the dead."""
+        with ExitStack() as stack:
+            with self.lock(f"{kind}-drafts"):
+                for path in self.folder(kind).glob(f"{_DRAFT}*"):
+                    _remove_if_left(path)
+                folder = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder(kind)))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                stack.callback(os.close, _lock_folder(folder))
+            yield folder
 
     def _intact(self, path: Path, manifest: Any) -> bool:
         try:
@@ -219,6 +233,26 @@ class Store:
         except FileNotFoundError:
             pass  # another process was first
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _lock_folder(folder: Path) -> int:
+    """Return a descriptor that holds the lock. Raises BlockingIOError if somebody has it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _remove_if_left(folder: Path) -> None:
+    try:
+        fd = _lock_folder(folder)
+    except (BlockingIOError, FileNotFoundError):
+        return  # somebody is at work in it, or has just ended
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(fd)
 
 
 def _write_manifest(draft: Draft, inputs: Mapping[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -74,6 +77,27 @@ def test_an_artifact_that_lost_a_file_is_damaged(tmp_path: Path) -> None:
     made = store.publish("thing", INPUTS, fill)
     made.file("sub/file").unlink()
     assert store.get("thing", made.key) is None
+
+
+def test_the_drafts_of_the_dead_are_cleared_away_and_those_of_the_living_are_not(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "import os, signal, sys; from pathlib import Path; from orchestrator.store import Store\n"
+        "with Store(Path(sys.argv[1])).draft('thing', 1) as draft:\n"
+        "    (draft.path / 'half').touch()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "thing").glob("*/artifact/half"))) == 1
+    store = Store(tmp_path)
+    with store.draft("thing", {"n": 1}) as first:
+        assert list((tmp_path / "thing").iterdir()) == [first.path.parent]
+        with store.draft("thing", {"n": 2}) as second:
+            assert first.path.is_dir()
+            assert second.path.is_dir()
+    assert list((tmp_path / "thing").iterdir()) == []
 
 
 def test_many_threads_build_once(tmp_path: Path) -> None:
