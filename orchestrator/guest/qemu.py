@@ -17,7 +17,7 @@ import jinja2
 
 from orchestrator.errors import InputError
 from orchestrator.guest import abi
-from orchestrator.model import Accel, Cell, Clock, DiskBus, MachineProfile, SwapKind
+from orchestrator.model import Accel, Arch, Cell, Clock, DiskBus, MachineProfile, SwapKind
 from orchestrator.places import IMAGES
 from orchestrator.process import CommandLog, run
 from orchestrator.store import digest_value
@@ -186,6 +186,7 @@ def _virtual_time_words(machine: MachineProfile) -> list[str]:
 
 def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
     """Return the kernel's command line; the `mn.` words are for the guest program."""
+    i386 = cell.request.arch is Arch.I386
     words = [
         "console=ttyS0",
         "quiet",
@@ -195,6 +196,9 @@ def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
         "panic=1",
         "norandmaps",
         *(_virtual_time_words(cell.machine) if cell.clock is Clock.VIRTUAL else []),
+        # On a busy host so many ticks may be lost in real time that Linux takes its timer for dead.
+        # 2.6 for x86_64 believes just that when it is told not to check.
+        *(["no_timer_check"] if cell.clock is Clock.REAL and i386 else []),
         f"mn.ram_kib={cell.memory_mib << 10}",
         *_swap_words(cell),
         *(f"mn.{disk.name}={disk.device}" for disk in disks),

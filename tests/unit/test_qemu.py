@@ -81,6 +81,9 @@ def test_real_time_follows_the_host() -> None:
     assert not {"nolapic_timer", "tsc=reliable", "mn.insn_ns=2"} & words
     assert after(command_line(cell, Accel.KVM), "-accel") == "kvm"
     assert 'clock = "host"' in describe(cell)
+    assert "no_timer_check" not in after(command_line(cell), "-append").split()
+    i386 = dataclasses.replace(cell, request=dataclasses.replace(cell.request, arch=Arch.I386))
+    assert "no_timer_check" in after(command_line(i386), "-append").split()
 
 
 def test_kvm_cannot_give_virtual_time() -> None:
