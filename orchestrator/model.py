@@ -88,8 +88,13 @@ class SwapKind(StrEnum):
 
 
 class DiskBus(StrEnum):
-    """How a guest reads its disk: virtio-blk, which Linux 2.6.24 has no driver for, or IDE."""
+    """What a guest reads its disk through.
 
+    SLRAM: as for swap, in guest time. VIRTIO, which Linux 2.6.24 has no driver for, and IDE: in
+    host time.
+    """
+
+    SLRAM = "slram"
     VIRTIO = "virtio"
     IDE = "ide"
 

@@ -40,6 +40,8 @@ class _Profile(toml.Table):
             raise ValueError("swap and swap_mib go together: give both, or neither")
         if self.swap is SwapKind.SLRAM and self.swap_mib.bit_count() != 1:
             raise ValueError("swap_mib must be a power of two: slram's is a PCI BAR")
+        if self.disk_bus is DiskBus.SLRAM and self.disk_mib.bit_count() > 1:
+            raise ValueError("disk_mib must be a power of two: slram's is a PCI BAR")
         return self
 
     @model_validator(mode="after")

@@ -72,7 +72,8 @@ class Template:
     def _memory(self, stack: ExitStack, cell: Cell, memory: qemu.Memory) -> qemu.Memory:
         # A page that a balloon takes is one that QEMU cuts out of the file, also out of one that is
         # mapped copy-on-write. Other guests live on that file.
-        if memory.name == "swap" or all(step.op is not Op.BALLOON for step in cell.scenario.steps):
+        balloon = any(step.op is Op.BALLOON for step in cell.scenario.steps)
+        if not (balloon and memory.name.startswith("ram")):
             return dataclasses.replace(memory, fd=self._files[memory.name])
         fd = memfd(stack, memory.name)
         sparse.copy(self._files[memory.name], fd)

@@ -98,7 +98,9 @@ def test_qemu_may_start_nothing_and_reads_no_configuration_of_the_host() -> None
 
 
 def test_disks_are_nameless_sparse_files_and_their_names_go_to_the_guest(tmp_path: Path) -> None:
-    machine = dataclasses.replace(load_machine("pc-swap-disk"), swap=SwapKind.VIRTIO)
+    machine = dataclasses.replace(
+        load_machine("pc-swap-disk"), swap=SwapKind.VIRTIO, disk_bus=DiskBus.VIRTIO
+    )
     cell = make_cell(machine)
     with qemu.open_disks(cell, tmp_path) as disks:
         assert [disk.device for disk in disks] == ["/dev/vda", "/dev/vdb"]
@@ -152,7 +154,8 @@ def test_memory_is_shared_out_among_nodes() -> None:
 
 
 def test_a_lone_disk_is_the_first_one(tmp_path: Path) -> None:
-    with qemu.open_disks(make_cell("pc-disk"), tmp_path) as disks:
+    machine = dataclasses.replace(load_machine("pc-disk"), disk_bus=DiskBus.VIRTIO)
+    with qemu.open_disks(make_cell(machine), tmp_path) as disks:
         assert [(disk.name, disk.device) for disk in disks] == [("disk", "/dev/vda")]
 
 
@@ -176,15 +179,16 @@ def test_profile_adds_to_the_kernel_command_line() -> None:
     assert "oops=panic" in words
 
 
-def test_slram_takes_no_disk_and_is_told_where_its_bar_is(tmp_path: Path) -> None:
+def test_slram_takes_no_disk_and_is_told_where_its_bars_are(tmp_path: Path) -> None:
     cell = make_cell("pc-swap-disk")
     with qemu.open_disks(cell, tmp_path) as disks:
-        assert [(disk.name, disk.device) for disk in disks] == [("disk", "/dev/vda")]
-        words = qemu.kernel_command_line(cell, disks).split()
-        assert {"slram=swap,0xf0000000,+0x8000000", "mn.swap=/dev/mtdblock0"} <= set(words)
+        assert disks == ()
+        words = set(qemu.kernel_command_line(cell, disks).split())
+        slram = "slram=swap,0xe0000000,+0x8000000,disk,0xc0000000,+0x20000000"
+        assert {slram, "mn.swap=/dev/mtdblock0", "mn.disk=/dev/mtdblock1"} <= words
         text = describe(cell, disks)
-    assert text.count('driver = "ivshmem-plain"') == 2
-    assert text.count("virtio-blk-pci") == 1
+    assert text.count('driver = "ivshmem-plain"') == 3
+    assert "virtio-blk" not in text
 
 
 def test_the_digest_of_the_hardware_covers_all_that_qemu_is_told(
