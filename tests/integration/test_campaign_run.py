@@ -332,6 +332,31 @@ def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) 
     assert "trying again: QEMU was killed" in bench.output.getvalue()
 
 
+def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def make(*_: Any, **__: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise InfrastructureError("qemu-died", "QEMU was killed while it saved")
+
+    class Cold(Guests):
+        async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+            assert rest["template"] is None
+            return await super().__call__(cell, folder=folder, **rest)
+
+    monkeypatch.setattr("orchestrator.guest.templates.make_template", make)
+    folder = bench.run(Cold(), cold=False, limit=1)
+    assert asked == 3  # two kernels, and once more for the first
+    assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
+    assert "trying again: QEMU was killed while it saved" in bench.output.getvalue()
+    manifests = [json.loads(path.read_text()) for path in folder.cells.glob("*/manifest.json")]
+    assert {manifest["start"]["from"] for manifest in manifests} == {"boot"}
+
+
 def test_the_third_infrastructure_failure_is_final_but_no_result(bench: Bench) -> None:
     guests = Guests(fails, fails, fails)
     folder = bench.run(guests, limit=1)

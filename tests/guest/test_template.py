@@ -1,0 +1,236 @@
+"""Real guests that start from templates, and what is left when somebody dies meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest import template
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.qmp import Monitor
+from orchestrator.guest.session import run_cell
+from orchestrator.guest.templates import KIND, Templates
+from orchestrator.model import (
+    Arch,
+    Cell,
+    CellResult,
+    Finding,
+    KernelRequest,
+    Op,
+    Scenario,
+    Step,
+)
+from orchestrator.store import Store
+
+pytestmark = pytest.mark.guest
+
+ROOT = Path(__file__).parents[2]
+SECOND = 10**9
+MIB = 1024  # KiB
+
+CLIENTS = Step(at_ns=0, op=Op.CLIENTS, args=(1, 20, 0, 0, SECOND // 1000))
+HOG = Step(at_ns=SECOND, op=Op.HOG, args=(6 * MIB, 100 * MIB))
+SMALL_HOG = Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, 20 * MIB))
+SQUEEZE = Step(at_ns=4 * SECOND, op=Op.BALLOON, args=(56 * MIB, 2 * SECOND))
+RELEASE = Step(at_ns=8 * SECOND, op=Op.BALLOON, args=(64 * MIB, 2 * SECOND))
+
+
+def make_cell(*steps: Step, machine: str = "pc", series: str = "none", **changes: Any) -> Cell:
+    cell = Cell(
+        request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
+        machine=load_machine(machine),
+        memory_mib=64,
+        clients=20,
+        scenario=Scenario(
+            name="test",
+            start_ns=10 * SECOND,
+            duration_ns=(steps[-1].at_ns if steps else 0) + 3 * SECOND,
+            sample_ns=SECOND // 10,
+            steps=steps,
+        ),
+        log_records=20_000,
+    )
+    return dataclasses.replace(cell, **changes)
+
+
+def qemus() -> list[int]:
+    """Return the processes that this one has started and not reaped."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+class Bench:
+    """Guests of one kernel, with templates in a store of their own."""
+
+    def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
+        self.kernel = kernel
+        self.initramfs = initramfs
+        self.folder = folder
+        self.templates = Templates(Store(folder / "store"))
+
+    def given(self) -> dict[str, Path]:
+        return {"kernel": self.kernel, "initramfs": self.initramfs}
+
+    def template(self, cell: Cell) -> template.Template | None:
+        found = self.templates.get(cell, **self.given(), on_stage=lambda stage: None, log=None)
+        return asyncio.run(found)
+
+    def run(self, cell: Cell, start: template.Template | None) -> tuple[CellResult, RecordLog]:
+        folder = self.folder / "cell"
+        result = asyncio.run(run_cell(cell, **self.given(), folder=folder, template=start))
+        assert qemus() == []
+        return result, read_records(folder / "records.parquet")
+
+    def both(self, cell: Cell) -> RecordLog:
+        """Run a cell from its template, twice, and cold. Returns the log, which is the same."""
+        start = self.template(cell)
+        assert start is not None
+        (cold, first) = self.run(cell, None)
+        assert cold.outcome.ok, cold.outcome
+        assert cold.template is None
+        for _ in range(2):
+            warm, log = self.run(cell, start)
+            assert (warm.outcome, warm.template) == (cold.outcome, start.key)
+            assert warm.start_seconds is not None and cold.start_seconds is not None
+            assert warm.start_seconds < cold.start_seconds
+            apart = np.flatnonzero(log.records != first.records)
+            assert apart.size == 0, (log.records[apart[0]], first.records[apart[0]])
+        return log
+
+
+@pytest.fixture
+def bench(
+    kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: Path
+) -> Callable[[str], Bench]:
+    return lambda series: Bench(kernel(series), initramfs(Arch.X86_64), tmp_path)
+
+
+def test_restored_or_cold_under_pressure_and_with_a_balloon(bench: Callable[[str], Bench]) -> None:
+    log = bench("v4").both(make_cell(CLIENTS, HOG, SQUEEZE, RELEASE, machine="pc-swap"))
+    assert len(log.kind(Kind.WAKEUP)) >= 20
+    assert log.kind(Kind.RECLAIM)["pswpout"][-1] > 1000
+    assert set(log.kind(Kind.BALLOON)["phase"]) == {1, 2}
+
+
+def test_restored_or_cold_without_swap_from_memory_that_is_shared(
+    bench: Callable[[str], Bench],
+) -> None:
+    log = bench("none").both(make_cell(CLIENTS, SMALL_HOG))
+    assert len(log.kind(Kind.CLIENT)) == 20
+
+
+def test_a_restored_guest_has_the_console_of_its_boot(bench: Callable[[str], Bench]) -> None:
+    there, cell = bench("none"), make_cell()
+    machine = dataclasses.replace(cell.machine, kernel_args=("ignore_loglevel",))
+    cell = dataclasses.replace(cell, machine=machine, hardware="talkative")
+    start = there.template(cell)
+    result, _ = there.run(cell, start)
+    assert result.outcome.ok, result.outcome
+    assert result.template is not None
+    console = (there.folder / "cell/console.log").read_text()
+    assert "Linux version 6.1." in console
+    assert "Run /init as init process" in console
+
+
+def test_a_guest_that_is_never_ready_boots_and_is_a_finding(bench: Callable[[str], Bench]) -> None:
+    there = bench("none")
+    there.initramfs = there.folder / "empty.cpio"
+    there.initramfs.write_bytes(b"")
+    cell = make_cell()
+    start = there.template(cell)
+    assert start is None
+    assert list((there.folder / "store" / KIND).iterdir()) == []
+    result, _ = there.run(cell, start)
+    assert result.outcome.finding is Finding.PANIC
+
+
+def test_a_qemu_that_dies_while_it_saves_or_is_restored(
+    bench: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(monitor: Monitor, fd: int, command: str) -> None:
+        (pid,) = qemus()
+        os.kill(pid, signal.SIGKILL)
+        await migrate(monitor, fd, command)
+
+    migrate = template._migrate
+    there, cell = bench("none"), make_cell()
+    with monkeypatch.context() as patched:
+        patched.setattr(template, "_migrate", killed)
+        with pytest.raises(InfrastructureError, match="SIGKILL") as caught:
+            there.template(cell)
+    assert caught.value.kind == "qemu-died"
+    assert list((there.folder / "store" / KIND).iterdir()) == []
+
+    start = there.template(cell)
+    with monkeypatch.context() as patched:
+        patched.setattr(template, "_migrate", killed)
+        result, _ = there.run(cell, start)
+    assert result.outcome.infrastructure == "qemu-died"
+    result, _ = there.run(cell, start)
+    assert result.outcome.ok, result.outcome
+
+
+# Stops where `argv[1]` says, says which QEMU it has, and waits for its end.
+_ORCHESTRATOR = """
+import asyncio, os, sys
+from pathlib import Path
+from orchestrator.guest import template
+from tests.guest.test_template import Bench, make_cell, qemus
+
+migrate = template._migrate
+
+async def stops(monitor, fd, what):
+    if what == sys.argv[1]:
+        print(*qemus(), flush=True)
+        await asyncio.sleep(600)
+    await migrate(monitor, fd, what)
+
+template._migrate = stops
+bench = Bench(*map(Path, sys.argv[2:]))
+bench.run(make_cell(), bench.template(make_cell()))
+"""
+
+
+@pytest.mark.parametrize("command", ["migrate", "migrate-incoming"])
+def test_nothing_is_left_of_an_orchestrator_that_is_killed(
+    bench: Callable[[str], Bench], command: str
+) -> None:
+    there = bench("none")
+    argv = [sys.executable, "-c", _ORCHESTRATOR, command]
+    paths = (there.kernel, there.initramfs, there.folder)
+    with subprocess.Popen([*argv, *paths], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
+        assert child.stdout is not None
+        (pid,) = map(int, child.stdout.readline().split())
+        assert Path(f"/proc/{pid}").exists()
+        child.kill()
+    deadline = time.monotonic() + 10
+    while running(pid):
+        assert time.monotonic() < deadline, "QEMU has outlived the orchestrator"
+        time.sleep(0.05)
+    assert there.template(make_cell()) is not None
+    assert len(list((there.folder / "store" / KIND).iterdir())) == 1
+    left = {path.name for path in (there.folder / "cell").glob("*")}
+    assert left <= {"console.log", "machine.cfg", "qemu.log", "qmp.jsonl"}
+
+
+def running(pid: int) -> bool:
+    """Whoever has inherited an orphan may be slow to reap it."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
