@@ -1,0 +1,151 @@
+"""The same cells again and again on a loaded host: how many different logs come of it?
+
+The load is a busy process for each core, and one that is busy now and then. Kernels of 2.6.24 take
+part if MEMNOTIFY_SOURCE_2_6_24 names a tree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest.difference import first_difference
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.host import cores
+from orchestrator.image.build import ensure_image
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from orchestrator.process import CommandLog, spawn
+from orchestrator.store import Store
+
+SECOND, MIB = 10**9, 1024
+BUSY = "while True: pass"
+BURSTS = "import time\nwhile True:\n sum(range(10**6))\n time.sleep(0.1)"
+
+
+def scenario(*, balloon: bool) -> Scenario:
+    """Return 35 s in which 200 clients are woken, and more is swapped out than there is RAM."""
+    steps = [
+        Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 200, 0, 0, 0)),
+        Step(at_ns=2 * SECOND, op=Op.HOG, args=(3 * MIB, 96 * MIB)),
+        Step(at_ns=3 * SECOND, op=Op.FILECACHE, args=(2 * MIB, 512 * MIB)),
+    ]
+    if balloon:
+        steps += [
+            Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, 15 * SECOND // 2))
+            for at, mib in ((8, 54), (16, 48), (24, 42), (32, 64))
+        ]
+    return Scenario(
+        name="pressure",
+        start_ns=15 * SECOND,
+        duration_ns=35 * SECOND,
+        sample_ns=SECOND // 10,
+        steps=tuple(steps),
+    )
+
+
+def cells() -> Iterator[tuple[str, Cell]]:
+    """Give the cells by what they are tried for."""
+    source = os.environ.get("MEMNOTIFY_SOURCE_2_6_24")
+    kernels: list[tuple[str, Arch, str | None]] = [("6.1", Arch.X86_64, None)]
+    if source:
+        kernels += [("2.6.24", Arch.X86_64, source), ("2.6.24", Arch.I386, source)]
+    for base, arch, tree in kernels:
+        for name, cpus, balloon in (
+            ("one CPU", 1, False),
+            ("two CPUs", 2, False),
+            ("balloon", 1, True),
+        ):
+            yield (
+                f"{base} {arch}, {name}",
+                Cell(
+                    request=KernelRequest(base=base, series="v4", arch=arch, source=tree),
+                    machine=dataclasses.replace(load_machine("pc-swap-disk"), smp=cpus),
+                    memory_mib=64,
+                    clients=200,
+                    scenario=scenario(balloon=balloon),
+                    log_records=65_536,
+                ),
+            )
+
+
+@asynccontextmanager
+async def loaded_host() -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for program in [BUSY] * cores() + [BURSTS]:
+            await stack.enter_async_context(await spawn([sys.executable, "-c", program]))
+        yield
+
+
+async def different_logs(cell: Cell, *, runs: int, folder: Path, store: Store) -> int:
+    """Run a cell; return how many different logs came of it, and say how they differ.
+
+    Raises InfrastructureError if a guest could not be run.
+    """
+    log = CommandLog()
+    kernel = ensure_kernel(cell.request, store=store, log=log, progress=lambda line: None)
+    image = ensure_image(cell.request.arch, store=store, log=log)
+    kept: list[Path] = []
+    for number in range(runs):
+        place = folder / str(number)
+        place.mkdir()
+        async with loaded_host():
+            result = await run_cell(
+                cell,
+                kernel=kernel.file("bzImage"),
+                initramfs=image.file("initramfs.cpio"),
+                folder=place,
+            )
+        if not result.outcome.ok:
+            raise InfrastructureError("cell", f"{result.outcome}: {result.outcome.detail}")
+        records = place / "records.parquet"
+        parted = [first_difference(earlier, records) for earlier in kept]
+        if None not in parted:
+            kept.append(records)
+            if parted:
+                print(f"  run {number}: {parted[0]}", flush=True)
+    return len(kept)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=3, help="of each cell; 20 for a proof")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cells with this in their name")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    store, rows = Store(), list[dict[str, Any]]()
+    for name, cell in cells():
+        if args.only not in name:
+            continue
+        with tempfile.TemporaryDirectory(dir=store.folder("bench")) as folder:
+            count = asyncio.run(
+                different_logs(cell, runs=args.runs, folder=Path(folder), store=store)
+            )
+        print(f"{name}: {count} different logs in {args.runs} runs", flush=True)
+        rows.append(
+            {
+                "name": f"{name}: different logs in {args.runs} runs",
+                "value": count,
+                "unit": "logs",
+                "target": 1,
+                "better": "lower",
+            }
+        )
+    if args.json is not None:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
