@@ -158,10 +158,10 @@ class Cell:
 
 
 class Repeatability(StrEnum):
-    """EXACT: the same bits every time. BOUNDED: same records, times within 10 µs. See design.md."""
+    """EXACT: the same records every time, to the bit. UNPROVEN: virtual time, but something in the
+    cell keeps the host's. See docs/mechanisms.md."""
 
     EXACT = "exact"
-    BOUNDED = "bounded"
     REAL_TIME = "real-time"
     UNPROVEN = "unproven"
 

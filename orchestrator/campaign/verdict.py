@@ -16,7 +16,17 @@ from orchestrator.campaign.plan import cell_inputs
 from orchestrator.check.metrics import Ints, Metrics, Trace, measure
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.model import Cell, CellResult, Clock, Repeatability
+from orchestrator.model import (
+    Cell,
+    CellResult,
+    Clock,
+    DiskBus,
+    Finding,
+    Op,
+    Outcome,
+    Repeatability,
+    SwapKind,
+)
 from orchestrator.store import Artifact, digest_value
 
 POLLIN = 0x001
@@ -87,14 +97,25 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         "torn_records": torn,
         "guest_seconds": round(result.guest_ns / 1e9, 3),
         "wall_seconds": round(result.wall_seconds, 3),
-        "repeatability": _repeatability(cell),
+        "repeatability": repeatability(cell, result.outcome),
     }
 
 
-def _repeatability(cell: Cell) -> str:
-    # One run proves nothing about the next, so nothing better than this can be said here.
-    real = cell.clock is Clock.REAL
-    return Repeatability.REAL_TIME if real else Repeatability.UNPROVEN
+def repeatability(cell: Cell, outcome: Outcome) -> Repeatability:
+    """Say whether another run of the cell gives the same records, by what the cell is made of.
+
+    docs/mechanisms.md has the reasons, and the runs that were compared.
+    """
+    if cell.clock is Clock.REAL:
+        return Repeatability.REAL_TIME
+    machine = cell.machine
+    waits_for_the_host = machine.swap in (SwapKind.VIRTIO, SwapKind.IDE) or (
+        machine.disk_mib > 0 and machine.disk_bus is not DiskBus.SLRAM
+    )
+    stops_busy_cpus = machine.smp > 1 and any(s.op is Op.BALLOON for s in cell.scenario.steps)
+    ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
+    unproven = waits_for_the_host or stops_busy_cpus or ended_by_the_host
+    return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 
 def _start(result: CellResult) -> dict[str, Any]:
@@ -136,7 +157,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict
         },
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
-        "repeatability": _repeatability(job.cell),
+        "repeatability": repeatability(job.cell, result.outcome),
         "start": _start(result),
         "guest_ns": result.guest_ns,
         "wall_seconds": round(result.wall_seconds, 3),

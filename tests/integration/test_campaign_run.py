@@ -197,7 +197,7 @@ def test_what_a_run_leaves(bench: Bench) -> None:
     assert manifest["digests"]["kernel"] == "kernel-v4"
     assert manifest["command"][-1] == "machine.cfg"
     assert manifest["versions"]["qemu"] == "7.2.0"
-    assert manifest["repeatability"] == "unproven"
+    assert manifest["repeatability"] == "exact"
     assert [attempt["outcome"] for attempt in manifest["attempts"]] == ["ok"]
     assert set(manifest["files"]) == names(cell) - {"manifest.json"}
 

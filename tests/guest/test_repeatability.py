@@ -1,0 +1,92 @@
+"""The same cell gives the same log, to the bit, however busy the host is."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import read_records
+from orchestrator.guest.difference import first_difference
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+
+pytestmark = pytest.mark.guest
+
+SECOND = 10**9
+MIB = 1024  # KiB
+
+PRESSURE = (
+    Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 150, 0, 0, 0)),
+    Step(at_ns=SECOND, op=Op.HOG, args=(5 * MIB, 96 * MIB)),
+    Step(at_ns=SECOND, op=Op.FILECACHE, args=(4 * MIB, 512 * MIB)),
+)
+BALLOON = tuple(
+    Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, 3 * SECOND))
+    for at, mib in ((4, 54), (8, 46), (12, 64))
+)
+
+
+@pytest.fixture
+def busy_host() -> Iterator[None]:
+    load = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in os.sched_getaffinity(0)
+    ]
+    yield
+    for process in load:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("cpus", "steps"), [(1, PRESSURE + BALLOON), (2, PRESSURE)], ids=["balloon", "two-cpus"]
+)
+@pytest.mark.usefixtures("busy_host")
+def test_two_runs_on_a_busy_host_give_the_same_bits(
+    cpus: int,
+    steps: tuple[Step, ...],
+    kernel: Callable[..., Path],
+    initramfs: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    # With the kernel's boot messages: a console that made the guest wait would show, too.
+    machine = dataclasses.replace(
+        load_machine("pc-swap-disk"), smp=cpus, kernel_args=("loglevel=7",)
+    )
+    cell = Cell(
+        request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
+        machine=machine,
+        memory_mib=64,
+        clients=150,
+        scenario=Scenario(
+            name="pressure",
+            start_ns=10 * SECOND,
+            duration_ns=16 * SECOND,
+            sample_ns=SECOND // 10,
+            steps=tuple(sorted(steps, key=lambda step: step.at_ns)),
+        ),
+        log_records=20_000,
+    )
+    files = []
+    for name in ("one", "other"):
+        result = asyncio.run(
+            run_cell(
+                cell, kernel=kernel("v4"), initramfs=initramfs(Arch.X86_64), folder=tmp_path / name
+            )
+        )
+        assert result.outcome.ok, result.outcome
+        files.append(tmp_path / name / "records.parquet")
+    log = read_records(files[0])
+    assert len(log.kind(Kind.WAKEUP)) >= 100
+    assert log.kind(Kind.RECLAIM)["pswpout"][-1] > 1000
+    assert log.kind(Kind.BOOT)["cpus"][0] == cpus
+    assert first_difference(*files) is None

@@ -1,0 +1,66 @@
+"""What a manifest says of its cell's repeatability."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from orchestrator.campaign.verdict import repeatability
+from orchestrator.guest.machine import load_machine
+from orchestrator.model import (
+    Arch,
+    Cell,
+    Clock,
+    Finding,
+    KernelRequest,
+    Op,
+    Outcome,
+    Repeatability,
+    Scenario,
+    Step,
+)
+
+BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(49152, 10**9))
+
+
+def make_cell(machine: str, *steps: Step, smp: int = 1, clock: Clock = Clock.VIRTUAL) -> Cell:
+    return Cell(
+        request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
+        machine=dataclasses.replace(load_machine(machine), smp=smp),
+        memory_mib=64,
+        clients=1,
+        scenario=Scenario(name="test", start_ns=0, duration_ns=10**9, sample_ns=10**8, steps=steps),
+        clock=clock,
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        (make_cell("pc"), Repeatability.EXACT),
+        (make_cell("pc-swap-disk", BALLOON), Repeatability.EXACT),
+        (make_cell("pc-swap-disk", smp=2), Repeatability.EXACT),
+        (make_cell("pc-swap-disk", BALLOON, smp=2), Repeatability.UNPROVEN),
+        (make_cell("pc-swap-virtio"), Repeatability.UNPROVEN),
+        (make_cell("x86-32"), Repeatability.UNPROVEN),
+        (make_cell("pc", clock=Clock.REAL), Repeatability.REAL_TIME),
+    ],
+)
+def test_it_follows_from_what_the_cell_is_made_of(cell: Cell, expected: Repeatability) -> None:
+    assert repeatability(cell, Outcome()) is expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Outcome(finding=Finding.PANIC), Repeatability.EXACT),
+        # The host decides when it has waited long enough.
+        (Outcome(finding=Finding.HANG), Repeatability.UNPROVEN),
+        (Outcome(infrastructure="qemu-died"), Repeatability.UNPROVEN),
+    ],
+)
+def test_a_log_that_the_host_cut_off_is_not_exact(
+    outcome: Outcome, expected: Repeatability
+) -> None:
+    assert repeatability(make_cell("pc"), outcome) is expected
