@@ -37,6 +37,7 @@ def test_unknown_machine_lists_what_there_is() -> None:
         ("swap_mib = 128", "swap and swap_mib go together"),
         ('swap = "floppy"', "swap: "),
         ("smp = 0", "smp: "),
+        ('disk_bus = "slram"\ndisk_mib = 500', "disk_mib must be a power of two"),
         ('kernel_args = ["two words"]', "kernel_args"),
         ("memory = 64", "memory: unknown key"),
     ],

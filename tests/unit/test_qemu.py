@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,29 @@ def test_slram_takes_no_disk_and_is_told_where_its_bars_are(tmp_path: Path) -> N
         text = describe(cell, disks)
     assert text.count('driver = "ivshmem-plain"') == 3
     assert "virtio-blk" not in text
+
+
+def test_a_cpu_that_the_guest_does_not_know_stands_between_each_two() -> None:
+    cell = make_cell(dataclasses.replace(load_machine("pc"), smp=3))
+    text = describe(cell)
+    assert 'cpus = "1"' in text and 'maxcpus = "5"' in text
+    # In the order in which they take turns, after the first, which QEMU makes itself.
+    assert re.findall(r'socket-id = "(\d)"', text) == ["3", "1", "4", "2"]
+    assert {"maxcpus=3", "nr_cpus=3"} <= set(qemu.kernel_command_line(cell, ()).split())
+
+
+def test_threads_and_nodes_stay_together_beside_spare_cpus() -> None:
+    text = describe(make_cell("pentium4-ht"))
+    assert 'sockets = "2"' in text and 'threads = "2"' in text and 'maxcpus = "4"' in text
+    assert re.findall(r'(?:socket|thread)-id = "(\d)"', text) == ["1", "0", "0", "1"]
+    assert re.findall(r'cpus = "(\d-\d)"', describe(make_cell("x86-64-numa"))) == ["0-1", "2-6"]
+
+
+def test_in_real_time_each_cpu_has_its_thread_and_none_is_spare() -> None:
+    cell = make_cell(dataclasses.replace(load_machine("pc"), smp=2), clock=Clock.REAL)
+    text = describe(cell)
+    assert 'cpus = "2"' in text and "socket-id" not in text
+    assert "nr_cpus" not in qemu.kernel_command_line(cell, ())
 
 
 def test_the_digest_of_the_hardware_covers_all_that_qemu_is_told(

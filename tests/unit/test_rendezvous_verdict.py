@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import signal
-import socket
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -34,21 +35,29 @@ def hear(*chunks: bytes) -> tuple[Console, bytes]:
     """Let a console hear chunks as a guest would send them; return it and its file's content."""
 
     async def main() -> tuple[Console, bytes]:
-        ours, theirs = socket.socketpair()
-        theirs.setblocking(False)
         file = io.BytesIO()
         kept = Console(file)
+        with ExitStack() as ours, ExitStack() as theirs:
+            source, sink = console.open_pipe(ours, theirs)
 
-        async def talk() -> None:
-            for chunk in chunks:
-                await asyncio.get_running_loop().sock_sendall(theirs, chunk)
-                await asyncio.sleep(0.001)
-            theirs.close()
+            async def talk() -> None:
+                for chunk in chunks:
+                    await asyncio.to_thread(sink.write, chunk)
+                    await asyncio.sleep(0.001)
+                theirs.close()
 
-        await asyncio.gather(kept.copy(ours), talk())
+            await asyncio.gather(kept.copy(source), talk())
         return kept, file.getvalue()
 
     return asyncio.run(main())
+
+
+def test_a_guest_need_not_wait_for_us_to_read_what_it_says() -> None:
+    with ExitStack() as ours, ExitStack() as theirs:
+        _, sink = console.open_pipe(ours, theirs)
+        os.set_blocking(sink.fileno(), False)
+        # One byte at a time, as a serial line does it; None would be "try again".
+        assert all(sink.write(b"x") == 1 for _ in range(100_000))
 
 
 def verdict(
