@@ -23,6 +23,7 @@ from orchestrator.store import digest_file
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 RECORDS = "records.parquet"
+MACHINE = "machine.cfg"
 _DRAFT = ".new-"
 
 ATTEMPTS = "attempts"

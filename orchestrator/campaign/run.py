@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.load import Campaign
@@ -24,6 +24,8 @@ from orchestrator.model import Arch, Cell, KernelRequest
 from orchestrator.process import CommandLog
 from orchestrator.report.board import Board
 from orchestrator.store import Artifact, Store, digest_value
+
+T = TypeVar("T")
 
 Builder = Callable[..., Artifact]
 
@@ -62,7 +64,7 @@ def run_campaign(
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]))
         todo = [job for job in jobs if again or not folder.has(job.id)]
         board.planned(len(jobs), len(jobs) - len(todo))
-        _run_until_done(
+        run_until_done(
             run_jobs(
                 todo,
                 folder=folder,
@@ -120,18 +122,18 @@ def _timed(board: Board, what: str, build: Callable[[], Artifact]) -> Artifact:
     return artifact
 
 
-def _run_until_done(work: Coroutine[Any, Any, None]) -> None:
+def run_until_done(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine; a SIGTERM cancels it as Ctrl-C does, and guests are killed on the way."""
 
-    async def main() -> None:
+    async def main() -> T:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await work
+        return await work
 
     before = signal.getsignal(signal.SIGTERM)
     try:
-        asyncio.run(main())
+        return asyncio.run(main())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:

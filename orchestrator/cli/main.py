@@ -13,7 +13,7 @@ from orchestrator import __version__
 from orchestrator.errors import MemnotifyError
 
 # In the order of the help text. Each module has register(subparsers), and sets `handler`.
-COMMANDS = ("doctor", "kernel", "series", "image", "run", "show")
+COMMANDS = ("doctor", "kernel", "series", "image", "run", "show", "replay")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,0 +1,164 @@
+"""Running a finished cell again, to see whether it comes out the same."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator import __version__, host
+from orchestrator.campaign.finished import Finished
+from orchestrator.campaign.ledger import Ledger, need
+from orchestrator.campaign.results import MACHINE, RECORDS
+from orchestrator.campaign.schedule import CellRunner
+from orchestrator.check.compare import BOUND_NS, Agreement, Comparison, Difference, compare
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import VIEWS, read_records
+from orchestrator.guest.session import run_cell
+from orchestrator.model import CellResult, Repeatability
+from orchestrator.process import CommandLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """One more run of a finished cell, against the first.
+
+    `changed` says what of QEMU and the machine is not as it was, a sentence for each.
+    """
+
+    finished: Finished
+    result: CellResult
+    comparison: Comparison
+    changed: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether it came out as the cell's class promises.
+
+        What is `unproven` ran under virtual time: there anything but the same records at the same
+        times, give or take the bound, is a failure, too. Real time promises nothing.
+        """
+        promise = self.finished.repeatability
+        if promise is Repeatability.REAL_TIME:
+            return True
+        if str(self.result.outcome) != self.finished.outcome:
+            return False
+        if promise is Repeatability.EXACT:
+            return self.comparison.agreement is Agreement.EXACT
+        return self.comparison.within(BOUND_NS)
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
+        found = self.comparison
+        return {
+            "agreement": found.agreement,
+            "kept": self.kept,
+            "records": list(found.records),
+            "differing": found.differing,
+            "late": found.late,
+            "greatest_ns": found.greatest_ns,
+            "first": _difference(found.first),
+            "first_differing": _difference(found.first_differing),
+            "outcome": str(self.result.outcome),
+            "detail": self.result.outcome.detail,
+            "wall_seconds": round(self.result.wall_seconds, 3),
+            "changed": list(self.changed),
+        }
+
+
+def _difference(found: Difference | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    kinds = [None if kind is None else Kind(kind).name for kind in found.kinds]
+    fields = [[name, _printable(a), _printable(b)] for name, a, b in found.fields]
+    return {"record": found.index, "kinds": kinds, "fields": fields}
+
+
+def _printable(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+async def replay(
+    finished: Finished,
+    *,
+    times: int,
+    output: Path | None,
+    ledger: Ledger,
+    on_stage: Callable[[str], None],
+    on_replay: Callable[[Replay], None],
+    log: CommandLog,
+    runner: CellRunner = run_cell,
+) -> list[Replay]:
+    """Run a finished cell again, so many times, and compare each run with the first.
+
+    What the runs leave is kept in `output`/1, 2, ... if that is given; `on_replay` is told of each.
+    Raises InputError if a log cannot be read, and InfrastructureError if QEMU failed.
+    """
+    job, replays = finished.job, []
+    recorded = read_records(finished.records)
+    for number in range(1, times + 1):
+        with _folder(output, number) as folder:
+            async with ledger.claim(need(job.cell, cores=host.cores())):
+                result = await runner(
+                    job.cell,
+                    kernel=job.kernel.file("bzImage"),
+                    initramfs=job.image.file("initramfs.cpio"),
+                    folder=folder,
+                    on_stage=on_stage,
+                    log=log,
+                )
+            if result.outcome.infrastructure is not None:
+                raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
+            again = read_records(folder / RECORDS)
+            replays.append(
+                Replay(
+                    finished=finished,
+                    result=result,
+                    comparison=compare(recorded.records, again.records, VIEWS),
+                    changed=tuple(_changes(finished, result, folder)),
+                )
+            )
+        on_replay(replays[-1])
+    return replays
+
+
+@contextmanager
+def _folder(output: Path | None, number: int) -> Iterator[Path]:
+    if output is None:
+        with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
+            yield Path(name)
+    else:
+        folder = output / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[str]:
+    """Say what of the host's side is not as it was; kernel and image are the same by their keys."""
+    versions = {"memnotify": __version__, **result.versions}
+    for name, now in versions.items():
+        was = finished.versions.get(name)
+        if was != now:
+            yield f"{name} was {was}, is {now}"
+    command = tuple(word.replace(f"{folder}/", "") for word in result.command)
+    told = _told(finished.command, finished.folder), _told(command, folder)
+    gone, new = (sorted(a - b) for a, b in (told, told[::-1]))
+    if gone or new:
+        yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
+
+
+def _told(command: tuple[str, ...], folder: Path) -> set[str]:
+    """Return what QEMU was told, in an order of no meaning and without numbers of descriptors."""
+    # Kernel and initramfs are the same by their keys, wherever the store is.
+    told = {word for word in command if not word.endswith(("/bzImage", "/initramfs.cpio"))}
+    with contextlib.suppress(OSError):
+        text = (folder / MACHINE).read_text()
+        lines = re.sub(r'(/proc/self/fd/|^  fd = ")\d+', r"\1N", text, flags=re.M).splitlines()
+        told |= {line.strip() for line in lines if not line.startswith("#")}
+    return told

@@ -1,0 +1,73 @@
+"""`memnotify replay`: run a finished cell again, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.finished import find_finished
+from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.replay import Replay, replay
+from orchestrator.campaign.results import RunFolder, to_json
+from orchestrator.campaign.run import run_until_done
+from orchestrator.process import CommandLog
+from orchestrator.report.replay import replay_lines
+from orchestrator.store import Store
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="run a finished cell again, and compare its records",
+        description="Run a finished cell again with the same kernel, image and machine, and "
+        "compare its records with those of the run. The exit status is 1 if they are not as alike "
+        "as the cell's repeatability class promises: exact bit by bit, bounded and unproven the "
+        "same records within 10 µs, real-time nothing.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
+    parser.add_argument("--times", type=_count, default=1, metavar="N", help="run it N times")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep results in DIR/1 …")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_replay)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs, 1 or more")
+    return int(text)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    store = Store()
+    finished = find_finished(RunFolder(args.run), args.cell, store=store)
+
+    def show(done: Replay) -> None:
+        for line in replay_lines(done.row(), outcome=finished.outcome):
+            print(line, flush=True)
+
+    replays = run_until_done(
+        replay(
+            finished,
+            times=args.times,
+            output=args.output,
+            ledger=Ledger(store.folder("ledger")),
+            on_stage=partial(print, file=sys.stderr, flush=True),
+            on_replay=(lambda done: None) if args.json else show,
+            log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        )
+    )
+    if args.json:
+        shown = {
+            "cell": finished.job.id,
+            "name": finished.job.name,
+            "outcome": finished.outcome,
+            "repeatability": finished.repeatability,
+            "replays": [done.row() for done in replays],
+        }
+        sys.stdout.write(to_json(shown))
+    return 0 if all(done.kept for done in replays) else 1

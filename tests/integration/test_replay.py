@@ -1,0 +1,215 @@
+"""Finished cells run again, with made-up guests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_campaign_run import Bench, Guests, fails, finds, made_up_log
+
+from orchestrator.campaign.finished import Finished, find_finished
+from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.plan import cell_inputs
+from orchestrator.campaign.replay import Replay, replay
+from orchestrator.campaign.results import RunFolder
+from orchestrator.cli.main import main
+from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.model import Cell, CellResult, Repeatability
+from orchestrator.process import CommandLog
+from orchestrator.report.replay import replay_lines
+from orchestrator.store import Artifact
+
+
+class KeepingBench(Bench):
+    """As Bench, with artifacts that are in the store."""
+
+    def publish(self, kind: str, name: str, **inputs: Any) -> Artifact:
+        def build(work: Path) -> dict[str, str]:
+            (work / name).write_text(f"{inputs}")
+            return {"version": "6.1"}
+
+        return self.store.publish(kind, inputs, build)
+
+    def build_kernel(self, request: Any, **_: Any) -> Artifact:
+        return self.publish("kernel", "bzImage", series=request.series)
+
+    def build_image(self, arch: Any, **_: Any) -> Artifact:
+        return self.publish("image", "initramfs.cpio", arch=str(arch))
+
+    def replay(self, finished: Finished, runner: Any, **options: Any) -> list[Replay]:
+        return asyncio.run(
+            replay(
+                finished,
+                **{"times": 1, "output": None} | options,
+                ledger=Ledger(self.path / "ledger"),
+                on_stage=lambda stage: None,
+                on_replay=lambda done: None,
+                log=CommandLog(),
+                runner=runner,
+            )
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> KeepingBench:
+    return KeepingBench(tmp_path)
+
+
+@pytest.fixture
+def folder(bench: KeepingBench) -> RunFolder:
+    return bench.run(Guests())
+
+
+@pytest.fixture
+def finished(bench: KeepingBench, folder: RunFolder) -> Finished:
+    return find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+
+
+def changed(change: Callable[[np.ndarray], None]) -> Any:
+    """Return a runner whose log is changed."""
+
+    async def run(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        result = await Guests()(cell, folder=folder, **rest)
+        records = made_up_log(cell).records
+        change(records)
+        write_records(RecordLog(records, lost=0, torn=0), folder / "records.parquet")
+        return result
+
+    return run
+
+
+def later(by: int) -> Any:
+    def change(records: np.ndarray) -> None:
+        records["time_ns"][3] += np.uint64(by)
+
+    return changed(change)
+
+
+def lines(done: Replay) -> list[str]:
+    return replay_lines(done.row(), outcome=done.finished.outcome)
+
+
+def test_a_cell_is_bound_as_it_was(folder: RunFolder, finished: Finished) -> None:
+    plan = folder.plan()[-1]
+    assert json.loads(json.dumps(cell_inputs(finished.job.cell))) == plan["inputs"]
+    assert finished.job.kernel.key == finished.job.cell.kernel
+    assert finished.job.kernel.file("bzImage").read_text() == "{'series': 'v4'}"
+    assert finished.job.cell.request.series == "v4"
+
+
+def test_the_same_again(bench: KeepingBench, finished: Finished, tmp_path: Path) -> None:
+    guests = Guests()
+    both = bench.replay(finished, guests, times=2, output=tmp_path / "kept")
+    assert len(guests.started) == 2
+    assert guests.started[0] == finished.job.cell
+    assert [done.kept for done in both] == [True, True]
+    assert [lines(done) for done in both] == [["identical: 13 records"]] * 2
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"1", "2"}
+    assert (tmp_path / "kept/2/records.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("by", "promise", "kept"),
+    [
+        (10_000, Repeatability.UNPROVEN, True),
+        (10_001, Repeatability.UNPROVEN, False),
+        (10_000, Repeatability.BOUNDED, True),
+        (10_001, Repeatability.BOUNDED, False),
+        (1, Repeatability.EXACT, False),
+        (10**9, Repeatability.REAL_TIME, True),
+    ],
+)
+def test_what_a_class_promises(
+    bench: KeepingBench,
+    folder: RunFolder,
+    by: int,
+    promise: Repeatability,
+    kept: bool,
+) -> None:
+    cell = folder.plan()[-1]["id"]
+    manifest = folder.cell(cell) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"unproven"', f'"{promise}"'))
+    (done,) = bench.replay(find_finished(folder, cell, store=bench.store), later(by))
+    assert done.kept is kept
+    (line,) = lines(done)
+    assert line.startswith(
+        f"same records: 1 of 13 records differ in time, times up to {by:,} ns apart"
+    )
+
+
+def test_the_first_record_that_differs_is_named(bench: KeepingBench, finished: Finished) -> None:
+    def change(records: np.ndarray) -> None:
+        assert records["kind"][4] == Kind.RECLAIM
+        records["time_ns"][2] += np.uint64(3)
+        records["value"][4, 1] = 11
+
+    (done,) = bench.replay(finished, changed(change))
+    assert not done.kept
+    assert lines(done) == [
+        "different: 13 records, 1 differ; times up to 3 ns apart before the first: "
+        "record 4 (RECLAIM): pswpout was 10, is 11"
+    ]
+
+
+def test_another_outcome_is_a_difference(bench: KeepingBench, finished: Finished) -> None:
+    (done,) = bench.replay(finished, Guests(finds))
+    assert not done.kept
+    assert lines(done)[1] == "the outcome was ok, is finding:panic: \\x1b[31mpanic"
+
+
+def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Finished) -> None:
+    async def newer(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        result = await Guests()(cell, folder=folder, **rest)
+        (folder / "machine.cfg").write_text('[device "x"]\n  fd = "7"\n')
+        object.__setattr__(result, "versions", {"qemu": "8.0.0"})
+        return result
+
+    (finished.folder / "machine.cfg").write_text('[device "y"]\n  fd = "6"\n')
+    (done,) = bench.replay(finished, newer)
+    assert done.kept
+    assert lines(done)[1:] == [
+        "qemu was 7.2.0, is 8.0.0",
+        'QEMU was told [device "y"]; now [device "x"]',
+    ]
+
+
+def test_a_testbed_that_fails_is_no_comparison(bench: KeepingBench, finished: Finished) -> None:
+    with pytest.raises(InfrastructureError, match="QEMU was killed"):
+        bench.replay(finished, Guests(fails))
+
+
+def test_an_artifact_that_is_gone(bench: KeepingBench, folder: RunFolder) -> None:
+    for kind, mend in (
+        ("image", "memnotify image build --arch x86_64"),
+        ("kernel", "memnotify kernel build 6.1 --series v4 --arch x86_64"),
+    ):
+        (bench.store.root / kind).rename(bench.store.root / f"{kind}-gone")
+        with pytest.raises(InputError, match=mend):
+            find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+
+
+def test_cells_that_cannot_be_replayed(
+    bench: KeepingBench, folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, alien, unfinished = (row["id"] for row in folder.plan()[:3])
+    (folder.cell(damaged) / "records.parquet").write_bytes(b"")
+    manifest = folder.cell(alien) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"smp": 1', '"smp": "many"'))
+    (folder.cell(unfinished) / "manifest.json").unlink()
+    for cell, why in (
+        (damaged, "no whole result"),
+        (alien, "inputs.machine.smp"),
+        (unfinished, "has not run yet"),
+        ("zzz", "no cell of"),
+    ):
+        assert main(["replay", str(folder.path), cell]) == 2
+        said = capsys.readouterr().err
+        assert why in said
+        assert said.count("\n") == 1
