@@ -199,5 +199,7 @@ void mn_print_abi(void)
 	print_constants();
 	print_enums();
 	print_structs();
+	printf(",\n \"window\": {\"address\": %lu, \"records\": %u}", (unsigned long)mn_window(),
+	       MN_WINDOW);
 	printf("\n}\n");
 }

@@ -18,6 +18,7 @@
 #define MN_MAX_STEPS ((MN_MAILBOX_SIZE - sizeof(struct mn_scenario)) / sizeof(struct mn_step))
 #define MN_PAGE 4096u		/* of i386 and x86_64 alike */
 #define MN_PAGE_KIB 4u
+#define MN_WINDOW 4096u		/* records of the log that a process has mapped at a time */
 #define MN_NODE_MAX 32		/* bytes of a device node's path */
 
 #define NSEC_PER_SEC 1000000000ull
@@ -35,6 +36,7 @@ void mn_shared_map(void);
 void mn_shared_forked(void);
 struct mn_header *mn_header(void);
 const struct mn_scenario *mn_mailbox(void);
+const void *mn_window(void);	/* at the same address in every process: gdb watches it */
 void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value);
 #define mn_log(kind, client, ...) \
 	mn_log_at(mn_now(), kind, client, (const uint64_t[5]){ __VA_ARGS__ })

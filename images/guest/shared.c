@@ -22,10 +22,9 @@
 
 #define IVSHMEM 0x1af41110u	/* PCI vendor << 16 | device */
 #define PCI_DEVICES "/sys/bus/pci/devices"
-#define WINDOW 4096u		/* records */
 
 static char front[MN_RECORDS_OFFSET] __attribute__((aligned(MN_PAGE)));
-static struct mn_record window[WINDOW] __attribute__((aligned(MN_PAGE)));
+static struct mn_record window[MN_WINDOW] __attribute__((aligned(MN_PAGE)));
 
 static int region = -1;		/* a file that holds the region ... */
 static off_t region_start;	/* ... from here on */
@@ -35,6 +34,11 @@ static uint32_t pid;
 struct mn_header *mn_header(void)
 {
 	return region < 0 ? NULL : (struct mn_header *)front;
+}
+
+const void *mn_window(void)
+{
+	return window;
 }
 
 const struct mn_scenario *mn_mailbox(void)
@@ -139,7 +143,7 @@ void mn_shared_forked(void)
 
 static struct mn_record *record_at(uint32_t index)
 {
-	uint32_t wanted = index / WINDOW;
+	uint32_t wanted = index / MN_WINDOW;
 
 	if (wanted != window_index) {
 		uint32_t offset = MN_RECORDS_OFFSET + wanted * (uint32_t)sizeof(window);
@@ -149,7 +153,7 @@ static struct mn_record *record_at(uint32_t index)
 			return NULL;
 		window_index = wanted;
 	}
-	return &window[index % WINDOW];
+	return &window[index % MN_WINDOW];
 }
 
 void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value)
