@@ -245,11 +245,15 @@ async def spawn(
     env: Mapping[str, str] | None = None,
     output: Path | None = None,
     pass_fds: Sequence[int] = (),
+    interactive: bool = False,
 ) -> Spawned:
     """Start one program that is killed when this process dies, even by SIGKILL.
 
     Its stdout and stderr go to `output`, or nowhere. It must not fork: only it, not its children,
     is tied to us (QEMU runs with a seccomp filter that forbids it to start any).
+
+    With `interactive` it has our terminal instead: stdin, stdout, stderr and Ctrl-C. That is for
+    a program that the user asked to talk to (gdb), which nobody needs to limit.
 
     Raises InfrastructureError if it cannot be started.
     """
@@ -274,11 +278,11 @@ async def spawn(
                 *words,
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
+                stdin=None if interactive else subprocess.DEVNULL,
+                stdout=None if interactive else sink,
+                stderr=None if interactive else sink,
                 pass_fds=tuple(pass_fds),
-                start_new_session=True,
+                start_new_session=not interactive,
             )
         except OSError as error:
             raise InfrastructureError("spawn", f"cannot start {words[0]}: {error}") from error

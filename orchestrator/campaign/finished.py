@@ -29,6 +29,7 @@ class Finished:
     folder: Path
     outcome: str
     repeatability: Repeatability
+    from_template: bool  # or else the guest booted
     versions: Mapping[str, str]
     command: tuple[str, ...]  # QEMU's argv, with the cell's own folder as the current one
 
@@ -72,6 +73,7 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
             folder=folder,
             outcome=manifest["outcome"],
             repeatability=Repeatability(manifest["repeatability"]),
+            from_template=manifest["start"]["from"] == "template",
             versions=manifest["versions"],
             command=tuple(manifest["command"]),
         )

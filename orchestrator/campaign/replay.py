@@ -6,7 +6,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from orchestrator.campaign.results import MACHINE, RECORDS
 from orchestrator.campaign.schedule import CellRunner
 from orchestrator.check.compare import BOUND_NS, Agreement, Comparison, Difference, compare
 from orchestrator.errors import InfrastructureError
+from orchestrator.guest import qemu
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import VIEWS, read_records
 from orchestrator.guest.session import run_cell
-from orchestrator.model import CellResult, Repeatability
+from orchestrator.guest.templates import Templates
+from orchestrator.model import Cell, CellResult, Repeatability
 from orchestrator.process import CommandLog
 
 
@@ -84,48 +86,77 @@ def _printable(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What it takes to run a finished cell again. Without `templates` every guest boots."""
+
+    ledger: Ledger
+    on_stage: Callable[[str], None]
+    log: CommandLog
+    templates: Templates | None = None
+    runner: CellRunner = run_cell
+
+    def claim(self, cell: Cell) -> AbstractAsyncContextManager[None]:
+        """Hold what a cell takes of the host."""
+        return self.ledger.claim(need(cell, cores=host.cores()))
+
+    async def run(self, finished: Finished, folder: Path) -> CellResult:
+        """Run a cell; it starts as it did. Raises InfrastructureError, also if QEMU failed."""
+        job = finished.job
+        given = {
+            "kernel": job.kernel.file("bzImage"),
+            "initramfs": job.image.file("initramfs.cpio"),
+        }
+        async with self.claim(job.cell):
+            template = None
+            if self.templates is not None and finished.from_template:
+                template = await self.templates.get(
+                    job.cell, **given, on_stage=self.on_stage, log=self.log
+                )
+            result = await self.runner(
+                job.cell,
+                **given,
+                folder=folder,
+                template=template,
+                on_stage=self.on_stage,
+                log=self.log,
+            )
+        if result.outcome.infrastructure is not None:
+            raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
+        return result
+
+
 async def replay(
     finished: Finished,
+    again: Again,
     *,
     times: int,
     output: Path | None,
-    ledger: Ledger,
-    on_stage: Callable[[str], None],
     on_replay: Callable[[Replay], None],
-    log: CommandLog,
-    runner: CellRunner = run_cell,
 ) -> list[Replay]:
     """Run a finished cell again, so many times, and compare each run with the first.
 
     What the runs leave is kept in `output`/1, 2, ... if that is given; `on_replay` is told of each.
     Raises InputError if a log cannot be read, and InfrastructureError if QEMU failed.
     """
-    job, replays = finished.job, []
-    recorded = read_records(finished.records)
+    replays = []
     for number in range(1, times + 1):
         with _folder(output, number) as folder:
-            async with ledger.claim(need(job.cell, cores=host.cores())):
-                result = await runner(
-                    job.cell,
-                    kernel=job.kernel.file("bzImage"),
-                    initramfs=job.image.file("initramfs.cpio"),
-                    folder=folder,
-                    on_stage=on_stage,
-                    log=log,
-                )
-            if result.outcome.infrastructure is not None:
-                raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
-            again = read_records(folder / RECORDS)
-            replays.append(
-                Replay(
-                    finished=finished,
-                    result=result,
-                    comparison=compare(recorded.records, again.records, VIEWS),
-                    changed=tuple(_changes(finished, result, folder)),
-                )
-            )
+            replays.append(await replay_into(folder, finished, again))
         on_replay(replays[-1])
     return replays
+
+
+async def replay_into(folder: Path, finished: Finished, again: Again) -> Replay:
+    """Run a finished cell again in a folder, and compare. Raises what `replay` does."""
+    recorded = read_records(finished.records)
+    result = await again.run(finished, folder)
+    return Replay(
+        finished=finished,
+        result=result,
+        comparison=compare(recorded.records, read_records(folder / RECORDS).records, VIEWS),
+        changed=tuple(_changes(finished, result, folder)),
+    )
 
 
 @contextmanager
@@ -146,11 +177,16 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
         was = finished.versions.get(name)
         if was != now:
             yield f"{name} was {was}, is {now}"
+    cell = finished.job.cell
+    if qemu.hardware_digest(cell, cell.accel) == cell.hardware:
+        return
     command = tuple(word.replace(f"{folder}/", "") for word in result.command)
     told = _told(finished.command, finished.folder), _told(command, folder)
     gone, new = (sorted(a - b) for a, b in (told, told[::-1]))
     if gone or new:
         yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
+    else:
+        yield f"QEMU was packaged otherwise, is {qemu.version()}"
 
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:

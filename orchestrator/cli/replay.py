@@ -10,9 +10,12 @@ from typing import Any
 
 from orchestrator.campaign.finished import find_finished
 from orchestrator.campaign.ledger import Ledger
-from orchestrator.campaign.replay import Replay, replay
+from orchestrator.campaign.recordings import record
+from orchestrator.campaign.replay import Again, Replay, replay
 from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.campaign.run import run_until_done
+from orchestrator.errors import InputError
+from orchestrator.guest.templates import Templates
 from orchestrator.process import CommandLog
 from orchestrator.report.replay import replay_lines
 from orchestrator.store import Store
@@ -30,7 +33,11 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
-    parser.add_argument("--times", type=_count, default=1, metavar="N", help="run it N times")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--times", type=_count, default=1, metavar="N", help="run it N times")
+    how.add_argument(
+        "--record", action="store_true", help="keep a recording that memnotify gdb can play"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep results in DIR/1 …")
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_replay)
@@ -43,24 +50,28 @@ def _count(text: str) -> int:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    store = Store()
-    finished = find_finished(RunFolder(args.run), args.cell, store=store)
+    if args.record and args.output is not None:
+        raise InputError("a recording is kept in the run's folder", hint="leave out -o")
+    store, run = Store(), RunFolder(args.run)
+    finished = find_finished(run, args.cell, store=store)
+    again = Again(
+        ledger=Ledger(store.folder("ledger")),
+        on_stage=partial(print, file=sys.stderr, flush=True),
+        log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        templates=Templates(store),
+    )
 
     def show(done: Replay) -> None:
-        for line in replay_lines(done.row(), outcome=finished.outcome):
+        for line in () if args.json else replay_lines(done.row(), outcome=finished.outcome):
             print(line, flush=True)
 
-    replays = run_until_done(
-        replay(
-            finished,
-            times=args.times,
-            output=args.output,
-            ledger=Ledger(store.folder("ledger")),
-            on_stage=partial(print, file=sys.stderr, flush=True),
-            on_replay=(lambda done: None) if args.json else show,
-            log=CommandLog(store.folder("logs") / "commands.jsonl"),
+    if args.record:
+        replays = [run_until_done(record(run, finished, again))]
+        show(replays[0])
+    else:
+        replays = run_until_done(
+            replay(finished, again, times=args.times, output=args.output, on_replay=show)
         )
-    )
     if args.json:
         shown = {
             "cell": finished.job.id,

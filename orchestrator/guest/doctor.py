@@ -30,6 +30,12 @@ _MEMORY_MIB = 1024
 # What the testbed itself calls, and the Debian package that has it. What building a kernel needs
 # besides is said in kernels/<base>.toml.
 _COMMANDS = {"setpriv": "util-linux", "patch": "patch"}
+# What is good to have: the package, and what it is like without.
+_HELPERS = {
+    "ccache": ("ccache", "only rebuilding kernels is slower"),
+    "gdb": ("gdb", "memnotify gdb needs it"),
+    "qemu-img": ("qemu-utils", "memnotify replay --record needs it, and gdb to go back"),
+}
 
 
 class State(StrEnum):
@@ -67,7 +73,8 @@ def examine(store: Store) -> Iterator[Check]:
         base = load_base(name)
         yield from _toolchain(base)
         yield _source(base, store)
-    yield _ccache()
+    for command, (package, without) in _HELPERS.items():
+        yield _helper(command, package, without)
     yield _libarchive()
     yield _disk(store.root)
     yield _memory()
@@ -126,12 +133,11 @@ def _source(base: Base, store: Store) -> Check:
     return Check(name, State.OK, f"{kept.version}, {kept.origin}")
 
 
-def _ccache() -> Check:
-    path = shutil.which("ccache")
+def _helper(name: str, package: str, without: str) -> Check:
+    path = shutil.which(name)
     if path is None:
-        detail = "not found; only rebuilding kernels is slower"
-        return Check("ccache", State.NOTE, detail, _apt("ccache"))
-    return Check("ccache", State.OK, path)
+        return Check(name, State.NOTE, f"not found; {without}", _apt(package))
+    return Check(name, State.OK, path)
 
 
 def _libarchive() -> Check:

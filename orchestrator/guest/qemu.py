@@ -23,6 +23,7 @@ from orchestrator.process import CommandLog, run
 from orchestrator.store import digest_value
 
 QEMU = "qemu-system-x86_64"  # runs i386 guests just as well
+_QEMU_I386 = "qemu-system-i386"  # to gdb it shows registers of 32 bits
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -78,6 +79,26 @@ class Descriptors:
         files = [disk.fd for disk in self.disks]
         files += [memory.fd for memory in self.memories if memory.fd >= 0]
         return (self.qmp, self.console, self.log, *files)
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """QEMU's recording of a run: what came from outside the guest, and at which instruction.
+
+    `folder` has its files. A tape is either made by a run, or played.
+    """
+
+    folder: Path
+    play: bool
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.bin"
+
+    @property
+    def snapshots(self) -> Path:
+        """A qcow2 file with the guest's states at its start and after each rendezvous."""
+        return self.folder / "snapshots.qcow2"
 
 
 def memories_of(cell: Cell) -> tuple[Memory, ...]:
@@ -272,14 +293,19 @@ def command_line(
     initramfs: Path,
     disks: tuple[Disk, ...],
     incoming: bool = False,
+    tape: Tape | None = None,
+    gdb: Path | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    With `incoming` the guest's state is to come over QMP's migrate-incoming.
+    With `incoming` the guest's state is to come over QMP's migrate-incoming; `gdb` is the socket
+    on which QEMU serves a gdb.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
-    argv = [QEMU, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
+    debugging = tape is not None or gdb is not None
+    program = _QEMU_I386 if debugging and cell.request.arch is Arch.I386 else QEMU
+    argv = [program, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
     argv += ["-readconfig", str(description)]
     # QEMU 7.2 takes the following from the command line only.
     argv += ["-seed", _SEED]
@@ -289,7 +315,7 @@ def command_line(
         argv += ["-accel", "kvm"]
     elif cell.clock is Clock.VIRTUAL:
         argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]
-        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off"]
+        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off{_recording(tape)}"]
     else:
         argv += ["-accel", f"tcg,tb-size={_TRANSLATIONS_MIB}"]
     argv += ["-cpu", cell.machine.cpu]
@@ -301,4 +327,19 @@ def command_line(
     argv += ["-S"]
     if incoming:
         argv += ["-incoming", "defer"]
+    if tape is not None:
+        argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={_quoted(tape.snapshots)}"]
+    if gdb is not None:
+        argv += ["-gdb", f"unix:{_quoted(gdb)},server=on,wait=off"]
     return argv
+
+
+def _recording(tape: Tape | None) -> str:
+    if tape is None:
+        return ""
+    mode = "replay" if tape.play else "record"
+    return f",rr={mode},rrfile={_quoted(tape.events)},rrsnapshot=start"
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace(",", ",,")

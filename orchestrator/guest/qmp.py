@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any
 
-from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError
+from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError, Runstate
 
 from orchestrator.errors import InfrastructureError
 
@@ -79,6 +79,11 @@ class Monitor:
         except (QMPError, OSError) as error:
             raise InfrastructureError("qmp-lost", f"cannot hand over a file: {error}") from error
         await self.execute("getfd", fdname=name)
+
+    async def ended(self) -> None:
+        """Wait until QEMU has broken off the session."""
+        while self._client.runstate is Runstate.RUNNING:
+            await self._client.runstate_changed()
 
 
 @asynccontextmanager

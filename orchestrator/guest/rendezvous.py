@@ -7,8 +7,9 @@ been answered yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from qemu.qmp import EventListener
 
@@ -31,7 +32,7 @@ class End:
 class Host:
     """Answers one guest's rendezvous, from the first one (READY) to its end.
 
-    `mail` is the scenario as the guest reads it.
+    `mail` is the scenario as the guest reads it; `resume` lets a paused guest go on.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Host:
         scenario: Scenario,
         mail: bytes,
         on_stage: Callable[[str], None],
+        resume: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.balloon = Balloon(monitor)
         self._monitor = monitor
@@ -50,6 +52,7 @@ class Host:
         self._scenario = scenario
         self._mail = mail
         self._on_stage = on_stage
+        self._resume = resume or partial(monitor.execute, "cont")
         self._answered = 0
 
     async def boot(self) -> End | None:
@@ -58,7 +61,7 @@ class Host:
         A start from a template takes the place of this. Raises InfrastructureError.
         """
         self._on_stage("boot")
-        await self._monitor.execute("cont")
+        await self._resume()
         ask = await self._next_ask()
         if isinstance(ask, End):
             return ask
@@ -73,7 +76,7 @@ class Host:
         self._region.post(self._mail)
         self._on_stage("run")
         while True:
-            await self._monitor.execute("cont")
+            await self._resume()
             ask = await self._next_ask()
             if isinstance(ask, End):
                 return ask

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from orchestrator.errors import InfrastructureError
-from orchestrator.guest import probe
+from orchestrator.guest import probe, qemu
 from orchestrator.guest.abi import Kind, encode_scenario
 from orchestrator.guest.decode import RecordLog, write_records
 from orchestrator.guest.parts import Parts, new_parts
 from orchestrator.guest.qmp import Monitor
+from orchestrator.guest.recording import Recorder
 from orchestrator.guest.rendezvous import End, Host
 from orchestrator.guest.template import Template
 from orchestrator.guest.verdict import judge
@@ -31,6 +32,7 @@ async def run_cell(
     initramfs: Path,
     folder: Path,
     template: Template | None = None,
+    tape: qemu.Tape | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
     log: CommandLog | None = None,
     limits: Limits | None = None,
@@ -38,16 +40,17 @@ async def run_cell(
     """Run one guest and leave records.parquet, console.log and qmp.jsonl in `folder`.
 
     `folder` also gets machine.cfg, and qemu.log with what QEMU itself had to say. With a `template`
-    the guest starts from that, else it boots. Whatever happens, QEMU is gone afterwards. If QEMU
-    fails once it was started, that is an outcome (`infrastructure:...`), and the log up to then is
-    kept.
+    the guest starts from that, else it boots. With a `tape`, which excludes a template, the run is
+    recorded on it or played from it (see guest/recording.py). Whatever happens, QEMU is gone
+    afterwards. If QEMU fails once it was started, that is an outcome (`infrastructure:...`), and
+    the log up to then is kept.
 
     Raises InputError for a cell that is impossible, and InfrastructureError if QEMU could not be
     started or what came of it could not be written.
     """
     started = time.monotonic()
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
-    session = _Session(cell, template, limits or Limits(), on_stage, started)
+    session = _Session(cell, template, tape, limits or Limits(), on_stage, started)
     failure: InfrastructureError | None = None
     end = End()
     try:
@@ -61,6 +64,7 @@ async def run_cell(
                 initramfs=initramfs,
                 folder=folder,
                 incoming=template is not None,
+                tape=tape,
             ) as vm,
         ):
             if template is not None:
@@ -102,6 +106,7 @@ class _Session:
         self,
         cell: Cell,
         template: Template | None,
+        tape: qemu.Tape | None,
         limits: Limits,
         on_stage: Callable[[str], None],
         started: float,
@@ -112,6 +117,7 @@ class _Session:
         self._cell = cell
         self._mail = encode_scenario(cell.scenario)
         self._template = template
+        self._tape = tape
         self._limits = limits
         self._on_stage = on_stage
         self._started = started
@@ -124,15 +130,19 @@ class _Session:
 
     async def run(self, vm: Vm, log: CommandLog | None) -> End:
         async def conduct(monitor: Monitor, cpu: CpuClock) -> End:
+            recorder = None
+            if self._tape is not None and not self._tape.play:
+                recorder = Recorder(vm, monitor)
             host = Host(
                 monitor=monitor,
                 region=vm.parts.region,
                 scenario=self._cell.scenario,
                 mail=self._mail,
                 on_stage=self._on_stage,
+                resume=None if recorder is None else recorder.resume,
             )
             try:
-                return await first(
+                end = await first(
                     self._serve(host, monitor),
                     watch(
                         region=vm.parts.region,
@@ -142,6 +152,9 @@ class _Session:
                         limits=self._limits,
                     ),
                 )
+                if recorder is not None:
+                    await recorder.finish()
+                return end
             finally:
                 self.moves = host.balloon.moves
                 self.disagreements = tuple(host.balloon.disagreements)

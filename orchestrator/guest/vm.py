@@ -43,6 +43,7 @@ class Vm:
     folder: Path
     qemu_version: str = ""
     cpu_seconds: float = 0.0
+    may_end: bool = False  # QEMU has been told to end, or somebody else may tell it
 
 
 @contextmanager
@@ -55,6 +56,8 @@ def open_vm(
     initramfs: Path,
     folder: Path,
     incoming: bool = False,
+    tape: qemu.Tape | None = None,
+    gdb: Path | None = None,
 ) -> Iterator[Vm]:
     """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
 
@@ -68,6 +71,8 @@ def open_vm(
         initramfs=initramfs,
         disks=parts.disks,
         incoming=incoming,
+        tape=tape,
+        gdb=gdb,
     )
     with (
         (folder / CONSOLE).open("wb") as console,
@@ -140,6 +145,8 @@ async def _attend(
 async def _death(vm: Vm, child: Spawned) -> NoReturn:
     """Raise InfrastructureError when QEMU has died."""
     code = await child.wait()
+    if vm.may_end:
+        await asyncio.Event().wait()  # whoever conducts the guest knows
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     said = (vm.folder / _STDERR).read_text(errors="replace").strip()[-_STDERR_CHARACTERS:]
     raise InfrastructureError("qemu-died", f"QEMU ended by itself ({how}){said and ': ' + said}")

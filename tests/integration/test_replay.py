@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from test_campaign_run import Bench, Guests, fails, finds, made_up_log
 from orchestrator.campaign.finished import Finished, find_finished
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.plan import cell_inputs
-from orchestrator.campaign.replay import Replay, replay
+from orchestrator.campaign.replay import Again, Replay, replay
 from orchestrator.campaign.results import RunFolder
 from orchestrator.cli.main import main
 from orchestrator.errors import InfrastructureError, InputError
@@ -44,17 +45,14 @@ class KeepingBench(Bench):
         return self.publish("image", "initramfs.cpio", arch=str(arch))
 
     def replay(self, finished: Finished, runner: Any, **options: Any) -> list[Replay]:
-        return asyncio.run(
-            replay(
-                finished,
-                **{"times": 1, "output": None} | options,
-                ledger=Ledger(self.path / "ledger"),
-                on_stage=lambda stage: None,
-                on_replay=lambda done: None,
-                log=CommandLog(),
-                runner=runner,
-            )
+        again = Again(
+            ledger=Ledger(self.path / "ledger"),
+            on_stage=lambda stage: None,
+            log=CommandLog(),
+            runner=runner,
         )
+        options = {"times": 1, "output": None} | options
+        return asyncio.run(replay(finished, again, **options, on_replay=lambda done: None))
 
 
 @pytest.fixture
@@ -173,6 +171,10 @@ def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Fin
 
     (finished.folder / "machine.cfg").write_text('[device "y"]\n  fd = "6"\n')
     (done,) = bench.replay(finished, newer)
+    assert lines(done)[1:] == ["qemu was 7.2.0, is 8.0.0"]
+    cell = dataclasses.replace(finished.job.cell, hardware="of another QEMU")
+    other = dataclasses.replace(finished, job=dataclasses.replace(finished.job, cell=cell))
+    (done,) = bench.replay(other, newer)
     assert done.kept
     assert lines(done)[1:] == [
         "qemu was 7.2.0, is 8.0.0",

@@ -29,7 +29,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     needed = [name for base in map(load_base, bases()) for name in base.table.tools]
-    for name in (*doctor._COMMANDS, *needed, "ccache", "sleep"):
+    for name in (*doctor._COMMANDS, *doctor._HELPERS, *needed, "sleep"):
         path = shutil.which(name)
         assert path is not None, f"{name} is needed on the machine that runs the tests"
         (folder / name).unlink(missing_ok=True)
@@ -76,8 +76,9 @@ def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Pa
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
-    (tools / "ccache").unlink()
-    assert states(tmp_path)["ccache"] is State.NOTE
+    for name in doctor._HELPERS:
+        (tools / name).unlink()
+        assert states(tmp_path)[name] is State.NOTE
 
 
 def test_an_old_qemu_is_not_enough(tools: Path, tmp_path: Path) -> None:
