@@ -259,8 +259,9 @@ def _spare_cpus(cell: Cell) -> int:
     return cell.machine.smp - 1 if cell.clock is Clock.VIRTUAL else 0
 
 
-def machine_description(cell: Cell, fds: Descriptors) -> str:
-    """Return the text of the file for -readconfig."""
+@functools.cache
+def _machine_template() -> jinja2.Template:
+    # Compiling it would take most of what a cell costs the orchestrator.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(IMAGES / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -268,9 +269,14 @@ def machine_description(cell: Cell, fds: Descriptors) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template("machine.cfg.j2")
+
+
+def machine_description(cell: Cell, fds: Descriptors) -> str:
+    """Return the text of the file for -readconfig."""
     machine = cell.machine
     spare_cpus = _spare_cpus(cell)
-    return environment.get_template("machine.cfg.j2").render(
+    return _machine_template().render(
         cell=cell,
         spare_cpus=spare_cpus,
         sockets=math.ceil((machine.smp + spare_cpus) / machine.threads),
