@@ -105,13 +105,14 @@ def apply_series(
     names = sorted({name for _, files in parts for part in files for name in part.names})
     with tempfile.TemporaryDirectory(prefix="memnotify-patch-") as folder:
         scratch = Path(folder)
-        _put(scratch, {name: read(name) for name in names})
+        put_files(scratch, {name: read(name) for name in names})
         applied = tuple(_apply(patch, files, scratch, log) for patch, files in parts)
         reader = read_tree(scratch)
         return Application(files={name: reader(name) for name in names}, patches=applied)
 
 
-def _put(folder: Path, files: Mapping[str, FileState | None]) -> None:
+def put_files(folder: Path, files: Mapping[str, FileState | None]) -> None:
+    """Write files below a folder of ours, and delete those that are None."""
     for name, state in files.items():
         path = folder / name
         if state is None:
@@ -171,7 +172,7 @@ def _apply(
     done, text = run_patch(patch.path, scratch, fuzz=patch.fuzz, log=log)
     shifted, failed = hunk_outcomes(text)
     if not done:
-        _put(scratch, before)
+        put_files(scratch, before)
         raise _failure(patch, parts, before, failed, text, _fuzz_needed(patch, scratch, log))
     return AppliedPatch(
         patch=patch, hunks=sum(len(part.hunks) for part in parts), shifted=tuple(shifted)

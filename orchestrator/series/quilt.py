@@ -11,6 +11,7 @@ from orchestrator.places import PATCHES
 from orchestrator.store import digest_file, digest_value
 
 NONE = "none"
+SERIES = "series"
 MEM_NOTIFY = PATCHES / "mem_notify"
 
 
@@ -78,6 +79,11 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
 
 def read_series_file(path: Path) -> tuple[Patch, ...]:
     """Return the patches that a `series` file names; patches/README.md has the format."""
+    return tuple(patch for patch, _ in series_lines(path))
+
+
+def series_lines(path: Path) -> list[tuple[Patch, str]]:
+    """Return each patch that a `series` file names with its whole line. Raises InputError."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -86,8 +92,8 @@ def read_series_file(path: Path) -> tuple[Patch, ...]:
     for number, line in enumerate(lines, 1):
         words = re.sub(r"(^|\s)#.*", "", line).split()
         if words:
-            patches.append(_entry(path, number, words[0], words[1:]))
-    return tuple(patches)
+            patches.append((_entry(path, number, words[0], words[1:]), line))
+    return patches
 
 
 def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:

@@ -1,0 +1,85 @@
+"""Mails restored against a tree of the user's, or against a base, and written as a series."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.kernel.base import load_base
+from orchestrator.kernel.source import ensure_source
+from orchestrator.kernel.tree import work_tree
+from orchestrator.process import CommandLog
+from orchestrator.series.apply import FileState, apply_series, read_tree
+from orchestrator.series.importer import ImportedSeries, import_mails, write_series
+from orchestrator.series.lore import fetch_thread, message_id
+from orchestrator.series.mail import Mail, read_mails
+from orchestrator.series.quilt import SERIES, Series, read_series_file, tree_version
+from orchestrator.series.repairs import Chooser
+from orchestrator.store import Store
+
+_Reader = Callable[[str], FileState | None]
+
+
+def import_series(
+    wanted: Sequence[str],
+    folder: Path,
+    *,
+    base: str | None = None,
+    tree: Path | None = None,
+    mbox: Path | None = None,
+    fuzz: int = 0,
+    replace: bool = False,
+    choose: Chooser | None = None,
+    store: Store,
+    log: CommandLog | None = None,
+    progress: Callable[[str], None],
+) -> ImportedSeries:
+    """Restore mails against a base or a tree, and write them into a folder: all, or nothing.
+
+    `wanted` are files, folders and Message-Ids (of `mbox`, if one is given). With `replace` the
+    patches take the place of those in the folder that have the same numbers. Raises as
+    `import_mails`, `write_series` and `fetch_thread` do.
+    """
+    mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
+    series = folder / SERIES
+    beside = read_series_file(series) if replace and series.is_file() else ()
+    with _files(base, tree, store, progress) as read:
+        imported = import_mails(mails, read, beside=beside, fuzz=fuzz, choose=choose, log=log)
+    write_series(imported, folder, replace=replace)
+    return imported
+
+
+def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
+    path = Path(word).expanduser()
+    if path.exists():
+        return read_mails(path)
+    wanted = message_id(word)
+    if wanted is None:
+        raise InputError(
+            "there is no such file", file=word, hint="a Message-Id or a link to lore will do, too"
+        )
+    with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
+        fetched = fetch_thread(wanted, Path(folder), mbox=mbox, log=log)
+        return [dataclasses.replace(mail, source=wanted) for mail in read_mails(fetched)]
+
+
+@contextmanager
+def _files(
+    base: str | None, tree: Path | None, store: Store, progress: Callable[[str], None]
+) -> Iterator[_Reader]:
+    """Give a reader of the files that a series finds: of a base, after the base's own patches."""
+    if tree is not None:
+        tree_version(tree)
+        yield read_tree(tree)
+        return
+    assert base is not None
+    known = load_base(base)
+    own = tuple(patch for file in known.series for patch in read_series_file(file))
+    source = ensure_source(known, None, store=store, progress=progress)
+    with work_tree(source, known.arches[0], store=store, progress=progress) as work:
+        patched = apply_series(Series(revision="", base=base, patches=own), work.original).files
+        yield lambda name: patched[name] if name in patched else work.original(name)

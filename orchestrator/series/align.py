@@ -1,0 +1,323 @@
+"""Which lines of a hunk are context, which are changes, and where in the file they belong.
+
+A hunk out of an archive may have lost the marker of every context line, may have lines wrapped,
+eaten or added, and its numbers may be wrong. The file itself says what the lines were: every old
+line of the hunk has to be found there, in order and without a gap, with white space ignored. Among
+the readings that are possible the one with the least damage is taken, if there is only one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.series.diffs import Line, RawHunk
+from orchestrator.series.tokens import key
+
+_JOINED = 6  # a line is not wrapped into more pieces than these
+_WRAPS_FROM = 40  # no mailer wraps lines shorter than this
+_READINGS = 4  # kept of each place, to see if they differ
+_EFFORT = 200_000  # steps, for one hunk at one place
+_ANCHORS = 3
+_EATEN = 3  # empty lines more than the hunk's header counts
+
+# What a repair costs, so that the least damage that explains a hunk is found first.
+_WRAPPED, _BLANK, _SPILLED, _FUZZ, _SUSPICIOUS, _COUNT = 2, 1, 2, 20, 30, 200
+
+
+class Kind(StrEnum):
+    """What a line of a hunk is."""
+
+    CONTEXT = " "
+    REMOVED = "-"
+    ADDED = "+"
+    FOREIGN = "?"  # context that the tree does not have, and fuzz allows
+    SKIPPED = ""  # not of the hunk: an empty line, the rest of its header, "\\ No newline …"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One line of a hunk: the lines of the mail that it was made of, and its line in the tree.
+
+    `mail` is empty for an empty line that the archive has eaten. `tree` is an index from 0, None
+    for what the tree does not have.
+    """
+
+    kind: Kind
+    mail: tuple[Line, ...] = ()
+    tree: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The mail's text without its marker, put together with a blank where it was wrapped."""
+        first, *rest = (line.text for line in self.mail)
+        bare = first[1:] if self.kind in (Kind.ADDED, Kind.REMOVED) else first
+        return " ".join([bare.rstrip() if rest else bare, *(line.strip() for line in rest)])
+
+    @property
+    def ends_file(self) -> bool:
+        """Tell if it says that the line before it has no line end."""
+        return self.kind is Kind.SKIPPED and _says_no_end(self.mail[0].text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One way to read a hunk at one place; `start` is the index of its first old line, from 0.
+
+    `counted` tells that the numbers of lines are those of the hunk's header.
+    """
+
+    start: int
+    parts: tuple[Part, ...]
+    cost: int
+    counted: bool
+    rest: tuple[Line, ...]  # of the body, after the hunk's end
+
+    @property
+    def outcome(self) -> tuple[tuple[Kind, int | None, str], ...]:
+        """What makes two readings the same."""
+        return tuple(
+            (part.kind, part.tree, part.text if part.kind is Kind.ADDED else "")
+            for part in self.parts
+            if part.kind not in (Kind.FOREIGN, Kind.SKIPPED)
+        )
+
+
+class FileIndex:
+    """The lines of a file by their keys."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.keys = [key(line) for line in lines]
+        self.places: dict[str, list[int]] = defaultdict(list)
+        for number, word in enumerate(self.keys):
+            self.places[word].append(number)
+
+
+def find_readings(
+    hunk: RawHunk, index: FileIndex, *, expected: int, after: int = 0, fuzz: int = 0
+) -> list[Reading]:
+    """Return the best readings of a hunk, one or more if they are equally good, [] if none.
+
+    `expected` is the index in the file where it should begin, `after` the first where it may. A
+    place that is expected wins over others that are as good; `fuzz` is how many lines of context at
+    each end need not be in the tree.
+    """
+    found: list[Reading] = []
+    for start in _starts(hunk, index, expected, after):
+        found += _read_at(hunk, index.keys, start, fuzz)
+    if not found:
+        return []
+    least = min(reading.cost for reading in found)
+    best = [reading for reading in found if reading.cost == least]
+    at_expected = [reading for reading in best if reading.start == expected]
+    different = {reading.outcome: reading for reading in reversed(at_expected or best)}
+    return list(reversed(different.values()))
+
+
+def _starts(hunk: RawHunk, index: FileIndex, expected: int, after: int) -> list[int]:
+    """Return where in the file the hunk may begin: near the places of its rarest lines."""
+    starts = {expected} if after <= expected <= len(index.keys) else set()
+    anchors = []
+    for at, line in enumerate(hunk.body):
+        if line.text.startswith("+"):
+            continue
+        for word in {key(line.text), key(line.text[1:]) if line.text.startswith("-") else ""}:
+            places = index.places.get(word, ()) if word else ()
+            if places:
+                anchors.append((len(places), at, places))
+    for _, at, places in sorted(anchors, key=lambda anchor: anchor[:2])[:_ANCHORS]:
+        for place in places:
+            # Lines before it may be additions, wrapped (one line in several), or eaten.
+            starts.update(range(max(after, place - at - 3), place + 1))
+    return sorted(starts)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How far a reading is: lines of the mail, lines of the tree, old and new lines of the hunk."""
+
+    mail: int
+    tree: int
+    old: int
+    new: int
+    changed: bool
+    foreign: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    part: Part | None
+    before: _Path | None
+
+    def parts(self) -> tuple[Part, ...]:
+        found = []
+        step: _Path | None = self
+        while step is not None:
+            if step.part is not None:
+                found.append(step.part)
+            step = step.before
+        return tuple(reversed(found))
+
+
+def _read_at(hunk: RawHunk, keys: Sequence[str], start: int, fuzz: int) -> list[Reading]:
+    body = hunk.body
+    words = [key(line.text) for line in body]
+    bare = [key(line.text[1:]) if line.text[:1] == "-" else "" for line in body]
+    first = _State(0, start, 0, 0, False, 0)
+    queue: list[tuple[int, int, _State, _Path]] = [(0, 0, first, _Path(None, None))]
+    seen: dict[_State, int] = defaultdict(int)
+    found: list[Reading] = []
+    serial = 0
+    while queue and serial < _EFFORT:
+        cost, _, state, path = heapq.heappop(queue)
+        if found and cost > found[0].cost:
+            break
+        seen[state] += 1
+        if seen[state] > _READINGS:
+            continue
+        ending = _ending_cost(hunk, state)
+        if ending is not None:
+            total = cost + ending
+            if not found or total <= found[0].cost:
+                reading = Reading(
+                    start=start,
+                    parts=path.parts(),
+                    cost=total,
+                    counted=(state.old, state.new) == (hunk.old_count, hunk.new_count),
+                    rest=body[state.mail :],
+                )
+                found = [r for r in found if r.cost <= total] + [reading]
+        for extra, after, part in _steps(hunk, state, keys, words, bare, fuzz):
+            serial += 1
+            heapq.heappush(queue, (cost + extra, serial, after, _Path(part, path)))
+    return found
+
+
+def _ending_cost(hunk: RawHunk, state: _State) -> int | None:
+    """Return what it costs to let a hunk end here; None if it cannot."""
+    if not state.changed:
+        return None
+    rest = hunk.body[state.mail :]
+    counted = (state.old, state.new) == (hunk.old_count, hunk.new_count)
+    if counted:
+        return _SUSPICIOUS * len(left_over(rest, last=hunk.last))
+    # With wrong numbers only what comes after can tell where the hunk ends.
+    follows = next((line.text for line in rest if line.text.strip()), None)
+    return _COUNT if follows is None or (hunk.last and _is_footer(follows)) else None
+
+
+def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
+    """Return those lines after a hunk's end that look as if they belonged to it.
+
+    What follows the last hunk of a file may be a footer, a signature or an archive's page; between
+    two hunks there is nothing.
+    """
+    found = []
+    near = True
+    for line in rest:
+        if last and _is_footer(line.text):
+            break
+        near = near and bool(line.text.strip())
+        change = line.text.startswith(("+", "-"))
+        if line.text.strip() and (near or change or not last):
+            found.append(line)
+    return tuple(found)
+
+
+def _says_no_end(text: str) -> bool:
+    return text.lstrip().startswith("\\ No newline")
+
+
+def _is_footer(text: str) -> bool:
+    text = text.rstrip()
+    return text in ("-", "--", "---") or text.startswith(("To unsubscribe", "_____", "-----"))
+
+
+def _steps(
+    hunk: RawHunk,
+    state: _State,
+    keys: Sequence[str],
+    words: Sequence[str],
+    bare: Sequence[str],
+    fuzz: int,
+) -> Iterator[tuple[int, _State, Part]]:
+    """Yield every way to read the next line of the mail or of the tree, with its cost."""
+    body, at, tree = hunk.body, state.mail, state.tree
+    here = keys[tree] if tree < len(keys) else None
+
+    def step(kind: Kind, pieces: int, to: int) -> tuple[_State, Part]:
+        old = state.old + (kind is not Kind.ADDED)
+        new = state.new + (kind is not Kind.REMOVED)
+        change = kind in (Kind.ADDED, Kind.REMOVED)
+        foreign = state.foreign + (kind is Kind.FOREIGN)
+        after = _State(at + pieces, to, old, new, state.changed or change, foreign)
+        part = Part(
+            kind=kind,
+            mail=body[at : at + pieces],
+            tree=tree if to > tree else None,
+        )
+        return after, part
+
+    if here == "" and state.old < hunk.old_count + _EATEN:
+        yield _BLANK, *step(Kind.CONTEXT, 0, tree + 1)
+    if at >= len(body):
+        return
+    if not words[at]:
+        skipped = _State(at + 1, tree, state.old, state.new, state.changed, state.foreign)
+        yield _BLANK, skipped, Part(kind=Kind.SKIPPED, mail=body[at : at + 1])
+    if at == 0 and hunk.section and words[0]:
+        spilled = _State(1, tree, 0, 0, False, 0)
+        yield _SPILLED, spilled, Part(kind=Kind.SKIPPED, mail=body[:1])
+    text = body[at].text
+    if _says_no_end(text):
+        skipped = _State(at + 1, tree, state.old, state.new, state.changed, state.foreign)
+        yield 0, skipped, Part(kind=Kind.SKIPPED, mail=body[at : at + 1])
+        return
+    if here is not None:
+        if words[at] == here:
+            yield 0, *step(Kind.CONTEXT, 1, tree + 1)
+        if text.startswith("-") and bare[at] == here:
+            yield 0, *step(Kind.REMOVED, 1, tree + 1)
+        yield from _joined_old(state, here, body, words, bare, step)
+    if text.startswith("+"):
+        yield 0, *step(Kind.ADDED, 1, tree)
+        for pieces in range(2, min(_JOINED, len(body) - at) + 1):
+            added = body[at + pieces - 1].text
+            if not words[at + pieces - 1]:
+                break
+            if added.startswith(("+", "-")) and len(body[at + pieces - 2].text) < _WRAPS_FROM:
+                break
+            yield _WRAPPED * (pieces - 1), *step(Kind.ADDED, pieces, tree)
+    elif not text.startswith("-") and state.foreign < fuzz and words[at]:
+        # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
+        left = hunk.old_count - state.old
+        if (not state.changed and state.old < fuzz) or (state.changed and left <= fuzz):
+            yield _FUZZ, *step(Kind.FOREIGN, 1, tree)
+
+
+def _joined_old(
+    state: _State,
+    here: str,
+    body: Sequence[Line],
+    words: Sequence[str],
+    bare: Sequence[str],
+    step: Callable[[Kind, int, int], tuple[_State, Part]],
+) -> Iterator[tuple[int, _State, Part]]:
+    """Yield the readings of several lines of the mail as one old line."""
+    at = state.mail
+    for kind, first in ((Kind.CONTEXT, words[at]), (Kind.REMOVED, bare[at])):
+        if not first or not here.startswith(first) or first == here:
+            continue
+        if kind is Kind.REMOVED and not body[at].text.startswith("-"):
+            continue
+        joined = first
+        for pieces in range(2, min(_JOINED, len(body) - at) + 1):
+            joined += words[at + pieces - 1]
+            if not here.startswith(joined):
+                break
+            if joined == here:
+                yield _WRAPPED * (pieces - 1), *step(kind, pieces, state.tree + 1)
+                break

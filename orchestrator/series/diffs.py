@@ -1,0 +1,265 @@
+"""The diffs in the text of a mail, read without trusting any white space in it.
+
+Nothing is decided here about the lines of a hunk but where they may end: which of them are
+context, and where the hunk really ends, is known only beside the tree (`align`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import InputError
+
+NULL = "/dev/null"
+
+_MARGIN = r"(?P<margin>[ \t]*(?:[>|:}][ \t]*)*)"
+_OLD = re.compile(_MARGIN + r"---[ \t]+(?P<path>\S.*)")
+_NEW = re.compile(r"\+\+\+[ \t]+(?P<path>\S.*)")
+_HUNK = re.compile(
+    r"@@[ \t]*-(?P<old>\d+)(?:,(?P<olds>\d+))?[ \t]+\+(?P<new>\d+)(?:,(?P<news>\d+))?[ \t]*@@"
+    r"[ \t]?(?P<section>.*)"
+)
+_GIT = re.compile(_MARGIN + r'diff --git (?P<old>"?a/.+?"?) (?P<new>"?b/.+"?)$')
+_EXTENDED = re.compile(
+    r"(?:old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from"
+    r"|rename to|similarity index|dissimilarity index) .*|index [0-9a-f]+\.\.[0-9a-f]+.*"
+)
+_BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
+_BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
+_MAX_NUMBER = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a mail's text, without its quoting prefix; `number` is from 1, in the text."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawHunk:
+    """A hunk as its header has it, and the lines up to the next thing that begins.
+
+    `section` is what follows the second @@. `last` tells that the file's diff ends with it.
+    """
+
+    line: int
+    old_start: int
+    old_count: int
+    new_start: int
+    new_count: int
+    section: str
+    body: tuple[Line, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawDiff:
+    """The changes of one file; paths as the mail has them, without dates."""
+
+    line: int
+    before: str
+    after: str
+    extended: tuple[str, ...]
+    hunks: tuple[RawHunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A mail's text taken apart: what is before the first diff, and the diffs."""
+
+    head: tuple[str, ...]
+    diffs: tuple[RawDiff, ...]
+    quoted: bool
+    wrapped: tuple[int, ...]  # the lines of headers that were wrapped
+
+
+@dataclass
+class _Reader:
+    lines: Sequence[str]
+    file: str
+    first: int | None
+    quoted: bool = False
+
+    def error(self, index: int, message: str, hint: str | None = None) -> InputError:
+        line = None if self.first is None else self.first + index
+        return InputError(message, file=self.file, line=line, hint=hint)
+
+
+def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
+    """Find the diffs in the lines of a mail's text.
+
+    `file` is named in errors, with lines counted from `first` (None: decoded, no line of the file).
+    Raises InputError for a binary diff, a header that cannot be read, and numbers beyond reason.
+    """
+    reader = _Reader(lines, file, first)
+    diffs: list[RawDiff] = []
+    wrapped: list[int] = []
+    begin = None
+    index = 0
+    while index < len(lines):
+        if _BINARY.match(lines[index].lstrip(" \t>|")):
+            raise reader.error(index, "a binary diff", "only text can be restored")
+        at = _file_header(reader, index, wrapped)
+        if at is None:
+            index += 1
+            continue
+        diff, index, start = at
+        begin = start if begin is None else begin
+        diffs.append(diff)
+    head = tuple(lines if begin is None else lines[:begin])
+    while begin is not None and head and (not head[-1].strip() or _BETWEEN.match(head[-1])):
+        head = head[:-1]
+    return Text(head=head, diffs=tuple(diffs), quoted=reader.quoted, wrapped=tuple(wrapped))
+
+
+def _bare(line: str, margin: str) -> str:
+    """Take the quoting prefix or the added indentation off a line."""
+    for prefix in (margin, margin.rstrip()):
+        if prefix and line.startswith(prefix):
+            return line[len(prefix) :]
+    return line
+
+
+def _file_header(
+    reader: _Reader, index: int, wrapped: list[int]
+) -> tuple[RawDiff, int, int] | None:
+    """Return the diff whose header begins at a line, the line after it, and the header's first."""
+    lines = reader.lines
+    git = _GIT.match(lines[index])
+    start = index
+    extended: list[str] = []
+    margin = ""
+    if git:
+        margin = git["margin"]
+        index += 1
+        while index < len(lines) and _EXTENDED.fullmatch(_bare(lines[index], margin).strip()):
+            extended.append(_bare(lines[index], margin).strip())
+            index += 1
+    old = _OLD.match(lines[index]) if index < len(lines) else None
+    found = None
+    if old:
+        margin = old["margin"]
+        # A long line with dates is easily wrapped, once.
+        for skip in (1, 2):
+            if index + skip < len(lines):
+                new = _NEW.match(_bare(lines[index + skip], margin))
+                if new:
+                    found = index + skip, new
+                    wrapped += [index] if skip == 2 else []
+                    break
+    if old is None or found is None:
+        if git and any(
+            line.startswith(("rename", "old mode", "copy", "new file")) for line in extended
+        ):
+            diff = RawDiff(
+                line=start + 1,
+                before=git["old"],
+                after=git["new"],
+                extended=tuple(extended),
+                hunks=(),
+            )
+            return diff, index, start
+        return None
+    index, new = found
+    hunks: list[RawHunk] = []
+    index += 1
+    if index < len(lines) and _hunk_header(lines, index, margin) is None:
+        if index + 1 >= len(lines) or _hunk_header(lines, index + 1, margin) is None:
+            return None
+        wrapped.append(index - 1)
+        index += 1
+    while index < len(lines):
+        header = _hunk_header(lines, index, margin)
+        if header is None:
+            break
+        match, body_at = header
+        if body_at - index > 1:
+            wrapped.append(index)
+        end = body_at
+        while end < len(lines) and not _ends_hunk(lines, end, margin):
+            end += 1
+        last = end >= len(lines) or _hunk_header(lines, end, margin) is None
+        hunks.append(_hunk(reader, index, match, body_at, end, margin, last))
+        index = end
+    if not hunks:
+        return None
+    reader.quoted = reader.quoted or bool(margin)
+    diff = RawDiff(
+        line=start + 1,
+        before=_path(old["path"]),
+        after=_path(new["path"]),
+        extended=tuple(line for line in extended if not line.startswith("index ")),
+        hunks=tuple(hunks),
+    )
+    return diff, index, start
+
+
+def _hunk_header(lines: Sequence[str], index: int, margin: str) -> tuple[re.Match[str], int] | None:
+    line = _bare(lines[index], margin).strip()
+    if not line.startswith("@@"):
+        return None
+    match = _HUNK.fullmatch(line)
+    if match:
+        return match, index + 1
+    if index + 1 < len(lines):
+        match = _HUNK.fullmatch(line + " " + _bare(lines[index + 1], margin).strip())
+        if match:
+            return match, index + 2
+    return None
+
+
+def _ends_hunk(lines: Sequence[str], index: int, margin: str) -> bool:
+    line = _bare(lines[index], margin)
+    if _BETWEEN.match(line) or _hunk_header(lines, index, margin):
+        return True
+    if not _OLD.match(lines[index]):
+        return False
+    return any(
+        index + skip < len(lines) and _NEW.match(_bare(lines[index + skip], margin))
+        for skip in (1, 2)
+    )
+
+
+def _hunk(
+    reader: _Reader,
+    index: int,
+    match: re.Match[str],
+    start: int,
+    end: int,
+    margin: str,
+    last: bool,
+) -> RawHunk:
+    counts = {}
+    for name, default in (("old", "0"), ("olds", "1"), ("new", "0"), ("news", "1")):
+        digits = match[name] or default
+        if len(digits) > 8 or int(digits) > _MAX_NUMBER:
+            raise reader.error(
+                index, f"no file has {digits[:12]} lines", "the hunk header is wrong"
+            )
+        counts[name] = int(digits)
+    return RawHunk(
+        line=index + 1,
+        old_start=counts["old"],
+        old_count=counts["olds"],
+        new_start=counts["new"],
+        new_count=counts["news"],
+        section=match["section"].strip(),
+        body=tuple(
+            Line(number=number + 1, text=_bare(reader.lines[number], margin))
+            for number in range(start, end)
+        ),
+        last=last,
+    )
+
+
+def _path(text: str) -> str:
+    """Return the path of a header line: what is before a tab, a date or the end."""
+    text = text.split("\t")[0].strip()
+    dated = re.match(
+        r"(.*?)\s+(?:\d{4}-\d\d-\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} \w{3} \d{4})", text
+    )
+    return (dated[1] if dated else text).strip().strip('"')

@@ -1,0 +1,219 @@
+"""Archived mails made into a series that applies to a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.process import CommandLog
+from orchestrator.series.apply import FileState, apply_series
+from orchestrator.series.changes import Change
+from orchestrator.series.diffs import read_diffs
+from orchestrator.series.mail import Mail
+from orchestrator.series.patchfile import patch_bytes, prove, split_message
+from orchestrator.series.quilt import SERIES, Patch, Series, series_lines
+from orchestrator.series.repairs import Chooser, Repair, RepairKind
+from orchestrator.series.restore import Reader, Restorer
+from orchestrator.series.thread import Post, in_order, post_of
+from orchestrator.series.tokens import masked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """One patch: the name and the bytes of its file, and what was repaired."""
+
+    name: str
+    data: bytes
+    post: Post
+    repairs: tuple[Repair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedSeries:
+    """The patches of a thread in order, and what there is to say about the thread.
+
+    Those that were in the series before are among them as `Patch`.
+    """
+
+    patches: tuple[Imported | Patch, ...]
+    said: tuple[str, ...]
+
+
+@dataclass
+class _Overlay:
+    """A tree with the patches before applied to it."""
+
+    read: Reader
+    files: dict[str, FileState | None] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> FileState | None:
+        if name not in self.files:
+            self.files[name] = self.read(name)
+        return self.files[name]
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            state = None if change.before is None else self(change.before)
+            if change.before is not None and change.after != change.before:
+                self.files[change.before] = None
+            if change.after is not None:
+                mode = 0o644 if state is None else state.mode
+                self.files[change.after] = FileState(change.new.data(), mode)
+
+
+def import_mails(
+    mails: Sequence[Mail],
+    read: Reader,
+    *,
+    beside: Sequence[Patch] = (),
+    fuzz: int = 0,
+    choose: Chooser | None = None,
+    log: CommandLog | None = None,
+) -> ImportedSeries:
+    """Restore the patches of mails against the files that `read` gives, one on top of the other.
+
+    `beside` is a series in which they take the place of the patches with the same numbers. `fuzz`
+    is how many lines of context at each end of a hunk need not be in the tree; `choose` is asked
+    where the mail leaves something open, and without it that is an error. Raises InputError for the
+    first patch that cannot be restored, or of `beside` no longer applies: then there is no series.
+    """
+    without = []
+    posts = []
+    for mail in mails:
+        text = read_diffs(mail.lines, file=mail.source, first=mail.first)
+        if text.diffs:
+            posts.append(post_of(mail, text))
+        else:
+            without.append(f"“{mail.subject or 'no subject'}” ({mail.source})")
+    if not posts:
+        files = ", ".join(dict.fromkeys(mail.source for mail in mails))
+        raise InputError(
+            "there is no diff in it",
+            file=files or "the mails",
+            hint="a diff has lines that begin with ---, +++ and @@",
+        )
+    ordered, said = in_order(posts)
+    if without:
+        more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+        said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
+    numbered = {post.number or at: post for at, post in enumerate(ordered, 1)}
+    tree = _Overlay(read)
+    done: list[Imported | Patch] = []
+    for number, patch in _merged(numbered, beside):
+        if isinstance(patch, Post):
+            done.append(_import(patch, number, tree, fuzz, choose, log))
+        else:
+            alone = Series(revision="", base="", patches=(patch,))
+            tree.files.update(apply_series(alone, tree, log=log).files)
+            done.append(patch)
+    return ImportedSeries(patches=tuple(done), said=tuple(said))
+
+
+def number_of(patch: Patch) -> int | None:
+    """Return the number that a patch's file name begins with."""
+    digits = re.match(r"\d{1,6}", patch.name)
+    return int(digits[0]) if digits else None
+
+
+def _merged(
+    posts: Mapping[int, Post], beside: Sequence[Patch]
+) -> Iterator[tuple[int, Post | Patch]]:
+    """Yield a series in order, with posts in place of its patches of the same numbers."""
+    waiting = dict(sorted(posts.items()))
+    for patch in beside:
+        number = number_of(patch)
+        if number is not None:
+            for ready in [n for n in waiting if n <= number]:
+                yield ready, waiting.pop(ready)
+        if number is None or number not in posts:
+            yield number or 0, patch
+    yield from waiting.items()
+
+
+def _import(
+    post: Post,
+    number: int,
+    tree: _Overlay,
+    fuzz: int,
+    choose: Chooser | None,
+    log: CommandLog | None,
+) -> Imported:
+    mail, text = post.mail, post.text
+    restorer = Restorer(
+        read=tree, source=mail.source, first=mail.first, fuzz=fuzz, choose=choose, log=log
+    )
+    restored = restorer.restore(text)
+    before = {
+        name: tree(name)
+        for change in restored.changes
+        for name in (change.before, change.after)
+        if name is not None
+    }
+    stat = prove(restored.changes, before, log=log)
+    repairs = [Repair(kind=RepairKind.DECODED, detail=what) for what in dict.fromkeys(mail.undone)]
+    repairs += restored.repairs
+    message, _, had_stat = split_message(text.head)
+    if had_stat and not _same_stat(text.head, stat):
+        repairs.append(Repair(kind=RepairKind.DIFFSTAT))
+    repairs += [
+        Repair(kind=RepairKind.MASKED, detail=address)
+        for line in (mail.headers.get("From", ""), *message)
+        for address in masked(line)
+    ]
+    tree.apply(restored.changes)
+    return Imported(
+        name=f"{number:04}-{post.slug}.patch",
+        data=patch_bytes(mail, text.head, stat, restored.changes, repairs),
+        post=post,
+        repairs=tuple(repairs),
+    )
+
+
+def _same_stat(head: Sequence[str], stat: str) -> bool:
+    """Compare two diffstats by their numbers, not by how wide they were drawn."""
+
+    def numbers(lines: Sequence[str]) -> list[str]:
+        rows = [re.fullmatch(r"\s*(.*\S)\s*\|\s*(\d+).*", line) for line in lines]
+        return sorted(f"{row[1]} {row[2]}" for row in rows if row)
+
+    return numbers(head) == numbers(stat.splitlines())
+
+
+def write_series(imported: ImportedSeries, folder: Path, *, replace: bool = False) -> Path:
+    """Write the patches and the `series` file into a folder, and return that file.
+
+    Patches of the folder that are in the series already keep their lines there. Raises InputError
+    if the folder has a series that this would change, and `replace` is not given.
+    """
+    series = folder / SERIES
+    old = {patch.name: line for patch, line in series_lines(series)} if series.is_file() else {}
+    fresh = {patch.name: patch.data for patch in imported.patches if isinstance(patch, Imported)}
+    lines = [
+        old.get(patch.name, patch.name) if isinstance(patch, Patch) else patch.name
+        for patch in imported.patches
+    ]
+    text = "".join(line + "\n" for line in lines)
+    if old:
+        heading = series.read_text().split(next(iter(old.values())))[0]
+        text = heading + text
+    wanted = {**fresh, SERIES: text.encode()}
+    there = {name: (folder / name).read_bytes() for name in wanted if (folder / name).is_file()}
+    if there == wanted:
+        return series
+    if not replace and there:
+        raise InputError(
+            "there are other patches already",
+            file=folder,
+            hint="-o names another folder, or --replace puts these in their place",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in wanted.items():
+        beside = folder / f".{name}.new"
+        beside.write_bytes(data)
+        beside.replace(folder / name)
+    for name in old.keys() - {patch.name for patch in imported.patches}:
+        (folder / name).unlink()
+    return series

@@ -1,0 +1,48 @@
+"""Whole threads by Message-Id: b4 fetches them from lore.kernel.org, or out of a local mbox."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.process import CommandLog, run
+
+_ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
+_FETCH = 300.0  # seconds
+
+
+def message_id(text: str) -> str | None:
+    """Return the Message-Id that a word is, with or without <> or the address of an archive."""
+    found = _ID.fullmatch(text)
+    return found["id"] if found else None
+
+
+def fetch_thread(
+    wanted: str, folder: Path, *, mbox: Path | None = None, log: CommandLog | None = None
+) -> Path:
+    """Put the thread of a Message-Id into a folder as an mbox, and return that file.
+
+    Raises InputError if the mbox given has no such mail, InfrastructureError if lore cannot be
+    reached or b4 is not there.
+    """
+    beside = Path(sys.executable).with_name("b4")
+    b4 = str(beside) if beside.is_file() else shutil.which("b4")
+    if b4 is None:
+        raise InfrastructureError("b4", "there is no b4", hint="make setup installs it")
+    source = ["--use-local-mbox", str(mbox.absolute())] if mbox else []
+    argv = [b4, "mbox", *source, "--outdir", str(folder), "--mbox-name", "thread.mbx", wanted]
+    done = run(argv, cwd=folder, timeout=_FETCH, log=log, check=False)
+    found = folder / "thread.mbx"
+    if found.is_file() and found.stat().st_size:
+        return found
+    if mbox is not None:
+        raise InputError(f"has no mail with the Message-Id {wanted}", file=mbox)
+    said = (done.stdout.strip().splitlines() or ["no word of why"])[-1]
+    raise InfrastructureError(
+        "unreachable",
+        f"b4 cannot fetch {wanted}: {said[:200]}",
+        hint="save the mails from an archive and name the files, or give a local --mbox",
+    )

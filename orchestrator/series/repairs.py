@@ -1,0 +1,77 @@
+"""What was done to a mail so that its patch applies, and how sure that is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RepairKind(StrEnum):
+    """The kinds of damage that are undone; the values are what users read."""
+
+    DECODED = "decoded"
+    QUOTED = "quoting or indentation taken off"
+    HEADER = "wrapped header of a diff put together"
+    TREE = "lines taken byte for byte from the tree"
+    LAYOUT = "white space of added lines put back"
+    WRAPPED = "wrapped lines put together"
+    EATEN = "empty lines put back"
+    EXTRA = "empty lines left out"
+    NUMBERS = "line counts of a hunk corrected"
+    MOVED = "hunk found at another line"
+    FUZZ = "context that the tree does not have left out"
+    DIFFSTAT = "diffstat made anew"
+    CHOSEN = "ambiguity decided by the user"
+    MASKED = "masked addresses left masked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """One repair: in which file of the tree, at which line of the mail's text, and what exactly.
+
+    `sure` tells that nothing else is possible: the tree or the numbers of the hunk say so.
+    """
+
+    kind: RepairKind
+    file: str = ""
+    line: int | None = None
+    detail: str = ""
+    sure: bool = True
+
+    @property
+    def changes(self) -> bool:
+        """Tell if the patch is other than the mail's for it."""
+        return self.kind is not RepairKind.MASKED
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that the mail and the tree leave open; `choices` are shown to the user."""
+
+    text: str
+    choices: tuple[str, ...]
+
+
+# Returns the index of the choice that was made.
+Chooser = Callable[[Question], int]
+
+
+def summary(repairs: Iterable[Repair]) -> list[str]:
+    """Return one line for each kind of repair: how many, of which files, and how sure."""
+    groups: dict[tuple[RepairKind, bool], list[Repair]] = {}
+    for repair in repairs:
+        groups.setdefault((repair.kind, repair.sure), []).append(repair)
+    return [_line(kind, sure, found) for (kind, sure), found in groups.items()]
+
+
+def _line(kind: RepairKind, sure: bool, found: Sequence[Repair]) -> str:
+    files = Counter(repair.file for repair in found if repair.file)
+    where = ", ".join(f"{name} {count}" if count > 1 else name for name, count in files.items())
+    details = dict.fromkeys(repair.detail for repair in found if repair.detail)
+    said = "; ".join(details) if len(details) <= 3 else ""
+    text = f"{len(found)} × {kind}" if len(found) > 1 else str(kind)
+    text += f" ({said})" if said else ""
+    text += f": {where}" if where else ""
+    return text if sure else f"{text} [likely]"

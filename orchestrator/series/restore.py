@@ -1,0 +1,318 @@
+"""One mail's diffs made into changes that fit a tree, or a reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from orchestrator.errors import InputError
+from orchestrator.process import CommandLog
+from orchestrator.series.align import FileIndex, Kind, Part, Reading, find_readings, left_over
+from orchestrator.series.apply import FileState
+from orchestrator.series.changes import Change, Lines, OpenFile, pieces_of, rebuild
+from orchestrator.series.damage import Fate, infer_damage
+from orchestrator.series.diffs import NULL, RawDiff, RawHunk, Text
+from orchestrator.series.layout import lay_out
+from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
+from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
+
+_CONTEXT = 3
+
+Reader = Callable[[str], FileState | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """The changes of a patch, and what had to be repaired for them."""
+
+    changes: tuple[Change, ...]
+    repairs: tuple[Repair, ...]
+
+
+@dataclass
+class Restorer:
+    """Restores mails against a tree; `source` and `first` are for errors (see `Mail`)."""
+
+    read: Reader
+    source: str
+    first: int | None
+    fuzz: int = 0
+    choose: Chooser | None = None
+    log: CommandLog | None = None
+    repairs: list[Repair] = field(default_factory=list)
+
+    def restore(self, text: Text) -> Restored:
+        """Return the changes of a mail. Raises InputError for the first thing that stays open."""
+        files = [self._open(diff, *self._names(diff, text.diffs)) for diff in text.diffs]
+        changed: set[str] = set()
+        for file in files:
+            if file.name in changed:
+                raise self._error(
+                    file.diff.line,
+                    f"{file.name} is changed twice in one mail",
+                    "import the two patches from two files",
+                )
+            changed.add(file.name)
+            self._read_hunks(file)
+        changes = self._finish(files)
+        if text.quoted:
+            self._repair(RepairKind.QUOTED)
+        for line in text.wrapped:
+            self._repair(RepairKind.HEADER, line=line + 1)
+        return Restored(changes=tuple(changes), repairs=tuple(self.repairs))
+
+    def _repair(
+        self,
+        kind: RepairKind,
+        *,
+        file: str = "",
+        line: int | None = None,
+        detail: str = "",
+        sure: bool = True,
+    ) -> None:
+        self.repairs.append(Repair(kind=kind, file=file, line=line, detail=detail, sure=sure))
+
+    def _error(self, line: int, message: str, hint: str | None = None) -> InputError:
+        at = None if self.first is None else self.first + line - 1
+        return InputError(message, file=self.source, line=at, hint=hint)
+
+    # --- files
+
+    def _names(self, diff: RawDiff, diffs: Sequence[RawDiff]) -> tuple[str | None, str | None]:
+        strip = self._strip(diffs)
+        new = bool(diff.hunks) and diff.hunks[0].old_start == diff.hunks[0].old_count == 0
+        gone = bool(diff.hunks) and diff.hunks[0].new_start == diff.hunks[0].new_count == 0
+        before = None if diff.before == NULL or new else self._stripped(diff, diff.before, strip)
+        after = None if diff.after == NULL or gone else self._stripped(diff, diff.after, strip)
+        if before is None and after is None:
+            raise self._error(diff.line, "a diff of no file", "one of its two names is wrong")
+        renamed = any(line.startswith(("rename", "copy")) for line in diff.extended)
+        if before is not None and after is not None and not renamed:
+            # Copies are called mem.c.orig, or lie in a folder of another name.
+            before = after if self.read(after) is not None else before
+            after = before
+        return before, after
+
+    def _strip(self, diffs: Sequence[RawDiff]) -> int:
+        """Return how many components to take off the names: as many as lead to files there are."""
+
+        def fit(strip: int) -> int:
+            found = 0
+            for diff in diffs:
+                for name in {diff.before, diff.after} - {NULL}:
+                    parts = PurePosixPath(name).parts[strip:]
+                    if parts and ".." not in parts and not name.startswith("/"):
+                        found += self.read("/".join(parts)) is not None
+            return found
+
+        return max((1, 0, 2, 3), key=lambda strip: (fit(strip), strip == 1))
+
+    def _stripped(self, diff: RawDiff, name: str, strip: int) -> str:
+        path = PurePosixPath(name)
+        parts = path.parts[strip:]
+        unsafe = (
+            name.startswith("/")
+            or ".." in path.parts
+            or any(p.startswith(".git") and p == ".git" for p in parts)
+        )
+        if unsafe or not parts or not name.isprintable():
+            raise self._error(
+                diff.line,
+                f"{name[:200]!r} leads out of the tree",
+                "a patch names files below the top of the tree",
+            )
+        return "/".join(parts)
+
+    def _open(self, diff: RawDiff, before: str | None, after: str | None) -> OpenFile:
+        if before is None:
+            assert after is not None
+            if self.read(after) is not None:
+                raise self._error(
+                    diff.line,
+                    f"creates {after}, which exists",
+                    "is the patch in this tree already?",
+                )
+            return OpenFile(diff, None, after, Lines())
+        state = self.read(before)
+        if state is None:
+            raise self._error(
+                diff.line,
+                f"changes {before}, which is not in the tree",
+                "is this the base that the patch is for?",
+            )
+        return OpenFile(diff, before, after, Lines.of(state.data))
+
+    # --- hunks
+
+    def _read_hunks(self, file: OpenFile) -> None:
+        index = FileIndex(file.old.lines)
+        after, offset = 0, 0
+        for number, hunk in enumerate(file.diff.hunks, 1):
+            stated = max(hunk.old_start - (hunk.old_count > 0), 0)
+            readings = find_readings(
+                hunk, index, expected=stated + offset, after=after, fuzz=self.fuzz
+            )
+            if offset and (not readings or len(readings) > 1):
+                plain = find_readings(hunk, index, expected=stated, after=after, fuzz=self.fuzz)
+                readings = plain if len(plain) == 1 else readings or plain
+            what = f"hunk {number} of {len(file.diff.hunks)}"
+            if not readings:
+                raise self._unreadable(file, hunk, index, what, stated + offset, after)
+            reading = readings[0]
+            if len(readings) > 1:
+                reading = readings[self._ask(file, hunk, readings, what)]
+            left = left_over(reading.rest, last=hunk.last)
+            if left:
+                raise self._error(
+                    left[0].number,
+                    f"this line is left over after {what} of {file.name}: {left[0].text[:60]!r}",
+                    "the hunk's numbers count less; has the mail lost a line?",
+                )
+            self._note(file, hunk, reading, stated)
+            offset = reading.start - stated
+            after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
+            file.readings.append((hunk, reading))
+
+    def _ask(self, file: OpenFile, hunk: RawHunk, readings: Sequence[Reading], what: str) -> int:
+        choices = tuple(self._shown(file, reading) for reading in readings)
+        starts = {reading.start for reading in readings}
+        if len(starts) > 1:
+            places = ", ".join(str(start + 1) for start in sorted(starts))
+            text = f"{what} fits {file.name} equally well at lines {places}"
+        else:
+            text = f"{what} of {file.name} can be read in {len(readings)} ways"
+        if self.choose is None:
+            raise self._error(hunk.line, text, "--interactive shows them and asks")
+        self._repair(RepairKind.CHOSEN, file=file.name, line=hunk.line)
+        return self.choose(Question(text, choices))
+
+    def _shown(self, file: OpenFile, reading: Reading) -> str:
+        lines = [f"{file.name}:{reading.start + 1}:"]
+        for part in reading.parts:
+            if part.kind is Kind.ADDED:
+                lines.append(f"+{part.text}")
+            elif part.tree is not None:
+                lines.append(f"{part.kind}{file.old.lines[part.tree]}")
+        return "\n".join(lines)
+
+    def _unreadable(
+        self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, expected: int, after: int
+    ) -> InputError:
+        if self.fuzz < _CONTEXT - 1:
+            for fuzz in range(self.fuzz + 1, _CONTEXT):
+                if find_readings(hunk, index, expected=expected, after=after, fuzz=fuzz):
+                    return self._error(
+                        hunk.line,
+                        f"{what} does not fit {file.name}",
+                        f"it would with --fuzz {fuzz}",
+                    )
+        for line in hunk.body:
+            bare = line.text[1:] if line.text.startswith("-") else line.text
+            known = key(bare) in index.places or key(line.text) in index.places
+            if key(bare) and not line.text.startswith("+") and not known:
+                return self._error(
+                    line.number,
+                    f"{what} does not fit {file.name}, which has no line {bare.strip()[:60]!r}",
+                    "is this the base that the patch is for?",
+                )
+        return self._error(
+            hunk.line,
+            f"{what} does not fit {file.name}: its lines are there, but not in this order",
+            "is this the base that the patch is for?",
+        )
+
+    def _note(self, file: OpenFile, hunk: RawHunk, reading: Reading, stated: int) -> None:
+        name = file.name
+        for part in reading.parts:
+            line = part.mail[0].number if part.mail else None
+            if part.kind is Kind.SKIPPED:
+                if not part.mail[0].text.strip():
+                    self._repair(RepairKind.EXTRA, file=name, line=line)
+                elif not part.ends_file:
+                    self._repair(RepairKind.HEADER, file=name, line=line)
+            elif part.kind is Kind.FOREIGN:
+                self._repair(
+                    RepairKind.FUZZ, file=name, line=line, sure=False, detail=part.text.strip()
+                )
+            elif not part.mail:
+                self._repair(RepairKind.EATEN, file=name)
+            elif len(part.mail) > 1:
+                self._repair(
+                    RepairKind.WRAPPED,
+                    file=name,
+                    line=line,
+                    sure=part.kind is not Kind.ADDED or is_c(name),
+                )
+            if part.tree is not None and part.mail:
+                true = str(part.kind) + file.old.lines[part.tree]
+                if len(part.mail) > 1 or part.mail[0].text != true:
+                    self._repair(RepairKind.TREE, file=name, line=line)
+        if not reading.counted:
+            self._repair(RepairKind.NUMBERS, file=name, line=hunk.line)
+        elif reading.start != stated:
+            self._repair(
+                RepairKind.MOVED,
+                file=name,
+                line=hunk.line,
+                sure=True,
+                detail=f"{reading.start - stated:+} lines",
+            )
+
+    # --- added lines
+
+    def _finish(self, files: Sequence[OpenFile]) -> list[Change]:
+        added = [
+            (file, part, self._unwrapped(file, part)) for file in files for part in file.added()
+        ]
+        witnesses = [witness for file in files for witness in file.witnesses()]
+        damage = infer_damage(witnesses, [text for _, _, text in added])
+        texts = iter([text for _, _, text in added])
+        pieces = [piece for file in files for piece in pieces_of(file, texts)]
+        laid = lay_out(pieces, damage, log=self.log)
+        restored = [
+            line
+            for piece, lines in zip(pieces, laid, strict=True)
+            for row, line in zip(piece.rows, lines, strict=True)
+            if row.kind is Kind.ADDED
+        ]
+        for (file, part, text), line in zip(added, restored, strict=True):
+            number = part.mail[0].number
+            if tokens([text], c=is_c(file.name)) != tokens([line], c=is_c(file.name)):
+                raise self._error(
+                    number,
+                    f"would change what is said: {text.strip()[:60]!r}",
+                    "a bug; please report it with the mail",
+                )
+            if line != text:
+                self._repair(
+                    RepairKind.LAYOUT,
+                    file=file.name,
+                    line=number,
+                    sure=damage.lead is not Fate.LOST,
+                )
+            for address in masked(text):
+                self._repair(RepairKind.MASKED, file=file.name, line=number, detail=address)
+        lines = iter(restored)
+        return [rebuild(file, lines) for file in files]
+
+    def _unwrapped(self, file: OpenFile, part: Part) -> str:
+        """Return an added line without its marker; ask, if it was wrapped within a string."""
+        if len(part.mail) == 1 or not is_c(file.name):
+            return part.text
+        first, *rest = part.mail
+        said = first.text[1:].rstrip()
+        for line in rest:
+            choices = (f"{said} {line.text.strip()}", said + line.text.strip())
+            chosen = 0
+            if in_string(said):
+                question = Question(
+                    f"a string of {file.name} was wrapped: is there a blank where the line ends?",
+                    choices,
+                )
+                if self.choose is None:
+                    raise self._error(line.number, question.text, "--interactive shows both")
+                self._repair(RepairKind.CHOSEN, file=file.name, line=line.number)
+                chosen = self.choose(question)
+            said = choices[chosen]
+        return said

@@ -1,0 +1,91 @@
+"""The order of patches in a thread, as the n/m of their subjects has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.errors import InputError
+from orchestrator.series.diffs import Text
+from orchestrator.series.mail import Mail
+
+_TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
+_TAG = re.compile(r"\[([^\]]*)\]")
+_NUMBER = re.compile(r"(?:^|[\s:v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
+_REPLY = re.compile(r"^(?:\s*(?:Re|Fwd?|AW|SV)(?:\[\d+\])?:)+", re.IGNORECASE)
+_SLUG = 52
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A mail with a diff: its place in its series (0 of 0: no number), and its title."""
+
+    mail: Mail
+    text: Text
+    number: int
+    total: int
+    title: str
+    reply: bool
+
+    @property
+    def slug(self) -> str:
+        """The title as a part of a file's name, like that of git format-patch."""
+        words = re.sub(r"[^A-Za-z0-9._]+", "-", self.title).strip("-.")
+        return re.sub(r"\.{2,}", ".", words)[:_SLUG].rstrip("-.") or "patch"
+
+
+def post_of(mail: Mail, text: Text) -> Post:
+    """Return what the subject of a mail says about it."""
+    subject = mail.subject
+    reply = _REPLY.match(subject) is not None
+    bare = _REPLY.sub("", subject).strip()
+    tags = _TAGS.match(bare)
+    number = total = 0
+    for tag in _TAG.findall(tags[0]) if tags else ():
+        found = _NUMBER.search(tag)
+        if found:
+            number, total = int(found[1]), int(found[2])
+    title = bare[tags.end() :] if tags else bare
+    return Post(mail=mail, text=text, number=number, total=total, title=title, reply=reply)
+
+
+def in_order(posts: Sequence[Post]) -> tuple[list[Post], list[str]]:
+    """Return patches in the order of their numbers, and what there is to say about them.
+
+    A reply that quotes a patch gives way to the patch. Raises InputError if two mails claim the
+    same number, or if they are of different series.
+    """
+    said = []
+    by_number: dict[int, Post] = {}
+    unnumbered: list[Post] = []
+    totals = {post.total: post for post in posts if post.total and not post.reply}
+    if len(totals) > 1:
+        one, other = list(totals.values())[:2]
+        raise InputError(
+            f"“{one.mail.subject}” and “{other.mail.subject}” ({one.mail.source}) are of two "
+            "series",
+            file=other.mail.source,
+            hint="import each by itself",
+        )
+    for post in sorted(posts, key=lambda post: post.reply):
+        if not post.total:
+            unnumbered.append(post)
+            continue
+        known = by_number.get(post.number)
+        if known is None:
+            by_number[post.number] = post
+        elif post.reply:
+            said.append(f"{post.mail.source}: “{post.mail.subject}” only quotes a patch: left out")
+        elif post.text != known.text:
+            raise InputError(
+                f"patch {post.number}/{post.total} is here twice, and differs from "
+                f"{known.mail.source}'s",
+                file=post.mail.source,
+                hint="give one of the two",
+            )
+    total = max(totals, default=0)
+    missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in by_number]
+    if missing:
+        said.append(f"missing: {', '.join(missing)}")
+    return [by_number[number] for number in sorted(by_number)] + unnumbered, said

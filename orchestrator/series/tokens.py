@@ -1,0 +1,88 @@
+"""What a line says, whatever its white space: its tokens, and its key for finding it again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+# C11 6.4, preprocessing tokens. No lexer library is used: these take whole files, and what is
+# compared here are fragments, with comments and strings that begin or end elsewhere.
+_C = re.compile(
+    r"""
+      (?P<comment> /\*.*?(?:\*/|\Z) | //.*?(?:\n|\Z) )
+    | (?P<token>
+        (?:u8|[uUL])?"(?:\\.|[^"\\\n])*(?:"|$)
+      | [uUL]?'(?:\\.|[^'\\\n])*(?:'|$)
+      | \.?[0-9](?:[eEpP][+-]|[\w.])*
+      | [^\W\d]\w*
+      | %:%: | \.\.\. | <<= | >>= | \#\# | -> | \+\+ | -- | << | >> | <= | >= | == | != | && | \|\|
+      | \*= | /= | %= | \+= | -= | &= | \^= | \|= | <: | :> | <% | %> | %:
+      | \S )
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+_C_NAMES = (".c", ".h", ".S", ".y", ".l")
+
+_BLANKS = re.compile(r"\s+")
+_ODD_BLANK = re.compile("[\u00a0\u2007\u202f\u3000]")
+_UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad]")
+_FOREIGN = re.compile("[^\\x00-\\x7f]+|\\?+")
+# How archives mask addresses. MHonArc and hypermail: all after the @; openwall: its beginning;
+# MARC, pipermail, gmane: the @ and the dots, by words; content networks: the whole.
+_ADDRESS = re.compile(
+    r"\[email protected\]"
+    r"|[\w.+-]+@[\w.-]*\w"
+    r"|[\w.+-]+ \(\) [\w-]+(?: ! [\w-]+)+"
+    r"|[\w.+-]+ (?:at|<at>|\(at\)|\[at\]) [\w-]+(?:\.[\w-]+)+"
+)
+_MASKED = re.compile(
+    r"\[email protected\]"
+    r"|[\w.+-]+@(?:[xX]{4,}|\.\.\.)"
+    r"|[\w.+-]+ \(\) [\w-]+(?: ! [\w-]+)+"
+    r"|[\w.+-]+ (?:at|<at>|\(at\)|\[at\]) [\w-]+\.[\w.-]+(?=>)"
+)
+_MAY_HOLD_ADDRESS = ("@", " at ", " () ", " <at> ", "(at)", "[at]", "[email")
+
+
+def is_c(name: str) -> bool:
+    """Tell from its name if a file is C, or is run through the C preprocessor."""
+    return PurePosixPath(name).suffix in _C_NAMES
+
+
+def tokens(lines: Iterable[str], *, c: bool) -> list[str]:
+    """Return the tokens of lines: of C, or else words; of a comment, its words.
+
+    Strings are tokens, so white space in them counts.
+    """
+    text = "\n".join(lines)
+    if not c:
+        return text.split()
+    found: list[str] = []
+    for match in _C.finditer(text):
+        found += match["comment"].split() if match["comment"] else [match["token"]]
+    return found
+
+
+def plain(line: str) -> str:
+    """Return a line with ordinary blanks for all kinds of them, and without invisible marks."""
+    return line if line.isascii() else _UNSEEN.sub("", _ODD_BLANK.sub(" ", line))
+
+
+def masked(line: str) -> list[str]:
+    """Return the addresses in a line that an archive has masked."""
+    return _MASKED.findall(line)
+
+
+def key(line: str) -> str:
+    """Return what every archive leaves of a line: no white space, no addresses, no accents."""
+    text = plain(line)
+    if any(sign in text for sign in _MAY_HOLD_ADDRESS):
+        text = _ADDRESS.sub("\0", _BLANKS.sub(" ", text))
+    return _FOREIGN.sub("?", _BLANKS.sub("", text))
+
+
+def in_string(text: str) -> bool:
+    """Tell if a piece of C ends within a string."""
+    found = tokens([text], c=True)
+    return bool(found) and re.fullmatch(r'(?:u8|[uUL])?"(?:\\.|[^"\\])*', found[-1]) is not None
