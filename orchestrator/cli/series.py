@@ -1,15 +1,19 @@
-"""memnotify series apply"""
+"""memnotify series import | apply"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
+from orchestrator.kernel.importing import import_series
 from orchestrator.series.apply import Application
+from orchestrator.series.listing import report_lines, report_rows
+from orchestrator.series.repairs import Question
 from orchestrator.store import Store
 
 
@@ -17,6 +21,45 @@ def register(subparsers: Any) -> None:
     """Add `series` to the command line."""
     series = subparsers.add_parser("series", help="work with series of patches")
     actions = series.add_subparsers(metavar="ACTION", required=True)
+
+    importing = actions.add_parser(
+        "import",
+        help="make patches that apply of mails out of an archive",
+        description="Restore the patches of archived mails against a kernel tree, and write them "
+        "as a series. docs/importing.md says what is repaired, and what is refused.",
+    )
+    importing.add_argument(
+        "mails",
+        nargs="+",
+        metavar="MAIL",
+        help="a mail, an mbox, a maildir, a page saved from an archive, or a Message-Id",
+    )
+    against = importing.add_mutually_exclusive_group(required=True)
+    against.add_argument("--base", help="the base that the patches are for")
+    against.add_argument("--tree", type=Path, metavar="DIR", help="or a kernel tree of yours")
+    importing.add_argument(
+        "-o", dest="output", type=Path, metavar="DIR", required=True, help="where the series goes"
+    )
+    importing.add_argument(
+        "--replace",
+        action="store_true",
+        help="put the patches in the place of those in DIR that have the same numbers",
+    )
+    importing.add_argument(
+        "--fuzz",
+        type=int,
+        choices=(0, 1, 2),
+        default=0,
+        help="lines of context at each end of a hunk that the tree may lack; default: 0",
+    )
+    importing.add_argument(
+        "--interactive", action="store_true", help="ask where a mail can be read in two ways"
+    )
+    importing.add_argument(
+        "--mbox", type=Path, metavar="FILE", help="look for Message-Ids here and not at lore"
+    )
+    importing.add_argument("--json", action="store_true")
+    importing.set_defaults(handler=_import)
 
     apply = actions.add_parser("apply", help="apply a revision, strictly, or see if it applies")
     apply.add_argument("revision", metavar="REV")
@@ -33,6 +76,44 @@ def register(subparsers: Any) -> None:
     apply.set_defaults(handler=_apply)
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _ask(question: Question) -> int:
+    _say(question.text)
+    for number, choice in enumerate(question.choices, 1):
+        _say(f"--- {number}\n{choice}")
+    while True:
+        print(f"1 to {len(question.choices)}? ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+        if not answer:
+            raise InputError(f"{question.text}: no answer")
+        if answer.strip().isdecimal() and 0 < int(answer) <= len(question.choices):
+            return int(answer) - 1
+
+
+def _import(args: argparse.Namespace) -> int:
+    imported = import_series(
+        args.mails,
+        args.output,
+        base=args.base,
+        tree=args.tree,
+        mbox=args.mbox,
+        fuzz=args.fuzz,
+        replace=args.replace,
+        choose=_ask if args.interactive else None,
+        store=Store(),
+        progress=_say,
+    )
+    if args.json:
+        print(json.dumps(report_rows(imported), indent=2))
+    else:
+        print("\n".join(report_lines(imported)))
+        print(f"series in {args.output}")
+    return 0
+
+
 def _apply(args: argparse.Namespace) -> int:
     if args.tree is not None:
         where, applied = apply_to_tree(
@@ -46,7 +127,7 @@ def _apply(args: argparse.Namespace) -> int:
             args.base,
             check=args.check,
             store=Store(),
-            progress=lambda line: print(line, file=sys.stderr, flush=True),
+            progress=_say,
         )
     _show(applied)
     print(f"{'applies' if args.check else 'applied'} to {where}")
