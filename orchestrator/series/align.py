@@ -9,6 +9,7 @@ the readings that are possible the one with the least damage is taken, if there 
 from __future__ import annotations
 
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +19,16 @@ from orchestrator.series.diffs import Line, RawHunk
 from orchestrator.series.tokens import key
 
 _JOINED = 6  # a line is not wrapped into more pieces than these
-_WRAPS_FROM = 40  # no mailer wraps lines shorter than this
 _READINGS = 4  # kept of each place, to see if they differ
 _EFFORT = 200_000  # steps, for one hunk at one place
 _ANCHORS = 3
+_NARROWEST = 60
 _EATEN = 3  # empty lines more than the hunk's header counts
 
-# What a repair costs, so that the least damage that explains a hunk is found first.
-_WRAPPED, _BLANK, _SPILLED, _FUZZ, _SUSPICIOUS, _COUNT = 2, 1, 2, 20, 30, 200
+# What a repair costs, so that the least damage that explains a hunk is found first. A line that
+# begins with a marker may be the rest of a wrapped one (`a` and `+ b`): it is no better to believe
+# that than that the header counts wrong, so that both are shown.
+_WRAPPED, _BLANK, _SPILLED, _FUZZ, _COUNT, _LEFT = 2, 1, 2, 20, 200, 400
 
 
 class Kind(StrEnum):
@@ -77,13 +80,18 @@ class Reading:
     rest: tuple[Line, ...]  # of the body, after the hunk's end
 
     @property
-    def outcome(self) -> tuple[tuple[Kind, int | None, str], ...]:
-        """What makes two readings the same."""
-        return tuple(
-            (part.kind, part.tree, part.text if part.kind is Kind.ADDED else "")
-            for part in self.parts
-            if part.kind not in (Kind.FOREIGN, Kind.SKIPPED)
-        )
+    def outcome(self) -> tuple[tuple[int, str | None], ...]:
+        """What makes two readings the same: what is removed, and added, where."""
+        at = self.start
+        changes: list[tuple[int, str | None]] = []
+        for part in self.parts:
+            if part.kind is Kind.ADDED:
+                changes.append((at, part.text))
+            elif part.tree is not None:
+                at = part.tree + 1
+                if part.kind is Kind.REMOVED:
+                    changes.append((part.tree, None))
+        return tuple(changes)
 
 
 class FileIndex:
@@ -97,17 +105,24 @@ class FileIndex:
 
 
 def find_readings(
-    hunk: RawHunk, index: FileIndex, *, expected: int, after: int = 0, fuzz: int = 0
+    hunk: RawHunk,
+    index: FileIndex,
+    *,
+    expected: int,
+    after: int = 0,
+    fuzz: int = 0,
+    width: int = 0,
 ) -> list[Reading]:
     """Return the best readings of a hunk, one or more if they are equally good, [] if none.
 
     `expected` is the index in the file where it should begin, `after` the first where it may. A
     place that is expected wins over others that are as good; `fuzz` is how many lines of context at
-    each end need not be in the tree.
+    each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
+    would have fitted in it was wrapped.
     """
     found: list[Reading] = []
     for start in _starts(hunk, index, expected, after):
-        found += _read_at(hunk, index.keys, start, fuzz)
+        found += _read_at(hunk, index.keys, start, fuzz, width)
     if not found:
         return []
     least = min(reading.cost for reading in found)
@@ -162,7 +177,9 @@ class _Path:
         return tuple(reversed(found))
 
 
-def _read_at(hunk: RawHunk, keys: Sequence[str], start: int, fuzz: int) -> list[Reading]:
+def _read_at(
+    hunk: RawHunk, keys: Sequence[str], start: int, fuzz: int, width: int
+) -> list[Reading]:
     body = hunk.body
     words = [key(line.text) for line in body]
     bare = [key(line.text[1:]) if line.text[:1] == "-" else "" for line in body]
@@ -190,7 +207,7 @@ def _read_at(hunk: RawHunk, keys: Sequence[str], start: int, fuzz: int) -> list[
                     rest=body[state.mail :],
                 )
                 found = [r for r in found if r.cost <= total] + [reading]
-        for extra, after, part in _steps(hunk, state, keys, words, bare, fuzz):
+        for extra, after, part in _steps(hunk, state, keys, words, bare, fuzz, width):
             serial += 1
             heapq.heappush(queue, (cost + extra, serial, after, _Path(part, path)))
     return found
@@ -203,7 +220,7 @@ def _ending_cost(hunk: RawHunk, state: _State) -> int | None:
     rest = hunk.body[state.mail :]
     counted = (state.old, state.new) == (hunk.old_count, hunk.new_count)
     if counted:
-        return _SUSPICIOUS * len(left_over(rest, last=hunk.last))
+        return _LEFT * len(left_over(rest, last=hunk.last))
     # With wrong numbers only what comes after can tell where the hunk ends.
     follows = next((line.text for line in rest if line.text.strip()), None)
     return _COUNT if follows is None or (hunk.last and _is_footer(follows)) else None
@@ -243,6 +260,7 @@ def _steps(
     words: Sequence[str],
     bare: Sequence[str],
     fuzz: int,
+    width: int,
 ) -> Iterator[tuple[int, _State, Part]]:
     """Yield every way to read the next line of the mail or of the tree, with its cost."""
     body, at, tree = hunk.body, state.mail, state.tree
@@ -284,18 +302,30 @@ def _steps(
         yield from _joined_old(state, here, body, words, bare, step)
     if text.startswith("+"):
         yield 0, *step(Kind.ADDED, 1, tree)
+        cost = 0
         for pieces in range(2, min(_JOINED, len(body) - at) + 1):
-            added = body[at + pieces - 1].text
             if not words[at + pieces - 1]:
                 break
-            if added.startswith(("+", "-")) and len(body[at + pieces - 2].text) < _WRAPS_FROM:
+            marked = body[at + pieces - 1].text.startswith(("+", "-"))
+            before, rest = body[at + pieces - 2].text, body[at + pieces - 1].text
+            if marked and not _may_go_on(before, rest, width):
                 break
-            yield _WRAPPED * (pieces - 1), *step(Kind.ADDED, pieces, tree)
+            cost += _COUNT if marked else _WRAPPED
+            yield cost, *step(Kind.ADDED, pieces, tree)
     elif not text.startswith("-") and state.foreign < fuzz and words[at]:
         # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
         left = hunk.old_count - state.old
         if (not state.changed and state.old < fuzz) or (state.changed and left <= fuzz):
             yield _FUZZ, *step(Kind.FOREIGN, 1, tree)
+
+
+def _may_go_on(line: str, rest: str, width: int) -> bool:
+    """Tell if `rest`, which begins with a marker, may be the end of a line that was wrapped."""
+    found = re.match(r"[+-]{1,2}=? ?(\S+)", rest)
+    if found is None or re.search(r"[;{}:]\s*$|\*/\s*$", line) or line.lstrip("+ \t")[:1] in "*#/":
+        return False
+    # If the next word had room, nobody wrapped; nor does anybody below 60 columns.
+    return len(line.rstrip()) + 1 + len(found[0].split()[0]) >= max(width, _NARROWEST)
 
 
 def _joined_old(

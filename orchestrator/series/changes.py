@@ -12,6 +12,7 @@ from orchestrator.series.layout import Piece, Row
 from orchestrator.series.tokens import key
 
 _NO_END = "\\ No newline at end of file"
+_CONTEXT = 3
 _FUNCTION = 400  # lines; further away nothing is looked for
 
 
@@ -139,68 +140,85 @@ def _function_end(lines: Sequence[str], at: int) -> int:
     return min(len(lines), at + _FUNCTION)
 
 
-def rebuild(file: OpenFile, added: Iterator[str]) -> Change:
-    """Return what a file's hunks make of it; `added` gives the restored added lines, in order."""
-    old = file.old.lines
-    new: list[str] = []
-    ends = file.old.ends
-    hunks = []
-    done = 0
-    for number, (raw, reading) in enumerate(file.readings):
-        new += old[done : reading.start]
-        done = reading.start
-        rows: list[Row] = []
-        unended = set()
+@dataclass
+class _Block:
+    """Changes with no context between them: they replace old lines `begin` to `end`."""
+
+    begin: int
+    end: int
+    section: str
+    rows: list[Row] = field(default_factory=list)
+    unended: set[int] = field(default_factory=set)
+
+
+def _blocks(file: OpenFile, added: Iterator[str]) -> list[_Block]:
+    blocks: list[_Block] = []
+    for raw, reading in file.readings:
+        section = _section(raw.section, file.old.lines, reading.start)
+        at = reading.start
+        block: _Block | None = None
         for part in reading.parts:
-            if part.tree is not None:
-                rows.append(Row(part.kind, old[part.tree]))
-                done = part.tree + 1
-                if part.kind is Kind.CONTEXT:
-                    new.append(old[part.tree])
-            elif part.kind is Kind.ADDED:
-                rows.append(Row(Kind.ADDED, next(added)))
-                new.append(rows[-1].text)
-            elif rows and rows[-1].kind is Kind.ADDED and part.ends_file:
-                unended.add(len(rows) - 1)
-        after = file.readings[number + 1][1].start if number + 1 < len(file.readings) else len(old)
-        padded = _padded(reading, old, done, after)
-        rows += padded
-        new += [row.text for row in padded]
-        done += len(padded)
-        hunks.append(
-            Hunk(
-                reading.start,
-                _section(raw.section, old, reading.start),
-                tuple(rows),
-                frozenset(unended),
-            )
-        )
-    if done < len(old):
-        new += old[done:]
-    elif hunks:
-        last = hunks[-1]
-        kept = [at for at, row in enumerate(last.rows) if row.kind is not Kind.REMOVED]
-        if kept and last.rows[kept[-1]].kind is Kind.ADDED:
-            ends = kept[-1] not in last.unended
+            if part.ends_file and block and block.rows[-1].kind is Kind.ADDED:
+                block.unended.add(len(block.rows) - 1)
+            elif part.kind is Kind.CONTEXT:
+                block = None
+                at += 1
+            elif part.kind in (Kind.ADDED, Kind.REMOVED):
+                if block is None:
+                    block = _Block(at, at, section)
+                    blocks.append(block)
+                if part.tree is not None:
+                    block.rows.append(Row(part.kind, file.old.lines[part.tree]))
+                    at += 1
+                    block.end = at
+                else:
+                    block.rows.append(Row(part.kind, next(added)))
+    return blocks
+
+
+def rebuild(file: OpenFile, added: Iterator[str]) -> Change:
+    """Return what a file's hunks make of it; `added` gives the restored added lines, in order.
+
+    Hunks have three lines of context at either end, as GNU patch wants it: with fewer at one end
+    it looks for the hunk at that end of the file only.
+    """
+    old = file.old.lines
+    blocks = _blocks(file, added)
+    new: list[str] = []
+    hunks: list[Hunk] = []
+    done = 0
+    for number, block in enumerate(blocks):
+        new += [*old[done : block.begin], *(r.text for r in block.rows if r.kind is Kind.ADDED)]
+        done = block.end
+        joined = number > 0 and block.begin - blocks[number - 1].end <= 2 * _CONTEXT
+        begin = blocks[number - 1].end if joined else max(0, block.begin - _CONTEXT)
+        before = [Row(Kind.CONTEXT, text) for text in old[begin : block.begin]]
+        if joined:
+            last = hunks.pop()
+            shift = len(last.rows) + len(before)
+            rows = (*last.rows, *before, *block.rows)
+            unended = last.unended | {at + shift for at in block.unended}
+            hunks.append(Hunk(last.start, last.section, rows, unended))
+        else:
+            shift = len(before)
+            unended = frozenset(at + shift for at in block.unended)
+            hunks.append(Hunk(begin, block.section, (*before, *block.rows), unended))
+        following = blocks[number + 1].begin if number + 1 < len(blocks) else len(old)
+        if following - block.end > 2 * _CONTEXT or number + 1 == len(blocks):
+            after = [Row(Kind.CONTEXT, text) for text in old[block.end : block.end + _CONTEXT]]
+            last = hunks.pop()
+            hunks.append(Hunk(last.start, last.section, (*last.rows, *after), last.unended))
+    ends = file.old.ends
+    if blocks and done == len(old) and blocks[-1].rows[-1].kind is Kind.ADDED:
+        ends = len(blocks[-1].rows) - 1 not in blocks[-1].unended
     return Change(
         before=file.before,
         after=file.after,
         extended=file.diff.extended,
         hunks=tuple(hunks),
         old=file.old,
-        new=Lines(tuple(new), ends),
+        new=Lines((*new, *old[done:]), ends),
     )
-
-
-def _padded(reading: Reading, old: Sequence[str], done: int, end: int) -> list[Row]:
-    """Return context of the tree's for what fuzz has left out at a hunk's end."""
-    parts = [part for part in reading.parts if part.kind is not Kind.SKIPPED]
-    missing = 0
-    for part in reversed(parts):
-        if part.kind in (Kind.ADDED, Kind.REMOVED):
-            break
-        missing += part.kind is Kind.FOREIGN
-    return _context(old, done, min(done + missing, end))
 
 
 def _section(section: str, old: Sequence[str], start: int) -> str:

@@ -16,16 +16,31 @@ class Fate(StrEnum):
 
     KEPT = "kept"
     EXPANDED = "tabs became blanks"
-    SHIFTED = "tabs became blanks, counted with the marker"
     LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The fate of some white space; `shift` columns stood before a line when tabs became blanks.
+
+    The marker is one, and the mail may have been quoted by then. Only the rest by 8 matters.
+    """
+
+    fate: Fate
+    shift: int = 0
+
+
+KEPT = Space(Fate.KEPT)
+LOST = Space(Fate.LOST)
+_ORDER = (KEPT, *(Space(Fate.EXPANDED, shift) for shift in range(_TAB)))
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
     """The fate of the white space at the beginning of lines, and between words."""
 
-    lead: Fate
-    inner: Fate
+    lead: Space
+    inner: Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,79 +69,62 @@ def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
     tell by, tabs or wide gaps in them show that it was kept.
     """
     witnesses = [witness for witness in witnesses if witness.tree.strip()]
-    lead = _agreed(
-        (
-            [_lead_fate(witness) for witness in witnesses if lead_of(witness.tree)],
-            (Fate.KEPT, Fate.EXPANDED, Fate.SHIFTED),
-        )
-    )
-    told = [witness for witness in witnesses if any(gap != " " for gap in gaps_of(witness.tree))]
-    inner = _agreed(([_inner_fate(witness) for witness in told], (Fate.KEPT, Fate.EXPANDED)))
+    lead = _lead(witnesses)
+    inner = _inner(witnesses)
     if lead is None:
         lead = _unwitnessed([lead_of(line) for line in added])
     if inner is None:
         inner = lead
-    return Damage(lead, Fate.EXPANDED if inner is Fate.SHIFTED else inner)
+    return Damage(lead, inner)
 
 
-def _agreed(votes: tuple[list[frozenset[Fate]], tuple[Fate, ...]]) -> Fate | None:
-    fates, order = votes
-    if not fates:
+def _lead(witnesses: Sequence[Witness]) -> Space | None:
+    told = [witness for witness in witnesses if lead_of(witness.tree)]
+    if not told:
         return None
-    common = frozenset.intersection(*fates)
-    return next((fate for fate in order if fate in common), Fate.LOST)
+    # The marker of context is eaten everywhere or nowhere.
+    for eaten in (False, True):
+        if not eaten and not all(w.removed or w.mail.startswith((" ", "\t")) for w in witnesses):
+            continue
+        contents = [(w.tree, w.mail if eaten and not w.removed else w.mail[1:]) for w in told]
+        wide = any(len(lead_of(mail)) > 1 for _, mail in contents)
+        for space in _ORDER if wide else (KEPT,):
+            if all(_after(space, lead_of(tree)) == lead_of(mail) for tree, mail in contents):
+                return space
+    return LOST
 
 
-def _unwitnessed(leads: Sequence[str]) -> Fate:
+def _after(space: Space, text: str) -> str:
+    if space.fate is Fate.KEPT:
+        return text
+    return (" " * space.shift + text).expandtabs(_TAB)[space.shift :]
+
+
+def _inner(witnesses: Sequence[Witness]) -> Space | None:
+    told = [
+        (witness.tree.rstrip(), gaps_of(witness.mail[1:] if witness.removed else witness.mail))
+        for witness in witnesses
+        if any(gap != " " for gap in gaps_of(witness.tree))
+    ]
+    if not told:
+        return None
+    # Tabs that each became one blank may have been run together with others: that tells nothing.
+    wide = any(len(gap) > 1 for _, gaps in told for gap in gaps)
+    for space in _ORDER if wide else (KEPT,):
+        if all(gaps_of(_after(space, tree)) == gaps for tree, gaps in told):
+            return space
+    return LOST
+
+
+def _unwitnessed(leads: Sequence[str]) -> Space:
     if any("\t" in lead for lead in leads):
-        return Fate.KEPT
+        return KEPT
     if any(len(lead) > 1 for lead in leads):
-        return (
-            Fate.SHIFTED if any(len(lead) % _TAB == _TAB - 1 for lead in leads) else Fate.EXPANDED
-        )
-    return Fate.LOST
+        return Space(Fate.EXPANDED, int(any(len(lead) % _TAB == _TAB - 1 for lead in leads)))
+    return LOST
 
 
-def _contents(witness: Witness) -> tuple[str, ...]:
-    """Return what a line of the mail may be without its marker, which may have been eaten."""
-    if witness.removed:
-        return (witness.mail[1:],)
-    if witness.mail.startswith(" "):
-        return witness.mail[1:], witness.mail
-    return (witness.mail,)
-
-
-def _lead_fate(witness: Witness) -> frozenset[Fate]:
-    true = lead_of(witness.tree)
-    leads = [lead_of(content) for content in _contents(witness)]
-    fates = set()
-    if true in leads:
-        fates.add(Fate.KEPT)
-    if true.expandtabs(_TAB) in leads:
-        fates.add(Fate.EXPANDED)
-    if (" " + true).expandtabs(_TAB)[1:] in leads:
-        fates.add(Fate.SHIFTED)
-    return frozenset(fates)
-
-
-def _inner_fate(witness: Witness) -> frozenset[Fate]:
-    fates = set()
-    true = witness.tree.rstrip()
-    for content in _contents(witness):
-        if gaps_of(true) == gaps_of(content):
-            fates.add(Fate.KEPT)
-        if any(
-            gaps_of((mark + true).expandtabs(_TAB)[len(mark) :]) == gaps_of(content)
-            for mark in ("", " ")
-        ):
-            fates.add(Fate.EXPANDED)
-    return frozenset(fates)
-
-
-def unexpand(width: int, *, shifted: bool) -> str:
+def unexpand(width: int, *, shift: int = 0) -> str:
     """Return indentation of the kernel's style for blanks that tabs were expanded to."""
-    if shifted and width >= _TAB - 1:
-        tabs, blanks = divmod(width + 1, _TAB)
-    else:
-        tabs, blanks = divmod(width, _TAB)
-    return "\t" * tabs + " " * blanks
+    tabs, blanks = divmod(width + shift, _TAB)
+    return "\t" * tabs + " " * blanks if tabs else " " * width

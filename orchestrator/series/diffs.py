@@ -28,6 +28,7 @@ _EXTENDED = re.compile(
 )
 _BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
+_PREAMBLE = 6  # lines: git's and quilt's, wrapped
 _MAX_NUMBER = 10_000_000
 
 
@@ -111,8 +112,10 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
         begin = start if begin is None else begin
         diffs.append(diff)
     head = tuple(lines if begin is None else lines[:begin])
-    while begin is not None and head and (not head[-1].strip() or _BETWEEN.match(head[-1])):
-        head = head[:-1]
+    for number, line in enumerate(head[-_PREAMBLE:], max(0, len(head) - _PREAMBLE)):
+        if _BETWEEN.match(line.lstrip(" \t>|")):
+            head = head[:number]
+            break
     return Text(head=head, diffs=tuple(diffs), quoted=reader.quoted, wrapped=tuple(wrapped))
 
 

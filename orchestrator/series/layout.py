@@ -9,19 +9,27 @@ column where those of a like neighbour do. All of this is white space; the words
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from pathlib import PurePosixPath
 
 from orchestrator.process import CommandLog
 from orchestrator.series.align import Kind
-from orchestrator.series.damage import Damage, Fate, gaps_of, lead_of, unexpand
+from orchestrator.series.damage import KEPT, LOST, Damage, Space, lead_of, unexpand
 from orchestrator.series.style import indentations
-from orchestrator.series.tokens import is_c, tokens
+from orchestrator.series.tokens import in_comment, is_c, is_makefile, key, tokens
 
 _TAB = 8
 _NEAR = 40  # lines
 _ALIKE = 0.5
+_WORD = frozenset(string.ascii_letters + "_")
+_ENTRY = re.compile(
+    r"(?:config|menuconfig|choice|endchoice|menu|endmenu|mainmenu|if|endif|source|comment)\b"
+)
+_HELP = re.compile(r"(?:---)?help(?:---)?")
+_RULE = re.compile(r"[^\s#][^=#]*:(?!=)")  # of a makefile: what follows begins with a tab
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +48,26 @@ class Piece:
     rows: tuple[Row, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """An added line; `other` is what it may have been, if blanks in a string may be missing."""
+
+    text: str
+    other: str | None = None
+
+
 def lay_out(
     pieces: Sequence[Piece], damage: Damage, *, log: CommandLog | None = None
-) -> list[list[str]]:
-    """Return the lines of each piece, those added with white space in place of what was lost.
+) -> list[list[Laid]]:
+    """Return the added lines of each piece, with white space in place of what was lost.
 
     Raises InfrastructureError if there is no clang-format.
     """
-    if damage == Damage(Fate.KEPT, Fate.KEPT):
-        return [[row.text for row in piece.rows] for piece in pieces]
-    columns = _columns(pieces, log) if damage.lead is Fate.LOST else {}
+    if damage == Damage(KEPT, KEPT):
+        return [
+            [Laid(row.text) for row in piece.rows if row.kind is Kind.ADDED] for piece in pieces
+        ]
+    columns = _columns(pieces, log) if damage.lead == LOST else {}
     return [
         _Layout(piece, damage, columns.get(number)).lines() for number, piece in enumerate(pieces)
     ]
@@ -87,35 +105,53 @@ class _Layout:
         self.c = is_c(piece.name)
         self.done: list[str] = []
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Laid]:
+        laid: list[Laid] = []
         comment: int | None = None  # the line where the comment begins that we are in
         for at, row in enumerate(self.rows):
-            self.done.append(row.text if row.kind is not Kind.ADDED else self._added(at, comment))
+            if row.kind is Kind.ADDED:
+                laid.append(self._added(at, comment))
+            self.done.append(laid[-1].text if row.kind is Kind.ADDED else row.text)
             if self.c and row.kind is not Kind.REMOVED:
-                comment = _comment_after(row.text, comment, at)
-        return self.done
+                goes_on = in_comment(row.text, comment is not None)
+                comment = (at if comment is None else comment) if goes_on else None
+        return laid
 
-    def _added(self, at: int, comment: int | None) -> str:
+    def _added(self, at: int, comment: int | None) -> Laid:
         text = self.rows[at].text
         if not text.strip():
-            return text if self.damage.lead is Fate.KEPT else ""
-        said = text.strip() if self.damage.lead is Fate.LOST else text.lstrip()
-        model = self._model(at)
+            return Laid(text if self.damage.lead == KEPT else "")
+        said = text.strip() if self.damage.lead == LOST else text.lstrip()
         lead = self._lead(at, comment)
-        if self.damage.inner is Fate.KEPT:
-            return lead + said
-        line = _spread(lead, said, model, expanded=self.damage.inner is Fate.EXPANDED)
-        return line if tokens([line], c=self.c) == tokens([said], c=self.c) else lead + said
+        if self.damage.inner == KEPT:
+            return Laid(lead + said)
+        spread = self._spread(lead, said, at)
+        if tokens([spread], c=self.c) == tokens([said], c=self.c):
+            return Laid(spread)
+        return Laid(lead + said, spread if self.damage.inner == LOST else None)
+
+    def _spread(self, lead: str, said: str, at: int) -> str:
+        bare = said.removesuffix("\\").rstrip()
+        line = spread(lead, bare, self._model(at), self.damage.inner)
+        if bare == said:
+            return line
+        # The end of a line of a macro: backslashes stand below each other.
+        for near in self._near(at):
+            body = near.rstrip().removesuffix("\\")
+            if body != near.rstrip() and body.strip():
+                gap = body[len(body.rstrip()) :]
+                return line + to_column(line, _length(body), gap) + "\\"
+        return line + " \\"
 
     # --- the beginning of a line
 
     def _lead(self, at: int, comment: int | None) -> str:
         text = self.rows[at].text
-        if self.damage.lead is Fate.KEPT:
+        if self.damage.lead == KEPT:
             return lead_of(text)
-        if self.damage.lead is not Fate.LOST:
+        if self.damage.lead != LOST:
             width = len(lead_of(text))
-            made = unexpand(width, shifted=self.damage.lead is Fate.SHIFTED)
+            made = unexpand(width, shift=self.damage.lead.shift)
             same = (lead_of(near) for near in self._near(at) if _width(near) == _length(made))
             return next(same, made)
         if comment is not None:
@@ -125,23 +161,43 @@ class _Layout:
             return lead_of(self.done[at - 1]) if at - 1 > comment else opener + "   "
         if self.columns is not None and self.columns[at] is not None:
             return self._calibrated(at, self.columns[at] or 0)
+        if PurePosixPath(self.piece.name).name.startswith("Kconfig"):
+            return self._kconfig(text)
         model = self._model(at)
-        return lead_of(model if model is not None else next(self._near(at), ""))
+        if model is not None:
+            return lead_of(model)
+        before = [line for line in self.done if line.strip()]
+        if is_makefile(self.piece.name) and before:
+            recipe = before[-1].startswith("\t") or _RULE.match(before[-1]) is not None
+            return "\t" if recipe else ""
+        return lead_of(before[-1] if before else next(self._near(at), ""))
 
     def _calibrated(self, at: int, column: int) -> str:
-        assert self.columns is not None
+        """Return the indentation that a line has here which clang-format would put at a column."""
+        columns = self.columns or ()
+        text = self.rows[at].text
         for index in self._block(at):
-            if self.columns[index] == column and _alike(self.rows[index].text, self.rows[at].text):
+            if columns[index] == column and _alike(self.rows[index].text, text):
                 return lead_of(self.rows[index].text)
         for index in self._around(at):
             row = self.rows[index]
-            if self.columns[index] == column and row.kind is not Kind.ADDED and row.text.strip():
+            # Of lines that go on within parentheses each is indented by its own.
+            same = column % _TAB == 0 or row.text.lstrip()[:1] == text.lstrip()[:1] not in _WORD
+            if columns[index] == column and row.kind is not Kind.ADDED and same:
                 return lead_of(row.text)
         for index in range(at - 1, max(-1, at - _NEAR), -1):
-            known = self.columns[index]
+            known = columns[index]
             if known is not None and known < column and self.rows[index].kind is not Kind.REMOVED:
                 return _tabbed(_width(self.done[index]) + column - known)
         return _tabbed(column)
+
+    def _kconfig(self, text: str) -> str:
+        """Return the indentation that Documentation/CodingStyle has for Kconfig files."""
+        if _ENTRY.match(text.strip()):
+            return ""
+        before = (line.strip() for line in reversed(self.done))
+        last = next((line for line in before if _ENTRY.match(line) or _HELP.fullmatch(line)), "")
+        return "\t  " if _HELP.fullmatch(last) else "\t"
 
     # --- the lines to go by
 
@@ -175,22 +231,22 @@ class _Layout:
     def _model(self, at: int) -> str | None:
         """Return the removed line that one replaces, or the nearest line of the same form."""
         text = self.rows[at].text
+        said = key(text)
+        for near in self._near(at):
+            if key(near) == said:
+                return near
         for index in self._block(at):
             if _alike(self.rows[index].text, text):
                 return self.rows[index].text
-        form = _form(text)
+        form = [word for _, _, word in _words(text)][:2]
         return next(
-            (near for near in self._near(at) if _same_begin(_form(near), form)),
+            (
+                near
+                for near in self._near(at)
+                if len(form) > 1 and [word for _, _, word in _words(near)][:2] == form
+            ),
             None,
         )
-
-
-def _comment_after(text: str, comment: int | None, at: int) -> int | None:
-    """Return where the comment began that goes on after a line, if one does."""
-    opened, closed = text.rfind("/*"), text.rfind("*/")
-    if opened > closed or (opened >= 0 and closed == opened + 1):
-        return at
-    return None if closed >= 0 else comment
 
 
 def _length(text: str) -> int:
@@ -202,7 +258,7 @@ def _width(line: str) -> int:
 
 
 def _tabbed(column: int) -> str:
-    return unexpand(column, shifted=False)
+    return unexpand(column)
 
 
 def _ratio(one: str, other: str) -> float:
@@ -213,47 +269,70 @@ def _alike(one: str, other: str) -> bool:
     return _ratio(one, other) >= _ALIKE
 
 
-def _form(text: str) -> list[str]:
-    """Return the words of a line, with names, numbers and strings made all the same."""
-    text = re.sub(r'"(?:\\.|[^"\\])*"', '"', text)
-    return re.sub(r"[0-9]+", "0", re.sub(r"[A-Za-z_][\w-]*(?:\.\w+)*", "a", text)).split()
+def _form(text: str) -> str:
+    """Return a word with all names, numbers and strings made the same, and parentheses empty."""
+    text = re.sub(r"\(.*\)", "()", re.sub(r'"(?:\\.|[^"\\])*"', '"', text))
+    return re.sub(r"[0-9]+", "0", re.sub(r"[A-Za-z_][\w-]*(?:\.\w+)*", "a", text))
 
 
-def _same_begin(one: Sequence[str], other: Sequence[str]) -> bool:
-    return len(one) > 1 and len(other) > 1 and one[:2] == other[:2]
+def spread(lead: str, said: str, model: str | None, space: Space) -> str:
+    """Put the gaps of a like line between words, so that what follows begins at its column.
 
-
-def _spread(lead: str, said: str, model: str | None, *, expanded: bool) -> str:
-    """Put the gaps of a like line between words, so that what follows begins at its column."""
-    words = said.split()
-    gaps = gaps_of(said) if expanded else [" "] * (len(words) - 1)
-    if model is None or len(words) < 2:
-        return lead + said if expanded else lead + " ".join(words)
-    ours, theirs = _form(said), _form(model)
-    model_gaps = gaps_of(model)
-    model_words = model.split()
-    line = lead + words[0]
-    going = ours[:1] == theirs[:1] or words[0] == model_words[0]
-    for at, (gap, word) in enumerate(zip(gaps, words[1:], strict=True)):
-        if going and at < len(model_gaps) and model_gaps[at] != " ":
-            line += _to_column(line, _column_of(model, at + 1), model_gaps[at])
-        else:
-            line += gap
-        line += word
-        going = going and ours[at + 1 : at + 2] == theirs[at + 1 : at + 2]
+    What is within parentheses is one word. Where tabs only became blanks (`space`), a gap stays as
+    wide as it is.
+    """
+    ours, theirs = _words(said), _words(model or "")
+    line = lead + (said[: ours[0][1]] if ours else "")
+    alike = True
+    for at in range(1, len(ours)):
+        (_, end, form), (begin, after, _) = ours[at - 1], ours[at]
+        gap = said[end:begin]
+        made = " "
+        alike = alike and at < len(theirs) and form == theirs[at - 1][2]
+        if alike and model is not None:
+            wide = model[theirs[at - 1][1] : theirs[at][0]]
+            made = wide if wide == " " else to_column(line, _length(model[: theirs[at][0]]), wide)
+        if space != LOST:
+            made = _narrowed(line, gap, made, space.shift)
+        line += made + said[begin:after]
     return line
 
 
-def _column_of(line: str, word: int) -> int:
-    """Return the column of the n-th word (from 0) of a line."""
-    found = list(re.finditer(r"\S+", line))[word]
-    return _length(line[: found.start()])
+def _narrowed(line: str, gap: str, made: str, shift: int) -> str:
+    """Return the gap that became so many blanks: one like another line's, or tabs, or blanks."""
+    mark = " " * shift
+    width = _length(mark + line)
+    tabs = "\t" * ((width + len(gap)) // _TAB - width // _TAB)
+    for candidate in (made, tabs if len(gap) > 1 else gap):
+        if candidate and _length(mark + line + candidate) - width == len(gap):
+            return candidate
+    return gap
 
 
-def _to_column(line: str, column: int, gap: str) -> str:
+def _words(line: str) -> list[tuple[int, int, str]]:
+    """Return begin, end and form of each word of a line; blanks in parentheses part none."""
+    found = []
+    depth = 0
+    begin = None
+    for at, char in enumerate(line + " "):
+        if char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth = max(0, depth - 1)
+        if char.isspace() and (depth == 0 or at == len(line)):
+            if begin is not None:
+                found.append((begin, at, _form(line[begin:at])))
+            begin = None
+        elif begin is None:
+            begin = at
+    return found
+
+
+def to_column(line: str, column: int, gap: str) -> str:
+    """Return the white space that leads from a line's end to a column, of a gap's kind."""
     width = _length(line)
     if width >= column:
-        return "\t" if gap.startswith("\t") and width % _TAB else " "
+        return "\t" if gap.startswith("\t") else " "
     if "\t" not in gap:
         return " " * (column - width)
     tabs = column // _TAB - width // _TAB

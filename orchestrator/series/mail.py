@@ -28,6 +28,9 @@ _MAX_LINE = 20_000
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
+_QUOTING = r"(?:[ \t|:}]|&gt;|&amp;gt;)*"
+_NEW_FILE = re.compile(_QUOTING + r"\+\+\+ \S")
+_CHANGED = re.compile(_QUOTING + r"[+-]")
 _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
 
@@ -239,21 +242,31 @@ def _unflowed(lines: Sequence[str], *, delsp: bool) -> list[str]:
 
 
 def _unescaped(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Undo HTML entities, if every sign that HTML would escape is escaped in the changed lines."""
+    """Undo HTML entities, if all that HTML would escape is escaped, and odd blanks."""
     undone = []
     for _ in range(3):
-        changed = [line.lstrip() for line in lines if line.lstrip().startswith(("+", "-"))]
-        text = "\n".join(changed)
-        if not _ENTITY.search(text) or re.search(r"[<>]", text) or "&" in _ENTITY.sub("", text):
-            break
-        lines = [html.unescape(line) for line in lines]
-        undone = ["HTML entities"]
-    if not all(line.isascii() for line in lines):
         fresh = [plain(line) for line in lines]
         if fresh != list(lines):
             undone.append("non-breaking and invisible blanks")
         lines = fresh
+        if not _is_escaped(lines):
+            break
+        lines = [html.unescape(line) for line in lines]
+        undone.append("HTML entities")
     return list(lines), undone
+
+
+def _is_escaped(lines: Sequence[str]) -> bool:
+    begin = next((at for at, line in enumerate(lines) if _NEW_FILE.match(line)), None)
+    if begin is None:
+        return False
+    diff = lines[begin:]
+    # The footer below it may be another program's.
+    changed = [line for line in diff if _CHANGED.match(line)]
+    return any(
+        _ENTITY.search(text) is not None and re.search("[<>]|&", _ENTITY.sub("", text)) is None
+        for text in ("\n".join(diff), "\n".join(changed))
+    )
 
 
 def _from_page(data: bytes, path: Path) -> Mail:

@@ -11,9 +11,9 @@ from orchestrator.process import CommandLog
 from orchestrator.series.align import FileIndex, Kind, Part, Reading, find_readings, left_over
 from orchestrator.series.apply import FileState
 from orchestrator.series.changes import Change, Lines, OpenFile, pieces_of, rebuild
-from orchestrator.series.damage import Fate, infer_damage
+from orchestrator.series.damage import LOST, infer_damage
 from orchestrator.series.diffs import NULL, RawDiff, RawHunk, Text
-from orchestrator.series.layout import lay_out
+from orchestrator.series.layout import Laid, lay_out
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
@@ -45,6 +45,8 @@ class Restorer:
     def restore(self, text: Text) -> Restored:
         """Return the changes of a mail. Raises InputError for the first thing that stays open."""
         files = [self._open(diff, *self._names(diff, text.diffs)) for diff in text.diffs]
+        lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
+        width = max((len(line.text.rstrip()) for line in lines), default=0)
         changed: set[str] = set()
         for file in files:
             if file.name in changed:
@@ -54,7 +56,7 @@ class Restorer:
                     "import the two patches from two files",
                 )
             changed.add(file.name)
-            self._read_hunks(file)
+            self._read_hunks(file, width)
         changes = self._finish(files)
         if text.quoted:
             self._repair(RepairKind.QUOTED)
@@ -145,7 +147,7 @@ class Restorer:
 
     # --- hunks
 
-    def _read_hunks(self, file: OpenFile) -> None:
+    def _read_hunks(self, file: OpenFile, width: int) -> None:
         index = FileIndex(file.old.lines)
         after, offset = 0, 0
         for number, hunk in enumerate(file.diff.hunks, 1):
@@ -269,32 +271,44 @@ class Restorer:
         damage = infer_damage(witnesses, [text for _, _, text in added])
         texts = iter([text for _, _, text in added])
         pieces = [piece for file in files for piece in pieces_of(file, texts)]
-        laid = lay_out(pieces, damage, log=self.log)
-        restored = [
-            line
-            for piece, lines in zip(pieces, laid, strict=True)
-            for row, line in zip(piece.rows, lines, strict=True)
-            if row.kind is Kind.ADDED
-        ]
-        for (file, part, text), line in zip(added, restored, strict=True):
-            number = part.mail[0].number
-            if tokens([text], c=is_c(file.name)) != tokens([line], c=is_c(file.name)):
-                raise self._error(
-                    number,
-                    f"would change what is said: {text.strip()[:60]!r}",
-                    "a bug; please report it with the mail",
-                )
-            if line != text:
+        laid = [line for piece in lay_out(pieces, damage, log=self.log) for line in piece]
+        restored = []
+        for (file, part, text), line in zip(added, laid, strict=True):
+            restored.append(self._decided(file, part, text, line))
+            if restored[-1] != text:
                 self._repair(
                     RepairKind.LAYOUT,
                     file=file.name,
-                    line=number,
-                    sure=damage.lead is not Fate.LOST,
+                    line=part.mail[0].number,
+                    sure=damage.lead != LOST,
                 )
             for address in masked(text):
-                self._repair(RepairKind.MASKED, file=file.name, line=number, detail=address)
+                self._repair(
+                    RepairKind.MASKED, file=file.name, line=part.mail[0].number, detail=address
+                )
         lines = iter(restored)
         return [rebuild(file, lines) for file in files]
+
+    def _decided(self, file: OpenFile, part: Part, text: str, laid: Laid) -> str:
+        """Return an added line as it was laid out, if it says what the mail says."""
+        number = part.mail[0].number
+        if laid.other is not None:
+            question = Question(
+                f"a string of {file.name} may have had more blanks, as those around it have",
+                (laid.text, laid.other),
+            )
+            if self.choose is None:
+                raise self._error(number, question.text, "--interactive shows both and asks")
+            self._repair(RepairKind.CHOSEN, file=file.name, line=number)
+            return question.choices[self.choose(question)]
+        c = is_c(file.name)
+        if tokens([text], c=c) != tokens([laid.text], c=c):
+            raise self._error(
+                number,
+                f"would change what is said: {laid.text.strip()[:60]!r}",
+                "a bug; please report it with the mail",
+            )
+        return laid.text
 
     def _unwrapped(self, file: OpenFile, part: Part) -> str:
         """Return an added line without its marker; ask, if it was wrapped within a string."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.process import CommandLog, run
+from orchestrator.series.tokens import in_comment
 
 # Lines stay where they are (no limit of columns), and nothing is sorted, joined or put in.
 _STYLE = """\
@@ -40,6 +41,7 @@ MaxEmptyLinesToKeep: 1000
 ReflowComments: false
 SortIncludes: Never
 BreakStringLiterals: false
+AlignTrailingComments: false
 """
 _LOOP = re.compile(r"\b(\w*for_each\w*)\s*\(")
 
@@ -60,14 +62,29 @@ def indentations(
         root = Path(folder)
         (root / ".clang-format").write_text(style)
         for number, text in enumerate(texts):
-            body = "\n".join(text) + "\n"
+            body = "\n".join(_held(text)) + "\n"
             (root / f"{number}.c").write_text(body, errors="surrogateescape")
         names = [f"{number}.c" for number in range(len(texts))]
         run([_program(), "--style=file", "-i", *names], cwd=root, timeout=120, log=log)
         formatted = [
             (root / name).read_text(errors="surrogateescape").split("\n") for name in names
         ]
-    return [_columns(text, after) for text, after in zip(texts, formatted, strict=True)]
+    return [_columns(_held(text), after) for text, after in zip(texts, formatted, strict=True)]
+
+
+def _held(text: Sequence[str]) -> list[str]:
+    """Put an empty comment behind each line, for clang-format would join some otherwise."""
+    held = []
+    comment = False
+    directive = False
+    for line in text:
+        within = comment
+        comment = in_comment(line, comment)
+        directive = (directive or line.lstrip().startswith("#")) and not within
+        free = not (within or comment or directive or line.endswith("\\") or not line.strip())
+        held.append(line + " //" if free else line)
+        directive = directive and line.endswith("\\")
+    return held
 
 
 def _program() -> str:
@@ -80,21 +97,26 @@ def _program() -> str:
     return found
 
 
+def _said(line: str) -> str:
+    # In macros clang-format makes new lines, which end with a backslash.
+    return "".join(line.split()).replace("\\", "")
+
+
 def _columns(before: Sequence[str], after: Sequence[str]) -> list[int | None]:
     """Compare by what is not white space: where a line's first character went."""
-    said = ["".join(line.split()) for line in after]
-    if "".join("".join(line.split()) for line in before) != "".join(said):
+    said = [_said(line) for line in after]
+    if "".join(_said(line) for line in before) != "".join(said):
         return [None] * len(before)
     begins = list(itertools.accumulate((len(text) for text in said), initial=0))
     columns: list[int | None] = []
     offset, row = 0, 0
     for line in before:
-        text = "".join(line.split())
+        text = _said(line)
         if not text:
             columns.append(None)
             continue
         # The last line that begins at or before the character; empty lines begin where the next do.
-        while row + 1 < len(said) and (begins[row + 1] <= offset):
+        while row + 1 < len(said) and begins[row + 1] <= offset:
             row += 1
         columns.append(len(after[row]) - len(after[row].lstrip()))
         offset += len(text)

@@ -50,6 +50,11 @@ def is_c(name: str) -> bool:
     return PurePosixPath(name).suffix in _C_NAMES
 
 
+def is_makefile(name: str) -> bool:
+    """Tell from its name if a file is read by make."""
+    return PurePosixPath(name).name in ("Makefile", "Kbuild") or name.endswith(".mk")
+
+
 def tokens(lines: Iterable[str], *, c: bool) -> list[str]:
     """Return the tokens of lines: of C, or else words; of a comment, its words.
 
@@ -86,3 +91,18 @@ def in_string(text: str) -> bool:
     """Tell if a piece of C ends within a string."""
     found = tokens([text], c=True)
     return bool(found) and re.fullmatch(r'(?:u8|[uUL])?"(?:\\.|[^"\\])*', found[-1]) is not None
+
+
+def in_comment(text: str, before: bool) -> bool:
+    """Tell if a comment goes on after a line of C, from whether one goes on `before` it."""
+    rest = text
+    if before:
+        _, closed, rest = text.partition("*/")
+        if not closed:
+            return True
+    return any(
+        match["comment"]
+        and match["comment"].startswith("/*")
+        and not match["comment"].endswith("*/")
+        for match in _C.finditer(rest)
+    )
