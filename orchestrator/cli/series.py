@@ -1,9 +1,10 @@
-"""memnotify series import | apply"""
+"""memnotify series import | apply | diff"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from orchestrator.kernel.apply import apply_to_base, apply_to_tree
 from orchestrator.kernel.importing import import_series
 from orchestrator.series.apply import Application
 from orchestrator.series.listing import report_lines, report_rows
+from orchestrator.series.quilt import compared
+from orchestrator.series.rangediff import range_diff
 from orchestrator.series.repairs import Question
 from orchestrator.store import Store
 
@@ -62,7 +65,7 @@ def register(subparsers: Any) -> None:
     importing.set_defaults(handler=_import)
 
     apply = actions.add_parser("apply", help="apply a revision, strictly, or see if it applies")
-    apply.add_argument("revision", metavar="REV")
+    apply.add_argument("revision", metavar="REV", help="or a folder with a `series` file")
     target = apply.add_mutually_exclusive_group(required=True)
     target.add_argument("--base", help="to the work tree of a base, in the store")
     target.add_argument("--tree", type=Path, metavar="DIR", help="to a kernel tree of yours")
@@ -74,6 +77,26 @@ def register(subparsers: Any) -> None:
     )
     apply.add_argument("--check", action="store_true", help="only see if it applies")
     apply.set_defaults(handler=_apply)
+
+    diff = actions.add_parser(
+        "diff",
+        help="compare two series patch by patch",
+        description="What git range-diff says of two series: which patches belong together, and "
+        "how they differ.",
+    )
+    for name, metavar in (("old", "A"), ("new", "B")):
+        diff.add_argument(name, metavar=metavar, help="REV, REV/BASE, or a folder with a series")
+    diff.add_argument("--stat", action="store_true", help="only numbers of lines")
+    diff.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        nargs="?",
+        const="always",
+        default="auto",
+        metavar="WHEN",
+        help="auto, always or never; default: auto",
+    )
+    diff.set_defaults(handler=_diff)
 
 
 def _say(line: str) -> None:
@@ -131,6 +154,14 @@ def _apply(args: argparse.Namespace) -> int:
         )
     _show(applied)
     print(f"{'applies' if args.check else 'applied'} to {where}")
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    old, new = compared(args.old, args.new)
+    auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    color = auto if args.color == "auto" else args.color == "always"
+    sys.stdout.write(range_diff(old.patches, new.patches, stat=args.stat, color=color))
     return 0
 
 

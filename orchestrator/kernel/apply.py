@@ -12,10 +12,12 @@ from orchestrator.kernel.tree import work_tree, write_files
 from orchestrator.series.apply import Application, apply_series, read_tree
 from orchestrator.series.quilt import (
     MEM_NOTIFY,
+    SERIES,
     Series,
     base_for_version,
-    load_series,
+    named_series,
     read_series_file,
+    revisions,
     tree_version,
 )
 from orchestrator.store import Store
@@ -26,7 +28,7 @@ def series_on(base: Base, revision: str, *, root: Path = MEM_NOTIFY) -> Series:
 
     Raises InputError as `load_series` and `read_series_file` do.
     """
-    series = load_series(revision, base.name, root=root)
+    series = named_series(revision, base.name, root=root)
     before = [patch for file in base.series for patch in read_series_file(file)]
     return dataclasses.replace(series, patches=(*before, *series.patches))
 
@@ -36,12 +38,15 @@ def apply_to_tree(
 ) -> tuple[Path, Application]:
     """Apply a revision to a tree, all of it or nothing; with `check` never any of it.
 
-    `variant` is the base whose patches to take; without it the tree's Makefile decides. Returns
+    `revision` may be a folder with a `series` file. `variant` is the base whose patches to take;
+    without it the tree's Makefile decides. Returns
     the tree and how it applied. Raises InputError if the tree is none, no variant fits, or a patch
     does not apply.
     """
     version = tree_version(tree)
-    series = load_series(revision, variant or base_for_version(revision, version))
+    folder = revision not in revisions() and (Path(revision) / SERIES).is_file()
+    base = variant or (version if folder else base_for_version(revision, version))
+    series = named_series(revision, base)
     applied = apply_series(series, read_tree(tree))
     if not check:
         write_files(tree, applied.files)

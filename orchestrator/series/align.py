@@ -28,7 +28,7 @@ _EATEN = 3  # empty lines more than the hunk's header counts
 # What a repair costs, so that the least damage that explains a hunk is found first. A line that
 # begins with a marker may be the rest of a wrapped one (`a` and `+ b`): it is no better to believe
 # that than that the header counts wrong, so that both are shown.
-_WRAPPED, _BLANK, _SPILLED, _FUZZ, _COUNT, _LEFT = 2, 1, 2, 20, 200, 400
+_WRAPPED, _SPILLED, _BLANK, _FUZZ, _COUNT, _LEFT = 2, 2, 8, 20, 200, 400
 
 
 class Kind(StrEnum):
@@ -116,7 +116,8 @@ def find_readings(
     """Return the best readings of a hunk, one or more if they are equally good, [] if none.
 
     `expected` is the index in the file where it should begin, `after` the first where it may. A
-    place that is expected wins over others that are as good; `fuzz` is how many lines of context at
+    place that is expected wins over others that are as good, and stays a choice beside better ones
+    if the numbers are right there; `fuzz` is how many lines of context at
     each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
     would have fitted in it was wrapped.
     """
@@ -127,8 +128,13 @@ def find_readings(
         return []
     least = min(reading.cost for reading in found)
     best = [reading for reading in found if reading.cost == least]
-    at_expected = [reading for reading in best if reading.start == expected]
-    different = {reading.outcome: reading for reading in reversed(at_expected or best)}
+    here = [reading for reading in found if reading.start == expected]
+    nearly = [r for r in here if r.cost == min(r.cost for r in here) and r.cost < least + _COUNT]
+    if nearly and nearly[0].cost == least:
+        best = nearly
+    else:
+        best += nearly
+    different = {reading.outcome: reading for reading in reversed(best)}
     return list(reversed(different.values()))
 
 

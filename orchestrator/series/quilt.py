@@ -77,6 +77,39 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
     return Series(revision=revision, base=base, patches=patches)
 
 
+def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:
+    """Return a series by what users call it: a folder with a `series` file, REV, or REV/BASE.
+
+    Raises InputError as `load_series` does, and if a revision is for several bases and `base` does
+    not say which.
+    """
+    revision, _, given = word.partition("/")
+    if revision not in (NONE, *revisions(root)):
+        folder = Path(word).expanduser()
+        if (folder / SERIES).is_file():
+            return Series(
+                revision=folder.name, base=base or "", patches=read_series_file(folder / SERIES)
+            )
+        if folder.is_dir():
+            raise InputError("there is no `series` file in this folder", file=folder)
+    base = given or base
+    if base is None and revision != NONE:
+        bases = bases_of(revision, root=root)
+        if len(bases) > 1:
+            choices = ", ".join(f"{revision}/{name}" for name in bases)
+            raise InputError(f"{revision} is for several bases", hint=f"name one: {choices}")
+        base = bases[0]
+    return load_series(revision, base or "", root=root)
+
+
+def compared(one: str, other: str, *, root: Path = MEM_NOTIFY) -> tuple[Series, Series]:
+    """Return two series to compare; if both are revisions, for the base that both are for."""
+    known = revisions(root)
+    common = set(known.get(one, ())) & set(known.get(other, ()))
+    base = next(iter(common)) if len(common) == 1 else None
+    return named_series(one, base, root=root), named_series(other, base, root=root)
+
+
 def read_series_file(path: Path) -> tuple[Patch, ...]:
     """Return the patches that a `series` file names; patches/README.md has the format."""
     return tuple(patch for patch, _ in series_lines(path))

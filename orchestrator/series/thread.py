@@ -46,8 +46,15 @@ def post_of(mail: Mail, text: Text) -> Post:
         found = _NUMBER.search(tag)
         if found:
             number, total = int(found[1]), int(found[2])
-    title = bare[tags.end() :] if tags else bare
+    title = title_of(subject)
     return Post(mail=mail, text=text, number=number, total=total, title=title, reply=reply)
+
+
+def title_of(subject: str) -> str:
+    """Return a subject without what mailers and git put before it."""
+    bare = _REPLY.sub("", subject).strip()
+    tags = _TAGS.match(bare)
+    return bare[tags.end() :] if tags else bare
 
 
 def in_order(posts: Sequence[Post]) -> tuple[list[Post], list[str]]:
