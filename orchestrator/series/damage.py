@@ -86,15 +86,16 @@ def _lead(witnesses: Sequence[Witness]) -> Space | None:
     for eaten in (False, True):
         if not eaten and not all(w.removed or w.mail.startswith((" ", "\t")) for w in witnesses):
             continue
-        contents = [(w.tree, w.mail if eaten and not w.removed else w.mail[1:]) for w in told]
+        contents = [(w.tree, w.mail if eaten and not w.removed else w.mail[1:]) for w in witnesses]
         wide = any(len(lead_of(mail)) > 1 for _, mail in contents)
         for space in _ORDER if wide else (KEPT,):
-            if all(_after(space, lead_of(tree)) == lead_of(mail) for tree, mail in contents):
+            if all(after(space, lead_of(tree)) == lead_of(mail) for tree, mail in contents):
                 return space
     return LOST
 
 
-def _after(space: Space, text: str) -> str:
+def after(space: Space, text: str) -> str:
+    """Return what became of white space, or of a line with it, that was not lost."""
     if space.fate is Fate.KEPT:
         return text
     return (" " * space.shift + text).expandtabs(_TAB)[space.shift :]
@@ -111,7 +112,7 @@ def _inner(witnesses: Sequence[Witness]) -> Space | None:
     # Tabs that each became one blank may have been run together with others: that tells nothing.
     wide = any(len(gap) > 1 for _, gaps in told for gap in gaps)
     for space in _ORDER if wide else (KEPT,):
-        if all(gaps_of(_after(space, tree)) == gaps for tree, gaps in told):
+        if all(gaps_of(after(space, tree)) == gaps for tree, gaps in told):
             return space
     return LOST
 

@@ -23,10 +23,11 @@ from orchestrator.series.tokens import masked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """One patch: the name and the bytes of its file, and what was repaired."""
+    """One patch: the name and the bytes of its file, what it changes, and what was repaired."""
 
     name: str
     data: bytes
+    changes: tuple[Change, ...]
     post: Post
     repairs: tuple[Repair, ...]
 
@@ -167,6 +168,7 @@ def _import(
     return Imported(
         name=f"{number:04}-{post.slug}.patch",
         data=patch_bytes(mail, text.head, stat, restored.changes, repairs),
+        changes=restored.changes,
         post=post,
         repairs=tuple(repairs),
     )

@@ -13,11 +13,12 @@ import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import chain
 from pathlib import PurePosixPath
 
 from orchestrator.process import CommandLog
 from orchestrator.series.align import Kind
-from orchestrator.series.damage import KEPT, LOST, Damage, Space, lead_of, unexpand
+from orchestrator.series.damage import KEPT, LOST, Damage, Space, after, lead_of, unexpand
 from orchestrator.series.style import indentations
 from orchestrator.series.tokens import in_comment, is_c, is_makefile, key, tokens
 
@@ -132,11 +133,12 @@ class _Layout:
 
     def _spread(self, lead: str, said: str, at: int) -> str:
         bare = said.removesuffix("\\").rstrip()
-        line = spread(lead, bare, self._model(at), self.damage.inner)
+        model = self._model(at)
+        line = spread(lead, bare, model, self.damage.inner)
         if bare == said:
             return line
         # The end of a line of a macro: backslashes stand below each other.
-        for near in self._near(at):
+        for near in chain([model or ""], self._near(at)):
             body = near.rstrip().removesuffix("\\")
             if body != near.rstrip() and body.strip():
                 gap = body[len(body.rstrip()) :]
@@ -150,10 +152,11 @@ class _Layout:
         if self.damage.lead == KEPT:
             return lead_of(text)
         if self.damage.lead != LOST:
-            width = len(lead_of(text))
-            made = unexpand(width, shift=self.damage.lead.shift)
-            same = (lead_of(near) for near in self._near(at) if _width(near) == _length(made))
-            return next(same, made)
+            # Of what may have become these blanks, what lines like this one have.
+            block = (self.rows[index].text for index in self._block(at))
+            leads = (lead_of(line) for line in chain(block, self._near(at)))
+            fits = (lead for lead in leads if after(self.damage.lead, lead) == lead_of(text))
+            return next(fits, unexpand(len(lead_of(text)), shift=self.damage.lead.shift))
         if comment is not None:
             opener = lead_of(self.done[comment])
             if text.lstrip().startswith("*"):
@@ -315,9 +318,9 @@ def _words(line: str) -> list[tuple[int, int, str]]:
     depth = 0
     begin = None
     for at, char in enumerate(line + " "):
-        if char in "([{":
+        if char in "([":
             depth += 1
-        elif char in ")]}":
+        elif char in ")]":
             depth = max(0, depth - 1)
         if char.isspace() and (depth == 0 or at == len(line)):
             if begin is not None:

@@ -81,9 +81,11 @@ def masked(line: str) -> list[str]:
 
 def key(line: str) -> str:
     """Return what every archive leaves of a line: no white space, no addresses, no accents."""
-    text = plain(line)
-    if any(sign in text for sign in _MAY_HOLD_ADDRESS):
-        text = _ADDRESS.sub("\0", _BLANKS.sub(" ", text))
+    bare = "".join(line.split())
+    plain_enough = bare.isascii() and "?" not in bare
+    if plain_enough and not any(sign in line for sign in _MAY_HOLD_ADDRESS):
+        return bare
+    text = _ADDRESS.sub("\0", _BLANKS.sub(" ", plain(line)))
     return _FOREIGN.sub("?", _BLANKS.sub("", text))
 
 

@@ -7,12 +7,15 @@ gives lines; `KINDS` has them in the order in which they happen on a mail's way 
 from __future__ import annotations
 
 import base64
+import difflib
 import html
 import quopri
 import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
 
 Lines = list[str]
 Damage = Callable[[Lines, random.Random], Lines]
@@ -44,7 +47,11 @@ class Clean:
 
 
 def _diff_begins(lines: Lines) -> int:
-    return next(at for at, line in enumerate(lines) if line.startswith(("diff --git", "--- ")) and line != "---")
+    return next(
+        at
+        for at, line in enumerate(lines)
+        if line.startswith(("diff --git", "--- ")) and line != "---"
+    )
 
 
 # --- on the way out: the author's tools
@@ -80,8 +87,10 @@ def stale_numbers(lines: Lines, rng: random.Random) -> Lines:
 
     pattern = r"^@@ -([1-9]\d*)(,\d+)? \+([1-9]\d*)(,\d+)? @@"
     return [
-        re.sub(pattern, lambda m: moved(m) if m[2] != ",0" and m[4] != ",0" else m[0], line)
-        .replace("None", "") for line in lines
+        re.sub(
+            pattern, lambda m: moved(m) if m[2] != ",0" and m[4] != ",0" else m[0], line
+        ).replace("None", "")
+        for line in lines
     ]
 
 
@@ -93,13 +102,19 @@ def wrong_counts(lines: Lines, rng: random.Random) -> Lines:
         assert found
         change = rng.choice((-1, 1, 2))
         lines = list(lines)
-        lines[chosen] = f"@@ -{found[1]},{found[2]} +{found[3]},{int(found[4]) + change} @@{found[5]}"
+        lines[chosen] = (
+            f"@@ -{found[1]},{found[2]} +{found[3]},{int(found[4]) + change} @@{found[5]}"
+        )
     return lines
 
 
 def stale_diffstat(lines: Lines, rng: random.Random) -> Lines:
-    return [re.sub(r"\| +(\d+) ", lambda m: f"| {int(m[1]) + 1} ", line, count=1)
-            if re.match(r" \S+ +\| +\d+ ", line) else line for line in lines]
+    return [
+        re.sub(r"\| +(\d+) ", lambda m: f"| {int(m[1]) + 1} ", line, count=1)
+        if re.match(r" \S+ +\| +\d+ ", line)
+        else line
+        for line in lines
+    ]
 
 
 # --- on the way: mailers
@@ -113,7 +128,11 @@ def wrapped(lines: Lines, rng: random.Random) -> Lines:
         while len(line) > width:
             cut = line.rfind(" ", 2, width)
             # Mailers break between words; what has none stays as long as it is.
-            if cut < 20 or line[:cut].strip() in ("", "+", "-") or line.startswith(("--- ", "+++ ")):
+            if (
+                cut < 20
+                or line[:cut].strip() in ("", "+", "-")
+                or line.startswith(("--- ", "+++ "))
+            ):
                 break
             done.append(line[:cut])
             line = line[cut + 1 :]
@@ -169,8 +188,10 @@ def trailing(lines: Lines, rng: random.Random) -> Lines:
 
 def nonbreaking(lines: Lines, rng: random.Random) -> Lines:
     share = rng.choice((0.3, 1.0))
-    return ["".join("\u00a0" if c == " " and rng.random() < share else c for c in line)
-            for line in lines]
+    return [
+        "".join("\u00a0" if c == " " and rng.random() < share else c for c in line)
+        for line in lines
+    ]
 
 
 def entities(lines: Lines, rng: random.Random) -> Lines:
@@ -180,8 +201,21 @@ def entities(lines: Lines, rng: random.Random) -> Lines:
 KINDS: dict[str, Damage] = {
     damage.__name__: damage
     for damage in (
-        header_style, stale_numbers, wrong_counts, stale_diffstat, wrapped, quoted, indented, footer,
-        masked, expanded, collapsed, eaten, trailing, nonbreaking, entities,
+        header_style,
+        stale_numbers,
+        wrong_counts,
+        stale_diffstat,
+        wrapped,
+        quoted,
+        indented,
+        footer,
+        masked,
+        expanded,
+        collapsed,
+        eaten,
+        trailing,
+        nonbreaking,
+        entities,
     )
 }
 
@@ -207,8 +241,12 @@ def as_text(clean: Clean, lines: Lines) -> bytes:
 def as_mail(clean: Clean, lines: Lines, *, encoding: str = "8bit", crlf: bool = False) -> bytes:
     """A raw mail."""
     head = [f"{name}: {value}" for name, value in clean.headers.items()]
-    head += ["To: linux-kernel@vger.kernel.org", "MIME-Version: 1.0",
-             "Content-Type: text/plain; charset=utf-8", f"Content-Transfer-Encoding: {encoding}"]
+    head += [
+        "To: linux-kernel@vger.kernel.org",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Transfer-Encoding: {encoding}",
+    ]
     body = ("\n".join(lines) + "\n").encode()
     if encoding == "quoted-printable":
         body = quopri.encodestring(body)
@@ -216,3 +254,165 @@ def as_mail(clean: Clean, lines: Lines, *, encoding: str = "8bit", crlf: bool = 
         body = base64.encodebytes(body)
     data = "\n".join(head).encode() + b"\n\n" + body
     return data.replace(b"\n", b"\r\n") if crlf else data
+
+
+def as_mbox(mails: list[bytes]) -> bytes:
+    """Several raw mails in one file."""
+    return b"".join(
+        b"From lamp@example.org Mon Jan 14 20:02:23 2008\n" + mail + b"\n" for mail in mails
+    )
+
+
+def as_attachment(clean: Clean, lines: Lines) -> bytes:
+    """A mail with a word of text, and the patch attached."""
+    message = EmailMessage()
+    for name, value in clean.headers.items():
+        message[name] = value
+    message.set_content("See the attached patch.\n")
+    data = ("\n".join(lines) + "\n").encode()
+    message.add_attachment(data, maintype="text", subtype="x-patch", filename="lamp.patch")
+    return message.as_bytes()
+
+
+def as_flowed(clean: Clean, lines: Lines) -> bytes:
+    """A mail in format=flowed: stuffed, and long lines broken behind a blank."""
+    done = []
+    for line in lines:
+        text = " " + line if line.startswith((" ", ">", "From ")) else line
+        while len(text) > 72 and (cut := text.rfind(" ", 20, 72)) > 0:
+            done.append(text[: cut + 1])
+            text = text[cut + 1 :]
+            text = " " + text if text.startswith((" ", ">", "From ")) else text
+        done.append(text.rstrip() if text != "-- " else text)
+    head = [f"{name}: {value}" for name, value in clean.headers.items()]
+    head += ["MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8; format=flowed"]
+    return "\n".join([*head, "", *done, ""]).encode()
+
+
+def as_hypermail(clean: Clean, lines: Lines) -> bytes:
+    """A page that hypermail made."""
+    shown = {name: html.escape(value) for name, value in clean.headers.items()}
+    body = "\n".join(html.escape(line, quote=False) for line in lines)
+    return f"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN">
+<html><head><title>Lamp: {shown["Subject"]}</title></head>
+<body>
+<h1>{shown["Subject"]}</h1>
+<!-- received="Mon Jan 14 20:02:23 2008" -->
+<!-- id="{shown["Message-Id"].strip("&lgt;")}" -->
+<!-- subject="{shown["Subject"]}" -->
+<strong>From:</strong> {shown["From"]}<br>
+<strong>Date:</strong> {shown["Date"]}
+<p>
+<ul><li><b>Next message:</b> <a href="1.html">Bob: "Re: lamps"</a></ul>
+<!-- body="start" -->
+<pre>
+{body}
+</pre>
+<!-- body="end" -->
+<p><ul><li><b>Previous message:</b> <a href="2.html">Eve: "Dark"</a></ul>
+</body></html>
+""".encode()
+
+
+def as_marc(clean: Clean, lines: Lines) -> bytes:
+    """A page of MARC: everything in one <pre>, with links in it."""
+    shown = {name: html.escape(value) for name, value in clean.headers.items()}
+    body = "\n".join(html.escape(line) for line in lines)
+    body = re.sub(r"(http://\S+)", r'<a href="\1" rel="nofollow">\1</a>', body)
+    return f"""<html><head><title>'{shown["Subject"]}' - MARC</title></head>
+<body bgcolor="#ffffff">
+<pre>
+<b>[<a href="?l=lamps">prev in list</a>] [<a href="?l=lamps">next in list</a>]</b>
+<font size="+1">
+List:       <a href="?l=lamps&r=1">lamps</a>
+Subject:    <a href="?t=1">{shown["Subject"]}</a>
+From:       <a href="?a=1">{shown["From"]}</a>
+Date:       <a href="?d=1">{shown["Date"]}</a>
+Message-ID: <a href="?i=1">{shown["Message-Id"].strip("&lgt;")}</a></font>
+[Download RAW message or body]
+
+{body}
+
+<b>[<a href="?l=lamps">prev in list</a>] [<a href="?l=lamps">next in list</a>]</b>
+</pre>
+</body></html>
+""".encode()
+
+
+def as_spinics(clean: Clean, lines: Lines) -> bytes:
+    """A page that MHonArc made, as at Spinics."""
+    shown = {name: html.escape(value) for name, value in clean.headers.items()}
+    body = "\n".join(html.escape(line) for line in lines)
+    return f"""<!-- MHonArc v2.6.19 -->
+<!--X-Subject: {shown["Subject"]} -->
+<!--X-Date: {shown["Date"]} -->
+<!--X-Message-Id: {shown["Message-Id"].strip("&lgt;").replace("-", "&#45;")} -->
+<!--X-Head-End-->
+<!DOCTYPE html>
+<html><head><title>{shown["Subject"]} &mdash; Lamps</title><script>var a = "<pre>";</script></head>
+<body><h2>{shown["Subject"]}</h2>
+<ul><li><em>Subject</em>: {shown["Subject"]}</li><li><em>From</em>: {shown["From"]}</li>
+<li><em>Date</em>: {shown["Date"]}</li></ul>
+<!--X-Head-of-Message-End-->
+<!--X-Body-of-Message-->
+<pre>{body}
+
+-- 
+To unsubscribe from this list: send the line "unsubscribe lamps"
+</pre>
+<!--X-Body-of-Message-End-->
+<p>[<a href="index.html">Index of Archives</a>]</p>
+</body></html>
+""".encode()
+
+
+def as_lkml(clean: Clean, lines: Lines) -> bytes:
+    """A page of lkml.org: a table for the headers, and line breaks in place of line ends."""
+    shown = {name: html.escape(value) for name, value in clean.headers.items()}
+    body = "<br />".join(html.escape(line) for line in lines)
+    return f"""<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE html><html><head><title>LKML: {shown["Subject"]}</title></head><body>
+<table><tr><td class="lp">Date</td><td class="rp">{shown["Date"]}</td></tr>
+<tr><td class="lp">From</td><td class="rp">{shown["From"]}</td></tr>
+<tr><td class="lp">Subject</td><td class="rp">{shown["Subject"]}</td></tr></table>
+<pre itemprop="articleBody">{body}</pre><div id="foot">Last update: 2008</div></body></html>
+""".encode()
+
+
+def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
+    """The patch between two folders, as git would have mailed it."""
+    names = sorted(
+        {
+            str(file.relative_to(side))
+            for side in (old, new)
+            for file in side.rglob("*")
+            if file.is_file()
+        }
+    )
+    diff: Lines = []
+    for name in names:
+        before, after = (
+            (side / name).read_text().splitlines() if (side / name).exists() else None
+            for side in (old, new)
+        )
+        if before == after:
+            continue
+        diff.append(f"diff --git a/{name} b/{name}")
+        diff += ["new file mode 100644"] if before is None else []
+        diff += difflib.unified_diff(
+            before or [],
+            after or [],
+            f"a/{name}" if before is not None else "/dev/null",
+            f"b/{name}",
+            lineterm="",
+        )
+    text = [
+        "Make lamps tell.",
+        "",
+        "Signed-off-by: Ada <ada@example.org>",
+        "---",
+        " drivers/lamp.c | 99 +++++",
+        " 1 file changed, 99 insertions(+)",
+        "",
+    ]
+    return Clean(headers, text + diff)
