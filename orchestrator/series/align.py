@@ -8,11 +8,12 @@ the readings that are possible the one with the least damage is taken, if there 
 
 from __future__ import annotations
 
+import functools
 import heapq
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.series.diffs import Line, RawHunk
@@ -22,6 +23,7 @@ _JOINED = 6  # a line is not wrapped into more pieces than these
 _READINGS = 4  # kept of each place, to see if they differ
 _EFFORT = 200_000  # steps, for one hunk at one place
 _ANCHORS = 3
+_COMMON = 20  # places of a line that tells little
 _NARROWEST = 60
 _EATEN = 3  # empty lines more than the hunk's header counts
 
@@ -80,6 +82,12 @@ class Reading:
     rest: tuple[Line, ...]  # of the body, after the hunk's end
 
     @property
+    def left_out(self) -> int:
+        """How many lines of context before the first line in the tree fuzz has left out."""
+        first = next((at for at, p in enumerate(self.parts) if p.tree is not None), 0)
+        return sum(part.kind is Kind.FOREIGN for part in self.parts[:first])
+
+    @property
     def outcome(self) -> tuple[tuple[int, str | None], ...]:
         """What makes two readings the same: what is removed, and added, where."""
         at = self.start
@@ -92,6 +100,12 @@ class Reading:
                 if part.kind is Kind.REMOVED:
                     changes.append((part.tree, None))
         return tuple(changes)
+
+
+@functools.lru_cache(maxsize=64)
+def index_of(lines: tuple[str, ...]) -> FileIndex:
+    """Return the index of a file; one patch of a series often changes the file of another."""
+    return FileIndex(lines)
 
 
 class FileIndex:
@@ -121,19 +135,22 @@ def find_readings(
     each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
     would have fitted in it was wrapped.
     """
-    found: list[Reading] = []
+    reader = _Reader(hunk, index.keys, fuzz, width)
+    here: list[Reading] = []
+    best: list[Reading] = []
+    least = 3 * _LEFT
     for start in _starts(hunk, index, expected, after):
-        found += _read_at(hunk, index.keys, start, fuzz, width)
-    if not found:
-        return []
-    least = min(reading.cost for reading in found)
-    best = [reading for reading in found if reading.cost == least]
-    here = [reading for reading in found if reading.start == expected]
-    nearly = [r for r in here if r.cost == min(r.cost for r in here) and r.cost < least + _COUNT]
-    if nearly and nearly[0].cost == least:
-        best = nearly
-    else:
-        best += nearly
+        found = reader.read_at(start, least)
+        if found and found[0].cost < least:
+            best, least = [], found[0].cost
+        if start == expected:
+            here = found
+        else:
+            best += found
+    if here and here[0].cost == least:
+        best = here
+    elif here and here[0].cost < least + _COUNT:
+        best = [*here, *best]
     different = {reading.outcome: reading for reading in reversed(best)}
     return list(reversed(different.values()))
 
@@ -149,11 +166,13 @@ def _starts(hunk: RawHunk, index: FileIndex, expected: int, after: int) -> list[
             places = index.places.get(word, ()) if word else ()
             if places:
                 anchors.append((len(places), at, places))
-    for _, at, places in sorted(anchors, key=lambda anchor: anchor[:2])[:_ANCHORS]:
+    for number, (count, at, places) in enumerate(sorted(anchors, key=lambda found: found[:2])):
+        if number and (number >= _ANCHORS or count > _COMMON):
+            break
         for place in places:
             # Lines before it may be additions, wrapped (one line in several), or eaten.
             starts.update(range(max(after, place - at - 3), place + 1))
-    return sorted(starts)
+    return sorted(starts, key=lambda start: (start != expected, start))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,40 +202,131 @@ class _Path:
         return tuple(reversed(found))
 
 
-def _read_at(
-    hunk: RawHunk, keys: Sequence[str], start: int, fuzz: int, width: int
-) -> list[Reading]:
-    body = hunk.body
-    words = [key(line.text) for line in body]
-    bare = [key(line.text[1:]) if line.text[:1] == "-" else "" for line in body]
-    first = _State(0, start, 0, 0, False, 0)
-    queue: list[tuple[int, int, _State, _Path]] = [(0, 0, first, _Path(None, None))]
-    seen: dict[_State, int] = defaultdict(int)
-    found: list[Reading] = []
-    serial = 0
-    while queue and serial < _EFFORT:
-        cost, _, state, path = heapq.heappop(queue)
-        if found and cost > found[0].cost:
-            break
-        seen[state] += 1
-        if seen[state] > _READINGS:
-            continue
-        ending = _ending_cost(hunk, state)
-        if ending is not None:
-            total = cost + ending
-            if not found or total <= found[0].cost:
-                reading = Reading(
-                    start=start,
-                    parts=path.parts(),
-                    cost=total,
-                    counted=(state.old, state.new) == (hunk.old_count, hunk.new_count),
-                    rest=body[state.mail :],
-                )
-                found = [r for r in found if r.cost <= total] + [reading]
-        for extra, after, part in _steps(hunk, state, keys, words, bare, fuzz, width):
-            serial += 1
-            heapq.heappush(queue, (cost + extra, serial, after, _Path(part, path)))
-    return found
+class _Reader:
+    """Reads one hunk at any place of a file: the way of least cost from its first line to its end.
+
+    `fuzz` and `width` are as for `find_readings`.
+    """
+
+    def __init__(self, hunk: RawHunk, keys: Sequence[str], fuzz: int, width: int) -> None:
+        self.hunk = hunk
+        self.body = hunk.body
+        self.keys = keys
+        self.fuzz = fuzz
+        self.width = width
+        self.words = [key(line.text) for line in hunk.body]
+        self.removed = [
+            key(line.text[1:]) if line.text.startswith("-") else None for line in hunk.body
+        ]
+
+    def read_at(self, start: int, limit: int) -> list[Reading]:
+        """Return the readings of least cost at a place, [] if they cost more than `limit`."""
+        first = _State(0, start, 0, 0, False, 0)
+        queue: list[tuple[int, int, _State, _Path]] = [(0, 0, first, _Path(None, None))]
+        seen: dict[_State, int] = defaultdict(int)
+        found: list[Reading] = []
+        serial = 0
+        while queue and serial < _EFFORT:
+            cost, _, state, path = heapq.heappop(queue)
+            if cost > limit:
+                break
+            seen[state] += 1
+            if seen[state] > _READINGS:
+                continue
+            ending = _ending_cost(self.hunk, state)
+            if ending is not None and cost + ending <= limit:
+                limit = cost + ending
+                found = [reading for reading in found if reading.cost <= limit]
+                found.append(self._reading(start, state, path, limit))
+            for extra, after, part in self._steps(state):
+                serial += 1
+                heapq.heappush(queue, (cost + extra, serial, after, _Path(part, path)))
+        return found
+
+    def _reading(self, start: int, state: _State, path: _Path, cost: int) -> Reading:
+        return Reading(
+            start=start,
+            parts=path.parts(),
+            cost=cost,
+            counted=(state.old, state.new) == (self.hunk.old_count, self.hunk.new_count),
+            rest=self.body[state.mail :],
+        )
+
+    def _steps(self, state: _State) -> Iterator[tuple[int, _State, Part]]:
+        """Yield every way to read the next line of the mail or of the tree, with its cost."""
+        body, at, tree = self.body, state.mail, state.tree
+        here = self.keys[tree] if tree < len(self.keys) else None
+        if here == "" and state.old < self.hunk.old_count + _EATEN:
+            yield _BLANK, *self._step(state, Kind.CONTEXT, 0)
+        if at >= len(body):
+            return
+        text, word = body[at].text, self.words[at]
+        if not word:
+            yield _BLANK, *self._skipped(state)
+        if at == 0 and self.hunk.section and word:
+            yield _SPILLED, *self._skipped(state)
+        if _says_no_end(text):
+            yield 0, *self._skipped(state)
+            return
+        if here is not None:
+            if word == here:
+                yield 0, *self._step(state, Kind.CONTEXT, 1)
+            if self.removed[at] == here:
+                yield 0, *self._step(state, Kind.REMOVED, 1)
+            yield from self._joined_old(state, here)
+        if text.startswith("+"):
+            yield 0, *self._step(state, Kind.ADDED, 1)
+            yield from self._joined_added(state)
+        elif not text.startswith("-") and word and state.foreign < self.fuzz:
+            # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
+            left = self.hunk.old_count - state.old
+            if left <= self.fuzz if state.changed else state.old < self.fuzz:
+                yield _FUZZ, *self._step(state, Kind.FOREIGN, 1)
+
+    def _step(self, state: _State, kind: Kind, pieces: int) -> tuple[_State, Part]:
+        """Return where one is after so many lines of the mail were read as one line."""
+        in_tree = kind in (Kind.CONTEXT, Kind.REMOVED)
+        after = _State(
+            mail=state.mail + pieces,
+            tree=state.tree + in_tree,
+            old=state.old + (kind is not Kind.ADDED),
+            new=state.new + (kind is not Kind.REMOVED),
+            changed=state.changed or kind in (Kind.ADDED, Kind.REMOVED),
+            foreign=state.foreign + (kind is Kind.FOREIGN),
+        )
+        mail = self.body[state.mail : state.mail + pieces]
+        return after, Part(kind=kind, mail=mail, tree=state.tree if in_tree else None)
+
+    def _skipped(self, state: _State) -> tuple[_State, Part]:
+        mail = self.body[state.mail : state.mail + 1]
+        return replace(state, mail=state.mail + 1), Part(kind=Kind.SKIPPED, mail=mail)
+
+    def _joined_old(self, state: _State, here: str) -> Iterator[tuple[int, _State, Part]]:
+        """Yield the readings of several lines of the mail as one old line."""
+        at = state.mail
+        for kind, first in ((Kind.CONTEXT, self.words[at]), (Kind.REMOVED, self.removed[at])):
+            if not first or first == here or not here.startswith(first):
+                continue
+            joined = first
+            for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
+                joined += self.words[at + pieces - 1]
+                if not here.startswith(joined):
+                    break
+                if joined == here:
+                    yield _WRAPPED * (pieces - 1), *self._step(state, kind, pieces)
+                    break
+
+    def _joined_added(self, state: _State) -> Iterator[tuple[int, _State, Part]]:
+        """Yield the readings of several lines of the mail as one added line."""
+        at = state.mail
+        cost = 0
+        for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
+            before, rest = self.body[at + pieces - 2].text, self.body[at + pieces - 1].text
+            marked = rest.startswith(("+", "-"))
+            if not rest.strip() or (marked and not _may_go_on(before, rest, self.width)):
+                break
+            cost += _COUNT if marked else _WRAPPED
+            yield cost, *self._step(state, Kind.ADDED, pieces)
 
 
 def _ending_cost(hunk: RawHunk, state: _State) -> int | None:
@@ -259,72 +369,6 @@ def _is_footer(text: str) -> bool:
     return text in ("-", "--", "---") or text.startswith(("To unsubscribe", "_____", "-----"))
 
 
-def _steps(
-    hunk: RawHunk,
-    state: _State,
-    keys: Sequence[str],
-    words: Sequence[str],
-    bare: Sequence[str],
-    fuzz: int,
-    width: int,
-) -> Iterator[tuple[int, _State, Part]]:
-    """Yield every way to read the next line of the mail or of the tree, with its cost."""
-    body, at, tree = hunk.body, state.mail, state.tree
-    here = keys[tree] if tree < len(keys) else None
-
-    def step(kind: Kind, pieces: int, to: int) -> tuple[_State, Part]:
-        old = state.old + (kind is not Kind.ADDED)
-        new = state.new + (kind is not Kind.REMOVED)
-        change = kind in (Kind.ADDED, Kind.REMOVED)
-        foreign = state.foreign + (kind is Kind.FOREIGN)
-        after = _State(at + pieces, to, old, new, state.changed or change, foreign)
-        part = Part(
-            kind=kind,
-            mail=body[at : at + pieces],
-            tree=tree if to > tree else None,
-        )
-        return after, part
-
-    if here == "" and state.old < hunk.old_count + _EATEN:
-        yield _BLANK, *step(Kind.CONTEXT, 0, tree + 1)
-    if at >= len(body):
-        return
-    if not words[at]:
-        skipped = _State(at + 1, tree, state.old, state.new, state.changed, state.foreign)
-        yield _BLANK, skipped, Part(kind=Kind.SKIPPED, mail=body[at : at + 1])
-    if at == 0 and hunk.section and words[0]:
-        spilled = _State(1, tree, 0, 0, False, 0)
-        yield _SPILLED, spilled, Part(kind=Kind.SKIPPED, mail=body[:1])
-    text = body[at].text
-    if _says_no_end(text):
-        skipped = _State(at + 1, tree, state.old, state.new, state.changed, state.foreign)
-        yield 0, skipped, Part(kind=Kind.SKIPPED, mail=body[at : at + 1])
-        return
-    if here is not None:
-        if words[at] == here:
-            yield 0, *step(Kind.CONTEXT, 1, tree + 1)
-        if text.startswith("-") and bare[at] == here:
-            yield 0, *step(Kind.REMOVED, 1, tree + 1)
-        yield from _joined_old(state, here, body, words, bare, step)
-    if text.startswith("+"):
-        yield 0, *step(Kind.ADDED, 1, tree)
-        cost = 0
-        for pieces in range(2, min(_JOINED, len(body) - at) + 1):
-            if not words[at + pieces - 1]:
-                break
-            marked = body[at + pieces - 1].text.startswith(("+", "-"))
-            before, rest = body[at + pieces - 2].text, body[at + pieces - 1].text
-            if marked and not _may_go_on(before, rest, width):
-                break
-            cost += _COUNT if marked else _WRAPPED
-            yield cost, *step(Kind.ADDED, pieces, tree)
-    elif not text.startswith("-") and state.foreign < fuzz and words[at]:
-        # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
-        left = hunk.old_count - state.old
-        if (not state.changed and state.old < fuzz) or (state.changed and left <= fuzz):
-            yield _FUZZ, *step(Kind.FOREIGN, 1, tree)
-
-
 def _may_go_on(line: str, rest: str, width: int) -> bool:
     """Tell if `rest`, which begins with a marker, may be the end of a line that was wrapped."""
     found = re.match(r"[+-]{1,2}=? ?(\S+)", rest)
@@ -332,28 +376,3 @@ def _may_go_on(line: str, rest: str, width: int) -> bool:
         return False
     # If the next word had room, nobody wrapped; nor does anybody below 60 columns.
     return len(line.rstrip()) + 1 + len(found[0].split()[0]) >= max(width, _NARROWEST)
-
-
-def _joined_old(
-    state: _State,
-    here: str,
-    body: Sequence[Line],
-    words: Sequence[str],
-    bare: Sequence[str],
-    step: Callable[[Kind, int, int], tuple[_State, Part]],
-) -> Iterator[tuple[int, _State, Part]]:
-    """Yield the readings of several lines of the mail as one old line."""
-    at = state.mail
-    for kind, first in ((Kind.CONTEXT, words[at]), (Kind.REMOVED, bare[at])):
-        if not first or not here.startswith(first) or first == here:
-            continue
-        if kind is Kind.REMOVED and not body[at].text.startswith("-"):
-            continue
-        joined = first
-        for pieces in range(2, min(_JOINED, len(body) - at) + 1):
-            joined += words[at + pieces - 1]
-            if not here.startswith(joined):
-                break
-            if joined == here:
-                yield _WRAPPED * (pieces - 1), *step(kind, pieces, state.tree + 1)
-                break

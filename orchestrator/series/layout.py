@@ -68,7 +68,7 @@ def lay_out(
         return [
             [Laid(row.text) for row in piece.rows if row.kind is Kind.ADDED] for piece in pieces
         ]
-    columns = _columns(pieces, log) if damage.lead == LOST else {}
+    columns = _columns(pieces, log) if damage.lead != KEPT else {}
     return [
         _Layout(piece, damage, columns.get(number)).lines() for number, piece in enumerate(pieces)
     ]
@@ -151,12 +151,18 @@ class _Layout:
         text = self.rows[at].text
         if self.damage.lead == KEPT:
             return lead_of(text)
-        if self.damage.lead != LOST:
-            # Of what may have become these blanks, what lines like this one have.
-            block = (self.rows[index].text for index in self._block(at))
-            leads = (lead_of(line) for line in chain(block, self._near(at)))
-            fits = (lead for lead in leads if after(self.damage.lead, lead) == lead_of(text))
-            return next(fits, unexpand(len(lead_of(text)), shift=self.damage.lead.shift))
+        made = self._made(at, comment)
+        if self.damage.lead == LOST or after(self.damage.lead, made) == lead_of(text):
+            return made
+        # Of what may have become these blanks, what lines like this one have.
+        block = (self.rows[index].text for index in self._block(at))
+        leads = (lead_of(line) for line in chain(block, self._near(at)))
+        fits = (lead for lead in leads if after(self.damage.lead, lead) == lead_of(text))
+        return next(fits, unexpand(len(lead_of(text)), shift=self.damage.lead.shift))
+
+    def _made(self, at: int, comment: int | None) -> str:
+        """Return the white space that a line should begin with, by all that is around it."""
+        text = self.rows[at].text
         if comment is not None:
             opener = lead_of(self.done[comment])
             if text.lstrip().startswith("*"):

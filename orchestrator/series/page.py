@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 _BLOCKS = re.compile(
     r"address|article|blockquote|body|br|d[dlt]|div|footer|form|h[1-6r]|head|header|html|[ou]l|li|p"
-    r"|pre|section|table|tbody|t[dhr]|title"
+    r"|pre|section|table|tbody|tr|title"
 )
 _SILENT = frozenset(("script", "style", "template"))
 # MHonArc writes <!--X-Subject: … -->, hypermail <!-- subject="…" -->.
@@ -63,6 +63,8 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _SILENT:
             self._silent += 1
+        elif tag in ("td", "th"):
+            self._line += "\t" if self._line.strip() else ""
         elif tag == "br":
             self.lines.append(self._line)
             self._line = ""

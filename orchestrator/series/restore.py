@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from orchestrator.errors import InputError
 from orchestrator.process import CommandLog
-from orchestrator.series.align import FileIndex, Kind, Part, Reading, find_readings, left_over
+from orchestrator.series.align import (
+    FileIndex,
+    Kind,
+    Part,
+    Reading,
+    find_readings,
+    index_of,
+    left_over,
+)
 from orchestrator.series.apply import FileState
 from orchestrator.series.changes import Change, Lines, OpenFile, pieces_of, rebuild
 from orchestrator.series.damage import LOST, infer_damage
@@ -148,19 +157,18 @@ class Restorer:
     # --- hunks
 
     def _read_hunks(self, file: OpenFile, width: int) -> None:
-        index = FileIndex(file.old.lines)
+        index = index_of(file.old.lines)
         after, offset = 0, 0
         for number, hunk in enumerate(file.diff.hunks, 1):
             stated = max(hunk.old_start - (hunk.old_count > 0), 0)
-            readings = find_readings(
-                hunk, index, expected=stated + offset, after=after, fuzz=self.fuzz
-            )
-            if offset and (not readings or len(readings) > 1):
-                plain = find_readings(hunk, index, expected=stated, after=after, fuzz=self.fuzz)
-                readings = plain if len(plain) == 1 else readings or plain
+            expected = [stated + offset, stated] if offset else [stated]
+            find = functools.partial(find_readings, hunk, index, after=after, width=width)
+            readings = _first(find, expected, range(self.fuzz + 1))
             what = f"hunk {number} of {len(file.diff.hunks)}"
             if not readings:
-                raise self._unreadable(file, hunk, index, what, stated + offset, after)
+                more = range(self.fuzz + 1, _CONTEXT)
+                fuzz = next((n for n in more if _first(find, expected, (n,))), None)
+                raise self._unreadable(file, hunk, index, what, fuzz)
             reading = readings[0]
             if len(readings) > 1:
                 reading = readings[self._ask(file, hunk, readings, what)]
@@ -172,7 +180,7 @@ class Restorer:
                     "the hunk's numbers count less; has the mail lost a line?",
                 )
             self._note(file, hunk, reading, stated)
-            offset = reading.start - stated
+            offset = reading.start - stated - reading.left_out
             after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
             file.readings.append((hunk, reading))
 
@@ -199,16 +207,12 @@ class Restorer:
         return "\n".join(lines)
 
     def _unreadable(
-        self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, expected: int, after: int
+        self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, fuzz: int | None
     ) -> InputError:
-        if self.fuzz < _CONTEXT - 1:
-            for fuzz in range(self.fuzz + 1, _CONTEXT):
-                if find_readings(hunk, index, expected=expected, after=after, fuzz=fuzz):
-                    return self._error(
-                        hunk.line,
-                        f"{what} does not fit {file.name}",
-                        f"it would with --fuzz {fuzz}",
-                    )
+        if fuzz is not None:
+            return self._error(
+                hunk.line, f"{what} does not fit {file.name}", f"it would with --fuzz {fuzz}"
+            )
         for line in hunk.body:
             bare = line.text[1:] if line.text.startswith("-") else line.text
             known = key(bare) in index.places or key(line.text) in index.places
@@ -252,13 +256,13 @@ class Restorer:
                     self._repair(RepairKind.TREE, file=name, line=line)
         if not reading.counted:
             self._repair(RepairKind.NUMBERS, file=name, line=hunk.line)
-        elif reading.start != stated:
+        elif reading.start - reading.left_out != stated:
             self._repair(
                 RepairKind.MOVED,
                 file=name,
                 line=hunk.line,
                 sure=True,
-                detail=f"{reading.start - stated:+} lines",
+                detail=f"{reading.start - reading.left_out - stated:+} lines",
             )
 
     # --- added lines
@@ -330,3 +334,15 @@ class Restorer:
                 chosen = self.choose(question)
             said = choices[chosen]
         return said
+
+
+def _first(
+    find: Callable[..., list[Reading]], expected: Sequence[int], fuzzes: Iterable[int]
+) -> list[Reading]:
+    """Return the readings with the least fuzz; of the first place that decides, if one does."""
+    for fuzz in fuzzes:
+        tried = [find(expected=place, fuzz=fuzz) for place in expected]
+        alone = next((readings for readings in tried if len(readings) == 1), None)
+        if alone or any(tried):
+            return alone or next(readings for readings in tried if readings)
+    return []

@@ -1,13 +1,14 @@
 """What archives and mailers do to a patch, done to clean ones on purpose.
 
-A mail is made of a clean patch file: its headers, and its text as lines. Each damage takes lines and
-gives lines; `KINDS` has them in the order in which they happen on a mail's way to a reader.
+A mail is made of a clean patch file: its headers, and its text as lines. Each damage takes lines
+and gives lines; `KINDS` has them in the order in which they happen on a mail's way to a reader.
 """
 
 from __future__ import annotations
 
 import base64
 import difflib
+import hashlib
 import html
 import quopri
 import random
@@ -298,7 +299,7 @@ def as_hypermail(clean: Clean, lines: Lines) -> bytes:
 <body>
 <h1>{shown["Subject"]}</h1>
 <!-- received="Mon Jan 14 20:02:23 2008" -->
-<!-- id="{shown["Message-Id"].strip("&lgt;")}" -->
+<!-- id="{clean.headers["Message-Id"].strip("<>")}" -->
 <!-- subject="{shown["Subject"]}" -->
 <strong>From:</strong> {shown["From"]}<br>
 <strong>Date:</strong> {shown["Date"]}
@@ -328,7 +329,7 @@ List:       <a href="?l=lamps&r=1">lamps</a>
 Subject:    <a href="?t=1">{shown["Subject"]}</a>
 From:       <a href="?a=1">{shown["From"]}</a>
 Date:       <a href="?d=1">{shown["Date"]}</a>
-Message-ID: <a href="?i=1">{shown["Message-Id"].strip("&lgt;")}</a></font>
+Message-ID: <a href="?i=1">{clean.headers["Message-Id"].strip("<>")}</a></font>
 [Download RAW message or body]
 
 {body}
@@ -346,7 +347,7 @@ def as_spinics(clean: Clean, lines: Lines) -> bytes:
     return f"""<!-- MHonArc v2.6.19 -->
 <!--X-Subject: {shown["Subject"]} -->
 <!--X-Date: {shown["Date"]} -->
-<!--X-Message-Id: {shown["Message-Id"].strip("&lgt;").replace("-", "&#45;")} -->
+<!--X-Message-Id: {clean.headers["Message-Id"].strip("<>").replace("-", "&#45;")} -->
 <!--X-Head-End-->
 <!DOCTYPE html>
 <html><head><title>{shown["Subject"]} &mdash; Lamps</title><script>var a = "<pre>";</script></head>
@@ -357,7 +358,7 @@ def as_spinics(clean: Clean, lines: Lines) -> bytes:
 <!--X-Body-of-Message-->
 <pre>{body}
 
--- 
+--
 To unsubscribe from this list: send the line "unsubscribe lamps"
 </pre>
 <!--X-Body-of-Message-End-->
@@ -416,3 +417,7 @@ def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
         "",
     ]
     return Clean(headers, text + diff)
+
+
+def digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 import re
 from collections import Counter
@@ -15,7 +16,7 @@ from archives import KINDS, Clean, as_text, clean_patch, damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.source import ensure_source
 from orchestrator.kernel.tree import work_tree
@@ -148,20 +149,31 @@ def of_the_project(read: Read) -> Iterator[Subject]:
         yield Subject(Clean.of(patch.path.read_text()), functools.cache(reader), wanted)
 
 
-def test_2000_random_damages(tmp_path: Path, store: Store, reach_source: None) -> None:
+@pytest.fixture(scope="module")
+def subjects(store: Store) -> list[Subject]:
+    """The made-up patch, and the project's own for 6.1."""
+    base = load_base("6.1")
+    try:
+        source = ensure_source(base, None, store=store, progress=lambda line: None)
+    except InfrastructureError as error:
+        if error.kind == "unreachable" and os.environ.get("MEMNOTIFY_OFFLINE"):
+            pytest.skip(f"no source of 6.1 can be reached: {error.message}")
+        raise
+    with work_tree(source, Arch.X86_64, store=store, progress=lambda line: None) as tree:
+        return [made_up(), *of_the_project(functools.cache(tree.original))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_damages(tmp_path: Path, subjects: list[Subject], seed: int) -> None:
     """At least 99 % are restored; all others are refused with a reason, and none is wrong.
 
     A string whose blanks were collapsed cannot be restored, as tokens are never changed: where
-    strings around it show that it happened such a patch is refused, and it counts apart.
+    strings around it show that it happened the patch is refused, and that counts apart.
     """
-    base = load_base("6.1")
-    source = ensure_source(base, None, store=store, progress=lambda line: None)
-    with work_tree(source, Arch.X86_64, store=store, progress=lambda line: None) as tree:
-        subjects = [made_up(), *of_the_project(functools.cache(tree.original))]
-    rng = random.Random(2008)
+    rng = random.Random(seed)
     outcomes: Counter[str] = Counter()
     wrong = []
-    for case in range(CASES):
+    for case in range(CASES // 4):
         subject = rng.choice(subjects)
         kinds = {kind for kind in KINDS if rng.random() < 0.3}
         try:
@@ -175,4 +187,4 @@ def test_2000_random_damages(tmp_path: Path, store: Store, reach_source: None) -
             outcomes["wrong" if left else "restored"] += 1
             wrong += [(case, subject.clean.headers["Subject"], sorted(kinds), left)] if left else []
     assert wrong == []
-    assert outcomes["restored"] >= 0.99 * (CASES - outcomes["lost"]), outcomes
+    assert outcomes["restored"] >= 0.99 * (CASES // 4 - outcomes["lost"]), outcomes

@@ -1,0 +1,66 @@
+"""The mail that all began with: patch 3/5 of v4, as an archive's page shows it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.main import main
+from orchestrator.places import PATCHES
+from orchestrator.series.apply import apply_series, read_tree
+from orchestrator.series.quilt import Patch, Series, read_series_file
+from orchestrator.series.tokens import is_c, tokens
+
+V4 = PATCHES / "mem_notify/v4"
+SEED = V4 / "original/3-of-5.txt"
+
+
+@pytest.fixture
+def tree() -> Path:
+    given = os.environ.get("MEMNOTIFY_SOURCE_2_6_24")
+    if not given or not Path(given).is_dir():
+        pytest.skip("MEMNOTIFY_SOURCE_2_6_24 names no tree of 2.6.24")
+    return Path(given)
+
+
+def test_the_seed_becomes_what_was_restored_by_hand(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["series", "import", str(SEED), "--tree", str(tree), "-o", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "does not fit mm/Makefile (it would with --fuzz 2)" in capsys.readouterr().err
+    assert main([*words, "--fuzz", "2"]) == 0
+    assert "missing: 1/5, 2/5, 4/5, 5/5" in capsys.readouterr().out
+
+    by_hand = Patch(path=V4 / "2.6.24/0003-add-dev-mem_notify-device.patch", sha256="", fuzz=2)
+    imported = read_series_file(tmp_path / "out/series")
+    assert [(patch.name, patch.fuzz) for patch in imported] == [(by_hand.path.name, 0)]
+    wanted, got = (
+        apply_series(Series(revision="", base="", patches=patches), read_tree(tree)).files
+        for patches in ((by_hand,), imported)
+    )
+    assert set(got) == set(wanted)
+    assert len(got) == 7
+    differing = []
+    for name, state in wanted.items():
+        ours, theirs = got[name], state
+        assert ours is not None and theirs is not None
+        both = [side.data.decode("latin-1").split("\n") for side in (ours, theirs)]
+        assert tokens(both[0], c=is_c(name)) == tokens(both[1], c=is_c(name))
+        differing += [(name, line) for line, other in zip(*both, strict=True) if line != other]
+    # How a comment was indented within nobody can know.
+    owner = " * KOSAKI Motohiro <kosaki.motohiro@xxxxxxxxxxxxxx>"
+    assert differing == [("include/linux/mem_notify.h", owner), ("mm/mem_notify.c", owner)]
+
+
+def test_the_series_goes_on_with_the_imported_patch(tmp_path: Path, tree: Path) -> None:
+    folder = tmp_path / "v4"
+    folder.mkdir()
+    for file in (V4 / "2.6.24").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    words = ["series", "import", str(SEED), "--tree", str(tree), "-o", str(folder)]
+    assert main([*words, "--fuzz", "2", "--replace"]) == 0
+    assert b"X-Memnotify-Source" in (folder / "0003-add-dev-mem_notify-device.patch").read_bytes()
+    assert main(["series", "apply", str(folder), "--tree", str(tree), "--check"]) == 0

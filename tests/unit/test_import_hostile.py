@@ -1,0 +1,139 @@
+"""Mails that are no patches, or mean harm: one clear line, and nothing written."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.cli.main import main
+
+HEAD = b"Subject: [PATCH] x\nFrom: a <a@example.org>\nDate: now\n\n"
+MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 1\n"
+LINES = "".join(f"\tline({n});\n" for n in range(1, 40))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    (tree / "mm").mkdir(parents=True)
+    (tree / "Makefile").write_text(MAKEFILE)
+    (tree / "mm/a.c").write_text(LINES)
+    (tree / "mm/link.c").symlink_to("a.c")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/b.c").write_text(LINES)
+    (tree / "out").symlink_to(tmp_path / "secret")
+    return tree
+
+
+def diff(
+    path: str = "mm/a.c", *, old: str = "1,3", new: str = "1,4", plus: str = "+\tx();"
+) -> bytes:
+    lines = ["--- a/" + path, "+++ b/" + path, f"@@ -{old} +{new} @@"]
+    lines += [" \tline(1);", plus, " \tline(2);", " \tline(3);", ""]
+    return "\n".join(lines).encode()
+
+
+def attempt(tmp_path: Path, tree: Path, data: bytes) -> int:
+    mail = tmp_path / "mail"
+    mail.write_bytes(data)
+    return main(["series", "import", str(mail), "--tree", str(tree), "-o", str(tmp_path / "o")])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "is empty"),
+        (HEAD + b"hello\n", "there is no diff in it"),
+        (HEAD + diff("../secret/b.c"), "leads out of the tree"),
+        (
+            HEAD + diff().replace(b"a/mm/a.c", b"/etc/passwd").replace(b"b/mm/a.c", b"/etc/passwd"),
+            "leads out of the tree",
+        ),
+        (HEAD + diff("out/b.c"), "leads out of the tree"),
+        (HEAD + diff("mm/link.c"), "is a link"),
+        (HEAD + diff(".git/config"), "leads out of the tree"),
+        (HEAD + diff("mm/gone.c"), "which is not in the tree"),
+        (HEAD + diff(old="1,99999999999", new="1,2"), "no file has 99999999999 lines"),
+        (HEAD + b"diff --git a/x b/x\nGIT binary patch\nliteral 5\n", "a binary diff"),
+        (b"\x7fELF\0\0\0\0" * 10, "a binary file"),
+        (HEAD + diff(plus="+" + "x" * 30_000), "a line of 30001 bytes"),
+        (HEAD + diff() + diff(), "is changed twice in one mail"),
+        (HEAD + diff(plus=" \tline(7);"), "does not fit mm/a.c"),
+    ],
+)
+def test_one_clear_line(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str], data: bytes, said: str
+) -> None:
+    assert attempt(tmp_path, tree, data) == 2
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count("\n") == 1
+    assert str(tmp_path) in message
+    assert not (tmp_path / "o").exists()
+    assert (tmp_path / "secret/b.c").read_text() == LINES
+
+
+def nested(depth: int) -> bytes:
+    data = HEAD + diff()
+    for number in range(depth):
+        data = (
+            f"Subject: {number}\nFrom: a@example.org\nMIME-Version: 1.0\n"
+            "Content-Type: message/rfc822\n\n"
+        ).encode() + data
+    return data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        nested(3000),
+        HEAD + b">" * 15_000 + diff(),
+        b"<html>" + b"<pre><div>" * 50_000 + diff(),
+        HEAD + (b" " * 15_000 + b"\n") * 50 + diff(plus="-nothing"),
+        HEAD + b"@@ -1,3 +1,4 @@\n" * 20_000,
+        HEAD + diff().replace(b" \tline(2);", b"\n" * 5000),
+        HEAD + b"--- a/mm/a.c\n" * 20_000,
+        b"x" * (100 << 20),
+    ],
+    ids=["mails", "quotes", "tags", "blanks", "hunks", "gaps", "headers", "100MB"],
+)
+def test_size_and_depth_do_no_harm(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    started = time.process_time()
+    assert attempt(tmp_path, tree, data) in (0, 2)
+    assert time.process_time() - started < 20
+    assert "internal error" not in capsys.readouterr().err
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32), cuts=st.integers(0, 6), junk=st.binary(max_size=12))
+def test_no_mutation_of_a_mail_is_an_internal_error(
+    tmp_path: Path,
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    seed: int,
+    cuts: int,
+    junk: bytes,
+) -> None:
+    rng = random.Random(seed)
+    data = bytearray(HEAD + diff())
+    for _ in range(cuts):
+        at = rng.randrange(len(data))
+        data[at : at + rng.randrange(4)] = junk[: rng.randrange(len(junk) + 1)]
+    assert attempt(tmp_path, tree, bytes(data)) in (0, 2)
+    assert "internal error" not in capsys.readouterr().err
+    if (tmp_path / "o").exists():
+        for file in (tmp_path / "o").iterdir():
+            file.unlink()
+        (tmp_path / "o").rmdir()
