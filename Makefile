@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What a fresh Debian 12 lacks: to build kernels, to run and debug guests, to make an initramfs and a venv.
-PACKAGES := bc bison ca-certificates ccache flex gcc gdb libarchive13 libc6-dev libelf-dev make patch perl \
+PACKAGES := bc bison ca-certificates ccache flex gcc gdb git libarchive13 libc6-dev libelf-dev make patch perl \
             python3-venv qemu-system-x86 qemu-utils util-linux xz-utils
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One worker per core that this process may use.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from pathlib import Path
 
 from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.places import packaged_program
 from orchestrator.process import CommandLog, run
 
 _ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
@@ -28,10 +27,7 @@ def fetch_thread(
     Raises InputError if the mbox given has no such mail, InfrastructureError if lore cannot be
     reached or b4 is not there.
     """
-    beside = Path(sys.executable).with_name("b4")
-    b4 = str(beside) if beside.is_file() else shutil.which("b4")
-    if b4 is None:
-        raise InfrastructureError("b4", "there is no b4", hint="make setup installs it")
+    b4 = packaged_program("b4")
     source = ["--use-local-mbox", str(mbox.absolute())] if mbox else []
     argv = [b4, "mbox", *source, "--outdir", str(folder), "--mbox-name", "thread.mbx", wanted]
     done = run(argv, cwd=folder, timeout=_FETCH, log=log, check=False)

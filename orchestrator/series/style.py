@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.errors import InfrastructureError
+from orchestrator.places import packaged_program
 from orchestrator.process import CommandLog, run
 from orchestrator.series.tokens import in_comment
 
@@ -65,7 +63,12 @@ def indentations(
             body = "\n".join(_held(text)) + "\n"
             (root / f"{number}.c").write_text(body, errors="surrogateescape")
         names = [f"{number}.c" for number in range(len(texts))]
-        run([_program(), "--style=file", "-i", *names], cwd=root, timeout=120, log=log)
+        run(
+            [packaged_program("clang-format"), "--style=file", "-i", *names],
+            cwd=root,
+            timeout=120,
+            log=log,
+        )
         formatted = [
             (root / name).read_text(errors="surrogateescape").split("\n") for name in names
         ]
@@ -85,16 +88,6 @@ def _held(text: Sequence[str]) -> list[str]:
         held.append(line + " //" if free else line)
         directive = directive and line.endswith("\\")
     return held
-
-
-def _program() -> str:
-    beside = Path(sys.executable).with_name("clang-format")
-    found = str(beside) if beside.is_file() else shutil.which("clang-format")
-    if found is None:
-        raise InfrastructureError(
-            "clang-format", "there is no clang-format", hint="make setup installs it"
-        )
-    return found
 
 
 def _said(line: str) -> str:
