@@ -92,6 +92,8 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
             )
         if folder.is_dir():
             raise InputError("there is no `series` file in this folder", file=folder)
+    if given and base and given != base:
+        raise InputError(f"{word} is not for base {base}", hint=f"{revision}/{base} may be")
     base = given or base
     if base is None and revision != NONE:
         bases = bases_of(revision, root=root)
