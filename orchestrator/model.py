@@ -118,6 +118,12 @@ class MachineProfile:
     icount_shift: int = 1  # one instruction takes 2**shift ns of guest time
     kernel_args: tuple[str, ...] = ()
 
+    @property
+    def waits_for_the_host(self) -> bool:
+        """Whether it has a disk whose I/O ends in host time."""
+        disk = self.disk_mib > 0 and self.disk_bus is not DiskBus.SLRAM
+        return disk or self.swap in (SwapKind.VIRTIO, SwapKind.IDE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelRequest:

@@ -16,7 +16,7 @@ from orchestrator.campaign.finished import Finished
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.results import MACHINE, RECORDS
 from orchestrator.campaign.schedule import CellRunner
-from orchestrator.check.compare import BOUND_NS, Agreement, Comparison, Difference, compare
+from orchestrator.check.compare import Agreement, Comparison, Difference, compare
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest import qemu
 from orchestrator.guest.abi import Kind
@@ -31,29 +31,24 @@ from orchestrator.process import CommandLog
 class Replay:
     """One more run of a finished cell, against the first.
 
-    `changed` says what of QEMU and the machine is not as it was, a sentence for each.
+    `missing` counts the records that were lost or torn, in the first run and in this one. `changed`
+    says what of QEMU and the machine is not as it was, a sentence for each.
     """
 
     finished: Finished
     result: CellResult
     comparison: Comparison
+    missing: tuple[int, int]
     changed: tuple[str, ...]
 
     @property
     def kept(self) -> bool:
-        """Whether it came out as the cell's class promises.
-
-        What is `unproven` ran under virtual time: there anything but the same records at the same
-        times, give or take the bound, is a failure, too. Real time promises nothing.
-        """
-        promise = self.finished.repeatability
-        if promise is Repeatability.REAL_TIME:
-            return True
-        if str(self.result.outcome) != self.finished.outcome:
-            return False
-        if promise is Repeatability.EXACT:
-            return self.comparison.agreement is Agreement.EXACT
-        return self.comparison.within(BOUND_NS)
+        """Whether it came out as the cell's class promises: `exact` to the bit, others nothing."""
+        return self.finished.repeatability is not Repeatability.EXACT or (
+            self.comparison.agreement is Agreement.EXACT
+            and self.missing[0] == self.missing[1]
+            and str(self.result.outcome) == self.finished.outcome
+        )
 
     def row(self) -> dict[str, Any]:
         """Return it as a JSON value."""
@@ -65,6 +60,7 @@ class Replay:
             "differing": found.differing,
             "late": found.late,
             "greatest_ns": found.greatest_ns,
+            "missing": list(self.missing),
             "first": _difference(found.first),
             "first_differing": _difference(found.first_differing),
             "outcome": str(self.result.outcome),
@@ -151,10 +147,12 @@ async def replay_into(folder: Path, finished: Finished, again: Again) -> Replay:
     """Run a finished cell again in a folder, and compare. Raises what `replay` does."""
     recorded = read_records(finished.records)
     result = await again.run(finished, folder)
+    log = read_records(folder / RECORDS)
     return Replay(
         finished=finished,
         result=result,
-        comparison=compare(recorded.records, read_records(folder / RECORDS).records, VIEWS),
+        comparison=compare(recorded.records, log.records, VIEWS),
+        missing=(recorded.lost + recorded.torn, log.lost + log.torn),
         changed=tuple(_changes(finished, result, folder)),
     )
 

@@ -20,12 +20,10 @@ from orchestrator.model import (
     Cell,
     CellResult,
     Clock,
-    DiskBus,
     Finding,
     Op,
     Outcome,
     Repeatability,
-    SwapKind,
 )
 from orchestrator.store import Artifact, digest_value
 
@@ -108,13 +106,9 @@ def repeatability(cell: Cell, outcome: Outcome) -> Repeatability:
     """
     if cell.clock is Clock.REAL:
         return Repeatability.REAL_TIME
-    machine = cell.machine
-    waits_for_the_host = machine.swap in (SwapKind.VIRTIO, SwapKind.IDE) or (
-        machine.disk_mib > 0 and machine.disk_bus is not DiskBus.SLRAM
-    )
-    stops_busy_cpus = machine.smp > 1 and any(s.op is Op.BALLOON for s in cell.scenario.steps)
+    stops_busy_cpus = cell.machine.smp > 1 and any(s.op is Op.BALLOON for s in cell.scenario.steps)
     ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
-    unproven = waits_for_the_host or stops_busy_cpus or ended_by_the_host
+    unproven = cell.machine.waits_for_the_host or stops_busy_cpus or ended_by_the_host
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 

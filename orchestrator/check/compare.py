@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 
 Rows = NDArray[Any]
 
-BOUND_NS = 10_000
-"""How far apart times may be in two runs of a cell whose class is `bounded` (design.md, §3)."""
-
 _TIME = "_ns"
 
 
@@ -63,10 +60,6 @@ class Comparison:
         if self.differing:
             return Agreement.DIFFERS
         return Agreement.TIMES if self.late else Agreement.EXACT
-
-    def within(self, bound_ns: int) -> bool:
-        """Tell whether the records are the same and no two times further apart than that."""
-        return not self.differing and self.greatest_ns <= bound_ns
 
 
 def compare(first: Rows, second: Rows, views: Mapping[Any, np.dtype[Any]]) -> Comparison:

@@ -27,9 +27,8 @@ def register(subparsers: Any) -> None:
         "replay",
         help="run a finished cell again, and compare its records",
         description="Run a finished cell again with the same kernel, image and machine, and "
-        "compare its records with those of the run. The exit status is 1 if they are not as alike "
-        "as the cell's repeatability class promises: exact bit by bit, bounded and unproven the "
-        "same records within 10 µs, real-time nothing.",
+        "compare its records with those of the run. The exit status is 1 if they differ although "
+        "the repeatability of the cell is exact.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")

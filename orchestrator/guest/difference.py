@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from orchestrator.guest.abi import RECORD, Kind, payload
-from orchestrator.guest.decode import RecordLog, Records, read_records
+from orchestrator.check.compare import compare
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import VIEWS, read_records
 
 
 def first_difference(one: Path, other: Path) -> str | None:
@@ -18,32 +17,15 @@ def first_difference(one: Path, other: Path) -> str | None:
     """
     if one.read_bytes() == other.read_bytes():
         return None
-    return _difference(read_records(one), read_records(other)) or "the files' metadata differ"
-
-
-def _difference(one: RecordLog, other: RecordLog) -> str | None:
-    both = min(len(one), len(other))
-    apart = one.records[:both] != other.records[:both]
-    if not apart.any():
-        if len(one) == len(other):
-            return None
-        return f"{len(one)} records and {len(other)}, the first {both} alike"
-    index = int(np.argmax(apart))
-    left, right = one.records[index : index + 1], other.records[index : index + 1]
-    mine, theirs = _fields(left), _fields(right)
-    fields = [
-        f"{name} {value} and {theirs.get(name)}"
-        for name, value in mine.items()
-        if value != theirs.get(name)
-    ]
-    when = int(left["time_ns"][0]) / 1e9
-    return f"record {index} ({mine['kind']}, {when:.9f} s): {', '.join(fields)}"
-
-
-def _fields(record: Records) -> dict[str, str]:
-    """Return the fields of one record with their values, those of its kind last."""
-    kind = Kind(int(record["kind"][0]))
-    values = payload(record, kind)
-    common = {name: str(record[name][0]) for name in RECORD.fields or () if name != "value"}
-    special = {name: str(values[name][0]) for name in values.dtype.fields or ()}
-    return common | {"kind": kind.name} | special
+    mine, theirs = read_records(one).records, read_records(other).records
+    found = compare(mine, theirs, VIEWS).first
+    if found is None:
+        return "the files' metadata differ"
+    if None in found.kinds:
+        return f"{len(mine)} records and {len(theirs)}, the first {found.index} alike"
+    left, right = (Kind(kind).name for kind in found.kinds if kind is not None)
+    when = int(mine["time_ns"][found.index]) / 1e9
+    place = f"record {found.index} ({left}, {when:.9f} s)"
+    if left != right:
+        return f"{place}: {left} and {right}"
+    return f"{place}: " + ", ".join(f"{name} {a} and {b}" for name, a, b in found.fields)

@@ -19,7 +19,7 @@ from orchestrator.guest.abi import State
 from orchestrator.guest.qemu import Tape
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.vm import Vm
-from orchestrator.model import Cell, Clock, SwapKind
+from orchestrator.model import Cell, Clock
 from orchestrator.process import CommandLog
 
 _QEMU_IMG = "qemu-img"
@@ -34,7 +34,7 @@ def why_no_tape(cell: Cell) -> str | None:
         return "it runs in real time"
     if machine.smp > 1:
         return f"QEMU records one CPU, and machine {machine.name} has {machine.smp}"
-    if machine.disk_mib or machine.swap in (SwapKind.VIRTIO, SwapKind.IDE):
+    if machine.waits_for_the_host:
         return f"machine {machine.name} has a disk, which a recording does not cover"
     return None
 

@@ -21,6 +21,9 @@ def replay_lines(row: Row, *, outcome: str) -> list[str]:
     if row["outcome"] != outcome:
         why = f": {row['detail']}" if row["detail"] else ""
         lines.append(f"the outcome was {outcome}, is {row['outcome']}{why}")
+    was, now = row["missing"]
+    if was != now:
+        lines.append(f"{was:,} records were lost or torn, now {now:,}")
     lines += row["changed"]
     return [printable(line) for line in lines]
 

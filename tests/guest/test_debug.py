@@ -114,6 +114,6 @@ def test_a_recorded_guest_goes_back_and_forth(run: Callable[[str], RunFolder], g
 def test_a_guest_that_cannot_be_recorded_goes_forward(
     run: Callable[[str], RunFolder], gdb: Debug
 ) -> None:
-    said = gdb(run("pc-disk"), 20, "p/x $pc", "stepi", "p/x $pc")
+    said = gdb(run("pc-swap-virtio"), 20, "p/x $pc", "stepi", "p/x $pc")
     assert "[record 20 has just become valid]" in said
     assert len(values(said)) == 2

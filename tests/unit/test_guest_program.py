@@ -62,6 +62,9 @@ def test_python_and_c_agree_on_every_byte(image: Artifact) -> None:
         assert told.pop(name) == {member.name: member.value for member in enum}, name
     for name, dtype in STRUCTS.items():
         assert told.pop(name) == _layout(dtype), name
+    window = told.pop("window")
+    assert window["address"] > 0 and window["address"] % 4096 == 0
+    assert window["records"] * abi.RECORD.itemsize % 4096 == 0
     assert told == {}
 
 
