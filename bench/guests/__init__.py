@@ -1,0 +1,153 @@
+"""What the programs of this folder share: cells whose kernels are built, and figures."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.guest import qemu
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.guest.template import Template
+from orchestrator.guest.templates import Templates
+from orchestrator.image.build import ensure_image
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.model import Accel, Arch, Cell, CellResult, KernelRequest, Op, Scenario, Step
+from orchestrator.process import CommandLog
+from orchestrator.store import Store
+
+S = 10**9
+MIB = 1024  # KiB
+
+
+def clients(count: int) -> Step:
+    return Step(at_ns=0, op=Op.CLIENTS, args=(1, count, 0, 0, S // 1000))
+
+
+def hog(*, at_s: float, rate_mib_s: int, mib: int) -> Step:
+    return Step(at_ns=round(at_s * S), op=Op.HOG, args=(rate_mib_s * MIB, mib * MIB))
+
+
+def balloon(*, at_s: float, mib: int) -> Step:
+    return Step(at_ns=round(at_s * S), op=Op.BALLOON, args=(mib * MIB, 7 * S))
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A bound cell and the files that it boots from."""
+
+    cell: Cell
+    kernel: Path
+    initramfs: Path
+
+    def template(self) -> Template:
+        """Return what it starts from; it is in the user's store afterwards."""
+        given = {"kernel": self.kernel, "initramfs": self.initramfs}
+        templates = Templates(Store())
+        found = asyncio.run(templates.get(self.cell, **given, on_stage=lambda _: None, log=None))
+        assert found is not None, "the guest does not boot"
+        return found
+
+    async def run_beside(
+        self, template: Template | None, *, on_stage: Callable[[str], None] = lambda stage: None
+    ) -> CellResult:
+        """Run it; it has to end well."""
+        with tempfile.TemporaryDirectory() as folder:
+            result = await run_cell(
+                self.cell,
+                kernel=self.kernel,
+                initramfs=self.initramfs,
+                folder=Path(folder),
+                template=template,
+                on_stage=on_stage,
+            )
+        assert result.outcome.ok, result.outcome
+        return result
+
+    def run(
+        self, template: Template | None, *, on_stage: Callable[[str], None] = lambda stage: None
+    ) -> CellResult:
+        return asyncio.run(self.run_beside(template, on_stage=on_stage))
+
+
+def guest(
+    *steps: Step,
+    duration_s: float,
+    sample_s: float,
+    machine: str = "pc",
+    memory_mib: int = 64,
+    icount_shift: int = 1,
+    log_records: int = 65_536,
+) -> Guest:
+    """Return a guest of Linux 6.1 with v4; what it needs is built if it is not in the store."""
+    profile = dataclasses.replace(load_machine(machine), icount_shift=icount_shift)
+    request = KernelRequest(base="6.1", series="v4", arch=Arch.X86_64)
+    store, log = Store(), CommandLog()
+    kernel = ensure_kernel(request, store=store, log=log, progress=say)
+    image = ensure_image(request.arch, store=store, log=log)
+    cell = Cell(
+        request=request,
+        machine=profile,
+        memory_mib=memory_mib,
+        clients=sum(step.args[1] for step in steps if step.op is Op.CLIENTS),
+        scenario=Scenario(
+            name="bench",
+            start_ns=10 * S,
+            duration_ns=round(duration_s * S),
+            sample_ns=round(sample_s * S),
+            steps=steps,
+        ),
+        log_records=log_records,
+        accel=Accel.TCG,
+        kernel=kernel.key,
+        image=image.key,
+    )
+    hardware = qemu.hardware_digest(cell, Accel.TCG)
+    return Guest(
+        dataclasses.replace(cell, hardware=hardware),
+        kernel.file("bzImage"),
+        image.file("initramfs.cpio"),
+    )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of what a program prints; without a target it is there to be looked at."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    better: str = "lower"
+
+    def __str__(self) -> str:
+        aim = "at most" if self.better == "lower" else "at least"
+        wanted = "" if self.target is None else f"  (target: {aim} {self.target:g})"
+        return f"{self.name:54} {self.value:10.3f} {self.unit}{wanted}"
+
+
+def parser(program_doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser with --json."""
+    made = argparse.ArgumentParser(description=(program_doc or "").partition("\n")[0])
+    made.add_argument("--json", type=Path, metavar="FILE")
+    return made
+
+
+def publish(figures: Sequence[Figure], file: Path | None) -> None:
+    """Print figures, and write them to a file if there is one."""
+    for figure in figures:
+        print(figure)
+    if file is not None:
+        rows = [dataclasses.asdict(figure) for figure in figures]
+        file.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
