@@ -25,8 +25,9 @@ def register(subparsers: Any) -> None:
         "run",
         help="run a campaign",
         description="Build the kernels of a campaign, run its cells whose results are not there "
-        "yet, and print the table. Findings are results: the exit status is 0 with them, and 3 if "
-        "the testbed itself failed.",
+        "yet, and print the table. A guest boots once for each kernel, image, machine and memory, "
+        "and is saved when it has: every cell starts from such a template. Findings are results: "
+        "the exit status is 0 with them, and 3 if the testbed itself failed.",
     )
     parser.add_argument("campaign", type=Path, metavar="CAMPAIGN.toml")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
@@ -36,7 +37,9 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
     parser.add_argument("--again", action="store_true", help="run cells that have results, too")
     parser.add_argument(
-        "--cold", action="store_true", help="boot every guest, in place of starting from templates"
+        "--cold",
+        action="store_true",
+        help="boot every guest, in place of starting from templates; the records are the same",
     )
     parser.add_argument("--json", action="store_true", help="print what show --json prints")
     parser.set_defaults(handler=_run)
