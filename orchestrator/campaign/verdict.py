@@ -22,7 +22,6 @@ from orchestrator.model import (
     Clock,
     Finding,
     Op,
-    Outcome,
     Repeatability,
 )
 from orchestrator.store import Artifact, digest_value
@@ -95,20 +94,21 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         "torn_records": torn,
         "guest_seconds": round(result.guest_ns / 1e9, 3),
         "wall_seconds": round(result.wall_seconds, 3),
-        "repeatability": repeatability(cell, result.outcome),
+        "repeatability": repeatability(cell, result),
     }
 
 
-def repeatability(cell: Cell, outcome: Outcome) -> Repeatability:
+def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     """Say whether another run of the cell gives the same records, by what the cell is made of.
 
     docs/mechanisms.md has the reasons, and the runs that were compared.
     """
     if cell.clock is Clock.REAL:
         return Repeatability.REAL_TIME
+    outcome, restored = result.outcome, result.template is not None
     stops_busy_cpus = cell.machine.smp > 1 and any(s.op is Op.BALLOON for s in cell.scenario.steps)
     ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
-    unproven = cell.machine.waits_for_the_host or stops_busy_cpus or ended_by_the_host
+    unproven = restored or cell.machine.waits_for_the_host or stops_busy_cpus or ended_by_the_host
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 
@@ -151,7 +151,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict
         },
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
-        "repeatability": repeatability(job.cell, result.outcome),
+        "repeatability": repeatability(job.cell, result),
         "start": _start(result),
         "guest_ns": result.guest_ns,
         "wall_seconds": round(result.wall_seconds, 3),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from pathlib import Path
 from typing import IO
 
@@ -79,6 +80,13 @@ class Descriptors:
         files = [disk.fd for disk in self.disks]
         files += [memory.fd for memory in self.memories if memory.fd >= 0]
         return (self.qmp, self.console, self.log, *files)
+
+
+class Migration(Enum):
+    """Whether a guest's state comes from elsewhere, or is saved."""
+
+    IN = auto()
+    OUT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,18 +306,22 @@ def command_line(
     kernel: Path,
     initramfs: Path,
     disks: tuple[Disk, ...],
-    incoming: bool = False,
+    migration: Migration | None = None,
     tape: Tape | None = None,
     gdb: Path | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    With `incoming` the guest's state is to come over QMP's migrate-incoming; `gdb` is the socket
-    on which QEMU serves a gdb.
+    With a `migration` the guest's state is to come or to go over QMP; `gdb` is the socket on which
+    QEMU serves a gdb.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
     debugging = tape is not None or gdb is not None
+    if tape is not None:
+        recording = _recording(tape)
+    else:
+        recording = "" if migration is not None or gdb is not None else _in_turn(cell)
     program = _QEMU_I386 if debugging and cell.request.arch is Arch.I386 else QEMU
     argv = [program, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
     argv += ["-readconfig", str(description)]
@@ -321,7 +333,7 @@ def command_line(
         argv += ["-accel", "kvm"]
     elif cell.clock is Clock.VIRTUAL:
         argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]
-        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off{_recording(tape)}"]
+        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off{recording}"]
     else:
         argv += ["-accel", f"tcg,tb-size={_TRANSLATIONS_MIB}"]
     argv += ["-cpu", cell.machine.cpu]
@@ -331,7 +343,7 @@ def command_line(
     argv += ["-append", kernel_command_line(cell, disks)]
     # Paused until we listen, so that no event is lost.
     argv += ["-S"]
-    if incoming:
+    if migration is Migration.IN:
         argv += ["-incoming", "defer"]
     if tape is not None:
         argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={_quoted(tape.snapshots)}"]
@@ -340,9 +352,16 @@ def command_line(
     return argv
 
 
-def _recording(tape: Tape | None) -> str:
-    if tape is None:
-        return ""
+def _in_turn(cell: Cell) -> str:
+    """Let QEMU's main loop run between turns of the CPUs only, which it does when it records.
+
+    Else it may move the clock while a CPU halts whose last instructions are not counted yet. QEMU
+    7.2 cannot record and migrate, and does not replay a disk of the host's time.
+    """
+    return "" if cell.machine.waits_for_the_host else ",rr=record,rrfile=/dev/null"
+
+
+def _recording(tape: Tape) -> str:
     mode = "replay" if tape.play else "record"
     return f",rr={mode},rrfile={_quoted(tape.events)},rrsnapshot=start"
 

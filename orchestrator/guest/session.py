@@ -63,7 +63,7 @@ async def run_cell(
                 kernel=kernel,
                 initramfs=initramfs,
                 folder=folder,
-                incoming=template is not None,
+                migration=None if template is None else qemu.Migration.IN,
                 tape=tape,
             ) as vm,
         ):

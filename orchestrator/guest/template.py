@@ -117,7 +117,13 @@ async def make_template(
     with (
         parts_to_save(cell, folder) as parts,
         open_vm(
-            cell, parts, accel=Accel.TCG, kernel=kernel, initramfs=initramfs, folder=folder
+            cell,
+            parts,
+            accel=Accel.TCG,
+            kernel=kernel,
+            initramfs=initramfs,
+            folder=folder,
+            migration=qemu.Migration.OUT,
         ) as vm,
         ExitStack() as stack,
     ):

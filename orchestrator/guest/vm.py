@@ -55,7 +55,7 @@ def open_vm(
     kernel: Path,
     initramfs: Path,
     folder: Path,
-    incoming: bool = False,
+    migration: qemu.Migration | None = None,
     tape: qemu.Tape | None = None,
     gdb: Path | None = None,
 ) -> Iterator[Vm]:
@@ -70,7 +70,7 @@ def open_vm(
         kernel=kernel,
         initramfs=initramfs,
         disks=parts.disks,
-        incoming=incoming,
+        migration=migration,
         tape=tape,
         gdb=gdb,
     )

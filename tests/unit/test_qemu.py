@@ -36,7 +36,9 @@ def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:
     return dataclasses.replace(cell, **changes)
 
 
-def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
+def command_line(
+    cell: Cell, accel: Accel = Accel.TCG, migration: qemu.Migration | None = None
+) -> list[str]:
     return qemu.command_line(
         cell,
         accel=accel,
@@ -44,6 +46,7 @@ def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
         kernel=Path("bzImage"),
         initramfs=Path("initramfs.cpio"),
         disks=(),
+        migration=migration,
     )
 
 
@@ -66,9 +69,21 @@ def after(argv: list[str], option: str) -> str:
     return argv[argv.index(option) + 1]
 
 
+@pytest.mark.parametrize("migration", qemu.Migration)
+def test_a_guest_that_migrates_is_not_recorded(migration: qemu.Migration) -> None:
+    argv = command_line(make_cell(), migration=migration)
+    assert after(argv, "-icount") == "shift=1,sleep=off"
+    assert ("-incoming" in argv) is (migration is qemu.Migration.IN)
+
+
+def test_a_disk_in_the_time_of_the_host_is_not_recorded() -> None:
+    argv = command_line(make_cell(machine="pc-swap-virtio"))
+    assert after(argv, "-icount") == "shift=1,sleep=off"
+
+
 def test_virtual_time_counts_instructions_on_one_thread() -> None:
     argv = command_line(make_cell())
-    assert after(argv, "-icount") == "shift=1,sleep=off"
+    assert after(argv, "-icount") == "shift=1,sleep=off,rr=record,rrfile=/dev/null"
     assert "thread=single" in after(argv, "-accel")
     assert 'clock = "vm"' in describe(make_cell())
     words = set(after(argv, "-append").split())

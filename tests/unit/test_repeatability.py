@@ -11,6 +11,7 @@ from orchestrator.guest.machine import load_machine
 from orchestrator.model import (
     Arch,
     Cell,
+    CellResult,
     Clock,
     Finding,
     KernelRequest,
@@ -35,6 +36,17 @@ def make_cell(machine: str, *steps: Step, smp: int = 1, clock: Clock = Clock.VIR
     )
 
 
+def end(outcome: Outcome | None = None, *, template: str | None = None) -> CellResult:
+    return CellResult(
+        outcome=outcome or Outcome(),
+        guest_ns=10**9,
+        wall_seconds=1.0,
+        records=10,
+        lost_records=0,
+        template=template,
+    )
+
+
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
@@ -48,7 +60,11 @@ def make_cell(machine: str, *steps: Step, smp: int = 1, clock: Clock = Clock.VIR
     ],
 )
 def test_it_follows_from_what_the_cell_is_made_of(cell: Cell, expected: Repeatability) -> None:
-    assert repeatability(cell, Outcome()) is expected
+    assert repeatability(cell, end()) is expected
+
+
+def test_a_guest_that_was_restored_is_not_proven() -> None:
+    assert repeatability(make_cell("pc"), end(template="key")) is Repeatability.UNPROVEN
 
 
 @pytest.mark.parametrize(
@@ -63,4 +79,4 @@ def test_it_follows_from_what_the_cell_is_made_of(cell: Cell, expected: Repeatab
 def test_a_log_that_the_host_cut_off_is_not_exact(
     outcome: Outcome, expected: Repeatability
 ) -> None:
-    assert repeatability(make_cell("pc"), outcome) is expected
+    assert repeatability(make_cell("pc"), end(outcome)) is expected
