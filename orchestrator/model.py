@@ -48,6 +48,7 @@ class ClientKind(IntEnum):
     POLL = 1
     RELEASE = 2
     EXIT = 3
+    FASYNC = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

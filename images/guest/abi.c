@@ -79,6 +79,7 @@ static void print_enums(void)
 	ENTRY(MN_CLIENT_, POLL);
 	ENTRY(MN_CLIENT_, RELEASE);
 	ENTRY(MN_CLIENT_, EXIT);
+	ENTRY(MN_CLIENT_, FASYNC);
 	close_group();
 	open_group("Kind");
 	ENTRY(MN_REC_, BOOT);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,6 +41,32 @@ static void release(struct cache *cache, uint32_t client)
 	mn_log(MN_REC_RELEASE, client, given, cache->kib);
 }
 
+static sigset_t sigio;
+
+/*
+ * With a signal named, even SIGIO itself, the kernel says what happened (si_band).
+ * F_SETFL of 2.6.24 hands on what the driver returns, 1 where it has changed something.
+ */
+static void want_sigio(int fd)
+{
+	sigemptyset(&sigio);
+	sigaddset(&sigio, SIGIO);
+	if (sigprocmask(SIG_BLOCK, &sigio, NULL) || fcntl(fd, F_SETOWN, getpid()) ||
+	    fcntl(fd, F_SETSIG, SIGIO) || fcntl(fd, F_SETFL, O_ASYNC) < 0)
+		_exit(errno);
+}
+
+/* As poll() of one descriptor without timeout. */
+static int wait_sigio(struct pollfd *device)
+{
+	siginfo_t what;
+
+	if (sigwaitinfo(&sigio, &what) < 0)
+		return -1;
+	device->revents = (short)what.si_band;
+	return 1;
+}
+
 noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 {
 	enum mn_client_kind kind = (enum mn_client_kind)arg[0];
@@ -58,13 +85,15 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 	mn_log(MN_REC_CLIENT, client, kind, device.fd < 0 ? (uint64_t)errno : 0, cache.kib);
 	while (device.fd < 0)
 		pause();	/* as many processes as with a kernel that has it */
+	if (kind == MN_CLIENT_FASYNC)
+		want_sigio(device.fd);
 
 	for (uint64_t polls = 0;; polls++) {
 		uint64_t since = mn_now(), when;
 		int ready, error;
 
 		mn_log_at(since, MN_REC_POLL, client, (const uint64_t[5]){ polls });
-		ready = poll(&device, 1, -1);
+		ready = kind == MN_CLIENT_FASYNC ? wait_sigio(&device) : poll(&device, 1, -1);
 		error = ready < 0 ? errno : 0;
 		when = mn_now();
 		mn_log_at(when, MN_REC_WAKEUP, client,

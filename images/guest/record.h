@@ -77,6 +77,7 @@ enum mn_client_kind {
 	MN_CLIENT_POLL = 1,
 	MN_CLIENT_RELEASE = 2,
 	MN_CLIENT_EXIT = 3,
+	MN_CLIENT_FASYNC = 4,
 };
 
 /* 64 bytes. Times are nanoseconds after the start of the scenario. */
@@ -107,9 +108,11 @@ enum mn_kind {
 	MN_REC_STEP = 4,	/* a step begins. value: step, op, arg[0], arg[1], ns late */
 	MN_REC_CLIENT = 5,	/* a client opened the device. value: client kind,
 				 * errno of open, cache KiB */
-	MN_REC_POLL = 6,	/* a client goes into poll(). value: polls before */
-	MN_REC_WAKEUP = 7,	/* poll() returned. value: revents, return value,
-				 * errno, time it went in (ns), wakeups before */
+	MN_REC_POLL = 6,	/* a client goes into poll(), or waits for SIGIO. value:
+				 * polls before */
+	MN_REC_WAKEUP = 7,	/* poll() returned. value: revents (SIGIO: si_band),
+				 * return value, errno, time it went in (ns), wakeups
+				 * before */
 	MN_REC_RELEASE = 8,	/* a client gave memory back. value: KiB given, KiB left */
 	MN_REC_EXIT = 9,	/* the agent reaped a process. value: exit code,
 				 * signal, 1 if the agent sent that signal, enum mn_op

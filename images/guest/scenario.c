@@ -84,7 +84,7 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 	*processes += step->op == MN_OP_CLIENTS ? step->arg[1] : has_processes(step->op);
 	switch (step->op) {
 	case MN_OP_CLIENTS:
-		if (step->arg[0] < MN_CLIENT_POLL || step->arg[0] > MN_CLIENT_EXIT)
+		if (step->arg[0] < MN_CLIENT_POLL || step->arg[0] > MN_CLIENT_FASYNC)
 			return "client kind";
 		if (step->arg[1] > MN_MAX_PROCESSES)
 			return "number of clients";

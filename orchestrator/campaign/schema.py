@@ -55,7 +55,7 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
 class ClientsTable(Table):
     """Clients that watch /dev/mem_notify; sizes are per client."""
 
-    kind: Literal["poll", "release", "exit"]
+    kind: Literal["poll", "release", "exit", "fasync"]
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
     cache_mib: Mib | None = None
     give_back_mib: Mib | None = None
