@@ -27,8 +27,28 @@ def store() -> Store:
 
 
 @pytest.fixture(scope="session")
+def given_source() -> Callable[[str], str | None]:
+    """Return a function (base) that gives the tree to take, None for one that can be fetched.
+
+    It skips the test where a tree of the base would have to be named and is not.
+    """
+
+    def given(base: str) -> str | None:
+        if base not in GIVEN:
+            return None
+        source = os.environ.get(GIVEN[base])
+        if not source:
+            pytest.skip(f"{GIVEN[base]} names no tree of {base}")
+        return source
+
+    return given
+
+
+@pytest.fixture(scope="session")
 def kernel_artifact(
-    store: Store, tmp_path_factory: pytest.TempPathFactory
+    store: Store,
+    given_source: Callable[[str], str | None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Artifact]:
     """Return a function that builds a kernel, or finds it in the store.
 
@@ -41,11 +61,7 @@ def kernel_artifact(
     def build(
         series: str, arch: Arch = Arch.X86_64, base: str = BASE, variant: str = ""
     ) -> Artifact:
-        source = None
-        if base in GIVEN:
-            source = os.environ.get(GIVEN[base])
-            if not source:
-                pytest.skip(f"{GIVEN[base]} names no tree of {base}")
+        source = given_source(base)
         request = KernelRequest(base=base, series=series, arch=arch, variant=variant, source=source)
         try:
             return ensure_kernel(request, store=store, log=log, progress=lambda line: None)

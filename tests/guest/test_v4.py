@@ -5,57 +5,19 @@ The constants stand here as the seed writes them, not as the port does.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
+from squeezed import JIFFY, LATE, MEM_NOTIFY_FREQ, SECOND, Guest, Runner, notifications, squeeze
 
-from orchestrator.campaign.verdict import trace_of
 from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario, Step
+from orchestrator.model import Arch, Scenario
 
 pytestmark = pytest.mark.guest
 
-SECOND = 10**9
-MIB = 1024  # KiB
-JIFFY = SECOND // 250
 PROC_WAKEUP_GUARD = 10 * SECOND
-MEM_NOTIFY_FREQ = SECOND // 5
 BATCH = 100
-
-# How long a woken client may take to log that it was woken: others run before it, and reclaim too.
-LATE = SECOND // 10
-
-
-def squeeze(*, start_s: int, clients: int, duration_s: int = 30, rate_mib_s: int = 3) -> Scenario:
-    """Clients, then anonymous memory that grows beyond RAM, in a guest that shrinks."""
-    return Scenario(
-        name="test",
-        start_ns=start_s * SECOND,
-        duration_ns=duration_s * SECOND,
-        sample_ns=SECOND // 10,
-        steps=(
-            Step(at_ns=0, op=Op.CLIENTS, args=(1, clients, 0, 0, 0)),
-            Step(at_ns=SECOND, op=Op.HOG, args=(rate_mib_s * MIB, 140 * MIB)),
-            Step(at_ns=5 * SECOND, op=Op.BALLOON, args=(54 * MIB, 2 * SECOND)),
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class Guest:
-    """A log, and the wakeups in it: times in ns of guest time, and clients, in order of time."""
-
-    base: str
-    log: RecordLog
-    times: np.ndarray
-    clients: np.ndarray
 
 
 @pytest.fixture(scope="module", params=["6.1 x86_64", "2.6.24 i386", "2.6.24 x86_64"])
@@ -66,45 +28,15 @@ def target(request: pytest.FixtureRequest) -> tuple[str, Arch]:
 
 
 @pytest.fixture(scope="module")
-def guest(
-    target: tuple[str, Arch],
-    kernel: Callable[..., Path],
-    initramfs: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str, Scenario], Guest]:
+def guest(target: tuple[str, Arch], squeezed: Runner) -> Callable[[str, Scenario], Guest]:
     base, arch = target
-
-    def run(series: str, scenario: Scenario) -> Guest:
-        cell = Cell(
-            request=KernelRequest(base=base, series=series, arch=arch),
-            machine=load_machine("pc-swap"),
-            memory_mib=64,
-            clients=200,
-            scenario=scenario,
-            log_records=60_000,
-        )
-        folder = tmp_path_factory.mktemp(series)
-        bzimage = kernel(series, arch, base)
-        done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder)
-        result = asyncio.run(done)
-        assert result.outcome.ok, result.outcome
-        assert result.lost_records == 0
-        log = read_records(folder / "records.parquet")
-        trace = trace_of(log)
-        return Guest(base, log, trace.wakeup_ns, trace.wakeup_client)
-
-    return run
+    return lambda series, scenario: squeezed(series, scenario, base=base, arch=arch)
 
 
 @pytest.fixture(scope="module")
 def v4(guest: Callable[[str, Scenario], Guest]) -> Guest:
     """200 clients under pressure for 30 s, which is time for two rounds of the guard."""
     return guest("v4", squeeze(start_s=10, clients=200))
-
-
-def notifications(times: np.ndarray) -> list[np.ndarray]:
-    """Split wakeups where more than LATE passes between two of them."""
-    return np.split(times, np.flatnonzero(np.diff(times) > LATE) + 1)
 
 
 def test_the_device_is_the_seeds(v4: Guest) -> None:

@@ -1,0 +1,46 @@
+"""The fixture that runs a guest under pressure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from squeezed import Guest, Runner
+
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.guest.decode import read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario
+
+
+@pytest.fixture(scope="session")
+def squeezed(
+    kernel: Callable[..., Path],
+    initramfs: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Runner:
+    def run(
+        series: str, scenario: Scenario, *, base: str, arch: Arch, memory_mib: int = 64
+    ) -> Guest:
+        cell = Cell(
+            request=KernelRequest(base=base, series=series, arch=arch),
+            machine=load_machine("pc-swap"),
+            memory_mib=memory_mib,
+            clients=sum(step.args[1] for step in scenario.steps if step.op == Op.CLIENTS),
+            scenario=scenario,
+            log_records=60_000,
+        )
+        folder = tmp_path_factory.mktemp(series)
+        bzimage = kernel(series, arch, base)
+        done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder)
+        result = asyncio.run(done)
+        assert result.outcome.ok, result.outcome
+        assert result.lost_records == 0
+        log = read_records(folder / "records.parquet")
+        trace = trace_of(log)
+        return Guest(base, log, trace.wakeup_ns, trace.wakeup_client)
+
+    return run

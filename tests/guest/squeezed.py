@@ -1,0 +1,64 @@
+"""Guests under pressure, and their wakeups: what the tests of all revisions share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from orchestrator.guest.decode import RecordLog
+from orchestrator.model import Arch, ClientKind, Op, Scenario, Step
+
+SECOND = 10**9
+MIB = 1024  # KiB
+JIFFY = SECOND // 250
+MEM_NOTIFY_FREQ = SECOND // 5
+
+# How long a woken client may take to log that it was woken: others run before it, and reclaim too.
+LATE = SECOND // 10
+
+
+def squeeze(
+    *, start_s: int, clients: int, fasync: int = 0, duration_s: int = 30, rate_mib_s: int = 3
+) -> Scenario:
+    """Clients, then anonymous memory that grows beyond RAM, in a guest that shrinks.
+
+    `fasync` more clients do not poll but want SIGIO.
+    """
+    signalled = Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.FASYNC, fasync, 0, 0, 0))
+    return Scenario(
+        name="test",
+        start_ns=start_s * SECOND,
+        duration_ns=duration_s * SECOND,
+        sample_ns=SECOND // 10,
+        steps=(
+            Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, 0, 0, 0)),
+            *([signalled] if fasync else []),
+            Step(at_ns=SECOND, op=Op.HOG, args=(rate_mib_s * MIB, 140 * MIB)),
+            Step(at_ns=5 * SECOND, op=Op.BALLOON, args=(54 * MIB, 2 * SECOND)),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A log, and the wakeups in it: times in ns of guest time, and clients, in order of time."""
+
+    base: str
+    log: RecordLog
+    times: np.ndarray
+    clients: np.ndarray
+
+
+class Runner(Protocol):
+    """Runs a scenario in a guest with swap, which has to end well."""
+
+    def __call__(
+        self, series: str, scenario: Scenario, *, base: str, arch: Arch, memory_mib: int = 64
+    ) -> Guest: ...
+
+
+def notifications(times: np.ndarray) -> list[np.ndarray]:
+    """Split wakeups where more than LATE passes between two of them."""
+    return np.split(times, np.flatnonzero(np.diff(times) > LATE) + 1)
