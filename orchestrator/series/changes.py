@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.errors import InputError
 from orchestrator.series.align import Kind, Part, Reading
 from orchestrator.series.damage import Witness
 from orchestrator.series.diffs import RawDiff, RawHunk
@@ -12,6 +14,7 @@ from orchestrator.series.layout import Piece, Row
 from orchestrator.series.tokens import key
 
 _NO_END = "\\ No newline at end of file"
+_MODES = ("100644", "100755")
 _CONTEXT = 3
 _FUNCTION = 400  # lines; further away nothing is looked for
 
@@ -234,11 +237,35 @@ def _section(section: str, old: Sequence[str], start: int) -> str:
     return " ".join(section.split())
 
 
+def _extended(change: Change, before: str | None, after: str | None) -> list[str]:
+    """Return the lines of git's header that say more than the names do.
+
+    None is passed on as it came: the names in them are ours, which have been checked, and a mode
+    is that of a plain file.
+    """
+    lines = []
+    for line in change.extended:
+        word, _, rest = line.partition(" from ")
+        if rest:
+            line = f"{word} from {before}"
+        word, _, rest = line.partition(" to ")
+        if rest:
+            line = f"{word} to {after}"
+        mode = re.search(r" mode (\S+)", line)
+        if mode and mode[1] not in _MODES:
+            raise InputError(
+                f"{after} is to have mode {mode[1]}",
+                hint=f"a patch for a kernel has plain files only: {' or '.join(_MODES)}",
+            )
+        lines.append(line)
+    return lines
+
+
 def diff_text(change: Change) -> str:
-    """Return a change in the form of git's diffs."""
+    """Return a change in the form of git's diffs. Raises InputError for what is no plain file."""
     before, after = change.before or change.after, change.after or change.before
     lines = [f"diff --git a/{before} b/{after}"]
-    lines += change.extended
+    lines += _extended(change, before, after)
     if change.before is None and not any(line.startswith("new file") for line in lines):
         lines.append("new file mode 100644")
     if change.after is None and not any(line.startswith("deleted") for line in lines):

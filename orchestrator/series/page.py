@@ -28,7 +28,7 @@ def looks_like_page(text: str) -> bool:
     """Tell if a text is HTML."""
     return (
         re.match(
-            r"\s*(?:<\?xml.*?\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|pre)\b",
+            r"\s*(?:<\?xml.*?\?>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype|html|head|body|pre)\b",
             text[:4096],
             re.IGNORECASE | re.DOTALL,
         )

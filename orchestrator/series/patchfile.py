@@ -15,8 +15,11 @@ from orchestrator.series.changes import Change, diff_text
 from orchestrator.series.mail import PROVENANCE, Mail
 from orchestrator.series.repairs import Repair, summary
 
+NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+"""Environment in which git does not look at what its user has set."""
+
 _STAT = re.compile(
-    r"\s*\S.*\|\s*(?:\d+(?:\s*[+-]*)*|Bin\b.*)\s*$|\s*\d+ files? changed.*"
+    r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)\s*$|\s*\d+ files? changed.*"
     r"|\s*(?:create|delete) mode \d+ .*"
 )
 
@@ -89,7 +92,7 @@ def prove(
         root = Path(folder)
         put_files(root, {name: state for name, state in before.items() if state is not None})
         # Not in a repository, whatever is around the folder for temporary files.
-        env = {"GIT_CEILING_DIRECTORIES": os.fspath(root.parent), "LC_ALL": "C"}
+        env = {"GIT_DIR": os.fspath(root / "none"), "LC_ALL": "C", **NO_SETTINGS}
         done = run(
             ["git", "apply", "--apply", "--stat", "--summary", "--whitespace=nowarn", "-"],
             cwd=root,

@@ -9,9 +9,11 @@ whole.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from unidiff.errors import UnidiffParseError
@@ -21,6 +23,7 @@ from orchestrator.errors import InputError
 from orchestrator.process import CommandLog, run
 from orchestrator.series.diffs import NULL
 from orchestrator.series.mail import read_mails
+from orchestrator.series.patchfile import NO_SETTINGS
 from orchestrator.series.quilt import Patch
 from orchestrator.series.thread import title_of
 
@@ -78,12 +81,19 @@ def range_diff(
     factor = f"--creation-factor={_CREATION_FACTOR}"
     with tempfile.TemporaryDirectory(prefix="memnotify-diff-") as folder:
         root = Path(folder)
-        run(["git", "init", "--quiet", "--bare", "."], cwd=root, timeout=_TIMEOUT, log=log)
+        # Whoever calls from a hook of git has these set, and then git would write there.
+        env = {
+            "GIT_DIR": folder,
+            "GIT_OBJECT_DIRECTORY": os.fspath(root / "objects"),
+            **NO_SETTINGS,
+        }
+        git = partial(run, cwd=root, env=env, timeout=_TIMEOUT, log=log)
+        git(["git", "init", "--quiet", "--bare", "."])
         stream = b"".join(_branch(name, patches) for name, patches in (("a", old), ("b", new)))
-        run(["git", "fast-import", "--quiet"], cwd=root, input=stream, timeout=_TIMEOUT, log=log)
+        git(["git", "fast-import", "--quiet"], input=stream)
         options = [f"--color={'always' if color else 'never'}", *(["--stat"] if stat else [])]
         words = ["git", "--no-pager", "range-diff", *options, factor, "a0..a", "b0..b"]
-        return run(words, cwd=root, timeout=_TIMEOUT, log=log).stdout
+        return git(words).stdout
 
 
 def _branch(name: str, patches: Sequence[Patch]) -> bytes:

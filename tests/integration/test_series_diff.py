@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,16 @@ def test_a_series_is_equal_to_itself(capsys: pytest.CaptureFixture[str], copy: P
     lines = diff(capsys, "v4/2.6.24", str(copy))
     assert len(lines) == 6
     assert all(" = " in line for line in lines)
+
+
+def test_a_repository_of_the_user_is_left_alone(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet", "--bare", tmp_path / "mine"], check=True)
+    before = sorted(path for path in (tmp_path / "mine").rglob("*"))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "mine"))
+    assert main(["series", "diff", "v4/6.1", str(copy)]) == 0
+    assert sorted(path for path in (tmp_path / "mine").rglob("*")) == before
 
 
 def test_what_changed_is_shown(capsys: pytest.CaptureFixture[str], copy: Path) -> None:

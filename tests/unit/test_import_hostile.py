@@ -11,6 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.cli.main import main
+from orchestrator.errors import InputError
+from orchestrator.series.changes import Change, Lines, diff_text
+from orchestrator.series.page import looks_like_page
+from orchestrator.series.patchfile import split_message
 
 HEAD = b"Subject: [PATCH] x\nFrom: a <a@example.org>\nDate: now\n\n"
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 1\n"
@@ -137,3 +141,36 @@ def test_no_mutation_of_a_mail_is_an_internal_error(
         for file in (tmp_path / "o").iterdir():
             file.unlink()
         (tmp_path / "o").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("page", "is_one"), [("<!-- x -->\n" * 300 + "<pre>", True), ("<!-- x -->" * 300, False)]
+)
+def test_many_comments_do_not_keep_it_busy(page: str, is_one: bool) -> None:
+    assert looks_like_page(page) is is_one
+
+
+def test_a_long_diffstat_does_not_keep_it_busy() -> None:
+    head = ["text", "---", f" a.c | 40 {'+' * 4000} x", " 1 file changed, 40 insertions(+)"]
+    _, notes, had_stat = split_message(head)
+    assert had_stat
+    assert notes == [head[2]]
+
+
+def git_header(*lines: str) -> Change:
+    return Change(
+        before="mm/a.c", after="mm/z.c", extended=lines, hunks=(), old=Lines(), new=Lines()
+    )
+
+
+def test_names_in_a_header_of_git_are_those_that_were_checked() -> None:
+    text = diff_text(
+        git_header("copy from ../../../etc/hostname", "copy to ../z", "rename from /x")
+    )
+    assert text.splitlines()[1:] == ["copy from mm/a.c", "copy to mm/z.c", "rename from mm/a.c"]
+
+
+@pytest.mark.parametrize("mode", ["120000", "160000", "100777"])
+def test_only_plain_files_come_out_of_a_mail(mode: str) -> None:
+    with pytest.raises(InputError, match=f"mm/z.c is to have mode {mode}"):
+        diff_text(git_header(f"new file mode {mode}"))
