@@ -44,6 +44,9 @@ def import_series(
     patches take the place of those in the folder that have the same numbers. Raises as
     `import_mails`, `write_series` and `fetch_thread` do.
     """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError("is a file, not a folder", file=place, hint="-o names a folder")
     mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
     series = folder / SERIES
     beside = read_series_file(series) if replace and series.is_file() else ()

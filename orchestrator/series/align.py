@@ -339,7 +339,7 @@ def _ending_cost(hunk: RawHunk, state: _State) -> int | None:
         return _LEFT * len(left_over(rest, last=hunk.last))
     # With wrong numbers only what comes after can tell where the hunk ends.
     follows = next((line.text for line in rest if line.text.strip()), None)
-    return _COUNT if follows is None or (hunk.last and _is_footer(follows)) else None
+    return _COUNT if follows is None or (hunk.last and is_footer(follows)) else None
 
 
 def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
@@ -351,7 +351,7 @@ def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
     found = []
     near = True
     for line in rest:
-        if last and _is_footer(line.text):
+        if last and is_footer(line.text):
             break
         near = near and bool(line.text.strip())
         change = line.text.startswith(("+", "-"))
@@ -364,7 +364,8 @@ def _says_no_end(text: str) -> bool:
     return text.lstrip().startswith("\\ No newline")
 
 
-def _is_footer(text: str) -> bool:
+def is_footer(text: str) -> bool:
+    """Tell if a line begins what mailers and lists put below a patch."""
     text = text.rstrip()
     return text in ("-", "--", "---") or text.startswith(("To unsubscribe", "_____", "-----"))
 

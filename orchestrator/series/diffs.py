@@ -7,7 +7,7 @@ context, and where the hunk really ends, is known only beside the tree (`align`)
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
@@ -28,6 +28,9 @@ _EXTENDED = re.compile(
 )
 _BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
+# What a diff may have before its first hunk, and a hunk's header that is cut.
+_HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{_EXTENDED.pattern}")
+_EMPTY = "e69de29"  # git's name of an empty file, for which an `index` line needs no hunk
 _PREAMBLE = 6  # lines: git's and quilt's, wrapped
 _MAX_NUMBER = 10_000_000
 
@@ -69,13 +72,25 @@ class RawDiff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A diff's header of which a part is not there: its line, and what is wrong with it."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A mail's text taken apart: what is before the first diff, and the diffs."""
+    """A mail's text taken apart: what is before the first diff, and the diffs.
+
+    `broken` are the headers that no diff could be made of, though they must have had one.
+    """
 
     head: tuple[str, ...]
     diffs: tuple[RawDiff, ...]
     quoted: bool
     wrapped: tuple[int, ...]  # the lines of headers that were wrapped
+    broken: tuple[Broken, ...] = ()
 
 
 @dataclass
@@ -116,7 +131,48 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
         if _BETWEEN.match(line.lstrip(" \t>|")):
             head = head[:number]
             break
-    return Text(head=head, diffs=tuple(diffs), quoted=reader.quoted, wrapped=tuple(wrapped))
+    # Who quotes a piece of a patch does so as he likes.
+    bare = [line.lstrip(" \t>|:}") for line in lines] if reader.quoted else lines
+    return Text(
+        head=head,
+        diffs=tuple(diffs),
+        quoted=reader.quoted,
+        wrapped=tuple(wrapped),
+        broken=tuple(_broken(bare, {diff.line - 1 for diff in diffs if not diff.hunks})),
+    )
+
+
+def _broken(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
+    """Yield the headers that lack a part; those of `whole` (indices) need no hunk."""
+    for at, line in enumerate(lines):
+        if not line.startswith("--- ") or not _HEADERS.match(line):
+            continue
+        ahead = lines[at + 1 : at + 3]
+        hunk = next((n for n, other in enumerate(ahead) if _HUNK.match(other)), None)
+        if hunk is not None and not any(_NEW.match(other) for other in ahead[:hunk]):
+            yield Broken(line=at + 1, message="a --- line without its +++ line")
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    begin = end
+    while begin and _HEADERS.match(lines[begin - 1]):
+        begin -= 1
+    run = lines[begin:end]
+    # With a hunk's header it is that hunk which was cut.
+    if not run or _HUNK.match(run[-1]) or all(line.startswith(("=", "@@")) for line in run):
+        return
+    git = next((at for at in range(begin, end) if at in whole), None)
+    blobs = [line for line in run if line.startswith("index ")]
+    if git is None or any(_EMPTY not in line for line in blobs) or _OLD.match(run[-1]):
+        name = next((line for line in run if not line.startswith("=")), run[0])
+        message = f"the mail ends in the header of {_named(name)}"
+        yield Broken(line=begin + 1, message=message)
+
+
+def _named(line: str) -> str:
+    """Return the file that a line of a header names."""
+    git = _GIT.match(line)
+    return git["new"] if git else _path(line.partition(" ")[2])
 
 
 def _bare(line: str, margin: str) -> str:

@@ -11,6 +11,7 @@ from orchestrator.errors import InputError
 from orchestrator.process import CommandLog
 from orchestrator.series.apply import FileState, apply_series
 from orchestrator.series.changes import Change
+from orchestrator.series.cuts import without_diff
 from orchestrator.series.diffs import read_diffs
 from orchestrator.series.mail import Mail
 from orchestrator.series.patchfile import patch_bytes, prove, split_message
@@ -85,7 +86,7 @@ def import_mails(
     posts = []
     for mail in mails:
         text = read_diffs(mail.lines, file=mail.source, first=mail.first)
-        if text.diffs:
+        if text.diffs or text.broken:
             posts.append(post_of(mail, text))
         else:
             without.append(f"“{mail.subject or 'no subject'}” ({mail.source})")
@@ -96,7 +97,7 @@ def import_mails(
             file=files or "the mails",
             hint="a diff has lines that begin with ---, +++ and @@",
         )
-    ordered, said = in_order(posts)
+    ordered, said = in_order(posts, there={number_of(patch) for patch in beside})
     if without:
         more = f" and {len(without) - 3} more" if len(without) > 3 else ""
         said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
@@ -105,7 +106,13 @@ def import_mails(
     done: list[Imported | Patch] = []
     for number, patch in _merged(numbered, beside):
         if isinstance(patch, Post):
-            done.append(_import(patch, number, tree, fuzz, choose, log))
+            made = _import(patch, number, tree, fuzz, choose, log)
+            done.append(made)
+            names = [name for c in made.changes for name in (c.before, c.after) if name]
+            said += [
+                f"{patch.mail.source}: the mail's diffstat names {name}, for which it has no diff"
+                for name in without_diff(patch.text.head, names)
+            ]
         else:
             alone = Series(revision="", base="", patches=(patch,))
             tree.files.update(apply_series(alone, tree, log=log).files)

@@ -92,6 +92,12 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
             )
         if folder.is_dir():
             raise InputError("there is no `series` file in this folder", file=folder)
+        if "/" in word:
+            there = ", ".join([NONE, *revisions(root)])
+            raise InputError(
+                f"there is no folder {word}, nor a series of that name",
+                hint=f"there are: {there}",
+            )
     if given and base and given != base:
         raise InputError(f"{word} is not for base {base}", hint=f"{revision}/{base} may be")
     base = given or base

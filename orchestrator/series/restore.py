@@ -20,6 +20,7 @@ from orchestrator.series.align import (
 )
 from orchestrator.series.apply import FileState
 from orchestrator.series.changes import Change, Lines, OpenFile, pieces_of, rebuild
+from orchestrator.series.cuts import cut_hunk
 from orchestrator.series.damage import LOST, infer_damage
 from orchestrator.series.diffs import NULL, RawDiff, RawHunk, Text
 from orchestrator.series.layout import Laid, lay_out
@@ -27,6 +28,7 @@ from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
 _CONTEXT = 3
+_INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
 
 Reader = Callable[[str], FileState | None]
 
@@ -53,6 +55,8 @@ class Restorer:
 
     def restore(self, text: Text) -> Restored:
         """Return the changes of a mail. Raises InputError for the first thing that stays open."""
+        for broken in text.broken:
+            raise self._error(broken.line, broken.message, _INCOMPLETE)
         files = [self._open(diff, *self._names(diff, text.diffs)) for diff in text.diffs]
         lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
         width = max((len(line.text.rstrip()) for line in lines), default=0)
@@ -65,7 +69,7 @@ class Restorer:
                     "import the two patches from two files",
                 )
             changed.add(file.name)
-            self._read_hunks(file, width)
+            self._read_hunks(file, width, ends=file is files[-1])
         changes = self._finish(files)
         if text.quoted:
             self._repair(RepairKind.QUOTED)
@@ -156,7 +160,7 @@ class Restorer:
 
     # --- hunks
 
-    def _read_hunks(self, file: OpenFile, width: int) -> None:
+    def _read_hunks(self, file: OpenFile, width: int, *, ends: bool) -> None:
         index = index_of(file.old.lines)
         after, offset = 0, 0
         for number, hunk in enumerate(file.diff.hunks, 1):
@@ -165,6 +169,13 @@ class Restorer:
             find = functools.partial(find_readings, hunk, index, after=after, width=width)
             readings = _first(find, expected, range(self.fuzz + 1))
             what = f"hunk {number} of {len(file.diff.hunks)}"
+            # Only where the mail ends is a hunk known to lack lines: its header may count wrong.
+            if ends and number == len(file.diff.hunks) and not any(r.counted for r in readings):
+                cut = cut_hunk(hunk, readings[0] if readings else None)
+                if cut:
+                    message = f"the mail ends in {what} of {file.name}: {cut}"
+                    there = [line.number for line in hunk.body if line.text.strip()]
+                    raise self._error(max(there, default=hunk.line), message, _INCOMPLETE)
             if not readings:
                 more = range(self.fuzz + 1, _CONTEXT)
                 fuzz = next((n for n in more if _first(find, expected, (n,))), None)

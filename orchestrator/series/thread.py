@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
@@ -57,10 +57,13 @@ def title_of(subject: str) -> str:
     return bare[tags.end() :] if tags else bare
 
 
-def in_order(posts: Sequence[Post]) -> tuple[list[Post], list[str]]:
+def in_order(
+    posts: Sequence[Post], *, there: Collection[int | None] = ()
+) -> tuple[list[Post], list[str]]:
     """Return patches in the order of their numbers, and what there is to say about them.
 
-    A reply that quotes a patch gives way to the patch. Raises InputError if two mails claim the
+    A reply that quotes a patch gives way to the patch. `there` are numbers of patches that are
+    had already. Raises InputError if two mails claim the
     same number, or if they are of different series.
     """
     said = []
@@ -92,7 +95,8 @@ def in_order(posts: Sequence[Post]) -> tuple[list[Post], list[str]]:
                 hint="give one of the two",
             )
     total = max(totals, default=0)
-    missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in by_number]
+    had = {*by_number, *there}
+    missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in had]
     if missing:
         said.append(f"missing: {', '.join(missing)}")
     return [by_number[number] for number in sorted(by_number)] + unnumbered, said

@@ -1,0 +1,182 @@
+"""Mails that are not whole: cut at the end, or without a part between."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import archives
+import pytest
+from archives import clean_patch
+
+from orchestrator.cli.main import main
+
+MAIL = Path(__file__).with_name("fakemail")
+OLD, NEW = MAIL / "old", MAIL / "new"
+HEADERS = {
+    "From": "Ada Lux <ada@example.org>",
+    "Date": "Tue, 15 Jan 2008 10:00:29 +0900",
+    "Subject": "[PATCH 3/5] make lamps tell",
+    "Message-Id": "<20080115100029.1178.ADA@example.org>",
+}
+CLEAN = clean_patch(OLD, NEW, HEADERS)
+LINES = CLEAN.lines
+# The first hunk of a file that the patch makes, and of one that it changes.
+CREATES = next(at for at, line in enumerate(LINES) if line.startswith("@@ -0,0 "))
+CHANGES = next(at for at, line in enumerate(LINES) if re.match(r"@@ -[1-9]", line))
+
+
+def run(tmp_path: Path, lines: Sequence[str], *options: str) -> tuple[int, Path]:
+    mail = tmp_path / "mail.txt"
+    mail.write_bytes(archives.as_text(CLEAN, list(lines)) + b"\n")
+    words = ["series", "import", str(mail), "--tree", str(OLD), "-o", str(tmp_path / "out")]
+    return main([*words, *options]), mail
+
+
+def refusal(tmp_path: Path, lines: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Import a mail that has to be refused, and return what was said, without the file's name."""
+    code, mail = run(tmp_path, lines)
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    prefix, _, rest = said.partition(f"{mail}:")
+    assert prefix == "memnotify: "
+    number, _, message = rest.partition(": ")
+    assert 0 < int(number) <= len(mail.read_text().splitlines())
+    return message
+
+
+def new_file() -> tuple[list[str], int]:
+    """The patch up to the end of the file that it makes, and how many lines that has."""
+    found = re.match(r"@@ -0,0 \+1,(\d+) @@", LINES[CREATES])
+    assert found
+    return LINES[: CREATES + 1 + int(found[1])], int(found[1])
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_a_mail_cut_in_a_new_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lost: int
+) -> None:
+    lines, count = new_file()
+    said = refusal(tmp_path, lines[:-lost], capsys)
+    assert "the mail ends in hunk 1 of 1 of " in said
+    assert f": {count - lost} of {count} lines are there" in said
+
+
+@pytest.mark.parametrize(("lost", "code"), [(2, 0), (3, 2)])
+def test_above_a_signature_a_header_may_count_wrong_by_two(
+    tmp_path: Path, lost: int, code: int
+) -> None:
+    lines, _ = new_file()
+    assert run(tmp_path, [*lines[:-lost], "-- ", "Ada"])[0] == code
+
+
+@pytest.mark.parametrize("change", [-1, 2])
+def test_before_another_file_a_header_may_count_wrong(tmp_path: Path, change: int) -> None:
+    lines, count = new_file()
+    lines = [*lines, *LINES[len(lines) :]]
+    begin = max(at for at in range(CREATES) if LINES[at].startswith("diff --git"))
+    end = CREATES + 1 + count
+    file = [*lines[begin:CREATES], f"@@ -0,0 +1,{count + change} @@", *lines[CREATES + 1 : end]]
+    others = lines[end:] if end < len(lines) else []
+    first = next(at for at, line in enumerate(lines) if line.startswith("diff --git"))
+    assert run(tmp_path, [*lines[:first], *file, *lines[first:begin], *others])[0] == 0
+
+
+@pytest.mark.parametrize("kept", [1, 2, -1])
+def test_a_mail_cut_in_a_hunk_of_context(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: int
+) -> None:
+    after = (at for at in range(CHANGES + 1, len(LINES)) if LINES[at].startswith(("@@", "diff")))
+    end = next(after, len(LINES))
+    lines = LINES[: CHANGES + 1 + kept] if kept > 0 else LINES[: end + kept]
+    said = refusal(tmp_path, lines, capsys)
+    assert "the mail ends in hunk 1 of 1 of " in said
+    assert "lines are there" in said
+    assert "is this the base" not in said
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_mail_cut_in_the_header_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: int
+) -> None:
+    header = ["Index: linux/mm/last.c", "=" * 67, "--- linux.orig/mm/last.c", "+++ linux/mm/last.c"]
+    said = refusal(tmp_path, [*LINES, *header[:kept]], capsys)
+    assert said.startswith("the mail ends in the header of linux/mm/last.c")
+
+
+def test_git_headers_need_a_hunk_unless_they_say_it_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rename = [
+        "diff --git a/Makefile b/Kbuild",
+        "similarity index 100%",
+        "rename from Makefile",
+        "rename to Kbuild",
+    ]
+    said = refusal(tmp_path, [*LINES, *rename, "index 1234567..89abcde 100644"], capsys)
+    assert said.startswith("the mail ends in the header of b/Kbuild")
+    said = refusal(tmp_path, [*LINES, rename[0]], capsys)
+    assert said.startswith("the mail ends in the header of b/Kbuild")
+    assert run(tmp_path, [*LINES, *rename])[0] == 0
+
+
+@pytest.mark.parametrize("instead", [[], [""]], ids=["gone", "emptied"])
+def test_a_header_without_its_second_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], instead: list[str]
+) -> None:
+    at = next(at for at in range(CHANGES, 0, -1) if LINES[at].startswith("+++ "))
+    said = refusal(tmp_path, [*LINES[:at], *instead, *LINES[at + 1 :]], capsys)
+    assert said.startswith("a --- line without its +++ line")
+
+
+@pytest.mark.parametrize("shown", ["drivers/lamp.c", ".../lamp.c"])
+def test_a_file_of_the_diffstat_that_has_no_diff(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shown: str
+) -> None:
+    lines = [line.replace(" drivers/lamp.c |", f" {shown} |") for line in LINES]
+    begin = lines.index("diff --git a/drivers/lamp.c b/drivers/lamp.c")
+    after = (at for at in range(begin + 1, len(lines)) if lines[at].startswith("diff --git"))
+    end = next(after)
+    code, _ = run(tmp_path, lines)
+    assert code == 0
+    assert "diffstat names" not in capsys.readouterr().out
+    code, _ = run(tmp_path, [*lines[:begin], *lines[end:]], "--replace")
+    assert code == 0
+    said = capsys.readouterr().out
+    assert f"diffstat names {shown.lstrip('./')}, for which it has no diff" in said
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_the_output_is_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], below: str
+) -> None:
+    mail = tmp_path / "mail.txt"
+    mail.write_bytes(archives.as_text(CLEAN, LINES))
+    words = ["series", "import", str(mail), "--tree", str(OLD), "-o", str(mail / below)]
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(f"memnotify: {mail}: is a file, not a folder")
+
+
+def test_a_number_that_the_folder_has_is_not_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, LINES)[0] == 0
+    assert "missing: 1/5, 2/5, 4/5, 5/5" in capsys.readouterr().out
+    out = tmp_path / "out"
+    (name,) = (file.name for file in out.glob("*.patch"))
+    tree = tmp_path / "tree"
+    shutil.copytree(OLD, tree)
+    (out / "0001-note.patch").write_text("--- /dev/null\n+++ b/note\n@@ -0,0 +1 @@\n+note\n")
+    (out / "series").write_text(f"0001-note.patch\n{name}\n")
+    assert run(tmp_path, LINES, "--replace")[0] == 0
+    assert "missing: 2/5, 4/5, 5/5\n" in capsys.readouterr().out
+
+
+def test_a_series_that_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = tmp_path / "nope"
+    assert main(["series", "diff", "v4/2.6.24", str(nowhere)]) == 2
+    assert f"there is no folder {nowhere}, nor a series of that name" in capsys.readouterr().err
