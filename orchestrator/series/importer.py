@@ -59,7 +59,8 @@ class _Overlay:
     def apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
             state = None if change.before is None else self(change.before)
-            if change.before is not None and change.after != change.before:
+            copied = any(line.startswith("copy ") for line in change.extended)
+            if change.before is not None and change.after != change.before and not copied:
                 self.files[change.before] = None
             if change.after is not None:
                 mode = 0o644 if state is None else state.mode
@@ -101,7 +102,7 @@ def import_mails(
     if without:
         more = f" and {len(without) - 3} more" if len(without) > 3 else ""
         said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
-    numbered = {post.number or at: post for at, post in enumerate(ordered, 1)}
+    numbered = _numbered(ordered, beside)
     tree = _Overlay(read)
     done: list[Imported | Patch] = []
     for number, patch in _merged(numbered, beside):
@@ -118,6 +119,24 @@ def import_mails(
             tree.files.update(apply_series(alone, tree, log=log).files)
             done.append(patch)
     return ImportedSeries(patches=tuple(done), said=tuple(said))
+
+
+def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]:
+    """Return patches by number; those without an n/m come after all numbers that are spoken for.
+
+    Raises InputError if such a one is to take the place of another patch: nobody said of which.
+    """
+    numbered = {post.number: post for post in posts if post.total}
+    after = max((post.total for post in posts), default=0)
+    for at, post in enumerate((post for post in posts if not post.total), after + 1):
+        if beside:
+            raise InputError(
+                f"“{post.mail.subject}” has no n/m in its subject",
+                file=post.mail.source,
+                hint="with --replace a mail takes the place of the patch that has its number",
+            )
+        numbered[at] = post
+    return numbered
 
 
 def number_of(patch: Patch) -> int | None:

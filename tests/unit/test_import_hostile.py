@@ -174,3 +174,35 @@ def test_names_in_a_header_of_git_are_those_that_were_checked() -> None:
 def test_only_plain_files_come_out_of_a_mail(mode: str) -> None:
     with pytest.raises(InputError, match=f"mm/z.c is to have mode {mode}"):
         diff_text(git_header(f"new file mode {mode}"))
+
+
+def mails(folder: Path, *tags: str) -> list[str]:
+    names = []
+    for number, tag in enumerate(tags, 1):
+        head = HEAD.replace(b"[PATCH] x", f"[PATCH{tag}] is {number}".encode())
+        path = folder / f"{number}.eml"
+        path.write_text(
+            head.decode()
+            + f"--- /dev/null\n+++ b/mm/{number}.c\n@@ -0,0 +1,1 @@\n+int x{number};\n"
+        )
+        names.append(str(path))
+    return names
+
+
+def test_a_mail_without_a_number_takes_nobodys_place(tree: Path, tmp_path: Path) -> None:
+    wanted = mails(tmp_path, " 2/3", " 3/3", "")
+    assert main(["series", "import", *wanted, "--tree", str(tree), "-o", str(tmp_path / "o")]) == 0
+    names = (tmp_path / "o/series").read_text().split()
+    assert names == ["0002-is-1.patch", "0003-is-2.patch", "0004-is-3.patch"]
+
+
+def test_a_mail_without_a_number_replaces_nothing(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = mails(tmp_path, " 1/1", "")
+    words = ["--tree", str(tree), "-o", str(tmp_path / "o")]
+    assert main(["series", "import", one, *words]) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "o").iterdir()}
+    assert main(["series", "import", other, *words, "--replace"]) == 2
+    assert "has no n/m in its subject" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "o").iterdir()} == before
