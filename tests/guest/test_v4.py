@@ -34,9 +34,11 @@ def guest(target: tuple[str, Arch], squeezed: Runner) -> Callable[[str, Scenario
 
 
 @pytest.fixture(scope="module")
-def v4(guest: Callable[[str, Scenario], Guest]) -> Guest:
-    """200 clients under pressure for 30 s, which is time for two rounds of the guard."""
-    return guest("v4", squeeze(start_s=10, clients=200))
+def v4(target: tuple[str, Arch], guest: Callable[[str, Scenario], Guest]) -> Guest:
+    """200 clients under pressure for as long as two rounds of the guard take."""
+    # The same scenario presses 2.6.24 later than 6.1.
+    duration_s = 45 if target[0] == "2.6.24" else 30
+    return guest("v4", squeeze(start_s=10, clients=200, duration_s=duration_s))
 
 
 def test_the_device_is_the_seeds(v4: Guest) -> None:
