@@ -177,13 +177,17 @@ async def _migrate(monitor: Monitor, fd: int, command: str) -> None:
     await monitor.execute("migrate-set-capabilities", capabilities=capabilities)
     await monitor.give("state", fd)
     await monitor.execute(command, uri="fd:state")
-    while True:
-        status = data_of(await asyncio.wait_for(events.get(), monitor.patience)).get("status")
-        if status == "completed":
-            return
-        if status == "failed":
-            said = (await monitor.execute("query-migrate")).get("error-desc", "see qemu.log")
-            raise InfrastructureError("template", f"{command} failed: {said}")
+    try:
+        async with asyncio.timeout(monitor.patience):
+            while (status := data_of(await events.get()).get("status")) != "completed":
+                if status == "failed":
+                    said = await monitor.execute("query-migrate")
+                    why = said.get("error-desc", "see qemu.log")
+                    raise InfrastructureError("template", f"{command} failed: {why}")
+    except TimeoutError as error:
+        raise InfrastructureError(
+            "qmp-timeout", f"QEMU was not through with {command!r} in {monitor.patience:g} s"
+        ) from error
 
 
 def _forget_address(state: int, name: str) -> None:
