@@ -21,7 +21,6 @@ from orchestrator.model import (
     CellResult,
     Clock,
     Finding,
-    Op,
     Repeatability,
 )
 from orchestrator.store import Artifact, digest_value
@@ -106,9 +105,9 @@ def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     if cell.clock is Clock.REAL:
         return Repeatability.REAL_TIME
     outcome, restored = result.outcome, result.template is not None
-    stops_busy_cpus = cell.machine.smp > 1 and any(s.op is Op.BALLOON for s in cell.scenario.steps)
     ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
-    unproven = restored or cell.machine.waits_for_the_host or stops_busy_cpus or ended_by_the_host
+    machine = cell.machine
+    unproven = restored or ended_by_the_host or machine.waits_for_the_host or machine.smp > 1
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 
