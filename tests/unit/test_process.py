@@ -31,8 +31,8 @@ def alive(pid: int) -> bool:
     """Say whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # the second when it ends between open() and read()
 
 
 def pids(file: Path, count: int) -> list[int]:
