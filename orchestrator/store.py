@@ -17,7 +17,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ class Artifact:
     path: Path
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
+    published: float = field(default=0.0, compare=False)
+    """When, in seconds since 1970, where it is from a listing."""
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -143,12 +145,17 @@ class Store:
                 stat = path.stat()
                 folder = path.parent
                 artifact = Artifact(
-                    kind, folder.name, folder, manifest["inputs"], manifest["facts"]
+                    kind,
+                    folder.name,
+                    folder,
+                    manifest["inputs"],
+                    manifest["facts"],
+                    stat.st_mtime,
                 )
             except (OSError, ValueError, KeyError):
                 continue  # damaged, or gone since: `get` sees to it
-            found.append((stat.st_mtime_ns, artifact))
-        return [artifact for _, artifact in sorted(found, key=lambda item: -item[0])]
+            found.append(artifact)
+        return sorted(found, key=lambda artifact: -artifact.published)
 
     def publish(
         self,

@@ -21,6 +21,9 @@ from orchestrator.errors import InputError
 
 Key = tuple[str | int, ...]
 
+_KINDS = {"model_type": "must be a table", "list_type": "must be an array"}
+"""What pydantic says in terms of Python."""
+
 
 class Table(BaseModel):
     """Base of every table that is read from TOML: no unknown keys, no silent conversions."""
@@ -170,6 +173,7 @@ def _refusal(
     problem: Any, key: Key, model: type[BaseModel], path: Path, lines: Lines
 ) -> InputError:
     message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _KINDS.get(problem["type"], message.replace("Input should be", "must be"))
     hint = None
     if problem["type"] == "extra_forbidden":
         message = "unknown key"

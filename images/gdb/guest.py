@@ -12,6 +12,7 @@ import gdb
 SETTINGS = json.loads(os.environ["MEMNOTIFY_GDB"])
 PAUSE_SIGNAL = "?"
 STACK_BYTES = {4: 1 << 13, 8: 1 << 14}  # of a task, by the size of a word
+KERNEL = {4: 3 << 30, 8: 1 << 63}  # where its addresses begin
 
 answers = os.fdopen(SETTINGS["answers"])
 go_on = False
@@ -89,6 +90,8 @@ class KernelStack(gdb.Command):
         word = gdb.lookup_type("long").sizeof
         names = {4: "$esp", 8: "$rsp"}
         start = int(gdb.parse_and_eval(names[word])) & (1 << 8 * word) - 1
+        if start < KERNEL[word]:
+            raise gdb.GdbError("the CPU is in user mode, where the kernel's stack is empty")
         end = (start | STACK_BYTES[word] - 1) + 1
         inferior = gdb.selected_inferior()
         stack = inferior.read_memory(start, end - start).tobytes()

@@ -5,7 +5,7 @@ Nothing is fetched or built for that. Every refusal is an InputError with file, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from orchestrator.errors import InputError
 from orchestrator.guest.abi import encode_scenario
 from orchestrator.guest.machine import load_machine
 from orchestrator.kernel.base import Base, load_base
-from orchestrator.model import MachineProfile
+from orchestrator.kernel.config import merge_fragments
+from orchestrator.model import DiskBus, MachineProfile, SwapKind
 from orchestrator.series.quilt import load_series
 
 MIN_GUEST_MIB = 8
@@ -109,10 +110,21 @@ def _check_base(
         here = place.at("kernel", "arch", index)
         if arch not in base.arches:
             here.refuse(f"{base.name} is built for {', '.join(base.arches)} only")
-        for machine in machines.values():
+        for number, machine in enumerate(machines.values()):
             if arch not in machine.arches:
                 here.refuse(f"machine {machine.name} runs {', '.join(machine.arches)} only")
-            _named(here, partial(base.config, arch), machine.variant)
+            config = _named(here, partial(base.config, arch), machine.variant)
+            _check_disks(place.at("matrix", "machine", number), base, machine, config)
+
+
+def _check_disks(place: Place, base: Base, machine: MachineProfile, config: Sequence[Path]) -> None:
+    virtio = {"swap": machine.swap is SwapKind.VIRTIO}
+    virtio["disk"] = machine.disk_mib > 0 and machine.disk_bus is DiskBus.VIRTIO
+    has = {line.symbol for line in merge_fragments(config) if line.value == "y"}
+    if any(virtio.values()) and not has >= {"CONFIG_VIRTIO_PCI", "CONFIG_VIRTIO_BLK"}:
+        what = " and ".join(name for name, is_virtio in virtio.items() if is_virtio)
+        why = f"{base.name} has no driver for the virtio {what} of machine {machine.name}"
+        place.refuse(why, hint="take a machine with slram or IDE")
 
 
 def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, ScenarioTable]:

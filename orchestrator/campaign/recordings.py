@@ -99,9 +99,12 @@ async def debug(
     """Run gdb on a cell's guest, at record `number` if that is given; returns gdb's exit status.
 
     The guest is played from the cell's recording, which is made first if need be. One that cannot
-    be recorded runs anew. Raises InputError and InfrastructureError as `record` and `debug_cell`.
+    be recorded runs anew. Raises InputError if the cell has no such record, and as `record` and
+    `debug_cell` do; InfrastructureError as they do.
     """
     job = finished.job
+    if number is not None:
+        _check_number(number, finished)
     need_gdb()
     if (why := why_no_tape(job.cell)) is not None:
         tape = None
@@ -126,3 +129,11 @@ async def debug(
             script=script,
             log=again.log,
         )
+
+
+def _check_number(number: int, finished: Finished) -> None:
+    numbers = read_records(finished.records).records["commit"]
+    # Of a cell that is not exact another run may get further, so only the end is known.
+    if not len(numbers) or number >= int(numbers[-1]):
+        has = f"records 0 to {int(numbers[-1]) - 1}" if len(numbers) else "no records"
+        raise InputError(f"there is no record {number}: {finished.job.name} has {has}")

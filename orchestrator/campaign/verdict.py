@@ -16,6 +16,7 @@ from orchestrator.campaign.plan import cell_inputs
 from orchestrator.check.metrics import Ints, Metrics, Trace, measure
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.verdict import count_checks
 from orchestrator.model import (
     Cell,
     CellResult,
@@ -70,10 +71,10 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
     """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
     cell, request = job.cell, job.cell.request
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
-    torn = None
+    torn, checked = None, None
     if records.exists():
         log = read_records(records)
-        torn = log.torn
+        torn, checked = log.torn, count_checks(log)
         figures = dataclasses.asdict(measure(trace_of(log)))
     return {
         "id": job.id,
@@ -89,6 +90,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
         **figures,
+        "self_check": checked,
         "lost_records": result.lost_records,
         "torn_records": torn,
         "guest_seconds": round(result.guest_ns / 1e9, 3),

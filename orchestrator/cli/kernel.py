@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -68,10 +69,15 @@ def _list(args: argparse.Namespace) -> int:
             "\n".join(row["arches"]),
             "\n".join(row["series"]),
             f"{source['version']}, {source['origin']}" if source else "not fetched",
-            "\n".join(f"{b['series']} {b['arch']} {b['key'][:12]}" for b in row["builds"]),
+            "\n".join(map(_build_line, row["builds"])),
         )
     plain_console().print(table)
     return 0
+
+
+def _build_line(build: Mapping[str, Any]) -> str:
+    name = " ".join(filter(None, (build["series"], build["arch"], build["variant"])))
+    return f"{name} {build['key'][:12]}, {build['built'][:-3]}, {build['cc']}"
 
 
 def _fetch(args: argparse.Namespace) -> int:

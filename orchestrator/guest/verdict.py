@@ -100,6 +100,14 @@ def describe_check(row: Any) -> str:
     return f"{name} FAILED: {why} (line {row['line']})"
 
 
+def count_checks(log: RecordLog) -> dict[str, int] | None:
+    """Return how many tests of a self-check passed, failed, and were skipped; None without one."""
+    results = log.kind(Kind.SELF_CHECK)["result"]
+    if not len(results):
+        return None
+    return {what.name.lower(): int(np.count_nonzero(results == what)) for what in CheckResult}
+
+
 def _self_check(log: RecordLog) -> list[str]:
     """Return what failed of a self-check, and whether all of its tests were there to fail."""
     if not (log.kind(Kind.STEP)["op"] == Op.SELF_CHECK).any():

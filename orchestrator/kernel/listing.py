@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.kernel.base import bases, load_base
@@ -15,7 +16,9 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
     """Return one object for each base.
 
     Its keys are `base`, `arches`, `series`, `source` (None, or `version`, `origin` and `digest`)
-    and `builds`, newest first (each with `key`, `series`, `arch`, `version`, `path`).
+    and `builds`, newest first (each with `key`, `series`, `arch`, `variant`, `version`, `path`, and
+    what tells builds of one name apart: `cc`, the digest of the `source`, and when, in UTC, it was
+    `built`).
     """
     built = store.listing(KIND)
     known = revisions()
@@ -35,7 +38,11 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
                         "key": kernel.key,
                         "series": kernel.inputs["revision"],
                         "arch": kernel.inputs["arch"],
+                        "variant": kernel.inputs.get("variant", ""),
                         "version": kernel.facts["version"],
+                        "cc": kernel.inputs["toolchain"]["cc"],
+                        "source": kernel.inputs["source"],
+                        "built": _time(kernel.published),
                         "path": str(kernel.path),
                     }
                     for kernel in built
@@ -44,3 +51,7 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds").removesuffix("+00:00")

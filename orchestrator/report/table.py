@@ -26,6 +26,7 @@ _FIGURES = (
     ("swapped_out_before_first", "swapped\nbefore"),
     ("oom_kills", "OOM\nkills"),
 )
+_SELF_CHECK = ("self_check", "self-check")
 
 
 def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
@@ -75,21 +76,24 @@ def _table(rows: Sequence[Row], differing: Sequence[str]) -> Table:
         number = isinstance(rows[0][key], int)
         title = _TITLES.get(key, key)
         table.add_column(title, justify="right" if number else "left", overflow="fold")
-    for key, title in _FIGURES:
+    figures = (*_FIGURES, _SELF_CHECK) if any(row.get("self_check") for row in rows) else _FIGURES
+    for key, title in figures:
         table.add_column(title, justify="left" if key == "batches" else "right", overflow="fold")
     table.add_column("outcome", overflow="fold")
     for row in rows:
         style = {"ok": "", "infrastructure": "red"}.get(row["outcome"].split(":")[0], "yellow")
         cells = [row["id"], *(row[key] for key in differing)]
-        cells += [_figure(row, key) for key, _ in _FIGURES] + [row["outcome"]]
+        cells += [_figure(row, key) for key, _ in figures] + [row["outcome"]]
         table.add_row(*(Text(printable(str(cell))) for cell in cells), style=style)
     return table
 
 
 def _figure(row: Row, key: str) -> str:
-    value = row[key]
+    value = row.get(key)
     if key == "batches":
         return _batches(value or ())
+    if key == "self_check" and value:
+        return ", ".join(f"{number} {what}" for what, number in value.items() if number)
     if value is None:
         return "-"
     return f"{value:.0f}" if isinstance(value, float) else str(value)
@@ -109,11 +113,15 @@ def summary(rows: Sequence[Row], *, planned: int) -> str:
     """Return `12 cells: 11 ok, 1 finding, 0 infrastructure failures`."""
     count = Counter(row["outcome"].split(":")[0] for row in rows)
     text = (
-        f"{planned} cells: {count['ok']} ok, {count['finding']} findings, "
-        f"{count['infrastructure']} infrastructure failures"
+        f"{_count(planned, 'cell')}: {count['ok']} ok, {_count(count['finding'], 'finding')}, "
+        f"{_count(count['infrastructure'], 'infrastructure failure')}"
     )
     missing = planned - len(rows)
     return f"{text}, {missing} not run" if missing else text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def print_cell(console: Console, verdict: Row, events: Sequence[Row]) -> None:

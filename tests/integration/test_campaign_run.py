@@ -232,7 +232,7 @@ def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixtur
     assert "finding:panic" in text
     assert "\\x1b[31mpanic" in text
     assert "\x1b" not in text
-    assert "4 cells: 3 ok, 1 findings, 0 infrastructure failures" in text
+    assert "4 cells: 3 ok, 1 finding, 0 infrastructure failures" in text
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
 
 

@@ -16,6 +16,7 @@ from test_campaign_run import Bench, Guests, fails, finds, made_up_log
 from orchestrator.campaign.finished import Finished, find_finished
 from orchestrator.campaign.ledger import Ledger
 from orchestrator.campaign.plan import cell_inputs
+from orchestrator.campaign.recordings import debug
 from orchestrator.campaign.replay import Again, Replay, replay
 from orchestrator.campaign.results import RunFolder
 from orchestrator.cli.main import main
@@ -168,6 +169,15 @@ def test_another_number_of_lost_records_is_a_difference(
     (done,) = bench.replay(finished, full)
     assert not done.kept
     assert lines(done) == ["identical: 13 records", "0 records were lost or torn, now 7"]
+
+
+def test_gdb_refuses_a_record_that_the_cell_does_not_have(
+    bench: KeepingBench, finished: Finished
+) -> None:
+    again = Again(ledger=Ledger(bench.path / "ledger"), on_stage=print, log=CommandLog())
+    coming = debug(RunFolder(bench.path), finished, again, number=13, script=None)
+    with pytest.raises(InputError, match=r"no record 13: .* has records 0 to 12"):
+        asyncio.run(coming)
 
 
 def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Finished) -> None:

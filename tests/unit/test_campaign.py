@@ -130,6 +130,12 @@ REFUSED = {
         26,
         r"no step before starts a hog",
     ),
+    "a number for a table": (
+        "balloon = { percent = 75 }",
+        "balloon = 75",
+        22,
+        r"balloon: must be a table, not 75",
+    ),
     "no disk": (
         "balloon = { percent = 100 }",
         "filecache = { rate_mib_s = 8, total_mib = 64 }",
@@ -192,6 +198,13 @@ def test_too_many_clients_in_all(tmp_path: Path) -> None:
     more = STEP + 'clients = { kind = "exit", count = 1990 }\n'
     with pytest.raises(InputError, match="2022 clients in one cell"):
         load_campaign(write(tmp_path, GOOD + more))
+
+
+def test_a_kernel_without_a_driver_for_the_disk(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-virtio"')
+    assert load_campaign(write(tmp_path, text)).machines
+    with pytest.raises(InputError, match=r"toml:10: .*2\.6\.24 has no driver for the virtio swap"):
+        load_campaign(write(tmp_path, text.replace('"6.1"', '["6.1", "2.6.24"]')))
 
 
 def test_more_steps_than_the_mailbox_holds(tmp_path: Path) -> None:

@@ -90,4 +90,10 @@ def test_a_failed_cell_without_a_log_has_dashes() -> None:
 
 def test_counts() -> None:
     text = printed(row(), row(outcome="finding:hang"), planned=5)
-    assert "5 cells: 1 ok, 1 findings, 0 infrastructure failures, 3 not run" in text
+    assert "5 cells: 1 ok, 1 finding, 0 infrastructure failures, 3 not run" in text
+
+
+def test_a_self_check_gets_a_column() -> None:
+    assert "self-check" not in printed(row(self_check=None))
+    text = printed(row(self_check={"passed": 18, "failed": 0, "skipped": 2}), row())
+    assert "18 passed, 2 skipped" in text
