@@ -1,32 +1,31 @@
 """The same cells again and again on a loaded host: how many different logs come of it?
 
-The load is a busy process for each core, and one that is busy now and then. Kernels of 2.6.24 take
-part if MEMNOTIFY_SOURCE_2_6_24 names a tree.
+In turns the guest boots and starts from its template; all logs are compared. The load is a busy
+process for each core, and one that is busy now and then. Kernels of 2.6.24 take part if
+MEMNOTIFY_SOURCE_2_6_24 names a tree.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import dataclasses
-import json
 import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+
+from guests import Figure, Guest, bind, parser, publish, say
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest.difference import first_difference
 from orchestrator.guest.machine import load_machine
 from orchestrator.guest.session import run_cell
+from orchestrator.guest.template import Template
 from orchestrator.host import cores
-from orchestrator.image.build import ensure_image
-from orchestrator.kernel.build import ensure_kernel
 from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from orchestrator.process import CommandLog, spawn
+from orchestrator.process import spawn
 from orchestrator.store import Store
 
 SECOND, MIB = 10**9, 1024
@@ -88,24 +87,23 @@ async def loaded_host() -> AsyncIterator[None]:
         yield
 
 
-async def different_logs(cell: Cell, *, runs: int, folder: Path, store: Store) -> int:
-    """Run a cell; return how many different logs came of it, and say how they differ.
+async def different_logs(one: Guest, template: Template, *, runs: int, folder: Path) -> int:
+    """Run a cell, from power-on and from its template in turns.
 
-    Raises InfrastructureError if a guest could not be run.
+    Returns how many different logs came of it, and says how they differ. Raises InfrastructureError
+    if a guest could not be run.
     """
-    log = CommandLog()
-    kernel = ensure_kernel(cell.request, store=store, log=log, progress=lambda line: None)
-    image = ensure_image(cell.request.arch, store=store, log=log)
     kept: list[Path] = []
-    for number in range(runs):
+    for number in range(2 * runs):
         place = folder / str(number)
         place.mkdir()
         async with loaded_host():
             result = await run_cell(
-                cell,
-                kernel=kernel.file("bzImage"),
-                initramfs=image.file("initramfs.cpio"),
+                one.cell,
+                kernel=one.kernel,
+                initramfs=one.initramfs,
                 folder=place,
+                template=template if number % 2 else None,
             )
         if not result.outcome.ok:
             raise InfrastructureError("cell", f"{result.outcome}: {result.outcome.detail}")
@@ -114,36 +112,29 @@ async def different_logs(cell: Cell, *, runs: int, folder: Path, store: Store) -
         if None not in parted:
             kept.append(records)
             if parted:
-                print(f"  run {number}: {parted[0]}", flush=True)
+                start = "restored" if number % 2 else "booted"
+                say(f"  run {number}, {start}: {parted[0]}")
     return len(kept)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=3, help="of each cell; 20 for a proof")
-    parser.add_argument("--only", default="", metavar="TEXT", help="cells with this in their name")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    args = parser.parse_args()
-    store, rows = Store(), list[dict[str, Any]]()
+    options = parser(__doc__)
+    options.add_argument(
+        "--runs", type=int, default=3, help="of each cell, booted and restored; 20 for a proof"
+    )
+    options.add_argument("--only", default="", metavar="TEXT", help="cells with this in their name")
+    args = options.parse_args()
+    store, figures = Store(), []
     for name, cell in cells():
         if args.only not in name:
             continue
+        say(f"{name}:")
+        one = bind(cell)
+        template = one.template()
         with tempfile.TemporaryDirectory(dir=store.folder("bench")) as folder:
-            count = asyncio.run(
-                different_logs(cell, runs=args.runs, folder=Path(folder), store=store)
-            )
-        print(f"{name}: {count} different logs in {args.runs} runs", flush=True)
-        rows.append(
-            {
-                "name": f"{name}: different logs in {args.runs} runs",
-                "value": count,
-                "unit": "logs",
-                "target": 1,
-                "better": "lower",
-            }
-        )
-    if args.json is not None:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+            count = asyncio.run(different_logs(one, template, runs=args.runs, folder=Path(folder)))
+        figures.append(Figure(f"{name}: different logs in {2 * args.runs} runs", count, "logs", 1))
+    publish(figures, args.json)
     return 0
 
 

@@ -88,30 +88,33 @@ def guest(
 ) -> Guest:
     """Return a guest of Linux 6.1 with v4; what it needs is built if it is not in the store."""
     profile = dataclasses.replace(load_machine(machine), icount_shift=icount_shift)
-    request = KernelRequest(base="6.1", series="v4", arch=Arch.X86_64)
-    store, log = Store(), CommandLog()
-    kernel = ensure_kernel(request, store=store, log=log, progress=say)
-    image = ensure_image(request.arch, store=store, log=log)
-    cell = Cell(
-        request=request,
-        machine=profile,
-        memory_mib=memory_mib,
-        clients=sum(step.args[1] for step in steps if step.op is Op.CLIENTS),
-        scenario=Scenario(
-            name="bench",
-            start_ns=10 * S,
-            duration_ns=round(duration_s * S),
-            sample_ns=round(sample_s * S),
-            steps=steps,
-        ),
-        log_records=log_records,
-        accel=Accel.TCG,
-        kernel=kernel.key,
-        image=image.key,
+    return bind(
+        Cell(
+            request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
+            machine=profile,
+            memory_mib=memory_mib,
+            clients=sum(step.args[1] for step in steps if step.op is Op.CLIENTS),
+            scenario=Scenario(
+                name="bench",
+                start_ns=10 * S,
+                duration_ns=round(duration_s * S),
+                sample_ns=round(sample_s * S),
+                steps=steps,
+            ),
+            log_records=log_records,
+            accel=Accel.TCG,
+        )
     )
+
+
+def bind(cell: Cell) -> Guest:
+    """Bind a cell to what it runs with; that is built if it is not in the store."""
+    store, log = Store(), CommandLog()
+    kernel = ensure_kernel(cell.request, store=store, log=log, progress=say)
+    image = ensure_image(cell.request.arch, store=store, log=log)
     hardware = qemu.hardware_digest(cell, Accel.TCG)
     return Guest(
-        dataclasses.replace(cell, hardware=hardware),
+        dataclasses.replace(cell, kernel=kernel.key, image=image.key, hardware=hardware),
         kernel.file("bzImage"),
         image.file("initramfs.cpio"),
     )

@@ -29,12 +29,11 @@ _MEMORY_MIB = 1024
 
 # What the testbed itself calls, and the Debian package that has it. What building a kernel needs
 # besides is said in kernels/<base>.toml.
-_COMMANDS = {"setpriv": "util-linux", "patch": "patch"}
+_COMMANDS = {"setpriv": "util-linux", "patch": "patch", "qemu-img": "qemu-utils"}
 # What is good to have: the package, and what it is like without.
 _HELPERS = {
     "ccache": ("ccache", "only rebuilding kernels is slower"),
     "gdb": ("gdb", "memnotify gdb needs it"),
-    "qemu-img": ("qemu-utils", "memnotify replay --record needs it, and gdb to go back"),
 }
 
 

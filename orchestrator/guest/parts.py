@@ -21,6 +21,7 @@ class Parts:
     region: Region
     memories: tuple[qemu.Memory, ...]
     disks: tuple[qemu.Disk, ...]
+    state: int = -1  # a file of a restored guest's own: what QEMU was when the guest was saved
 
 
 @contextmanager

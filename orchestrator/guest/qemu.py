@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 from pathlib import Path
 from typing import IO
 
@@ -75,18 +74,13 @@ class Descriptors:
     log: int
     disks: tuple[Disk, ...] = ()
     memories: tuple[Memory, ...] = ()
+    state: int = -1  # QEMU's own, of a guest that is restored
 
     def numbers(self) -> tuple[int, ...]:
         files = [disk.fd for disk in self.disks]
         files += [memory.fd for memory in self.memories if memory.fd >= 0]
+        files += [self.state] if self.state >= 0 else []
         return (self.qmp, self.console, self.log, *files)
-
-
-class Migration(Enum):
-    """Whether a guest's state comes from elsewhere, or is saved."""
-
-    IN = auto()
-    OUT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,22 +300,21 @@ def command_line(
     kernel: Path,
     initramfs: Path,
     disks: tuple[Disk, ...],
-    migration: Migration | None = None,
     tape: Tape | None = None,
     gdb: Path | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    With a `migration` the guest's state is to come or to go over QMP; `gdb` is the socket on which
-    QEMU serves a gdb.
+    `gdb` is the socket on which QEMU serves a gdb.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
     debugging = tape is not None or gdb is not None
+    recording = ""
     if tape is not None:
         recording = _recording(tape)
-    else:
-        recording = "" if migration is not None or gdb is not None else _in_turn(cell)
+    elif gdb is None:
+        recording = _in_turn(cell)
     program = _QEMU_I386 if debugging and cell.request.arch is Arch.I386 else QEMU
     argv = [program, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
     argv += ["-readconfig", str(description)]
@@ -343,8 +336,6 @@ def command_line(
     argv += ["-append", kernel_command_line(cell, disks)]
     # Paused until we listen, so that no event is lost.
     argv += ["-S"]
-    if migration is Migration.IN:
-        argv += ["-incoming", "defer"]
     if tape is not None:
         argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={_quoted(tape.snapshots)}"]
     if gdb is not None:
@@ -356,7 +347,7 @@ def _in_turn(cell: Cell) -> str:
     """Let QEMU's main loop run between turns of the CPUs only, which it does when it records.
 
     Else it may move the clock while a CPU halts whose last instructions are not counted yet. QEMU
-    7.2 cannot record and migrate, and does not replay a disk of the host's time.
+    7.2 does not replay a disk of the host's time.
     """
     return "" if cell.machine.waits_for_the_host else ",rr=record,rrfile=/dev/null"
 

@@ -72,13 +72,25 @@ class Monitor:
         except (QMPError, OSError, EOFError) as error:
             raise InfrastructureError("qmp-lost", f"{command!r} got no answer: {error}") from error
 
-    async def give(self, name: str, fd: int) -> None:
-        """Let QEMU know an open file as `fd:<name>`. Raises InfrastructureError."""
+    async def job(self, command: str, **arguments: object) -> None:
+        """Run a command that starts a job of QEMU's, and wait for the job's end.
+
+        Raises InfrastructureError: `qmp-job` if the job fails, and what `execute` does.
+        """
+        events = self.listen("JOB_STATUS_CHANGE")
+        await self.execute(command, **{"job-id": command}, **arguments)
         try:
-            self._client.send_fd_scm(fd)
-        except (QMPError, OSError) as error:
-            raise InfrastructureError("qmp-lost", f"cannot hand over a file: {error}") from error
-        await self.execute("getfd", fdname=name)
+            async with asyncio.timeout(self.patience):
+                while data_of(await events.get()).get("status") != "concluded":
+                    pass
+        except TimeoutError as error:
+            raise InfrastructureError(
+                "qmp-timeout", f"QEMU was not through with {command!r} in {self.patience:g} s"
+            ) from error
+        (job,) = await self.execute("query-jobs")
+        if "error" in job:
+            raise InfrastructureError("qmp-job", f"{command!r} failed: {job['error']}")
+        await self.execute("job-dismiss", id=command)
 
     async def ended(self) -> None:
         """Wait until QEMU has broken off the session."""

@@ -10,11 +10,10 @@ at every rendezvous on the way. So a snapshot is taken after each of them.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest import snapshots
 from orchestrator.guest.abi import State
 from orchestrator.guest.qemu import Tape
 from orchestrator.guest.qmp import Monitor
@@ -22,7 +21,6 @@ from orchestrator.guest.vm import Vm
 from orchestrator.model import Cell, Clock
 from orchestrator.process import CommandLog
 
-_QEMU_IMG = "qemu-img"
 _LOOKS, _LOOK_SECONDS = 100, 0.02  # for a guest to go on; one that hangs has nothing to lose
 _QUIT_SECONDS = 60.0  # snapshots are written back
 
@@ -41,12 +39,9 @@ def why_no_tape(cell: Cell) -> str | None:
 
 def new_tape(folder: Path, *, log: CommandLog) -> Tape:
     """Make a folder with an empty tape. Raises InputError without qemu-img, InfrastructureError."""
-    if shutil.which(_QEMU_IMG) is None:
-        raise InputError(f"there is no {_QEMU_IMG} here", hint="install the package qemu-utils")
     folder.mkdir(parents=True, exist_ok=True)
     tape = Tape(folder, play=False)
-    argv = [_QEMU_IMG, "create", "-q", "-f", "qcow2", str(tape.snapshots), "1M"]
-    process.run(argv, timeout=60, log=log)
+    snapshots.create(tape.snapshots, log=log)
     return tape
 
 

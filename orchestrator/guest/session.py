@@ -63,7 +63,6 @@ async def run_cell(
                 kernel=kernel,
                 initramfs=initramfs,
                 folder=folder,
-                migration=None if template is None else qemu.Migration.IN,
                 tape=tape,
             ) as vm,
         ):
@@ -143,7 +142,7 @@ class _Session:
             )
             try:
                 end = await first(
-                    self._serve(host, monitor),
+                    self._serve(host, vm, monitor),
                     watch(
                         region=vm.parts.region,
                         cpu=cpu,
@@ -161,14 +160,14 @@ class _Session:
 
         return await live(vm, conduct, patience=self._limits.qmp_seconds, log=log)
 
-    async def _serve(self, host: Host, monitor: Monitor) -> End:
+    async def _serve(self, host: Host, vm: Vm, monitor: Monitor) -> End:
         """Serve a guest from its start to its end."""
         if self._template is None:
             if (end := await host.boot()) is not None:
                 return end
         else:
             self._on_stage("restore")
-            await self._template.restore(monitor)
+            await self._template.restore(monitor, vm.parts)
         self.start_seconds = time.monotonic() - self._started
         return await host.conduct()
 

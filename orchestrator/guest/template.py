@@ -1,18 +1,16 @@
 """Templates: a guest that has booted and waits at READY, saved once, from which cells start.
 
-A template holds QEMU's device state (its migration stream), the guest's memories, its disks, and
-the log and console up to then. Nothing of a cell's scenario is in it: the guest has not read its
-mailbox yet. `orchestrator.guest.templates` keeps them in the store.
+A template holds QEMU's own state in a snapshot, the guest's memories, its disks, and the log and
+console up to then. Nothing of a cell's scenario is in it: the guest has not read its mailbox yet.
+`orchestrator.guest.templates` keeps them in the store.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import fcntl
 import json
 import os
-import re
 import time
 import weakref
 from collections.abc import Iterator
@@ -20,10 +18,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest import qemu, sparse
+from orchestrator.guest import qemu, snapshots, sparse
 from orchestrator.guest.parts import Parts, memfd, parts_to_save
-from orchestrator.guest.qmp import Monitor, data_of
+from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region
 from orchestrator.guest.rendezvous import Host
 from orchestrator.guest.vm import CONSOLE, Vm, first, live, open_vm
@@ -34,9 +31,8 @@ from orchestrator.store import Artifact
 
 _PACK = "guest"
 _INDEX = "index.json"  # not in the facts, which the store does not check
-_STATE = "state"
+_STATE = "state.qcow2"
 _LOG = "log"
-_HEAD = 4096  # bytes of a migration stream in which it lists all memories
 # What nobody can change any more cannot differ from what was verified.
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
@@ -48,6 +44,7 @@ class Template:
         """Load a template that the store has verified. Raises OSError."""
         self.key = artifact.key
         self.console = artifact.file(CONSOLE).read_bytes()
+        self._state = artifact.file(_STATE).read_bytes()
         with ExitStack() as stack, artifact.file(_PACK).open("rb") as file:
             self._files = {
                 name: _load(stack, name, file.fileno(), entry)
@@ -67,7 +64,9 @@ class Template:
             for disk in disks:
                 sparse.copy(self._files[disk.name], disk.fd)
             memories = tuple(self._memory(stack, cell, memory) for memory in qemu.memories_of(cell))
-            yield Parts(region, memories, disks)
+            state = memfd(stack, _STATE)
+            os.write(state, self._state)
+            yield Parts(region, memories, disks, state)
 
     def _memory(self, stack: ExitStack, cell: Cell, memory: qemu.Memory) -> qemu.Memory:
         # A page that a balloon takes is one that QEMU cuts out of the file, also out of one that is
@@ -79,17 +78,12 @@ class Template:
         sparse.copy(self._files[memory.name], fd)
         return dataclasses.replace(memory, fd=fd, shared=True)
 
-    async def restore(self, monitor: Monitor) -> None:
-        """Bring a QEMU that waits for its state to where the saved guest was. Still paused.
+    async def restore(self, monitor: Monitor, parts: Parts) -> None:
+        """Bring a paused QEMU with these parts to where the saved guest was. Still paused.
 
         Raises InfrastructureError.
         """
-        # A file of its own, because each has its own position in it.
-        fd = os.open(f"/proc/self/fd/{self._files[_STATE]}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            await _migrate(monitor, fd, "migrate-incoming")
-        finally:
-            os.close(fd)
+        await snapshots.load(monitor, Path(f"/proc/self/fd/{parts.state}"))
 
 
 def _load(stack: ExitStack, name: str, pack: int, entry: dict[str, Any]) -> int:
@@ -123,11 +117,10 @@ async def make_template(
             kernel=kernel,
             initramfs=initramfs,
             folder=folder,
-            migration=qemu.Migration.OUT,
         ) as vm,
-        ExitStack() as stack,
     ):
-        state = memfd(stack, _STATE)
+        state = folder / _STATE
+        snapshots.create(state, log=log)
 
         async def conduct(monitor: Monitor, cpu: CpuClock) -> bool:
             host = Host(
@@ -149,56 +142,22 @@ async def make_template(
             )
             if end is not None:
                 return False
-            await _migrate(monitor, state, "migrate")
+            await snapshots.save(monitor, state)
             return True
 
         if not await live(vm, conduct, patience=limits.qmp_seconds, log=log):
             return None
-        _forget_address(state, _LOG)
-        size = _pack(vm, state)
+        snapshots.forget_address(state, _LOG)
+        size = _pack(vm)
     return {"seconds": round(time.monotonic() - started, 3), "bytes": size}
 
 
-def _pack(vm: Vm, state: int) -> int:
+def _pack(vm: Vm) -> int:
     """Write the pack and its index; returns the size of the pack in bytes."""
-    sources = {_STATE: state, _LOG: vm.parts.region.fd}
+    sources = {_LOG: vm.parts.region.fd}
     sources |= {memory.name: memory.fd for memory in vm.parts.memories}
     sources |= {disk.name: disk.fd for disk in vm.parts.disks}
     with (vm.folder / _PACK).open("wb") as file:
         index = sparse.pack(sources, file.fileno())
         (vm.folder / _INDEX).write_text(json.dumps(index))
         return file.seek(0, os.SEEK_END)
-
-
-async def _migrate(monitor: Monitor, fd: int, command: str) -> None:
-    """Save to or restore from a file, without the memories that are files themselves."""
-    capabilities = [{"capability": name, "state": True} for name in ("events", "x-ignore-shared")]
-    events = monitor.listen("MIGRATION")
-    await monitor.execute("migrate-set-capabilities", capabilities=capabilities)
-    await monitor.give("state", fd)
-    await monitor.execute(command, uri="fd:state")
-    try:
-        async with asyncio.timeout(monitor.patience):
-            while (status := data_of(await events.get()).get("status")) != "completed":
-                if status == "failed":
-                    said = await monitor.execute("query-migrate")
-                    why = said.get("error-desc", "see qemu.log")
-                    raise InfrastructureError("template", f"{command} failed: {why}")
-    except TimeoutError as error:
-        raise InfrastructureError(
-            "qmp-timeout", f"QEMU was not through with {command!r} in {monitor.patience:g} s"
-        ) from error
-
-
-def _forget_address(state: int, name: str) -> None:
-    """Take the guest address of a shared memory behind a PCI BAR out of a migration stream.
-
-    With x-ignore-shared QEMU compares it before it restores PCI, when every BAR is at 0 still
-    (ram_load in migration/ram.c). In the stream stands: length of the block's name, name, size,
-    address. Raises InfrastructureError if it does not.
-    """
-    head = os.pread(state, _HEAD, 0)
-    found = re.findall(rb"[\x01-\xff][0-9a-f:.]+/%b.{16}" % name.encode(), head, re.DOTALL)
-    if len(found) != 1:
-        raise InfrastructureError("template", "QEMU's migration stream is not as expected")
-    os.pwrite(state, bytes(8), head.index(found[0]) + len(found[0]) - 8)

@@ -18,7 +18,7 @@ from orchestrator.store import Store, digest_value
 
 KIND = "template"
 
-_FORMAT = 2
+_FORMAT = 3
 """To be raised with every change of what is saved, or how: it is part of a template's key."""
 
 _OPEN = 4

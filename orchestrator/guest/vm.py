@@ -55,7 +55,6 @@ def open_vm(
     kernel: Path,
     initramfs: Path,
     folder: Path,
-    migration: qemu.Migration | None = None,
     tape: qemu.Tape | None = None,
     gdb: Path | None = None,
 ) -> Iterator[Vm]:
@@ -70,7 +69,6 @@ def open_vm(
         kernel=kernel,
         initramfs=initramfs,
         disks=parts.disks,
-        migration=migration,
         tape=tape,
         gdb=gdb,
     )
@@ -102,6 +100,7 @@ async def live(
             log=vm.parts.region.fd,
             disks=vm.parts.disks,
             memories=vm.parts.memories,
+            state=vm.parts.state,
         )
         (vm.folder / _DESCRIPTION).write_text(qemu.machine_description(vm.cell, fds))
         copier = asyncio.create_task(vm.console.copy(our_console))

@@ -1,4 +1,4 @@
-"""The same cell gives the same log, to the bit, however busy the host is."""
+"""The same cell gives the same log, to the bit, however it starts and however busy the host is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from orchestrator.guest.decode import read_records
 from orchestrator.guest.difference import first_difference
 from orchestrator.guest.machine import load_machine
 from orchestrator.guest.session import run_cell
+from orchestrator.guest.templates import Templates
 from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from orchestrator.store import Store
 
 pytestmark = pytest.mark.guest
 
@@ -51,7 +53,7 @@ def busy_host() -> Iterator[None]:
     ("cpus", "steps"), [(1, PRESSURE + BALLOON), (2, PRESSURE)], ids=["balloon", "two-cpus"]
 )
 @pytest.mark.usefixtures("busy_host")
-def test_two_runs_on_a_busy_host_give_the_same_bits(
+def test_booted_and_restored_on_a_busy_host_it_gives_the_same_bits(
     cpus: int,
     steps: tuple[Step, ...],
     kernel: Callable[..., Path],
@@ -76,15 +78,16 @@ def test_two_runs_on_a_busy_host_give_the_same_bits(
         ),
         log_records=20_000,
     )
+    given = {"kernel": kernel("v4"), "initramfs": initramfs(Arch.X86_64)}
+    templates = Templates(Store(tmp_path / "store"))
+    start = asyncio.run(templates.get(cell, **given, on_stage=lambda stage: None, log=None))
+    assert start is not None
     files = []
-    for name in ("one", "other"):
-        result = asyncio.run(
-            run_cell(
-                cell, kernel=kernel("v4"), initramfs=initramfs(Arch.X86_64), folder=tmp_path / name
-            )
-        )
+    for name, template in (("booted", None), ("restored", start)):
+        folder = tmp_path / name
+        result = asyncio.run(run_cell(cell, **given, folder=folder, template=template))
         assert result.outcome.ok, result.outcome
-        files.append(tmp_path / name / "records.parquet")
+        files.append(folder / "records.parquet")
     log = read_records(files[0])
     assert len(log.kind(Kind.WAKEUP)) >= 100
     assert log.kind(Kind.RECLAIM)["pswpout"][-1] > 1000

@@ -36,9 +36,7 @@ def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:
     return dataclasses.replace(cell, **changes)
 
 
-def command_line(
-    cell: Cell, accel: Accel = Accel.TCG, migration: qemu.Migration | None = None
-) -> list[str]:
+def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
     return qemu.command_line(
         cell,
         accel=accel,
@@ -46,7 +44,6 @@ def command_line(
         kernel=Path("bzImage"),
         initramfs=Path("initramfs.cpio"),
         disks=(),
-        migration=migration,
     )
 
 
@@ -67,13 +64,6 @@ def describe(
 
 def after(argv: list[str], option: str) -> str:
     return argv[argv.index(option) + 1]
-
-
-@pytest.mark.parametrize("migration", qemu.Migration)
-def test_a_guest_that_migrates_is_not_recorded(migration: qemu.Migration) -> None:
-    argv = command_line(make_cell(), migration=migration)
-    assert after(argv, "-icount") == "shift=1,sleep=off"
-    assert ("-incoming" in argv) is (migration is qemu.Migration.IN)
 
 
 def test_a_disk_in_the_time_of_the_host_is_not_recorded() -> None:
