@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,26 @@ class Store:
             path = self.root / kind / key
             raise InfrastructureError("store", f"{path} changed while it was published")
         return found
+
+    def prune(self, kind: str, *, budget: int) -> None:
+        """Remove what was used longest ago of a kind, until the rest takes no more than `budget`.
+
+        `budget` is in bytes. When an artifact was used is its folder's mtime, for its users to set.
+        One whose lock `<kind>-<key>` is held stays. Raises OSError.
+        """
+        found = []
+        for artifact in self.listing(kind):
+            try:
+                size = sum(file.stat().st_size for file in artifact.path.iterdir())
+                found.append((artifact.path.stat().st_mtime_ns, size, artifact))
+            except FileNotFoundError:
+                continue  # somebody else prunes
+        for _, size, artifact in sorted(found, key=lambda item: -item[0]):
+            budget -= size
+            if budget < 0:
+                guard = FileLock(self.folder("locks") / f"{kind}-{artifact.key}.lock")
+                with suppress(Timeout), guard.acquire(timeout=0):
+                    self._discard(artifact.path)
 
     @contextmanager
     def draft(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Draft]:

@@ -106,10 +106,10 @@ def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     """
     if cell.clock is Clock.REAL:
         return Repeatability.REAL_TIME
-    outcome, restored = result.outcome, result.template is not None
+    outcome = result.outcome
     ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
     machine = cell.machine
-    unproven = restored or ended_by_the_host or machine.waits_for_the_host or machine.smp > 1
+    unproven = ended_by_the_host or machine.waits_for_the_host or machine.smp > 1
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ KIND = "template"
 
 _FORMAT = 3
 """To be raised with every change of what is saved, or how: it is part of a template's key."""
+
+_BUDGET_BYTES = 2 << 30
+"""What all templates in the store may take: some 90 of guests with 64 MiB."""
 
 _OPEN = 4
 """Templates that stay in memory although no guest starts from them just now."""
@@ -102,7 +106,11 @@ class Templates:
                             limits=self._limits,
                         )
                     artifact = self._store.get(KIND, key)
-            return None if artifact is None else Template(artifact)
+                    self._store.prune(KIND, budget=_BUDGET_BYTES)
+                if artifact is None:
+                    return None
+                os.utime(artifact.path)  # pruned is what was used longest ago
+                return Template(artifact)
         except OSError as error:
             kind = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "template"
             raise InfrastructureError(kind, f"template {key[:16]}: {error}") from error

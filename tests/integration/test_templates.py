@@ -134,6 +134,28 @@ def test_another_guest_has_another_template(tmp_path: Path, maker: Maker) -> Non
     assert maker.calls == 4
 
 
+def test_those_used_last_are_kept(
+    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(kernel: str) -> None:
+        template = get_anew(tmp_path, make_cell(kernel=kernel))
+        assert template is not None
+        used.append(template.key)
+
+    used: list[str] = []
+    use("first")
+    size = sum(file.stat().st_size for file in (tmp_path / KIND / used[0]).iterdir())
+    monkeypatch.setattr(templates, "_BUDGET_BYTES", 2 * size + size // 2)
+    for kernel in ("second", "first", "third"):
+        use(kernel)
+    assert set(names(tmp_path)) == set(used[-2:])
+    # One that is larger than all may be is there as long as it is the last.
+    monkeypatch.setattr(templates, "_BUDGET_BYTES", 1)
+    use("fourth")
+    assert names(tmp_path) == used[-1:]
+    assert maker.calls == 4
+
+
 def flip(file: Path) -> None:
     text = bytearray(file.read_bytes())
     text[len(text) // 2] ^= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -118,6 +119,21 @@ def test_many_threads_build_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert (len(calls), len(waited)) == (1, 4)
+
+
+def test_what_was_used_longest_ago_is_pruned_unless_it_is_locked(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    things = [store.publish("thing", {"n": number}, fill) for number in range(5)]
+    size = sum(file.stat().st_size for file in things[0].path.iterdir())
+    for thing, used in zip(things, (3, 1, 4, 0, 2), strict=True):
+        os.utime(thing.path, (used, used))
+    with store.lock(f"thing-{things[3].key}"):
+        store.prune("thing", budget=3 * size)
+    left = {path.name for path in (tmp_path / "thing").iterdir()}
+    assert left == {things[number].key for number in (0, 2, 3, 4)}
+    store.prune("thing", budget=2 * size)
+    left = {path.name for path in (tmp_path / "thing").iterdir()}
+    assert left == {things[number].key for number in (0, 2)}
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), max_size=5))
