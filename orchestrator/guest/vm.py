@@ -27,7 +27,6 @@ CONSOLE = "console.log"
 _DESCRIPTION = "machine.cfg"
 _STDERR = "qemu.log"
 _TRANSCRIPT = "qmp.jsonl"
-_EXIT_SECONDS = 5.0  # for a QEMU that has broken off its QMP session to be reaped
 _STDERR_CHARACTERS = 2000
 
 
@@ -132,9 +131,9 @@ async def _attend(
             return await first(conduct(monitor, cpu), _death(vm, child))
     except InfrastructureError as error:
         if error.kind == "qmp-lost":
-            # A dying QEMU closes its sockets a moment before it can be reaped.
+            # A dying QEMU closes its sockets before it can be reaped, on a busy host by seconds.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EXIT_SECONDS):
+                async with asyncio.timeout(patience):
                     await _death(vm, child)
         raise
     finally:
