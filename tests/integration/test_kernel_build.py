@@ -265,3 +265,10 @@ def test_a_new_tree_takes_its_objects_from_ccache(lab: Lab) -> None:
     second = lab.build("v1")
     assert second.facts["object_tree"] == "new"
     assert (second.facts["ccache_hits"], second.facts["ccache_misses"]) == (2, 1)
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+def test_a_kernel_as_large_as_another_does_not_get_its_payload(lab: Lab) -> None:
+    lab.add_series("same-size", mm__vmstat_c=VMSTAT + "\nint fifth;\n")
+    assert b"first" in lab.build("v1").file("bzImage").read_bytes()
+    assert b"fifth" in lab.build("same-size").file("bzImage").read_bytes()
