@@ -53,11 +53,16 @@ class ClientKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step. `at_ns` counts from the scenario's start; `args` as in record.h for its op."""
+    """One step. `at_ns` counts from the scenario's start; `args` as in record.h for its op.
+
+    `place` n: its first process starts on CPU n - 1, the others on those that follow; 0: the kernel
+    chooses.
+    """
 
     at_ns: int
     op: Op
     args: tuple[int, ...] = ()
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,7 +146,7 @@ static void print_structs(void)
 	STRUCT(mn_step);
 	FIELD(mn_step, at_ns);
 	FIELD(mn_step, op);
-	FIELD(mn_step, pad);
+	FIELD(mn_step, place);
 	FIELD(mn_step, arg);
 	close_group();
 	STRUCT(mn_record);

@@ -84,7 +84,9 @@ enum mn_client_kind {
 struct mn_step {
 	uint64_t at_ns;
 	uint32_t op;
-	uint32_t pad;
+	uint32_t place;			/* 0: processes start where the kernel likes; n: the
+					 * first on CPU n - 1, the others on those that
+					 * follow, round and round */
 	uint64_t arg[6];
 };
 
@@ -116,7 +118,7 @@ enum mn_kind {
 	MN_REC_RELEASE = 8,	/* a client gave memory back. value: KiB given, KiB left */
 	MN_REC_EXIT = 9,	/* the agent reaped a process. value: exit code,
 				 * signal, 1 if the agent sent that signal, enum mn_op
-				 * that started it */
+				 * that started it, CPU time (ns) */
 	MN_REC_BALLOON = 10,	/* value: phase (enum mn_balloon_phase), step,
 				 * target KiB, MemTotal kB seen, ns since the request */
 	MN_REC_HOG = 11,	/* value: KiB touched so far, ceiling KiB */

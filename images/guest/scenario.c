@@ -136,8 +136,21 @@ static void check_scenario(const struct mn_scenario *scenario)
 
 /* --- processes */
 
-/* Returns true in the child, which must not look at `agent` any more. */
-static bool start_process(uint32_t op, uint32_t client, const char *name)
+/* Its own first touches of memory are there; then the scheduler is as free as ever. */
+static void move_to(uint32_t cpu)
+{
+	cpu_set_t all, one;
+
+	CPU_ZERO(&one);
+	if (sched_getaffinity(0, sizeof(all), &all))
+		_exit(errno);
+	CPU_SET(cpu % (uint32_t)CPU_COUNT(&all), &one);
+	if (sched_setaffinity(0, sizeof(one), &one) || sched_setaffinity(0, sizeof(all), &all))
+		_exit(errno);
+}
+
+/* `place`: as in a step. Returns true in the child, which must not look at `agent` any more. */
+static bool start_process(uint32_t op, uint32_t place, uint32_t client, const char *name)
 {
 	const struct sched_param normal = { .sched_priority = 0 };
 	pid_t pid = fork();
@@ -150,6 +163,8 @@ static bool start_process(uint32_t op, uint32_t client, const char *name)
 		/* By hand: musl has this one as a stub. */
 		if (syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &normal))
 			_exit(errno);
+		if (place)
+			move_to(place - 1);
 		return true;
 	}
 	agent.process[agent.nr_processes++] = (struct process){
@@ -160,7 +175,18 @@ static bool start_process(uint32_t op, uint32_t client, const char *name)
 	return false;
 }
 
-static void reaped(pid_t pid, int status)
+/* Of a process that has ended, to the nanosecond; Linux 2.6.24 counts its rusage in ticks. */
+static uint64_t cpu_time(pid_t pid)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * NSEC_PER_SEC + (uint64_t)used.tv_nsec;
+}
+
+static void reaped(pid_t pid, int status, uint64_t cpu_ns)
 {
 	for (uint32_t i = 0; i < agent.nr_processes; i++) {
 		struct process *process = &agent.process[i];
@@ -170,20 +196,25 @@ static void reaped(pid_t pid, int status)
 		mn_log(MN_REC_EXIT, process->client,
 		       WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 0,
 		       WIFSIGNALED(status) ? (uint64_t)WTERMSIG(status) : 0,
-		       process->killed, process->op);
+		       process->killed, process->op, cpu_ns);
 		*process = agent.process[--agent.nr_processes];
 		return;
 	}
 }
 
-/* waitpid()'s options: WNOHANG for those that have ended, 0 for all there are. */
+/* waitid()'s options: WNOHANG for those that have ended, 0 for all there are. */
 static void reap(int options)
 {
+	siginfo_t ended = { .si_pid = 0 };
 	int status;
-	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, options)) > 0)
-		reaped(pid, status);
+	while (!waitid(P_ALL, 0, &ended, WEXITED | WNOWAIT | options) && ended.si_pid) {
+		uint64_t cpu_ns = cpu_time(ended.si_pid);
+
+		if (waitpid(ended.si_pid, &status, 0) == ended.si_pid)
+			reaped(ended.si_pid, status, cpu_ns);
+		ended.si_pid = 0;
+	}
 }
 
 static void kill_processes(uint64_t op)
@@ -220,12 +251,14 @@ static uint32_t next_clients_step(void)
 static void start_client(void)
 {
 	uint32_t i = next_clients_step();
+	const struct mn_step *step = &agent.scenario->steps[i];
+	uint32_t place = step->place ? step->place + agent.forked[i] : 0;
 	uint32_t client = agent.next_client++;
 	uint64_t arg[6];
 
-	memcpy(arg, agent.scenario->steps[i].arg, sizeof(arg));
+	memcpy(arg, step->arg, sizeof(arg));
 	agent.forked[i]++;
-	if (start_process(MN_OP_CLIENTS, client, "client"))
+	if (start_process(MN_OP_CLIENTS, place, client, "client"))
 		mn_client(client, arg);
 }
 
@@ -305,15 +338,15 @@ static void begin_step(void)
 		request_balloon(i);
 		break;
 	case MN_OP_HOG:
-		if (start_process(MN_OP_HOG, MN_NO_CLIENT, "hog"))
+		if (start_process(MN_OP_HOG, step->place, MN_NO_CLIENT, "hog"))
 			mn_hog(due, arg);
 		break;
 	case MN_OP_FILECACHE:
-		if (start_process(MN_OP_FILECACHE, MN_NO_CLIENT, "filecache"))
+		if (start_process(MN_OP_FILECACHE, step->place, MN_NO_CLIENT, "filecache"))
 			mn_filecache(due, arg, disk);
 		break;
 	case MN_OP_SELF_CHECK:
-		if (start_process(MN_OP_SELF_CHECK, MN_NO_CLIENT, "self-check"))
+		if (start_process(MN_OP_SELF_CHECK, step->place, MN_NO_CLIENT, "self-check"))
 			mn_self_check(arg, disk);
 		break;
 	case MN_OP_STOP:

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.campaign.load import Campaign
 from orchestrator.campaign.scenario import client_count, concrete
+from orchestrator.campaign.vary import varied
 from orchestrator.errors import InputError
 from orchestrator.guest import probe, qemu
 from orchestrator.model import Accel, Cell, Clock, KernelRequest
@@ -48,22 +49,27 @@ def plan_cells(
         counts,
         range(matrix.repeat),
     ):
-        scenario = campaign.scenarios[name]
+        scenario, profile = campaign.scenarios[name], campaign.machines[machine]
+        seed = matrix.seed + repeat
         cells.append(
             Cell(
                 request=KernelRequest(
                     base=base or table.kernel.base[0],
                     series=series,
                     arch=arch,
-                    variant=campaign.machines[machine].variant,
+                    variant=profile.variant,
                     source=source,
                 ),
-                machine=campaign.machines[machine],
+                machine=profile,
                 memory_mib=memory,
                 clients=client_count(scenario, clients),
-                scenario=concrete(name, scenario, memory_mib=memory, clients=clients),
+                scenario=varied(
+                    concrete(name, scenario, memory_mib=memory, clients=clients),
+                    seed,
+                    cpus=profile.smp,
+                ),
                 repeat=repeat + 1,
-                seed=matrix.seed + repeat,
+                seed=seed,
                 accel=accel,
                 clock=clock,
                 log_records=scenario.log_records,

@@ -158,7 +158,7 @@ class MatrixTable(Table):
     """The axes: every combination is a cell.
 
     `clients` is for the scenarios whose client steps say count = "matrix". Repeats differ in the
-    seed of the guest's random numbers: `seed`, `seed` + 1, ...
+    seed: `seed`, `seed` + 1, ... `orchestrator.campaign.vary` says what it changes; 0: nothing.
     """
 
     series: Axis[Name]
@@ -167,7 +167,7 @@ class MatrixTable(Table):
     machine: Axis[Name]
     scenario: Axis[Name]
     repeat: Annotated[int, Field(ge=1, le=1_000)] = 1
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
 class CampaignTable(Table):

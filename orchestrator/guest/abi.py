@@ -110,7 +110,7 @@ HEADER = np.dtype(
         ("failure_what", "S24"),
     ]
 )
-STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("pad", "<u4"), ("arg", "<u8", 6)])
+STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", 6)])
 SCENARIO_HEADER = np.dtype(
     [
         ("magic", "S8"),
@@ -184,7 +184,7 @@ VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.POLL: ("polls",),
         Kind.WAKEUP: ("revents", "result", "errno", "since_ns", "wakeups"),
         Kind.RELEASE: ("given_kib", "left_kib"),
-        Kind.EXIT: ("code", "signal", "sent_by_agent", "op"),
+        Kind.EXIT: ("code", "signal", "sent_by_agent", "op", "cpu_ns"),
         Kind.BALLOON: ("phase", "step", "target_kib", "total_kib", "elapsed_ns"),
         Kind.HOG: ("touched_kib", "ceiling_kib"),
         Kind.FILECACHE: ("read_kib", "passes", "errno"),
@@ -294,6 +294,8 @@ def _check_step(step: Step) -> str | None:
         return f"{len(step.args)} arguments, {count} expected"
     if not all(0 <= arg < 2**64 for arg in (step.at_ns, *step.args)):
         return "a number does not fit into 64 bits"
+    if not 0 <= step.place <= MAX_PROCESSES:
+        return f"{step.place} is no place of a process"
     return check(step.args)
 
 
@@ -342,5 +344,6 @@ def encode_scenario(scenario: Scenario) -> bytes:
     for row, step in zip(steps, scenario.steps, strict=True):
         row["at_ns"] = step.at_ns
         row["op"] = step.op
+        row["place"] = step.place
         row["arg"][: len(step.args)] = step.args
     return header.tobytes() + steps.tobytes()

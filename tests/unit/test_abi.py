@@ -30,7 +30,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
     steps = (
         Step(at_ns=0, op=Op.CLIENTS, args=(2, 200, 1024, 64, 1_000_000)),
         Step(at_ns=SECOND, op=Op.BALLOON, args=(49_152, 3 * SECOND)),
-        Step(at_ns=SECOND, op=Op.HOG, args=(4096, 2**31)),
+        Step(at_ns=SECOND, op=Op.HOG, args=(4096, 2**31), place=2),
         Step(at_ns=2 * SECOND, op=Op.STOP, args=(Op.HOG,)),
     )
     data = abi.encode_scenario(scenario(*steps))
@@ -44,7 +44,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
     ]
     assert header["nr_steps"] == len(rows) == len(steps)
     for row, step in zip(rows, steps, strict=True):
-        assert (row["at_ns"], row["op"]) == (step.at_ns, step.op)
+        assert (row["at_ns"], row["op"], row["place"]) == (step.at_ns, step.op, step.place)
         assert row["arg"].tolist() == [*step.args, *[0] * (6 - len(step.args))]
 
 
@@ -61,6 +61,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         (Step(at_ns=0, op=Op.HOG, args=(1, 2**32)), "rate and size"),
         (Step(at_ns=0, op=Op.FILECACHE, args=(1, 0)), "rate and size"),
         (Step(at_ns=0, op=Op.STOP, args=(Op.BALLOON,)), "has processes"),
+        (Step(at_ns=0, op=Op.HOG, args=(1, 1), place=-1), "-1 is no place"),
         (Step(at_ns=0, op=Op.HOG, args=(1,)), "1 arguments, 2 expected"),
         (Step(at_ns=0, op=Op.BALLOON, args=(4096, 2**64)), "64 bits"),
     ],

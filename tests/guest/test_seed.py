@@ -1,0 +1,73 @@
+"""Seeds in real guests: another seed is another run, of the same promises, and a place counts.
+
+That the same scenario gives the same bits is what test_repeatability.py shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign.vary import varied
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+
+pytestmark = pytest.mark.guest
+
+S = 10**9
+SCENARIO = Scenario(
+    name="seeds",
+    start_ns=11 * S,
+    duration_ns=20 * S,
+    sample_ns=S // 10,
+    steps=(
+        Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 4, 0, 0, S // 1000)),
+        Step(at_ns=S, op=Op.HOG, args=(6 * 1024, 96 * 1024)),
+    ),
+)
+Run = Callable[..., RecordLog]
+
+
+@pytest.fixture
+def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: Path) -> Run:
+    def run(scenario: Scenario, *, cpus: int) -> RecordLog:
+        cell = Cell(
+            request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
+            machine=dataclasses.replace(load_machine("pc-swap"), smp=cpus),
+            memory_mib=64,
+            clients=4,
+            scenario=scenario,
+            log_records=20_000,
+        )
+        done = run_cell(cell, kernel=kernel("v4"), initramfs=initramfs(), folder=tmp_path)
+        result = asyncio.run(done)
+        assert result.outcome.ok, result.outcome
+        return read_records(tmp_path / "records.parquet")
+
+    return run
+
+
+def test_another_seed_is_another_run_of_the_same_promises(run: Run) -> None:
+    traces = [trace_of(run(varied(SCENARIO, seed, cpus=1), cpus=1)) for seed in (1, 2)]
+    assert traces[0].wakeup_ns[0] != traces[1].wakeup_ns[0]
+    for trace in traces:
+        assert set(trace.wakeup_client.tolist()) == {0, 1, 2, 3}
+        for client in range(4):
+            assert (np.diff(trace.wakeup_ns[trace.wakeup_client == client]) >= 10 * S).all()
+
+
+def test_processes_start_where_they_are_told_to(run: Run) -> None:
+    clients = dataclasses.replace(SCENARIO.steps[0], place=2)
+    log = run(dataclasses.replace(SCENARIO, duration_ns=S, steps=(clients,)), cpus=2)
+    rows = log.kind(Kind.CLIENT)
+    assert rows["cpu"][np.argsort(rows["client"])].tolist() == [1, 0, 1, 0]
+    assert (log.kind(Kind.EXIT)["cpu_ns"] > 0).all()
