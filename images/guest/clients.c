@@ -76,7 +76,7 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 
 	if (setgid(NOBODY) || setuid(NOBODY))
 		_exit(errno);
-	if (kind == MN_CLIENT_RELEASE) {
+	if (arg[2]) {
 		cache.kib = arg[2];
 		cache.give_kib = arg[3];
 		fill_cache(&cache);

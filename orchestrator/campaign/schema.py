@@ -63,10 +63,11 @@ class ClientsTable(Table):
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
-        sizes = (self.cache_mib, self.give_back_mib)
+        if self.cache_mib is not None and self.kind not in ("release", "exit"):
+            raise ValueError('cache_mib is for kind = "release" or "exit" only')
         if self.kind != "release":
-            if any(size is not None for size in sizes):
-                raise ValueError('cache_mib and give_back_mib are for kind = "release" only')
+            if self.give_back_mib is not None:
+                raise ValueError('give_back_mib is for kind = "release" only')
         elif self.cache_mib is None or self.give_back_mib is None:
             raise ValueError('kind = "release" needs cache_mib and give_back_mib')
         elif self.give_back_mib > self.cache_mib:

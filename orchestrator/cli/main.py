@@ -13,7 +13,7 @@ from orchestrator import __version__
 from orchestrator.errors import MemnotifyError
 
 # In the order of the help text. Each module has register(subparsers), and sets `handler`.
-COMMANDS = ("doctor", "kernel", "series", "image", "run", "show", "replay", "gdb")
+COMMANDS = ("doctor", "kernel", "series", "image", "run", "show", "compare", "replay", "gdb")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -255,6 +255,8 @@ def _check_clients(args: tuple[int, ...]) -> str | None:
         cache % 4 == 0 and given % 4 == 0 and 0 < given <= cache
     ):
         return f"a cache of {cache} KiB of which {given} are given back; both are whole 4 KiB pages"
+    if kind != ClientKind.RELEASE and (cache % 4 or given):
+        return f"a cache of {cache} KiB of which {given} are given back; only the first can be"
     return None
 
 

@@ -1,0 +1,242 @@
+"""Runs compared along one axis of their matrix, everything else equal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from orchestrator.campaign.results import RECORDS, VERDICT, RunFolder, read_json
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.check.metrics import Ints
+from orchestrator.check.reaction import UNITS, Story, react
+from orchestrator.check.statistics import effect, spread
+from orchestrator.errors import InputError
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.model import Op
+from orchestrator.store import digest_value
+
+Inputs = Mapping[str, Any]
+
+AXES: Mapping[str, Callable[[Inputs], str | int]] = MappingProxyType(
+    {
+        "base": lambda inputs: inputs["request"]["base"],
+        "series": lambda inputs: inputs["request"]["series"],
+        "arch": lambda inputs: inputs["request"]["arch"],
+        "machine": lambda inputs: inputs["machine"]["name"],
+        "memory_mib": lambda inputs: inputs["memory_mib"],
+        "clients": lambda inputs: inputs["clients"],
+        "scenario": lambda inputs: inputs["scenario"]["name"],
+        "clock": lambda inputs: inputs["clock"],
+        "seed": lambda inputs: inputs["seed"],
+    }
+)
+"""What cells may differ in, and where a cell's inputs say it."""
+
+# Along these a scenario has to stay the same to the last step, and not in name only.
+_SAME_SCENARIO = ("base", "series", "arch", "clock")
+
+Value = str | int
+Point = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """A cell that has run: where it stands, and what its guest did."""
+
+    id: str
+    group: Value
+    point: Point
+    axes: Mapping[str, Value]
+    outcome: str
+    lost_records: int
+    figures: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Groups of cells side by side.
+
+    `rows` is what `--json` prints: an object for each figure and group, the first group being what
+    the others are compared with. `same` has the axes that all cells have one value of. `left_out`
+    cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
+    no results.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    same: Mapping[str, Value]
+    outcomes: Mapping[Value, Mapping[str, int]]
+    left_out: int
+    failed: int
+    not_run: int
+    lost_records: int
+
+    def notes(self) -> list[str]:
+        """Return what a reader has to know beside the figures: what ended how, what is missing."""
+        ended = {
+            group: ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
+            for group, found in self.outcomes.items()
+            if set(found) != {"ok"}
+        }
+        notes = [f"{group}: {how}" for group, how in ended.items()]
+        for count, what in (
+            (self.left_out, "left out: not every group has a counterpart"),
+            (self.not_run, "have not run"),
+            (self.failed, "failed by the testbed's fault"),
+            (self.lost_records, "lost records: their figures are too low"),
+        ):
+            if count:
+                notes.append(f"cells: {count} {what}")
+        return notes
+
+
+def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
+    """Return the values that each axis is narrowed to, from words such as `clients=200`."""
+    only: dict[str, set[str]] = {}
+    for word in words:
+        axis, equals, value = word.partition("=")
+        if axis not in AXES or not equals or not value:
+            hint = f"AXIS=VALUE, with one of {', '.join(AXES)}"
+            raise InputError(f"--only {word} names no value of an axis", hint=hint)
+        only.setdefault(axis, set()).add(value)
+    return only
+
+
+def compare_runs(
+    paths: Sequence[Path], *, by: str, only: Mapping[str, set[str]] = MappingProxyType({})
+) -> Comparison:
+    """Compare the cells of some runs along the axis `by`.
+
+    `only` narrows axes to some of their values. A point is a value of each of the other axes; those
+    count that have results in every group. Raises InputError if there are none, or if a point has
+    two different cells in one group.
+    """
+    samples: dict[tuple[Value, Point], _Sample] = {}
+    failed = not_run = 0
+    for run in map(RunFolder, paths):
+        for row in _planned(run, only):
+            folder = run.cell(row["id"])
+            if not (folder / VERDICT).is_file():
+                not_run += 1
+                continue
+            sample = _sample(row, folder, by)
+            if sample.outcome.startswith("infrastructure:"):
+                failed += 1
+                continue
+            other = samples.setdefault((sample.group, sample.point), sample)
+            if other.id != sample.id:
+                why = f"{other.id} and {sample.id} differ in something that is no axis"
+                raise InputError(f"{why}: their kernels, images or machines, for example")
+    if not samples:
+        raise InputError("no cell of this kind has results", hint="see memnotify show RUN")
+    groups = tuple(dict.fromkeys(group for group, _ in samples))
+    points = [
+        point
+        for point in dict.fromkeys(point for _, point in samples)
+        if all((group, point) in samples for group in groups)
+    ]
+    if not points:
+        names = ", ".join(map(str, groups))
+        hint = f"cells have to differ in {by} and in nothing else"
+        raise InputError(f"there is no setting that all of {names} have run in", hint=hint)
+    kept = {group: [samples[group, point] for point in points] for group in groups}
+    values = {
+        axis: tuple(dict.fromkeys(sample.axes[axis] for sample in kept[groups[0]]))
+        for axis in AXES
+        if axis != by
+    }
+    over = {axis: found for axis, found in values.items() if len(found) > 1}
+    return Comparison(
+        rows=tuple(_rows(by, over, kept)),
+        same={axis: found[0] for axis, found in values.items() if len(found) == 1},
+        outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},
+        left_out=len(samples) - len(groups) * len(points),
+        failed=failed,
+        not_run=not_run,
+        lost_records=sum(s.lost_records > 0 for found in kept.values() for s in found),
+    )
+
+
+def _planned(run: RunFolder, only: Mapping[str, set[str]]) -> Iterator[Mapping[str, Any]]:
+    for row in run.plan():
+        try:
+            chosen = all(str(AXES[axis](row["inputs"])) in some for axis, some in only.items())
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a plan of this version: {error}", file=run.path) from error
+        if chosen:
+            yield row
+
+
+def _sample(row: Mapping[str, Any], folder: Path, by: str) -> _Sample:
+    inputs = row["inputs"]
+    axes = {name: value(inputs) for name, value in AXES.items()}
+    point = tuple(value for name, value in axes.items() if name != by)
+    if by in _SAME_SCENARIO:
+        point = (*point, digest_value(inputs["scenario"]))
+    verdict = read_json(folder / VERDICT)
+    figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
+    if (folder / RECORDS).exists():
+        figures = dataclasses.asdict(react(story_of(read_records(folder / RECORDS))))
+    return _Sample(
+        id=row["id"],
+        group=axes[by],
+        point=point,
+        axes=axes,
+        outcome=verdict["outcome"],
+        lost_records=verdict["lost_records"],
+        figures=figures,
+    )
+
+
+def story_of(log: RecordLog) -> Story:
+    """Return the columns of a log that the figures are made from."""
+    zone, waits, paging = log.kind(Kind.ZONE), log.kind(Kind.POLL), log.kind(Kind.PAGING)
+    steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
+    _, number = np.unique(zone[["node", "name"]], return_inverse=True)
+    relief = steps["time_ns"][np.isin(steps["op"], (Op.BALLOON, Op.STOP))]
+    return Story(
+        trace=trace_of(log),
+        zone_number=_ints(number),
+        wait_ns=_ints(waits["time_ns"]),
+        wait_client=_ints(waits["client"]),
+        runnable_ns=_ints(paging["time_ns"]),
+        runnable=_ints(paging["runnable"]),
+        relief_ns=_ints(relief),
+        client_cpu_ns=int(exits["cpu_ns"][exits["op"] == Op.CLIENTS].sum()),
+    )
+
+
+def _ints(column: Any) -> Ints:
+    return np.asarray(column, dtype=np.int64)
+
+
+def _rows(
+    by: str, over: Mapping[str, tuple[Value, ...]], kept: Mapping[Value, Sequence[_Sample]]
+) -> Iterator[dict[str, Any]]:
+    reference, *_ = kept
+    for metric, unit in UNITS.items():
+        values = {
+            group: [v for sample in found if (v := sample.figures[metric]) is not None]
+            for group, found in kept.items()
+        }
+        for group, mine in values.items():
+            apart = None if group == reference else effect(mine, values[reference])
+            yield {
+                "by": by,
+                "group": group,
+                "metric": metric,
+                "unit": unit,
+                **dataclasses.asdict(spread(mine)),
+                "versus": None if group == reference else reference,
+                "effect": None if apart is None else apart.delta,
+                "p": None if apart is None else apart.p,
+                "cells": len(kept[group]),
+                "over": {axis: list(some) for axis, some in over.items()},
+            }

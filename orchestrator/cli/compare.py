@@ -1,0 +1,49 @@
+"""`memnotify compare`: how revisions, or other values of an axis, differ."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.comparison import AXES, compare_runs, parse_only
+from orchestrator.campaign.results import to_json
+from orchestrator.report.comparison import print_comparison
+from orchestrator.report.table import plain_console
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="compare revisions, or other values of an axis, in the results of runs",
+        description="Compare the cells of runs along one axis of the matrix, everything else "
+        "equal: medians with bootstrap intervals, and Cliff's delta against the first group. "
+        "docs/comparing.md explains the figures.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder")
+    parser.add_argument("--by", choices=tuple(AXES), default="series", help="default: series")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="leave out cells with another value of this axis; several: any of them",
+    )
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_compare)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
+    if args.json:
+        sys.stdout.write(to_json(found.rows))
+    else:
+        print_comparison(
+            plain_console(),
+            found.rows,
+            same=found.same,
+            notes=found.notes(),
+        )
+    return 0

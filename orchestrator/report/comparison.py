@@ -1,0 +1,79 @@
+"""The table of a comparison, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.report.board import printable
+
+Row = Mapping[str, Any]
+
+_MOST_VALUES = 8
+
+
+def print_comparison(
+    console: Console, rows: Sequence[Row], *, same: Mapping[str, str | int], notes: Sequence[str]
+) -> None:
+    """Print what `memnotify compare` shows: a line for each figure, a column for each group.
+
+    `rows` are what `--json` prints: by figure, then group. `same` has the axes with one value.
+    """
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    by, cells, over = (rows[0][key] for key in ("by", "cells", "over"))
+    here = ", ".join(f"{axis} {value}" for axis, value in same.items())
+    console.print(Text(printable(here)), style="dim", soft_wrap=True)
+    each = f"by {by}, {cells} cell{'s' if cells > 1 else ''} in each group"
+    taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
+    console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("median [95 % interval]", no_wrap=True)
+    for group in groups:
+        table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
+        if group != groups[0]:
+            table.add_column("δ", justify="right", no_wrap=True)
+    for at in range(0, len(rows), len(groups)):
+        words = [_title(rows[at])]
+        for row in rows[at : at + len(groups)]:
+            words.append(_figure(row))
+            if row["versus"] is not None:
+                words.append("" if row["effect"] is None else f"{row['effect']:+.2f}")
+        table.add_row(*map(Text, words))
+    console.print(table)
+    if any(row["effect"] is not None for row in rows):
+        console.print(Text(printable(f"δ: Cliff's delta against {groups[0]}")))
+    for note in notes:
+        console.print(Text(printable(note)), soft_wrap=True)
+
+
+def _title(row: Row) -> str:
+    metric, unit = row["metric"], row["unit"]
+    return metric if metric.endswith(unit.lower()) else f"{metric} ({unit})"
+
+
+def _values(some: Sequence[str | int]) -> str:
+    if len(some) <= _MOST_VALUES:
+        return " ".join(map(str, some))
+    return f"{some[0]} … {some[-1]} ({len(some)} values)"
+
+
+def _figure(row: Row) -> str:
+    if row["median"] is None:
+        return "-"
+    text = _number(row["median"])
+    if row["low"] is not None:
+        text += f" [{_number(row['low'])}, {_number(row['high'])}]"
+    elif row["n"] == 1:
+        text += " (1 run)"
+    if 1 < row["n"] < row["cells"] or row["n"] == 1 < row["cells"]:
+        text += f" n={row['n']}"
+    return text
+
+
+def _number(value: float) -> str:
+    """Return three digits, or all of a greater number's."""
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
