@@ -121,12 +121,12 @@ def compare_runs(
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
     for run in map(RunFolder, paths):
-        for row in _planned(run, only):
+        for row, axes in _planned(run, only):
             folder = run.cell(row["id"])
             if not (folder / VERDICT).is_file():
                 not_run += 1
                 continue
-            sample = _sample(row, folder, by)
+            sample = _sample(row, axes, folder, by)
             if sample.outcome.startswith("infrastructure:"):
                 failed += 1
                 continue
@@ -164,22 +164,23 @@ def compare_runs(
     )
 
 
-def _planned(run: RunFolder, only: Mapping[str, set[str]]) -> Iterator[Mapping[str, Any]]:
+def _planned(
+    run: RunFolder, only: Mapping[str, set[str]]
+) -> Iterator[tuple[Mapping[str, Any], dict[str, Value]]]:
+    """Yield the chosen rows of a run's plan, each with its values of all axes."""
     for row in run.plan():
         try:
-            chosen = all(str(AXES[axis](row["inputs"])) in some for axis, some in only.items())
+            axes = {name: value(row["inputs"]) for name, value in AXES.items()}
         except (KeyError, TypeError) as error:
-            raise InputError(f"not a plan of this version: {error}", file=run.path) from error
-        if chosen:
-            yield row
+            raise InputError(f"not a plan of this version: no {error}", file=run.path) from error
+        if all(str(axes[axis]) in some for axis, some in only.items()):
+            yield row, axes
 
 
-def _sample(row: Mapping[str, Any], folder: Path, by: str) -> _Sample:
-    inputs = row["inputs"]
-    axes = {name: value(inputs) for name, value in AXES.items()}
+def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
     point = tuple(value for name, value in axes.items() if name != by)
     if by in _SAME_SCENARIO:
-        point = (*point, digest_value(inputs["scenario"]))
+        point = (*point, digest_value(row["inputs"]["scenario"]))
     verdict = read_json(folder / VERDICT)
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     if (folder / RECORDS).exists():
@@ -199,7 +200,9 @@ def story_of(log: RecordLog) -> Story:
     """Return the columns of a log that the figures are made from."""
     zone, waits, paging = log.kind(Kind.ZONE), log.kind(Kind.POLL), log.kind(Kind.PAGING)
     steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
-    _, number = np.unique(zone[["node", "name"]], return_inverse=True)
+    names = np.ascontiguousarray(zone["name"]).view("<u8")
+    nodes = _ints(zone["node"])
+    number = np.unique(names, return_inverse=True)[1] * (nodes.max(initial=0) + 1) + nodes
     relief = steps["time_ns"][np.isin(steps["op"], (Op.BALLOON, Op.STOP))]
     return Story(
         trace=trace_of(log),

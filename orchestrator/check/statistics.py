@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CONFIDENCE = 0.95
-_RESAMPLES = 2_000
+_RESAMPLES = 1_000
 _SEED = 2008  # the same numbers have the same interval
 
 

@@ -123,7 +123,8 @@ def write_records(log: RecordLog, path: Path) -> None:
 def read_records(path: Path) -> RecordLog:
     """Read records.parquet back. Raises InputError if it cannot be read or is something else."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # of pyarrow's readers the one without a data set
+            table = file.read()
         metadata = table.schema.metadata or {}
         records = np.zeros(len(table), abi.RECORD)
         records["commit"] = table["index"].to_numpy() + np.uint32(1)

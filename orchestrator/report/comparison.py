@@ -27,24 +27,25 @@ def print_comparison(
     by, cells, over = (rows[0][key] for key in ("by", "cells", "over"))
     here = ", ".join(f"{axis} {value}" for axis, value in same.items())
     console.print(Text(printable(here)), style="dim", soft_wrap=True)
-    each = f"by {by}, {cells} cell{'s' if cells > 1 else ''} in each group"
+    each = f"by {by}, {cells} run{'s' if cells > 1 else ''} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("median [95 % interval]", no_wrap=True)
+    effects = any(row["effect"] is not None for row in rows)
+    table.add_column("median [95 % interval]" if cells > 1 else "", no_wrap=True)
     for group in groups:
         table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
-        if group != groups[0]:
+        if effects and group != groups[0]:
             table.add_column("δ", justify="right", no_wrap=True)
     for at in range(0, len(rows), len(groups)):
         words = [_title(rows[at])]
         for row in rows[at : at + len(groups)]:
             words.append(_figure(row))
-            if row["versus"] is not None:
+            if effects and row["versus"] is not None:
                 words.append("" if row["effect"] is None else f"{row['effect']:+.2f}")
         table.add_row(*map(Text, words))
     console.print(table)
-    if any(row["effect"] is not None for row in rows):
+    if effects:
         console.print(Text(printable(f"δ: Cliff's delta against {groups[0]}")))
     for note in notes:
         console.print(Text(printable(note)), soft_wrap=True)
@@ -67,10 +68,8 @@ def _figure(row: Row) -> str:
     text = _number(row["median"])
     if row["low"] is not None:
         text += f" [{_number(row['low'])}, {_number(row['high'])}]"
-    elif row["n"] == 1:
-        text += " (1 run)"
-    if 1 < row["n"] < row["cells"] or row["n"] == 1 < row["cells"]:
-        text += f" n={row['n']}"
+    if row["n"] < row["cells"]:
+        text += " (1 run)" if row["n"] == 1 else f" ({row['n']} runs)"
     return text
 
 

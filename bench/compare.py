@@ -1,0 +1,171 @@
+"""How long `memnotify compare` takes over 1,000 cells with 10 M records, and in how much memory.
+
+The run is made up, but written by the functions that write real ones: per cell the samples of a
+minute with two zones, 200 clients that wait and wake again and again, and swapping. The command is
+run as users type it, start-up included; the best of several counts, as a busy host only adds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from guests import Figure, parser, publish, say
+
+from orchestrator import process
+from orchestrator.campaign.plan import cell_id, cell_inputs, cell_name, plan_rows
+from orchestrator.campaign.results import RECORDS, RunFolder
+from orchestrator.campaign.verdict import Job, make_verdict
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.model import Arch, Cell, CellResult, KernelRequest, Op, Outcome, Scenario, Step
+from orchestrator.store import Artifact, Store
+
+SERIES = ("v3", "v4", "v5", "v6")
+CELLS = 1_000
+RECORDS_EACH = 10_000
+CLIENTS = 200
+SAMPLES = 600
+ROUNDS = 3
+SECONDS = 10.0
+GIB = 1.0
+PATIENCE_S = 300.0
+S = 10**9
+START = 10 * S
+
+
+def made_up_cell(series: str, seed: int) -> Cell:
+    return Cell(
+        request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
+        machine=load_machine("pc-swap"),
+        memory_mib=64,
+        clients=CLIENTS,
+        scenario=Scenario(
+            name="made-up",
+            start_ns=START,
+            duration_ns=60 * S,
+            sample_ns=S // 10,
+            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(1, CLIENTS, 0, 0, S // 1000)),),
+        ),
+        seed=seed,
+        kernel=series,
+        image="image",
+        hardware="hardware",
+    )
+
+
+def rows(kind: Kind, times: np.ndarray, **fields: object) -> np.ndarray:
+    """Return records of one kind; a field may be a number or an array, by its name in the kind."""
+    records = np.zeros(len(times), abi.RECORD)
+    records["kind"], records["time_ns"] = kind, times
+    records["client"] = fields.pop("client", abi.NO_CLIENT)
+    values = np.zeros(len(times), abi.LAYOUTS[kind])
+    for name, value in fields.items():
+        values[name] = value
+    records["value"] = values.view("<u8").reshape(len(times), -1)
+    return records
+
+
+def made_up_log(random: np.random.Generator) -> RecordLog:
+    """Return RECORDS_EACH records, as a guest under pressure writes them."""
+    samples = START + np.arange(SAMPLES) * S // 10
+    free = 4000 - np.cumsum(random.integers(0, 12, SAMPLES))
+    zones = [
+        rows(Kind.ZONE, samples, name=name, free=free // part, high=300 // part, reserve=50)
+        for name, part in ((b"DMA32", 1), (b"DMA", 4))
+    ]
+    swapped = np.cumsum(random.integers(0, 20, SAMPLES))
+    fixed = [
+        rows(Kind.START, samples[:1], asked_ns=START, start_ns=START),
+        *zones,
+        rows(Kind.MEMINFO, samples, total=60_000, free=free * 4),
+        rows(Kind.RECLAIM, samples, pswpout=swapped),
+        rows(Kind.PAGING, samples, runnable=random.integers(1, 20, SAMPLES)),
+        rows(Kind.EXIT, np.full(CLIENTS, START + 60 * S), op=Op.CLIENTS, cpu_ns=10**6),
+    ]
+    pairs = (RECORDS_EACH - sum(map(len, fixed))) // 2
+    waits = START + np.sort(random.integers(0, 50 * S, pairs))
+    clients = random.integers(0, CLIENTS, pairs)
+    woken = waits + random.integers(S, 5 * S, pairs)
+    fixed.append(rows(Kind.POLL, waits, client=clients))
+    fixed.append(rows(Kind.WAKEUP, woken, client=clients, revents=1, result=1))
+    fixed.append(rows(Kind.END, samples[:1] + 60 * S))
+    records = np.concatenate(fixed)
+    records = records[np.argsort(records["time_ns"], kind="stable")]
+    records["commit"] = np.arange(1, len(records) + 1)
+    return RecordLog(records, lost=0, torn=0)
+
+
+def make_run(path: Path) -> int:
+    """Make the run's folder; returns how many records are in it."""
+    run = RunFolder(path)
+    run.make()
+    random = np.random.default_rng(2008)
+    cells = [made_up_cell(series, seed) for seed in range(CELLS // 4) for series in SERIES]
+    run.begin(b"", plan_rows(cells))
+    nothing = Artifact(kind="kernel", key="", path=path, inputs={}, facts={})
+    total = 0
+    for cell in cells:
+        job = Job(id=cell_id(cell), name=cell_name(cell), cell=cell, kernel=nothing, image=nothing)
+        log = made_up_log(random)
+        total += len(log)
+        result = CellResult(
+            outcome=Outcome(),
+            guest_ns=log.end_ns,
+            wall_seconds=1.0,
+            records=len(log),
+            lost_records=0,
+        )
+        with run.draft(job.id) as draft:
+            write_records(log, draft / RECORDS)
+            manifest = {"inputs": cell_inputs(cell), "outcome": str(result.outcome)}
+            verdict = make_verdict(job, result, draft / RECORDS)
+            run.publish(job.id, draft, manifest=manifest, verdict=verdict)
+    return total
+
+
+# Runs the command in its own process, and leaves what it cost in a file.
+MEASURED = r"""
+import json, pathlib, re, sys, time
+from orchestrator.cli.main import main
+status = main(sys.argv[2:])
+peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())
+cost = {"cpu_s": time.process_time(), "peak_kib": int(peak[1])}
+pathlib.Path(sys.argv[1]).write_text(json.dumps(cost))
+sys.exit(status)
+"""
+
+
+def main() -> int:
+    args = parser(__doc__).parse_args()
+    seconds: list[float] = []
+    costs: list[dict[str, float]] = []
+    with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
+        folder = Path(name)
+        total = make_run(folder / "run")
+        say(f"{CELLS} cells, {total} records")
+        cost = folder / "cost.json"
+        words = [sys.executable, "-c", MEASURED, cost, "compare", folder / "run"]
+        for _ in range(ROUNDS):
+            started = time.monotonic()
+            process.run(words, output=folder / "table.txt", timeout=PATIENCE_S)
+            seconds.append(time.monotonic() - started)
+            costs.append(json.loads(cost.read_text()))
+        say((folder / "table.txt").read_text())
+    figures = [
+        Figure(f"compare {CELLS} cells with {total} records", min(seconds), "s", SECONDS),
+        Figure("the same, CPU time", min(cost["cpu_s"] for cost in costs), "s"),
+        Figure("peak RSS", max(cost["peak_kib"] for cost in costs) / 2**20, "GiB", GIB),
+    ]
+    publish(figures, args.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""Whole runs compared: which cells are put beside each other, and what is said of the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign.comparison import Comparison, compare_runs, parse_only
+from orchestrator.campaign.plan import cell_id, plan_rows
+from orchestrator.campaign.results import RECORDS, RunFolder
+from orchestrator.check.reaction import UNITS
+from orchestrator.cli.main import main
+from orchestrator.errors import InputError
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+
+S = 10**9
+START = 10 * S
+
+
+def record(kind: Kind, ms: float, client: int = abi.NO_CLIENT, **values: Any) -> np.ndarray:
+    row = np.zeros(1, abi.RECORD)
+    row["kind"], row["time_ns"], row["client"] = kind, START + round(ms * 1e6), client
+    fields = np.zeros(1, abi.LAYOUTS[kind])
+    for name, value in values.items():
+        fields[name] = value
+    row["value"] = fields.view("<u8").reshape(1, -1)
+    return row
+
+
+def made_up_log(woken: int, first_ms: float) -> RecordLog:
+    """A guest whose only zone crosses the gate at 150 ms, and in which some of 5 clients wake."""
+    rows = [record(Kind.START, 0, start_ns=START)]
+    for ms, free in ((0, 400), (100, 250), (200, 150), (300, 100)):
+        rows.append(record(Kind.ZONE, ms, name=b"DMA32", free=free, high=90, reserve=10))
+        rows.append(record(Kind.RECLAIM, ms, pswpout=ms))
+        rows.append(record(Kind.PAGING, ms, runnable=1))
+    rows += [record(Kind.POLL, 1, client=client) for client in range(5)]
+    rows += [record(Kind.WAKEUP, first_ms, client=n, revents=1, result=1) for n in range(woken)]
+    rows += [record(Kind.EXIT, 400, n, op=Op.CLIENTS, cpu_ns=10**6) for n in range(5)]
+    rows.append(record(Kind.EXIT, 400, op=Op.HOG, cpu_ns=10**9))
+    records = np.concatenate(rows)
+    records["commit"] = np.arange(1, len(records) + 1)
+    return RecordLog(records, lost=0, torn=0)
+
+
+def made_up_cell(series: str, seed: int = 1, **changes: Any) -> Cell:
+    clients = changes.get("clients", 5)
+    cell = Cell(
+        request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
+        machine=load_machine("pc"),
+        memory_mib=64,
+        clients=clients,
+        scenario=Scenario(
+            name="squeeze",
+            start_ns=START,
+            duration_ns=S,
+            sample_ns=S // 10,
+            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, 0, 0, 0)),),
+        ),
+        seed=seed,
+        kernel=f"kernel of {series}",
+        image="i",
+        hardware="h",
+    )
+    return dataclasses.replace(cell, **changes)
+
+
+Entry = tuple[Cell, RecordLog | None, str]
+
+
+def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
+    """A run whose cells have these logs and outcomes; `not run` is one without results."""
+    run = RunFolder(path)
+    run.make()
+    run.begin(b"", plan_rows([cell for cell, _, _ in entries]))
+    for cell, log, outcome in entries:
+        if outcome == "not run":
+            continue
+        with run.draft(cell_id(cell)) as draft:
+            if log is not None:
+                write_records(log, draft / RECORDS)
+            verdict = {"outcome": outcome, "lost_records": 0 if log is None else log.lost}
+            run.publish(cell_id(cell), draft, manifest={}, verdict=verdict)
+    return path
+
+
+def ok(series: str, *, woken: int, seed: int = 1, first_ms: float = 250, **changes: Any) -> Entry:
+    return made_up_cell(series, seed, **changes), made_up_log(woken, first_ms), "ok"
+
+
+def rows_of(found: Comparison, metric: str) -> dict[Any, dict[str, Any]]:
+    return {row["group"]: dict(row) for row in found.rows if row["metric"] == metric}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    entries = [ok("v3", woken=5, seed=seed, first_ms=250 + seed) for seed in (1, 2, 3)]
+    entries += [ok("v4", woken=seed, seed=seed) for seed in (1, 2, 3)]
+    return made_up_run(tmp_path / "run", entries)
+
+
+def test_groups_are_compared_with_the_first(run: Path) -> None:
+    found = compare_runs([run], by="series")
+    herd = rows_of(found, "herd")
+    assert list(herd) == ["v3", "v4"]
+    assert (herd["v3"]["median"], herd["v3"]["versus"], herd["v3"]["effect"]) == (5, None, None)
+    assert (herd["v4"]["median"], herd["v4"]["versus"], herd["v4"]["effect"]) == (2, "v3", -1)
+    assert (herd["v4"]["low"], herd["v4"]["high"], herd["v4"]["n"]) == (1, 3, 3)
+    latency = rows_of(found, "gate_to_first_ms")
+    assert latency["v3"]["median"] == pytest.approx(102)  # crossed at 150 ms, by the line
+    assert rows_of(found, "missed_clients")["v4"]["median"] == 3
+    assert rows_of(found, "client_cpu_ms")["v3"]["median"] == 5  # and nothing of the hog's
+    assert found.same["memory_mib"] == 64
+    assert herd["v4"]["over"] == {"seed": [1, 2, 3]}
+    assert found.notes() == []
+
+
+def test_any_axis(run: Path) -> None:
+    herd = rows_of(compare_runs([run], by="seed"), "herd")
+    assert {seed: row["median"] for seed, row in herd.items()} == {1: 3, 2: 3.5, 3: 4}
+    assert herd[1]["over"] == {"series": ["v3", "v4"]}
+
+
+def test_only_some_values(run: Path) -> None:
+    found = compare_runs([run], by="series", only=parse_only(["seed=1", "seed=3"]))
+    assert rows_of(found, "herd")["v4"]["median"] == 2
+    assert rows_of(found, "herd")["v4"]["n"] == 2
+    for words in ("seed", "sed=1", "seed="):
+        with pytest.raises(InputError, match=f"--only {words}"):
+            parse_only([words])
+
+
+def test_cells_without_a_counterpart_are_left_out_and_counted(tmp_path: Path) -> None:
+    cell, _, _ = ok("v4", woken=1, seed=3)
+    run = made_up_run(
+        tmp_path / "run",
+        [
+            ok("v3", woken=5, seed=1),
+            ok("v3", woken=1, seed=2),
+            ok("v3", woken=1, seed=3),
+            (made_up_cell("v4", 1), made_up_log(3, 250), "finding:panic"),
+            (made_up_cell("v4", 2), None, "infrastructure:qemu-died"),
+            (cell, None, "not run"),
+        ],
+    )
+    found = compare_runs([run], by="series")
+    assert {group: row["median"] for group, row in rows_of(found, "herd").items()} == {
+        "v3": 5,
+        "v4": 3,
+    }
+    assert found.notes() == [
+        "v4: 1 finding:panic",
+        "cells: 2 left out: not every group has a counterpart",
+        "cells: 1 have not run",
+        "cells: 1 failed by the testbed's fault",
+    ]
+
+
+def test_a_scenario_of_the_same_name_is_not_the_same(tmp_path: Path) -> None:
+    entry = ok("v4", woken=1)
+    longer = dataclasses.replace(entry[0].scenario, duration_ns=2 * S)
+    other = (dataclasses.replace(entry[0], scenario=longer), *entry[1:])
+    run = made_up_run(tmp_path / "run", [ok("v3", woken=1), other])
+    with pytest.raises(InputError, match="no setting that all of v3, v4 have run in"):
+        compare_runs([run], by="series")
+
+
+def test_several_runs_are_one_matrix(tmp_path: Path) -> None:
+    one = made_up_run(tmp_path / "one", [ok("v4", woken=1)])
+    request = KernelRequest(base="2.6.24", series="v4", arch=Arch.X86_64)
+    two = made_up_run(tmp_path / "two", [ok("v4", woken=4, request=request, kernel="old")])
+    herd = rows_of(compare_runs([one, two, one], by="base"), "herd")
+    assert {base: row["median"] for base, row in herd.items()} == {"6.1": 1, "2.6.24": 4}
+    assert herd["2.6.24"]["effect"] is None  # one run each
+
+
+def test_two_different_cells_at_one_place_are_refused(tmp_path: Path) -> None:
+    one = made_up_run(tmp_path / "one", [ok("v4", woken=1)])
+    two = made_up_run(tmp_path / "two", [ok("v4", woken=1, kernel="of another patch")])
+    with pytest.raises(InputError, match="differ in something that is no axis"):
+        compare_runs([one, two], by="clients")
+
+
+def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(run)]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].startswith("base 6.1, arch x86_64, machine pc, memory_mib 64, clients 5,")
+    assert table[1] == "by series, 3 runs in each group: seed 1 2 3"
+    assert [line.split()[0] for line in table[3 : 3 + len(UNITS)]] == list(UNITS)
+    (herd,) = (line.split() for line in table if line.startswith("herd"))
+    assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-1.00"]
+    assert main(["compare", str(run), "--only", "seed=2", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 2 * len(UNITS)
+    assert {"group", "metric", "unit", "n", "median", "low", "high", "versus", "effect"} <= set(
+        rows[0]
+    )
+    assert main(["compare", str(run), "--only", "seed=2"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[1] == "by series, 1 run in each group"
+    (herd,) = (line.split() for line in table if line.startswith("herd"))
+    assert herd == ["herd", "(clients)", "5", "2"]
+
+
+def test_a_figure_that_some_have_says_how_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [ok("v4", woken=woken, seed=seed) for seed, woken in enumerate((0, 1, 1, 0))]
+    entries += [ok("none", woken=woken, seed=seed) for seed, woken in enumerate((0, 0, 1, 0))]
+    assert main(["compare", str(made_up_run(tmp_path / "run", entries))]) == 0
+    table = capsys.readouterr().out.splitlines()
+    (batches,) = (line.split(maxsplit=2) for line in table if line.startswith("batch_median"))
+    assert batches[2].rstrip() == "1 [1, 1] (2 runs)  1 (1 run)"
+
+
+def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(tmp_path)]) == 2
+    assert "no run in" in capsys.readouterr().err
+    assert main(["compare", str(run), "--only", "seed=9"]) == 2
+    assert "no cell of this kind has results" in capsys.readouterr().err
+    (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
+    assert main(["compare", str(run)]) == 2
+    assert "not a plan of this version" in capsys.readouterr().err

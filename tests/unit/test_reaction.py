@@ -1,0 +1,163 @@
+"""The figures that revisions are compared by, from made-up guests whose answers are known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from orchestrator.check.metrics import Trace
+from orchestrator.check.reaction import UNITS, Reaction, Story, gate_crossing, react
+
+MS = 1_000_000
+S = 1_000_000_000
+START = 10 * S
+TIMES = START + np.arange(30, dtype=np.int64) * 100 * MS
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def at(*ms: float) -> np.ndarray:
+    return START + np.array([round(value * MS) for value in ms], dtype=np.int64)
+
+
+def zones(*free: np.ndarray, gate: int = 200) -> dict[str, np.ndarray]:
+    """Samples of one zone after the other, as a log has them: by time, then zone."""
+    return {
+        "zone_ns": np.repeat(TIMES, len(free)),
+        "zone_free": np.stack(free, axis=1).reshape(-1),
+        "zone_gate": np.full(TIMES.size * len(free), gate),
+    }
+
+
+FALLING = 400 - 30 * np.arange(30, dtype=np.int64)  # at the gate of 200 between 0.6 and 0.7 s
+PLENTY = np.full(30, 1000, dtype=np.int64)
+
+
+def story(
+    *free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: object
+) -> tuple[Trace, Story]:
+    free = free or (FALLING,)
+    fields: dict[str, object] = {
+        "start_ns": START,
+        "wakeup_ns": ints(),
+        "wakeup_client": ints(),
+        "reclaim_ns": TIMES,
+        "reclaim_pswpout": np.arange(30, dtype=np.int64),
+        "reclaim_oom_kill": np.zeros(30, dtype=np.int64),
+        **zones(*free),
+    }
+    own: dict[str, object] = {
+        "zone_number": np.tile(np.arange(len(free)), 30),
+        "wait_ns": np.full(len(waits), START),
+        "wait_client": ints(*waits),
+        "runnable_ns": TIMES,
+        "runnable": np.ones(30, dtype=np.int64),
+        "relief_ns": ints(),
+        "client_cpu_ns": 0,
+    }
+    for name, value in changes.items():
+        (own if name in own else fields)[name] = value
+    trace = Trace(**fields)  # type: ignore[arg-type]
+    return trace, Story(trace=trace, **own)  # type: ignore[arg-type]
+
+
+def figures(*free: np.ndarray, **changes: object) -> Reaction:
+    return react(story(*free, **changes)[1])  # type: ignore[arg-type]
+
+
+def test_every_figure_has_a_unit() -> None:
+    assert [field.name for field in dataclasses.fields(Reaction)] == list(UNITS)
+
+
+def test_the_crossing_is_taken_from_the_line_between_two_samples() -> None:
+    # 220 free pages at 0.6 s and 190 at 0.7 s: two thirds of the way.
+    crossing = gate_crossing(story()[1])
+    assert crossing == pytest.approx(START + 600 * MS + 100 * MS * 2 / 3)
+
+
+def test_the_first_zone_to_cross_counts() -> None:
+    sooner = FALLING - 100
+    assert gate_crossing(story(FALLING, sooner)[1]) == gate_crossing(story(sooner, FALLING)[1])
+    assert gate_crossing(story(FALLING, sooner)[1]) == pytest.approx(START + 333.3 * MS, abs=MS)
+
+
+def test_nobody_knows_when_a_zone_crossed_that_was_low_from_the_first_sample_on() -> None:
+    low = np.full(30, 100, dtype=np.int64)
+    assert gate_crossing(story(FALLING, low)[1]) is None
+    assert figures(FALLING, low, wakeup_ns=at(900), wakeup_client=ints(0)).gate_to_first_ms is None
+
+
+def test_latencies_run_to_the_first_client_and_to_the_last_that_was_woken() -> None:
+    found = figures(wakeup_ns=at(700, 900, 2000), wakeup_client=ints(0, 1, 0))
+    assert found.gate_to_first_ms == pytest.approx(100 / 3)
+    assert found.gate_to_last_ms == pytest.approx(900 - 2000 / 3)  # client 0 comes again later
+
+
+def test_a_wakeup_before_the_gate_has_a_negative_latency() -> None:
+    assert figures(wakeup_ns=at(100), wakeup_client=ints(0)).gate_to_first_ms == pytest.approx(
+        100 - 2000 / 3
+    )
+
+
+def test_without_pressure_there_is_neither_latency_nor_anybody_missed() -> None:
+    found = figures(PLENTY, wakeup_ns=at(100), wakeup_client=ints(0))
+    assert (found.gate_to_first_ms, found.gate_to_last_ms, found.missed_clients) == (None,) * 3
+
+
+def test_a_herd_is_counted_by_client() -> None:
+    times = at(700, 750, 800, 850, 901, 1500)
+    found = figures(wakeup_ns=times, wakeup_client=ints(0, 1, 0, 2, 3, 0))
+    # 0, 1 and 2 within 200 ms; 0 wakes twice; 3 comes within 200 ms of 1.
+    assert (found.herd, found.wakeups) == (3, 6)
+    assert figures().herd == 0
+
+
+def test_batches() -> None:
+    times = at(700, 701, 702, 1200, 1700, 1701)
+    found = figures(wakeup_ns=times, wakeup_client=ints(0, 1, 2, 0, 1, 2))
+    assert (found.batch_median, found.batch_max) == (2, 3)
+    assert figures().batch_median is None
+
+
+def test_over_freed_memory_is_what_comes_above_the_gate_after_the_first_wakeup() -> None:
+    free = np.where(TIMES < START + 2 * S, FALLING, 200 + 256 * 3)  # 3 MiB above, from 2 s on
+    woken = {"wakeup_ns": at(1990), "wakeup_client": ints(0)}
+    assert figures(free, **woken).over_freed_mib == 3
+    # What was above before is not counted, and no zone makes up for another.
+    assert figures(free, PLENTY, **woken).over_freed_mib == 3
+    # The balloon gave it, not the clients.
+    assert figures(free, **woken, relief_ns=at(1995)).over_freed_mib is None
+    assert figures(free, **woken, relief_ns=at(2050)).over_freed_mib == 3
+    assert figures(free).over_freed_mib is None
+
+
+def test_who_waits_and_is_not_woken_while_memory_is_low_is_missed() -> None:
+    free = np.where(TIMES < START + S, FALLING, PLENTY)  # low from 0.7 s to 0.9 s
+    assert figures(free).missed_clients == 3
+    assert figures(free, wakeup_ns=at(800), wakeup_client=ints(1)).missed_clients == 2
+    # Under way in the last sample that is low, and too late for it.
+    assert figures(free, wakeup_ns=at(950), wakeup_client=ints(1)).missed_clients == 2
+    assert figures(free, wakeup_ns=at(1050), wakeup_client=ints(1)).missed_clients == 3
+    # Who comes when it is over has missed nothing; nobody waits without a device.
+    assert figures(free, wait_ns=at(0, 0, 1500)).missed_clients == 2
+    assert figures(free, waits=()).missed_clients is None
+
+
+def test_peak_runnable_and_cpu_time() -> None:
+    runnable = np.where(TIMES[7] == TIMES, 42, 1)
+    found = figures(runnable=runnable, client_cpu_ns=1_500_000)
+    assert (found.peak_runnable, found.client_cpu_ms) == (42, 1.5)
+    # A log of before EXIT records had it.
+    assert figures().client_cpu_ms is None
+
+
+def test_a_guest_that_never_started() -> None:
+    empty = {name: ints() for name in ("reclaim_ns", "reclaim_pswpout", "reclaim_oom_kill")}
+    zone = {name: ints() for name in ("zone_ns", "zone_free", "zone_gate", "zone_number")}
+    runnable = {"runnable_ns": ints(), "runnable": ints()}
+    found = figures(waits=(), **empty, **zone, **runnable)
+    assert (found.wakeups, found.swapped_out, found.herd, found.peak_runnable) == (0, 0, 0, None)
