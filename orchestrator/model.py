@@ -40,6 +40,7 @@ class Op(IntEnum):
     FILECACHE = 4
     STOP = 5
     SELF_CHECK = 6
+    GROUP = 7
 
 
 class ClientKind(IntEnum):
@@ -49,6 +50,23 @@ class ClientKind(IntEnum):
     RELEASE = 2
     EXIT = 3
     FASYNC = 4
+    PSI = 7
+    PRESSURE_LEVEL = 8
+    MEMORY_EVENTS = 9
+    USAGE = 10
+    EPOLL = 11
+
+
+SUCCESSORS = frozenset((ClientKind.PSI, ClientKind.PRESSURE_LEVEL, ClientKind.MEMORY_EVENTS))
+"""Clients that watch what newer kernels have in place of /dev/mem_notify."""
+
+
+class Level(IntEnum):
+    """What a client of kind PRESSURE_LEVEL asks to be told of; values of `enum mn_level`."""
+
+    LOW = 1
+    MEDIUM = 2
+    CRITICAL = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

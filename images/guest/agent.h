@@ -6,6 +6,7 @@
 #ifndef MN_AGENT_H
 #define MN_AGENT_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #define MN_PAGE_KIB 4u
 #define MN_WINDOW 4096u		/* records of the log that a process has mapped at a time */
 #define MN_NODE_MAX 32		/* bytes of a device node's path */
+#define MN_GROUPS "/groups"	/* where control groups are mounted */
 
 #define NSEC_PER_SEC 1000000000ull
 #define NSEC_PER_MSEC 1000000ull
@@ -70,6 +72,21 @@ void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);
 noreturn void mn_hog(uint64_t start, const uint64_t arg[6]);
 noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *disk);
 noreturn void mn_self_check(const uint64_t arg[6], const char *disk);
+
+/* group.c: the control group that hogs live in, if a step makes one. */
+void mn_group(const uint64_t arg[6]);
+int mn_group_join(void);
+
+/* successors.c: what is watched in place of /dev/mem_notify. Both return an errno. */
+bool mn_is_successor(enum mn_client_kind kind);
+int mn_successor_open(struct pollfd *watched, const uint64_t arg[6]);
+int mn_successor_seen(const struct pollfd *watched, enum mn_client_kind kind);
+
+/* epoll.c: as poll() of one descriptor without timeout, but by way of epoll. */
+int mn_epoll(struct pollfd *watched);
+
+/* usage.c: a client that is the example of the patch. */
+noreturn void mn_usage(uint32_t client);
 
 /* scenario.c: runs what the mailbox says, from its start to its end. */
 void mn_scenario_init(void);

@@ -56,7 +56,6 @@ static void want_sigio(int fd)
 		_exit(errno);
 }
 
-/* As poll() of one descriptor without timeout. */
 static int wait_sigio(struct pollfd *device)
 {
 	siginfo_t what;
@@ -67,23 +66,59 @@ static int wait_sigio(struct pollfd *device)
 	return 1;
 }
 
+/* As poll() of one descriptor without timeout. */
+static int wait_for(struct pollfd *device, enum mn_client_kind kind)
+{
+	switch (kind) {
+	case MN_CLIENT_FASYNC:
+		return wait_sigio(device);
+	case MN_CLIENT_EPOLL:
+		return mn_epoll(device);
+	default:
+		return poll(device, 1, -1);
+	}
+}
+
+static void drop_rights(void)
+{
+	if (setgid(NOBODY) || setuid(NOBODY))
+		_exit(errno);
+}
+
+/* What came after is for root to open; /dev/mem_notify is for everyone. Returns an errno. */
+static int open_watched(struct pollfd *device, enum mn_client_kind kind, const uint64_t arg[6])
+{
+	int error = 0;
+
+	if (mn_is_successor(kind))
+		error = mn_successor_open(device, arg);
+	drop_rights();
+	if (mn_is_successor(kind))
+		return error;
+	device->fd = open("/dev/mem_notify", O_RDONLY);
+	return device->fd < 0 ? errno : 0;
+}
+
 noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 {
 	enum mn_client_kind kind = (enum mn_client_kind)arg[0];
 	struct cache cache = { .kib = 0 };
 	struct pollfd device = { .events = POLLIN };
 	uint64_t wakeups = 0;
+	int failure;
 
-	if (setgid(NOBODY) || setuid(NOBODY))
-		_exit(errno);
-	if (arg[2]) {
+	if (kind == MN_CLIENT_USAGE) {
+		drop_rights();
+		mn_usage(client);
+	}
+	if (arg[2] && !mn_is_successor(kind)) {
 		cache.kib = arg[2];
 		cache.give_kib = arg[3];
 		fill_cache(&cache);
 	}
-	device.fd = open("/dev/mem_notify", O_RDONLY);
-	mn_log(MN_REC_CLIENT, client, kind, device.fd < 0 ? (uint64_t)errno : 0, cache.kib);
-	while (device.fd < 0)
+	failure = open_watched(&device, kind, arg);
+	mn_log(MN_REC_CLIENT, client, kind, (uint64_t)failure, cache.kib);
+	while (failure)
 		pause();	/* as many processes as with a kernel that has it */
 	if (kind == MN_CLIENT_FASYNC)
 		want_sigio(device.fd);
@@ -93,7 +128,7 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 		int ready, error;
 
 		mn_log_at(since, MN_REC_POLL, client, (const uint64_t[5]){ polls });
-		ready = kind == MN_CLIENT_FASYNC ? wait_sigio(&device) : poll(&device, 1, -1);
+		ready = wait_for(&device, kind);
 		error = ready < 0 ? errno : 0;
 		when = mn_now();
 		mn_log_at(when, MN_REC_WAKEUP, client,
@@ -101,9 +136,12 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 					       (uint64_t)error, since, wakeups });
 		if (ready < 0 && error != EINTR)
 			_exit(error);
-		if (ready <= 0 || !(device.revents & POLLIN))
+		if (ready <= 0 || !(device.revents & device.events))
 			continue;
 		wakeups++;
+		failure = mn_successor_seen(&device, kind);
+		if (failure)
+			_exit(failure);
 		if (kind == MN_CLIENT_RELEASE)
 			release(&cache, client);
 		else if (kind == MN_CLIENT_EXIT)

@@ -34,8 +34,11 @@ static uint64_t due_kib(uint64_t ticks, uint64_t kib_per_s, uint64_t most)
 noreturn void mn_hog(uint64_t start, const uint64_t arg[6])
 {
 	uint64_t rate = arg[0], ceiling = arg[1] - arg[1] % MN_PAGE_KIB, touched = 0;
+	int error = mn_group_join();
 	char *memory;
 
+	if (error)
+		_exit(error);
 	if (ceiling > SIZE_MAX / 1024)
 		_exit(ENOMEM);
 	memory = mmap(NULL, (size_t)ceiling * 1024, PROT_READ | PROT_WRITE,

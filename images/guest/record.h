@@ -65,12 +65,16 @@ struct mn_header {
 
 enum mn_op {
 	MN_OP_CLIENTS = 1,	/* arg: enum mn_client_kind, count, cache KiB,
-				 * KiB given back at each wakeup, ns between starts */
+				 * KiB given back at each wakeup, ns between starts.
+				 * In place of the two sizes, PSI: us of stall, us of
+				 * window; PRESSURE_LEVEL: enum mn_level, 0 */
 	MN_OP_BALLOON = 2,	/* arg: KiB of guest memory, ns allowed to settle */
 	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB */
 	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round the disk) */
 	MN_OP_STOP = 5,		/* arg: enum mn_op whose processes to kill */
 	MN_OP_SELF_CHECK = 6,	/* arg: KiB of memory to fill in the test of swap */
+	MN_OP_GROUP = 7,	/* arg: version of the control groups, KiB that the
+				 * processes of later hogs may have (0: no limit) */
 };
 
 enum mn_client_kind {
@@ -78,6 +82,18 @@ enum mn_client_kind {
 	MN_CLIENT_RELEASE = 2,
 	MN_CLIENT_EXIT = 3,
 	MN_CLIENT_FASYNC = 4,
+	MN_CLIENT_PSI = 7,		/* these three watch what came after mem_notify */
+	MN_CLIENT_PRESSURE_LEVEL = 8,
+	MN_CLIENT_MEMORY_EVENTS = 9,
+	MN_CLIENT_USAGE = 10,		/* the patch's own example */
+	MN_CLIENT_EPOLL = 11,
+};
+
+/* Of memory.pressure_level. */
+enum mn_level {
+	MN_LEVEL_LOW = 1,
+	MN_LEVEL_MEDIUM = 2,
+	MN_LEVEL_CRITICAL = 3,
 };
 
 /* 64 bytes. Times are nanoseconds after the start of the scenario. */
@@ -108,8 +124,8 @@ enum mn_kind {
 				 * not tell), errno of the agent's own open */
 	MN_REC_START = 3,	/* scenario starts. value: start_ns asked, start_ns had */
 	MN_REC_STEP = 4,	/* a step begins. value: step, op, arg[0], arg[1], ns late */
-	MN_REC_CLIENT = 5,	/* a client opened the device. value: client kind,
-				 * errno of open, cache KiB */
+	MN_REC_CLIENT = 5,	/* a client opened the device, or what it watches in its
+				 * place. value: client kind, errno of that, cache KiB */
 	MN_REC_POLL = 6,	/* a client goes into poll(), or waits for SIGIO. value:
 				 * polls before */
 	MN_REC_WAKEUP = 7,	/* poll() returned. value: revents (SIGIO: si_band),

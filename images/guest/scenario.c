@@ -84,7 +84,7 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 	*processes += step->op == MN_OP_CLIENTS ? step->arg[1] : has_processes(step->op);
 	switch (step->op) {
 	case MN_OP_CLIENTS:
-		if (step->arg[0] < MN_CLIENT_POLL || step->arg[0] > MN_CLIENT_FASYNC)
+		if (step->arg[0] < MN_CLIENT_POLL || step->arg[0] > MN_CLIENT_EPOLL)
 			return "client kind";
 		if (step->arg[1] > MN_MAX_PROCESSES)
 			return "number of clients";
@@ -105,6 +105,8 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 		if (!step->arg[0] || step->arg[0] > UINT32_MAX || step->arg[1] > UINT32_MAX)
 			return "rate or size";
 		return NULL;
+	case MN_OP_GROUP:
+		return step->arg[0] == 1 || step->arg[0] == 2 ? NULL : "control groups";
 	case MN_OP_STOP:
 		return has_processes(step->arg[0]) ? NULL : "what to stop";
 	default:
@@ -340,6 +342,9 @@ static void begin_step(void)
 	case MN_OP_HOG:
 		if (start_process(MN_OP_HOG, step->place, MN_NO_CLIENT, "hog"))
 			mn_hog(due, arg);
+		break;
+	case MN_OP_GROUP:
+		mn_group(arg);
 		break;
 	case MN_OP_FILECACHE:
 		if (start_process(MN_OP_FILECACHE, step->place, MN_NO_CLIENT, "filecache"))

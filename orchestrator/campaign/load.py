@@ -27,6 +27,8 @@ MIN_GUEST_MIB = 8
 
 _RUNNING = ("clients", "hog", "filecache", "self_check")  # steps that start processes
 
+_GROUPS = {"pressure_level": 1, "memory_events": 2}  # what clients watch there, by version
+
 T = TypeVar("T")
 
 
@@ -183,6 +185,7 @@ def _check_processes(
     place: Place, scenario: ScenarioTable, machines: dict[str, MachineProfile]
 ) -> None:
     running: set[str] = set()
+    groups = 0
     for here, step in _steps(place, scenario):
         if step.stop is not None and step.stop not in running:
             here.at("stop").refuse(f"no step before starts a {step.stop}")
@@ -192,7 +195,23 @@ def _check_processes(
             if step.filecache is not None and not machine.disk_mib:
                 why = f"machine {machine.name} has no disk to read"
                 here.at("filecache").refuse(why, hint="take a machine with disk_mib")
+        _check_group(here, step, groups)
+        if step.group is not None:
+            groups = step.group.version
         running |= {what for what in _RUNNING if getattr(step, what)}
+
+
+def _check_group(place: Place, step: StepTable, version: int) -> None:
+    """`version` is that of the control groups that a step before has made; 0: none."""
+    if step.group is not None and version:
+        place.at("group").refuse("a scenario has room for one group")
+    kind = step.clients.kind if step.clients is not None else ""
+    needed = _GROUPS.get(kind, version)
+    if needed != version:
+        hint = f"put a step before: group = {{ version = {needed} }}"
+        place.at("clients", "kind").refuse(
+            f"{kind} is in control groups of version {needed}", hint=hint
+        )
 
 
 def _check_size(place: Place, name: str, scenario: ScenarioTable, *, clients: int) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from orchestrator.campaign.schema import BalloonTable, HogTable, ScenarioTable, StepTable
-from orchestrator.model import ClientKind, Op, Scenario, Step
+from orchestrator.campaign.schema import (
+    BalloonTable,
+    ClientsTable,
+    HogTable,
+    ScenarioTable,
+    StepTable,
+)
+from orchestrator.model import ClientKind, Level, Op, Scenario, Step
 
 NS = 1_000_000_000
 MS = 1_000_000
+US_PER_MS = 1_000
 KIB = 1024
 
 
@@ -45,8 +52,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
         return Op.CLIENTS, (
             ClientKind[group.kind.upper()],
             clients if group.count == "matrix" else group.count,
-            _kib(group.cache_mib),
-            _kib(group.give_back_mib),
+            *_details(group),
             round(group.spacing_ms * MS),
         )
     if step.balloon is not None:
@@ -60,8 +66,19 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
         return Op.FILECACHE, (_kib(step.filecache.rate_mib_s), _kib(step.filecache.total_mib))
     if step.self_check is not None:
         return Op.SELF_CHECK, (_kib(step.self_check.memory_mib),)
+    if step.group is not None:
+        return Op.GROUP, (step.group.version, _kib(step.group.limit_mib))
     assert step.stop is not None  # the schema lets no other step through
     return Op.STOP, (Op[step.stop.upper()],)
+
+
+def _details(group: ClientsTable) -> tuple[int, int]:
+    if group.kind == "psi":
+        times = (group.stall_ms or 0, group.window_ms or 0)
+        return round(times[0] * US_PER_MS), round(times[1] * US_PER_MS)
+    if group.level is not None:
+        return Level[group.level.upper()], 0
+    return _kib(group.cache_mib), _kib(group.give_back_mib)
 
 
 def _ceiling_kib(hog: HogTable, memory_mib: int) -> int:

@@ -53,12 +53,25 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
 
 
 class ClientsTable(Table):
-    """Clients that watch /dev/mem_notify; sizes are per client."""
+    """Clients that watch /dev/mem_notify, or what came after it; sizes are per client."""
 
-    kind: Literal["poll", "release", "exit", "fasync"]
+    kind: Literal[
+        "poll",
+        "release",
+        "exit",
+        "fasync",
+        "psi",
+        "pressure_level",
+        "memory_events",
+        "usage",
+        "epoll",
+    ]
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
     cache_mib: Mib | None = None
     give_back_mib: Mib | None = None
+    stall_ms: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
+    window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
+    level: Literal["low", "medium", "critical"] | None = None
     spacing_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = 1.0
 
     @model_validator(mode="after")
@@ -72,6 +85,20 @@ class ClientsTable(Table):
             raise ValueError('kind = "release" needs cache_mib and give_back_mib')
         elif self.give_back_mib > self.cache_mib:
             raise ValueError("give_back_mib is more than cache_mib")
+        return self
+
+    @model_validator(mode="after")
+    def _watched(self) -> Self:
+        stall, window = self.stall_ms, self.window_ms
+        if self.kind == "psi":
+            if stall is None or window is None:
+                raise ValueError('kind = "psi" needs stall_ms and window_ms')
+            if stall > window:
+                raise ValueError("stall_ms is more than window_ms")
+        elif stall is not None or window is not None:
+            raise ValueError('stall_ms and window_ms are for kind = "psi" only')
+        if (self.kind == "pressure_level") != (self.level is not None):
+            raise ValueError('kind = "pressure_level" needs level, and no other kind has it')
         return self
 
 
@@ -109,13 +136,20 @@ class FilecacheTable(Table):
     total_mib: Mib
 
 
-_ACTIONS = ("clients", "balloon", "hog", "filecache", "self_check", "stop")
+_ACTIONS = ("clients", "balloon", "hog", "filecache", "self_check", "group", "stop")
 
 
 class SelfCheckTable(Table):
     """Tests of the kernel itself. `memory_mib`: what the test of swap fills."""
 
     memory_mib: Mib
+
+
+class GroupTable(Table):
+    """A control group that the hogs of later steps live in, with a limit to their memory."""
+
+    version: Literal[1, 2]
+    limit_mib: Mib | None = None
 
 
 class StepTable(Table):
@@ -127,6 +161,7 @@ class StepTable(Table):
     hog: HogTable | None = None
     filecache: FilecacheTable | None = None
     self_check: SelfCheckTable | None = None
+    group: GroupTable | None = None
     stop: Literal["clients", "hog", "filecache"] | None = None
 
     @model_validator(mode="after")

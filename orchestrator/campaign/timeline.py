@@ -7,7 +7,7 @@ and `text` (for people), and the numbers that the text is made of.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from orchestrator.check.metrics import measure
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog
 from orchestrator.guest.verdict import describe_check
-from orchestrator.model import ClientKind, Op
+from orchestrator.model import ClientKind, Level, Op
 
 Event = dict[str, Any]
 
@@ -29,6 +29,13 @@ _TICK_NS = 10_000_000
 """The longest timer tick of a kernel here (HZ = 100); a later step had to wait for the CPU."""
 
 _MIB = 1024
+
+_WATCHED = {
+    ClientKind.PSI: "/proc/pressure/memory",
+    ClientKind.PRESSURE_LEVEL: "memory.pressure_level",
+    ClientKind.MEMORY_EVENTS: "memory.events",
+}
+"""What clients watch in place of /dev/mem_notify."""
 
 
 def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
@@ -95,22 +102,34 @@ def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
 def _describe(step: Mapping[str, Any]) -> str:
     op, args = Op(step["op"]), step["args"]
     if op is Op.CLIENTS:
-        return f"{args[1]} clients of kind {ClientKind(args[0]).name.lower()}"
+        return f"{args[1]} clients of kind {ClientKind(args[0]).name.lower()}{_watched(args)}"
     if op is Op.BALLOON:
         return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
     if op is Op.STOP:
         return f"stop {Op(args[0]).name.lower()}"
+    if op is Op.GROUP:
+        limit = f"limited to {args[1] / _MIB:g} MiB" if args[1] else "without limit"
+        return f"control group, version {args[0]}, for hogs, {limit}"
     if op is Op.SELF_CHECK:
         return f"self-check, with {args[0] / _MIB:g} MiB to swap"
     return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB"
 
 
+def _watched(args: Sequence[int]) -> str:
+    if args[0] == ClientKind.PSI:
+        return f", {args[2] / 1000:g} ms of stall in {args[3] / 1000:g} ms"
+    if args[0] == ClientKind.PRESSURE_LEVEL:
+        return f", level {Level(args[2]).name.lower()}"
+    return ""
+
+
 def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
     rows = log.kind(Kind.CLIENT)
-    for error in np.unique(rows["errno"]):
-        same = rows[rows["errno"] == error]
+    for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
+        same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
+        what = _WATCHED.get(kind, "the device")
         for a, b in _runs(same["time_ns"]):
-            how = "opened the device" if error == 0 else f"could not open it, errno {error}"
+            how = f"opened {what}" if error == 0 else f"could not open {what}, errno {error}"
             event = {"event": "clients", "clients": b - a, "errno": int(error)}
             yield same["time_ns"][b - 1], {**event, "text": f"{b - a} clients {how}"}
 

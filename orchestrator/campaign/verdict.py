@@ -27,6 +27,7 @@ from orchestrator.model import (
 from orchestrator.store import Artifact, digest_value
 
 POLLIN = 0x001
+POLLPRI = 0x002  # what PSI and memory.events say
 _SIGKILL = 9
 
 
@@ -45,7 +46,7 @@ def trace_of(log: RecordLog) -> Trace:
     """Return the columns of a log that the figures are made from."""
     start = log.kind(Kind.START)
     woken = log.kind(Kind.WAKEUP)
-    woken = woken[woken["revents"] & POLLIN != 0]
+    woken = woken[woken["revents"] & (POLLIN | POLLPRI) != 0]
     woken = woken[np.argsort(woken["time_ns"], kind="stable")]
     zone, reclaim, exits = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM), log.kind(Kind.EXIT)
     killed = (exits["signal"] == _SIGKILL) & (exits["sent_by_agent"] == 0)

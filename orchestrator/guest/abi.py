@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.errors import InputError
-from orchestrator.model import ClientKind, Op, Scenario, Step
+from orchestrator.model import ClientKind, Level, Op, Scenario, Step
 
 MAGIC = b"MNOTIFY1"
 ABI_VERSION = 2
@@ -255,8 +255,16 @@ def _check_clients(args: tuple[int, ...]) -> str | None:
         cache % 4 == 0 and given % 4 == 0 and 0 < given <= cache
     ):
         return f"a cache of {cache} KiB of which {given} are given back; both are whole 4 KiB pages"
-    if kind != ClientKind.RELEASE and (cache % 4 or given):
-        return f"a cache of {cache} KiB of which {given} are given back; only the first can be"
+    return _check_watch(kind, cache, given)
+
+
+def _check_watch(kind: int, first: int, second: int) -> str | None:
+    if kind == ClientKind.PSI:
+        return None if 0 < first <= second else f"{first} us of stall in a window of {second} us"
+    if kind == ClientKind.PRESSURE_LEVEL:
+        return None if first in list(Level) else f"{first} is no level of pressure"
+    if kind != ClientKind.RELEASE and (first % 4 or second):
+        return f"a cache of {first} KiB of which {second} are given back; only the first can be"
     return None
 
 
@@ -275,6 +283,10 @@ def _check_memory(args: tuple[int, ...]) -> str | None:
     return None if 0 < args[0] < 2**32 else "memory must be above 0 and below 4 TiB"
 
 
+def _check_group(args: tuple[int, ...]) -> str | None:
+    return None if args[0] in (1, 2) else f"there are no control groups of version {args[0]}"
+
+
 def _check_stop(args: tuple[int, ...]) -> str | None:
     ok = args[0] in (Op.CLIENTS, Op.HOG, Op.FILECACHE)
     return None if ok else f"{args[0]} is no operation that has processes"
@@ -287,6 +299,7 @@ _CHECKS: Mapping[Op, tuple[int, Callable[[tuple[int, ...]], str | None]]] = {
     Op.FILECACHE: (2, _check_rate),
     Op.STOP: (1, _check_stop),
     Op.SELF_CHECK: (1, _check_memory),
+    Op.GROUP: (2, _check_group),
 }
 
 

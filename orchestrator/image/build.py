@@ -11,10 +11,10 @@ from typing import Any
 
 from orchestrator import places
 from orchestrator.errors import InfrastructureError
-from orchestrator.image import initramfs
+from orchestrator.image import example, initramfs
 from orchestrator.model import Arch
 from orchestrator.process import CommandLog, run
-from orchestrator.store import Artifact, Store, digest_file
+from orchestrator.store import Artifact, Store, digest_file, digest_value
 
 AGENT = "agent"
 INITRAMFS = "initramfs.cpio"
@@ -60,14 +60,21 @@ def _compiler_version() -> str:
 def compile_program(
     arch: Arch, files: tuple[Path, ...], output: Path, *, store: Store, log: CommandLog
 ) -> None:
-    """Compile the guest program into `output`.
+    """Compile the guest program into `output`, beside which it finds what is made for it.
 
     Raises CommandFailed with the compiler's words: a warning is an error.
     """
     cache = str(store.folder("zig-cache"))
     compiler = (sys.executable, "-m", "ziglang", "cc", *_TARGETS[arch], *_FLAGS)
     run(
-        [*compiler, "-o", output, *(path for path in files if path.suffix == ".c")],
+        [
+            *compiler,
+            "-I",
+            output.parent,
+            "-o",
+            output,
+            *(path for path in files if path.suffix == ".c"),
+        ],
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
@@ -84,16 +91,19 @@ def ensure_image(
 ) -> Artifact:
     """Return the image for an architecture, built if the store does not have it.
 
-    Its files are `agent` (the program; `agent --abi` runs on the host) and `initramfs.cpio`.
+    Its files are `agent` (the program; `agent --abi` runs on the host), `initramfs.cpio`, and the
+    example of the patch that a client of kind usage is made of.
     `folder` has the program's sources (default: images/guest); `waiting` is called if another
     process is building the same image.
 
     Raises InfrastructureError if the program does not compile or a library is missing.
     """
     files = sources(folder)
+    usage = example.usage_example(example.mail())
     inputs = {
         "arch": str(arch),
         "sources": {path.name: digest_file(path) for path in files},
+        "example": digest_value(usage),
         "compiler": f"ziglang {_compiler_version()}",
         "flags": [*_TARGETS[arch], *_FLAGS],
         "recipe": initramfs.RECIPE,
@@ -102,6 +112,7 @@ def ensure_image(
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
         agent = work / AGENT
+        (work / example.INCLUDED).write_text(usage)
         compile_program(arch, files, agent, store=store, log=log)
         initramfs.write_initramfs(work / INITRAMFS, program=agent.read_bytes())
         return {

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.guest import abi
 from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch, ClientKind, Op
+from orchestrator.model import Arch, ClientKind, Level, Op
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.store import Artifact, Store
 
@@ -30,6 +30,7 @@ ENUMS = {
     "Reason": abi.Reason,
     "Op": Op,
     "ClientKind": ClientKind,
+    "Level": Level,
     "Kind": abi.Kind,
     "BalloonPhase": abi.BalloonPhase,
     "CheckResult": abi.CheckResult,

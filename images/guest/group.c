@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The control group of the hogs. The memory controller belongs to one hierarchy at a time,
+ * version 1 or 2, so a scenario has groups of one version.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define ROOT MN_GROUPS
+#define GROUP MN_GROUPS "/hogs"
+
+static bool asked;
+static int failure;		/* errno of the step: told by the hogs, which then give up */
+
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+static int make_group(bool second, uint64_t limit_kib)
+{
+	char bytes[24];
+	int error;
+
+	if (mkdir(ROOT, 0755) ||
+	    mount("none", ROOT, second ? "cgroup2" : "cgroup", 0, second ? NULL : "memory"))
+		return errno;
+	if (second) {
+		error = write_text(ROOT "/cgroup.subtree_control", "+memory");
+		if (error)
+			return error;
+	}
+	if (mkdir(GROUP, 0755))
+		return errno;
+	if (!limit_kib)
+		return 0;
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)limit_kib * 1024);
+	return write_text(second ? GROUP "/memory.high" : GROUP "/memory.limit_in_bytes", bytes);
+}
+
+void mn_group(const uint64_t arg[6])
+{
+	asked = true;
+	failure = make_group(arg[0] == 2, arg[1]);
+}
+
+/* Returns an errno. Without a group of that name there is nothing to join. */
+int mn_group_join(void)
+{
+	if (!asked)
+		return 0;
+	return failure ? failure : write_text(GROUP "/cgroup.procs", "0");
+}

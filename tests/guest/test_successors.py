@@ -1,0 +1,91 @@
+"""What came after mem_notify, and the example of the patch, as clients in real guests.
+
+The numbers are those of the kernel's documentation: a trigger speaks once a window.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from squeezed import MIB, SECOND, Guest, Runner, squeeze
+
+from orchestrator.guest.abi import Kind
+from orchestrator.model import Arch, ClientKind, Level, Op, Scenario, Step
+
+pytestmark = pytest.mark.guest
+
+STALL_US, WINDOW_US = 150_000, 1_000_000
+
+
+def limited(version: int, *kinds: tuple[int, ...]) -> Scenario:
+    """Three clients of each kind, and anonymous memory that grows in a group limited to 24 MiB."""
+    clients = (
+        Step(at_ns=SECOND // 10, op=Op.CLIENTS, args=(kind, 3, *details, 0))
+        for kind, *details in kinds
+    )
+    return Scenario(
+        name="limited",
+        start_ns=11 * SECOND,
+        duration_ns=7 * SECOND,
+        sample_ns=SECOND // 10,
+        steps=(
+            Step(at_ns=0, op=Op.GROUP, args=(version, 24 * MIB)),
+            *clients,
+            Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, 96 * MIB)),
+        ),
+    )
+
+
+def wakeups(guest: Guest, kind: ClientKind) -> list[np.ndarray]:
+    """Return the times of the wakeups of each client of a kind."""
+    clients = guest.log.kind(Kind.CLIENT)
+    of_kind = clients["client"][clients["client_kind"] == kind]
+    assert of_kind.size == 3
+    return [guest.times[guest.clients == client] for client in of_kind]
+
+
+def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runner) -> None:
+    guest = squeezed(
+        "v4",
+        limited(
+            2,
+            (ClientKind.PSI, STALL_US, WINDOW_US),
+            (ClientKind.MEMORY_EVENTS, 0, 0),
+            (ClientKind.POLL, 0, 0),
+        ),
+        base="6.1",
+        arch=Arch.X86_64,
+        memory_mib=96,
+    )
+    for times in wakeups(guest, ClientKind.PSI):
+        assert times.size >= 2
+        assert np.diff(times).min() >= WINDOW_US * 1000
+    for times in wakeups(guest, ClientKind.MEMORY_EVENTS):
+        assert times.size >= 10
+    # The guest itself has memory to spare, and that is all that mem_notify is about.
+    assert all(times.size == 0 for times in wakeups(guest, ClientKind.POLL))
+
+
+def test_pressure_level_tells_a_listener_at_the_root_of_a_group_below(squeezed: Runner) -> None:
+    guest = squeezed(
+        "v4",
+        limited(1, (ClientKind.PRESSURE_LEVEL, Level.LOW, 0)),
+        base="6.1",
+        arch=Arch.X86_64,
+        memory_mib=96,
+    )
+    assert all(times.size >= 10 for times in wakeups(guest, ClientKind.PRESSURE_LEVEL))
+
+
+def test_the_example_of_the_patch_is_woken(squeezed: Runner) -> None:
+    scenario = squeeze(start_s=10, clients=3, duration_s=25)
+    poll, *pressure = scenario.steps
+    example = dataclasses.replace(poll, args=(ClientKind.USAGE, *poll.args[1:]))
+    scenario = dataclasses.replace(scenario, steps=(example, *pressure))
+    guest = squeezed("v4", scenario, base="6.1", arch=Arch.X86_64)
+    assert [times.size for times in wakeups(guest, ClientKind.USAGE)] == [1, 1, 1]
+    exits = guest.log.kind(Kind.EXIT)
+    left = exits[(exits["op"] == Op.CLIENTS) & (exits["sent_by_agent"] == 0)]
+    assert left["code"].tolist() == [0, 0, 0]

@@ -1,0 +1,106 @@
+"""Clients that watch what came after mem_notify: their tables, their records, what a failure is."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.errors import InputError
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.console import Console
+from orchestrator.guest.decode import RecordLog
+from orchestrator.guest.rendezvous import End
+from orchestrator.guest.verdict import judge
+from orchestrator.model import ClientKind, Finding, Level, Op
+
+HEAD = """\
+name = "try"
+[kernel]
+base = "6.1"
+[matrix]
+series = "v4"
+memory_mib = 64
+machine = "pc-swap"
+scenario = "s"
+[scenario.s]
+duration_s = 9
+step = [
+"""
+V1 = "{ at_s = 0, group = { version = 1 } },\n"
+V2 = "{ at_s = 0, group = { version = 2, limit_mib = 24 } },\n"
+LOW = '{ at_s = 1, clients = { kind = "pressure_level", level = "low", count = 2 } },\n'
+EVENTS = '{ at_s = 1, clients = { kind = "memory_events", count = 2 } },\n'
+PSI = '{ at_s = 1, clients = { kind = "psi", stall_ms = 150, window_ms = 1000, count = 2 } },\n'
+
+
+def write(folder: Path, *steps: str) -> Path:
+    path = folder / "try.toml"
+    path.write_text(HEAD + "".join(steps) + "]\n")
+    return path
+
+
+def test_what_the_guest_is_told(tmp_path: Path) -> None:
+    (cell,) = plan_cells(load_campaign(write(tmp_path, V2, EVENTS, PSI)))
+    told = [(step.op, *step.args[:4]) for step in cell.scenario.steps]
+    assert told == [
+        (Op.GROUP, 2, 24 * 1024),
+        (Op.CLIENTS, ClientKind.MEMORY_EVENTS, 2, 0, 0),
+        (Op.CLIENTS, ClientKind.PSI, 2, 150_000, 1_000_000),
+    ]
+    (cell,) = plan_cells(load_campaign(write(tmp_path, V1, LOW)))
+    assert cell.scenario.steps[1].args[:4] == (ClientKind.PRESSURE_LEVEL, 2, Level.LOW, 0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ((LOW,), r"try\.toml:12: .*kind: pressure_level is in control groups of version 1"),
+        ((V1, EVENTS), r"try\.toml:13: .*memory_events is in control groups of version 2"),
+        ((V1, V2), "room for one group"),
+        ((PSI.replace("stall_ms = 150, ", ""),), "needs stall_ms and window_ms"),
+        ((PSI.replace("150", "1500"),), "stall_ms is more than window_ms"),
+        ((PSI.replace('"psi"', '"poll"'),), 'are for kind = "psi" only'),
+        ((V1, LOW.replace('level = "low", ', "")), "needs level"),
+    ],
+)
+def test_what_cannot_work_is_refused(tmp_path: Path, steps: tuple[str, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_campaign(write(tmp_path, *steps))
+
+
+def log_of(*records: tuple[Kind, int, tuple[int, ...]]) -> RecordLog:
+    rows = np.zeros(len(records), abi.RECORD)
+    for row, (kind, client, value) in zip(rows, records, strict=True):
+        row["kind"], row["client"] = kind, client
+        row["value"][: len(value)] = value
+    return RecordLog(rows, lost=0, torn=0)
+
+
+def test_news_by_pollpri_is_a_wakeup_and_an_error_alone_is_not() -> None:
+    log = log_of(
+        (Kind.WAKEUP, 0, (0x001, 1)),  # POLLIN
+        (Kind.WAKEUP, 1, (0x00A, 1)),  # POLLPRI and POLLERR: memory.events
+        (Kind.WAKEUP, 2, (0x008, 1)),  # POLLERR
+    )
+    assert trace_of(log).wakeup_client.tolist() == [0, 1]
+
+
+def outcome(kind: ClientKind, *, device: bool) -> Finding | None:
+    log = log_of(
+        (Kind.DEVICE, abi.NO_CLIENT, (int(device),)),
+        (Kind.CLIENT, 0, (kind, 2)),  # ENOENT
+    )
+    return judge(End(), log=log, console=Console(io.BytesIO()), disagreements=()).finding
+
+
+def test_a_kernel_without_what_came_after_is_no_silent_success() -> None:
+    assert outcome(ClientKind.PSI, device=False) is Finding.AGENT
+    assert outcome(ClientKind.POLL, device=False) is None
+    assert outcome(ClientKind.POLL, device=True) is Finding.AGENT
