@@ -13,7 +13,13 @@ from typing import NoReturn, TypeVar
 
 from orchestrator import toml
 from orchestrator.campaign.scenario import balloon_kib, client_count, concrete
-from orchestrator.campaign.schema import MAX_CLIENTS, CampaignTable, ScenarioTable, StepTable
+from orchestrator.campaign.schema import (
+    EXPECT_AXES,
+    MAX_CLIENTS,
+    CampaignTable,
+    ScenarioTable,
+    StepTable,
+)
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import encode_scenario
 from orchestrator.guest.machine import load_machine
@@ -83,7 +89,26 @@ def load_campaign(path: Path) -> Campaign:
         _check_processes(there, scenario, machines)
         _check_size(there, name, scenario, clients=max(table.matrix.clients or [1]))
     _check_clients_axis(place.at("matrix"), table, scenarios)
+    _check_expectations(place, table, scenarios)
     return Campaign(path, path.read_bytes(), table, scenarios, machines)
+
+
+def _check_expectations(
+    place: Place, table: CampaignTable, scenarios: dict[str, ScenarioTable]
+) -> None:
+    matrix = table.matrix
+    known = {axis: getattr(matrix, axis, None) for axis in EXPECT_AXES}
+    known["arch"] = table.kernel.arch
+    known["clients"] = [
+        client_count(scenario, clients)
+        for scenario in scenarios.values()
+        for clients in matrix.clients or [0]
+    ]
+    for index, expect in enumerate(table.expect):
+        for axis in EXPECT_AXES:
+            for value in getattr(expect, axis) or []:
+                if value not in (known[axis] or ()):
+                    place.at("expect", index, axis).refuse(f"no cell has {value}")
 
 
 def _named(place: Place, find: Callable[[str], T], name: str) -> T:

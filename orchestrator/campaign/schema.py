@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from orchestrator.check.expression import parse_expression
 from orchestrator.model import Arch
 from orchestrator.toml import Table
 
@@ -206,6 +207,32 @@ class MatrixTable(Table):
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
+def _comparison(text: str) -> str:
+    parse_expression(text)
+    return text
+
+
+EXPECT_AXES = ("series", "arch", "machine", "memory_mib", "scenario", "clients")
+
+
+class ExpectTable(Table):
+    """What is expected of the cells that the axes here pick; an axis that is left out picks all.
+
+    `clients` is the number in a guest. `says` is for people, `what` as in check/expression.py. It
+    has to be so in all cells, or with `some` in at least one.
+    """
+
+    says: str
+    what: Axis[Annotated[str, AfterValidator(_comparison)]]
+    some: bool = False
+    series: Axis[Name] | None = None
+    arch: Axis[ArchName] | None = None
+    machine: Axis[Name] | None = None
+    memory_mib: Axis[int] | None = None
+    scenario: Axis[Name] | None = None
+    clients: Axis[int] | None = None
+
+
 class CampaignTable(Table):
     """A whole campaign file."""
 
@@ -213,3 +240,4 @@ class CampaignTable(Table):
     kernel: KernelTable
     matrix: MatrixTable
     scenario: dict[Name, ScenarioTable] = Field(default_factory=dict)
+    expect: list[ExpectTable] = Field(default_factory=list)

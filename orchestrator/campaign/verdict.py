@@ -13,7 +13,8 @@ import numpy as np
 
 from orchestrator import __version__
 from orchestrator.campaign.plan import cell_inputs
-from orchestrator.check.metrics import Ints, Metrics, Trace, measure
+from orchestrator.check.metrics import Ints, Metrics, Trace, measure, wakeups_each
+from orchestrator.check.zones import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
 from orchestrator.guest.verdict import count_checks
@@ -64,6 +65,14 @@ def trace_of(log: RecordLog) -> Trace:
     )
 
 
+def _zone_status(log: RecordLog) -> ZoneStatus:
+    zone = log.kind(Kind.ZONE)
+    _, numbers = np.unique(zone[["name", "node"]], return_inverse=True)
+    gate = 2 * (_ints(zone["high"]) + _ints(zone["reserve"]))
+    times, free, status = (_ints(zone[name]) for name in ("time_ns", "free", "status"))
+    return zone_status(times, _ints(numbers), free, gate, status)
+
+
 def _ints(column: Any) -> Ints:
     return np.asarray(column, dtype=np.int64)
 
@@ -72,11 +81,14 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
     """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
     cell, request = job.cell, job.cell.request
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
-    torn, checked = None, None
+    torn, checked, each, status = None, None, None, None
     if records.exists():
         log = read_records(records)
         torn, checked = log.torn, count_checks(log)
-        figures = dataclasses.asdict(measure(trace_of(log)))
+        trace = trace_of(log)
+        figures = dataclasses.asdict(measure(trace))
+        each = dataclasses.asdict(wakeups_each(trace.wakeup_client, cell.clients))
+        status = dataclasses.asdict(_zone_status(log))
     return {
         "id": job.id,
         "name": job.name,
@@ -91,6 +103,8 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
         **figures,
+        "wakeups_each": each,
+        "status": status,
         "self_check": checked,
         "lost_records": result.lost_records,
         "torn_records": torn,

@@ -81,6 +81,23 @@ class Metrics:
     batches: tuple[Batch, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeupsEach:
+    """How often the client that was woken least, and most, was woken."""
+
+    least: int
+    most: int
+
+
+def wakeups_each(woken: Ints, clients: int) -> WakeupsEach:
+    """Count the wakeups of each of so many clients, numbered from 0."""
+    counts = np.unique(woken, return_counts=True)[1]
+    return WakeupsEach(
+        least=int(counts.min(initial=len(woken))) if counts.size >= clients > 0 else 0,
+        most=int(counts.max(initial=0)),
+    )
+
+
 def measure(trace: Trace) -> Metrics:
     """Return the figures of one cell."""
     times, clients = trace.wakeup_ns, trace.wakeup_client

@@ -13,7 +13,18 @@ from orchestrator import __version__
 from orchestrator.errors import MemnotifyError
 
 # In the order of the help text. Each module has register(subparsers), and sets `handler`.
-COMMANDS = ("doctor", "kernel", "series", "image", "run", "show", "compare", "replay", "gdb")
+COMMANDS = (
+    "doctor",
+    "kernel",
+    "series",
+    "image",
+    "run",
+    "show",
+    "compare",
+    "expect",
+    "replay",
+    "gdb",
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.choose import choose_base
+from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.campaign.results import to_json
@@ -15,6 +16,7 @@ from orchestrator.campaign.run import run_campaign
 from orchestrator.model import Accel, Clock
 from orchestrator.process import CommandLog
 from orchestrator.report.board import open_board
+from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console, print_run
 from orchestrator.store import Store
 
@@ -27,7 +29,8 @@ def register(subparsers: Any) -> None:
         description="Build the kernels of a campaign, run its cells whose results are not there "
         "yet, and print the table. A guest boots once for each kernel, image, machine and memory, "
         "and is saved when it has: every cell starts from such a template. Findings are results: "
-        "the exit status is 0 with them, and 3 if the testbed itself failed.",
+        "the exit status is 0 with them, 1 if an [[expect]] of the campaign was not met, and 3 if "
+        "the testbed itself failed.",
     )
     parser.add_argument("campaign", type=Path, metavar="CAMPAIGN.toml")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
@@ -76,10 +79,13 @@ def _run(args: argparse.Namespace) -> int:
             again=args.again,
             cold=args.cold,
         )
-    rows = folder.verdicts()
+    rows, expected = folder.verdicts(), expectations(folder)
     if args.json:
         sys.stdout.write(to_json(rows))
     else:
         print_run(console, rows, planned=len(cells))
+        if expected:
+            print_expectations(console, expected)
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
-    return 3 if any(row["outcome"].startswith("infrastructure:") for row in rows) else 0
+    broken = any(row["outcome"].startswith("infrastructure:") for row in rows)
+    return 3 if broken else int(failed(expected))

@@ -1,0 +1,58 @@
+"""What a campaign expects of its cells, and what came out: `[[expect]]` against the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orchestrator import toml
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.schema import EXPECT_AXES, CampaignTable, ExpectTable
+from orchestrator.check.expression import Expression, parse_expression
+
+Row = Mapping[str, Any]
+
+
+def expectations(folder: RunFolder) -> list[dict[str, Any]]:
+    """Compare a run with what its campaign.toml expects.
+
+    Returns one object for each expectation and comparison: `says`, `what`, `some` (one cell is
+    enough), `met` (null: no such cell has run), and the ids of the cells that it is about: `kept`,
+    `broken`, and `absent`, where a figure to compare with is not there. Raises InputError if this
+    is no run's folder.
+    """
+    rows = folder.verdicts()
+    value, lines = toml.read(path := folder.path / "campaign.toml")
+    table = toml.check(CampaignTable, value, path=path, lines=lines)
+    return [
+        _compare(expect, parse_expression(what), rows)
+        for expect in table.expect
+        for what in expect.what
+    ]
+
+
+def failed(results: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether an expectation was not met. One that was not tried has not failed."""
+    return any(result["met"] is False for result in results)
+
+
+def _compare(expect: ExpectTable, expression: Expression, rows: Sequence[Row]) -> dict[str, Any]:
+    about = [row for row in rows if _is_about(expect, row)]
+    came_out: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    for row in about:
+        came_out[expression.holds(row)].append(row["id"])
+    kept = came_out[True]
+    return {
+        "says": expect.says,
+        "what": expression.text,
+        "some": expect.some,
+        "met": (bool(kept) if expect.some else len(kept) == len(about)) if about else None,
+        "kept": kept,
+        "broken": came_out[False],
+        "absent": came_out[None],
+    }
+
+
+def _is_about(expect: ExpectTable, row: Row) -> bool:
+    wanted = ((axis, getattr(expect, axis)) for axis in EXPECT_AXES)
+    return all(values is None or row[axis] in values for axis, values in wanted)

@@ -1,0 +1,128 @@
+"""What an expectation says of a cell's figures: one comparison, in a small part of Python's syntax.
+
+    max_batch <= max(clients // 16, 100)
+    batches[1].after_ms >= 9900
+
+Names are figures of the cell, `.name` and `[number]` are what is in one of them; there are numbers,
+`+ - * / //`, `min` and `max`, and comparisons, which may be chained.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+Number = int | float
+
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = MappingProxyType(
+    {
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: operator.truediv,
+        ast.FloorDiv: operator.floordiv,
+    }
+)
+_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = MappingProxyType(
+    {
+        ast.Eq: operator.eq,
+        ast.NotEq: operator.ne,
+        ast.Lt: operator.lt,
+        ast.LtE: operator.le,
+        ast.Gt: operator.gt,
+        ast.GtE: operator.ge,
+    }
+)
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"min": min, "max": max})
+
+
+class _AbsentError(Exception):
+    """A figure that the cell does not have: nobody was woken, or no log was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A comparison that has been read."""
+
+    text: str
+    comparison: ast.Compare
+
+    def holds(self, figures: Mapping[str, Any]) -> bool | None:
+        """Compare; None if a figure is not there or null, so that there is nothing to compare."""
+        try:
+            values = [
+                _value(node, figures)
+                for node in (self.comparison.left, *self.comparison.comparators)
+            ]
+        except (_AbsentError, ZeroDivisionError):
+            return None
+        return all(
+            _COMPARISONS[type(op)](a, b)
+            for op, a, b in zip(self.comparison.ops, values, values[1:], strict=False)
+        )
+
+
+def parse_expression(text: str) -> Expression:
+    """Read an expression. Raises ValueError that says what is wrong with it."""
+    try:
+        body = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{text!r} is no expression") from error
+    if not isinstance(body, ast.Compare):
+        raise ValueError(f"{text!r} compares nothing")
+    if not all(type(op) in _COMPARISONS for op in body.ops):
+        raise ValueError(f"{text!r} compares by something else than == != < <= > >=")
+    for node in (body.left, *body.comparators):
+        _check(node)
+    return Expression(text, body)
+
+
+def _check(node: ast.expr) -> None:
+    match node:
+        case ast.Constant(value=int() | float()) | ast.Name():
+            return
+        case (
+            ast.Attribute(value=inner) | ast.Subscript(value=inner, slice=ast.Constant(value=int()))
+        ):
+            _check(inner)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+            _check(left)
+            _check(right)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if (
+            name in _FUNCTIONS and len(args) > 1
+        ):
+            for arg in args:
+                _check(arg)
+        case _:
+            raise ValueError(f"{ast.unparse(node)!r} is no number, figure, sum, min or max")
+
+
+def _value(node: ast.expr, figures: Mapping[str, Any]) -> Number:
+    found = _look(node, figures)
+    if not isinstance(found, int | float):
+        raise _AbsentError
+    return found
+
+
+def _look(node: ast.expr, figures: Mapping[str, Any]) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return figures.get(name)
+        case ast.Attribute(value=inner, attr=name):
+            outer = _look(inner, figures)
+            return outer.get(name) if isinstance(outer, Mapping) else None
+        case ast.Subscript(value=inner, slice=ast.Constant(value=int(index))):
+            outer = _look(inner, figures)
+            there = isinstance(outer, list) and index < len(outer)
+            return outer[index] if there else None
+        case ast.BinOp(left=left, op=op, right=right):
+            return _ARITHMETIC[type(op)](_value(left, figures), _value(right, figures))
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _FUNCTIONS[name](*(_value(arg, figures) for arg in args))
+    raise AssertionError(ast.dump(node))  # _check lets nothing else through

@@ -1,0 +1,43 @@
+"""The table of a campaign's expectations, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.report.board import printable
+
+_SHOWN = 3  # cells that broke one
+
+
+def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -> None:
+    """Print what `memnotify expect RUN` shows; `results` is what it prints as JSON."""
+    if not results:
+        console.print("the campaign expects nothing")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("expected", "in detail", "came out"):
+        table.add_column(title, overflow="fold")
+    for result in results:
+        words = (result["says"], result["what"], _came_out(result))
+        table.add_row(
+            *(Text(printable(word)) for word in words),
+            style="yellow" if result["met"] is False else "",
+        )
+    console.print(table)
+
+
+def _came_out(result: Mapping[str, Any]) -> str:
+    if result["met"] is None:
+        return "not tried"
+    cells = sum(len(result[key]) for key in ("kept", "broken", "absent"))
+    text = f"{'met' if result['met'] else 'NOT met'}: in {len(result['kept'])} of {cells}"
+    for key, word in (("broken", "not in"), ("absent", "nothing to compare in")):
+        if result[key]:
+            more = " …" if len(result[key]) > _SHOWN else ""
+            text += f"; {word} {', '.join(result[key][:_SHOWN])}{more}"
+    return text
