@@ -1,0 +1,183 @@
+"""Expectations: how a comparison is read, what it gives, and how a campaign's are told."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.campaign.expect import expectations, failed
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.results import RunFolder
+from orchestrator.check.expression import parse_expression
+from orchestrator.cli.main import main
+from orchestrator.errors import InputError
+from orchestrator.report.expect import print_expectations
+from orchestrator.report.table import plain_console
+
+FIGURES: dict[str, Any] = {
+    "clients": 200,
+    "max_batch": 100,
+    "first_wakeup_ms": None,
+    "outcome": "ok",
+    "batches": [{"after_ms": None}, {"after_ms": 9990.5}],
+    "status": {"stuck_s": 0.3},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("max_batch == 100", True),
+        ("max_batch != 100", False),
+        ("max_batch <= max(clients // 16, 100)", True),
+        ("max_batch == min(clients // 16 + 1, 100)", False),
+        ("0 < max_batch - 1 < clients / 2", True),
+        ("0 < max_batch < clients / 2", False),
+        ("2 * max_batch >= clients", True),
+        ("batches[1].after_ms > 9990", True),
+        ("status.stuck_s < 0.3", False),
+        ("batches[0].after_ms > 0", None),
+        ("batches[2].after_ms > 0", None),
+        ("first_wakeup_ms >= 0", None),
+        ("no_such_figure == 0", None),
+        ("status.nothing == 0", None),
+        ("clients.status == 0", None),
+        ("max_batch[0] == 0", None),
+        ("outcome == 0", None),
+        ("clients / (max_batch - 100) > 0", None),
+    ],
+)
+def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
+    assert parse_expression(text).holds(FIGURES) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no expression"),
+        ("max_batch <", "no expression"),
+        ("max_batch", "compares nothing"),
+        ("max_batch in clients", "something else"),
+        ("open('x') == 1", "open"),
+        ("max(1) == 1", r"max\(1\)"),
+        ("max.__class__('x', 'y') == 1", "no number"),
+        ("[x for x in y] == 1", "no number"),
+        ("batches[clients].after_ms > 0", "no number"),
+        ("2 ** 9 == 1", "no number"),
+        ("max_batch == 'x'", "no number"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_expression(text)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        assert parse_expression(text).holds(FIGURES) in (True, False, None)
+    except ValueError:
+        pass
+
+
+CAMPAIGN = """\
+name = "try"
+[kernel]
+base = "6.1"
+[matrix]
+series = ["v4", "v6"]
+memory_mib = 64
+clients = [1, 32]
+machine = "pc-swap"
+scenario = "s"
+[scenario.s]
+duration_s = 9
+step = [{ at_s = 0, clients = { kind = "poll", count = "matrix" } }]
+[[expect]]
+says = "v4 wakes all"
+series = "v4"
+what = ["wakeups == clients", "batches[0].spread_ms < 5"]
+"""
+ROWS = [("a", "v4", 1, 1), ("b", "v4", 32, 31), ("c", "v6", 1, 0)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run of three of the campaign's cells."""
+    run = RunFolder(tmp_path / "run")
+    run.make()
+    plan = [{"id": name, "name": name, "inputs": {}} for name, *_ in ROWS]
+    run.begin(CAMPAIGN.encode(), plan)
+    for name, series, clients, wakeups in ROWS:
+        run.cell(name).mkdir()
+        verdict = {"id": name, "series": series, "clients": clients, "wakeups": wakeups}
+        (run.cell(name) / "verdict.json").write_text(json.dumps(verdict))
+    return run
+
+
+def test_cells_are_picked_and_told_apart(folder: RunFolder) -> None:
+    wakeups, spread = expectations(folder)
+    assert (wakeups["kept"], wakeups["broken"], wakeups["absent"]) == (["a"], ["b"], [])
+    assert (spread["kept"], spread["broken"], spread["absent"]) == ([], [], ["a", "b"])
+    assert (wakeups["met"], spread["met"]) == (False, False)
+    assert failed([wakeups])
+    assert failed([spread])
+
+
+def change(folder: RunFolder, old: str, new: str) -> None:
+    assert old in CAMPAIGN
+    (folder.path / "campaign.toml").write_text(CAMPAIGN.replace(old, new))
+
+
+def test_one_cell_is_enough_for_some(folder: RunFolder) -> None:
+    change(folder, 'says = "v4 wakes all"', 'says = "v4 wakes all of some"\nsome = true')
+    wakeups, spread = expectations(folder)
+    assert (wakeups["met"], spread["met"]) == (True, False)
+
+
+def test_what_was_not_tried_has_not_failed_and_is_said(folder: RunFolder) -> None:
+    change(folder, 'series = "v4"\n', 'series = "v6"\nclients = 32\n')
+    results = expectations(folder)
+    assert [result["met"] for result in results] == [None, None]
+    assert not failed(results)
+    out = io.StringIO()
+    print_expectations(plain_console(out), results)
+    assert out.getvalue().count("not tried") == 2
+
+
+def test_the_command_says_it_and_exits_with_1(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["expect", str(folder.path)]) == 1
+    said = capsys.readouterr().out
+    assert "NOT met: in 1 of 2; not in b" in said
+    assert "nothing to compare in a, b" in said
+    assert main(["expect", str(folder.path), "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    change(folder, '["wakeups == clients", "batches[0].spread_ms < 5"]', '"wakeups > 0"')
+    assert main(["expect", str(folder.path)]) == 0
+    assert "met: in 2 of 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('series = "v4"', 'series = "v5"', r"toml:15: expect\[0\]\.series: no cell has v5"),
+        ('series = "v4"', "clients = 2", r"expect\[0\]\.clients: no cell has 2"),
+        ('"wakeups == clients"', '"wakeups"', r"toml:16: .*compares nothing"),
+        ('says = "v4 wakes all"\n', "", r"says: this key is missing"),
+    ],
+)
+def test_an_expectation_of_nothing_is_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    path = tmp_path / "try.toml"
+    path.write_text(CAMPAIGN.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        load_campaign(path)

@@ -1,0 +1,56 @@
+"""What zones' status did, and how often each client was woken, from made-up samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from orchestrator.check.metrics import WakeupsEach, wakeups_each
+from orchestrator.check.zones import ZoneStatus, zone_status
+
+MS = 1_000_000
+GATE = 100
+
+
+def samples(*zones: tuple[list[int], list[int]]) -> ZoneStatus:
+    """Samples each 100 ms of zones, each given by status and free pages."""
+    rows = [
+        (at * 100 * MS, zone, pages, on)
+        for zone, (status, free) in enumerate(zones)
+        for at, (on, pages) in enumerate(zip(status, free, strict=True))
+    ]
+    columns = np.array(sorted(rows), dtype=np.int64).reshape(-1, 4)
+    times, numbers, free, status = columns.T
+    return zone_status(times, numbers, free, np.full(len(columns), GATE), status)
+
+
+def test_nothing_happened() -> None:
+    nothing = ZoneStatus(rises=0, stuck_s=0.0, rises_apart_ms=None)
+    assert samples() == nothing
+    assert samples(([0, 0], [50, 150]), ([-(2**31)] * 2, [50, 150])) == nothing
+
+
+def test_a_status_that_stays_while_there_is_memory_is_stuck() -> None:
+    found = samples(([0, 1, 1, 1, 1, 1, 0], [50, 50, 150, 150, 50, 150, 150]))
+    assert (found.rises, found.stuck_s) == (1, 0.1)
+    found = samples(([0, 1, 1, 1, 1, 1, 1], [50, 50, 150, 150, 100, 101, 150]))
+    assert found.stuck_s == 0.1
+    assert samples(([1, 1, 1, 1], [150, 150, 150, 150])).stuck_s == pytest.approx(0.3)
+
+
+def test_rises_of_two_zones_and_not_of_one() -> None:
+    low = [50] * 6
+    assert samples(([0, 1, 0, 1, 0, 0], low)).rises_apart_ms is None
+    both = samples(([0, 1, 0, 1, 0, 0], low), ([0, 0, 0, 0, 0, 1], low))
+    assert (both.rises, both.rises_apart_ms) == (3, 200)
+    assert samples(([0, 1, 1, 1, 1, 1], low), ([0, 1, 0, 0, 0, 1], low)).rises_apart_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("woken", "clients", "least", "most"),
+    [([], 2, 0, 0), ([1, 1, 1], 2, 0, 3), ([0, 1, 1], 2, 1, 2), ([5], 1, 1, 1)],
+)
+def test_how_often_each_client_was_woken(
+    woken: list[int], clients: int, least: int, most: int
+) -> None:
+    assert wakeups_each(np.array(woken, np.int64), clients) == WakeupsEach(least=least, most=most)
