@@ -50,6 +50,8 @@ class ClientKind(IntEnum):
     RELEASE = 2
     EXIT = 3
     FASYNC = 4
+    ALLOCATE = 5
+    CIRCULAR = 6
     PSI = 7
     PRESSURE_LEVEL = 8
     MEMORY_EVENTS = 9
@@ -67,6 +69,13 @@ class Level(IntEnum):
     LOW = 1
     MEDIUM = 2
     CRITICAL = 3
+
+
+class File(IntEnum):
+    """What page cache is filled from; values of `enum mn_file`."""
+
+    DISK = 0
+    SPARSE = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

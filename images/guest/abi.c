@@ -81,6 +81,8 @@ static void print_enums(void)
 	ENTRY(MN_CLIENT_, RELEASE);
 	ENTRY(MN_CLIENT_, EXIT);
 	ENTRY(MN_CLIENT_, FASYNC);
+	ENTRY(MN_CLIENT_, ALLOCATE);
+	ENTRY(MN_CLIENT_, CIRCULAR);
 	ENTRY(MN_CLIENT_, PSI);
 	ENTRY(MN_CLIENT_, PRESSURE_LEVEL);
 	ENTRY(MN_CLIENT_, MEMORY_EVENTS);
@@ -91,6 +93,10 @@ static void print_enums(void)
 	ENTRY(MN_LEVEL_, LOW);
 	ENTRY(MN_LEVEL_, MEDIUM);
 	ENTRY(MN_LEVEL_, CRITICAL);
+	close_group();
+	open_group("File");
+	ENTRY(MN_FILE_, DISK);
+	ENTRY(MN_FILE_, SPARSE);
 	close_group();
 	open_group("Kind");
 	ENTRY(MN_REC_, BOOT);

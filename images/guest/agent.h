@@ -66,6 +66,11 @@ void mn_samples_open(void);
 void mn_sample(void);
 uint64_t mn_total_kib(void);
 
+/* allocate.c: a client that fills memory itself, in a thread, until told what was notified. */
+void mn_allocate(const uint64_t arg[6]);
+void mn_allocate_stop(uint32_t client);
+void mn_allocate_give(uint32_t client);
+
 /* Bodies of forked processes: clients.c, pressure.c, selfcheck.c. */
 noreturn void mn_client(uint32_t client, const uint64_t arg[6]);
 void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);

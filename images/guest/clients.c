@@ -22,6 +22,8 @@ struct cache {
 
 static void fill_cache(struct cache *cache)
 {
+	if (!cache->kib)
+		return;
 	if (cache->kib > SIZE_MAX / 1024)
 		_exit(ENOMEM);
 	cache->start = mmap(NULL, (size_t)cache->kib * 1024, PROT_READ | PROT_WRITE,
@@ -88,15 +90,15 @@ static void drop_rights(void)
 /* What came after is for root to open; /dev/mem_notify is for everyone. Returns an errno. */
 static int open_watched(struct pollfd *device, enum mn_client_kind kind, const uint64_t arg[6])
 {
-	int error = 0;
+	int error;
 
-	if (mn_is_successor(kind))
-		error = mn_successor_open(device, arg);
+	if (!mn_is_successor(kind)) {
+		device->fd = open("/dev/mem_notify", O_RDONLY);
+		return device->fd < 0 ? errno : 0;
+	}
+	error = mn_successor_open(device, arg);
 	drop_rights();
-	if (mn_is_successor(kind))
-		return error;
-	device->fd = open("/dev/mem_notify", O_RDONLY);
-	return device->fd < 0 ? errno : 0;
+	return error;
 }
 
 noreturn void mn_client(uint32_t client, const uint64_t arg[6])
@@ -107,11 +109,13 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 	uint64_t wakeups = 0;
 	int failure;
 
-	if (kind == MN_CLIENT_USAGE) {
+	if (!mn_is_successor(kind))
 		drop_rights();
+	if (kind == MN_CLIENT_USAGE)
 		mn_usage(client);
-	}
-	if (arg[2] && !mn_is_successor(kind)) {
+	if (kind == MN_CLIENT_ALLOCATE || kind == MN_CLIENT_CIRCULAR) {
+		mn_allocate(arg);
+	} else if (!mn_is_successor(kind)) {
 		cache.kib = arg[2];
 		cache.give_kib = arg[3];
 		fill_cache(&cache);
@@ -146,5 +150,9 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 			release(&cache, client);
 		else if (kind == MN_CLIENT_EXIT)
 			_exit(0);
+		else if (kind == MN_CLIENT_ALLOCATE)
+			mn_allocate_stop(client);
+		else if (kind == MN_CLIENT_CIRCULAR)
+			mn_allocate_give(client);
 	}
 }

@@ -65,12 +65,14 @@ struct mn_header {
 
 enum mn_op {
 	MN_OP_CLIENTS = 1,	/* arg: enum mn_client_kind, count, cache KiB,
-				 * KiB given back at each wakeup, ns between starts.
+				 * KiB given back at each wakeup, ns between starts;
+				 * of those that allocate: KiB/s | ms before they give
+				 * back << 32.
 				 * In place of the two sizes, PSI: us of stall, us of
 				 * window; PRESSURE_LEVEL: enum mn_level, 0 */
 	MN_OP_BALLOON = 2,	/* arg: KiB of guest memory, ns allowed to settle */
 	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB */
-	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round the disk) */
+	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round), enum mn_file */
 	MN_OP_STOP = 5,		/* arg: enum mn_op whose processes to kill */
 	MN_OP_SELF_CHECK = 6,	/* arg: KiB of memory to fill in the test of swap */
 	MN_OP_GROUP = 7,	/* arg: version of the control groups, KiB that the
@@ -82,6 +84,8 @@ enum mn_client_kind {
 	MN_CLIENT_RELEASE = 2,
 	MN_CLIENT_EXIT = 3,
 	MN_CLIENT_FASYNC = 4,
+	MN_CLIENT_ALLOCATE = 5,	/* fills memory at a rate until it is woken */
+	MN_CLIENT_CIRCULAR = 6,	/* fills memory for ever, and gives back the oldest */
 	MN_CLIENT_PSI = 7,		/* these three watch what came after mem_notify */
 	MN_CLIENT_PRESSURE_LEVEL = 8,
 	MN_CLIENT_MEMORY_EVENTS = 9,
@@ -94,6 +98,11 @@ enum mn_level {
 	MN_LEVEL_LOW = 1,
 	MN_LEVEL_MEDIUM = 2,
 	MN_LEVEL_CRITICAL = 3,
+};
+
+enum mn_file {
+	MN_FILE_DISK = 0,
+	MN_FILE_SPARSE = 1,	/* a file without blocks on the root, which is ramfs */
 };
 
 /* 64 bytes. Times are nanoseconds after the start of the scenario. */
@@ -137,7 +146,8 @@ enum mn_kind {
 				 * that started it, CPU time (ns) */
 	MN_REC_BALLOON = 10,	/* value: phase (enum mn_balloon_phase), step,
 				 * target KiB, MemTotal kB seen, ns since the request */
-	MN_REC_HOG = 11,	/* value: KiB touched so far, ceiling KiB */
+	MN_REC_HOG = 11,	/* value: KiB touched so far, ceiling KiB; by a client that
+				 * allocates, whenever it is woken */
 	MN_REC_FILECACHE = 12,	/* value: KiB read so far, passes over the disk, errno */
 	MN_REC_MEMINFO = 13,	/* struct mn_meminfo */
 	MN_REC_RECLAIM = 14,	/* value: pswpin, pswpout, pgscan, pgsteal, oom_kill:

@@ -97,7 +97,7 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 			return "balloon target";
 		return NULL;
 	case MN_OP_FILECACHE:
-		if (!*boot->disk)
+		if (step->arg[2] == MN_FILE_DISK && !*boot->disk)
 			return "mn.disk is missing";
 		/* fall through */
 	case MN_OP_HOG:

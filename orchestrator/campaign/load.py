@@ -217,7 +217,7 @@ def _check_processes(
         if step.self_check is not None and "self_check" in running:
             here.at("self_check").refuse("a scenario has room for one self-check")
         for machine in machines.values():
-            if step.filecache is not None and not machine.disk_mib:
+            if step.filecache and step.filecache.file == "disk" and not machine.disk_mib:
                 why = f"machine {machine.name} has no disk to read"
                 here.at("filecache").refuse(why, hint="take a machine with disk_mib")
         _check_group(here, step, groups)

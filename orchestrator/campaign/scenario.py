@@ -9,7 +9,7 @@ from orchestrator.campaign.schema import (
     ScenarioTable,
     StepTable,
 )
-from orchestrator.model import ClientKind, Level, Op, Scenario, Step
+from orchestrator.model import ClientKind, File, Level, Op, Scenario, Step
 
 NS = 1_000_000_000
 MS = 1_000_000
@@ -54,6 +54,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
             clients if group.count == "matrix" else group.count,
             *_details(group),
             round(group.spacing_ms * MS),
+            *_allocating(group),
         )
     if step.balloon is not None:
         return Op.BALLOON, (
@@ -63,7 +64,9 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
     if step.hog is not None:
         return Op.HOG, (_kib(step.hog.rate_mib_s), _ceiling_kib(step.hog, memory_mib))
     if step.filecache is not None:
-        return Op.FILECACHE, (_kib(step.filecache.rate_mib_s), _kib(step.filecache.total_mib))
+        file = step.filecache
+        source = (File.SPARSE,) if file.file == "sparse" else ()
+        return Op.FILECACHE, (_kib(file.rate_mib_s), _kib(file.total_mib), *source)
     if step.self_check is not None:
         return Op.SELF_CHECK, (_kib(step.self_check.memory_mib),)
     if step.group is not None:
@@ -79,6 +82,13 @@ def _details(group: ClientsTable) -> tuple[int, int]:
     if group.level is not None:
         return Level[group.level.upper()], 0
     return _kib(group.cache_mib), _kib(group.give_back_mib)
+
+
+def _allocating(group: ClientsTable) -> tuple[int, ...]:
+    """Return what those that allocate have besides: KiB/s, and 32 bits higher a delay in ms."""
+    if group.rate_mib_s is None:
+        return ()
+    return (round(group.rate_mib_s * KIB) | round(group.give_back_after_ms or 0) << 32,)
 
 
 def _ceiling_kib(hog: HogTable, memory_mib: int) -> int:

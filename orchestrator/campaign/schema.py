@@ -24,6 +24,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,6
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False)]
+Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 # TOML has no enumerations, so a name has to be let in here although the tables are strict.
 ArchName = Annotated[Arch, Field(strict=False)]
@@ -53,6 +54,18 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
     return given[0]
 
 
+# What a kind of client must have, and what it may have besides.
+_DETAILS = {
+    "release": (("cache_mib", "give_back_mib"), ()),
+    "exit": ((), ("cache_mib",)),
+    "allocate": (("cache_mib", "rate_mib_s"), ()),
+    "circular": (("cache_mib", "give_back_mib", "rate_mib_s"), ("give_back_after_ms",)),
+    "psi": (("stall_ms", "window_ms"), ()),
+    "pressure_level": (("level",), ()),
+}
+_ALL_DETAILS = sorted({name for names in _DETAILS.values() for name in (*names[0], *names[1])})
+
+
 class ClientsTable(Table):
     """Clients that watch /dev/mem_notify, or what came after it; sizes are per client."""
 
@@ -61,6 +74,8 @@ class ClientsTable(Table):
         "release",
         "exit",
         "fasync",
+        "allocate",
+        "circular",
         "psi",
         "pressure_level",
         "memory_events",
@@ -70,36 +85,25 @@ class ClientsTable(Table):
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
     cache_mib: Mib | None = None
     give_back_mib: Mib | None = None
+    rate_mib_s: Mib | None = None
+    give_back_after_ms: Millis | None = None
     stall_ms: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
     window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
     level: Literal["low", "medium", "critical"] | None = None
-    spacing_ms: Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)] = 1.0
+    spacing_ms: Millis = 1.0
 
     @model_validator(mode="after")
-    def _sizes(self) -> Self:
-        if self.cache_mib is not None and self.kind not in ("release", "exit"):
-            raise ValueError('cache_mib is for kind = "release" or "exit" only')
-        if self.kind != "release":
-            if self.give_back_mib is not None:
-                raise ValueError('give_back_mib is for kind = "release" only')
-        elif self.cache_mib is None or self.give_back_mib is None:
-            raise ValueError('kind = "release" needs cache_mib and give_back_mib')
-        elif self.give_back_mib > self.cache_mib:
+    def _details(self) -> Self:
+        needs, takes = _DETAILS.get(self.kind, ((), ()))
+        given = {name for name in _ALL_DETAILS if getattr(self, name) is not None}
+        if wrong := sorted(given - {*needs, *takes}):
+            raise ValueError(f'{" and ".join(wrong)}: not for kind = "{self.kind}"')
+        if not given.issuperset(needs):
+            raise ValueError(f'kind = "{self.kind}" needs {" and ".join(needs)}')
+        if (self.give_back_mib or 0) > (self.cache_mib or 0):
             raise ValueError("give_back_mib is more than cache_mib")
-        return self
-
-    @model_validator(mode="after")
-    def _watched(self) -> Self:
-        stall, window = self.stall_ms, self.window_ms
-        if self.kind == "psi":
-            if stall is None or window is None:
-                raise ValueError('kind = "psi" needs stall_ms and window_ms')
-            if stall > window:
-                raise ValueError("stall_ms is more than window_ms")
-        elif stall is not None or window is not None:
-            raise ValueError('stall_ms and window_ms are for kind = "psi" only')
-        if (self.kind == "pressure_level") != (self.level is not None):
-            raise ValueError('kind = "pressure_level" needs level, and no other kind has it')
+        if (self.stall_ms or 0) > (self.window_ms or 0):
+            raise ValueError("stall_ms is more than window_ms")
         return self
 
 
@@ -131,10 +135,11 @@ class HogTable(Table):
 
 
 class FilecacheTable(Table):
-    """A process that reads the machine's disk through the page cache."""
+    """A process that reads a file through the page cache: the machine's disk, or a sparse file."""
 
     rate_mib_s: Mib
     total_mib: Mib
+    file: Literal["disk", "sparse"] = "disk"
 
 
 _ACTIONS = ("clients", "balloon", "hog", "filecache", "self_check", "group", "stop")

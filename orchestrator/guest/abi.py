@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.errors import InputError
-from orchestrator.model import ClientKind, Level, Op, Scenario, Step
+from orchestrator.model import ClientKind, File, Level, Op, Scenario, Step
 
 MAGIC = b"MNOTIFY1"
 ABI_VERSION = 2
@@ -246,7 +246,7 @@ def init_header(buffer: Any, capacity: int) -> None:
 
 
 def _check_clients(args: tuple[int, ...]) -> str | None:
-    kind, count, cache, given, _interval = args
+    kind, count, cache, given, _interval, *allocating = args
     if kind not in list(ClientKind):
         return f"{kind} is no kind of client"
     if not 1 <= count <= MAX_PROCESSES:
@@ -255,6 +255,11 @@ def _check_clients(args: tuple[int, ...]) -> str | None:
         cache % 4 == 0 and given % 4 == 0 and 0 < given <= cache
     ):
         return f"a cache of {cache} KiB of which {given} are given back; both are whole 4 KiB pages"
+    if (kind in (ClientKind.ALLOCATE, ClientKind.CIRCULAR)) != bool(allocating):
+        return "a rate is what clients that allocate have, and only those"
+    if allocating:
+        ok = allocating[0] % 2**32 > 0 and 0 < cache < 2**32
+        return None if ok else "rate and size must be above 0 and below 4 TiB"
     return _check_watch(kind, cache, given)
 
 
@@ -271,6 +276,12 @@ def _check_watch(kind: int, first: int, second: int) -> str | None:
 def _check_rate(args: tuple[int, ...]) -> str | None:
     ok = all(0 < arg < 2**32 for arg in args)
     return None if ok else "rate and size must be above 0 and below 4 TiB"
+
+
+def _check_filecache(args: tuple[int, ...]) -> str | None:
+    if any(what not in list(File) for what in args[2:]):
+        return f"{args[2]} is no kind of file"
+    return _check_rate(args[:2])
 
 
 def _check_balloon(args: tuple[int, ...]) -> str | None:
@@ -292,21 +303,22 @@ def _check_stop(args: tuple[int, ...]) -> str | None:
     return None if ok else f"{args[0]} is no operation that has processes"
 
 
-_CHECKS: Mapping[Op, tuple[int, Callable[[tuple[int, ...]], str | None]]] = {
-    Op.CLIENTS: (5, _check_clients),
-    Op.BALLOON: (2, _check_balloon),
-    Op.HOG: (2, _check_rate),
-    Op.FILECACHE: (2, _check_rate),
-    Op.STOP: (1, _check_stop),
-    Op.SELF_CHECK: (1, _check_memory),
-    Op.GROUP: (2, _check_group),
+_CHECKS: Mapping[Op, tuple[tuple[int, ...], Callable[[tuple[int, ...]], str | None]]] = {
+    Op.CLIENTS: ((5, 6), _check_clients),
+    Op.BALLOON: ((2,), _check_balloon),
+    Op.HOG: ((2,), _check_rate),
+    Op.FILECACHE: ((2, 3), _check_filecache),
+    Op.STOP: ((1,), _check_stop),
+    Op.SELF_CHECK: ((1,), _check_memory),
+    Op.GROUP: ((2,), _check_group),
 }
+"""How many arguments a step may have, and what else has to be true of them."""
 
 
 def _check_step(step: Step) -> str | None:
-    count, check = _CHECKS[step.op]
-    if len(step.args) != count:
-        return f"{len(step.args)} arguments, {count} expected"
+    counts, check = _CHECKS[step.op]
+    if len(step.args) not in counts:
+        return f"{len(step.args)} arguments, {' or '.join(map(str, counts))} expected"
     if not all(0 <= arg < 2**64 for arg in (step.at_ns, *step.args)):
         return "a number does not fit into 64 bits"
     if not 0 <= step.place <= MAX_PROCESSES:

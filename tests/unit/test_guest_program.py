@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.guest import abi
 from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch, ClientKind, Level, Op
+from orchestrator.model import Arch, ClientKind, File, Level, Op
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.store import Artifact, Store
 
@@ -31,6 +31,7 @@ ENUMS = {
     "Op": Op,
     "ClientKind": ClientKind,
     "Level": Level,
+    "File": File,
     "Kind": abi.Kind,
     "BalloonPhase": abi.BalloonPhase,
     "CheckResult": abi.CheckResult,
