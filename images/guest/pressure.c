@@ -110,6 +110,22 @@ static int open_sparse(uint64_t kib)
 	return fd;
 }
 
+/* As the text and the data of programs that run now and then. */
+static noreturn void keep_using(int fd, uint64_t kib, uint64_t start, uint64_t every_ns)
+{
+	const volatile char *map = mmap(NULL, (size_t)kib * 1024, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		_exit(errno);
+	for (uint64_t round = 1;; round++) {
+		for (uint64_t page = 0; page < kib / MN_PAGE_KIB; page++)
+			(void)map[page * MN_PAGE];
+		while (start + round * every_ns <= mn_now())
+			round++;
+		mn_sleep_until(start + round * every_ns);
+	}
+}
+
 noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *disk)
 {
 	uint64_t rate = arg[0], total = arg[1] - arg[1] % MN_PAGE_KIB, done = 0, passes = 0;
@@ -128,5 +144,7 @@ noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *di
 			mn_log(MN_REC_FILECACHE, MN_NO_CLIENT, done, passes, 0);
 	}
 	mn_log(MN_REC_FILECACHE, MN_NO_CLIENT, done, passes, (uint64_t)error);
+	if (!error && arg[3])
+		keep_using(fd, total, start, arg[3]);
 	_exit(error);
 }

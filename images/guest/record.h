@@ -72,7 +72,8 @@ enum mn_op {
 				 * window; PRESSURE_LEVEL: enum mn_level, 0 */
 	MN_OP_BALLOON = 2,	/* arg: KiB of guest memory, ns allowed to settle */
 	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB */
-	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round), enum mn_file */
+	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round), enum mn_file,
+				 * ns between two uses of all of it, mapped (0: none) */
 	MN_OP_STOP = 5,		/* arg: enum mn_op whose processes to kill */
 	MN_OP_SELF_CHECK = 6,	/* arg: KiB of memory to fill in the test of swap */
 	MN_OP_GROUP = 7,	/* arg: version of the control groups, KiB that the

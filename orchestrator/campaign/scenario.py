@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.campaign.schema import (
     BalloonTable,
     ClientsTable,
+    FilecacheTable,
     HogTable,
     ScenarioTable,
     StepTable,
@@ -64,9 +65,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
     if step.hog is not None:
         return Op.HOG, (_kib(step.hog.rate_mib_s), _ceiling_kib(step.hog, memory_mib))
     if step.filecache is not None:
-        file = step.filecache
-        source = (File.SPARSE,) if file.file == "sparse" else ()
-        return Op.FILECACHE, (_kib(file.rate_mib_s), _kib(file.total_mib), *source)
+        return Op.FILECACHE, _filecache(step.filecache)
     if step.self_check is not None:
         return Op.SELF_CHECK, (_kib(step.self_check.memory_mib),)
     if step.group is not None:
@@ -82,6 +81,13 @@ def _details(group: ClientsTable) -> tuple[int, int]:
     if group.level is not None:
         return Level[group.level.upper()], 0
     return _kib(group.cache_mib), _kib(group.give_back_mib)
+
+
+def _filecache(table: FilecacheTable) -> tuple[int, ...]:
+    args = (_kib(table.rate_mib_s), _kib(table.total_mib))
+    if table.file == "disk" and table.touch_ms is None:
+        return args
+    return *args, File[table.file.upper()], round((table.touch_ms or 0) * MS)
 
 
 def _allocating(group: ClientsTable) -> tuple[int, ...]:

@@ -140,6 +140,8 @@ class FilecacheTable(Table):
     rate_mib_s: Mib
     total_mib: Mib
     file: Literal["disk", "sparse"] = "disk"
+    # Then it maps the file and touches every page of it, each time after so long.
+    touch_ms: Annotated[float, Field(ge=1, le=3_600_000, allow_inf_nan=False)] | None = None
 
 
 _ACTIONS = ("clients", "balloon", "hog", "filecache", "self_check", "group", "stop")

@@ -22,6 +22,7 @@ COMMANDS = (
     "show",
     "compare",
     "expect",
+    "published",
     "replay",
     "gdb",
 )

@@ -279,7 +279,7 @@ def _check_rate(args: tuple[int, ...]) -> str | None:
 
 
 def _check_filecache(args: tuple[int, ...]) -> str | None:
-    if any(what not in list(File) for what in args[2:]):
+    if args[2:] and args[2] not in list(File):
         return f"{args[2]} is no kind of file"
     return _check_rate(args[:2])
 
@@ -307,7 +307,7 @@ _CHECKS: Mapping[Op, tuple[tuple[int, ...], Callable[[tuple[int, ...]], str | No
     Op.CLIENTS: ((5, 6), _check_clients),
     Op.BALLOON: ((2,), _check_balloon),
     Op.HOG: ((2,), _check_rate),
-    Op.FILECACHE: ((2, 3), _check_filecache),
+    Op.FILECACHE: ((2, 4), _check_filecache),
     Op.STOP: ((1,), _check_stop),
     Op.SELF_CHECK: ((1,), _check_memory),
     Op.GROUP: ((2,), _check_group),

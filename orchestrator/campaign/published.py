@@ -1,0 +1,167 @@
+"""What was published of an experiment, and what a run of its campaign gave.
+
+campaigns/published/<campaign>.toml has the published figures as data; campaigns/README.md explains
+its keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from orchestrator import toml
+from orchestrator.campaign.results import RECORDS, RunFolder
+from orchestrator.campaign.schema import CampaignTable
+from orchestrator.campaign.verdict import trace_of
+from orchestrator.check.experiment import Course, Figures, figures
+from orchestrator.check.metrics import Ints, measure
+from orchestrator.errors import InputError
+from orchestrator.guest.abi import NO_CLIENT, Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.places import CAMPAIGNS
+
+_NAMES = tuple(field.name for field in dataclasses.fields(Figures))
+_AXES = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients")
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class FigureTable(toml.Table):
+    """One figure. Bounds are in the unit of `value`, before `scale`."""
+
+    figure: str
+    cells: dict[str, str | int]
+    says: str
+    unit: str = ""
+    value: Number | None = None
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    at_least: Number | None = None
+    at_most: Number | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        if self.figure not in _NAMES:
+            raise ValueError(f"no figure {self.figure!r}; there is {', '.join(_NAMES)}")
+        if strange := sorted(self.cells.keys() - set(_AXES)):
+            raise ValueError(f"cells cannot be chosen by {strange[0]}, but by {', '.join(_AXES)}")
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("at_least or at_most has to say what agrees")
+        return self
+
+
+class PublishedTable(toml.Table):
+    """What was published of one experiment, by whom, and what it ran on."""
+
+    source: str
+    machine: str
+    figure: Annotated[list[FigureTable], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A published figure beside ours, the median of `cells` cells.
+
+    `expected` is `published` scaled to our guest. `agrees` is None if no cell has run.
+    """
+
+    figure: str
+    chosen: str
+    says: str
+    unit: str
+    published: float | None
+    expected: float | None
+    reproduced: float | None
+    ratio: float | None
+    agrees: bool | None
+    cells: int
+    note: str
+
+
+def load_published(name: str) -> PublishedTable:
+    """Return what was published of the experiment that a campaign repeats.
+
+    Raises InputError if there is nothing, or something is wrong with it.
+    """
+    folder = CAMPAIGNS / "published"
+    file = folder / f"{name}.toml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
+        raise InputError(f"campaign {name} repeats no published experiment", hint=f"of {known}")
+    return toml.load(file, PublishedTable)
+
+
+def compare_published(folder: RunFolder) -> tuple[PublishedTable, list[Compared]]:
+    """Compare a run with what was published of its campaign.
+
+    Raises InputError if the folder is not a run's, or nothing was published of its campaign.
+    """
+    folder.plan()
+    table = load_published(toml.load(folder.path / "campaign.toml", CampaignTable).name)
+    cells = [
+        (verdict, figures(course_of(read_records(records))))
+        for verdict in folder.verdicts()
+        if (records := folder.cell(verdict["id"]) / RECORDS).is_file()
+    ]
+    return table, [_compare(wanted, cells) for wanted in table.figure]
+
+
+def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Figures]]) -> Compared:
+    ours = [
+        getattr(found, wanted.figure)
+        for verdict, found in cells
+        if all(verdict[key] == value for key, value in wanted.cells.items())
+    ]
+    there = [float(value) for value in ours if value is not None]
+    reproduced = statistics.median(there) if there else None
+    expected = None if wanted.value is None else wanted.value * wanted.scale
+    agrees = None
+    if ours:
+        # A cell without the figure (nobody was woken, say) does not agree.
+        agrees = len(there) == len(ours) and all(
+            (wanted.at_least is None or value >= wanted.at_least * wanted.scale)
+            and (wanted.at_most is None or value <= wanted.at_most * wanted.scale)
+            for value in there
+        )
+    return Compared(
+        figure=wanted.figure,
+        chosen=" ".join(str(value) for value in wanted.cells.values()),
+        says=wanted.says,
+        unit=wanted.unit,
+        published=wanted.value,
+        expected=expected,
+        reproduced=reproduced,
+        ratio=reproduced / expected if reproduced is not None and expected else None,
+        agrees=agrees,
+        cells=len(ours),
+        note=wanted.note,
+    )
+
+
+def course_of(log: RecordLog) -> Course:
+    """Return the columns of a log that the figures of an experiment are made from."""
+    trace, memory = trace_of(log), log.kind(Kind.MEMINFO)
+    filled = log.kind(Kind.HOG)
+    filled = filled[filled["client"] != NO_CLIENT]
+    return Course(
+        sample_ns=_ints(memory["time_ns"]),
+        total_kib=_ints(memory["total"]),
+        free_kib=_ints(memory["free"]),
+        cache_kib=_ints(memory["cached"]) + _ints(memory["buffers"]),
+        swapped_kib=_ints(memory["swap_total"]) - _ints(memory["swap_free"]),
+        runnable=_ints(log.kind(Kind.PAGING)["runnable"]),
+        wakeup_ns=trace.wakeup_ns,
+        wakeup_client=trace.wakeup_client,
+        filled_kib=_ints(filled["touched_kib"]),
+        oom_kills=measure(trace).oom_kills,
+    )
+
+
+def _ints(column: Any) -> Ints:
+    return np.asarray(column, dtype=np.int64)

@@ -1,0 +1,50 @@
+"""The table *published, reproduced, ratio, agrees?*, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.report.board import printable
+
+Row = Mapping[str, Any]
+
+_AGREES = {True: "yes", False: "no", None: "not run"}
+
+
+def print_published(console: Console, source: str, machine: str, rows: Sequence[Row]) -> None:
+    """Print what `memnotify published RUN` shows; `rows` are campaign.published's as mappings."""
+    console.print(Text(printable(f"{source}: {machine}")), style="dim", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("figure", "cells", "said"):
+        table.add_column(title, overflow="fold")
+    for title in ("published", "scaled", "reproduced", "ratio"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("agrees?", no_wrap=True)
+    for row in rows:
+        scaled = row["expected"] if row["expected"] != row["published"] else None
+        words = [row["figure"], row["chosen"], row["says"]]
+        words += [
+            _number(row["published"], row["unit"]),
+            _number(scaled),
+            _number(row["reproduced"]),
+        ]
+        words += [_number(row["ratio"]), _AGREES[row["agrees"]]]
+        style = "" if row["agrees"] else "yellow"
+        table.add_row(*(Text(printable(word)) for word in words), style=style)
+    console.print(table)
+    for row in rows:
+        if row["note"]:
+            note = f"{row['figure']}, {row['chosen']}: {row['note']}"
+            console.print(Text(printable(note)), soft_wrap=True)
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+    return f"{text} {unit}".strip()
