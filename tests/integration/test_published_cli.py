@@ -1,0 +1,154 @@
+"""`memnotify published` on made-up runs: what agrees, what does not, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator.campaign import published
+from orchestrator.campaign.published import load_published
+from orchestrator.campaign.results import RECORDS, VERDICT, RunFolder
+from orchestrator.cli.main import main
+from orchestrator.errors import InputError
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.places import CAMPAIGNS
+
+CAMPAIGN = """\
+name = "old"
+kernel = { base = "6.1" }
+matrix = { series = ["v4", "v5"], memory_mib = 64, machine = "pc", scenario = "grow" }
+
+[scenario.grow]
+duration_s = 9.0
+
+[[scenario.grow.step]]
+at_s = 0.0
+clients = { kind = "allocate", count = 1, cache_mib = 40, rate_mib_s = 10 }
+"""
+FIGURES = """\
+source = "somebody, 2008"
+machine = "a machine"
+
+[[figure]]
+figure = "filled_mib_at_first_wakeup"
+cells = { series = "v4" }
+says = "at 1000 MB"
+unit = "MB"
+value = 1000
+scale = 0.01
+at_least = 800
+at_most = 1200
+note = "where it was"
+
+[[figure]]
+figure = "wakeups"
+cells = { series = "v5" }
+says = "notified again and again"
+at_least = 2
+"""
+AXES = {"base": "6.1", "arch": "x86_64", "machine": "pc", "scenario": "grow", "clients": 1}
+
+
+def log(filled_mib: int) -> RecordLog:
+    """One client that had filled so much when it was woken, a second after the start."""
+    rows = [
+        (Kind.START, abi.NO_CLIENT, (0, 0)),
+        (Kind.WAKEUP, 0, (1, 1)),
+        (Kind.HOG, 0, (filled_mib * 1024, 40 * 1024)),
+        (Kind.HOG, abi.NO_CLIENT, (7, 7)),  # another process's
+    ]
+    records = np.zeros(len(rows), abi.RECORD)
+    for number, (record, (kind, client, values)) in enumerate(zip(records, rows, strict=True)):
+        record["commit"], record["kind"], record["client"] = number + 1, kind, client
+        record["time_ns"] = number * 10**9
+        record["value"][: len(values)] = values
+    return RecordLog(records, lost=0, torn=0)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run of two cells, v4 and v5, of which the first has 9 MiB filled, the second 30."""
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "old.toml").write_text(FIGURES)
+    monkeypatch.setattr(published, "CAMPAIGNS", tmp_path)
+    folder = RunFolder(tmp_path / "run")
+    folder.make()
+    cells = {"v4": 9, "v5": 30}
+    folder.begin(CAMPAIGN.encode(), [{"id": series, "name": series} for series in cells])
+    for series, filled_mib in cells.items():
+        cell = folder.cell(series)
+        cell.mkdir()
+        verdict: dict[str, Any] = {"id": series, "series": series, "memory_mib": 64, **AXES}
+        (cell / VERDICT).write_text(json.dumps(verdict))
+        write_records(log(filled_mib), cell / RECORDS)
+    return folder
+
+
+def test_what_agrees_and_what_does_not(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["published", str(run.path), "--json"]) == 1
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["published"], first["expected"], first["reproduced"]) == (1000, 10, 9)
+    assert (first["ratio"], first["agrees"], first["cells"]) == (0.9, True, 1)
+    assert (second["reproduced"], second["ratio"], second["agrees"]) == (1, None, False)
+
+
+def test_the_table_for_people(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    write_records(log(13), run.cell("v4") / RECORDS)
+    assert main(["published", str(run.path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "somebody, 2008: a machine" in lines[0]
+    assert [line.split()[-5:] for line in lines if "1000 MB" in line] == [
+        ["MB", "10", "13", "1.3", "no"]
+    ]
+    assert lines[-1].endswith("where it was")
+
+
+def test_all_agree(run: RunFolder, tmp_path: Path) -> None:
+    only = FIGURES.split('\n[[figure]]\nfigure = "wakeups"')[0]
+    (tmp_path / "published" / "old.toml").write_text(only)
+    assert main(["published", str(run.path)]) == 0
+
+
+def test_a_cell_that_has_not_run(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    (run.cell("v4") / VERDICT).unlink()
+    assert main(["published", str(run.path), "--json"]) == 1
+    first, _ = json.loads(capsys.readouterr().out)
+    assert (first["reproduced"], first["agrees"], first["cells"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"wakeups"', '"wakups"', r"old\.toml:15: .*no figure 'wakups'.*wakeups"),
+        ('series = "v5"', 'serie = "v5"', r"old\.toml:15: .*cannot be chosen by serie"),
+        ("at_least = 2", "", r"old\.toml:15: .*at_least or at_most"),
+        ("at_least = 2", "at_lest = 2", r"old\.toml:19: .*unknown key.*at_least"),
+    ],
+)
+def test_wrong_data_is_refused(
+    run: RunFolder, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    (tmp_path / "published" / "old.toml").write_text(FIGURES.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        load_published("old")
+
+
+def test_a_campaign_that_repeats_nothing(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = CAMPAIGN.replace('"old"', '"new"')
+    (run.path / "campaign.toml").write_text(other)
+    assert main(["published", str(run.path)]) == 2
+    assert "repeats no published experiment (of old)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("published/*.toml")), ids=lambda p: p.stem)
+def test_ours_belong_to_a_campaign(path: Path) -> None:
+    assert load_published(path.stem).figure
+    assert (CAMPAIGNS / path.name).is_file()
