@@ -14,7 +14,7 @@ import numpy as np
 from orchestrator import __version__
 from orchestrator.campaign.plan import cell_inputs
 from orchestrator.check.metrics import Ints, Metrics, Trace, measure, wakeups_each
-from orchestrator.check.zones import ZoneStatus, zone_status
+from orchestrator.check.zone_status import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
 from orchestrator.guest.verdict import count_checks

@@ -20,6 +20,7 @@ COMMANDS = (
     "image",
     "run",
     "show",
+    "check",
     "compare",
     "expect",
     "published",

@@ -45,13 +45,10 @@ def print_run(console: Console, rows: Sequence[Row], *, planned: int) -> None:
     `rows` are the cells' verdicts. What is the same for all of them stands above the table; a
     figure that nobody can know (no wakeup, no log) is `-`.
     """
-    differing = [
-        key for key in _SHARED if key in _ALWAYS or len({str(row[key]) for row in rows}) > 1
-    ]
     if rows:
-        same = " ".join(str(rows[0][key]) for key in _SHARED if key not in (*differing, "repeat"))
-        console.print(Text(printable(same)), style="dim")
-        console.print(_table(rows, differing))
+        table, differing = table_of_cells(console, rows)
+        _fill(table, rows, differing)
+        console.print(table)
     for row in rows:
         for note in _notes(row):
             console.print(Text(printable(f"{row['id']} {note}")), soft_wrap=True)
@@ -69,13 +66,26 @@ def _notes(row: Row) -> list[str]:
     return notes
 
 
-def _table(rows: Sequence[Row], differing: Sequence[str]) -> Table:
+def table_of_cells(console: Console, rows: Sequence[Row]) -> tuple[Table, list[str]]:
+    """Begin a table with a row for each cell: columns for its id and for the axes that differ.
+
+    Prints what the cells share. Returns the table, and the names of those axes.
+    """
+    differing = [
+        key for key in _SHARED if key in _ALWAYS or len({str(row[key]) for row in rows}) > 1
+    ]
+    same = " ".join(str(rows[0][key]) for key in _SHARED if key not in (*differing, "repeat"))
+    console.print(Text(printable(same)), style="dim")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("cell", no_wrap=True)
     for key in differing:
         number = isinstance(rows[0][key], int)
         title = _TITLES.get(key, key)
         table.add_column(title, justify="right" if number else "left", overflow="fold")
+    return table, differing
+
+
+def _fill(table: Table, rows: Sequence[Row], differing: Sequence[str]) -> None:
     figures = (*_FIGURES, _SELF_CHECK) if any(row.get("self_check") for row in rows) else _FIGURES
     for key, title in figures:
         table.add_column(title, justify="left" if key == "batches" else "right", overflow="fold")
@@ -85,7 +95,6 @@ def _table(rows: Sequence[Row], differing: Sequence[str]) -> Table:
         cells = [row["id"], *(row[key] for key in differing)]
         cells += [_figure(row, key) for key, _ in figures] + [row["outcome"]]
         table.add_row(*(Text(printable(str(cell))) for cell in cells), style=style)
-    return table
 
 
 def _figure(row: Row, key: str) -> str:

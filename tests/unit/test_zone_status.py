@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.check.metrics import WakeupsEach, wakeups_each
-from orchestrator.check.zones import ZoneStatus, zone_status
+from orchestrator.check.zone_status import ZoneStatus, zone_status
 
 MS = 1_000_000
 GATE = 100

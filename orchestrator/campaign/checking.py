@@ -1,0 +1,93 @@
+"""A run's logs against what their revisions promise: the data behind `memnotify check`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.results import RECORDS, RunFolder
+from orchestrator.check.invariants import check
+from orchestrator.check.promises import Answer, Promises
+from orchestrator.check.story import Log
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.series.quilt import MEM_NOTIFY, NONE
+from orchestrator.series.revision import Revision, load_revision
+
+_AXES = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients", "repeat")
+
+
+def log_of(records: RecordLog) -> Log:
+    """Return the records of a guest by kind."""
+    return Log(
+        device=records.kind(Kind.DEVICE),
+        steps=records.kind(Kind.STEP),
+        clients=records.kind(Kind.CLIENT),
+        polls=records.kind(Kind.POLL),
+        wakeups=records.kind(Kind.WAKEUP),
+        exits=records.kind(Kind.EXIT),
+        samples=records.kind(Kind.MEMINFO),
+        reclaim=records.kind(Kind.RECLAIM),
+        zones=records.kind(Kind.ZONE),
+        end_ns=records.end_ns,
+    )
+
+
+def promises_of(revision: Revision) -> Promises:
+    """Return a revision's promises as the checks take them."""
+    device, rate = revision.device, revision.rate
+    return Promises(
+        device=(device.major, device.minor, device.mode),
+        gate_factor=revision.gate.factor,
+        gate_sum=revision.gate.of == "sum",
+        rate_ns=rate.ms * 1_000_000 if rate.of == "system" else None,
+        guard_s=revision.guard_s if revision.guard else None,
+        shares=revision.shares if revision.batch.order == "fifo" else None,
+        fasync=revision.fasync is not None,
+        pollin_status=revision.pollin == "status",
+        small_zone_divisor=revision.small_zone_divisor,
+    )
+
+
+def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, Any]]:
+    """Yield a row for each cell with a log and each invariant of its revision.
+
+    A cell whose revision has no promises on file has one row, with null in place of the invariant.
+    Raises InputError if the folder is no run, a log cannot be read, or a revision is wrong.
+    """
+    promised = functools.cache(functools.partial(load_revision, root=root))
+    for verdict in run.verdicts():
+        file = run.cell(verdict["id"]) / RECORDS
+        if not file.exists():
+            continue
+        revision = promised(verdict["series"])
+        cell = {"cell": verdict["id"], "name": verdict["name"]}
+        cell |= {axis: verdict[axis] for axis in _AXES}
+        if revision is None and verdict["series"] != NONE:
+            yield {**cell, "invariant": None, "tested": 0, "broken": 0, "verdict": None}
+            continue
+        log = log_of(read_records(file))
+        for answer in check(log, None if revision is None else promises_of(revision)):
+            yield {**cell, **_row(answer)}
+
+
+def _row(answer: Answer) -> dict[str, Any]:
+    return {
+        "invariant": answer.invariant,
+        "tested": answer.tested,
+        "broken": len(answer.breaks),
+        "verdict": answer.verdict,
+        "records": sorted({index for found in answer.breaks for index in found.records}),
+        "breaks": [
+            {
+                "records": list(found.records),
+                "time_ns": found.time_ns,
+                "client": found.client,
+                "promised": found.promised,
+                "seen": found.seen,
+            }
+            for found in answer.breaks
+        ],
+    }

@@ -1,0 +1,90 @@
+"""A revision's promises against the log of one guest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orchestrator.check.promises import Answer, Break, Invariant, Promises
+from orchestrator.check.story import POLLIN, Log, Story, ints
+from orchestrator.check.wakeups import everyone, guard, notifications, windows
+from orchestrator.check.zones import clears, gate, pollin, small_zones
+
+
+def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
+    """Return how each invariant that a revision has came out.
+
+    Without promises the kernel has no mem_notify: no device, and nobody is woken.
+    """
+    if promises is None:
+        return no_device(log), silence(log)
+    story = Story(log, promises)
+    answers = [device(log, promises)]
+    told = windows(story)
+    if promises.guard_s is not None:
+        answers.append(guard(story, told))
+    answers += notifications(story, told) if promises.shares is not None else everyone(story)
+    answers.append(pollin(story))
+    if not promises.gate_sum:
+        answers.append(gate(story))
+    if promises.pollin_status:
+        answers.append(clears(story))
+    if promises.small_zone_divisor is not None:
+        answers.append(small_zones(story))
+    had = {Invariant.SIGNALS: promises.fasync}
+    return tuple(answer for answer in answers if had.get(answer.invariant, True))
+
+
+def device(log: Log, promises: Promises) -> Answer:
+    """Check number and mode of the device. Kernels before 2.6.32 announce no mode."""
+    major, minor, mode = promises.device
+    breaks = []
+    for row in log.device:
+        there = bool(row["present"]) and row["errno"] == 0
+        if there and (row["major"], row["minor"]) == (major, minor) and row["mode"] in (0, mode):
+            continue
+        seen = f"{row['major']}:{row['minor']}, mode {int(row['mode']):04o}" if there else "none"
+        breaks.append(
+            Break(
+                records=(int(row["commit"]) - 1,),
+                time_ns=int(row["time_ns"]),
+                promised=f"a device {major}:{minor}, mode {mode:04o}, that can be opened",
+                seen=seen,
+            )
+        )
+    return Answer(invariant=Invariant.DEVICE, tested=len(log.device), breaks=tuple(breaks))
+
+
+def no_device(log: Log) -> Answer:
+    """Check that there is no device, and nobody could open it."""
+    found = [log.device[log.device["present"] != 0], log.clients[log.clients["errno"] == 0]]
+    breaks = tuple(
+        Break(
+            records=(int(row["commit"]) - 1,),
+            time_ns=int(row["time_ns"]),
+            promised="no /dev/mem_notify",
+            seen="it is there",
+        )
+        for rows in found
+        for row in rows
+    )
+    tested = len(log.device) + len(log.clients)
+    return Answer(invariant=Invariant.DEVICE, tested=tested, breaks=breaks)
+
+
+def silence(log: Log) -> Answer:
+    """Check that nobody gets POLLIN. A test is a client in a guest that was short of memory."""
+    rows = log.wakeups[log.wakeups["revents"] & POLLIN != 0]
+    breaks = tuple(
+        Break(
+            records=(int(row["commit"]) - 1,),
+            time_ns=int(row["time_ns"]),
+            client=int(row["client"]),
+            promised="nobody is woken",
+            seen="POLLIN",
+        )
+        for row in rows
+    )
+    scanned = ints(log.reclaim["pgscan"])
+    short = scanned.size > 0 and bool(np.any(scanned > scanned[0]))
+    tested = len(log.clients) if short else 0
+    return Answer(invariant=Invariant.SILENCE, tested=max(tested, len(breaks)), breaks=breaks)

@@ -1,0 +1,257 @@
+"""A guest's log as the checks of a revision read it: who waited, when, and what the samples show.
+
+Works on structured arrays with the fields of docs/records.md and `commit`, the number of the record
+from 1; knows nothing of their layout. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.check.promises import HELD_UP_NS, Promises
+from orchestrator.model import ClientKind, Op
+
+Rows = NDArray[Any]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+NEVER = 2**62
+POLLIN = 0x001
+NO_STATUS = -(2**31)
+_HIGHMEM = b"HighMem"
+
+
+def ints(column: Any) -> Ints:
+    return np.asarray(column, dtype=np.int64)
+
+
+def indexes(rows: Rows) -> Ints:
+    """Return the indexes in the log of these records."""
+    return ints(rows["commit"]) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """The records of one guest, by kind; `samples` are those of MEMINFO."""
+
+    device: Rows
+    steps: Rows
+    clients: Rows
+    polls: Rows
+    wakeups: Rows
+    exits: Rows
+    samples: Rows
+    reclaim: Rows
+    zones: Rows
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Each time a client went into poll(), or waited for SIGIO; by client, and then by time.
+
+    `at` is when it came back, NEVER if it did not; `woken` if with POLLIN. That was decided between
+    `low` and `at`. `before` is when the client had had POLLIN before, 0 (boot) if never.
+    `poll` and `wakeup` are the indexes of the two records.
+    """
+
+    client: Ints
+    signal: Flags
+    since: Ints
+    at: Ints
+    woken: Flags
+    poll: Ints
+    wakeup: Ints
+    low: Ints
+    before: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """The samples of /proc/zoneinfo, by time. One flag a sample.
+
+    `on`: some zone's status is 1; `off`: none is. `low`: memory is low by the gate. `plenty`: twice
+    as much is free as that would be, in every zone.
+    """
+
+    times: Ints
+    on: Flags
+    off: Flags
+    low: Flags
+    plenty: Flags
+    rows: tuple[Ints, ...]  # of `Log.zones`, of each sample
+
+    def around(self, first_ns: Ints, last_ns: Ints) -> tuple[Ints, Ints]:
+        """Return the sample at or before a time and that at or after another, for each pair.
+
+        They are -1 and the number of samples where there is none.
+        """
+        return (
+            ints(np.searchsorted(self.times, first_ns, side="right") - 1),
+            ints(np.searchsorted(self.times, last_ns, side="left")),
+        )
+
+    def on_between(self, first_ns: int, last_ns: int) -> bool:
+        """Tell whether a sample after the one time and before the other shows a status of 1."""
+        return bool(np.any(self.on & (self.times > first_ns) & (self.times < last_ns)))
+
+
+class Watchers:
+    """How many files were open on the device: bounds, because no record is that sharp."""
+
+    def __init__(self, log: Log, *, fasync_only: bool = False) -> None:
+        rows = log.clients[log.clients["errno"] == 0]
+        if fasync_only:
+            rows = rows[rows["client_kind"] == ClientKind.FASYNC]
+        clients, opened = ints(rows["client"]), ints(rows["time_ns"])
+        if fasync_only:
+            # FASYNC is set after the file was opened, and before the client first waits.
+            polls = log.polls[log.polls["polls"] == 0]
+            waited = dict(zip(polls["client"].tolist(), polls["time_ns"].tolist(), strict=True))
+            opened = ints([waited.get(client, NEVER) for client in clients.tolist()])
+        starts = log.steps[log.steps["op"] == Op.CLIENTS]
+        started = _last_before(ints(starts["time_ns"]), ints(rows["time_ns"]), default=0)
+        exits = log.exits[np.isin(log.exits["client"], clients)]
+        left = ints(exits["time_ns"])
+        self._opened, self._started = np.sort(opened), np.sort(started)
+        self._left, self._leaving = np.sort(left), np.sort(_earliest_exit(log, exits))
+
+    def at_least(self, first_ns: int, last_ns: int) -> int:
+        """Return how many were open all the time, at the least."""
+        return _upto(self._opened, first_ns) - _upto(self._leaving, last_ns)
+
+    def at_most(self, first_ns: int, last_ns: int) -> int:
+        """Return how many were open at any time, at the most."""
+        return _upto(self._started, last_ns) - _upto(self._left, first_ns)
+
+
+def _upto(times: Ints, when: int) -> int:
+    return int(np.searchsorted(times, when, side="right"))
+
+
+def _last_before(times: Ints, when: Ints, *, default: int) -> Ints:
+    """Return the last of some sorted times that is not after each of others."""
+    if not times.size:
+        return np.full(when.size, default, np.int64)
+    place = np.searchsorted(times, when, side="right") - 1
+    return np.where(place >= 0, times[np.maximum(place, 0)], default)
+
+
+def _earliest_exit(log: Log, exits: Rows) -> Ints:
+    """Return since when these processes may have been gone; EXIT is logged when one is reaped."""
+    reaped = ints(exits["time_ns"])
+    # Whom the agent kills it kills at a step, or after the last sample.
+    stops = log.steps[(log.steps["op"] == Op.STOP) & (log.steps["arg0"] == Op.CLIENTS)]
+    stopped = _last_before(ints(stops["time_ns"]), reaped, default=-1)
+    at_end = _last_before(ints(log.samples["time_ns"]), reaped, default=0)
+    killed = np.where(stopped >= 0, stopped, at_end)
+    last: dict[int, int] = {}
+    for rows in (log.clients, log.polls, log.wakeups):
+        for client, when in zip(rows["client"].tolist(), rows["time_ns"].tolist(), strict=True):
+            last[client] = max(last.get(client, 0), when)
+    by_itself = ints([last.get(client, 0) for client in exits["client"].tolist()])
+    return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
+
+
+class Story:
+    """A log, put in order under what a revision promises."""
+
+    def __init__(self, log: Log, promises: Promises) -> None:
+        self.log = log
+        self.promises = promises
+        self.watchers = Watchers(log)
+        self.fasync = Watchers(log, fasync_only=True)
+
+    @cached_property
+    def samples(self) -> Samples:
+        zones, promises = self.log.zones, self.promises
+        times, sample = np.unique(ints(zones["time_ns"]), return_inverse=True)
+        count = times.size
+
+        def any_of(flags: Flags) -> Flags:
+            found: Flags = np.bincount(sample[flags], minlength=count) > 0
+            return found
+
+        status, free, gate = ints(zones["status"]), ints(zones["free"]), self.gates
+        on = any_of(status == 1)
+        if promises.gate_sum:
+            chosen = zones["name"] != _HIGHMEM
+            total, limit = (
+                np.bincount(sample[chosen], weights=column[chosen], minlength=count)
+                for column in (free, gate)
+            )
+            low, plenty = total < limit, total > 2 * limit
+        else:
+            asked = status != -1
+            low, plenty = any_of(asked & (free <= gate)), ~any_of(asked & (free <= 2 * gate))
+        order = np.argsort(sample, kind="stable")
+        return Samples(
+            times=times,
+            on=on,
+            off=~on & ~any_of(status == NO_STATUS),
+            low=low,
+            plenty=plenty,
+            rows=tuple(np.split(order, np.cumsum(np.bincount(sample, minlength=count))[:-1])),
+        )
+
+    @cached_property
+    def gates(self) -> Ints:
+        """The gate of each ZONE record, in pages."""
+        zones = self.log.zones
+        return self.promises.gate_factor * (ints(zones["high"]) + ints(zones["reserve"]))
+
+    @cached_property
+    def waits(self) -> Waits:
+        polls, wakeups = self.log.polls, self.log.wakeups
+        # A client goes in and comes back by turns: its WAKEUP follows its POLL.
+        client = np.concatenate([ints(polls["client"]), ints(wakeups["client"])])
+        index = np.concatenate([indexes(polls), indexes(wakeups)])
+        came_back = np.repeat([False, True], [len(polls), len(wakeups)])
+        order = np.lexsort((index, client))
+        nothing = np.array([-1])
+        follows = np.concatenate([order[1:], nothing])
+        into = ~came_back[order]
+        paired = (follows >= 0) & came_back[follows] & (client[follows] == client[order])
+        poll, paired, follows = order[into], paired[into], follows[into]
+        row = np.where(paired, follows - len(polls), 0)
+        at = np.full(poll.size, NEVER, np.int64)
+        at[paired] = ints(wakeups["time_ns"])[row[paired]]
+        woken = np.zeros(poll.size, bool)
+        woken[paired] = wakeups["revents"][row[paired]] & POLLIN != 0
+        wakeup = np.full(poll.size, -1, np.int64)
+        wakeup[paired] = indexes(wakeups)[row[paired]]
+        signalled = self.log.clients["client_kind"] == ClientKind.FASYNC
+        signal = np.isin(client[poll], self.log.clients["client"][signalled])
+        since = ints(polls["time_ns"])[poll]
+        before = np.zeros(poll.size, np.int64)
+        newest: dict[int, int] = {}
+        for i, who in enumerate(client[poll].tolist()):
+            before[i] = newest.get(who, 0)
+            if woken[i]:
+                newest[who] = int(at[i])
+        return Waits(
+            client=client[poll],
+            signal=signal,
+            since=since,
+            at=at,
+            woken=woken,
+            poll=indexes(polls)[poll],
+            wakeup=wakeup,
+            low=np.maximum(since, at - HELD_UP_NS),
+            before=before,
+        )
+
+    def guard_ns(self, watchers: int) -> int:
+        """Return the guard with so many watchers, in nanoseconds; 0 without one."""
+        guard = self.promises.guard_s
+        return round(guard(max(watchers, 0)) * 1e9) if guard else 0
+
+    def woken(self) -> Ints:
+        """Return the waits that ended with POLLIN or SIGIO, by time."""
+        found = np.flatnonzero(self.waits.woken)
+        return found[np.argsort(self.waits.at[found], kind="stable")]

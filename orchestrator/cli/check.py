@@ -1,0 +1,40 @@
+"""`memnotify check`: does every guest's log keep what its revision promises?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.checking import check_run
+from orchestrator.campaign.results import RECORDS, RunFolder, to_json
+from orchestrator.errors import InputError
+from orchestrator.report.check import print_check
+from orchestrator.report.table import plain_console
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "check",
+        help="check the logs of a run against what the revisions promise",
+        description="Check each record of a run against the promises of its revision, and name "
+        "the records that break one. The exit status is 1 if one is broken. A promise that was "
+        "never put to the test is not kept, but not exercised.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_check)
+
+
+def _check(args: argparse.Namespace) -> int:
+    run = RunFolder(args.run)
+    rows = list(check_run(run))
+    if not rows:
+        raise InputError(f"no cell of {args.run} has a log", hint="see memnotify run")
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        print_check(plain_console(), rows, files=run.cells, records=RECORDS)
+    return 1 if any(row["broken"] for row in rows) else 0
