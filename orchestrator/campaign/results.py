@@ -1,6 +1,6 @@
 """The folder of a run: what is written, when it counts as there, and how it is read back.
 
-    campaign.toml  plan.json  commands.jsonl
+    campaign.toml  plan.json  shard.json  commands.jsonl
     cells/<id>/{manifest.json,verdict.json,records.parquet,...}
 
 A cell's folder is made under another name and renamed, so it is whole or it is not there.
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.store import digest_file
 
+CAMPAIGN = "campaign.toml"
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 RECORDS = "records.parquet"
 MACHINE = "machine.cfg"
 _DRAFT = ".new-"
+_SHARD = "shard.json"
 
 ATTEMPTS = "attempts"
 """In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
@@ -44,15 +46,22 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"cannot hold results: {error.strerror}", file=self.path) from error
 
-    def begin(self, campaign: bytes, plan: list[dict[str, Any]]) -> None:
+    def begin(
+        self, campaign: bytes, plan: list[dict[str, Any]], *, whole: Sequence[str] | None = None
+    ) -> None:
         """Write campaign.toml and plan.json, and clear away what a killed run left half done.
 
+        If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
         Call it with the run's lock held.
         """
         for path in self.cells.glob(_DRAFT + "*"):
             shutil.rmtree(path, ignore_errors=True)
-        _write(self.path / "campaign.toml", campaign)
+        _write(self.path / CAMPAIGN, campaign)
         _write(self.path / "plan.json", to_json(plan).encode())
+        if whole is None:
+            (self.path / _SHARD).unlink(missing_ok=True)
+        else:
+            _write(self.path / _SHARD, to_json({"whole": list(whole)}).encode())
 
     def cell(self, cell_id: str) -> Path:
         return self.cells / cell_id
@@ -121,6 +130,16 @@ class RunFolder:
         ):
             raise InputError("not the plan of a run", file=file)
         return plan
+
+    def whole(self) -> list[str]:
+        """Return the names of all cells of the campaign, also where this is one part of it."""
+        file = self.path / _SHARD
+        if not file.exists():
+            return [str(row["name"]) for row in self.plan()]
+        names = read_json(file).get("whole")
+        if not isinstance(names, list):
+            raise InputError("has no list of cells", file=file)
+        return [str(name) for name in names]
 
     def verdicts(self) -> list[dict[str, Any]]:
         """Return the verdicts that are there, in the order of the plan."""

@@ -40,6 +40,7 @@ def run_campaign(
     limit: int | None = None,
     again: bool = False,
     cold: bool = False,
+    whole: Sequence[str] | None = None,
     build_kernel: Builder = ensure_kernel,
     build_image: Builder = ensure_image,
     runner: CellRunner = run_cell,
@@ -47,10 +48,12 @@ def run_campaign(
     """Run a campaign into the folder `path` and return it.
 
     `limit` caps the guests at a time; `again` runs even those cells whose results are there; with
-    `cold` every guest boots, in place of starting from a template. The last three are what does
-    the work. Raises InputError for a cell that this machine cannot hold,
-    before anything is built, and InfrastructureError if something cannot be built or written. A
-    guest that fails, by whatever fault, is a result in the folder.
+    `cold` every guest boots, in place of starting from a template; `whole` has the names of all
+    cells if these are a part of the campaign. The last three are what does the work.
+
+    Raises InputError for a cell that this machine cannot hold, before anything is built, and
+    InfrastructureError if something cannot be built or written. A guest that fails, by whatever
+    fault, is a result in the folder.
     """
     ledger = Ledger(store.folder("ledger"))
     for cell in cells:
@@ -61,7 +64,7 @@ def run_campaign(
         folder.make()
         log = CommandLog(folder.path / "commands.jsonl")
         jobs = _build(cells, store, log, board, build_kernel, build_image)
-        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]))
+        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
         todo = [job for job in jobs if again or not folder.has(job.id)]
         board.planned(len(jobs), len(jobs) - len(todo))
         run_until_done(

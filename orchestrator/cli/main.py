@@ -19,11 +19,13 @@ COMMANDS = (
     "series",
     "image",
     "run",
+    "merge",
     "show",
     "check",
     "compare",
     "expect",
     "published",
+    "report",
     "replay",
     "gdb",
 )

@@ -10,9 +10,10 @@ from typing import Any
 from orchestrator.campaign.choose import choose_base
 from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.plan import cell_name, plan_cells
 from orchestrator.campaign.results import to_json
 from orchestrator.campaign.run import run_campaign
+from orchestrator.campaign.shards import Shard, read_durations
 from orchestrator.model import Accel, Clock
 from orchestrator.process import CommandLog
 from orchestrator.report.board import open_board
@@ -38,6 +39,15 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
     parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
     parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
+    parser.add_argument(
+        "--shard", type=_shard, metavar="K/N", help="run part K of N only; see memnotify merge"
+    )
+    parser.add_argument(
+        "--durations",
+        type=Path,
+        metavar="FILE",
+        help="what show --json printed of an earlier run, to make parts that take equally long",
+    )
     parser.add_argument("--again", action="store_true", help="run cells that have results, too")
     parser.add_argument(
         "--cold",
@@ -54,8 +64,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _run(args: argparse.Namespace) -> int:
     campaign = load_campaign(args.campaign)
+    durations = read_durations(args.durations) if args.durations else {}
     store = Store()
     base = choose_base(
         campaign,
@@ -67,6 +85,10 @@ def _run(args: argparse.Namespace) -> int:
     cells = plan_cells(
         campaign, base=base, accel=Accel(args.accel), clock=Clock(args.clock), source=args.source
     )
+    whole = None
+    if args.shard is not None:
+        whole = [cell_name(cell) for cell in cells]
+        cells = args.shard.of(cells, durations)
     console = plain_console(stderr=args.json)
     with open_board(console) as board:
         folder = run_campaign(
@@ -78,6 +100,7 @@ def _run(args: argparse.Namespace) -> int:
             limit=args.jobs,
             again=args.again,
             cold=args.cold,
+            whole=whole,
         )
     rows, expected = folder.verdicts(), expectations(folder)
     if args.json:

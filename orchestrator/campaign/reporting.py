@@ -1,0 +1,79 @@
+"""A run's folder as a report in one of several formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+
+from orchestrator import toml
+from orchestrator.campaign.results import CAMPAIGN, MANIFEST, RECORDS, VERDICT, RunFolder, read_json
+from orchestrator.campaign.timeline import timeline
+from orchestrator.errors import InputError
+from orchestrator.guest.decode import read_records
+from orchestrator.report.cells import CellReport, RunReport
+from orchestrator.report.html import html
+from orchestrator.report.junit import junit
+from orchestrator.report.ktap import ktap
+from orchestrator.report.markdown import markdown
+
+Format = Callable[[RunReport], str]
+
+FORMATS: MappingProxyType[str, Format] = MappingProxyType(
+    {".html": html, ".xml": junit, ".ktap": ktap, ".md": markdown}
+)
+"""By the suffix of the file."""
+
+_CONSOLE = "console.log"
+_CONSOLE_BYTES = 4096  # of the end, which is where a panic is
+
+
+def make_report(run: RunFolder, output: Path) -> None:
+    """Write a report of a run into a file, in the format that the file's suffix names.
+
+    Raises InputError if there is no run, a result of it is damaged, the suffix says nothing, or the
+    file cannot be written.
+    """
+    write = FORMATS.get(output.suffix)
+    if write is None:
+        raise InputError(
+            f"{output}: its suffix does not say in which format",
+            hint=f"end the name with one of {' '.join(FORMATS)}",
+        )
+    text = write(read_report(run))
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=output) from error
+
+
+def read_report(run: RunFolder) -> RunReport:
+    """Return all that a report says of a run. Raises InputError as `make_report` does."""
+    cells = tuple(_cell(run, str(row["id"]), str(row["name"])) for row in run.plan())
+    campaign, _ = toml.read(run.path / CAMPAIGN)
+    return RunReport(name=str(campaign.get("name", run.path.name)), cells=cells)
+
+
+def _cell(run: RunFolder, cell_id: str, name: str) -> CellReport:
+    folder = run.cell(cell_id)
+    if not (folder / VERDICT).is_file():
+        return CellReport(id=cell_id, name=name)
+    events = []
+    if (folder / RECORDS).exists():
+        events = timeline(read_records(folder / RECORDS), read_json(folder / MANIFEST))
+    log = folder / _CONSOLE
+    return CellReport(
+        id=cell_id,
+        name=name,
+        row=read_json(folder / VERDICT),
+        log=str(log.relative_to(run.path)) if log.is_file() else None,
+        console=_end(log) if log.is_file() else "",
+        events=events,
+    )
+
+
+def _end(file: Path) -> str:
+    with file.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _CONSOLE_BYTES))
+        return log.read().decode(errors="replace")

@@ -1,0 +1,35 @@
+"""`memnotify merge`: the parts of a campaign that ran on several machines, as one run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.shards import merge
+from orchestrator.report.board import printable
+from orchestrator.report.table import plain_console, print_run
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "merge",
+        help="the parts of a campaign, run with --shard, as one run",
+        description="Copy the results of several parts of one campaign into one new run's folder, "
+        "and print its table. The exit status is 1 if a cell has no result in any of them.",
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a part's folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new one")
+    parser.set_defaults(handler=_merge)
+
+
+def _merge(args: argparse.Namespace) -> int:
+    merged = RunFolder(args.output)
+    missing = merge([RunFolder(run) for run in args.runs], merged)
+    print_run(plain_console(), merged.verdicts(), planned=len(merged.whole()))
+    for name in missing:
+        print(f"no result of {printable(name)}", file=sys.stderr)
+    return 1 if missing else 0

@@ -1,0 +1,42 @@
+"""KTAP, the form in which the kernel's own tests report (Documentation/dev-tools/ktap.rst)."""
+
+from __future__ import annotations
+
+from orchestrator.report.board import printable
+from orchestrator.report.cells import FIGURES, CellReport, RunReport, Status
+
+
+def ktap(run: RunReport) -> str:
+    """Return a run as KTAP: one test for each cell, its figures as diagnostics before it."""
+    lines = ["KTAP version 1", f"# {printable(run.name)}", f"1..{len(run.cells)}"]
+    for number, cell in enumerate(run.cells, 1):
+        figures = " ".join(f"{name}={value}" for name, value in cell.values(FIGURES))
+        if figures:
+            lines.append(f"# {printable(figures)}")
+        lines.append(_result(number, cell))
+    counts = {status: run.count(status) for status in Status}
+    lines.append(
+        f"# Totals: pass:{counts[Status.PASSED]} fail:{counts[Status.FAILED]} xfail:0 xpass:0 "
+        f"skip:{counts[Status.SKIPPED]} error:{counts[Status.ERROR]}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _result(number: int, cell: CellReport) -> str:
+    passed = cell.status in (Status.PASSED, Status.SKIPPED)
+    line = f"{'ok' if passed else 'not ok'} {number} {_plain(cell.name)}"
+    why = _plain(f"{cell.outcome}: {cell.detail}" if cell.detail else cell.outcome)
+    match cell.status:
+        case Status.PASSED:
+            return line
+        case Status.FAILED:
+            return f"{line} # {why}"
+        case Status.SKIPPED:
+            return f"{line} # SKIP {why}"
+        case Status.ERROR:
+            return f"{line} # ERROR {why}"
+
+
+def _plain(text: str) -> str:
+    # A number sign would begin a directive.
+    return printable(text).replace("#", "\\#")

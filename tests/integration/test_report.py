@@ -1,0 +1,121 @@
+"""Reports of a run whose guests are made up, one of them by somebody hostile."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from test_campaign_run import Bench, Guests, S, fails
+
+from orchestrator.cli.main import main
+from orchestrator.model import Cell, CellResult, Finding, Outcome
+
+HOSTILE = "<script>x</script> ]]> # SKIP | \x1b[31m\x00\ufffe \u202e`*[a](b)\nok 9 y"
+
+
+def hostile(cell: Cell, folder: Path) -> CellResult:
+    (folder / "console.log").write_bytes(b"\xff\n" + HOSTILE.encode())
+    outcome = Outcome(finding=Finding.PANIC, detail=HOSTILE)
+    return CellResult(outcome=outcome, guest_ns=S, wall_seconds=1.0, records=0, lost_records=0)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return the folder of a run: one cell ok, one hostile, one failed, and one that is gone."""
+    folder = Bench(tmp_path).run(Guests(hostile, fails, fails, fails), limit=1)
+    ok = next(row["id"] for row in folder.verdicts() if row["outcome"] == "ok")
+    folder.cell(ok).rename(tmp_path / "gone")
+    return folder.path
+
+
+def report(run: Path, suffix: str) -> str:
+    file = run.with_name(f"report{suffix}")
+    assert main(["report", str(run), "-o", str(file)]) == 0
+    return file.read_text()
+
+
+def test_junit(run: Path) -> None:
+    suites = ElementTree.fromstring(report(run, ".xml"))
+    (suite,) = suites
+    assert suite.get("name") == "try"
+    assert suite.get("tests") == "4"
+    for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert suite.get(count) == "1" == str(len(suite.findall(f"*/{element}")))
+    for case in suite:
+        if case.find("skipped") is None:
+            names = {item.get("name") for item in case.iter("property")}
+            assert {"id", "base", "series", "memory_mib", "clients", "wall_seconds"} <= names
+    for out in suite.iter("system-out"):
+        attached = re.search(r"\[\[ATTACHMENT\|(.*)\]\]\n$", out.text or "")
+        assert attached
+        assert (run / attached[1]).is_file()
+
+
+def test_ktap(run: Path) -> None:
+    lines = report(run, ".ktap").splitlines()
+    assert lines[0] == "KTAP version 1"
+    assert "1..4" in lines
+    results = [line for line in lines if not line.startswith(("#", "1..", "KTAP"))]
+    assert [re.match(r"(not )?ok (\d+) 6\.1-", line)[2] for line in results] == list("1234")
+    assert sum(" # SKIP not run" in line for line in results) == 1
+    assert sum(" # ERROR infrastructure:" in line for line in results) == 1
+    assert sum(line.startswith("not ok") for line in results) == 2
+    assert lines[-1] == "# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:1"
+
+
+def test_markdown(run: Path) -> None:
+    text = report(run, ".md")
+    assert text.startswith("### try: 4 cells: ")
+    assert "<script>" not in text
+    for line in text.splitlines():
+        if line.startswith("| ") and "outcome" not in line and "---" not in line:
+            assert len(re.findall(r"(?<!\\)\|", line)) in (4, 9), line
+
+
+def test_html(run: Path) -> None:
+    class Reader(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: set[str] = set()
+            self.links: list[str] = []
+            self.ids: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.tags.add(tag)
+            self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+            self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    text = report(run, ".html")
+    reader = Reader()
+    reader.feed(text)
+    assert "script" not in reader.tags
+    assert all(link.startswith("#") for link in reader.links), "nothing from elsewhere"
+    assert len(reader.ids) == 3
+    assert all(c.isprintable() or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize("suffix", [".html", ".xml", ".ktap", ".md"])
+def test_nothing_hostile_gets_through(run: Path, suffix: str) -> None:
+    text = report(run, suffix)
+    if suffix == ".xml":
+        text = text.replace("\u202e", "")  # a program reads it
+    assert all(c.isprintable() or c == "\n" for c in text)
+    if suffix == ".ktap":
+        assert "\nok 9" not in text
+
+
+def test_where_it_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, words in (("r.pdf", "suffix"), ("r", "suffix"), ("none/r.md", "cannot be written")):
+        assert main(["report", str(run), "-o", str(run / name)]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["report", str(run / "cells")]) == 2
+    assert "no run in" in capsys.readouterr().err
+
+
+def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert (run / "report.html").read_text().startswith("<!doctype html>")

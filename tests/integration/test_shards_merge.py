@@ -1,0 +1,107 @@
+"""A campaign in parts, run with made-up guests and merged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from test_campaign_run import Bench, Guests, finds
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import cell_name, plan_cells
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.run import run_campaign
+from orchestrator.campaign.shards import Shard, merge
+from orchestrator.cli.main import main
+from orchestrator.errors import InputError
+from orchestrator.report.board import open_board
+
+
+class Parts(Bench):
+    """Runs one part of the campaign into a folder of its own."""
+
+    def part(self, text: str, guests: Any = None) -> RunFolder:
+        campaign = load_campaign(self.file)
+        cells = plan_cells(campaign)
+        shard = Shard.parse(text)
+        with open_board(Console(file=self.output, width=500)) as board:
+            return run_campaign(
+                campaign,
+                shard.of(cells, {}),
+                whole=[cell_name(cell) for cell in cells],
+                path=self.path.with_name(f"part{shard.number}"),
+                store=self.store,
+                board=board,
+                cold=True,
+                build_kernel=self.build_kernel,
+                build_image=self.build_image,
+                runner=guests or Guests(),
+            )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Parts:
+    return Parts(tmp_path)
+
+
+def test_merged_is_as_run_at_once(bench: Parts) -> None:
+    parts = [bench.part("1/2", Guests(finds)), bench.part("2/2")]
+    assert [len(part.plan()) for part in parts] == [2, 2]
+    merged = RunFolder(bench.path.with_name("merged"))
+    assert merge(parts, merged) == []
+    whole = bench.run(Guests())
+    assert merged.plan() == whole.plan()
+    assert [row["outcome"] for row in merged.verdicts()].count("finding:panic") == 1
+    assert all(merged.has(row["id"]) for row in merged.plan())
+
+
+def test_a_part_that_is_missing_is_said(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    part = bench.part("1/2")
+    merged = bench.path.with_name("merged")
+    assert main(["merge", str(part.path), "-o", str(merged)]) == 1
+    said = capsys.readouterr()
+    assert "4 cells: 2 ok, 0 findings, 0 infrastructure failures, 2 not run" in said.out
+    assert said.err.count("no result of 6.1-") == 2
+
+
+def test_what_was_missing_can_come_later(bench: Parts) -> None:
+    first, second = bench.part("1/2"), bench.part("2/2")
+    half = RunFolder(bench.path.with_name("half"))
+    assert len(merge([first], half)) == 2
+    assert merge([half, second], RunFolder(bench.path.with_name("whole"))) == []
+
+
+def test_what_cannot_be_merged(bench: Parts) -> None:
+    first, second = bench.part("1/2"), bench.part("2/2")
+    target = RunFolder(bench.path.with_name("merged"))
+
+    def refused(words: str, *more: RunFolder) -> None:
+        there = target.path.exists()
+        with pytest.raises(InputError, match=words):
+            merge([first, second, *more], target)
+        assert target.path.exists() is there
+
+    def changed(file: Path, old: str, new: str, words: str) -> None:
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        refused(words)
+        file.write_text(text)
+
+    changed(second.path / "campaign.toml", "75", "74", "part2 is of another campaign than .*part1")
+    changed(second.path / "shard.json", "6.1-", "2.6.24-", "part2 is of another base than .*part1")
+
+    copy = RunFolder(second.path.with_name("copy"))
+    merge([second], copy)
+    plan = (copy.path / "plan.json").read_text()
+    row = json.loads(plan)[0]
+    (copy.path / "plan.json").write_text(plan.replace(row["id"], "0123456789abcdef"))
+    refused(f"copy: {row['name']} was run with another kernel", copy)
+
+    target.path.mkdir()
+    (target.path / "mine").write_text("")
+    refused("merged is there already")
+    assert [path.name for path in target.path.iterdir()] == ["mine"]
