@@ -95,6 +95,21 @@ def cell_name(cell: Cell) -> str:
     )
 
 
+def cell_parameters(cell: Cell) -> dict[str, Any]:
+    """Return the point of the matrix that a cell is, as a JSON value."""
+    request = cell.request
+    return {
+        "base": request.base,
+        "series": request.series,
+        "arch": request.arch,
+        "machine": cell.machine.name,
+        "memory_mib": cell.memory_mib,
+        "scenario": cell.scenario.name,
+        "clients": cell.clients,
+        "repeat": cell.repeat,
+    }
+
+
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return all that a cell's results depend on, as a JSON value.
 

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestrator.campaign.jobs import Builder, Jobs
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.load import Campaign
-from orchestrator.campaign.plan import bind, cell_id, cell_name, plan_rows
+from orchestrator.campaign.plan import cell_name, plan_rows
 from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.schedule import CellRunner, run_jobs
-from orchestrator.campaign.verdict import Job
 from orchestrator.guest.session import run_cell
 from orchestrator.guest.templates import Templates
 from orchestrator.image.build import ensure_image
 from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Arch, Cell, KernelRequest
+from orchestrator.model import Cell
 from orchestrator.process import CommandLog
 from orchestrator.report.board import Board
-from orchestrator.store import Artifact, Store, digest_value
+from orchestrator.store import Store, digest_value
 
 T = TypeVar("T")
-
-Builder = Callable[..., Artifact]
 
 
 def run_campaign(
@@ -59,11 +56,11 @@ def run_campaign(
     for cell in cells:
         ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))
     folder = RunFolder(path.absolute())
-    lock = f"run-{digest_value(str(folder.path.resolve()))[:16]}"
-    with store.lock(lock, waiting=lambda: board.warn(f"waiting for another run into {path}")):
+    with hold(folder, store=store, warn=board.warn):
         folder.make()
         log = CommandLog(folder.path / "commands.jsonl")
-        jobs = _build(cells, store, log, board, build_kernel, build_image)
+        make = Jobs(store, log=log, board=board, build_kernel=build_kernel, build_image=build_image)
+        jobs = [make.of(cell) for cell in cells]
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
         todo = [job for job in jobs if again or not folder.has(job.id)]
         board.planned(len(jobs), len(jobs) - len(todo))
@@ -82,47 +79,13 @@ def run_campaign(
     return folder
 
 
-def _build(
-    cells: Sequence[Cell],
-    store: Store,
-    log: CommandLog,
-    board: Board,
-    build_kernel: Builder,
-    build_image: Builder,
-) -> list[Job]:
-    # Not from asyncio: Ctrl-C has to reach the compiler, and would wait for a thread to end.
-    images: dict[Arch, Artifact] = {}
-    kernels: dict[KernelRequest, Artifact] = {}
-    jobs = []
-    for cell in cells:
-        request, arch = cell.request, cell.request.arch
-        if arch not in images:
-            images[arch] = _timed(
-                board, f"image {arch}", partial(build_image, arch, store=store, log=log)
-            )
-        if request not in kernels:
-            words = ("kernel", request.base, request.series, arch, request.variant)
-            what = " ".join(filter(None, words))
-            progress = partial(board.building, what)
-            kernels[request] = _timed(
-                board,
-                what,
-                partial(build_kernel, request, store=store, log=log, progress=progress),
-            )
-        kernel, image = kernels[request], images[arch]
-        bound = bind(cell, kernel, image)
-        jobs.append(
-            Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
-        )
-    return jobs
-
-
-def _timed(board: Board, what: str, build: Callable[[], Artifact]) -> Artifact:
-    started = time.monotonic()
-    board.building(what, "looking in the store")
-    artifact = build()
-    board.built(what, f"{artifact.key[:16]}, {time.monotonic() - started:.1f} s")
-    return artifact
+@contextmanager
+def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Iterator[None]:
+    """Be the only one of all processes that runs into a folder; `warn` is told if that waits."""
+    path = folder.path
+    lock = f"run-{digest_value(str(path.resolve()))[:16]}"
+    with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path}")):
+        yield
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator import __version__
-from orchestrator.campaign.plan import cell_inputs
+from orchestrator.campaign.plan import cell_inputs, cell_parameters
 from orchestrator.check.metrics import Ints, Metrics, Trace, measure, wakeups_each
 from orchestrator.check.zone_status import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
@@ -79,7 +79,6 @@ def _ints(column: Any) -> Ints:
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
     """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
-    cell, request = job.cell, job.cell.request
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
     torn, checked, each, status = None, None, None, None
     if records.exists():
@@ -92,14 +91,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
-        "base": request.base,
-        "series": request.series,
-        "arch": request.arch,
-        "machine": cell.machine.name,
-        "memory_mib": cell.memory_mib,
-        "scenario": cell.scenario.name,
-        "clients": cell.clients,
-        "repeat": cell.repeat,
+        **cell_parameters(job.cell),
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
         **figures,
@@ -110,7 +102,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         "torn_records": torn,
         "guest_seconds": round(result.guest_ns / 1e9, 3),
         "wall_seconds": round(result.wall_seconds, 3),
-        "repeatability": repeatability(cell, result),
+        "repeatability": repeatability(job.cell, result),
     }
 
 
