@@ -49,19 +49,21 @@ class RunFolder:
     def begin(
         self, campaign: bytes, plan: list[dict[str, Any]], *, whole: Sequence[str] | None = None
     ) -> None:
-        """Write campaign.toml and plan.json, and clear away what a killed run left half done.
+        """Write campaign.toml and plan.json. Call it with the run's lock held.
 
         If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
-        Call it with the run's lock held.
         """
-        for path in self.cells.glob(_DRAFT + "*"):
-            shutil.rmtree(path, ignore_errors=True)
         _write(self.path / CAMPAIGN, campaign)
         _write(self.path / "plan.json", to_json(plan).encode())
         if whole is None:
             (self.path / _SHARD).unlink(missing_ok=True)
         else:
             _write(self.path / _SHARD, to_json({"whole": list(whole)}).encode())
+
+    def clear(self) -> None:
+        """Clear away what a killed run left half done. Call it with the run's lock held."""
+        for path in self.cells.glob(_DRAFT + "*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def cell(self, cell_id: str) -> Path:
         return self.cells / cell_id

@@ -58,6 +58,7 @@ def run_campaign(
     folder = RunFolder(path.absolute())
     with hold(folder, store=store, warn=board.warn):
         folder.make()
+        folder.clear()
         log = CommandLog(folder.path / "commands.jsonl")
         make = Jobs(store, log=log, board=board, build_kernel=build_kernel, build_image=build_image)
         jobs = [make.of(cell) for cell in cells]

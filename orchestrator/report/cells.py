@@ -7,17 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-PARAMETERS = (
-    "base",
-    "series",
-    "arch",
-    "machine",
-    "memory_mib",
-    "scenario",
-    "clients",
-    "repeat",
-    "repeatability",
-)
+POINT = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients", "repeat")
+"""Of the matrix."""
+
+PARAMETERS = (*POINT, "repeatability")
 FIGURES = (
     "wakeups",
     "clients_woken",

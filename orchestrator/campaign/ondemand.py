@@ -1,0 +1,153 @@
+"""A campaign whose cells run when somebody asks for them, in any of several processes.
+
+One process leads: it holds the run's folder, as `memnotify run` does. The others share what they
+have done through a folder of the session, in which every cell has a lock and a mark.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock
+
+from orchestrator.campaign.jobs import Builder, Jobs
+from orchestrator.campaign.ledger import Ledger, need
+from orchestrator.campaign.load import Campaign
+from orchestrator.campaign.plan import cell_name, plan_rows
+from orchestrator.campaign.results import VERDICT, RunFolder, read_json
+from orchestrator.campaign.run import hold, run_until_done
+from orchestrator.campaign.schedule import CellRunner, run_jobs
+from orchestrator.campaign.verdict import Job
+from orchestrator.errors import InfrastructureError
+from orchestrator.guest.session import run_cell
+from orchestrator.guest.templates import Templates
+from orchestrator.image.build import ensure_image
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.model import Cell
+from orchestrator.process import CommandLog
+from orchestrator.report.board import Board
+from orchestrator.store import Store
+
+_SESSION = ".session"
+
+
+class OnDemand:
+    """One process's view of such a campaign.
+
+    `cells` may be a part of it; `whole` has the names of all. `again` runs even those cells whose
+    results are there, once in a session; with `cold` every guest boots. The last three are what
+    does the work.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        cells: Sequence[Cell],
+        *,
+        whole: Sequence[str],
+        path: Path,
+        store: Store,
+        board: Board,
+        again: bool = False,
+        cold: bool = False,
+        build_kernel: Builder = ensure_kernel,
+        build_image: Builder = ensure_image,
+        runner: CellRunner = run_cell,
+    ) -> None:
+        self.campaign = campaign
+        self.cells: Mapping[str, Cell] = {cell_name(cell): cell for cell in cells}
+        self.folder = RunFolder(path.absolute())
+        self._whole = tuple(whole)
+        self._store = store
+        self._board = board
+        self._again = again
+        self._cold = cold
+        self._runner = runner
+        self._log = CommandLog(self.folder.path / "commands.jsonl")
+        self._jobs = Jobs(
+            store, log=self._log, board=board, build_kernel=build_kernel, build_image=build_image
+        )
+        self._session = self.folder.path / _SESSION
+
+    @cached_property
+    def _templates(self) -> Templates | None:
+        return None if self._cold else Templates(self._store)
+
+    @contextmanager
+    def lead(self, warn: Callable[[str], None]) -> Iterator[None]:
+        """Hold the run's folder, in one of the processes and while any of them runs cells.
+
+        The plan in it becomes that of the cells that are asked for; if there are none it stays as
+        it was. `warn` is told if another run is waited for. Raises InputError for a bad folder.
+        """
+        with hold(self.folder, store=self._store, warn=warn):
+            self.folder.make()
+            self._clear()  # what a session that was killed has left
+            self._session.mkdir()
+            try:
+                yield
+            finally:
+                self._clear()
+
+    def _clear(self) -> None:
+        self.folder.clear()
+        shutil.rmtree(self._session, ignore_errors=True)
+
+    def results(self, name: str) -> Path:
+        """Return the folder with a cell's results; run it first if they are not there.
+
+        Waits for another process that runs it. Raises InputError for a cell that this machine
+        cannot hold or whose kernel cannot be built, and InfrastructureError if the testbed failed:
+        then there are no results.
+        """
+        cell = self.cells[name]
+        ledger = Ledger(self._store.folder("ledger"))
+        ledger.refuse_if_never(name, need(cell, cores=ledger.capacity.cores))
+        job = self._jobs.of(cell)
+        self._enter(job)
+        done = self._session / f"{job.id}.done"
+        with self._lock(job.id):
+            if not done.exists():
+                if self._again or not self.folder.has(job.id):
+                    self._run(job, ledger)
+                done.touch()
+        folder = self.folder.cell(job.id)
+        verdict = read_json(folder / VERDICT)
+        _, _, failed = verdict["outcome"].partition("infrastructure:")
+        if failed:
+            raise InfrastructureError(failed, f"{verdict['outcome']}: {verdict['detail']}")
+        return folder
+
+    def _run(self, job: Job, ledger: Ledger) -> None:
+        self._board.planned(1, 0)
+        run_until_done(
+            run_jobs(
+                [job],
+                folder=self.folder,
+                ledger=ledger,
+                limit=None,
+                runner=self._runner,
+                templates=self._templates,
+                board=self._board,
+                log=self._log,
+            )
+        )
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self._session / f"{name}.lock")
+
+    def _enter(self, job: Job) -> None:
+        begun = self._session / "plan.done"
+        with self._lock("plan"):
+            rows = self.folder.plan() if begun.exists() else []
+            if any(row["id"] == job.id for row in rows):
+                return
+            rows += plan_rows([job.cell])
+            rows.sort(key=lambda row: self._whole.index(row["name"]))
+            whole = self._whole if len(rows) < len(self._whole) else None
+            self.folder.begin(self.campaign.text, rows, whole=whole)
+            begun.touch()
