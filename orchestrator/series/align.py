@@ -13,15 +13,17 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from orchestrator.series.diffs import Line, RawHunk
+from orchestrator.series.effort import Effort
 from orchestrator.series.tokens import key
 
+_LINES_LOOKED_AT = 8  # in the time of one step
 _JOINED = 6  # a line is not wrapped into more pieces than these
 _READINGS = 4  # kept of each place, to see if they differ
-_EFFORT = 200_000  # steps, for one hunk at one place
 _ANCHORS = 3
 _COMMON = 20  # places of a line that tells little
 _NARROWEST = 60
@@ -126,6 +128,7 @@ def find_readings(
     after: int = 0,
     fuzz: int = 0,
     width: int = 0,
+    effort: Effort,
 ) -> list[Reading]:
     """Return the best readings of a hunk, one or more if they are equally good, [] if none.
 
@@ -133,9 +136,9 @@ def find_readings(
     place that is expected wins over others that are as good, and stays a choice beside better ones
     if the numbers are right there; `fuzz` is how many lines of context at
     each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
-    would have fitted in it was wrapped.
+    would have fitted in it was wrapped. Raises TooMuchError.
     """
-    reader = _Reader(hunk, index.keys, fuzz, width)
+    reader = _Reader(hunk, index.keys, fuzz, width, effort)
     here: list[Reading] = []
     best: list[Reading] = []
     least = 3 * _LEFT
@@ -175,8 +178,7 @@ def _starts(hunk: RawHunk, index: FileIndex, expected: int, after: int) -> list[
     return sorted(starts, key=lambda start: (start != expected, start))
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(NamedTuple):
     """How far a reading is: lines of the mail, lines of the tree, old and new lines of the hunk."""
 
     mail: int
@@ -187,19 +189,26 @@ class _State:
     foreign: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    part: Part | None
+class _Path(NamedTuple):
+    """How a state was reached: by so many lines of the mail, from `mail` on, read as one."""
+
+    kind: Kind
+    mail: int
+    pieces: int
+    tree: int | None
     before: _Path | None
 
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self, body: Sequence[Line]) -> tuple[Part, ...]:
         found = []
         step: _Path | None = self
         while step is not None:
-            if step.part is not None:
-                found.append(step.part)
+            mail = tuple(body[step.mail : step.mail + step.pieces])
+            found.append(Part(kind=step.kind, mail=mail, tree=step.tree))
             step = step.before
         return tuple(reversed(found))
+
+
+_Step = tuple[int, Kind, int]  # what it costs, what is read, and of how many lines of the mail
 
 
 class _Reader:
@@ -208,102 +217,105 @@ class _Reader:
     `fuzz` and `width` are as for `find_readings`.
     """
 
-    def __init__(self, hunk: RawHunk, keys: Sequence[str], fuzz: int, width: int) -> None:
+    def __init__(
+        self, hunk: RawHunk, keys: Sequence[str], fuzz: int, width: int, effort: Effort
+    ) -> None:
         self.hunk = hunk
         self.body = hunk.body
         self.keys = keys
         self.fuzz = fuzz
         self.width = width
+        self.effort = effort
+        effort.spend(len(hunk.body) // _LINES_LOOKED_AT)
         self.words = [key(line.text) for line in hunk.body]
         self.removed = [
             key(line.text[1:]) if line.text.startswith("-") else None for line in hunk.body
         ]
+        # The next line that is not empty, for each line and the end.
+        self.follows: list[str | None] = [None]
+        for line in reversed(hunk.body):
+            self.follows.append(line.text if line.text.strip() else self.follows[-1])
+        self.follows.reverse()
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
         """Return the readings of least cost at a place, [] if they cost more than `limit`."""
         first = _State(0, start, 0, 0, False, 0)
-        queue: list[tuple[int, int, _State, _Path]] = [(0, 0, first, _Path(None, None))]
+        queue: list[tuple[int, int, _State, _Path | None]] = [(0, 0, first, None)]
         seen: dict[_State, int] = defaultdict(int)
         found: list[Reading] = []
         serial = 0
-        while queue and serial < _EFFORT:
+        while queue:
             cost, _, state, path = heapq.heappop(queue)
             if cost > limit:
                 break
+            self.effort.spend()
             seen[state] += 1
             if seen[state] > _READINGS:
                 continue
-            ending = _ending_cost(self.hunk, state)
+            ending = self._ending_cost(state)
             if ending is not None and cost + ending <= limit:
                 limit = cost + ending
                 found = [reading for reading in found if reading.cost <= limit]
                 found.append(self._reading(start, state, path, limit))
-            for extra, after, part in self._steps(state):
+            for extra, kind, pieces in self._steps(state):
                 serial += 1
-                heapq.heappush(queue, (cost + extra, serial, after, _Path(part, path)))
+                after, step = _read(state, kind, pieces, path)
+                heapq.heappush(queue, (cost + extra, serial, after, step))
         return found
 
-    def _reading(self, start: int, state: _State, path: _Path, cost: int) -> Reading:
+    def _reading(self, start: int, state: _State, path: _Path | None, cost: int) -> Reading:
         return Reading(
             start=start,
-            parts=path.parts(),
+            parts=path.parts(self.body) if path else (),
             cost=cost,
             counted=(state.old, state.new) == (self.hunk.old_count, self.hunk.new_count),
             rest=self.body[state.mail :],
         )
 
-    def _steps(self, state: _State) -> Iterator[tuple[int, _State, Part]]:
-        """Yield every way to read the next line of the mail or of the tree, with its cost."""
+    def _ending_cost(self, state: _State) -> int | None:
+        """Return what it costs to let the hunk end here; None if it cannot."""
+        if not state.changed:
+            return None
+        if (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count):
+            self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
+            return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
+        # With wrong numbers only what comes after can tell where the hunk ends.
+        follows = self.follows[state.mail]
+        return _COUNT if follows is None or (self.hunk.last and is_footer(follows)) else None
+
+    def _steps(self, state: _State) -> Iterator[_Step]:
+        """Yield every way to read the next line of the mail or of the tree."""
         body, at, tree = self.body, state.mail, state.tree
         here = self.keys[tree] if tree < len(self.keys) else None
         if here == "" and state.old < self.hunk.old_count + _EATEN:
-            yield _BLANK, *self._step(state, Kind.CONTEXT, 0)
+            yield _BLANK, Kind.CONTEXT, 0
         if at >= len(body):
             return
         text, word = body[at].text, self.words[at]
         if not word:
-            yield _BLANK, *self._skipped(state)
+            yield _BLANK, Kind.SKIPPED, 1
         if at == 0 and self.hunk.section and word:
-            yield _SPILLED, *self._skipped(state)
+            yield _SPILLED, Kind.SKIPPED, 1
         if _says_no_end(text):
-            yield 0, *self._skipped(state)
+            yield 0, Kind.SKIPPED, 1
             return
         if here is not None:
             if word == here:
-                yield 0, *self._step(state, Kind.CONTEXT, 1)
+                yield 0, Kind.CONTEXT, 1
             if self.removed[at] == here:
-                yield 0, *self._step(state, Kind.REMOVED, 1)
-            yield from self._joined_old(state, here)
+                yield 0, Kind.REMOVED, 1
+            yield from self._joined_old(at, here)
         if text.startswith("+"):
-            yield 0, *self._step(state, Kind.ADDED, 1)
-            yield from self._joined_added(state)
+            yield 0, Kind.ADDED, 1
+            yield from self._joined_added(at)
         elif not text.startswith("-") and word and state.foreign < self.fuzz:
             # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
             left = self.hunk.old_count - state.old
             if left <= self.fuzz if state.changed else state.old < self.fuzz:
-                yield _FUZZ, *self._step(state, Kind.FOREIGN, 1)
+                yield _FUZZ, Kind.FOREIGN, 1
 
-    def _step(self, state: _State, kind: Kind, pieces: int) -> tuple[_State, Part]:
-        """Return where one is after so many lines of the mail were read as one line."""
-        in_tree = kind in (Kind.CONTEXT, Kind.REMOVED)
-        after = _State(
-            mail=state.mail + pieces,
-            tree=state.tree + in_tree,
-            old=state.old + (kind is not Kind.ADDED),
-            new=state.new + (kind is not Kind.REMOVED),
-            changed=state.changed or kind in (Kind.ADDED, Kind.REMOVED),
-            foreign=state.foreign + (kind is Kind.FOREIGN),
-        )
-        mail = self.body[state.mail : state.mail + pieces]
-        return after, Part(kind=kind, mail=mail, tree=state.tree if in_tree else None)
-
-    def _skipped(self, state: _State) -> tuple[_State, Part]:
-        mail = self.body[state.mail : state.mail + 1]
-        return replace(state, mail=state.mail + 1), Part(kind=Kind.SKIPPED, mail=mail)
-
-    def _joined_old(self, state: _State, here: str) -> Iterator[tuple[int, _State, Part]]:
+    def _joined_old(self, at: int, here: str) -> Iterator[_Step]:
         """Yield the readings of several lines of the mail as one old line."""
-        at = state.mail
         for kind, first in ((Kind.CONTEXT, self.words[at]), (Kind.REMOVED, self.removed[at])):
             if not first or first == here or not here.startswith(first):
                 continue
@@ -313,12 +325,11 @@ class _Reader:
                 if not here.startswith(joined):
                     break
                 if joined == here:
-                    yield _WRAPPED * (pieces - 1), *self._step(state, kind, pieces)
+                    yield _WRAPPED * (pieces - 1), kind, pieces
                     break
 
-    def _joined_added(self, state: _State) -> Iterator[tuple[int, _State, Part]]:
+    def _joined_added(self, at: int) -> Iterator[_Step]:
         """Yield the readings of several lines of the mail as one added line."""
-        at = state.mail
         cost = 0
         for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
             before, rest = self.body[at + pieces - 2].text, self.body[at + pieces - 1].text
@@ -326,20 +337,24 @@ class _Reader:
             if not rest.strip() or (marked and not _may_go_on(before, rest, self.width)):
                 break
             cost += _COUNT if marked else _WRAPPED
-            yield cost, *self._step(state, Kind.ADDED, pieces)
+            yield cost, Kind.ADDED, pieces
 
 
-def _ending_cost(hunk: RawHunk, state: _State) -> int | None:
-    """Return what it costs to let a hunk end here; None if it cannot."""
-    if not state.changed:
-        return None
-    rest = hunk.body[state.mail :]
-    counted = (state.old, state.new) == (hunk.old_count, hunk.new_count)
-    if counted:
-        return _LEFT * len(left_over(rest, last=hunk.last))
-    # With wrong numbers only what comes after can tell where the hunk ends.
-    follows = next((line.text for line in rest if line.text.strip()), None)
-    return _COUNT if follows is None or (hunk.last and is_footer(follows)) else None
+def _read(state: _State, kind: Kind, pieces: int, path: _Path | None) -> tuple[_State, _Path]:
+    """Return where one is after so many lines of the mail were read as one line."""
+    mail, tree, old, new, changed, foreign = state
+    in_tree = kind is Kind.CONTEXT or kind is Kind.REMOVED
+    change = kind is Kind.ADDED or kind is Kind.REMOVED
+    counts = kind is not Kind.SKIPPED
+    after = _State(
+        mail=mail + pieces,
+        tree=tree + in_tree,
+        old=old + (counts and kind is not Kind.ADDED),
+        new=new + (counts and kind is not Kind.REMOVED),
+        changed=changed or change,
+        foreign=foreign + (kind is Kind.FOREIGN),
+    )
+    return after, _Path(kind, mail, pieces, tree if in_tree else None, path)
 
 
 def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.errors import InputError
-from orchestrator.series.align import Kind, Part, Reading
+from orchestrator.series.align import Kind, Part, Reading, index_of
 from orchestrator.series.damage import Witness
 from orchestrator.series.diffs import RawDiff, RawHunk
+from orchestrator.series.effort import Effort
 from orchestrator.series.layout import Piece, Row
 from orchestrator.series.tokens import key
 
 _NO_END = "\\ No newline at end of file"
 _MODES = ("100644", "100755")
 _CONTEXT = 3
+_LINES_LOOKED_AT = 50  # in the time of a step
 _FUNCTION = 400  # lines; further away nothing is looked for
 
 
@@ -154,10 +156,10 @@ class _Block:
     unended: set[int] = field(default_factory=set)
 
 
-def _blocks(file: OpenFile, added: Iterator[str]) -> list[_Block]:
+def _blocks(file: OpenFile, added: Iterator[str], effort: Effort) -> list[_Block]:
     blocks: list[_Block] = []
     for raw, reading in file.readings:
-        section = _section(raw.section, file.old.lines, reading.start)
+        section = _section(raw.section, file.old.lines, reading.start, effort)
         at = reading.start
         block: _Block | None = None
         for part in reading.parts:
@@ -179,38 +181,42 @@ def _blocks(file: OpenFile, added: Iterator[str]) -> list[_Block]:
     return blocks
 
 
-def rebuild(file: OpenFile, added: Iterator[str]) -> Change:
+@dataclass
+class _Span:
+    """A hunk while blocks are added to it; the fields are those of `Hunk`."""
+
+    start: int
+    section: str
+    rows: list[Row]
+    unended: set[int] = field(default_factory=set)
+
+
+def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
     """Return what a file's hunks make of it; `added` gives the restored added lines, in order.
 
     Hunks have three lines of context at either end, as GNU patch wants it: with fewer at one end
-    it looks for the hunk at that end of the file only.
+    it looks for the hunk at that end of the file only. Raises TooMuchError.
     """
     old = file.old.lines
-    blocks = _blocks(file, added)
+    blocks = _blocks(file, added, effort)
     new: list[str] = []
-    hunks: list[Hunk] = []
+    spans: list[_Span] = []
     done = 0
     for number, block in enumerate(blocks):
         new += [*old[done : block.begin], *(r.text for r in block.rows if r.kind is Kind.ADDED)]
-        done = block.end
-        joined = number > 0 and block.begin - blocks[number - 1].end <= 2 * _CONTEXT
-        begin = blocks[number - 1].end if joined else max(0, block.begin - _CONTEXT)
-        before = [Row(Kind.CONTEXT, text) for text in old[begin : block.begin]]
-        if joined:
-            last = hunks.pop()
-            shift = len(last.rows) + len(before)
-            rows = (*last.rows, *before, *block.rows)
-            unended = last.unended | {at + shift for at in block.unended}
-            hunks.append(Hunk(last.start, last.section, rows, unended))
+        joined = number > 0 and block.begin - done <= 2 * _CONTEXT
+        if not joined:
+            begin = max(0, block.begin - _CONTEXT)
+            spans.append(_Span(begin, block.section, _context(old, begin, block.begin)))
         else:
-            shift = len(before)
-            unended = frozenset(at + shift for at in block.unended)
-            hunks.append(Hunk(begin, block.section, (*before, *block.rows), unended))
+            spans[-1].rows += _context(old, done, block.begin)
+        span = spans[-1]
+        span.unended |= {at + len(span.rows) for at in block.unended}
+        span.rows += block.rows
+        done = block.end
         following = blocks[number + 1].begin if number + 1 < len(blocks) else len(old)
-        if following - block.end > 2 * _CONTEXT or number + 1 == len(blocks):
-            after = [Row(Kind.CONTEXT, text) for text in old[block.end : block.end + _CONTEXT]]
-            last = hunks.pop()
-            hunks.append(Hunk(last.start, last.section, (*last.rows, *after), last.unended))
+        if following - done > 2 * _CONTEXT or number + 1 == len(blocks):
+            span.rows += _context(old, done, done + _CONTEXT)
     ends = file.old.ends
     if blocks and done == len(old) and blocks[-1].rows[-1].kind is Kind.ADDED:
         ends = len(blocks[-1].rows) - 1 not in blocks[-1].unended
@@ -218,23 +224,30 @@ def rebuild(file: OpenFile, added: Iterator[str]) -> Change:
         before=file.before,
         after=file.after,
         extended=file.diff.extended,
-        hunks=tuple(hunks),
+        hunks=tuple(
+            Hunk(span.start, span.section, tuple(span.rows), frozenset(span.unended))
+            for span in spans
+        ),
         old=file.old,
         new=Lines((*new, *old[done:]), ends),
     )
 
 
-def _section(section: str, old: Sequence[str], start: int) -> str:
+def _section(section: str, old: Sequence[str], start: int, effort: Effort) -> str:
     """Return what follows the second @@ as the tree has it: the mail's is cut off somewhere."""
     wanted = key(section)
     if not wanted:
         return ""
+    keys = index_of(tuple(old)).keys
     for index in range(start - 1, -1, -1):
-        if key(old[index]).startswith(wanted):
+        if keys[index].startswith(wanted):
             line = old[index]
             cut = next(n for n in range(len(line) + 1) if len(key(line[:n])) >= len(wanted))
-            return line[:cut]
-    return " ".join(section.split())
+            break
+    else:
+        index, line, cut = 0, " ".join(section.split()), None
+    effort.spend((start - index) // _LINES_LOOKED_AT)
+    return line[:cut]
 
 
 def _extended(change: Change, before: str | None, after: str | None) -> list[str]:

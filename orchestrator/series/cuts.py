@@ -13,7 +13,7 @@ from orchestrator.series.align import Kind, Reading, is_footer
 from orchestrator.series.diffs import RawHunk
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
-_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*\d+(?:\s*[+-]*)*")
+_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*\d+[\s+-]*")
 _TOTAL = re.compile(r"\s*\d+ files? changed.*")
 
 

@@ -30,9 +30,13 @@ _BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What a diff may have before its first hunk, and a hunk's header that is cut.
 _HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{_EXTENDED.pattern}")
+_DATE = re.compile(
+    r"(?<!\s)\s+(?:\d{4}-\d\d-\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} \w{3} \d{4})"
+)
 _EMPTY = "e69de29"  # git's name of an empty file, for which an `index` line needs no hunk
 _PREAMBLE = 6  # lines: git's and quilt's, wrapped
 _MAX_NUMBER = 10_000_000
+_SHOWN = 100  # columns of a name, in messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +176,7 @@ def _broken(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
 def _named(line: str) -> str:
     """Return the file that a line of a header names."""
     git = _GIT.match(line)
-    return git["new"] if git else _path(line.partition(" ")[2])
+    return (git["new"] if git else _path(line.partition(" ")[2]))[:_SHOWN]
 
 
 def _bare(line: str, margin: str) -> str:
@@ -318,7 +322,5 @@ def _hunk(
 def _path(text: str) -> str:
     """Return the path of a header line: what is before a tab, a date or the end."""
     text = text.split("\t")[0].strip()
-    dated = re.match(
-        r"(.*?)\s+(?:\d{4}-\d\d-\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} \w{3} \d{4})", text
-    )
-    return (dated[1] if dated else text).strip().strip('"')
+    dated = _DATE.search(text)
+    return (text[: dated.start()] if dated else text).strip().strip('"')

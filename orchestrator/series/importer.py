@@ -13,6 +13,7 @@ from orchestrator.series.apply import FileState, apply_series
 from orchestrator.series.changes import Change
 from orchestrator.series.cuts import without_diff
 from orchestrator.series.diffs import read_diffs
+from orchestrator.series.effort import Effort
 from orchestrator.series.mail import Mail
 from orchestrator.series.patchfile import patch_bytes, prove, split_message
 from orchestrator.series.quilt import SERIES, Patch, Series, series_lines
@@ -104,10 +105,11 @@ def import_mails(
         said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
     numbered = _numbered(ordered, beside)
     tree = _Overlay(read)
+    effort = Effort.of(len(ordered))
     done: list[Imported | Patch] = []
     for number, patch in _merged(numbered, beside):
         if isinstance(patch, Post):
-            made = _import(patch, number, tree, fuzz, choose, log)
+            made = _import(patch, number, tree, fuzz, choose, effort, log)
             done.append(made)
             names = [name for c in made.changes for name in (c.before, c.after) if name]
             said += [
@@ -166,11 +168,18 @@ def _import(
     tree: _Overlay,
     fuzz: int,
     choose: Chooser | None,
+    effort: Effort,
     log: CommandLog | None,
 ) -> Imported:
     mail, text = post.mail, post.text
     restorer = Restorer(
-        read=tree, source=mail.source, first=mail.first, fuzz=fuzz, choose=choose, log=log
+        read=tree,
+        source=mail.source,
+        first=mail.first,
+        fuzz=fuzz,
+        choose=choose,
+        effort=effort,
+        log=log,
     )
     restored = restorer.restore(text)
     before = {

@@ -8,6 +8,7 @@ column where those of a like neighbour do. All of this is white space; the words
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from collections.abc import Iterator, Sequence
@@ -19,12 +20,16 @@ from pathlib import PurePosixPath
 from orchestrator.process import CommandLog
 from orchestrator.series.align import Kind
 from orchestrator.series.damage import KEPT, LOST, Damage, Space, after, lead_of, unexpand
+from orchestrator.series.effort import Effort
 from orchestrator.series.style import indentations
 from orchestrator.series.tokens import in_comment, is_c, is_makefile, key, tokens
 
 _TAB = 8
 _NEAR = 40  # lines
 _ALIKE = 0.5
+_ENTRY_LINES = 400  # of a Kconfig file, with its help
+_STEPS_FOR_A_ROW = 8
+_PAIRS = 32  # of words, compared in the time of a step
 _WORD = frozenset(string.ascii_letters + "_")
 _ENTRY = re.compile(
     r"(?:config|menuconfig|choice|endchoice|menu|endmenu|mainmenu|if|endif|source|comment)\b"
@@ -58,11 +63,11 @@ class Laid:
 
 
 def lay_out(
-    pieces: Sequence[Piece], damage: Damage, *, log: CommandLog | None = None
+    pieces: Sequence[Piece], damage: Damage, *, effort: Effort, log: CommandLog | None = None
 ) -> list[list[Laid]]:
     """Return the added lines of each piece, with white space in place of what was lost.
 
-    Raises InfrastructureError if there is no clang-format.
+    Raises InfrastructureError if there is no clang-format, and TooMuchError.
     """
     if damage == Damage(KEPT, KEPT):
         return [
@@ -70,7 +75,8 @@ def lay_out(
         ]
     columns = _columns(pieces, log) if damage.lead != KEPT else {}
     return [
-        _Layout(piece, damage, columns.get(number)).lines() for number, piece in enumerate(pieces)
+        _Layout(piece, damage, columns.get(number), effort).lines()
+        for number, piece in enumerate(pieces)
     ]
 
 
@@ -98,15 +104,20 @@ def _bare(row: Row) -> str:
 
 
 class _Layout:
-    def __init__(self, piece: Piece, damage: Damage, columns: list[int | None] | None) -> None:
+    def __init__(
+        self, piece: Piece, damage: Damage, columns: list[int | None] | None, effort: Effort
+    ) -> None:
         self.piece = piece
         self.rows = piece.rows
         self.damage = damage
         self.columns = columns
+        self.effort = effort
         self.c = is_c(piece.name)
         self.done: list[str] = []
+        self.removed = _removed_beside(piece.rows)
 
     def lines(self) -> list[Laid]:
+        self.effort.spend(_STEPS_FOR_A_ROW * len(self.rows))
         laid: list[Laid] = []
         comment: int | None = None  # the line where the comment begins that we are in
         for at, row in enumerate(self.rows):
@@ -175,18 +186,18 @@ class _Layout:
         model = self._model(at)
         if model is not None:
             return lead_of(model)
-        before = [line for line in self.done if line.strip()]
-        if is_makefile(self.piece.name) and before:
-            recipe = before[-1].startswith("\t") or _RULE.match(before[-1]) is not None
+        before = next((line for line in reversed(self.done[-_NEAR:]) if line.strip()), None)
+        if is_makefile(self.piece.name) and before is not None:
+            recipe = before.startswith("\t") or _RULE.match(before) is not None
             return "\t" if recipe else ""
-        return lead_of(before[-1] if before else next(self._near(at), ""))
+        return lead_of(next(self._near(at), "") if before is None else before)
 
     def _calibrated(self, at: int, column: int) -> str:
         """Return the indentation that a line has here which clang-format would put at a column."""
         columns = self.columns or ()
         text = self.rows[at].text
         for index in self._block(at):
-            if columns[index] == column and _alike(self.rows[index].text, text):
+            if columns[index] == column and self._alike(self.rows[index].text, text):
                 return lead_of(self.rows[index].text)
         for index in self._around(at):
             row = self.rows[index]
@@ -204,7 +215,7 @@ class _Layout:
         """Return the indentation that Documentation/CodingStyle has for Kconfig files."""
         if _ENTRY.match(text.strip()):
             return ""
-        before = (line.strip() for line in reversed(self.done))
+        before = (line.strip() for line in reversed(self.done[-_ENTRY_LINES:]))
         last = next((line for line in before if _ENTRY.match(line) or _HELP.fullmatch(line)), "")
         return "\t  " if _HELP.fullmatch(last) else "\t"
 
@@ -225,17 +236,16 @@ class _Layout:
 
     def _block(self, at: int) -> list[int]:
         """Return the removed lines of the change that a line is in, the most alike first."""
-        begin = at
-        while begin > 0 and self.rows[begin - 1].kind in (Kind.ADDED, Kind.REMOVED):
-            begin -= 1
-        found = []
-        for index in range(begin, len(self.rows)):
-            if self.rows[index].kind is Kind.REMOVED:
-                found.append(index)
-            elif self.rows[index].kind is not Kind.ADDED:
-                break
         text = self.rows[at].text
-        return sorted(found, key=lambda index: -_ratio(self.rows[index].text, text))
+        return sorted(self.removed[at], key=lambda index: -self._ratio(self.rows[index].text, text))
+
+    def _ratio(self, one: str, other: str) -> float:
+        ours, theirs = _said(one), _said(other)
+        self.effort.spend(_STEPS_FOR_A_ROW + len(ours) * len(theirs) // _PAIRS)
+        return SequenceMatcher(None, ours, theirs, False).ratio()
+
+    def _alike(self, one: str, other: str) -> bool:
+        return self._ratio(one, other) >= _ALIKE
 
     def _model(self, at: int) -> str | None:
         """Return the removed line that one replaces, or the nearest line of the same form."""
@@ -245,7 +255,7 @@ class _Layout:
             if key(near) == said:
                 return near
         for index in self._block(at):
-            if _alike(self.rows[index].text, text):
+            if self._alike(self.rows[index].text, text):
                 return self.rows[index].text
         form = [word for _, _, word in _words(text)][:2]
         return next(
@@ -256,6 +266,19 @@ class _Layout:
             ),
             None,
         )
+
+
+def _removed_beside(rows: Sequence[Row]) -> list[list[int]]:
+    """Return for each row the removed lines of the change that it is in; they share one list."""
+    found: list[list[int]] = []
+    block: list[int] = []
+    for index, row in enumerate(rows):
+        if row.kind not in (Kind.ADDED, Kind.REMOVED):
+            block = []
+        elif row.kind is Kind.REMOVED:
+            block.append(index)
+        found.append(block)
+    return found
 
 
 def _length(text: str) -> int:
@@ -270,12 +293,9 @@ def _tabbed(column: int) -> str:
     return unexpand(column)
 
 
-def _ratio(one: str, other: str) -> float:
-    return SequenceMatcher(None, tokens([one], c=True), tokens([other], c=True), False).ratio()
-
-
-def _alike(one: str, other: str) -> bool:
-    return _ratio(one, other) >= _ALIKE
+@functools.lru_cache(maxsize=4096)
+def _said(line: str) -> tuple[str, ...]:
+    return tuple(tokens([line], c=True))
 
 
 def _form(text: str) -> str:

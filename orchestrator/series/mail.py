@@ -19,18 +19,24 @@ from email.message import Message
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.series.limits import (
+    MAX_BYTES,
+    MAX_HEADER,
+    check_data,
+    check_mails,
+    check_text,
+)
 from orchestrator.series.page import looks_like_page, page_text
 from orchestrator.series.tokens import plain
 
 PROVENANCE = "X-Memnotify-"
-_MAX_BYTES = 64 << 20
-_MAX_LINE = 20_000
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 _QUOTING = r"(?:[ \t|:}]|&gt;|&amp;gt;)*"
 _NEW_FILE = re.compile(_QUOTING + r"\+\+\+ \S")
 _CHANGED = re.compile(_QUOTING + r"[+-]")
+_ABOVE_MAIL = re.compile(r"(?:From|Date|Message-Id|To|List)\s*:", re.IGNORECASE)
 _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
 
@@ -69,31 +75,16 @@ def read_mails(path: Path) -> list[Mail]:
             raise InputError("there is no mail in this folder", file=path)
         return [mail for file in files for mail in read_mails(file)]
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError("too large for mails: more than 64 MiB", file=path)
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError("too large for mails: more than 16 MiB", file=path)
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-    _check(data, path)
+    check_data(data, path, page=_is_page(data))
     try:
         return [mail for mail in _split(data, path) if any(line.strip() for line in mail.lines)]
     except RecursionError as error:
         raise InputError("mails within mails without an end", file=path) from error
-
-
-def _check(data: bytes, path: Path) -> None:
-    if not data.strip():
-        raise InputError("is empty", file=path)
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if b"\0" in line:
-            raise InputError("a binary file, not a mail", file=path, line=number)
-        if len(line) > _MAX_LINE and not _is_page(data):
-            raise InputError(
-                f"a line of {len(line)} bytes: no mail has such",
-                file=path,
-                line=number,
-                hint="save the page again as text, one line for each line of the mail",
-            )
 
 
 def _is_page(data: bytes) -> bool:
@@ -106,13 +97,15 @@ def _split(data: bytes, path: Path) -> Iterator[Mail]:
         yield _from_page(data, path)
     elif re.match(rb"From \S+.*\d\d:\d\d", data) or re.match(rb"From [0-9a-f]{40} ", data):
         starts = [m.start() for m in re.finditer(rb"^From (?=\S+ .*\d\d:\d\d:\d\d)", data, re.M)]
+        check_mails(len(starts), path)
+        first = 1
         for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
             body = data[start:end]
-            skipped = body.index(b"\n") + 1
-            first = data.count(b"\n", 0, start + skipped) + 1
+            skipped = body.find(b"\n") + 1
             # In an mbox a line that begins with "From " is quoted.
             unquoted = re.sub(rb"^>(>*From )", rb"\1", body[skipped:], flags=re.M)
-            yield _from_raw(unquoted, path, first, body)
+            yield _from_raw(unquoted, path, first + 1, body)
+            first += body.count(b"\n")
     elif _is_raw(data):
         yield _from_raw(data, path, 1, data)
     else:
@@ -162,7 +155,7 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
         if found[1].startswith(PROVENANCE):
             provenance.append(line)
         elif found[1].lower() in _WANTED:
-            headers.setdefault(_WANTED[found[1].lower()], _words(found[2]))
+            headers.setdefault(_WANTED[found[1].lower()], _words(found[2][:MAX_HEADER]))
     return headers, tuple(provenance)
 
 
@@ -205,15 +198,12 @@ def _body(message: Message, path: Path) -> tuple[list[str], list[str]]:
         if encoding in ("base64", "quoted-printable"):
             undone.append(encoding)
         text = _decoded(payload, part.get_content_charset()).replace("\r\n", "\n")
-        if (
-            max((len(line) for line in text.split("\n")), default=0) > _MAX_LINE
-            and kind != "text/html"
-        ):
-            raise InputError("a line that is longer than any mail has", file=path)
         if kind == "text/html":
+            check_data(payload, path, page=True)
             pages.append(page_text(text)[0])
             continue
         lines = text.split("\n")
+        check_text(lines, path)
         if str(part.get_param("format", "")).lower() == "flowed":
             lines = _unflowed(lines, delsp=str(part.get_param("delsp", "")).lower() == "yes")
             undone.append("format=flowed")
@@ -273,8 +263,7 @@ def _from_page(data: bytes, path: Path) -> Mail:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
     text = _decoded(data, charset[1].decode() if charset else None)
     lines, headers = page_text(text)
-    if max((len(line) for line in lines), default=0) > _MAX_LINE:
-        raise InputError("a line that is longer than any mail has", file=path)
+    check_text(lines, path, page=True)
     found, start = _headers_in_text(lines)
     lines, undone = _unescaped(lines[start:])
     return Mail(
@@ -291,20 +280,15 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
     """Read the text of one page of an archive, or of several, one after the other."""
     lines = _decoded(data).split("\n")
     starts = [0]
+    diff = False
     for at, line in enumerate(lines):
         # The subject of another page, if a diff is behind us and headers follow.
         if _TAG.match(line.removeprefix("Subject:").strip()) and at:
-            before = lines[starts[-1] : at]
-            follows = lines[at + 1 : at + 8]
-            if (
-                any("@@ -" in other for other in before)
-                and sum(
-                    bool(re.match(r"(?:From|Date|Message-Id|To|List)\s*:", other, re.IGNORECASE))
-                    for other in follows
-                )
-                >= 1
-            ):
+            if diff and any(_ABOVE_MAIL.match(other) for other in lines[at + 1 : at + 8]):
                 starts.append(at)
+                diff = False
+        diff = diff or "@@ -" in line
+    check_mails(len(starts), path)
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         piece = lines[start:end]
         headers, body = _headers_in_text(piece)

@@ -50,24 +50,25 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.lines: list[str] = []
         self.headers: dict[str, str] = {}
-        self._line = ""
+        self._line: list[str] = []
         self._pre = 0
         self._silent = 0
 
     def end_line(self) -> None:
         """Begin a new line, unless one has just begun."""
-        if self._line.strip() or (self._pre and self._line):
-            self.lines.append(self._line)
-        self._line = ""
+        line = "".join(self._line)
+        if line.strip() or (self._pre and line):
+            self.lines.append(line)
+        self._line = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _SILENT:
             self._silent += 1
         elif tag in ("td", "th"):
-            self._line += "\t" if self._line.strip() else ""
+            self._line += ["\t"] if any(map(str.strip, self._line)) else []
         elif tag == "br":
-            self.lines.append(self._line)
-            self._line = ""
+            self.lines.append("".join(self._line))
+            self._line = []
         elif _BLOCKS.fullmatch(tag):
             self.end_line()
             if tag == "p" and self.lines and self.lines[-1]:
@@ -92,17 +93,17 @@ class _Page(HTMLParser):
             return
         if not self._pre:
             text = re.sub(r"[ \t\r\n]+", " ", data)
-            self._line += text.lstrip(" ") if not self._line else text
+            self._line.append(text if any(self._line) else text.lstrip(" "))
             return
         if self._after_pre:
             # A line end right after <pre> is not shown.
             data = re.sub(r"^\r?\n", "", data)
             self._after_pre = False
         first, *rest = data.replace("\r\n", "\n").split("\n")
-        self._line += first
+        self._line.append(first)
         for line in rest:
-            self.lines.append(self._line)
-            self._line = line
+            self.lines.append("".join(self._line))
+            self._line = [line]
 
     def handle_comment(self, data: str) -> None:
         found = _COMMENT.fullmatch(data)

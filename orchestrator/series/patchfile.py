@@ -19,7 +19,7 @@ NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 """Environment in which git does not look at what its user has set."""
 
 _STAT = re.compile(
-    r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)\s*$|\s*\d+ files? changed.*"
+    r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)|\s*\d+ files? changed.*"
     r"|\s*(?:create|delete) mode \d+ .*"
 )
 

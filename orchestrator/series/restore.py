@@ -23,11 +23,13 @@ from orchestrator.series.changes import Change, Lines, OpenFile, pieces_of, rebu
 from orchestrator.series.cuts import cut_hunk
 from orchestrator.series.damage import LOST, infer_damage
 from orchestrator.series.diffs import NULL, RawDiff, RawHunk, Text
+from orchestrator.series.effort import Effort, TooMuchError
 from orchestrator.series.layout import Laid, lay_out
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
 _CONTEXT = 3
+_STEPS_FOR_A_FILE = 20  # to look if it is there
 _INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
 
 Reader = Callable[[str], FileState | None]
@@ -41,6 +43,14 @@ class Restored:
     repairs: tuple[Repair, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _At:
+    """What is being read: its line in the mail, and what it is called."""
+
+    line: int
+    what: str
+
+
 @dataclass
 class Restorer:
     """Restores mails against a tree; `source` and `first` are for errors (see `Mail`)."""
@@ -51,13 +61,27 @@ class Restorer:
     fuzz: int = 0
     choose: Chooser | None = None
     log: CommandLog | None = None
+    effort: Effort = field(default_factory=Effort)
     repairs: list[Repair] = field(default_factory=list)
+    _at: _At = field(init=False)
 
     def restore(self, text: Text) -> Restored:
         """Return the changes of a mail. Raises InputError for the first thing that stays open."""
         for broken in text.broken:
             raise self._error(broken.line, broken.message, _INCOMPLETE)
-        files = [self._open(diff, *self._names(diff, text.diffs)) for diff in text.diffs]
+        try:
+            return self._restore(text)
+        except TooMuchError:
+            raise self._error(
+                self._at.line,
+                f"{self._at.what} is too much work: it can be read in too many ways",
+                "does it say the same over and over, or is it no patch?",
+            ) from None
+
+    def _restore(self, text: Text) -> Restored:
+        self._at = _At(text.diffs[0].line, "the mail's first diff")
+        strip = self._strip(text.diffs)
+        files = [self._open(diff, *self._names(diff, strip)) for diff in text.diffs]
         lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
         width = max((len(line.text.rstrip()) for line in lines), default=0)
         changed: set[str] = set()
@@ -94,8 +118,7 @@ class Restorer:
 
     # --- files
 
-    def _names(self, diff: RawDiff, diffs: Sequence[RawDiff]) -> tuple[str | None, str | None]:
-        strip = self._strip(diffs)
+    def _names(self, diff: RawDiff, strip: int) -> tuple[str | None, str | None]:
         new = bool(diff.hunks) and diff.hunks[0].old_start == diff.hunks[0].old_count == 0
         gone = bool(diff.hunks) and diff.hunks[0].new_start == diff.hunks[0].new_count == 0
         before = None if diff.before == NULL or new else self._stripped(diff, diff.before, strip)
@@ -117,6 +140,7 @@ class Restorer:
             for diff in diffs:
                 for name in {diff.before, diff.after} - {NULL}:
                     parts = PurePosixPath(name).parts[strip:]
+                    self.effort.spend(_STEPS_FOR_A_FILE)
                     if parts and ".." not in parts and not name.startswith("/"):
                         found += self.read("/".join(parts)) is not None
             return found
@@ -166,9 +190,12 @@ class Restorer:
         for number, hunk in enumerate(file.diff.hunks, 1):
             stated = max(hunk.old_start - (hunk.old_count > 0), 0)
             expected = [stated + offset, stated] if offset else [stated]
-            find = functools.partial(find_readings, hunk, index, after=after, width=width)
-            readings = _first(find, expected, range(self.fuzz + 1))
             what = f"hunk {number} of {len(file.diff.hunks)}"
+            self._at = _At(hunk.line, f"{what} of {file.name}")
+            find = functools.partial(
+                find_readings, hunk, index, after=after, width=width, effort=self.effort
+            )
+            readings = _first(find, expected, range(self.fuzz + 1))
             # Only where the mail ends is a hunk known to lack lines: its header may count wrong.
             if ends and number == len(file.diff.hunks) and not any(r.counted for r in readings):
                 cut = cut_hunk(hunk, readings[0] if readings else None)
@@ -286,7 +313,11 @@ class Restorer:
         damage = infer_damage(witnesses, [text for _, _, text in added])
         texts = iter([text for _, _, text in added])
         pieces = [piece for file in files for piece in pieces_of(file, texts)]
-        laid = [line for piece in lay_out(pieces, damage, log=self.log) for line in piece]
+        laid = [
+            line
+            for piece in lay_out(pieces, damage, effort=self.effort, log=self.log)
+            for line in piece
+        ]
         restored = []
         for (file, part, text), line in zip(added, laid, strict=True):
             restored.append(self._decided(file, part, text, line))
@@ -302,7 +333,7 @@ class Restorer:
                     RepairKind.MASKED, file=file.name, line=part.mail[0].number, detail=address
                 )
         lines = iter(restored)
-        return [rebuild(file, lines) for file in files]
+        return [rebuild(file, lines, self.effort) for file in files]
 
     def _decided(self, file: OpenFile, part: Part, text: str, laid: Laid) -> str:
         """Return an added line as it was laid out, if it says what the mail says."""

@@ -30,17 +30,18 @@ _UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad]")
 _FOREIGN = re.compile("[^\\x00-\\x7f]+|\\?+")
 # How archives mask addresses. MHonArc and hypermail: all after the @; openwall: its beginning;
 # MARC, pipermail, gmane: the @ and the dots, by words; content networks: the whole.
+_NAME = r"(?<![\w.+-])[\w.+-]+"  # not looked for again within itself
 _ADDRESS = re.compile(
     r"\[email protected\]"
-    r"|[\w.+-]+@[\w.-]*\w"
-    r"|[\w.+-]+ \(\) [\w-]+(?: ! [\w-]+)+"
-    r"|[\w.+-]+ (?:at|<at>|\(at\)|\[at\]) [\w-]+(?:\.[\w-]+)+"
+    rf"|{_NAME}@[\w.-]*\w"
+    rf"|{_NAME} \(\) [\w-]+(?: ! [\w-]+)+"
+    rf"|{_NAME} (?:at|<at>|\(at\)|\[at\]) [\w-]+(?:\.[\w-]+)+"
 )
 _MASKED = re.compile(
     r"\[email protected\]"
-    r"|[\w.+-]+@(?:[xX]{4,}|\.\.\.)"
-    r"|[\w.+-]+ \(\) [\w-]+(?: ! [\w-]+)+"
-    r"|[\w.+-]+ (?:at|<at>|\(at\)|\[at\]) [\w-]+\.[\w.-]+(?=>)"
+    rf"|{_NAME}@(?:[xX]{{4,}}|\.\.\.)"
+    rf"|{_NAME} \(\) [\w-]+(?: ! [\w-]+)+"
+    rf"|{_NAME} (?:at|<at>|\(at\)|\[at\]) [\w-]+\.[\w.-]+(?=>)"
 )
 _MAY_HOLD_ADDRESS = ("@", " at ", " () ", " <at> ", "(at)", "[at]", "[email")
 
