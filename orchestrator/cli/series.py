@@ -56,6 +56,12 @@ def register(subparsers: Any) -> None:
         help="lines of context at each end of a hunk that the tree may lack; default: 0",
     )
     importing.add_argument(
+        "--revision",
+        type=_revision,
+        metavar="vN",
+        help="which to take of mails of several revisions, such as v4",
+    )
+    importing.add_argument(
         "--interactive", action="store_true", help="ask where a mail can be read in two ways"
     )
     importing.add_argument(
@@ -99,6 +105,13 @@ def register(subparsers: Any) -> None:
     diff.set_defaults(handler=_diff)
 
 
+def _revision(word: str) -> int:
+    digits = word.removeprefix("v")
+    if not digits.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word} is not like v4")
+    return int(digits)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -124,6 +137,7 @@ def _import(args: argparse.Namespace) -> int:
         tree=args.tree,
         mbox=args.mbox,
         fuzz=args.fuzz,
+        revision=args.revision,
         replace=args.replace,
         choose=_ask if args.interactive else None,
         store=Store(),

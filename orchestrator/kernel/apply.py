@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.kernel.base import Base, load_base
+from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
-from orchestrator.kernel.tree import work_tree, write_files
+from orchestrator.kernel.tree import tree_folder, work_tree, write_files
 from orchestrator.series.apply import Application, apply_series, read_tree
 from orchestrator.series.quilt import (
     MEM_NOTIFY,
@@ -69,7 +70,10 @@ def apply_to_base(
     known = load_base(base)
     series = series_on(known, revision)
     source = ensure_source(known, None, store=store, progress=progress)
-    with work_tree(source, known.arches[0], store=store, progress=progress) as tree:
-        if check:
-            return tree.path, apply_series(series, tree.original)
+    arch = known.arches[0]
+    if check:
+        pristine = pristine_files(source, arch, store=store, progress=progress)
+        where = tree_folder(source, arch, store=store) / "linux"
+        return where, apply_series(series, pristine)
+    with work_tree(source, arch, store=store, progress=progress) as tree:
         return tree.path, tree.switch(series)

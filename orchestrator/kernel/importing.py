@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.kernel.base import load_base
+from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
-from orchestrator.kernel.tree import work_tree
 from orchestrator.process import CommandLog
 from orchestrator.series.apply import FileState, apply_series, read_tree
-from orchestrator.series.importer import ImportedSeries, import_mails, write_series
+from orchestrator.series.folder import write_series
+from orchestrator.series.importer import ImportedSeries, import_mails
 from orchestrator.series.lore import fetch_thread, message_id
 from orchestrator.series.mail import Mail, read_mails
 from orchestrator.series.quilt import SERIES, Series, read_series_file, tree_version
@@ -32,6 +32,7 @@ def import_series(
     tree: Path | None = None,
     mbox: Path | None = None,
     fuzz: int = 0,
+    revision: int | None = None,
     replace: bool = False,
     choose: Chooser | None = None,
     store: Store,
@@ -50,10 +51,12 @@ def import_series(
     mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
     series = folder / SERIES
     beside = read_series_file(series) if replace and series.is_file() else ()
-    with _files(base, tree, store, progress) as read:
-        imported = import_mails(mails, read, beside=beside, fuzz=fuzz, choose=choose, log=log)
-    write_series(imported, folder, replace=replace)
-    return imported
+    read = _files(base, tree, store, progress)
+    imported = import_mails(
+        mails, read, beside=beside, fuzz=fuzz, revision=revision, choose=choose, log=log
+    )
+    said = write_series(imported, folder, replace=replace)
+    return dataclasses.replace(imported, said=(*imported.said, *said))
 
 
 def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
@@ -70,19 +73,17 @@ def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
         return [dataclasses.replace(mail, source=wanted) for mail in read_mails(fetched)]
 
 
-@contextmanager
 def _files(
     base: str | None, tree: Path | None, store: Store, progress: Callable[[str], None]
-) -> Iterator[_Reader]:
-    """Give a reader of the files that a series finds: of a base, after the base's own patches."""
+) -> _Reader:
+    """Return a reader of the files that a series finds: of a base, after the base's own patches."""
     if tree is not None:
         tree_version(tree)
-        yield read_tree(tree)
-        return
+        return read_tree(tree)
     assert base is not None
     known = load_base(base)
     own = tuple(patch for file in known.series for patch in read_series_file(file))
     source = ensure_source(known, None, store=store, progress=progress)
-    with work_tree(source, known.arches[0], store=store, progress=progress) as work:
-        patched = apply_series(Series(revision="", base=base, patches=own), work.original).files
-        yield lambda name: patched[name] if name in patched else work.original(name)
+    pristine = pristine_files(source, known.arches[0], store=store, progress=progress)
+    patched = apply_series(Series(revision="", base=base, patches=own), pristine).files
+    return lambda name: patched[name] if name in patched else pristine(name)

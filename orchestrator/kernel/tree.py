@@ -31,7 +31,8 @@ _MAKE_ERROR = 2
 Stamp = tuple[int, int, int]  # size in bytes, mtime and ctime in ns
 
 
-def _stamp(path: Path) -> Stamp | None:
+def stamp(path: Path) -> Stamp | None:
+    """Return the size and times of a file, by which a change of it shows; None: not there."""
     try:
         stat = path.lstat()
     except FileNotFoundError:
@@ -104,7 +105,7 @@ class WorkTree:
         wanted = {name: self.original(name) for name in self._touched} | dict(applied.files)
         with self._busy():
             write_files(self.path, wanted)
-            self._touched = {name: _stamp(self.path / name) for name in wanted}
+            self._touched = {name: stamp(self.path / name) for name in wanted}
         return applied
 
     @contextmanager
@@ -160,6 +161,11 @@ class WorkTree:
         fresh.replace(self.folder / "state.json")
 
 
+def tree_folder(source: Source, arch: Arch, *, store: Store) -> Path:
+    """Return where the work tree of a source and architecture is, or would be."""
+    return store.folder("trees") / f"{source.base}-{arch}-{source.digest[:16]}"
+
+
 @contextmanager
 def work_tree(
     source: Source,
@@ -173,8 +179,8 @@ def work_tree(
 
     One whose objects come from another `environment` is not sound either.
     """
-    name = f"{source.base}-{arch}-{source.digest[:16]}"
-    folder = store.folder("trees") / name
+    folder = tree_folder(source, arch, store=store)
+    name = folder.name
 
     def waiting() -> None:
         progress(f"waiting for another build in the tree of {source.base} {arch}")
@@ -196,7 +202,7 @@ def _reopen(folder: Path, environment: str | None) -> WorkTree | None:
         touched = {name: stamp and tuple(stamp) for name, stamp in state["touched"].items()}
         expected = {name: tuple(stamp) for name, stamp in files.items()} | touched
         tree = folder / "linux"
-        if any(_stamp(tree / name) != stamp for name, stamp in expected.items()):
+        if any(stamp(tree / name) != stamp for name, stamp in expected.items()):
             return None
         return WorkTree(folder, state["built"], touched, state["modes"], state["environment"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -212,7 +218,7 @@ def _unpack(source: Source, folder: Path) -> WorkTree:
     linux.mkdir(parents=True)
     unpack(source.tarball, source.top, linux)
     files = {
-        str(path.relative_to(linux)): _stamp(path)
+        str(path.relative_to(linux)): stamp(path)
         for path in (Path(at) / name for at, _, names in os.walk(linux) for name in names)
     }
     (fresh / "files.json").write_text(json.dumps(files))

@@ -21,6 +21,7 @@ from orchestrator.series.diffs import Line, RawHunk
 from orchestrator.series.effort import Effort
 from orchestrator.series.tokens import key
 
+_STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
 _JOINED = 6  # a line is not wrapped into more pieces than these
 _READINGS = 4  # kept of each place, to see if they differ
@@ -239,10 +240,11 @@ class _Reader:
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
         """Return the readings of least cost at a place, [] if they cost more than `limit`."""
+        self.effort.spend(_STEPS_FOR_A_PLACE)
         first = _State(0, start, 0, 0, False, 0)
         queue: list[tuple[int, int, _State, _Path | None]] = [(0, 0, first, None)]
         seen: dict[_State, int] = defaultdict(int)
-        found: list[Reading] = []
+        found: list[tuple[int, _State, _Path | None]] = []
         serial = 0
         while queue:
             cost, _, state, path = heapq.heappop(queue)
@@ -255,15 +257,16 @@ class _Reader:
             ending = self._ending_cost(state)
             if ending is not None and cost + ending <= limit:
                 limit = cost + ending
-                found = [reading for reading in found if reading.cost <= limit]
-                found.append(self._reading(start, state, path, limit))
+                found = [ending for ending in found if ending[0] <= limit]
+                found.append((limit, state, path))
             for extra, kind, pieces in self._steps(state):
                 serial += 1
                 after, step = _read(state, kind, pieces, path)
                 heapq.heappush(queue, (cost + extra, serial, after, step))
-        return found
+        return [self._reading(start, state, path, cost) for cost, state, path in found]
 
     def _reading(self, start: int, state: _State, path: _Path | None, cost: int) -> Reading:
+        self.effort.spend(state.mail // _LINES_LOOKED_AT)
         return Reading(
             start=start,
             parts=path.parts(self.body) if path else (),

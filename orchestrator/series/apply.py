@@ -86,7 +86,12 @@ def read_tree(tree: Path) -> Callable[[str], FileState | None]:
             raise InputError(f"{name} leads out of the tree", file=tree)
         if path.is_symlink():
             raise InputError(f"{name} is a link; patches are for files", file=tree)
+        if path.is_dir():
+            raise InputError(f"{name} is a folder; patches are for files", file=tree)
         if not path.is_file():
+            above = next((p for p in path.parents if p.is_file()), None)
+            if above is not None:
+                raise InputError("is a file, so nothing can be below it", file=above)
             return None
         return FileState(path.read_bytes(), path.stat().st_mode & 0o777)
 

@@ -16,6 +16,7 @@ from orchestrator.series.tokens import key
 
 _NO_END = "\\ No newline at end of file"
 _MODES = ("100644", "100755")
+_NO_BLOB, _EMPTY_BLOB = "0000000", "e69de29"
 _CONTEXT = 3
 _LINES_LOOKED_AT = 50  # in the time of a step
 _FUNCTION = 400  # lines; further away nothing is looked for
@@ -286,6 +287,10 @@ def diff_text(change: Change) -> str:
     if change.hunks:
         lines.append("--- /dev/null" if change.before is None else f"--- a/{before}")
         lines.append("+++ /dev/null" if change.after is None else f"+++ b/{after}")
+    elif None in (change.before, change.after) and not any("index " in line for line in lines):
+        # By this GNU patch knows that there is no more to come.
+        blobs = (_NO_BLOB, _EMPTY_BLOB) if change.before is None else (_EMPTY_BLOB, _NO_BLOB)
+        lines.append("index {}..{}".format(*blobs))
     shift = 0
     for hunk in change.hunks:
         olds = sum(row.kind is not Kind.ADDED for row in hunk.rows)

@@ -216,12 +216,13 @@ def _file_header(
                     break
     if old is None or found is None:
         if git and any(
-            line.startswith(("rename", "old mode", "copy", "new file")) for line in extended
+            line.startswith(("rename", "old mode", "copy", "new file", "deleted file"))
+            for line in extended
         ):
             diff = RawDiff(
                 line=start + 1,
-                before=git["old"],
-                after=git["new"],
+                before=git["old"].strip('"'),
+                after=git["new"].strip('"'),
                 extended=tuple(extended),
                 hunks=(),
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# A patch of 10,000 lines whose white space is all gone takes some 100,000 steps.
-_STEPS = 1_500_000
-_FOR_EACH_MAIL = 20_000
+# A patch of 10,000 added lines whose white space is all gone takes half of that.
+_STEPS = 300_000
+_FOR_EACH_MAIL = 10_000
 
 
 class TooMuchError(Exception):
@@ -15,7 +15,7 @@ class TooMuchError(Exception):
 
 @dataclass
 class Effort:
-    """The steps that are left. A step is a way to read a line, or a line or word looked at."""
+    """The steps that are left. A step is one way to read a line, or other work of that size."""
 
     left: int = _STEPS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from orchestrator.errors import InputError
 from orchestrator.process import CommandLog
@@ -15,10 +15,11 @@ from orchestrator.series.cuts import without_diff
 from orchestrator.series.diffs import read_diffs
 from orchestrator.series.effort import Effort
 from orchestrator.series.mail import Mail
+from orchestrator.series.names import Reader
 from orchestrator.series.patchfile import patch_bytes, prove, split_message
-from orchestrator.series.quilt import SERIES, Patch, Series, series_lines
+from orchestrator.series.quilt import Patch, Series
 from orchestrator.series.repairs import Chooser, Repair, RepairKind
-from orchestrator.series.restore import Reader, Restorer
+from orchestrator.series.restore import Restorer
 from orchestrator.series.thread import Post, in_order, post_of
 from orchestrator.series.tokens import masked
 
@@ -51,9 +52,14 @@ class _Overlay:
 
     read: Reader
     files: dict[str, FileState | None] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)  # of files that patches have made
 
     def __call__(self, name: str) -> FileState | None:
         if name not in self.files:
+            above = next((p for p in _above(name) if self.files.get(p) is not None), None)
+            if above is not None or name in self.folders:
+                what = f"{above} is a file" if above else f"{name} is a folder"
+                raise InputError(f"{what} since an earlier patch, so there can be no file {name}")
             self.files[name] = self.read(name)
         return self.files[name]
 
@@ -64,8 +70,13 @@ class _Overlay:
             if change.before is not None and change.after != change.before and not copied:
                 self.files[change.before] = None
             if change.after is not None:
+                self.folders.update(_above(change.after))
                 mode = 0o644 if state is None else state.mode
                 self.files[change.after] = FileState(change.new.data(), mode)
+
+
+def _above(name: str) -> list[str]:
+    return [str(path) for path in PurePosixPath(name).parents][:-1]
 
 
 def import_mails(
@@ -74,13 +85,15 @@ def import_mails(
     *,
     beside: Sequence[Patch] = (),
     fuzz: int = 0,
+    revision: int | None = None,
     choose: Chooser | None = None,
     log: CommandLog | None = None,
 ) -> ImportedSeries:
     """Restore the patches of mails against the files that `read` gives, one on top of the other.
 
     `beside` is a series in which they take the place of the patches with the same numbers. `fuzz`
-    is how many lines of context at each end of a hunk need not be in the tree; `choose` is asked
+    is how many lines of context at each end of a hunk need not be in the tree; `revision` is the
+    one to take where mails are of several; `choose` is asked
     where the mail leaves something open, and without it that is an error. Raises InputError for the
     first patch that cannot be restored, or of `beside` no longer applies: then there is no series.
     """
@@ -99,7 +112,7 @@ def import_mails(
             file=files or "the mails",
             hint="a diff has lines that begin with ---, +++ and @@",
         )
-    ordered, said = in_order(posts, there={number_of(patch) for patch in beside})
+    ordered, said = in_order(posts, there={number_of(patch) for patch in beside}, revision=revision)
     if without:
         more = f" and {len(without) - 3} more" if len(without) > 3 else ""
         said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
@@ -141,7 +154,7 @@ def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]
     return numbered
 
 
-def number_of(patch: Patch) -> int | None:
+def number_of(patch: Patch | Imported) -> int | None:
     """Return the number that a patch's file name begins with."""
     digits = re.match(r"\d{1,6}", patch.name)
     return int(digits[0]) if digits else None
@@ -217,40 +230,3 @@ def _same_stat(head: Sequence[str], stat: str) -> bool:
         return sorted(f"{row[1]} {row[2]}" for row in rows if row)
 
     return numbers(head) == numbers(stat.splitlines())
-
-
-def write_series(imported: ImportedSeries, folder: Path, *, replace: bool = False) -> Path:
-    """Write the patches and the `series` file into a folder, and return that file.
-
-    Patches of the folder that are in the series already keep their lines there. Raises InputError
-    if the folder has a series that this would change, and `replace` is not given.
-    """
-    series = folder / SERIES
-    old = {patch.name: line for patch, line in series_lines(series)} if series.is_file() else {}
-    fresh = {patch.name: patch.data for patch in imported.patches if isinstance(patch, Imported)}
-    lines = [
-        old.get(patch.name, patch.name) if isinstance(patch, Patch) else patch.name
-        for patch in imported.patches
-    ]
-    text = "".join(line + "\n" for line in lines)
-    if old:
-        heading = series.read_text().split(next(iter(old.values())))[0]
-        text = heading + text
-    wanted = {**fresh, SERIES: text.encode()}
-    there = {name: (folder / name).read_bytes() for name in wanted if (folder / name).is_file()}
-    if there == wanted:
-        return series
-    if not replace and there:
-        raise InputError(
-            "there are other patches already",
-            file=folder,
-            hint="-o names another folder, or --replace puts these in their place",
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in wanted.items():
-        beside = folder / f".{name}.new"
-        beside.write_bytes(data)
-        beside.replace(folder / name)
-    for name in old.keys() - {patch.name for patch in imported.patches}:
-        (folder / name).unlink()
-    return series

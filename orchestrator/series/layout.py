@@ -28,8 +28,9 @@ _TAB = 8
 _NEAR = 40  # lines
 _ALIKE = 0.5
 _ENTRY_LINES = 400  # of a Kconfig file, with its help
-_STEPS_FOR_A_ROW = 8
-_PAIRS = 32  # of words, compared in the time of a step
+_STEPS_FOR_A_ROW = 16
+_STEPS_FOR_A_PAIR = 3
+_PAIRS = 64  # of words, compared in the time of a step
 _WORD = frozenset(string.ascii_letters + "_")
 _ENTRY = re.compile(
     r"(?:config|menuconfig|choice|endchoice|menu|endmenu|mainmenu|if|endif|source|comment)\b"
@@ -73,6 +74,8 @@ def lay_out(
         return [
             [Laid(row.text) for row in piece.rows if row.kind is Kind.ADDED] for piece in pieces
         ]
+    added = sum(row.kind is Kind.ADDED for piece in pieces for row in piece.rows)
+    effort.spend(_STEPS_FOR_A_ROW * added)
     columns = _columns(pieces, log) if damage.lead != KEPT else {}
     return [
         _Layout(piece, damage, columns.get(number), effort).lines()
@@ -117,7 +120,6 @@ class _Layout:
         self.removed = _removed_beside(piece.rows)
 
     def lines(self) -> list[Laid]:
-        self.effort.spend(_STEPS_FOR_A_ROW * len(self.rows))
         laid: list[Laid] = []
         comment: int | None = None  # the line where the comment begins that we are in
         for at, row in enumerate(self.rows):
@@ -241,7 +243,7 @@ class _Layout:
 
     def _ratio(self, one: str, other: str) -> float:
         ours, theirs = _said(one), _said(other)
-        self.effort.spend(_STEPS_FOR_A_ROW + len(ours) * len(theirs) // _PAIRS)
+        self.effort.spend(_STEPS_FOR_A_PAIR + len(ours) * len(theirs) // _PAIRS)
         return SequenceMatcher(None, ours, theirs, False).ratio()
 
     def _alike(self, one: str, other: str) -> bool:

@@ -283,10 +283,10 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
     diff = False
     for at, line in enumerate(lines):
         # The subject of another page, if a diff is behind us and headers follow.
-        if _TAG.match(line.removeprefix("Subject:").strip()) and at:
-            if diff and any(_ABOVE_MAIL.match(other) for other in lines[at + 1 : at + 8]):
-                starts.append(at)
-                diff = False
+        subject = diff and _TAG.match(line.removeprefix("Subject:").strip())
+        if subject and any(_ABOVE_MAIL.match(other) for other in lines[at + 1 : at + 8]):
+            starts.append(at)
+            diff = False
         diff = diff or "@@ -" in line
     check_mails(len(starts), path)
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):

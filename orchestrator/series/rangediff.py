@@ -118,7 +118,9 @@ def _parsed(patch: Patch) -> PatchSet:
 
 def _message(patch: Patch) -> str:
     """Return the message of a patch, without what comes after its ---."""
-    mail = read_mails(patch.path)[0]
+    mail = next(iter(read_mails(patch.path)), None)
+    if mail is None:
+        raise InputError("there is no text in this patch", file=patch.path)
     body = []
     for line in mail.lines:
         if line.rstrip() == "---" or line.startswith(("diff --git ", "--- ", "Index: ")):
@@ -131,8 +133,9 @@ def _message(patch: Patch) -> str:
 def _add(files: dict[str, _File], part: PatchedFile, number: int, patch: Patch) -> None:
     name = part.source_file if part.target_file == NULL else part.target_file
     path = name.split("\t")[0].partition("/")[2]
-    if not path or not path.isprintable():
-        raise InputError(f"{name!r} is no name of a file", file=patch.path)
+    odd = not path.isprintable() or any(p in ("", ".", "..", ".git") for p in path.split("/"))
+    if odd or '"' in path:
+        raise InputError(f"{name[:200]!r} is no name of a file in the tree", file=patch.path)
     file = files.setdefault(path, _File())
     if part.target_file == NULL:
         file.gone = number

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from orchestrator.errors import InputError
 from orchestrator.process import CommandLog
@@ -18,21 +17,18 @@ from orchestrator.series.align import (
     index_of,
     left_over,
 )
-from orchestrator.series.apply import FileState
-from orchestrator.series.changes import Change, Lines, OpenFile, pieces_of, rebuild
+from orchestrator.series.changes import Change, OpenFile, pieces_of, rebuild
 from orchestrator.series.cuts import cut_hunk
 from orchestrator.series.damage import LOST, infer_damage
-from orchestrator.series.diffs import NULL, RawDiff, RawHunk, Text
+from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
 from orchestrator.series.layout import Laid, lay_out
+from orchestrator.series.names import Opener, Reader
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
 _CONTEXT = 3
-_STEPS_FOR_A_FILE = 20  # to look if it is there
 _INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
-
-Reader = Callable[[str], FileState | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +76,10 @@ class Restorer:
 
     def _restore(self, text: Text) -> Restored:
         self._at = _At(text.diffs[0].line, "the mail's first diff")
-        strip = self._strip(text.diffs)
-        files = [self._open(diff, *self._names(diff, strip)) for diff in text.diffs]
+        files = Opener(self.read, self.effort, self._error).open(text.diffs)
         lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
         width = max((len(line.text.rstrip()) for line in lines), default=0)
-        changed: set[str] = set()
         for file in files:
-            if file.name in changed:
-                raise self._error(
-                    file.diff.line,
-                    f"{file.name} is changed twice in one mail",
-                    "import the two patches from two files",
-                )
-            changed.add(file.name)
             self._read_hunks(file, width, ends=file is files[-1])
         changes = self._finish(files)
         if text.quoted:
@@ -115,72 +102,6 @@ class Restorer:
     def _error(self, line: int, message: str, hint: str | None = None) -> InputError:
         at = None if self.first is None else self.first + line - 1
         return InputError(message, file=self.source, line=at, hint=hint)
-
-    # --- files
-
-    def _names(self, diff: RawDiff, strip: int) -> tuple[str | None, str | None]:
-        new = bool(diff.hunks) and diff.hunks[0].old_start == diff.hunks[0].old_count == 0
-        gone = bool(diff.hunks) and diff.hunks[0].new_start == diff.hunks[0].new_count == 0
-        before = None if diff.before == NULL or new else self._stripped(diff, diff.before, strip)
-        after = None if diff.after == NULL or gone else self._stripped(diff, diff.after, strip)
-        if before is None and after is None:
-            raise self._error(diff.line, "a diff of no file", "one of its two names is wrong")
-        renamed = any(line.startswith(("rename", "copy")) for line in diff.extended)
-        if before is not None and after is not None and not renamed:
-            # Copies are called mem.c.orig, or lie in a folder of another name.
-            before = after if self.read(after) is not None else before
-            after = before
-        return before, after
-
-    def _strip(self, diffs: Sequence[RawDiff]) -> int:
-        """Return how many components to take off the names: as many as lead to files there are."""
-
-        def fit(strip: int) -> int:
-            found = 0
-            for diff in diffs:
-                for name in {diff.before, diff.after} - {NULL}:
-                    parts = PurePosixPath(name).parts[strip:]
-                    self.effort.spend(_STEPS_FOR_A_FILE)
-                    if parts and ".." not in parts and not name.startswith("/"):
-                        found += self.read("/".join(parts)) is not None
-            return found
-
-        return max((1, 0, 2, 3), key=lambda strip: (fit(strip), strip == 1))
-
-    def _stripped(self, diff: RawDiff, name: str, strip: int) -> str:
-        path = PurePosixPath(name)
-        parts = path.parts[strip:]
-        unsafe = (
-            name.startswith("/")
-            or ".." in path.parts
-            or any(p.startswith(".git") and p == ".git" for p in parts)
-        )
-        if unsafe or not parts or not name.isprintable():
-            raise self._error(
-                diff.line,
-                f"{name[:200]!r} leads out of the tree",
-                "a patch names files below the top of the tree",
-            )
-        return "/".join(parts)
-
-    def _open(self, diff: RawDiff, before: str | None, after: str | None) -> OpenFile:
-        if before is None:
-            assert after is not None
-            if self.read(after) is not None:
-                raise self._error(
-                    diff.line,
-                    f"creates {after}, which exists",
-                    "is the patch in this tree already?",
-                )
-            return OpenFile(diff, None, after, Lines())
-        state = self.read(before)
-        if state is None:
-            raise self._error(
-                diff.line,
-                f"changes {before}, which is not in the tree",
-                "is this the base that the patch is for?",
-            )
-        return OpenFile(diff, before, after, Lines.of(state.data))
 
     # --- hunks
 
@@ -339,12 +260,17 @@ class Restorer:
         """Return an added line as it was laid out, if it says what the mail says."""
         number = part.mail[0].number
         if laid.other is not None:
+            # The mail's own token is damaged, so that to leave it would be a guess as well.
             question = Question(
                 f"a string of {file.name} may have had more blanks, as those around it have",
-                (laid.text, laid.other),
+                (laid.other, laid.text),
             )
+            detail = f"{laid.text.strip()[:60]} became {laid.other.strip()[:60]}"
             if self.choose is None:
-                raise self._error(number, question.text, "--interactive shows both and asks")
+                self._repair(
+                    RepairKind.STRING, file=file.name, line=number, detail=detail, sure=False
+                )
+                return laid.other
             self._repair(RepairKind.CHOSEN, file=file.name, line=number)
             return question.choices[self.choose(question)]
         c = is_c(file.name)

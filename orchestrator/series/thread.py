@@ -14,6 +14,8 @@ _TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
 _TAG = re.compile(r"\[([^\]]*)\]")
 _NUMBER = re.compile(r"(?:^|[\s:v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
 _REPLY = re.compile(r"^(?:\s*(?:Re|Fwd?|AW|SV)(?:\[\d+\])?:)+", re.IGNORECASE)
+_TAGGED = re.compile(r"(?:PATCH-?|(?<![\w-])-?)[vV](\d{1,3})(?=[\s\]:,])")
+_TITLED = re.compile(r"(?:^|\s|\()[vV](\d{1,3})\)?$")
 _SLUG = 52
 
 
@@ -27,6 +29,18 @@ class Post:
     total: int
     title: str
     reply: bool
+    tagged: int | None = None  # the revision that its tags state, such as [PATCH v4 3/5]
+    titled: int | None = None  # or the end of its title
+
+    @property
+    def revision(self) -> int:
+        """The revision of its series; the first has no number."""
+        return self.tagged or self.titled or 1
+
+    @property
+    def quotes(self) -> bool:
+        """Tell if it is an answer with a patch of somebody else's in it."""
+        return self.reply and self.text.quoted
 
     @property
     def slug(self) -> str:
@@ -47,7 +61,18 @@ def post_of(mail: Mail, text: Text) -> Post:
         if found:
             number, total = int(found[1]), int(found[2])
     title = title_of(subject)
-    return Post(mail=mail, text=text, number=number, total=total, title=title, reply=reply)
+    tagged = _TAGGED.search(tags[0]) if tags else None
+    titled = _TITLED.search(title)
+    return Post(
+        mail=mail,
+        text=text,
+        number=number,
+        total=total,
+        title=title,
+        reply=reply,
+        tagged=int(tagged[1]) if tagged else None,
+        titled=int(titled[1]) if titled else None,
+    )
 
 
 def title_of(subject: str) -> str:
@@ -58,15 +83,15 @@ def title_of(subject: str) -> str:
 
 
 def in_order(
-    posts: Sequence[Post], *, there: Collection[int | None] = ()
+    posts: Sequence[Post], *, there: Collection[int | None] = (), revision: int | None = None
 ) -> tuple[list[Post], list[str]]:
     """Return patches in the order of their numbers, and what there is to say about them.
 
     A reply that quotes a patch gives way to the patch. `there` are numbers of patches that are
-    had already. Raises InputError if two mails claim the
-    same number, or if they are of different series.
+    had already; of several revisions of a series `revision` is taken. Raises InputError if two
+    mails claim the same number, or if they are of different series or revisions.
     """
-    said = []
+    posts, said = _of_revision(posts, revision)
     by_number: dict[int, Post] = {}
     unnumbered: list[Post] = []
     totals = {post.total: post for post in posts if post.total and not post.reply}
@@ -80,13 +105,16 @@ def in_order(
         )
     for post in sorted(posts, key=lambda post: post.reply):
         if not post.total:
-            unnumbered.append(post)
+            if post.quotes and any(not other.quotes for other in posts):
+                said.append(_only_quotes(post))
+            else:
+                unnumbered.append(post)
             continue
         known = by_number.get(post.number)
         if known is None:
             by_number[post.number] = post
         elif post.reply:
-            said.append(f"{post.mail.source}: “{post.mail.subject}” only quotes a patch: left out")
+            said.append(_only_quotes(post))
         elif post.text != known.text:
             raise InputError(
                 f"patch {post.number}/{post.total} is here twice, and differs from "
@@ -100,3 +128,37 @@ def in_order(
     if missing:
         said.append(f"missing: {', '.join(missing)}")
     return [by_number[number] for number in sorted(by_number)] + unnumbered, said
+
+
+def _only_quotes(post: Post) -> str:
+    return f"{post.mail.source}: “{post.mail.subject}” only quotes a patch: left out"
+
+
+def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post], list[str]]:
+    """Return the posts of one revision, and what there is to say about the others."""
+    numbered = [post for post in posts if post.total]
+    there = sorted({post.revision for post in numbered})
+    known = ", ".join(f"v{number}" for number in there)
+    if wanted is None:
+        # A title may end in "v2" for other reasons, if nobody claims the same number.
+        places = {post.number for post in numbered if not post.reply}
+        patches = [post for post in numbered if not post.reply]
+        mixed = len({post.tagged or 1 for post in patches}) > 1 or (
+            len({post.revision for post in patches}) > 1 and len(places) < len(patches)
+        )
+        if mixed:
+            raise InputError(
+                f"these are mails of several revisions of a series: {known}",
+                file=patches[0].mail.source,
+                hint=f"--revision v{there[-1]} takes the last",
+            )
+        return list(posts), []
+    if wanted not in there:
+        raise InputError(
+            f"there is no patch of v{wanted}",
+            file=posts[0].mail.source,
+            hint=f"there is: {known or 'none with n/m in its subject'}",
+        )
+    taken = [post for post in numbered if post.revision == wanted]
+    left = len(posts) - len(taken)
+    return taken, [f"{left} mails of other revisions, or of none: left out"] if left else []

@@ -27,6 +27,9 @@ def tree(tmp_path: Path) -> Path:
     (tree / "mm").mkdir(parents=True)
     (tree / "Makefile").write_text(MAKEFILE)
     (tree / "mm/a.c").write_text(LINES)
+    (tree / "mm/braces.c").write_text("}\n" * 20_000)
+    (tree / "mm/empty.c").write_text("\n" * 20_000)
+    (tree / "mm/calls.c").write_text("".join(f"\tfoo_{n} = bar(baz, {n});\n" for n in range(3000)))
     (tree / "mm/link.c").symlink_to("a.c")
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/b.c").write_text(LINES)
@@ -40,6 +43,13 @@ def diff(
     lines = ["--- a/" + path, "+++ b/" + path, f"@@ -{old} +{new} @@"]
     lines += [" \tline(1);", plus, " \tline(2);", " \tline(3);", ""]
     return "\n".join(lines).encode()
+
+
+NAMES = b"--- a/mm/a.c\n+++ b/mm/a.c\n"
+SAME = b"@@ -99999,30 +1,31 @@\n" + b" }\n" * 15 + b"+x\n" + b" }\n" * 15
+CALLS = b"@@ -1,3000 +1,3000 @@\n" + b"".join(
+    f"{mark} foo_{n} = bar(baz, {n});\n".encode() for mark in "-+" for n in range(3000)
+)
 
 
 def attempt(tmp_path: Path, tree: Path, data: bytes) -> int:
@@ -103,8 +113,19 @@ def nested(depth: int) -> bytes:
         HEAD + diff().replace(b" \tline(2);", b"\n" * 5000),
         HEAD + b"--- a/mm/a.c\n" * 20_000,
         b"x" * (100 << 20),
+        HEAD + NAMES + b"@@ -5,0 +6,1 @@\n+x\n" * 100_000,
+        HEAD + NAMES.replace(b"a.c", b"braces.c") + SAME,
+        HEAD + NAMES.replace(b"a.c", b"empty.c") + b"@@ -1,3000 +1,3031 @@\n" + b"\n+\n-\n" * 2000,
+        HEAD + b"--- /dev/null\n+++ b/mm/n.c\n@@ -0,0 +1,100000 @@\n" + b"+x = y;\n" * 100_000,
+        HEAD + NAMES.replace(b"a.c", b"calls.c") + CALLS,
+        HEAD + b"---\n mm/a.c | 5 " + b"+ -" * 60 + b"x\n 1 file changed, 1 ins\n" + diff(),
+        HEAD + b"--- a" + b" " * 3900 + b"x\n" * 200 + diff(),
+        b"From a Mon Jan 14 20:02:23 2008\nx\n" * 190_000,
     ],
-    ids=["mails", "quotes", "tags", "blanks", "hunks", "gaps", "headers", "100MB"],
+    ids=[
+        *("mails", "quotes", "tags", "blanks", "hunks", "gaps", "headers", "100MB"),
+        *("100k-hunks", "same", "empty", "new", "block", "diffstat", "name", "mbox"),
+    ],
 )
 def test_size_and_depth_do_no_harm(
     tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str], data: bytes
@@ -112,7 +133,10 @@ def test_size_and_depth_do_no_harm(
     started = time.process_time()
     assert attempt(tmp_path, tree, data) in (0, 2)
     assert time.process_time() - started < 20
-    assert "internal error" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "internal error" not in said
+    assert said.count("\n") <= 1
+    assert len(said) < 600
 
 
 @settings(
