@@ -13,6 +13,7 @@ from orchestrator.image.build import ensure_image
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.model import Arch, KernelRequest
 from orchestrator.process import CommandLog
+from orchestrator.series.quilt import MEM_NOTIFY
 from orchestrator.store import Artifact, Store
 
 BASE = "6.1"
@@ -52,19 +53,25 @@ def kernel_artifact(
 ) -> Callable[..., Artifact]:
     """Return a function that builds a kernel, or finds it in the store.
 
-    It takes series, arch, base and variant. With MEMNOTIFY_OFFLINE set, tests whose kernel cannot
+    It takes series, arch, base, variant and the folder of the series. With MEMNOTIFY_OFFLINE set, tests whose kernel cannot
     be built for want of its source are skipped; else they fail, so that nobody takes silence for
     success.
     """
     log = CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl")
 
     def build(
-        series: str, arch: Arch = Arch.X86_64, base: str = BASE, variant: str = ""
+        series: str,
+        arch: Arch = Arch.X86_64,
+        base: str = BASE,
+        variant: str = "",
+        root: Path = MEM_NOTIFY,
     ) -> Artifact:
         source = given_source(base)
         request = KernelRequest(base=base, series=series, arch=arch, variant=variant, source=source)
         try:
-            return ensure_kernel(request, store=store, log=log, progress=lambda line: None)
+            return ensure_kernel(
+                request, store=store, log=log, progress=lambda line: None, series=root
+            )
         except InfrastructureError as error:
             if error.kind != "unreachable":
                 raise

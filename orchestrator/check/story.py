@@ -57,7 +57,8 @@ class Waits:
 
     `at` is when it came back, NEVER if it did not; `woken` if with POLLIN. That was decided between
     `low` and `at`. `before` is when the client had had POLLIN before, 0 (boot) if never.
-    `poll` and `wakeup` are the indexes of the two records.
+    Since `gone` its process may have been gone. `poll` and `wakeup` are the indexes of the two
+    records.
     """
 
     client: Ints
@@ -69,6 +70,7 @@ class Waits:
     wakeup: Ints
     low: Ints
     before: Ints
+    gone: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +230,9 @@ class Story:
         signalled = self.log.clients["client_kind"] == ClientKind.FASYNC
         signal = np.isin(client[poll], self.log.clients["client"][signalled])
         since = ints(polls["time_ns"])[poll]
+        exits = self.log.exits
+        earliest = _earliest_exit(self.log, exits).tolist()
+        gone = dict(zip(exits["client"].tolist(), earliest, strict=True))
         before = np.zeros(poll.size, np.int64)
         newest: dict[int, int] = {}
         for i, who in enumerate(client[poll].tolist()):
@@ -244,6 +249,7 @@ class Story:
             wakeup=wakeup,
             low=np.maximum(since, at - HELD_UP_NS),
             before=before,
+            gone=ints([gone.get(who, NEVER) for who in client[poll].tolist()]),
         )
 
     def guard_ns(self, watchers: int) -> int:

@@ -101,7 +101,7 @@ def guard(story: Story, told: list[Window]) -> Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Queue:
-    """Who stood in the queue when a notification came: waits, the longest first."""
+    """Who stood in the queue when a notification came, and stayed: waits, the longest first."""
 
     waits: Ints
     free: Flags  # whose guard was over
@@ -110,9 +110,7 @@ class _Queue:
 def _queue(story: Story, window: Window) -> _Queue:
     waits = story.waits
     there = ~waits.signal & (waits.since + RUN_NS < window.low) & (waits.at >= window.first)
-    found = np.flatnonzero(there)
-    if story.watchers.at_least(window.low, window.end) < story.watchers.at_most(0, window.low):
-        found = found[waits.at[found] < NEVER]  # some may have gone; these have not
+    found = np.flatnonzero(there & (waits.gone > window.first + HELD_UP_NS))
     found = found[np.argsort(waits.since[found], kind="stable")]
     most = story.guard_ns(story.watchers.at_most(window.low, window.end))
     return _Queue(waits=found, free=waits.before[found] + most + TICK_NS < window.low)
@@ -137,6 +135,7 @@ def _shares(story: Story, window: Window) -> tuple[tuple[int, int], tuple[int, i
 
 def notifications(story: Story, told: list[Window]) -> list[Answer]:
     """Check rate, batch, order and signals."""
+    waits = story.waits
     tested = dict.fromkeys((Invariant.RATE, Invariant.BATCH, Invariant.ORDER, Invariant.SIGNALS), 0)
     breaks: dict[Invariant, list[Break]] = {name: [] for name in tested}
     for window in told:
@@ -164,7 +163,9 @@ def notifications(story: Story, told: list[Window]) -> list[Answer]:
         tested[Invariant.BATCH] += int(few is not None or free > most[1])
         skipped = _skipped(story, window, queue, most[1])
         breaks[Invariant.ORDER] += skipped or []
-        tested[Invariant.ORDER] += int(skipped is not None and free > window.polls.size)
+        came = waits.since[queue.waits[queue.free]]
+        apart = came.size > window.polls.size and came[-1] - came[0] > QUEUE_NS
+        tested[Invariant.ORDER] += int(skipped is not None and apart)
     return [Answer(invariant=n, tested=tested[n], breaks=tuple(breaks[n])) for n in tested]
 
 
@@ -192,11 +193,11 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
     """Find a batch that was too small; None if it cannot be said.
 
     Of those in front all must have been woken whose guard was over, if the status stayed 1 until
-    they had run: it was set by the notification, and can be set again by the next one only.
+    they had run.
     """
     waits = story.waits
     front = queue.waits[:least]
-    if not front.size or not story.samples.on_between(window.first + RUN_NS, window.end - RUN_NS):
+    if not front.size or not _stays_on(story, window):
         return None
     near = waits.since[queue.waits] <= waits.since[front[-1]] + QUEUE_NS
     if not queue.free[near].all():
@@ -218,6 +219,16 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
     ]
 
 
+def _stays_on(story: Story, window: Window) -> bool:
+    """Tell whether the status is known to have been 1 until all who were woken had run.
+
+    The notification has set it, and only the next one can set it again: if a sample before that
+    shows it at 1, it was so all the time. The log must go on long enough to show who was woken.
+    """
+    after, before = window.first + RUN_NS, window.end - RUN_NS
+    return story.samples.on_between(after, before) and window.first + HELD_UP_NS < story.log.end_ns
+
+
 def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Break] | None:
     """Find who was not woken although others were who stood behind; None if it cannot be said."""
     waits = story.waits
@@ -226,14 +237,13 @@ def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Bre
     missing = ahead[~np.isin(ahead, window.polls)]
     if not missing.size:
         return []
-    late = missing[waits.woken[missing] & (waits.at[missing] < window.first + HELD_UP_NS)]
-    # The late ones may be of this notification, as many as there was room for in it.
-    skipped = late if window.polls.size + late.size > most else late[:0]
-    if late.size < missing.size:
-        if not story.samples.on_between(window.first + RUN_NS, window.end - RUN_NS):
-            return None if not skipped.size else [_passed_over(story, window, skipped, newest)]
-        skipped = np.union1d(skipped, np.setdiff1d(missing, late))
-    return [_passed_over(story, window, skipped, newest)] if skipped.size else []
+    if window.polls.size + missing.size <= most:
+        # They may have been woken, too: and log it late, or have found the status at 0 again.
+        late = waits.woken[missing] & (waits.at[missing] < window.first + HELD_UP_NS)
+        missing = missing[~late]
+        if missing.size and not _stays_on(story, window):
+            return None
+    return [_passed_over(story, window, missing, newest)] if missing.size else []
 
 
 def _passed_over(story: Story, window: Window, skipped: Ints, newest: int) -> Break:

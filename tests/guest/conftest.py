@@ -14,6 +14,7 @@ from orchestrator.guest.decode import read_records
 from orchestrator.guest.machine import load_machine
 from orchestrator.guest.session import run_cell
 from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario
+from orchestrator.series.quilt import MEM_NOTIFY
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,13 @@ def squeezed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Runner:
     def run(
-        series: str, scenario: Scenario, *, base: str, arch: Arch, memory_mib: int = 64
+        series: str,
+        scenario: Scenario,
+        *,
+        base: str,
+        arch: Arch,
+        memory_mib: int = 64,
+        root: Path = MEM_NOTIFY,
     ) -> Guest:
         cell = Cell(
             request=KernelRequest(base=base, series=series, arch=arch),
@@ -34,7 +41,7 @@ def squeezed(
             log_records=60_000,
         )
         folder = tmp_path_factory.mktemp(series)
-        bzimage = kernel(series, arch, base)
+        bzimage = kernel(series, arch, base, root=root)
         done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder)
         result = asyncio.run(done)
         assert result.outcome.ok, result.outcome

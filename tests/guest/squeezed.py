@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from orchestrator.guest.decode import RecordLog
 from orchestrator.model import Arch, ClientKind, Op, Scenario, Step
+from orchestrator.series.quilt import MEM_NOTIFY
 
 SECOND = 10**9
 MIB = 1024  # KiB
@@ -20,12 +22,19 @@ LATE = SECOND // 10
 
 
 def squeeze(
-    *, start_s: int, clients: int, fasync: int = 0, duration_s: int = 30, rate_mib_s: int = 3
+    *,
+    start_s: int,
+    clients: int,
+    fasync: int = 0,
+    duration_s: int = 30,
+    rate_mib_s: int = 3,
+    spacing_ms: int = 0,
 ) -> Scenario:
     """Clients, then anonymous memory that grows beyond RAM, in a guest that shrinks.
 
-    `fasync` more clients do not poll but want SIGIO.
+    `fasync` more clients do not poll but want SIGIO. The clients start `spacing_ms` apart.
     """
+    spacing = spacing_ms * SECOND // 1000
     signalled = Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.FASYNC, fasync, 0, 0, 0))
     return Scenario(
         name="test",
@@ -33,7 +42,7 @@ def squeeze(
         duration_ns=duration_s * SECOND,
         sample_ns=SECOND // 10,
         steps=(
-            Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, 0, 0, 0)),
+            Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, 0, 0, spacing)),
             *([signalled] if fasync else []),
             Step(at_ns=SECOND, op=Op.HOG, args=(rate_mib_s * MIB, 140 * MIB)),
             Step(at_ns=5 * SECOND, op=Op.BALLOON, args=(54 * MIB, 2 * SECOND)),
@@ -52,10 +61,17 @@ class Guest:
 
 
 class Runner(Protocol):
-    """Runs a scenario in a guest with swap, which has to end well."""
+    """Runs a scenario in a guest with swap, which has to end well; `root` has the series."""
 
     def __call__(
-        self, series: str, scenario: Scenario, *, base: str, arch: Arch, memory_mib: int = 64
+        self,
+        series: str,
+        scenario: Scenario,
+        *,
+        base: str,
+        arch: Arch,
+        memory_mib: int = 64,
+        root: Path = MEM_NOTIFY,
     ) -> Guest: ...
 
 

@@ -1,0 +1,373 @@
+"""Each invariant on made-up logs: kept, broken by its own mutation only, not exercised."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from madeup import MS, PLENTY, MadeUp, Model, S
+
+from orchestrator.check.invariants import check
+from orchestrator.check.promises import HELD_UP_NS, LATE_NS, Answer, Invariant, Promises, Verdict
+from orchestrator.guest.abi import Kind
+from orchestrator.model import ClientKind, Op
+
+BATCH = 2
+PROMISES = Promises(
+    device=(1, 13, 0o444),
+    gate_factor=2,
+    gate_sum=False,
+    rate_ns=200 * MS,
+    guard_s=lambda watchers: 2.0,
+    shares=lambda watchers, fasync: (0, BATCH),
+    fasync=False,
+    pollin_status=True,
+    small_zone_divisor=None,
+)
+WAKEUPS = {Invariant.GUARD, Invariant.RATE, Invariant.BATCH, Invariant.ORDER}
+
+
+def answers(made: MadeUp, promises: Promises | None = PROMISES) -> dict[Invariant, Answer]:
+    return {answer.invariant: answer for answer in check(made.log(), promises)}
+
+
+def broken(made: MadeUp, promises: Promises | None = PROMISES) -> set[Invariant]:
+    found = answers(made, promises)
+    return {name for name, answer in found.items() if answer.verdict is Verdict.BROKEN}
+
+
+def seen(made: MadeUp, invariant: Invariant, promises: Promises | None = PROMISES) -> str:
+    """Return what the first break of an invariant says; its records must be in the log."""
+    first = answers(made, promises)[invariant].breaks[0]
+    assert first.records
+    assert max(first.records) < len(made.rows)
+    return first.seen
+
+
+def test_a_kernel_that_keeps_its_promises_is_put_to_the_test() -> None:
+    found = answers(Model().run())
+    assert {name: answer.verdict for name, answer in found.items()} == dict.fromkeys(
+        found, Verdict.KEPT
+    )
+    assert found.keys() == WAKEUPS | {
+        Invariant.DEVICE,
+        Invariant.POLLIN,
+        Invariant.GATE,
+        Invariant.CLEARS,
+    }
+    # Five batches of two, of six clients: two batches are of clients that were woken before.
+    assert found[Invariant.GUARD].tested == 4
+    assert found[Invariant.BATCH].tested == 5
+    assert found[Invariant.POLLIN].tested == 10
+
+
+def test_without_wakeups_nothing_but_the_device_is_exercised() -> None:
+    found = answers(replace(Model(), batch=0).run())
+    tested = {name for name, answer in found.items() if answer.tested}
+    assert tested == {Invariant.DEVICE, Invariant.CLEARS}
+    assert found[Invariant.GUARD].verdict is Verdict.NOT_EXERCISED
+
+
+def test_a_batch_that_has_room_for_all_tests_neither_rate_nor_order() -> None:
+    found = answers(replace(Model(), clients=2).run())
+    assert found[Invariant.RATE].verdict is Verdict.NOT_EXERCISED
+    assert found[Invariant.ORDER].verdict is Verdict.NOT_EXERCISED
+
+
+def test_a_promise_that_was_not_made_has_no_answer() -> None:
+    found = answers(Model().run(), replace(PROMISES, guard_s=None, pollin_status=False))
+    assert not found.keys() & {Invariant.GUARD, Invariant.CLEARS, Invariant.SIGNALS}
+
+
+# One mutation for each invariant
+
+
+def other_mode(made: MadeUp) -> None:
+    made.change(made.of(Kind.DEVICE)[0], mode=0o666)
+
+
+def not_opened(made: MadeUp) -> None:
+    made.change(made.of(Kind.DEVICE)[0], errno=6)
+
+
+def again_too_soon(made: MadeUp) -> None:
+    """Wake client 0 for the second time after 1.4 s, in place of 3."""
+    second = made.of(Kind.WAKEUP, 0)[1]
+    made.change(second, at=6 * S + 401 * MS)
+    made.change(made.of(Kind.POLL, 0)[2], at=6 * S + 402 * MS)
+
+
+def too_soon_after_boot(made: MadeUp) -> None:
+    for kind in (Kind.CLIENT, Kind.POLL):
+        made.change(made.of(kind, 0)[0], at=S)
+    made.add(Kind.WAKEUP, S + 900 * MS, 0, revents=1, result=1, since_ns=S)
+    made.add(Kind.POLL, S + 900 * MS + 1, 0)
+    for number in made.of(Kind.ZONE):
+        if S <= made.rows[number][1] < 2 * S:
+            made.change(number, free=10, status=1)
+
+
+def two_notifications(made: MadeUp) -> None:
+    """Move the second notification to 60 ms after the first."""
+    for number in (*made.of(Kind.WAKEUP), *made.of(Kind.POLL)):
+        at = made.rows[number][1]
+        if 6 * S <= at < 7 * S:
+            made.change(number, at=at - S + 60 * MS)
+
+
+def one_for_all(made: MadeUp) -> None:
+    """Move the second notification into the first."""
+    for number in (*made.of(Kind.WAKEUP), *made.of(Kind.POLL)):
+        at = made.rows[number][1]
+        if 6 * S <= at < 7 * S:
+            made.change(number, at=at - S + 2 * MS)
+
+
+def no_reason(made: MadeUp) -> None:
+    """Give POLLIN at once to a client that a signal had disturbed, with nothing low."""
+    since = made.rows[made.of(Kind.POLL, 0)[-1]][1]
+    made.add(Kind.WAKEUP, 20 * S, 0, revents=0, result=2**64 - 1, errno=4, since_ns=since)
+    made.add(Kind.POLL, 20 * S + 1, 0)
+    made.add(Kind.WAKEUP, 20 * S + 2, 0, revents=1, result=1, since_ns=20 * S + 1)
+
+
+def above_the_gate(made: MadeUp) -> None:
+    """Wake the client that has waited longest, with nothing low."""
+    since = made.rows[made.of(Kind.POLL, 4)[-1]][1]
+    made.add(Kind.WAKEUP, 20 * S, 4, revents=1, result=1, since_ns=since)
+
+
+def stuck(made: MadeUp) -> None:
+    made.change(made.of(Kind.ZONE)[-1], status=1)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "caught"),
+    [
+        (other_mode, {Invariant.DEVICE}),
+        (not_opened, {Invariant.DEVICE}),
+        (again_too_soon, {Invariant.GUARD}),
+        (too_soon_after_boot, {Invariant.GUARD}),
+        (two_notifications, {Invariant.RATE}),
+        (one_for_all, {Invariant.BATCH}),
+        (no_reason, {Invariant.POLLIN}),
+        # Nothing was low, so no status can have been 1 either.
+        (above_the_gate, {Invariant.GATE, Invariant.POLLIN}),
+        (stuck, {Invariant.CLEARS}),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_mutation_is_caught_by_its_invariant_only(
+    mutate: Callable[[MadeUp], None], caught: set[Invariant]
+) -> None:
+    made = Model().run()
+    mutate(made)
+    assert broken(made) == caught
+
+
+def test_too_small_a_batch_is_caught() -> None:
+    made = replace(Model(), batch=1).run()
+    assert broken(made) == {Invariant.BATCH}
+    assert seen(made, Invariant.BATCH) == "1 in 0.500 s, though the status stayed 1"
+
+
+def test_last_come_first_served_is_caught() -> None:
+    made = replace(Model(), newest_first=True).run()
+    assert broken(made) == {Invariant.ORDER}
+    assert seen(made, Invariant.ORDER).startswith("4 were not woken who had waited up to 1.000 s")
+
+
+def test_a_break_names_its_records() -> None:
+    made = Model().run()
+    again_too_soon(made)
+    (first,) = answers(made)[Invariant.GUARD].breaks
+    records = made.records().records[list(first.records)]
+    assert list(records["kind"]) == [Kind.WAKEUP, Kind.WAKEUP]
+    assert list(records["client"]) == [0, 0]
+    assert (first.client, first.time_ns) == (0, 6 * S + 401 * MS)
+
+
+# What a log cannot decide is neither broken nor a test
+
+
+def test_who_was_held_up_has_not_been_woken_too_soon() -> None:
+    """As seen: 9.717 s between two log times, with a guard of 10 s, because the first was late."""
+    late = {0: 283 * MS}
+    made = replace(
+        Model(),
+        clients=3,
+        batch=3,
+        notifications=[12 * S, 22 * S + 4 * MS],
+        guard_ns=10 * S,
+        late=lambda number, position: (position + 1) * MS + late.get(number, 0) * (position > 0),
+    ).run()
+    promises = replace(PROMISES, guard_s=lambda _: 10.0, shares=lambda *_: (0, 3))
+    times = [made.rows[number][1] for number in made.of(Kind.WAKEUP, 2)]
+    assert times[1] - times[0] < 9_730 * MS
+    assert not broken(made, promises)
+    # Each against its first POLLIN, and that against the boot.
+    assert answers(made, promises)[Invariant.GUARD].tested == 6
+
+
+def test_a_status_between_two_samples_is_no_break() -> None:
+    made = replace(Model(), on_ns=10 * MS).run()
+    for number in made.of(Kind.ZONE):
+        made.change(number, status=0)
+    found = answers(made)
+    assert not broken(made)
+    assert found[Invariant.POLLIN].verdict is Verdict.NOT_EXERCISED
+    assert found[Invariant.GATE].verdict is Verdict.KEPT
+
+
+def test_samples_that_are_far_apart_decide_nothing() -> None:
+    made = Model().run()
+    above_the_gate(made)
+    near = [n for n in made.of(Kind.ZONE) if 19 * S < made.rows[n][1] < 21 * S]
+    made.rows = [row for number, row in enumerate(made.rows) if number not in near]
+    assert not broken(made)
+
+
+def test_a_log_that_ends_with_the_batch_does_not_say_that_it_was_too_small() -> None:
+    made = replace(Model(), batch=1, notifications=[5 * S], end_ns=5 * S + 100 * MS).run()
+    assert not broken(made)
+
+
+def test_who_may_have_been_killed_has_not_been_passed_over() -> None:
+    made = replace(Model(), batch=1, clients=2).run()
+    made.change(made.of(Kind.EXIT, 1)[0], at=20 * S, sent_by_agent=0)
+    gone = {*made.of(Kind.WAKEUP, 1), *made.of(Kind.POLL, 1)[1:]}
+    made.rows = [row for number, row in enumerate(made.rows) if number not in gone]
+    assert Invariant.ORDER not in broken(made)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), held_up=st.booleans(), clients=st.integers(1, 12))
+def test_a_sound_kernel_never_breaks_anything(seed: int, held_up: bool, clients: int) -> None:
+    chance = random.Random(seed)
+    now, notifications = 5 * S, []
+    for _ in range(20):
+        notifications.append(now)
+        now += chance.choice([200 * MS, 210 * MS, chance.randrange(200 * MS, 3 * S)])
+
+    def late(_: int, position: int) -> int:
+        most = HELD_UP_NS if held_up and position else LATE_NS
+        return chance.randrange(MS, most)
+
+    model = Model(
+        clients=clients,
+        notifications=notifications,
+        late=late,
+        on_ns=chance.choice([10, 150, 400]) * MS,
+        end_ns=now + 5 * S,
+    )
+    assert not broken(model.run())
+
+
+# Signals, small zones, no mem_notify, and v3
+
+
+def with_signals(count: int) -> MadeUp:
+    """As the model, and clients 6 and 7 that wait for SIGIO; so many signals a notification."""
+    made = Model().run()
+    for client in (6, 7):
+        made.add(Kind.CLIENT, 2 * S, client, client_kind=ClientKind.FASYNC)
+        made.add(Kind.POLL, 2 * S + 1, client, polls=0)
+        since = 2 * S + 1
+        for now in Model().notifications if client - 6 < count else ():
+            made.add(Kind.WAKEUP, now + 5 * MS, client, revents=1, result=1, since_ns=since)
+            since = now + 6 * MS
+            made.add(Kind.POLL, since, client, polls=1)
+        made.add(Kind.EXIT, 30 * S, client, sent_by_agent=1, op=Op.CLIENTS)
+    return made
+
+
+SIGNALLED = replace(PROMISES, fasync=True, shares=lambda watchers, fasync: (fasync // 2, BATCH))
+
+
+def test_signals() -> None:
+    found = answers(with_signals(1), SIGNALLED)
+    assert found[Invariant.SIGNALS].verdict is Verdict.KEPT
+    assert found[Invariant.SIGNALS].tested == 5
+    for count in (0, 2):
+        assert broken(with_signals(count), SIGNALLED) == {Invariant.SIGNALS}
+    assert answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is Verdict.NOT_EXERCISED
+
+
+def zones(small: int, status: int) -> MadeUp:
+    made = Model().run()
+    for number in made.of(Kind.ZONE):
+        at = made.rows[number][1]
+        made.add(Kind.ZONE, at, name=b"DMA32", free=PLENTY, high=1, status=status, present=small)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("present", "status", "verdict"),
+    [
+        (400, -1, Verdict.KEPT),
+        (400, 0, Verdict.BROKEN),
+        (1000, -1, Verdict.BROKEN),
+        (1000, 0, Verdict.NOT_EXERCISED),
+        (450, 0, Verdict.NOT_EXERCISED),  # a tenth, if the node has a few pages more
+        (450, -1, Verdict.NOT_EXERCISED),
+    ],
+)
+def test_small_zones(present: int, status: int, verdict: Verdict) -> None:
+    promises = replace(PROMISES, small_zone_divisor=10)
+    found = answers(zones(present, status), promises)
+    assert found[Invariant.SMALL_ZONES].verdict is verdict
+
+
+def test_an_ignored_zone_is_no_reason() -> None:
+    made = zones(400, -1)
+    above_the_gate(made)
+    for number in made.of(Kind.ZONE):
+        if made.rows[number][3]["name"] == b"DMA32":
+            made.change(number, free=0)
+    assert broken(made) == {Invariant.GATE, Invariant.POLLIN}
+
+
+def test_without_mem_notify_there_is_no_device_and_nobody_wakes() -> None:
+    made = Model(batch=0).run()
+    made.change(made.of(Kind.DEVICE)[0], present=0, errno=2)
+    for number in made.of(Kind.CLIENT):
+        made.change(number, errno=2)
+    found = answers(made, None)
+    assert {name: answer.tested for name, answer in found.items()} == {
+        Invariant.DEVICE: 7,
+        Invariant.SILENCE: 6,
+    }
+    assert not broken(made, None)
+    made.add(Kind.WAKEUP, 9 * S, 0, revents=1, result=1, since_ns=2 * S)
+    assert broken(made, None) == {Invariant.SILENCE}
+    made.change(made.of(Kind.CLIENT)[0], errno=0)
+    assert broken(made, None) == {Invariant.DEVICE, Invariant.SILENCE}
+
+
+EVERYONE = replace(PROMISES, gate_sum=True, rate_ns=None, guard_s=None, shares=None)
+V3 = replace(EVERYONE, pollin_status=False)
+
+
+def test_v3_wakes_everyone_while_the_sum_is_low() -> None:
+    made = replace(Model(), batch=6, guard_ns=0).run()
+    found = answers(made, V3)
+    assert found[Invariant.BATCH].verdict is Verdict.KEPT
+    assert found[Invariant.POLLIN].verdict is Verdict.KEPT
+    assert found[Invariant.RATE].verdict is Verdict.NOT_EXERCISED
+    assert Invariant.GATE not in found
+    assert broken(replace(Model(), batch=5, guard_ns=0).run(), V3) == {Invariant.BATCH}
+    above_the_gate(made)
+    assert broken(made, V3) == {Invariant.POLLIN}
+
+
+def test_highmem_is_not_in_the_sum() -> None:
+    made = replace(Model(), batch=6, guard_ns=0).run()
+    for number in made.of(Kind.ZONE):
+        at = made.rows[number][1]
+        made.add(Kind.ZONE, at, name=b"HighMem", free=0, high=10**6, status=0, present=4000)
+    above_the_gate(made)
+    assert broken(made, V3) == {Invariant.POLLIN}
