@@ -53,9 +53,9 @@ def kernel_artifact(
 ) -> Callable[..., Artifact]:
     """Return a function that builds a kernel, or finds it in the store.
 
-    It takes series, arch, base, variant and the folder of the series. With MEMNOTIFY_OFFLINE set, tests whose kernel cannot
-    be built for want of its source are skipped; else they fail, so that nobody takes silence for
-    success.
+    It takes series, arch, base, variant, and the folder of all series. With MEMNOTIFY_OFFLINE set,
+    tests whose kernel cannot be built for want of its source are skipped; else they fail, so that
+    nobody takes silence for success.
     """
     log = CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl")
 

@@ -1,4 +1,4 @@
-"""Is the checker any good? v4 of the series with one constant changed, each caught by its invariant.
+"""Is the checker any good? v4 with one constant changed is caught by the invariant of that one.
 
 Each is a user's own series: the folder of v4 for 6.1 and one patch more.
 """

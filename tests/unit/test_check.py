@@ -1,0 +1,139 @@
+"""`memnotify check`: what it prints, its data, and its exit status."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from madeup import MadeUp, Model, S
+
+from orchestrator.campaign.checking import check_run
+from orchestrator.campaign.results import RunFolder
+from orchestrator.check.promises import Invariant
+from orchestrator.cli.main import main
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import write_records
+
+V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * S, 24 * S])
+
+
+def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
+    """Add a cell that has run to a run's folder; returns its id."""
+    name = f"{number:016x}"
+    folder = run / "cells" / name
+    folder.mkdir(parents=True)
+    verdict: dict[str, Any] = {
+        "id": name,
+        "name": f"cell {number}",
+        "base": "6.1",
+        "series": series,
+        "arch": "x86_64",
+        "machine": "pc-swap",
+        "memory_mib": 64,
+        "scenario": "squeeze",
+        "clients": 120,
+        "repeat": 1,
+    }
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    plan = run / "plan.json"
+    rows = json.loads(plan.read_text()) if plan.exists() else []
+    plan.write_text(json.dumps([*rows, {"id": name, "name": verdict["name"]}]))
+    if made is not None:
+        write_records(made.records(), folder / "records.parquet")
+    return name
+
+
+def nothing() -> MadeUp:
+    made = replace(V4, batch=0).run()
+    made.change(made.of(Kind.DEVICE)[0], present=0, errno=2)
+    for number in made.of(Kind.CLIENT):
+        made.change(number, errno=2)
+    return made
+
+
+def wrong() -> MadeUp:
+    made = V4.run()
+    made.change(made.of(Kind.DEVICE)[0], mode=0o600)
+    made.change(made.of(Kind.ZONE)[-1], status=1)
+    return made
+
+
+def test_a_run_that_keeps_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell(tmp_path, 1, "none", nothing())
+    cell(tmp_path, 2, "v4", V4.run())
+    cell(tmp_path, 3, "v4", None)  # has not run, or has no log
+    assert main(["check", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "2 cells, 10 promises: " in out
+    assert " 0 broken, " in out
+    assert "BROKEN" not in out
+    assert len(out.splitlines()) == 7
+
+
+def test_a_broken_promise_is_named_with_its_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = cell(tmp_path, 1, "v4", made := wrong())
+    assert main(["check", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    log = tmp_path / "cells" / name / "records.parquet"
+    assert f"{log}: record 0: at 0.000 s: promised a device 1:13, mode 0444" in out
+    assert f"{log}: record {len(made.rows) - 122}: at 29.950 s: promised status 0 above" in out
+    assert "BROKEN 1/1" in out
+
+
+def test_data_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = cell(tmp_path, 1, "v4", wrong())
+    assert main(["check", str(tmp_path), "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["cell"] for row in rows} == {name}
+    found = {row["invariant"]: row for row in rows}
+    assert found.keys() == set(Invariant) - {
+        Invariant.SILENCE,
+        Invariant.SIGNALS,
+        Invariant.SMALL_ZONES,
+    }
+    device = found["device"]
+    assert (device["tested"], device["broken"], device["verdict"]) == (1, 1, "broken")
+    assert device["records"] == device["breaks"][0]["records"] == [0]
+    assert (device["base"], device["series"], device["memory_mib"]) == ("6.1", "v4", 64)
+    assert found["guard"]["verdict"] == "kept"
+
+
+def test_a_revision_without_promises_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = tmp_path / "series"
+    (series / "mine/6.1").mkdir(parents=True)
+    (series / "mine/6.1/series").write_text("")
+    run = tmp_path / "run"
+    name = cell(run, 1, "mine", V4.run())
+    (row,) = check_run(RunFolder(run), root=series)
+    assert (row["cell"], row["invariant"], row["tested"], row["broken"]) == (name, None, 0, 0)
+    monkeypatch.setattr("orchestrator.cli.check.check_run", lambda run: check_run(run, root=series))
+    assert main(["check", str(run)]) == 0
+    assert "mine: no promises on file; write them into revision.toml" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["no run", "no log", "bad log"])
+def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+    if damage != "no run":
+        name = cell(tmp_path, 1, "v4", None)
+    if damage == "bad log":
+        (tmp_path / "cells" / name / "records.parquet").write_text("PAR1")
+    assert main(["check", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert str(tmp_path) in lines[0]
+
+
+def test_promises_are_read_from_the_revision_of_each_cell(tmp_path: Path) -> None:
+    """A batch of 100 is v4's, and too large for v5."""
+    cell(tmp_path, 1, "v4", V4.run())
+    cell(tmp_path, 2, "v5", V4.run())
+    rows = list(check_run(RunFolder(tmp_path)))
+    broken = {(row["series"], row["invariant"]) for row in rows if row["broken"]}
+    assert broken == {("v5", Invariant.BATCH)}
