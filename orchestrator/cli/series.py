@@ -1,4 +1,4 @@
-"""memnotify series import | apply | diff"""
+"""memnotify series import | apply | diff | bisect"""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.campaign.bisect import bisect_series, sentence
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.question import parse_question
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
 from orchestrator.kernel.importing import import_series
+from orchestrator.report.board import open_board
+from orchestrator.report.table import plain_console
 from orchestrator.series.apply import Application
 from orchestrator.series.listing import report_lines, report_rows
 from orchestrator.series.quilt import compared
@@ -104,6 +109,30 @@ def register(subparsers: Any) -> None:
     )
     diff.set_defaults(handler=_diff)
 
+    bisect = actions.add_parser(
+        "bisect",
+        help="find the patch of a series with which an outcome changes",
+        description="Run the one cell of a campaign with the first patches of a series, more or "
+        "fewer of them by halves, until it is known with which patch the answer to a question "
+        "changes. Exit status 1: it is the same with all patches as without.",
+    )
+    bisect.add_argument("revision", metavar="REV", help="or a folder with a `series` file")
+    bisect.add_argument(
+        "--campaign", type=Path, metavar="FILE", required=True, help="a campaign with one cell"
+    )
+    bisect.add_argument(
+        "--until",
+        metavar="QUESTION",
+        required=True,
+        help="a field of show --json, compared with a value: 'wakeups>0', 'outcome!=ok'",
+    )
+    bisect.add_argument("--base", help="which of the campaign's bases, if it has several")
+    bisect.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
+    bisect.add_argument(
+        "-o", dest="output", type=Path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
+    )
+    bisect.set_defaults(handler=_bisect)
+
 
 def _revision(word: str) -> int:
     digits = word.removeprefix("v")
@@ -177,6 +206,25 @@ def _diff(args: argparse.Namespace) -> int:
     color = auto if args.color == "auto" else args.color == "always"
     sys.stdout.write(range_diff(old.patches, new.patches, stat=args.stat, color=color))
     return 0
+
+
+def _bisect(args: argparse.Namespace) -> int:
+    question = parse_question(args.until)
+    campaign = load_campaign(args.campaign)
+    with open_board(plain_console(stderr=True)) as board:
+        found = bisect_series(
+            campaign,
+            args.revision,
+            question,
+            base=args.base,
+            source=args.source,
+            path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
+            store=Store(),
+            board=board,
+            say=lambda line: print(line, flush=True),
+        )
+    print(sentence(found, question, args.revision))
+    return 0 if found.patches else 1
 
 
 def _show(applied: Application) -> None:

@@ -219,8 +219,8 @@ def test_a_figure_that_some_have_says_how_many(
     entries += [ok("none", woken=woken, seed=seed) for seed, woken in enumerate((0, 0, 1, 0))]
     assert main(["compare", str(made_up_run(tmp_path / "run", entries))]) == 0
     table = capsys.readouterr().out.splitlines()
-    (batches,) = (line.split(maxsplit=2) for line in table if line.startswith("batch_median"))
-    assert batches[2].rstrip() == "1 [1, 1] (2 runs)  1 (1 run)"
+    (batches,) = (line.split() for line in table if line.startswith("batch_median"))
+    assert " ".join(batches[2:]) == "1 [1, 1] (2 runs) 1 (1 run)"
 
 
 def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,238 @@
+"""The patch with which an outcome changes: the search, and whole bisections of a small kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakekernel import TREE, Lab
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from orchestrator.campaign.bisect import Bisection, bisect_series, search, sentence
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.question import parse_question
+from orchestrator.cli.main import main
+from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.kernel.build import ensure_kernel
+from orchestrator.model import Cell, CellResult, Finding, Outcome
+from orchestrator.report.board import open_board
+from orchestrator.series.quilt import Patch, Series
+from orchestrator.store import Artifact
+
+TEXT = """\
+name = "try"
+[kernel]
+base = "6.1"
+[matrix]
+series = "v4"
+memory_mib = 64
+clients = 1
+machine = "pc"
+scenario = "squeeze"
+[scenario.squeeze]
+duration_s = 20
+[[scenario.squeeze.step]]
+at_s = 0
+clients = { kind = "poll", count = "matrix" }
+"""
+
+
+def series(count: int) -> Series:
+    patches = tuple(Patch(path=Path(f"{n}.patch"), sha256="") for n in range(1, count + 1))
+    return Series(revision="mine", base="6.1", patches=patches)
+
+
+@given(st.integers(1, 20), st.data())
+def test_the_first_patch_is_found_with_as_few_tries_as_halving_takes(
+    count: int, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(1, count))
+    tried: list[int] = []
+
+    def test(patches: int) -> bool:
+        tried.append(patches)
+        return patches >= first
+
+    found = search(series(count), test)
+    assert [patch.name for patch in found.patches] == [f"{first}.patch"]
+    assert len(tried) == len(set(tried)) <= 2 + (count - 1).bit_length()
+
+
+@given(st.integers(2, 12), st.data())
+def test_what_does_not_build_widens_the_answer_as_little_as_can_be(
+    count: int, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(1, count))
+    broken = data.draw(st.sets(st.integers(1, count - 1)))
+    found = search(series(count), lambda n: None if n in broken else n >= first)
+    builds = [n for n in range(count + 1) if n not in broken]
+    low, high = next((a, b) for a, b in itertools.pairwise(builds) if a < first <= b)
+    assert [patch.name for patch in found.patches] == [
+        f"{n}.patch" for n in range(low + 1, high + 1)
+    ]
+
+
+def test_sentences() -> None:
+    question = parse_question("wakeups>0")
+    patches = series(2).patches
+    one = sentence(Bisection(patches=patches[:1], holds=True), question, "v4")
+    assert one == "1.patch is the first patch with which wakeups>0 does hold"
+    two = sentence(Bisection(patches=patches, holds=False), question, "v4")
+    assert two.startswith(
+        "one of 1.patch, 2.patch is the first patch with which wakeups>0 does not"
+    )
+    none = sentence(Bisection(patches=(), holds=False), question, "v4")
+    assert none == "wakeups>0 does not hold, with v4 and without"
+
+
+# The second patch breaks what the third mends.
+HEADER = (TREE / "include/linux/mm.h").read_text().splitlines()[0]
+CHANGE = "--- a/include/linux/mm.h\n+++ b/include/linux/mm.h\n"
+CHANGES = {
+    2: f"{CHANGE}@@ -1,1 +1,2 @@\n+#error third\n {HEADER}\n",
+    3: f"{CHANGE}@@ -1,2 +1,1 @@\n-#error third\n {HEADER}\n",
+}
+
+
+class Bench:
+    """A campaign of one cell, and a small kernel with a series of five patches.
+
+    Each adds a variable. A guest wakes if its kernel has `patch4`, and
+    panics if it has `patch5`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.lab = Lab(folder / "lab").set_up()
+        self.file = folder / "try.toml"
+        self.file.write_text(TEXT)
+        self.path = folder / "run"
+        self.said: list[str] = []
+        self.started = 0
+        self.mine = folder / "mine"
+        self.mine.mkdir()
+        for number in range(1, 6):
+            text = new_file(f"mm/p{number}.c", f"int patch{number};")
+            (self.mine / f"{number}.patch").write_text(text + CHANGES.get(number, ""))
+        self.write_series(range(1, 6))
+
+    def write_series(self, numbers: Any) -> None:
+        (self.mine / "series").write_text("".join(f"{number}.patch\n" for number in numbers))
+
+    async def guest(self, cell: Cell, *, kernel: Path, folder: Path, **_: Any) -> CellResult:
+        self.started += 1
+        text = await asyncio.to_thread(kernel.read_text)
+        rows = np.zeros(2, abi.RECORD)
+        rows["commit"], rows["kind"] = (1, 2), (Kind.START, Kind.WAKEUP)
+        rows["value"][1, 0] = 1
+        log = RecordLog(rows if "patch4" in text else rows[:1], lost=0, torn=0)
+        write_records(log, folder / "records.parquet")
+        outcome = Outcome(finding=Finding.PANIC) if "patch5" in text else Outcome()
+        return CellResult(
+            outcome=outcome, guest_ns=1, wall_seconds=1, records=len(log), lost_records=0
+        )
+
+    def bisect(self, question: str, **options: Any) -> list[str]:
+        with open_board(Console(file=io.StringIO())) as board:
+            found = bisect_series(
+                load_campaign(self.file),
+                str(self.mine),
+                parse_question(question),
+                source=str(TREE),
+                path=self.path,
+                store=self.lab.store,
+                board=board,
+                say=self.said.append,
+                build_kernel=partial(ensure_kernel, kernels=self.lab.kernels),
+                build_image=lambda arch, **_: Artifact("image", "image", Path("/i"), {}, {}),
+                **{"runner": self.guest, **options},
+            )
+        return [patch.name for patch in found.patches]
+
+
+def new_file(name: str, line: str) -> str:
+    return (
+        f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
+        f"@@ -0,0 +1,1 @@\n+{line}\n"
+    )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_the_patch_that_wakes(bench: Bench) -> None:
+    assert bench.bisect("wakeups>0") == ["4.patch"]
+    assert bench.said == [
+        "no patch: wakeups 0, no",
+        "first 5 of 5: wakeups 1, yes",
+        "first 2 of 5: does not build",
+        "first 3 of 5: wakeups 0, no",
+        "first 4 of 5: wakeups 1, yes",
+    ]
+    # What has run once is not run again, and a kernel is kept under what it is made of.
+    assert bench.started == 4
+    assert bench.bisect("outcome!=ok") == ["5.patch"]
+    assert bench.started == 4
+
+
+def test_patches_that_only_build_together_are_told_together(bench: Bench) -> None:
+    bench.write_series((1, 4, 2, 5, 3))
+    assert bench.bisect("outcome!=ok") == ["2.patch", "5.patch", "3.patch"]
+
+
+def test_an_outcome_that_does_not_change(bench: Bench) -> None:
+    assert bench.bisect("wakeups>1") == []
+    assert bench.started == 2
+
+
+def test_a_series_that_does_not_build_as_a_whole_is_no_answer(bench: Bench) -> None:
+    bench.write_series((1, 2))
+    with pytest.raises(InfrastructureError, match="#error third"):
+        bench.bisect("wakeups>0")
+
+
+def test_a_testbed_that_fails_is_no_answer(bench: Bench) -> None:
+    async def fails(cell: Cell, **_: Any) -> CellResult:
+        raise InfrastructureError("qemu-died", "QEMU was killed")
+
+    with pytest.raises(InfrastructureError, match="QEMU was killed"):
+        bench.bisect("wakeups>0", runner=fails)
+
+
+def test_a_campaign_of_several_cells_is_refused(bench: Bench) -> None:
+    bench.file.write_text(TEXT.replace("clients = 1", "clients = [1, 2]"))
+    with pytest.raises(InputError, match="has 2 cells for each series"):
+        bench.bisect("wakeups>0")
+    bench.file.write_text(TEXT.replace('"6.1"', '["6.1", "2.6.24"]'))
+    with pytest.raises(InputError, match=r"--base 6\.1"):
+        bench.bisect("wakeups>0")
+    with pytest.raises(InputError, match="is none of the bases"):
+        bench.bisect("wakeups>0", base="6.2")
+
+
+def test_bad_input_is_refused_before_anything_is_built(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["series", "bisect", "v4", "--campaign", str(bench.file), "-o", str(bench.path)]
+    assert main([*words, "--until", "wakeups"]) == 2
+    assert "no question" in capsys.readouterr().err
+    assert main([*words, "--until", "wakeups>0", "--base", "6.2"]) == 2
+    assert "none of the bases" in capsys.readouterr().err
+    shutil.rmtree(bench.mine)
+    words[2] = str(bench.mine)
+    assert main([*words, "--until", "wakeups>0"]) == 2
+    assert "mine" in capsys.readouterr().err
+    assert not bench.path.exists()
