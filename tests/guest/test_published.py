@@ -1,0 +1,96 @@
+"""The published experiments on 6.1, short: the campaigns of 2.6.24 are in docs/reproduction.md."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from squeezed import MIB, SECOND
+
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
+from orchestrator.campaign.published import course_of
+from orchestrator.check.experiment import Figures, figures
+from orchestrator.guest.decode import read_records
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import (
+    Arch,
+    Cell,
+    ClientKind,
+    Finding,
+    KernelRequest,
+    Op,
+    Outcome,
+    Scenario,
+    Step,
+)
+from orchestrator.places import CAMPAIGNS
+
+pytestmark = pytest.mark.guest
+
+Run = Callable[[Cell], tuple[Outcome, Figures]]
+
+
+@pytest.fixture
+def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: Path) -> Run:
+    def run(cell: Cell) -> tuple[Outcome, Figures]:
+        bzimage = kernel(cell.request.series, cell.request.arch)
+        folder = tmp_path / cell.request.series
+        folder.mkdir()
+        image = initramfs(cell.request.arch)
+        result = asyncio.run(run_cell(cell, kernel=bzimage, initramfs=image, folder=folder))
+        assert result.lost_records == 0
+        return result.outcome, figures(course_of(read_records(folder / "records.parquet")))
+
+    return run
+
+
+def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
+    cells = plan_cells(load_campaign(CAMPAIGNS / "may-d.toml"), base="6.1")
+    (cell,) = (c for c in cells if (c.request.series, c.scenario.name) == ("v6", "alone"))
+    request = dataclasses.replace(cell.request, arch=Arch.X86_64)
+    outcome, found = run(dataclasses.replace(cell, request=request))
+    assert outcome.finding is Finding.OOM_KILL
+    assert found.oom_kills == 1
+    assert found.least_cache_mib is not None
+    assert found.least_cache_mib <= 4
+    # Not as on 2.6.24: without swap, 6.1 thinks of anonymous pages when no cache is left.
+    assert found.cache_mib_at_first_wakeup is not None
+    assert found.cache_mib_at_first_wakeup <= 4
+
+
+def herd(series: str) -> Cell:
+    """40 processes of 1 MiB that leave when they are woken, and a hog that needs their memory."""
+    return Cell(
+        request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
+        machine=load_machine("pc-swap"),
+        memory_mib=80,
+        clients=40,
+        scenario=Scenario(
+            name="herd",
+            start_ns=10 * SECOND,
+            duration_ns=12 * SECOND,
+            sample_ns=SECOND // 10,
+            steps=(
+                Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.EXIT, 40, MIB, 0, SECOND // 100)),
+                Step(at_ns=2 * SECOND, op=Op.HOG, args=(4 * MIB, 40 * MIB)),
+            ),
+        ),
+        log_records=30_000,
+    )
+
+
+def test_a_v3_swaps_and_tells_few_where_v4_tells_in_time(run: Run) -> None:
+    found = {}
+    for series in ("v3", "v4"):
+        outcome, found[series] = run(herd(series))
+        assert outcome.ok
+    swapped = {series: figure.swap_grew_mib or 0 for series, figure in found.items()}
+    assert swapped["v3"] >= 10
+    assert swapped["v4"] <= 2
+    # Whoever is first to poll() takes v3's status from the others.
+    assert 1 <= found["v3"].clients_woken < found["v4"].clients_woken <= 40
