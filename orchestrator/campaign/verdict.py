@@ -86,7 +86,9 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         torn, checked = log.torn, count_checks(log)
         trace = trace_of(log)
         figures = dataclasses.asdict(measure(trace))
-        each = dataclasses.asdict(wakeups_each(trace.wakeup_client, job.cell.clients))
+        each = dataclasses.asdict(
+            wakeups_each(trace.wakeup_ns, trace.wakeup_client, job.cell.clients)
+        )
         status = dataclasses.asdict(_zone_status(log))
     return {
         "id": job.id,

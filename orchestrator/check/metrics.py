@@ -83,18 +83,23 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeupsEach:
-    """How often the client that was woken least, and most, was woken."""
+    """How often the client that was woken least, and most, was woken; and the least time between
+    two wakeups of one client, None if nobody was woken twice."""
 
     least: int
     most: int
+    nearest_ms: float | None
 
 
-def wakeups_each(woken: Ints, clients: int) -> WakeupsEach:
-    """Count the wakeups of each of so many clients, numbered from 0."""
+def wakeups_each(times: Ints, woken: Ints, clients: int) -> WakeupsEach:
+    """Count the wakeups of each of so many clients. `times` are sorted; `woken` says whose."""
     counts = np.unique(woken, return_counts=True)[1]
+    by_client = np.argsort(woken, kind="stable")
+    apart = np.diff(times[by_client])[np.diff(woken[by_client]) == 0]
     return WakeupsEach(
-        least=int(counts.min(initial=len(woken))) if counts.size >= clients > 0 else 0,
+        least=int(counts.min(initial=woken.size)) if counts.size >= clients > 0 else 0,
         most=int(counts.max(initial=0)),
+        nearest_ms=round(int(apart.min()) / 1e6, 3) if apart.size else None,
     )
 
 

@@ -47,10 +47,18 @@ def test_rises_of_two_zones_and_not_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("woken", "clients", "least", "most"),
-    [([], 2, 0, 0), ([1, 1, 1], 2, 0, 3), ([0, 1, 1], 2, 1, 2), ([5], 1, 1, 1)],
+    ("woken", "clients", "least", "most", "nearest_ms"),
+    [
+        ([], 2, 0, 0, None),
+        ([1, 1, 1], 2, 0, 3, 100),
+        ([0, 1, 1], 2, 1, 2, 100),
+        ([0, 1, 2, 0, 1], 3, 1, 2, 300),
+        ([5], 1, 1, 1, None),
+    ],
 )
 def test_how_often_each_client_was_woken(
-    woken: list[int], clients: int, least: int, most: int
+    woken: list[int], clients: int, least: int, most: int, nearest_ms: float | None
 ) -> None:
-    assert wakeups_each(np.array(woken, np.int64), clients) == WakeupsEach(least=least, most=most)
+    times = np.arange(len(woken), dtype=np.int64) * 100 * MS
+    each = wakeups_each(times, np.array(woken, np.int64), clients)
+    assert each == WakeupsEach(least=least, most=most, nearest_ms=nearest_ms)
