@@ -57,7 +57,7 @@ def trace_of(log: RecordLog) -> Trace:
         wakeup_client=_ints(woken["client"]),
         zone_ns=_ints(zone["time_ns"]),
         zone_free=_ints(zone["free"]),
-        zone_gate=2 * (_ints(zone["high"]) + _ints(zone["reserve"])),
+        zone_gate=_gate(zone),
         reclaim_ns=_ints(reclaim["time_ns"]),
         reclaim_pswpout=_ints(reclaim["pswpout"]),
         reclaim_oom_kill=_ints(reclaim["oom_kill"]),
@@ -68,9 +68,23 @@ def trace_of(log: RecordLog) -> Trace:
 def _zone_status(log: RecordLog) -> ZoneStatus:
     zone = log.kind(Kind.ZONE)
     _, numbers = np.unique(zone[["name", "node"]], return_inverse=True)
-    gate = 2 * (_ints(zone["high"]) + _ints(zone["reserve"]))
     times, free, status = (_ints(zone[name]) for name in ("time_ns", "free", "status"))
-    return zone_status(times, _ints(numbers), free, gate, status)
+    return zone_status(times, _ints(numbers), free, _gate(zone), status)
+
+
+def _gates(log: RecordLog) -> dict[str, int]:
+    """Return the most free pages with which v4's gate opens, by zone, as the first sample has it.
+
+    Of zones of one name the last node's counts.
+    """
+    zone = log.kind(Kind.ZONE)
+    first = zone[zone["time_ns"] == zone["time_ns"].min(initial=2**64 - 1)]
+    names = (name.decode(errors="replace") for name in first["name"])
+    return dict(zip(names, _gate(first).tolist(), strict=True))
+
+
+def _gate(zone: Any) -> Ints:
+    return 2 * (_ints(zone["high"]) + _ints(zone["reserve"]))
 
 
 def _ints(column: Any) -> Ints:
@@ -80,7 +94,7 @@ def _ints(column: Any) -> Ints:
 def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
     """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
-    torn, checked, each, status = None, None, None, None
+    torn, checked, each, status, gates = None, None, None, None, None
     if records.exists():
         log = read_records(records)
         torn, checked = log.torn, count_checks(log)
@@ -90,6 +104,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
             wakeups_each(trace.wakeup_ns, trace.wakeup_client, job.cell.clients)
         )
         status = dataclasses.asdict(_zone_status(log))
+        gates = _gates(log)
     return {
         "id": job.id,
         "name": job.name,
@@ -99,6 +114,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         **figures,
         "wakeups_each": each,
         "status": status,
+        "gates": gates,
         "self_check": checked,
         "lost_records": result.lost_records,
         "torn_records": torn,
