@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.campaign.jobs import Builder, run_campaign
+from orchestrator.campaign.jobs import Builder
 from orchestrator.campaign.load import Campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.campaign.question import Question
 from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.run import run_campaign
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.model import Cell
