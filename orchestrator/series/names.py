@@ -83,7 +83,7 @@ class Opener:
                     self.effort.spend(_STEPS_FOR_A_FILE)
                     if parts and ".." not in parts and not name.startswith("/"):
                         # What is wrong with a name is said when it is opened.
-                        with contextlib.suppress(InputError):
+                        with contextlib.suppress(InputError, OSError):
                             found += self.read("/".join(parts)) is not None
             return found
 

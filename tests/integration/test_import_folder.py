@@ -1,0 +1,300 @@
+"""Where imported patches go: into a folder, whole or not at all, in the place of others."""
+
+from __future__ import annotations
+
+import errno
+import random
+from pathlib import Path
+
+import archives
+import pytest
+from archives import Clean
+from unidiff.patch import PatchSet
+
+from orchestrator.cli.main import main
+from orchestrator.places import PATCHES
+from orchestrator.series import folder as folders
+from orchestrator.series.apply import FileState, apply_series, read_tree
+from orchestrator.series.quilt import Series, read_series_file
+
+V4 = PATCHES / "mem_notify/v4/2.6.24"
+HEAD = {"From": "Ada <ada@example.org>", "Date": "now", "Message-Id": "<1@example.org>"}
+MAKEFILE = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = 24\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    (tree / "mm").mkdir(parents=True)
+    (tree / "Makefile").write_text(MAKEFILE)
+    (tree / "mm/a.c").write_text("".join(f"\tline({n});\n" for n in range(40)))
+    return tree
+
+
+def change(at: int, text: str) -> list[str]:
+    return [
+        *("--- a/mm/a.c", "+++ b/mm/a.c", f"@@ -{at},2 +{at},3 @@"),
+        *(f" \tline({at - 1});", f"+\t{text};", f" \tline({at});"),
+    ]
+
+
+def new(name: str, *lines: str) -> list[str]:
+    return [
+        *("--- /dev/null", f"+++ b/{name}", f"@@ -0,0 +1,{len(lines)} @@"),
+        *(f"+{line}" for line in lines),
+    ]
+
+
+def mail(file: Path, subject: str, lines: list[str]) -> Path:
+    file.write_bytes(archives.as_mail(Clean({**HEAD, "Subject": subject}, lines), lines))
+    return file
+
+
+def run(tree: Path, output: Path, *words: Path | str) -> int:
+    given = [str(word) for word in words]
+    return main(["series", "import", *given, "--tree", str(tree), "-o", str(output)])
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def series(tree: Path, tmp_path: Path) -> Path:
+    """A folder with two patches, comments, and options."""
+    out = tmp_path / "out"
+    one = mail(tmp_path / "1", "[PATCH 1/2] one", change(5, "one()"))
+    two = mail(tmp_path / "2", "[PATCH 2/2] two", change(20, "two()"))
+    assert run(tree, out, one, two) == 0
+    (out / "series").write_text(
+        "# of the lamps\n0001-one.patch -p1 # first\n\n"
+        "# of 0001-one.patch and more\n0002-two.patch fuzz=2 # second\n# the end\n"
+    )
+    return out
+
+
+def test_comments_stay_and_fuzz_is_reported(
+    tree: Path, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()"))
+    assert run(tree, series, real, "--replace") == 0
+    assert (series / "series").read_text() == (
+        "# of the lamps\n0001-one.patch -p1 # first\n\n"
+        "# of 0001-one.patch and more\n0002-real.patch # second\n# the end\n"
+    )
+    assert "0002-real.patch needs no fuzz: fuzz=2 is left out" in capsys.readouterr().out
+    assert sorted(files(series)) == ["0001-one.patch", "0002-real.patch", "series"]
+
+
+@pytest.mark.parametrize(("broken", "code"), [(errno.ENOSPC, 3), (errno.EACCES, 2)])
+def test_a_failure_while_files_are_put_in_place_changes_nothing(
+    tree: Path,
+    series: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: int,
+    code: int,
+) -> None:
+    before = files(series)
+    real = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if target == series / "series" and self.parent.name == "fresh":
+            raise OSError(broken, "no")
+        return real(self, target)
+
+    monkeypatch.setattr(folders.Path, "rename", rename)
+    mails = [
+        mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()")),
+        mail(tmp_path / "s", "[PATCH 1/2] one", change(5, "other()")),
+    ]
+    assert run(tree, series, *mails, "--replace") == code
+    assert capsys.readouterr().err.count("\n") == 1
+    assert files(series) == before
+    assert {path.name for path in series.iterdir()} == set(before)
+
+
+def test_a_folder_that_cannot_be_made(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = mail(tmp_path / "1", "[PATCH] one", change(5, "one()"))
+    assert run(tree, Path("/proc/here/out"), one) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "memnotify: /proc/here/out: cannot be written (-o names a folder that you may write)\n"
+    )
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (new("mm/a.c/x.c", "int x;"), "mm/a.c: is a file, so nothing can be below it"),
+        (new("mm", "int x;"), "mm is a folder; patches are for files"),
+        (new(f"mm/{LONG}.c", "int x;"), "the name of a file is too long: b/mm/nnn"),
+        ([*new("mm/n", "x"), *new("mm/n/x", "x")], "mm/n is a file of this patch"),
+        (
+            [
+                "diff --git a/mm/a.c b/Makefile",
+                *("similarity index 100%", "rename from mm/a.c", "rename to Makefile"),
+            ],
+            "makes Makefile of mm/a.c, but there is a Makefile",
+        ),
+        (
+            [
+                "diff --git a/mm/none.c b/mm/b.c",
+                *("similarity index 100%", "rename from mm/none.c", "rename to mm/b.c"),
+            ],
+            "changes mm/none.c, which is not in the tree",
+        ),
+    ],
+    ids=["below-file", "folder", "long", "below-new", "onto", "from-nothing"],
+)
+def test_odd_names(
+    tree: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    lines: list[str],
+    said: str,
+) -> None:
+    one = mail(tmp_path / "1", "[PATCH] one", lines)
+    assert run(tree, tmp_path / "out", one) == 2
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_earlier_patch_makes_a_file_where_a_folder_is_wanted(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for names in (("mm/n", "mm/n/x"), ("mm/n/x", "mm/n")):
+        mails = [
+            mail(tmp_path / str(at), f"[PATCH {at}/2] x", new(name, "x"))
+            for at, name in enumerate(names, 1)
+        ]
+        assert run(tree, tmp_path / "out", *mails) == 2
+        assert f"so there can be no file {names[1]}" in capsys.readouterr().err
+
+
+def test_an_empty_file_is_made_and_deleted(tree: Path, tmp_path: Path) -> None:
+    (tree / "mm/empty").write_text("")
+    lines = [
+        *("diff --git a/mm/fresh b/mm/fresh", "new file mode 100644"),
+        "index 0000000..e69de29",
+        *("diff --git a/mm/empty b/mm/empty", "deleted file mode 100644"),
+        "index e69de29..0000000",
+    ]
+    one = mail(tmp_path / "1", "[PATCH] one", lines)
+    assert run(tree, tmp_path / "out", one) == 0
+    patches = read_series_file(tmp_path / "out/series")
+    series = Series(revision="", base="", patches=patches)
+    assert apply_series(series, read_tree(tree)).files == {
+        "mm/empty": None,
+        "mm/fresh": FileState(b"", 0o644),
+    }
+
+
+def quoted(lines: list[str]) -> list[str]:
+    return ["Ada wrote:", *(f"> {line}" for line in lines), "Nice."]
+
+
+def test_a_reply_that_quotes_an_unnumbered_patch_is_none(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = change(5, "one()")
+    one = mail(tmp_path / "1", "[PATCH] fix", lines)
+    reply = mail(tmp_path / "2", "Re: [PATCH] fix", quoted(lines))
+    assert run(tree, tmp_path / "out", reply, one) == 0
+    assert "“Re: [PATCH] fix” only quotes a patch: left out" in capsys.readouterr().out
+    assert (tmp_path / "out/series").read_text() == "0001-fix.patch\n"
+
+
+@pytest.mark.parametrize(
+    "subjects",
+    [
+        ("[PATCH v3 1/2] one", "[PATCH v3 2/2] two", "[PATCH v4 1/2] one", "[PATCH v4 2/2] two"),
+        ("[PATCH 1/2] one v3", "[PATCH 2/2] two v3", "[PATCH 1/2] one v4", "[PATCH 2/2] two v4"),
+        ("[PATCHv3 1/2] one", "[PATCHv3 2/2] two", "[RFC -v4 1/2] one", "[RFC -v4 2/2] two"),
+    ],
+)
+def test_revisions_are_told_apart(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], subjects: tuple[str, ...]
+) -> None:
+    mails = [
+        mail(tmp_path / str(at), subject, change(3 + 7 * at, f"call{at}()"))
+        for at, subject in enumerate(subjects)
+    ]
+    assert run(tree, tmp_path / "out", *mails) == 2
+    said = capsys.readouterr().err
+    assert "several revisions of a series: v3, v4 (--revision v4 takes the last)" in said
+    assert said.count("\n") == 1
+    assert run(tree, tmp_path / "out", *mails, "--revision", "v4") == 0
+    text = b"".join(files(tmp_path / "out").values())
+    assert b"call2()" in text and b"call3()" in text
+    assert b"call0()" not in text
+    assert run(tree, tmp_path / "none", *mails, "--revision", "v5") == 2
+    assert "there is no patch of v5 (there is: v3, v4)" in capsys.readouterr().err
+
+
+def made_up_tree(folder: Path, patches: list[Path]) -> Path:
+    """A tree that has what the patches need of their files, and nothing else."""
+    lines: dict[str, dict[int, str]] = {}
+    created: set[str] = set()
+    for patch in patches:
+        for part in PatchSet(patch.read_text()):
+            name = part.target_file.partition("/")[2].split("\t")[0]
+            if part.is_added_file:
+                created.add(name)
+            if name in created:
+                continue
+            known = lines.setdefault(name, {})
+            for hunk in part:
+                for line in hunk:
+                    if line.source_line_no and not line.is_added:
+                        known.setdefault(line.source_line_no, line.value)
+    for name, known in lines.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(known.get(n, f"/* {n} */\n") for n in range(1, max(known) + 30)))
+    makefile = folder / "Makefile"
+    makefile.write_text(MAKEFILE + (makefile.read_text() if makefile.exists() else ""))
+    return folder
+
+
+def test_the_other_mails_of_v4_take_their_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a user does who has the real 1/5, 2/5, 4/5 and 5/5, with mails made of ours."""
+    folder = tmp_path / "my-v4"
+    folder.mkdir()
+    for file in V4.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    patches = sorted(V4.glob("*.patch"))
+    tree = made_up_tree(tmp_path / "tree", patches)
+    mails = []
+    for number, patch in enumerate(patches[:5], 1):
+        if number == 3:
+            continue
+        clean = Clean.of(patch.read_text().replace("\n---\n", f"\n[real {number}]\n---\n", 1))
+        headers = {**HEAD, "Subject": f"[RFC][PATCH {number}/5] the real {number}"}
+        lines = archives.damaged(
+            clean, {"header_style", "eaten", "masked", "footer", "stale_diffstat"}, random.Random(1)
+        )
+        mails.append(tmp_path / f"{number}-of-5.txt")
+        mails[-1].write_bytes(archives.as_text(Clean(headers, lines), lines))
+    words = [*mails, "--replace", "--fuzz", "2"]
+    assert run(tree, folder, *words) == 0
+    names = [patch.name for patch in read_series_file(folder / "series")]
+    assert names == [
+        *("0001-the-real-1.patch", "0002-the-real-2.patch", patches[2].name),
+        *("0004-the-real-4.patch", "0005-the-real-5.patch", patches[5].name),
+    ]
+    capsys.readouterr()
+    assert main(["series", "diff", "v4/2.6.24", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert all(f"[real {number}]" in said for number in (1, 2, 4, 5))
+    assert main(["series", "apply", str(folder), "--tree", str(tree), "--check"]) == 0
