@@ -22,7 +22,6 @@ Flags = NDArray[np.bool_]
 
 NEVER = 2**62
 POLLIN = 0x001
-NO_STATUS = -(2**31)
 _HIGHMEM = b"HighMem"
 
 
@@ -77,13 +76,12 @@ class Waits:
 class Samples:
     """The samples of /proc/zoneinfo, by time. One flag a sample.
 
-    `on`: some zone's status is 1; `off`: none is. `low`: memory is low by the gate. `plenty`: twice
-    as much is free as that would be, in every zone.
+    `on`: some zone's status is 1. `low`: memory is low by the gate. `plenty`: more than twice as
+    much is free as that would be, in every zone.
     """
 
     times: Ints
     on: Flags
-    off: Flags
     low: Flags
     plenty: Flags
     rows: tuple[Ints, ...]  # of `Log.zones`, of each sample
@@ -114,7 +112,8 @@ class Watchers:
         if fasync_only:
             # FASYNC is set after the file was opened, and before the client first waits.
             polls = log.polls[log.polls["polls"] == 0]
-            waited = dict(zip(polls["client"].tolist(), polls["time_ns"].tolist(), strict=True))
+            times = ints(polls["time_ns"]).tolist()
+            waited = dict(zip(polls["client"].tolist(), times, strict=True))
             opened = ints([waited.get(client, NEVER) for client in clients.tolist()])
         starts = log.steps[log.steps["op"] == Op.CLIENTS]
         started = _last_before(ints(starts["time_ns"]), ints(rows["time_ns"]), default=0)
@@ -154,10 +153,22 @@ def _earliest_exit(log: Log, exits: Rows) -> Ints:
     killed = np.where(stopped >= 0, stopped, at_end)
     last: dict[int, int] = {}
     for rows in (log.clients, log.polls, log.wakeups):
-        for client, when in zip(rows["client"].tolist(), rows["time_ns"].tolist(), strict=True):
+        times = ints(rows["time_ns"]).tolist()
+        for client, when in zip(rows["client"].tolist(), times, strict=True):
             last[client] = max(last.get(client, 0), when)
     by_itself = ints([last.get(client, 0) for client in exits["client"].tolist()])
     return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
+
+
+def _newest(client: Ints, at: Ints, woken: Flags) -> Ints:
+    """Return when the client of each wait had last been woken before it; 0 if never."""
+    newest: dict[int, int] = {}
+    before = np.zeros(client.size, np.int64)
+    for i, who in enumerate(client.tolist()):
+        before[i] = newest.get(who, 0)
+        if woken[i]:
+            newest[who] = int(at[i])
+    return before
 
 
 class Story:
@@ -180,7 +191,6 @@ class Story:
             return found
 
         status, free, gate = ints(zones["status"]), ints(zones["free"]), self.gates
-        on = any_of(status == 1)
         if promises.gate_sum:
             chosen = zones["name"] != _HIGHMEM
             total, limit = (
@@ -194,8 +204,7 @@ class Story:
         order = np.argsort(sample, kind="stable")
         return Samples(
             times=times,
-            on=on,
-            off=~on & ~any_of(status == NO_STATUS),
+            on=any_of(status == 1),
             low=low,
             plenty=plenty,
             rows=tuple(np.split(order, np.cumsum(np.bincount(sample, minlength=count))[:-1])),
@@ -215,12 +224,13 @@ class Story:
         index = np.concatenate([indexes(polls), indexes(wakeups)])
         came_back = np.repeat([False, True], [len(polls), len(wakeups)])
         order = np.lexsort((index, client))
-        nothing = np.array([-1])
-        follows = np.concatenate([order[1:], nothing])
-        into = ~came_back[order]
-        paired = (follows >= 0) & came_back[follows] & (client[follows] == client[order])
-        poll, paired, follows = order[into], paired[into], follows[into]
-        row = np.where(paired, follows - len(polls), 0)
+        one, next_one = order[:-1], order[1:]
+        pairs = ~came_back[one] & came_back[next_one] & (client[one] == client[next_one])
+        partner = np.full(order.size, -1, np.int64)
+        partner[one[pairs]] = next_one[pairs] - len(polls)
+        poll = order[~came_back[order]]
+        row = partner[poll]
+        paired = row >= 0
         at = np.full(poll.size, NEVER, np.int64)
         at[paired] = ints(wakeups["time_ns"])[row[paired]]
         woken = np.zeros(poll.size, bool)
@@ -233,12 +243,6 @@ class Story:
         exits = self.log.exits
         earliest = _earliest_exit(self.log, exits).tolist()
         gone = dict(zip(exits["client"].tolist(), earliest, strict=True))
-        before = np.zeros(poll.size, np.int64)
-        newest: dict[int, int] = {}
-        for i, who in enumerate(client[poll].tolist()):
-            before[i] = newest.get(who, 0)
-            if woken[i]:
-                newest[who] = int(at[i])
         return Waits(
             client=client[poll],
             signal=signal,
@@ -248,7 +252,7 @@ class Story:
             poll=indexes(polls)[poll],
             wakeup=wakeup,
             low=np.maximum(since, at - HELD_UP_NS),
-            before=before,
+            before=_newest(client[poll], at, woken),
             gone=ints([gone.get(who, NEVER) for who in client[poll].tolist()]),
         )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.check.promises import RUN_NS, Answer, Break, Invariant
-from orchestrator.check.story import NO_STATUS, Flags, Ints, Story, indexes, ints
+from orchestrator.check.story import Flags, Ints, Story, indexes, ints
 
+_NO_STATUS = -(2**31)
 _GAP_NS = 200_000_000
 """Samples that are further apart than this decide nothing."""
 
@@ -105,7 +106,7 @@ def _name(zone: np.void) -> str:
 
 
 def _status(zone: np.void) -> str:
-    return "-" if zone["status"] == NO_STATUS else str(zone["status"])
+    return "-" if zone["status"] == _NO_STATUS else str(zone["status"])
 
 
 def clears(story: Story) -> Answer:

@@ -5,11 +5,12 @@ Each is a user's own series: the folder of v4 for 6.1 and one patch more.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
-from squeezed import Guest, Runner, squeeze
+from squeezed import SECOND, Guest, Runner, squeeze
 
 from orchestrator.campaign.checking import log_of, promises_of
 from orchestrator.check.invariants import check
@@ -21,7 +22,10 @@ from orchestrator.series.revision import load_revision
 pytestmark = pytest.mark.guest
 
 BASE = "6.1"
-SCENARIO = squeeze(start_s=10, clients=200, spacing_ms=1)
+# A sample each 50 ms: after each notification there is one that shows whether the status stays 1.
+SCENARIO = dataclasses.replace(
+    squeeze(start_s=10, clients=200, spacing_ms=1), sample_ns=SECOND // 20
+)
 MUTATIONS = sorted((Path(__file__).parent / "mutations").glob("*.patch"))
 
 

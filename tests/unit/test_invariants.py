@@ -6,15 +6,19 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from madeup import MS, PLENTY, MadeUp, Model, S
 
+from orchestrator.campaign.checking import log_of, promises_of
 from orchestrator.check.invariants import check
 from orchestrator.check.promises import HELD_UP_NS, LATE_NS, Answer, Invariant, Promises, Verdict
 from orchestrator.guest.abi import Kind
+from orchestrator.guest.decode import RecordLog
 from orchestrator.model import ClientKind, Op
+from orchestrator.series.revision import load_revision
 
 BATCH = 2
 PROMISES = Promises(
@@ -265,6 +269,24 @@ def test_a_sound_kernel_never_breaks_anything(seed: int, held_up: bool, clients:
         end_ns=now + 5 * S,
     )
     assert not broken(model.run())
+
+
+@pytest.mark.parametrize("name", ["none", "v3", "v4", "v5", "v6"])
+def test_a_log_of_nonsense_stops_no_check(name: str) -> None:
+    revision = load_revision(name)
+    promises = None if revision is None else promises_of(revision)
+    check(MadeUp().log(), promises)
+    chance, whole = np.random.default_rng(7), Model().run().records()
+    for kind in Kind:
+        rest = whole.records[whole.records["kind"] != kind]
+        check(log_of(RecordLog(rest, lost=0, torn=0)), promises)
+    for _ in range(20):
+        records = whole.records.copy()
+        some = chance.choice(len(records), 40, replace=False)
+        records["value"][some] = chance.integers(0, 2**64, (40, 5), np.uint64)
+        records["time_ns"][some[:20]] = chance.integers(0, 2**64, 20, np.uint64)
+        records["client"][some[20:]] = chance.integers(0, 2**32, 20)
+        check(log_of(RecordLog(records, lost=0, torn=0)), promises)
 
 
 # Signals, small zones, no mem_notify, and v3
