@@ -12,9 +12,9 @@ from typing import Any
 from orchestrator.campaign.jobs import Builder
 from orchestrator.campaign.load import Campaign
 from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.question import Question
 from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.run import run_campaign
+from orchestrator.check.expression import Expression
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.model import Cell
@@ -43,7 +43,7 @@ Test = Callable[[int], bool | None]
 def bisect_series(
     campaign: Campaign,
     revision: str,
-    question: Question,
+    question: Expression,
     *,
     base: str | None = None,
     source: str | None = None,
@@ -93,9 +93,9 @@ def bisect_series(
             say(f"{label}: does not build")
             return None
         verdict = _verdict(folder)
-        holds = question.holds(verdict)
-        found = verdict[question.field]
-        say(f"{label}: {question.field} {found}, {'yes' if holds else 'no'}")
+        holds = bool(question.holds(verdict))  # what cannot be compared does not hold
+        found = ", ".join(f"{name} {verdict[name]}" for name in question.names)
+        say(f"{label}: {found}, {'yes' if holds else 'no'}")
         return holds
 
     return search(series, test)
@@ -124,7 +124,7 @@ def search(series: Series, test: Test) -> Bisection:
     return Bisection(patches=series.patches[low:high], holds=after)
 
 
-def sentence(found: Bisection, question: Question, revision: str) -> str:
+def sentence(found: Bisection, question: Expression, revision: str) -> str:
     """Return the answer in one sentence."""
     holds = "" if found.holds else "not "
     if not found.patches:

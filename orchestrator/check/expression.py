@@ -1,10 +1,12 @@
-"""What an expectation says of a cell's figures: one comparison, in a small part of Python's syntax.
+"""A comparison of a cell's figures, as expectations make it: a small part of Python's syntax.
 
     max_batch <= max(clients // 16, 100)
     batches[1].after_ms >= 9900
+    outcome != "ok"
 
 Names are figures of the cell, `.name` and `[number]` are what is in one of them; there are numbers,
-`+ - * / //`, `min` and `max`, and comparisons, which may be chained.
+`+ - * / //`, `min` and `max`, comparisons, which may be chained, and words in quotes to be equal to
+or not.
 """
 
 from __future__ import annotations
@@ -51,19 +53,26 @@ class Expression:
     text: str
     comparison: ast.Compare
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The figures that it asks for, sorted."""
+        nodes = ast.walk(self.comparison)
+        found = {node.id for node in nodes if isinstance(node, ast.Name)}
+        return tuple(sorted(found - _FUNCTIONS.keys()))
+
     def holds(self, figures: Mapping[str, Any]) -> bool | None:
         """Compare; None if a figure is not there or null, so that there is nothing to compare."""
         try:
             values = [
-                _value(node, figures)
+                _compared(node, figures)
                 for node in (self.comparison.left, *self.comparison.comparators)
             ]
         except (_AbsentError, ZeroDivisionError):
             return None
-        return all(
-            _COMPARISONS[type(op)](a, b)
-            for op, a, b in zip(self.comparison.ops, values, values[1:], strict=False)
-        )
+        steps = list(zip(self.comparison.ops, values, values[1:], strict=False))
+        if any(isinstance(a, str) != isinstance(b, str) for _, a, b in steps):
+            return None
+        return all(_COMPARISONS[type(op)](a, b) for op, a, b in steps)
 
 
 def parse_expression(text: str) -> Expression:
@@ -76,9 +85,17 @@ def parse_expression(text: str) -> Expression:
         raise ValueError(f"{text!r} compares nothing")
     if not all(type(op) in _COMPARISONS for op in body.ops):
         raise ValueError(f"{text!r} compares by something else than == != < <= > >=")
-    for node in (body.left, *body.comparators):
-        _check(node)
+    nodes = (body.left, *body.comparators)
+    for node in nodes:
+        if not _is_word(node):
+            _check(node)
+    if any(map(_is_word, nodes)) and not all(isinstance(op, ast.Eq | ast.NotEq) for op in body.ops):
+        raise ValueError(f"{text!r} compares a word by something else than == and !=")
     return Expression(text, body)
+
+
+def _is_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _check(node: ast.expr) -> None:
@@ -99,6 +116,13 @@ def _check(node: ast.expr) -> None:
                 _check(arg)
         case _:
             raise ValueError(f"{ast.unparse(node)!r} is no number, figure, sum, min or max")
+
+
+def _compared(node: ast.expr, figures: Mapping[str, Any]) -> Number | str:
+    found = _look(node, figures)
+    if not isinstance(found, int | float | str):
+        raise _AbsentError
+    return found
 
 
 def _value(node: ast.expr, figures: Mapping[str, Any]) -> Number:

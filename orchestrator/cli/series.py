@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.bisect import bisect_series, sentence
+from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.question import parse_question
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
 from orchestrator.kernel.importing import import_series
@@ -124,7 +124,7 @@ def register(subparsers: Any) -> None:
         "--until",
         metavar="QUESTION",
         required=True,
-        help="a field of show --json, compared with a value: 'wakeups>0', 'outcome!=ok'",
+        help="figures of show --json, compared: 'wakeups > 0', 'outcome != \"ok\"'",
     )
     bisect.add_argument("--base", help="which of the campaign's bases, if it has several")
     bisect.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
@@ -209,7 +209,10 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _bisect(args: argparse.Namespace) -> int:
-    question = parse_question(args.until)
+    try:
+        question = read_comparison(args.until)
+    except ValueError as error:
+        raise InputError(f"--until {error}") from error
     campaign = load_campaign(args.campaign)
     with open_board(plain_console(stderr=True)) as board:
         found = bisect_series(

@@ -12,13 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.campaign.expect import expectations, failed
+from orchestrator.campaign.figures import FIGURES as ALL_FIGURES
+from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.verdict import Job, make_verdict
 from orchestrator.check.expression import parse_expression
 from orchestrator.cli.main import main
 from orchestrator.errors import InputError
+from orchestrator.guest.machine import load_machine
+from orchestrator.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
 from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console
+from orchestrator.store import Artifact
 
 FIGURES: dict[str, Any] = {
     "clients": 200,
@@ -50,6 +56,9 @@ FIGURES: dict[str, Any] = {
         ("clients.status == 0", None),
         ("max_batch[0] == 0", None),
         ("outcome == 0", None),
+        ("outcome == 'ok'", True),
+        ('outcome != "ok"', False),
+        ("outcome != clients", None),
         ("clients / (max_batch - 100) > 0", None),
     ],
 )
@@ -70,7 +79,8 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("[x for x in y] == 1", "no number"),
         ("batches[clients].after_ms > 0", "no number"),
         ("2 ** 9 == 1", "no number"),
-        ("max_batch == 'x'", "no number"),
+        ("max_batch < 'x'", "a word by something else"),
+        ("max_batch + 'x' == 1", "no number"),
     ],
 )
 def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
@@ -84,6 +94,31 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert parse_expression(text).holds(FIGURES) in (True, False, None)
     except ValueError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("wakeup > 0", "no figure wakeup .did you mean wakeups?"),
+        ("outcome != ok", "no figure ok .words are written in quotes"),
+    ],
+)
+def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_comparison(text)
+
+
+def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
+    scenario = Scenario(name="s", start_ns=0, duration_ns=1, sample_ns=1, steps=())
+    request = KernelRequest(base="6.1", series="v4", arch=Arch.X86_64)
+    cell = Cell(
+        request=request, machine=load_machine("pc"), memory_mib=64, clients=1, scenario=scenario
+    )
+    nothing = Artifact(kind="kernel", key="k", path=tmp_path, inputs={}, facts={})
+    job = Job(id="i", name="n", cell=cell, kernel=nothing, image=nothing)
+    result = CellResult(outcome=Outcome(), guest_ns=0, wall_seconds=1, records=0, lost_records=0)
+    verdict = make_verdict(job, result, tmp_path / "none.parquet")
+    assert verdict.keys() == ALL_FIGURES | {"id", "name"}
 
 
 CAMPAIGN = """\
