@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from orchestrator.series.diffs import Line, RawHunk
 from orchestrator.series.effort import Effort
+from orchestrator.series.endings import is_footer, left_over
 from orchestrator.series.tokens import key
 
 _STEPS_FOR_A_PLACE = 3
@@ -155,8 +156,13 @@ def find_readings(
         best = here
     elif here and here[0].cost < least + _COUNT:
         best = [*here, *best]
-    different = {reading.outcome: reading for reading in reversed(best)}
-    return list(reversed(different.values()))
+    # Of those that come to the same, the longest: it has the context that is there.
+    different: dict[object, Reading] = {}
+    for reading in best:
+        known = different.get(reading.outcome)
+        if known is None or len(reading.parts) > len(known.parts):
+            different[reading.outcome] = reading
+    return list(different.values())
 
 
 def _starts(hunk: RawHunk, index: FileIndex, expected: int, after: int) -> list[int]:
@@ -237,6 +243,9 @@ class _Reader:
         for line in reversed(hunk.body):
             self.follows.append(line.text if line.text.strip() else self.follows[-1])
         self.follows.reverse()
+        footer = next((n for n, line in enumerate(hunk.body) if is_footer(line.text)), None)
+        changes = (n for n, line in enumerate(hunk.body[:footer]) if line.text[:1] in ("+", "-"))
+        self.unchanged = 1 + max(changes, default=-1)  # from here on there is no change
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
         """Return the readings of least cost at a place, [] if they cost more than `limit`."""
@@ -284,7 +293,14 @@ class _Reader:
             return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
         # With wrong numbers only what comes after can tell where the hunk ends.
         follows = self.follows[state.mail]
-        return _COUNT if follows is None or (self.hunk.last and is_footer(follows)) else None
+        if follows is None or (self.hunk.last and is_footer(follows)):
+            return _COUNT
+        # Or the text of an archive's page goes on, after an empty line and without a change.
+        if self.hunk.last and state.mail >= self.unchanged:
+            self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
+            if not left_over(self.body[state.mail :], last=True):
+                return _COUNT + _BLANK
+        return None
 
     def _steps(self, state: _State) -> Iterator[_Step]:
         """Yield every way to read the next line of the mail or of the tree."""
@@ -360,32 +376,8 @@ def _read(state: _State, kind: Kind, pieces: int, path: _Path | None) -> tuple[_
     return after, _Path(kind, mail, pieces, tree if in_tree else None, path)
 
 
-def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
-    """Return those lines after a hunk's end that look as if they belonged to it.
-
-    What follows the last hunk of a file may be a footer, a signature or an archive's page; between
-    two hunks there is nothing.
-    """
-    found = []
-    near = True
-    for line in rest:
-        if last and is_footer(line.text):
-            break
-        near = near and bool(line.text.strip())
-        change = line.text.startswith(("+", "-"))
-        if line.text.strip() and (near or change or not last):
-            found.append(line)
-    return tuple(found)
-
-
 def _says_no_end(text: str) -> bool:
     return text.lstrip().startswith("\\ No newline")
-
-
-def is_footer(text: str) -> bool:
-    """Tell if a line begins what mailers and lists put below a patch."""
-    text = text.rstrip()
-    return text in ("-", "--", "---") or text.startswith(("To unsubscribe", "_____", "-----"))
 
 
 def _may_go_on(line: str, rest: str, width: int) -> bool:

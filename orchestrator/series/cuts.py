@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from orchestrator.series.align import Kind, Reading, is_footer
+from orchestrator.series.align import Kind, Reading
 from orchestrator.series.diffs import RawHunk
+from orchestrator.series.endings import is_footer
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*\d+[\s+-]*")
@@ -34,7 +35,7 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None) -> str | None:
         kinds = [part.kind for part in reading.parts if part.kind is not Kind.SKIPPED]
         old = sum(kind is not Kind.ADDED for kind in kinds)
         new = sum(kind is not Kind.REMOVED for kind in kinds)
-        footer = any(is_footer(line.text) for line in reading.rest)
+        footer = any(line.text.strip() for line in reading.rest)
     fewer = hunk.new_count - new
     # A hunk that was edited has other added lines, and its old lines are all there. A new file has
     # no old lines to tell that.

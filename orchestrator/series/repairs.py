@@ -17,7 +17,6 @@ class RepairKind(StrEnum):
     TREE = "lines taken byte for byte from the tree"
     LAYOUT = "white space of added lines put back"
     WRAPPED = "wrapped lines put together"
-    STRING = "blanks in a string as strings around it have them"
     EATEN = "empty lines put back"
     EXTRA = "empty lines left out"
     NUMBERS = "line counts of a hunk corrected"

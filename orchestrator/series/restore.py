@@ -15,13 +15,13 @@ from orchestrator.series.align import (
     Reading,
     find_readings,
     index_of,
-    left_over,
 )
 from orchestrator.series.changes import Change, OpenFile, pieces_of, rebuild
 from orchestrator.series.cuts import cut_hunk
 from orchestrator.series.damage import LOST, infer_damage
 from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
+from orchestrator.series.endings import left_over
 from orchestrator.series.layout import Laid, lay_out
 from orchestrator.series.names import Opener, Reader
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
@@ -260,17 +260,14 @@ class Restorer:
         """Return an added line as it was laid out, if it says what the mail says."""
         number = part.mail[0].number
         if laid.other is not None:
-            # The mail's own token is damaged, so that to leave it would be a guess as well.
+            # Two strings became the mail's one, and nothing tells which: not even those around it,
+            # whose blanks often put something in a column.
             question = Question(
                 f"a string of {file.name} may have had more blanks, as those around it have",
-                (laid.other, laid.text),
+                (laid.text, laid.other),
             )
-            detail = f"{laid.text.strip()[:60]} became {laid.other.strip()[:60]}"
             if self.choose is None:
-                self._repair(
-                    RepairKind.STRING, file=file.name, line=number, detail=detail, sure=False
-                )
-                return laid.other
+                raise self._error(number, question.text, "--interactive shows both and asks")
             self._repair(RepairKind.CHOSEN, file=file.name, line=number)
             return question.choices[self.choose(question)]
         c = is_c(file.name)

@@ -49,6 +49,7 @@ HEADERS = {
 }
 CASES, CHUNKS = 2000, 8
 REVISIONS = ("v3", "v4", "v5", "v6")
+STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 ADDRESS = re.compile(r"<[^<>\n]*[@!][^<>\n]*>")
 
 Read = Callable[[str], FileState | None]
@@ -72,6 +73,16 @@ class Subject:
     clean: Clean
     read: Read
     wanted: Mapping[str, bytes]
+    fresh: frozenset[str]  # files that the base does not have
+
+    @property
+    def loses_a_string(self) -> bool:
+        """Tell if runs of blanks in a string that is added cannot be known once collapsed.
+
+        With one blank or with several, it would be the same mail.
+        """
+        added = (line for line in self.clean.lines if line.startswith("+"))
+        return any(re.search(r"\s\s", text) for line in added for text in STRING.findall(line))
 
 
 def made_up() -> Subject:
@@ -84,7 +95,8 @@ def made_up() -> Subject:
         for name, data in files.items()
         if (state := old(name)) is None or state.data != data
     }
-    return Subject(clean_patch(MAIL / "old", new, HEADERS), functools.cache(old), wanted)
+    fresh = frozenset(name for name in wanted if old(name) is None)
+    return Subject(clean_patch(MAIL / "old", new, HEADERS), functools.cache(old), wanted, fresh)
 
 
 @pytest.fixture(autouse=True)
@@ -114,14 +126,14 @@ def restore(
 
 
 def differing(subject: Subject, got: Mapping[str, bytes]) -> list[str]:
-    """Return the files that are wrong: in bytes, or, if the patch creates them, in tokens.
+    """Return the files that are wrong: in bytes, or, if the base has none such, in tokens.
 
     Addresses count for nothing: masked ones stay masked.
     """
     wrong = [name for name in got if name not in subject.wanted]
     for name, data in subject.wanted.items():
         ours, theirs = (ADDRESS.sub("<>", text.decode()) for text in (got.get(name, b""), data))
-        if subject.read(name) is None:
+        if name in subject.fresh:
             c = is_c(name)
             if tokens(ours.split("\n"), c=c) != tokens(theirs.split("\n"), c=c):
                 wrong.append(name)
@@ -170,7 +182,10 @@ def of_the_project(revision: str, read: Read) -> Iterator[Subject]:
         made = apply_series(alone, reader).files
         files |= made
         wanted = {name: state.data for name, state in made.items() if state is not None}
-        yield Subject(Clean.of(patch.path.read_text()), functools.cache(reader), wanted)
+        fresh = frozenset(name for name in made if read(name) is None)
+        clean = Clean.of(patch.path.read_text())
+        headers = {"Message-Id": HEADERS["Message-Id"], **clean.headers}
+        yield Subject(Clean(headers, clean.lines), functools.cache(reader), wanted, fresh)
 
 
 @pytest.fixture(scope="module")
@@ -190,20 +205,31 @@ def subjects(store: Store) -> list[Subject]:
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_damages(tmp_path: Path, subjects: list[Subject], chunk: int) -> None:
-    """Of all cases at least 99 % are restored, the rest is refused with a reason, none is wrong."""
+    """Of all cases at least 99 % are restored, the rest is refused with a reason, none is wrong.
+
+    Where a string of an added line had several blanks and they were collapsed, no program can know
+    it: those cases must be refused, and are counted apart, so that both figures can be seen.
+    """
     rng = random.Random(chunk)
+    cases = CASES // CHUNKS
     refused: Counter[str] = Counter()
+    lost = 0
     wrong = []
-    for case in range(CASES // CHUNKS):
+    for case in range(cases):
         subject, form = rng.choice(subjects), rng.choice(FORMS)
         kinds = {kind for kind in KINDS if rng.random() < 0.3}
         try:
             got = restore(subject, kinds, case, tmp_path / "mail", form)
         except InputError as error:
             assert error.hint
-            refused[error.message.partition(": ")[2]] += 1
+            if "collapsed" in kinds and subject.loses_a_string:
+                lost += 1
+            else:
+                refused[error.message.partition(": ")[2]] += 1
         else:
             left = differing(subject, got)
             wrong += [(case, subject.clean.headers["Subject"], sorted(kinds), left)] if left else []
+    restored = cases - lost - refused.total() - len(wrong)
+    print(f"{restored} of {cases} restored, {restored} of {cases - lost} that can be known")
     assert wrong == []
-    assert refused.total() <= 0.01 * (CASES // CHUNKS), refused
+    assert refused.total() <= 0.01 * (cases - lost), refused

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.main import main
-from orchestrator.places import PATCHES
+from orchestrator.kernel import build as kernel_build
+from orchestrator.kernel.source import ensure_source
+from orchestrator.kernel.tree import work_tree
+from orchestrator.model import Arch, KernelRequest
+from orchestrator.places import KERNELS, PATCHES
+from orchestrator.process import CommandLog, run
 from orchestrator.series.apply import apply_series, read_tree
-from orchestrator.series.quilt import Patch, Series, read_series_file
+from orchestrator.series.quilt import MEM_NOTIFY, Patch, Series, read_series_file
 from orchestrator.series.tokens import is_c, tokens
+from orchestrator.store import Store
 
 V4 = PATCHES / "mem_notify/v4"
 SEED = V4 / "original/3-of-5.txt"
+OBJECTS = ("mm/mem_notify.o", "drivers/char/mem.o", "mm/page_alloc.o")
 
 
 @pytest.fixture
@@ -55,12 +63,49 @@ def test_the_seed_becomes_what_was_restored_by_hand(
     assert differing == [("include/linux/mem_notify.h", owner), ("mm/mem_notify.c", owner)]
 
 
-def test_the_series_goes_on_with_the_imported_patch(tmp_path: Path, tree: Path) -> None:
-    folder = tmp_path / "v4"
+def with_the_seed(folder: Path, tree: Path) -> Path:
+    """Make v4 for 2.6.24 with the mail itself in the place of what was restored by hand."""
     folder.mkdir()
     for file in (V4 / "2.6.24").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     words = ["series", "import", str(SEED), "--tree", str(tree), "-o", str(folder)]
     assert main([*words, "--fuzz", "2", "--replace"]) == 0
+    return folder
+
+
+def test_the_series_goes_on_with_the_imported_patch(tmp_path: Path, tree: Path) -> None:
+    folder = with_the_seed(tmp_path / "v4", tree)
     assert b"X-Memnotify-Source" in (folder / "0003-add-dev-mem_notify-device.patch").read_bytes()
     assert main(["series", "apply", str(folder), "--tree", str(tree), "--check"]) == 0
+
+
+def object_code(series: str, tree: Path, bare: Path, log: CommandLog) -> list[str]:
+    """Compile what the seed touches, and return code, data and relocations without debugging."""
+    request = KernelRequest(base="2.6.24", series=series, arch=Arch.X86_64, source=str(tree))
+    plan = kernel_build._plan(request, KERNELS, MEM_NOTIFY, log)
+    store, found = Store(), []
+    source = ensure_source(plan.base, str(tree), store=store, log=log, progress=print)
+    with work_tree(
+        source, request.arch, environment=plan.environment, store=store, progress=print
+    ) as work:
+        work.switch(plan.series, log=log)
+        make = kernel_build._make(plan, work.path, store, work.folder / "ccache.calls")
+        with work.building(plan.environment):
+            kernel_build._configure(plan, work, make, work.build_log, log)
+            run([*make, *OBJECTS], cwd=work.path, output=work.build_log, timeout=900, log=log)
+        for name in OBJECTS:
+            run(["objcopy", "--strip-debug", work.path / name, bare], timeout=60, log=log)
+            words = ["objdump", "--disassemble", "--reloc", "--full-contents", bare]
+            found.append(run(words, timeout=60, log=log).stdout)
+    return found
+
+
+@pytest.mark.kernel_build
+def test_the_seed_compiles_to_the_same_object_code(tmp_path: Path, tree: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    mine = with_the_seed(tmp_path / "v4", tree)
+    by_hand, imported = (
+        object_code(series, tree, tmp_path / "bare.o", log) for series in ("v4/2.6.24", str(mine))
+    )
+    assert all(re.search(r"^\s+[0-9a-f]+:\t", code, re.M) for code in by_hand)
+    assert imported == by_hand
