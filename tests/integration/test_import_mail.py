@@ -230,7 +230,9 @@ def test_the_user_decides(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(answer))
     assert run(tmp_path / "out", ambiguous(tmp_path), options=("--interactive",)) == 0
-    assert "--- 2" in capsys.readouterr().err
+    first, _, second = capsys.readouterr().err.partition("--- 2")
+    assert "--- 1\ndrivers/lamp.c:" in first
+    assert "+\tlamp->state = LAMP_OFF;" in first and "+\tlamp->state = LAMP_OFF;" in second
     state = applied(tmp_path / "out")["drivers/lamp.c"]
     assert state is not None
     functions = state.data.decode().partition("lamp_second")
@@ -250,6 +252,9 @@ def test_a_wrapped_string_is_not_guessed(
     assert "a string of drivers/lamp.c was wrapped" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.StringIO("1\n"))
     assert run(tmp_path / "out", file, options=("--interactive",)) == 0
+    shown = capsys.readouterr().err
+    assert f"--- 1\n{line[1:cut]}%u" in shown
+    assert f"--- 2\n{line[1 : cut - 1]}%u" in shown
     assert is_new(applied(tmp_path / "out"))
 
 

@@ -137,3 +137,39 @@ def test_what_b4_cannot_have_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         fetch_thread("1@x", tmp_path)
     with pytest.raises(InputError, match="has no mail with the Message-Id 1@x"):
         fetch_thread("1@x", tmp_path, mbox=tmp_path / "all.mbox")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("Subject: x\nFrom: y\n\n\n", "there is no text in this patch"),
+        ("--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n", "'b/../x' is no name of a file in"),
+        ("--- a/.git/x\n+++ b/.git/x\n@@ -1 +1 @@\n-a\n+b\n", "is no name of a file in the tree"),
+        ("--- a//x\n+++ b//x\n@@ -1 +1 @@\n-a\n+b\n", "is no name of a file in the tree"),
+    ],
+    ids=["empty", "headers", "up", "git", "absolute"],
+)
+def test_a_patch_that_says_nothing_or_too_much(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (tmp_path / "series").write_text("1.patch\n")
+    (tmp_path / "1.patch").write_text(text)
+    assert main(["series", "diff", str(tmp_path), "v4/6.1"]) == 2
+    message = capsys.readouterr().err
+    assert f"{tmp_path}/1.patch: " in message
+    assert said in message
+    assert message.count("\n") == 1
+
+
+def test_empty_files_that_are_made_and_deleted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "series").write_text("1.patch\n2.patch\n")
+    for number, word, blobs in ((1, "new", "0000000..e69de29"), (2, "deleted", "e69de29..0000000")):
+        (tmp_path / f"{number}.patch").write_text(
+            f"Subject: {word}\nFrom: y\n\n---\ndiff --git a/mm/x b/mm/x\n"
+            f"{word} file mode 100644\nindex {blobs}\n"
+        )
+    lines = diff(capsys, str(tmp_path), str(tmp_path))
+    assert [line.split()[2] for line in lines] == ["=", "="]
