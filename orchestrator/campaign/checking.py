@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from orchestrator.campaign.results import RECORDS, RunFolder
 from orchestrator.check.invariants import check
 from orchestrator.check.promises import Answer, Promises
 from orchestrator.check.story import Log
 from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, read_records
+from orchestrator.guest.decode import RecordLog, Records, read_records
+from orchestrator.model import SUCCESSORS
 from orchestrator.series.quilt import MEM_NOTIFY, NONE
 from orchestrator.series.revision import Revision, load_revision
 
@@ -20,14 +23,21 @@ _AXES = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients
 
 
 def log_of(records: RecordLog) -> Log:
-    """Return the records of a guest by kind."""
+    """Return the records of a guest by kind, without clients that do not watch mem_notify."""
+    clients = records.kind(Kind.CLIENT)
+    others = np.isin(clients["client_kind"], list(SUCCESSORS))
+
+    def of_watchers(kind: Kind) -> Records:
+        rows = records.kind(kind)
+        return rows[~np.isin(rows["client"], clients["client"][others])]
+
     return Log(
         device=records.kind(Kind.DEVICE),
         steps=records.kind(Kind.STEP),
-        clients=records.kind(Kind.CLIENT),
-        polls=records.kind(Kind.POLL),
-        wakeups=records.kind(Kind.WAKEUP),
-        exits=records.kind(Kind.EXIT),
+        clients=clients[~others],
+        polls=of_watchers(Kind.POLL),
+        wakeups=of_watchers(Kind.WAKEUP),
+        exits=of_watchers(Kind.EXIT),
         samples=records.kind(Kind.MEMINFO),
         reclaim=records.kind(Kind.RECLAIM),
         zones=records.kind(Kind.ZONE),

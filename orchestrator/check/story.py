@@ -34,6 +34,12 @@ def indexes(rows: Rows) -> Ints:
     return ints(rows["commit"]) - 1
 
 
+def got_pollin(wakeups: Rows) -> Flags:
+    """Return which WAKEUP records are of POLLIN or SIGIO; one that failed has stale revents."""
+    found: Flags = (ints(wakeups["result"]) > 0) & (wakeups["revents"] & POLLIN != 0)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     """The records of one guest, by kind; `samples` are those of MEMINFO."""
@@ -234,7 +240,7 @@ class Story:
         at = np.full(poll.size, NEVER, np.int64)
         at[paired] = ints(wakeups["time_ns"])[row[paired]]
         woken = np.zeros(poll.size, bool)
-        woken[paired] = wakeups["revents"][row[paired]] & POLLIN != 0
+        woken[paired] = got_pollin(wakeups)[row[paired]]
         wakeup = np.full(poll.size, -1, np.int64)
         wakeup[paired] = indexes(wakeups)[row[paired]]
         signalled = self.log.clients["client_kind"] == ClientKind.FASYNC
@@ -255,6 +261,11 @@ class Story:
             before=_newest(client[poll], at, woken),
             gone=ints([gone.get(who, NEVER) for who in client[poll].tolist()]),
         )
+
+    @cached_property
+    def in_turn(self) -> bool:
+        """Whether each waits where it came: a client in epoll keeps its place when it is woken."""
+        return not np.any(self.log.clients["client_kind"] == ClientKind.EPOLL)
 
     def guard_ns(self, watchers: int) -> int:
         """Return the guard with so many watchers, in nanoseconds; 0 without one."""

@@ -197,7 +197,7 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
     """
     waits = story.waits
     front = queue.waits[:least]
-    if not front.size or not _stays_on(story, window):
+    if not story.in_turn or not front.size or not _stays_on(story, window):
         return None
     near = waits.since[queue.waits] <= waits.since[front[-1]] + QUEUE_NS
     if not queue.free[near].all():
@@ -232,6 +232,8 @@ def _stays_on(story: Story, window: Window) -> bool:
 def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Break] | None:
     """Find who was not woken although others were who stood behind; None if it cannot be said."""
     waits = story.waits
+    if not story.in_turn:
+        return None
     newest = int(waits.since[window.polls].max())
     ahead = queue.waits[queue.free & (waits.since[queue.waits] + QUEUE_NS < newest)]
     missing = ahead[~np.isin(ahead, window.polls)]

@@ -248,6 +248,30 @@ def test_who_may_have_been_killed_has_not_been_passed_over() -> None:
     assert Invariant.ORDER not in broken(made)
 
 
+def test_clients_of_what_came_after_are_not_mem_notifys() -> None:
+    made = Model().run()
+    made.add(Kind.CLIENT, 2 * S, 9, client_kind=ClientKind.PRESSURE_LEVEL)
+    made.add(Kind.POLL, 2 * S + 1, 9)
+    for at in (20 * S, 20 * S + 200 * MS):
+        made.add(Kind.WAKEUP, at, 9, revents=1, result=1, since_ns=2 * S + 1)
+        made.add(Kind.POLL, at + 1, 9)
+    assert answers(made) == answers(Model().run())
+
+
+def test_a_poll_that_failed_has_no_pollin() -> None:
+    made = Model().run()
+    above_the_gate(made)
+    made.change(made.of(Kind.WAKEUP)[-1], result=2**64 - 1, errno=4)
+    assert not broken(made)
+
+
+def test_where_somebody_waits_by_epoll_no_order_is_told() -> None:
+    made = replace(Model(), newest_first=True).run()
+    made.change(made.of(Kind.CLIENT, 3)[0], client_kind=ClientKind.EPOLL)
+    assert not broken(made)
+    assert answers(made)[Invariant.ORDER].verdict is Verdict.NOT_EXERCISED
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), held_up=st.booleans(), clients=st.integers(1, 12))
 def test_a_sound_kernel_never_breaks_anything(seed: int, held_up: bool, clients: int) -> None:
