@@ -40,6 +40,7 @@ def log_of(records: RecordLog) -> Log:
         exits=of_watchers(Kind.EXIT),
         samples=records.kind(Kind.MEMINFO),
         reclaim=records.kind(Kind.RECLAIM),
+        paging=records.kind(Kind.PAGING),
         zones=records.kind(Kind.ZONE),
         end_ns=records.end_ns,
     )

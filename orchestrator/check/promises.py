@@ -22,7 +22,10 @@ LATE_NS = 100_000_000
 """Of the clients that a notification wakes the first logs it within this."""
 
 HELD_UP_NS = 500_000_000
-"""And the last: it may have to wait until reclaim lets its own pages be swapped in."""
+"""And the last, in a calm guest: it may have to wait until its own pages are swapped in."""
+
+CALM_TASKS = 10
+"""A guest with more runnable tasks is not calm: there who was woken may take seconds to log it."""
 
 
 class Invariant(StrEnum):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.check.promises import HELD_UP_NS, Promises
+from orchestrator.check.promises import CALM_TASKS, HELD_UP_NS, Promises
 from orchestrator.model import ClientKind, Op
 
 Rows = NDArray[Any]
@@ -52,6 +52,7 @@ class Log:
     exits: Rows
     samples: Rows
     reclaim: Rows
+    paging: Rows
     zones: Rows
     end_ns: int
 
@@ -257,15 +258,39 @@ class Story:
             woken=woken,
             poll=indexes(polls)[poll],
             wakeup=wakeup,
-            low=np.maximum(since, at - HELD_UP_NS),
+            low=np.maximum(since, self._last_calm(at) - HELD_UP_NS),
             before=_newest(client[poll], at, woken),
             gone=ints([gone.get(who, NEVER) for who in client[poll].tolist()]),
         )
+
+    def _last_calm(self, when: Ints) -> Ints:
+        """Return up to when the guest was calm before each of these times, at the least."""
+        times, calm = self._calm
+        newest = _last_before(times, when, default=0)
+        newest_calm = _last_before(times[calm], when, default=0)
+        return np.where(newest == newest_calm, when, newest_calm)
+
+    def calm(self, first_ns: int, last_ns: int) -> bool:
+        """Tell whether there are samples between two times, and all are of a calm guest."""
+        times, calm = self._calm
+        span = (times > first_ns) & (times < last_ns)
+        return bool(span.any() and calm[span].all())
+
+    @cached_property
+    def _calm(self) -> tuple[Ints, Flags]:
+        paging = self.log.paging
+        return ints(paging["time_ns"]), paging["runnable"] <= CALM_TASKS
 
     @cached_property
     def in_turn(self) -> bool:
         """Whether each waits where it came: a client in epoll keeps its place when it is woken."""
         return not np.any(self.log.clients["client_kind"] == ClientKind.EPOLL)
+
+    @cached_property
+    def keeps(self) -> bool:
+        """Whether no client gives memory back when it is woken."""
+        kinds = (ClientKind.POLL, ClientKind.EPOLL, ClientKind.FASYNC)
+        return bool(np.isin(self.log.clients["client_kind"], kinds).all())
 
     def guard_ns(self, watchers: int) -> int:
         """Return the guard with so many watchers, in nanoseconds; 0 without one."""

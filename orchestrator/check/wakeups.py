@@ -2,8 +2,8 @@
 
 Nobody logs a notification, and who is woken logs it late, if its pages have to be swapped in first.
 But the first of a batch is not that late. So where nobody has been woken for as long as anyone can
-be held up, a notification came just before the next wakeup, and until another can come all wakeups
-are of this one: a window.
+be held up in a calm guest, a notification came just before the next wakeup, and until another can
+come all wakeups are of this one: a window.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def windows(story: Story) -> list[Window]:
         # Who was through poll() at once may not have stood in the queue.
         queued = waits.at[members] - waits.since[members] > RUN_NS
         signal = waits.signal[members]
-        if queued[0] or signal[0]:
+        if (queued[0] or signal[0]) and story.calm(first - HELD_UP_NS, first):
             polls, signals = members[queued & ~signal], members[signal]
             found.append(Window(low=low, first=first, end=end, polls=polls, signals=signals))
     return found
@@ -193,10 +193,12 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
     """Find a batch that was too small; None if it cannot be said.
 
     Of those in front all must have been woken whose guard was over, if the status stayed 1 until
-    they had run.
+    they had run, and they log it soon if the guest stays calm.
     """
     waits = story.waits
     front = queue.waits[:least]
+    if not story.calm(window.first + HELD_UP_NS // 2, window.first + HELD_UP_NS):
+        return None
     if not story.in_turn or not front.size or not _stays_on(story, window):
         return None
     near = waits.since[queue.waits] <= waits.since[front[-1]] + QUEUE_NS
@@ -305,11 +307,13 @@ def everyone(story: Story) -> list[Answer]:
         passed = first + HELD_UP_NS
         near = (samples.times > first - HELD_UP_NS) & (samples.times < passed)
         there = (waits.since < first - HELD_UP_NS) & (waits.at >= first)
-        if not there.any() or not samples.low[near].all() or passed > story.log.end_ns:
+        calm = story.calm(first - HELD_UP_NS, passed)
+        if not there.any() or not samples.low[near].all() or not calm:
             continue
-        tested += 1
         left = np.flatnonzero(there & (waits.at >= passed))
-        if left.size:
+        # Where those who are woken give memory back, it may have been enough between two samples.
+        tested += int(not left.size or story.keeps)
+        if left.size and story.keeps:
             breaks.append(
                 Break(
                     records=(int(waits.wakeup[i]), *waits.poll[left].tolist()),

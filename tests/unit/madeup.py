@@ -80,6 +80,7 @@ class Model:
     notifications: Sequence[int] = tuple(range(5 * S, 10 * S, S))
     on_ns: int = 300 * MS
     late: Callable[[int, int], int] = prompt
+    runnable: int = 2
     end_ns: int = 30 * S
 
     def run(self) -> MadeUp:
@@ -121,6 +122,7 @@ class Model:
             free = LOW if first <= at < last else PLENTY
             made.add(Kind.MEMINFO, at)
             made.add(Kind.RECLAIM, at, pgscan=at // S)
+            made.add(Kind.PAGING, at, runnable=self.runnable)
             made.add(
                 Kind.ZONE, at, name=b"DMA", free=free, high=GATE // 2, status=int(on), present=4000
             )
