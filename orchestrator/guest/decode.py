@@ -25,6 +25,7 @@ Records = npt.NDArray[Any]
 """A structured array."""
 
 _KNOWN = np.isin(np.arange(1 << 16), list(Kind))  # indexed by what stands in a record's `kind`
+_WHOLE = np.dtype((np.void, abi.RECORD.itemsize))
 _COMMON = ("commit", "cpu", "client", "pid", "time_ns")
 
 
@@ -69,7 +70,9 @@ class RecordLog:
         Its fields are `commit` (claim number from 1), `cpu`, `client`, `pid`, `time_ns`, and those
         of the kind: those of abi.LAYOUTS, unsigned 64-bit numbers where abi.VALUE_NAMES has them.
         """
-        chosen: Records = self.records[self.records["kind"] == kind].view(VIEWS[kind])
+        # As plain bytes: numpy copies a structured record field by field.
+        whole = self.records.view(_WHOLE)
+        chosen: Records = whole[self.records["kind"] == kind].view(VIEWS[kind])
         return chosen
 
     @property
