@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +40,10 @@ AXES: Mapping[str, Callable[[Inputs], str | int]] = MappingProxyType(
 )
 """What cells may differ in, and where a cell's inputs say it."""
 
+# What cells run in, beside their kernel; it follows from these axes.
+_TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
+_TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
+
 # Along these a scenario has to stay the same to the last step, and not in name only.
 _SAME_SCENARIO = ("base", "series", "arch", "clock")
 
@@ -55,6 +59,7 @@ class _Sample:
     group: Value
     point: Point
     axes: Mapping[str, Value]
+    tools: Mapping[str, str]
     outcome: str
     lost_records: int
     figures: Mapping[str, float | None]
@@ -67,7 +72,7 @@ class Comparison:
     `rows` is what `--json` prints: an object for each figure and group, the first group being what
     the others are compared with. `same` has the axes that all cells have one value of. `left_out`
     cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
-    no results.
+    no results. `mixed` is what else differs that should not.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -77,6 +82,7 @@ class Comparison:
     failed: int
     not_run: int
     lost_records: int
+    mixed: tuple[str, ...]
 
     def notes(self) -> list[str]:
         """Return what a reader has to know beside the figures: what ended how, what is missing."""
@@ -86,6 +92,7 @@ class Comparison:
             if set(found) != {"ok"}
         }
         notes = [f"{group}: {how}" for group, how in ended.items()]
+        notes += [f"cells ran with different {what}" for what in self.mixed]
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not run"),
@@ -161,6 +168,18 @@ def compare_runs(
         failed=failed,
         not_run=not_run,
         lost_records=sum(s.lost_records > 0 for found in kept.values() for s in found),
+        mixed=tuple(what for tool, what in _TOOLS.items() if _differs(tool, kept.values())),
+    )
+
+
+def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
+    """Tell whether cells that should have run with the same image, say, have not."""
+    seen: dict[Point, str] = {}
+    samples = [sample for group in groups for sample in group]
+    places = [tuple(sample.axes[axis] for axis in _TOOLS_AXES) for sample in samples]
+    return any(
+        seen.setdefault(place, sample.tools[tool]) != sample.tools[tool]
+        for place, sample in zip(places, samples, strict=True)
     )
 
 
@@ -190,6 +209,7 @@ def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by:
         group=axes[by],
         point=point,
         axes=axes,
+        tools={tool: row["inputs"][tool] for tool in _TOOLS},
         outcome=verdict["outcome"],
         lost_records=verdict["lost_records"],
         figures=figures,

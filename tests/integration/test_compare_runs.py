@@ -184,6 +184,18 @@ def test_several_runs_are_one_matrix(tmp_path: Path) -> None:
     assert herd["2.6.24"]["effect"] is None  # one run each
 
 
+def test_what_else_differs_is_said(tmp_path: Path) -> None:
+    one = made_up_run(tmp_path / "one", [ok("v3", woken=1)])
+    two = made_up_run(tmp_path / "two", [ok("v4", woken=1, image="of another day")])
+    notes = compare_runs([one, two], by="series").notes()
+    assert notes == ["cells ran with different guest programs"]
+    arch = made_up_cell("v4").request
+    other = dataclasses.replace(arch, arch=Arch.I386)
+    three = made_up_run(tmp_path / "three", [ok("v4", woken=1, request=other, image="i386")])
+    four = made_up_run(tmp_path / "four", [ok("v4", woken=1)])
+    assert compare_runs([three, four], by="arch").notes() == []
+
+
 def test_two_different_cells_at_one_place_are_refused(tmp_path: Path) -> None:
     one = made_up_run(tmp_path / "one", [ok("v4", woken=1)])
     two = made_up_run(tmp_path / "two", [ok("v4", woken=1, kernel="of another patch")])
