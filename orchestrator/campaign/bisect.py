@@ -94,8 +94,11 @@ def bisect_series(
             return None
         verdict = _verdict(folder)
         holds = bool(question.holds(verdict))  # what cannot be compared does not hold
-        found = ", ".join(f"{name} {verdict[name]}" for name in question.names)
-        say(f"{label}: {found}, {'yes' if holds else 'no'}")
+        found = {name: verdict[name] for name in question.names}
+        shown = ", ".join(
+            f"{name} {'-' if value is None else value}" for name, value in found.items()
+        )
+        say(f"{label}: {shown}, {'yes' if holds else 'no'}")
         return holds
 
     return search(series, test)

@@ -196,6 +196,9 @@ def test_patches_that_only_build_together_are_told_together(bench: Bench) -> Non
 def test_an_outcome_that_does_not_change(bench: Bench) -> None:
     assert bench.bisect("wakeups>1") == []
     assert bench.started == 2
+    bench.said.clear()
+    assert bench.bisect("first_wakeup_ms<1e9") == []  # no sample says when the gate opened
+    assert bench.said[0] == "no patch: first_wakeup_ms -, no"
 
 
 def test_a_series_that_does_not_build_as_a_whole_is_no_answer(bench: Bench) -> None:
