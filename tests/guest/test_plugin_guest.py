@@ -1,0 +1,33 @@
+"""The expectations of campaigns/test_demo.py, tried as a user does on one guest of the demo."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.guest
+
+CAMPAIGNS = Path(__file__).parents[2] / "campaigns"
+
+
+def test_a_guest_meets_what_is_expected(
+    pytester: pytest.Pytester, kernel: Callable[..., Path]
+) -> None:
+    kernel("v4")
+    text = (CAMPAIGNS / "demo.toml").read_text()
+    for axis, value in (
+        ("base", '"6.1"'),
+        ("series", '"v4"'),
+        ("memory_mib", "64"),
+        ("clients", "32"),
+    ):
+        lines = [line for line in text.splitlines() if line.startswith(f"{axis} = ")]
+        assert len(lines) == 1
+        text = text.replace(lines[0], f"{axis} = {value}")
+    (pytester.path / "demo.toml").write_text(text)
+    shutil.copy(CAMPAIGNS / "test_demo.py", pytester.path)
+    result = pytester.runpytest_subprocess("--memnotify=demo.toml", "-rA")
+    result.assert_outcomes(passed=1 + 4, skipped=1)

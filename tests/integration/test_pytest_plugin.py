@@ -1,0 +1,297 @@
+"""Campaigns as tests: pytest in a folder of its own, with made-up guests.
+
+`try.toml` (see test_campaign_run) has four cells: none and v4, with 1 and 3 clients.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from test_campaign_run import TEXT
+
+# frames: pandas cannot be imported once more, which pytester would do.
+from orchestrator.campaign import frames  # noqa: F401
+from orchestrator.campaign.ledger import Ledger, Need
+from orchestrator.plugin import session
+
+CELLS = [
+    f"6.1-{series}-x86_64-pc-swap-64M-squeeze-{clients}c-r1"
+    for series in ("none", "v4")
+    for clients in (1, 3)
+]
+LARGEST = CELLS[3]
+
+# Guests are made up in every process that runs cells. What is wrong with them stands in a file by
+# their names; each that starts leaves a line.
+CONFTEST = f"""
+import json, os, sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_campaign_run import Bench, Guests, fails, finds
+
+from orchestrator.campaign.ondemand import OnDemand
+from orchestrator.campaign.plan import cell_name
+from orchestrator.plugin import session
+
+here = Path(__file__).parent
+
+
+def dies(cell, folder):
+    (here / "faults.json").write_text("{{}}")
+    os._exit(1)
+
+
+async def runner(cell, **given):
+    with (here / "started").open("a") as file:
+        print(cell_name(cell), file=file)
+    fault = json.loads((here / "faults.json").read_text()).get(cell_name(cell))
+    plan = [dict(fails=fails, finds=finds, dies=dies)[fault]] if fault else []
+    return await Guests(*plan)(cell, **given)
+
+
+bench = Bench.__new__(Bench)
+session.OnDemand = partial(
+    OnDemand, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=runner
+)
+"""
+
+
+class Project:
+    """A user's project."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        self.run_folder = self.path / "runs" / "try"
+        (self.path / "try.toml").write_text(TEXT)
+        self.faults()
+        pytester.makeconftest(CONFTEST)
+
+    def faults(self, **by_name: str) -> None:
+        (self.path / "faults.json").write_text(json.dumps(by_name))
+
+    def test_file(self, text: str) -> None:
+        self.pytester.makepyfile(test_it=textwrap.dedent(text))
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        given = ("--memnotify=try.toml", "--memnotify-cold", "-rA", *arguments)
+        if "-n" in arguments:
+            return self.pytester.runpytest_subprocess(*given)
+        return self.pytester.runpytest_inprocess(*given)
+
+    def started(self) -> Counter[str]:
+        file = self.path / "started"
+        return Counter(file.read_text().split()) if file.exists() else Counter()
+
+    def left(self) -> set[str]:
+        """What is in the run's folder besides results."""
+        return {path.name for path in self.run_folder.rglob(".*")}
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(session, "OnDemand", session.OnDemand)  # which the conftest replaces
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
+    return Project(pytester)
+
+
+def collected(result: pytest.RunResult) -> list[str]:
+    return [line for line in result.outlines if "::" in line]
+
+
+def test_every_cell_is_a_test_with_a_stable_id(project: Project) -> None:
+    found = project.run("--collect-only", "-q", "-p", "no:cacheprovider")
+    assert collected(found) == [f"try.toml::{name}" for name in CELLS]
+    assert not (project.path / "runs").exists()
+    assert not (project.path / "cache").exists()  # nothing was looked for, or built
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["-k", "v4 and 3c"], [LARGEST]),
+        (["-m", "not memnotify"], []),
+        ([f"try.toml::{LARGEST}"], [LARGEST]),
+        (["."], CELLS),
+    ],
+)
+def test_what_users_select(project: Project, arguments: list[str], names: list[str]) -> None:
+    found = project.run("--collect-only", "-q", *arguments)
+    assert collected(found) == [f"try.toml::{name}" for name in names]
+
+
+def test_outcomes_and_what_is_kept(project: Project) -> None:
+    project.faults(**{CELLS[1]: "finds", CELLS[2]: "fails"})
+    result = project.run("--junitxml=out.xml")
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    text = result.stdout.str()
+    assert "finding:panic: \\x1b[31mpanic" in text
+    assert "record 9 END at 20.000 s" in text
+    assert f"{CELLS[2]}: infrastructure:qemu-died: QEMU was killed" in text
+    verdicts = {path.parent.name: path for path in project.run_folder.glob("cells/*/verdict.json")}
+    assert len(verdicts) == 4
+    assert any(f"memnotify show runs/try {cell_id}" in text for cell_id in verdicts)
+    assert (project.path / "out.xml").read_text().count('<property name="max_batch"') == 3
+    assert project.left() == set()
+
+    project.faults()
+    again = project.run("--lf")
+    again.assert_outcomes(passed=1, failed=1)  # a finding is a result; a failed testbed is none
+    assert project.started() == Counter(CELLS) + Counter({CELLS[2]: 3})
+    plan = json.loads((project.run_folder / "plan.json").read_text())
+    assert [row["name"] for row in plan] == [CELLS[1], CELLS[2]]
+    whole = json.loads((project.run_folder / "shard.json").read_text())
+    assert whole == {"whole": CELLS}
+
+
+def test_a_session_that_selects_nothing_leaves_the_plan(project: Project) -> None:
+    project.run()
+    before = (project.run_folder / "plan.json").read_text()
+    assert [row["name"] for row in json.loads(before)] == CELLS
+    assert project.run("-k", "nothing").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert (project.run_folder / "plan.json").read_text() == before
+
+
+USES = """
+    import pytest
+
+    @pytest.mark.cells(series="v4", clients=[3, 200])
+    def test_first(cell):
+        assert cell.parameters["clients"] == 3
+        assert len(cell.records) == cell.log.records.size
+        assert list(cell.wakeups.client) == [0, 1, 2]
+
+    def test_second(cell):
+        assert cell.samples.pswpout.diff().fillna(0).ge(0).all()
+        assert cell.zones.gate.eq(200).all()
+        assert list(cell.balloon.phase) == ["requested", "reached"]
+        assert list(cell.balloon.query_seconds) == [0.25, 0.25]
+        assert list(cell.balloon.t) == [1.0, 2.0]
+        assert cell.outcome == "ok" and cell.console == ""
+
+    @pytest.mark.cells(series="v4")
+    def test_third(cell):
+        assert not cell.which(cell.wakeups.t > 3)
+
+    @pytest.mark.cells(series="v6")
+    def test_fourth(cell):
+        pass
+"""
+
+
+@pytest.mark.parametrize("dist", ["worksteal", "loadgroup"])
+def test_workers_share_cells(project: Project, dist: str) -> None:
+    project.test_file(USES)
+    result = project.run("-n", "2", "--dist", dist)
+    result.assert_outcomes(passed=4 + 1 + 4, failed=2, skipped=1)
+    assert project.started() == Counter(CELLS)
+    text = result.stdout.str()
+    assert "assert not 1 record: 9 WAKEUP client 0 at 3.500 s" in text
+    assert "there is no cell with series=v6" in text
+    assert project.left() == set()
+
+
+def test_again_runs_each_cell_once_more(project: Project) -> None:
+    project.test_file(USES)
+    project.run("-k", LARGEST)
+    project.run("-k", LARGEST)
+    assert project.started() == Counter({LARGEST: 1})
+    project.run("-k", LARGEST, "--memnotify-again")
+    assert project.started() == Counter({LARGEST: 2})
+
+
+def test_a_worker_that_dies_takes_nothing_with_it(project: Project) -> None:
+    project.faults(**{CELLS[0]: "dies"})
+    result = project.run("-n", "2")
+    result.assert_outcomes(passed=3, failed=1)
+    assert "crashed while running" in result.stdout.str()
+    assert project.started() == Counter(CELLS)
+    assert project.left() == set()
+    ledger = Ledger(project.path / "cache" / "memnotify" / "ledger")
+    assert (ledger._taken().memory_mib, ledger._taken().cores) == (0, 0)
+    assert project.run("-n", "2", "--lf").parseoutcomes() == {"passed": 1}
+
+
+def test_parts_of_a_campaign(project: Project) -> None:
+    parts = [
+        collected(project.run("--collect-only", "-q", f"--memnotify-shard={k}/2")) for k in (1, 2)
+    ]
+    assert [len(part) for part in parts] == [2, 2]
+    assert sorted(parts[0] + parts[1]) == sorted(f"try.toml::{name}" for name in CELLS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--memnotify=missing.toml"], "missing.toml: cannot be read"),
+        (["--memnotify-shard=3/2"], "--memnotify-shard: '3/2' is not one part of several"),
+        (["--memnotify-accel=kvm"], "--accel kvm cannot count virtual time"),
+        (["--memnotify=copy.toml"], "2 campaigns are called try"),
+    ],
+)
+def test_bad_usage_is_one_line(project: Project, arguments: list[str], words: str) -> None:
+    (project.path / "copy.toml").write_text(TEXT)
+    result = project.run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert words in result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_bad_marker_is_said(project: Project) -> None:
+    project.test_file("import pytest\n@pytest.mark.cells(serie='v4')\ndef test_it(cell): ...\n")
+    text = project.run().stdout.str()
+    assert "cells: no 'serie'; there is campaign, base, series" in text
+
+
+WITHOUT = """
+    import sys
+
+    def test_imports():
+        imported = {name.partition(".")[0] for name in sys.modules}
+        assert not imported & {"numpy", "pandas", "pyarrow", "pydantic"}
+        assert not [name for name in sys.modules if name.startswith("orchestrator.campaign")]
+
+    def test_cell(cell):
+        pass
+"""
+
+
+def test_without_a_campaign_it_costs_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(textwrap.dedent(WITHOUT))
+    result = pytester.runpytest_subprocess("-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    assert "needs --memnotify CAMPAIGN.toml" in result.stdout.str()
+
+
+OWN = """
+    import pytest
+
+    @pytest.fixture(params=["prison", "monk"])
+    def cell(request):
+        return request.param
+
+    def test_cell(cell):
+        assert cell in ("prison", "monk")
+"""
+
+
+def test_a_project_may_have_cells_of_its_own(project: Project) -> None:
+    project.test_file(OWN)
+    project.run("-k", "test_cell").assert_outcomes(passed=2)
+    assert not project.started()
+
+
+def test_a_cell_that_can_never_fit_is_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(100, 2))
+    result = project.run("-k", LARGEST)
+    result.assert_outcomes(errors=1)
+    assert f"{LARGEST} needs" in result.stdout.str()
+    assert not project.started()
