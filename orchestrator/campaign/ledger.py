@@ -1,4 +1,4 @@
-"""How many guests may run at once: one ledger of memory and cores for all runs of this user.
+"""How many guests may run at once: one ledger of memory, cores and boots for all runs of this user.
 
 A claim is a file that its holder keeps locked, so the kernel drops it with the holder, however that
 ends. What is claimed is written in it. Claims are counted and made under one more lock.
@@ -12,9 +12,10 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from orchestrator import host
@@ -47,11 +48,18 @@ def need(cell: Cell, *, cores: int) -> Need:
 
 
 class Ledger:
-    """The claims below one folder, against what the host can give to guests."""
+    """The claims below one folder, against what the host can give to guests.
 
-    def __init__(self, folder: Path, *, capacity: Need | None = None) -> None:
+    `boots` is how many guests may boot at once, by default half as many as there are cores, but
+    two: it is in a boot that a guest's memory and code come into being on the host.
+    """
+
+    def __init__(
+        self, folder: Path, *, capacity: Need | None = None, boots: int | None = None
+    ) -> None:
         self._folder = folder
         self.capacity = capacity or host_capacity()
+        self._most_boots = boots or max(2, self.capacity.cores // 2)
         self._freed = asyncio.Event()
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
@@ -63,17 +71,34 @@ class Ledger:
             )
 
     @asynccontextmanager
-    async def claim(self, wanted: Need) -> AsyncIterator[None]:
-        """Hold memory and cores; waits for others to give them back."""
+    async def claim(self, wanted: Need) -> AsyncIterator[Callable[[], None]]:
+        """Hold memory and cores; waits for others to give them back.
+
+        Calling what it gives ends the claim before the block does.
+        """
         while (fd := self._try(wanted)) is None:
             self._freed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
-        try:
-            yield
-        finally:
-            os.close(fd)
+        claims = [fd]
+
+        def release() -> None:
+            while claims:
+                os.close(claims.pop())
             self._freed.set()
+
+        try:
+            yield release
+        finally:
+            release()
+
+    def boot(self) -> AbstractAsyncContextManager[Callable[[], None]]:
+        """Hold one of the boots that may go on at once, as `claim` holds the rest."""
+        return self._boots.claim(Need(0, 1))
+
+    @cached_property
+    def _boots(self) -> Ledger:
+        return Ledger(self._folder / "boots", capacity=Need(0, self._most_boots))
 
     def _try(self, wanted: Need) -> int | None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from orchestrator.campaign.durations import Durations
 from orchestrator.campaign.jobs import Builder, Jobs
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.load import Campaign
@@ -129,6 +130,7 @@ class OnDemand:
                 [job],
                 folder=self.folder,
                 ledger=ledger,
+                durations=Durations(self._store),
                 limit=None,
                 runner=self._runner,
                 templates=self._templates,

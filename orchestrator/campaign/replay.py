@@ -15,7 +15,7 @@ from orchestrator import __version__, host
 from orchestrator.campaign.finished import Finished
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.results import MACHINE, RECORDS
-from orchestrator.campaign.schedule import CellRunner
+from orchestrator.campaign.schedule import CellRunner, run_guest
 from orchestrator.check.compare import Agreement, Comparison, Difference, compare
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest import qemu
@@ -92,28 +92,20 @@ class Again:
     templates: Templates | None = None
     runner: CellRunner = run_cell
 
-    def claim(self, cell: Cell) -> AbstractAsyncContextManager[None]:
+    def claim(self, cell: Cell) -> AbstractAsyncContextManager[object]:
         """Hold what a cell takes of the host."""
         return self.ledger.claim(need(cell, cores=host.cores()))
 
     async def run(self, finished: Finished, folder: Path) -> CellResult:
         """Run a cell; it starts as it did. Raises InfrastructureError, also if QEMU failed."""
         job = finished.job
-        given = {
-            "kernel": job.kernel.file("bzImage"),
-            "initramfs": job.image.file("initramfs.cpio"),
-        }
         async with self.claim(job.cell):
-            template = None
-            if self.templates is not None and finished.from_template:
-                template = await self.templates.get(
-                    job.cell, **given, on_stage=self.on_stage, log=self.log
-                )
-            result = await self.runner(
-                job.cell,
-                **given,
+            result = await run_guest(
+                job,
                 folder=folder,
-                template=template,
+                ledger=self.ledger,
+                runner=self.runner,
+                templates=self.templates if finished.from_template else None,
                 on_stage=self.on_stage,
                 log=self.log,
             )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestrator.campaign.durations import Durations
 from orchestrator.campaign.jobs import Builder, Jobs
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.load import Campaign
@@ -70,6 +71,7 @@ def run_campaign(
                 todo,
                 folder=folder,
                 ledger=ledger,
+                durations=Durations(store),
                 limit=limit,
                 runner=runner,
                 templates=None if cold else Templates(store),

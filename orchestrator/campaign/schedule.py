@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator import host
+from orchestrator.campaign.durations import Durations
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.results import RECORDS, RunFolder
 from orchestrator.campaign.verdict import Job, make_manifest, make_verdict
 from orchestrator.errors import InfrastructureError, MemnotifyError
+from orchestrator.guest.rendezvous import BOOT
 from orchestrator.guest.template import Template
 from orchestrator.guest.templates import Templates
 from orchestrator.model import Cell, CellResult, Outcome
@@ -51,13 +53,14 @@ async def run_jobs(
     *,
     folder: RunFolder,
     ledger: Ledger,
+    durations: Durations,
     limit: int | None,
     runner: CellRunner,
     templates: Templates | None,
     board: Board,
     log: CommandLog,
 ) -> None:
-    """Run all jobs and publish their results; largest first, so that none is left to run alone.
+    """Run all jobs and publish their results; longest first, so that none is left to run alone.
 
     `limit` caps how many run at once. Without `templates` every guest boots. A guest that fails
     does not disturb the others. Raises InfrastructureError if results cannot be written; cancelling
@@ -65,14 +68,23 @@ async def run_jobs(
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
     cores = host.cores()
-    attempt = partial(_attempt, runner=runner, templates=templates, board=board, log=log)
+    attempt = partial(
+        _attempt, ledger=ledger, runner=runner, templates=templates, board=board, log=log
+    )
+
+    async def run(job: Job, started: asyncio.Event) -> None:
+        async with slots, ledger.claim(need(job.cell, cores=cores)):
+            started.set()
+            with folder.draft(job.id) as failed:
+                result = await _try_and_publish(job, folder, failed, attempt, board)
+        if result.outcome.infrastructure is None:
+            durations.note(job.name, result.wall_seconds)
+
     try:
         async with asyncio.TaskGroup() as group:
-            for job in sorted(jobs, key=lambda j: (-j.cell.clients, -j.cell.memory_mib)):
+            for job in durations.longest_first(jobs):
                 started = asyncio.Event()
-                group.create_task(
-                    _run_job(job, folder, ledger, cores, slots, started, attempt, board)
-                )
+                group.create_task(run(job, started))
                 # In order: a small guest must not slip in for ever where a large one waits.
                 await started.wait()
     except ExceptionGroup as group:
@@ -89,25 +101,9 @@ def _for_users(group: ExceptionGroup[Exception]) -> Exception:
     return group
 
 
-async def _run_job(
-    job: Job,
-    folder: RunFolder,
-    ledger: Ledger,
-    cores: int,
-    slots: asyncio.Semaphore,
-    started: asyncio.Event,
-    attempt: Attempt,
-    board: Board,
-) -> None:
-    async with slots, ledger.claim(need(job.cell, cores=cores)):
-        started.set()
-        with folder.draft(job.id) as failed:
-            await _try_and_publish(job, folder, failed, attempt, board)
-
-
 async def _try_and_publish(
     job: Job, folder: RunFolder, failed: Path, attempt: Attempt, board: Board
-) -> None:
+) -> CellResult:
     """Try a cell until it gives a result, or too often; `failed` takes what other attempts left."""
     attempts: list[CellResult] = []
     while True:
@@ -124,33 +120,33 @@ async def _try_and_publish(
             manifest = make_manifest(job, attempts, draft)
             folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
         board.finished(job.name, str(outcome), outcome.detail)
-        return
+        return result
 
 
 async def _attempt(
     job: Job,
     draft: Path,
     *,
+    ledger: Ledger,
     runner: CellRunner,
     templates: Templates | None,
     board: Board,
     log: CommandLog,
 ) -> CellResult:
     started = time.monotonic()
-    given = {
-        "kernel": job.kernel.file("bzImage"),
-        "initramfs": job.image.file("initramfs.cpio"),
-    }
 
     def on_stage(stage: str) -> None:
         board.stage(job.name, stage)
 
     try:
-        template = None
-        if templates is not None:
-            template = await templates.get(job.cell, **given, on_stage=on_stage, log=log)
-        return await runner(
-            job.cell, **given, folder=draft, template=template, on_stage=on_stage, log=log
+        return await run_guest(
+            job,
+            folder=draft,
+            ledger=ledger,
+            runner=runner,
+            templates=templates,
+            on_stage=on_stage,
+            log=log,
         )
     except (InfrastructureError, OSError) as error:
         kind = error.kind if isinstance(error, InfrastructureError) else "host"
@@ -161,3 +157,49 @@ async def _attempt(
             records=0,
             lost_records=0,
         )
+
+
+async def run_guest(
+    job: Job,
+    *,
+    folder: Path,
+    ledger: Ledger,
+    runner: CellRunner,
+    templates: Templates | None,
+    on_stage: Callable[[str], None],
+    log: CommandLog,
+) -> CellResult:
+    """Run a job's guest from its template; without `templates`, or where there is none, it boots.
+
+    Boots wait for the ledger. Raises InfrastructureError and OSError.
+    """
+    kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
+    template = None
+    if templates is not None:
+        template = await templates.get(
+            job.cell,
+            kernel=kernel,
+            initramfs=initramfs,
+            on_stage=on_stage,
+            log=log,
+            boot=ledger.boot,
+        )
+    run = partial(
+        runner,
+        job.cell,
+        kernel=kernel,
+        initramfs=initramfs,
+        folder=folder,
+        template=template,
+        log=log,
+    )
+    if template is not None:
+        return await run(on_stage=on_stage)
+    async with ledger.boot() as has_booted:
+
+        def on_stage_of_boot(stage: str) -> None:
+            if stage != BOOT:
+                has_booted()
+            on_stage(stage)
+
+        return await run(on_stage=on_stage_of_boot)

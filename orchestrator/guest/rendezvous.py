@@ -20,6 +20,9 @@ from orchestrator.guest.qmp import Monitor, data_of
 from orchestrator.guest.region import Ask, Region
 from orchestrator.model import Finding, Op, Scenario
 
+BOOT = "boot"
+"""The stage before READY of a guest that does not start from a template."""
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -60,7 +63,7 @@ class Host:
 
         A start from a template takes the place of this. Raises InfrastructureError.
         """
-        self._on_stage("boot")
+        self._on_stage(BOOT)
         await self._resume()
         ask = await self._next_ask()
         if isinstance(ask, End):

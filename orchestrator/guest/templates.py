@@ -7,6 +7,7 @@ import errno
 import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,11 @@ class Templates:
         initramfs: Path,
         on_stage: Callable[[str], None],
         log: CommandLog | None,
+        boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> Template | None:
         """Return the template that a bound cell starts from; make it if it is not there.
+
+        `boot` is held while a guest boots for that.
 
         Returns None where a guest has to boot: if it runs in real time, of which a saved guest has
         missed some, or if no guest like it gets as far as READY.
@@ -76,7 +80,7 @@ class Templates:
             on_stage("template")
         async with self._locks[key]:
             if key not in self._open:
-                self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log)
+                self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log, boot)
             self._open.move_to_end(key)
             template = self._open[key]
             while len(self._open) > _OPEN:
@@ -91,20 +95,22 @@ class Templates:
         kernel: Path,
         initramfs: Path,
         log: CommandLog | None,
+        boot: Callable[[], AbstractAsyncContextManager[object]],
     ) -> Template | None:
         try:
             async with self._store.lock_async(f"{KIND}-{key}"):
                 artifact = self._store.get(KIND, key)
                 if artifact is None:
-                    with self._store.draft(KIND, inputs) as draft:
-                        draft.facts = await make_template(
-                            cell,
-                            kernel=kernel,
-                            initramfs=initramfs,
-                            folder=draft.path,
-                            log=log,
-                            limits=self._limits,
-                        )
+                    async with boot():
+                        with self._store.draft(KIND, inputs) as draft:
+                            draft.facts = await make_template(
+                                cell,
+                                kernel=kernel,
+                                initramfs=initramfs,
+                                folder=draft.path,
+                                log=log,
+                                limits=self._limits,
+                            )
                     artifact = self._store.get(KIND, key)
                     self._store.prune(KIND, budget=_BUDGET_BYTES)
                 if artifact is None:

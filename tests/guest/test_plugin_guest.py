@@ -18,15 +18,14 @@ def test_a_guest_meets_what_is_expected(
 ) -> None:
     kernel("v4")
     text = (CAMPAIGNS / "demo.toml").read_text()
-    for axis, value in (
-        ("base", '"6.1"'),
-        ("series", '"v4"'),
-        ("memory_mib", "64"),
-        ("clients", "32"),
+    for whole, one in (
+        ('base = ["2.6.24-rc6-mm1", "2.6.24", "6.1"]', 'base = "6.1"'),
+        ('series = ["none", "v4"]', 'series = "v4"'),
+        ("memory_mib = [64, 96]", "memory_mib = 64"),
+        ("clients = [1, 32, 200]", "clients = 32"),
     ):
-        lines = [line for line in text.splitlines() if line.startswith(f"{axis} = ")]
-        assert len(lines) == 1
-        text = text.replace(lines[0], f"{axis} = {value}")
+        assert whole in text
+        text = text.replace(whole, one)
     (pytester.path / "demo.toml").write_text(text)
     shutil.copy(CAMPAIGNS / "test_demo.py", pytester.path)
     result = pytester.runpytest_subprocess("--memnotify=demo.toml", "-rA")

@@ -482,6 +482,49 @@ def test_limit_caps_the_guests(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     assert most == 3
 
 
+def test_boots_wait_for_each_other_and_only_until_ready(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four guests at once, of which two may boot; the others boot when these are READY."""
+    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(10**6, 4))
+    all_run = asyncio.Barrier(4)
+    booting = most_booting = 0
+
+    async def watched(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        nonlocal booting, most_booting
+        rest["on_stage"]("boot")
+        booting, most_booting = booting + 1, max(most_booting, booting + 1)
+        await asyncio.sleep(0.02)
+        booting -= 1
+        rest["on_stage"]("run")
+        await all_run.wait()
+        return await Guests()(cell, folder=folder, **rest)
+
+    bench.run(watched)
+    assert most_booting == 2
+
+
+def test_the_longest_of_earlier_runs_goes_first(bench: Bench) -> None:
+    def name(cell: Cell) -> tuple[str, int]:
+        return cell.request.series, cell.clients
+
+    seconds = {("none", 1): 9.0, ("none", 3): 2.0, ("v4", 1): 3.0, ("v4", 3): 1.0}
+
+    async def timed(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
+        result = await Guests()(cell, folder=folder, **rest)
+        return dataclasses.replace(result, wall_seconds=seconds[name(cell)])
+
+    bench.run(timed, limit=1)
+    guests = Guests()
+    bench.run(guests, limit=1, again=True)
+    assert [name(cell) for cell in guests.started] == sorted(seconds, key=lambda n: -seconds[n])
+
+    (bench.store.folder("durations") / "seconds.json").write_text("{")
+    guests = Guests()
+    bench.run(guests, limit=1, again=True)
+    assert [cell.clients for cell in guests.started] == [3, 3, 1, 1]
+
+
 def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import host
-from orchestrator.campaign.ledger import Ledger, Need
+from orchestrator.campaign.ledger import Ledger, Need, host_capacity
 from orchestrator.errors import InputError
 
 TWO = Need(memory_mib=200, cores=2)
@@ -88,7 +88,7 @@ def test_two_runs_do_not_take_the_same_room(
 _HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.campaign.ledger import Ledger, Need
+from orchestrator.campaign.ledger import Ledger, Need, host_capacity
 async def main():
     async with Ledger(Path(sys.argv[1]), capacity=Need(200, 2)).claim(Need(200, 2)):
         print("held", flush=True)
@@ -158,3 +158,41 @@ def test_host_within_groups_of_version_1(tmp_path: Path) -> None:
     places = fake_host(tmp_path, "3:memory:/a\n2:cpu:/a\n", files)
     assert host.memory_mib(**places) == 512
     assert host.cores(**places) >= 1
+
+
+def test_host_in_a_container_of_version_1(tmp_path: Path) -> None:
+    # The container sees its own group as the root, under a path that only the host knows.
+    files = {
+        "memory/memory.limit_in_bytes": f"{1 << 30}\n",
+        "cpu/cpu.cfs_quota_us": "250000\n",
+        "cpu/cpu.cfs_period_us": "100000\n",
+    }
+    places = fake_host(tmp_path, "3:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n", files)
+    assert host.memory_mib(**places) == 1024
+    assert host.cores(**places) == min(2, len(os.sched_getaffinity(0)))
+
+
+def test_what_guests_may_take_leaves_a_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "cores", lambda: 8)
+    for has, may_take in ((2048, 1536), (20_480, 18_432)):
+        monkeypatch.setattr(host, "memory_mib", lambda has=has: has)
+        assert host_capacity() == Need(may_take, 8)
+
+
+def test_boots_have_a_limit_of_their_own(tmp_path: Path) -> None:
+    one, two = (Ledger(tmp_path, capacity=Need(10**6, 64), boots=1) for _ in range(2))
+
+    async def main() -> None:
+        async with one.claim(Need(50, 1)), one.boot() as has_booted:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), two.boot():
+                    pass
+            async with asyncio.timeout(5), two.claim(Need(50, 1)):
+                pass
+            has_booted()
+            async with asyncio.timeout(5), two.boot():
+                pass
+        async with asyncio.timeout(5), one.boot():
+            pass
+
+    asyncio.run(main())
