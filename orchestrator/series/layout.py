@@ -340,7 +340,8 @@ def _narrowed(line: str, gap: str, made: str, shift: int) -> str:
     return gap
 
 
-def _words(line: str) -> list[tuple[int, int, str]]:
+@functools.lru_cache(maxsize=4096)
+def _words(line: str) -> tuple[tuple[int, int, str], ...]:
     """Return begin, end and form of each word of a line; blanks in parentheses part none."""
     found = []
     depth = 0
@@ -356,7 +357,7 @@ def _words(line: str) -> list[tuple[int, int, str]]:
             begin = None
         elif begin is None:
             begin = at
-    return found
+    return tuple(found)
 
 
 def to_column(line: str, column: int, gap: str) -> str:

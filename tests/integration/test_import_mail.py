@@ -115,6 +115,18 @@ def test_the_report_names_each_repair(tmp_path: Path, capsys: pytest.CaptureFixt
     assert any("ada" in r["detail"] for r in row["repairs"] if "masked" in r["kind"])
 
 
+@pytest.mark.parametrize("more", [-1, 1, 2])
+def test_a_page_goes_on_below_a_hunk_that_counts_wrong(tmp_path: Path, more: int) -> None:
+    lines = list(CLEAN.lines)
+    at = max(at for at, line in enumerate(lines) if line.startswith("@@ "))
+    before, comma, count = lines[at].removesuffix(" @@").rpartition(",")
+    lines[at] = f"{before}{comma}{int(count) + more} @@"
+    file = tmp_path / "mail.html"
+    file.write_bytes(archives.as_hypermail(CLEAN, lines))
+    assert run(tmp_path / "out", file) == 0
+    assert is_new(applied(tmp_path / "out"))
+
+
 def parts() -> list[Clean]:
     """The clean patch in pieces: one patch for each file, 1/4 to 5/4."""
     begins = [at for at, line in enumerate(CLEAN.lines) if line.startswith("diff --git")]
