@@ -295,7 +295,7 @@ class _Reader:
         follows = self.follows[state.mail]
         if follows is None or (self.hunk.last and is_footer(follows)):
             return _COUNT
-        # Or the text of an archive's page goes on, after an empty line and without a change. If both
+        # Or an archive's page goes on, after an empty line and without a change. If both
         # numbers count more, that is context which the tree does not have.
         half = state.old == self.hunk.old_count or state.new == self.hunk.new_count
         if half and self.hunk.last and state.mail >= self.unchanged:
