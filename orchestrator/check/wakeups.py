@@ -197,9 +197,7 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
     """
     waits = story.waits
     front = queue.waits[:least]
-    if not story.calm(window.first + HELD_UP_NS // 2, window.first + HELD_UP_NS):
-        return None
-    if not story.in_turn or not front.size or not _stays_on(story, window):
+    if not story.in_turn or not front.size or not _all_looked(story, window):
         return None
     near = waits.since[queue.waits] <= waits.since[front[-1]] + QUEUE_NS
     if not queue.free[near].all():
@@ -221,14 +219,20 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
     ]
 
 
-def _stays_on(story: Story, window: Window) -> bool:
-    """Tell whether the status is known to have been 1 until all who were woken had run.
+def _all_looked(story: Story, window: Window) -> bool:
+    """Tell whether all who were woken are known to have found the status at 1, and logged it.
 
     The notification has set it, and only the next one can set it again: if a sample before that
-    shows it at 1, it was so all the time. The log must go on long enough to show who was woken.
+    shows it at 1, it was so all the time.
     """
     after, before = window.first + RUN_NS, window.end - RUN_NS
-    return story.samples.on_between(after, before) and window.first + HELD_UP_NS < story.log.end_ns
+    return story.samples.on_between(after, before) and _logged(story, window)
+
+
+def _logged(story: Story, window: Window) -> bool:
+    """Tell whether 500 ms later nobody who was woken can still be on the way to the log."""
+    end = window.first + HELD_UP_NS
+    return end < story.log.end_ns and story.calm(end - HELD_UP_NS // 2, end)
 
 
 def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Break] | None:
@@ -245,7 +249,7 @@ def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Bre
         # They may have been woken, too: and log it late, or have found the status at 0 again.
         late = waits.woken[missing] & (waits.at[missing] < window.first + HELD_UP_NS)
         missing = missing[~late]
-        if missing.size and not _stays_on(story, window):
+        if missing.size and not _all_looked(story, window):
             return None
     return [_passed_over(story, window, missing, newest)] if missing.size else []
 
@@ -266,7 +270,7 @@ def _wrong_signals(story: Story, window: Window, least: int, most: int) -> list[
     waits = story.waits
     if window.signals.size > most:
         seen = f"{window.signals.size} signals"
-    elif window.first + HELD_UP_NS < story.log.end_ns:
+    elif _logged(story, window):
         at = waits.at[waits.signal & waits.woken]
         got = int(np.count_nonzero((at >= window.low) & (at < window.first + HELD_UP_NS)))
         if got >= least:
