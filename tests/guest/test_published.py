@@ -63,25 +63,40 @@ def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
     assert found.cache_mib_at_first_wakeup <= 4
 
 
-def herd(series: str) -> Cell:
-    """40 processes of 1 MiB that leave when they are woken, and a hog that needs their memory."""
+def on_swap(series: str, *, clients: int, memory_mib: int, steps: tuple[Step, ...]) -> Cell:
     return Cell(
         request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
         machine=load_machine("pc-swap"),
-        memory_mib=80,
-        clients=40,
+        memory_mib=memory_mib,
+        clients=clients,
         scenario=Scenario(
-            name="herd",
+            name="small",
             start_ns=10 * SECOND,
             duration_ns=12 * SECOND,
             sample_ns=SECOND // 10,
-            steps=(
-                Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.EXIT, 40, MIB, 0, SECOND // 100)),
-                Step(at_ns=2 * SECOND, op=Op.HOG, args=(4 * MIB, 40 * MIB)),
-            ),
+            steps=steps,
         ),
         log_records=30_000,
     )
+
+
+def test_c_what_allocates_stops_when_it_is_told(run: Run) -> None:
+    # Nothing else would keep it from what does not fit: 150 MiB, of 64 and 128 of swap.
+    grow = Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.ALLOCATE, 1, 150 * MIB, 0, 0, 16 * MIB))
+    outcome, found = run(on_swap("v4", clients=1, memory_mib=64, steps=(grow,)))
+    assert outcome.ok
+    assert found.filled_mib_at_first_wakeup is not None
+    assert 32 <= found.filled_mib_at_first_wakeup <= 64
+    assert (found.swap_grew_mib or 0) <= 10
+
+
+def herd(series: str) -> Cell:
+    """40 processes of 1 MiB that leave when they are woken, and a hog that needs their memory."""
+    steps = (
+        Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.EXIT, 40, MIB, 0, SECOND // 100)),
+        Step(at_ns=2 * SECOND, op=Op.HOG, args=(4 * MIB, 40 * MIB)),
+    )
+    return on_swap(series, clients=40, memory_mib=80, steps=steps)
 
 
 def test_a_v3_swaps_and_tells_few_where_v4_tells_in_time(run: Run) -> None:

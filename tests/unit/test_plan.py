@@ -11,7 +11,7 @@ import pytest
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
 from orchestrator.errors import InputError
-from orchestrator.model import Accel, Cell, ClientKind, Clock, Op
+from orchestrator.model import Accel, Cell, ClientKind, Clock, File, Op
 
 TEXT = """\
 name = "try"
@@ -43,6 +43,21 @@ filecache = { rate_mib_s = 8, total_mib = 16 }
 at_s = 4
 balloon = { percent = 33, settle_s = 2 }
 [[scenario.all.step]]
+at_s = 6
+[scenario.all.step.clients]
+kind = "circular"
+count = 1
+cache_mib = 8
+rate_mib_s = 2
+give_back_mib = 1
+give_back_after_ms = 100
+[[scenario.all.step]]
+at_s = 7
+clients = { kind = "allocate", count = 1, cache_mib = 8, rate_mib_s = 0.5 }
+[[scenario.all.step]]
+at_s = 8
+filecache = { rate_mib_s = 8, total_mib = 16, file = "sparse", touch_ms = 5 }
+[[scenario.all.step]]
 at_s = 9
 stop = "hog"
 """
@@ -57,11 +72,11 @@ def cells(tmp_path: Path) -> tuple[Cell, ...]:
 
 def test_order_and_names(cells: tuple[Cell, ...]) -> None:
     assert [cell_name(cell) for cell in cells[:5]] == [
+        "6.1-none-x86_64-pc-swap-disk-64M-all-10c-r1",
+        "6.1-none-x86_64-pc-swap-disk-64M-all-10c-r2",
         "6.1-none-x86_64-pc-swap-disk-64M-all-8c-r1",
         "6.1-none-x86_64-pc-swap-disk-64M-all-8c-r2",
-        "6.1-none-x86_64-pc-swap-disk-64M-all-6c-r1",
-        "6.1-none-x86_64-pc-swap-disk-64M-all-6c-r2",
-        "6.1-none-x86_64-pc-swap-disk-96M-all-8c-r1",
+        "6.1-none-x86_64-pc-swap-disk-96M-all-10c-r1",
     ]
     assert len({cell_name(cell) for cell in cells}) == len(cells) == 16
 
@@ -75,6 +90,9 @@ def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
         (2_000_000_000, Op.HOG, (1536, 32 * 1024)),
         (3_000_000_000, Op.FILECACHE, (8192, 16 * 1024)),
         (4_000_000_000, Op.BALLOON, (21624, 2_000_000_000)),  # whole pages of 33 % of 64 MiB
+        (6_000_000_000, Op.CLIENTS, (6, 1, 8192, 1024, 1_000_000, 2048 | 100 << 32)),
+        (7_000_000_000, Op.CLIENTS, (5, 1, 8192, 0, 1_000_000, 512)),
+        (8_000_000_000, Op.FILECACHE, (8192, 16 * 1024, File.SPARSE, 5_000_000)),
         (9_000_000_000, Op.STOP, (Op.HOG,)),
     ]
 
