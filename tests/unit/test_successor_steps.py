@@ -66,7 +66,7 @@ def test_what_the_guest_is_told(tmp_path: Path) -> None:
         ((V1, V2), "room for one group"),
         ((PSI.replace("stall_ms = 150, ", ""),), "needs stall_ms and window_ms"),
         ((PSI.replace("150", "1500"),), "stall_ms is more than window_ms"),
-        ((PSI.replace('"psi"', '"poll"'),), 'are for kind = "psi" only'),
+        ((PSI.replace('"psi"', '"poll"'),), 'stall_ms and window_ms: not for kind = "poll"'),
         ((V1, LOW.replace('level = "low", ', "")), "needs level"),
     ],
 )
