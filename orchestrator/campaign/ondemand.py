@@ -76,7 +76,8 @@ class OnDemand:
 
     @cached_property
     def _templates(self) -> Templates | None:
-        return None if self._cold else Templates(self._store)
+        # One guest at a time runs here, and every process has its own copies.
+        return None if self._cold else Templates(self._store, most_open=1)
 
     @contextmanager
     def lead(self, warn: Callable[[str], None]) -> Iterator[None]:

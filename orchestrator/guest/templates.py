@@ -46,8 +46,11 @@ def template_inputs(cell: Cell) -> dict[str, Any]:
 class Templates:
     """The templates of one process. What has been verified once is kept in memory, sealed."""
 
-    def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, store: Store, *, limits: Limits | None = None, most_open: int = _OPEN
+    ) -> None:
         self._store = store
+        self._most_open = most_open
         self._limits = limits or Limits()
         # None: the guest does not get as far as READY.
         self._open: OrderedDict[str, Template | None] = OrderedDict()
@@ -83,7 +86,7 @@ class Templates:
                 self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log, boot)
             self._open.move_to_end(key)
             template = self._open[key]
-            while len(self._open) > _OPEN:
+            while len(self._open) > self._most_open:
                 self._open.popitem(last=False)
             return template
 

@@ -62,6 +62,17 @@ session.OnDemand = partial(
 """
 
 
+CHOOSES = """
+
+def choose(campaign, *, say, **_):
+    say("base 6.1; not 2.6.24: this is a test")
+    return "6.1"
+
+
+session.choose_base = choose
+"""
+
+
 class Project:
     """A user's project."""
 
@@ -195,6 +206,19 @@ def test_workers_share_cells(project: Project, dist: str) -> None:
     assert "assert not 1 record: 9 WAKEUP client 0 at 3.500 s" in text
     assert "there is no cell with series=v6" in text
     assert project.left() == set()
+
+
+def test_the_base_is_chosen_once_and_workers_are_told(project: Project) -> None:
+    (project.path / "try.toml").write_text(TEXT.replace('"6.1"', '["2.6.24", "6.1"]'))
+    with (project.path / "conftest.py").open("a") as file:
+        file.write(CHOOSES)
+    result = project.run("-n", "2")
+    result.assert_outcomes(passed=4)
+    assert result.stderr.str().count("base 6.1; not 2.6.24") == 1
+    result.stdout.fnmatch_lines(["memnotify: try on 6.1: 4 cells, results in runs/try"])
+    assert project.started() == Counter(CELLS)
+    first = [f"try.toml::{name.replace('6.1', '2.6.24')}" for name in CELLS]
+    assert collected(project.run("--collect-only", "-q")) == first
 
 
 def test_again_runs_each_cell_once_more(project: Project) -> None:
