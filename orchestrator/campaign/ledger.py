@@ -50,8 +50,8 @@ def need(cell: Cell, *, cores: int) -> Need:
 class Ledger:
     """The claims below one folder, against what the host can give to guests.
 
-    `boots` is how many guests may boot at once, by default half as many as there are cores, but
-    two: it is in a boot that a guest's memory and code come into being on the host.
+    `boots` is how many guests may boot at once, by default half as many as there are cores and at
+    least two: it is in a boot that a guest's memory and code come into being on the host.
     """
 
     def __init__(
