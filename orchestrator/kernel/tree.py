@@ -199,10 +199,10 @@ def _reopen(folder: Path, environment: str | None) -> WorkTree | None:
         files: dict[str, list[int]] = json.loads((folder / "files.json").read_text())
         if state["busy"] or (environment and state["environment"] not in ("", environment)):
             return None
-        touched = {name: stamp and tuple(stamp) for name, stamp in state["touched"].items()}
-        expected = {name: tuple(stamp) for name, stamp in files.items()} | touched
+        touched = {name: seen and tuple(seen) for name, seen in state["touched"].items()}
+        expected = {name: tuple(seen) for name, seen in files.items()} | touched
         tree = folder / "linux"
-        if any(stamp(tree / name) != stamp for name, stamp in expected.items()):
+        if any(stamp(tree / name) != seen for name, seen in expected.items()):
             return None
         return WorkTree(folder, state["built"], touched, state["modes"], state["environment"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

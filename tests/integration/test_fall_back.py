@@ -100,6 +100,9 @@ class Lab:
         (root / "kernels/fragments").mkdir(parents=True)
         (root / "kernels/fragments/all.config").write_text("CONFIG_SWAP=y\n")
         (root / "images").symlink_to(HOME / "images")
+        (root / "patches/mem_notify/v4").mkdir(parents=True)
+        mail = "patches/mem_notify/v4/original"  # the guest program has the example in it
+        (root / mail).symlink_to(HOME / mail)
         self.context = (TREE / "mm/vmscan.c").read_text().splitlines()[:3]
         self.add("sound", tarball())
         self.add("last", b"")
