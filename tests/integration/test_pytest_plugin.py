@@ -47,11 +47,15 @@ def dies(cell, folder):
     os._exit(1)
 
 
+def stops(cell, folder):
+    raise KeyboardInterrupt
+
+
 async def runner(cell, **given):
     with (here / "started").open("a") as file:
         print(cell_name(cell), file=file)
     fault = json.loads((here / "faults.json").read_text()).get(cell_name(cell))
-    plan = [dict(fails=fails, finds=finds, dies=dies)[fault]] if fault else []
+    plan = [dict(fails=fails, finds=finds, dies=dies, stops=stops)[fault]] if fault else []
     return await Guests(*plan)(cell, **given)
 
 
@@ -240,6 +244,16 @@ def test_a_worker_that_dies_takes_nothing_with_it(project: Project) -> None:
     ledger = Ledger(project.path / "cache" / "memnotify" / "ledger")
     assert (ledger._taken().memory_mib, ledger._taken().cores) == (0, 0)
     assert project.run("-n", "2", "--lf").parseoutcomes() == {"passed": 1}
+
+
+def test_an_interrupted_session_goes_on_where_it_stopped(project: Project) -> None:
+    project.faults(**{CELLS[1]: "stops"})
+    with pytest.raises(KeyboardInterrupt):
+        project.run()
+    assert project.left() == set()
+    project.faults()
+    project.run().assert_outcomes(passed=4)
+    assert project.started() == Counter(CELLS) + Counter({CELLS[1]: 1})
 
 
 def test_parts_of_a_campaign(project: Project) -> None:
