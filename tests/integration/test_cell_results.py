@@ -146,7 +146,7 @@ def test_records_in_words() -> None:
     log = made(GAVE_UP, self_check(CheckResult.FAILED), record(Kind.POLL, START - S, 2**64 - 1))
     assert evidence(log, "finding:panic").lines() == [
         f"record 0 START at 0.000 s: pid=0 asked_ns={START} start_ns={START}",
-        "record 1 EXIT client 5 at 1.000 s: pid=0 code=12 signal=0 sent_by_agent=0 op=1",
+        "record 1 EXIT client 5 at 1.000 s: pid=0 code=12 signal=0 sent_by_agent=0 op=1 cpu_ns=0",
         "record 2 SELF_CHECK at 1.000 s: pid=0 name=fork\\x1b number=0 count=1 result=2 line=42 "
         "error=0 signal=0",
         "record 3 POLL at -1.000 s: pid=0 polls=-1",
