@@ -74,7 +74,8 @@ def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
     if lead is None:
         lead = _unwitnessed([lead_of(line) for line in added])
     if inner is None:
-        inner = lead
+        kept = any("\t" in gap for line in added for gap in gaps_of(line))
+        inner = KEPT if kept else lead
     return Damage(lead, inner)
 
 

@@ -1,0 +1,16 @@
+"""What an archive did to white space, where the tree has no line to tell by."""
+
+from __future__ import annotations
+
+from orchestrator.series.damage import KEPT, LOST, Witness, infer_damage
+
+
+def test_a_tab_between_words_shows_that_such_tabs_were_kept() -> None:
+    assert infer_damage([], ["#define FOO(x)\tbar(x)", "#define LONGER(x)\t\tbaz(x)"]).inner == KEPT
+    assert infer_damage([], ["#define FOO(x) bar(x)"]).inner == LOST
+
+
+def test_it_shows_nothing_of_the_beginnings_of_lines() -> None:
+    eaten = [Witness("\tint x;", "int x;", removed=False)]
+    damage = infer_damage(eaten, ["#define FOO(x)\tbar(x)"])
+    assert (damage.lead, damage.inner) == (LOST, KEPT)
