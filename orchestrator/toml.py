@@ -21,7 +21,11 @@ from orchestrator.errors import InputError
 
 Key = tuple[str | int, ...]
 
-_KINDS = {"model_type": "must be a table", "list_type": "must be an array"}
+_KINDS = {
+    "model_type": "must be a table",
+    "list_type": "must be an array",
+    "too_short": "must have at least 1 item",
+}
 """What pydantic says in terms of Python."""
 
 
@@ -181,7 +185,7 @@ def _refusal(
         hint = f"did you mean {close[0]}?" if close else None
     elif problem["type"] == "missing":
         message = "this key is missing"
-    elif not isinstance(problem["input"], dict | list):
+    elif problem["type"] != "value_error" and not isinstance(problem["input"], dict | list):
         message = f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
     where = f"{dotted(key)}: " if key else ""
     return InputError(where + message, file=path, line=lines.nearest(key) or 1, hint=hint)

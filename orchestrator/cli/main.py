@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         args = parser().parse_args(argv)
-        return int(args.handler(args))
+        status = int(args.handler(args))
+        sys.stdout.flush()  # here, where a reader that has gone is known
+        return status
     except MemnotifyError as error:
         print(f"memnotify: {error}", file=sys.stderr)
         return error.exit_code

@@ -29,13 +29,18 @@ _FIGURES = (
 _SELF_CHECK = ("self_check", "self-check")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with 1, which says that a check failed
+
+
 def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
     """Return a console that cuts nothing where there is no terminal that sets a width."""
-    console = Console(file=file, stderr=stderr, highlight=False)
+    console = _Console(file=file, stderr=stderr, highlight=False)
     return (
         console
         if console.is_terminal
-        else Console(file=file, stderr=stderr, highlight=False, width=1_000)
+        else _Console(file=file, stderr=stderr, highlight=False, width=1_000)
     )
 
 
