@@ -22,7 +22,7 @@ from orchestrator.check.promises import (
     Break,
     Invariant,
 )
-from orchestrator.check.story import NEVER, Flags, Ints, Story
+from orchestrator.check.story import NEVER, Flags, Ints, Story, Watchers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +122,22 @@ def _shares(story: Story, window: Window) -> tuple[tuple[int, int], tuple[int, i
     if shares is None:
         return None
     span = (window.low, window.end)
-    found = []
-    for watchers in {story.watchers.at_least(*span), story.watchers.at_most(*span)}:
-        for fasync in {story.fasync.at_least(*span), story.fasync.at_most(*span)}:
-            if watchers > 0:
-                found.append(shares(watchers, min(max(fasync, 0), watchers)))
+    # Every number between the bounds: a rounded share can be less with one watcher more.
+    found = [
+        shares(watchers, min(fasync, watchers))
+        for watchers in _numbers(story.watchers, span)
+        for fasync in _numbers(story.fasync, span)
+        if watchers > 0
+    ]
     if not found:
         return None
     signals, polls = zip(*found, strict=True)
     return (min(signals), min(polls)), (max(signals), max(polls))
+
+
+def _numbers(watchers: Watchers, span: tuple[int, int]) -> range:
+    """Return how many may have been open in a time."""
+    return range(max(watchers.at_least(*span), 0), max(watchers.at_most(*span), 0) + 1)
 
 
 def notifications(story: Story, told: list[Window]) -> list[Answer]:

@@ -351,6 +351,31 @@ def test_signals() -> None:
     assert answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is Verdict.NOT_EXERCISED
 
 
+def test_a_share_that_is_least_between_the_bounds_is_no_wrong_number_of_signals() -> None:
+    """v5 gives 2 · 8 // w signals with w watchers: 2, 1 and 1 with 15, 16 and 17.
+
+    Of 8 pollers 7 wait; the last two are being started when the notification comes.
+    """
+    made, now = MadeUp(), 20 * S
+    made.add(Kind.DEVICE, 1, present=1, major=1, minor=13, mode=0o444)
+    made.add(Kind.STEP, S, op=Op.CLIENTS)
+    made.add(Kind.STEP, now - 5 * MS, op=Op.CLIENTS)
+    started = [2 * S + client for client in range(15)] + [now - MS, now + 50 * MS]
+    for client, at in enumerate(started):
+        kind = ClientKind.FASYNC if client < 8 else ClientKind.POLL
+        made.add(Kind.CLIENT, at, client, client_kind=kind)
+        made.add(Kind.POLL, at + 1, client, polls=0)
+        made.add(Kind.EXIT, 30 * S, client, signal=9, sent_by_agent=1, op=Op.CLIENTS)
+    for client, at in ((0, now + MS), (8, now + 2 * MS)):
+        made.add(Kind.WAKEUP, at, client, revents=1, result=1)
+        made.add(Kind.POLL, at + 1, client, polls=1)
+    Model(clients=0, notifications=[now])._sample(made)
+    made.add(Kind.END, 30 * S)
+    revision = load_revision("v5")
+    assert revision is not None
+    assert broken(made, promises_of(revision)) == set()
+
+
 def zones(small: int, status: int) -> MadeUp:
     made = Model().run()
     for number in made.of(Kind.ZONE):
