@@ -6,6 +6,7 @@ CLOCK_MONOTONIC in nanoseconds, and what is sampled is no finer than the interva
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -137,16 +138,20 @@ def _first_wakeups(trace: Trace) -> Ints:
 
 
 def _herd(trace: Trace) -> int:
-    """Return how many clients woke within HERD_NS, at most.
-
-    A client that has woken less than that before is not counted again.
-    """
-    by_client = np.lexsort((trace.wakeup_ns, trace.wakeup_client))
-    clients, times = trace.wakeup_client[by_client], trace.wakeup_ns[by_client]
-    again = (np.diff(clients) == 0) & (np.diff(times) < HERD_NS)
-    times = np.sort(times[np.concatenate(([True], ~again))[: times.size]])
-    within = np.searchsorted(times, times + HERD_NS, side="right") - np.arange(times.size)
-    return int(within.max(initial=0))
+    """Return how many clients woke within HERD_NS, at most; one that wakes twice counts once."""
+    times, clients = trace.wakeup_ns.tolist(), trace.wakeup_client.tolist()
+    within: Counter[int] = Counter()
+    first = most = 0
+    for time, client in zip(times, clients, strict=True):
+        within[client] += 1
+        while times[first] < time - HERD_NS:
+            gone = clients[first]
+            within[gone] -= 1
+            if not within[gone]:
+                del within[gone]
+            first += 1
+        most = max(most, len(within))
+    return most
 
 
 def _over_freed_mib(story: Story) -> float | None:

@@ -111,9 +111,16 @@ def test_without_pressure_there_is_neither_latency_nor_anybody_missed() -> None:
 def test_a_herd_is_counted_by_client() -> None:
     times = at(700, 750, 800, 850, 901, 1500)
     found = figures(wakeup_ns=times, wakeup_client=ints(0, 1, 0, 2, 3, 0))
-    # 0, 1 and 2 within 200 ms; 0 wakes twice; 3 comes within 200 ms of 1.
-    assert (found.herd, found.wakeups) == (3, 6)
+    # From 750 to 901 ms all four, 0 for the second time; the first 200 ms have it twice, too.
+    assert (found.herd, found.wakeups) == (4, 6)
     assert figures().herd == 0
+
+
+def test_who_wakes_over_and_over_stays_one_of_the_herd() -> None:
+    """20 clients, each of which wakes every 50 ms from when it comes, a second after another."""
+    woken = sorted((1000 * client + 50 * k, client) for client in range(20) for k in range(400))
+    times, clients = zip(*woken, strict=True)
+    assert figures(wakeup_ns=at(*times), wakeup_client=ints(*clients)).herd == 20
 
 
 def test_batches() -> None:
