@@ -20,7 +20,7 @@ from orchestrator.check.statistics import effect, spread
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.model import Op
+from orchestrator.model import Clock, Op
 from orchestrator.store import digest_value
 
 Inputs = Mapping[str, Any]
@@ -58,6 +58,7 @@ class _Sample:
     id: str
     group: Value
     point: Point
+    scenario: str
     axes: Mapping[str, Value]
     tools: Mapping[str, str]
     outcome: str
@@ -72,7 +73,9 @@ class Comparison:
     `rows` is what `--json` prints: an object for each figure and group, the first group being what
     the others are compared with. `same` has the axes that all cells have one value of. `left_out`
     cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
-    no results. `mixed` is what else differs that should not.
+    no results. `pooled` are the axes beside the seed that a group has several values of. `repeats`
+    are guests with another seed and the same scenario, which would say the same again. `mixed` is
+    what else differs that should not.
     """
 
     rows: tuple[Mapping[str, Any], ...]
@@ -82,6 +85,8 @@ class Comparison:
     failed: int
     not_run: int
     lost_records: int
+    pooled: tuple[str, ...]
+    repeats: int
     mixed: tuple[str, ...]
 
     def notes(self) -> list[str]:
@@ -92,10 +97,16 @@ class Comparison:
             if set(found) != {"ok"}
         }
         notes = [f"{group}: {how}" for group, how in ended.items()]
+        if self.pooled:
+            axes = " and ".join(self.pooled)
+            notes.append(
+                f"no interval, δ and p: runs that differ in {axes} are no sample of one setting"
+            )
         notes += [f"cells ran with different {what}" for what in self.mixed]
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not run"),
+            (self.repeats, "not counted: another seed with the same scenario is no other run"),
             (self.failed, "failed by the testbed's fault"),
             (self.lost_records, "lost records: their figures are too low"),
         ):
@@ -160,16 +171,33 @@ def compare_runs(
         if axis != by
     }
     over = {axis: found for axis, found in values.items() if len(found) > 1}
+    different = {group: _different(found, by) for group, found in kept.items()}
     return Comparison(
-        rows=tuple(_rows(by, over, kept)),
+        rows=tuple(_rows(by, over, different)),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
         outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},
         left_out=len(samples) - len(groups) * len(points),
         failed=failed,
         not_run=not_run,
         lost_records=sum(s.lost_records > 0 for found in kept.values() for s in found),
+        pooled=_pooled(over),
+        repeats=sum(len(kept[group]) - len(different[group]) for group in groups),
         mixed=tuple(what for tool, what in _TOOLS.items() if _differs(tool, kept.values())),
     )
+
+
+def _pooled(over: Iterable[str]) -> tuple[str, ...]:
+    return tuple(axis for axis in over if axis != "seed")
+
+
+def _different(samples: Sequence[_Sample], by: str) -> list[_Sample]:
+    """Return these without those in virtual time that only repeat another one's scenario."""
+    found: dict[Any, _Sample] = {}
+    for sample in samples:
+        others = [value for axis, value in sample.axes.items() if axis not in ("seed", by)]
+        again = (*others, sample.scenario)
+        found.setdefault(again if sample.axes["clock"] == Clock.VIRTUAL else sample.id, sample)
+    return list(found.values())
 
 
 def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
@@ -198,8 +226,9 @@ def _planned(
 
 def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
     point = tuple(value for name, value in axes.items() if name != by)
+    scenario = digest_value(row["inputs"]["scenario"])
     if by in _SAME_SCENARIO:
-        point = (*point, digest_value(row["inputs"]["scenario"]))
+        point = (*point, scenario)
     verdict = read_json(folder / VERDICT)
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     if (folder / RECORDS).exists():
@@ -208,6 +237,7 @@ def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by:
         id=row["id"],
         group=axes[by],
         point=point,
+        scenario=scenario,
         axes=axes,
         tools={tool: row["inputs"][tool] for tool in _TOOLS},
         outcome=verdict["outcome"],
@@ -244,19 +274,21 @@ def _rows(
     by: str, over: Mapping[str, tuple[Value, ...]], kept: Mapping[Value, Sequence[_Sample]]
 ) -> Iterator[dict[str, Any]]:
     reference, *_ = kept
+    alike = not _pooled(over)
     for metric, unit in UNITS.items():
         values = {
             group: [v for sample in found if (v := sample.figures[metric]) is not None]
             for group, found in kept.items()
         }
         for group, mine in values.items():
-            apart = None if group == reference else effect(mine, values[reference])
+            told = alike and group != reference
+            apart = effect(mine, values[reference]) if told else None
             yield {
                 "by": by,
                 "group": group,
                 "metric": metric,
                 "unit": unit,
-                **dataclasses.asdict(spread(mine)),
+                **dataclasses.asdict(spread(mine, interval=alike)),
                 "versus": None if group == reference else reference,
                 "effect": None if apart is None else apart.delta,
                 "p": None if apart is None else apart.p,

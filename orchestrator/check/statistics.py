@@ -14,7 +14,7 @@ _SEED = 2008  # the same numbers have the same interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """A median, with its bootstrap interval of CONFIDENCE; without, if there is one value only."""
+    """A median, with its bootstrap interval of CONFIDENCE if asked for and values are several."""
 
     n: int
     median: float | None
@@ -35,16 +35,16 @@ class Effect:
     p: float
 
 
-def spread(values: Sequence[float]) -> Spread:
+def spread(values: Sequence[float], *, interval: bool = True) -> Spread:
     """Return the median of some values, and its interval by the percentile bootstrap."""
     if not values:
         return Spread(n=0, median=None)
     median = float(np.median(values))
-    if len(values) == 1:
-        return Spread(n=1, median=median)
+    if len(values) == 1 or not interval:
+        return Spread(n=len(values), median=median)
     from scipy.stats import bootstrap  # takes a second, which only those who compare shall pay
 
-    interval = bootstrap(
+    found = bootstrap(
         (np.asarray(values, dtype=float),),
         np.median,
         n_resamples=_RESAMPLES,
@@ -52,7 +52,7 @@ def spread(values: Sequence[float]) -> Spread:
         method="percentile",
         rng=np.random.default_rng(_SEED),
     ).confidence_interval
-    low, high = float(interval.low), float(interval.high)
+    low, high = float(found.low), float(found.high)
     return Spread(n=len(values), median=median, low=low, high=high)
 
 

@@ -32,7 +32,8 @@ def print_comparison(
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     effects = any(row["effect"] is not None for row in rows)
-    table.add_column("median [95 % interval]" if cells > 1 else "", no_wrap=True)
+    intervals = " [95 % interval]" if any(row["low"] is not None for row in rows) else ""
+    table.add_column(f"median{intervals}" if cells > 1 else "", no_wrap=True)
     for group in groups:
         table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
         if effects and group != groups[0]:

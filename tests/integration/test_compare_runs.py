@@ -21,7 +21,7 @@ from orchestrator.guest import abi
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, write_records
 from orchestrator.guest.machine import load_machine
-from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from orchestrator.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
 
 S = 10**9
 START = 10 * S
@@ -65,7 +65,7 @@ def made_up_cell(series: str, seed: int = 1, **changes: Any) -> Cell:
             start_ns=START,
             duration_ns=S,
             sample_ns=S // 10,
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, 0, 0, 0)),),
+            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, seed, 0, 0)),),
         ),
         seed=seed,
         kernel=f"kernel of {series}",
@@ -129,6 +129,41 @@ def test_any_axis(run: Path) -> None:
     herd = rows_of(compare_runs([run], by="seed"), "herd")
     assert {seed: row["median"] for seed, row in herd.items()} == {1: 3, 2: 3.5, 3: 4}
     assert herd[1]["over"] == {"series": ["v3", "v4"]}
+
+
+def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
+    """Medians over other axes have neither interval nor effect, and it is said why."""
+    entries = [
+        ok(series, woken=clients, seed=seed, clients=clients)
+        for series in ("v3", "v4")
+        for seed in (1, 2)
+        for clients in (3, 5)
+    ]
+    run = made_up_run(tmp_path / "run", entries)
+    found = compare_runs([run], by="series")
+    herd = rows_of(found, "herd")["v4"]
+    assert (herd["n"], herd["median"]) == (4, 4)
+    assert {herd[name] for name in ("low", "high", "effect", "p")} == {None}
+    assert found.notes() == [
+        "no interval, δ and p: runs that differ in clients are no sample of one setting"
+    ]
+    only = compare_runs([run], by="series", only=parse_only(["clients=5"]))
+    assert rows_of(only, "herd")["v4"]["effect"] == 0
+    assert only.notes() == []
+
+
+@pytest.mark.parametrize(("clock", "n"), [(Clock.VIRTUAL, 1), (Clock.REAL, 3)])
+def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Clock, n: int) -> None:
+    same = made_up_cell("v3").scenario
+    entries = [
+        ok(series, woken=5, seed=seed, scenario=same, clock=clock)
+        for series in ("v3", "v4")
+        for seed in (1, 2, 3)
+    ]
+    found = compare_runs([made_up_run(tmp_path / "run", entries)], by="series")
+    herd = rows_of(found, "herd")
+    assert (herd["v4"]["n"], herd["v4"]["effect"]) == (n, None if n == 1 else 0)
+    assert any("4 not counted: another seed" in note for note in found.notes()) == (n == 1)
 
 
 def test_only_some_values(run: Path) -> None:
