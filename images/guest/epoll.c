@@ -9,12 +9,14 @@
 int mn_epoll(struct pollfd *watched)
 {
 	static int set = -1;
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event wanted = { .events = EPOLLIN };
+	/* Stays 0 if epoll_wait() fails: nothing was said then. */
+	struct epoll_event event = { .events = 0 };
 	int ready;
 
 	if (set < 0) {
 		set = epoll_create(1);
-		if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, watched->fd, &event))
+		if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, watched->fd, &wanted))
 			_exit(errno);
 	}
 	ready = epoll_wait(set, &event, 1, -1);

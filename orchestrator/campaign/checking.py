@@ -16,7 +16,7 @@ from orchestrator.check.story import Log
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, Records, read_records
 from orchestrator.model import SUCCESSORS
-from orchestrator.series.quilt import MEM_NOTIFY, NONE
+from orchestrator.series.quilt import MEM_NOTIFY, NONE, revisions
 from orchestrator.series.revision import Revision, load_revision
 
 _AXES = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients", "repeat")
@@ -65,10 +65,16 @@ def promises_of(revision: Revision) -> Promises:
 def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, Any]]:
     """Yield a row for each cell with a log and each invariant of its revision.
 
-    A cell whose revision has no promises on file has one row, with null in place of the invariant.
+    A cell whose revision has no promises on file, or is not there any more, has one row, with null
+    in place of the invariant. `lost_records` and `torn_records` are those of the cell's log.
     Raises InputError if the folder is no run, a log cannot be read, or a revision is wrong.
     """
-    promised = functools.cache(functools.partial(load_revision, root=root))
+
+    @functools.cache
+    def promised(series: str) -> Revision | None:
+        there = series == NONE or series in revisions(root)
+        return load_revision(series, root=root) if there else None
+
     for verdict in run.verdicts():
         file = run.cell(verdict["id"]) / RECORDS
         if not file.exists():
@@ -76,10 +82,12 @@ def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, 
         revision = promised(verdict["series"])
         cell = {"cell": verdict["id"], "name": verdict["name"]}
         cell |= {axis: verdict[axis] for axis in _AXES}
+        records = read_records(file)
+        cell |= {"lost_records": records.lost, "torn_records": records.torn}
         if revision is None and verdict["series"] != NONE:
             yield {**cell, "invariant": None, "tested": 0, "broken": 0, "verdict": None}
             continue
-        log = log_of(read_records(file))
+        log = log_of(records)
         for answer in check(log, None if revision is None else promises_of(revision)):
             yield {**cell, **_row(answer)}
 

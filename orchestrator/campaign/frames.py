@@ -18,7 +18,7 @@ import pandas as pd
 
 from orchestrator.campaign.chosen import Chosen
 from orchestrator.campaign.results import MANIFEST, RECORDS, VERDICT, read_json
-from orchestrator.campaign.verdict import POLLIN
+from orchestrator.check.story import was_notified
 from orchestrator.guest import abi
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog, Records, read_records
@@ -100,9 +100,8 @@ class CellResults:
 
     @cached_property
     def wakeups(self) -> pd.DataFrame:
-        """The returns of poll() with POLLIN, which is what the figures count."""
-        frame = self.kind("WAKEUP")
-        return frame[frame["revents"] & POLLIN != 0]
+        """The returns of poll() that notified a client, which is what the figures count."""
+        return self.kind("WAKEUP")[was_notified(self.log.kind(Kind.WAKEUP))]
 
     @cached_property
     def samples(self) -> pd.DataFrame:

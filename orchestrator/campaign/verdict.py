@@ -14,6 +14,7 @@ import numpy as np
 from orchestrator import __version__
 from orchestrator.campaign.plan import cell_inputs, cell_parameters
 from orchestrator.check.metrics import Ints, Metrics, Trace, measure, wakeups_each
+from orchestrator.check.story import was_notified
 from orchestrator.check.zone_status import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
@@ -27,8 +28,6 @@ from orchestrator.model import (
 )
 from orchestrator.store import Artifact, digest_value
 
-POLLIN = 0x001
-POLLPRI = 0x002  # what PSI and memory.events say
 _SIGKILL = 9
 
 
@@ -47,7 +46,7 @@ def trace_of(log: RecordLog) -> Trace:
     """Return the columns of a log that the figures are made from."""
     start = log.kind(Kind.START)
     woken = log.kind(Kind.WAKEUP)
-    woken = woken[woken["revents"] & (POLLIN | POLLPRI) != 0]
+    woken = woken[was_notified(woken)]
     woken = woken[np.argsort(woken["time_ns"], kind="stable")]
     zone, reclaim, exits = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM), log.kind(Kind.EXIT)
     killed = (exits["signal"] == _SIGKILL) & (exits["sent_by_agent"] == 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from orchestrator.check.promises import Answer, Break, Invariant, Promises
-from orchestrator.check.story import Log, Story, got_pollin, ints
+from orchestrator.check.story import Log, Story, ints, was_notified
 from orchestrator.check.wakeups import everyone, guard, notifications, windows
 from orchestrator.check.zones import clears, gate, pollin, small_zones
 
@@ -73,7 +73,7 @@ def no_device(log: Log) -> Answer:
 
 def silence(log: Log) -> Answer:
     """Check that nobody gets POLLIN. A test is a client in a guest that was short of memory."""
-    rows = log.wakeups[got_pollin(log.wakeups)]
+    rows = log.wakeups[was_notified(log.wakeups)]
     breaks = tuple(
         Break(
             records=(int(row["commit"]) - 1,),

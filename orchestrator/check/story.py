@@ -21,7 +21,8 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 NEVER = 2**62
-POLLIN = 0x001
+_POLLIN = 0x001
+_POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it
 _HIGHMEM = b"HighMem"
 
 
@@ -34,9 +35,13 @@ def indexes(rows: Rows) -> Ints:
     return ints(rows["commit"]) - 1
 
 
-def got_pollin(wakeups: Rows) -> Flags:
-    """Return which WAKEUP records are of POLLIN or SIGIO; one that failed has stale revents."""
-    found: Flags = (ints(wakeups["result"]) > 0) & (wakeups["revents"] & POLLIN != 0)
+def was_notified(wakeups: Rows) -> Flags:
+    """Return which WAKEUP records say that a client was notified, as every figure counts it.
+
+    poll() returned more than 0, with POLLIN, or POLLPRI for a successor; SIGIO likewise. One that
+    failed has stale revents.
+    """
+    found: Flags = (ints(wakeups["result"]) > 0) & (wakeups["revents"] & (_POLLIN | _POLLPRI) != 0)
     return found
 
 
@@ -241,7 +246,7 @@ class Story:
         at = np.full(poll.size, NEVER, np.int64)
         at[paired] = ints(wakeups["time_ns"])[row[paired]]
         woken = np.zeros(poll.size, bool)
-        woken[paired] = got_pollin(wakeups)[row[paired]]
+        woken[paired] = was_notified(wakeups)[row[paired]]
         wakeup = np.full(poll.size, -1, np.int64)
         wakeup[paired] = indexes(wakeups)[row[paired]]
         signalled = self.log.clients["client_kind"] == ClientKind.FASYNC

@@ -54,8 +54,14 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
     for series in sorted({row["series"] for row in rows if row["invariant"] is None}):
         yield (
             f"{series}: no promises on file; write them into revision.toml in its folder, "
-            "patches/README.md says how"
+            "patches/README.md says how, or bring the folder back if it is gone"
         )
+    for cell, row in {row["cell"]: row for row in rows}.items():
+        if row["lost_records"] or row["torn_records"]:
+            yield (
+                f"{cell}: {row['lost_records']} records lost, {row['torn_records']} torn: "
+                "what seems broken may be in them, and what seems kept, too"
+            )
 
 
 def _breaks(row: Row, log: Path) -> Iterator[str]:

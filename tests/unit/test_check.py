@@ -137,3 +137,29 @@ def test_promises_are_read_from_the_revision_of_each_cell(tmp_path: Path) -> Non
     rows = list(check_run(RunFolder(tmp_path)))
     broken = {(row["series"], row["invariant"]) for row in rows if row["broken"]}
     assert broken == {("v5", Invariant.BATCH)}
+
+
+def test_a_series_that_is_gone_has_no_promises(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell(tmp_path, 1, "of-last-year", V4.run())
+    cell(tmp_path, 2, "v4", V4.run())
+    assert main(["check", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "of-last-year: no promises on file; " in out
+    assert "2 cells, 8 promises: " in out
+
+
+def test_what_a_log_has_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = cell(tmp_path, 1, "v4", V4.run())
+    name = cell(tmp_path, 2, "v4", None)
+    log = replace(V4.run().records(), lost=7, torn=2)
+    write_records(log, tmp_path / "cells" / name / "records.parquet")
+    assert main(["check", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert f"{name}: 7 records lost, 2 torn: " in out
+    assert f"{whole}: 0 records" not in out
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    found = {(row["cell"], row["lost_records"], row["torn_records"]) for row in rows}
+    assert found == {(whole, 0, 0), (name, 7, 2)}
