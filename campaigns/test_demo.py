@@ -10,6 +10,7 @@ import pytest
 from orchestrator.campaign.frames import CellResults
 
 GUARD_NS = 10 * 10**9  # v4: PROC_WAKEUP_GUARD
+LATE_NS = 5 * 10**8  # who was held up when it was woken first logs that so late: docs/invariants.md
 BATCH = 100  # v4: at least so many of the watchers are woken at a time
 
 
@@ -21,7 +22,7 @@ def test_nobody_wakes_without_the_series(cell: CellResults) -> None:
 @pytest.mark.cells(series="v4")
 def test_the_guard_of_each_file_holds(cell: CellResults) -> None:
     since_last = cell.wakeups.groupby("client").time_ns.diff()
-    assert not cell.which(since_last < GUARD_NS)
+    assert not cell.which(since_last < GUARD_NS - LATE_NS)
 
 
 @pytest.mark.cells(series="v4")
@@ -31,6 +32,7 @@ def test_as_many_wake_at_a_time_as_v4_says(cell: CellResults) -> None:
 
 @pytest.mark.cells(series="v4")
 def test_v4_speaks_before_anything_is_swapped_out(cell: CellResults) -> None:
+    assert cell.which(cell.wakeups)
     first = cell.wakeups.t.min()
     before = cell.samples[cell.samples.t.between(0, first)]
     assert not cell.which(before.pswpout > before.pswpout.iloc[0])
