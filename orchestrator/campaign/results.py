@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ RECORDS = "records.parquet"
 MACHINE = "machine.cfg"
 _DRAFT = ".new-"
 _SHARD = "shard.json"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
 
 ATTEMPTS = "attempts"
 """In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
@@ -125,12 +127,17 @@ class RunFolder:
             raise InputError(
                 f"no run in {self.path}: there is no plan.json", hint="see memnotify run"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
         if not isinstance(plan, list) or not all(
             isinstance(row, dict) and {"id", "name"} <= row.keys() for row in plan
         ):
             raise InputError("not the plan of a run", file=file)
+        for row in plan:
+            if not isinstance(row["id"], str) or not _ID.fullmatch(row["id"]):
+                raise InputError(f"{row['id']!r} is no id of a cell", file=file)
+            if not isinstance(row["name"], str):
+                raise InputError(f"{row['name']!r} is no name of a cell", file=file)
         return plan
 
     def whole(self) -> list[str]:
@@ -166,7 +173,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """Return an object that a run wrote. Raises InputError if it is damaged."""
     try:
         value = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read: {error}", file=file) from error
     if not isinstance(value, dict):
         raise InputError("not a JSON object", file=file)

@@ -63,11 +63,13 @@ async def run_jobs(
     """Run all jobs and publish their results; longest first, so that none is left to run alone.
 
     `limit` caps how many run at once. Without `templates` every guest boots. A guest that fails
-    does not disturb the others. Raises InfrastructureError if results cannot be written; cancelling
-    kills all guests.
+    does not disturb the others. Raises InfrastructureError if results cannot be written, or, when
+    all have run, if the testbed failed in a cell that keeps its earlier result; cancelling kills
+    all guests.
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
     cores = host.cores()
+    kept: list[InfrastructureError] = []
     attempt = partial(
         _attempt, ledger=ledger, runner=runner, templates=templates, board=board, log=log
     )
@@ -77,8 +79,12 @@ async def run_jobs(
             started.set()
             with folder.draft(job.id) as failed:
                 result = await _try_and_publish(job, folder, failed, attempt, board)
-        if result.outcome.infrastructure is None:
+        outcome = result.outcome
+        if outcome.infrastructure is None:
             durations.note(job.name, result.wall_seconds)
+        elif folder.has(job.id):
+            text = f"{job.name}: {outcome}: {outcome.detail}; its earlier result was kept"
+            kept.append(InfrastructureError(outcome.infrastructure, text))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -89,6 +95,8 @@ async def run_jobs(
                 await started.wait()
     except ExceptionGroup as group:
         raise _for_users(group) from group
+    if kept:
+        raise kept[0]
 
 
 def _for_users(group: ExceptionGroup[Exception]) -> Exception:
@@ -104,7 +112,10 @@ def _for_users(group: ExceptionGroup[Exception]) -> Exception:
 async def _try_and_publish(
     job: Job, folder: RunFolder, failed: Path, attempt: Attempt, board: Board
 ) -> CellResult:
-    """Try a cell until it gives a result, or too often; `failed` takes what other attempts left."""
+    """Try a cell until it gives a result, or too often; `failed` takes what other attempts left.
+
+    A failure of the testbed takes no place of a result that is there.
+    """
     attempts: list[CellResult] = []
     while True:
         with folder.draft(job.id) as draft:
@@ -115,10 +126,13 @@ async def _try_and_publish(
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
                 shutil.copytree(draft, failed / str(len(attempts)))
                 continue
-            # Not in a thread: a cancelled one would go on in a folder that is being removed.
-            verdict = make_verdict(job, result, draft / RECORDS)
-            manifest = make_manifest(job, attempts, draft)
-            folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
+            if outcome.infrastructure is not None and folder.has(job.id):
+                board.warn(f"{job.name}: {outcome}: its earlier result is kept")
+            else:
+                # Not in a thread: a cancelled one would go on in a folder that is being removed.
+                verdict = make_verdict(job, result, draft / RECORDS)
+                manifest = make_manifest(job, attempts, draft)
+                folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
         board.finished(job.name, str(outcome), outcome.detail)
         return result
 

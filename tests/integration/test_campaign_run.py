@@ -369,6 +369,46 @@ def test_the_third_infrastructure_failure_is_final_but_no_result(bench: Bench) -
     assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
 
 
+def test_a_failed_testbed_takes_no_result_away(bench: Bench) -> None:
+    folder = bench.run(Guests(finds), limit=1)
+    before = {path: path.read_bytes() for path in folder.cells.rglob("*") if path.is_file()}
+    guests = Guests(*[fails] * 3)
+    with pytest.raises(InfrastructureError, match=r"qemu-died: .*its earlier result was kept"):
+        bench.run(guests, limit=1, again=True)
+    assert len(guests.started) == 6  # the other cells ran to their ends
+    assert "its earlier result is kept" in bench.output.getvalue()
+    assert all(folder.has(row["id"]) for row in folder.plan())
+    kept = guests.started[0]
+    (row,) = (
+        row
+        for row in folder.verdicts()
+        if (row["series"], row["clients"]) == (kept.request.series, kept.clients)
+    )
+    for path, data in before.items():
+        if path.parent == folder.cell(row["id"]):
+            assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("id", 5), ("id", None), ("id", "../../x"), ("id", ".."), ("id", ""), ("name", 5)],
+)
+def test_a_plan_that_names_no_cell_is_one_clear_line(
+    bench: Bench, capsys: pytest.CaptureFixture[str], key: str, value: Any
+) -> None:
+    folder = bench.run(Guests())
+    plan = folder.path / "plan.json"
+    rows = json.loads(plan.read_text())
+    rows[0][key] = value
+    plan.write_text(json.dumps(rows))
+    for command in ("show", "check", "compare", "expect"):
+        assert main([command, str(folder.path)]) == 2
+        assert f"plan.json: {value!r} is no {key} of a cell" in capsys.readouterr().err
+    merged = folder.path.with_name("merged")
+    assert main(["merge", str(folder.path), "-o", str(merged)]) == 2
+    assert not merged.exists()
+
+
 def test_a_finding_is_a_result(bench: Bench) -> None:
     guests = Guests(finds)
     folder = bench.run(guests)
