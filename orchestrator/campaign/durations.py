@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from statistics import mean
@@ -18,8 +19,8 @@ class Durations:
         self._file = store.folder("durations") / "seconds.json"
 
     def note(self, name: str, seconds: float) -> None:
-        """Keep how long a cell took. Raises OSError."""
-        with self._store.lock("durations"):
+        """Keep how long a cell took, where that can be written."""
+        with contextlib.suppress(OSError), self._store.lock("durations"):
             draft = self._file.with_suffix(".new")
             draft.write_text(json.dumps(self._read() | {name: round(seconds, 3)}))
             draft.replace(self._file)

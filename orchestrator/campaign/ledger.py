@@ -110,9 +110,14 @@ class Ledger:
                 or taken.cores + wanted.cores > self.capacity.cores
             ):
                 return None
-            fd, _ = tempfile.mkstemp(prefix="claim-", dir=self._folder)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            os.write(fd, json.dumps([wanted.memory_mib, wanted.cores]).encode())
+            fd, name = tempfile.mkstemp(prefix="claim-", dir=self._folder)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                os.write(fd, json.dumps([wanted.memory_mib, wanted.cores]).encode())
+            except BaseException:
+                os.close(fd)
+                Path(name).unlink()
+                raise
             return fd
 
     def _taken(self) -> Need:
@@ -122,9 +127,12 @@ class Ledger:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    claimed = json.load(file)
-                    memory += claimed[0]
-                    cores += claimed[1]
+                    try:
+                        claimed_mib, claimed_cores = json.load(file)
+                    except (ValueError, TypeError):
+                        return self.capacity  # nobody knows how much of it: look again later
+                    memory += claimed_mib
+                    cores += claimed_cores
                 else:
                     path.unlink()  # its holder is gone
         return Need(memory, cores)

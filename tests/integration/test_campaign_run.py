@@ -565,6 +565,11 @@ def test_the_longest_of_earlier_runs_goes_first(bench: Bench) -> None:
     assert [cell.clients for cell in guests.started] == [3, 3, 1, 1]
 
 
+def test_a_duration_that_cannot_be_kept_ends_no_run(bench: Bench) -> None:
+    (bench.store.folder("durations") / "seconds.new").mkdir(parents=True)
+    assert {row["outcome"] for row in bench.run(Guests()).verdicts()} == {"ok"}
+
+
 def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,45 @@ def test_what_runs_at_once(tmp_path: Path, wanted: Need, at_once: int) -> None:
     assert asyncio.run(peak(ledger, [wanted] * 5)) == at_once
 
 
+def claims(folder: Path) -> list[Path]:
+    return list(folder.glob("claim-*"))
+
+
+def test_a_claim_that_cannot_be_written_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    async def main() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("orchestrator.campaign.ledger.os.write", full)
+            with pytest.raises(OSError, match="No space"):
+                async with Ledger(tmp_path, capacity=TWO).claim(TWO):
+                    pass
+        assert not claims(tmp_path)
+        async with asyncio.timeout(5), Ledger(tmp_path, capacity=TWO).claim(TWO):
+            pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("text", ["", "7", "[1]", "[1, 2, 3]"])
+def test_a_claim_that_cannot_be_read_takes_everything(tmp_path: Path, text: str) -> None:
+    async def main() -> None:
+        one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+        async with one.claim(Need(50, 1)):
+            (claim,) = claims(tmp_path)
+            claim.write_text(text)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), two.claim(Need(50, 1)):
+                    pass
+        async with asyncio.timeout(5), two.claim(Need(50, 1)):
+            pass
+
+    asyncio.run(main())
+
+
 def test_two_runs_share_it(tmp_path: Path) -> None:
     async def main() -> None:
         one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
