@@ -27,6 +27,7 @@ VERDICT = "verdict.json"
 RECORDS = "records.parquet"
 MACHINE = "machine.cfg"
 _DRAFT = ".new-"
+_PLAN = "plan.json"
 _SHARD = "shard.json"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
 
@@ -56,11 +57,16 @@ class RunFolder:
         If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
         """
         _write(self.path / CAMPAIGN, campaign)
-        _write(self.path / "plan.json", to_json(plan).encode())
+        _write(self.path / _PLAN, to_json(plan).encode())
         if whole is None:
             (self.path / _SHARD).unlink(missing_ok=True)
         else:
             _write(self.path / _SHARD, to_json({"whole": list(whole)}).encode())
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a plan, good or bad."""
+        return (self.path / _PLAN).exists()
 
     def clear(self) -> None:
         """Clear away what a killed run left half done. Call it with the run's lock held."""
@@ -120,7 +126,7 @@ class RunFolder:
 
     def plan(self) -> list[dict[str, Any]]:
         """Return plan.json. Raises InputError if this is no run's folder."""
-        file = self.path / "plan.json"
+        file = self.path / _PLAN
         try:
             plan = json.loads(file.read_text())
         except FileNotFoundError:

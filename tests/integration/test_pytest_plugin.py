@@ -16,6 +16,8 @@ from test_campaign_run import TEXT
 # frames: pandas cannot be imported once more, which pytester would do.
 from orchestrator.campaign import frames  # noqa: F401
 from orchestrator.campaign.ledger import Ledger, Need
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.shards import merge
 from orchestrator.plugin import session
 
 CELLS = [
@@ -171,6 +173,15 @@ def test_a_session_that_selects_nothing_leaves_the_plan(project: Project) -> Non
     assert [row["name"] for row in json.loads(before)] == CELLS
     assert project.run("-k", "nothing").ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert (project.run_folder / "plan.json").read_text() == before
+
+
+def test_a_part_without_a_cell_can_be_merged(project: Project) -> None:
+    project.run("-k", "nothing")
+    empty = project.run_folder.rename(project.path / "empty")
+    project.run()
+    merged = RunFolder(project.path / "merged")
+    assert merge([RunFolder(empty), RunFolder(project.run_folder)], merged) == []
+    assert [row["name"] for row in merged.verdicts()] == CELLS
 
 
 USES = """
