@@ -22,6 +22,8 @@ FIGURES = frozenset(
 def read_comparison(text: str) -> Expression:
     """Read a comparison of figures that a verdict has. Raises ValueError."""
     expression = parse_expression(text)
+    if not expression.names:
+        raise ValueError(f"{text!r} asks for no figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
             close = difflib.get_close_matches(name, FIGURES, 1)

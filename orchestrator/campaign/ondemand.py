@@ -84,7 +84,8 @@ class OnDemand:
         """Hold the run's folder, in one of the processes and while any of them runs cells.
 
         The plan in it becomes that of the cells that are asked for; if there are none it stays as
-        it was, or is an empty one, as `merge` needs a plan. `warn` is told if another run is waited for. Raises InputError for a bad folder.
+        it was, or is an empty one, as `merge` needs a plan. `warn` is told if another run is waited
+        for. Raises InputError for a bad folder.
         """
         with hold(self.folder, store=self._store, warn=warn):
             self.folder.make()

@@ -8,7 +8,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from orchestrator import toml
-from orchestrator.campaign.results import CAMPAIGN, MANIFEST, RECORDS, VERDICT, RunFolder, read_json
+from orchestrator.campaign.results import (
+    CAMPAIGN,
+    MANIFEST,
+    RECORDS,
+    VERDICT,
+    RunFolder,
+    read_json,
+    read_verdict,
+)
 from orchestrator.campaign.timeline import timeline
 from orchestrator.errors import InputError
 from orchestrator.guest.decode import read_records
@@ -43,7 +51,8 @@ def make_report(run: RunFolder, output: Path) -> None:
         )
     text = write(read_report(run))
     try:
-        output.write_text(text)
+        # A lone surrogate has no bytes.
+        output.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=output) from error
 
@@ -66,7 +75,7 @@ def _cell(run: RunFolder, cell_id: str, name: str) -> CellReport:
     return CellReport(
         id=cell_id,
         name=name,
-        row=read_json(folder / VERDICT),
+        row=read_verdict(folder),
         log=str(log.relative_to(run.path)) if log.is_file() else None,
         console=_end(log) if log.is_file() else "",
         events=events,

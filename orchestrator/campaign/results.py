@@ -31,6 +31,13 @@ _PLAN = "plan.json"
 _SHARD = "shard.json"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
 
+ALWAYS = (
+    *("id", "name", "base", "series", "arch", "machine", "memory_mib", "scenario", "clients"),
+    *("repeat", "outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
+    "repeatability",
+)
+"""What each verdict has, whatever came out."""
+
 ATTEMPTS = "attempts"
 """In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
 
@@ -157,9 +164,12 @@ class RunFolder:
         return [str(name) for name in names]
 
     def verdicts(self) -> list[dict[str, Any]]:
-        """Return the verdicts that are there, in the order of the plan."""
-        found = (self.cell(row["id"]) / VERDICT for row in self.plan())
-        return [read_json(file) for file in found if file.is_file()]
+        """Return the verdicts that are there, in the order of the plan.
+
+        Raises InputError if one is damaged.
+        """
+        found = (self.cell(row["id"]) for row in self.plan())
+        return [read_verdict(folder) for folder in found if (folder / VERDICT).is_file()]
 
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, the beginning of it, or its name."""
@@ -184,6 +194,18 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError("not a JSON object", file=file)
     return value
+
+
+def read_verdict(folder: Path) -> dict[str, Any]:
+    """Return the verdict in a cell's folder. Raises InputError if it is damaged."""
+    verdict = read_json(folder / VERDICT)
+    if absent := [key for key in ALWAYS if key not in verdict]:
+        raise InputError(
+            f"not a verdict of this version of memnotify: it has no {absent[0]}",
+            file=folder / VERDICT,
+            hint="run the cell again",
+        )
+    return verdict
 
 
 def to_json(value: Any) -> str:

@@ -64,7 +64,7 @@ def read_durations(file: Path) -> dict[str, float]:
         return {str(row["name"]): float(row["wall_seconds"]) for row in rows}
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             "not what memnotify show RUN --json prints: objects with name and wall_seconds",
             file=file,

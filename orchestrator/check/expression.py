@@ -39,6 +39,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = MappingProx
         ast.GtE: operator.ge,
     }
 )
+_DEEPEST = 100  # sums in sums; Python's own stack ends somewhere behind
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"min": min, "max": max})
 
 
@@ -61,13 +62,13 @@ class Expression:
         return tuple(sorted(found - _FUNCTIONS.keys()))
 
     def holds(self, figures: Mapping[str, Any]) -> bool | None:
-        """Compare; None if a figure is not there or null, so that there is nothing to compare."""
+        """Compare; None if a figure is not there or null, or is beyond what can be counted with."""
         try:
             values = [
                 _compared(node, figures)
                 for node in (self.comparison.left, *self.comparison.comparators)
             ]
-        except (_AbsentError, ZeroDivisionError):
+        except (_AbsentError, ArithmeticError):
             return None
         steps = list(zip(self.comparison.ops, values, values[1:], strict=False))
         if any(isinstance(a, str) != isinstance(b, str) for _, a, b in steps):
@@ -79,7 +80,7 @@ def parse_expression(text: str) -> Expression:
     """Read an expression. Raises ValueError that says what is wrong with it."""
     try:
         body = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"{text!r} is no expression") from error
     if not isinstance(body, ast.Compare):
         raise ValueError(f"{text!r} compares nothing")
@@ -98,22 +99,26 @@ def _is_word(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _check(node: ast.expr) -> None:
+def _check(node: ast.expr, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"goes deeper than {_DEEPEST} sums in each other")
     match node:
-        case ast.Constant(value=int() | float()) | ast.Name():
+        case ast.Constant(value=int() | float()):
+            return
+        case ast.Name(id=name) if name not in _FUNCTIONS:
             return
         case (
             ast.Attribute(value=inner) | ast.Subscript(value=inner, slice=ast.Constant(value=int()))
         ):
-            _check(inner)
+            _check(inner, depth + 1)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            _check(left)
-            _check(right)
+            _check(left, depth + 1)
+            _check(right, depth + 1)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if (
             name in _FUNCTIONS and len(args) > 1
         ):
             for arg in args:
-                _check(arg)
+                _check(arg, depth + 1)
         case _:
             raise ValueError(f"{ast.unparse(node)!r} is no number, figure, sum, min or max")
 

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.campaign import published
 from orchestrator.campaign.published import load_published
-from orchestrator.campaign.results import RECORDS, VERDICT, RunFolder
+from orchestrator.campaign.results import ALWAYS, RECORDS, VERDICT, RunFolder
 from orchestrator.cli.main import main
 from orchestrator.errors import InputError
 from orchestrator.guest import abi
@@ -84,7 +84,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     for series, filled_mib in cells.items():
         cell = folder.cell(series)
         cell.mkdir()
-        verdict: dict[str, Any] = {"id": series, "series": series, "memory_mib": 64, **AXES}
+        point = {"id": series, "series": series, "memory_mib": 64, **AXES}
+        verdict: dict[str, Any] = dict.fromkeys(ALWAYS) | point
         (cell / VERDICT).write_text(json.dumps(verdict))
         write_records(log(filled_mib), cell / RECORDS)
     return folder

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -64,6 +68,34 @@ def test_ktap(run: Path) -> None:
     assert sum(" # ERROR infrastructure:" in line for line in results) == 1
     assert sum(line.startswith("not ok") for line in results) == 2
     assert lines[-1] == "# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:1"
+
+
+def test_texts_are_written_whatever_the_locale_and_whatever_is_in_them(run: Path) -> None:
+    for file in run.glob("cells/*/verdict.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"detail": "\ud800 \u00fc"}))
+    for suffix in (".html", ".xml", ".ktap", ".md"):
+        file = run.with_name(f"report{suffix}")
+        subprocess.run(
+            [sys.executable, "-m", "orchestrator.cli.main", "report", str(run), "-o", str(file)],
+            check=True,
+            env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        )
+        assert "\\ud800 \u00fc" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", ["outcome", "series", "wall_seconds"])
+def test_a_verdict_that_lacks_something_is_one_clear_line(
+    run: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    file = min(run.glob("cells/*/verdict.json"))
+    verdict = json.loads(file.read_text())
+    del verdict[key]
+    file.write_text(json.dumps(verdict))
+    report = ["report", str(run), "-o", str(run.with_name("report.md"))]
+    for command in (["show", str(run)], ["expect", str(run)], ["check", str(run)], report):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert f"{file}: not a verdict of this version of memnotify: it has no {key}" in said
 
 
 def test_markdown(run: Path) -> None:

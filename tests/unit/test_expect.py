@@ -15,7 +15,7 @@ from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.figures import FIGURES as ALL_FIGURES
 from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.results import ALWAYS, RunFolder
 from orchestrator.campaign.verdict import Job, make_verdict
 from orchestrator.check.expression import parse_expression
 from orchestrator.cli.main import main
@@ -59,6 +59,7 @@ FIGURES: dict[str, Any] = {
         ("outcome == 'ok'", True),
         ('outcome != "ok"', False),
         ("outcome != clients", None),
+        ("max_batch / 3 < " + "9" * 400 + " / 3", None),
         ("clients / (max_batch - 100) > 0", None),
     ],
 )
@@ -81,6 +82,9 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("2 ** 9 == 1", "no number"),
         ("max_batch < 'x'", "a word by something else"),
         ("max_batch + 'x' == 1", "no number"),
+        ("min > 3", "'min' is no number"),
+        ("max_batch" + " + 1" * 999 + " > 0", "goes deeper than 100"),
+        ("max_batch" + " + 1" * 99_999 + " > 0", "no expression"),
     ],
 )
 def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
@@ -101,6 +105,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     [
         ("wakeup > 0", "no figure wakeup .did you mean wakeups?"),
         ("outcome != ok", "no figure ok .words are written in quotes"),
+        ("1 < 2", "asks for no figure"),
+        ("'outcome' != 'ok'", "asks for no figure"),
     ],
 )
 def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:
@@ -151,7 +157,8 @@ def folder(tmp_path: Path) -> RunFolder:
     run.begin(CAMPAIGN.encode(), plan)
     for name, series, clients, wakeups in ROWS:
         run.cell(name).mkdir()
-        verdict = {"id": name, "series": series, "clients": clients, "wakeups": wakeups}
+        point = {"id": name, "series": series, "clients": clients}
+        verdict = {**dict.fromkeys(ALWAYS), **point, "wakeups": wakeups}
         (run.cell(name) / "verdict.json").write_text(json.dumps(verdict))
     return run
 

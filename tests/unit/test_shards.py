@@ -55,7 +55,7 @@ def test_durations_are_what_show_prints(tmp_path: Path) -> None:
     file = tmp_path / "durations.json"
     file.write_text(json.dumps([{"name": "a", "wall_seconds": 1.5, "outcome": "ok"}]))
     assert read_durations(file) == {"a": 1.5}
-    for text in ("", "{", "{}1", '{"a": 1}', "[1]", '[{"name": "a"}]', "3"):
+    for text in ("", "{", "{}1", '{"a": 1}', "[1]", '[{"name": "a"}]', "3", "[" * 99_999):
         file.write_text(text)
         with pytest.raises(InputError, match=r"durations\.json: not what memnotify show"):
             read_durations(file)
