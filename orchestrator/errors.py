@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+TRACEBACK = "MEMNOTIFY_TRACEBACK"
+"""In the environment: let a bug of ours end the command, with Python's traceback."""
+
 
 class MemnotifyError(Exception):
     """Anything that ends a command with one clear line.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from orchestrator.campaign.durations import Durations
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.results import RECORDS, RunFolder
 from orchestrator.campaign.verdict import Job, make_manifest, make_verdict
-from orchestrator.errors import InfrastructureError, MemnotifyError
+from orchestrator.errors import TRACEBACK, InfrastructureError, InputError, MemnotifyError
 from orchestrator.guest.rendezvous import BOOT
 from orchestrator.guest.template import Template
 from orchestrator.guest.templates import Templates
@@ -63,9 +64,9 @@ async def run_jobs(
     """Run all jobs and publish their results; longest first, so that none is left to run alone.
 
     `limit` caps how many run at once. Without `templates` every guest boots. A guest that fails
-    does not disturb the others. Raises InfrastructureError if results cannot be written, or, when
-    all have run, if the testbed failed in a cell that keeps its earlier result; cancelling kills
-    all guests.
+    does not disturb the others, nor does a bug of ours in one of them. Raises InputError,
+    InfrastructureError if results cannot be written, or, when all have run, if the testbed failed
+    in a cell that keeps its earlier result; cancelling kills all guests.
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
     cores = host.cores()
@@ -162,15 +163,28 @@ async def _attempt(
             on_stage=on_stage,
             log=log,
         )
-    except (InfrastructureError, OSError) as error:
-        kind = error.kind if isinstance(error, InfrastructureError) else "host"
+    except InputError:
+        raise  # a user can mend it, and no other cell would fare better
+    except Exception as error:
         return CellResult(
-            outcome=Outcome(infrastructure=kind, detail=str(error)),
+            outcome=_failure(error),
             guest_ns=0,
             wall_seconds=time.monotonic() - started,
             records=0,
             lost_records=0,
         )
+
+
+def _failure(error: Exception) -> Outcome:
+    match error:
+        case InfrastructureError():
+            return Outcome(infrastructure=error.kind, detail=str(error))
+        case OSError():
+            return Outcome(infrastructure="host", detail=str(error))
+    if os.environ.get(TRACEBACK):
+        raise error
+    detail = f"{type(error).__name__}: {error} (a bug; {TRACEBACK}=1 shows where)"
+    return Outcome(infrastructure="internal", detail=detail)
 
 
 async def run_guest(

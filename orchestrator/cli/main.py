@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from orchestrator import __version__
-from orchestrator.errors import MemnotifyError
+from orchestrator.errors import TRACEBACK, MemnotifyError
 
 # In the order of the help text. Each module has register(subparsers), and sets `handler`.
 COMMANDS = (
@@ -70,11 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"memnotify: {error}", file=sys.stderr)
         return MemnotifyError.exit_code
     except Exception as error:
-        if os.environ.get("MEMNOTIFY_TRACEBACK"):
+        if os.environ.get(TRACEBACK):
             raise
         print(
             f"memnotify: internal error: {type(error).__name__}: {error} "
-            "(a bug; MEMNOTIFY_TRACEBACK=1 shows where)",
+            f"(a bug; {TRACEBACK}=1 shows where)",
             file=sys.stderr,
         )
         return 3

@@ -409,6 +409,22 @@ def test_a_plan_that_names_no_cell_is_one_clear_line(
     assert not merged.exists()
 
 
+def test_a_bug_in_one_cell_leaves_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(cell: Cell, folder: Path) -> CellResult:
+        raise LookupError("no such thing")
+
+    folder = bench.run(Guests(*[bug] * 3), limit=1)
+    outcomes = sorted((row["outcome"], row["detail"]) for row in folder.verdicts())
+    assert [outcome for outcome, _ in outcomes] == ["infrastructure:internal", "ok", "ok", "ok"]
+    detail = "LookupError: no such thing (a bug; MEMNOTIFY_TRACEBACK=1 shows where)"
+    assert outcomes[0][1] == detail
+
+    monkeypatch.setenv("MEMNOTIFY_TRACEBACK", "1")
+    with pytest.raises(ExceptionGroup) as raised:
+        bench.run(Guests(bug), limit=1)
+    assert raised.group_contains(LookupError)
+
+
 def test_a_finding_is_a_result(bench: Bench) -> None:
     guests = Guests(finds)
     folder = bench.run(guests)
