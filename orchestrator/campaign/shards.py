@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
 from orchestrator.campaign.plan import cell_name
@@ -74,9 +75,9 @@ def read_durations(file: Path) -> dict[str, float]:
 def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
     """Put the results of several parts of one campaign into one new run's folder.
 
-    Returns the names of cells that no part has a result of. Raises InputError if the parts are not
-    of one campaign on one base, if two of them ran a cell with different kernels, images or QEMUs,
-    or if the new folder is there already; then nothing is written.
+    It is whole or it is not there. Returns the names of cells that no part has a result of. Raises
+    InputError if the parts are not of one campaign on one base, if two of them ran a cell with
+    different kernels, images or QEMUs, or if the new folder is there already.
     """
     if into.path.exists() and any(into.path.iterdir()):
         raise InputError(f"{into.path} is there already", hint="name a new folder")
@@ -94,14 +95,21 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
                 )
             if part.has(row["id"]):
                 holders.setdefault(row["name"], part)
-    into.make()
+    place = into.path.absolute()
     try:
-        into.begin(campaign, [rows[name] for name in names if name in rows], whole=names)
-        for name, part in holders.items():
-            cell_id = rows[name]["id"]
-            shutil.copytree(part.cell(cell_id), into.cell(cell_id))
+        place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        shutil.rmtree(into.path, ignore_errors=True)
+        raise InputError(f"cannot hold results: {error.strerror}", file=place) from error
+    try:
+        with TemporaryDirectory(prefix=".new-", dir=place.parent) as beside:
+            draft = RunFolder(Path(beside) / "run")
+            draft.make()
+            draft.begin(campaign, [rows[name] for name in names if name in rows], whole=names)
+            for name, part in holders.items():
+                cell_id = rows[name]["id"]
+                shutil.copytree(part.cell(cell_id), draft.cell(cell_id))
+            draft.path.rename(place)
+    except OSError as error:
         raise InfrastructureError("storage", f"cannot write {into.path}: {error}") from error
     return [name for name in names if name not in holders]
 

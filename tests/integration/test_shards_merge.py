@@ -67,6 +67,22 @@ def test_a_part_that_is_missing_is_said(bench: Parts, capsys: pytest.CaptureFixt
     assert said.err.count("no result of 6.1-") == 2
 
 
+def test_an_interrupted_merge_leaves_nothing(bench: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = bench.part("1/2")
+    place = bench.path.parent / "new" / "merged"
+
+    def interrupted(*_: object) -> None:
+        assert not place.exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("shutil.copytree", interrupted)
+        merge([part], RunFolder(place))
+    assert list(place.parent.iterdir()) == []
+    assert len(merge([part], RunFolder(place))) == 2
+    assert [path.name for path in place.parent.iterdir()] == ["merged"]
+
+
 def test_what_was_missing_can_come_later(bench: Parts) -> None:
     first, second = bench.part("1/2"), bench.part("2/2")
     half = RunFolder(bench.path.with_name("half"))
