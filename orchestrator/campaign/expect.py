@@ -17,15 +17,16 @@ def expectations(folder: RunFolder) -> list[dict[str, Any]]:
     """Compare a run with what its campaign.toml expects.
 
     Returns one object for each expectation and comparison: `says`, `what`, `some` (one cell is
-    enough), `met` (null: no such cell has run), and the ids of the cells that it is about: `kept`,
-    `broken`, and `absent`, where a figure to compare with is not there. Raises InputError if this
-    is no run's folder.
+    enough), `met` (null: no such cell has run, or it is open), `elsewhere` (it is open: the cell
+    that is enough may be in another part of the campaign), and the ids of the cells that it is
+    about: `kept`, `broken`, and `absent`, where a figure to compare with is not there. Raises
+    InputError if this is no run's folder.
     """
-    rows = folder.verdicts()
+    rows, is_part = folder.verdicts(), len(folder.whole()) > len(folder.plan())
     value, lines = toml.read(path := folder.path / "campaign.toml")
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     return [
-        _compare(expect, parse_expression(what), rows)
+        _compare(expect, parse_expression(what), rows, is_part=is_part)
         for expect in table.expect
         for what in expect.what
     ]
@@ -36,17 +37,22 @@ def failed(results: Iterable[Mapping[str, Any]]) -> bool:
     return any(result["met"] is False for result in results)
 
 
-def _compare(expect: ExpectTable, expression: Expression, rows: Sequence[Row]) -> dict[str, Any]:
+def _compare(
+    expect: ExpectTable, expression: Expression, rows: Sequence[Row], *, is_part: bool
+) -> dict[str, Any]:
     about = [row for row in rows if _is_about(expect, row)]
     came_out: dict[bool | None, list[str]] = {True: [], False: [], None: []}
     for row in about:
         came_out[expression.holds(row)].append(row["id"])
     kept = came_out[True]
+    elsewhere = expect.some and is_part and not kept
+    met = bool(kept) if expect.some else len(kept) == len(about)
     return {
         "says": expect.says,
         "what": expression.text,
         "some": expect.some,
-        "met": (bool(kept) if expect.some else len(kept) == len(about)) if about else None,
+        "met": met if about and not elsewhere else None,
+        "elsewhere": elsewhere,
         "kept": kept,
         "broken": came_out[False],
         "absent": came_out[None],

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.shards import merge
 from orchestrator.report.board import printable
+from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console, print_run
 
 
@@ -19,7 +21,8 @@ def register(subparsers: Any) -> None:
         "merge",
         help="the parts of a campaign, run with --shard, as one run",
         description="Copy the results of several parts of one campaign into one new run's folder, "
-        "and print its table. The exit status is 1 if a cell has no result in any of them.",
+        "print its table, and what came out of each [[expect]] of the campaign. The exit status "
+        "is 1 if a cell has no result in any of them, or an [[expect]] was not met.",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a part's folder")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new one")
@@ -29,7 +32,11 @@ def register(subparsers: Any) -> None:
 def _merge(args: argparse.Namespace) -> int:
     merged = RunFolder(args.output)
     missing = merge([RunFolder(run) for run in args.runs], merged)
-    print_run(plain_console(), merged.verdicts(), planned=len(merged.whole()))
+    rows, expected = merged.verdicts(), expectations(merged)
+    console = plain_console()
+    print_run(console, rows, planned=len(merged.whole()))
+    if expected:
+        print_expectations(console, expected)
     for name in missing:
         print(f"no result of {printable(name)}", file=sys.stderr)
-    return 1 if missing else 0
+    return int(bool(missing) or failed(expected))

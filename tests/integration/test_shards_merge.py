@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from test_campaign_run import Bench, Guests, finds
+from test_campaign_run import TEXT, Bench, Guests, finds
 
+from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import cell_name, plan_cells
 from orchestrator.campaign.results import RunFolder
@@ -65,6 +66,29 @@ def test_a_part_that_is_missing_is_said(bench: Parts, capsys: pytest.CaptureFixt
     said = capsys.readouterr()
     assert "4 cells: 2 ok, 0 findings, 0 infrastructure failures, 2 not run" in said.out
     assert said.err.count("no result of 6.1-") == 2
+
+
+def test_what_one_cell_is_enough_for_is_decided_when_all_parts_are_there(
+    bench: Parts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def expecting(wakeups: int) -> int:
+        what = f'[[expect]]\nsays = "some wake"\nsome = true\nwhat = "wakeups == {wakeups}"\n'
+        bench.file.write_text(TEXT + what)
+        parts = [bench.part("1/2"), bench.part("2/2")]
+        came_out = [expectations(part)[0] for part in parts]
+        assert {result["met"] for result in came_out} <= {None, True}
+        assert [result["elsewhere"] for result in came_out].count(True) >= 1
+        assert not any(failed([result]) for result in came_out)
+        for part in parts:
+            assert main(["expect", str(part.path)]) == 0
+        assert "open: another part may have such a cell" in capsys.readouterr().out
+        whole = bench.path.with_name(f"whole{wakeups}")
+        return main(["merge", *(str(part.path) for part in parts), "-o", str(whole)])
+
+    assert expecting(3) == 0
+    assert "met: in 1 of 4" in capsys.readouterr().out
+    assert expecting(7) == 1
+    assert "NOT met: in 0 of 4" in capsys.readouterr().out
 
 
 def test_an_interrupted_merge_leaves_nothing(bench: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
