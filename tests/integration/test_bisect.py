@@ -135,7 +135,7 @@ class Bench:
         image = await asyncio.to_thread(kernel.read_bytes)
         rows = np.zeros(2, abi.RECORD)
         rows["commit"], rows["kind"] = (1, 2), (Kind.START, Kind.WAKEUP)
-        rows["value"][1, 0] = 1
+        rows["value"][1, :2] = 1  # revents, and the result of poll()
         log = RecordLog(rows if b"patch4" in image else rows[:1], lost=0, torn=0)
         write_records(log, folder / "records.parquet")
         outcome = Outcome(finding=Finding.PANIC) if b"patch5" in image else Outcome()
