@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -103,7 +104,7 @@ class Templates:
         try:
             async with self._store.lock_async(f"{KIND}-{key}"):
                 artifact = self._store.get(KIND, key)
-                if artifact is None:
+                if is_new := artifact is None:
                     async with boot():
                         with self._store.draft(KIND, inputs) as draft:
                             draft.facts = await make_template(
@@ -115,10 +116,13 @@ class Templates:
                                 limits=self._limits,
                             )
                     artifact = self._store.get(KIND, key)
-                    self._store.prune(KIND, budget=_BUDGET_BYTES)
                 if artifact is None:
                     return None
-                os.utime(artifact.path)  # pruned is what was used longest ago
+                # Pruned is what was used longest ago. Without a time utime() takes that of the
+                # last tick, which is the same for all that was used within some milliseconds.
+                os.utime(artifact.path, ns=(now := time.time_ns(), now))
+                if is_new:
+                    self._store.prune(KIND, budget=_BUDGET_BYTES)
                 return Template(artifact)
         except OSError as error:
             kind = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "template"
