@@ -48,12 +48,6 @@ class InputError(MemnotifyError):
         self.line = line
 
 
-class ExpectationError(MemnotifyError):
-    """A check or an expectation failed: exit status 1."""
-
-    exit_code = 1
-
-
 class InfrastructureError(MemnotifyError):
     """The testbed, not the guest, failed: exit status 3. May be retried.
 

@@ -16,10 +16,9 @@ from orchestrator.check.story import Log
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, Records, read_records
 from orchestrator.model import SUCCESSORS
+from orchestrator.report.cells import POINT
 from orchestrator.series.quilt import MEM_NOTIFY, NONE, revisions
 from orchestrator.series.revision import Revision, load_revision
-
-_AXES = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients", "repeat")
 
 
 def log_of(records: RecordLog) -> Log:
@@ -81,7 +80,7 @@ def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, 
             continue
         revision = promised(verdict["series"])
         cell = {"cell": verdict["id"], "name": verdict["name"]}
-        cell |= {axis: verdict[axis] for axis in _AXES}
+        cell |= {axis: verdict[axis] for axis in POINT}
         records = read_records(file)
         cell |= {"lost_records": records.lost, "torn_records": records.torn}
         if revision is None and verdict["series"] != NONE:

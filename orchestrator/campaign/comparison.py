@@ -14,9 +14,9 @@ import numpy as np
 
 from orchestrator.campaign.results import RECORDS, VERDICT, RunFolder, read_json
 from orchestrator.campaign.verdict import trace_of
-from orchestrator.check.metrics import Ints
 from orchestrator.check.reaction import UNITS, Story, react
 from orchestrator.check.statistics import effect, spread
+from orchestrator.check.story import ints
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
@@ -251,23 +251,19 @@ def story_of(log: RecordLog) -> Story:
     zone, waits, paging = log.kind(Kind.ZONE), log.kind(Kind.POLL), log.kind(Kind.PAGING)
     steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
     names = np.ascontiguousarray(zone["name"]).view("<u8")
-    nodes = _ints(zone["node"])
+    nodes = ints(zone["node"])
     number = np.unique(names, return_inverse=True)[1] * (nodes.max(initial=0) + 1) + nodes
     relief = steps["time_ns"][np.isin(steps["op"], (Op.BALLOON, Op.STOP))]
     return Story(
         trace=trace_of(log),
-        zone_number=_ints(number),
-        wait_ns=_ints(waits["time_ns"]),
-        wait_client=_ints(waits["client"]),
-        runnable_ns=_ints(paging["time_ns"]),
-        runnable=_ints(paging["runnable"]),
-        relief_ns=_ints(relief),
+        zone_number=ints(number),
+        wait_ns=ints(waits["time_ns"]),
+        wait_client=ints(waits["client"]),
+        runnable_ns=ints(paging["time_ns"]),
+        runnable=ints(paging["runnable"]),
+        relief_ns=ints(relief),
         client_cpu_ns=int(exits["cpu_ns"][exits["op"] == Op.CLIENTS].sum()),
     )
-
-
-def _ints(column: Any) -> Ints:
-    return np.asarray(column, dtype=np.int64)
 
 
 def _rows(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchestrator import toml
-from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.results import CAMPAIGN, RunFolder
 from orchestrator.campaign.schema import EXPECT_AXES, CampaignTable, ExpectTable
 from orchestrator.check.expression import Expression, parse_expression
 
@@ -23,7 +23,7 @@ def expectations(folder: RunFolder) -> list[dict[str, Any]]:
     InputError if this is no run's folder.
     """
     rows, is_part = folder.verdicts(), len(folder.whole()) > len(folder.plan())
-    value, lines = toml.read(path := folder.path / "campaign.toml")
+    value, lines = toml.read(path := folder.path / CAMPAIGN)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     return [
         _compare(expect, parse_expression(what), rows, is_part=is_part)

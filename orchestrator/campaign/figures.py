@@ -7,11 +7,12 @@ import difflib
 
 from orchestrator.check.expression import Expression, parse_expression
 from orchestrator.check.metrics import Metrics
+from orchestrator.report.cells import PARAMETERS
 
 FIGURES = frozenset(
     (
-        *("base", "series", "arch", "machine", "memory_mib", "scenario", "clients", "repeat"),
-        *("outcome", "detail", "repeatability", "wakeups_each", "status", "gates", "self_check"),
+        *PARAMETERS,
+        *("outcome", "detail", "wakeups_each", "status", "gates", "self_check"),
         *("lost_records", "torn_records", "guest_seconds", "wall_seconds"),
         *(field.name for field in dataclasses.fields(Metrics)),
     )

@@ -12,22 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from orchestrator import toml
-from orchestrator.campaign.results import RECORDS, RunFolder
+from orchestrator.campaign.results import CAMPAIGN, RECORDS, RunFolder
 from orchestrator.campaign.schema import CampaignTable
 from orchestrator.campaign.verdict import trace_of
 from orchestrator.check.experiment import Course, Figures, figures
-from orchestrator.check.metrics import Ints, measure
+from orchestrator.check.metrics import measure
+from orchestrator.check.story import ints
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import NO_CLIENT, Kind
 from orchestrator.guest.decode import RecordLog, read_records
 from orchestrator.places import CAMPAIGNS
+from orchestrator.report.cells import POINT
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Figures))
-_AXES = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients")
+_AXES = tuple(axis for axis in POINT if axis != "repeat")
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -103,7 +104,7 @@ def compare_published(folder: RunFolder) -> tuple[PublishedTable, list[Compared]
     Raises InputError if the folder is not a run's, or nothing was published of its campaign.
     """
     folder.plan()
-    table = load_published(toml.load(folder.path / "campaign.toml", CampaignTable).name)
+    table = load_published(toml.load(folder.path / CAMPAIGN, CampaignTable).name)
     cells = [
         (verdict, figures(course_of(read_records(records))))
         for verdict in folder.verdicts()
@@ -150,18 +151,14 @@ def course_of(log: RecordLog) -> Course:
     filled = log.kind(Kind.HOG)
     filled = filled[filled["client"] != NO_CLIENT]
     return Course(
-        sample_ns=_ints(memory["time_ns"]),
-        total_kib=_ints(memory["total"]),
-        free_kib=_ints(memory["free"]),
-        cache_kib=_ints(memory["cached"]) + _ints(memory["buffers"]),
-        swapped_kib=_ints(memory["swap_total"]) - _ints(memory["swap_free"]),
-        runnable=_ints(log.kind(Kind.PAGING)["runnable"]),
+        sample_ns=ints(memory["time_ns"]),
+        total_kib=ints(memory["total"]),
+        free_kib=ints(memory["free"]),
+        cache_kib=ints(memory["cached"]) + ints(memory["buffers"]),
+        swapped_kib=ints(memory["swap_total"]) - ints(memory["swap_free"]),
+        runnable=ints(log.kind(Kind.PAGING)["runnable"]),
         wakeup_ns=trace.wakeup_ns,
         wakeup_client=trace.wakeup_client,
-        filled_kib=_ints(filled["touched_kib"]),
+        filled_kib=ints(filled["touched_kib"]),
         oom_kills=measure(trace).oom_kills,
     )
-
-
-def _ints(column: Any) -> Ints:
-    return np.asarray(column, dtype=np.int64)

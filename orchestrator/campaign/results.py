@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.report.cells import PARAMETERS
 from orchestrator.store import digest_file
 
 CAMPAIGN = "campaign.toml"
@@ -32,9 +33,8 @@ _SHARD = "shard.json"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
 
 ALWAYS = (
-    *("id", "name", "base", "series", "arch", "machine", "memory_mib", "scenario", "clients"),
-    *("repeat", "outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
-    "repeatability",
+    *("id", "name", *PARAMETERS),
+    *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
 )
 """What each verdict has, whatever came out."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from orchestrator.check.expression import parse_expression
+from orchestrator.campaign.figures import read_comparison
 from orchestrator.model import Arch
 from orchestrator.toml import Table
 
@@ -215,7 +215,7 @@ class MatrixTable(Table):
 
 
 def _comparison(text: str) -> str:
-    parse_expression(text)
+    read_comparison(text)
     return text
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.campaign.verdict import trace_of
+from orchestrator.campaign.verdict import gate_of, trace_of
 from orchestrator.check.metrics import measure
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog
@@ -162,7 +162,7 @@ def _gate(log: RecordLog, _: Mapping[str, Any]) -> Made:
 
 def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
     free = zone["free"].astype(np.int64)
-    gate = 2 * (zone["high"].astype(np.int64) + zone["reserve"].astype(np.int64))
+    gate = gate_of(zone)
     below = np.flatnonzero(free <= gate)
     for a, b in _runs(zone["time_ns"][below]):
         samples = below[a:b]

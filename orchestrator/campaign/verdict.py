@@ -14,7 +14,7 @@ import numpy as np
 from orchestrator import __version__
 from orchestrator.campaign.plan import cell_inputs, cell_parameters
 from orchestrator.check.metrics import Ints, Metrics, Trace, measure, wakeups_each
-from orchestrator.check.story import was_notified
+from orchestrator.check.story import ints, was_notified
 from orchestrator.check.zone_status import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
@@ -51,15 +51,15 @@ def trace_of(log: RecordLog) -> Trace:
     zone, reclaim, exits = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM), log.kind(Kind.EXIT)
     killed = (exits["signal"] == _SIGKILL) & (exits["sent_by_agent"] == 0)
     return Trace(
-        start_ns=int(_ints(start["start_ns"])[0]) if start.size else 0,
-        wakeup_ns=_ints(woken["time_ns"]),
-        wakeup_client=_ints(woken["client"]),
-        zone_ns=_ints(zone["time_ns"]),
-        zone_free=_ints(zone["free"]),
-        zone_gate=_gate(zone),
-        reclaim_ns=_ints(reclaim["time_ns"]),
-        reclaim_pswpout=_ints(reclaim["pswpout"]),
-        reclaim_oom_kill=_ints(reclaim["oom_kill"]),
+        start_ns=int(ints(start["start_ns"])[0]) if start.size else 0,
+        wakeup_ns=ints(woken["time_ns"]),
+        wakeup_client=ints(woken["client"]),
+        zone_ns=ints(zone["time_ns"]),
+        zone_free=ints(zone["free"]),
+        zone_gate=gate_of(zone),
+        reclaim_ns=ints(reclaim["time_ns"]),
+        reclaim_pswpout=ints(reclaim["pswpout"]),
+        reclaim_oom_kill=ints(reclaim["oom_kill"]),
         killed=int(np.count_nonzero(killed)),
     )
 
@@ -67,8 +67,8 @@ def trace_of(log: RecordLog) -> Trace:
 def _zone_status(log: RecordLog) -> ZoneStatus:
     zone = log.kind(Kind.ZONE)
     _, numbers = np.unique(zone[["name", "node"]], return_inverse=True)
-    times, free, status = (_ints(zone[name]) for name in ("time_ns", "free", "status"))
-    return zone_status(times, _ints(numbers), free, _gate(zone), status)
+    times, free, status = (ints(zone[name]) for name in ("time_ns", "free", "status"))
+    return zone_status(times, ints(numbers), free, gate_of(zone), status)
 
 
 def _gates(log: RecordLog) -> dict[str, int]:
@@ -79,15 +79,12 @@ def _gates(log: RecordLog) -> dict[str, int]:
     zone = log.kind(Kind.ZONE)
     first = zone[zone["time_ns"] == zone["time_ns"].min(initial=2**64 - 1)]
     names = (name.decode(errors="replace") for name in first["name"])
-    return dict(zip(names, _gate(first).tolist(), strict=True))
+    return dict(zip(names, gate_of(first).tolist(), strict=True))
 
 
-def _gate(zone: Any) -> Ints:
-    return 2 * (_ints(zone["high"]) + _ints(zone["reserve"]))
-
-
-def _ints(column: Any) -> Ints:
-    return np.asarray(column, dtype=np.int64)
+def gate_of(zone: Any) -> Ints:
+    """Return the most free pages with which v4's gate opens, for each of these ZONE records."""
+    return 2 * (ints(zone["high"]) + ints(zone["reserve"]))
 
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
