@@ -71,6 +71,9 @@ void mn_allocate(const uint64_t arg[6]);
 void mn_allocate_stop(uint32_t client);
 void mn_allocate_give(uint32_t client);
 
+/* clients.c: the revents of a poll() that returned `ready`. */
+uint64_t mn_said(const struct pollfd *watched, int ready);
+
 /* Bodies of forked processes: clients.c, pressure.c, selfcheck.c. */
 noreturn void mn_client(uint32_t client, const uint64_t arg[6]);
 void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);

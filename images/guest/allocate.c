@@ -51,6 +51,8 @@ void mn_allocate(const uint64_t arg[6])
 	pthread_t thread;
 	int error;
 
+	if (arg[2] > SIZE_MAX / 1024)
+		_exit(ENOMEM);
 	ring.pages = (uint32_t)(arg[2] / MN_PAGE_KIB);
 	ring.give = (uint32_t)(arg[3] / MN_PAGE_KIB);
 	ring.kib_per_s = (uint32_t)arg[5];

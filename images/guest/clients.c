@@ -101,6 +101,12 @@ static int open_watched(struct pollfd *device, enum mn_client_kind kind, const u
 	return error;
 }
 
+/* A call that fails leaves what the one before said. */
+uint64_t mn_said(const struct pollfd *watched, int ready)
+{
+	return ready > 0 ? (uint64_t)watched->revents : 0;
+}
+
 noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 {
 	enum mn_client_kind kind = (enum mn_client_kind)arg[0];
@@ -136,7 +142,7 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 		error = ready < 0 ? errno : 0;
 		when = mn_now();
 		mn_log_at(when, MN_REC_WAKEUP, client,
-			  (const uint64_t[5]){ (uint64_t)device.revents, (uint64_t)ready,
+			  (const uint64_t[5]){ mn_said(&device, ready), (uint64_t)ready,
 					       (uint64_t)error, since, wakeups });
 		if (ready < 0 && error != EINTR)
 			_exit(error);

@@ -10,8 +10,7 @@ int mn_epoll(struct pollfd *watched)
 {
 	static int set = -1;
 	struct epoll_event wanted = { .events = EPOLLIN };
-	/* Stays 0 if epoll_wait() fails: nothing was said then. */
-	struct epoll_event event = { .events = 0 };
+	struct epoll_event event;
 	int ready;
 
 	if (set < 0) {
@@ -20,6 +19,7 @@ int mn_epoll(struct pollfd *watched)
 			_exit(errno);
 	}
 	ready = epoll_wait(set, &event, 1, -1);
-	watched->revents = (short)event.events;
+	if (ready > 0)
+		watched->revents = (short)event.events;
 	return ready;
 }

@@ -17,7 +17,6 @@
 #define GROUP MN_GROUPS "/hogs"
 
 static bool asked;
-static int failure;		/* errno of the step: told by the hogs, which then give up */
 
 static int write_text(const char *path, const char *text)
 {
@@ -54,14 +53,15 @@ static int make_group(bool second, uint64_t limit_kib)
 
 void mn_group(const uint64_t arg[6])
 {
+	int error = make_group(arg[0] == 2, arg[1]);
+
+	if (error)
+		mn_fail("control group", error);
 	asked = true;
-	failure = make_group(arg[0] == 2, arg[1]);
 }
 
 /* Returns an errno. Without a group of that name there is nothing to join. */
 int mn_group_join(void)
 {
-	if (!asked)
-		return 0;
-	return failure ? failure : write_text(GROUP "/cgroup.procs", "0");
+	return asked ? write_text(GROUP "/cgroup.procs", "0") : 0;
 }

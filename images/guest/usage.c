@@ -38,7 +38,7 @@ static int logged_poll(struct pollfd *fds, nfds_t nr, int timeout)
 	mn_log_at(since, MN_REC_POLL, client, (const uint64_t[5]){ 0 });
 	ready = poll(fds, nr, timeout);
 	error = ready < 0 ? errno : 0;
-	mn_log(MN_REC_WAKEUP, client, (uint64_t)fds->revents, (uint64_t)ready, (uint64_t)error,
+	mn_log(MN_REC_WAKEUP, client, mn_said(fds, ready), (uint64_t)ready, (uint64_t)error,
 	       since, 0);
 	return ready;
 }
