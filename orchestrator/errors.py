@@ -6,10 +6,16 @@ A *finding* (guest panic, OOM kill, hang, ...) is a result and not an exception:
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 TRACEBACK = "MEMNOTIFY_TRACEBACK"
 """In the environment: let a bug of ours end the command, with Python's traceback."""
+
+
+def no_space(error: OSError) -> bool:
+    """Say whether a disk is full, or its user's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class MemnotifyError(Exception):

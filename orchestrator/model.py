@@ -258,7 +258,8 @@ class CellResult:
     """What running a cell gave; everything else is in its folder.
 
     `template` is the store key of what the guest started from; None: it booted. `start_seconds` of
-    wall time passed until it was ready for its scenario (None: it never was).
+    wall time passed until it was ready for its scenario (None: it never was). `console_waited`: it
+    said so much that it may have waited until the host had read it.
     """
 
     outcome: Outcome
@@ -272,3 +273,4 @@ class CellResult:
     command: tuple[str, ...] = ()  # QEMU's argv
     template: str | None = None
     start_seconds: float | None = None
+    console_waited: bool = False

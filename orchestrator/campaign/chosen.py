@@ -12,6 +12,7 @@ import numpy as np
 from orchestrator.check.metrics import Ints
 from orchestrator.guest.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from orchestrator.guest.decode import RecordLog, Records
+from orchestrator.guest.verdict import failed_exits
 from orchestrator.model import Finding
 from orchestrator.report.board import printable
 
@@ -66,9 +67,8 @@ def _murdered(exits: Records) -> Records:
 
 
 def _failures(log: RecordLog) -> list[Records]:
-    exits, clients = log.kind(Kind.EXIT), log.kind(Kind.CLIENT)
-    gave_up = exits[(exits["code"] != 0) & (exits["sent_by_agent"] == 0)]
-    return [gave_up, clients[clients["errno"] != 0]]
+    clients = log.kind(Kind.CLIENT)
+    return [failed_exits(log), clients[clients["errno"] != 0]]
 
 
 def _self_check(log: RecordLog) -> list[Records]:

@@ -121,7 +121,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
 
 
 def repeatability(cell: Cell, result: CellResult) -> Repeatability:
-    """Say whether another run of the cell gives the same records, by what the cell is made of.
+    """Say whether another run gives the same records, by what the cell is made of and has said.
 
     docs/mechanisms.md has the reasons, and the runs that were compared.
     """
@@ -130,7 +130,8 @@ def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     outcome = result.outcome
     ended_by_the_host = outcome.finding is Finding.HANG or outcome.infrastructure is not None
     machine = cell.machine
-    unproven = ended_by_the_host or machine.waits_for_the_host or machine.smp > 1
+    waited = machine.waits_for_the_host or result.console_waited
+    unproven = ended_by_the_host or waited or machine.smp > 1
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 

@@ -52,7 +52,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--cold",
         action="store_true",
-        help="boot every guest, in place of starting from templates: slower, but exact",
+        help="boot every guest, in place of starting from templates: slower, with the same records",
     )
     parser.add_argument("--json", action="store_true", help="print what show --json prints")
     parser.set_defaults(handler=_run)

@@ -44,9 +44,15 @@ class Console:
         self._file = file
         self._written = 0
         self._cut = 0
+        self._pipe = 0  # bytes that it holds
         self._tail: deque[bytes] = deque()
         self.panic: str | None = None
         self.oom: str | None = None
+
+    @property
+    def may_have_waited(self) -> bool:
+        """Whether the guest said more than the pipe holds, and so may have waited for us."""
+        return self._written + self._cut > self._pipe
 
     def begin(self, text: bytes) -> None:
         """Start with what the guest's console said before it came to us. Raises OSError."""
@@ -55,6 +61,7 @@ class Console:
 
     async def copy(self, pipe: IO[bytes]) -> None:
         """Read to the end of file; the pipe is closed then. Raises OSError of the file."""
+        self._pipe = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)

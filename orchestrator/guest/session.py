@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from orchestrator.errors import InfrastructureError
+from orchestrator.errors import InfrastructureError, no_space
 from orchestrator.guest import probe, qemu
 from orchestrator.guest.abi import Kind, encode_scenario
 from orchestrator.guest.decode import RecordLog, write_records
@@ -77,7 +76,7 @@ async def run_cell(
             records = await asyncio.to_thread(parts.region.records)
         await asyncio.to_thread(write_records, records, folder / "records.parquet")
     except OSError as error:
-        kind = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "io"
+        kind = "disk-full" if no_space(error) else "io"
         raise InfrastructureError(kind, f"{folder}: {error}") from error
     if failure is None:
         outcome = judge(end, log=records, console=vm.console, disagreements=session.disagreements)
@@ -95,6 +94,7 @@ async def run_cell(
         command=tuple(vm.argv),
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,
+        console_waited=vm.console.may_have_waited,
     )
 
 

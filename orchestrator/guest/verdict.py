@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.guest.abi import BalloonPhase, CheckResult, Kind
+from orchestrator.guest.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from orchestrator.guest.console import Console
-from orchestrator.guest.decode import RecordLog
+from orchestrator.guest.decode import RecordLog, Records
 from orchestrator.guest.rendezvous import End
 from orchestrator.model import SUCCESSORS, Finding, Op, Outcome
 
@@ -56,19 +56,14 @@ def _oom_kills(log: RecordLog, console: Console) -> str | None:
     murdered = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
     if not (kills or len(murdered) or console.oom):
         return None
-    first = f", the first of process {murdered['pid'][0]}" if len(murdered) else ""
+    first = f", the first of {_name(murdered[0])}" if len(murdered) else ""
     said = f"; {console.oom}" if console.oom else ""
     return f"{max(kills, len(murdered), 1)} OOM kills{first}{said}"
 
 
 def _failures(log: RecordLog) -> list[str]:
     """Return what processes of the scenario could not do; they exit with the errno."""
-    exits = log.kind(Kind.EXIT)
-    failed = exits[(exits["code"] != 0) & (exits["sent_by_agent"] == 0)]
-    found = [
-        f"process {row['pid']} ({_name(row)}) gave up: {os.strerror(int(row['code']) & 0xFF)}"
-        for row in failed[:_SHOWN]
-    ]
+    found = [f"{_name(row)} {_how(row)}" for row in failed_exits(log)[:_SHOWN]]
     # A kernel without mem_notify is a kernel to compare with; one that should have what came after
     # and has not is not.
     device, clients = log.kind(Kind.DEVICE), log.kind(Kind.CLIENT)
@@ -84,9 +79,31 @@ def _failures(log: RecordLog) -> list[str]:
     return found
 
 
+def failed_exits(log: RecordLog) -> Records:
+    """Return the EXIT records of processes that did not end as the scenario wants.
+
+    SIGKILL that the agent did not send is the OOM killer's, and another finding.
+    """
+    exits = log.kind(Kind.EXIT)
+    crashed = (exits["signal"] != 0) & (exits["signal"] != signal.SIGKILL)
+    failed: Records = exits[((exits["code"] != 0) | crashed) & (exits["sent_by_agent"] == 0)]
+    return failed
+
+
 def _name(row: Any) -> str:
+    # Not by its pid: that in a record is its writer's, and the agent writes these.
+    if row["client"] != NO_CLIENT:
+        return f"client {row['client']}"
     op = int(row["op"])
-    return Op(op).name.lower() if op in Op.__members__.values() else f"op {op}"
+    return f"a {Op(op).name.lower()}" if op in Op.__members__.values() else f"op {op}"
+
+
+def _how(row: Any) -> str:
+    number = int(row["signal"])
+    if not number:
+        return f"gave up: {os.strerror(int(row['code']) & 0xFF)}"
+    named = number in signal.Signals.__members__.values()
+    return f"was killed by {signal.Signals(number).name if named else f'signal {number}'}"
 
 
 def describe_check(row: Any) -> str:

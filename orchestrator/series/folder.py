@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from orchestrator.errors import InfrastructureError, InputError
+from orchestrator.errors import InfrastructureError, InputError, no_space
 from orchestrator.series.importer import Imported, ImportedSeries, number_of
 from orchestrator.series.quilt import SERIES, Patch, read_series_file, series_lines
 
@@ -39,7 +38,7 @@ def write_series(
             )
         _put(folder, wanted, old - {patch.name for patch in imported.patches})
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if no_space(error):
             raise InfrastructureError("disk-full", f"{folder}: no space for the series") from error
         hint = "-o names a folder that you may write"
         raise InputError("cannot be written", file=folder, hint=hint) from error

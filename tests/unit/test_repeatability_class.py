@@ -63,6 +63,11 @@ def test_it_follows_from_what_the_cell_is_made_of(cell: Cell, expected: Repeatab
     assert repeatability(cell, end()) is expected
 
 
+def test_a_guest_that_may_have_waited_for_its_console_is_not_exact() -> None:
+    waited = dataclasses.replace(end(), console_waited=True)
+    assert repeatability(make_cell("pc"), waited) is Repeatability.UNPROVEN
+
+
 def test_a_guest_that_was_restored_is_like_one_that_booted() -> None:
     assert repeatability(make_cell("pc"), end(template="key")) is Repeatability.EXACT
 
