@@ -17,6 +17,7 @@ from orchestrator.campaign.schema import (
     EXPECT_AXES,
     MAX_CLIENTS,
     CampaignTable,
+    FilecacheTable,
     ScenarioTable,
     StepTable,
 )
@@ -217,13 +218,24 @@ def _check_processes(
         if step.self_check is not None and "self_check" in running:
             here.at("self_check").refuse("a scenario has room for one self-check")
         for machine in machines.values():
-            if step.filecache and step.filecache.file == "disk" and not machine.disk_mib:
-                why = f"machine {machine.name} has no disk to read"
-                here.at("filecache").refuse(why, hint="take a machine with disk_mib")
+            _check_disk_use(here.at("filecache"), step.filecache, machine)
         _check_group(here, step, groups)
         if step.group is not None:
             groups = step.group.version
         running |= {what for what in _RUNNING if getattr(step, what)}
+
+
+def _check_disk_use(
+    place: Place, filecache: FilecacheTable | None, machine: MachineProfile
+) -> None:
+    if filecache is None or filecache.file != "disk":
+        return
+    if not machine.disk_mib:
+        why = f"machine {machine.name} has no disk to read"
+        place.refuse(why, hint="take a machine with disk_mib")
+    if filecache.touch_ms is not None and filecache.total_mib > machine.disk_mib:
+        why = f"maps more than the {machine.disk_mib} MiB of the disk of machine {machine.name}"
+        place.at("total_mib").refuse(why, hint="only without touch_ms is a disk read again")
 
 
 def _check_group(place: Place, step: StepTable, version: int) -> None:

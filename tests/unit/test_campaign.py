@@ -237,3 +237,18 @@ def test_a_scenario_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.toml: cannot be read"):
         load_campaign(tmp_path / "none.toml")
+
+
+def test_what_is_mapped_of_a_disk_is_there(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-disk"')
+    disk = load_campaign(write(tmp_path, text)).machines["pc-swap-disk"].disk_mib
+
+    def load(mib: int, how: str) -> None:
+        read = f"filecache = {{ rate_mib_s = 8, total_mib = {mib}{how} }}"
+        load_campaign(write(tmp_path, text.replace("balloon = { percent = 100 }", read)))
+
+    load(disk, ", touch_ms = 100")
+    load(disk + 1, "")
+    load(disk + 1, ', touch_ms = 100, file = "sparse"')
+    with pytest.raises(InputError, match=rf"total_mib: maps more than the {disk} MiB of the disk"):
+        load(disk + 1, ", touch_ms = 100")
