@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -139,7 +140,7 @@ class Store:
     def listing(self, kind: str) -> list[Artifact]:
         """Return all artifacts of a kind, newest first, without looking at their files."""
         found = []
-        for path in (self.root / kind).glob(f"*/{MANIFEST}"):
+        for path in (self.root / kind).glob(f"[!.]*/{MANIFEST}"):
             try:
                 manifest = json.loads(path.read_text())
                 stat = path.stat()
@@ -254,11 +255,11 @@ class Store:
             return False
 
     def _discard(self, path: Path) -> None:
-        aside = Path(tempfile.mkdtemp(prefix=".bad-", dir=path.parent))
-        try:
-            path.rename(aside / "artifact")
-        except FileNotFoundError:
-            pass  # another process was first
+        # As the draft of somebody dead, which the next one clears away if we die here. A full disk
+        # has room for a name, if not for a folder.
+        aside = path.with_name(f"{_DRAFT}{uuid.uuid4().hex}")
+        with suppress(FileNotFoundError):  # another process was first
+            path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -79,17 +79,18 @@ class Monitor:
         """
         events = self.listen("JOB_STATUS_CHANGE")
         await self.execute(command, **{"job-id": command}, **arguments)
+        wanted = {"id": command, "status": "concluded"}
         try:
             async with asyncio.timeout(self.patience):
-                while data_of(await events.get()).get("status") != "concluded":
+                while not wanted.items() <= data_of(await events.get()).items():
                     pass
         except TimeoutError as error:
             raise InfrastructureError(
                 "qmp-timeout", f"QEMU was not through with {command!r} in {self.patience:g} s"
             ) from error
-        (job,) = await self.execute("query-jobs")
-        if "error" in job:
-            raise InfrastructureError("qmp-job", f"{command!r} failed: {job['error']}")
+        for job in await self.execute("query-jobs"):
+            if job["id"] == command and "error" in job:
+                raise InfrastructureError("qmp-job", f"{command!r} failed: {job['error']}")
         await self.execute("job-dismiss", id=command)
 
     async def ended(self) -> None:

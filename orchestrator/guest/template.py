@@ -65,7 +65,8 @@ class Template:
                 sparse.copy(self._files[disk.name], disk.fd)
             memories = tuple(self._memory(stack, cell, memory) for memory in qemu.memories_of(cell))
             state = memfd(stack, _STATE)
-            os.write(state, self._state)
+            with os.fdopen(state, "wb", closefd=False) as file:
+                file.write(self._state)
             yield Parts(region, memories, disks, state)
 
     def _memory(self, stack: ExitStack, cell: Cell, memory: qemu.Memory) -> qemu.Memory:

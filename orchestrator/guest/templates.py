@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import InfrastructureError
+from orchestrator.errors import InfrastructureError, no_space
 from orchestrator.guest.template import Template, make_template
 from orchestrator.guest.watch import Limits
 from orchestrator.model import Cell, Clock
@@ -105,16 +105,16 @@ class Templates:
             async with self._store.lock_async(f"{KIND}-{key}"):
                 artifact = self._store.get(KIND, key)
                 if is_new := artifact is None:
+                    make = partial(self._make, cell, inputs, kernel, initramfs, log)
                     async with boot():
-                        with self._store.draft(KIND, inputs) as draft:
-                            draft.facts = await make_template(
-                                cell,
-                                kernel=kernel,
-                                initramfs=initramfs,
-                                folder=draft.path,
-                                log=log,
-                                limits=self._limits,
-                            )
+                        try:
+                            await make()
+                        except OSError as error:
+                            if not no_space(error):
+                                raise
+                            # Each can be made again, so all others make room for this one.
+                            self._store.prune(KIND, budget=0)
+                            await make()
                     artifact = self._store.get(KIND, key)
                 if artifact is None:
                     return None
@@ -122,8 +122,27 @@ class Templates:
                 # last tick, which is the same for all that was used within some milliseconds.
                 os.utime(artifact.path, ns=(now := time.time_ns(), now))
                 if is_new:
-                    self._store.prune(KIND, budget=_BUDGET_BYTES)
+                    with suppress(OSError):  # one that cannot be removed takes no other away
+                        self._store.prune(KIND, budget=_BUDGET_BYTES)
                 return Template(artifact)
         except OSError as error:
-            kind = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "template"
+            kind = "disk-full" if no_space(error) else "template"
             raise InfrastructureError(kind, f"template {key[:16]}: {error}") from error
+
+    async def _make(
+        self,
+        cell: Cell,
+        inputs: dict[str, Any],
+        kernel: Path,
+        initramfs: Path,
+        log: CommandLog | None,
+    ) -> None:
+        with self._store.draft(KIND, inputs) as draft:
+            draft.facts = await make_template(
+                cell,
+                kernel=kernel,
+                initramfs=initramfs,
+                folder=draft.path,
+                log=log,
+                limits=self._limits,
+            )

@@ -190,7 +190,7 @@ def test_a_template_of_another_guest_is_made_anew(tmp_path: Path, maker: Maker) 
     assert template is not None and template.key == key()
 
 
-def no_space(*_: Any) -> NoReturn:
+def no_space(*_: Any, **__: Any) -> NoReturn:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -203,6 +203,23 @@ def test_a_full_disk_leaves_nothing(
             get_anew(tmp_path)
     assert caught.value.kind == "disk-full"
     assert names(tmp_path) == []
+    assert get_anew(tmp_path) is not None
+
+
+def test_a_full_disk_makes_room_by_what_can_be_made_again(tmp_path: Path, maker: Maker) -> None:
+    get_anew(tmp_path, make_cell(kernel="K"))
+    get_anew(tmp_path, make_cell(kernel="L"))
+    maker.plan = [no_space]
+    template = get_anew(tmp_path)
+    assert template is not None
+    assert names(tmp_path) == [template.key]
+    assert maker.calls == 4
+
+
+def test_what_cannot_be_pruned_takes_no_template_away(
+    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "prune", no_space)
     assert get_anew(tmp_path) is not None
 
 
@@ -237,6 +254,17 @@ def test_a_guest_that_is_never_ready_has_none(tmp_path: Path, maker: Maker) -> N
 def test_a_guest_in_real_time_has_none(tmp_path: Path, maker: Maker) -> None:
     assert get_anew(tmp_path, make_cell(clock=Clock.REAL)) is None
     assert maker.calls == 0
+
+
+def test_a_state_is_written_whole(
+    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    template = get_anew(tmp_path)
+    assert template is not None
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+    with template.parts(make_cell(), tmp_path) as parts:
+        assert os.pread(parts.state, 2 * len(STATE), 0) == STATE
 
 
 def test_no_guest_can_change_what_the_next_one_starts_from(tmp_path: Path, maker: Maker) -> None:

@@ -35,8 +35,11 @@ class FakeClient:
             for status in self.statuses:
                 data = {"id": given["job-id"], "status": status}
                 await self.listener.put(Message({"event": "JOB_STATUS_CHANGE", "data": data}))
+                other = {"id": "another", "status": "concluded"}
+                await self.listener.put(Message({"event": "JOB_STATUS_CHANGE", "data": other}))
         if command == "query-jobs":
-            return [{"id": name, "status": "concluded", **self.result} for name in self.jobs]
+            mine = [{"id": name, "status": "concluded", **self.result} for name in self.jobs]
+            return [{"id": "another", "status": "concluded", "error": "its own"}, *mine]
         if command == "job-dismiss":
             self.jobs.remove(given["id"])
         return {}

@@ -101,6 +101,23 @@ def test_the_drafts_of_the_dead_are_cleared_away_and_those_of_the_living_are_not
     assert list((tmp_path / "thing").iterdir()) == []
 
 
+def test_what_is_damaged_is_cleared_away_even_if_its_finder_dies(tmp_path: Path) -> None:
+    made = Store(tmp_path).publish("thing", INPUTS, fill)
+    made.file("sub/file").write_text("damaged")
+    script = (
+        "import os, shutil, signal, sys; from pathlib import Path\n"
+        "from orchestrator.store import Store\n"
+        "shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Store(Path(sys.argv[1])).get('thing', sys.argv[2])\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path, made.key], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    store = Store(tmp_path)
+    assert store.listing("thing") == []
+    again = store.publish("thing", INPUTS, fill)
+    assert [path.name for path in (tmp_path / "thing").iterdir()] == [again.key]
+
+
 def test_many_threads_build_once(tmp_path: Path) -> None:
     calls: list[int] = []
     waited: list[int] = []
