@@ -7,14 +7,12 @@ is kept if it has not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.kernel.source import Source
-from orchestrator.kernel.tree import stamp, tree_folder, work_tree
+from orchestrator.kernel.tree import read_stamps, read_state, stamp, tree_folder, work_tree
 from orchestrator.model import Arch
 from orchestrator.series.apply import FileState, read_tree
 from orchestrator.store import Store
@@ -44,7 +42,7 @@ def pristine_files(
             try:
                 reader = reader or _Reader(folder)
                 return reader.read(name)
-            except (_UnsoundError, OSError, ValueError, KeyError):
+            except (_UnsoundError, OSError, ValueError):
                 reader = mend()
         raise InfrastructureError("tree", f"{folder} changes all the time")
 
@@ -58,7 +56,7 @@ class _UnsoundError(Exception):
 class _Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.files: dict[str, list[int]] = json.loads((folder / "files.json").read_text())
+        self.files = read_stamps(folder)
 
     def read(self, name: str) -> FileState | None:
         tree = self.folder / "linux"
@@ -67,15 +65,16 @@ class _Reader:
         if wanted is None and before is None:
             # Not in the source; or in it as a folder, or below a link, which the reader tells.
             return read_tree(tree)(name)
-        if before is not None and list(before) == wanted:
+        if before is not None and before == wanted:
             state = read_tree(tree)(name)
             if stamp(tree / name) == before:
                 return state
-        kept: dict[str, Any] = json.loads((self.folder / "state.json").read_text())["modes"]
+        kept = read_state(self.folder).modes
         if name not in kept:
-            if wanted is None and (tree / name).is_dir():
-                return read_tree(tree)(name)
-            raise _UnsoundError(name)
+            if wanted is not None:
+                raise _UnsoundError(name)
+            # What no series put there came by a build, unless it is a folder.
+            return read_tree(tree)(name) if (tree / name).is_dir() else None
         mode = kept[name]
         if mode is None:
             return None

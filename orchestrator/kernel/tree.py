@@ -9,14 +9,14 @@ short, is thrown away.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from orchestrator.errors import InputError
 from orchestrator.kernel.archive import unpack
@@ -29,13 +29,41 @@ from orchestrator.store import Store
 
 _MAKE_ERROR = 2
 Stamp = tuple[int, int, int]  # size in bytes, mtime and ctime in ns
+_STATE, _FILES = "state.json", "files.json"
+_STAMPS = TypeAdapter(dict[str, Stamp])
+
+
+class TreeState(BaseModel):
+    """What is known of a tree beside its files: state.json.
+
+    `touched` are the files that the series writes, and `modes` has those whose originals are kept
+    (None: the base has no such file). `environment` is that of the objects in it, empty: none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    busy: bool
+    built: bool
+    touched: dict[str, Stamp | None]
+    modes: dict[str, int | None]
+    environment: str
+
+
+def read_state(folder: Path) -> TreeState:
+    """Return the state of the tree in a folder. Raises OSError, and ValueError if damaged."""
+    return TreeState.model_validate_json((folder / _STATE).read_bytes())
+
+
+def read_stamps(folder: Path) -> dict[str, Stamp]:
+    """Return what each file was when the tree was unpacked. Raises as `read_state` does."""
+    return _STAMPS.validate_json((folder / _FILES).read_bytes())
 
 
 def stamp(path: Path) -> Stamp | None:
     """Return the size and times of a file, by which a change of it shows; None: not there."""
     try:
         stat = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
@@ -149,16 +177,16 @@ class WorkTree:
         self._modes[name] = None if state is None else state.mode
 
     def _save(self, *, busy: bool) -> None:
-        state = {
-            "busy": busy,
-            "built": self.built_before,
-            "touched": self._touched,
-            "modes": self._modes,
-            "environment": self._environment,
-        }
-        fresh = self.folder / "state.json.new"
-        fresh.write_text(json.dumps(state))
-        fresh.replace(self.folder / "state.json")
+        state = TreeState(
+            busy=busy,
+            built=self.built_before,
+            touched=self._touched,
+            modes=self._modes,
+            environment=self._environment,
+        )
+        fresh = self.folder / f"{_STATE}.new"
+        fresh.write_text(state.model_dump_json())
+        fresh.replace(self.folder / _STATE)
 
 
 def tree_folder(source: Source, arch: Arch, *, store: Store) -> Path:
@@ -195,18 +223,16 @@ def work_tree(
 
 def _reopen(folder: Path, environment: str | None) -> WorkTree | None:
     try:
-        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
-        files: dict[str, list[int]] = json.loads((folder / "files.json").read_text())
-        if state["busy"] or (environment and state["environment"] not in ("", environment)):
+        state = read_state(folder)
+        expected = read_stamps(folder) | state.touched
+        if state.busy or (environment and state.environment not in ("", environment)):
             return None
-        touched = {name: seen and tuple(seen) for name, seen in state["touched"].items()}
-        expected = {name: tuple(seen) for name, seen in files.items()} | touched
         tree = folder / "linux"
         if any(stamp(tree / name) != seen for name, seen in expected.items()):
             return None
-        return WorkTree(folder, state["built"], touched, state["modes"], state["environment"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         return None
+    return WorkTree(folder, state.built, state.touched, state.modes, state.environment)
 
 
 def _unpack(source: Source, folder: Path) -> WorkTree:
@@ -218,10 +244,11 @@ def _unpack(source: Source, folder: Path) -> WorkTree:
     linux.mkdir(parents=True)
     unpack(source.tarball, source.top, linux)
     files = {
-        str(path.relative_to(linux)): stamp(path)
+        str(path.relative_to(linux)): seen
         for path in (Path(at) / name for at, _, names in os.walk(linux) for name in names)
+        if (seen := stamp(path)) is not None
     }
-    (fresh / "files.json").write_text(json.dumps(files))
+    (fresh / _FILES).write_bytes(_STAMPS.dump_json(files))
     tree = WorkTree(fresh)
     tree._save(busy=False)
     fresh.rename(folder)

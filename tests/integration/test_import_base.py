@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from fakekernel import TREE, Lab
 
 from orchestrator.cli.main import main
+from orchestrator.errors import InputError
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import Source, ensure_source
@@ -64,6 +66,47 @@ def test_a_tree_that_somebody_changed_is_unpacked_again(lab: Lab, source: Source
     changed.write_text("int mine;\n")
     assert text(read("mm/vmstat.c")) == VMSTAT
     assert len([line for line in said if line.startswith("unpacking")]) == 2
+
+
+def test_what_is_below_a_file_or_was_built_is_not_of_the_base(lab: Lab, source: Source) -> None:
+    said: list[str] = []
+    read = pristine_files(source, Arch.X86_64, store=lab.store, progress=said.append)
+    assert text(read("mm/vmstat.c")) == VMSTAT
+    with pytest.raises(InputError, match=r"Makefile: is a file, so nothing can be below it"):
+        read("Makefile/x")
+    (tree_folder(source, Arch.X86_64, store=lab.store) / "linux/vmlinux").write_text("built")
+    assert read("vmlinux") is None
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("state", ["[]", "{}", "", "null", '{"busy": false, "touched": {"a": 5}}'])
+def test_a_tree_whose_state_is_damaged_is_unpacked_again(
+    lab: Lab, source: Source, state: str
+) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        with work_tree(source, Arch.X86_64, store=lab.store, progress=said.append) as tree:
+            (tree.folder / "state.json").write_text(state)
+    assert len(said) == 2
+    (tree_folder(source, Arch.X86_64, store=lab.store) / "linux/mm/vmstat.c").write_text("mine")
+    read = pristine_files(source, Arch.X86_64, store=lab.store, progress=said.append)
+    assert text(read("mm/vmstat.c")) == VMSTAT
+
+
+def test_a_bug_is_no_damaged_tree(
+    lab: Lab, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(path: Path) -> NoReturn:
+        raise TypeError("a bug")
+
+    with work_tree(source, Arch.X86_64, store=lab.store, progress=lambda line: None):
+        pass
+    monkeypatch.setattr("orchestrator.kernel.tree.stamp", bug)
+    with (
+        pytest.raises(TypeError, match="a bug"),
+        work_tree(source, Arch.X86_64, store=lab.store, progress=never),
+    ):
+        pass
 
 
 def test_what_was_imported_is_built(lab: Lab, tmp_path: Path) -> None:
