@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -256,6 +258,15 @@ def test_a_worker_that_dies_takes_nothing_with_it(project: Project) -> None:
     assert project.run("-n", "2", "--lf").parseoutcomes() == {"passed": 1}
 
 
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    # A shell starts what is to run in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("as_in_a_terminal")
 def test_an_interrupted_session_goes_on_where_it_stopped(project: Project) -> None:
     project.faults(**{CELLS[1]: "stops"})
     with pytest.raises(KeyboardInterrupt):
