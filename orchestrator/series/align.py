@@ -315,7 +315,7 @@ class _Reader:
         text, word = body[at].text, self.words[at]
         if not word:
             yield _BLANK, Kind.SKIPPED, 1
-        if at == 0 and self.hunk.section and word:
+        if at == 0 and self.hunk.section and word and not text.startswith(("+", "-")):
             yield _SPILLED, Kind.SKIPPED, 1
         if _says_no_end(text):
             yield 0, Kind.SKIPPED, 1

@@ -17,7 +17,7 @@ from orchestrator.series.effort import Effort
 from orchestrator.series.mail import Mail
 from orchestrator.series.names import Reader
 from orchestrator.series.patchfile import patch_bytes, prove, split_message
-from orchestrator.series.quilt import Patch, Series
+from orchestrator.series.quilt import SERIES, Patch, Series
 from orchestrator.series.repairs import Chooser, Repair, RepairKind
 from orchestrator.series.restore import Restorer
 from orchestrator.series.thread import Post, in_order, post_of
@@ -117,6 +117,7 @@ def import_mails(
         more = f" and {len(without) - 3} more" if len(without) > 3 else ""
         said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
     numbered = _numbered(ordered, beside)
+    _check_places(numbered, beside)
     tree = _Overlay(read)
     effort = Effort.of(len(ordered))
     done: list[Imported | Patch] = []
@@ -152,6 +153,19 @@ def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]
             )
         numbered[at] = post
     return numbered
+
+
+def _check_places(posts: Mapping[int, Post], beside: Sequence[Patch]) -> None:
+    """Raise InputError if two patches have the number that a mail is to take the place of."""
+    for number, post in posts.items():
+        names = [patch.name for patch in beside if number_of(patch) == number]
+        if len(names) > 1:
+            raise InputError(
+                f"{' and '.join(names)} have the number {number} both, and "
+                f"“{post.mail.subject}” can take the place of one only",
+                file=beside[0].path.with_name(SERIES),
+                hint="rename or remove one of them",
+            )
 
 
 def number_of(patch: Patch | Imported) -> int | None:

@@ -86,6 +86,20 @@ def test_comments_stay_and_fuzz_is_reported(
     assert sorted(files(series)) == ["0001-one.patch", "0002-real.patch", "series"]
 
 
+def test_two_patches_of_a_number_are_not_both_replaced(
+    tree: Path, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (series / "0002-two.patch").rename(series / "0001-two.patch")
+    (series / "series").write_text("0001-one.patch\n0001-two.patch\n")
+    before = files(series)
+    real = mail(tmp_path / "r", "[PATCH 1/2] real", change(20, "real()"))
+    assert run(tree, series, real, "--replace") == 2
+    said = capsys.readouterr().err
+    assert f"{series}/series: 0001-one.patch and 0001-two.patch have the number 1 both" in said
+    assert said.count("\n") == 1
+    assert files(series) == before
+
+
 @pytest.mark.parametrize(("broken", "code"), [(errno.ENOSPC, 3), (errno.EACCES, 2)])
 def test_a_failure_while_files_are_put_in_place_changes_nothing(
     tree: Path,
