@@ -20,7 +20,7 @@ from typing import NamedTuple
 from orchestrator.series.diffs import Line, RawHunk
 from orchestrator.series.effort import Effort
 from orchestrator.series.endings import is_footer, left_over
-from orchestrator.series.tokens import key
+from orchestrator.series.tokens import BLANKS, key
 
 _STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
@@ -64,7 +64,9 @@ class Part:
         """The mail's text without its marker, put together with a blank where it was wrapped."""
         first, *rest = (line.text for line in self.mail)
         bare = first[1:] if self.kind in (Kind.ADDED, Kind.REMOVED) else first
-        return " ".join([bare.rstrip() if rest else bare, *(line.strip() for line in rest)])
+        return " ".join(
+            [bare.rstrip(BLANKS) if rest else bare, *(line.strip(BLANKS) for line in rest)]
+        )
 
     @property
     def ends_file(self) -> bool:

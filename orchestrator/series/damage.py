@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.series.tokens import BLANKS
+
 _TAB = 8
-_GAP = re.compile(r"(?<=\S)\s+(?=\S)")
+_GAP = re.compile(f"(?<=[^{BLANKS}])[{BLANKS}]+(?=[^{BLANKS}])")
 
 
 class Fate(StrEnum):
@@ -54,7 +56,7 @@ class Witness:
 
 def lead_of(line: str) -> str:
     """Return the white space that a line begins with."""
-    return line[: len(line) - len(line.lstrip())]
+    return line[: len(line) - len(line.lstrip(BLANKS))]
 
 
 def gaps_of(line: str) -> list[str]:
@@ -74,8 +76,10 @@ def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
     if lead is None:
         lead = _unwitnessed([lead_of(line) for line in added])
     if inner is None:
-        kept = any("\t" in gap for line in added for gap in gaps_of(line))
-        inner = KEPT if kept else lead
+        gaps = [gap for line in added for gap in gaps_of(line)]
+        # Blanks that were run together are one, and tabs that became blanks did so everywhere.
+        wide = any("\t" in gap for gap in gaps) or (lead == LOST and any(len(g) > 1 for g in gaps))
+        inner = KEPT if wide else lead
     return Damage(lead, inner)
 
 

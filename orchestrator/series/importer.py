@@ -21,7 +21,7 @@ from orchestrator.series.quilt import SERIES, Patch, Series
 from orchestrator.series.repairs import Chooser, Repair, RepairKind
 from orchestrator.series.restore import Restorer
 from orchestrator.series.thread import Post, in_order, post_of
-from orchestrator.series.tokens import masked
+from orchestrator.series.tokens import masked, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,8 @@ def import_mails(
     without = []
     posts = []
     for mail in mails:
-        text = read_diffs(mail.lines, file=mail.source, first=mail.first)
+        bare = [plain(line) for line in mail.lines]
+        text = read_diffs(bare, file=mail.source, first=mail.first)
         if text.diffs or text.broken:
             posts.append(post_of(mail, text))
         else:
@@ -198,17 +199,11 @@ def _import(
     effort: Effort,
     log: CommandLog | None,
 ) -> Imported:
-    mail, text = post.mail, post.text
-    restorer = Restorer(
-        read=tree,
-        source=mail.source,
-        first=mail.first,
-        fuzz=fuzz,
-        choose=choose,
-        effort=effort,
-        log=log,
-    )
-    restored = restorer.restore(text)
+    mail = post.mail
+    restored = Restorer(
+        mail=mail, read=tree, fuzz=fuzz, choose=choose, effort=effort, log=log
+    ).restore()
+    text = restored.text
     before = {
         name: tree(name)
         for change in restored.changes

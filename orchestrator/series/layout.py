@@ -22,7 +22,7 @@ from orchestrator.series.align import Kind
 from orchestrator.series.damage import KEPT, LOST, Damage, Space, after, lead_of, unexpand
 from orchestrator.series.effort import Effort
 from orchestrator.series.style import indentations
-from orchestrator.series.tokens import in_comment, is_c, is_makefile, key, tokens
+from orchestrator.series.tokens import BLANKS, in_comment, is_c, is_makefile, key, tokens
 
 _TAB = 8
 _NEAR = 40  # lines
@@ -134,8 +134,8 @@ class _Layout:
     def _added(self, at: int, comment: int | None) -> Laid:
         text = self.rows[at].text
         if not text.strip():
-            return Laid(text if self.damage.lead == KEPT else "")
-        said = text.strip() if self.damage.lead == LOST else text.lstrip()
+            return Laid(text if self.damage.lead == KEPT else text.strip(BLANKS))
+        said = text.strip(BLANKS) if self.damage.lead == LOST else text.lstrip(BLANKS)
         lead = self._lead(at, comment)
         if self.damage.inner == KEPT:
             return Laid(lead + said)
@@ -145,7 +145,7 @@ class _Layout:
         return Laid(lead + said, spread if self.damage.inner == LOST else None)
 
     def _spread(self, lead: str, said: str, at: int) -> str:
-        bare = said.removesuffix("\\").rstrip()
+        bare = said.removesuffix("\\").rstrip(BLANKS)
         model = self._model(at)
         line = spread(lead, bare, model, self.damage.inner)
         if bare == said:
@@ -351,7 +351,7 @@ def _words(line: str) -> tuple[tuple[int, int, str], ...]:
             depth += 1
         elif char in ")]":
             depth = max(0, depth - 1)
-        if char.isspace() and (depth == 0 or at == len(line)):
+        if char in BLANKS and (depth == 0 or at == len(line)):
             if begin is not None:
                 found.append((begin, at, _form(line[begin:at])))
             begin = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import email
 import hashlib
-import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from email.message import Message
 from pathlib import Path
 
 from orchestrator.errors import InputError
+from orchestrator.series.entities import levels_of
 from orchestrator.series.limits import (
     MAX_BYTES,
     MAX_HEADER,
@@ -32,10 +32,6 @@ from orchestrator.series.tokens import plain
 PROVENANCE = "X-Memnotify-"
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
-_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
-_QUOTING = r"(?:[ \t|:}]|&gt;|&amp;gt;)*"
-_NEW_FILE = re.compile(_QUOTING + r"\+\+\+ \S")
-_CHANGED = re.compile(_QUOTING + r"[+-]")
 _ABOVE_MAIL = re.compile(r"(?:From|Date|Message-Id|To|List)\s*:", re.IGNORECASE)
 _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
@@ -44,17 +40,23 @@ _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 class Mail:
     """A mail: where it was read from, its headers, and its text.
 
-    `sha256` is of the bytes that were read. `first` is the line of the file that the text begins
-    at; None if it had to be decoded. `undone` says what was decoded.
+    `sha256` is of the bytes that were read. `levels` are the text's lines, and these without HTML
+    entities, as often as these may be the archive's and not the text's own. `first` is the line of
+    the file that the text begins at; None if it had to be decoded. `undone` says what was decoded.
     """
 
     source: str
     sha256: str
     headers: dict[str, str] = field(default_factory=dict)
     provenance: tuple[str, ...] = ()
-    lines: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
     first: int | None
     undone: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text with all entities undone that may be the archive's."""
+        return self.levels[-1]
 
     @property
     def subject(self) -> str:
@@ -132,15 +134,15 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Mail:
     lines, undone = _body(message, path)
     direct = not undone and not message.is_multipart()
     begins = first + block.count(b"\n") + 2 if direct else None
-    text, more = _unescaped(lines)
     return Mail(
         source=str(path),
         sha256=_digest(whole),
         headers=headers,
         provenance=provenance,
-        lines=tuple(text),
+        # What an import has written is as it should be.
+        levels=(tuple(lines),) if provenance else levels_of(lines),
         first=begins,
-        undone=(*undone, *more),
+        undone=tuple(undone),
     )
 
 
@@ -231,48 +233,19 @@ def _unflowed(lines: Sequence[str], *, delsp: bool) -> list[str]:
     return done
 
 
-def _unescaped(lines: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Undo HTML entities, if all that HTML would escape is escaped, and odd blanks."""
-    undone = []
-    for _ in range(3):
-        fresh = [plain(line) for line in lines]
-        if fresh != list(lines):
-            undone.append("non-breaking and invisible blanks")
-        lines = fresh
-        if not _is_escaped(lines):
-            break
-        lines = [html.unescape(line) for line in lines]
-        undone.append("HTML entities")
-    return list(lines), undone
-
-
-def _is_escaped(lines: Sequence[str]) -> bool:
-    begin = next((at for at, line in enumerate(lines) if _NEW_FILE.match(line)), None)
-    if begin is None:
-        return False
-    diff = lines[begin:]
-    # The footer below it may be another program's.
-    changed = [line for line in diff if _CHANGED.match(line)]
-    return any(
-        _ENTITY.search(text) is not None and re.search("[<>]|&", _ENTITY.sub("", text)) is None
-        for text in ("\n".join(diff), "\n".join(changed))
-    )
-
-
 def _from_page(data: bytes, path: Path) -> Mail:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
     text = _decoded(data, charset[1].decode() if charset else None)
     lines, headers = page_text(text)
     check_text(lines, path, page=True)
     found, start = _headers_in_text(lines)
-    lines, undone = _unescaped(lines[start:])
     return Mail(
         source=str(path),
         sha256=_digest(data),
         headers={**found, **headers},
-        lines=tuple(lines),
+        levels=levels_of(lines[start:]),
         first=None,
-        undone=("HTML", *undone),
+        undone=("HTML",),
     )
 
 
@@ -292,14 +265,12 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         piece = lines[start:end]
         headers, body = _headers_in_text(piece)
-        text, undone = _unescaped(piece[body:])
         yield Mail(
             source=str(path),
             sha256=_digest(data),
             headers=headers,
-            lines=tuple(text),
+            levels=levels_of(piece[body:]),
             first=start + body + 1,
-            undone=tuple(undone),
         )
 
 

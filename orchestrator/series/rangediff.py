@@ -122,7 +122,7 @@ def _message(patch: Patch) -> str:
     if mail is None:
         raise InputError("there is no text in this patch", file=patch.path)
     body = []
-    for line in mail.lines:
+    for line in mail.levels[0]:
         if line.rstrip() == "---" or line.startswith(("diff --git ", "--- ", "Index: ")):
             break
         body.append(line)

@@ -24,6 +24,7 @@ class RepairKind(StrEnum):
     FUZZ = "context that the tree does not have left out"
     DIFFSTAT = "diffstat made anew"
     CHOSEN = "ambiguity decided by the user"
+    LEFT = "left as it is, though archives write such, too"
     MASKED = "masked addresses left masked"
 
 
@@ -43,7 +44,7 @@ class Repair:
     @property
     def changes(self) -> bool:
         """Tell if the patch is other than the mail's for it."""
-        return self.kind is not RepairKind.MASKED
+        return self.kind not in (RepairKind.MASKED, RepairKind.LEFT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,10 @@ from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
 from orchestrator.series.endings import left_over
 from orchestrator.series.layout import Laid, lay_out
+from orchestrator.series.mail import Mail
 from orchestrator.series.names import Opener, Reader
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
+from orchestrator.series.signs import Signs
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
 _CONTEXT = 3
@@ -33,8 +35,9 @@ _INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """The changes of a patch, and what had to be repaired for them."""
+    """The changes of a patch, its text as it was written, and what had to be repaired."""
 
+    text: Text
     changes: tuple[Change, ...]
     repairs: tuple[Repair, ...]
 
@@ -49,11 +52,10 @@ class _At:
 
 @dataclass
 class Restorer:
-    """Restores mails against a tree; `source` and `first` are for errors (see `Mail`)."""
+    """Restores a mail against a tree."""
 
+    mail: Mail
     read: Reader
-    source: str
-    first: int | None
     fuzz: int = 0
     choose: Chooser | None = None
     log: CommandLog | None = None
@@ -61,12 +63,22 @@ class Restorer:
     repairs: list[Repair] = field(default_factory=list)
     _at: _At = field(init=False)
 
-    def restore(self, text: Text) -> Restored:
-        """Return the changes of a mail. Raises InputError for the first thing that stays open."""
-        for broken in text.broken:
-            raise self._error(broken.line, broken.message, _INCOMPLETE)
+    def restore(self) -> Restored:
+        """Return the changes of the mail. Raises InputError for the first thing that stays open."""
+        opener = Opener(self.read, self.effort, self._error)
+        signs = Signs(
+            mail=self.mail,
+            open_files=lambda text: opener.open(text.diffs),
+            error=self._error,
+            choose=self.choose,
+        )
+        self._at = _At(1, "the mail")
         try:
-            return self._restore(text)
+            text, decoded = signs.read()
+            self.repairs += decoded
+            for broken in text.broken:
+                raise self._error(broken.line, broken.message, _INCOMPLETE)
+            return self._restore(text, opener)
         except TooMuchError:
             raise self._error(
                 self._at.line,
@@ -74,9 +86,9 @@ class Restorer:
                 "does it say the same over and over, or is it no patch?",
             ) from None
 
-    def _restore(self, text: Text) -> Restored:
+    def _restore(self, text: Text, opener: Opener) -> Restored:
         self._at = _At(text.diffs[0].line, "the mail's first diff")
-        files = Opener(self.read, self.effort, self._error).open(text.diffs)
+        files = opener.open(text.diffs)
         lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
         width = max((len(line.text.rstrip()) for line in lines), default=0)
         for file in files:
@@ -86,7 +98,7 @@ class Restorer:
             self._repair(RepairKind.QUOTED)
         for line in text.wrapped:
             self._repair(RepairKind.HEADER, line=line + 1)
-        return Restored(changes=tuple(changes), repairs=tuple(self.repairs))
+        return Restored(text=text, changes=tuple(changes), repairs=tuple(self.repairs))
 
     def _repair(
         self,
@@ -100,8 +112,8 @@ class Restorer:
         self.repairs.append(Repair(kind=kind, file=file, line=line, detail=detail, sure=sure))
 
     def _error(self, line: int, message: str, hint: str | None = None) -> InputError:
-        at = None if self.first is None else self.first + line - 1
-        return InputError(message, file=self.source, line=at, hint=hint)
+        at = None if self.mail.first is None else self.mail.first + line - 1
+        return InputError(message, file=self.mail.source, line=at, hint=hint)
 
     # --- hunks
 

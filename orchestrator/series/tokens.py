@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -18,15 +19,22 @@ _C = re.compile(
       | [^\W\d]\w*
       | %:%: | \.\.\. | <<= | >>= | \#\# | -> | \+\+ | -- | << | >> | <= | >= | == | != | && | \|\|
       | \*= | /= | %= | \+= | -= | &= | \^= | \|= | <: | :> | <% | %> | %:
-      | \S )
+      | [^ \t\n\r\f\v] )
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 _C_NAMES = (".c", ".h", ".S", ".y", ".l")
 
+BLANKS = string.whitespace
+"""White space to programs. Blanks of other scripts are text: only archives put them for blanks."""
+
 _BLANKS = re.compile(r"\s+")
-_ODD_BLANK = re.compile("[\u00a0\u2007\u202f\u3000]")
-_UNSEEN = re.compile("[\u200b\u2060\ufeff\u00ad]")
+_WORDS = re.compile(f"[^{BLANKS}]+")
+MARKS = {
+    **dict.fromkeys("\u00a0\u2007\u202f\u3000", " "),
+    **dict.fromkeys("\u200b\u2060\ufeff\u00ad", ""),
+}
+"""Odd blanks and invisible marks, and what they are to who reads."""
 _FOREIGN = re.compile("[^\\x00-\\x7f]+|\\?+")
 # How archives mask addresses. MHonArc and hypermail: all after the @; openwall: its beginning;
 # MARC, pipermail, gmane: the @ and the dots, by words; content networks: the whole.
@@ -63,16 +71,26 @@ def tokens(lines: Iterable[str], *, c: bool) -> list[str]:
     """
     text = "\n".join(lines)
     if not c:
-        return text.split()
+        return _WORDS.findall(text)
     found: list[str] = []
     for match in _C.finditer(text):
-        found += match["comment"].split() if match["comment"] else [match["token"]]
+        found += _WORDS.findall(match["comment"]) if match["comment"] else [match["token"]]
     return found
 
 
-def plain(line: str) -> str:
-    """Return a line with ordinary blanks for all kinds of them, and without invisible marks."""
-    return line if line.isascii() else _UNSEEN.sub("", _ODD_BLANK.sub(" ", line))
+def code_of(line: str) -> str:
+    """Return a line of C with a blank in the place of each comment and string."""
+    return _C.sub(lambda m: " " if m["comment"] or m[0][-1:] in "\"'" else m[0], line)
+
+
+def plain(line: str, marks: Iterable[str] = MARKS) -> str:
+    """Return a line with ordinary blanks for odd ones, and without invisible marks.
+
+    `marks` are those that are meant; all, if nothing is said.
+    """
+    if line.isascii():
+        return line
+    return line.translate({ord(mark): MARKS[mark] for mark in marks})
 
 
 def masked(line: str) -> list[str]:
