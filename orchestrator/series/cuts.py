@@ -1,7 +1,7 @@
 """What a mail lacks: lines of its last hunk, a header's other half, files of its diffstat.
 
-The counts of a hunk's header may be wrong as well, so lines that are not there prove a cut only
-where nothing follows that would show that the hunk had come to its end.
+The counts of a hunk's header may be wrong as well, so what else the mail says of them decides: the
+next hunk, the diffstat, and if the mail ends there.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from orchestrator.series.diffs import RawHunk
 from orchestrator.series.endings import is_footer
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
-_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*\d+[\s+-]*")
-_TOTAL = re.compile(r"\s*\d+ files? changed.*")
+_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d+)[\s+-]*")
+_TOTAL = re.compile(
+    r"\s*(\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?.*"
+)
+_MARGIN = " \t>|:}"
 
 
-def cut_hunk(hunk: RawHunk, reading: Reading | None) -> str | None:
-    """Say how many lines are there of a mail's last hunk, if the mail was cut in it.
+def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str | None:
+    """Say how many lines are there of a hunk, if they are too few for a wrong count.
 
     `reading` is None if the hunk could not be read: then the lines are counted by their markers.
+    `followed` tells that more of the diff is below it, so that the mail was not cut there.
     """
     if reading is None:
         body = [line.text for line in hunk.body]
@@ -32,10 +36,8 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None) -> str | None:
         new = sum(not text.startswith("-") for text in there)
         footer = ends is not None
     else:
-        kinds = [part.kind for part in reading.parts if part.kind is not Kind.SKIPPED]
-        old = sum(kind is not Kind.ADDED for kind in kinds)
-        new = sum(kind is not Kind.REMOVED for kind in kinds)
-        footer = any(line.text.strip() for line in reading.rest)
+        old, new = _counts(reading)
+        footer = followed or any(line.text.strip() for line in reading.rest)
     fewer = hunk.new_count - new
     # A hunk that was edited has other added lines, and its old lines are all there. A new file has
     # no old lines to tell that.
@@ -48,12 +50,75 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None) -> str | None:
     return None
 
 
+def _counts(reading: Reading) -> tuple[int, int]:
+    """Return how many old and new lines a hunk has, as it was read."""
+    kinds = [part.kind for part in reading.parts if part.kind is not Kind.SKIPPED]
+    old = sum(kind is not Kind.ADDED for kind in kinds)
+    return old, sum(kind is not Kind.REMOVED for kind in kinds)
+
+
+def counts_told(
+    readings: Sequence[tuple[RawHunk, Reading]], at: int, stated: int | None
+) -> bool | None:
+    """Tell what else in a mail agrees with: the lines that a hunk has (True), or those its header
+    counts (False). None if nothing does, or both.
+
+    `readings` are those of a file, `stated` is how many lines its diffstat has. Where the next hunk
+    begins, by the old file and by the new, says how many lines this one puts in.
+    """
+    told = set()
+    hunk, reading = readings[at]
+    old, new = _counts(reading)
+    if at + 1 < len(readings):
+        shift = _shift(readings[at + 1][0]) - _shift(hunk)
+        here, header = shift == new - old, shift == hunk.new_count - hunk.old_count
+        told |= {here} if here != header else set()
+    if stated is not None:
+        changed = more = fewer = 0
+        for other, read in readings:
+            old, new = _counts(read)
+            changed += sum(part.kind in (Kind.ADDED, Kind.REMOVED) for part in read.parts)
+            more += (other.new_count - new) - (other.old_count - old)
+            fewer += max(0, other.old_count - old)
+        # Of old lines that are lost some may have been removed ones: each counts twice.
+        lacking = stated - changed
+        lost = (more + 2 * removed for removed in range(fewer + 1))
+        told |= {True} if not lacking else {False} if lacking in lost else set()
+    return told.pop() if len(told) == 1 else None
+
+
+def _shift(hunk: RawHunk) -> int:
+    """Return how much further down a hunk begins in the new file than in the old one."""
+    return hunk.new_start + (not hunk.new_count) - hunk.old_start - (not hunk.old_count)
+
+
+def _rows(head: Sequence[str]) -> tuple[dict[str, int], re.Match[str] | None]:
+    """Return a diffstat: the lines of each file, and its last line, if there is one."""
+    lines = [line.lstrip(_MARGIN) for line in head]
+    total = next((found for line in lines if (found := _TOTAL.fullmatch(line))), None)
+    return {row[1]: int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}, total
+
+
+def stated_lines(head: Sequence[str], name: str) -> int | None:
+    """Return how many lines of a file are changed, as the diffstat in a mail's head says.
+
+    None if there is none that agrees with itself, or that has not this file once.
+    """
+    rows, total = _rows(head)
+    if total is None or len(rows) != int(total[1]):
+        return None
+    if sum(rows.values()) != int(total[2] or 0) + int(total[3] or 0):
+        return None
+    found = [count for file, count in rows.items() if f"/{name}".endswith(file)]
+    return found[0] if len(found) == 1 else None
+
+
 def without_diff(head: Sequence[str], names: Collection[str]) -> list[str]:
     """Return the files that the diffstat in a mail's head names, and that are not among `names`.
 
     A diffstat may leave out the first folders of a long name.
     """
-    if not any(_TOTAL.fullmatch(line) for line in head):
+    rows, total = _rows(head)
+    if total is None:
         return []
-    found = [row[1] for line in head if (row := _STAT.fullmatch(line))]
-    return [file for file in found if not any(f"/{name}".endswith(file) for name in names)]
+    return [file for file in rows if not any(f"/{name}".endswith(file) for name in names)]

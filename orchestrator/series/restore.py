@@ -17,7 +17,7 @@ from orchestrator.series.align import (
     index_of,
 )
 from orchestrator.series.changes import Change, OpenFile, pieces_of, rebuild
-from orchestrator.series.cuts import cut_hunk
+from orchestrator.series.cuts import counts_told, cut_hunk, stated_lines
 from orchestrator.series.damage import LOST, infer_damage
 from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
@@ -92,7 +92,7 @@ class Restorer:
         lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
         width = max((len(line.text.rstrip()) for line in lines), default=0)
         for file in files:
-            self._read_hunks(file, width, ends=file is files[-1])
+            self._read_hunks(file, width, text.head, ends=file is files[-1])
         changes = self._finish(files)
         if text.quoted:
             self._repair(RepairKind.QUOTED)
@@ -117,7 +117,7 @@ class Restorer:
 
     # --- hunks
 
-    def _read_hunks(self, file: OpenFile, width: int, *, ends: bool) -> None:
+    def _read_hunks(self, file: OpenFile, width: int, head: Sequence[str], *, ends: bool) -> None:
         index = index_of(file.old.lines)
         after, offset = 0, 0
         for number, hunk in enumerate(file.diff.hunks, 1):
@@ -129,13 +129,17 @@ class Restorer:
                 find_readings, hunk, index, after=after, width=width, effort=self.effort
             )
             readings = _first(find, expected, range(self.fuzz + 1))
-            # Only where the mail ends is a hunk known to lack lines: its header may count wrong.
-            if ends and number == len(file.diff.hunks) and not any(r.counted for r in readings):
-                cut = cut_hunk(hunk, readings[0] if readings else None)
+            last = ends and number == len(file.diff.hunks)
+            if (last or readings) and not any(r.counted for r in readings):
+                cut = cut_hunk(hunk, readings[0] if readings else None, followed=not last)
                 if cut:
-                    message = f"the mail ends in {what} of {file.name}: {cut}"
                     there = [line.number for line in hunk.body if line.text.strip()]
-                    raise self._error(max(there, default=hunk.line), message, _INCOMPLETE)
+                    raise self._error(
+                        max(there, default=hunk.line) if last else hunk.line,
+                        f"the mail {'ends' if last else 'lacks lines'} in {what} of {file.name}: "
+                        f"{cut}",
+                        _INCOMPLETE,
+                    )
             if not readings:
                 more = range(self.fuzz + 1, _CONTEXT)
                 fuzz = next((n for n in more if _first(find, expected, (n,))), None)
@@ -154,6 +158,20 @@ class Restorer:
             offset = reading.start - stated - reading.left_out
             after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
             file.readings.append((hunk, reading))
+        for at, (hunk, reading) in enumerate(file.readings):
+            if not reading.counted:
+                told = counts_told(file.readings, at, stated_lines(head, file.name))
+                if told is False:
+                    what = f"hunk {at + 1} of {len(file.readings)} of {file.name}"
+                    raise self._error(
+                        hunk.line,
+                        f"the mail has not the lines that the header of {what} counts, and the "
+                        "next hunk or the diffstat agrees with that",
+                        _INCOMPLETE,
+                    )
+                self._repair(
+                    RepairKind.NUMBERS, file=file.name, line=hunk.line, sure=told is not None
+                )
 
     def _ask(self, file: OpenFile, hunk: RawHunk, readings: Sequence[Reading], what: str) -> int:
         choices = tuple(self._shown(file, reading) for reading in readings)
@@ -225,9 +243,7 @@ class Restorer:
                 true = str(part.kind) + file.old.lines[part.tree]
                 if len(part.mail) > 1 or part.mail[0].text != true:
                     self._repair(RepairKind.TREE, file=name, line=line)
-        if not reading.counted:
-            self._repair(RepairKind.NUMBERS, file=name, line=hunk.line)
-        elif reading.start - reading.left_out != stated:
+        if reading.counted and reading.start - reading.left_out != stated:
             self._repair(
                 RepairKind.MOVED,
                 file=name,

@@ -114,6 +114,90 @@ def test_no_added_line_is_taken_for_the_rest_of_a_header(tree: Path, old: int) -
     assert wanted in made(tree)["mm/a.c"]
 
 
+# --- lines that are lost
+
+LOCK = "+\tlock(b);\n+\tb = b + 2;\n+\tunlock(b);\n"
+FIRST = (
+    "@@ -3,5 +3,{} @@ int f0(int a)\n \tint b;\n \n \tb = a + 0;\n{} \tif (b > 3)\n \t\treturn 0;"
+)
+SECOND = (
+    "@@ -24,4 +27,4 @@ int f2(int a)\n \n-\tb = a + 2;\n+\tb = 2;\n \tif (b > 3)\n \t\treturn 2;"
+)
+OTHER = "@@ -4,3 +4,3 @@ int g0(int a)\n \n-\tb = a + 0;\n+\tb = 0;\n \tif (b > 3)"
+STAT = [
+    " mm/a.c | {} +++--",
+    " mm/b.c | 2 +-",
+    " 2 files changed, {} insertions(+), {} deletions(-)",
+]
+
+
+def locked(
+    count: int, added: str, *, second: bool, stat: int | None
+) -> tuple[list[str], list[str]]:
+    """A patch for two files, and its head; the first hunk counts so many new lines."""
+    hunks = [FIRST.format(count, added), *([SECOND] if second else [])]
+    head = list(SIGNED)
+    if stat is not None:
+        total = STAT[2].format(stat + 1 - second, 1 + second)
+        head += [STAT[0].format(stat), STAT[1], total, ""]
+    return diff("mm/a.c", *hunks) + diff("mm/b.c", OTHER), head
+
+
+@pytest.mark.parametrize(("second", "stat"), [(True, None), (False, 3), (True, 5)])
+def test_a_line_lost_in_the_middle_is_no_wrong_count(
+    tree: Path, capsys: pytest.CaptureFixture[str], second: bool, stat: int | None
+) -> None:
+    less = LOCK.replace("+\tunlock(b);\n", "")
+    lines, head = locked(8, LOCK, second=second, stat=stat)
+    assert unsure(capsys, tree, write(tree.parent / "whole", lines, head=head)) == []
+    lines, head = locked(8, less, second=second, stat=stat)
+    assert run(tree, write(tree.parent / "m", lines, head=head), "--replace") == 2
+    said = capsys.readouterr().err
+    assert "the mail has not the lines that the header of hunk 1 of " in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "stat", "sure"),
+    [
+        (True, None, True),
+        (False, 3, True),
+        (True, 5, True),
+        (False, None, False),
+        (False, 9, False),
+    ],
+)
+@pytest.mark.parametrize("count", [7, 10])
+def test_a_corrected_count_is_sure_if_something_agrees(
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    second: bool,
+    stat: int | None,
+    sure: bool,
+    count: int,
+) -> None:
+    lines, head = locked(count, LOCK, second=second, stat=stat)
+    kinds = unsure(capsys, tree, write(tree.parent / "m", lines, head=head))
+    assert ("line counts of a hunk corrected" in kinds) is not sure
+    assert "\tlock(b);\n\tb = b + 2;\n\tunlock(b);\n" in made(tree)["mm/a.c"]
+
+
+def test_the_next_hunk_and_the_diffstat_may_disagree(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, head = locked(9, LOCK, second=True, stat=6)
+    kinds = unsure(capsys, tree, write(tree.parent / "m", lines, head=head))
+    assert kinds == ["line counts of a hunk corrected"]
+
+
+def test_many_lines_less_are_refused_everywhere(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, head = locked(48, LOCK, second=True, stat=None)
+    assert run(tree, write(tree.parent / "m", lines, head=head)) == 2
+    assert "lacks lines in hunk 1 of 2 of mm/a.c: 8 of 48 lines are" in capsys.readouterr().err
+
+
 # --- entities, and other signs that archives write
 
 
