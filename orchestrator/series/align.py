@@ -328,10 +328,10 @@ class _Reader:
             if self.removed[at] == here:
                 yield 0, Kind.REMOVED, 1
             yield from self._joined_old(at, here)
-        if text.startswith("+"):
+        if text.startswith("+") and not body[at].outside:
             yield 0, Kind.ADDED, 1
             yield from self._joined_added(at)
-        elif not text.startswith("-") and word and state.foreign < self.fuzz:
+        elif not text.startswith(("+", "-")) and word and state.foreign < self.fuzz:
             # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
             left = self.hunk.old_count - state.old
             if left <= self.fuzz if state.changed else state.old < self.fuzz:
@@ -357,7 +357,9 @@ class _Reader:
         for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
             before, rest = self.body[at + pieces - 2].text, self.body[at + pieces - 1].text
             marked = rest.startswith(("+", "-"))
-            if not rest.strip() or (marked and not _may_go_on(before, rest, self.width)):
+            if self.body[at + pieces - 1].outside or not rest.strip():
+                break
+            if marked and not _may_go_on(before, rest, self.width):
                 break
             cost += _COUNT if marked else _WRAPPED
             yield cost, Kind.ADDED, pieces

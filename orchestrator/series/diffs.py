@@ -41,10 +41,14 @@ _SHOWN = 100  # columns of a name, in messages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of a mail's text, without its quoting prefix; `number` is from 1, in the text."""
+    """A line of a mail's text, without its quoting prefix; `number` is from 1, in the text.
+
+    `outside` tells that it has none, where the diff has one: somebody's word between the lines.
+    """
 
     number: int
     text: str
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +70,17 @@ class RawHunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDiff:
-    """The changes of one file; paths as the mail has them, without dates."""
+    """The changes of one file; paths as the mail has them, without dates.
+
+    `quoted` tells that all of it is behind a margin, as in an answer.
+    """
 
     line: int
     before: str
     after: str
     extended: tuple[str, ...]
     hunks: tuple[RawHunk, ...]
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +233,7 @@ def _file_header(
                 after=git["new"].strip('"'),
                 extended=tuple(extended),
                 hunks=(),
+                quoted=bool(margin.strip()),
             )
             return diff, index, start
         return None
@@ -258,6 +267,7 @@ def _file_header(
         after=_path(new["path"]),
         extended=tuple(line for line in extended if not line.startswith("index ")),
         hunks=tuple(hunks),
+        quoted=bool(margin.strip()),
     )
     return diff, index, start
 
@@ -313,8 +323,9 @@ def _hunk(
         new_count=counts["news"],
         section=match["section"].strip(),
         body=tuple(
-            Line(number=number + 1, text=_bare(reader.lines[number], margin))
-            for number in range(start, end)
+            Line(number=number + 1, text=text, outside=bool(margin.strip()) and text == whole)
+            for number, whole in enumerate(reader.lines[start:end], start)
+            for text in (_bare(whole, margin),)
         ),
         last=last,
     )

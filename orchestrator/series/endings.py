@@ -19,7 +19,7 @@ def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
         if last and is_footer(line.text):
             break
         near = near and bool(line.text.strip())
-        change = line.text.startswith(("+", "-"))
+        change = line.text.startswith(("+", "-")) and not line.outside
         if line.text.strip() and (near or change or not last):
             found.append(line)
     return tuple(found)

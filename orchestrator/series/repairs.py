@@ -24,6 +24,7 @@ class RepairKind(StrEnum):
     FUZZ = "context that the tree does not have left out"
     DIFFSTAT = "diffstat made anew"
     CHOSEN = "ambiguity decided by the user"
+    ANSWER = "taken from an answer"
     LEFT = "left as it is, though archives write such, too"
     MASKED = "masked addresses left masked"
 
@@ -44,7 +45,7 @@ class Repair:
     @property
     def changes(self) -> bool:
         """Tell if the patch is other than the mail's for it."""
-        return self.kind not in (RepairKind.MASKED, RepairKind.LEFT)
+        return self.kind not in (RepairKind.MASKED, RepairKind.LEFT, RepairKind.ANSWER)
 
 
 @dataclass(frozen=True, slots=True)

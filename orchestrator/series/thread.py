@@ -39,8 +39,13 @@ class Post:
 
     @property
     def quotes(self) -> bool:
-        """Tell if it is an answer with a patch of somebody else's in it."""
-        return self.reply and self.text.quoted
+        """Tell if it is an answer with nothing but somebody else's patch in it."""
+        return self.reply and all(diff.quoted for diff in self.text.diffs)
+
+    @property
+    def mixed(self) -> bool:
+        """Tell if it is an answer that quotes a patch and has another."""
+        return self.reply and len({diff.quoted for diff in self.text.diffs}) > 1
 
     @property
     def slug(self) -> str:
@@ -87,9 +92,10 @@ def in_order(
 ) -> tuple[list[Post], list[str]]:
     """Return patches in the order of their numbers, and what there is to say about them.
 
-    A reply that quotes a patch gives way to the patch. `there` are numbers of patches that are
-    had already; of several revisions of a series `revision` is taken. Raises InputError if two
-    mails claim the same number, or if they are of different series or revisions.
+    An answer gives way to the patch, whether it quotes that or has another of its own. `there` are
+    numbers of patches that are had already; of several revisions of a series `revision` is taken.
+    Raises InputError if two mails claim the same number, if they are of different series or
+    revisions, and if of a patch there is but an answer that both quotes one and has its own.
     """
     posts, said = _of_revision(posts, revision)
     by_number: dict[int, Post] = {}
@@ -103,18 +109,17 @@ def in_order(
             file=other.mail.source,
             hint="import each by itself",
         )
-    for post in sorted(posts, key=lambda post: post.reply):
-        if not post.total:
-            if post.quotes and any(not other.quotes for other in posts):
-                said.append(_only_quotes(post))
-            else:
-                unnumbered.append(post)
-            continue
-        known = by_number.get(post.number)
-        if known is None:
-            by_number[post.number] = post
-        elif post.reply:
-            said.append(_only_quotes(post))
+    patches = [post for post in posts if not post.reply]
+    for post in sorted(posts, key=_likeness, reverse=True):
+        known = by_number.get(post.number) if post.total else next(iter(patches), None)
+        # What answers a cover letter, or a patch that is had already, is none that is missing.
+        idle = bool(patches) and (not post.number or post.number in there or post.mixed)
+        if post.reply and (known is not None or idle):
+            said.append(_left_out(post))
+        elif not post.total:
+            unnumbered.append(_whole(post))
+        elif known is None:
+            by_number[post.number] = _whole(post)
         elif post.text != known.text:
             raise InputError(
                 f"patch {post.number}/{post.total} is here twice, and differs from "
@@ -122,6 +127,7 @@ def in_order(
                 file=post.mail.source,
                 hint="give one of the two",
             )
+    said += [_taken(post) for post in (*by_number.values(), *unnumbered) if post.reply]
     total = max(totals, default=0)
     had = {*by_number, *there}
     missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in had]
@@ -130,8 +136,39 @@ def in_order(
     return [by_number[number] for number in sorted(by_number)] + unnumbered, said
 
 
-def _only_quotes(post: Post) -> str:
-    return f"{post.mail.source}: “{post.mail.subject}” only quotes a patch: left out"
+def _likeness(post: Post) -> tuple[bool, bool, int]:
+    """Rank the mails with a number: the patch itself, then the answer that quotes most of it."""
+    hunks = sum(len(diff.hunks) for diff in post.text.diffs)
+    return not post.reply, post.quotes, hunks if post.reply else 0
+
+
+def _whole(post: Post) -> Post:
+    """Return an answer with one patch in it. Raises InputError if it quotes one and has another."""
+    if post.mixed:
+        raise InputError(
+            f"“{post.mail.subject}” quotes a patch and has another of its own",
+            file=post.mail.source,
+            hint="give the patch, or a file with one of the two",
+        )
+    return post
+
+
+def _named(post: Post) -> str:
+    return f"{post.mail.source}: “{post.mail.subject}”"
+
+
+def _left_out(post: Post) -> str:
+    if post.quotes:
+        return f"{_named(post)} only quotes a patch: left out"
+    return (
+        f"{_named(post)} is an answer with a diff of its own: left out (give it alone to take it)"
+    )
+
+
+def _taken(post: Post) -> str:
+    if post.quotes:
+        return f"{_named(post)} is an answer: what it does not quote of the patch is not in it"
+    return f"{_named(post)} is an answer, and its diff may not be the patch of that name"
 
 
 def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post], list[str]]:
