@@ -17,6 +17,7 @@ from orchestrator.campaign.run import run_campaign
 from orchestrator.check.expression import Expression
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.kernel.build import ensure_kernel
+from orchestrator.kernel.source import named_source
 from orchestrator.model import Cell
 from orchestrator.report.board import Board
 from orchestrator.series.prefix import write_prefix
@@ -149,6 +150,8 @@ def _only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell
         raise InputError(
             f"{base} is none of the bases of {campaign.path}", hint=f"it has {', '.join(bases)}"
         )
+    if source is not None:
+        named_source(source)
     cells = plan_cells(campaign, base=base, source=source)
     cells = tuple(cell for cell in cells if cell.request.series == cells[0].request.series)
     if len(cells) > 1:

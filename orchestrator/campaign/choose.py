@@ -14,7 +14,7 @@ from orchestrator.image.build import ensure_image
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.kernel.download import Web
-from orchestrator.kernel.source import ensure_source
+from orchestrator.kernel.source import ensure_source, named_source
 from orchestrator.model import Cell, KernelRequest
 from orchestrator.process import CommandLog
 from orchestrator.series.quilt import NONE
@@ -64,8 +64,10 @@ def choose_base(
     and every kernel that the campaign needs of it can be built and boots; they are in the store
     then, and so are the templates. What goes wrong is the reason for the next base. For the last,
     and so for a lone one, nothing is tried here: what is wrong with it is an error of the build, or
-    a finding.
+    a finding. Raises InputError if `source` is not there, which no other base would mend.
     """
+    if source is not None:
+        named_source(source)
     *preferred, last = campaign.table.kernel.base
     web, log = Web(patience=_PATIENCE), log or CommandLog()
     reasons: list[str] = []

@@ -43,7 +43,7 @@ class Jobs:
 
         Not for asyncio: Ctrl-C has to reach the compiler, and would wait for a thread to end.
         """
-        image, kernel = self._image(cell.request.arch), self._kernel(cell.request)
+        kernel, image = self._kernel(cell.request), self._image(cell.request.arch)
         bound = bind(cell, kernel, image)
         return Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
 

@@ -49,6 +49,14 @@ class Source:
     origin: str
 
 
+def named_source(given: str) -> Path:
+    """Return the path that a user gave with --source. Raises InputError if nothing is there."""
+    path = Path(given).expanduser()
+    if not (path.is_dir() or path.is_file()):
+        raise InputError("there is no such tree or tarball", file=path)
+    return path
+
+
 def kept_source(base: Base, *, store: Store) -> Source | None:
     """Return the source that was fetched last, if it is in the store."""
     try:
@@ -75,7 +83,7 @@ def fetch_source(
     had; its message says what was tried.
     """
     if given is not None:
-        artifact = _take(base, Path(given).expanduser(), store, log, progress)
+        artifact = _take(base, named_source(given), store, log, progress)
     else:
         artifact = _fetch(base, store, web or Web(), log, progress)
     pointer = _pointer(base, store)
@@ -96,7 +104,7 @@ def ensure_source(
 ) -> Source:
     """Return the source to build from: `given` for this once, else the kept one, else fetched."""
     if given is not None:
-        return _source(_take(base, Path(given).expanduser(), store, log, progress))
+        return _source(_take(base, named_source(given), store, log, progress))
     kept = kept_source(base, store=store)
     if kept is not None:
         return kept
@@ -152,10 +160,8 @@ def _take(
             raise InputError("this tree has been built in", file=path, hint="run make mrproper")
         progress(f"reading {path}")
         digest = digest_tree(path)
-    elif path.is_file():
-        digest = digest_file(path)
     else:
-        raise InputError("there is no such tree or tarball", file=path)
+        digest = digest_file(path)
 
     def build(folder: Path) -> dict[str, str]:
         if path.is_dir():

@@ -34,6 +34,7 @@ from orchestrator.guest import abi
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, write_records
 from orchestrator.model import BalloonMove, Cell, CellResult, Finding, Outcome
+from orchestrator.places import CAMPAIGNS
 from orchestrator.report.board import open_board
 from orchestrator.store import Artifact, Store
 
@@ -609,6 +610,12 @@ def test_lines_where_there_is_no_terminal(bench: Bench) -> None:
     [
         (["show", "nowhere"], "no run in nowhere"),
         (["run", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["run", f"{CAMPAIGNS}/demo.toml", "--source", "/no/tree"], "no such tree or tarball"),
+        (
+            f"series bisect v4 --campaign {CAMPAIGNS}/bisect.toml --until oom_kills>0"
+            " --source /no/tree".split(),
+            "no such tree or tarball",
+        ),
     ],
 )
 def test_bad_usage_is_one_line_and_status_2(arguments: list[str], words: str) -> None:

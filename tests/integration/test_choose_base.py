@@ -123,6 +123,21 @@ def test_a_given_source_chooses(tmp_path: Path, store: Store, built: list[Kernel
     assert [request.source for request in built] == [where]
 
 
+@pytest.mark.parametrize("bases", [LIST, '"6.1"'])
+def test_a_source_that_is_not_there_is_no_reason_for_another_base(
+    tmp_path: Path, store: Store, bases: str
+) -> None:
+    said: list[str] = []
+    with pytest.raises(InputError, match="nothing: there is no such tree or tarball"):
+        choose_base(
+            campaign(tmp_path, bases),
+            source=str(tmp_path / "nothing"),
+            store=store,
+            say=said.append,
+        )
+    assert said == []
+
+
 def test_patched_kernels_are_tried_before_the_plain_one(
     tmp_path: Path, store: Store, built: list[KernelRequest]
 ) -> None:
