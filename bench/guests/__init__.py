@@ -56,15 +56,19 @@ class Guest:
         return found
 
     async def run_beside(
-        self, template: Template | None, *, on_stage: Callable[[str], None] = lambda stage: None
+        self,
+        template: Template | None,
+        *,
+        on_stage: Callable[[str], None] = lambda stage: None,
+        keep: Path | None = None,
     ) -> CellResult:
-        """Run it; it has to end well."""
+        """Run it; it has to end well. What it leaves is thrown away, or goes to `keep`."""
         with tempfile.TemporaryDirectory() as folder:
             result = await run_cell(
                 self.cell,
                 kernel=self.kernel,
                 initramfs=self.initramfs,
-                folder=Path(folder),
+                folder=keep or Path(folder),
                 template=template,
                 on_stage=on_stage,
             )
