@@ -77,8 +77,10 @@ def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {"event": "boot", "text": text, "total_kib": total, "swap_kib": swap}
     for row in log.kind(Kind.DEVICE):
         there = bool(row["present"])
-        number = f"{row['major']}:{row['minor']}, mode {int(row['mode']):04o}"
-        text = f"/dev/mem_notify is there: {number}" if there else "no /dev/mem_notify"
+        # Before 2.6.32 no kernel tells the mode of a device.
+        mode = f"mode {int(row['mode']):04o}" if row["mode"] else "no mode announced"
+        number = f"{row['major']}:{row['minor']}"
+        text = f"/dev/mem_notify is there: {number}, {mode}" if there else "no /dev/mem_notify"
         yield row["time_ns"], {"event": "device", "text": text, "present": there}
     for row in log.kind(Kind.START):
         yield row["time_ns"], {"event": "start", "text": "the scenario starts"}
