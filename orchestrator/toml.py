@@ -6,27 +6,38 @@ parsers for Python gives positions.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tree_sitter
 import tree_sitter_toml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from orchestrator.errors import InputError
+from orchestrator.wording import similar
 
 Key = tuple[str | int, ...]
 
 _KINDS = {
-    "model_type": "must be a table",
-    "list_type": "must be an array",
-    "too_short": "must have at least 1 item",
+    "model_type": "a table",
+    "dict_type": "a table",
+    "list_type": "an array",
+    "string_type": "a string in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "{le:g} or less",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
 }
-"""What pydantic says in terms of Python."""
+"""What a value must be, by pydantic's types of errors, in terms of TOML and not of Python."""
 
 
 class Table(BaseModel):
@@ -36,6 +47,18 @@ class Table(BaseModel):
 
 
 T = TypeVar("T", bound=BaseModel)
+
+
+def spelled(pattern: str, words: str) -> AfterValidator:
+    """Return a validator of strings that match a pattern, which `words` say to people."""
+    matches: Callable[[str], Any] = re.compile(pattern).fullmatch
+
+    def check(text: str) -> str:
+        if not matches(text):
+            raise ValueError(f"{text!r} is not {words}")
+        return text
+
+    return AfterValidator(check)
 
 
 class Lines(Mapping[Key, int]):
@@ -59,6 +82,10 @@ class Lines(Mapping[Key, int]):
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def written(self, key: Key) -> Key:
+        """Return a key without an index that nobody wrote, as of one value without brackets."""
+        return key[:-1] if key and isinstance(key[-1], int) and key not in self else key
 
     def nearest(self, key: Key) -> int | None:
         """Return the line of a key, or of the innermost table around it that is written down."""
@@ -157,14 +184,20 @@ def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ())
     except ValidationError as error:
         # Unknown keys first: a misspelt key also shows up as a missing one.
         problems = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        problem = problems[0]
-        # pydantic adds the names of union members to a key; they are in no document.
-        key: Key = at
-        unwritten = problem["type"] in ("missing", "extra_forbidden")
-        for index, part in enumerate(problem["loc"], 1):
-            if (*key, part) in lines or (unwritten and index == len(problem["loc"])):
-                key = (*key, part)
-        raise _refusal(problem, key, model, path, lines) from None
+        keys = [_key(problem, at, lines) for problem in problems]
+        # Of a value that may be one of several things, all of them are named.
+        same = [problem for problem, key in zip(problems, keys, strict=True) if key == keys[0]]
+        raise _refusal(same, keys[0], model, path, lines) from None
+
+
+def _key(problem: Any, at: Key, lines: Lines) -> Key:
+    # pydantic adds the names of union members to a key; they are in no document.
+    key: Key = at
+    unwritten = problem["type"] in ("missing", "extra_forbidden")
+    for index, part in enumerate(problem["loc"], 1):
+        if (*key, part) in lines or (unwritten and index == len(problem["loc"])):
+            key = (*key, part)
+    return key
 
 
 def load(path: Path, model: type[T]) -> T:
@@ -174,21 +207,32 @@ def load(path: Path, model: type[T]) -> T:
 
 
 def _refusal(
-    problem: Any, key: Key, model: type[BaseModel], path: Path, lines: Lines
+    problems: Sequence[Any], key: Key, model: type[BaseModel], path: Path, lines: Lines
 ) -> InputError:
+    problem, hint = problems[0], None
     message = str(problem["msg"]).removeprefix("Value error, ")
-    message = _KINDS.get(problem["type"], message.replace("Input should be", "must be"))
-    hint = None
     if problem["type"] == "extra_forbidden":
         message = "unknown key"
-        close = difflib.get_close_matches(str(key[-1]), sorted(_all_keys(model)), 1)
-        hint = f"did you mean {close[0]}?" if close else None
+        hint = similar(str(key[-1]), sorted(_all_keys(model)))
     elif problem["type"] == "missing":
         message = "this key is missing"
-    elif problem["type"] != "value_error" and not isinstance(problem["input"], dict | list):
-        message = f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
+    elif problem["type"] == "too_short":
+        message = f"must have at least {problem['ctx']['min_length']} item"
+    elif problem["type"] in _KINDS:
+        allowed = [
+            _KINDS[each["type"]].format(**each.get("ctx", {}))
+            for each in problems
+            if each["type"] in _KINDS
+        ]
+        message = f"must be {', or '.join(dict.fromkeys(allowed))}"
+        if not isinstance(problem["input"], dict | list):
+            message += f", not {_written(problem['input'])}"
     where = f"{dotted(key)}: " if key else ""
     return InputError(where + message, file=path, line=lines.nearest(key) or 1, hint=hint)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import types
+import typing
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
-from orchestrator.check.expression import Expression, parse_expression
-from orchestrator.check.metrics import Metrics
-from orchestrator.report.cells import PARAMETERS
+from orchestrator.check.expression import ANY, Expression, Scalar, Shape, parse_expression
+from orchestrator.check.metrics import Metrics, WakeupsEach
+from orchestrator.check.zone_status import ZoneStatus
+from orchestrator.guest.abi import CheckResult
+from orchestrator.wording import similar
 
-FIGURES = frozenset(
-    (
-        *PARAMETERS,
-        *("outcome", "detail", "wakeups_each", "status", "gates", "self_check"),
-        *("lost_records", "torn_records", "guest_seconds", "wall_seconds"),
-        *(field.name for field in dataclasses.fields(Metrics)),
-    )
+
+def _shape(kind: Any) -> Shape:
+    if dataclasses.is_dataclass(kind):
+        return {name: _shape(hint) for name, hint in typing.get_type_hints(kind).items()}
+    inner = [each for each in typing.get_args(kind) if each not in (types.NoneType, ...)]
+    if typing.get_origin(kind) is tuple:
+        return [_shape(inner[0])]
+    # `float | None` is a number, or nothing to compare.
+    return Scalar.WORD if kind is str else Scalar.NUMBER
+
+
+_WORDS = (
+    *("base", "series", "arch", "machine", "scenario"),
+    *("outcome", "detail", "repeatability"),
+)
+_NUMBERS = (
+    *("memory_mib", "clients", "repeat"),
+    *("lost_records", "torn_records", "guest_seconds", "wall_seconds"),
+)
+
+FIGURES: Mapping[str, Shape] = MappingProxyType(
+    {
+        **dict.fromkeys(_WORDS, Scalar.WORD),
+        **dict.fromkeys(_NUMBERS, Scalar.NUMBER),
+        **{name: _shape(hint) for name, hint in typing.get_type_hints(Metrics).items()},
+        "wakeups_each": _shape(WakeupsEach),
+        "status": _shape(ZoneStatus),
+        "gates": {ANY: Scalar.NUMBER},  # by zone
+        "self_check": {what.name.lower(): Scalar.NUMBER for what in CheckResult},
+    }
 )
 """What a verdict has, besides its id and its name."""
 
@@ -27,7 +56,7 @@ def read_comparison(text: str) -> Expression:
         raise ValueError(f"{text!r} asks for no figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
-            close = difflib.get_close_matches(name, FIGURES, 1)
-            mend = f"did you mean {close[0]}?" if close else "words are written in quotes"
+            mend = similar(name, FIGURES) or "words are written in quotes"
             raise ValueError(f"{text!r}: there is no figure {name} ({mend})")
+    expression.fit(FIGURES)
     return expression

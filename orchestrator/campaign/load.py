@@ -28,6 +28,7 @@ from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import merge_fragments
 from orchestrator.model import DiskBus, MachineProfile, SwapKind
 from orchestrator.series.quilt import load_series
+from orchestrator.wording import known_names
 
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
@@ -52,8 +53,9 @@ class Place:
 
     def refuse(self, why: str, *, hint: str | None = None) -> NoReturn:
         """Raise InputError that names this place."""
-        line = self.lines.nearest(self.key) or 1
-        raise InputError(f"{toml.dotted(self.key)}: {why}", file=self.path, line=line, hint=hint)
+        key = self.lines.written(self.key)
+        line = self.lines.nearest(key) or 1
+        raise InputError(f"{toml.dotted(key)}: {why}", file=self.path, line=line, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,10 @@ def _check_expectations(
         for axis in EXPECT_AXES:
             for value in getattr(expect, axis) or []:
                 if value not in (known[axis] or ()):
-                    place.at("expect", index, axis).refuse(f"no cell has {value}")
+                    there = map(str, dict.fromkeys(known[axis] or ()))
+                    place.at("expect", index, axis).refuse(
+                        f"no cell has {value}", hint=known_names(str(value), there)
+                    )
 
 
 def _named(place: Place, find: Callable[[str], T], name: str) -> T:
@@ -162,8 +167,7 @@ def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, Sce
     file = place.path.parent / "scenarios" / f"{name}.toml"
     if not file.is_file():
         known = sorted({*table.scenario, *(path.stem for path in file.parent.glob("*.toml"))})
-        hint = f"there is: {', '.join(known)}" if known else None
-        place.refuse(f"no [scenario.{name}] here, and no {file}", hint=hint)
+        place.refuse(f"no [scenario.{name}] here, and no {file}", hint=known_names(name, known))
     value, lines = toml.read(file)
     return Place(file, lines), toml.check(ScenarioTable, value, path=file, lines=lines)
 

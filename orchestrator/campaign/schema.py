@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orchestrator.campaign.figures import read_comparison
 from orchestrator.model import Arch
-from orchestrator.toml import Table
+from orchestrator.toml import Table, spelled
 
 MAX_CLIENTS = 2_000
 """In one cell. Clients are processes, and a 64 MiB guest has room for few more."""
@@ -20,7 +20,13 @@ MAX_CLIENTS = 2_000
 DEFAULT_LOG_RECORDS = 262_144
 DEFAULT_SETTLE_S = 5.0
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[
+    str,
+    spelled(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "a name: at most 64 letters, digits, dots, _ and -, of which a letter or digit is first",
+    ),
+]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False)]

@@ -13,12 +13,29 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
+
+from orchestrator.wording import known_names
 
 Number = int | float
+
+
+class Scalar(StrEnum):
+    """What can be compared."""
+
+    NUMBER = "a number"
+    WORD = "a word"
+
+
+ANY = "*"
+"""In a shape, for names that are not known beforehand."""
+
+Shape: TypeAlias = "Scalar | Mapping[str, Shape] | list[Shape]"
+"""Of a figure: what it is, or the shapes of what is in it, by name, or of each in a list."""
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = MappingProxyType(
     {
@@ -75,6 +92,16 @@ class Expression:
             return None
         return all(_COMPARISONS[type(op)](a, b) for op, a, b in steps)
 
+    def fit(self, shapes: Mapping[str, Shape]) -> None:
+        """Raise ValueError that says why, if it can hold for no figures of these shapes."""
+        nodes = (self.comparison.left, *self.comparison.comparators)
+        scalars = [_scalar(node, shapes) for node in nodes]
+        for op, one, other in zip(self.comparison.ops, scalars, scalars[1:], strict=False):
+            if one is not other:
+                raise ValueError(f"{self.text!r} compares {one} with {other}")
+            if one is Scalar.WORD and not isinstance(op, ast.Eq | ast.NotEq):
+                raise ValueError(f"{self.text!r} compares words by something else than == and !=")
+
 
 def parse_expression(text: str) -> Expression:
     """Read an expression. Raises ValueError that says what is wrong with it."""
@@ -121,6 +148,51 @@ def _check(node: ast.expr, depth: int = 0) -> None:
                 _check(arg, depth + 1)
         case _:
             raise ValueError(f"{ast.unparse(node)!r} is no number, figure, sum, min or max")
+
+
+def _scalar(node: ast.expr, shapes: Mapping[str, Shape]) -> Scalar:
+    shape = _shape(node, shapes)
+    match shape:
+        case Mapping():
+            raise ValueError(f"{ast.unparse(node)} is several figures: {_in(node, shape)}")
+        case list():
+            raise ValueError(f"{ast.unparse(node)} is a list: say which, as {ast.unparse(node)}[0]")
+    return shape
+
+
+def _in(node: ast.expr, shape: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{ast.unparse(node)}.{'NAME' if name == ANY else name}" for name in shape)
+
+
+def _shape(node: ast.expr, shapes: Mapping[str, Shape]) -> Shape:
+    match node:
+        case ast.Name(id=name):
+            return shapes[name]
+        case ast.Attribute(value=inner, attr=name):
+            outer = _shape(inner, shapes)
+            if not isinstance(outer, Mapping):
+                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} has nothing in it")
+            if name not in outer and ANY not in outer:
+                hint = known_names(name, outer)
+                raise ValueError(f"{ast.unparse(inner)} has no {name} in it ({hint})")
+            return outer[name if name in outer else ANY]
+        case ast.Subscript(value=inner):
+            outer = _shape(inner, shapes)
+            if not isinstance(outer, list):
+                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} is no list")
+            return outer[0]
+        case ast.BinOp(left=left, right=right):
+            return _sum(node, (left, right), shapes)
+        case ast.Call(args=args):
+            return _sum(node, args, shapes)
+    return Scalar.WORD if _is_word(node) else Scalar.NUMBER
+
+
+def _sum(node: ast.expr, parts: Iterable[ast.expr], shapes: Mapping[str, Shape]) -> Shape:
+    for part in parts:
+        if _scalar(part, shapes) is Scalar.WORD:
+            raise ValueError(f"{ast.unparse(node)}: {ast.unparse(part)} is a word")
+    return Scalar.NUMBER
 
 
 def _compared(node: ast.expr, figures: Mapping[str, Any]) -> Number | str:

@@ -11,12 +11,18 @@ from orchestrator import toml
 from orchestrator.errors import InputError
 from orchestrator.model import Arch, DiskBus, MachineProfile, SwapKind
 from orchestrator.places import IMAGES
+from orchestrator.wording import known_names
 
 # TOML has strings only, so strict pydantic has to be told that a word may become a StrEnum.
 _ArchName = Annotated[Arch, Field(strict=False)]
 _SwapName = Annotated[SwapKind, Field(strict=False)]
 _BusName = Annotated[DiskBus, Field(strict=False)]
-_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,+=-]*$")]
+_Word = Annotated[
+    str,
+    toml.spelled(r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "one word of letters, digits and _ . , + = -"),
+]
+_Variant = Annotated[str, toml.spelled(r"[a-z0-9-]*", "made of small letters, digits and -")]
+_Argument = Annotated[str, toml.spelled(r'[^\s"]+', "one argument, without blanks and quotes")]
 
 
 class _Profile(toml.Table):
@@ -26,13 +32,13 @@ class _Profile(toml.Table):
     smp: Annotated[int, Field(ge=1, le=8)] = 1
     threads: Annotated[int, Field(ge=1, le=2)] = 1
     numa_nodes: Annotated[int, Field(ge=1, le=4)] = 1
-    variant: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
+    variant: _Variant = ""
     swap: _SwapName = SwapKind.NONE
     swap_mib: Annotated[int, Field(ge=0, le=65536)] = 0
     disk_mib: Annotated[int, Field(ge=0, le=65536)] = 0
     disk_bus: _BusName = DiskBus.VIRTIO
     icount_shift: Annotated[int, Field(ge=0, le=10)] = 1
-    kernel_args: list[Annotated[str, Field(pattern=r'^[^\s"]+$')]] = Field(default=[])
+    kernel_args: list[_Argument] = Field(default=[])
 
     @model_validator(mode="after")
     def _swap_has_a_size(self) -> _Profile:
@@ -60,9 +66,8 @@ def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
     """Return one machine profile. Raises InputError if there is none of that name or it is bad."""
     folder = folder or IMAGES / "machines"
     if name not in machine_names(folder):
-        raise InputError(
-            f"no machine is called {name!r}", hint="there is " + ", ".join(machine_names(folder))
-        )
+        hint = known_names(name, machine_names(folder))
+        raise InputError(f"no machine is called {name}", hint=hint)
     profile = toml.load(folder / f"{name}.toml", _Profile)
     fields = profile.model_dump()
     return MachineProfile(

@@ -13,6 +13,7 @@ from orchestrator import toml
 from orchestrator.errors import InputError
 from orchestrator.model import Arch
 from orchestrator.places import KERNELS
+from orchestrator.wording import known_names
 
 
 class DebianSource(toml.Table):
@@ -38,8 +39,11 @@ class KernelOrgSource(toml.Table):
 
 
 Suffix = Literal["xz", "bz2", "gz"]
-_Folder = Annotated[str, Field(pattern=r"^https?://\S+/$")]
-_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Folder = Annotated[str, toml.spelled(r"https?://\S+/", "an address that ends with /")]
+_Sha256 = Annotated[str, toml.spelled(r"[0-9a-f]{64}", "a SHA-256: 64 small hexadecimal digits")]
+_FileName = Annotated[
+    str, toml.spelled(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain name of letters, digits and . _ + -")
+]
 
 
 class PieceTable(toml.Table):
@@ -48,7 +52,7 @@ class PieceTable(toml.Table):
     `sha256` has the digests that are known, `checksums` the name of the folder's own list.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+    name: _FileName
     folders: Annotated[list[_Folder], Field(min_length=1)]
     checksums: str | None = None
     sha256: dict[Suffix, _Sha256] = Field(default_factory=dict)
@@ -169,5 +173,5 @@ def load_base(name: str, *, root: Path = KERNELS) -> Base:
     """Read kernels/<name>.toml. Raises InputError if there is none or it is wrong."""
     known = bases(root)
     if name not in known:
-        raise InputError(f"no base is called {name}", hint=f"there are: {', '.join(known)}")
+        raise InputError(f"no base is called {name}", hint=known_names(name, known))
     return Base(name, toml.load(root / f"{name}.toml", BaseTable), root)

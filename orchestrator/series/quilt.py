@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.errors import InputError
 from orchestrator.places import PATCHES
 from orchestrator.store import digest_file, digest_value
+from orchestrator.wording import known_names
 
 NONE = "none"
 SERIES = "series"
@@ -55,8 +56,8 @@ def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
     """Return the bases that a revision is for. Raises InputError if there is no such revision."""
     known = revisions(root)
     if revision not in known:
-        there = ", ".join([NONE, *known])
-        raise InputError(f"no series is called {revision}", hint=f"there are: {there}")
+        hint = known_names(revision, [NONE, *known])
+        raise InputError(f"no series is called {revision}", hint=hint)
     return known[revision]
 
 
@@ -93,10 +94,9 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
         if folder.is_dir():
             raise InputError("there is no `series` file in this folder", file=folder)
         if "/" in word:
-            there = ", ".join([NONE, *revisions(root)])
             raise InputError(
                 f"there is no folder {word}, nor a series of that name",
-                hint=f"there are: {there}",
+                hint=known_names(revision, [NONE, *revisions(root)]),
             )
     if given and base and given != base:
         raise InputError(f"{word} is not for base {base}", hint=f"{revision}/{base} may be")

@@ -19,7 +19,7 @@ _Count = Annotated[int, Field(ge=0)]
 class Device(toml.Table):
     """The character device; `mode` is that of its node."""
 
-    path: Annotated[str, Field(pattern=r"^/dev/\S+$")]
+    path: Annotated[str, toml.spelled(r"/dev/\S+", "a path below /dev/")]
     major: _Count
     minor: _Count
     mode: Annotated[int, Field(ge=0, le=0o777)]

@@ -107,11 +107,37 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("outcome != ok", "no figure ok .words are written in quotes"),
         ("1 < 2", "asks for no figure"),
         ("'outcome' != 'ok'", "asks for no figure"),
+        ("outcome == 3", "compares a word with a number"),
+        ("wakeups == '3'", "compares a number with a word"),
+        ("series < arch", "compares words by something else"),
+        ("series + 1 == 2", r"series \+ 1: series is a word"),
+        ("max(clients, arch) > 2", "arch is a word"),
+        ("batches > 2", r"batches is a list: say which, as batches\[0\]"),
+        ("batches[0] > 2", r"several figures: batches\[0\].at_s, batches\[0\].wakeups"),
+        ("gates > 2", "several figures: gates.NAME"),
+        ("batches[0].wakups > 2", r"batches\[0\] has no wakups in it .did you mean wakeups"),
+        ("wakeups.least > 2", "wakeups.least: wakeups has nothing in it"),
+        ("wakeups[0] > 2", r"wakeups\[0\]: wakeups is no list"),
     ],
 )
 def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_comparison(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "outcome == 'ok'",
+        "series != arch",
+        "batches[1].after_ms >= 9900",
+        "min(gates.DMA32, clients // 16 + 1) > 2",
+        "self_check.failed == 0",
+        "wakeups_each.nearest_ms > status.stuck_s * 1000",
+    ],
+)
+def test_figures_of_the_right_kind_are_compared(text: str) -> None:
+    assert read_comparison(text).text == text
 
 
 def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
@@ -124,7 +150,7 @@ def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
     job = Job(id="i", name="n", cell=cell, kernel=nothing, image=nothing)
     result = CellResult(outcome=Outcome(), guest_ns=0, wall_seconds=1, records=0, lost_records=0)
     verdict = make_verdict(job, result, tmp_path / "none.parquet")
-    assert verdict.keys() == ALL_FIGURES | {"id", "name"}
+    assert verdict.keys() == ALL_FIGURES.keys() | {"id", "name"}
 
 
 CAMPAIGN = """\
