@@ -1,7 +1,9 @@
 """How many guests may run at once: one ledger of memory, cores and boots for all runs of this user.
 
 A claim is a file that its holder keeps locked, so the kernel drops it with the holder, however that
-ends. What is claimed is written in it. Claims are counted and made under one more lock.
+ends. What is claimed is written in it. Who has to wait has a file of that kind, too, a place in a
+queue: first come, first served, whoever it is, so that no run can keep another one out. Claims and
+places are looked at and made under one more lock.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +30,14 @@ from orchestrator.model import Cell, Clock, SwapKind
 QEMU_MIB = 60
 """QEMU's own memory beside the guest's RAM: code, translated code, device state."""
 
-_LOOK_AGAIN_S = 0.5
+_LOOK_AGAIN_S = 0.1
 """Other processes cannot tell us that they are done, so we look."""
+
+_PASSED_OVER_S = 5.0
+"""Who has not looked for so long is stopped (Ctrl-Z), and others need not wait for it."""
+
+
+_PLACE = "place-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +82,18 @@ class Ledger:
 
     @asynccontextmanager
     async def claim(self, wanted: Need) -> AsyncIterator[Callable[[], None]]:
-        """Hold memory and cores; waits for others to give them back.
+        """Hold memory and cores; waits for others to give them back, and behind who came before.
 
         Calling what it gives ends the claim before the block does.
         """
-        while (fd := self._try(wanted)) is None:
-            self._freed.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
+        fd = self._try(wanted)
+        if fd is None:
+            with self._place() as place:
+                while (fd := self._try(wanted, place)) is None:
+                    self._freed.clear()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
+            self._freed.set()  # for the next in the queue
         claims = [fd]
 
         def release() -> None:
@@ -100,10 +114,43 @@ class Ledger:
     def _boots(self) -> Ledger:
         return Ledger(self._folder / "boots", capacity=Need(0, self._most_boots))
 
-    def _try(self, wanted: Need) -> int | None:
+    @contextmanager
+    def _gate(self) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("a") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
+            yield
+
+    def _places(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{_PLACE}*"))
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        """Stand at the end of the queue."""
+        with self._gate():
+            last = max(
+                (int(other.name.removeprefix(_PLACE)) for other in self._places()), default=0
+            )
+            place = self._folder / f"{_PLACE}{last + 1:09}"
+            file = place.open("x")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield place
+        finally:
+            place.unlink(missing_ok=True)
+            file.close()
+
+    def _behind(self, place: Path | None) -> bool:
+        """Tell whether somebody waits who came before, or anyone if we do not wait yet."""
+        if place is not None:
+            os.utime(place)
+        before = itertools.takewhile(lambda other: other != place, self._places())
+        return any(map(_waits, before))
+
+    def _try(self, wanted: Need, place: Path | None = None) -> int | None:
+        with self._gate():
+            if self._behind(place):
+                return None
             taken = self._taken()
             if (
                 taken.memory_mib + wanted.memory_mib > self.capacity.memory_mib
@@ -136,6 +183,16 @@ class Ledger:
                 else:
                     path.unlink()  # its holder is gone
         return Need(memory, cores)
+
+
+def _waits(place: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), place.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
+        place.unlink()  # whose it was is gone
+    return False
 
 
 def host_capacity() -> Need:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -136,24 +137,112 @@ asyncio.run(main())
 """
 
 
+def claimed(folder: Path, *, seconds: float) -> bool:
+    """Say whether something small can be claimed in a time."""
+
+    async def main() -> None:
+        async with asyncio.timeout(seconds), Ledger(folder, capacity=TWO).claim(Need(1, 1)):
+            pass
+
+    try:
+        asyncio.run(main())
+    except TimeoutError:
+        return False
+    return True
+
+
 def test_the_death_of_a_holder_frees_its_claim(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, capacity=TWO)
-
-    async def claimed(seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds), ledger.claim(Need(1, 1)):
-                return True
-        except TimeoutError:
-            return False
-
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        assert not asyncio.run(claimed(0.2))
+        assert not claimed(tmp_path, seconds=0.2)
         holder.send_signal(signal.SIGKILL)
-    assert asyncio.run(claimed(5))
+    assert claimed(tmp_path, seconds=5)
+
+
+async def hold(ledger: Ledger, wanted: Need, seconds: float, got: list[str], name: str) -> None:
+    async with ledger.claim(wanted):
+        got.append(name)
+        await asyncio.sleep(seconds)
+
+
+def places(folder: Path) -> list[Path]:
+    return list(folder.glob("place-*"))
+
+
+def test_who_wants_all_is_not_kept_out_by_a_run_of_small_ones(tmp_path: Path) -> None:
+    one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+    got: list[str] = []
+
+    async def run_of_small_ones() -> None:
+        """Hold two of them nearly always, the second one before the first one ends."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(25):
+                group.create_task(hold(one, Need(50, 1), 0.2, got, "small"))
+                await asyncio.sleep(0.1)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_of_small_ones())
+            await asyncio.sleep(0.25)
+            group.create_task(hold(two, Need(50, 2), 0, got, "large"))
+
+    asyncio.run(main())
+    # Those that were there before it, and one that may have come just before it was in the queue.
+    assert got.index("large") <= 5
+    assert not places(tmp_path)
+
+
+def test_who_waits_gets_it_in_the_order_of_coming(tmp_path: Path) -> None:
+    got: list[str] = []
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group, Ledger(tmp_path, capacity=TWO).claim(TWO):
+            for name in "abcdef":
+                ledger = Ledger(tmp_path, capacity=TWO)
+                # Each second one would fit beside the one before it has gone.
+                wanted = Need(200, 2) if name in "ace" else Need(1, 1)
+                group.create_task(hold(ledger, wanted, 0.01, got, name))
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert got == list("abcdef")
+    assert not places(tmp_path)
+
+
+def test_who_gives_up_leaves_the_queue(tmp_path: Path) -> None:
+    async def main() -> None:
+        first, second, third = (Ledger(tmp_path, capacity=TWO) for _ in range(3))
+        async with first.claim(Need(50, 1)):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), second.claim(TWO):
+                    pass
+            assert not places(tmp_path)
+            async with asyncio.timeout(5), third.claim(Need(50, 1)):
+                pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr("orchestrator.campaign.ledger._PASSED_OVER_S", 1.0)
+    held = Ledger(tmp_path, capacity=TWO)._try(Need(50, 1))
+    assert held is not None
+    with subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path)]) as waiter:
+        try:
+            while not places(tmp_path):
+                time.sleep(0.01)
+            assert not claimed(tmp_path, seconds=0.3)
+            waiter.send_signal(number)
+            assert claimed(tmp_path, seconds=10)
+        finally:
+            waiter.kill()
+    os.close(held)
 
 
 def test_what_can_never_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
