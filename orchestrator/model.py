@@ -259,7 +259,8 @@ class CellResult:
 
     `template` is the store key of what the guest started from; None: it booted. `start_seconds` of
     wall time passed until it was ready for its scenario (None: it never was). `console_waited`: it
-    said so much that it may have waited until the host had read it.
+    said so much that it may have waited until the host had read it. `qemu_uid` is the user as whom
+    QEMU was seen to run.
     """
 
     outcome: Outcome
@@ -271,6 +272,7 @@ class CellResult:
     qemu_cpu_seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()  # QEMU's argv
+    qemu_uid: int | None = None
     template: str | None = None
     start_seconds: float | None = None
     console_waited: bool = False

@@ -26,6 +26,7 @@ from orchestrator.errors import InfrastructureError
 
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
+SETPRIV = "setpriv"
 _BEAT = 20.0  # seconds
 
 
@@ -37,6 +38,30 @@ class Completed:
     returncode: int
     stdout: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a program may do that is not trusted: it never gets more rights than it starts with.
+
+    With `uid` and `gid` it is another user, of no groups but `groups`; that takes root. Nobody need
+    have an account under these numbers.
+    """
+
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] = ()
+
+    def options(self) -> tuple[str, ...]:
+        """Return what setpriv is told."""
+        if self.uid is None:
+            return ("--no-new-privs",)
+        groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
+        return ("--no-new-privs", f"--reuid={self.uid}", f"--regid={self.gid}", groups)
+
+    def command(self, argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+        """Return a command that runs another one with these rights."""
+        return (SETPRIV, *self.options(), "--", *(os.fspath(word) for word in argv))
 
 
 @dataclass(frozen=True)
@@ -144,6 +169,7 @@ def run(
     output: Path | None = None,
     check: bool = True,
     beat: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a command to its end and return what it printed (stdout and stderr, one stream).
 
@@ -172,7 +198,7 @@ def run(
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            pass_fds=(lifeline,),
+            pass_fds=(lifeline, *pass_fds),
             start_new_session=True,
         )
         try:
@@ -245,12 +271,14 @@ async def spawn(
     env: Mapping[str, str] | None = None,
     output: Path | None = None,
     pass_fds: Sequence[int] = (),
+    rights: Rights | None = None,
     interactive: bool = False,
 ) -> Spawned:
     """Start one program that is killed when this process dies, even by SIGKILL.
 
     Its stdout and stderr go to `output`, or nowhere. It must not fork: only it, not its children,
-    is tied to us (QEMU runs with a seccomp filter that forbids it to start any).
+    is tied to us (QEMU runs with a seccomp filter that forbids it to start any). With `rights` it
+    is limited to those.
 
     With `interactive` it has our terminal instead: stdin, stdout, stderr and Ctrl-C. That is for
     a program that the user asked to talk to (gdb), which nobody needs to limit.
@@ -258,7 +286,7 @@ async def spawn(
     Raises InfrastructureError if it cannot be started.
     """
     words = tuple(os.fspath(word) for word in argv)
-    entry = _entry(words, cwd, env, output)
+    entry = _entry(words if rights is None else rights.command(words), cwd, env, output)
     with contextlib.ExitStack() as stack:
         sink: IO[bytes] | int = subprocess.DEVNULL
         if output is not None:
@@ -266,7 +294,9 @@ async def spawn(
         try:
             process = await asyncio.create_subprocess_exec(
                 # The signal comes when the *thread* that forked ends: the event loop's own here.
-                "setpriv",
+                # Changing the user would disarm it, but setpriv does that first.
+                SETPRIV,
+                *(rights.options() if rights is not None else ()),
                 "--pdeathsig",
                 "KILL",
                 "--",

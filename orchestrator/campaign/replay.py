@@ -181,8 +181,10 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:
     """Return what QEMU was told, in an order of no meaning and without numbers of descriptors."""
-    # Kernel and initramfs are the same by their keys, wherever the store is.
-    told = {word for word in command if not word.endswith(("/bzImage", "/initramfs.cpio"))}
+    # Of files it has their names only, or descriptors; kernel and initramfs are the same by their
+    # keys, and the description follows.
+    files = re.compile(r".*/(bzImage|initramfs\.cpio)|machine\.cfg|/proc/self/fd/\d+")
+    told = {word for word in command if not files.fullmatch(word)}
     with contextlib.suppress(OSError):
         text = (folder / MACHINE).read_text()
         lines = re.sub(r'(/proc/self/fd/|^  fd = ")\d+', r"\1N", text, flags=re.M).splitlines()

@@ -172,6 +172,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict
             "python": platform.python_version(),
             **result.versions,
         },
+        "qemu_uid": result.qemu_uid,
         "outcome": str(result.outcome),
         "detail": result.outcome.detail,
         "repeatability": repeatability(job.cell, result),

@@ -14,10 +14,12 @@ from typing import Any
 from orchestrator import host, process
 from orchestrator.guest import probe
 from orchestrator.guest.qemu import QEMU
+from orchestrator.guest.user import qemu_user
 from orchestrator.kernel.base import Base, bases, load_base
 from orchestrator.kernel.source import kept_source
 from orchestrator.kernel.toolchain import missing_packages
 from orchestrator.model import Accel
+from orchestrator.process import SETPRIV
 from orchestrator.store import Store
 
 _GIB = 1 << 30
@@ -29,7 +31,7 @@ _MEMORY_MIB = 1024
 
 # What the testbed itself calls, and the Debian package that has it. What building a kernel needs
 # besides is said in kernels/<base>.toml.
-_COMMANDS = {"setpriv": "util-linux", "patch": "patch", "qemu-img": "qemu-utils"}
+_COMMANDS = {SETPRIV: "util-linux", "patch": "patch", "qemu-img": "qemu-utils"}
 # What is good to have: the package, and what it is like without.
 _HELPERS = {
     "ccache": ("ccache", "only rebuilding kernels is slower"),
@@ -91,11 +93,23 @@ def _qemu() -> Iterator[Check]:
         yield Check("qemu", State.MISSING, f"{text.splitlines()[0]}; {wanted} is needed")
         return
     yield Check("qemu", State.OK, found[0])
+    if shutil.which(SETPRIV) is None:
+        yield Check("sandboxed guest", State.NOTE, "cannot be tried without setpriv")
+        return
+    yield _user()
     problem = probe.boots(Accel.TCG)
     if problem is None:
         yield Check("sandboxed guest", State.OK, "boots")
     else:
         yield Check("sandboxed guest", State.MISSING, problem, _apt("seabios qemu-system-x86"))
+
+
+def _user() -> Check:
+    name, user = "QEMU's user", qemu_user()
+    if user.problem is not None:
+        return Check(name, State.NOTE, f"root: {user.problem}; a guest that breaks out is root")
+    who = "you" if user.account is None else user.account.pw_name
+    return Check(name, State.OK, f"{who}, without new privileges")
 
 
 def _kvm() -> Check:

@@ -21,7 +21,7 @@ class Parts:
     region: Region
     memories: tuple[qemu.Memory, ...]
     disks: tuple[qemu.Disk, ...]
-    state: int = -1  # a file of a restored guest's own: what QEMU was when the guest was saved
+    state: int = -1  # a file of the guest's own: what QEMU was, or is, when the guest is saved
 
 
 @contextmanager
@@ -32,8 +32,11 @@ def new_parts(cell: Cell, folder: Path) -> Iterator[Parts]:
 
 
 @contextmanager
-def parts_to_save(cell: Cell, folder: Path) -> Iterator[Parts]:
-    """Make such parts with memories that can be read from here. Raises InputError, and OSError."""
+def parts_to_save(cell: Cell, folder: Path, *, state: bytes) -> Iterator[Parts]:
+    """Make such parts with memories that can be read from here, and a file of that content.
+
+    Raises InputError, and OSError.
+    """
     with new_parts(cell, folder) as parts, ExitStack() as stack:
         memories = tuple(
             dataclasses.replace(memory, fd=memfd(stack, memory.name), shared=True)
@@ -41,11 +44,19 @@ def parts_to_save(cell: Cell, folder: Path) -> Iterator[Parts]:
         )
         for memory in memories:
             os.truncate(memory.fd, memory.mib << 20)
-        yield dataclasses.replace(parts, memories=memories)
+        yield dataclasses.replace(parts, memories=memories, state=state_file(stack, state))
+
+
+def state_file(stack: ExitStack, content: bytes) -> int:
+    """Return a new file for QEMU's own state that is closed with the stack."""
+    fd = memfd(stack, "state")
+    with os.fdopen(fd, "wb", closefd=False) as file:
+        file.write(content)
+    return fd
 
 
 def memfd(stack: ExitStack, name: str) -> int:
-    """Return a new file in memory that is closed with the stack."""
+    """Return a new file in memory that is closed with the stack; any user's QEMU can open it."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     stack.callback(os.close, fd)
     return fd

@@ -8,14 +8,13 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from pathlib import Path
 
 from orchestrator import process
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest.qemu import QEMU, SANDBOX
+from orchestrator.guest.user import KVM, qemu_user
 from orchestrator.model import Accel, Clock
 
-_KVM = Path("/dev/kvm")
 _TIMEOUT_SECONDS = 5.0  # a working one is through the BIOS in a second, even without KVM
 _ANSWER = 0x2A
 
@@ -48,15 +47,22 @@ BOOT_SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
 
 def boots(accel: Accel) -> str | None:
     """Boot a sector of our own from a disk. Returns None if it ran, else what went wrong."""
-    with tempfile.TemporaryDirectory(prefix="memnotify-") as folder:
-        disk = Path(folder) / "disk"
-        disk.write_bytes(BOOT_SECTOR)
+    user = qemu_user()
+    with tempfile.TemporaryFile() as disk:
+        disk.write(BOOT_SECTOR)
+        disk.flush()
+        user.lend(disk.fileno())
         argv = [QEMU, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
         argv += ["-accel", accel, "-m", "16", "-no-reboot"]
-        argv += ["-drive", f"if=ide,format=raw,file={disk}"]
+        argv += ["-drive", f"if=ide,format=raw,file=/proc/self/fd/{disk.fileno()}"]
         argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
         try:
-            done = process.run(argv, timeout=_TIMEOUT_SECONDS, check=False)
+            done = process.run(
+                user.rights(accel).command(argv),
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
+                pass_fds=(disk.fileno(),),
+            )
         except process.CommandFailed:  # the timeout: no status is checked
             return f"a guest did not get through its first sector in {_TIMEOUT_SECONDS:g} s"
         except InfrastructureError as error:
@@ -69,10 +75,10 @@ def boots(accel: Accel) -> str | None:
 @functools.cache
 def kvm_problem() -> str | None:
     """Return why KVM cannot be used, or None if it can. Asked once for each process."""
-    if not _KVM.exists():
-        return f"there is no {_KVM}"
-    if not os.access(_KVM, os.R_OK | os.W_OK):
-        return f"no permission for {_KVM}"
+    if not KVM.exists():
+        return f"there is no {KVM}"
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return f"no permission for {KVM}"
     return boots(Accel.KVM)
 
 

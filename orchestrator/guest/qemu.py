@@ -103,6 +103,15 @@ class Tape:
         return self.folder / "snapshots.qcow2"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenTape:
+    """The files of a tape under the names by which QEMU opens what it inherits."""
+
+    events: Path
+    snapshots: Path
+    play: bool
+
+
 def memories_of(cell: Cell) -> tuple[Memory, ...]:
     """Return the memories of a cell, without files."""
     nodes = cell.machine.numa_nodes
@@ -300,12 +309,12 @@ def command_line(
     kernel: Path,
     initramfs: Path,
     disks: tuple[Disk, ...],
-    tape: Tape | None = None,
-    gdb: Path | None = None,
+    tape: OpenTape | None = None,
+    gdb: int | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    `gdb` is the socket on which QEMU serves a gdb.
+    `gdb` is the descriptor of the socket at which QEMU is to wait for a gdb.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
@@ -337,9 +346,9 @@ def command_line(
     # Paused until we listen, so that no event is lost.
     argv += ["-S"]
     if tape is not None:
-        argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={_quoted(tape.snapshots)}"]
+        argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={tape.snapshots}"]
     if gdb is not None:
-        argv += ["-gdb", f"unix:{_quoted(gdb)},server=on,wait=off"]
+        argv += ["-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"]
     return argv
 
 
@@ -352,10 +361,6 @@ def _in_turn(cell: Cell) -> str:
     return "" if cell.machine.waits_for_the_host else ",rr=record,rrfile=/dev/null"
 
 
-def _recording(tape: Tape) -> str:
+def _recording(tape: OpenTape) -> str:
     mode = "replay" if tape.play else "record"
-    return f",rr={mode},rrfile={_quoted(tape.events)},rrsnapshot=start"
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace(",", ",,")
+    return f",rr={mode},rrfile={tape.events},rrsnapshot=start"

@@ -91,6 +91,7 @@ async def run_cell(
         balloon=session.moves,
         qemu_cpu_seconds=vm.cpu_seconds,
         versions={"qemu": vm.qemu_version, "accel": accel, **_kernel_version(records)},
+        qemu_uid=vm.qemu_uid,
         command=tuple(vm.argv),
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,

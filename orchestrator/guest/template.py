@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.guest import qemu, snapshots, sparse
-from orchestrator.guest.parts import Parts, memfd, parts_to_save
+from orchestrator.guest.parts import Parts, memfd, parts_to_save, state_file
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region
 from orchestrator.guest.rendezvous import Host
@@ -64,10 +64,7 @@ class Template:
             for disk in disks:
                 sparse.copy(self._files[disk.name], disk.fd)
             memories = tuple(self._memory(stack, cell, memory) for memory in qemu.memories_of(cell))
-            state = memfd(stack, _STATE)
-            with os.fdopen(state, "wb", closefd=False) as file:
-                file.write(self._state)
-            yield Parts(region, memories, disks, state)
+            yield Parts(region, memories, disks, state_file(stack, self._state))
 
     def _memory(self, stack: ExitStack, cell: Cell, memory: qemu.Memory) -> qemu.Memory:
         # A page that a balloon takes is one that QEMU cuts out of the file, also out of one that is
@@ -84,7 +81,12 @@ class Template:
 
         Raises InfrastructureError.
         """
-        await snapshots.load(monitor, Path(f"/proc/self/fd/{parts.state}"))
+        await snapshots.load(monitor, _path(parts))
+
+
+def _path(parts: Parts) -> Path:
+    """Return the name by which QEMU opens its state."""
+    return Path(f"/proc/self/fd/{parts.state}")
 
 
 def _load(stack: ExitStack, name: str, pack: int, entry: dict[str, Any]) -> int:
@@ -109,8 +111,10 @@ async def make_template(
     find out. Raises InfrastructureError, InputError and OSError.
     """
     started = time.monotonic()
+    state = folder / _STATE
+    snapshots.create(state, log=log)
     with (
-        parts_to_save(cell, folder) as parts,
+        parts_to_save(cell, folder, state=state.read_bytes()) as parts,
         open_vm(
             cell,
             parts,
@@ -120,8 +124,6 @@ async def make_template(
             folder=folder,
         ) as vm,
     ):
-        state = folder / _STATE
-        snapshots.create(state, log=log)
 
         async def conduct(monitor: Monitor, cpu: CpuClock) -> bool:
             host = Host(
@@ -143,11 +145,12 @@ async def make_template(
             )
             if end is not None:
                 return False
-            await snapshots.save(monitor, state)
+            await snapshots.save(monitor, _path(parts))
             return True
 
         if not await live(vm, conduct, patience=limits.qmp_seconds, log=log):
             return None
+        state.write_bytes(os.pread(parts.state, os.fstat(parts.state).st_size, 0))
         snapshots.forget_address(state, _LOG)
         size = _pack(vm)
     return {"seconds": round(time.monotonic() - started, 3), "bytes": size}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,11 +16,12 @@ from typing import IO, NoReturn, TypeVar
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest import qemu
 from orchestrator.guest.console import Console, open_pipe
-from orchestrator.guest.parts import Parts
+from orchestrator.guest.parts import Parts, memfd
 from orchestrator.guest.qmp import Monitor, open_monitor
+from orchestrator.guest.user import QemuUser, qemu_user
 from orchestrator.guest.watch import CpuClock
 from orchestrator.model import Accel, Cell
-from orchestrator.process import CommandLog, Spawned, spawn
+from orchestrator.process import CommandLog, Rights, Spawned, spawn
 
 T = TypeVar("T")
 
@@ -37,10 +39,16 @@ class Vm:
     cell: Cell
     parts: Parts
     argv: list[str]
+    user: QemuUser
+    rights: Rights
+    description: int  # the file that QEMU reads it from
+    fds: tuple[int, ...]  # of all files that argv speaks of
+    gdb: socket.socket | None  # at which QEMU waits for a gdb
     console: Console
     transcript: IO[str]
     folder: Path
     qemu_version: str = ""
+    qemu_uid: int | None = None
     cpu_seconds: float = 0.0
     may_end: bool = False  # QEMU has been told to end, or somebody else may tell it
 
@@ -59,23 +67,55 @@ def open_vm(
 ) -> Iterator[Vm]:
     """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
 
-    Raises OSError.
+    All files are opened here, because QEMU may be a user who can reach none of them. With `gdb` a
+    gdb can connect to a socket of that name. Raises OSError.
     """
-    argv = qemu.command_line(
-        cell,
-        accel=accel,
-        description=folder / _DESCRIPTION,
-        kernel=kernel,
-        initramfs=initramfs,
-        disks=parts.disks,
-        tape=tape,
-        gdb=gdb,
-    )
-    with (
-        (folder / CONSOLE).open("wb") as console,
-        (folder / _TRANSCRIPT).open("w", buffering=1) as transcript,
-    ):
-        yield Vm(cell, parts, argv, Console(console), transcript, folder)
+    user = qemu_user()
+    with ExitStack() as stack:
+        description = memfd(stack, _DESCRIPTION)
+        files = [description, user.readable(stack, kernel), user.readable(stack, initramfs)]
+        if tape is not None:
+            events = os.O_RDONLY if tape.play else os.O_RDWR | os.O_CREAT
+            files.append(stack.enter_context(user.lent(tape.events, events)))
+            files.append(stack.enter_context(user.lent(tape.snapshots, os.O_RDWR)))
+        listener = None if gdb is None else stack.enter_context(_listen(gdb))
+        names = [Path(f"/proc/self/fd/{fd}") for fd in files]
+        argv = qemu.command_line(
+            cell,
+            accel=accel,
+            description=names[0],
+            kernel=names[1],
+            initramfs=names[2],
+            disks=parts.disks,
+            tape=None if tape is None else qemu.OpenTape(names[3], names[4], tape.play),
+            gdb=None if listener is None else listener.fileno(),
+        )
+        console = stack.enter_context((folder / CONSOLE).open("wb"))
+        transcript = stack.enter_context((folder / _TRANSCRIPT).open("w", buffering=1))
+        yield Vm(
+            cell=cell,
+            parts=parts,
+            argv=argv,
+            user=user,
+            rights=user.rights(accel),
+            description=description,
+            fds=tuple(files),
+            gdb=listener,
+            console=Console(console),
+            transcript=transcript,
+            folder=folder,
+        )
+
+
+def _listen(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(str(path))
+        sock.listen(1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 async def live(
@@ -101,11 +141,23 @@ async def live(
             memories=vm.parts.memories,
             state=vm.parts.state,
         )
-        (vm.folder / _DESCRIPTION).write_text(qemu.machine_description(vm.cell, fds))
+        text = qemu.machine_description(vm.cell, fds)
+        (vm.folder / _DESCRIPTION).write_text(text)
+        os.write(vm.description, text.encode())
+        for fd in (fds.console, *(disk.fd for disk in fds.disks)):
+            vm.user.lend(fd)
+        listening: tuple[int, ...] = ()
+        if vm.gdb is not None:
+            # With our own end open a gdb would wait for ever for a QEMU that is dead.
+            listening = (theirs.enter_context(vm.gdb).fileno(),)
         copier = asyncio.create_task(vm.console.copy(our_console))
         try:
             async with await spawn(
-                vm.argv, log=log, output=vm.folder / _STDERR, pass_fds=fds.numbers()
+                vm.argv,
+                log=log,
+                output=vm.folder / _STDERR,
+                pass_fds=(*vm.fds, *listening, *fds.numbers()),
+                rights=vm.rights,
             ) as child:
                 theirs.close()
                 return await _attend(vm, child, our_qmp, conduct, patience)
@@ -128,6 +180,7 @@ async def _attend(
         async with open_monitor(qmp, transcript=vm.transcript, patience=patience) as monitor:
             version = (await monitor.execute("query-version"))["qemu"]
             vm.qemu_version = f"{version['major']}.{version['minor']}.{version['micro']}"
+            vm.qemu_uid = _user_of(child)
             return await first(conduct(monitor, cpu), _death(vm, child))
     except InfrastructureError as error:
         if error.kind == "qmp-lost":
@@ -138,6 +191,13 @@ async def _attend(
         raise
     finally:
         vm.cpu_seconds = cpu.read()
+
+
+def _user_of(child: Spawned) -> int | None:
+    try:
+        return Path(f"/proc/{child.pid}").stat().st_uid
+    except OSError:  # it has just died
+        return None
 
 
 async def _death(vm: Vm, child: Spawned) -> NoReturn:

@@ -327,9 +327,10 @@ def test_a_qemu_that_does_not_answer_is_an_infrastructure_failure(run: Runner) -
 
 def test_a_qemu_that_refuses_its_machine_says_why(run: Runner) -> None:
     run.kernel = run.folder.parent / "none"
+    run.kernel.write_bytes(b"no kernel")
     result, _ = run(make_cell())
     assert result.outcome.infrastructure == "qemu-died"
-    assert "could not open kernel file" in result.outcome.detail
+    assert "linux kernel too old to load a ram disk" in result.outcome.detail
 
 
 def test_a_cancelled_run_leaves_no_qemu(run: Runner) -> None:

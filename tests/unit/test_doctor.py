@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from orchestrator.cli.main import main
 from orchestrator.guest import doctor, probe
 from orchestrator.guest.doctor import State, examine
 from orchestrator.guest.qemu import QEMU
+from orchestrator.guest.user import QemuUser
 from orchestrator.kernel.base import bases, load_base
 from orchestrator.model import Accel, Clock
 from orchestrator.store import Store
@@ -35,8 +37,14 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(path)
     fake_qemu(folder, "exit 85")  # what the boot sector makes of a working QEMU
+    be(monkeypatch, QemuUser())  # who else may not come into the folder
     monkeypatch.setenv("PATH", str(folder))
     return folder
+
+
+def be(monkeypatch: pytest.MonkeyPatch, user: QemuUser) -> None:
+    for module in (doctor, probe):
+        monkeypatch.setattr(module, "qemu_user", lambda: user)
 
 
 def fake_qemu(folder: Path, boot: str) -> None:
@@ -94,12 +102,25 @@ def test_a_qemu_that_boots_nothing_is_told(tools: Path, tmp_path: Path) -> None:
     assert "seccomp support is disabled" in checks["sandboxed guest"].detail
 
 
+def test_who_qemu_is_is_told(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said() -> tuple[State, str]:
+        checks = {check.name: check for check in examine(Store(tmp_path))}
+        return checks["QEMU's user"].state, checks["QEMU's user"].detail
+
+    assert said() == (State.OK, "you, without new privileges")
+    be(monkeypatch, QemuUser(problem="no CAP_SETUID"))
+    assert said() == (State.NOTE, "root: no CAP_SETUID; a guest that breaks out is root")
+    # Our own folder is nobody's business, so QEMU there cannot be started.
+    be(monkeypatch, QemuUser(pwd.getpwnam("nobody")))
+    assert said() == (State.OK, "nobody, without new privileges")
+
+
 def test_a_kvm_that_hangs_is_found_out(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_qemu(tools, 'case "$*" in *kvm*) exec sleep 60;; esac; exit 85')
     monkeypatch.setattr(probe, "_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(probe, "_KVM", tmp_path)  # there, and may be opened
+    monkeypatch.setattr(probe, "KVM", tmp_path)  # there, and may be opened
     checks = {check.name: check for check in examine(Store(tmp_path))}
     assert checks["kvm"].state is State.NOTE
     assert "did not get through" in checks["kvm"].detail

@@ -1,0 +1,160 @@
+"""Whom QEMU runs as, what it may do then, and what it can open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from orchestrator import process
+from orchestrator.guest import user
+from orchestrator.guest.user import QemuUser, qemu_user
+from orchestrator.model import Accel
+from orchestrator.process import CommandLog, Rights
+
+NOBODY = pwd.getpwnam("nobody")
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> Iterator[None]:
+    qemu_user.cache_clear()
+    yield
+    qemu_user.cache_clear()
+
+
+def status(text: str) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in text.splitlines())
+
+
+def test_it_gets_no_new_privileges_whoever_we_are() -> None:
+    said = process.run(Rights().command(["cat", "/proc/self/status"]), timeout=20).stdout
+    found = status(said)
+    assert found["NoNewPrivs"] == "1"
+    assert found["Uid"].split() == [str(os.geteuid())] * 4
+
+
+@needs_root
+def test_as_another_user_it_has_no_rights_and_no_groups(tmp_path: Path) -> None:
+    log, out = CommandLog(tmp_path / "log"), tmp_path / "out"
+
+    async def main() -> int:
+        async with await process.spawn(
+            ["cat", "/proc/self/status"], log=log, output=out, rights=qemu_user().rights(Accel.TCG)
+        ) as child:
+            return await child.wait()
+
+    assert asyncio.run(main()) == 0
+    found = status(out.read_text())
+    assert found["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+    assert found["Gid"].split() == [str(NOBODY.pw_gid)] * 4
+    assert found["Groups"].split() == []
+    assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == int(found["CapAmb"], 16) == 0
+    assert found["NoNewPrivs"] == "1"
+    # The line that runs it again does so with the same rights.
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    shell = subprocess.run(["sh", "-c", json.loads(line)["shell"]], capture_output=True, text=True)
+    assert status(shell.stdout)["Uid"] == found["Uid"]
+
+
+@needs_root
+def test_a_user_who_is_not_there_is_not_replaced_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert qemu_user() == QemuUser(NOBODY)
+    qemu_user.cache_clear()
+    monkeypatch.setattr(user, "_NAMES", ("nobody-at-all",))
+    assert qemu_user() == QemuUser(problem="there is no user nobody-at-all")
+    assert qemu_user().rights(Accel.TCG) == Rights()
+
+
+_WITHOUT = """
+from orchestrator.guest.user import qemu_user
+print(qemu_user().problem)
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("capability", ["chown", "kill", "setgid", "setuid"])
+def test_a_container_without_a_capability_is_told(capability: str) -> None:
+    found = subprocess.run(
+        ["setpriv", f"--bounding-set=-{capability}", "--", sys.executable, "-c", _WITHOUT],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == f"no CAP_{capability.upper()}\n"
+
+
+def can_open(fd: int, mode: str, rights: Rights) -> bool:
+    """Say whether whoever has these rights can open what he inherits anew, as QEMU does."""
+    script = f": {mode} /proc/self/fd/{fd}"
+    done = process.run(
+        rights.command(["sh", "-c", script]), timeout=20, check=False, pass_fds=(fd,)
+    )
+    return done.returncode == 0
+
+
+@needs_root
+def test_what_is_lent_can_be_opened_and_is_ours_again(tmp_path: Path) -> None:
+    qemu = qemu_user()
+    rights = qemu.rights(Accel.TCG)
+    file = tmp_path / "tape"
+    with qemu.lent(file, os.O_RDWR | os.O_CREAT) as fd:
+        assert can_open(fd, "<>", rights)
+        assert not file.stat().st_mode & 0o022
+    found = file.stat()
+    assert (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
+    with file.open("r+b") as opened:
+        assert not can_open(opened.fileno(), "<>", rights)
+    reader, writer = os.pipe()
+    assert not can_open(writer, ">", rights)
+    qemu.lend(writer)
+    assert can_open(writer, ">", rights)
+    os.close(reader)
+    os.close(writer)
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_what_it_reads_it_can_read_whatever_the_mode_and_never_write(
+    tmp_path: Path, mode: int
+) -> None:
+    file = tmp_path / "bzImage"
+    file.write_bytes(b"kernel")
+    file.chmod(mode)
+    qemu = qemu_user()
+    with ExitStack() as stack:
+        fd = qemu.readable(stack, file)
+        assert can_open(fd, "<", qemu.rights(Accel.TCG))
+        assert os.pread(fd, 10, 0) == b"kernel"
+        same = os.fstat(fd).st_ino == file.stat().st_ino
+        assert same == (mode == 0o644)
+        assert not (same and can_open(fd, "<>", qemu.rights(Accel.TCG)))
+    assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+@needs_root
+def test_only_kvm_takes_a_group_and_never_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "kvm"
+    device.touch()
+    monkeypatch.setattr(user, "KVM", device)
+    for group, mode, groups in ((107, 0o660, (107,)), (107, 0o600, ()), (0, 0o660, ())):
+        os.chown(device, 0, group)
+        device.chmod(mode)
+        assert qemu_user().rights(Accel.KVM).groups == groups
+        assert qemu_user().rights(Accel.TCG).groups == ()
+    device.unlink()
+    assert qemu_user().rights(Accel.KVM).groups == ()
