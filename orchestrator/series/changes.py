@@ -15,6 +15,7 @@ from orchestrator.series.layout import Piece, Row
 from orchestrator.series.tokens import key
 
 _NO_END = "\\ No newline at end of file"
+CR = "\r"
 _MODES = ("100644", "100755")
 _NO_BLOB, _EMPTY_BLOB = "0000000", "e69de29"
 _CONTEXT = 3
@@ -65,6 +66,15 @@ class Change:
     new: Lines
 
 
+@dataclass(frozen=True, slots=True)
+class LineEnd:
+    """What an added line ends with: a CR or nothing; `put_back`, if the mail could not say so."""
+
+    text: str
+    put_back: bool = False
+    sure: bool = True
+
+
 @dataclass
 class OpenFile:
     """A file while its hunks are being read."""
@@ -88,10 +98,41 @@ class OpenFile:
             if part.kind is Kind.ADDED
         ]
 
+    def line_ends(self) -> list[LineEnd]:
+        """Return for each added line of all hunks if it has a CR: as the mail says, if that has
+        any, or else as the old line before it (after it, at the beginning of a hunk).
+        """
+        old = self.old.lines if self.old.ends else self.old.lines[:-1]
+        with_cr = sum(line.endswith(CR) for line in old)
+        told = any(line.text.endswith(CR) for h in self.diff.hunks for line in h.body)
+        found = []
+        for _, reading in self.readings:
+            near = [p.tree for p in reading.parts if p.tree is not None and p.tree < len(old)]
+            end = CR if near and old[near[0]].endswith(CR) else ""
+            removed: set[str] = set()
+            for part in reading.parts:
+                if part.kind is Kind.ADDED and (told or not with_cr):
+                    found.append(LineEnd(CR if part.mail[-1].text.endswith(CR) else ""))
+                elif part.kind is Kind.ADDED:
+                    # The same line once more: that it has none may be all that changes.
+                    same = part.text in removed
+                    sure = with_cr == len(old) and not same
+                    found.append(LineEnd("" if same else end, put_back=True, sure=sure))
+                elif part.tree is not None:
+                    removed = removed if part.kind is Kind.REMOVED else set()
+                    if part.tree < len(old):
+                        removed |= {part.text} if part.kind is Kind.REMOVED else set()
+                        end = CR if old[part.tree].endswith(CR) else ""
+        return found
+
     def witnesses(self) -> list[Witness]:
         """Return the lines that both the tree and, in one piece, the mail have."""
         return [
-            Witness(self.old.lines[part.tree], part.mail[0].text, part.kind is Kind.REMOVED)
+            Witness(
+                self.old.lines[part.tree].removesuffix(CR),
+                part.mail[0].text.removesuffix(CR),
+                part.kind is Kind.REMOVED,
+            )
             for _, reading in self.readings
             for part in reading.parts
             if part.tree is not None and len(part.mail) == 1
@@ -103,7 +144,7 @@ def pieces_of(file: OpenFile, added: Iterator[str]) -> list[Piece]:
 
     `added` gives the text of the added lines, in order.
     """
-    old = file.old.lines
+    old = [line.removesuffix(CR) for line in file.old.lines]
     runs: list[list[Row]] = []
     done = 0
     for _, reading in file.readings:
@@ -179,7 +220,20 @@ def _blocks(file: OpenFile, added: Iterator[str], effort: Effort) -> list[_Block
                     block.end = at
                 else:
                     block.rows.append(Row(part.kind, next(added)))
+    if blocks:
+        _end_last_line(blocks[-1], file.old)
     return blocks
+
+
+def _end_last_line(block: _Block, old: Lines) -> None:
+    """Let a block that goes on behind a last line without an end put that line anew, with one."""
+    if old.ends or block.begin < len(old.lines):
+        return
+    last = old.lines[-1]
+    end = CR if old.lines[-2:-1] and old.lines[-2].endswith(CR) else ""
+    block.begin -= 1
+    block.rows = [Row(Kind.REMOVED, last), Row(Kind.ADDED, last + end), *block.rows]
+    block.unended = {at + 2 for at in block.unended}
 
 
 @dataclass
@@ -219,8 +273,10 @@ def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
         if following - done > 2 * _CONTEXT or number + 1 == len(blocks):
             span.rows += _context(old, done, done + _CONTEXT)
     ends = file.old.ends
-    if blocks and done == len(old) and blocks[-1].rows[-1].kind is Kind.ADDED:
-        ends = len(blocks[-1].rows) - 1 not in blocks[-1].unended
+    if blocks and done == len(old):
+        last = blocks[-1]
+        final = max((n for n, row in enumerate(last.rows) if row.kind is Kind.ADDED), default=-1)
+        ends = final not in last.unended
     return Change(
         before=file.before,
         after=file.after,

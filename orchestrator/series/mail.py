@@ -94,24 +94,32 @@ def _is_page(data: bytes) -> bool:
 
 
 def _split(data: bytes, path: Path) -> Iterator[Mail]:
-    data = data.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if _is_page(data):
-        yield _from_page(data, path)
+        yield _from_page(data.replace(b"\r\n", b"\n"), path)
     elif re.match(rb"From \S+.*\d\d:\d\d", data) or re.match(rb"From [0-9a-f]{40} ", data):
         starts = [m.start() for m in re.finditer(rb"^From (?=\S+ .*\d\d:\d\d:\d\d)", data, re.M)]
         check_mails(len(starts), path)
         first = 1
         for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
-            body = data[start:end]
+            body = _line_ends(data[start:end])
             skipped = body.find(b"\n") + 1
             # In an mbox a line that begins with "From " is quoted.
             unquoted = re.sub(rb"^>(>*From )", rb"\1", body[skipped:], flags=re.M)
             yield _from_raw(unquoted, path, first + 1, body)
             first += body.count(b"\n")
-    elif _is_raw(data):
+    elif _is_raw(data := _line_ends(data)):
         yield _from_raw(data, path, 1, data)
     else:
         yield from _from_text(data, path)
+
+
+def _line_ends(data: bytes) -> bytes:
+    """Take off the CR of every line, but not if a diff has them and its headers have none.
+
+    Then they are not the transport's, but those of the file that is patched.
+    """
+    return data if re.search(rb"@@ -\d[^\n]*[^\r\n]\n", data) else data.replace(b"\r\n", b"\n")
 
 
 def _is_raw(data: bytes) -> bool:
@@ -199,7 +207,7 @@ def _body(message: Message, path: Path) -> tuple[list[str], list[str]]:
         encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
         if encoding in ("base64", "quoted-printable"):
             undone.append(encoding)
-        text = _decoded(payload, part.get_content_charset()).replace("\r\n", "\n")
+        text = _decoded(_line_ends(payload), part.get_content_charset())
         if kind == "text/html":
             check_data(payload, path, page=True)
             pages.append(page_text(text)[0])

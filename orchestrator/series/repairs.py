@@ -16,6 +16,7 @@ class RepairKind(StrEnum):
     HEADER = "wrapped header of a diff put together"
     TREE = "lines taken byte for byte from the tree"
     LAYOUT = "white space of added lines put back"
+    ENDS = "line ends of the file put back"
     WRAPPED = "wrapped lines put together"
     EATEN = "empty lines put back"
     EXTRA = "empty lines left out"

@@ -16,7 +16,7 @@ from orchestrator.series.align import (
     find_readings,
     index_of,
 )
-from orchestrator.series.changes import Change, OpenFile, pieces_of, rebuild
+from orchestrator.series.changes import CR, Change, OpenFile, pieces_of, rebuild
 from orchestrator.series.cuts import counts_told, cut_hunk, stated_lines
 from orchestrator.series.damage import LOST, infer_damage
 from orchestrator.series.diffs import RawHunk, Text
@@ -256,8 +256,11 @@ class Restorer:
 
     def _finish(self, files: Sequence[OpenFile]) -> list[Change]:
         added = [
-            (file, part, self._unwrapped(file, part)) for file in files for part in file.added()
+            (file, part, self._unwrapped(file, part).removesuffix(CR))
+            for file in files
+            for part in file.added()
         ]
+        ends = [end for file in files for end in file.line_ends()]
         witnesses = [witness for file in files for witness in file.witnesses()]
         damage = infer_damage(witnesses, [text for _, _, text in added])
         texts = iter([text for _, _, text in added])
@@ -268,9 +271,13 @@ class Restorer:
             for line in piece
         ]
         restored = []
-        for (file, part, text), line in zip(added, laid, strict=True):
-            restored.append(self._decided(file, part, text, line))
-            if restored[-1] != text:
+        for (file, part, text), line, end in zip(added, laid, ends, strict=True):
+            decided = self._decided(file, part, text, line)
+            restored.append(decided + end.text)
+            if end.put_back:
+                number = part.mail[0].number
+                self._repair(RepairKind.ENDS, file=file.name, line=number, sure=end.sure)
+            if decided != text:
                 self._repair(
                     RepairKind.LAYOUT,
                     file=file.name,
