@@ -20,7 +20,7 @@ from typing import NamedTuple
 from orchestrator.series.diffs import Line, RawHunk
 from orchestrator.series.effort import Effort
 from orchestrator.series.endings import is_footer, left_over
-from orchestrator.series.tokens import BLANKS, key
+from orchestrator.series.tokens import BLANKS, key, plain
 
 _STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
@@ -34,7 +34,7 @@ _EATEN = 3  # empty lines more than the hunk's header counts
 # What a repair costs, so that the least damage that explains a hunk is found first. A line that
 # begins with a marker may be the rest of a wrapped one (`a` and `+ b`): it is no better to believe
 # that than that the header counts wrong, so that both are shown.
-_WRAPPED, _SPILLED, _BLANK, _FUZZ, _COUNT, _LEFT = 2, 2, 8, 20, 200, 400
+_WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200, 400
 
 
 class Kind(StrEnum):
@@ -118,10 +118,19 @@ class FileIndex:
     """The lines of a file by their keys."""
 
     def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
         self.keys = [key(line) for line in lines]
         self.places: dict[str, list[int]] = defaultdict(list)
         for number, word in enumerate(self.keys):
             self.places[word].append(number)
+
+    def is_other(self, number: int, said: str | None) -> bool:
+        """Tell if a line has other letters than those that a mail says, of which keys have none."""
+        return said is not None and said != _letters(self.lines[number])
+
+
+def _letters(line: str) -> str:
+    return "".join(plain(line).split())
 
 
 def find_readings(
@@ -142,10 +151,10 @@ def find_readings(
     each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
     would have fitted in it was wrapped. Raises TooMuchError.
     """
-    reader = _Reader(hunk, index.keys, fuzz, width, effort)
+    reader = _Reader(hunk, index, fuzz, width, effort)
     here: list[Reading] = []
     best: list[Reading] = []
-    least = 3 * _LEFT
+    least = 3 * _LEFT + _OTHER * sum(said is not None for said in reader.said)
     for start in _starts(hunk, index, expected, after):
         found = reader.read_at(start, least)
         if found and found[0].cost < least:
@@ -227,11 +236,12 @@ class _Reader:
     """
 
     def __init__(
-        self, hunk: RawHunk, keys: Sequence[str], fuzz: int, width: int, effort: Effort
+        self, hunk: RawHunk, index: FileIndex, fuzz: int, width: int, effort: Effort
     ) -> None:
         self.hunk = hunk
         self.body = hunk.body
-        self.keys = keys
+        self.index = index
+        self.keys = index.keys
         self.fuzz = fuzz
         self.width = width
         self.effort = effort
@@ -239,6 +249,11 @@ class _Reader:
         self.words = [key(line.text) for line in hunk.body]
         self.removed = [
             key(line.text[1:]) if line.text.startswith("-") else None for line in hunk.body
+        ]
+        # What lines say that are not of ASCII, unless an archive could not show it.
+        self.said = [
+            None if line.text.isascii() or "\ufffd" in line.text else _letters(line.text)
+            for line in hunk.body
         ]
         # The next line that is not empty, for each line and the end.
         self.follows: list[str | None] = [None]
@@ -323,10 +338,11 @@ class _Reader:
             yield 0, Kind.SKIPPED, 1
             return
         if here is not None:
+            said = self.said[at]
             if word == here:
-                yield 0, Kind.CONTEXT, 1
+                yield _OTHER * self.index.is_other(tree, said), Kind.CONTEXT, 1
             if self.removed[at] == here:
-                yield 0, Kind.REMOVED, 1
+                yield _OTHER * self.index.is_other(tree, said and said[1:]), Kind.REMOVED, 1
             yield from self._joined_old(at, here)
         if text.startswith("+") and not body[at].outside:
             yield 0, Kind.ADDED, 1

@@ -26,6 +26,7 @@ FOOTER = [
     'To unsubscribe from this list: send the line "unsubscribe linux-kernel" in',
     "the body of a message to majordomo@vger.kernel.org",
 ]
+BLANKS = " \t"  # those of other scripts are letters to an archive
 _HEADERS = ("From", "Date", "Subject", "Message-Id")
 
 
@@ -151,6 +152,18 @@ def indented(lines: Lines, rng: random.Random) -> Lines:
     return [blanks + line for line in lines]
 
 
+def lost_line(lines: Lines, rng: random.Random) -> Lines:
+    """One line of a hunk is gone; not one of `KINDS`, as it cannot be had again."""
+    hunks = [at for at, line in enumerate(lines) if line.startswith("@@ ")]
+    own = [
+        at
+        for at in range(hunks[0], len(lines))
+        if lines[at].startswith((" ", "+", "-")) and not lines[at].startswith(("+++ ", "--- "))
+    ]
+    at = rng.choice(own)
+    return [*lines[:at], *lines[at + 1 :]]
+
+
 def footer(lines: Lines, rng: random.Random) -> Lines:
     return [*lines, "", *FOOTER]
 
@@ -180,11 +193,11 @@ def collapsed(lines: Lines, rng: random.Random) -> Lines:
 
 
 def eaten(lines: Lines, rng: random.Random) -> Lines:
-    return [line.strip() for line in lines]
+    return [line.strip(BLANKS) for line in lines]
 
 
 def trailing(lines: Lines, rng: random.Random) -> Lines:
-    return [line.rstrip() for line in lines]
+    return [line.rstrip(BLANKS) for line in lines]
 
 
 def nonbreaking(lines: Lines, rng: random.Random) -> Lines:
@@ -391,6 +404,8 @@ def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
         }
     )
     diff: Lines = []
+    rows: Lines = []
+    counts = [0, 0]
     for name in names:
         before, after = (
             (side / name).read_text().splitlines() if (side / name).exists() else None
@@ -398,6 +413,11 @@ def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
         )
         if before == after:
             continue
+        found = list(difflib.unified_diff(before or [], after or [], lineterm=""))[2:]
+        plus, minus = (sum(line.startswith(mark) for line in found) for mark in "+-")
+        rows.append(f" {name} | {plus + minus} {'+' * bool(plus)}{'-' * bool(minus)}")
+        counts[0] += plus
+        counts[1] += minus
         diff.append(f"diff --git a/{name} b/{name}")
         diff += ["new file mode 100644"] if before is None else []
         diff += difflib.unified_diff(
@@ -412,8 +432,8 @@ def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
         "",
         "Signed-off-by: Ada <ada@example.org>",
         "---",
-        " drivers/lamp.c | 99 +++++",
-        " 1 file changed, 99 insertions(+)",
+        *rows,
+        f" {len(rows)} files changed, {counts[0]} insertions(+), {counts[1]} deletions(-)",
         "",
     ]
     return Clean(headers, text + diff)

@@ -480,3 +480,13 @@ def test_a_file_without_a_last_line_end(tree: Path, hunk: str, wanted: str) -> N
     assert run(tree, write(tree.parent / "m", diff("unended.txt", hunk))) == 0
     assert made(tree)["unended.txt"] == wanted
     assert again(tree)
+
+
+# --- letters that archives cannot always show
+
+
+def test_lines_of_other_letters_are_not_all_the_same(tree: Path) -> None:
+    (tree / "HOWTO").write_text("序\n語\n" * 20 + TREE["HOWTO"])
+    lines = diff("HOWTO", HOWTO.format("新しい"))
+    assert run(tree, write(tree.parent / "m", lines)) == 0
+    assert made(tree)["HOWTO"].endswith("カーネル開発\n新しい\n方法です。\n\n終り\n")

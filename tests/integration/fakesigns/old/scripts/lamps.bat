@@ -1,0 +1,5 @@
+echo off
+lamp /on
+lamp /watt 10
+lamp /off
+echo done
