@@ -13,13 +13,13 @@ from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
 from orchestrator.process import CommandLog
 from orchestrator.series.apply import FileState, apply_series, read_tree
-from orchestrator.series.folder import write_series
+from orchestrator.series.folder import undo_killed, write_series
 from orchestrator.series.importer import ImportedSeries, import_mails
 from orchestrator.series.lore import fetch_thread, message_id
 from orchestrator.series.mail import Mail, read_mails
 from orchestrator.series.quilt import SERIES, Series, read_series_file, tree_version
 from orchestrator.series.repairs import Chooser
-from orchestrator.store import Store
+from orchestrator.store import Store, digest_value
 
 _Reader = Callable[[str], FileState | None]
 
@@ -42,20 +42,24 @@ def import_series(
     """Restore mails against a base or a tree, and write them into a folder: all, or nothing.
 
     `wanted` are files, folders and Message-Ids (of `mbox`, if one is given). With `replace` the
-    patches take the place of those in the folder that have the same numbers. Raises as
+    patches take the place of those in the folder that have the same numbers. While another import
+    into the same folder is under way this one waits. Raises as
     `import_mails`, `write_series` and `fetch_thread` do.
     """
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise InputError("is a file, not a folder", file=place, hint="-o names a folder")
-    mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
     series = folder / SERIES
-    beside = read_series_file(series) if replace and series.is_file() else ()
-    read = _files(base, tree, store, progress)
-    imported = import_mails(
-        mails, read, beside=beside, fuzz=fuzz, revision=revision, choose=choose, log=log
-    )
-    said = write_series(imported, folder, replace=replace)
+    lock = f"series-{digest_value(str(folder.resolve()))}"
+    with store.lock(lock, waiting=lambda: progress(f"waiting for another import into {folder}")):
+        undo_killed(folder)
+        mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
+        beside = read_series_file(series) if replace and series.is_file() else ()
+        read = _files(base, tree, store, progress)
+        imported = import_mails(
+            mails, read, beside=beside, fuzz=fuzz, revision=revision, choose=choose, log=log
+        )
+        said = write_series(imported, folder, replace=replace)
     return dataclasses.replace(imported, said=(*imported.said, *said))
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-import tempfile
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from orchestrator.errors import InfrastructureError, InputError, no_space
 from orchestrator.series.importer import Imported, ImportedSeries, number_of
-from orchestrator.series.quilt import SERIES, Patch, read_series_file, series_lines
+from orchestrator.series.quilt import (
+    NAMES,
+    PENDING,
+    SERIES,
+    Patch,
+    read_series_file,
+    series_lines,
+)
+
+_FRESH, _KEPT = "fresh", "kept"  # files that come, and those that go
 
 
 def write_series(
@@ -61,6 +70,8 @@ def _series_text(imported: ImportedSeries, series: Path) -> tuple[str, tuple[str
         if name is not None:
             above[name], run = run, []
     replaced = {number_of(patch): patch for patch, _ in known.values() if patch.name not in staying}
+    if not staying.issubset(above):
+        raise InputError("has changed since this import began", file=series, hint="import again")
     lines: list[str] = []
     said: list[str] = []
     for patch in imported.patches:
@@ -79,40 +90,47 @@ def _series_text(imported: ImportedSeries, series: Path) -> tuple[str, tuple[str
 
 
 def _put(folder: Path, wanted: Mapping[str, bytes], gone: Collection[str]) -> None:
-    """Bring files of a folder to a state; whatever goes wrong, it is then as it was before."""
+    """Bring files of a folder to a state; whatever goes wrong, it is then as it was before.
+
+    While `names` is there, with those that the folder had not, nobody reads it as a series; and if
+    this process is killed, the next import undoes what it did.
+    """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
+    scratch = folder / PENDING
+    scratch.mkdir(parents=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".memnotify-", dir=folder) as scratch:
-            fresh, kept = Path(scratch) / "fresh", Path(scratch) / "kept"
-            fresh.mkdir()
-            kept.mkdir()
-            for name, data in wanted.items():
-                (fresh / name).write_bytes(data)
-            _swap(folder, fresh, kept, list(wanted), [*wanted, *gone])
+        for name in (_FRESH, _KEPT):
+            (scratch / name).mkdir()
+        for name, data in wanted.items():
+            (scratch / _FRESH / name).write_bytes(data)
+        there = [name for name in {*wanted, *gone} if (folder / name).exists()]
+        for name in there:
+            shutil.copy2(folder / name, scratch / _KEPT / name)
+        draft = scratch / "draft"
+        draft.write_text("".join(name + "\n" for name in wanted if name not in there))
+        draft.rename(scratch / NAMES)
+        for name in wanted:
+            (scratch / _FRESH / name).rename(folder / name)
+        for name in gone:
+            (folder / name).unlink(missing_ok=True)
+        (scratch / NAMES).unlink()
     except BaseException:
+        undo_killed(folder)
         for place in made:
             if place.is_dir():
                 place.rmdir()
         raise
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _swap(
-    folder: Path, fresh: Path, kept: Path, new: Collection[str], old: Collection[str]
-) -> None:
-    away: list[str] = []
-    here: list[str] = []
-    try:
-        for name in old:
-            if (folder / name).exists():
-                (folder / name).rename(kept / name)
-                away.append(name)
-        for name in new:
-            (fresh / name).rename(folder / name)
-            here.append(name)
-    except BaseException:
-        for name in here:
-            (folder / name).unlink()
-        for name in away:
-            (kept / name).rename(folder / name)
-        raise
+def undo_killed(folder: Path) -> None:
+    """Undo an import into a folder that ended on the way. Call it with the folder's lock held."""
+    scratch = folder / PENDING
+    if (scratch / NAMES).is_file():
+        for name in (scratch / NAMES).read_text().splitlines():
+            (folder / name).unlink(missing_ok=True)
+        for path in (scratch / _KEPT).iterdir():
+            path.rename(folder / path.name)
+        (scratch / NAMES).unlink()
+    if scratch.is_dir():
+        shutil.rmtree(scratch)

@@ -13,6 +13,8 @@ from orchestrator.wording import known_names
 
 NONE = "none"
 SERIES = "series"
+PENDING, NAMES = ".memnotify-import", "names"
+"""Of an import: its folder within that of a series, and the file that is there while it writes."""
 MEM_NOTIFY = PATCHES / "mem_notify"
 
 
@@ -87,6 +89,7 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
     revision, _, given = word.partition("/")
     if revision not in (NONE, *revisions(root)):
         folder = Path(word).expanduser()
+        _check_whole(folder)
         if (folder / SERIES).is_file():
             return Series(
                 revision=folder.name, base=base or "", patches=read_series_file(folder / SERIES)
@@ -125,6 +128,7 @@ def read_series_file(path: Path) -> tuple[Patch, ...]:
 
 def series_lines(path: Path) -> list[tuple[Patch, str]]:
     """Return each patch that a `series` file names with its whole line. Raises InputError."""
+    _check_whole(path.parent)
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -135,6 +139,16 @@ def series_lines(path: Path) -> list[tuple[Patch, str]]:
         if words:
             patches.append((_entry(path, number, words[0], words[1:]), line))
     return patches
+
+
+def _check_whole(folder: Path) -> None:
+    """Raise InputError for the folder of a series while an import puts files into it."""
+    if (folder / PENDING / NAMES).exists():
+        raise InputError(
+            "an import into this folder was killed, or is just being written",
+            file=folder,
+            hint="`memnotify series import` into it puts back what was there, and goes on",
+        )
 
 
 def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import random
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import archives
 import pytest
@@ -12,9 +15,11 @@ from archives import Clean
 from unidiff.patch import PatchSet
 
 from orchestrator.cli.main import main
+from orchestrator.kernel import importing
 from orchestrator.places import PATCHES
 from orchestrator.series import folder as folders
 from orchestrator.series.apply import FileState, apply_series, read_tree
+from orchestrator.series.importer import ImportedSeries
 from orchestrator.series.quilt import Series, read_series_file
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
@@ -127,6 +132,101 @@ def test_a_failure_while_files_are_put_in_place_changes_nothing(
     assert capsys.readouterr().err.count("\n") == 1
     assert files(series) == before
     assert {path.name for path in series.iterdir()} == set(before)
+
+
+IMPORT = """
+import os, signal, sys
+from pathlib import Path
+from orchestrator.cli.main import main
+left = int(sys.argv[1])
+real = Path.rename
+def rename(self, target):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, target)
+Path.rename = rename
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_what_a_killed_import_left_is_undone(
+    tree: Path, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(series)
+    mails = [
+        mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()")),
+        mail(tmp_path / "s", "[PATCH 1/2] one", change(5, "other()")),
+    ]
+    words = ["series", "import", *map(str, mails), "--tree", str(tree), "-o", str(series)]
+    third = mail(tmp_path / "t", "[PATCH 2/2] two", change(20, "third()"))
+    for renames in range(8):
+        argv = [sys.executable, "-c", IMPORT, str(renames), *words, "--replace"]
+        killed = subprocess.run(argv, check=False).returncode
+        if killed == 0:
+            break
+        if (series / ".memnotify-import/names").exists():
+            assert main(["series", "apply", str(series), "--tree", str(tree), "--check"]) == 2
+            assert "an import into this folder was killed" in capsys.readouterr().err
+        else:
+            assert {k: v for k, v in files(series).items() if "/" not in k} == before
+        # Even an import that is refused puts things right first.
+        assert run(tree, series, third) == 2
+        assert files(series) == before
+    assert renames > 2
+    assert "0002-real.patch" in files(series)
+    assert {path.name for path in series.iterdir()} == set(files(series))
+
+
+def test_two_imports_at_once_are_one_after_the_other(
+    tree: Path, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (series / "series").write_text("0001-one.patch\n0002-two.patch\n")
+    other = mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()"))
+    words = ["series", "import", str(other), "--tree", str(tree), "-o", str(series), "--replace"]
+    argv = [sys.executable, "-m", "orchestrator.cli.main", *words]
+    running: list[subprocess.Popen[str]] = []
+    real = importing.import_mails
+
+    def slowly(*args: Any, **options: Any) -> ImportedSeries:
+        # Another one begins when this one has read the series, and before it writes.
+        process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"waiting for another import into {series}\n"
+        return real(*args, **options)
+
+    monkeypatch.setattr(importing, "import_mails", slowly)
+    first = mail(tmp_path / "s", "[PATCH 1/2] first", change(5, "other()"))
+    assert run(tree, series, first, "--replace") == 0
+    assert running[0].communicate(timeout=60)[1] == ""
+    assert running[0].returncode == 0
+    assert (series / "series").read_text() == "0001-first.patch\n0002-real.patch\n"
+
+
+def test_a_series_that_changes_meanwhile_is_left_alone(
+    tree: Path,
+    series: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real = importing.import_mails
+
+    def meanwhile(*args: Any, **options: Any) -> ImportedSeries:
+        done = real(*args, **options)
+        (series / "series").write_text("0002-two.patch\n")
+        return done
+
+    monkeypatch.setattr(importing, "import_mails", meanwhile)
+    other = mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()"))
+    assert run(tree, series, other, "--replace") == 2
+    said = capsys.readouterr().err
+    assert (
+        said == f"memnotify: {series}/series: has changed since this import began (import again)\n"
+    )
+    assert (series / "series").read_text() == "0002-two.patch\n"
 
 
 def test_a_folder_that_cannot_be_made(
