@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -125,7 +124,7 @@ async def _try_and_publish(
             outcome = result.outcome
             if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
-                shutil.copytree(draft, failed / str(len(attempts)))
+                draft.rename(failed / str(len(attempts)))  # a full disk has room for that
                 continue
             if outcome.infrastructure is not None and folder.has(job.id):
                 board.warn(f"{job.name}: {outcome}: its earlier result is kept")

@@ -199,7 +199,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
     at = np.flatnonzero(grown > 0)
     for a, b in _runs(times[at]):
         total = int(grown[at[a:b]].sum())
-        seconds = int(times[at[b - 1]] - times[at[a]]) / 1e9
+        seconds = (int(times[at[b - 1]]) - int(times[at[a]])) / 1e9
         event = {"event": kind, "count": total, "seconds": seconds, "text": say(total, seconds)}
         yield times[at[a]], event
 

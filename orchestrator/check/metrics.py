@@ -129,17 +129,18 @@ def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[Batch, ...]
     """Split sorted wakeups by BATCH_PAUSE_NS and BATCH_DISTANCE_NS."""
     if not times.size:
         return ()
+    each = times.tolist()  # a guest's rubbish may be too far apart for numpy's numbers
     first = [0]
     for start in (np.flatnonzero(np.diff(times) > BATCH_PAUSE_NS) + 1).tolist():
-        if times[start] - times[first[-1]] >= BATCH_DISTANCE_NS:
+        if each[start] - each[first[-1]] >= BATCH_DISTANCE_NS:
             first.append(start)
     after: list[float | None] = [None, *(np.diff(times[first]) / 1e6).round(3).tolist()]
     return tuple(
         Batch(
-            at_s=round(int(times[a] - start_ns) / 1e9, 6),
+            at_s=round((each[a] - start_ns) / 1e9, 6),
             wakeups=b - a,
             clients=int(np.unique(clients[a:b]).size),
-            spread_ms=round(int(times[b - 1] - times[a]) / 1e6, 3),
+            spread_ms=round((each[b - 1] - each[a]) / 1e6, 3),
             after_ms=distance,
         )
         for a, b, distance in zip(first, [*first[1:], times.size], after, strict=True)

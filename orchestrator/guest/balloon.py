@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from qemu.qmp import EventListener, Message
 
-from orchestrator.guest.qmp import Monitor, data_of
+from orchestrator.guest.qmp import Monitor, number
 from orchestrator.model import BalloonMove
 
 _THROTTLE_SECONDS = 1.5  # QEMU's second, and some for a busy host
 _PAGE_KIB = 4
+_CLOCKS_DIFFER = 0.1  # seconds between two looks at two clocks
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Balloon:
 
     async def _actual_kib(self) -> int:
         answer = await self._monitor.execute("query-balloon")
-        return int(answer["actual"]) >> 10
+        return number(answer, "actual", told="query-balloon") >> 10
 
     async def _query(self, pending: _Pending) -> int:
         actual = await self._actual_kib()
@@ -113,9 +114,14 @@ class Balloon:
         return actual
 
     def _note(self, pending: _Pending, event: Message) -> None:
-        pending.event_kib = int(data_of(event)["actual"]) >> 10
-        if pending.meets(pending.event_kib):
-            stamp = event["timestamp"]
-            assert isinstance(stamp, dict)
-            seconds = stamp["seconds"] + stamp["microseconds"] / 1e6 - pending.sent_wall
+        told = "BALLOON_CHANGE"
+        pending.event_kib = number(event, "data", "actual", told=told) >> 10
+        if not pending.meets(pending.event_kib):
+            return
+        whole, micro = (
+            number(event, "timestamp", part, told=told) for part in ("seconds", "microseconds")
+        )
+        seconds = whole + micro / 1e6 - pending.sent_wall
+        # Unless the host's clock was set meanwhile.
+        if abs(seconds) <= time.monotonic() - pending.sent + _CLOCKS_DIFFER:
             pending.move = replace(pending.move, event_seconds=seconds)

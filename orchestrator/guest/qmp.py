@@ -19,18 +19,29 @@ from orchestrator.errors import InfrastructureError
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
+# What the library raises when there is no session any more; ValueError: bytes that are no message.
+_LOST = (QMPError, OSError, EOFError, ValueError)
+
+
 class _RecordingClient(QMPClient):
-    """A QMP client that writes every message down as it passes."""
+    """A QMP client that writes every message down as it passes.
+
+    Where that fails the session goes on; `failure` says why.
+    """
 
     def __init__(self, transcript: IO[str]) -> None:
         super().__init__("memnotify")
+        self.failure: OSError | None = None
         self._transcript = transcript
         self._started = time.monotonic()
 
     def _note(self, direction: str, message: Message) -> None:
         seconds = round(time.monotonic() - self._started, 6)
         line = {"seconds": seconds, "direction": direction, "message": dict(message)}
-        self._transcript.write(json.dumps(line) + "\n")
+        try:
+            self._transcript.write(json.dumps(line) + "\n")
+        except OSError as error:
+            self.failure = error
 
     def _cb_outbound(self, msg: Message) -> Message:
         self._note("out", msg)
@@ -69,7 +80,7 @@ class Monitor:
             ) from error
         except ExecuteError as error:
             raise InfrastructureError("qmp-error", f"QEMU refused {command!r}: {error}") from error
-        except (QMPError, OSError, EOFError) as error:
+        except _LOST as error:
             raise InfrastructureError("qmp-lost", f"{command!r} got no answer: {error}") from error
 
     async def job(self, command: str, **arguments: object) -> None:
@@ -89,7 +100,7 @@ class Monitor:
                 "qmp-timeout", f"QEMU was not through with {command!r} in {self.patience:g} s"
             ) from error
         for job in await self.execute("query-jobs"):
-            if job["id"] == command and "error" in job:
+            if isinstance(job, dict) and job.get("id") == command and "error" in job:
                 raise InfrastructureError("qmp-job", f"{command!r} failed: {job['error']}")
         await self.execute("job-dismiss", id=command)
 
@@ -105,7 +116,8 @@ async def open_monitor(
 ) -> AsyncIterator[Monitor]:
     """Speak QMP over a connected socket; `patience` is in seconds, for the answer to each command.
 
-    The socket is closed at the end. Raises InfrastructureError if QEMU does not greet.
+    The socket is closed at the end. Raises InfrastructureError if QEMU does not greet, and OSError
+    at the end if the transcript is not whole.
     """
     client = _RecordingClient(transcript)
     try:
@@ -113,17 +125,32 @@ async def open_monitor(
             await client.connect(sock)
     except TimeoutError as error:
         raise InfrastructureError("qmp-timeout", f"QEMU did not greet in {patience:g} s") from error
-    except (QMPError, OSError, EOFError) as error:
+    except _LOST as error:
         raise InfrastructureError("qmp-lost", f"QEMU did not greet: {error}") from error
     try:
         yield Monitor(client, patience)
+        if client.failure is not None:
+            raise client.failure
     finally:
         # Whether the session ended well is of no interest any more: QEMU is about to be gone.
         try:
             async with asyncio.timeout(patience):
                 await client.disconnect()
-        except (TimeoutError, QMPError, OSError, EOFError):
+        except (TimeoutError, *_LOST):
             pass
+
+
+def number(message: object, *path: str, told: str) -> int:
+    """Return the number at a path into an answer or event; `told` is what it came by.
+
+    Raises InfrastructureError: `qmp-garbage` if there is none.
+    """
+    value = message
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    if not isinstance(value, int):
+        raise InfrastructureError("qmp-garbage", f"QEMU told by {told!r}: {message!s:.200}")
+    return value
 
 
 def data_of(event: Mapping[str, object]) -> dict[str, Any]:

@@ -92,8 +92,10 @@ class Host:
     async def _next_ask(self) -> Ask | End:
         event = await self._events.get()
         if event["event"] == "SHUTDOWN":
-            reason = data_of(event).get("reason", "unknown")
-            if str(reason).startswith("host-"):
+            reason = data_of(event).get("reason")
+            if not isinstance(reason, str):
+                raise InfrastructureError("qmp-garbage", f"QEMU told: {event!s:.200}")
+            if reason.startswith("host-"):
                 raise InfrastructureError("qemu-died", f"QEMU was told to end: {reason}")
             return End(Finding.REBOOT, f"the guest went down by itself: {reason}")
         ask = self._region.ask()

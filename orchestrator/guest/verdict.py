@@ -111,7 +111,7 @@ def describe_check(row: Any) -> str:
     name, result, error = row["name"].decode(errors="replace"), row["result"], int(row["error"])
     if result == CheckResult.PASSED:
         return f"{name} passed"
-    why = os.strerror(error) if error else "a wrong result"
+    why = os.strerror(error & 0xFF) if error else "a wrong result"
     if result == CheckResult.SKIPPED:
         return f"{name} skipped: {why}"
     if row["signal"]:

@@ -17,7 +17,7 @@ from orchestrator.errors import InfrastructureError
 from orchestrator.guest import qemu
 from orchestrator.guest.console import Console, open_pipe
 from orchestrator.guest.parts import Parts, memfd
-from orchestrator.guest.qmp import Monitor, open_monitor
+from orchestrator.guest.qmp import Monitor, number, open_monitor
 from orchestrator.guest.user import QemuUser, qemu_user
 from orchestrator.guest.watch import CpuClock
 from orchestrator.model import Accel, Cell
@@ -128,7 +128,8 @@ async def live(
     """Start QEMU, return what `conduct` returns, and kill it.
 
     `patience` is for the answer to one QMP command, in seconds. Raises InfrastructureError:
-    `spawn`, `qemu-died`, or what `open_monitor` and `Monitor.execute` raise.
+    `spawn`, `qemu-died`, or what `open_monitor` and `Monitor.execute` raise; and OSError if what
+    the guest says cannot be written.
     """
     with ExitStack() as ours, ExitStack() as theirs:
         our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
@@ -160,11 +161,19 @@ async def live(
                 rights=vm.rights,
             ) as child:
                 theirs.close()
-                return await _attend(vm, child, our_qmp, conduct, patience)
+                attended = _attend(vm, child, our_qmp, conduct, patience)
+                return await first(attended, _cut_off(copier))
         finally:
             # Only when nobody holds the other end any more does the console end.
             theirs.close()
             await copier
+
+
+async def _cut_off(copier: asyncio.Task[None]) -> NoReturn:
+    """Raise what ends the copying of the console before its end: the guest would wait for ever."""
+    await asyncio.shield(copier)
+    while True:  # it has ended with QEMU, of which others tell
+        await asyncio.Event().wait()
 
 
 async def _attend(
@@ -178,8 +187,10 @@ async def _attend(
     cpu = CpuClock(child.pid)
     try:
         async with open_monitor(qmp, transcript=vm.transcript, patience=patience) as monitor:
-            version = (await monitor.execute("query-version"))["qemu"]
-            vm.qemu_version = f"{version['major']}.{version['minor']}.{version['micro']}"
+            version = await monitor.execute("query-version")
+            parts = ("major", "minor", "micro")
+            numbers = [number(version, "qemu", part, told="query-version") for part in parts]
+            vm.qemu_version = ".".join(map(str, numbers))
             vm.qemu_uid = _user_of(child)
             return await first(conduct(monitor, cpu), _death(vm, child))
     except InfrastructureError as error:

@@ -1,0 +1,140 @@
+"""Runs of `memnotify run` as users start them, in which something goes wrong; what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.run import run_campaign
+from orchestrator.campaign.schedule import CellRunner
+from orchestrator.cli.main import main
+from orchestrator.store import Artifact, Store
+
+SCENARIO = """\
+[scenario.{name}]
+start_s = 2
+duration_s = {seconds}
+log_records = 2000
+"""
+HEAD = """\
+name = "faults"
+[kernel]
+base = "6.1"
+[matrix]
+series = "none"
+memory_mib = 64
+machine = "{machine}"
+scenario = {names}
+"""
+
+
+def campaign(machine: str = "pc", **scenarios: tuple[str, ...]) -> str:
+    """Return a campaign with a cell for each scenario: its length in seconds, and its steps."""
+    text = HEAD.format(machine=machine, names=json.dumps(list(scenarios)))
+    for name, (seconds, *steps) in scenarios.items():
+        text += SCENARIO.format(name=name, seconds=seconds)
+        text += "".join(f"[[scenario.{name}.step]]\n{step}\n" for step in steps)
+    return text
+
+
+CLIENT = 'at_s = 0\nclients = { kind = "poll", count = 1 }'
+QUIET = ("2", CLIENT)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a user is told: status, and the lines of both streams."""
+
+    status: int
+    out: str
+    err: str
+
+
+def children() -> list[int]:
+    """Return the processes that this one has started and not reaped."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in found]
+
+
+def _opened() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class Lab:
+    """A campaign with a store of its own. Each run is looked after: nothing may be left."""
+
+    def __init__(
+        self,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capture: pytest.CaptureFixture[str],
+        *,
+        kernel: Artifact,
+        image: Artifact,
+        store: Path | None = None,
+    ) -> None:
+        self.file = folder / "faults.toml"
+        self.run_folder = RunFolder(folder / "run")
+        self.store = Store(store or folder / "store")
+        self._monkeypatch = monkeypatch
+        self._capture = capture
+        self._kernel, self._image = kernel, image
+
+    def run(self, *options: str, runner: CellRunner) -> Told:
+        given: dict[str, Any] = {
+            "build_kernel": lambda request, **_: self._kernel,
+            "build_image": lambda arch, **_: self._image,
+            "runner": runner,
+        }
+        with self._monkeypatch.context() as patched:
+            patched.setattr("orchestrator.cli.run.run_campaign", partial(run_campaign, **given))
+            patched.setattr("orchestrator.cli.run.Store", lambda: self.store)
+            patched.setenv("COLUMNS", "500")
+            before = _opened(), children()
+            folder = str(self.run_folder.path)
+            status = main(["run", str(self.file), "-o", folder, "-j", "1", *options])
+            assert (_opened(), children()) == before
+        self.nothing_is_left()
+        return self._told(status)
+
+    def _told(self, status: int) -> Told:
+        told = Told(status, *self._capture.readouterr())
+        for unseemly in ("Traceback", "a bug", "ExceptionGroup"):
+            assert unseemly not in told.out + told.err, told.out + told.err
+        return told
+
+    def memnotify(self, command: str, *words: str) -> Told:
+        """Run another command on the folder of the run."""
+        status = main([command, str(self.run_folder.path), *words])
+        return self._told(status)
+
+    def nothing_is_left(self) -> None:
+        assert list(self.run_folder.path.rglob(".*")) == []
+        assert list(self.store.root.rglob(".draft-*")) == []
+        taken = Ledger(self.store.folder("ledger"))._taken()
+        assert (taken.memory_mib, taken.cores) == (0, 0)
+
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """Return the manifest of each cell that is there, by its scenario."""
+        found = {}
+        for row in self.run_folder.plan():
+            file = self.run_folder.cell(row["id"]) / "manifest.json"
+            if file.exists():
+                scenario = row["name"].partition("-64M-")[2].partition("-")[0]
+                found[scenario] = json.loads(file.read_text())
+        return found
+
+    def outcomes(self) -> dict[str, list[str]]:
+        """Return how each cell's attempts ended."""
+        return {
+            name: [attempt["outcome"] for attempt in manifest["attempts"]]
+            for name, manifest in self.cells().items()
+        }
