@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -29,6 +30,7 @@ from orchestrator.errors import InfrastructureError
 
 MANIFEST = "artifact.json"
 _DRAFT = ".draft-"
+_KEY = re.compile("[0-9a-f]{64}")
 
 
 def digest_file(path: Path) -> str:
@@ -125,6 +127,8 @@ class Store:
 
         Such a one is moved aside, so that it is built anew.
         """
+        if not _KEY.fullmatch(key):
+            return None  # out of a manifest, it could lead anywhere
         path = self.root / kind / key
         try:
             manifest = json.loads((path / MANIFEST).read_text())

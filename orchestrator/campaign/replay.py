@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator import __version__, host
 from orchestrator.campaign.finished import Finished
 from orchestrator.campaign.ledger import Ledger, need
+from orchestrator.campaign.plan import cell_name
 from orchestrator.campaign.results import MACHINE, RECORDS
 from orchestrator.campaign.schedule import CellRunner, run_guest
 from orchestrator.check.compare import Agreement, Comparison, Difference, compare
@@ -93,11 +94,16 @@ class Again:
     runner: CellRunner = run_cell
 
     def claim(self, cell: Cell) -> AbstractAsyncContextManager[object]:
-        """Hold what a cell takes of the host."""
-        return self.ledger.claim(need(cell, cores=host.cores()))
+        """Hold what a cell takes of the host. Raises InputError if that never fits."""
+        wanted = need(cell, cores=host.cores())
+        self.ledger.refuse_if_never(cell_name(cell), wanted)
+        return self.ledger.claim(wanted)
 
     async def run(self, finished: Finished, folder: Path) -> CellResult:
-        """Run a cell; it starts as it did. Raises InfrastructureError, also if QEMU failed."""
+        """Run a cell; it starts as it did.
+
+        Raises InfrastructureError, also if QEMU failed, and InputError as `claim` does.
+        """
         job = finished.job
         async with self.claim(job.cell):
             result = await run_guest(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from orchestrator import __version__
 from orchestrator.errors import TRACEBACK, MemnotifyError
+from orchestrator.report.board import printable_lines
 
 # In the order of the help text. Each module has register(subparsers), and sets `handler`.
 COMMANDS = (
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a reader that has gone is known
         return status
     except MemnotifyError as error:
-        print(f"memnotify: {error}", file=sys.stderr)
+        print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("memnotify: interrupted", file=sys.stderr)
@@ -67,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         # Of the disk or the system: what a library met and nobody could put better.
-        print(f"memnotify: {error}", file=sys.stderr)
+        print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
         return MemnotifyError.exit_code
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
         print(
-            f"memnotify: internal error: {type(error).__name__}: {error} "
+            f"memnotify: internal error: {type(error).__name__}: {printable_lines(str(error))} "
             f"(a bug; {TRACEBACK}=1 shows where)",
             file=sys.stderr,
         )

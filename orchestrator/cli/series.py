@@ -15,7 +15,7 @@ from orchestrator.campaign.load import load_campaign
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
 from orchestrator.kernel.importing import import_series
-from orchestrator.report.board import open_board
+from orchestrator.report.board import open_board, printable_lines
 from orchestrator.report.table import plain_console
 from orchestrator.series.apply import Application
 from orchestrator.series.listing import report_lines, report_rows
@@ -142,7 +142,7 @@ def _revision(word: str) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable_lines(line), file=sys.stderr, flush=True)
 
 
 def _ask(question: Question) -> int:
@@ -175,7 +175,7 @@ def _import(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report_rows(imported), indent=2))
     else:
-        print("\n".join(report_lines(imported)))
+        print(printable_lines("\n".join(report_lines(imported))))
         print(f"series in {args.output}")
     return 0
 
@@ -204,7 +204,10 @@ def _diff(args: argparse.Namespace) -> int:
     old, new = compared(args.old, args.new)
     auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     color = auto if args.color == "auto" else args.color == "always"
-    sys.stdout.write(range_diff(old.patches, new.patches, stat=args.stat, color=color))
+    said = range_diff(old.patches, new.patches, stat=args.stat, color=color)
+    # What a program reads is as it was.
+    terminal = sys.stdout.isatty()
+    sys.stdout.write(printable_lines(said, colored=True) if terminal else said)
     return 0
 
 

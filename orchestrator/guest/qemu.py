@@ -270,6 +270,17 @@ def _spare_cpus(cell: Cell) -> int:
     return cell.machine.smp - 1 if cell.clock is Clock.VIRTUAL else 0
 
 
+def _quotable(value: object) -> object:
+    """Return what stands in the description; a word of its own making would be another device.
+
+    Raises InputError. The profiles are checked, but a cell may come from a run that somebody sent.
+    """
+    text = str(value)
+    if '"' in text or not text.isprintable():
+        raise InputError(f"{text!r} cannot be said in the description of a machine")
+    return value
+
+
 @functools.cache
 def _machine_template() -> jinja2.Template:
     # Compiling it would take most of what a cell costs the orchestrator.
@@ -279,6 +290,7 @@ def _machine_template() -> jinja2.Template:
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_quotable,
     )
     return environment.get_template("machine.cfg.j2")
 

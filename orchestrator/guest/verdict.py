@@ -17,6 +17,7 @@ from orchestrator.guest.rendezvous import End
 from orchestrator.model import SUCCESSORS, Finding, Op, Outcome
 
 _SHOWN = 3  # of failures that are alike
+_MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int
 
 
 def judge(end: End, *, log: RecordLog, console: Console, disagreements: Sequence[str]) -> Outcome:
@@ -108,7 +109,11 @@ def _how(row: Any) -> str:
 
 def describe_check(row: Any) -> str:
     """Return what a SELF_CHECK record says, for people."""
-    name, result, error = row["name"].decode(errors="replace"), row["result"], int(row["error"])
+    name, result, error = (
+        row["name"].decode(errors="replace"),
+        row["result"],
+        min(int(row["error"]), _MAX_ERRNO),
+    )
     if result == CheckResult.PASSED:
         return f"{name} passed"
     why = os.strerror(error & 0xFF) if error else "a wrong result"

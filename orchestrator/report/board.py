@@ -6,6 +6,7 @@ the number of guests that run.
 
 from __future__ import annotations
 
+import re
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -16,6 +17,8 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
+
+_COLOR = "\n|\x1b\\[[0-9;]*m"
 
 
 class Board(Protocol):
@@ -156,6 +159,13 @@ class LiveBoard:
 def printable(text: str) -> str:
     """Return one line that cannot steer a terminal, whatever a guest has written into it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_lines(text: str, *, colored: bool = False) -> str:
+    """Return lines of which none can steer a terminal; if they are `colored`, colours stay."""
+    kept = _COLOR if colored else "\n"
+    parts = re.split(f"({kept})", text.expandtabs())
+    return "".join(part if re.fullmatch(kept, part) else printable(part) for part in parts)
 
 
 def _safe(text: str) -> str:

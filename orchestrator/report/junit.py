@@ -8,8 +8,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 from orchestrator.report.cells import FIGURES, PARAMETERS, CellReport, RunReport, Status
 
-# All that XML 1.0 can say (section 2.2); there is no way to escape the rest.
-_UNSAYABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# All that XML 1.0 can say (section 2.2), less what steers a terminal; there is no way to escape it.
+_UNSAYABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ATTACHMENT = "[[ATTACHMENT|"
 _ELEMENTS = {Status.FAILED: "failure", Status.ERROR: "error", Status.SKIPPED: "skipped"}
 
 
@@ -47,7 +48,9 @@ def _case(suite: Element, campaign: str, cell: CellReport) -> None:
             why.set("type", _say(cell.outcome))
     if cell.log is not None:
         out = SubElement(case, "system-out")
-        out.text = _say(f"{cell.console}\n[[ATTACHMENT|{cell.log}]]\n")
+        # A guest is not to say which file of the CI service is attached.
+        console = cell.console.replace(_ATTACHMENT, "[[attachment ")
+        out.text = _say(f"{console}\n{_ATTACHMENT}{cell.log}]]\n")
 
 
 def _say(text: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from test_campaign_run import Bench, Guests, fails, finds, made_up_log
 
 from orchestrator.campaign.finished import Finished, find_finished
-from orchestrator.campaign.ledger import Ledger
+from orchestrator.campaign.ledger import Ledger, Need
 from orchestrator.campaign.plan import cell_inputs
 from orchestrator.campaign.recordings import debug
 from orchestrator.campaign.replay import Again, Replay, replay
@@ -178,6 +178,13 @@ def test_gdb_refuses_a_record_that_the_cell_does_not_have(
     coming = debug(RunFolder(bench.path), finished, again, number=13, script=None)
     with pytest.raises(InputError, match=r"no record 13: .* has records 0 to 12"):
         asyncio.run(coming)
+
+
+def test_a_cell_that_never_fits_is_refused(bench: KeepingBench, finished: Finished) -> None:
+    ledger = Ledger(bench.path / "ledger", capacity=Need(64, 1))
+    again = Again(ledger=ledger, on_stage=print, log=CommandLog(), runner=Guests())
+    with pytest.raises(InputError, match="MiB of the host, which has 64 MiB for guests"):
+        asyncio.run(again.run(finished, bench.path / "again"))
 
 
 def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Finished) -> None:

@@ -11,17 +11,30 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from test_campaign_run import Bench, Guests, S, fails
+from test_campaign_run import Bench, Guests, S, fails, made_up_log, record
 
 from orchestrator.cli.main import main
+from orchestrator.guest.abi import CheckResult, Kind
+from orchestrator.guest.decode import VIEWS, RecordLog, write_records
 from orchestrator.model import Cell, CellResult, Finding, Outcome
 
-HOSTILE = "<script>x</script> ]]> # SKIP | \x1b[31m\x00\ufffe \u202e`*[a](b)\nok 9 y"
+HOSTILE = (
+    "<script>x</script> ]]> # SKIP | \x1b[31m\x00\x9b31m\ufffe \u202e`*[a](b)\nok 9 y"
+    "\n[[ATTACHMENT|/etc/passwd]]"
+)
+ZONE = b"<b>\x1b]0;"
+TASK = b"<script>\x1b]0;"
 
 
 def hostile(cell: Cell, folder: Path) -> CellResult:
     (folder / "console.log").write_bytes(b"\xff\n" + HOSTILE.encode())
+    task = record(Kind.SELF_CHECK, 12 * S)
+    named = task.view(VIEWS[Kind.SELF_CHECK])
+    named["name"], named["result"], named["error"] = TASK, CheckResult.FAILED, 2**32 - 1
+    records = np.concatenate([made_up_log(cell, ZONE).records, task])
+    write_records(RecordLog(records, lost=0, torn=0), folder / "records.parquet")
     outcome = Outcome(finding=Finding.PANIC, detail=HOSTILE)
     return CellResult(outcome=outcome, guest_ns=S, wall_seconds=1.0, records=0, lost_records=0)
 
@@ -53,9 +66,8 @@ def test_junit(run: Path) -> None:
             names = {item.get("name") for item in case.iter("property")}
             assert {"id", "base", "series", "memory_mib", "clients", "wall_seconds"} <= names
     for out in suite.iter("system-out"):
-        attached = re.search(r"\[\[ATTACHMENT\|(.*)\]\]\n$", out.text or "")
-        assert attached
-        assert (run / attached[1]).is_file()
+        (attached,) = re.findall(r"\[\[ATTACHMENT\|([^]]*)\]\]", out.text or "")
+        assert (run / attached).is_file()
 
 
 def test_ktap(run: Path) -> None:
@@ -138,6 +150,20 @@ def test_nothing_hostile_gets_through(run: Path, suffix: str) -> None:
     assert all(c.isprintable() or c == "\n" for c in text)
     if suffix == ".ktap":
         assert "\nok 9" not in text
+
+
+def test_nothing_hostile_gets_to_a_terminal(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = [folder.name for folder in run.glob("cells/*")]
+    for words in ([], *([cell] for cell in ids)):
+        assert main(["show", str(run), *words]) == 0
+    main(["check", str(run)])
+    main(["expect", str(run)])
+    main(["show", str(run / HOSTILE.replace("\0", ""))])
+    said = capsys.readouterr()
+    for word in ("zone <b>\\x1b]0;", "<script>\\x1b]0; FAILED", "# SKIP | \\x1b[31m"):
+        assert word in said.out
+    assert "no run in" in said.err
+    assert all(c.isprintable() or c == "\n" for c in said.out + said.err)
 
 
 def test_where_it_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,3 +145,20 @@ def test_what_cannot_be_merged(bench: Parts) -> None:
     (target.path / "mine").write_text("")
     refused("merged is there already")
     assert [path.name for path in target.path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["records.parquet", "attempts"])
+def test_a_part_with_a_link_is_refused(
+    bench: Parts, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    parts = [bench.part("1/2"), bench.part("2/2")]
+    secret = bench.path.with_name("secret")
+    secret.write_text("not for the merged run")
+    link = min(parts[0].cells.iterdir()) / name
+    if name == "records.parquet":
+        link.rename(secret)  # so that its digest is as it should be
+    link.symlink_to(secret)
+    merged = bench.path.with_name("merged")
+    assert main(["merge", *(str(part.path) for part in parts), "-o", str(merged)]) == 2
+    assert f"{link}: a link" in capsys.readouterr().err
+    assert not merged.exists()

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from orchestrator.report.board import LineBoard, LiveBoard, open_board, printable
+from orchestrator.report.board import LineBoard, LiveBoard, open_board, printable, printable_lines
 
 
 def play(console: Console) -> None:
@@ -64,6 +64,13 @@ def test_live_counts_what_waits() -> None:
         console.print(board._render())
     assert "1 of 5 done, 1 running, 3 queued" in captured.get()
     assert "boot" in captured.get()
+
+
+def test_printable_lines_stay_lines_and_may_keep_their_colours() -> None:
+    text = "one\x1b[31m\n\ttwo\x1b]0;x\x07\r\x9b\n"
+    assert printable_lines(text) == "one\\x1b[31m\n        two\\x1b]0;x\\x07\\r\\x9b\n"
+    colored = "one\x1b[31m\n        two\\x1b]0;x\\x07\\r\\x9b\n"
+    assert printable_lines(text, colored=True) == colored
 
 
 def test_printable_leaves_text_alone() -> None:

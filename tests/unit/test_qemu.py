@@ -220,6 +220,15 @@ def test_in_real_time_each_cpu_has_its_thread_and_none_is_spare() -> None:
     assert "nr_cpus" not in qemu.kernel_command_line(cell, ())
 
 
+@pytest.mark.parametrize("word", ['pc"\n[chardev "x"]', "pc\n", 'a"b'])
+@pytest.mark.parametrize("field", ["qemu_machine", "name"])
+def test_no_word_of_a_cell_can_add_a_device(field: str, word: str) -> None:
+    cell = make_cell()
+    machine = dataclasses.replace(cell.machine, **{field: word})
+    with pytest.raises(InputError, match="cannot be said in the description of a machine"):
+        describe(dataclasses.replace(cell, machine=machine))
+
+
 def test_the_digest_of_the_hardware_covers_all_that_qemu_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -180,3 +180,14 @@ def test_the_digest_of_a_tree_sees_names_modes_links_and_contents(tmp_path: Path
 def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert digest_file(tmp_path / "empty").startswith("e3b0c44298fc1c14")
+
+
+def test_a_key_out_of_a_manifest_leads_nowhere(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    made = store.publish("thing", INPUTS, fill)
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "artifact.json").write_text("what is damaged is thrown away")
+    for key in ("../../beside", str(beside), f"../thing/{made.key}", f"{made.key}\n", ""):
+        assert store.get("thing", key) is None
+    assert beside.is_dir()

@@ -1,0 +1,83 @@
+"""A guest that writes what it likes into its log: all that reads one gets through, and soon."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_qemu import make_cell
+
+from orchestrator.campaign.checking import log_of, promises_of
+from orchestrator.campaign.plan import cell_inputs
+from orchestrator.campaign.timeline import timeline
+from orchestrator.campaign.verdict import Job, make_verdict
+from orchestrator.check.invariants import check
+from orchestrator.guest import abi
+from orchestrator.guest.abi import Kind
+from orchestrator.guest.console import Console
+from orchestrator.guest.decode import RecordLog, decode, write_records
+from orchestrator.guest.rendezvous import End
+from orchestrator.guest.verdict import judge
+from orchestrator.model import CellResult
+from orchestrator.series.revision import load_revision
+from orchestrator.store import Artifact
+
+RECORDS = 400
+SECONDS = 20.0
+EDGES = np.array([0, 1, 2, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1], np.uint64)
+
+
+def scribbled(seed: int) -> RecordLog:
+    """Return a log of valid records, of which everything else is noise, or an edge of its type."""
+    random = np.random.default_rng(seed)
+    region = bytearray(abi.region_size(RECORDS))
+    abi.init_header(region, RECORDS)
+    header = np.frombuffer(region, abi.HEADER, count=1)
+    header["next"], header["lost"] = RECORDS, 2**32 - 1
+    records = np.frombuffer(region, abi.RECORD, count=RECORDS, offset=abi.RECORDS_OFFSET)
+    noise = random.integers(0, 2**64, (RECORDS, 8), np.uint64)
+    edges = random.choice(EDGES, (RECORDS, 8))
+    words = np.where(random.random((RECORDS, 8)) < 0.5, edges, noise)
+    records[:] = np.ascontiguousarray(words).view(abi.RECORD)[:, 0]
+    if seed % 2:  # times that could be, so that more than the first look is taken
+        records["time_ns"] = np.sort(random.integers(0, 10**11, RECORDS, np.uint64))
+        records["client"] = random.integers(0, 5, RECORDS)
+    records["commit"] = np.arange(1, RECORDS + 1)
+    records["kind"] = random.integers(min(Kind), max(Kind) + 1, RECORDS)
+    return decode(region, RECORDS)
+
+
+def job() -> Job:
+    artifact = Artifact("kernel", "0" * 64, Path("none"), {}, {})
+    return Job(id="0" * 16, name="hostile", cell=make_cell(), kernel=artifact, image=artifact)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
+    started = time.process_time()
+    log, file = scribbled(seed), tmp_path / "records.parquet"
+    write_records(log, file)
+    console = Console(io.BytesIO())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # numbers that run over are nonsense, too
+        outcome = judge(End(), log=log, console=console, disagreements=())
+        result = CellResult(
+            outcome=outcome,
+            guest_ns=log.end_ns,
+            wall_seconds=1.0,
+            records=len(log),
+            lost_records=log.lost,
+        )
+        manifest: dict[str, Any] = {"inputs": cell_inputs(job().cell), "balloon": []}
+        json.dumps(make_verdict(job(), result, file))
+        json.dumps(timeline(log, manifest))
+        for revision in map(load_revision, ("v3", "v4", "v6")):
+            assert revision is not None
+            list(check(log_of(log), promises_of(revision)))
+    assert time.process_time() - started < SECONDS
