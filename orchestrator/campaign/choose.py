@@ -15,6 +15,7 @@ from orchestrator.kernel.base import load_base
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.kernel.download import Web
 from orchestrator.kernel.source import ensure_source, named_source
+from orchestrator.kernel.toolchain import named_compiler
 from orchestrator.model import Cell, KernelRequest
 from orchestrator.process import CommandLog
 from orchestrator.series.quilt import NONE
@@ -53,6 +54,7 @@ def choose_base(
     campaign: Campaign,
     *,
     source: str | None = None,
+    cc: str | None = None,
     store: Store,
     log: CommandLog | None = None,
     say: Callable[[str], None],
@@ -64,8 +66,11 @@ def choose_base(
     and every kernel that the campaign needs of it can be built and boots; they are in the store
     then, and so are the templates. What goes wrong is the reason for the next base. For the last,
     and so for a lone one, nothing is tried here: what is wrong with it is an error of the build, or
-    a finding. Raises InputError if `source` is not there, which no other base would mend.
+    a finding. Raises InputError if `source` or the compiler `cc` is not there, which no other base
+    would mend.
     """
+    if cc is not None:
+        named_compiler(cc)
     if source is not None:
         named_source(source)
     *preferred, last = campaign.table.kernel.base
@@ -76,7 +81,7 @@ def choose_base(
             found = ensure_source(
                 load_base(name), source, store=store, web=web, log=log, progress=say
             )
-            for request, cell in _kernels(campaign, name, source).items():
+            for request, cell in _kernels(campaign, name, source, cc).items():
                 kernel = ensure_kernel(request, store=store, log=log, progress=say)
                 boot(cell, kernel, store=store, log=log)
         except (MemnotifyError, OSError) as error:
@@ -89,10 +94,12 @@ def choose_base(
     return last
 
 
-def _kernels(campaign: Campaign, base: str, source: str | None) -> dict[KernelRequest, Cell]:
+def _kernels(
+    campaign: Campaign, base: str, source: str | None, cc: str | None
+) -> dict[KernelRequest, Cell]:
     """Return what has to be built, each with the first of the cells that it is for."""
     cells: dict[KernelRequest, Cell] = {}
-    for cell in plan_cells(campaign, base=base, source=source):
+    for cell in plan_cells(campaign, base=base, source=source, cc=cc):
         cells.setdefault(cell.request, cell)
     # A series that does not apply shows before anything is compiled.
     return dict(sorted(cells.items(), key=lambda item: item[0].series == NONE))

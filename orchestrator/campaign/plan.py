@@ -25,11 +25,13 @@ def plan_cells(
     accel: Accel = Accel.AUTO,
     clock: Clock = Clock.VIRTUAL,
     source: str | None = None,
+    cc: str | None = None,
 ) -> tuple[Cell, ...]:
     """Return the cells of a campaign in the order in which its axes are written.
 
     `base` is one of the campaign's, by default the first; `source` overrides where its tree comes
-    from. Raises InputError for KVM with virtual time, which only TCG can count.
+    from, `cc` what compiles it. Raises InputError for KVM with virtual time, which only TCG can
+    count.
     """
     if clock is Clock.VIRTUAL:
         if accel is Accel.KVM:
@@ -59,6 +61,7 @@ def plan_cells(
                     arch=arch,
                     variant=profile.variant,
                     source=source,
+                    cc=cc,
                 ),
                 machine=profile,
                 memory_mib=memory,

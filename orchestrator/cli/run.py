@@ -39,6 +39,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
     parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
     parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
+    parser.add_argument("--cc", metavar="CC", help="compile kernels with this; default: gcc")
     parser.add_argument(
         "--shard", type=_shard, metavar="K/N", help="run part K of N only; see memnotify merge"
     )
@@ -78,12 +79,18 @@ def _run(args: argparse.Namespace) -> int:
     base = choose_base(
         campaign,
         source=args.source,
+        cc=args.cc,
         store=store,
         log=CommandLog(store.folder("logs") / "commands.jsonl"),
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     cells = plan_cells(
-        campaign, base=base, accel=Accel(args.accel), clock=Clock(args.clock), source=args.source
+        campaign,
+        base=base,
+        accel=Accel(args.accel),
+        clock=Clock(args.clock),
+        source=args.source,
+        cc=args.cc,
     )
     whole = None
     if args.shard is not None:

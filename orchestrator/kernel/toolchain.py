@@ -43,6 +43,19 @@ def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, 
     return missing
 
 
+def named_compiler(cc: str) -> list[str]:
+    """Return the words of what a user gave with --cc. Raises InputError if there is none such."""
+    try:
+        command = shlex.split(cc)
+    except ValueError as error:
+        raise InputError(f"--cc {cc}: {error}") from error
+    if not command or shutil.which(command[0]) is None:
+        raise InputError(f"no compiler is called {cc}")
+    if "/" in command[0]:
+        command[0] = str(Path(command[0]).absolute())
+    return command
+
+
 def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None = None) -> Toolchain:
     """Return the toolchain for an architecture, `cc` being the user's own compiler or None.
 
@@ -57,14 +70,7 @@ def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None =
             f"building {base.name} needs {', '.join(missing)}",
             hint=f"sudo apt-get install {packages}",
         )
-    try:
-        command = shlex.split(cc or "gcc")
-    except ValueError as error:
-        raise InputError(f"--cc {cc}: {error}") from error
-    if not command or shutil.which(command[0]) is None:
-        raise InputError(f"no compiler is called {cc}")
-    if "/" in command[0]:
-        command[0] = str(Path(command[0]).absolute())
+    command = named_compiler(cc or "gcc")
     versions = {name: _version([name], log) for name in base.table.tools if name != "gcc"}
     versions["cc"] = _version(command, log)
     if cc is not None:

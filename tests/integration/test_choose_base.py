@@ -123,6 +123,21 @@ def test_a_given_source_chooses(tmp_path: Path, store: Store, built: list[Kernel
     assert [request.source for request in built] == [where]
 
 
+def test_a_given_compiler_builds(tmp_path: Path, store: Store, built: list[KernelRequest]) -> None:
+    asked, where = campaign(tmp_path), str(source(tmp_path, ""))
+    base = choose_base(asked, source=where, cc="gcc -g0", store=store, say=print, boot=boots)
+    (cell,) = plan_cells(asked, base=base, source=where, cc="gcc -g0")
+    assert built == [cell.request]
+    assert cell.request.cc == "gcc -g0"
+
+
+def test_a_compiler_that_is_not_there_is_no_reason_for_another_base(
+    tmp_path: Path, store: Store
+) -> None:
+    with pytest.raises(InputError, match="no compiler is called gcc-2"):
+        choose_base(campaign(tmp_path), cc="gcc-2", store=store, say=pytest.fail)
+
+
 @pytest.mark.parametrize("bases", [LIST, '"6.1"'])
 def test_a_source_that_is_not_there_is_no_reason_for_another_base(
     tmp_path: Path, store: Store, bases: str
