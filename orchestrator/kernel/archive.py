@@ -12,7 +12,7 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -83,38 +83,55 @@ def top_and_version(tarball: Path) -> tuple[str, str]:
     raise InputError("no kernel source tree: no Makefile at the top states a version", file=tarball)
 
 
+def look_through(tarball: Path, top: str) -> None:
+    """Raise the InputError that `unpack` would raise; nothing is written."""
+    with _opened(tarball) as entries:
+        for _ in _belonging(entries, top, tarball):
+            pass
+
+
 def unpack(tarball: Path, top: str, folder: Path) -> None:
     """Unpack what is below `top` into an empty folder, with the times of the archive.
 
     Raises InputError for the first entry that does not belong into a source tree.
     """
-    links: set[PurePosixPath] = set()
     with _opened(tarball) as entries:
-        for archive, entry in entries:
-            path = _inside(entry.name, top, tarball)
-            if path is None:
-                continue
-            if not links.isdisjoint(path.parents) or path in links:
-                raise InputError(f"{entry.name} would be written through a link", file=tarball)
+        for archive, entry, path, linked in _belonging(entries, top, tarball):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             if entry.isdir():
                 target.mkdir(exist_ok=True)
             elif entry.issym():
-                _check_link(entry, path, tarball)
-                links.add(path)
                 target.symlink_to(entry.linkname)
-            elif entry.islnk():
-                shutil.copy2(_linked(entry, top, folder, links, tarball), target)
-            elif entry.isfile():
+            elif linked is not None:
+                shutil.copy2(folder / linked, target)
+            else:
                 data = archive.extractfile(entry)
                 assert data is not None  # it is a file
                 mode = 0o755 if entry.mode & 0o100 else 0o644
                 with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
                     shutil.copyfileobj(data, out)
                 os.utime(target, (entry.mtime, entry.mtime))
-            else:
-                raise InputError(f"{entry.name} is no file, folder or link", file=tarball)
+
+
+def _belonging(
+    entries: Iterable[tuple[tarfile.TarFile, tarfile.TarInfo]], top: str, tarball: Path
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, PurePosixPath, PurePosixPath | None]]:
+    """Yield what is below `top`: archive, entry, its path there, and what it is a hard link to."""
+    links: set[PurePosixPath] = set()
+    for archive, entry in entries:
+        path = _inside(entry.name, top, tarball)
+        if path is None:
+            continue
+        if not links.isdisjoint(path.parents) or path in links:
+            raise InputError(f"{entry.name} would be written through a link", file=tarball)
+        if not (entry.isdir() or entry.isfile() or entry.issym() or entry.islnk()):
+            raise InputError(f"{entry.name} is no file, folder or link", file=tarball)
+        if entry.issym():
+            _check_link(entry, path, tarball)
+            links.add(path)
+        linked = _linked(entry, top, links, tarball) if entry.islnk() else None
+        yield archive, entry, path, linked
 
 
 def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
@@ -134,13 +151,13 @@ def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> N
 
 
 def _linked(
-    entry: tarfile.TarInfo, top: str, folder: Path, links: set[PurePosixPath], tarball: Path
-) -> Path:
-    """Return the file, already unpacked, that a hard link is another name of."""
+    entry: tarfile.TarInfo, top: str, links: set[PurePosixPath], tarball: Path
+) -> PurePosixPath:
+    """Return the path, below `top`, of the file that a hard link is another name of."""
     first = _inside(entry.linkname, top, tarball)
     if first is None or first in links or not links.isdisjoint(first.parents):
         raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
-    return folder / first
+    return first
 
 
 def pack(tree: Path, tarball: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfrastructureError, InputError, MemnotifyError
-from orchestrator.kernel.archive import pack, top_and_version
+from orchestrator.kernel.archive import look_through, pack, top_and_version
 from orchestrator.kernel.assemble import assemble
 from orchestrator.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from orchestrator.kernel.download import Web, download, wrong_checksum
@@ -170,6 +170,7 @@ def _take(
             return _facts(base, tarball, str(path.absolute()), digest)
         # Looked at in its own place, so that an error names the user's file and not our copy.
         facts = _facts(base, path, str(path.absolute()), digest)
+        look_through(path, facts["top"])
         shutil.copyfile(path, folder / path.name)
         if (copied := digest_file(folder / path.name)) != digest:
             raise wrong_checksum(str(path), digest, copied)

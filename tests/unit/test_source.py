@@ -359,6 +359,26 @@ def test_a_given_source_is_kept_for_later(tmp_path: Path, store: Store) -> None:
     assert source.tarball.name == "mine.tar.xz"
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_bad_tarball_is_refused_under_its_own_name_and_not_kept(
+    tmp_path: Path, store: Store, cut: bool
+) -> None:
+    makefile = entry("linux/Makefile", MAKEFILE)
+    link = entry("linux/link", kind=tarfile.SYMTYPE, link="/etc/passwd")
+    large = entry("linux/a", bytes(90_000))
+    file = tarball(tmp_path / "mine.tar", makefile, large, link, compression="")
+    if cut:
+        file.write_bytes(file.read_bytes()[:80_000])
+    said = (
+        "not a whole tar archive: unexpected end" if cut else "linux/link is a link out of the tree"
+    )
+    with pytest.raises(InputError, match=said) as caught:
+        fetch(base(), store, file)
+    assert caught.value.file == file
+    assert kept_source(base(), store=store) is None
+    assert store.listing("source") == []
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
