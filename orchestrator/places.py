@@ -17,6 +17,16 @@ PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
 
 
+def command(words: str) -> str:
+    """Return a command of ours for a hint, with the program as somebody here would type it.
+
+    Where it is not on the PATH it stands beside the program that runs: this one, or pytest.
+    """
+    beside = Path(sys.argv[0]).with_name("memnotify")
+    program = beside if beside.is_file() and shutil.which("memnotify") is None else "memnotify"
+    return f"{program} {words}"
+
+
 def packaged_program(name: str) -> str:
     """Return a program that a Python package brings: of this environment, else of the PATH.
 

@@ -85,7 +85,7 @@ def choose_base(
                 kernel = ensure_kernel(request, store=store, log=log, progress=say)
                 boot(cell, kernel, store=store, log=log)
         except (MemnotifyError, OSError) as error:
-            reasons.append(f"not {name}: {_why(error)}")
+            reasons.append(f"not {name}: {_why(error, web)}")
         else:
             say("; ".join([f"base {name}, from {found.origin}", *reasons]))
             return name
@@ -105,7 +105,10 @@ def _kernels(
     return dict(sorted(cells.items(), key=lambda item: item[0].series == NONE))
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, web: Web) -> str:
     """Return the first line of a message: what follows shows hunks, or what make said."""
     message = error.message if isinstance(error, MemnotifyError) else str(error)
+    if hosts := [host for host in web.silent if f"/{host}/" in message]:
+        # All addresses that were tried would hide the choice; `kernel fetch` names them.
+        return f"cannot be fetched, no answer of {' and '.join(hosts)}"
     return message.partition("\n")[0]

@@ -15,6 +15,7 @@ from orchestrator.guest.decode import RecordLog, Records
 from orchestrator.guest.verdict import failed_exits
 from orchestrator.model import Finding
 from orchestrator.report.board import printable
+from orchestrator.wording import counted
 
 _SHOWN = 5
 """Of records that are named in one line: pytest cuts what is longer than 240 characters."""
@@ -34,7 +35,7 @@ class Chosen:
         return iter(self.numbers.tolist())
 
     def __repr__(self) -> str:
-        count = f"{len(self)} record{'' if len(self) == 1 else 's'}"
+        count = counted(len(self), "record")
         named = [_name(self.log, number) for number in self.numbers[:_SHOWN].tolist()]
         more = ", …" if len(self) > _SHOWN else ""
         return f"{count}: {', '.join(named)}{more}" if named else count

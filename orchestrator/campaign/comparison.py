@@ -21,6 +21,7 @@ from orchestrator.errors import InputError
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
 from orchestrator.model import Clock, Op
+from orchestrator.places import command
 from orchestrator.store import digest_value
 
 Inputs = Mapping[str, Any]
@@ -153,7 +154,7 @@ def compare_runs(
                 why = f"{other.id} and {sample.id} differ in something that is no axis"
                 raise InputError(f"{why}: their kernels, images or machines, for example")
     if not samples:
-        raise InputError("no cell of this kind has results", hint="see memnotify show RUN")
+        raise InputError("no cell of this kind has results", hint=f"see {command('show RUN')}")
     groups = tuple(dict.fromkeys(group for group, _ in samples))
     points = [
         point

@@ -18,6 +18,7 @@ from orchestrator.campaign.results import MANIFEST, RECORDS, RunFolder, read_jso
 from orchestrator.campaign.verdict import Job
 from orchestrator.errors import InputError
 from orchestrator.model import Cell, Repeatability
+from orchestrator.places import command
 from orchestrator.store import Artifact, Store
 
 
@@ -46,7 +47,7 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
     """
     cell_id = run.find(wanted)
     folder = run.cell(cell_id)
-    again = f"memnotify run {run.path / 'campaign.toml'} -o {run.path}"
+    again = command(f"run {run.path / 'campaign.toml'} -o {run.path}")
     if not (folder / MANIFEST).exists():
         raise InputError(f"{wanted} has not run yet", hint=again)
     manifest = read_json(folder / MANIFEST)
@@ -62,10 +63,10 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
             name=manifest["name"],
             cell=cell,
             kernel=_artifact(
-                store, "kernel", digests["kernel"], f"memnotify kernel build {series}{variant}"
+                store, "kernel", digests["kernel"], command(f"kernel build {series}{variant}")
             ),
             image=_artifact(
-                store, "image", digests["image"], f"memnotify image build --arch {arch}"
+                store, "image", digests["image"], command(f"image build --arch {arch}")
             ),
         )
         return Finished(

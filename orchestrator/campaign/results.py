@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InputError
+from orchestrator.places import command
 from orchestrator.report.cells import PARAMETERS
 from orchestrator.store import digest_file
 
@@ -138,7 +139,7 @@ class RunFolder:
             plan = json.loads(file.read_text())
         except FileNotFoundError:
             raise InputError(
-                f"no run in {self.path}: there is no plan.json", hint="see memnotify run"
+                f"no run in {self.path}: there is no plan.json", hint=f"see {command('run --help')}"
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
@@ -181,7 +182,7 @@ class RunFolder:
         if ids:
             raise InputError(f"{wanted} could be any of {', '.join(ids)}")
         raise InputError(
-            f"no cell of {self.path} is called {wanted}", hint=f"see memnotify show {self.path}"
+            f"no cell of {self.path} is called {wanted}", hint=f"see {command(f'show {self.path}')}"
         )
 
 

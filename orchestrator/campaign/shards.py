@@ -36,6 +36,9 @@ class Shard:
             raise ValueError(f"{text!r} is not one part of several, like 2/5")
         return cls(int(match[1]), int(match[2]))
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
     def of(self, cells: Sequence[Cell], durations: Mapping[str, float]) -> tuple[Cell, ...]:
         """Return the cells of this part, in their order.
 

@@ -19,6 +19,7 @@ from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog
 from orchestrator.guest.verdict import describe_check
 from orchestrator.model import ClientKind, Level, Op
+from orchestrator.wording import counted
 
 Event = dict[str, Any]
 
@@ -49,7 +50,8 @@ def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
         for time_ns, event in make(log, manifest):
             events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
     for number, batch in enumerate(measure(trace).batches):
-        text = f"{batch.wakeups} wakeups of {batch.clients} clients within {batch.spread_ms:g} ms"
+        text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
+        text += f" within {batch.spread_ms:g} ms"
         if batch.after_ms is not None:
             text += f", {batch.after_ms / 1000:.3f} s after the batch before"
         events.append(
@@ -104,7 +106,8 @@ def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
 def _describe(step: Mapping[str, Any]) -> str:
     op, args = Op(step["op"]), step["args"]
     if op is Op.CLIENTS:
-        return f"{args[1]} clients of kind {ClientKind(args[0]).name.lower()}{_watched(args)}"
+        kind = ClientKind(args[0]).name.lower()
+        return f"{counted(args[1], 'client')} of kind {kind}{_watched(args)}"
     if op is Op.BALLOON:
         return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
     if op is Op.STOP:
@@ -133,7 +136,7 @@ def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
         for a, b in _runs(same["time_ns"]):
             how = f"opened {what}" if error == 0 else f"could not open {what}, errno {error}"
             event = {"event": "clients", "clients": b - a, "errno": int(error)}
-            yield same["time_ns"][b - 1], {**event, "text": f"{b - a} clients {how}"}
+            yield same["time_ns"][b - 1], {**event, "text": f"{counted(b - a, 'client')} {how}"}
 
 
 def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
@@ -172,8 +175,8 @@ def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
         seconds = int(zone["time_ns"][samples[-1]] - zone["time_ns"][samples[0]]) / 1e9
         threshold = int(gate[samples[0]])
         text = (
-            f"zone {name} at or below the gate, {threshold} free pages: {len(samples)} samples in "
-            f"{seconds:.1f} s, lowest {least}"
+            f"zone {name} at or below the gate, {threshold} free pages: "
+            f"{counted(len(samples), 'sample')} in {seconds:.1f} s, lowest {least}"
         )
         event = {"event": "gate", "zone": name, "node": node, "gate_pages": threshold}
         yield (
@@ -184,12 +187,15 @@ def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
 
 def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
     yield from _growth(
-        log, "pswpout", "swap", lambda pages, s: f"{pages} pages swapped out in {s:.1f} s"
+        log,
+        "pswpout",
+        "swap",
+        lambda pages, s: f"{counted(pages, 'page')} swapped out in {s:.1f} s",
     )
 
 
 def _oom(log: RecordLog, _: Mapping[str, Any]) -> Made:
-    yield from _growth(log, "oom_kill", "oom", lambda kills, _: f"{kills} OOM kills")
+    yield from _growth(log, "oom_kill", "oom", lambda kills, _: counted(kills, "OOM kill"))
 
 
 def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], str]) -> Made:

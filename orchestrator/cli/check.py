@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.campaign.checking import check_run
 from orchestrator.campaign.results import RECORDS, RunFolder, to_json
 from orchestrator.errors import InputError
+from orchestrator.places import command
 from orchestrator.report.check import print_check
 from orchestrator.report.table import plain_console
 
@@ -32,7 +33,9 @@ def _check(args: argparse.Namespace) -> int:
     run = RunFolder(args.run)
     rows = list(check_run(run))
     if not rows:
-        raise InputError(f"no cell of {args.run} has a log", hint="see memnotify run")
+        raise InputError(
+            f"no cell of {args.run} has a log", hint=f"see {command(f'show {args.run}')}"
+        )
     if args.json:
         sys.stdout.write(to_json(rows))
     else:

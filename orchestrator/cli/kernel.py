@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from typing import Any
-
-from rich.table import Table
 
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.build import ensure_kernel
@@ -16,6 +13,7 @@ from orchestrator.kernel.listing import list_kernels
 from orchestrator.kernel.source import fetch_source
 from orchestrator.model import Arch, KernelRequest
 from orchestrator.process import CommandLog
+from orchestrator.report.kernels import bases_table, builds_table
 from orchestrator.report.table import plain_console
 from orchestrator.series.quilt import NONE
 from orchestrator.store import Store
@@ -61,23 +59,12 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
-    table = Table("base", "arch", "series", "source", "builds in the store")
-    for row in rows:
-        source = row["source"]
-        table.add_row(
-            row["base"],
-            "\n".join(row["arches"]),
-            "\n".join(row["series"]),
-            f"{source['version']}, {source['origin']}" if source else "not fetched",
-            "\n".join(map(_build_line, row["builds"])),
-        )
-    plain_console().print(table)
+    console = plain_console()
+    console.print(bases_table(rows))
+    if any(row["builds"] for row in rows):
+        console.print("\nin the store, newest first:")
+        console.print(builds_table(rows))
     return 0
-
-
-def _build_line(build: Mapping[str, Any]) -> str:
-    name = " ".join(filter(None, (build["series"], build["arch"], build["variant"])))
-    return f"{name} {build['key'][:12]}, {build['built'][:-3]}, {build['cc']}"
 
 
 def _fetch(args: argparse.Namespace) -> int:

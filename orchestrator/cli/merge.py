@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.expect import expectations, failed
-from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.campaign.shards import merge
 from orchestrator.report.board import printable
 from orchestrator.report.expect import print_expectations
@@ -26,6 +26,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a part's folder")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new one")
+    parser.add_argument("--json", action="store_true", help="print what show --json prints")
     parser.set_defaults(handler=_merge)
 
 
@@ -33,10 +34,13 @@ def _merge(args: argparse.Namespace) -> int:
     merged = RunFolder(args.output)
     missing = merge([RunFolder(run) for run in args.runs], merged)
     rows, expected = merged.verdicts(), expectations(merged)
-    console = plain_console()
-    print_run(console, rows, planned=len(merged.whole()))
-    if expected:
-        print_expectations(console, expected)
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        console = plain_console()
+        print_run(console, rows, planned=len(merged.whole()))
+        if expected:
+            print_expectations(console, expected)
     for name in missing:
         print(f"no result of {printable(name)}", file=sys.stderr)
     return int(bool(missing) or failed(expected))

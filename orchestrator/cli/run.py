@@ -20,6 +20,7 @@ from orchestrator.report.board import open_board
 from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console, print_run
 from orchestrator.store import Store
+from orchestrator.wording import counted
 
 
 def register(subparsers: Any) -> None:
@@ -96,6 +97,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.shard is not None:
         whole = [cell_name(cell) for cell in cells]
         cells = args.shard.of(cells, durations)
+        if not cells:
+            text = f"part {args.shard} has no cell: the campaign has {counted(len(whole), 'cell')}"
+            print(text, file=sys.stderr)
     console = plain_console(stderr=args.json)
     with open_board(console) as board:
         folder = run_campaign(

@@ -11,6 +11,7 @@ from orchestrator.campaign.results import MANIFEST, RECORDS, VERDICT, RunFolder,
 from orchestrator.campaign.timeline import timeline
 from orchestrator.errors import InputError
 from orchestrator.guest.decode import read_records
+from orchestrator.places import command
 from orchestrator.report.table import plain_console, print_cell, print_run
 
 
@@ -42,7 +43,7 @@ def _show(args: argparse.Namespace) -> int:
 def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
     cell = folder.cell(folder.find(wanted))
     if not (cell / MANIFEST).exists():
-        raise InputError(f"{wanted} has not run yet", hint="memnotify run its campaign again")
+        raise InputError(f"{wanted} has not run yet", hint=f"{command('run')} its campaign again")
     manifest, verdict = read_json(cell / MANIFEST), read_json(cell / VERDICT)
     events = []
     if (cell / RECORDS).exists():

@@ -19,6 +19,7 @@ from orchestrator.kernel.base import Base, bases, load_base
 from orchestrator.kernel.source import kept_source
 from orchestrator.kernel.toolchain import missing_packages
 from orchestrator.model import Accel
+from orchestrator.places import command
 from orchestrator.process import SETPRIV
 from orchestrator.store import Store
 
@@ -68,14 +69,14 @@ def examine(store: Store) -> Iterator[Check]:
     """Yield all checks, in the order of the report. Boots two tiny guests; takes some seconds."""
     yield from _qemu()
     yield _kvm()
-    for command, package in _COMMANDS.items():
-        yield _command(command, package)
+    for program, package in _COMMANDS.items():
+        yield _command(program, package)
     for name in bases():
         base = load_base(name)
         yield from _toolchain(base)
         yield _source(base, store)
-    for command, (package, without) in _HELPERS.items():
-        yield _helper(command, package, without)
+    for program, (package, without) in _HELPERS.items():
+        yield _helper(program, package, without)
     yield _libarchive()
     yield _disk(store.root)
     yield _memory()
@@ -142,7 +143,7 @@ def _source(base: Base, store: Store) -> Check:
     kept = kept_source(base, store=store)
     if kept is None:
         detail = "not fetched yet; the first build does"
-        return Check(name, State.NOTE, detail, f"memnotify kernel fetch {base.name}")
+        return Check(name, State.NOTE, detail, command(f"kernel fetch {base.name}"))
     return Check(name, State.OK, f"{kept.version}, {kept.origin}")
 
 

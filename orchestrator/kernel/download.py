@@ -48,6 +48,11 @@ class Web:
     patience: float = 10.0
     _silent: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The hosts that could not be reached."""
+        return tuple(self._silent)
+
     def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the response.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlsplit
 
 from orchestrator import toml
 from orchestrator.errors import InfrastructureError, InputError
@@ -141,7 +142,8 @@ def _download(
     target = store.folder("downloads") / name
     with store.lock(f"download-{name}"):
         if sha256 is None or not target.exists() or digest_file(target) != sha256:
-            progress(f"downloading {url}")
+            if urlsplit(url).netloc not in web.silent:
+                progress(f"downloading {url}")
             found = download(url, target, sha256, web=web)
             return Piece(file=target, sha256=found, origin=url, vouched=sha256 is not None)
     return Piece(file=target, sha256=sha256, origin=url, vouched=True)

@@ -20,6 +20,7 @@ from orchestrator.kernel.assemble import assemble
 from orchestrator.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from orchestrator.kernel.download import Web, download, wrong_checksum
 from orchestrator.kernel.pieces import Piece, fetch_pieces, given_pieces, known_digests, pin
+from orchestrator.places import command
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.series.quilt import tree_version
 from orchestrator.store import Artifact, Store, digest_file, digest_tree
@@ -197,7 +198,7 @@ def _fetch(
     raise InfrastructureError(
         "unreachable",
         f"no source of {base.name} can be had: {'; '.join(tried)}",
-        hint=f"give it by hand: memnotify kernel fetch {base.name} --source {_by_hand(base)}",
+        hint="give it by hand: " + command(f"kernel fetch {base.name} --source {_by_hand(base)}"),
     )
 
 

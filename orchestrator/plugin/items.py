@@ -15,6 +15,7 @@ from orchestrator.campaign.plan import cell_parameters
 from orchestrator.campaign.results import RECORDS, VERDICT, read_json
 from orchestrator.errors import MemnotifyError
 from orchestrator.guest.decode import read_records
+from orchestrator.places import command
 from orchestrator.report.board import printable
 from orchestrator.report.cells import FIGURES
 
@@ -83,7 +84,7 @@ def finished(run: OnDemand, name: str) -> Path:
 def how_to_look(folder: Path) -> str:
     """Return where the results of a cell are, how to look at them, and the end of its console."""
     run = shown(folder.parent.parent)
-    lines = [f"results in {shown(folder)}", f"memnotify show {run} {folder.name}"]
+    lines = [f"results in {shown(folder)}", command(f"show {run} {folder.name}")]
     if (file := folder / _CONSOLE).is_file():
         end = file.read_text(errors="replace").splitlines()[-_LINES:]
         lines += [printable(line) for line in end]

@@ -22,13 +22,14 @@ from orchestrator.campaign.ondemand import OnDemand
 from orchestrator.campaign.plan import cell_name, cell_parameters, plan_cells
 from orchestrator.campaign.shards import Shard, read_durations
 from orchestrator.errors import InputError, MemnotifyError
-from orchestrator.model import Accel, Clock
+from orchestrator.model import Accel, Cell, Clock
 from orchestrator.plugin.items import CampaignFile, CellItem, finished, how_to_look, shown
 from orchestrator.process import CommandLog
 from orchestrator.report.board import LineBoard
 from orchestrator.report.cells import POINT
 from orchestrator.report.table import plain_console
 from orchestrator.store import Store
+from orchestrator.wording import counted, known_names
 
 if TYPE_CHECKING:
     from orchestrator.campaign.frames import CellResults
@@ -61,6 +62,7 @@ class Session:
         self._runs: dict[Path, OnDemand] = {}
         self._asked: dict[str, Asked] = {}
         self._folders: dict[Asked, Path] = {}
+        self._known: dict[str, Mapping[str, Sequence[Any]]] = {}
         self._held = ExitStack()
 
     @pytest.hookimpl(tryfirst=True)
@@ -68,8 +70,17 @@ class Session:
         with _refused():
             campaigns, store = _campaigns(self._config.option.memnotify), Store()
             self._bases = self._choose(campaigns, store)
-            plan = zip(campaigns, self._bases, strict=True)
-            runs = [_run(campaign, base, self._config.option, store) for campaign, base in plan]
+            options, runs = self._config.option, []
+            for campaign, base in zip(campaigns, self._bases, strict=True):
+                cells = plan_cells(
+                    campaign,
+                    base=base,
+                    accel=Accel(options.memnotify_accel),
+                    clock=Clock(options.memnotify_clock),
+                    source=options.memnotify_source,
+                )
+                runs.append(_run(campaign, cells, options, store))
+                self._known[campaign.table.name] = _values(campaign, cells)
             if self._told is None and not self._config.option.collectonly:
                 # In one order, so that two sessions do not wait for each other.
                 for run in sorted(runs, key=lambda run: run.folder.path):
@@ -103,7 +114,7 @@ class Session:
 
     def pytest_report_header(self) -> list[str]:
         return [
-            f"memnotify: {run.campaign.table.name} on {base}: {len(run.cells)} cells, "
+            f"memnotify: {run.campaign.table.name} on {base}: {counted(len(run.cells), 'cell')}, "
             f"results in {shown(run.folder.path)}"
             for run, base in zip(self._runs.values(), self._bases, strict=True)
         ]
@@ -119,6 +130,7 @@ class Session:
         if _FIXTURE not in metafunc.fixturenames:
             return
         wanted = _wanted(metafunc.definition)
+        self._refuse_unknown(wanted)
         group = self._config.pluginmanager.hasplugin("xdist")
         chosen = [
             pytest.param(asked, id=name, marks=[pytest.mark.xdist_group(asked.name)] * group)
@@ -130,6 +142,17 @@ class Session:
             skip = pytest.mark.skip(reason=f"there is no cell with {which}")
             chosen = [pytest.param(None, id="none", marks=skip)]
         metafunc.parametrize(_FIXTURE, chosen, indirect=True, scope="session")
+
+    def _refuse_unknown(self, wanted: Mapping[str, Sequence[Any]]) -> None:
+        # A campaign may wait for another session, and a cell be in another part of its own.
+        names = wanted.get("campaign", self._known)
+        here = [self._known[name] for name in names if name in self._known]
+        for key in wanted.keys() - {"campaign"} if here else ():
+            known = list(dict.fromkeys(value for values in here for value in values[key]))
+            for value in wanted[key]:
+                if value not in known:
+                    hint = known_names(str(value), map(str, known))
+                    pytest.fail(f"cells: no cell has {key}={value!r} ({hint})", pytrace=False)
 
     def results(self, asked: Asked) -> CellResults:
         """Return what the fixture `cell` gives; the cell is run if need be."""
@@ -164,14 +187,14 @@ def _campaigns(files: Iterable[str]) -> Sequence[Campaign]:
     return campaigns
 
 
-def _run(campaign: Campaign, base: str, options: Any, store: Store) -> OnDemand:
-    cells = plan_cells(
-        campaign,
-        base=base,
-        accel=Accel(options.memnotify_accel),
-        clock=Clock(options.memnotify_clock),
-        source=options.memnotify_source,
-    )
+def _values(campaign: Campaign, cells: Iterable[Cell]) -> Mapping[str, Sequence[Any]]:
+    """Return what a marker may ask of a campaign: what its cells have, or any of its bases."""
+    points = [cell_parameters(cell) for cell in cells]
+    values = {key: [point[key] for point in points] for key in POINT}
+    return values | {"base": campaign.table.kernel.base}
+
+
+def _run(campaign: Campaign, cells: Sequence[Cell], options: Any, store: Store) -> OnDemand:
     whole = [cell_name(cell) for cell in cells]
     if options.memnotify_shard is not None:
         try:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.board import printable
+from orchestrator.wording import counted
 
 Row = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ def print_comparison(
     by, cells, over = (rows[0][key] for key in ("by", "cells", "over"))
     here = ", ".join(f"{axis} {value}" for axis, value in same.items())
     console.print(Text(printable(here)), style="dim", soft_wrap=True)
-    each = f"by {by}, {cells} run{'s' if cells > 1 else ''} in each group"
+    each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

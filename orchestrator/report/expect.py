@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.places import command
 from orchestrator.report.board import printable
 
 _SHOWN = 3  # cells that broke one
@@ -33,7 +34,7 @@ def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -
 
 def _came_out(result: Mapping[str, Any]) -> str:
     if result["elsewhere"]:
-        return "open: another part may have such a cell, see memnotify merge"
+        return f"open: another part may have such a cell, see {command('merge --help')}"
     if result["met"] is None:
         return "not tried"
     cells = sum(len(result[key]) for key in ("kept", "broken", "absent"))

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.board import printable
+from orchestrator.wording import counted
 
 Row = Mapping[str, Any]
 
@@ -65,9 +66,11 @@ def _notes(row: Row) -> list[str]:
     if row["outcome"] != "ok":
         notes.append(f"{row['outcome']}: {row['detail']}" if row["detail"] else row["outcome"])
     if row.get("torn_records"):
-        notes.append(f"{row['torn_records']} records were cut short: their writers were killed")
+        notes.append(
+            f"cut short, as their writers were killed: {counted(row['torn_records'], 'record')}"
+        )
     if row["lost_records"]:
-        notes.append(f"lost {row['lost_records']} records: its figures are too low")
+        notes.append(f"lost {counted(row['lost_records'], 'record')}: its figures are too low")
     return notes
 
 
@@ -127,15 +130,11 @@ def summary(rows: Sequence[Row], *, planned: int) -> str:
     """Return `12 cells: 11 ok, 1 finding, 0 infrastructure failures`."""
     count = Counter(row["outcome"].split(":")[0] for row in rows)
     text = (
-        f"{_count(planned, 'cell')}: {count['ok']} ok, {_count(count['finding'], 'finding')}, "
-        f"{_count(count['infrastructure'], 'infrastructure failure')}"
+        f"{counted(planned, 'cell')}: {count['ok']} ok, {counted(count['finding'], 'finding')}, "
+        f"{counted(count['infrastructure'], 'infrastructure failure')}"
     )
     missing = planned - len(rows)
     return f"{text}, {missing} not run" if missing else text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def print_cell(console: Console, verdict: Row, events: Sequence[Row]) -> None:
@@ -146,7 +145,8 @@ def print_cell(console: Console, verdict: Row, events: Sequence[Row]) -> None:
     console.print(
         Text(
             f"{verdict['guest_seconds']} s of guest time in {verdict['wall_seconds']} s, "
-            f"repeatability {verdict['repeatability']}, {verdict['lost_records']} records lost"
+            f"repeatability {verdict['repeatability']}, "
+            f"{counted(verdict['lost_records'], 'record')} lost"
         )
     )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")

@@ -90,14 +90,15 @@ def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
     asked = campaign(tmp_path)
     assert choose_base(asked, store=store, say=said.append) == "6.1"
     (line,) = [line for line in said if line.startswith("base ")]
-    assert line.startswith(
-        "base 6.1; not 2.6.24-rc6-mm1: no source of 2.6.24-rc6-mm1 can be had: https://"
+    hosts = "www.kernel.org and mirrors.edge.kernel.org"
+    assert line == (
+        f"base 6.1; not 2.6.24-rc6-mm1: cannot be fetched, no answer of {hosts}; "
+        f"not 2.6.24: cannot be fetched, no answer of {hosts}"
     )
-    assert "; not 2.6.24: no source of 2.6.24 can be had: https://" in line
-    assert "\n" not in line
+    assert len([line for line in said if line.startswith("downloading")]) == 2
     # Each host that does not answer costs its patience once, not once for each file.
-    hosts = [url.split("/")[2] for url, _ in no_network]
-    assert len(hosts) == len(set(hosts))
+    asked_for = [url.split("/")[2] for url, _ in no_network]
+    assert len(asked_for) == len(set(asked_for))
     assert sum(patience for _, patience in no_network) <= 15
 
 
@@ -186,7 +187,7 @@ def test_a_machine_for_a_variant_that_a_base_lacks_is_refused(tmp_path: Path) ->
     path = tmp_path / "try.toml"
     text = TEXT.format(bases='"6.1"\narch = "x86_64"').replace('"pc"', '"x86-64-numa"')
     path.write_text(text)
-    with pytest.raises(InputError, match=r"try\.toml:4: kernel\.arch\[0\]: 6\.1 has no variant"):
+    with pytest.raises(InputError, match=r"try\.toml:4: kernel\.arch: 6\.1 has no variant"):
         load_campaign(path)
     path.write_text(text.replace("6.1", "2.6.24"))
     (cell,) = plan_cells(load_campaign(path))

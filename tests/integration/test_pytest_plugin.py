@@ -9,7 +9,7 @@ import json
 import signal
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -188,7 +188,7 @@ def test_a_part_without_a_cell_can_be_merged(project: Project) -> None:
 USES = """
     import pytest
 
-    @pytest.mark.cells(series="v4", clients=[3, 200])
+    @pytest.mark.cells(series="v4", clients=[3])
     def test_first(cell):
         assert cell.parameters["clients"] == 3
         assert len(cell.records) == cell.log.records.size
@@ -306,6 +306,43 @@ def test_bad_marker_is_said(project: Project) -> None:
     project.test_file("import pytest\n@pytest.mark.cells(serie='v4')\ndef test_it(cell): ...\n")
     text = project.run().stdout.str()
     assert "cells: no 'serie'; there is campaign, base, series" in text
+
+
+@pytest.mark.parametrize(
+    ("marker", "words"),
+    [
+        ("series='v9'", "cells: no cell has series='v9' (there is: none, v4)"),
+        ("clients=[3, 999]", "cells: no cell has clients=999"),
+        ("campaign='try', scenario='squeze'", "'squeze' (did you mean squeeze?)"),
+    ],
+)
+def test_a_marker_for_cells_that_cannot_be_is_an_error(
+    project: Project, marker: str, words: str
+) -> None:
+    project.test_file(f"import pytest\n@pytest.mark.cells({marker})\ndef test_it(cell): ...\n")
+    result = project.run("--collect-only")
+    result.assert_outcomes(errors=1)
+    assert words in result.stdout.str()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("marker", "arguments"),
+    [
+        ("campaign='other', series='v9'", ()),
+        ("base='2.6.24'", ()),
+        ("series='none', clients=1", ("--memnotify-shard=2/2",)),
+    ],
+)
+def test_cells_that_are_elsewhere_are_skipped(
+    project: Project, marker: str, arguments: Sequence[str]
+) -> None:
+    text = (project.path / "try.toml").read_text()
+    (project.path / "try.toml").write_text(text.replace('"6.1"', '["6.1", "2.6.24"]'))
+    project.test_file(f"import pytest\n@pytest.mark.cells({marker})\ndef test_it(cell): ...\n")
+    result = project.run("-k", "test_it", *arguments)
+    result.assert_outcomes(skipped=1)
+    assert "SKIPPED" in result.stdout.str()
 
 
 WITHOUT = """

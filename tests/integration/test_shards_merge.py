@@ -59,6 +59,15 @@ def test_merged_is_as_run_at_once(bench: Parts) -> None:
     assert all(merged.has(row["id"]) for row in merged.plan())
 
 
+def test_merge_prints_what_show_does(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [str(bench.part("1/2").path), str(bench.part("2/2").path)]
+    assert main(["merge", *parts, "-o", str(bench.path / "merged"), "--json"]) == 0
+    merged = capsys.readouterr().out
+    assert main(["show", str(bench.path / "merged"), "--json"]) == 0
+    assert merged == capsys.readouterr().out
+    assert len(json.loads(merged)) == 4
+
+
 def test_a_part_that_is_missing_is_said(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     part = bench.part("1/2")
     merged = bench.path.with_name("merged")
@@ -162,3 +171,9 @@ def test_a_part_with_a_link_is_refused(
     assert main(["merge", *(str(part.path) for part in parts), "-o", str(merged)]) == 2
     assert f"{link}: a link" in capsys.readouterr().err
     assert not merged.exists()
+
+
+def test_a_part_without_a_cell_says_so(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["run", str(bench.file), "--shard", "5/9", "-o", str(bench.path / "part")]
+    assert main(argv) == 0
+    assert "part 5/9 has no cell: the campaign has 4 cells\n" in capsys.readouterr().err
