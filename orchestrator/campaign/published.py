@@ -34,7 +34,10 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class FigureTable(toml.Table):
-    """One figure. Bounds are in the unit of `value`, before `scale`."""
+    """One figure. Bounds are in the unit of `value`, before `scale`.
+
+    `note` goes with it in any case, `why_not` if ours does not agree.
+    """
 
     figure: str
     cells: dict[str, str | int]
@@ -45,6 +48,7 @@ class FigureTable(toml.Table):
     at_least: Number | None = None
     at_most: Number | None = None
     note: str = ""
+    why_not: str = ""
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -67,7 +71,7 @@ class PublishedTable(toml.Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A published figure beside ours, the median of `cells` cells.
+    """A published figure beside ours, the median of `cells` cells on `bases` and `arches`.
 
     `expected` is `published` scaled to our guest. `agrees` is None if no cell has run.
     """
@@ -82,6 +86,8 @@ class Compared:
     ratio: float | None
     agrees: bool | None
     cells: int
+    bases: tuple[str, ...]
+    arches: tuple[str, ...]
     note: str
 
 
@@ -114,11 +120,12 @@ def compare_published(folder: RunFolder) -> tuple[PublishedTable, list[Compared]
 
 
 def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Figures]]) -> Compared:
-    ours = [
-        getattr(found, wanted.figure)
+    picked = [
+        (verdict, getattr(found, wanted.figure))
         for verdict, found in cells
         if all(verdict[key] == value for key, value in wanted.cells.items())
     ]
+    ours = [value for _, value in picked]
     there = [float(value) for value in ours if value is not None]
     reproduced = statistics.median(there) if there else None
     expected = None if wanted.value is None else wanted.value * wanted.scale
@@ -141,7 +148,9 @@ def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Figur
         ratio=reproduced / expected if reproduced is not None and expected else None,
         agrees=agrees,
         cells=len(ours),
-        note=wanted.note,
+        bases=tuple(dict.fromkeys(verdict["base"] for verdict, _ in picked)),
+        arches=tuple(dict.fromkeys(verdict["arch"] for verdict, _ in picked)),
+        note="; ".join(filter(None, (wanted.note, wanted.why_not if agrees is False else ""))),
     )
 
 

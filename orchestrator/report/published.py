@@ -19,6 +19,10 @@ _AGREES = {True: "yes", False: "no", None: "not run"}
 def print_published(console: Console, source: str, machine: str, rows: Sequence[Row]) -> None:
     """Print what `memnotify published RUN` shows; `rows` are campaign.published's as mappings."""
     console.print(Text(printable(f"{source}: {machine}")), style="dim", soft_wrap=True)
+    ours = dict.fromkeys((*row["bases"], *row["arches"]) for row in rows if row["cells"])
+    if ours:
+        guests = "; ".join(" ".join(one) for one in ours)
+        console.print(Text(printable(f"reproduced on {guests}")), style="dim", soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("figure", "cells", "said"):
         table.add_column(title, overflow="fold")

@@ -51,6 +51,7 @@ figure = "wakeups"
 cells = { series = "v5" }
 says = "notified again and again"
 at_least = 2
+why_not = "it is woken but once"
 """
 AXES = {"base": "6.1", "arch": "x86_64", "machine": "pc", "scenario": "grow", "clients": 1}
 
@@ -97,6 +98,7 @@ def test_what_agrees_and_what_does_not(run: RunFolder, capsys: pytest.CaptureFix
     assert (first["published"], first["expected"], first["reproduced"]) == (1000, 10, 9)
     assert (first["ratio"], first["agrees"], first["cells"]) == (0.9, True, 1)
     assert (second["reproduced"], second["ratio"], second["agrees"]) == (1, None, False)
+    assert (first["bases"], first["arches"]) == (["6.1"], ["x86_64"])
 
 
 def test_the_table_for_people(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +109,23 @@ def test_the_table_for_people(run: RunFolder, capsys: pytest.CaptureFixture[str]
     assert [line.split()[-5:] for line in lines if "1000 MB" in line] == [
         ["MB", "10", "13", "1.3", "no"]
     ]
-    assert lines[-1].endswith("where it was")
+    assert lines[1] == "reproduced on 6.1 x86_64"
+    assert [line.partition(": ")[2] for line in lines[-2:]] == [
+        "where it was",
+        "it is woken but once",
+    ]
+
+
+def test_what_agrees_needs_no_reason(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    twice = log(9)
+    more = twice.records[1:2].copy()
+    more["commit"], more["time_ns"] = 9, 9 * 10**9
+    records = np.concatenate([twice.records, more])
+    write_records(RecordLog(records, lost=0, torn=0), run.cell("v5") / RECORDS)
+    assert main(["published", str(run.path)]) == 0
+    text = capsys.readouterr().out
+    assert "where it was" in text
+    assert "but once" not in text
 
 
 def test_all_agree(run: RunFolder, tmp_path: Path) -> None:
