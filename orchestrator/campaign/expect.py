@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator import toml
@@ -25,11 +25,18 @@ def expectations(folder: RunFolder) -> list[dict[str, Any]]:
     rows, is_part = folder.verdicts(), len(folder.whole()) > len(folder.plan())
     value, lines = toml.read(path := folder.path / CAMPAIGN)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
-    return [
-        _compare(expect, parse_expression(what), rows, is_part=is_part)
-        for expect in table.expect
-        for what in expect.what
-    ]
+    return [result for expect in table.expect for result in came_out(expect, rows, is_part=is_part)]
+
+
+def came_out(
+    expect: ExpectTable, rows: Sequence[Row], *, is_part: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield what came out of each comparison of one expectation, as `expectations` returns it.
+
+    `is_part` tells whether the verdicts in `rows` are of a part of the campaign.
+    """
+    for what in expect.what:
+        yield _compare(expect, parse_expression(what), rows, is_part=is_part)
 
 
 def failed(results: Iterable[Mapping[str, Any]]) -> bool:
@@ -40,11 +47,11 @@ def failed(results: Iterable[Mapping[str, Any]]) -> bool:
 def _compare(
     expect: ExpectTable, expression: Expression, rows: Sequence[Row], *, is_part: bool
 ) -> dict[str, Any]:
-    about = [row for row in rows if _is_about(expect, row)]
-    came_out: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    about = [row for row in rows if is_about(expect, row)]
+    found: dict[bool | None, list[str]] = {True: [], False: [], None: []}
     for row in about:
-        came_out[expression.holds(row)].append(row["id"])
-    kept = came_out[True]
+        found[expression.holds(row)].append(row["id"])
+    kept = found[True]
     elsewhere = expect.some and is_part and not kept
     met = bool(kept) if expect.some else len(kept) == len(about)
     return {
@@ -54,11 +61,12 @@ def _compare(
         "met": met if about and not elsewhere else None,
         "elsewhere": elsewhere,
         "kept": kept,
-        "broken": came_out[False],
-        "absent": came_out[None],
+        "broken": found[False],
+        "absent": found[None],
     }
 
 
-def _is_about(expect: ExpectTable, row: Row) -> bool:
+def is_about(expect: ExpectTable, row: Row) -> bool:
+    """Tell whether an expectation picks a cell, by its verdict or its point of the matrix."""
     wanted = ((axis, getattr(expect, axis)) for axis in EXPECT_AXES)
     return all(values is None or row[axis] in values for axis, values in wanted)

@@ -74,6 +74,11 @@ class OnDemand:
         )
         self._session = self.folder.path / _SESSION
 
+    @property
+    def is_part(self) -> bool:
+        """Tell whether other parts of the campaign have cells, too."""
+        return len(self.cells) < len(self._whole)
+
     @cached_property
     def _templates(self) -> Templates | None:
         # One guest at a time runs here, and every process has its own copies.

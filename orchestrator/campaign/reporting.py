@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from orchestrator import toml
+from orchestrator.campaign.expect import expectations
 from orchestrator.campaign.results import (
     CAMPAIGN,
     MANIFEST,
@@ -20,7 +21,8 @@ from orchestrator.campaign.results import (
 from orchestrator.campaign.timeline import timeline
 from orchestrator.errors import InputError
 from orchestrator.guest.decode import read_records
-from orchestrator.report.cells import CellReport, RunReport
+from orchestrator.report.cells import CellReport, ExpectReport, RunReport
+from orchestrator.report.expect import came_out, status_of
 from orchestrator.report.html import html
 from orchestrator.report.junit import junit
 from orchestrator.report.ktap import ktap
@@ -61,7 +63,17 @@ def read_report(run: RunFolder) -> RunReport:
     """Return all that a report says of a run. Raises InputError as `make_report` does."""
     cells = tuple(_cell(run, str(row["id"]), str(row["name"])) for row in run.plan())
     campaign, _ = toml.read(run.path / CAMPAIGN)
-    return RunReport(name=str(campaign.get("name", run.path.name)), cells=cells)
+    expected = tuple(
+        ExpectReport(
+            says=result["says"],
+            what=result["what"],
+            came_out=came_out(result),
+            status=status_of(result),
+        )
+        for result in expectations(run)
+    )
+    name = str(campaign.get("name", run.path.name))
+    return RunReport(name=name, cells=cells, expected=expected)
 
 
 def _cell(run: RunFolder, cell_id: str, name: str) -> CellReport:

@@ -1,4 +1,4 @@
-"""A campaign as a file of tests: each of its cells is one."""
+"""A campaign as a file of tests: each of its cells is one, and each of its expectations."""
 
 from __future__ import annotations
 
@@ -10,29 +10,36 @@ from typing import Any
 import pytest
 
 from orchestrator.campaign.chosen import evidence
+from orchestrator.campaign.expect import came_out, failed, is_about
 from orchestrator.campaign.ondemand import OnDemand
 from orchestrator.campaign.plan import cell_parameters
 from orchestrator.campaign.results import RECORDS, VERDICT, read_json
+from orchestrator.campaign.schema import ExpectTable
 from orchestrator.errors import MemnotifyError
 from orchestrator.guest.decode import read_records
 from orchestrator.places import command
 from orchestrator.report.board import printable
 from orchestrator.report.cells import FIGURES
+from orchestrator.report.expect import came_out as in_words
 
 _CONSOLE = "console.log"
 _LINES = 10  # of the end of the console
 
 
 class CampaignFile(pytest.File):
-    """Collects the cells in the order of the plan, and builds nothing for that."""
+    """Collects the cells in the order of the plan, then the expectations; builds nothing."""
 
     def __init__(self, *, run: OnDemand, **given: Any) -> None:
         super().__init__(**given)
         self._run = run
 
-    def collect(self) -> Iterator[CellItem]:
+    def collect(self) -> Iterator[pytest.Item]:
         for name in self._run.cells:
             yield CellItem.from_parent(self, name=name, run=self._run)
+        for number, expect in enumerate(self._run.campaign.table.expect):
+            # As refusals of a campaign file call it.
+            name = f"expect[{number}]"
+            yield ExpectItem.from_parent(self, name=name, run=self._run, expect=expect)
 
 
 class CellItem(pytest.Item):
@@ -71,6 +78,34 @@ class CellItem(pytest.Item):
 
     def reportinfo(self) -> tuple[os.PathLike[str], None, str]:
         return self.path, None, self.name
+
+
+class ExpectItem(pytest.Item):
+    """Compares the cells of an expectation, which are run if need be, with what it says."""
+
+    def __init__(self, *, run: OnDemand, expect: ExpectTable, **given: Any) -> None:
+        super().__init__(**given)
+        self._run = run
+        self._expect = expect
+        self._rows: list[dict[str, Any]] = []
+        self.add_marker("memnotify")
+
+    def setup(self) -> None:
+        for name, cell in self._run.cells.items():
+            if is_about(self._expect, cell_parameters(cell)):
+                self._rows.append(read_json(finished(self._run, name) / VERDICT))
+
+    def runtest(self) -> None:
+        results = list(came_out(self._expect, self._rows, is_part=self._run.is_part))
+        said = [f"{result['what']}: {in_words(result)}" for result in results]
+        lines = [printable(line) for line in (self._expect.says, *said)]
+        if failed(results):
+            pytest.fail("\n".join(lines), pytrace=False)
+        if all(result["met"] is None for result in results):
+            pytest.skip("; ".join(lines))
+
+    def reportinfo(self) -> tuple[os.PathLike[str], None, str]:
+        return self.path, None, f"{self.name}: {printable(self._expect.says)}"
 
 
 def finished(run: OnDemand, name: str) -> Path:

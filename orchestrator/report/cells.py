@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -78,11 +78,24 @@ class CellReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectReport:
+    """What came out of one comparison, `what`, of a campaign's expectation, which `says` names."""
+
+    says: str
+    what: str
+    came_out: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """A run: the campaign's name, and its cells in the order of the plan."""
+    """A run: the campaign's name, its cells in the order of the plan, and its expectations."""
 
     name: str
     cells: tuple[CellReport, ...]
+    expected: tuple[ExpectReport, ...] = ()
 
-    def count(self, status: Status) -> int:
-        return sum(cell.status is status for cell in self.cells)
+
+def count(reports: Iterable[CellReport | ExpectReport], status: Status) -> int:
+    """Return how many have this status."""
+    return sum(report.status is status for report in reports)

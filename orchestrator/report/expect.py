@@ -1,4 +1,4 @@
-"""The table of a campaign's expectations, for people."""
+"""What came out of a campaign's expectations, for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.places import command
 from orchestrator.report.board import printable
+from orchestrator.report.cells import Status
 
 _SHOWN = 3  # cells that broke one
 
@@ -24,7 +25,7 @@ def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -
     for title in ("expected", "in detail", "came out"):
         table.add_column(title, overflow="fold")
     for result in results:
-        words = (result["says"], result["what"], _came_out(result))
+        words = (result["says"], result["what"], came_out(result))
         table.add_row(
             *(Text(printable(word)) for word in words),
             style="yellow" if result["met"] is False else "",
@@ -32,7 +33,14 @@ def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -
     console.print(table)
 
 
-def _came_out(result: Mapping[str, Any]) -> str:
+def status_of(result: Mapping[str, Any]) -> Status:
+    """Return how a CI service is told of what came out."""
+    met = {True: Status.PASSED, False: Status.FAILED, None: Status.SKIPPED}
+    return met[result["met"]]
+
+
+def came_out(result: Mapping[str, Any]) -> str:
+    """Return what came out of an expectation, in words."""
     if result["elsewhere"]:
         return f"open: another part may have such a cell, see {command('merge --help')}"
     if result["met"] is None:

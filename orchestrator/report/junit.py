@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from orchestrator.report.cells import FIGURES, PARAMETERS, CellReport, RunReport, Status
+from orchestrator.report.cells import (
+    FIGURES,
+    PARAMETERS,
+    CellReport,
+    ExpectReport,
+    RunReport,
+    Status,
+    count,
+)
 
 # All that XML 1.0 can say (section 2.2), less what steers a terminal; there is no way to escape it.
 _UNSAYABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -15,25 +24,40 @@ _ELEMENTS = {Status.FAILED: "failure", Status.ERROR: "error", Status.SKIPPED: "s
 
 
 def junit(run: RunReport) -> str:
-    """Return a run as JUnit XML: one test case for each cell.
+    """Return a run as JUnit XML: one test case for each cell, and a suite of what was expected.
 
     A cell's parameters and figures are its properties, and its console is attached in Jenkins'
     manner, which GitLab knows, too.
     """
-    suite = Element("testsuite", name=_say(run.name), tests=str(len(run.cells)))
+    suites = Element("testsuites")
+    suite = _suite(suites, run.name, run.cells)
+    suite.set("time", f"{sum(cell.seconds for cell in run.cells):.3f}")
+    for cell in run.cells:
+        _case(suite, run.name, cell)
+    if run.expected:
+        name = f"{run.name}: expected"
+        suite = _suite(suites, name, run.expected)
+        for one in run.expected:
+            case = SubElement(suite, "testcase", classname=_say(name), name=_say(_what(one)))
+            if one.status in _ELEMENTS:
+                SubElement(case, _ELEMENTS[one.status], message=_say(one.came_out))
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(suites: Element, name: str, reports: Sequence[CellReport | ExpectReport]) -> Element:
+    suite = SubElement(suites, "testsuite", name=_say(name), tests=str(len(reports)))
     for status, attribute in (
         (Status.FAILED, "failures"),
         (Status.ERROR, "errors"),
         (Status.SKIPPED, "skipped"),
     ):
-        suite.set(attribute, str(run.count(status)))
-    suite.set("time", f"{sum(cell.seconds for cell in run.cells):.3f}")
-    for cell in run.cells:
-        _case(suite, run.name, cell)
-    suites = Element("testsuites")
-    suites.append(suite)
-    ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+        suite.set(attribute, str(count(reports, status)))
+    return suite
+
+
+def _what(expected: ExpectReport) -> str:
+    return f"{expected.says}: {expected.what}"
 
 
 def _case(suite: Element, campaign: str, cell: CellReport) -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from orchestrator.report.board import printable
-from orchestrator.report.cells import FIGURES, CellReport, RunReport, Status
+from orchestrator.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status, count
 
 
 def ktap(run: RunReport) -> str:
-    """Return a run as KTAP: one test for each cell, its figures as diagnostics before it."""
-    lines = ["KTAP version 1", f"# {printable(run.name)}", f"1..{len(run.cells)}"]
+    """Return a run as KTAP: one test for each cell, its figures as diagnostics before it.
+
+    What was expected of them comes after them, one test each.
+    """
+    tests: tuple[CellReport | ExpectReport, ...] = (*run.cells, *run.expected)
+    lines = ["KTAP version 1", f"# {printable(run.name)}", f"1..{len(tests)}"]
     for number, cell in enumerate(run.cells, 1):
         figures = " ".join(f"{name}={value}" for name, value in cell.values(FIGURES))
         if figures:
             lines.append(f"# {printable(figures)}")
-        lines.append(_result(number, cell))
-    counts = {status: run.count(status) for status in Status}
+        why = f"{cell.outcome}: {cell.detail}" if cell.detail else cell.outcome
+        lines.append(_result(number, cell.name, cell.status, why))
+    for number, one in enumerate(run.expected, len(run.cells) + 1):
+        name = f"expect {one.says}: {one.what}"
+        lines.append(_result(number, name, one.status, one.came_out))
+    counts = {status: count(tests, status) for status in Status}
     lines.append(
         f"# Totals: pass:{counts[Status.PASSED]} fail:{counts[Status.FAILED]} xfail:0 xpass:0 "
         f"skip:{counts[Status.SKIPPED]} error:{counts[Status.ERROR]}"
@@ -22,11 +30,11 @@ def ktap(run: RunReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _result(number: int, cell: CellReport) -> str:
-    passed = cell.status in (Status.PASSED, Status.SKIPPED)
-    line = f"{'ok' if passed else 'not ok'} {number} {_plain(cell.name)}"
-    why = _plain(f"{cell.outcome}: {cell.detail}" if cell.detail else cell.outcome)
-    match cell.status:
+def _result(number: int, name: str, status: Status, why: str) -> str:
+    passed = status in (Status.PASSED, Status.SKIPPED)
+    line = f"{'ok' if passed else 'not ok'} {number} {_plain(name)}"
+    why = _plain(why)
+    match status:
         case Status.PASSED:
             return line
         case Status.FAILED:

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 
 from orchestrator.report.board import printable
-from orchestrator.report.cells import FIGURES, CellReport, RunReport, Status
+from orchestrator.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status
 from orchestrator.report.table import summary
 
 _SHOWN = FIGURES[:6]
@@ -15,7 +15,8 @@ _ALL_CELLS = 200
 
 
 def markdown(run: RunReport) -> str:
-    """Return a run as Markdown: the counts, what went wrong, then a table of all cells, folded."""
+    """Return a run as Markdown: the counts, what went wrong, what came out of what was
+    expected, then a table of all cells, folded."""
     rows = [cell.row for cell in run.cells if cell.row is not None]
     lines = [f"### {_say(run.name)}: {summary(rows, planned=len(run.cells))}", ""]
     wrong = [cell for cell in run.cells if cell.status in (Status.FAILED, Status.ERROR)]
@@ -23,6 +24,10 @@ def markdown(run: RunReport) -> str:
         lines += _table(("cell", "outcome", "why"), [_wrong(cell) for cell in wrong[:_ALL_CELLS]])
     if len(wrong) > _ALL_CELLS:
         lines += [f"... and {len(wrong) - _ALL_CELLS} more", ""]
+    if run.expected:
+        lines += _table(
+            ("expected", "in detail", "came out"), [_expected(one) for one in run.expected]
+        )
     titles = ("cell", *(name.replace("_", " ") for name in _SHOWN), "outcome")
     lines += ["<details><summary>all cells</summary>", ""]
     lines += _table(titles, [_figures(cell) for cell in run.cells[:_ALL_CELLS]])
@@ -34,6 +39,10 @@ def markdown(run: RunReport) -> str:
 
 def _wrong(cell: CellReport) -> tuple[str, ...]:
     return cell.name, cell.outcome, cell.detail
+
+
+def _expected(one: ExpectReport) -> tuple[str, ...]:
+    return one.says, one.what, one.came_out
 
 
 def _figures(cell: CellReport) -> tuple[str, ...]:

@@ -308,6 +308,54 @@ def test_bad_marker_is_said(project: Project) -> None:
     assert "cells: no 'serie'; there is campaign, base, series" in text
 
 
+EXPECT = """
+[[expect]]
+says = "with v4 all are woken"
+series = "v4"
+what = "clients_woken == clients"
+[[expect]]
+says = "a big batch"
+what = ["max_batch <= clients", "max_batch == 2"]
+[[expect]]
+says = "somebody is woken twice"
+some = true
+what = "wakeups > clients"
+"""
+
+
+def test_expectations_are_tests_after_the_cells(project: Project) -> None:
+    (project.path / "try.toml").write_text(TEXT + EXPECT)
+    result = project.run()
+    result.assert_outcomes(passed=5, failed=2)
+    ids = [f"try.toml::{name}" for name in [*CELLS, *(f"expect[{i}]" for i in range(3))]]
+    assert [item for item in collected(result) if item in ids] == []
+    text = result.stdout.str()
+    assert "expect[1]: a big batch" in text
+    assert "max_batch == 2: NOT met: in 0 of 4; not in " in text
+    assert "max_batch <= clients: met: in 4 of 4" in text
+    assert len(project.started()) == 4
+
+
+def test_an_expectation_alone_runs_its_cells(project: Project) -> None:
+    (project.path / "try.toml").write_text(TEXT + EXPECT)
+    project.run("-k", "expect and 0").assert_outcomes(passed=1)
+    assert set(project.started()) == {CELLS[2], CELLS[3]}
+
+
+def test_an_expectation_of_a_part(project: Project) -> None:
+    (project.path / "try.toml").write_text(TEXT + EXPECT)
+    result = project.run("-k", "expect", "--memnotify-shard=1/9")
+    result.assert_outcomes(failed=1, skipped=2)
+    assert "clients_woken == clients: not tried" in result.stdout.str()
+    assert "wakeups > clients: open: another part may have such a cell" in result.stdout.str()
+
+
+def test_an_expectation_waits_for_a_testbed_that_works(project: Project) -> None:
+    (project.path / "try.toml").write_text(TEXT + EXPECT)
+    project.faults(**{LARGEST: "fails"})
+    project.run("-k", "expect and 0").assert_outcomes(errors=1)
+
+
 @pytest.mark.parametrize(
     ("marker", "words"),
     [

@@ -96,6 +96,38 @@ def test_texts_are_written_whatever_the_locale_and_whatever_is_in_them(run: Path
         assert "\\ud800 \u00fc" in file.read_text(encoding="utf-8")
 
 
+def test_what_was_expected_is_in_all_of_them(run: Path) -> None:
+    expect = f"""
+[[expect]]
+says = {json.dumps(HOSTILE)}
+what = ["wakeups > 1000", "lost_records >= 0"]
+[[expect]]
+says = "for one that did not run"
+clients = 7
+what = "wakeups == 0"
+"""
+    with (run / "campaign.toml").open("a") as file:
+        file.write(expect)
+    *_, suite = ElementTree.fromstring(report(run, ".xml"))
+    assert suite.get("name") == "try: expected"
+    assert suite.get("tests") == "3"
+    (failure,) = suite.iter("failure")
+    assert (failure.get("message") or "").startswith("NOT met: in 0 of 3; ")
+
+    lines = report(run, ".ktap").splitlines()
+    assert "1..7" in lines
+    results = [line for line in lines if line.startswith(("ok", "not ok"))]
+    assert [re.match(r"(not )?ok (\d+) ", line)[2] for line in results] == list("1234567")
+    assert results[4].startswith("not ok 5 expect ")
+    assert "# NOT met: in 0 of 3" in results[4]
+    assert lines[-1].startswith("# Totals: pass:2 fail:2 ")
+
+    for suffix in (".md", ".html"):
+        text = report(run, suffix)
+        assert "NOT met: in 0 of 3" in text
+        assert "<script>" not in text
+
+
 @pytest.mark.parametrize("key", ["outcome", "series", "wall_seconds"])
 def test_a_verdict_that_lacks_something_is_one_clear_line(
     run: Path, capsys: pytest.CaptureFixture[str], key: str
