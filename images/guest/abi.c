@@ -49,6 +49,7 @@ static void print_constants(void)
 	ENTRY(MN_, RECORDS_OFFSET);
 	ENTRY(MN_, NO_CLIENT);
 	ENTRY(MN_, MAX_PROCESSES);
+	ENTRY(MN_, MAX_NODES);
 	entry("NO_STATUS", INT32_MIN);
 	close_group();
 }

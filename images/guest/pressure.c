@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,12 +35,25 @@ static uint64_t due_kib(uint64_t ticks, uint64_t kib_per_s, uint64_t most)
 	return due < most ? due - due % MN_PAGE_KIB : most;
 }
 
+/* From now on. `node` counts from 1; 0: memory of any. Returns an errno. */
+static int bind_to(uint64_t node)
+{
+	uint64_t nodes;
+
+	if (!node)
+		return 0;
+	nodes = 1ull << (node - 1);
+	return syscall(SYS_set_mempolicy, MPOL_BIND, &nodes, 8 * sizeof(nodes)) ? errno : 0;
+}
+
 noreturn void mn_hog(uint64_t start, const uint64_t arg[6])
 {
 	uint64_t rate = arg[0], ceiling = arg[1] - arg[1] % MN_PAGE_KIB, touched = 0;
 	int error = mn_group_join();
 	char *memory;
 
+	if (!error)
+		error = bind_to(arg[2]);
 	if (error)
 		_exit(error);
 	if (ceiling > SIZE_MAX / 1024)

@@ -22,6 +22,7 @@
 #define MN_MAILBOX_SIZE 61440u
 #define MN_RECORDS_OFFSET 65536u
 #define MN_NO_CLIENT 0xffffffffu
+#define MN_MAX_NODES 63u		/* set_mempolicy() does not look at the last bit of a mask */
 
 /* What the agent is doing; the host reads it when QEMU says GUEST_PANICKED:
  * only MN_RENDEZVOUS means that the guest asked for the pause. */
@@ -71,7 +72,8 @@ enum mn_op {
 				 * In place of the two sizes, PSI: us of stall, us of
 				 * window; PRESSURE_LEVEL: enum mn_level, 0 */
 	MN_OP_BALLOON = 2,	/* arg: KiB of guest memory, ns allowed to settle */
-	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB */
+	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB, NUMA node that all its memory has
+				 * to be of, from 1 (0: of any) */
 	MN_OP_FILECACHE = 4,	/* arg: KiB/s, KiB to read in all (wraps round), enum mn_file,
 				 * ns between two uses of all of it, mapped (0: none) */
 	MN_OP_STOP = 5,		/* arg: enum mn_op whose processes to kill */

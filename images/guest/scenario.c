@@ -104,7 +104,7 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 	case MN_OP_SELF_CHECK:
 		if (!step->arg[0] || step->arg[0] > UINT32_MAX || step->arg[1] > UINT32_MAX)
 			return "rate or size";
-		return NULL;
+		return step->op == MN_OP_HOG && step->arg[2] > MN_MAX_NODES ? "node" : NULL;
 	case MN_OP_GROUP:
 		return step->arg[0] == 1 || step->arg[0] == 2 ? NULL : "control groups";
 	case MN_OP_STOP:

@@ -18,6 +18,7 @@ from orchestrator.campaign.schema import (
     MAX_CLIENTS,
     CampaignTable,
     FilecacheTable,
+    HogTable,
     ScenarioTable,
     StepTable,
 )
@@ -223,6 +224,7 @@ def _check_processes(
             here.at("self_check").refuse("a scenario has room for one self-check")
         for machine in machines.values():
             _check_disk_use(here.at("filecache"), step.filecache, machine)
+            _check_node(here.at("hog", "node"), step.hog, machine)
         _check_group(here, step, groups)
         if step.group is not None:
             groups = step.group.version
@@ -240,6 +242,15 @@ def _check_disk_use(
     if filecache.touch_ms is not None and filecache.total_mib > machine.disk_mib:
         why = f"maps more than the {machine.disk_mib} MiB of the disk of machine {machine.name}"
         place.at("total_mib").refuse(why, hint="only without touch_ms is a disk read again")
+
+
+def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> None:
+    if hog is None or hog.node is None or hog.node < machine.numa_nodes > 1:
+        return
+    last = machine.numa_nodes - 1
+    has = f"nodes 0 to {last}" if last else "a single node"
+    why = f"there is no node {hog.node} to choose: machine {machine.name} has {has}"
+    place.refuse(why, hint="take a machine with numa_nodes, or leave node out")
 
 
 def _check_group(place: Place, step: StepTable, version: int) -> None:

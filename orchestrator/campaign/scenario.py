@@ -63,7 +63,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
             round(step.balloon.settle_s * NS),
         )
     if step.hog is not None:
-        return Op.HOG, (_kib(step.hog.rate_mib_s), _ceiling_kib(step.hog, memory_mib))
+        return Op.HOG, _hog(step.hog, memory_mib)
     if step.filecache is not None:
         return Op.FILECACHE, _filecache(step.filecache)
     if step.self_check is not None:
@@ -95,6 +95,11 @@ def _allocating(group: ClientsTable) -> tuple[int, ...]:
     if group.rate_mib_s is None:
         return ()
     return (round(group.rate_mib_s * KIB) | round(group.give_back_after_ms or 0) << 32,)
+
+
+def _hog(hog: HogTable, memory_mib: int) -> tuple[int, ...]:
+    args = (_kib(hog.rate_mib_s), _ceiling_kib(hog, memory_mib))
+    return args if hog.node is None else (*args, hog.node + 1)
 
 
 def _ceiling_kib(hog: HogTable, memory_mib: int) -> int:

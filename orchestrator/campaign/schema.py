@@ -127,12 +127,16 @@ class BalloonTable(Table):
 
 
 class HogTable(Table):
-    """A process that fills anonymous memory at a rate, up to a ceiling, and holds it."""
+    """A process that fills anonymous memory at a rate, up to a ceiling, and holds it.
+
+    `node`: the NUMA node, from 0, that all of its memory has to be of.
+    """
 
     rate_mib_s: Mib
     ceiling_mib: Mib | None = None
     # Of RAM; with swap there is room for more.
     ceiling_percent: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = None
+    node: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _ceiling(self) -> Self:

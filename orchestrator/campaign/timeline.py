@@ -117,7 +117,8 @@ def _describe(step: Mapping[str, Any]) -> str:
         return f"control group, version {args[0]}, for hogs, {limit}"
     if op is Op.SELF_CHECK:
         return f"self-check, with {args[0] / _MIB:g} MiB to swap"
-    return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB"
+    bound = f", of node {args[2] - 1}" if op is Op.HOG and len(args) > 2 else ""
+    return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB{bound}"
 
 
 def _watched(args: Sequence[int]) -> str:

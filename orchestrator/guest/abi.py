@@ -28,6 +28,7 @@ NO_STATUS = -(2**31)
 """`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""
 
 MAX_PROCESSES = 4096
+MAX_NODES = 63
 """Processes that one scenario may start; the size of the agent's table (images/guest/agent.h)."""
 
 
@@ -278,6 +279,12 @@ def _check_rate(args: tuple[int, ...]) -> str | None:
     return None if ok else "rate and size must be above 0 and below 4 TiB"
 
 
+def _check_hog(args: tuple[int, ...]) -> str | None:
+    if args[2:] and args[2] > MAX_NODES:
+        return f"there is no node {args[2] - 1}; a guest can have {MAX_NODES}"
+    return _check_rate(args[:2])
+
+
 def _check_filecache(args: tuple[int, ...]) -> str | None:
     if args[2:] and args[2] not in list(File):
         return f"{args[2]} is no kind of file"
@@ -306,7 +313,7 @@ def _check_stop(args: tuple[int, ...]) -> str | None:
 _CHECKS: Mapping[Op, tuple[tuple[int, ...], Callable[[tuple[int, ...]], str | None]]] = {
     Op.CLIENTS: ((5, 6), _check_clients),
     Op.BALLOON: ((2,), _check_balloon),
-    Op.HOG: ((2,), _check_rate),
+    Op.HOG: ((2, 3), _check_hog),
     Op.FILECACHE: ((2, 4), _check_filecache),
     Op.STOP: ((1,), _check_stop),
     Op.SELF_CHECK: ((1,), _check_memory),

@@ -31,6 +31,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         Step(at_ns=0, op=Op.CLIENTS, args=(2, 200, 1024, 64, 1_000_000)),
         Step(at_ns=SECOND, op=Op.BALLOON, args=(49_152, 3 * SECOND)),
         Step(at_ns=SECOND, op=Op.HOG, args=(4096, 2**31), place=2),
+        Step(at_ns=SECOND, op=Op.HOG, args=(4096, 8192, 2)),
         Step(at_ns=2 * SECOND, op=Op.STOP, args=(Op.HOG,)),
     )
     data = abi.encode_scenario(scenario(*steps))
@@ -67,7 +68,8 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         (Step(at_ns=0, op=Op.CLIENTS, args=(6, 1, 4, 4, 0, 7 << 32)), "rate and size"),
         (Step(at_ns=0, op=Op.STOP, args=(Op.BALLOON,)), "has processes"),
         (Step(at_ns=0, op=Op.HOG, args=(1, 1), place=-1), "-1 is no place"),
-        (Step(at_ns=0, op=Op.HOG, args=(1,)), "1 arguments, 2 expected"),
+        (Step(at_ns=0, op=Op.HOG, args=(1,)), "1 arguments, 2 or 3 expected"),
+        (Step(at_ns=0, op=Op.HOG, args=(1, 4, abi.MAX_NODES + 1)), f"no node {abi.MAX_NODES}"),
         (Step(at_ns=0, op=Op.BALLOON, args=(4096, 2**64)), "64 bits"),
     ],
 )

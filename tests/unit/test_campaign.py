@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.plan import plan_cells
 from orchestrator.errors import InputError
 from orchestrator.places import CAMPAIGNS
 
@@ -151,6 +152,12 @@ REFUSED = {
         26,
         "ceiling_mib, ceiling_percent",
     ),
+    "a node on a machine without": (
+        "balloon = { percent = 100 }",
+        "hog = { rate_mib_s = 8, ceiling_mib = 9, node = 0 }",
+        26,
+        r"step\[2\]\.hog\.node: there is no node 0 to choose: machine pc-swap has a single node",
+    ),
     "unknown kind": ('kind = "poll"', 'kind = "wait"', 18, r"step\[0\]\.clients\.kind"),
     "release without sizes": ('kind = "poll"', 'kind = "release"', 18, "needs cache_mib"),
     "poll with a cache": (
@@ -228,6 +235,15 @@ def test_a_kernel_without_a_driver_for_the_disk(tmp_path: Path) -> None:
     assert load_campaign(write(tmp_path, text)).machines
     with pytest.raises(InputError, match=r"toml:10: .*2\.6\.24 has no driver for the virtio swap"):
         load_campaign(write(tmp_path, text.replace('"6.1"', '["6.1", "2.6.24"]')))
+
+
+def test_a_node_that_the_machine_has(tmp_path: Path) -> None:
+    hog = STEP + "hog = {{ rate_mib_s = 1, ceiling_mib = 1, node = {} }}\n"
+    text = GOOD.replace('"pc-swap"', '"x86-64-numa"').replace('"6.1"', '"2.6.24"')
+    cell = plan_cells(load_campaign(write(tmp_path, text + hog.format(1))))[0]
+    assert cell.scenario.steps[-1].args == (1024, 1024, 2)
+    with pytest.raises(InputError, match=r"hog\.node: .*node 2 .*x86-64-numa has nodes 0 to 1"):
+        load_campaign(write(tmp_path, text + hog.format(2)))
 
 
 def test_more_steps_than_the_mailbox_holds(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.guest.abi import Kind
+from orchestrator.guest.abi import MAX_NODES, Kind
 from orchestrator.image import example
 from orchestrator.image.build import compile_program
 from orchestrator.model import Arch, ClientKind
@@ -15,16 +15,26 @@ from orchestrator.places import IMAGES
 from orchestrator.process import CommandLog, Completed, run
 from orchestrator.store import Store
 
-UNITS = ("allocate.c", "clients.c", "epoll.c", "group.c", "successors.c", "usage.c")
+UNITS = (
+    "allocate.c",
+    "clients.c",
+    "epoll.c",
+    "group.c",
+    "pressure.c",
+    "successors.c",
+    "usage.c",
+)
 
 # What stands in the place of the rest of the program, and of the C library where a call is to fail.
 REST = """\
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "agent.h"
 
@@ -32,7 +42,6 @@ static unsigned int calls;
 
 uint64_t mn_now(void) { return 0; }
 void mn_sleep_until(uint64_t when) { (void)when; }
-void mn_touch(char *memory, uint64_t from, uint64_t to) { (void)memory; (void)from; (void)to; }
 void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value)
 {
 	const uint64_t *v = value;
@@ -60,6 +69,23 @@ int mkdir(const char *path, mode_t mode)
 	(void)path;
 	(void)mode;
 	errno = EROFS;
+	return -1;
+}
+/* Of the calls that are made by hand, the one that binds memory. */
+long syscall(long number, ...)
+{
+	uint64_t *nodes;
+	va_list args;
+	int mode;
+
+	va_start(args, number);
+	mode = va_arg(args, int);
+	nodes = va_arg(args, uint64_t *);
+	if (number == SYS_set_mempolicy)
+		dprintf(1, "mode %d, nodes %#llx of %zu bits\\n", mode,
+			(unsigned long long)*nodes, va_arg(args, size_t));
+	va_end(args);
+	errno = ENODEV;
 	return -1;
 }
 /* Wakes once, then fails, and leaves what it has said before. */
@@ -91,6 +117,8 @@ int main(int argc, char **argv)
 	case 'g':
 		mn_group(arg);
 		return 0;
+	case 'h':
+		mn_hog(0, arg);
 	case 'u':	/* it calls poll() once */
 		calls = 1;
 		/* fall through */
@@ -138,6 +166,13 @@ def test_nor_in_the_example_of_the_patch(call: Call) -> None:
 
 def test_a_group_that_cannot_be_made_is_a_failure_without_any_hog(call: Call) -> None:
     assert call("group", 2, 0).stdout == f"failed: control group, errno {errno.EROFS}\n"
+
+
+def test_a_node_that_a_hog_cannot_be_bound_to_ends_it(call: Call) -> None:
+    for node in (1, 2, MAX_NODES):
+        done = call("hog", 4096, 4096, node)
+        assert done.stdout == f"mode 2, nodes {1 << node - 1:#x} of 64 bits\n"  # MPOL_BIND
+        assert done.returncode == errno.ENODEV
 
 
 def test_a_client_that_allocates_more_than_there_are_addresses_says_so(
