@@ -23,5 +23,6 @@ def known_names(wrong: str, known: Iterable[str]) -> str | None:
     None if there are none.
     """
     names = list(known)
-    listed = f"there is: {', '.join(names)}" if names else None
+    verb = "is" if len(names) == 1 else "are"
+    listed = f"there {verb}: {', '.join(names)}" if names else None
     return similar(wrong, names) or listed

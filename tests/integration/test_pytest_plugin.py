@@ -359,7 +359,7 @@ def test_an_expectation_waits_for_a_testbed_that_works(project: Project) -> None
 @pytest.mark.parametrize(
     ("marker", "words"),
     [
-        ("series='v9'", "cells: no cell has series='v9' (there is: none, v4)"),
+        ("series='v9'", "cells: no cell has series='v9' (there are: none, v4)"),
         ("clients=[3, 999]", "cells: no cell has clients=999"),
         ("campaign='try', scenario='squeze'", "'squeze' (did you mean squeeze?)"),
     ],

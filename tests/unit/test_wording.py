@@ -17,7 +17,7 @@ def test_one_is_not_several() -> None:
 
 def test_a_name_that_is_not_known() -> None:
     assert known_names("pc-swp", ["pc", "pc-swap"]) == "did you mean pc-swap?"
-    assert known_names("toaster", ["pc", "pc-swap"]) == "there is: pc, pc-swap"
+    assert known_names("toaster", ["pc", "pc-swap"]) == "there are: pc, pc-swap"
     assert known_names("toaster", []) is None
 
 
