@@ -26,6 +26,7 @@ _EXTENDED = re.compile(
     r"(?:old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from"
     r"|rename to|similarity index|dissimilarity index) .*|index [0-9a-f]+\.\.[0-9a-f]+.*"
 )
+_BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
 _BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What a diff may have before its first hunk, and a hunk's header that is cut.
@@ -72,7 +73,8 @@ class RawHunk:
 class RawDiff:
     """The changes of one file; paths as the mail has them, without dates.
 
-    `quoted` tells that all of it is behind a margin, as in an answer.
+    `quoted` tells that all of it is behind a margin, as in an answer. `blobs` are git's digests of
+    the old file and of the new, cut off; empty if there are none.
     """
 
     line: int
@@ -81,6 +83,7 @@ class RawDiff:
     extended: tuple[str, ...]
     hunks: tuple[RawHunk, ...]
     quoted: bool = False
+    blobs: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +271,7 @@ def _file_header(
         extended=tuple(line for line in extended if not line.startswith("index ")),
         hunks=tuple(hunks),
         quoted=bool(margin.strip()),
+        blobs=next(((line[1], line[2]) for line in map(_BLOBS.match, extended) if line), ("", "")),
     )
     return diff, index, start
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,16 @@ class RepairKind(StrEnum):
     FUZZ = "context that the tree does not have left out"
     DIFFSTAT = "diffstat made anew"
     CHOSEN = "ambiguity decided by the user"
+    STRING = "blanks in strings put back"
+    OTHER = "not the file that git's index line states"
     ANSWER = "taken from an answer"
     LEFT = "left as it is, though archives write such, too"
     MASKED = "masked addresses left masked"
+
+
+# Of these nothing is done to the patch.
+_PROOF = "confirmed by the index line"
+_SAID = (RepairKind.OTHER, RepairKind.ANSWER, RepairKind.LEFT, RepairKind.MASKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +51,17 @@ class Repair:
     detail: str = ""
     sure: bool = True
 
+    def confirmed(self) -> Repair:
+        """Return the same as one that git's index line proves right."""
+        if self.sure and self.kind is not RepairKind.STRING:
+            return self
+        detail = f"{self.detail}, {_PROOF}" if self.detail else _PROOF
+        return dataclasses.replace(self, detail=detail, sure=True)
+
     @property
     def changes(self) -> bool:
         """Tell if the patch is other than the mail's for it."""
-        return self.kind not in (RepairKind.MASKED, RepairKind.LEFT, RepairKind.ANSWER)
+        return self.kind not in _SAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,9 +17,10 @@ from orchestrator.series.align import (
     find_readings,
     index_of,
 )
-from orchestrator.series.changes import CR, Change, OpenFile, pieces_of, rebuild
+from orchestrator.series.blobs import confirmed, is_stated
+from orchestrator.series.changes import CR, Change, LineEnd, OpenFile, pieces_of, rebuild
 from orchestrator.series.cuts import counts_told, cut_hunk, stated_lines
-from orchestrator.series.damage import LOST, infer_damage
+from orchestrator.series.damage import LOST, Damage, infer_damage
 from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
 from orchestrator.series.endings import left_over
@@ -48,6 +50,16 @@ class _At:
 
     line: int
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """An added line: as the mail has it, as it was laid out, and its end."""
+
+    part: Part
+    text: str
+    laid: Laid
+    end: LineEnd
 
 
 @dataclass
@@ -270,26 +282,46 @@ class Restorer:
             for piece in lay_out(pieces, damage, effort=self.effort, log=self.log)
             for line in piece
         ]
+        rows = zip(added, laid, ends, strict=True)
+        changes = []
+        for file in files:
+            own = [
+                _Added(part, text, line, end)
+                for (_, part, text), line, end in itertools.islice(rows, len(file.added()))
+            ]
+            changes.append(self._rebuilt(file, own, damage))
+        return changes
+
+    def _rebuilt(self, file: OpenFile, rows: Sequence[_Added], damage: Damage) -> Change:
+        """Return what a file becomes; by its `index` line, if that can tell more than the mail."""
+        known = None
+        if is_stated(file):
+            doubtful = [n for n, row in enumerate(rows) if row.laid.other is not None]
+            sets = (doubtful, range(len(rows))) if damage.inner == LOST and is_c(file.name) else ()
+            texts = [row.laid.text for row in rows]
+            known = confirmed(file, texts, [row.end.text for row in rows], sets, self.effort)
+            if known is None:
+                self._repair(RepairKind.OTHER, file=file.name, sure=False)
         restored = []
-        for (file, part, text), line, end in zip(added, laid, ends, strict=True):
-            decided = self._decided(file, part, text, line)
-            restored.append(decided + end.text)
-            if end.put_back:
-                number = part.mail[0].number
-                self._repair(RepairKind.ENDS, file=file.name, line=number, sure=end.sure)
-            if decided != text:
-                self._repair(
-                    RepairKind.LAYOUT,
-                    file=file.name,
-                    line=part.mail[0].number,
-                    sure=damage.lead != LOST,
-                )
-            for address in masked(text):
-                self._repair(
-                    RepairKind.MASKED, file=file.name, line=part.mail[0].number, detail=address
-                )
-        lines = iter(restored)
-        return [rebuild(file, lines, self.effort) for file in files]
+        for at, row in enumerate(rows):
+            number = row.part.mail[0].number
+            decided = known[at] if known else self._decided(file, row.part, row.text, row.laid)
+            restored.append(decided + row.end.text)
+            if row.end.put_back:
+                self._repair(RepairKind.ENDS, file=file.name, line=number, sure=row.end.sure)
+            if known and decided != row.laid.text:
+                self._repair(RepairKind.STRING, file=file.name, line=number)
+            elif decided != row.text:
+                sure = damage.lead != LOST
+                self._repair(RepairKind.LAYOUT, file=file.name, line=number, sure=sure)
+            for address in masked(row.text):
+                self._repair(RepairKind.MASKED, file=file.name, line=number, detail=address)
+        if known is not None:
+            self.repairs = [
+                repair.confirmed() if repair.file == file.name else repair
+                for repair in self.repairs
+            ]
+        return rebuild(file, iter(restored), self.effort)
 
     def _decided(self, file: OpenFile, part: Part, text: str, laid: Laid) -> str:
         """Return an added line as it was laid out, if it says what the mail says."""

@@ -393,6 +393,14 @@ def as_lkml(clean: Clean, lines: Lines) -> bytes:
 """.encode()
 
 
+def blob(file: Path) -> str:
+    """What git calls a file's content, cut off as in its diffs; all zeros if there is none."""
+    if not file.exists():
+        return "0" * 7
+    data = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()[:7]
+
+
 def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
     """The patch between two folders, as git would have mailed it."""
     names = sorted(
@@ -420,6 +428,8 @@ def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
         counts[1] += minus
         diff.append(f"diff --git a/{name} b/{name}")
         diff += ["new file mode 100644"] if before is None else []
+        mode = "" if before is None else " 100644"
+        diff.append(f"index {blob(old / name)}..{blob(new / name)}{mode}")
         diff += difflib.unified_diff(
             before or [],
             after or [],

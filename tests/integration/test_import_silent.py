@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
@@ -490,3 +491,70 @@ def test_lines_of_other_letters_are_not_all_the_same(tree: Path) -> None:
     lines = diff("HOWTO", HOWTO.format("新しい"))
     assert run(tree, write(tree.parent / "m", lines)) == 0
     assert made(tree)["HOWTO"].endswith("カーネル開発\n新しい\n方法です。\n\n終り\n")
+
+
+# --- what git's index line proves
+
+TOLD = (
+    '@@ -1,6 +1,8 @@\n #include <stdio.h>\n \n const char *s =\n-\t"x";\n+\t"one:  %d\\n"\n'
+    '+\t"another:   %d\\n"\n+\t"one more: %d\\n";\n \n int z;'
+)
+
+
+def blob(text: str) -> str:
+    data = text.encode()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()[:7]
+
+
+def collapsed(lines: list[str]) -> list[str]:
+    return archives.collapsed(lines, random.Random(1))
+
+
+def stated(name: str, wanted: str, hunk: str) -> list[str]:
+    old = TREE[name]
+    return [
+        f"diff --git a/{name} b/{name}",
+        f"index {blob(old)}..{blob(wanted)} 100644",
+        *diff(name, hunk),
+    ]
+
+
+WANTED = TREE["mm/s.c"].replace(
+    '\t"x";\n', '\t"one:  %d\\n"\n\t"another:   %d\\n"\n\t"one more: %d\\n";\n'
+)
+
+
+def test_blanks_in_strings_are_had_again_by_the_index_line(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mail = write(tree.parent / "m", collapsed(stated("mm/s.c", WANTED, TOLD)))
+    assert unsure(capsys, tree, mail) == []
+    assert made(tree)["mm/s.c"] == WANTED
+    patch = (tree.parent / "out/0001-dim-the-lamps.patch").read_text()
+    assert "2 × blanks in strings put back (confirmed by the index line): mm/s.c 2\n" in patch
+    assert again(tree)
+
+
+def test_an_index_line_that_nothing_fits_is_reported(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = collapsed(stated("mm/s.c", WANTED + "int more;\n", TOLD))
+    kinds = unsure(capsys, tree, write(tree.parent / "m", lines))
+    assert "not the file that git's index line states" in kinds
+    assert again(tree)
+
+
+def test_an_index_line_of_another_tree_says_nothing(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = stated("mm/s.c", WANTED, TOLD)
+    lines[1] = lines[1].replace(blob(TREE["mm/s.c"]), "1234567")
+    assert unsure(capsys, tree, write(tree.parent / "m", lines)) == []
+
+
+def test_a_corrected_count_is_sure_if_the_index_line_agrees(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = stated("mm/s.c", WANTED, TOLD.replace("+1,8", "+1,9"))
+    assert unsure(capsys, tree, write(tree.parent / "m", lines)) == []
+    assert made(tree)["mm/s.c"] == WANTED
