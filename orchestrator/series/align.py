@@ -8,7 +8,6 @@ the readings that are possible the one with the least damage is taken, if there 
 
 from __future__ import annotations
 
-import functools
 import heapq
 import re
 from collections import defaultdict
@@ -20,7 +19,8 @@ from typing import NamedTuple
 from orchestrator.series.diffs import Line, RawHunk
 from orchestrator.series.effort import Effort
 from orchestrator.series.endings import is_footer, left_over
-from orchestrator.series.tokens import BLANKS, key, plain
+from orchestrator.series.lineindex import FileIndex, letters
+from orchestrator.series.tokens import BLANKS, key
 
 _STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
@@ -106,31 +106,6 @@ class Reading:
                 if part.kind is Kind.REMOVED:
                     changes.append((part.tree, None))
         return tuple(changes)
-
-
-@functools.lru_cache(maxsize=64)
-def index_of(lines: tuple[str, ...]) -> FileIndex:
-    """Return the index of a file; one patch of a series often changes the file of another."""
-    return FileIndex(lines)
-
-
-class FileIndex:
-    """The lines of a file by their keys."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        self.lines = lines
-        self.keys = [key(line) for line in lines]
-        self.places: dict[str, list[int]] = defaultdict(list)
-        for number, word in enumerate(self.keys):
-            self.places[word].append(number)
-
-    def is_other(self, number: int, said: str | None) -> bool:
-        """Tell if a line has other letters than those that a mail says, of which keys have none."""
-        return said is not None and said != _letters(self.lines[number])
-
-
-def _letters(line: str) -> str:
-    return "".join(plain(line).split())
 
 
 def find_readings(
@@ -252,7 +227,7 @@ class _Reader:
         ]
         # What lines say that are not of ASCII, unless an archive could not show it.
         self.said = [
-            None if line.text.isascii() or "\ufffd" in line.text else _letters(line.text)
+            None if line.text.isascii() or "\ufffd" in line.text else letters(line.text)
             for line in hunk.body
         ]
         # The next line that is not empty, for each line and the end.

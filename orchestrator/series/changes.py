@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.errors import InputError
-from orchestrator.series.align import Kind, Part, Reading, index_of
+from orchestrator.series.align import Kind, Part, Reading
 from orchestrator.series.damage import Witness
 from orchestrator.series.diffs import RawDiff, RawHunk
 from orchestrator.series.effort import Effort
 from orchestrator.series.layout import Piece, Row
+from orchestrator.series.lineindex import index_of
 from orchestrator.series.tokens import key
 
 _NO_END = "\\ No newline at end of file"

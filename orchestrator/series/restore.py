@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from orchestrator.errors import InputError
 from orchestrator.process import CommandLog
 from orchestrator.series.align import (
-    FileIndex,
     Kind,
     Part,
     Reading,
     find_readings,
-    index_of,
 )
 from orchestrator.series.blobs import confirmed, is_stated
 from orchestrator.series.changes import CR, Change, LineEnd, OpenFile, pieces_of, rebuild
@@ -25,6 +23,7 @@ from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
 from orchestrator.series.endings import left_over
 from orchestrator.series.layout import Laid, lay_out
+from orchestrator.series.lineindex import FileIndex, index_of
 from orchestrator.series.mail import Mail
 from orchestrator.series.names import Opener, Reader
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind

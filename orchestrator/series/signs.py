@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
-from orchestrator.series.align import index_of
 from orchestrator.series.changes import OpenFile
 from orchestrator.series.diffs import Line, Text, read_diffs
 from orchestrator.series.entities import ENTITY
+from orchestrator.series.lineindex import index_of
 from orchestrator.series.mail import Mail
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
 from orchestrator.series.tokens import MARKS, code_of, in_comment, is_c, key, plain
