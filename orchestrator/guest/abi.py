@@ -23,6 +23,7 @@ HEADER_SIZE = 4096
 MAILBOX_OFFSET = 4096
 MAILBOX_SIZE = 61440
 RECORDS_OFFSET = 65536
+HOST_PART = 64  # bytes at the start of the header that only the host writes
 NO_CLIENT = 0xFFFF_FFFF
 NO_STATUS = -(2**31)
 """`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""

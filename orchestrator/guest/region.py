@@ -41,6 +41,7 @@ class Region:
         os.ftruncate(self.fd, size)
         self._map = mmap.mmap(self.fd, size)
         abi.init_header(self._map, log_records)
+        self._ours = self._map[: abi.HOST_PART]
 
     def __enter__(self) -> Region:
         return self
@@ -76,6 +77,10 @@ class Region:
     def newest_ns(self) -> int:
         """Return CLOCK_MONOTONIC of the newest record, even of one that did not fit."""
         return int(self._header()["newest_ns"])
+
+    def overwritten(self) -> bool:
+        """Tell whether something in the guest has written where only the host may write."""
+        return bool(self._map[: abi.HOST_PART] != self._ours)
 
     def post(self, mail: bytes) -> None:
         """Put a scenario (`abi.encode_scenario`) into the mailbox."""

@@ -74,12 +74,19 @@ async def run_cell(
                     raise
                 failure = error
             records = await asyncio.to_thread(parts.region.records)
+            overwritten = parts.region.overwritten()
         await asyncio.to_thread(write_records, records, folder / "records.parquet")
     except OSError as error:
         kind = "disk-full" if no_space(error) else "io"
         raise InfrastructureError(kind, f"{folder}: {error}") from error
     if failure is None:
-        outcome = judge(end, log=records, console=vm.console, disagreements=session.disagreements)
+        outcome = judge(
+            end,
+            log=records,
+            console=vm.console,
+            disagreements=session.disagreements,
+            overwritten=overwritten,
+        )
     else:
         outcome = Outcome(infrastructure=failure.kind, detail=str(failure))
     return CellResult(

@@ -20,10 +20,18 @@ _SHOWN = 3  # of failures that are alike
 _MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int
 
 
-def judge(end: End, *, log: RecordLog, console: Console, disagreements: Sequence[str]) -> Outcome:
+def judge(
+    end: End,
+    *,
+    log: RecordLog,
+    console: Console,
+    disagreements: Sequence[str],
+    overwritten: bool = False,
+) -> Outcome:
     """Return the outcome: the most serious finding, with all of them in the detail.
 
-    `disagreements` is what host and guest did not agree on about the balloon.
+    `disagreements` is what host and guest did not agree on about the balloon; `overwritten` says
+    that the guest wrote over the host's part of the log.
     """
     found: dict[Finding, str] = {}
     if end.finding is not None:
@@ -35,7 +43,8 @@ def judge(end: End, *, log: RecordLog, console: Console, disagreements: Sequence
         found[Finding.PANIC] = console.panic
     if (killed := _oom_kills(log, console)) is not None:
         found[Finding.OOM_KILL] = killed
-    if failed := _failures(log):
+    scribbled = ["something wrote over the header of the log"] if overwritten else []
+    if failed := [*scribbled, *_failures(log)]:
         found.setdefault(Finding.AGENT, "; ".join(failed))
     if wrong := _self_check(log):
         found[Finding.SELF_CHECK] = "; ".join(wrong)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -156,3 +157,11 @@ def test_the_manual_names_every_kind_and_every_field_in_order() -> None:
         assert all(at), f"{kind.name}: {fields} in {row}"
         starts = [match.start() for match in at if match]
         assert starts == sorted(starts) or kind is Kind.ZONE, kind.name
+
+
+def test_a_guest_that_writes_where_only_the_host_may_is_caught() -> None:
+    with Region(CAPACITY) as region:
+        os.pwrite(region.fd, b"x", abi.HOST_PART)
+        assert not region.overwritten()
+        os.pwrite(region.fd, b"x", abi.HOST_PART - 1)
+        assert region.overwritten()

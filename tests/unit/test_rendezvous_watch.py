@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.errors import InfrastructureError
 from orchestrator.guest import watch as module
 from orchestrator.guest.rendezvous import End
 from orchestrator.guest.watch import CpuClock, Limits, watch
@@ -132,3 +133,19 @@ def test_cpu_seconds_are_remembered_when_the_process_is_gone() -> None:
         busy.kill()
         before = clock.read()
     assert clock.read() == before >= 0.1
+
+
+class Silent(FakeQemu):
+    async def execute(self, command: str, **arguments: Any) -> Any:
+        raise InfrastructureError("qmp-timeout", "QEMU did not answer 'stop' in 20 s")
+
+
+def test_a_guest_that_keeps_qemu_from_answering_hangs() -> None:
+    end = give_up(Silent(cpu=lambda look: look * 0.5), Limits(hang_cpu_seconds=60))
+    assert end is not None and end.finding is Finding.HANG
+    assert end.detail.endswith("QEMU did not answer 'stop' in 20 s")
+
+
+def test_a_qemu_that_does_nothing_and_does_not_answer_is_no_guest_that_hangs() -> None:
+    with pytest.raises(InfrastructureError):
+        give_up(Silent(), Limits(idle_wall_seconds=0.05))

@@ -1,0 +1,162 @@
+"""Real guests and real QEMUs: what goes wrong in one cell of a campaign, and the rest of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import CLIENT, QUIET, Lab, campaign, children
+
+from orchestrator.guest.balloon import Balloon
+from orchestrator.guest.rendezvous import Host
+from orchestrator.guest.session import run_cell
+from orchestrator.guest.watch import Limits
+from orchestrator.image.build import ensure_image, sources
+from orchestrator.model import Arch, Cell, CellResult
+from orchestrator.process import CommandLog
+from orchestrator.store import Artifact, Store
+
+pytestmark = pytest.mark.guest
+
+# A guest that spins may keep QEMU from an answer for seconds of CPU time, and then it is none.
+LIMITS = {"spin": Limits(hang_cpu_seconds=1.5, qmp_seconds=5)}
+KERNEL_START = 0xFFFFFFFF80000000  # of x86_64: where physical address 0 would be
+
+
+@pytest.fixture(scope="module")
+def base(kernel_artifact: Callable[..., Artifact]) -> Artifact:
+    return kernel_artifact("none")
+
+
+@pytest.fixture(scope="module")
+def evil(base: Artifact, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The guest program, in which a hog of 1 to 5 MiB does evil."""
+    folder = tmp_path_factory.mktemp("evil")
+    for path in (*sources(), Path(__file__).with_name("evil.c")):
+        shutil.copy(path, folder)
+    symbols = base.file("System.map").read_text()
+    found = re.search(r"^(\w+) T __x64_sys_getppid$", symbols, re.M)
+    assert found is not None
+    place = int(found[1], 16) - KERNEL_START
+    (folder / "evil.h").write_text(f"#define MN_GETPPID {place:#x}u\n")
+    pressure = folder / "pressure.c"
+    start = "	if (ceiling > SIZE_MAX / 1024)"
+    text = pressure.read_text().replace(start, f"	mn_evil(ceiling);\n{start}", 1)
+    declared = "#define TICK_NS"
+    text = text.replace(declared, f"void mn_evil(uint64_t ceiling_kib);\n{declared}", 1)
+    pressure.write_text(text)
+    return ensure_image(Arch.X86_64, store=store, log=CommandLog(), folder=folder)
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+def kill_qemu() -> None:
+    (pid,) = children()
+    os.kill(pid, signal.SIGKILL)
+
+
+def hog(mib: int) -> tuple[str, ...]:
+    return ("3", CLIENT, f"at_s = 1\nhog = {{ rate_mib_s = 40, ceiling_mib = {mib} }}")
+
+
+SQUEEZED = ("4", CLIENT, "at_s = 1\nballoon = { mib = 60, settle_s = 2 }")
+DIED = ["infrastructure:qemu-died", "ok"]
+# How the attempts of each cell end. The first one also makes the template, in which QEMU is killed.
+EXPECTED = {
+    "boot": DIED,
+    "restore": DIED,
+    "rendezvous": DIED,
+    "end": DIED,
+    "oops": ["finding:panic"],
+    "spin": ["finding:hang"],
+    "reboot": ["finding:reboot"],
+    "scribble": ["finding:agent"],
+    "crash": ["finding:agent"],
+    "oom": ["finding:oom-kill"],
+    "last": ["ok"],
+}
+
+
+class Faults:
+    """Runs cells, and kills the QEMU of some of them once, by what their scenarios are called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._cell = ""
+        self._left = {"boot", "restore", "rendezvous", "end"}
+        boot, agree = Host.boot, Balloon.agree
+
+        async def killed_at_boot(host: Host) -> Any:
+            self._kill("boot")
+            return await boot(host)
+
+        async def killed_at_end(balloon: Balloon) -> None:
+            if balloon.moves:
+                self._kill("end")
+            await agree(balloon)
+
+        monkeypatch.setattr(Host, "boot", killed_at_boot)
+        monkeypatch.setattr(Balloon, "agree", killed_at_end)
+
+    def _kill(self, where: str) -> None:
+        if where in self._left and self._cell in (where, ""):
+            self._left.remove(where)
+            kill_qemu()
+
+    async def __call__(
+        self, cell: Cell, *, on_stage: Callable[[str], None], **given: Any
+    ) -> CellResult:
+        self._cell = cell.scenario.name
+
+        def at(stage: str) -> None:
+            on_stage(stage)
+            if stage.startswith("balloon"):
+                self._kill("rendezvous")
+            elif stage == "restore":
+                self._kill("restore")
+
+        return await run_cell(cell, on_stage=at, limits=LIMITS.get(self._cell), **given)
+
+
+def test_a_campaign_in_which_everything_happens(
+    base: Artifact,
+    evil: Artifact,
+    templates: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lab = Lab(tmp_path, monkeypatch, capsys, kernel=base, image=evil, store=templates)
+    faulty = {name: hog(n) for n, name in enumerate(list(EXPECTED)[4:9], 1)}
+    text = campaign(
+        boot=QUIET,
+        restore=QUIET,
+        rendezvous=SQUEEZED,
+        end=SQUEEZED,
+        **faulty,
+        oom=hog(200),
+        last=QUIET,
+    )
+    lab.file.write_text(text)
+    told = lab.run(runner=Faults(monkeypatch))
+    outcomes = lab.outcomes()
+    assert outcomes == EXPECTED
+    assert (told.status, told.err) == (0, "")
+    assert told.out.count("QEMU ended by itself (killed by SIGKILL)") == 4
+    details = {name: cell["detail"] for name, cell in lab.cells().items()}
+    assert details["oops"].startswith("Kernel panic - not syncing: Fatal exception")
+    assert details["spin"].startswith("no record and no rendezvous")
+    assert "something wrote over the header of the log" in details["scribble"]
+    assert details["crash"] == "a hog was killed by SIGSEGV"
+    assert (
+        f"{len(EXPECTED)} cells, {len(EXPECTED)} of them there already"
+        in lab.run(runner=Faults(monkeypatch)).out
+    )
