@@ -27,6 +27,8 @@ from orchestrator.store import Store, digest_value
 
 T = TypeVar("T")
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def run_campaign(
     campaign: Campaign,
@@ -92,18 +94,24 @@ def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Ite
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; a SIGTERM cancels it as Ctrl-C does, and guests are killed on the way."""
+    """Run a coroutine; SIGTERM and Ctrl-C cancel it, and guests are killed on the way.
+
+    However often they come: asyncio's own handler would leave everything at the second Ctrl-C.
+    """
+    before = {number: signal.getsignal(number) for number in _ENDING}
 
     async def main() -> T:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await work
 
-    before = signal.getsignal(signal.SIGTERM)
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # we are on the way out
         print("memnotify: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:

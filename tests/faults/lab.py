@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.run import run_campaign
 from orchestrator.campaign.schedule import CellRunner
 from orchestrator.cli.main import main
+from orchestrator.model import Cell, CellResult, Outcome
 from orchestrator.store import Artifact, Store
 
 SCENARIO = """\
@@ -62,6 +65,26 @@ def children() -> list[int]:
     """Return the processes that this one has started and not reaped."""
     found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [int(pid) for pid in found]
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs; whoever has inherited an orphan may be slow to reap it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+async def made_up(cell: Cell, **_: Any) -> CellResult:
+    """Run a guest that takes no time and leaves nothing."""
+    return CellResult(outcome=Outcome(), guest_ns=1, wall_seconds=0.1, records=0, lost_records=0)
 
 
 def _opened() -> int:

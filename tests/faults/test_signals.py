@@ -1,0 +1,145 @@
+"""An orchestrator, or a worker of pytest, that is told to end or killed while its guest runs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait_for
+
+from orchestrator.image.build import ensure_image
+from orchestrator.model import Arch
+from orchestrator.process import CommandLog
+from orchestrator.store import Artifact, Store
+
+pytestmark = pytest.mark.guest
+
+# Restores what a background job ignores. The store of the run is one of its own.
+RUN = """
+import signal, sys
+from pathlib import Path
+from orchestrator.campaign.run import run_campaign
+from orchestrator.cli import run
+from orchestrator.cli.main import main
+from orchestrator.store import Store
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+store = Store(Path(sys.argv[1]))
+kernel, image = Store().get("kernel", sys.argv[2]), Store().get("image", sys.argv[3])
+def started(*args, **options):
+    builders = dict(build_kernel=lambda *_, **__: kernel, build_image=lambda *_, **__: image)
+    return run_campaign(*args, **options, **builders)
+run.run_campaign, run.Store = started, lambda: store
+sys.exit(main(["run", sys.argv[4], "-j", "1", "-o", sys.argv[5]]))
+"""
+ENDLESS = ("86000", CLIENT)
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.mark.parametrize(
+    ("signals", "status", "said"),
+    [
+        ([signal.SIGTERM], 130, "memnotify: interrupted\n"),
+        ([signal.SIGINT, signal.SIGINT], 130, "memnotify: interrupted\n"),
+        ([signal.SIGKILL], -signal.SIGKILL, ""),
+    ],
+    ids=["SIGTERM", "SIGINT twice", "SIGKILL"],
+)
+def test_finished_cells_stay_and_the_next_run_goes_on(
+    signals: list[signal.Signals],
+    status: int,
+    said: str,
+    kernel_artifact: Callable[..., Artifact],
+    store: Store,
+    templates: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kernel = kernel_artifact("none")
+    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
+    lab = Lab(tmp_path, monkeypatch, capsys, kernel=kernel, image=image, store=templates)
+    lab.file.write_text(campaign(short=QUIET, endless=ENDLESS))
+    paths = (templates, kernel.key, image.key, lab.file, lab.run_folder.path)
+    argv = [sys.executable, "-u", "-c", RUN, *map(str, paths)]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        for line in running.stdout:
+            if line.rstrip().endswith("endless-1c-r1: run"):
+                break
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text()
+        (qemu,) = map(int, children.split())
+        for number in signals:
+            running.send_signal(number)
+            time.sleep(0.05)
+        _, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (status, said)
+    wait_for(lambda: not alive(qemu))
+    assert lab.outcomes() == {"short": ["ok"]}
+    if status > 0 and len(signals) == 1:
+        lab.nothing_is_left()
+
+    started: list[str] = []
+
+    async def runner(cell, **given):  # type: ignore[no-untyped-def]
+        started.append(cell.scenario.name)
+        return await made_up(cell, **given)
+
+    assert lab.run("--cold", runner=runner).status == 0
+    assert started == ["endless"]
+
+
+CONFTEST = """
+import os, signal
+from functools import partial
+from pathlib import Path
+
+from orchestrator.campaign.ondemand import OnDemand
+from orchestrator.guest.session import run_cell
+from orchestrator.plugin import session
+
+died = Path(__file__).with_name("died")
+
+
+async def runner(cell, *, on_stage, **given):
+    def at(stage):
+        on_stage(stage)
+        if stage == "run" and cell.scenario.name == "fatal" and not died.exists():
+            died.write_text(Path(f"/proc/self/task/{os.getpid()}/children").read_text())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return await run_cell(cell, on_stage=at, **given)
+
+
+session.OnDemand = partial(OnDemand, runner=runner)
+"""
+
+
+def test_the_guest_of_a_worker_of_pytest_dies_with_it(
+    kernel_artifact: Callable[..., Artifact],
+    store: Store,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel_artifact("none")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(store.root.parent))  # pytester sets another HOME
+    pytester.makeconftest(CONFTEST)
+    (pytester.path / "faults.toml").write_text(campaign(fatal=ENDLESS, other=QUIET))
+    result = pytester.runpytest_subprocess("--memnotify=faults.toml", "-n", "2")
+    result.assert_outcomes(passed=1, failed=1)
+    assert "crashed while running" in result.stdout.str()
+    (qemu,) = map(int, (pytester.path / "died").read_text().split())
+    wait_for(lambda: not alive(qemu))
+    assert list((pytester.path / "runs").rglob(".*")) == []
+    assert len(list((pytester.path / "runs").glob("*/cells/*/verdict.json"))) == 1
