@@ -51,7 +51,8 @@ def made_up_cell(series: str, seed: int) -> Cell:
             start_ns=START,
             duration_ns=60 * S,
             sample_ns=S // 10,
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(1, CLIENTS, 0, 0, S // 1000)),),
+            # Of each seed another: what only repeats a run does not count.
+            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(1, CLIENTS, 0, 0, S // 1000 + seed)),),
         ),
         seed=seed,
         kernel=series,

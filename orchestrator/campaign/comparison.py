@@ -15,7 +15,7 @@ import numpy as np
 from orchestrator.campaign.results import RECORDS, VERDICT, RunFolder, read_json
 from orchestrator.campaign.verdict import trace_of
 from orchestrator.check.reaction import UNITS, Story, react
-from orchestrator.check.statistics import effect, spread
+from orchestrator.check.statistics import Effect, effect, paired_effect, spread
 from orchestrator.check.story import ints
 from orchestrator.errors import InputError
 from orchestrator.guest.abi import Kind
@@ -101,7 +101,7 @@ class Comparison:
         if self.pooled:
             axes = " and ".join(self.pooled)
             notes.append(
-                f"no interval, δ and p: runs that differ in {axes} are no sample of one setting"
+                f"no interval, Δ and p: runs that differ in {axes} are no sample of one setting"
             )
         notes += [f"cells ran with different {what}" for what in self.mixed]
         for count, what in (
@@ -274,21 +274,35 @@ def _rows(
     alike = not _pooled(over)
     for metric, unit in UNITS.items():
         values = {
-            group: [v for sample in found if (v := sample.figures[metric]) is not None]
+            group: {s.point: v for s in found if (v := s.figures[metric]) is not None}
             for group, found in kept.items()
         }
         for group, mine in values.items():
             told = alike and group != reference
-            apart = effect(mine, values[reference]) if told else None
+            paired = {s.point for s in kept[group]} == {s.point for s in kept[reference]}
+            apart = _effect(mine, values[reference], paired=paired) if told else None
+            difference = None if apart is None else apart.difference
             yield {
                 "by": by,
                 "group": group,
                 "metric": metric,
                 "unit": unit,
-                **dataclasses.asdict(spread(mine, interval=alike)),
+                **dataclasses.asdict(spread(list(mine.values()), interval=alike)),
                 "versus": None if group == reference else reference,
                 "effect": None if apart is None else apart.delta,
+                "difference": None if difference is None else dataclasses.asdict(difference),
+                "test": None if apart is None else apart.test,
                 "p": None if apart is None else apart.p,
                 "cells": len(kept[group]),
                 "over": {axis: list(some) for axis, some in over.items()},
             }
+
+
+def _effect(
+    mine: Mapping[Point, float], reference: Mapping[Point, float], *, paired: bool
+) -> Effect | None:
+    """Compare two groups; `paired`: a guest of each has had the same scenario, at each point."""
+    if not paired:
+        return effect(list(mine.values()), list(reference.values()))
+    both = [point for point in mine if point in reference]
+    return paired_effect([mine[point] for point in both], [reference[point] for point in both])

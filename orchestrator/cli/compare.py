@@ -19,7 +19,7 @@ def register(subparsers: Any) -> None:
         "compare",
         help="compare revisions, or other values of an axis, in the results of runs",
         description="Compare the cells of runs along one axis of the matrix, everything else "
-        "equal: medians with bootstrap intervals, and Cliff's delta against the first group. "
+        "equal: medians with bootstrap intervals, and how far each group is from the first. "
         "docs/comparing.md explains the figures.",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder")

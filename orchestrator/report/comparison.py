@@ -15,6 +15,12 @@ from orchestrator.wording import counted
 Row = Mapping[str, Any]
 
 _MOST_VALUES = 8
+_EFFECTS = {
+    True: "Δ: the median of the differences between runs with the same seed [95 % interval]; "
+    "p in --json is of Wilcoxon's signed-rank test; against",
+    False: "δ: Cliff's delta; p in --json is of the Mann-Whitney U test; against",
+}
+"""What stands beside the figures, by whether runs are paired."""
 
 
 def print_comparison(
@@ -33,24 +39,35 @@ def print_comparison(
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     effects = any(row["effect"] is not None for row in rows)
+    paired = any(row["difference"] is not None for row in rows)
     intervals = " [95 % interval]" if any(row["low"] is not None for row in rows) else ""
     table.add_column(f"median{intervals}" if cells > 1 else "", no_wrap=True)
     for group in groups:
         table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
         if effects and group != groups[0]:
-            table.add_column("δ", justify="right", no_wrap=True)
+            table.add_column("Δ" if paired else "δ", justify="right", no_wrap=True)
     for at in range(0, len(rows), len(groups)):
         words = [_title(rows[at])]
         for row in rows[at : at + len(groups)]:
             words.append(_figure(row))
             if effects and row["versus"] is not None:
-                words.append("" if row["effect"] is None else f"{row['effect']:+.2f}")
+                words.append(_effect(row))
         table.add_row(*map(Text, words))
     console.print(table)
     if effects:
-        console.print(Text(printable(f"δ: Cliff's delta against {groups[0]}")))
+        console.print(Text(printable(f"{_EFFECTS[paired]} {groups[0]}")), soft_wrap=True)
     for note in notes:
         console.print(Text(printable(note)), soft_wrap=True)
+
+
+def _effect(row: Row) -> str:
+    if row["effect"] is None:
+        return ""
+    if row["difference"] is None:
+        return f"{row['effect']:+.2f}"
+    difference = row["difference"]
+    words = [_number(difference[key], "+") for key in ("median", "low", "high")]
+    return f"{words[0]} [{words[1]}, {words[2]}]"
 
 
 def _title(row: Row) -> str:
@@ -75,6 +92,9 @@ def _figure(row: Row) -> str:
     return text
 
 
-def _number(value: float) -> str:
-    """Return three digits, or all of a greater number's."""
-    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
+def _number(value: float, sign: str = "") -> str:
+    """Return three digits, or all of a greater number's; `sign`: "+" for one in any case."""
+    if not value:
+        return "0"
+    whole = value == int(value) or abs(value) >= 100
+    return f"{value:{sign}.0f}" if whole else f"{value:{sign}.3g}"

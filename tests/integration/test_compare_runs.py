@@ -116,6 +116,8 @@ def test_groups_are_compared_with_the_first(run: Path) -> None:
     assert (herd["v3"]["median"], herd["v3"]["versus"], herd["v3"]["effect"]) == (5, None, None)
     assert (herd["v4"]["median"], herd["v4"]["versus"], herd["v4"]["effect"]) == (2, "v3", -1)
     assert (herd["v4"]["low"], herd["v4"]["high"], herd["v4"]["n"]) == (1, 3, 3)
+    assert herd["v4"]["test"] == "wilcoxon"
+    assert herd["v4"]["difference"] == {"n": 3, "median": -3, "low": -4, "high": -2}
     latency = rows_of(found, "gate_to_first_ms")
     assert latency["v3"]["median"] == pytest.approx(102)  # crossed at 150 ms, by the line
     assert rows_of(found, "missed_clients")["v4"]["median"] == 3
@@ -145,7 +147,7 @@ def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
     assert (herd["n"], herd["median"]) == (4, 4)
     assert {herd[name] for name in ("low", "high", "effect", "p")} == {None}
     assert found.notes() == [
-        "no interval, δ and p: runs that differ in clients are no sample of one setting"
+        "no interval, Δ and p: runs that differ in clients are no sample of one setting"
     ]
     only = compare_runs([run], by="series", only=parse_only(["clients=5"]))
     assert rows_of(only, "herd")["v4"]["effect"] == 0
@@ -164,6 +166,24 @@ def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Cloc
     herd = rows_of(found, "herd")
     assert (herd["v4"]["n"], herd["v4"]["effect"]) == (n, None if n == 1 else 0)
     assert any("4 not counted: another seed" in note for note in found.notes()) == (n == 1)
+
+
+def test_groups_with_other_seeds_are_not_paired(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In virtual time seed 2 repeats seed 1, and does not count; in real time it does."""
+    same = made_up_cell("v3").scenario
+    entries = [
+        ok("v3", woken=woken, seed=seed, clock=clock, **changes)
+        for clock, woken in ((Clock.VIRTUAL, 5), (Clock.REAL, 4))
+        for seed, changes in ((1, {"scenario": same}), (2, {"scenario": same}), (3, {}))
+    ]
+    run = made_up_run(tmp_path / "run", entries)
+    herd = rows_of(compare_runs([run], by="clock"), "herd")["real"]
+    assert (herd["n"], herd["effect"], herd["difference"]) == (3, -1, None)
+    assert herd["test"] == "mann-whitney"
+    assert main(["compare", str(run), "--by", "clock"]) == 0
+    assert "δ: Cliff's delta; p in --json is of the Mann-Whitney U" in capsys.readouterr().out
 
 
 def test_only_some_values(run: Path) -> None:
@@ -245,7 +265,9 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert table[1] == "by series, 3 runs in each group: seed 1 2 3"
     assert [line.split()[0] for line in table[3 : 3 + len(UNITS)]] == list(UNITS)
     (herd,) = (line.split() for line in table if line.startswith("herd"))
-    assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-1.00"]
+    assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-3", "[-4,", "-2]"]
+    assert table[3 + len(UNITS)].startswith("Δ: the median of the differences between runs")
+    assert table[3 + len(UNITS)].endswith("signed-rank test; against v3")
     assert main(["compare", str(run), "--only", "seed=2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 2 * len(UNITS)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import wilcoxon
 
-from orchestrator.check.statistics import Spread, effect, spread
+from orchestrator.check.statistics import Significance, Spread, effect, paired_effect, spread
 
 VALUES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=12)
 
@@ -60,6 +61,53 @@ def test_groups_that_do_not_overlap_are_told_apart() -> None:
     assert found is not None
     assert found.delta == 1.0
     assert found.p < 0.001
+
+
+def test_a_small_difference_shows_where_runs_are_paired() -> None:
+    """The seeds spread the values far wider than the groups are apart."""
+    seeds = [10.0 * seed for seed in range(10)]
+    values = [value + 1 + value / 1000 for value in seeds]
+    found, apart = paired_effect(values, seeds), effect(values, seeds)
+    assert found is not None and apart is not None and found.difference is not None
+    assert (found.test, apart.test) == (Significance.WILCOXON, Significance.MANN_WHITNEY)
+    assert found.p == pytest.approx(2 / 2**10)  # all of ten signs are one
+    assert apart.p > 0.5
+    assert found.difference.median == pytest.approx(1.045)
+    assert found.difference.low is not None and found.difference.low >= 1
+    assert found.delta == apart.delta
+
+
+@pytest.mark.parametrize(("n", "method"), [(12, "exact"), (50, "exact"), (51, "asymptotic")])
+def test_the_paired_p_is_that_of_scipy(n: int, method: str) -> None:
+    values = np.random.default_rng(n).normal(0.2, size=n)
+    found = paired_effect(values.tolist(), [0.0] * n)
+    assert found is not None
+    assert found.p == pytest.approx(float(wilcoxon(values, method=method).pvalue))
+
+
+def test_pairs_that_do_not_differ() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = paired_effect([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    assert found is not None
+    assert (found.p, found.difference) == (1.0, Spread(n=3, median=0.0, low=0.0, high=0.0))
+    assert paired_effect([1.0], [2.0]) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=9))
+def test_the_paired_p_is_that_of_all_signs(pairs: list[tuple[int, int]]) -> None:
+    """Against the definition: every difference might as well have had the other sign."""
+    values, reference = ([float(pair[side]) for pair in pairs] for side in (0, 1))
+    found = paired_effect(values, reference)
+    assert found is not None
+    differences = np.subtract(values, reference)
+    differences = differences[differences != 0]
+    sizes = abs(differences)
+    ranks = [float(np.mean(np.flatnonzero(np.sort(sizes) == size)) + 1) for size in sizes]
+    signs = [np.dot(sign, ranks) for sign in itertools.product((-1, 1), repeat=len(ranks))]
+    seen = abs(np.dot(np.sign(differences), ranks)) if len(ranks) else 0
+    assert found.p == pytest.approx(float(np.mean(np.abs(signs) >= seen - 1e-9)))
 
 
 def test_one_value_has_no_effect() -> None:
