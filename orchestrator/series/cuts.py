@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from orchestrator.series.align import Kind, Reading
 from orchestrator.series.diffs import RawHunk
 from orchestrator.series.endings import is_footer
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
-_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d+)[\s+-]*")
+_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")
 _TOTAL = re.compile(
-    r"\s*(\d+) files? changed(?:, (\d+) insertions?\(\+\))?(?:, (\d+) deletions?\(-\))?.*"
+    r"\s*(\d{1,7}) files? changed(?:, (\d{1,7}) insertions?\(\+\))?"
+    r"(?:, (\d{1,7}) deletions?\(-\))?.*"
 )
 _MARGIN = " \t>|:}"
 
@@ -58,33 +60,32 @@ def _counts(reading: Reading) -> tuple[int, int]:
 
 
 def counts_told(
-    readings: Sequence[tuple[RawHunk, Reading]], at: int, stated: int | None
-) -> bool | None:
-    """Tell what else in a mail agrees with: the lines that a hunk has (True), or those its header
-    counts (False). None if nothing does, or both.
+    readings: Sequence[tuple[RawHunk, Reading]], stated: int | None
+) -> list[bool | None]:
+    """Tell for each hunk of a file what else in the mail agrees with: the lines that it has (True),
+    or those its header counts (False). None if nothing does, or both.
 
-    `readings` are those of a file, `stated` is how many lines its diffstat has. Where the next hunk
-    begins, by the old file and by the new, says how many lines this one puts in.
+    `stated` is how many lines the file's diffstat has. Where the next hunk begins, by the old file
+    and by the new, says how many lines a hunk puts in.
     """
-    told = set()
-    hunk, reading = readings[at]
-    old, new = _counts(reading)
-    if at + 1 < len(readings):
-        shift = _shift(readings[at + 1][0]) - _shift(hunk)
-        here, header = shift == new - old, shift == hunk.new_count - hunk.old_count
-        told |= {here} if here != header else set()
+    told: list[set[bool]] = [set() for _ in readings]
+    changed = more = fewer = 0
+    for at, (hunk, reading) in enumerate(readings):
+        old, new = _counts(reading)
+        changed += sum(part.kind in (Kind.ADDED, Kind.REMOVED) for part in reading.parts)
+        more += (hunk.new_count - new) - (hunk.old_count - old)
+        fewer += max(0, hunk.old_count - old)
+        if at + 1 < len(readings):
+            shift = _shift(readings[at + 1][0]) - _shift(hunk)
+            here, header = shift == new - old, shift == hunk.new_count - hunk.old_count
+            told[at] |= {here} if here != header else set()
     if stated is not None:
-        changed = more = fewer = 0
-        for other, read in readings:
-            old, new = _counts(read)
-            changed += sum(part.kind in (Kind.ADDED, Kind.REMOVED) for part in read.parts)
-            more += (other.new_count - new) - (other.old_count - old)
-            fewer += max(0, other.old_count - old)
         # Of old lines that are lost some may have been removed ones: each counts twice.
         lacking = stated - changed
-        lost = (more + 2 * removed for removed in range(fewer + 1))
-        told |= {True} if not lacking else {False} if lacking in lost else set()
-    return told.pop() if len(told) == 1 else None
+        lost = lacking in range(more, more + 2 * fewer + 1, 2)
+        for found in told:
+            found |= {True} if not lacking else {False} if lost else set()
+    return [found.pop() if len(found) == 1 else None for found in told]
 
 
 def _shift(hunk: RawHunk) -> int:
@@ -92,33 +93,36 @@ def _shift(hunk: RawHunk) -> int:
     return hunk.new_start + (not hunk.new_count) - hunk.old_start - (not hunk.old_count)
 
 
-def _rows(head: Sequence[str]) -> tuple[dict[str, int], re.Match[str] | None]:
-    """Return a diffstat: the lines of each file, and its last line, if there is one."""
-    lines = [line.lstrip(_MARGIN) for line in head]
-    total = next((found for line in lines if (found := _TOTAL.fullmatch(line))), None)
-    return {row[1]: int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}, total
+@dataclass(frozen=True, slots=True)
+class Diffstat:
+    """The diffstat in a mail's head: the lines of each file, and those of all, if it says so."""
 
+    rows: dict[str, int]
+    files: int | None
+    changed: int
 
-def stated_lines(head: Sequence[str], name: str) -> int | None:
-    """Return how many lines of a file are changed, as the diffstat in a mail's head says.
+    @staticmethod
+    def of(head: Sequence[str]) -> Diffstat:
+        """Read what looks like one; there may be none."""
+        lines = [line.lstrip(_MARGIN) for line in head]
+        rows = {row[1]: int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}
+        total = next((found for line in lines if (found := _TOTAL.fullmatch(line))), None)
+        if total is None:
+            return Diffstat(rows, None, 0)
+        return Diffstat(rows, int(total[1]), int(total[2] or 0) + int(total[3] or 0))
 
-    None if there is none that agrees with itself, or that has not this file once.
-    """
-    rows, total = _rows(head)
-    if total is None or len(rows) != int(total[1]):
-        return None
-    if sum(rows.values()) != int(total[2] or 0) + int(total[3] or 0):
-        return None
-    found = [count for file, count in rows.items() if f"/{name}".endswith(file)]
-    return found[0] if len(found) == 1 else None
+    def lines_of(self, name: str) -> int | None:
+        """Return how many lines of a file are changed; None if that is not said, or contradicted.
 
+        A diffstat may leave out the first folders of a long name.
+        """
+        if self.files != len(self.rows) or self.changed != sum(self.rows.values()):
+            return None
+        found = [count for file, count in self.rows.items() if f"/{name}".endswith(file)]
+        return found[0] if len(found) == 1 else None
 
-def without_diff(head: Sequence[str], names: Collection[str]) -> list[str]:
-    """Return the files that the diffstat in a mail's head names, and that are not among `names`.
-
-    A diffstat may leave out the first folders of a long name.
-    """
-    rows, total = _rows(head)
-    if total is None:
-        return []
-    return [file for file in rows if not any(f"/{name}".endswith(file) for name in names)]
+    def without_diff(self, names: Collection[str]) -> list[str]:
+        """Return the files that are named here, and that are not among `names`."""
+        if self.files is None:
+            return []
+        return [file for file in self.rows if not any(f"/{name}".endswith(file) for name in names)]

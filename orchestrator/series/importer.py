@@ -11,7 +11,7 @@ from orchestrator.errors import InputError
 from orchestrator.process import CommandLog
 from orchestrator.series.apply import FileState, apply_series
 from orchestrator.series.changes import Change
-from orchestrator.series.cuts import without_diff
+from orchestrator.series.cuts import Diffstat
 from orchestrator.series.diffs import read_diffs
 from orchestrator.series.effort import Effort
 from orchestrator.series.mail import Mail
@@ -129,7 +129,7 @@ def import_mails(
             names = [name for c in made.changes for name in (c.before, c.after) if name]
             said += [
                 f"{patch.mail.source}: the mail's diffstat names {name}, for which it has no diff"
-                for name in without_diff(patch.text.head, names)
+                for name in Diffstat.of(patch.text.head).without_diff(names)
             ]
         else:
             alone = Series(revision="", base="", patches=(patch,))

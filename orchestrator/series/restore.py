@@ -17,7 +17,7 @@ from orchestrator.series.align import (
 )
 from orchestrator.series.blobs import confirmed, is_stated
 from orchestrator.series.changes import CR, Change, LineEnd, OpenFile, pieces_of, rebuild
-from orchestrator.series.cuts import counts_told, cut_hunk, stated_lines
+from orchestrator.series.cuts import Diffstat, counts_told, cut_hunk
 from orchestrator.series.damage import LOST, Damage, infer_damage
 from orchestrator.series.diffs import RawHunk, Text
 from orchestrator.series.effort import Effort, TooMuchError
@@ -102,8 +102,9 @@ class Restorer:
         files = opener.open(text.diffs)
         lines = (line for d in text.diffs for hunk in d.hunks for line in hunk.body)
         width = max((len(line.text.rstrip()) for line in lines), default=0)
+        stat = Diffstat.of(text.head)
         for file in files:
-            self._read_hunks(file, width, text.head, ends=file is files[-1])
+            self._read_hunks(file, width, stat, ends=file is files[-1])
         changes = self._finish(files)
         if text.quoted:
             self._repair(RepairKind.QUOTED)
@@ -128,7 +129,7 @@ class Restorer:
 
     # --- hunks
 
-    def _read_hunks(self, file: OpenFile, width: int, head: Sequence[str], *, ends: bool) -> None:
+    def _read_hunks(self, file: OpenFile, width: int, stat: Diffstat, *, ends: bool) -> None:
         index = index_of(file.old.lines)
         after, offset = 0, 0
         for number, hunk in enumerate(file.diff.hunks, 1):
@@ -169,10 +170,10 @@ class Restorer:
             offset = reading.start - stated - reading.left_out
             after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
             file.readings.append((hunk, reading))
-        for at, (hunk, reading) in enumerate(file.readings):
+        told = counts_told(file.readings, stat.lines_of(file.name))
+        for at, ((hunk, reading), right) in enumerate(zip(file.readings, told, strict=True)):
             if not reading.counted:
-                told = counts_told(file.readings, at, stated_lines(head, file.name))
-                if told is False:
+                if right is False:
                     what = f"hunk {at + 1} of {len(file.readings)} of {file.name}"
                     raise self._error(
                         hunk.line,
@@ -181,7 +182,7 @@ class Restorer:
                         _INCOMPLETE,
                     )
                 self._repair(
-                    RepairKind.NUMBERS, file=file.name, line=hunk.line, sure=told is not None
+                    RepairKind.NUMBERS, file=file.name, line=hunk.line, sure=right is not None
                 )
 
     def _ask(self, file: OpenFile, hunk: RawHunk, readings: Sequence[Reading], what: str) -> int:

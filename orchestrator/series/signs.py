@@ -23,6 +23,7 @@ from orchestrator.series.tokens import MARKS, code_of, in_comment, is_c, key, pl
 _SIGN = re.compile(r"[<>&]")
 _BARE = re.compile(r"[<>]|&(?!#?\w+;)")
 _ARCHIVES = "\u00a0\u200b\u2060\ufeff\u00ad"  # of the odd ones, those that archives put in
+_PLACES = 20  # looked at for a line
 
 Opened = Sequence[OpenFile]
 Lines = tuple[str, ...]
@@ -141,15 +142,16 @@ def _added(text: Text) -> tuple[Line, ...]:
     return tuple(line for line in _bodies(text) if line.text.startswith("+"))
 
 
-def _old_lines(text: Text, files: Opened) -> Iterator[tuple[Line, list[str]]]:
-    """Yield the lines of hunks that the tree has, with those that it has in their place."""
+def _old_lines(text: Text, files: Opened) -> Iterator[tuple[Line, Iterator[str]]]:
+    """Yield the lines of hunks that the tree has, with the first of those that may be meant."""
     for diff, file in zip(text.diffs, files, strict=True):
-        index = index_of(file.old.lines)
+        old, index = file.old.lines, index_of(file.old.lines)
         for line in (line for hunk in diff.hunks for line in hunk.body):
             if not line.text.startswith("+"):
                 word = key(line.text.removeprefix("-"))
                 if word and word in index.places:
-                    yield line, [file.old.lines[place] for place in index.places[word]]
+                    places = index.places[word][:_PLACES]
+                    yield line, (old[place] for place in places)
 
 
 def _in_tree(text: Text, files: Opened, lines: Lines, before: Lines | None) -> bool:
