@@ -31,6 +31,7 @@ from orchestrator.errors import InfrastructureError
 MANIFEST = "artifact.json"
 _DRAFT = ".draft-"
 _KEY = re.compile("[0-9a-f]{64}")
+_HARDLY_ANY = 16 << 20  # bytes
 
 
 def digest_file(path: Path) -> str:
@@ -191,13 +192,14 @@ class Store:
             raise InfrastructureError("store", f"{path} changed while it was published")
         return found
 
-    def prune(self, kind: str, *, budget: int) -> None:
+    def prune(self, kind: str, *, budget: int) -> bool:
         """Remove what was used longest ago of a kind, until the rest takes no more than `budget`.
 
         `budget` is in bytes. When an artifact was used is its folder's mtime, for its users to set.
-        One whose lock `<kind>-<key>` is held stays. Raises OSError.
+        One whose lock `<kind>-<key>` is held stays. Says whether anything was removed. Raises
+        OSError.
         """
-        found = []
+        found, removed = [], False
         for artifact in self.listing(kind):
             try:
                 size = sum(file.stat().st_size for file in artifact.path.iterdir())
@@ -210,6 +212,8 @@ class Store:
                 guard = FileLock(self.folder("locks") / f"{kind}-{artifact.key}.lock")
                 with suppress(Timeout), guard.acquire(timeout=0):
                     self._discard(artifact.path)
+                    removed = True
+        return removed
 
     @contextmanager
     def draft(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Draft]:
@@ -222,7 +226,11 @@ class Store:
         with self._draft_folder(kind) as folder:
             draft = Draft(folder / "artifact")
             draft.path.mkdir()
-            yield draft
+            try:
+                yield draft
+            except InfrastructureError as error:
+                self._say_if_full(error)
+                raise
             if draft.facts is None:
                 return
             _write_manifest(draft, inputs)
@@ -244,6 +252,13 @@ class Store:
                 stack.callback(shutil.rmtree, folder, ignore_errors=True)
                 stack.callback(os.close, _lock_folder(folder))
             yield folder
+
+    def _say_if_full(self, error: InfrastructureError) -> None:
+        """Add to what a failed build says that there is hardly any room: not all compilers do."""
+        free = shutil.disk_usage(self.root).free
+        if free < _HARDLY_ANY:
+            said = f"No space left? {free >> 10} KiB are free for {self.root}"
+            error.hint = said if error.hint is None else f"{error.hint}; {said}"
 
     def _intact(self, path: Path, manifest: Any) -> bool:
         try:

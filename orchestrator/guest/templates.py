@@ -110,10 +110,9 @@ class Templates:
                         try:
                             await make()
                         except OSError as error:
-                            if not no_space(error):
-                                raise
                             # Each can be made again, so all others make room for this one.
-                            self._store.prune(KIND, budget=0)
+                            if not (no_space(error) and self._store.prune(KIND, budget=0)):
+                                raise
                             await make()
                     artifact = self._store.get(KIND, key)
                 if artifact is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.run import run_campaign
 from orchestrator.campaign.schedule import CellRunner
 from orchestrator.cli.main import main
+from orchestrator.guest import qemu
 from orchestrator.model import Cell, CellResult, Outcome
 from orchestrator.store import Artifact, Store
 
@@ -148,7 +150,7 @@ class Lab:
     def cells(self) -> dict[str, dict[str, Any]]:
         """Return the manifest of each cell that is there, by its scenario."""
         found = {}
-        for row in self.run_folder.plan():
+        for row in self.run_folder.plan() if self.run_folder.begun else []:
             file = self.run_folder.cell(row["id"]) / "manifest.json"
             if file.exists():
                 scenario = row["name"].partition("-64M-")[2].partition("-")[0]
@@ -161,3 +163,29 @@ class Lab:
             name: [attempt["outcome"] for attempt in manifest["attempts"]]
             for name, manifest in self.cells().items()
         }
+
+
+class MadeUp(Lab):
+    """Two cells, run by a QEMU that goes by `plans`, one for each start."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        files = folder / "artifact"
+        files.mkdir()
+        kernel = Artifact("kernel", "kernel", files, {}, {"version": "6.1"})
+        image = Artifact("image", "image", files, {}, {})
+        super().__init__(folder, monkeypatch, capture, kernel=kernel, image=image)
+        self.file.write_text(campaign(first=QUIET, second=QUIET))
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        program = self.bin / qemu.QEMU
+        text = Path(__file__).with_name("made_qemu.py").read_text()
+        program.write_text(f"#!{sys.executable} -IS\n{text}")
+        program.chmod(0o755)
+        self.plan()
+        monkeypatch.setenv("PATH", str(self.bin), prepend=":")
+        qemu.version.cache_clear()
+
+    def plan(self, *plans: str) -> None:
+        (self.bin / "plan").write_text("".join(f"{plan}\n" for plan in plans))

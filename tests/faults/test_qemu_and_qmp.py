@@ -4,55 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
-from lab import QUIET, Lab, campaign
+from lab import QUIET, MadeUp, campaign
 
 from orchestrator.guest import qemu
 from orchestrator.guest.decode import read_records
 from orchestrator.guest.session import run_cell
 from orchestrator.guest.watch import Limits
-from orchestrator.store import Artifact
 
 RUNNER = partial(run_cell, limits=Limits(qmp_seconds=20, idle_wall_seconds=20))
 IMPATIENT = partial(run_cell, limits=Limits(qmp_seconds=1))
-
-
-class MadeUp(Lab):
-    """Two cells, run by a QEMU that goes by `plans`, one for each start."""
-
-    def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
-    ) -> None:
-        files = folder / "artifact"
-        files.mkdir()
-        kernel = Artifact("kernel", "kernel", files, {}, {"version": "6.1"})
-        image = Artifact("image", "image", files, {}, {})
-        super().__init__(folder, monkeypatch, capture, kernel=kernel, image=image)
-        self.file.write_text(campaign(first=QUIET, second=QUIET))
-        self.bin = folder / "bin"
-        self.bin.mkdir()
-        program = self.bin / qemu.QEMU
-        text = Path(__file__).with_name("made_qemu.py").read_text()
-        program.write_text(f"#!{sys.executable} -IS\n{text}")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", str(self.bin), prepend=":")
-        qemu.version.cache_clear()
-
-    def plan(self, *plans: str) -> None:
-        (self.bin / "plan").write_text("".join(f"{plan}\n" for plan in plans))
-
-
-@pytest.fixture
-def lab(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[MadeUp]:
-    yield MadeUp(tmp_path, monkeypatch, capsys)
-    qemu.version.cache_clear()
 
 
 FAULTS = {

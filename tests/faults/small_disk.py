@@ -1,0 +1,68 @@
+"""A disk that is full soon: a small tmpfs in a mount namespace of a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
+_SKIP = "skip: "
+
+
+def in_namespace(work: Callable[[], None]) -> None:
+    """Do something in a child that may mount; fail as it fails, skip where nobody may mount."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        said = ""
+        try:
+            said = _unshare() or ""
+            if not said:
+                work()
+        except BaseException:
+            said = traceback.format_exc()
+        os.write(writing, said.encode()[-60_000:])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    if said.startswith(_SKIP):
+        pytest.skip(said.removeprefix(_SKIP))
+    if said:
+        pytest.fail(said, pytrace=False)
+
+
+def _unshare() -> str | None:
+    """Get mounts of our own, as root of a user namespace if need be; says why if that cannot be."""
+    libc, user, group = ctypes.CDLL(None, use_errno=True), os.geteuid(), os.getegid()
+    if libc.unshare(_NEW_MOUNTS):
+        if libc.unshare(_NEW_MOUNTS | _NEW_USER):
+            return f"{_SKIP}no mounts of our own: {os.strerror(ctypes.get_errno())}"
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    private = subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True, text=True)
+    return f"{_SKIP}{private.stderr}" if private.returncode else None
+
+
+@contextmanager
+def small(folder: Path, kib: int) -> Iterator[Callable[[], None]]:
+    """Mount a disk of so many KiB on a folder; what is given makes it large."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def mount(*options: str) -> None:
+        subprocess.run(["mount", *options, str(folder)], check=True)
+
+    mount("-t", "tmpfs", "-o", f"size={kib}k", "tmpfs")
+    try:
+        yield lambda: mount("-o", "remount,size=1g")
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
