@@ -6,6 +6,7 @@ have done through a folder of the session, in which every cell has a lock and a 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from orchestrator.campaign.jobs import Builder, Jobs
 from orchestrator.campaign.ledger import Ledger, need
 from orchestrator.campaign.load import Campaign
 from orchestrator.campaign.plan import cell_name, plan_rows
-from orchestrator.campaign.results import VERDICT, RunFolder, read_json
+from orchestrator.campaign.results import VERDICT, RunFolder, read_json, to_json
 from orchestrator.campaign.run import hold, run_until_done
 from orchestrator.campaign.schedule import CellRunner, run_jobs
 from orchestrator.campaign.verdict import Job
@@ -34,6 +35,9 @@ from orchestrator.report.board import Board
 from orchestrator.store import Store
 
 _SESSION = ".session"
+_PLAN_AGAIN = 1.25
+"""The plan is written when so many times the cells are in it. A thousand cells write it 30 times;
+anew for each it would take them some minutes."""
 
 
 class OnDemand:
@@ -94,16 +98,17 @@ class OnDemand:
         """
         with hold(self.folder, store=self._store, warn=warn):
             self.folder.make()
-            self._clear()  # what a session that was killed has left
+            self._close()  # what a session that was killed has left
             self._session.mkdir()
             if not self.folder.begun:
                 self.folder.begin(self.campaign.text, [], whole=self._whole)
             try:
                 yield
             finally:
-                self._clear()
+                self._close()
 
-    def _clear(self) -> None:
+    def _close(self) -> None:
+        self._plan()
         self.folder.clear()
         shutil.rmtree(self._session, ignore_errors=True)
 
@@ -152,13 +157,33 @@ class OnDemand:
         return FileLock(self._session / f"{name}.lock")
 
     def _enter(self, job: Job) -> None:
-        begun = self._session / "plan.done"
+        """Take down that a cell is asked for, and now and then write the plan."""
+        entry = self._session / f"{job.id}.json"
+        planned = self._session / "planned"
         with self._lock("plan"):
-            rows = self.folder.plan() if begun.exists() else []
-            if any(row["id"] == job.id for row in rows):
+            if entry.exists():
                 return
-            rows += plan_rows([job.cell])
-            rows.sort(key=lambda row: self._whole.index(row["name"]))
-            whole = self._whole if len(rows) < len(self._whole) else None
-            self.folder.begin(self.campaign.text, rows, whole=whole)
-            begun.touch()
+            draft = entry.with_suffix(".new")
+            draft.write_text(to_json(plan_rows([job.cell])))
+            draft.rename(entry)
+            before = int(planned.read_text()) if planned.exists() else 0
+            count = len(self._entries())
+            if count >= _PLAN_AGAIN * before:
+                self._plan()
+                planned.write_text(str(count))
+
+    def _entries(self) -> list[Path]:
+        return list(self._session.glob("*.json"))
+
+    def _plan(self) -> None:
+        """Make the plan that of the cells that were asked for, if there were any."""
+        place = {name: number for number, name in enumerate(self._whole)}
+        found = (row for entry in self._entries() for row in json.loads(entry.read_text()))
+        # What a killed session of another campaign has left is none of ours.
+        rows = sorted(
+            (row for row in found if row["name"] in place), key=lambda row: place[row["name"]]
+        )
+        if not rows:
+            return
+        whole = self._whole if len(rows) < len(self._whole) else None
+        self.folder.begin(self.campaign.text, rows, whole=whole)
