@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -84,7 +85,9 @@ def test_a_recorded_guest_goes_back_and_forth(run: Callable[[str], RunFolder], g
     cell = folder.plan()[0]["id"]
     # Also plays it, and fails if the played records are not those that were recorded.
     main(["replay", "--record", str(folder.path), cell])
-    log = read_records(folder.path / "recordings" / cell / RECORDS)
+    kept = folder.path / "recordings" / cell
+    assert {path.stat().st_uid for path in kept.iterdir()} == {os.geteuid()}  # lent meanwhile
+    log = read_records(kept / RECORDS)
     settled = int(log.kind(Kind.BALLOON)["commit"][1]) - 1
     where = gdb(
         folder,

@@ -18,6 +18,7 @@ from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
 from orchestrator.guest.machine import load_machine
 from orchestrator.guest.session import run_cell
+from orchestrator.guest.user import qemu_user
 from orchestrator.guest.watch import Limits
 from orchestrator.model import (
     Arch,
@@ -119,9 +120,23 @@ def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
 
 def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     stages: list[str] = []
+    seen: dict[str, str] = {}
+
+    def on_stage(stage: str) -> None:
+        stages.append(stage)
+        if stage == "run":
+            (pid,) = qemus()
+            text = Path(f"/proc/{pid}/status").read_text()
+            seen.update(line.split(":\t", 1) for line in text.splitlines())
+
     cell = make_cell(clients(3), balloon(at=1, mib=56), balloon(at=3, mib=64), machine="pc-swap")
-    result, log = run(cell, on_stage=stages.append)
+    result, log = run(cell, on_stage=on_stage)
     assert result.outcome.ok, result.outcome
+    account = qemu_user().account
+    uid = os.geteuid() if account is None else account.pw_uid
+    assert seen["Uid"].split() == [str(uid)] * 4
+    assert (result.qemu_uid, seen["NoNewPrivs"], seen["Seccomp"]) == (uid, "1", "2")
+    assert account is None or (seen["Groups"].strip(), int(seen["CapEff"], 16)) == ("", 0)
     assert stages == ["boot", "run", "balloon 56 MiB", "run", "balloon 64 MiB", "run"]
     assert result.guest_ns == log.end_ns >= 7 * SECOND
     assert len(log.kind(Kind.CLIENT)) == 3
