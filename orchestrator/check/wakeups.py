@@ -316,6 +316,8 @@ def everyone(story: Story) -> list[Answer]:
         if first < passed:
             continue
         passed = first + HELD_UP_NS
+        if passed >= story.log.end_ns:
+            break  # who is left then may have been woken behind the end of the log
         near = (samples.times > first - HELD_UP_NS) & (samples.times < passed)
         there = (waits.since < first - HELD_UP_NS) & (waits.at >= first)
         calm = story.calm(first - HELD_UP_NS, passed)

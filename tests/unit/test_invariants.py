@@ -447,6 +447,14 @@ def test_v3_wakes_everyone_while_the_sum_is_low() -> None:
     assert broken(made, V3) == {Invariant.POLLIN}
 
 
+def test_v3_decides_nothing_at_the_end_of_a_log() -> None:
+    """As where a full log lost the wakeups of the others, or the scenario ended before them."""
+    wrong = replace(Model(), batch=5, guard_ns=0).run()
+    first = min(wrong.rows[number][1] for number in wrong.of(Kind.WAKEUP))
+    wrong.rows = [row for row in wrong.rows if row[1] <= first + 400 * MS]
+    assert answers(wrong, V3)[Invariant.BATCH].verdict is Verdict.NOT_EXERCISED
+
+
 def test_highmem_is_not_in_the_sum() -> None:
     made = replace(Model(), batch=6, guard_ns=0).run()
     for number in made.of(Kind.ZONE):
