@@ -17,8 +17,8 @@ Row = Mapping[str, Any]
 _MOST_VALUES = 8
 _EFFECTS = {
     True: "Δ: the median of the differences between runs with the same seed [95 % interval]; "
-    "p in --json is of Wilcoxon's signed-rank test; against",
-    False: "δ: Cliff's delta; p in --json is of the Mann-Whitney U test; against",
+    "p in --json: Wilcoxon's signed-rank test; against",
+    False: "δ: Cliff's delta; p in --json: the Mann-Whitney U test; against",
 }
 """What stands beside the figures, by whether runs are paired."""
 
@@ -66,8 +66,8 @@ def _effect(row: Row) -> str:
     if row["difference"] is None:
         return f"{row['effect']:+.2f}"
     difference = row["difference"]
-    words = [_number(difference[key], "+") for key in ("median", "low", "high")]
-    return f"{words[0]} [{words[1]}, {words[2]}]"
+    text = _number(difference["median"], "+")
+    return f"{text} [{_number(difference['low'])}, {_number(difference['high'])}]"
 
 
 def _title(row: Row) -> str:

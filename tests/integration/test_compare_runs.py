@@ -183,7 +183,7 @@ def test_groups_with_other_seeds_are_not_paired(
     assert (herd["n"], herd["effect"], herd["difference"]) == (3, -1, None)
     assert herd["test"] == "mann-whitney"
     assert main(["compare", str(run), "--by", "clock"]) == 0
-    assert "δ: Cliff's delta; p in --json is of the Mann-Whitney U" in capsys.readouterr().out
+    assert "δ: Cliff's delta; p in --json: the Mann-Whitney U" in capsys.readouterr().out
 
 
 def test_only_some_values(run: Path) -> None:
