@@ -61,15 +61,17 @@ def _counts(reading: Reading) -> tuple[int, int]:
 
 def counts_told(
     readings: Sequence[tuple[RawHunk, Reading]], stated: int | None
-) -> list[bool | None]:
+) -> tuple[list[bool | None], bool]:
     """Tell for each hunk of a file what else in the mail agrees with: the lines that it has (True),
-    or those its header counts (False). None if nothing does, or both.
+    or those its header counts (False). None if nothing does, or both. And tell if anything agrees
+    with neither.
 
     `stated` is how many lines the file's diffstat has. Where the next hunk begins, by the old file
     and by the new, says how many lines a hunk puts in.
     """
     told: list[set[bool]] = [set() for _ in readings]
     changed = more = fewer = 0
+    disputed = False
     for at, (hunk, reading) in enumerate(readings):
         old, new = _counts(reading)
         changed += sum(part.kind in (Kind.ADDED, Kind.REMOVED) for part in reading.parts)
@@ -79,13 +81,15 @@ def counts_told(
             shift = _shift(readings[at + 1][0]) - _shift(hunk)
             here, header = shift == new - old, shift == hunk.new_count - hunk.old_count
             told[at] |= {here} if here != header else set()
+            disputed |= not here and not header
     if stated is not None:
         # Of old lines that are lost some may have been removed ones: each counts twice.
         lacking = stated - changed
         lost = lacking in range(more, more + 2 * fewer + 1, 2)
+        disputed |= bool(lacking) and not lost
         for found in told:
             found |= {True} if not lacking else {False} if lost else set()
-    return [found.pop() if len(found) == 1 else None for found in told]
+    return [found.pop() if len(found) == 1 else None for found in told], disputed
 
 
 def _shift(hunk: RawHunk) -> int:

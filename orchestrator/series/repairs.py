@@ -27,6 +27,7 @@ class RepairKind(StrEnum):
     DIFFSTAT = "diffstat made anew"
     CHOSEN = "ambiguity decided by the user"
     STRING = "blanks in strings put back"
+    DISPUTED = "other numbers of lines in the diffstat, or between hunks"
     OTHER = "not the file that git's index line states"
     ANSWER = "taken from an answer"
     LEFT = "left as it is, though archives write such, too"
@@ -35,7 +36,13 @@ class RepairKind(StrEnum):
 
 # Of these nothing is done to the patch.
 _PROOF = "confirmed by the index line"
-_SAID = (RepairKind.OTHER, RepairKind.ANSWER, RepairKind.LEFT, RepairKind.MASKED)
+_SAID = (
+    RepairKind.DISPUTED,
+    RepairKind.OTHER,
+    RepairKind.ANSWER,
+    RepairKind.LEFT,
+    RepairKind.MASKED,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,7 +170,9 @@ class Restorer:
             offset = reading.start - stated - reading.left_out
             after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
             file.readings.append((hunk, reading))
-        told = counts_told(file.readings, stat.lines_of(file.name))
+        told, disputed = counts_told(file.readings, stat.lines_of(file.name))
+        if disputed:
+            self._repair(RepairKind.DISPUTED, file=file.name, sure=False)
         for at, ((hunk, reading), right) in enumerate(zip(file.readings, told, strict=True)):
             if not reading.counted:
                 if right is False:

@@ -192,6 +192,18 @@ def test_the_next_hunk_and_the_diffstat_may_disagree(
     assert kinds == ["line counts of a hunk corrected"]
 
 
+@pytest.mark.parametrize(("second", "stat"), [(True, None), (False, 4)])
+def test_a_line_is_lost_and_the_header_counts_so(
+    tree: Path, capsys: pytest.CaptureFixture[str], second: bool, stat: int | None
+) -> None:
+    less = LOCK.replace("+\tunlock(b);\n", "")
+    lines, head = locked(7, less, second=second, stat=stat)
+    lines = [line.replace("-24,4 +27,4", "-24,4 +28,4") for line in lines]
+    kinds = unsure(capsys, tree, write(tree.parent / "m", lines, head=head))
+    assert kinds == ["other numbers of lines in the diffstat, or between hunks"]
+    assert again(tree)
+
+
 def test_many_lines_less_are_refused_everywhere(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
