@@ -16,9 +16,10 @@ from orchestrator.series.effort import Effort
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 _HOLE = "\0"  # no mail has such
-_TRIES = 20_000  # a digest of seven digits fits one of 268 million other files, too
+_TRIES = 20_000  # steps; a digest of seven digits fits one of 268 million other files, too
+_SHARE = 8  # of what is left of the effort a search takes this part at most
 _MOST = 100  # blanks that were lost
-_BYTES = 50_000  # digested in the time of a step
+_BYTES, _PIECES = 50_000, 20  # digested, and put together, in the time of a step
 
 
 def is_stated(file: OpenFile) -> bool:
@@ -41,7 +42,8 @@ def confirmed(
     """Return the added lines with which a file becomes the one that is stated; None if none do.
 
     They are `added`, each with its end, or these with more blanks in strings: in those of the first
-    of the sets of lines in `doubtful` with which it can be done. Raises TooMuchError.
+    of the sets of lines in `doubtful` with which it can be done. A search that is long ends with
+    none. Raises TooMuchError.
     """
     for chosen in ((), *doubtful):
         holed = [
@@ -75,15 +77,16 @@ def _digest(data: bytes) -> str:
 def _fitting(pieces: Sequence[bytes], wanted: str, effort: Effort) -> list[int] | None:
     """Return how many blanks between the pieces of a file give it a digest."""
     size = sum(map(len, pieces)) + len(pieces) - 1
-    tries = 0
+    left = min(_TRIES, effort.left // _SHARE)
+    step = 1 + size // _BYTES + len(pieces) // _PIECES
     for more in range(_MOST if len(pieces) > 1 else 1):
         begin = hashlib.sha1(b"blob %d\0" % (size + more), usedforsecurity=False)
         begin.update(pieces[0])
         for widths in _spread(more, len(pieces) - 1):
-            tries += 1
-            if tries > _TRIES:
+            left -= step
+            if left < 0:
                 return None
-            effort.spend(1 + size // _BYTES)
+            effort.spend(step)
             state = begin.copy()
             rest = zip(widths, pieces[1:], strict=True)
             state.update(b"".join(b" " * width + piece for width, piece in rest))

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import shutil
+import time
 from pathlib import Path
 
 import archives
@@ -570,3 +571,19 @@ def test_a_corrected_count_is_sure_if_the_index_line_agrees(
     lines = stated("mm/s.c", WANTED, TOLD.replace("+1,8", "+1,9"))
     assert unsure(capsys, tree, write(tree.parent / "m", lines)) == []
     assert made(tree)["mm/s.c"] == WANTED
+
+
+def test_a_long_search_for_blanks_ends_with_what_is_likely(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = " ".join("many words, none of them wide" for _ in range(3))
+    hunk = TOLD.replace("another:   %d", words).replace("one:  %d", "one: %d")
+    lines = []
+    for number in range(12):
+        (tree / f"mm/s{number}.c").write_text(TREE["mm/s.c"])
+        part = collapsed(stated("mm/s.c", WANTED, hunk))
+        lines += [line.replace("mm/s.c", f"mm/s{number}.c") for line in part]
+    started = time.process_time()
+    kinds = unsure(capsys, tree, write(tree.parent / "m", lines))
+    assert kinds.count("not the file that git's index line states") == 12
+    assert time.process_time() - started < 15
