@@ -294,11 +294,13 @@ def _ends_hunk(lines: Sequence[str], index: int, margin: str) -> bool:
     line = _bare(lines[index], margin)
     if _BETWEEN.match(line) or _hunk_header(lines, index, margin):
         return True
-    if not _OLD.match(lines[index]):
+    old = _OLD.match(lines[index])
+    if not old:
         return False
+    # Another diff may be quoted where this one is not.
+    margins = {margin, old["margin"] if old["margin"].strip() else margin}
     return any(
-        index + skip < len(lines) and _NEW.match(_bare(lines[index + skip], margin))
-        for skip in (1, 2)
+        _NEW.match(_bare(other, own)) for other in lines[index + 1 : index + 3] for own in margins
     )
 
 

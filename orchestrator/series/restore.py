@@ -31,6 +31,7 @@ from orchestrator.series.signs import Signs
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
 _CONTEXT = 3
+_WRAPPED = 60  # columns; shorter lines are not wrapped
 _INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
 
 
@@ -251,7 +252,9 @@ class Restorer:
                     RepairKind.WRAPPED,
                     file=name,
                     line=line,
-                    sure=part.kind is not Kind.ADDED or is_c(name),
+                    # A line that had room may as well end where something else begins.
+                    sure=part.kind is not Kind.ADDED
+                    or (is_c(name) and len(part.text.expandtabs()) >= _WRAPPED),
                 )
             if part.tree is not None and part.mail:
                 true = str(part.kind) + file.old.lines[part.tree]

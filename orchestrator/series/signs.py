@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from orchestrator.errors import InputError
 from orchestrator.series.changes import OpenFile
@@ -23,6 +24,7 @@ from orchestrator.series.tokens import MARKS, code_of, in_comment, is_c, key, pl
 _SIGN = re.compile(r"[<>&]")
 _BARE = re.compile(r"[<>]|&(?!#?\w+;)")
 _ARCHIVES = "\u00a0\u200b\u2060\ufeff\u00ad"  # of the odd ones, those that archives put in
+_NONE = Line(number=1, text="")
 _PLACES = 20  # looked at for a line
 
 Opened = Sequence[OpenFile]
@@ -98,14 +100,14 @@ class Signs:
         return *self._asked(readings), True
 
     def _asked(self, readings: Sequence[tuple[int, Text]]) -> tuple[int, Text]:
-        lists = [_added(text) for _, text in readings]
-        differing = next(rows for rows in zip(*lists, strict=False) if len(set(rows)) > 1)
+        rows = zip_longest(*(_added(text) for _, text in readings), fillvalue=_NONE)
+        differing = next(row for row in rows if len(set(row)) > 1)
         choices = tuple(line.text for line in differing)
         found = ENTITY.search(choices[0])
         what = f"is {found[0] if found else 'this'} in an added line the patch's or the archive's?"
         if self.choose is None:
-            hint = "--interactive shows both and asks"
-            raise self.error(differing[0].number, what, hint)
+            number = max(line.number for line in differing)
+            raise self.error(number, what, "--interactive shows both and asks")
         return readings[self.choose(Question(what, choices))]
 
     def _archives(self, mark: str, lines: Lines, text: Text) -> tuple[bool, bool]:
