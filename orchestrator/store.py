@@ -31,6 +31,7 @@ from orchestrator.errors import InfrastructureError
 MANIFEST = "artifact.json"
 _DRAFT = ".draft-"
 _KEY = re.compile("[0-9a-f]{64}")
+_SEAL = "seal"
 _HARDLY_ANY = 16 << 20  # bytes
 
 
@@ -44,6 +45,17 @@ def digest_value(value: object) -> str:
     """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with its own digest in it."""
+    return {**value, _SEAL: digest_value(value)}
+
+
+def seal_holds(value: Mapping[str, Any]) -> bool:
+    """Say whether an object is as it was sealed. One of an older version, without, is let pass."""
+    rest = {key: item for key, item in value.items() if key != _SEAL}
+    return _SEAL not in value or value[_SEAL] == digest_value(rest)
 
 
 def digest_tree(root: Path, *, skip: frozenset[str] = frozenset({".git"})) -> str:
@@ -269,6 +281,7 @@ class Store:
                     for name, (size, digest) in manifest["files"].items()
                 )
                 and "facts" in manifest
+                and seal_holds(manifest)
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
             return False
@@ -308,7 +321,7 @@ def _write_manifest(draft: Draft, inputs: Mapping[str, Any]) -> None:
         for path in sorted(draft.path.rglob("*"))
         if path.is_file()
     }
-    manifest = {"inputs": inputs, "facts": draft.facts, "files": files}
+    manifest = sealed({"inputs": inputs, "facts": draft.facts, "files": files})
     with (draft.path / MANIFEST).open("w") as file:
         json.dump(manifest, file, indent=1, sort_keys=True)
         file.write("\n")

@@ -21,7 +21,7 @@ from typing import Any
 from orchestrator.errors import InputError
 from orchestrator.places import command
 from orchestrator.report.cells import PARAMETERS
-from orchestrator.store import digest_file
+from orchestrator.store import digest_file, seal_holds, sealed
 
 CAMPAIGN = "campaign.toml"
 MANIFEST = "manifest.json"
@@ -91,12 +91,14 @@ class RunFolder:
         """
         folder = self.cell(cell_id)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text())
-            return not manifest["outcome"].startswith("infrastructure:") and all(
-                digest_file(folder / name) == digest for name, digest in manifest["files"].items()
+            manifest = read_json(folder / MANIFEST)
+            return (
+                seal_holds(manifest)
+                and not manifest["outcome"].startswith("infrastructure:")
+                and all(digest_file(folder / name) == of for name, of in manifest["files"].items())
             )
-        except (OSError, ValueError, KeyError):
-            return False
+        except (OSError, InputError, KeyError, TypeError, AttributeError):
+            return False  # whatever shape it has now
 
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:
@@ -124,7 +126,7 @@ class RunFolder:
             failed.rename(draft / ATTEMPTS)
         _write(draft / VERDICT, to_json(verdict).encode())
         files = {path.name: digest_file(path) for path in sorted(draft.iterdir()) if path.is_file()}
-        _write(draft / MANIFEST, to_json({**manifest, "files": files}).encode())
+        _write(draft / MANIFEST, to_json(sealed({**manifest, "files": files})).encode())
         draft.chmod(0o755)
         place = self.cell(cell_id)
         with self.draft(cell_id) as aside:

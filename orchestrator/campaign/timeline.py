@@ -173,7 +173,8 @@ def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
     for a, b in _runs(zone["time_ns"][below]):
         samples = below[a:b]
         least = int(free[samples].min())
-        seconds = int(zone["time_ns"][samples[-1]] - zone["time_ns"][samples[0]]) / 1e9
+        first, last = zone["time_ns"][samples[[0, -1]]].tolist()
+        seconds = (last - first) / 1e9
         threshold = int(gate[samples[0]])
         text = (
             f"zone {name} at or below the gate, {threshold} free pages: "
@@ -213,7 +214,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
 
 def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
     for row in log.kind(Kind.SELF_CHECK):
-        text = f"self-check {row['number'] + 1} of {row['count']}: {describe_check(row)}"
+        text = f"self-check {int(row['number']) + 1} of {row['count']}: {describe_check(row)}"
         fields = {name: int(row[name]) for name in ("number", "result", "line", "error", "signal")}
         name = row["name"].decode(errors="replace")
         yield row["time_ns"], {"event": "self-check", "name": name, **fields, "text": text}

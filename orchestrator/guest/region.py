@@ -38,8 +38,12 @@ class Region:
             raise InputError(f"a log of {log_records} records", hint="1 to 16 million are possible")
         self.capacity = log_records
         self.fd = os.memfd_create("mem_notify", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, size)
-        self._map = mmap.mmap(self.fd, size)
+        try:
+            os.ftruncate(self.fd, size)
+            self._map = mmap.mmap(self.fd, size)
+        except BaseException:
+            os.close(self.fd)
+            raise
         abi.init_header(self._map, log_records)
         self._ours = self._map[: abi.HOST_PART]
 
