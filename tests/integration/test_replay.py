@@ -26,7 +26,7 @@ from orchestrator.guest.decode import RecordLog, write_records
 from orchestrator.model import Cell, CellResult, Repeatability
 from orchestrator.process import CommandLog
 from orchestrator.report.replay import replay_lines
-from orchestrator.store import Artifact
+from orchestrator.store import Artifact, sealed
 
 
 class KeepingBench(Bench):
@@ -69,6 +69,16 @@ def folder(bench: KeepingBench) -> RunFolder:
 @pytest.fixture
 def finished(bench: KeepingBench, folder: RunFolder) -> Finished:
     return find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+
+
+def told_otherwise(cell: Path, before: str, after: str) -> None:
+    """Change what the manifest of a cell says, as one who knows of its seal."""
+    manifest = cell / "manifest.json"
+    text = manifest.read_text()
+    assert text.count(before) == 1
+    told = json.loads(text.replace(before, after))
+    del told["seal"]
+    manifest.write_text(json.dumps(sealed(told)))
 
 
 def changed(change: Callable[[np.ndarray], None]) -> Any:
@@ -126,10 +136,7 @@ def test_what_a_class_promises(
     bench: KeepingBench, folder: RunFolder, promise: Repeatability, kept: bool
 ) -> None:
     cell = folder.plan()[-1]["id"]
-    manifest = folder.cell(cell) / "manifest.json"
-    text = manifest.read_text()
-    assert text.count('"repeatability": "exact"') == 1
-    manifest.write_text(text.replace('"repeatability": "exact"', f'"repeatability": "{promise}"'))
+    told_otherwise(folder.cell(cell), '"repeatability": "exact"', f'"repeatability": "{promise}"')
     (done,) = bench.replay(find_finished(folder, cell, store=bench.store), later(10_001))
     assert done.kept is kept
     (line,) = lines(done)
@@ -227,8 +234,7 @@ def test_cells_that_cannot_be_replayed(
 ) -> None:
     damaged, alien, unfinished = (row["id"] for row in folder.plan()[:3])
     (folder.cell(damaged) / "records.parquet").write_bytes(b"")
-    manifest = folder.cell(alien) / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"smp": 1', '"smp": "many"'))
+    told_otherwise(folder.cell(alien), '"smp": 1', '"smp": "many"')
     (folder.cell(unfinished) / "manifest.json").unlink()
     for cell, why in (
         (damaged, "no whole result"),
