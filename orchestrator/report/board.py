@@ -18,7 +18,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-_COLOR = "\n|\x1b\\[[0-9;]*m"
+_HARMLESS = "[\n\t]"
+_COLOR = "\x1b\\[[0-9;]*m"
 
 
 class Board(Protocol):
@@ -163,8 +164,8 @@ def printable(text: str) -> str:
 
 def printable_lines(text: str, *, colored: bool = False) -> str:
     """Return lines of which none can steer a terminal; if they are `colored`, colours stay."""
-    kept = _COLOR if colored else "\n"
-    parts = re.split(f"({kept})", text.expandtabs())
+    kept = f"{_HARMLESS}|{_COLOR}" if colored else _HARMLESS
+    parts = re.split(f"({kept})", text)
     return "".join(part if re.fullmatch(kept, part) else printable(part) for part in parts)
 
 

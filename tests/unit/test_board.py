@@ -68,8 +68,8 @@ def test_live_counts_what_waits() -> None:
 
 def test_printable_lines_stay_lines_and_may_keep_their_colours() -> None:
     text = "one\x1b[31m\n\ttwo\x1b]0;x\x07\r\x9b\n"
-    assert printable_lines(text) == "one\\x1b[31m\n        two\\x1b]0;x\\x07\\r\\x9b\n"
-    colored = "one\x1b[31m\n        two\\x1b]0;x\\x07\\r\\x9b\n"
+    assert printable_lines(text) == "one\\x1b[31m\n\ttwo\\x1b]0;x\\x07\\r\\x9b\n"
+    colored = "one\x1b[31m\n\ttwo\\x1b]0;x\\x07\\r\\x9b\n"
     assert printable_lines(text, colored=True) == colored
 
 
