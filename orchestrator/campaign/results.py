@@ -188,6 +188,19 @@ class RunFolder:
         )
 
 
+def copy_results(source: Path, target: Path) -> None:
+    """Copy a cell's folder, but not sockets and pipes, which a QEMU that was killed leaves.
+
+    Raises OSError.
+    """
+    shutil.copytree(source, target, ignore=_no_files)
+
+
+def _no_files(folder: str, names: list[str]) -> list[str]:
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not (path.is_file() or path.is_dir())]
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Return an object that a run wrote. Raises InputError if it is damaged."""
     try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 
 from orchestrator.campaign.plan import cell_name
-from orchestrator.campaign.results import CAMPAIGN, RunFolder
+from orchestrator.campaign.results import CAMPAIGN, RunFolder, copy_results
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.model import Cell
 
@@ -110,7 +109,7 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
             draft.begin(campaign, [rows[name] for name in names if name in rows], whole=names)
             for name, part in holders.items():
                 cell_id = rows[name]["id"]
-                shutil.copytree(_own(part.cell(cell_id)), draft.cell(cell_id))
+                copy_results(_own(part.cell(cell_id)), draft.cell(cell_id))
             draft.path.rename(place)
     except OSError as error:
         raise InfrastructureError("storage", f"cannot write {into.path}: {error}") from error

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -132,6 +133,17 @@ class Guests:
 
 
 def fails(cell: Cell, folder: Path) -> CellResult:
+    raise InfrastructureError("qemu-died", "QEMU was killed")
+
+
+def leaves_a_socket(cell: Cell, folder: Path) -> CellResult:
+    os.mkfifo(folder / "pipe")
+    here = Path.cwd()
+    os.chdir(folder)  # a socket's name has at most 107 bytes
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind("qmp.sock")
+    os.chdir(here)
+    (folder / "qemu.log").write_text("killed")
     raise InfrastructureError("qemu-died", "QEMU was killed")
 
 
@@ -336,6 +348,14 @@ def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) 
     kept = [sorted(p.name for p in c.glob("attempts/*")) for c in folder.cells.iterdir()]
     assert sorted(kept) == [[], [], [], ["1", "2"]]
     assert "trying again: QEMU was killed" in bench.output.getvalue()
+
+
+def test_a_socket_of_a_failed_attempt_is_not_in_the_way(bench: Bench) -> None:
+    folder = bench.run(Guests(leaves_a_socket), limit=1)
+    assert [row["outcome"] for row in folder.verdicts()] == ["ok"] * 4
+    (kept,) = folder.path.glob("cells/*/attempts/1")
+    assert "qemu.log" in names(kept)
+    assert not names(kept) & {"qmp.sock", "pipe"}
 
 
 def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(
