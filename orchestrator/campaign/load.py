@@ -31,6 +31,9 @@ from orchestrator.model import DiskBus, MachineProfile, SwapKind
 from orchestrator.series.quilt import load_series
 from orchestrator.wording import known_names
 
+SCENARIOS = "scenarios"
+"""The folder beside a campaign with the scenarios that have no table in it."""
+
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
 
@@ -165,7 +168,7 @@ def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, Sce
     """Return a scenario's table, and where it is."""
     if name in table.scenario:
         return Place(place.path, place.lines, ("scenario", name)), table.scenario[name]
-    file = place.path.parent / "scenarios" / f"{name}.toml"
+    file = place.path.parent / SCENARIOS / f"{name}.toml"
     if not file.is_file():
         known = sorted({*table.scenario, *(path.stem for path in file.parent.glob("*.toml"))})
         place.refuse(f"no [scenario.{name}] here, and no {file}", hint=known_names(name, known))

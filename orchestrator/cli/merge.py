@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,13 @@ def register(subparsers: Any) -> None:
 def _merge(args: argparse.Namespace) -> int:
     merged = RunFolder(args.output)
     missing = merge([RunFolder(run) for run in args.runs], merged)
+    return show_merged(merged, missing, as_json=args.json)
+
+
+def show_merged(merged: RunFolder, missing: Sequence[str], *, as_json: bool) -> int:
+    """Print a run that was put together; returns the exit status."""
     rows, expected = merged.verdicts(), expectations(merged)
-    if args.json:
+    if as_json:
         sys.stdout.write(to_json(rows))
     else:
         console = plain_console()

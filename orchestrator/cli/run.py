@@ -9,14 +9,17 @@ from typing import Any
 
 from orchestrator.campaign.choose import choose_base
 from orchestrator.campaign.expect import expectations, failed
-from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.fleet import load_fleet, run_fleet
+from orchestrator.campaign.load import Campaign, load_campaign
 from orchestrator.campaign.plan import cell_name, plan_cells
-from orchestrator.campaign.results import to_json
+from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.campaign.run import run_campaign
 from orchestrator.campaign.shards import Shard, read_durations
+from orchestrator.cli.merge import show_merged
+from orchestrator.errors import InputError
 from orchestrator.model import Accel, Clock
 from orchestrator.process import CommandLog
-from orchestrator.report.board import open_board
+from orchestrator.report.board import open_board, printable
 from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console, print_run
 from orchestrator.store import Store
@@ -50,6 +53,12 @@ def register(subparsers: Any) -> None:
         metavar="FILE",
         help="what show --json printed of an earlier run, to make parts that take equally long",
     )
+    parser.add_argument(
+        "--fleet",
+        type=Path,
+        metavar="HOSTS.toml",
+        help="run a part on each of these hosts, over ssh; docs/ci.md has the format",
+    )
     parser.add_argument("--again", action="store_true", help="run cells that have results, too")
     parser.add_argument(
         "--cold",
@@ -75,6 +84,8 @@ def _shard(text: str) -> Shard:
 
 def _run(args: argparse.Namespace) -> int:
     campaign = load_campaign(args.campaign)
+    if args.fleet is not None:
+        return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
     store = Store()
     base = choose_base(
@@ -123,3 +134,25 @@ def _run(args: argparse.Namespace) -> int:
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
     broken = any(row["outcome"].startswith("infrastructure:") for row in rows)
     return 3 if broken else int(failed(expected))
+
+
+def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
+    if args.shard is not None:
+        raise InputError("--shard does not go with --fleet, which gives each host a part")
+    if args.source is not None:
+        hint = "memnotify kernel fetch BASE --source PATH, on each host"
+        raise InputError("--source does not go with --fleet: hosts have stores", hint=hint)
+    options = ["--accel", args.accel, "--clock", args.clock]
+    options += [f"--{name}" for name in ("again", "cold") if getattr(args, name)]
+    options += ["-j", str(args.jobs)] if args.jobs else []
+    path = args.output or Path("runs") / campaign.table.name
+    found = run_fleet(
+        campaign,
+        load_fleet(args.fleet),
+        path=path,
+        options=options,
+        durations=args.durations,
+        say=lambda line: print(printable(line), file=sys.stderr, flush=True),
+    )
+    status = show_merged(RunFolder(path), found.missing, as_json=args.json)
+    return 3 if found.failures or found.missing else status

@@ -1,0 +1,272 @@
+"""A campaign on several hosts, with made-up guests: by a made-up ssh, and by a real one if any."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_campaign_run import TEXT
+
+from orchestrator.campaign import fleet
+from orchestrator.campaign.fleet import HostTable, load_fleet, run_fleet
+from orchestrator.campaign.load import load_campaign
+from orchestrator.campaign.results import RunFolder
+from orchestrator.cli.main import main
+from orchestrator.errors import InfrastructureError, InputError
+
+HERE = Path(__file__).parent
+# What is called memnotify on a host: ours, but its guests and kernels are made up.
+PROGRAM = f"""#!{sys.executable}
+import os, sys
+from functools import partial
+from pathlib import Path
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
+sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1])!r}]
+from test_campaign_run import Bench, Guests
+from orchestrator.campaign.run import run_campaign
+from orchestrator.cli import run
+from orchestrator.cli.main import main
+
+bench = Bench.__new__(Bench)
+run.run_campaign = partial(
+    run_campaign, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
+)
+sys.exit(main())
+"""
+
+
+@dataclass
+class Done:
+    return_code: int
+    stdout: str
+    stderr: str
+
+
+class Host:
+    """A host that is a folder; its ssh gives commands to a shell there."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.closed = False
+        self.commands: list[str] = []
+
+    def run(self, command: str, *, err_stream: Any = None, **_: Any) -> Done:
+        self.commands.append(command)
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=self.home, capture_output=True, text=True, check=False
+        )
+        if err_stream is not None:
+            err_stream.write(done.stderr)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def put(self, local: Any, remote: str) -> None:
+        (self.home / remote).write_bytes(local.read())
+
+    def get(self, remote: str, local: str) -> None:
+        shutil.copyfile(self.home / remote, local)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Lab:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.hosts: dict[str, Host] = {}
+        self.said: list[str] = []
+        self.campaign = folder / "try.toml"
+        self.campaign.write_text(TEXT)
+        self.program = folder / "memnotify"
+        self.program.write_text(PROGRAM)
+        self.program.chmod(0o755)
+
+    def connect(self, address: str) -> Host:
+        if address == "gone":
+            raise_later = Host(self.folder)
+            raise_later.run = _refuse  # type: ignore[method-assign]
+            return raise_later
+        home = self.folder / address
+        home.mkdir(exist_ok=True)
+        return self.hosts.setdefault(address, Host(home))
+
+    def run(self, *addresses: str, connect: Callable[[str], Any] | None = None) -> Any:
+        hosts = [HostTable(address=name, program=str(self.program), jobs=1) for name in addresses]
+        return run_fleet(
+            load_campaign(self.campaign),
+            hosts,
+            path=self.folder / "run",
+            options=["--cold"],
+            say=self.said.append,
+            connect=connect or self.connect,
+        )
+
+
+def _refuse(command: str, **_: Any) -> Done:
+    raise OSError("Name or service not known")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def test_each_host_runs_a_part_and_the_whole_is_here(lab: Lab) -> None:
+    found = lab.run("one", "two")
+    assert (list(found.missing), dict(found.failures)) == ([], {})
+    rows = RunFolder(lab.folder / "run").verdicts()
+    assert [row["outcome"] for row in rows] == ["ok"] * 4
+    for name, shard in (("one", "1-of-2"), ("two", "2-of-2")):
+        part = lab.folder / name / "memnotify-fleet" / f"try-{shard}" / "run"
+        assert len(RunFolder(part).verdicts()) == 2
+        assert lab.hosts[name].closed
+    assert any(line.startswith("two (2/2): ") and "pc-swap" in line for line in lab.said)
+
+
+def test_a_host_that_is_gone_leaves_the_others_results(lab: Lab) -> None:
+    found = lab.run("one", "gone")
+    assert len(found.missing) == 2
+    assert [str(error) for error in found.failures.values()] == ["Name or service not known"]
+    assert len(RunFolder(lab.folder / "run").verdicts()) == 2
+    with pytest.raises(InputError, match="is there already"):
+        lab.run("one")
+    shutil.rmtree(lab.folder / "run")
+    with pytest.raises(InfrastructureError, match="Name or service"):
+        lab.run("gone")
+
+
+def test_what_a_host_has_run_is_not_run_again(lab: Lab) -> None:
+    lab.run("one")
+    shutil.rmtree(lab.folder / "run")
+    lab.said.clear()
+    lab.run("one")
+    assert any("4 cells, 4 of them there already" in line for line in lab.said)
+
+
+def test_a_scenario_of_its_own_file_goes_with_the_campaign(lab: Lab) -> None:
+    head, _, body = TEXT.partition("[scenario.squeeze]\n")
+    (lab.folder / "scenarios").mkdir()
+    (lab.folder / "scenarios" / "squeeze.toml").write_text(body.replace("scenario.squeeze.", ""))
+    lab.campaign.write_text(head)
+    assert not lab.run("one").missing
+
+
+def test_what_a_host_refuses_is_bad_input(lab: Lab) -> None:
+    lab.program.write_text("#!/bin/sh\necho 'memnotify: no base is called 6.1' >&2\nexit 2\n")
+    with pytest.raises(InputError, match=r"one \(1/1\): memnotify: no base is called 6\.1"):
+        lab.run("one")
+    lab.program.write_text("#!/bin/sh\necho 'Killed' >&2\nexit 137\n")
+    with pytest.raises(InfrastructureError, match="ended with 137: Killed"):
+        lab.run("one")
+
+
+HOSTS = '[[host]]\naddress = "one"\nprogram = "{program}"\n'
+
+
+def test_the_command(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fleet, "connect", lab.connect)
+    monkeypatch.setattr(run_fleet, "__kwdefaults__", {"durations": None, "connect": lab.connect})
+    file = lab.folder / "hosts.toml"
+    file.write_text(HOSTS.format(program=lab.program))
+    argv = ["run", str(lab.campaign), "--fleet", str(file), "-o", str(lab.folder / "run")]
+    assert main([*argv, "--cold", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 4
+    file.write_text(HOSTS.format(program=lab.program) + HOSTS.replace("one", "gone"))
+    assert main([*argv[:-1], str(lab.folder / "again"), "--cold"]) == 3
+    assert "gone (2/2): Name or service not known" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "words"),
+    [
+        ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard does not go with --fleet"),
+        ('[[host]]\naddress = "one"\n', ["--source=/x"], "on each host"),
+        ('[[host]]\nadress = "one"\n', [], "hosts.toml:2: host[0].adress: unknown key (did you"),
+        ('[[host]]\naddress = "-oX"\n', [], "hosts.toml:2: host[0].address: '-oX' is not an"),
+        ("", [], "host: this key is missing"),
+    ],
+)
+def test_bad_usage(
+    lab: Lab, capsys: pytest.CaptureFixture[str], text: str, arguments: list[str], words: str
+) -> None:
+    file = lab.folder / "hosts.toml"
+    file.write_text(text)
+    assert main(["run", str(lab.campaign), f"--fleet={file}", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_hosts_must_not_choose_different_bases(lab: Lab) -> None:
+    lab.campaign.write_text(TEXT.replace('"6.1"', '["2.6.24", "6.1"]'))
+    with pytest.raises(InputError, match="name one base"):
+        lab.run("one")
+
+
+def test_a_hosts_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "hosts.toml"
+    file.write_text('[[host]]\naddress = "me@a"\n[[host]]\naddress = "b"\njobs = 3\n')
+    assert load_fleet(file) == (HostTable(address="me@a"), HostTable(address="b", jobs=3))
+
+
+SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[int]:
+    """Start an sshd on a port of its own; returns the port."""
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", tmp_path / name], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    (tmp_path / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nStrictModes no\n"
+        f"AuthorizedKeysFile {tmp_path}/user.pub\nPidFile none\nUsePAM no\n"
+        "Subsystem sftp internal-sftp\n"
+    )
+    assert SSHD is not None
+    server = subprocess.Popen([SSHD, "-D", "-e", "-f", tmp_path / "sshd_config"])
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.mark.skipif(SSHD is None, reason="there is no sshd")
+def test_a_real_ssh(lab: Lab, sshd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's configuration and known_hosts count; a host with another key is refused."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".ssh" / "config").write_text(
+        f"Host big\n HostName 127.0.0.1\n Port {sshd}\n IdentityFile {tmp_path}/user\n"
+    )
+    with pytest.raises(InfrastructureError, match="not found in known_hosts"):
+        lab.run("big", connect=fleet.connect)
+    key = (tmp_path / "host.pub").read_text()
+    (home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{sshd} {key}")
+    work = tmp_path / "there"
+    campaign = load_campaign(lab.campaign)
+    host = HostTable(address="big", program=str(lab.program), folder=str(work))
+    threads = threading.active_count()
+    run_fleet(campaign, [host], path=lab.folder / "run", options=["--cold"], say=lab.said.append)
+    assert len(RunFolder(lab.folder / "run").verdicts()) == 4
+    assert any("pc-swap" in line for line in lab.said)
+    assert threading.active_count() <= threads
