@@ -21,7 +21,8 @@ from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.run import run_campaign
 from orchestrator.campaign.schedule import CellRunner
 from orchestrator.cli.main import main
-from orchestrator.guest import qemu
+from orchestrator.guest import qemu, vm
+from orchestrator.guest.user import QemuUser
 from orchestrator.model import Cell, CellResult, Outcome
 from orchestrator.store import Artifact, Store
 
@@ -173,6 +174,11 @@ class Lab:
         }
 
 
+def as_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let QEMU stay who we are: only we reach a program in the folder of a test."""
+    monkeypatch.setattr(vm, "qemu_user", QemuUser)
+
+
 class MadeUp(Lab):
     """Two cells, run by a QEMU that goes by `plans`, one for each start."""
 
@@ -181,6 +187,8 @@ class MadeUp(Lab):
     ) -> None:
         files = folder / "artifact"
         files.mkdir()
+        for name in ("bzImage", "initramfs.cpio"):
+            (files / name).touch()
         kernel = Artifact("kernel", "kernel", files, {}, {"version": "6.1"})
         image = Artifact("image", "image", files, {}, {})
         super().__init__(folder, monkeypatch, capture, kernel=kernel, image=image)
@@ -193,6 +201,7 @@ class MadeUp(Lab):
         program.chmod(0o755)
         self.plan()
         monkeypatch.setenv("PATH", str(self.bin), prepend=":")
+        as_ourselves(monkeypatch)
         qemu.version.cache_clear()
 
     def plan(self, *plans: str) -> None:

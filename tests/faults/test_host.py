@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import CLIENT, QUIET, Lab, MadeUp, campaign
+from lab import CLIENT, QUIET, Lab, MadeUp, as_ourselves, campaign
 
 from orchestrator.campaign.run import hold
 from orchestrator.guest import balloon, qemu, region
@@ -60,6 +60,7 @@ def test_memory_that_qemu_does_not_get(
     program.write_text(f'#!/bin/sh\nulimit -v 524288\nexec {real} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    as_ourselves(monkeypatch)
     told = lab.run("--cold", runner=run_cell)
     assert told.status == 3
     assert told.out.count("trying again: QEMU ended by itself") == 2
