@@ -104,7 +104,7 @@ def test_an_interrupted_merge_leaves_nothing(bench: Parts, monkeypatch: pytest.M
     part = bench.part("1/2")
     place = bench.path.parent / "new" / "merged"
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         assert not place.exists()
         raise KeyboardInterrupt
 
