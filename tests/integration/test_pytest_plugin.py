@@ -206,7 +206,7 @@ USES = """
     def test_third(cell):
         assert not cell.which(cell.wakeups.t > 3)
 
-    @pytest.mark.cells(series="v6")
+    @pytest.mark.cells(campaign="other", series="v6")
     def test_fourth(cell):
         pass
 """
@@ -220,7 +220,7 @@ def test_workers_share_cells(project: Project, dist: str) -> None:
     assert project.started() == Counter(CELLS)
     text = result.stdout.str()
     assert "assert not 1 record: 9 WAKEUP client 0 at 3.500 s" in text
-    assert "there is no cell with series=v6" in text
+    assert "there is no cell with campaign=other, series=v6" in text
     assert project.left() == set()
 
 
