@@ -1,4 +1,4 @@
-"""Fixtures that real guests need: kernels and initramfs out of the user's store."""
+"""What tests share: kernels and initramfs out of the user's store, and hypothesis' settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.image.build import ensure_image
@@ -15,6 +16,15 @@ from orchestrator.model import Arch, KernelRequest
 from orchestrator.process import CommandLog
 from orchestrator.series.quilt import MEM_NOTIFY
 from orchestrator.store import Artifact, Store
+
+# The same examples on every machine, however slow it is.
+settings.register_profile(
+    "memnotify",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("memnotify")
 
 BASE = "6.1"
 # Trees of bases that may be out of reach, by base: tests that need one are skipped without.

@@ -26,7 +26,7 @@ from archives import (
     damaged,
     lost_line,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import InfrastructureError, InputError
@@ -176,12 +176,7 @@ def test_each_damage_alone_is_undone(tmp_path: Path, kind: str, mail: Path) -> N
         assert differing(subject, got) == [], seed
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=60)
 @given(
     kinds=st.sets(st.sampled_from(sorted(KINDS))),
     seed=st.integers(0, 2**32),

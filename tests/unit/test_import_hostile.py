@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.cli.main import main
@@ -139,12 +139,7 @@ def test_size_and_depth_do_no_harm(
     assert len(said) < 600
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32), cuts=st.integers(0, 6), junk=st.binary(max_size=12))
 def test_no_mutation_of_a_mail_is_an_internal_error(
     tmp_path: Path,

@@ -280,7 +280,7 @@ def test_where_somebody_waits_by_epoll_no_order_is_told() -> None:
     assert answers(made)[Invariant.ORDER].verdict is Verdict.NOT_EXERCISED
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), held_up=st.booleans(), clients=st.integers(1, 12))
 def test_a_sound_kernel_never_breaks_anything(seed: int, held_up: bool, clients: int) -> None:
     chance = random.Random(seed)

@@ -30,7 +30,7 @@ def test_identical_values_have_an_interval_of_no_width_and_no_warning() -> None:
     assert (same.delta, same.p) == (0.0, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(VALUES)
 def test_an_interval_lies_around_the_median_and_within_the_values(values: list[float]) -> None:
     found = spread(values)
@@ -46,7 +46,6 @@ def test_the_interval_covers_the_true_median_as_often_as_it_says() -> None:
     assert 0.88 * 200 <= covered <= 200
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_delta_is_cliffs(values: list[float], reference: list[float]) -> None:
     found = effect(values, reference)
@@ -94,7 +93,7 @@ def test_pairs_that_do_not_differ() -> None:
     assert paired_effect([1.0], [2.0]) is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=9))
 def test_the_paired_p_is_that_of_all_signs(pairs: list[tuple[int, int]]) -> None:
     """Against the definition: every difference might as well have had the other sign."""
