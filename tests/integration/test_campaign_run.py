@@ -27,7 +27,7 @@ from rich.console import Console
 from orchestrator.campaign.ledger import Need
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.results import RunFolder
+from orchestrator.campaign.results import RunFolder, copy_results
 from orchestrator.campaign.run import run_campaign
 from orchestrator.cli.main import main
 from orchestrator.errors import InfrastructureError, InputError
@@ -350,12 +350,14 @@ def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) 
     assert "trying again: QEMU was killed" in bench.output.getvalue()
 
 
-def test_a_socket_of_a_failed_attempt_is_not_in_the_way(bench: Bench) -> None:
+def test_a_socket_of_a_failed_attempt_is_not_in_the_way(bench: Bench, tmp_path: Path) -> None:
     folder = bench.run(Guests(leaves_a_socket), limit=1)
     assert [row["outcome"] for row in folder.verdicts()] == ["ok"] * 4
     (kept,) = folder.path.glob("cells/*/attempts/1")
-    assert "qemu.log" in names(kept)
-    assert not names(kept) & {"qmp.sock", "pipe"}
+    assert names(kept) >= {"qemu.log", "qmp.sock", "pipe"}
+    copy_results(kept.parents[1], tmp_path / "copy")
+    copied = names(tmp_path / "copy" / "attempts" / "1")
+    assert copied == names(kept) - {"qmp.sock", "pipe"}
 
 
 def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(

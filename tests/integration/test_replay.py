@@ -119,7 +119,7 @@ def test_the_same_again(bench: KeepingBench, finished: Finished, tmp_path: Path)
     assert len(guests.started) == 2
     assert guests.started[0] == finished.job.cell
     assert [done.kept for done in both] == [True, True]
-    assert [lines(done) for done in both] == [["identical: 13 records"]] * 2
+    assert [lines(done) for done in both] == [["identical: 14 records"]] * 2
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"1", "2"}
     assert (tmp_path / "kept/2/records.parquet").exists()
 
@@ -141,7 +141,7 @@ def test_what_a_class_promises(
     assert done.kept is kept
     (line,) = lines(done)
     assert line.startswith(
-        "same records: 1 of 13 records differ in time, times up to 10,001 ns apart"
+        "same records: 1 of 14 records differ in time, times up to 10,001 ns apart"
     )
 
 
@@ -154,7 +154,7 @@ def test_the_first_record_that_differs_is_named(bench: KeepingBench, finished: F
     (done,) = bench.replay(finished, changed(change))
     assert not done.kept
     assert lines(done) == [
-        "different: 13 records, 1 differ; times up to 3 ns apart before the first: "
+        "different: 14 records, 1 differ; times up to 3 ns apart before the first: "
         "record 4 (RECLAIM): pswpout was 10, is 11"
     ]
 
@@ -175,15 +175,15 @@ def test_another_number_of_lost_records_is_a_difference(
 
     (done,) = bench.replay(finished, full)
     assert not done.kept
-    assert lines(done) == ["identical: 13 records", "0 records were lost or torn, now 7"]
+    assert lines(done) == ["identical: 14 records", "0 records were lost or torn, now 7"]
 
 
 def test_gdb_refuses_a_record_that_the_cell_does_not_have(
     bench: KeepingBench, finished: Finished
 ) -> None:
     again = Again(ledger=Ledger(bench.path / "ledger"), on_stage=print, log=CommandLog())
-    coming = debug(RunFolder(bench.path), finished, again, number=13, script=None)
-    with pytest.raises(InputError, match=r"no record 13: .* has records 0 to 12"):
+    coming = debug(RunFolder(bench.path), finished, again, number=14, script=None)
+    with pytest.raises(InputError, match=r"no record 14: .* has records 0 to 13"):
         asyncio.run(coming)
 
 
