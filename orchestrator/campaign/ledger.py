@@ -3,7 +3,8 @@
 A claim is a file that its holder keeps locked, so the kernel drops it with the holder, however that
 ends. What is claimed is written in it. Who has to wait has a file of that kind, too, a place in a
 queue: first come, first served, whoever it is, so that no run can keep another one out. Claims and
-places are looked at and made under one more lock.
+places are looked at and made under one more lock, the gate. Nobody waits for that in a call that
+blocks: who holds it may be stopped, and an event loop that blocks hears no Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TextIO
 
 from orchestrator import host
 from orchestrator.errors import InputError
@@ -71,6 +73,7 @@ class Ledger:
         self.capacity = capacity or host_capacity()
         self._most_boots = boots or max(2, self.capacity.cores // 2)
         self._freed = asyncio.Event()
+        self._coming = asyncio.Lock()
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
         """Raise InputError if a cell does not fit even when nothing else runs."""
@@ -86,13 +89,15 @@ class Ledger:
 
         Calling what it gives ends the claim before the block does.
         """
-        fd = self._try(wanted)
+        # Whoever of us still finds the gate shut came before.
+        fd = None if self._coming.locked() else self._try(wanted)
         if fd is None:
-            with self._place() as place:
+            async with self._coming:
+                while (file := self._line_up()) is None:
+                    await self._a_moment()
+            with _left_at_last(file) as place:
                 while (fd := self._try(wanted, place)) is None:
-                    self._freed.clear()
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
+                    await self._a_moment()
             self._freed.set()  # for the next in the queue
         claims = [fd]
 
@@ -115,41 +120,42 @@ class Ledger:
         return Ledger(self._folder / "boots", capacity=Need(0, self._most_boots))
 
     @contextmanager
-    def _gate(self) -> Iterator[None]:
+    def _gate(self) -> Iterator[bool]:
+        """Give whether we are in: if not, somebody else is, and it is to be tried again."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("a") as gate:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            yield
+            yield _locked(gate)
 
     def _places(self) -> list[Path]:
         return sorted(self._folder.glob(f"{_PLACE}*"))
 
-    @contextmanager
-    def _place(self) -> Iterator[Path]:
-        """Stand at the end of the queue."""
-        with self._gate():
+    async def _a_moment(self) -> None:
+        self._freed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
+
+    def _line_up(self) -> TextIO | None:
+        """Return a place at the end of the queue."""
+        with self._gate() as entered:
+            if not entered:
+                return None
             last = max(
                 (int(other.name.removeprefix(_PLACE)) for other in self._places()), default=0
             )
-            place = self._folder / f"{_PLACE}{last + 1:09}"
-            file = place.open("x")
+            file = (self._folder / f"{_PLACE}{last + 1:09}").open("x")
             fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield place
-        finally:
-            place.unlink(missing_ok=True)
-            file.close()
+            return file
 
     def _behind(self, place: Path | None) -> bool:
         """Tell whether somebody waits who came before, or anyone if we do not wait yet."""
-        if place is not None:
-            os.utime(place)
         before = itertools.takewhile(lambda other: other != place, self._places())
         return any(map(_waits, before))
 
     def _try(self, wanted: Need, place: Path | None = None) -> int | None:
-        with self._gate():
-            if self._behind(place):
+        if place is not None:
+            os.utime(place)  # we look, though the gate may be shut
+        with self._gate() as entered:
+            if not entered or self._behind(place):
                 return None
             taken = self._taken()
             if (
@@ -171,25 +177,39 @@ class Ledger:
         memory = cores = 0
         for path in self._folder.glob("claim-*"):
             with contextlib.suppress(FileNotFoundError), path.open() as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    try:
-                        claimed_mib, claimed_cores = json.load(file)
-                    except (ValueError, TypeError):
-                        return self.capacity  # nobody knows how much of it: look again later
-                    memory += claimed_mib
-                    cores += claimed_cores
-                else:
+                if _locked(file):
                     path.unlink()  # its holder is gone
+                    continue
+                try:
+                    claimed_mib, claimed_cores = json.load(file)
+                except (ValueError, TypeError):
+                    return self.capacity  # nobody knows how much of it: look again later
+                memory += claimed_mib
+                cores += claimed_cores
         return Need(memory, cores)
+
+
+@contextmanager
+def _left_at_last(file: TextIO) -> Iterator[Path]:
+    place = Path(file.name)
+    try:
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
+        file.close()
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _waits(place: Path) -> bool:
     with contextlib.suppress(FileNotFoundError), place.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(file):
             return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
         place.unlink()  # whose it was is gone
     return False

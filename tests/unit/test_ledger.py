@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -226,19 +228,75 @@ def test_who_gives_up_leaves_the_queue(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("not within half a minute")
+
+
+@contextlib.contextmanager
+def shut(folder: Path, *, seconds: float = 60) -> Iterator[None]:
+    """Hold the gate, as one who is stopped in it does; for some time at most."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("a") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        opens = threading.Timer(seconds, fcntl.flock, [gate, fcntl.LOCK_UN])
+        opens.start()
+        try:
+            yield
+        finally:
+            opens.cancel()
+            opens.join()
+
+
+def test_a_shut_gate_blocks_no_loop(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+        with shut(tmp_path, seconds=20), pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), one.claim(TWO):
+                pass
+        async with one.claim(Need(50, 1)):
+            with shut(tmp_path, seconds=20), pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), two.claim(Need(50, 1)):
+                    pass
+        async with asyncio.timeout(5), two.claim(TWO):
+            pass
+
+    asyncio.run(main())
+    assert not places(tmp_path)
+
+
+def test_who_finds_the_gate_shut_comes_before_who_finds_it_open(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, capacity=TWO)
+    got: list[str] = []
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            with shut(tmp_path):
+                for name in "abc":
+                    group.create_task(hold(ledger, TWO, 0, got, name))
+                await asyncio.sleep(0)
+            group.create_task(hold(ledger, Need(1, 1), 0, got, "d"))
+
+    asyncio.run(main())
+    assert got == list("abcd")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    monkeypatch.setattr("orchestrator.campaign.ledger._PASSED_OVER_S", 1.0)
     held = Ledger(tmp_path, capacity=TWO)._try(Need(50, 1))
     assert held is not None
     with subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path)]) as waiter:
         try:
-            while not places(tmp_path):
-                time.sleep(0.01)
+            until(lambda: waiter.poll() is not None or bool(places(tmp_path)))
             assert not claimed(tmp_path, seconds=0.3)
-            waiter.send_signal(number)
+            with shut(tmp_path):  # who is stopped in the gate keeps everybody waiting
+                waiter.send_signal(number)
+            monkeypatch.setattr("orchestrator.campaign.ledger._PASSED_OVER_S", 1.0)
             assert claimed(tmp_path, seconds=10)
         finally:
             waiter.kill()
