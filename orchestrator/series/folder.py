@@ -124,13 +124,55 @@ def _put(folder: Path, wanted: Mapping[str, bytes], gone: Collection[str]) -> No
 
 
 def undo_killed(folder: Path) -> None:
-    """Undo an import into a folder that ended on the way. Call it with the folder's lock held."""
+    """Undo an import into a folder that ended on the way. Call it with the folder's lock held.
+
+    Raises InputError if what is there is not what an import leaves: the folder may come from
+    others, and nothing but its own files is touched.
+    """
     scratch = folder / PENDING
-    if (scratch / NAMES).is_file():
-        for name in (scratch / NAMES).read_text().splitlines():
-            (folder / name).unlink(missing_ok=True)
-        for path in (scratch / _KEPT).iterdir():
+    if scratch.is_symlink():
+        raise _foreign(scratch, "is a link, which no import makes")
+    if (scratch / NAMES).exists():
+        made, kept = _left_by(folder)
+        for path in made:
+            path.unlink()
+        for path in kept:
             path.rename(folder / path.name)
         (scratch / NAMES).unlink()
     if scratch.is_dir():
         shutil.rmtree(scratch)
+
+
+def _left_by(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files that a killed import made in a folder, and those it kept of before."""
+    file, keeping = folder / PENDING / NAMES, folder / PENDING / _KEPT
+    if not _is_plain(file):
+        raise _foreign(file, "is no plain file")
+    try:
+        names = file.read_text().splitlines()
+    except UnicodeDecodeError as error:
+        raise _foreign(file, "is no text") from error
+    for name in names:
+        if "/" in name or name in ("", ".", ".."):
+            raise _foreign(file, f"{name!r} is not a plain name")
+    if keeping.is_symlink() or not keeping.is_dir():
+        raise _foreign(file, f"there is no folder {_KEPT} beside it")
+    there = {path.name: path for path in folder.iterdir()}
+    made = [there[name] for name in dict.fromkeys(names) if name in there]
+    kept = list(keeping.iterdir())
+    for path in (*made, *kept):
+        if not _is_plain(path):
+            raise _foreign(file, f"{path.relative_to(folder)} is no plain file")
+    for path in kept:
+        if path.name in there and there[path.name].is_dir():
+            raise _foreign(file, f"{path.name} is a folder, but was a file")
+    return made, kept
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _foreign(file: Path, what: str) -> InputError:
+    hint = f"nothing was undone: look through the folder, then remove its {PENDING}"
+    return InputError(what, file=file, hint=hint)

@@ -179,6 +179,69 @@ def test_what_a_killed_import_left_is_undone(
     assert {path.name for path in series.iterdir()} == set(files(series))
 
 
+def pending(folder: Path, names: bytes) -> Path:
+    """What a killed import leaves in a folder, with other `names`."""
+    left = folder / ".memnotify-import"
+    (left / "kept").mkdir(parents=True)
+    (left / "kept/series").write_bytes((folder / "series").read_bytes())
+    (left / "names").write_bytes(names)
+    return left
+
+
+def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Import into a folder that may not be touched, and return what is said."""
+    before = files(series.parent)
+    capsys.readouterr()
+    assert run(tree, series, series.parent / "1") == 2
+    assert files(series.parent) == before
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (b"../1", "names: '../1' is not a plain name"),
+        (b"%(tmp)s/1", "/1' is not a plain name"),
+        (b"..", "names: '..' is not a plain name"),
+        (b"", "names: '' is not a plain name"),
+        (b"\xff", "names: is no text"),
+        (b"sub", "names: sub is no plain file"),
+        (b"link", "names: link is no plain file"),
+    ],
+    ids=["above", "absolute", "parent", "empty", "bytes", "folder", "link"],
+)
+def test_nothing_but_plain_files_of_a_folder_is_undone(
+    tree: Path,
+    series: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: bytes,
+    said: str,
+) -> None:
+    (series / "sub").mkdir()
+    (series / "link").symlink_to(tmp_path / "1")
+    pending(series, b"0001-one.patch\n" + name.replace(b"%(tmp)s", bytes(tmp_path)) + b"\n")
+    assert said in refused(tree, series, capsys)
+
+
+def test_links_and_gaps_in_what_a_killed_import_left_are_refused(
+    tree: Path, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = pending(series, b"0001-one.patch\n")
+    (left / "kept").rename(tmp_path / "elsewhere")
+    assert "names: there is no folder kept beside it" in refused(tree, series, capsys)
+    (left / "kept").symlink_to(tmp_path / "elsewhere")
+    assert "names: there is no folder kept beside it" in refused(tree, series, capsys)
+    (left / "kept").unlink()
+    (left / "kept/sub").mkdir(parents=True)
+    assert "kept/sub is no plain file" in refused(tree, series, capsys)
+    left.rename(tmp_path / "left")
+    left.symlink_to(tmp_path / "left")
+    assert ".memnotify-import: is a link" in refused(tree, series, capsys)
+
+
 def test_two_imports_at_once_are_one_after_the_other(
     tree: Path, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
