@@ -69,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LineEnd:
-    """What an added line ends with: a CR or nothing; `put_back`, if the mail could not say so."""
+    """What an added line ends with: a CR or nothing; `put_back`, if the mail does not say so."""
 
     text: str
     put_back: bool = False
@@ -99,32 +99,52 @@ class OpenFile:
             if part.kind is Kind.ADDED
         ]
 
-    def line_ends(self) -> list[LineEnd]:
+    def has_foreign_ends(self) -> bool:
+        """Tell if a line that the tree has without a CR has one in the mail."""
+        old = self._ended()
+        return any(
+            part.mail[-1].text.endswith(CR) and not old[part.tree].endswith(CR)
+            for _, reading in self.readings
+            for part in reading.parts
+            if part.mail and part.tree is not None and part.tree < len(old)
+        )
+
+    def line_ends(self, *, foreign: bool) -> list[LineEnd]:
         """Return for each added line of all hunks if it has a CR: as the mail says, if that has
         any, or else as the old line before it (after it, at the beginning of a hunk).
+
+        If the mail's line ends are `foreign`, they say nothing.
         """
-        old = self.old.lines if self.old.ends else self.old.lines[:-1]
+        old = self._ended()
         with_cr = sum(line.endswith(CR) for line in old)
+        alike = bool(old) and with_cr in (0, len(old))
         told = any(line.text.endswith(CR) for h in self.diff.hunks for line in h.body)
+        told = not foreign and (told or not with_cr)
         found = []
         for _, reading in self.readings:
             near = [p.tree for p in reading.parts if p.tree is not None and p.tree < len(old)]
             end = CR if near and old[near[0]].endswith(CR) else ""
             removed: set[str] = set()
             for part in reading.parts:
-                if part.kind is Kind.ADDED and (told or not with_cr):
-                    found.append(LineEnd(CR if part.mail[-1].text.endswith(CR) else ""))
+                has_cr = part.kind is Kind.ADDED and part.mail[-1].text.endswith(CR)
+                if part.kind is Kind.ADDED and told:
+                    sure = not has_cr or with_cr > 0
+                    found.append(LineEnd(CR if has_cr else "", sure=sure))
                 elif part.kind is Kind.ADDED:
                     # The same line once more: that it has none may be all that changes.
                     same = part.text in removed
-                    sure = with_cr == len(old) and not same
-                    found.append(LineEnd("" if same else end, put_back=True, sure=sure))
+                    put_back = has_cr or with_cr > 0
+                    sure = alike and not same
+                    found.append(LineEnd("" if same else end, put_back=put_back, sure=sure))
                 elif part.tree is not None:
                     removed = removed if part.kind is Kind.REMOVED else set()
                     if part.tree < len(old):
                         removed |= {part.text} if part.kind is Kind.REMOVED else set()
                         end = CR if old[part.tree].endswith(CR) else ""
         return found
+
+    def _ended(self) -> Sequence[str]:
+        return self.old.lines if self.old.ends else self.old.lines[:-1]
 
     def witnesses(self) -> list[Witness]:
         """Return the lines that both the tree and, in one piece, the mail have."""

@@ -277,7 +277,8 @@ class Restorer:
             for file in files
             for part in file.added()
         ]
-        ends = [end for file in files for end in file.line_ends()]
+        foreign = any(file.has_foreign_ends() for file in files)
+        ends = [end for file in files for end in file.line_ends(foreign=foreign)]
         witnesses = [witness for file in files for witness in file.witnesses()]
         damage = infer_damage(witnesses, [text for _, _, text in added])
         texts = iter([text for _, _, text in added])
@@ -314,6 +315,11 @@ class Restorer:
             restored.append(decided + row.end.text)
             if row.end.put_back:
                 self._repair(RepairKind.ENDS, file=file.name, line=number, sure=row.end.sure)
+            elif row.end.text and not row.end.sure:
+                detail = "CR at the end of added lines"
+                self._repair(
+                    RepairKind.LEFT, file=file.name, line=number, detail=detail, sure=False
+                )
             if known and decided != row.laid.text:
                 self._repair(RepairKind.STRING, file=file.name, line=number)
             elif decided != row.text:

@@ -492,6 +492,37 @@ def test_line_ends_that_a_mail_kept_are_the_patchs(tree: Path, encoding: str) ->
     assert again(tree)
 
 
+def test_line_ends_that_the_tree_has_not_are_taken_off(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = diff("plain.txt", "@@ -1,2 +1,3 @@\n line 1\r\n+new\r\n line 2\r")
+    mail = write(tree.parent / "m", lines)
+    assert unsure(capsys, tree, mail) == []
+    assert made(tree)["plain.txt"] == TREE["plain.txt"].replace("line 2", "new\nline 2")
+    written = (tree.parent / "out/0001-dim-the-lamps.patch").read_bytes()
+    assert b"line ends of the file put back" in written
+    assert again(tree)
+
+
+def test_in_a_new_file_line_ends_are_then_likely_only(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = diff("plain.txt", "@@ -1,2 +1,3 @@\n line 1\r\n+new\r\n line 2\r")
+    mail = write(tree.parent / "m", [*lines, *note("n.txt", "x\r")])
+    assert unsure(capsys, tree, mail) == ["line ends of the file put back"]
+    assert made(tree)["n.txt"] == "x\n"
+    assert again(tree)
+
+
+def test_line_ends_of_added_lines_only_are_left_and_named(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = diff("plain.txt", "@@ -1,2 +1,3 @@\n line 1\n+new\r\n line 2")
+    assert len(unsure(capsys, tree, write(tree.parent / "m", lines))) == 1
+    assert made(tree)["plain.txt"] == TREE["plain.txt"].replace("line 2", "new\r\nline 2")
+    assert again(tree)
+
+
 def test_a_change_of_nothing_but_line_ends_is_none_of_ours(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
