@@ -51,14 +51,14 @@ class Signs:
         ]
         readings = [(number, text) for number, text in readings if text.diffs] or readings[-1:]
         repairs: list[Repair] = []
-        number, text = readings[-1]
+        number, text, sure = *readings[-1], True
         if len(readings) > 1:
             number, text, sure = self._level(readings)
-            if number or not sure:
-                kind = RepairKind.DECODED if number else RepairKind.LEFT
-                repairs.append(Repair(kind=kind, detail="HTML entities", sure=sure))
-        elif number:
-            repairs.append(Repair(kind=RepairKind.DECODED, detail="HTML entities"))
+        if number:
+            repairs.append(Repair(kind=RepairKind.DECODED, detail="HTML entities", sure=sure))
+        # Some archives escape one sign and not the others: then they are not undone.
+        if (not number and not sure) or _has_code_with_entities(text):
+            repairs.append(Repair(kind=RepairKind.LEFT, detail="HTML entities", sure=False))
         lines = self.mail.levels[number]
         if all(line.isascii() for line in lines):
             return text, repairs

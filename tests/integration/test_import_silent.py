@@ -294,6 +294,14 @@ def test_where_no_line_of_the_tree_tells_entities_are_likely_only(
     assert again(tree)
 
 
+def test_entities_left_in_code_are_named(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bare && says that nothing was escaped, but some archives escape `<` only."""
+    mail = write(tree.parent / "m", note("mm/n.c", "int x = (a && b &lt; c);"))
+    assert len(unsure(capsys, tree, mail)) == 1
+    assert made(tree)["mm/n.c"] == "int x = (a && b &lt; c);\n"
+    assert again(tree)
+
+
 def test_where_nothing_tells_entities_are_asked_about(
     tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
