@@ -11,7 +11,7 @@ import tempfile
 
 from orchestrator import process
 from orchestrator.errors import InfrastructureError
-from orchestrator.guest.qemu import QEMU, SANDBOX
+from orchestrator.guest.qemu import QEMU, SANDBOX, located
 from orchestrator.guest.user import KVM, qemu_user
 from orchestrator.model import Accel, Clock
 
@@ -58,7 +58,7 @@ def boots(accel: Accel) -> str | None:
         argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
         try:
             done = process.run(
-                user.rights(accel).command(argv),
+                user.rights(accel).command(located(argv)),
                 timeout=_TIMEOUT_SECONDS,
                 check=False,
                 pass_fds=(disk.fileno(),),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -151,13 +152,23 @@ def _disks(cell: Cell) -> list[tuple[Disk, int]]:
     return disks
 
 
+def located(argv: Sequence[str]) -> list[str]:
+    """Return a command with the path of its program, as we find it.
+
+    Whom QEMU runs as may be unable to enter a folder of our PATH, and would go on to the next.
+    What is recorded has the bare name, because a guest does not depend on where QEMU is.
+    """
+    found = shutil.which(argv[0])
+    return [argv[0] if found is None else str(Path(found).absolute()), *argv[1:]]
+
+
 @functools.cache
 def version(log: CommandLog | None = None) -> str:
     """Return what QEMU calls itself, with its distribution's revision, which covers the firmware.
 
     Raises InfrastructureError if there is no QEMU.
     """
-    return run([QEMU, "--version"], timeout=30, log=log).stdout.splitlines()[0]
+    return run(located([QEMU, "--version"]), timeout=30, log=log).stdout.splitlines()[0]
 
 
 def hardware_digest(cell: Cell, accel: Accel) -> str:

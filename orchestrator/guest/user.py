@@ -18,7 +18,7 @@ from pathlib import Path
 
 from orchestrator import process
 from orchestrator.errors import InfrastructureError
-from orchestrator.guest import sparse
+from orchestrator.guest import qemu, sparse
 from orchestrator.guest.parts import memfd
 from orchestrator.model import Accel
 from orchestrator.process import Rights
@@ -99,15 +99,17 @@ def _account(name: str) -> pwd.struct_passwd | None:
 
 
 def _problem(rights: Rights) -> str | None:
-    """Return why we, although we are root, cannot start, kill, or lend files to another user."""
+    """Return why we, although we are root, cannot let QEMU run as another user."""
     found = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.M)
     effective = int(found[1], 16) if found else 0
     lacking = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
     if lacking:
         return f"no {', '.join(lacking)}"
     try:
-        # A container may map one user only, or forbid to leave groups.
-        process.run(rights.command(["true"]), timeout=_TRY_SECONDS)
+        # A container may map one user only, or forbid to leave groups; and QEMU itself may be
+        # where nobody else can reach it.
+        asked = qemu.located([qemu.QEMU, "--version"])
+        process.run(rights.command(asked), timeout=_TRY_SECONDS)
     except InfrastructureError as error:
         return " ".join(str(error).split())
     return None

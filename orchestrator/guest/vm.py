@@ -154,7 +154,7 @@ async def live(
         copier = asyncio.create_task(vm.console.copy(our_console))
         try:
             async with await spawn(
-                vm.argv,
+                qemu.located(vm.argv),
                 log=log,
                 output=vm.folder / _STDERR,
                 pass_fds=(*vm.fds, *listening, *fds.numbers()),

@@ -102,6 +102,15 @@ def test_a_qemu_that_answers_late_is_waited_for(lab: MadeUp) -> None:
     assert list(lab.outcomes().values()) == [["ok"], ["ok"]]
 
 
+def test_what_is_started_is_the_qemu_that_was_asked_for_its_version(lab: MadeUp) -> None:
+    assert lab.run("--cold", runner=RUNNER).status == 0
+    log = (lab.run_folder.path / "commands.jsonl").read_text().splitlines()
+    started = {word for line in log for word in json.loads(line)["argv"] if qemu.QEMU in word}
+    assert started == {str(lab.bin / qemu.QEMU)}
+    # Where it is found is nothing of the guest's.
+    assert {manifest["command"][0] for manifest in lab.cells().values()} == {qemu.QEMU}
+
+
 def test_no_qemu_at_all(lab: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     (lab.bin / qemu.QEMU).unlink()
     for name in ("sh", "setpriv", "env"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 from pathlib import Path
@@ -22,6 +23,7 @@ from orchestrator.model import (
     Scenario,
     SwapKind,
 )
+from orchestrator.process import CommandLog
 
 
 def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:
@@ -249,3 +251,20 @@ def test_the_digest_of_the_hardware_covers_all_that_qemu_is_told(
     monkeypatch.setattr(qemu, "machine_description", lambda *_: "another template")
     digests.append(qemu.hardware_digest(cell, Accel.TCG))
     assert len(set(digests)) == len(digests)
+
+
+def test_the_qemu_that_is_asked_is_the_first_that_we_can_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / qemu.QEMU
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho mine\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", "bin", prepend=":")
+    monkeypatch.chdir(tmp_path)
+    assert qemu.located([qemu.QEMU, "-S"]) == [str(program), "-S"]
+    assert qemu.located(["no-such-qemu"]) == ["no-such-qemu"]
+    qemu.version.cache_clear()
+    assert qemu.version(CommandLog(tmp_path / "log")) == "mine"
+    qemu.version.cache_clear()
+    assert json.loads((tmp_path / "log").read_text())["argv"] == [str(program), "--version"]

@@ -17,6 +17,7 @@ import pytest
 
 from orchestrator import process
 from orchestrator.guest import user
+from orchestrator.guest.qemu import QEMU
 from orchestrator.guest.user import QemuUser, qemu_user
 from orchestrator.model import Accel
 from orchestrator.process import CommandLog, Rights
@@ -76,6 +77,20 @@ def test_a_user_who_is_not_there_is_not_replaced_in_silence(
     monkeypatch.setattr(user, "_NAMES", ("nobody-at-all",))
     assert qemu_user() == QemuUser(problem="there is no user nobody-at-all")
     assert qemu_user().rights(Accel.TCG) == Rights()
+
+
+@needs_root
+def test_a_qemu_that_only_root_can_reach_stays_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir(mode=0o700)
+    (folder / QEMU).write_text("#!/bin/sh\n")
+    (folder / QEMU).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    found = qemu_user()
+    assert found.account is None
+    assert str(folder / QEMU) in str(found.problem)
 
 
 _WITHOUT = """
