@@ -145,6 +145,7 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
     options = ["--accel", args.accel, "--clock", args.clock]
     options += [f"--{name}" for name in ("again", "cold") if getattr(args, name)]
     options += ["-j", str(args.jobs)] if args.jobs else []
+    options += ["--cc", args.cc] if args.cc is not None else []
     path = args.output or Path("runs") / campaign.table.name
     found = run_fleet(
         campaign,
