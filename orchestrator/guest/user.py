@@ -11,13 +11,14 @@ import functools
 import os
 import pwd
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import process
-from orchestrator.errors import InfrastructureError
+from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.guest import qemu, sparse
 from orchestrator.guest.parts import memfd
 from orchestrator.model import Accel
@@ -55,14 +56,23 @@ class QemuUser:
 
     @contextmanager
     def lent(self, file: Path, flags: int) -> Iterator[int]:
-        """Open a file with a name, and lend it meanwhile. Raises OSError."""
-        fd = os.open(file, flags | os.O_CLOEXEC, 0o666)
+        """Open a file with a name, and lend it meanwhile.
+
+        Raises OSError, and InputError for what is no file or has another name, by which QEMU would
+        be lent something else: the file may be of a run that somebody sent.
+        """
+        fd = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
         try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise InputError("not a file with one name only", file=file)
             self.lend(fd)
-            yield fd
+            try:
+                yield fd
+            finally:
+                if self.account is not None:
+                    os.fchown(fd, found.st_uid, found.st_gid)
         finally:
-            if self.account is not None:
-                os.fchown(fd, os.geteuid(), os.getegid())
             os.close(fd)
 
     def readable(self, stack: ExitStack, file: Path) -> int:
@@ -118,7 +128,7 @@ def _problem(rights: Rights) -> str | None:
 def _kvm_group() -> tuple[int, ...]:
     """Return the group that may use KVM, none if that is root's."""
     try:
-        stat = KVM.stat()
+        device = KVM.stat()
     except OSError:
         return ()
-    return (stat.st_gid,) if stat.st_gid and stat.st_mode & 0o060 == 0o060 else ()
+    return (device.st_gid,) if device.st_gid and device.st_mode & 0o060 == 0o060 else ()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import process
+from orchestrator.errors import InputError
 from orchestrator.guest import user
 from orchestrator.guest.qemu import QEMU
 from orchestrator.guest.user import QemuUser, qemu_user
@@ -138,6 +139,35 @@ def test_what_is_lent_can_be_opened_and_is_ours_again(tmp_path: Path) -> None:
     assert can_open(writer, ">", rights)
     os.close(reader)
     os.close(writer)
+
+
+@needs_root
+def test_what_is_lent_is_given_back_to_whose_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "tape"
+    file.touch()
+    os.chown(file, 0, 42)
+    qemu = qemu_user()
+    with qemu.lent(file, os.O_RDWR):
+        assert qemu.account is not None
+        assert file.stat().st_uid == qemu.account.pw_uid
+    assert (file.stat().st_uid, file.stat().st_gid) == (0, 42)
+
+
+@pytest.mark.parametrize("kind", ["link", "second name", "pipe"])
+def test_what_may_be_something_else_is_not_lent(tmp_path: Path, kind: str) -> None:
+    file, secret = tmp_path / "tape", tmp_path / "secret"
+    secret.touch()
+    before = secret.stat()
+    if kind == "link":
+        file.symlink_to(secret)
+    elif kind == "second name":
+        file.hardlink_to(secret)
+        before = secret.stat()
+    else:
+        os.mkfifo(file)
+    with pytest.raises((OSError, InputError)), qemu_user().lent(file, os.O_RDWR):
+        pytest.fail("it was lent")
+    assert secret.stat().st_ctime_ns == before.st_ctime_ns  # not given away, not even for a moment
 
 
 @needs_root
