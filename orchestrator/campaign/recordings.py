@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.campaign.finished import Finished
 from orchestrator.campaign.replay import Again, Replay, replay_into
-from orchestrator.campaign.results import RECORDS, RunFolder, read_json, to_json
+from orchestrator.campaign.results import RECORDS, RunFolder, read_json, to_json, without_links
 from orchestrator.check.compare import Agreement, compare
 from orchestrator.errors import InfrastructureError, InputError
 from orchestrator.guest import qemu
@@ -31,9 +31,11 @@ _ABOUT = "recording.json"
 def find_tape(run: RunFolder, finished: Finished) -> qemu.Tape | None:
     """Return the recording of a cell, to be played.
 
-    None if there is none, or if it was made with another QEMU or another machine.
+    None if there is none, or if it was made with another QEMU or another machine. Raises InputError
+    if there are links among the recordings.
     """
     folder = _place(run, finished)
+    without_links(folder.parent)
     if not (folder / _ABOUT).exists() or read_json(folder / _ABOUT) != _about(finished.job.cell):
         return None
     return qemu.Tape(folder, play=True)

@@ -82,14 +82,15 @@ class RunFolder:
             shutil.rmtree(path, ignore_errors=True)
 
     def cell(self, cell_id: str) -> Path:
-        return self.cells / cell_id
+        """Return a cell's folder, there or not. Raises InputError if it has links."""
+        return without_links(self.cells / cell_id)
 
     def has(self, cell_id: str) -> bool:
         """Tell whether a cell's results are there and whole.
 
         An infrastructure failure is no result.
         """
-        folder = self.cell(cell_id)
+        folder = self.cells / cell_id
         try:
             manifest = read_json(folder / MANIFEST)
             return (
@@ -128,14 +129,16 @@ class RunFolder:
         files = {path.name: digest_file(path) for path in sorted(draft.iterdir()) if path.is_file()}
         _write(draft / MANIFEST, to_json(sealed({**manifest, "files": files})).encode())
         draft.chmod(0o755)
-        place = self.cell(cell_id)
+        place = self.cells / cell_id
         with self.draft(cell_id) as aside:
             if place.exists():
                 place.rename(aside / "old")
             draft.rename(place)
 
     def plan(self) -> list[dict[str, Any]]:
-        """Return plan.json. Raises InputError if this is no run's folder."""
+        """Return plan.json. Raises InputError if this is no run's folder, or one of links."""
+        for path in (self.path / name for name in (CAMPAIGN, _PLAN, _SHARD, self.cells.name)):
+            _no_link(path)
         file = self.path / _PLAN
         try:
             plan = json.loads(file.read_text())
@@ -186,6 +189,21 @@ class RunFolder:
         raise InputError(
             f"no cell of {self.path} is called {wanted}", hint=f"see {command(f'show {self.path}')}"
         )
+
+
+def without_links(folder: Path) -> Path:
+    """Return a folder of results, there or not. Raises InputError if it is a link or has one.
+
+    A run may have been sent by somebody, whose links lead to any file of ours.
+    """
+    for path in (folder, *folder.rglob("*")):
+        _no_link(path)
+    return folder
+
+
+def _no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise InputError("a link; results are files and folders", file=path)
 
 
 def copy_results(source: Path, target: Path) -> None:

@@ -54,6 +54,25 @@ def report(run: Path, suffix: str) -> str:
     return file.read_text()
 
 
+@pytest.mark.parametrize("place", ["cell/console.log", "cell", "campaign.toml", "cells"])
+@pytest.mark.parametrize("command", ["report", "show", "check", "compare"])
+def test_no_file_of_ours_is_read_by_a_link_in_a_run(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, command: str
+) -> None:
+    cell = next(
+        file.parent for file in run.glob("cells/*/verdict.json") if "panic" in file.read_text()
+    )
+    link = cell / "console.log" if "/" in place else cell if place == "cell" else run / place
+    elsewhere = tmp_path / "of ours"
+    link.rename(elsewhere)
+    link.symlink_to(elsewhere)
+    page = tmp_path / "page.html"
+    options = {"report": ["-o", str(page)], "show": [cell.name], "compare": ["--by", "memory_mib"]}
+    assert main([command, str(run), *options.get(command, [])]) == 2
+    assert capsys.readouterr().err == f"memnotify: {link}: a link; results are files and folders\n"
+    assert not page.exists()
+
+
 def test_junit(run: Path) -> None:
     suites = ElementTree.fromstring(report(run, ".xml"))
     (suite,) = suites
