@@ -27,6 +27,7 @@ from orchestrator.errors import InfrastructureError
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
 SETPRIV = "setpriv"
+_HARMLESS = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 _BEAT = 20.0  # seconds
 
 
@@ -263,6 +264,10 @@ class Spawned:
         await asyncio.shield(self.kill())
 
 
+def _harmless() -> dict[str, str]:
+    return {name: os.environ[name] for name in _HARMLESS if name in os.environ}
+
+
 async def spawn(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -278,7 +283,7 @@ async def spawn(
 
     Its stdout and stderr go to `output`, or nowhere. It must not fork: only it, not its children,
     is tied to us (QEMU runs with a seccomp filter that forbids it to start any). With `rights` it
-    is limited to those.
+    is limited to those, and of our environment, which may have secrets, gets a few variables only.
 
     With `interactive` it has our terminal instead: stdin, stdout, stderr and Ctrl-C. That is for
     a program that the user asked to talk to (gdb), which nobody needs to limit.
@@ -307,7 +312,7 @@ async def spawn(
                 str(os.getpid()),
                 *words,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**(os.environ if rights is None else _harmless()), **(env or {})},
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else sink,
                 stderr=None if interactive else sink,

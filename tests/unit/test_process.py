@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InfrastructureError
-from orchestrator.process import CommandFailed, CommandLog, run, spawn
+from orchestrator.process import CommandFailed, CommandLog, Rights, run, spawn
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -218,6 +218,25 @@ def test_a_spawned_programs_output_and_status(tmp_path: Path) -> None:
 
     assert asyncio.run(main()) == 4
     assert (tmp_path / "out").read_text() == "out\nerr\n"
+
+
+@pytest.mark.parametrize("rights", [None, Rights()])
+def test_what_is_not_trusted_does_not_get_our_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rights: Rights | None
+) -> None:
+    monkeypatch.setenv("TOKEN", "secret")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    async def main() -> None:
+        async with await spawn(
+            ["env"], output=tmp_path / "out", rights=rights, env={"MINE": "yes"}
+        ) as child:
+            assert await child.wait() == 0
+
+    asyncio.run(main())
+    found = (tmp_path / "out").read_text().splitlines()
+    assert {f"TMPDIR={tmp_path}", f"PATH={os.environ['PATH']}", "MINE=yes"} <= set(found)
+    assert ("TOKEN=secret" in found) == (rights is None)
 
 
 def test_a_program_that_cannot_be_spawned() -> None:
