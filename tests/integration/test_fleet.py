@@ -252,6 +252,21 @@ def sshd(tmp_path: Path) -> Iterator[int]:
         server.wait()
 
 
+def test_no_word_is_more_than_a_word_to_the_shell_of_a_host(lab: Lab) -> None:
+    odd = "it's; touch made $(touch made)"
+    host = HostTable(address="a", program=str(lab.program), folder=odd)
+    run_fleet(
+        load_campaign(lab.campaign),
+        [host],
+        path=lab.folder / "run",
+        options=["--cold"],
+        say=lab.said.append,
+        connect=lab.connect,
+    )
+    assert len(RunFolder(lab.folder / "run").verdicts()) == 4
+    assert {path.name for path in (lab.folder / "a").iterdir()} == {odd}
+
+
 @pytest.mark.skipif(SSHD is None, reason="there is no sshd")
 def test_a_real_ssh(lab: Lab, sshd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's configuration and known_hosts count; a host with another key is refused."""
