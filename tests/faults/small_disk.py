@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
+import signal
 import subprocess
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +19,12 @@ _NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
 _SKIP = "skip: "
 
 
-def in_namespace(work: Callable[[], None]) -> None:
-    """Do something in a child that may mount; fail as it fails, skip where nobody may mount."""
+def in_namespace(work: Callable[[], None], *, seconds: float = 300) -> None:
+    """Do something in a child that may mount; fail as it fails, skip where nobody may mount.
+
+    A fork of a process with threads may wait for ever for what another thread had locked; the child
+    is killed after `seconds`.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -31,13 +38,28 @@ def in_namespace(work: Callable[[], None]) -> None:
         os.write(writing, said.encode()[-60_000:])
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
-    os.waitpid(child, 0)
+    try:
+        said = _all_of(reading, time.monotonic() + seconds)
+    except TimeoutError:
+        said = f"no end after {seconds:g} s, killed"
+    finally:
+        os.close(reading)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     if said.startswith(_SKIP):
         pytest.skip(said.removeprefix(_SKIP))
     if said:
         pytest.fail(said, pytrace=False)
+
+
+def _all_of(pipe: int, deadline: float) -> str:
+    said = b""
+    while select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
+        text = os.read(pipe, 1 << 16)
+        if not text:
+            return said.decode(errors="replace")
+        said += text
+    raise TimeoutError
 
 
 def _unshare() -> str | None:

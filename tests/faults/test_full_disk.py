@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from lab import QUIET, Lab, MadeUp, Told, campaign
+from lab import QUIET, Lab, MadeUp, Told, campaign, children
 from small_disk import in_namespace, small
 
 from orchestrator.campaign.results import RunFolder
@@ -39,6 +40,13 @@ def goes_on(lab: Lab, large: Callable[[], None]) -> None:
     assert set(after) == {"first", "second"}
     assert all(attempts[-1] == "ok" for attempts in after.values())
     assert all(lab.cells()[name]["attempts"] == before[name] for name in kept)
+
+
+def test_a_child_that_does_not_end_is_killed_and_told() -> None:
+    before = children()
+    with pytest.raises(pytest.fail.Exception, match=r"no end after 0\.5 s, killed"):
+        in_namespace(lambda: time.sleep(1000), seconds=0.5)
+    assert children() == before
 
 
 def test_in_the_folder_of_a_run(lab: MadeUp, tmp_path: Path) -> None:
