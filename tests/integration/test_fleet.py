@@ -183,12 +183,11 @@ def test_the_command(
     argv = ["run", str(lab.campaign), "--fleet", str(file), "-o", str(lab.folder / "run")]
     assert main([*argv, "--cold", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 4
-    program = HOSTS.format(program=lab.program)
-    file.write_text(program + program.replace("one", "gone"))
+    file.write_text(HOSTS.format(program=lab.program) + HOSTS.replace("one", "gone"))
     assert main([*argv[:-1], str(lab.folder / "again"), "--cold"]) == 3
     assert "gone (2/2): Name or service not known" in capsys.readouterr().err
     assert main([*argv[:-1], str(lab.folder / "cc"), "--cc=no such"]) == 2
-    assert "one (1/1): memnotify: no compiler is called no such" in capsys.readouterr().err
+    assert "one (1/2): memnotify: no compiler is called no such" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
