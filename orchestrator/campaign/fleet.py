@@ -11,6 +11,7 @@ import io
 import shlex
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from orchestrator.campaign.shards import Shard, merge
 from orchestrator.errors import InfrastructureError, InputError
 
 _PATIENCE = 20  # seconds until a host has to answer
+_SIGN_OF_LIFE = 30  # seconds; TCP notices that the other side is gone only if something is sent
 _CAMPAIGN, _DURATIONS = "campaign.toml", "durations.json"
 _BAD_INPUT = 2  # of our exit statuses; with 0, 1 and 3 there are results
 _DONE = (0, 1, 3)
@@ -74,9 +76,15 @@ def connect(address: str) -> Remote:
     Only to a host whose key is in known_hosts: fabric by itself would take any.
     """
     from fabric import Connection  # takes half a second, which only a fleet shall pay
-    from paramiko import RejectPolicy
+    from paramiko import RejectPolicy, Transport
+
+    def transport(*args: Any, **given: Any) -> Any:
+        made = Transport(*args, **given)
+        made.set_keepalive(_SIGN_OF_LIFE)
+        return made
 
     remote = Connection(address, connect_timeout=_PATIENCE)
+    remote.connect_kwargs["transport_factory"] = transport
     remote.client.load_system_host_keys()
     remote.client.set_missing_host_key_policy(RejectPolicy())
     return cast(Remote, remote)
@@ -153,6 +161,8 @@ async def _run_all(
     say: Callable[[str], None],
 ) -> dict[str, InfrastructureError]:
     failures: dict[str, InfrastructureError] = {}
+    # asyncio's own has as many threads as suit this machine, which has next to nothing to do.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(len(parts)))
 
     async def one(part: _Part) -> None:
         try:

@@ -170,6 +170,19 @@ def test_what_a_host_refuses_is_bad_input(lab: Lab) -> None:
         lab.run("one")
 
 
+def test_all_hosts_run_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 40  # more than the threads that asyncio has by itself, on any machine
+    all_there = threading.Barrier(count, timeout=30)
+
+    def run(host: Host, command: str, **_: Any) -> Done:
+        all_there.wait()
+        raise OSError("all are there")
+
+    monkeypatch.setattr(Host, "run", run)
+    with pytest.raises(InfrastructureError, match="all are there"):
+        lab.run(*(f"host{number}" for number in range(count)))
+
+
 HOSTS = '[[host]]\naddress = "one"\nprogram = "{program}"\n'
 
 
@@ -283,7 +296,12 @@ def test_a_real_ssh(lab: Lab, sshd: int, tmp_path: Path, monkeypatch: pytest.Mon
     campaign = load_campaign(lab.campaign)
     host = HostTable(address="big", program=str(lab.program), folder=str(work))
     threads = threading.active_count()
+    keepalive: list[int] = []
+    monkeypatch.setattr(
+        "paramiko.Transport.set_keepalive", lambda _, seconds: keepalive.append(seconds)
+    )
     run_fleet(campaign, [host], path=lab.folder / "run", options=["--cold"], say=lab.said.append)
     assert len(RunFolder(lab.folder / "run").verdicts()) == 4
     assert any("pc-swap" in line for line in lab.said)
     assert threading.active_count() <= threads
+    assert keepalive == [30]
