@@ -35,6 +35,9 @@ QEMU_MIB = 60
 _LOOK_AGAIN_S = 0.1
 """Other processes cannot tell us that they are done, so we look."""
 
+_LONG_S = 5.0
+"""Who has to wait for so long, with nothing of its own under way, is told why."""
+
 _PASSED_OVER_S = 5.0
 """Who has not looked for so long is stopped (Ctrl-Z), and others need not wait for it."""
 
@@ -74,6 +77,7 @@ class Ledger:
         self._most_boots = boots or max(2, self.capacity.cores // 2)
         self._freed = asyncio.Event()
         self._coming = asyncio.Lock()
+        self._held = 0
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
         """Raise InputError if a cell does not fit even when nothing else runs."""
@@ -84,32 +88,56 @@ class Ledger:
             )
 
     @asynccontextmanager
-    async def claim(self, wanted: Need) -> AsyncIterator[Callable[[], None]]:
+    async def claim(
+        self, wanted: Need, *, waiting: Callable[[], None] | None = None
+    ) -> AsyncIterator[Callable[[], None]]:
         """Hold memory and cores; waits for others to give them back, and behind who came before.
 
-        Calling what it gives ends the claim before the block does.
+        Calling what it gives ends the claim before the block does. `waiting` is called once if it
+        is other runs that are waited for, and for long.
         """
         # Whoever of us still finds the gate shut came before.
         fd = None if self._coming.locked() else self._try(wanted)
         if fd is None:
-            async with self._coming:
-                while (file := self._line_up()) is None:
-                    await self._a_moment()
-            with _left_at_last(file) as place:
-                while (fd := self._try(wanted, place)) is None:
-                    await self._a_moment()
+            with self._telling(waiting):
+                async with self._coming:
+                    while (file := self._line_up()) is None:
+                        await self._a_moment()
+                with _left_at_last(file) as place:
+                    while (fd := self._try(wanted, place)) is None:
+                        await self._a_moment()
             self._freed.set()  # for the next in the queue
         claims = [fd]
+        self._held += 1
 
         def release() -> None:
             while claims:
                 os.close(claims.pop())
+                self._held -= 1
             self._freed.set()
 
         try:
             yield release
         finally:
             release()
+
+    @contextmanager
+    def _telling(self, waiting: Callable[[], None] | None) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            if self._held:
+                timer = loop.call_later(_LONG_S, look)
+            elif waiting is not None:
+                waiting()
+
+        timer = loop.call_later(_LONG_S, look)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def boot(self) -> AbstractAsyncContextManager[Callable[[], None]]:
         """Hold one of the boots that may go on at once, as `claim` holds the rest."""

@@ -117,7 +117,8 @@ async def debug(
             again.on_stage("recording the cell")
             await record(run, finished, again)
             tape = find_tape(run, finished)
-    async with again.claim(job.cell):
+    # By hand a session may last for hours, in which others shall have the cores.
+    async with again.claim(job.cell, still=script is None):
         return await debug_cell(
             job.cell,
             Files(

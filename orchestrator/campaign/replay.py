@@ -93,11 +93,16 @@ class Again:
     templates: Templates | None = None
     runner: CellRunner = run_cell
 
-    def claim(self, cell: Cell) -> AbstractAsyncContextManager[object]:
-        """Hold what a cell takes of the host. Raises InputError if that never fits."""
-        wanted = need(cell, cores=host.cores())
+    def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
+        """Hold what a cell takes of the host; no cores if its guest will mostly stand `still`.
+
+        Raises InputError if that never fits.
+        """
+        wanted = need(cell, cores=0 if still else host.cores())
         self.ledger.refuse_if_never(cell_name(cell), wanted)
-        return self.ledger.claim(wanted)
+        return self.ledger.claim(
+            wanted, waiting=lambda: self.on_stage("waiting for other runs, for memory or cores")
+        )
 
     async def run(self, finished: Finished, folder: Path) -> CellResult:
         """Run a cell; it starts as it did.

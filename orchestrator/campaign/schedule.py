@@ -75,7 +75,10 @@ async def run_jobs(
     )
 
     async def run(job: Job, started: asyncio.Event) -> None:
-        async with slots, ledger.claim(need(job.cell, cores=cores)):
+        def waiting() -> None:
+            board.warn(f"{job.name} waits for other runs, which have the memory or the cores")
+
+        async with slots, ledger.claim(need(job.cell, cores=cores), waiting=waiting):
             started.set()
             with folder.draft(job.id) as failed:
                 result = await _try_and_publish(job, folder, failed, attempt, board)

@@ -187,6 +187,35 @@ def test_gdb_refuses_a_record_that_the_cell_does_not_have(
         asyncio.run(coming)
 
 
+@pytest.mark.parametrize(("script", "cores_left"), [(None, True), (Path("x.gdb"), False)])
+def test_gdb_by_hand_leaves_the_cores_to_others(
+    bench: KeepingBench,
+    finished: Finished,
+    monkeypatch: pytest.MonkeyPatch,
+    script: Path | None,
+    cores_left: bool,
+) -> None:
+    room = Need(10_000, 1)
+
+    async def session(*_: object, **__: object) -> int:
+        try:
+            async with asyncio.timeout(0.3), Ledger(bench.path, capacity=room).claim(Need(0, 1)):
+                return 0
+        except TimeoutError:
+            return 1
+
+    where = "orchestrator.campaign.recordings"
+    monkeypatch.setattr(f"{where}.need_gdb", lambda: None)
+    monkeypatch.setattr(f"{where}.why_no_tape", lambda cell: "it has a disk")
+    monkeypatch.setattr(f"{where}.debug_cell", session)
+    monkeypatch.setattr("orchestrator.store.Artifact.file", lambda _, name: Path(name))
+    again = Again(
+        ledger=Ledger(bench.path, capacity=room), on_stage=lambda _: None, log=CommandLog()
+    )
+    coming = debug(RunFolder(bench.path), finished, again, number=None, script=script)
+    assert asyncio.run(coming) == (0 if cores_left else 1)
+
+
 def test_a_cell_that_never_fits_is_refused(bench: KeepingBench, finished: Finished) -> None:
     ledger = Ledger(bench.path / "ledger", capacity=Need(64, 1))
     again = Again(ledger=ledger, on_stage=print, log=CommandLog(), runner=Guests())

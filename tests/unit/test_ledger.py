@@ -303,6 +303,30 @@ def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
     os.close(held)
 
 
+def test_who_waits_for_others_for_long_is_told_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.campaign.ledger._LONG_S", 0.01)
+    one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+    told: list[str] = []
+
+    async def main() -> None:
+        async with one.claim(TWO):
+            for ledger, name in ((two, "another"), (one, "the same")):
+                with pytest.raises(TimeoutError):
+                    async with (
+                        asyncio.timeout(0.3),
+                        ledger.claim(TWO, waiting=lambda name=name: told.append(name)),
+                    ):
+                        pass
+        with shut(tmp_path), pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), one.claim(TWO, waiting=lambda: told.append("gate")):
+                pass
+
+    asyncio.run(main())
+    assert told == ["another", "gate"]
+
+
 def test_what_can_never_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, capacity=TWO)
     ledger.refuse_if_never("small", Need(200, 2))
