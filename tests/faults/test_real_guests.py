@@ -24,8 +24,7 @@ from orchestrator.store import Artifact, Store
 
 pytestmark = pytest.mark.guest
 
-# A guest that spins may keep QEMU from an answer for seconds of CPU time, and then it is none.
-LIMITS = {"spin": Limits(hang_cpu_seconds=1.5, qmp_seconds=5)}
+LIMITS = {"spin": Limits(hang_cpu_seconds=1.5)}
 KERNEL_START = 0xFFFFFFFF80000000  # of x86_64: where physical address 0 would be
 
 
