@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 from test_campaign_run import TEXT
 
@@ -234,12 +236,29 @@ def test_a_hosts_file_is_read(tmp_path: Path) -> None:
     assert load_fleet(file) == (HostTable(address="me@a"), HostTable(address="b", jobs=3))
 
 
+def _log_in_or_skip(port: int, key: Path) -> None:
+    """Skip if sshd lets nobody in, as it does if the account is locked."""
+    with paramiko.SSHClient() as client:
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        try:
+            client.connect(
+                "127.0.0.1",
+                port,
+                getpass.getuser(),
+                key_filename=str(key),
+                allow_agent=False,
+                look_for_keys=False,
+            )
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            pytest.skip(f"sshd: {error}")
+
+
 SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
 
 
 @pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[int]:
-    """Start an sshd on a port of its own; returns the port."""
+    """Start an sshd on a port of its own; returns the port. Skips where that does not work."""
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", tmp_path / name], check=True)
     with socket.socket() as free:
@@ -251,13 +270,20 @@ def sshd(tmp_path: Path) -> Iterator[int]:
         "Subsystem sftp internal-sftp\n"
     )
     assert SSHD is not None
-    server = subprocess.Popen([SSHD, "-D", "-e", "-f", tmp_path / "sshd_config"])
+    command = [SSHD, "-f", tmp_path / "sshd_config"]
+    tried = subprocess.run([*command, "-t"], stderr=subprocess.PIPE, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"sshd: {tried.stderr.strip()}")
+    server = subprocess.Popen([*command, "-D", "-e"])
     try:
         for _ in range(100):
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                if server.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.1)
+        if server.poll() is not None:
+            pytest.skip(f"sshd ended with {server.returncode}")
+        _log_in_or_skip(port, tmp_path / "user")
         yield port
     finally:
         server.terminate()
