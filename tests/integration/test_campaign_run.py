@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from orchestrator.campaign.ledger import Need
+from orchestrator.campaign.ledger import Ledger, Need
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.campaign.results import RunFolder, copy_results
@@ -214,6 +214,31 @@ def test_what_a_run_leaves(bench: Bench) -> None:
     assert manifest["repeatability"] == "exact"
     assert [attempt["outcome"] for attempt in manifest["attempts"]] == ["ok"]
     assert set(manifest["files"]) == names(cell) - {"manifest.json"}
+
+
+def test_a_run_that_waits_for_others_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.campaign.ledger._LONG_S", 0.01)
+    other = Ledger(bench.store.folder("ledger"))
+    held = [other._try(other.capacity)]
+
+    def let_go() -> None:
+        while held:
+            fd = held.pop()
+            assert fd is not None
+            os.close(fd)
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            if "waits for other runs" in text:
+                let_go()
+            return super().write(text)
+
+    bench.output = Output()
+    at_last = threading.Timer(30, let_go)
+    at_last.start()
+    bench.run(Guests())
+    at_last.cancel()
+    assert "waits for other runs, which have the memory or the cores" in bench.output.getvalue()
 
 
 def test_the_rows_of_show(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
