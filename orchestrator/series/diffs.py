@@ -27,6 +27,9 @@ _EXTENDED = re.compile(
     r"|rename to|similarity index|dissimilarity index) .*|index [0-9a-f]+\.\.[0-9a-f]+.*"
 )
 _BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
+# What only a diff has, after its margin; and anywhere in a line, with a blank between its words.
+_TRACE = re.compile(r'\+\+\+ "?[^\s/]+/\S|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@')
+_ANYWHERE = re.compile(r'diff --git "?a/\S|\+\+\+ "?b/\S|@@ -\d+(?:,\d+)? \+\d')
 _BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What a diff may have before its first hunk, and a hunk's header that is cut.
@@ -88,10 +91,14 @@ class RawDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """A diff's header of which a part is not there: its line, and what is wrong with it."""
+    """A diff's header of which a part is not there: its line, and what is wrong with it.
+
+    `prose` tells that an answer or a cover letter may say such a thing and have no diff.
+    """
 
     line: int
     message: str
+    prose: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,7 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
     reader = _Reader(lines, file, first)
     diffs: list[RawDiff] = []
     wrapped: list[int] = []
+    unread: list[int] = []
     begin = None
     index = 0
     while index < len(lines):
@@ -136,6 +144,7 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
             raise reader.error(index, "a binary diff", "only text can be restored")
         at = _file_header(reader, index, wrapped)
         if at is None:
+            unread.append(index)
             index += 1
             continue
         diff, index, start = at
@@ -148,12 +157,15 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
             break
     # Who quotes a piece of a patch does so as he likes.
     bare = [line.lstrip(" \t>|:}") for line in lines] if reader.quoted else lines
+    broken = list(_broken(bare, {diff.line - 1 for diff in diffs if not diff.hunks}))
+    if not broken:
+        broken = list(_unread(lines, bare, unread, diffs))
     return Text(
         head=head,
         diffs=tuple(diffs),
         quoted=reader.quoted,
         wrapped=tuple(wrapped),
-        broken=tuple(_broken(bare, {diff.line - 1 for diff in diffs if not diff.hunks})),
+        broken=tuple(broken),
     )
 
 
@@ -182,6 +194,33 @@ def _broken(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
         name = next((line for line in run if not line.startswith("=")), run[0])
         message = f"the mail ends in the header of {_named(name)}"
         yield Broken(line=begin + 1, message=message)
+
+
+def _unread(
+    lines: Sequence[str], bare: Sequence[str], unread: Sequence[int], diffs: Sequence[RawDiff]
+) -> Iterator[Broken]:
+    """Yield what looks like a diff and is in none; `unread` are the indices of such lines."""
+    for at in unread:
+        git, trace = _GIT.fullmatch(bare[at]), _TRACE.match(bare[at])
+        what = None
+        if not diffs:
+            what = "a diff that cannot be read" if _ANYWHERE.search(lines[at]) else None
+        elif git and not git["margin"]:
+            # An odd line may stand between this one and the rest of the header.
+            below = next((diff for diff in diffs if diff.line > at), None)
+            names = {_path(git["old"]), _path(git["new"])}
+            if below is None or not names & {below.before, below.after}:
+                what = "a diff of which the --- line, the +++ line or the first @@ line is lost"
+        elif trace:
+            what = "a hunk of no file" if trace[0][0] == "@" else "a +++ line without its --- line"
+        if what:
+            quoted = lines[at].lstrip()[:1] in tuple(">|:}")
+            yield Broken(line=at + 1, message=what, prose=quoted or not diffs)
+    for hunk in (hunk for diff in diffs for hunk in diff.hunks if not hunk.last):
+        # Without a line between that ends the hunk, the next file's header looks like its end.
+        end = next((line for line in reversed(hunk.body) if line.text.strip()), None)
+        if end and _TRACE.match(end.text):
+            yield Broken(line=end.number, message="a +++ line without its --- line")
 
 
 def _named(line: str) -> str:

@@ -101,9 +101,9 @@ def import_mails(
     posts = []
     for mail in mails:
         bare = [plain(line) for line in mail.lines]
-        text = read_diffs(bare, file=mail.source, first=mail.first)
-        if text.diffs or text.broken:
-            posts.append(post_of(mail, text))
+        post = post_of(mail, read_diffs(bare, file=mail.source, first=mail.first))
+        if post.text.diffs or post.broken:
+            posts.append(post)
         else:
             without.append(f"“{mail.subject or 'no subject'}” ({mail.source})")
     if not posts:

@@ -28,6 +28,7 @@ from orchestrator.series.mail import Mail
 from orchestrator.series.names import Opener, Reader
 from orchestrator.series.repairs import Chooser, Question, Repair, RepairKind
 from orchestrator.series.signs import Signs
+from orchestrator.series.thread import post_of
 from orchestrator.series.tokens import in_string, is_c, key, masked, tokens
 
 _CONTEXT = 3
@@ -88,7 +89,7 @@ class Restorer:
         try:
             text, decoded = signs.read()
             self.repairs += decoded
-            for broken in text.broken:
+            for broken in post_of(self.mail, text).broken:
                 raise self._error(broken.line, broken.message, _INCOMPLETE)
             return self._restore(text, opener)
         except TooMuchError:

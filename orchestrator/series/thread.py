@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
-from orchestrator.series.diffs import Text
+from orchestrator.series.diffs import Broken, Text
 from orchestrator.series.mail import Mail
 
 _TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
@@ -46,6 +46,12 @@ class Post:
     def mixed(self) -> bool:
         """Tell if it is an answer that quotes a patch and has another."""
         return self.reply and len({diff.quoted for diff in self.text.diffs}) > 1
+
+    @property
+    def broken(self) -> tuple[Broken, ...]:
+        """What shows that a diff cannot be read; answers and cover letters may speak of diffs."""
+        speaks = self.reply or (self.total > 0 and not self.number)
+        return tuple(found for found in self.text.broken if not (speaks and found.prose))
 
     @property
     def slug(self) -> str:

@@ -135,6 +135,69 @@ def test_a_header_without_its_second_name(
     assert said.startswith("a --- line without its +++ line")
 
 
+OLD_NAMES = [at for at, line in enumerate(LINES) if line.startswith("--- ")]
+
+
+@pytest.mark.parametrize("at", [OLD_NAMES[0], OLD_NAMES[1], OLD_NAMES[-1]])
+def test_a_header_without_its_first_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], at: int
+) -> None:
+    """The file was left out, and what was there of its diff, if first, became the message's."""
+    said = refusal(tmp_path, [*LINES[:at], *LINES[at + 1 :]], capsys)
+    assert said.startswith(("a diff of which the --- line, ", "a +++ line without its --- line"))
+    bare = [line for line in LINES if not line.startswith(("diff --git", "index "))]
+    at = bare.index(LINES[at])
+    said = refusal(tmp_path, [*bare[:at], *bare[at + 1 :]], capsys)
+    assert said.startswith("a +++ line without its --- line")
+
+
+def test_an_odd_line_in_a_header_is_no_lost_file(tmp_path: Path) -> None:
+    at = OLD_NAMES[1]
+    assert run(tmp_path, [*LINES[:at], "", *LINES[at:]])[0] == 0
+
+
+DAMAGES = {
+    "no counts": lambda line: re.sub("@@ .*", "@@", line),
+    "no names": lambda line: re.sub(r"(---|\+\+\+) \S*/.*", "", line),
+    "numbered": lambda line: f"12: {line}",
+    "half quoted": lambda line: f"> {line}" if line.startswith("@@") else line,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize("git", [True, False])
+def test_a_diff_that_cannot_be_read_is_not_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, git: bool
+) -> None:
+    begin = next(at for at, line in enumerate(LINES) if line.startswith("diff --git"))
+    lines = [DAMAGES[kind](line) if at >= begin else line for at, line in enumerate(LINES)]
+    if not git:
+        lines = [line for line in lines if "diff --git" not in line and "index " not in line]
+    said = refusal(tmp_path, lines, capsys)
+    assert said.startswith(("a diff that cannot be read", "a diff of which the --- line, "))
+
+
+def test_answers_and_cover_letters_may_speak_of_diffs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "3").write_bytes(archives.as_mail(CLEAN, LINES))
+    said = ["> diff --git a/mm/x.c b/mm/x.c", ">", "> @@ -1,3 +1,4 @@ int x", "> +", "", "No."]
+    changed = ["Range-diff:", "    @@ -1,3 +1,4 @@", " mm/x.c | 2 ++", " 1 file changed"]
+    for number, subject, lines in [
+        (0, "[PATCH 0/5] lamps", changed),
+        (1, "Re: [PATCH 3/5] make lamps tell", said),
+        (2, "Re: [PATCH 4/5] make lamps dim", said),
+    ]:
+        headers = {**HEADERS, "Subject": subject, "Message-Id": f"<{number}@example.org>"}
+        mail = archives.as_mail(archives.Clean(headers, lines), lines)
+        (tmp_path / str(number)).write_bytes(mail)
+    mails = [str(tmp_path / str(number)) for number in range(4)]
+    words = ["--tree", str(OLD), "-o", str(tmp_path / "out")]
+    assert main(["series", "import", *mails, *words]) == 0
+    assert capsys.readouterr().out.count("no diff in ") == 1
+    assert len(list((tmp_path / "out").glob("*.patch"))) == 1
+
+
 @pytest.mark.parametrize("shown", ["drivers/lamp.c", ".../lamp.c"])
 def test_a_file_of_the_diffstat_that_has_no_diff(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shown: str
