@@ -33,6 +33,9 @@ PROVENANCE = "X-Memnotify-"
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
 _ABOVE_MAIL = re.compile(r"(?:From|Date|Message-Id|To|List)\s*:", re.IGNORECASE)
+_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
+_SIGNATURE = ("-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----")
+_ARMOR = "inline PGP signature"
 _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
 
@@ -142,6 +145,7 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Mail:
     lines, undone = _body(message, path)
     direct = not undone and not message.is_multipart()
     begins = first + block.count(b"\n") + 2 if direct else None
+    lines, escaped = _unescaped(lines)
     return Mail(
         source=str(path),
         sha256=_digest(whole),
@@ -150,7 +154,7 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Mail:
         # What an import has written is as it should be.
         levels=(tuple(lines),) if provenance else levels_of(lines),
         first=begins,
-        undone=tuple(undone),
+        undone=(*undone, *escaped),
     )
 
 
@@ -241,11 +245,39 @@ def _unflowed(lines: Sequence[str], *, delsp: bool) -> list[str]:
     return done
 
 
+def _unescaped(lines: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Undo the dash-escaping of a text that is signed inline (RFC 4880 7.1), and say so.
+
+    The armor becomes empty lines, so that the others stay where they are. A text with a line that
+    was not escaped is left alone: then its blanks are its own.
+    """
+    begin = next((at for at, line in enumerate(lines) if line.rstrip() == _SIGNED), None)
+    if begin is None:
+        return list(lines), ()
+    bare = [line.rstrip() for line in lines]
+    text = next((at for at in range(begin, len(lines)) if not bare[at]), len(lines))
+    end = next((at for at in range(text, len(lines)) if bare[at] == _SIGNATURE[0]), len(lines))
+    below = next((at + 1 for at in range(end, len(lines)) if bare[at] == _SIGNATURE[1]), len(lines))
+    if any(line.startswith("-") and not line.startswith("- ") for line in lines[text:end]):
+        return list(lines), ()
+    # What is signed ends here; the line tells that it is no part of the diff.
+    ends = ["-----"] if end < len(lines) else []
+    return [
+        *lines[:begin],
+        *[""] * (text - begin),
+        *(line.removeprefix("- ") for line in lines[text:end]),
+        *ends,
+        *[""] * (below - end - len(ends)),
+        *lines[below:],
+    ], (_ARMOR,)
+
+
 def _from_page(data: bytes, path: Path) -> Mail:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
     text = _decoded(data, charset[1].decode() if charset else None)
     lines, headers = page_text(text)
     check_text(lines, path, page=True)
+    lines, escaped = _unescaped(lines)
     found, start = _headers_in_text(lines)
     return Mail(
         source=str(path),
@@ -253,7 +285,7 @@ def _from_page(data: bytes, path: Path) -> Mail:
         headers={**found, **headers},
         levels=levels_of(lines[start:]),
         first=None,
-        undone=("HTML",),
+        undone=("HTML", *escaped),
     )
 
 
@@ -271,7 +303,7 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
         diff = diff or "@@ -" in line
     check_mails(len(starts), path)
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        piece = lines[start:end]
+        piece, escaped = _unescaped(lines[start:end])
         headers, body = _headers_in_text(piece)
         yield Mail(
             source=str(path),
@@ -279,6 +311,7 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
             headers=headers,
             levels=levels_of(piece[body:]),
             first=start + body + 1,
+            undone=escaped,
         )
 
 

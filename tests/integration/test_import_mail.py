@@ -100,6 +100,28 @@ def test_importing_the_output_again_gives_the_same_bytes(tmp_path: Path) -> None
     assert first == (tmp_path / "three" / NAME).read_bytes()
 
 
+@pytest.mark.parametrize("form", [archives.as_mail, archives.as_text, archives.as_hypermail])
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_mail_that_is_signed_inline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Form, escaped: bool
+) -> None:
+    """RFC 4880 7.1: lines that begin with a dash have "- " before it; some archives undo that."""
+    body = [f"- {line}" if escaped and line.startswith("-") else line for line in CLEAN.lines]
+    head = ["-----BEGIN PGP SIGNED MESSAGE-----", "Hash: SHA1", ""]
+    foot = ["-----BEGIN PGP SIGNATURE-----", "", "iD8DBQFHj", "=abcd"]
+    end = ["-----END PGP SIGNATURE-----"]
+    file = tmp_path / "mail.html"
+    file.write_bytes(form(CLEAN, [*head, *body, *foot, *end]))
+    assert run(tmp_path / "out", file, options=("--json",)) == 0
+    assert ("inline PGP signature" in capsys.readouterr().out) == escaped
+    assert is_new(applied(tmp_path / "out"))
+    patch = (tmp_path / "out" / NAME).read_text()
+    assert [line for line in CLEAN.lines if line.startswith("@@")] == [
+        line for line in patch.splitlines() if line.startswith("@@")
+    ]
+    assert not escaped or "BEGIN PGP" not in patch
+
+
 def test_the_report_names_each_repair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = archives.damaged(CLEAN, {"masked", "collapsed", "eaten"}, random.Random(1))
     file = tmp_path / "page.txt"
