@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from orchestrator.series.align import Kind, Reading
-from orchestrator.series.diffs import RawHunk
+from orchestrator.series.diffs import RawHunk, unquoted
 from orchestrator.series.endings import is_footer
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
@@ -109,7 +109,7 @@ class Diffstat:
     def of(head: Sequence[str]) -> Diffstat:
         """Read what looks like one; there may be none."""
         lines = [line.lstrip(_MARGIN) for line in head]
-        rows = {row[1]: int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}
+        rows = {unquoted(row[1]): int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}
         total = next((found for line in lines if (found := _TOTAL.fullmatch(line))), None)
         if total is None:
             return Diffstat(rows, None, 0)

@@ -37,6 +37,8 @@ _HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{
 _DATE = re.compile(
     r"(?<!\s)\s+(?:\d{4}-\d\d-\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} \w{3} \d{4})"
 )
+_ESCAPE = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
+_LETTERS = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
 _EMPTY = "e69de29"  # git's name of an empty file, for which an `index` line needs no hunk
 _PREAMBLE = 6  # lines: git's and quilt's, wrapped
 _MAX_NUMBER = 10_000_000
@@ -271,8 +273,8 @@ def _file_header(
         ):
             diff = RawDiff(
                 line=start + 1,
-                before=git["old"].strip('"'),
-                after=git["new"].strip('"'),
+                before=_path(git["old"]),
+                after=_path(git["new"]),
                 extended=tuple(extended),
                 hunks=(),
                 quoted=bool(margin.strip()),
@@ -380,4 +382,15 @@ def _path(text: str) -> str:
     """Return the path of a header line: what is before a tab, a date or the end."""
     text = text.split("\t")[0].strip()
     dated = _DATE.search(text)
-    return (text[: dated.start()] if dated else text).strip().strip('"')
+    return unquoted((text[: dated.start()] if dated else text).strip())
+
+
+def unquoted(name: str) -> str:
+    """Return a name without quotes; between git's, a \\ and a letter or octal digits are a byte."""
+    if not name.startswith('"') or not name.endswith('"'):
+        return name.strip('"')
+    data = _ESCAPE.sub(
+        lambda found: bytes([_LETTERS.get(found[1][0]) or int(found[1], 8) & 0xFF]),
+        name[1:-1].encode("utf-8", "surrogateescape"),
+    )
+    return data.decode("utf-8", "surrogateescape")

@@ -345,6 +345,41 @@ def test_odd_names(
     assert not (tmp_path / "out").exists()
 
 
+def test_names_that_git_quotes(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["mm/\u00e4.c", 'mm/a"b\\c.c']
+    (tree / names[0]).write_text("x\n")
+    git = [r'/mm/\303\244.c"', r'/mm/a\"b\\c.c"']
+    lines = [
+        r' "mm/\303\244.c" | 2 +-',
+        " 1 file changed, 1 insertion(+), 1 deletion(-)",
+        "",
+        *(f'diff --git "a{git[0]} "b{git[0]}', f'--- "a{git[0]}', f'+++ "b{git[0]}'),
+        *("@@ -1 +1 @@", "-x", "+y"),
+        *(f'diff --git "a{git[1]} "b{git[1]}', "new file mode 100644", "--- /dev/null"),
+        *(f'+++ "b{git[1]}', "@@ -0,0 +1 @@", "+z"),
+    ]
+    one = mail(tmp_path / "1", "[PATCH] one", lines)
+    assert run(tree, tmp_path / "out", one) == 0
+    assert "diffstat names" not in capsys.readouterr().out
+    patches = read_series_file(tmp_path / "out/series")
+    made = apply_series(Series(revision="", base="", patches=patches), read_tree(tree)).files
+    assert made == {names[0]: FileState(b"y\n", 0o644), names[1]: FileState(b"z\n", 0o644)}
+    assert run(tree, tmp_path / "again", *sorted((tmp_path / "out").glob("*.patch"))) == 0
+    assert files(tmp_path / "again") == files(tmp_path / "out")
+
+
+@pytest.mark.parametrize("escape", [r"\t", r"\n", r"\344"])
+def test_names_that_no_kernel_has(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], escape: str
+) -> None:
+    lines = ["--- /dev/null", f'+++ "b/mm/x{escape}.c"', "@@ -0,0 +1 @@", "+z"]
+    one = mail(tmp_path / "1", "[PATCH] one", lines)
+    assert run(tree, tmp_path / "out", one) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_an_earlier_patch_makes_a_file_where_a_folder_is_wanted(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
