@@ -24,9 +24,13 @@ def fetch_thread(
 ) -> Path:
     """Put the thread of a Message-Id into a folder as an mbox, and return that file.
 
-    Raises InputError if the mbox given has no such mail, InfrastructureError if lore cannot be
-    reached or b4 is not there.
+    Raises InputError if the mbox given is not there or has no such mail, InfrastructureError if
+    lore cannot be reached or b4 is not there.
     """
+    if mbox is not None and not mbox.exists():
+        raise InputError(
+            "there is no such file", file=mbox, hint="--mbox names an mbox or a maildir"
+        )
     b4 = packaged_program("b4")
     source = ["--use-local-mbox", str(mbox.absolute())] if mbox else []
     argv = [b4, "mbox", *source, "--outdir", str(folder), "--mbox-name", "thread.mbx", wanted]

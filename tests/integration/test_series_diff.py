@@ -135,6 +135,9 @@ def test_what_b4_cannot_have_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fake_b4(tmp_path, monkeypatch, "echo cannot resolve lore; exit 1")
     with pytest.raises(InfrastructureError, match=r"cannot resolve lore .*save the mails"):
         fetch_thread("1@x", tmp_path)
+    with pytest.raises(InputError, match=r"all.mbox: there is no such file"):
+        fetch_thread("1@x", tmp_path, mbox=tmp_path / "all.mbox")
+    (tmp_path / "all.mbox").touch()
     with pytest.raises(InputError, match="has no mail with the Message-Id 1@x"):
         fetch_thread("1@x", tmp_path, mbox=tmp_path / "all.mbox")
 
