@@ -76,7 +76,7 @@ def register(subparsers: Any) -> None:
     importing.set_defaults(handler=_import)
 
     apply = actions.add_parser("apply", help="apply a revision, strictly, or see if it applies")
-    apply.add_argument("revision", metavar="REV", help="or a folder with a `series` file")
+    apply.add_argument("revision", metavar="REV", help="or REV/BASE, or a folder with a series")
     target = apply.add_mutually_exclusive_group(required=True)
     target.add_argument("--base", help="to the work tree of a base, in the store")
     target.add_argument("--tree", type=Path, metavar="DIR", help="to a kernel tree of yours")

@@ -39,14 +39,14 @@ def apply_to_tree(
 ) -> tuple[Path, Application]:
     """Apply a revision to a tree, all of it or nothing; with `check` never any of it.
 
-    `revision` may be a folder with a `series` file. `variant` is the base whose patches to take;
-    without it the tree's Makefile decides. Returns
-    the tree and how it applied. Raises InputError if the tree is none, no variant fits, or a patch
-    does not apply.
+    `revision` may be a folder with a `series` file, or REV/BASE. `variant` is the base whose
+    patches to take; if neither says that, the tree's Makefile decides. Returns the tree and how it
+    applied. Raises InputError if the tree is none, no variant fits, or a patch does not apply.
     """
     version = tree_version(tree)
-    folder = revision not in revisions() and (Path(revision) / SERIES).is_file()
-    base = variant or (version if folder else base_for_version(revision, version))
+    name, _, given = revision.partition("/")
+    folder = name not in revisions() and (Path(revision) / SERIES).is_file()
+    base = variant or (version if folder else given or base_for_version(name, version))
     series = named_series(revision, base)
     applied = apply_series(series, read_tree(tree))
     if not check:

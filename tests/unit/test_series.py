@@ -301,6 +301,18 @@ def test_a_user_tree_is_patched_by_its_own_version(tree: Path) -> None:
         apply_to_tree("none", tree)
 
 
+def test_a_revision_may_be_named_with_its_base(tree: Path) -> None:
+    assert apply_to_tree("none/6.1", tree)[1].patches == ()
+    with pytest.raises(InputError, match="which is not in the tree"):
+        apply_to_tree("v4/6.1", tree)
+    with pytest.raises(InputError, match=r"series v4 is not for base 5.9"):
+        apply_to_tree("v4/5.9", tree)
+    with pytest.raises(InputError, match=r"v4/6.1 is not for base 2.6.24"):
+        apply_to_tree("v4/6.1", tree, variant="2.6.24")
+    with pytest.raises(InputError, match=r"there is no folder v7/6.1, nor a series of that name"):
+        apply_to_tree("v7/6.1", tree)
+
+
 def test_the_projects_own_series_are_well_formed() -> None:
     for revision, bases in revisions().items():
         for base in bases:
