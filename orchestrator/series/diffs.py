@@ -7,6 +7,7 @@ context, and where the hunk really ends, is known only beside the tree (`align`)
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -202,6 +203,7 @@ def _unread(
     lines: Sequence[str], bare: Sequence[str], unread: Sequence[int], diffs: Sequence[RawDiff]
 ) -> Iterator[Broken]:
     """Yield what looks like a diff and is in none; `unread` are the indices of such lines."""
+    starts = [diff.line for diff in diffs]
     for at in unread:
         git, trace = _GIT.fullmatch(bare[at]), _TRACE.match(bare[at])
         what = None
@@ -209,9 +211,9 @@ def _unread(
             what = "a diff that cannot be read" if _ANYWHERE.search(lines[at]) else None
         elif git and not git["margin"]:
             # An odd line may stand between this one and the rest of the header.
-            below = next((diff for diff in diffs if diff.line > at), None)
+            below = bisect_right(starts, at)
             names = {_path(git["old"]), _path(git["new"])}
-            if below is None or not names & {below.before, below.after}:
+            if not any(names & {d.before, d.after} for d in diffs[below : below + 1]):
                 what = "a diff of which the --- line, the +++ line or the first @@ line is lost"
         elif trace:
             what = "a hunk of no file" if trace[0][0] == "@" else "a +++ line without its --- line"
