@@ -77,7 +77,7 @@ def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, 
     for verdict in run.verdicts():
         file = run.cell(verdict["id"]) / RECORDS
         if not file.exists():
-            continue
+            continue  # the testbed failed
         revision = promised(verdict["series"])
         cell = {"cell": verdict["id"], "name": verdict["name"]}
         cell |= {axis: verdict[axis] for axis in POINT}

@@ -140,12 +140,12 @@ def compare_runs(
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
     for run in map(RunFolder, paths):
+        whole, _ = run.results()
         for row, axes in _planned(run, only):
-            folder = run.cell(row["id"])
-            if not (folder / VERDICT).is_file():
+            if row["id"] not in whole:
                 not_run += 1
                 continue
-            sample = _sample(row, axes, folder, by)
+            sample = _sample(row, axes, run.cell(row["id"]), by)
             if sample.outcome.startswith("infrastructure:"):
                 failed += 1
                 continue

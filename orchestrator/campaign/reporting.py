@@ -13,7 +13,6 @@ from orchestrator.campaign.results import (
     CAMPAIGN,
     MANIFEST,
     RECORDS,
-    VERDICT,
     RunFolder,
     read_json,
     read_verdict,
@@ -61,7 +60,13 @@ def make_report(run: RunFolder, output: Path) -> None:
 
 def read_report(run: RunFolder) -> RunReport:
     """Return all that a report says of a run. Raises InputError as `make_report` does."""
-    cells = tuple(_cell(run, str(row["id"]), str(row["name"])) for row in run.plan())
+    whole, _ = run.results()
+    cells = tuple(
+        _cell(run, row["id"], row["name"])
+        if row["id"] in whole
+        else CellReport(id=row["id"], name=row["name"])
+        for row in run.plan()
+    )
     campaign, _ = toml.read(run.path / CAMPAIGN)
     expected = tuple(
         ExpectReport(
@@ -78,8 +83,6 @@ def read_report(run: RunFolder) -> RunReport:
 
 def _cell(run: RunFolder, cell_id: str, name: str) -> CellReport:
     folder = run.cell(cell_id)
-    if not (folder / VERDICT).is_file():
-        return CellReport(id=cell_id, name=name)
     events = []
     if (folder / RECORDS).exists():
         events = timeline(read_records(folder / RECORDS), read_json(folder / MANIFEST))

@@ -90,16 +90,48 @@ class RunFolder:
 
         An infrastructure failure is no result.
         """
-        folder = self.cells / cell_id
         try:
-            manifest = read_json(folder / MANIFEST)
-            return (
-                seal_holds(manifest)
-                and not manifest["outcome"].startswith("infrastructure:")
-                and all(digest_file(folder / name) == of for name, of in manifest["files"].items())
-            )
-        except (OSError, InputError, KeyError, TypeError, AttributeError):
-            return False  # whatever shape it has now
+            return not self.manifest(cell_id)["outcome"].startswith("infrastructure:")
+        except InputError:
+            return False
+
+    def manifest(self, cell_id: str) -> dict[str, Any]:
+        """Return the manifest of a cell whose results are whole, a failed one's among them.
+
+        Raises InputError that names what is damaged, or missing.
+        """
+        folder = self.cell(cell_id)
+        manifest = read_json(file := folder / MANIFEST)
+        files, outcome = manifest.get("files"), manifest.get("outcome")
+        if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
+            raise InputError("not as it was written", file=file)
+        if manifest.get("id") != cell_id:
+            raise InputError("of another cell", file=file)
+        for name, digest in files.items():
+            try:
+                found = digest_file(file := folder / name)
+            except (OSError, ValueError) as error:
+                raise InputError(f"cannot be read: {error}", file=file) from error
+            if found != digest:
+                raise InputError("not as it was written", file=file)
+        return manifest
+
+    def results(self) -> tuple[set[str], list[str]]:
+        """Return the ids of the cells with whole results, failed ones among them.
+
+        And a line for each cell whose results are there and not whole: it counts as not run.
+        """
+        whole: set[str] = set()
+        damaged = []
+        for cell_id in (row["id"] for row in self.plan()):
+            if not self.cell(cell_id).exists():
+                continue
+            try:
+                self.manifest(cell_id)
+                whole.add(cell_id)
+            except InputError as error:
+                damaged.append(f"damaged: {error}; run the campaign again")
+        return whole, damaged
 
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:
@@ -126,8 +158,7 @@ class RunFolder:
         if failed is not None and any(failed.iterdir()):
             failed.rename(draft / ATTEMPTS)
         _write(draft / VERDICT, to_json(verdict).encode())
-        files = {path.name: digest_file(path) for path in sorted(draft.iterdir()) if path.is_file()}
-        _write(draft / MANIFEST, to_json(sealed({**manifest, "files": files})).encode())
+        seal_results(draft, {**manifest, "id": cell_id})
         draft.chmod(0o755)
         place = self.cells / cell_id
         with self.draft(cell_id) as aside:
@@ -170,12 +201,12 @@ class RunFolder:
         return [str(name) for name in names]
 
     def verdicts(self) -> list[dict[str, Any]]:
-        """Return the verdicts that are there, in the order of the plan.
+        """Return the verdicts of the cells with whole results, in the order of the plan.
 
-        Raises InputError if one is damaged.
+        Raises InputError if one is of another version.
         """
-        found = (self.cell(row["id"]) for row in self.plan())
-        return [read_verdict(folder) for folder in found if (folder / VERDICT).is_file()]
+        whole, _ = self.results()
+        return [read_verdict(self.cell(row["id"])) for row in self.plan() if row["id"] in whole]
 
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, the beginning of it, or its name."""
@@ -204,6 +235,13 @@ def without_links(folder: Path) -> Path:
 def _no_link(path: Path) -> None:
     if path.is_symlink():
         raise InputError("a link; results are files and folders", file=path)
+
+
+def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a cell's manifest, with the digests of the other files in its folder."""
+    others = (path for path in sorted(folder.iterdir()) if path.is_file())
+    files = {path.name: digest_file(path) for path in others if path.name != MANIFEST}
+    _write(folder / MANIFEST, to_json(sealed({**manifest, "files": files})).encode())
 
 
 def copy_results(source: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.campaign.checking import check_run
 from orchestrator.campaign.results import RECORDS, RunFolder, to_json
+from orchestrator.cli.damaged import say_damaged
 from orchestrator.errors import InputError
 from orchestrator.places import command
 from orchestrator.report.check import print_check
@@ -21,8 +22,9 @@ def register(subparsers: Any) -> None:
         "check",
         help="check the logs of a run against what the revisions promise",
         description="Check each record of a run against the promises of its revision, and name "
-        "the records that break one. The exit status is 1 if one is broken. A promise that was "
-        "never put to the test is not kept, but not exercised.",
+        "the records that break one. The exit status is 1 if one is broken, or if the results of "
+        "a cell are damaged. A promise that was never put to the test is not kept, but not "
+        "exercised.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("--json", action="store_true", help="print data for programs")
@@ -31,6 +33,7 @@ def register(subparsers: Any) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     run = RunFolder(args.run)
+    damaged = say_damaged(args.run)
     rows = list(check_run(run))
     if not rows:
         raise InputError(
@@ -40,4 +43,4 @@ def _check(args: argparse.Namespace) -> int:
         sys.stdout.write(to_json(rows))
     else:
         print_check(plain_console(), rows, files=run.cells, records=RECORDS)
-    return 1 if any(row["broken"] for row in rows) else 0
+    return int(damaged or any(row["broken"] for row in rows))

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.campaign.comparison import AXES, compare_runs, parse_only
 from orchestrator.campaign.results import to_json
+from orchestrator.cli.damaged import say_damaged
 from orchestrator.report.comparison import print_comparison
 from orchestrator.report.table import plain_console
 
@@ -36,6 +37,7 @@ def register(subparsers: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
+    say_damaged(*args.runs)
     found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
     if args.json:
         sys.stdout.write(to_json(found.rows))

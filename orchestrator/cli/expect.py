@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.results import RunFolder, to_json
+from orchestrator.cli.damaged import say_damaged
 from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console
 
@@ -27,6 +28,7 @@ def register(subparsers: Any) -> None:
 
 
 def _expect(args: argparse.Namespace) -> int:
+    say_damaged(args.run)
     results = expectations(RunFolder(args.run))
     if args.json:
         sys.stdout.write(to_json(results))

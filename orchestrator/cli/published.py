@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.campaign.published import compare_published
 from orchestrator.campaign.results import RunFolder, to_json
+from orchestrator.cli.damaged import say_damaged
 from orchestrator.report.published import print_published
 from orchestrator.report.table import plain_console
 
@@ -28,6 +29,7 @@ def register(subparsers: Any) -> None:
 
 
 def _published(args: argparse.Namespace) -> int:
+    say_damaged(args.run)
     published, compared = compare_published(RunFolder(args.run))
     rows = [dataclasses.asdict(one) for one in compared]
     if args.json:

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.campaign.reporting import FORMATS, make_report
 from orchestrator.campaign.results import RunFolder
+from orchestrator.cli.damaged import say_damaged
 
 
 def register(subparsers: Any) -> None:
@@ -30,6 +31,7 @@ def register(subparsers: Any) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
+    say_damaged(args.run)
     output = args.output or args.run / "report.html"
     make_report(RunFolder(args.run), output)
     print(output)

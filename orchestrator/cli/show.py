@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from orchestrator.campaign.results import MANIFEST, RECORDS, VERDICT, RunFolder, read_json, to_json
+from orchestrator.campaign.results import RECORDS, RunFolder, read_verdict, to_json
 from orchestrator.campaign.timeline import timeline
+from orchestrator.cli.damaged import say_damaged
 from orchestrator.errors import InputError
 from orchestrator.guest.decode import read_records
 from orchestrator.places import command
@@ -32,6 +33,7 @@ def _show(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run)
     if args.cell is not None:
         return _show_cell(folder, args.cell, as_json=args.json)
+    say_damaged(args.run)
     rows = folder.verdicts()
     if args.json:
         sys.stdout.write(to_json(rows))
@@ -41,10 +43,11 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
-    cell = folder.cell(folder.find(wanted))
-    if not (cell / MANIFEST).exists():
+    cell_id = folder.find(wanted)
+    cell = folder.cell(cell_id)
+    if not cell.exists():
         raise InputError(f"{wanted} has not run yet", hint=f"{command('run')} its campaign again")
-    manifest, verdict = read_json(cell / MANIFEST), read_json(cell / VERDICT)
+    manifest, verdict = folder.manifest(cell_id), read_verdict(cell)
     events = []
     if (cell / RECORDS).exists():
         events = timeline(read_records(cell / RECORDS), manifest)

@@ -90,7 +90,7 @@ def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
             if log is not None:
                 write_records(log, draft / RECORDS)
             verdict = {"outcome": outcome, "lost_records": 0 if log is None else log.lost}
-            run.publish(cell_id(cell), draft, manifest={}, verdict=verdict)
+            run.publish(cell_id(cell), draft, manifest={"outcome": outcome}, verdict=verdict)
     return path
 
 

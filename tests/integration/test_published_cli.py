@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.campaign import published
 from orchestrator.campaign.published import load_published
-from orchestrator.campaign.results import ALWAYS, RECORDS, VERDICT, RunFolder
+from orchestrator.campaign.results import ALWAYS, RECORDS, VERDICT, RunFolder, seal_results
 from orchestrator.cli.main import main
 from orchestrator.errors import InputError
 from orchestrator.guest import abi
@@ -88,8 +88,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
         point = {"id": series, "series": series, "memory_mib": 64, **AXES}
         verdict: dict[str, Any] = dict.fromkeys(ALWAYS) | point
         (cell / VERDICT).write_text(json.dumps(verdict))
-        write_records(log(filled_mib), cell / RECORDS)
+        put(folder, series, log(filled_mib))
     return folder
+
+
+def put(folder: RunFolder, cell: str, records: RecordLog) -> None:
+    """Give a cell this log, as its run would have."""
+    write_records(records, folder.cell(cell) / RECORDS)
+    seal_results(folder.cell(cell), {"id": cell, "outcome": "ok"})
 
 
 def test_what_agrees_and_what_does_not(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +108,7 @@ def test_what_agrees_and_what_does_not(run: RunFolder, capsys: pytest.CaptureFix
 
 
 def test_the_table_for_people(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    write_records(log(13), run.cell("v4") / RECORDS)
+    put(run, "v4", log(13))
     assert main(["published", str(run.path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "somebody, 2008: a machine" in lines[0]
@@ -121,7 +127,7 @@ def test_what_agrees_needs_no_reason(run: RunFolder, capsys: pytest.CaptureFixtu
     more = twice.records[1:2].copy()
     more["commit"], more["time_ns"] = 9, 9 * 10**9
     records = np.concatenate([twice.records, more])
-    write_records(RecordLog(records, lost=0, torn=0), run.cell("v5") / RECORDS)
+    put(run, "v5", RecordLog(records, lost=0, torn=0))
     assert main(["published", str(run.path)]) == 0
     text = capsys.readouterr().out
     assert "where it was" in text
@@ -134,8 +140,14 @@ def test_all_agree(run: RunFolder, tmp_path: Path) -> None:
     assert main(["published", str(run.path)]) == 0
 
 
-def test_a_cell_that_has_not_run(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    (run.cell("v4") / VERDICT).unlink()
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_cell_that_has_not_run(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], damaged: bool
+) -> None:
+    if damaged:
+        write_records(log(13), run.cell("v4") / RECORDS)
+    else:
+        run.cell("v4").rename(run.path / "gone")
     assert main(["published", str(run.path), "--json"]) == 1
     first, _ = json.loads(capsys.readouterr().out)
     assert (first["reproduced"], first["agrees"], first["cells"]) == (None, None, 0)

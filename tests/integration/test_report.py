@@ -9,12 +9,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from test_campaign_run import Bench, Guests, S, fails, made_up_log, record
 
+from orchestrator.campaign.results import read_json, seal_results
 from orchestrator.cli.main import main
 from orchestrator.guest.abi import CheckResult, Kind
 from orchestrator.guest.decode import VIEWS, RecordLog, write_records
@@ -46,6 +48,14 @@ def run(tmp_path: Path) -> Path:
     ok = next(row["id"] for row in folder.verdicts() if row["outcome"] == "ok")
     folder.cell(ok).rename(tmp_path / "gone")
     return folder.path
+
+
+def rewrite(file: Path, verdict: dict[str, Any]) -> None:
+    """Change a verdict, as one who knows of the manifest's digests."""
+    file.write_text(json.dumps(verdict))
+    manifest = read_json(file.with_name("manifest.json"))
+    del manifest["seal"]
+    seal_results(file.parent, manifest)
 
 
 def report(run: Path, suffix: str) -> str:
@@ -104,7 +114,7 @@ def test_ktap(run: Path) -> None:
 
 def test_texts_are_written_whatever_the_locale_and_whatever_is_in_them(run: Path) -> None:
     for file in run.glob("cells/*/verdict.json"):
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"detail": "\ud800 \u00fc"}))
+        rewrite(file, json.loads(file.read_text()) | {"detail": "\ud800 \u00fc"})
     for suffix in (".html", ".xml", ".ktap", ".md"):
         file = run.with_name(f"report{suffix}")
         subprocess.run(
@@ -154,7 +164,7 @@ def test_a_verdict_that_lacks_something_is_one_clear_line(
     file = min(run.glob("cells/*/verdict.json"))
     verdict = json.loads(file.read_text())
     del verdict[key]
-    file.write_text(json.dumps(verdict))
+    rewrite(file, verdict)
     report = ["report", str(run), "-o", str(run.with_name("report.md"))]
     for command in (["show", str(run)], ["expect", str(run)], ["check", str(run)], report):
         assert main(command) == 2
@@ -229,3 +239,44 @@ def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixtur
     assert main(["report", str(run)]) == 0
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert (run / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["no log", "another's log", "a verdict", "no manifest"])
+def test_a_damaged_cell_counts_as_not_run_and_is_said(
+    bench: Bench, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    folder = bench.run(Guests())
+    one, other = (folder.cell(row["id"]) for row in folder.plan()[:2])
+    match damage:
+        case "no log":
+            file = one / "records.parquet"
+            file.unlink()
+        case "another's log":
+            file = one / "records.parquet"
+            file.write_bytes((other / "records.parquet").read_bytes())
+        case "a verdict":
+            file = one / "verdict.json"
+            file.write_text(file.read_text().replace('"ok"', '"finding:hang"'))
+        case "no manifest":
+            file = one / "manifest.json"
+            file.unlink()
+    run = str(folder.path)
+    rest = {
+        "show": "4 cells: 3 ok, 0 findings, 0 infrastructure failures, 1 not run",
+        "check": "3 cells, ",
+        "compare": "cells: 1 have not run",
+        "report": "report.html",
+        "expect": "expects nothing",
+    }
+    for command, words in rest.items():
+        assert main([command, run]) == (command == "check"), command
+        out, err = capsys.readouterr()
+        assert re.fullmatch(rf"damaged: {file}: .*; run the campaign again\n", err), command
+        assert words in out
+    assert main(["show", run, one.name]) == 2
+    assert str(file) in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 from madeup import MadeUp, Model, S
 
 from orchestrator.campaign.checking import check_run
-from orchestrator.campaign.results import ALWAYS, RunFolder
+from orchestrator.campaign.results import ALWAYS, RunFolder, seal_results
 from orchestrator.check.promises import Invariant
 from orchestrator.cli.main import main
 from orchestrator.guest.abi import Kind
@@ -44,6 +44,7 @@ def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
     plan.write_text(json.dumps([*rows, {"id": name, "name": verdict["name"]}]))
     if made is not None:
         write_records(made.records(), folder / "records.parquet")
+    seal_results(folder, {"id": name, "outcome": "ok"})
     return name
 
 
@@ -124,7 +125,9 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: s
     if damage != "no run":
         name = cell(tmp_path, 1, "v4", None)
     if damage == "bad log":
-        (tmp_path / "cells" / name / "records.parquet").write_text("PAR1")
+        folder = tmp_path / "cells" / name
+        (folder / "records.parquet").write_text("PAR1")
+        seal_results(folder, {"id": name, "outcome": "ok"})
     assert main(["check", str(tmp_path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -155,7 +158,9 @@ def test_what_a_log_has_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixtu
     whole = cell(tmp_path, 1, "v4", V4.run())
     name = cell(tmp_path, 2, "v4", None)
     log = replace(V4.run().records(), lost=7, torn=2)
-    write_records(log, tmp_path / "cells" / name / "records.parquet")
+    folder = tmp_path / "cells" / name
+    write_records(log, folder / "records.parquet")
+    seal_results(folder, {"id": name, "outcome": "ok"})
     assert main(["check", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"{name}: 7 records lost, 2 torn: " in out
