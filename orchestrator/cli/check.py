@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.checking import check_run
 from orchestrator.campaign.results import RECORDS, RunFolder, to_json
 from orchestrator.cli.damaged import say_damaged
+from orchestrator.cli.paths import path
 from orchestrator.errors import InputError
 from orchestrator.places import command
 from orchestrator.report.check import print_check
@@ -26,7 +26,7 @@ def register(subparsers: Any) -> None:
         "a cell are damaged. A promise that was never put to the test is not kept, but not "
         "exercised.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_check)
 

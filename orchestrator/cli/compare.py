@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.comparison import AXES, compare_runs, parse_only
 from orchestrator.campaign.results import to_json
 from orchestrator.cli.damaged import say_damaged
+from orchestrator.cli.paths import path
 from orchestrator.report.comparison import print_comparison
 from orchestrator.report.table import plain_console
 
@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
         "equal: medians with bootstrap intervals, and how far each group is from the first. "
         "docs/comparing.md explains the figures.",
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a run's folder")
     parser.add_argument("--by", choices=tuple(AXES), default="series", help="default: series")
     parser.add_argument(
         "--only",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.cli.damaged import say_damaged
+from orchestrator.cli.paths import path
 from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console
 
@@ -22,7 +22,7 @@ def register(subparsers: Any) -> None:
         description="Print each [[expect]] of the campaign, and in how many cells it was met. The "
         "exit status is 1 if one was not.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_expect)
 

@@ -14,6 +14,7 @@ from orchestrator.campaign.recordings import debug
 from orchestrator.campaign.replay import Again
 from orchestrator.campaign.results import RunFolder
 from orchestrator.campaign.run import run_until_done
+from orchestrator.cli.paths import path
 from orchestrator.process import CommandLog
 from orchestrator.store import Store
 
@@ -28,7 +29,7 @@ def register(subparsers: Any) -> None:
         "go back. A cell that cannot be recorded runs anew, and only forward. See "
         "docs/debugging.md.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
     parser.add_argument(
         "--record", type=_index, metavar="N", help="start where record N, from 0, is written"

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from orchestrator.cli.paths import named
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.build import ensure_kernel
 from orchestrator.kernel.listing import list_kernels
@@ -31,7 +32,7 @@ def register(subparsers: Any) -> None:
     fetch = actions.add_parser("fetch", help="fetch the source of a base")
     fetch.add_argument("base", metavar="BASE")
     fetch.add_argument(
-        "--source", metavar="PATH", help="take this tree, tarball or folder of pieces"
+        "--source", type=named, metavar="PATH", help="take this tree, tarball or folder of pieces"
     )
     fetch.set_defaults(handler=_fetch)
 
@@ -44,8 +45,10 @@ def register(subparsers: Any) -> None:
     build.add_argument(
         "--variant", default="", metavar="NAME", help="another configuration that the base has"
     )
-    build.add_argument("--source", metavar="PATH", help="build from this tree or tarball")
-    build.add_argument("--cc", metavar="CC", help="compile with this; default: gcc")
+    build.add_argument(
+        "--source", type=named, metavar="PATH", help="build from this tree or tarball"
+    )
+    build.add_argument("--cc", type=named, metavar="CC", help="compile with this; default: gcc")
     build.add_argument("--json", action="store_true")
     build.set_defaults(handler=_build)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.expect import expectations, failed
 from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.campaign.shards import merge
+from orchestrator.cli.paths import path
 from orchestrator.report.board import printable
 from orchestrator.report.expect import print_expectations
 from orchestrator.report.table import plain_console, print_run
@@ -25,8 +25,8 @@ def register(subparsers: Any) -> None:
         "print its table, and what came out of each [[expect]] of the campaign. The exit status "
         "is 1 if a cell has no result in any of them, or an [[expect]] was not met.",
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a part's folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="a new one")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a part's folder")
+    parser.add_argument("-o", "--output", type=path, required=True, metavar="DIR", help="a new one")
     parser.add_argument("--json", action="store_true", help="print what show --json prints")
     parser.set_defaults(handler=_merge)
 

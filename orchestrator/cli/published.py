@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.published import compare_published
 from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.cli.damaged import say_damaged
+from orchestrator.cli.paths import path
 from orchestrator.report.published import print_published
 from orchestrator.report.table import plain_console
 
@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
         description="Print the figures that were published of the experiment that a run's campaign "
         "repeats, beside those of the run. Exit status 1 if one does not agree, or has not run.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_published)
 

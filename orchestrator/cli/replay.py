@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.finished import find_finished
@@ -14,6 +13,7 @@ from orchestrator.campaign.recordings import record
 from orchestrator.campaign.replay import Again, Replay, replay
 from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.campaign.run import run_until_done
+from orchestrator.cli.paths import path
 from orchestrator.errors import InputError
 from orchestrator.guest.templates import Templates
 from orchestrator.process import CommandLog
@@ -30,14 +30,14 @@ def register(subparsers: Any) -> None:
         "compare its records with those of the run. The exit status is 1 if they differ although "
         "the repeatability of the cell is exact.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--times", type=_count, default=1, metavar="N", help="run it N times")
     how.add_argument(
         "--record", action="store_true", help="keep a recording that memnotify gdb can play"
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep results in DIR/1 …")
+    parser.add_argument("-o", "--output", type=path, metavar="DIR", help="keep results in DIR/1 …")
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_replay)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.reporting import FORMATS, make_report
 from orchestrator.campaign.results import RunFolder
 from orchestrator.cli.damaged import say_damaged
+from orchestrator.cli.paths import path
 
 
 def register(subparsers: Any) -> None:
@@ -19,11 +19,11 @@ def register(subparsers: Any) -> None:
         description="Write a report of a run. The file's suffix says what: .html a page for "
         "people, .xml JUnit, .ktap what the kernel's own tests print, .md the summary of a CI job.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path,
         metavar="FILE",
         help=f"with one of the suffixes {' '.join(FORMATS)}; default: RUN/report.html",
     )

@@ -16,6 +16,7 @@ from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.campaign.run import run_campaign
 from orchestrator.campaign.shards import Shard, read_durations
 from orchestrator.cli.merge import show_merged
+from orchestrator.cli.paths import named, path
 from orchestrator.errors import InputError
 from orchestrator.model import Accel, Clock
 from orchestrator.process import CommandLog
@@ -37,25 +38,29 @@ def register(subparsers: Any) -> None:
         "the exit status is 0 with them, 1 if an [[expect]] of the campaign was not met, and 3 if "
         "the testbed itself failed.",
     )
-    parser.add_argument("campaign", type=Path, metavar="CAMPAIGN.toml")
+    parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: runs/<name>")
+    parser.add_argument("-o", "--output", type=path, metavar="DIR", help="default: runs/<name>")
     parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
     parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
-    parser.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
-    parser.add_argument("--cc", metavar="CC", help="compile kernels with this; default: gcc")
+    parser.add_argument(
+        "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
+    )
+    parser.add_argument(
+        "--cc", type=named, metavar="CC", help="compile kernels with this; default: gcc"
+    )
     parser.add_argument(
         "--shard", type=_shard, metavar="K/N", help="run part K of N only; see memnotify merge"
     )
     parser.add_argument(
         "--durations",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="what show --json printed of an earlier run, to make parts that take equally long",
     )
     parser.add_argument(
         "--fleet",
-        type=Path,
+        type=path,
         metavar="HOSTS.toml",
         help="run a part on each of these hosts, over ssh; docs/ci.md has the format",
     )

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.campaign.bisect import bisect_series, sentence
 from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.load import load_campaign
+from orchestrator.cli.paths import named, path
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
 from orchestrator.kernel.importing import import_series
@@ -44,9 +45,9 @@ def register(subparsers: Any) -> None:
     )
     against = importing.add_mutually_exclusive_group(required=True)
     against.add_argument("--base", help="the base that the patches are for")
-    against.add_argument("--tree", type=Path, metavar="DIR", help="or a kernel tree of yours")
+    against.add_argument("--tree", type=path, metavar="DIR", help="or a kernel tree of yours")
     importing.add_argument(
-        "-o", dest="output", type=Path, metavar="DIR", required=True, help="where the series goes"
+        "-o", dest="output", type=path, metavar="DIR", required=True, help="where the series goes"
     )
     importing.add_argument(
         "--replace",
@@ -70,7 +71,7 @@ def register(subparsers: Any) -> None:
         "--interactive", action="store_true", help="ask where a mail can be read in two ways"
     )
     importing.add_argument(
-        "--mbox", type=Path, metavar="FILE", help="look for Message-Ids here and not at lore"
+        "--mbox", type=path, metavar="FILE", help="look for Message-Ids here and not at lore"
     )
     importing.add_argument("--json", action="store_true")
     importing.set_defaults(handler=_import)
@@ -79,7 +80,7 @@ def register(subparsers: Any) -> None:
     apply.add_argument("revision", metavar="REV", help="or REV/BASE, or a folder with a series")
     target = apply.add_mutually_exclusive_group(required=True)
     target.add_argument("--base", help="to the work tree of a base, in the store")
-    target.add_argument("--tree", type=Path, metavar="DIR", help="to a kernel tree of yours")
+    target.add_argument("--tree", type=path, metavar="DIR", help="to a kernel tree of yours")
     apply.add_argument(
         "--for",
         dest="variant",
@@ -118,7 +119,7 @@ def register(subparsers: Any) -> None:
     )
     bisect.add_argument("revision", metavar="REV", help="or a folder with a `series` file")
     bisect.add_argument(
-        "--campaign", type=Path, metavar="FILE", required=True, help="a campaign with one cell"
+        "--campaign", type=path, metavar="FILE", required=True, help="a campaign with one cell"
     )
     bisect.add_argument(
         "--until",
@@ -127,9 +128,11 @@ def register(subparsers: Any) -> None:
         help="figures of show --json, compared: 'wakeups > 0', 'outcome != \"ok\"'",
     )
     bisect.add_argument("--base", help="which of the campaign's bases, if it has several")
-    bisect.add_argument("--source", metavar="PATH", help="kernel tree or tarball to build from")
     bisect.add_argument(
-        "-o", dest="output", type=Path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
+        "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
+    )
+    bisect.add_argument(
+        "-o", dest="output", type=path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
     )
     bisect.set_defaults(handler=_bisect)
 

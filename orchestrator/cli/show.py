@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from orchestrator.campaign.results import RECORDS, RunFolder, read_verdict, to_json
 from orchestrator.campaign.timeline import timeline
 from orchestrator.cli.damaged import say_damaged
+from orchestrator.cli.paths import path
 from orchestrator.errors import InputError
 from orchestrator.guest.decode import read_records
 from orchestrator.places import command
@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
         help="show the results of a run, or one cell's timeline",
         description="Print the table of a run; with CELL, what happened in that guest, and when.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("cell", nargs="?", metavar="CELL", help="its id, the beginning, or name")
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_show)
