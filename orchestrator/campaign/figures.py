@@ -13,7 +13,8 @@ from orchestrator.check.expression import ANY, Expression, Scalar, Shape, parse_
 from orchestrator.check.metrics import Metrics, WakeupsEach
 from orchestrator.check.zone_status import ZoneStatus
 from orchestrator.guest.abi import CheckResult
-from orchestrator.wording import similar
+from orchestrator.model import Arch, Finding, Repeatability
+from orchestrator.wording import known_names, similar
 
 
 def _shape(kind: Any) -> Shape:
@@ -49,6 +50,16 @@ FIGURES: Mapping[str, Shape] = MappingProxyType(
 """What a verdict has, besides its id and its name."""
 
 
+_KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "outcome": ("ok", *(f"finding:{finding}" for finding in Finding)),
+        "arch": tuple(Arch),
+        "repeatability": tuple(Repeatability),
+    }
+)
+"""The words that a figure can be, where all are known."""
+
+
 def read_comparison(text: str) -> Expression:
     """Read a comparison of figures that a verdict has. Raises ValueError."""
     expression = parse_expression(text)
@@ -59,4 +70,9 @@ def read_comparison(text: str) -> Expression:
             mend = similar(name, FIGURES) or "words are written in quotes"
             raise ValueError(f"{text!r}: there is no figure {name} ({mend})")
     expression.fit(FIGURES)
+    for name, word in expression.words:
+        known = _KNOWN.get(name, (word,))
+        # What of the testbed fails has no list of names.
+        if word not in known and not (name == "outcome" and word.startswith("infrastructure:")):
+            raise ValueError(f"{text!r}: {name} is never {word!r} ({known_names(word, known)})")
     return expression

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from orchestrator import toml
+from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.scenario import balloon_kib, client_count, concrete
 from orchestrator.campaign.schema import (
     EXPECT_AXES,
@@ -105,7 +106,7 @@ def _check_expectations(
 ) -> None:
     matrix = table.matrix
     known = {axis: getattr(matrix, axis, None) for axis in EXPECT_AXES}
-    known["arch"] = table.kernel.arch
+    known |= {"base": table.kernel.base, "arch": table.kernel.arch}
     known["clients"] = [
         client_count(scenario, clients)
         for scenario in scenarios.values()
@@ -118,6 +119,13 @@ def _check_expectations(
                     there = map(str, dict.fromkeys(known[axis] or ()))
                     place.at("expect", index, axis).refuse(
                         f"no cell has {value}", hint=known_names(str(value), there)
+                    )
+        for number, text in enumerate(expect.what):
+            for figure, word in read_comparison(text).words:
+                names = [str(name) for name in known.get(figure) or (word,)]
+                if word not in names:
+                    place.at("expect", index, "what", number).refuse(
+                        f"{text!r}: no cell has {figure} {word!r}", hint=known_names(word, names)
                     )
 
 

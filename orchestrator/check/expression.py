@@ -12,8 +12,9 @@ or not.
 from __future__ import annotations
 
 import ast
+import itertools
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -77,6 +78,15 @@ class Expression:
         nodes = ast.walk(self.comparison)
         found = {node.id for node in nodes if isinstance(node, ast.Name)}
         return tuple(sorted(found - _FUNCTIONS.keys()))
+
+    @property
+    def words(self) -> Iterator[tuple[str, str]]:
+        """The figures that are compared with words, each with its word."""
+        nodes = (self.comparison.left, *self.comparison.comparators)
+        for one, other in (*itertools.pairwise(nodes), *itertools.pairwise(reversed(nodes))):
+            match one, other:
+                case ast.Name(id=name), ast.Constant(value=str(word)):
+                    yield name, word
 
     def holds(self, figures: Mapping[str, Any]) -> bool | None:
         """Compare; None if a figure is not there or null, or is beyond what can be counted with."""

@@ -240,6 +240,14 @@ def test_the_command_says_it_and_exits_with_1(
         ('series = "v4"', 'series = "v5"', r"toml:15: expect\[0\]\.series: no cell has v5"),
         ('series = "v4"', "clients = 2", r"expect\[0\]\.clients: no cell has 2"),
         ('"wakeups == clients"', '"wakeups"', r"toml:16: .*compares nothing"),
+        (
+            '"wakeups == clients"',
+            "\"outcome != 'finding:oomkill'\"",
+            r"toml:16: .*outcome is never 'finding:oomkill' \(did you mean finding:oom-kill\?\)",
+        ),
+        ('"wakeups == clients"', "\"'OK' == outcome\"", r"outcome is never 'OK'"),
+        ('"wakeups == clients"', "\"series != 'v44'\"", r"toml:16: .*no cell has series 'v44'"),
+        ('"wakeups == clients"', "\"base == '6.2'\"", r"no cell has base '6\.2'"),
         ('says = "v4 wakes all"\n', "", r"says: this key is missing"),
     ],
 )
@@ -250,3 +258,10 @@ def test_an_expectation_of_nothing_is_refused(
     path.write_text(CAMPAIGN.replace(old, new))
     with pytest.raises(InputError, match=words):
         load_campaign(path)
+
+
+@pytest.mark.parametrize("word", ["ok", "finding:oom-kill", "infrastructure:qemu-died"])
+def test_outcomes_that_there_are(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "try.toml"
+    path.write_text(CAMPAIGN.replace('"wakeups == clients"', f"\"outcome != '{word}'\""))
+    assert load_campaign(path).table.expect
