@@ -29,7 +29,8 @@ from orchestrator.guest.machine import load_machine
 from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import merge_fragments
 from orchestrator.model import DiskBus, MachineProfile, SwapKind
-from orchestrator.series.quilt import load_series
+from orchestrator.series.quilt import NONE, load_series, revisions
+from orchestrator.series.revision import load_revision
 from orchestrator.wording import known_names
 
 SCENARIOS = "scenarios"
@@ -95,6 +96,7 @@ def load_campaign(path: Path) -> Campaign:
         _check_times(there, scenario)
         _check_balloons(there, scenario, table.matrix.memory_mib)
         _check_processes(there, scenario, machines)
+        _check_signals(there, scenario, table.matrix.series)
         _check_size(there, name, scenario, clients=max(table.matrix.clients or [1]))
     _check_clients_axis(place.at("matrix"), table, scenarios)
     _check_expectations(place, table, scenarios)
@@ -275,6 +277,27 @@ def _check_group(place: Place, step: StepTable, version: int) -> None:
         place.at("clients", "kind").refuse(
             f"{kind} is in control groups of version {needed}", hint=hint
         )
+
+
+def _check_signals(place: Place, scenario: ScenarioTable, series: list[str]) -> None:
+    """Refuse clients that wait for SIGIO where no series sends one; beside one that does, `none`
+    and the others are what it is compared with."""
+    for here, step in _steps(place, scenario):
+        signalled = step.clients is not None and step.clients.kind == "fasync"
+        if signalled and not any(map(_may_signal, series)):
+            senders = ", ".join(name for name in revisions() if _may_signal(name))
+            here.at("clients", "kind").refuse(
+                f"fasync: no kernel of {', '.join(series)} sends SIGIO",
+                hint=f"add one of {senders}",
+            )
+
+
+def _may_signal(series: str) -> bool:
+    """Tell whether a kernel of a series sends SIGIO; of one without promises nobody knows."""
+    if series == NONE:
+        return False
+    revision = load_revision(series)
+    return revision is None or revision.fasync is not None
 
 
 def _check_size(place: Place, name: str, scenario: ScenarioTable, *, clients: int) -> None:

@@ -282,3 +282,11 @@ def test_what_is_mapped_of_a_disk_is_there(tmp_path: Path) -> None:
     load(disk + 1, ', touch_ms = 100, file = "sparse"')
     with pytest.raises(InputError, match=rf"total_mib: maps more than the {disk} MiB of the disk"):
         load(disk + 1, ", touch_ms = 100")
+
+
+def test_clients_that_no_kernel_would_signal(tmp_path: Path) -> None:
+    text = GOOD.replace('kind = "poll"', 'kind = "fasync"')
+    with pytest.raises(InputError, match=r"toml:18: .*kind: .*none, v4 sends SIGIO .*v5, v6"):
+        load_campaign(write(tmp_path, text))
+    compared = text.replace('["none", "v4"]', '["none", "v4", "v5"]')
+    assert load_campaign(write(tmp_path, compared)).scenarios
