@@ -6,6 +6,7 @@ parsers for Python gives positions.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -30,10 +31,10 @@ _KINDS = {
     "float_type": "a number",
     "bool_type": "true or false",
     "finite_number": "a finite number",
-    "greater_than": "more than {gt:g}",
-    "greater_than_equal": "{ge:g} or more",
-    "less_than": "less than {lt:g}",
-    "less_than_equal": "{le:g} or less",
+    "greater_than": "more than {gt:.15g}",
+    "greater_than_equal": "{ge:.15g} or more",
+    "less_than": "less than {lt:.15g}",
+    "less_than_equal": "{le:.15g} or less",
     "literal_error": "{expected}",
     "enum": "{expected}",
 }
@@ -161,7 +162,7 @@ def dotted(key: Key) -> str:
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # editors put it there
         return tomllib.loads(data.decode()), Lines(data)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error

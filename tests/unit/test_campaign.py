@@ -195,6 +195,7 @@ REFUSED = {
     "neither of two": ('"matrix"', '"all"', 18, "count: must be 'matrix', or a whole number, not"),
     "too few": ('"matrix"', "0", 18, "count: must be 'matrix', or 1 or more, not 0"),
     "too small": ("[64, 96]", "[64, 6]", 8, r"memory_mib\[1\]: must be 16 or more, not 6"),
+    "too large": ("[64, 96]", "1048577", 8, r"memory_mib: must be 1048576 or less, not 1048577"),
     "true for a number": ("duration_s = 40", "duration_s = true", 14, "must be a number, not true"),
     "no string": ('"squeeze"', "7", 11, "scenario: must be a string in quotes, not 7"),
     "unknown series": ('"v4"]', '"v99"]', 7, r"matrix\.series\[1\].*v99.*v4"),

@@ -49,6 +49,15 @@ def test_a_good_document(tmp_path: Path) -> None:
     assert [step.at_s for step in document.step] == [1, 2]
 
 
+def test_a_mark_of_byte_order_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(GOOD, encoding="utf-8-sig")
+    assert toml.load(file, Document).title == "x"
+    file.write_text(GOOD.replace("size = 3", "size = 0"), encoding="utf-8-sig")
+    with pytest.raises(InputError, match=r"x\.toml:4: inner\.size: "):
+        toml.load(file, Document)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
