@@ -24,6 +24,7 @@ from orchestrator.series.quilt import compared
 from orchestrator.series.rangediff import range_diff
 from orchestrator.series.repairs import Question
 from orchestrator.store import Store
+from orchestrator.wording import counted
 
 
 def register(subparsers: Any) -> None:
@@ -238,7 +239,8 @@ def _bisect(args: argparse.Namespace) -> int:
 
 def _show(applied: Application) -> None:
     for done in applied.patches:
-        print(f"{done.patch.name}: {done.hunks} hunks")
+        print(f"{done.patch.name}: {counted(done.hunks, 'hunk')}")
         for hunk in done.shifted:
             fuzz = f", fuzz {hunk.fuzz}" if hunk.fuzz else ""
-            print(f"  {hunk.file}:{hunk.line}: offset {hunk.offset:+} lines{fuzz}")
+            lines = "line" if abs(hunk.offset) == 1 else "lines"
+            print(f"  {hunk.file}:{hunk.line}: offset {hunk.offset:+} {lines}{fuzz}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from orchestrator.check.compare import compare
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import VIEWS, read_records
+from orchestrator.wording import counted
 
 
 def first_difference(one: Path, other: Path) -> str | None:
@@ -22,7 +23,7 @@ def first_difference(one: Path, other: Path) -> str | None:
     if found is None:
         return "the files' metadata differ"
     if None in found.kinds:
-        return f"{len(mine)} records and {len(theirs)}, the first {found.index} alike"
+        return f"{counted(len(mine), 'record')} and {len(theirs)}, the first {found.index} alike"
     left, right = (Kind(kind).name for kind in found.kinds if kind is not None)
     when = int(mine["time_ns"][found.index]) / 1e9
     place = f"record {found.index} ({left}, {when:.9f} s)"

@@ -15,6 +15,7 @@ from orchestrator.guest.console import Console
 from orchestrator.guest.decode import RecordLog, Records
 from orchestrator.guest.rendezvous import End
 from orchestrator.model import SUCCESSORS, Finding, Op, Outcome
+from orchestrator.wording import counted
 
 _SHOWN = 3  # of failures that are alike
 _MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int
@@ -60,15 +61,15 @@ def judge(
 
 
 def _oom_kills(log: RecordLog, console: Console) -> str | None:
-    counted = log.kind(Kind.RECLAIM)["oom_kill"]
-    kills = int(counted.max()) if len(counted) else 0
+    samples = log.kind(Kind.RECLAIM)["oom_kill"]
+    kills = int(samples.max()) if len(samples) else 0
     exits = log.kind(Kind.EXIT)
     murdered = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
     if not (kills or len(murdered) or console.oom):
         return None
     first = f", the first of {_name(murdered[0])}" if len(murdered) else ""
     said = f"; {console.oom}" if console.oom else ""
-    return f"{max(kills, len(murdered), 1)} OOM kills{first}{said}"
+    return f"{counted(max(kills, len(murdered), 1), 'OOM kill')}{first}{said}"
 
 
 def _failures(log: RecordLog) -> list[str]:

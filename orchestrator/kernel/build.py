@@ -25,6 +25,7 @@ from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.series.apply import Application
 from orchestrator.series.quilt import MEM_NOTIFY, Series
 from orchestrator.store import Artifact, Store, digest_value
+from orchestrator.wording import counted
 
 KIND = "kernel"
 _RECIPE = 2  # raise it when a change of this module changes what comes out
@@ -177,7 +178,7 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
-            beat=lambda: progress(f"{_compiled(output)} files compiled"),
+            beat=lambda: progress(f"{counted(_compiled(output), 'file')} compiled"),
         )
     seconds = time.monotonic() - started
     for file, name in (

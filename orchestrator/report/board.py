@@ -18,6 +18,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.wording import counted
+
 _HARMLESS = "[\n\t]"
 _COLOR = "\x1b\\[[0-9;]*m"
 
@@ -66,7 +68,7 @@ class LineBoard:
 
     def planned(self, cells: int, there: int) -> None:
         self._cells, self._done = cells, there
-        self._line(f"{cells} cells, {there} of them there already")
+        self._line(f"{counted(cells, 'cell')}, {there} of them there already")
 
     def stage(self, cell: str, stage: str) -> None:
         self._line(f"{cell}: {stage}")

@@ -12,6 +12,7 @@ from rich.text import Text
 from orchestrator.check.promises import Invariant, Verdict
 from orchestrator.report.board import printable
 from orchestrator.report.table import Row, table_of_cells
+from orchestrator.wording import counted
 
 _MOST = 5
 """So many places where one invariant of one cell is broken are shown; --json has all."""
@@ -58,8 +59,9 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
         )
     for cell, row in {row["cell"]: row for row in rows}.items():
         if row["lost_records"] or row["torn_records"]:
+            lost, torn = counted(row["lost_records"], "record"), row["torn_records"]
             yield (
-                f"{cell}: {row['lost_records']} records lost, {row['torn_records']} torn: "
+                f"{cell}: {lost} lost, {torn} torn: "
                 "what seems broken may be in them, and what seems kept, too"
             )
 
@@ -67,7 +69,7 @@ def _notes(rows: Sequence[Row]) -> Iterator[str]:
 def _breaks(row: Row, log: Path) -> Iterator[str]:
     if not row["broken"]:
         return
-    yield f"{row['cell']} {row['invariant']}: broken {row['broken']} times"
+    yield f"{row['cell']} {row['invariant']}: broken {counted(row['broken'], 'time')}"
     for found in row["breaks"][:_MOST]:
         numbers = ", ".join(map(str, found["records"][:_MOST]))
         more = f" and {len(found['records']) - _MOST} more" if found["records"][_MOST:] else ""
@@ -84,4 +86,4 @@ def _summary(rows: Sequence[Row]) -> str:
     count = Counter(row["verdict"] for row in rows if row["invariant"] is not None)
     cells = len({row["cell"] for row in rows})
     verdicts = ", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict)
-    return f"{cells} cells, {count.total()} promises: {verdicts}"
+    return f"{counted(cells, 'cell')}, {counted(count.total(), 'promise')}: {verdicts}"

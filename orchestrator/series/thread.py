@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from orchestrator.errors import InputError
 from orchestrator.series.diffs import Broken, Text
 from orchestrator.series.mail import Mail
+from orchestrator.wording import counted
 
 _TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
 _TAG = re.compile(r"\[([^\]]*)\]")
@@ -204,4 +205,5 @@ def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post],
         )
     taken = [post for post in numbered if post.revision == wanted]
     left = len(posts) - len(taken)
-    return taken, [f"{left} mails of other revisions, or of none: left out"] if left else []
+    note = f"{counted(left, 'mail')} of other revisions, or of none: left out"
+    return taken, [note] if left else []

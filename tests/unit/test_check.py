@@ -85,6 +85,8 @@ def test_a_broken_promise_is_named_with_its_records(
     assert f"{log}: record 0: at 0.000 s: promised a device 1:13, mode 0444" in out
     assert f"{log}: record {len(made.rows) - 122}: at 29.950 s: promised status 0 above" in out
     assert "BROKEN 1/1" in out
+    assert f"{name} device: broken 1 time\n" in out
+    assert out.splitlines()[-1].startswith("1 cell, ")
 
 
 def test_data_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

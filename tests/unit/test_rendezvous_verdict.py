@@ -190,4 +190,4 @@ def test_processes_have_the_names_that_they_have_and_not_the_writers_pid() -> No
     assert verdict(log=log).detail == "a hog gave up: Cannot allocate memory"
     killed = record(Kind.EXIT, 0, signal.SIGKILL, 0, Op.CLIENTS)
     killed.records["client"] = 7
-    assert verdict(log=killed).detail == "1 OOM kills, the first of client 7"
+    assert verdict(log=killed).detail == "1 OOM kill, the first of client 7"
