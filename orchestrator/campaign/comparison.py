@@ -61,7 +61,7 @@ class _Sample:
     point: Point
     scenario: str
     axes: Mapping[str, Value]
-    tools: Mapping[str, str]
+    inputs: Inputs
     outcome: str
     lost_records: int
     figures: Mapping[str, float | None]
@@ -135,7 +135,7 @@ def compare_runs(
 
     `only` narrows axes to some of their values. A point is a value of each of the other axes; those
     count that have results in every group. Raises InputError if there are none, or if a point has
-    two different cells in one group.
+    two different cells in one group: it says what differs.
     """
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
@@ -151,8 +151,7 @@ def compare_runs(
                 continue
             other = samples.setdefault((sample.group, sample.point), sample)
             if other.id != sample.id:
-                why = f"{other.id} and {sample.id} differ in something that is no axis"
-                raise InputError(f"{why}: their kernels, images or machines, for example")
+                raise _not_one_cell(other, sample)
     if not samples:
         raise InputError("no cell of this kind has results", hint=f"see {command('show RUN')}")
     groups = tuple(dict.fromkeys(group for group, _ in samples))
@@ -187,6 +186,17 @@ def compare_runs(
     )
 
 
+def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
+    """Return the refusal of two cells that stand at the same place and are not the same."""
+    names = {"kernel": "kernels", **_TOOLS}
+    keys = dict.fromkeys((*names, *one.inputs, *other.inputs))
+    what = [names.get(key, key) for key in keys if one.inputs.get(key) != other.inputs.get(key)]
+    return InputError(
+        f"{one.id} and {other.id} are the same cell, run with different {', '.join(what)}",
+        hint="compare one of their runs, or run the other's campaign again",
+    )
+
+
 def _pooled(over: Iterable[str]) -> tuple[str, ...]:
     return tuple(axis for axis in over if axis != "seed")
 
@@ -207,7 +217,7 @@ def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
     samples = [sample for group in groups for sample in group]
     places = [tuple(sample.axes[axis] for axis in _TOOLS_AXES) for sample in samples]
     return any(
-        seen.setdefault(place, sample.tools[tool]) != sample.tools[tool]
+        seen.setdefault(place, sample.inputs[tool]) != sample.inputs[tool]
         for place, sample in zip(places, samples, strict=True)
     )
 
@@ -240,7 +250,7 @@ def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by:
         point=point,
         scenario=scenario,
         axes=axes,
-        tools={tool: row["inputs"][tool] for tool in _TOOLS},
+        inputs=row["inputs"],
         outcome=verdict["outcome"],
         lost_records=verdict["lost_records"],
         figures=figures,

@@ -254,8 +254,21 @@ def test_what_else_differs_is_said(tmp_path: Path) -> None:
 def test_two_different_cells_at_one_place_are_refused(tmp_path: Path) -> None:
     one = made_up_run(tmp_path / "one", [ok("v4", woken=1)])
     two = made_up_run(tmp_path / "two", [ok("v4", woken=1, kernel="of another patch")])
-    with pytest.raises(InputError, match="differ in something that is no axis"):
+    with pytest.raises(InputError, match=r"the same cell, run with different kernels \("):
         compare_runs([one, two], by="clients")
+
+
+def test_two_runs_of_one_matrix_are_refused_by_what_differs(tmp_path: Path) -> None:
+    one = made_up_run(tmp_path / "one", [ok("v3", woken=1), ok("v4", woken=1)])
+    changes: dict[str, Any] = {"image": "of another day", "hardware": "of another QEMU"}
+    entries = [ok(series, woken=1, **changes) for series in ("v3", "v4")]
+    two = made_up_run(tmp_path / "two", entries)
+    with pytest.raises(InputError, match=r"different guest programs, QEMUs or machines \("):
+        compare_runs([one, two], by="series")
+    longer = dataclasses.replace(made_up_cell("v4").scenario, duration_ns=2 * S)
+    three = made_up_run(tmp_path / "three", [ok("v4", woken=1, scenario=longer)])
+    with pytest.raises(InputError, match=r"different scenario \("):
+        compare_runs([one, three], by="clients")
 
 
 def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
