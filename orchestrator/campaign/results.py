@@ -105,7 +105,7 @@ class RunFolder:
         files, outcome = manifest.get("files"), manifest.get("outcome")
         if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
             raise InputError("not as it was written", file=file)
-        if manifest.get("id") != cell_id:
+        if manifest.get("id", cell_id) != cell_id:  # older ones do not say
             raise InputError("of another cell", file=file)
         for name, digest in files.items():
             try:
