@@ -328,7 +328,8 @@ def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runne
 def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Signals) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), duration_s=20)
     result, log = run(cell, on_stage=on("balloon 60 MiB", lambda pid: os.kill(pid, number)))
-    assert result.outcome.infrastructure == "qemu-died"
+    # QEMU 7.2 may come to a halt, and not to its end, if it is just being asked something.
+    assert result.outcome.infrastructure in {"qemu-died", "qmp-timeout"}
     assert len(log.kind(Kind.CLIENT)) == 3
 
 
