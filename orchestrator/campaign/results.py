@@ -88,8 +88,9 @@ class RunFolder:
     def has(self, cell_id: str) -> bool:
         """Tell whether a cell's results are there and whole.
 
-        An infrastructure failure is no result.
+        An infrastructure failure is no result. Raises InputError if they have links.
         """
+        self.cell(cell_id)
         try:
             return not self.manifest(cell_id)["outcome"].startswith("infrastructure:")
         except InputError:
