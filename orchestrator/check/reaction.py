@@ -6,7 +6,6 @@ CLOCK_MONOTONIC in nanoseconds, and what is sampled is no finer than the interva
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -139,19 +138,16 @@ def _first_wakeups(trace: Trace) -> Ints:
 
 def _herd(trace: Trace) -> int:
     """Return how many clients woke within HERD_NS, at most; one that wakes twice counts once."""
-    times, clients = trace.wakeup_ns.tolist(), trace.wakeup_client.tolist()
-    within: Counter[int] = Counter()
-    first = most = 0
-    for time, client in zip(times, clients, strict=True):
-        within[client] += 1
-        while times[first] < time - HERD_NS:
-            gone = clients[first]
-            within[gone] -= 1
-            if not within[gone]:
-                del within[gone]
-            first += 1
-        most = max(most, len(within))
-    return most
+    order = np.argsort(trace.wakeup_ns, kind="stable")
+    times, clients = trace.wakeup_ns[order], trace.wakeup_client[order]
+    # A wakeup counts until its client's next one takes its place, or it is HERD_NS old.
+    by_client = np.argsort(clients, kind="stable")
+    again = np.flatnonzero(clients[by_client[1:]] == clients[by_client[:-1]])
+    end = np.searchsorted(times, times + HERD_NS, side="right")
+    following = by_client[again + 1]
+    end[by_client[again]] = np.minimum(end[by_client[again]], following)
+    ended = np.bincount(end, minlength=times.size + 1)[: times.size]
+    return int(np.cumsum(1 - ended).max(initial=0))
 
 
 def _over_freed_mib(story: Story) -> float | None:

@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.check.metrics import Trace
 from orchestrator.check.reaction import UNITS, Reaction, Story, gate_crossing, react
@@ -114,6 +116,13 @@ def test_a_herd_is_counted_by_client() -> None:
     # From 750 to 901 ms all four, 0 for the second time; the first 200 ms have it twice, too.
     assert (found.herd, found.wakeups) == (4, 6)
     assert figures().herd == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5)), min_size=1))
+def test_a_herd_is_the_most_clients_of_any_200_ms(woken: list[tuple[int, int]]) -> None:
+    times, clients = zip(*sorted(woken), strict=True)
+    most = max(len({c for t, c in woken if end - 200 <= t <= end}) for end in times)
+    assert figures(wakeup_ns=at(*times), wakeup_client=ints(*clients)).herd == most
 
 
 def test_who_wakes_over_and_over_stays_one_of_the_herd() -> None:
