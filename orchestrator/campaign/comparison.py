@@ -145,7 +145,7 @@ def compare_runs(
             if row["id"] not in whole:
                 not_run += 1
                 continue
-            sample = _sample(row, axes, run.cell(row["id"]), by)
+            sample = _sample(row, axes, whole[row["id"]], by)
             if sample.outcome.startswith("infrastructure:"):
                 failed += 1
                 continue

@@ -13,8 +13,8 @@ from orchestrator.check.expression import Expression, parse_expression
 Row = Mapping[str, Any]
 
 
-def expectations(folder: RunFolder) -> list[dict[str, Any]]:
-    """Compare a run with what its campaign.toml expects.
+def expectations(folder: RunFolder, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Compare a run, of which `rows` are the verdicts, with what its campaign.toml expects.
 
     Returns one object for each expectation and comparison: `says`, `what`, `some` (one cell is
     enough), `met` (null: no such cell has run, or it is open), `elsewhere` (it is open: the cell
@@ -22,7 +22,7 @@ def expectations(folder: RunFolder) -> list[dict[str, Any]]:
     about: `kept`, `broken`, and `absent`, where a figure to compare with is not there. Raises
     InputError if this is no run's folder.
     """
-    rows, is_part = folder.verdicts(), len(folder.whole()) > len(folder.plan())
+    is_part = len(folder.whole()) > len(folder.plan())
     value, lines = toml.read(path := folder.path / CAMPAIGN)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     return [result for expect in table.expect for result in came_out(expect, rows, is_part=is_part)]

@@ -62,12 +62,13 @@ def read_report(run: RunFolder) -> RunReport:
     """Return all that a report says of a run. Raises InputError as `make_report` does."""
     whole, _ = run.results()
     cells = tuple(
-        _cell(run, row["id"], row["name"])
+        _cell(run, whole[row["id"]], row["name"])
         if row["id"] in whole
         else CellReport(id=row["id"], name=row["name"])
         for row in run.plan()
     )
     campaign, _ = toml.read(run.path / CAMPAIGN)
+    rows = [cell.row for cell in cells if cell.row is not None]
     expected = tuple(
         ExpectReport(
             says=result["says"],
@@ -75,20 +76,19 @@ def read_report(run: RunFolder) -> RunReport:
             came_out=came_out(result),
             status=status_of(result),
         )
-        for result in expectations(run)
+        for result in expectations(run, rows)
     )
     name = str(campaign.get("name", run.path.name))
     return RunReport(name=name, cells=cells, expected=expected)
 
 
-def _cell(run: RunFolder, cell_id: str, name: str) -> CellReport:
-    folder = run.cell(cell_id)
+def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
     events = []
     if (folder / RECORDS).exists():
         events = timeline(read_records(folder / RECORDS), read_json(folder / MANIFEST))
     log = folder / _CONSOLE
     return CellReport(
-        id=cell_id,
+        id=folder.name,
         name=name,
         row=read_verdict(folder),
         log=str(log.relative_to(run.path)) if log.is_file() else None,

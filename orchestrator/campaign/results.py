@@ -90,9 +90,9 @@ class RunFolder:
 
         An infrastructure failure is no result. Raises InputError if they have links.
         """
-        self.cell(cell_id)
+        folder = self.cell(cell_id)
         try:
-            return not self.manifest(cell_id)["outcome"].startswith("infrastructure:")
+            return not _manifest(folder)["outcome"].startswith("infrastructure:")
         except InputError:
             return False
 
@@ -101,35 +101,23 @@ class RunFolder:
 
         Raises InputError that names what is damaged, or missing.
         """
-        folder = self.cell(cell_id)
-        manifest = read_json(file := folder / MANIFEST)
-        files, outcome = manifest.get("files"), manifest.get("outcome")
-        if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
-            raise InputError("not as it was written", file=file)
-        if manifest.get("id", cell_id) != cell_id:  # older ones do not say
-            raise InputError("of another cell", file=file)
-        for name, digest in files.items():
-            try:
-                found = digest_file(file := folder / name)
-            except (OSError, ValueError) as error:
-                raise InputError(f"cannot be read: {error}", file=file) from error
-            if found != digest:
-                raise InputError("not as it was written", file=file)
-        return manifest
+        return _manifest(self.cell(cell_id))
 
-    def results(self) -> tuple[set[str], list[str]]:
-        """Return the ids of the cells with whole results, failed ones among them.
+    def results(self) -> tuple[dict[str, Path], list[str]]:
+        """Return the folders of the cells with whole results, by id, failed ones among them.
 
-        And a line for each cell whose results are there and not whole: it counts as not run.
+        They are in the order of the plan. And a line for each cell whose results are there and not
+        whole: it counts as not run.
         """
-        whole: set[str] = set()
+        whole: dict[str, Path] = {}
         damaged = []
         for cell_id in (row["id"] for row in self.plan()):
-            if not self.cell(cell_id).exists():
+            folder = self.cell(cell_id)
+            if not folder.exists():
                 continue
             try:
-                self.manifest(cell_id)
-                whole.add(cell_id)
+                _manifest(folder)
+                whole[cell_id] = folder
             except InputError as error:
                 damaged.append(f"damaged: {error}; run the campaign again")
         return whole, damaged
@@ -207,7 +195,7 @@ class RunFolder:
         Raises InputError if one is of another version.
         """
         whole, _ = self.results()
-        return [read_verdict(self.cell(row["id"])) for row in self.plan() if row["id"] in whole]
+        return [read_verdict(folder) for folder in whole.values()]
 
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, the beginning of it, or its name."""
@@ -221,6 +209,23 @@ class RunFolder:
         raise InputError(
             f"no cell of {self.path} is called {wanted}", hint=f"see {command(f'show {self.path}')}"
         )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_json(file := folder / MANIFEST)
+    files, outcome = manifest.get("files"), manifest.get("outcome")
+    if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
+        raise InputError("not as it was written", file=file)
+    if manifest.get("id", folder.name) != folder.name:  # older ones do not say
+        raise InputError("of another cell", file=file)
+    for name, digest in files.items():
+        try:
+            found = digest_file(file := folder / name)
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot be read: {error}", file=file) from error
+        if found != digest:
+            raise InputError("not as it was written", file=file)
+    return manifest
 
 
 def without_links(folder: Path) -> Path:

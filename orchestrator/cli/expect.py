@@ -29,7 +29,8 @@ def register(subparsers: Any) -> None:
 
 def _expect(args: argparse.Namespace) -> int:
     say_damaged(args.run)
-    results = expectations(RunFolder(args.run))
+    folder = RunFolder(args.run)
+    results = expectations(folder, folder.verdicts())
     if args.json:
         sys.stdout.write(to_json(results))
     else:

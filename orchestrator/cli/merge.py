@@ -39,7 +39,8 @@ def _merge(args: argparse.Namespace) -> int:
 
 def show_merged(merged: RunFolder, missing: Sequence[str], *, as_json: bool) -> int:
     """Print a run that was put together; returns the exit status."""
-    rows, expected = merged.verdicts(), expectations(merged)
+    rows = merged.verdicts()
+    expected = expectations(merged, rows)
     if as_json:
         sys.stdout.write(to_json(rows))
     else:

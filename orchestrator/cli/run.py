@@ -129,7 +129,8 @@ def _run(args: argparse.Namespace) -> int:
             cold=args.cold,
             whole=whole,
         )
-    rows, expected = folder.verdicts(), expectations(folder)
+    rows = folder.verdicts()
+    expected = expectations(folder, rows)
     if args.json:
         sys.stdout.write(to_json(rows))
     else:
@@ -151,14 +152,14 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
     options += [f"--{name}" for name in ("again", "cold") if getattr(args, name)]
     options += ["-j", str(args.jobs)] if args.jobs else []
     options += ["--cc", args.cc] if args.cc is not None else []
-    path = args.output or Path("runs") / campaign.table.name
+    place = args.output or Path("runs") / campaign.table.name
     found = run_fleet(
         campaign,
         load_fleet(args.fleet),
-        path=path,
+        path=place,
         options=options,
         durations=args.durations,
         say=lambda line: print(printable(line), file=sys.stderr, flush=True),
     )
-    status = show_merged(RunFolder(path), found.missing, as_json=args.json)
+    status = show_merged(RunFolder(place), found.missing, as_json=args.json)
     return 3 if found.failures or found.missing else status

@@ -191,7 +191,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_cells_are_picked_and_told_apart(folder: RunFolder) -> None:
-    wakeups, spread = expectations(folder)
+    wakeups, spread = expectations(folder, folder.verdicts())
     assert (wakeups["kept"], wakeups["broken"], wakeups["absent"]) == (["a"], ["b"], [])
     assert (spread["kept"], spread["broken"], spread["absent"]) == ([], [], ["a", "b"])
     assert (wakeups["met"], spread["met"]) == (False, False)
@@ -206,13 +206,13 @@ def change(folder: RunFolder, old: str, new: str) -> None:
 
 def test_one_cell_is_enough_for_some(folder: RunFolder) -> None:
     change(folder, 'says = "v4 wakes all"', 'says = "v4 wakes all of some"\nsome = true')
-    wakeups, spread = expectations(folder)
+    wakeups, spread = expectations(folder, folder.verdicts())
     assert (wakeups["met"], spread["met"]) == (True, False)
 
 
 def test_what_was_not_tried_has_not_failed_and_is_said(folder: RunFolder) -> None:
     change(folder, 'series = "v4"\n', 'series = "v6"\nclients = 32\n')
-    results = expectations(folder)
+    results = expectations(folder, folder.verdicts())
     assert [result["met"] for result in results] == [None, None]
     assert not failed(results)
     out = io.StringIO()
