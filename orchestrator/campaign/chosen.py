@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from orchestrator.check.metrics import Ints
 from orchestrator.guest.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from orchestrator.guest.decode import RecordLog, Records
-from orchestrator.guest.verdict import failed_exits
+from orchestrator.guest.verdict import failed_exits, killed_exits
 from orchestrator.model import Finding
 from orchestrator.report.board import printable
 from orchestrator.wording import counted
@@ -57,14 +56,9 @@ def evidence(log: RecordLog, outcome: str) -> Chosen:
 
 
 def _oom_kills(log: RecordLog) -> list[Records]:
-    exits, samples = log.kind(Kind.EXIT), log.kind(Kind.RECLAIM)
+    samples = log.kind(Kind.RECLAIM)
     grown = np.diff(samples["oom_kill"], prepend=samples["oom_kill"][:1]) != 0
-    return [_murdered(exits), samples[grown]]
-
-
-def _murdered(exits: Records) -> Records:
-    by_others: Records = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
-    return by_others
+    return [killed_exits(log), samples[grown]]
 
 
 def _failures(log: RecordLog) -> list[Records]:

@@ -18,7 +18,7 @@ from orchestrator.check.story import ints, was_notified
 from orchestrator.check.zone_status import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.verdict import count_checks
+from orchestrator.guest.verdict import count_checks, killed_exits
 from orchestrator.model import (
     Cell,
     CellResult,
@@ -27,8 +27,6 @@ from orchestrator.model import (
     Repeatability,
 )
 from orchestrator.store import Artifact, digest_value
-
-_SIGKILL = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +46,7 @@ def trace_of(log: RecordLog) -> Trace:
     woken = log.kind(Kind.WAKEUP)
     woken = woken[was_notified(woken)]
     woken = woken[np.argsort(woken["time_ns"], kind="stable")]
-    zone, reclaim, exits = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM), log.kind(Kind.EXIT)
-    killed = (exits["signal"] == _SIGKILL) & (exits["sent_by_agent"] == 0)
+    zone, reclaim = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM)
     return Trace(
         start_ns=int(ints(start["start_ns"])[0]) if start.size else 0,
         wakeup_ns=ints(woken["time_ns"]),
@@ -60,7 +57,7 @@ def trace_of(log: RecordLog) -> Trace:
         reclaim_ns=ints(reclaim["time_ns"]),
         reclaim_pswpout=ints(reclaim["pswpout"]),
         reclaim_oom_kill=ints(reclaim["oom_kill"]),
-        killed=int(np.count_nonzero(killed)),
+        killed=len(killed_exits(log)),
     )
 
 

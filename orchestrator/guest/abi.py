@@ -29,8 +29,10 @@ NO_STATUS = -(2**31)
 """`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""
 
 MAX_PROCESSES = 4096
-MAX_NODES = 63
 """Processes that one scenario may start; the size of the agent's table (images/guest/agent.h)."""
+
+MAX_NODES = 63
+"""NUMA nodes that a process may be bound to."""
 
 
 class State(IntEnum):

@@ -63,8 +63,7 @@ def judge(
 def _oom_kills(log: RecordLog, console: Console) -> str | None:
     samples = log.kind(Kind.RECLAIM)["oom_kill"]
     kills = int(samples.max()) if len(samples) else 0
-    exits = log.kind(Kind.EXIT)
-    murdered = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
+    murdered = killed_exits(log)
     if not (kills or len(murdered) or console.oom):
         return None
     first = f", the first of {_name(murdered[0])}" if len(murdered) else ""
@@ -90,10 +89,17 @@ def _failures(log: RecordLog) -> list[str]:
     return found
 
 
+def killed_exits(log: RecordLog) -> Records:
+    """Return the EXIT records of processes that the OOM killer ended: by SIGKILL, not the agent."""
+    exits = log.kind(Kind.EXIT)
+    killed: Records = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
+    return killed
+
+
 def failed_exits(log: RecordLog) -> Records:
     """Return the EXIT records of processes that did not end as the scenario wants.
 
-    SIGKILL that the agent did not send is the OOM killer's, and another finding.
+    Those of `killed_exits` are another finding.
     """
     exits = log.kind(Kind.EXIT)
     crashed = (exits["signal"] != 0) & (exits["signal"] != signal.SIGKILL)
@@ -126,7 +132,7 @@ def describe_check(row: Any) -> str:
     )
     if result == CheckResult.PASSED:
         return f"{name} passed"
-    why = os.strerror(error & 0xFF) if error else "a wrong result"
+    why = os.strerror(error) if error else "a wrong result"
     if result == CheckResult.SKIPPED:
         return f"{name} skipped: {why}"
     if row["signal"]:
