@@ -73,6 +73,10 @@ class Expression:
     comparison: ast.Compare
 
     @property
+    def _sides(self) -> tuple[ast.expr, ...]:
+        return (self.comparison.left, *self.comparison.comparators)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The figures that it asks for, sorted."""
         nodes = ast.walk(self.comparison)
@@ -82,8 +86,8 @@ class Expression:
     @property
     def words(self) -> Iterator[tuple[str, str]]:
         """The figures that are compared with words, each with its word."""
-        nodes = (self.comparison.left, *self.comparison.comparators)
-        for one, other in (*itertools.pairwise(nodes), *itertools.pairwise(reversed(nodes))):
+        sides = self._sides
+        for one, other in (*itertools.pairwise(sides), *itertools.pairwise(reversed(sides))):
             match one, other:
                 case ast.Name(id=name), ast.Constant(value=str(word)):
                     yield name, word
@@ -91,10 +95,7 @@ class Expression:
     def holds(self, figures: Mapping[str, Any]) -> bool | None:
         """Compare; None if a figure is not there or null, or is beyond what can be counted with."""
         try:
-            values = [
-                _compared(node, figures)
-                for node in (self.comparison.left, *self.comparison.comparators)
-            ]
+            values = [_compared(side, figures) for side in self._sides]
         except (_AbsentError, ArithmeticError):
             return None
         steps = list(zip(self.comparison.ops, values, values[1:], strict=False))
@@ -104,8 +105,7 @@ class Expression:
 
     def fit(self, shapes: Mapping[str, Shape]) -> None:
         """Raise ValueError that says why, if it can hold for no figures of these shapes."""
-        nodes = (self.comparison.left, *self.comparison.comparators)
-        scalars = [_scalar(node, shapes) for node in nodes]
+        scalars = [_scalar(side, shapes) for side in self._sides]
         for op, one, other in zip(self.comparison.ops, scalars, scalars[1:], strict=False):
             if one is not other:
                 raise ValueError(f"{self.text!r} compares {one} with {other}")

@@ -11,7 +11,7 @@ import tempfile
 
 from orchestrator import process
 from orchestrator.errors import InfrastructureError
-from orchestrator.guest.qemu import QEMU, SANDBOX, located
+from orchestrator.guest.qemu import QEMU, SANDBOX, inherited, located
 from orchestrator.guest.user import KVM, qemu_user
 from orchestrator.model import Accel, Clock
 
@@ -54,7 +54,7 @@ def boots(accel: Accel) -> str | None:
         user.lend(disk.fileno())
         argv = [QEMU, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
         argv += ["-accel", accel, "-m", "16", "-no-reboot"]
-        argv += ["-drive", f"if=ide,format=raw,file=/proc/self/fd/{disk.fileno()}"]
+        argv += ["-drive", f"if=ide,format=raw,file={inherited(disk.fileno())}"]
         argv += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
         try:
             done = process.run(

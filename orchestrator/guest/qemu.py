@@ -152,6 +152,11 @@ def _disks(cell: Cell) -> list[tuple[Disk, int]]:
     return disks
 
 
+def inherited(fd: int) -> Path:
+    """Return the name by which QEMU opens anew a file that it inherits."""
+    return Path(f"/proc/self/fd/{fd}")
+
+
 def located(argv: Sequence[str]) -> list[str]:
     """Return a command with the path of its program, as we find it.
 

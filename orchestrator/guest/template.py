@@ -81,12 +81,7 @@ class Template:
 
         Raises InfrastructureError.
         """
-        await snapshots.load(monitor, _path(parts))
-
-
-def _path(parts: Parts) -> Path:
-    """Return the name by which QEMU opens its state."""
-    return Path(f"/proc/self/fd/{parts.state}")
+        await snapshots.load(monitor, qemu.inherited(parts.state))
 
 
 def _load(stack: ExitStack, name: str, pack: int, entry: dict[str, Any]) -> int:
@@ -145,7 +140,7 @@ async def make_template(
             )
             if end is not None:
                 return False
-            await snapshots.save(monitor, _path(parts))
+            await snapshots.save(monitor, qemu.inherited(parts.state))
             return True
 
         if not await live(vm, conduct, patience=limits.qmp_seconds, log=log):

@@ -79,7 +79,7 @@ def open_vm(
             files.append(stack.enter_context(user.lent(tape.events, events)))
             files.append(stack.enter_context(user.lent(tape.snapshots, os.O_RDWR)))
         listener = None if gdb is None else stack.enter_context(_listen(gdb))
-        names = [Path(f"/proc/self/fd/{fd}") for fd in files]
+        names = list(map(qemu.inherited, files))
         argv = qemu.command_line(
             cell,
             accel=accel,

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.board import printable
+from orchestrator.report.table import plain_table
 from orchestrator.wording import counted
 
 Row = Mapping[str, Any]
@@ -37,7 +37,7 @@ def print_comparison(
     each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     effects = any(row["effect"] is not None for row in rows)
     paired = any(row["difference"] is not None for row in rows)
     intervals = " [95 % interval]" if any(row["low"] is not None for row in rows) else ""

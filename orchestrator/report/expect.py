@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.places import command
 from orchestrator.report.board import printable
 from orchestrator.report.cells import Status
+from orchestrator.report.table import plain_table
 
 _SHOWN = 3  # cells that broke one
 
@@ -21,9 +21,7 @@ def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -
     if not results:
         console.print("the campaign expects nothing")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("expected", "in detail", "came out"):
-        table.add_column(title, overflow="fold")
+    table = plain_table("expected", "in detail", "came out")
     for result in results:
         words = (result["says"], result["what"], came_out(result))
         table.add_row(

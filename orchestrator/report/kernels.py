@@ -9,13 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.board import printable
+from orchestrator.report.table import plain_table
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 def bases_table(rows: Rows) -> Table:
     """Return a line for each base; `rows` are what kernel.listing returns."""
-    table = _table("base", "arch", "series", "source")
+    table = plain_table("base", "arch", "series", "source")
     for row in rows:
         source = row["source"]
         known = f"{source['version']}, {source['origin']}" if source else "not fetched"
@@ -25,18 +26,11 @@ def bases_table(rows: Rows) -> Table:
 
 def builds_table(rows: Rows) -> Table:
     """Return a line for each kernel that has been built."""
-    table = _table("base", "series", "arch", "variant", "key", "built (UTC)", "compiler")
+    table = plain_table("base", "series", "arch", "variant", "key", "built (UTC)", "compiler")
     for row in rows:
         for build in row["builds"]:
             words = [build[name] for name in ("series", "arch", "variant")]
             _add(table, row["base"], *words, build["key"][:12], build["built"][:-3], build["cc"])
-    return table
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
     return table
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report.board import printable
+from orchestrator.report.table import plain_table
 
 Row = Mapping[str, Any]
 
@@ -23,9 +23,7 @@ def print_published(console: Console, source: str, machine: str, rows: Sequence[
     if ours:
         guests = "; ".join(" ".join(one) for one in ours)
         console.print(Text(printable(f"reproduced on {guests}")), style="dim", soft_wrap=True)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("figure", "cells", "said"):
-        table.add_column(title, overflow="fold")
+    table = plain_table("figure", "cells", "said")
     for title in ("published", "scaled", "reproduced", "ratio"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("agrees?", no_wrap=True)

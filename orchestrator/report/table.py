@@ -45,6 +45,14 @@ def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Conso
     )
 
 
+def plain_table(*titles: str) -> Table:
+    """Return a table without lines, of columns with these titles that wrap."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
 def print_run(console: Console, rows: Sequence[Row], *, planned: int) -> None:
     """Print what `memnotify show RUN` shows: a table, one row a cell, and what went wrong.
 
@@ -84,7 +92,7 @@ def table_of_cells(console: Console, rows: Sequence[Row]) -> tuple[Table, list[s
     ]
     same = " ".join(str(rows[0][key]) for key in _SHARED if key not in (*differing, "repeat"))
     console.print(Text(printable(same)), style="dim")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("cell", no_wrap=True)
     for key in differing:
         number = isinstance(rows[0][key], int)
@@ -149,7 +157,7 @@ def print_cell(console: Console, verdict: Row, events: Sequence[Row]) -> None:
             f"{counted(verdict['lost_records'], 'record')} lost"
         )
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = plain_table()
     table.add_column("guest s", justify="right", no_wrap=True)
     table.add_column("what", no_wrap=True)
     table.add_column("", overflow="fold")

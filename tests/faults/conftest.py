@@ -1,14 +1,19 @@
-"""The fixture that runs campaigns with a made-up QEMU."""
+"""Fixtures that run campaigns: with a made-up QEMU, or with a real one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from lab import MadeUp
+from lab import Lab, MadeUp
 
 from orchestrator.guest import qemu
+from orchestrator.image.build import ensure_image
+from orchestrator.model import Arch
+from orchestrator.process import CommandLog
+from orchestrator.store import Artifact, Store
 
 
 @pytest.fixture
@@ -17,3 +22,17 @@ def lab(
 ) -> Iterator[MadeUp]:
     yield MadeUp(tmp_path, monkeypatch, capsys)
     qemu.version.cache_clear()
+
+
+@pytest.fixture
+def real_lab(
+    kernel_artifact: Callable[..., Artifact],
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., Lab]:
+    """Return a function that makes a lab with the kernel and image of the user's store."""
+    kernel = kernel_artifact("none")
+    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
+    return partial(Lab, tmp_path, monkeypatch, capsys, kernel=kernel, image=image)

@@ -120,12 +120,12 @@ class Lab:
         self.store = Store(store or folder / "store")
         self._monkeypatch = monkeypatch
         self._capture = capture
-        self._kernel, self._image = kernel, image
+        self.kernel, self.image = kernel, image
 
     def run(self, *options: str, runner: CellRunner) -> Told:
         given: dict[str, Any] = {
-            "build_kernel": lambda request, **_: self._kernel,
-            "build_image": lambda arch, **_: self._image,
+            "build_kernel": lambda request, **_: self.kernel,
+            "build_image": lambda arch, **_: self.image,
             "runner": runner,
         }
         with self._monkeypatch.context() as patched:

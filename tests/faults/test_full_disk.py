@@ -17,7 +17,7 @@ from orchestrator.guest.session import run_cell
 from orchestrator.image.build import ensure_image
 from orchestrator.model import Arch
 from orchestrator.process import CommandLog
-from orchestrator.store import Artifact, Store
+from orchestrator.store import Store
 
 INTEGRATION = Path(__file__).parents[1] / "integration"
 
@@ -121,19 +121,10 @@ def test_while_an_image_is_built(tmp_path: Path, store: Store) -> None:
 
 
 @pytest.mark.guest
-def test_while_a_template_is_made(
-    kernel_artifact: Callable[..., Artifact],
-    store: Store,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    kernel = kernel_artifact("none")
-    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
-
+def test_while_a_template_is_made(real_lab: Callable[..., Lab], tmp_path: Path) -> None:
     def work() -> None:
         disk = tmp_path / "disk"
-        lab = Lab(tmp_path, monkeypatch, capsys, kernel=kernel, image=image, store=disk)
+        lab = real_lab(store=disk)
         lab.file.write_text(campaign(only=QUIET))
         with small(disk, 4096) as large:
             is_said(lab.run(runner=run_cell))

@@ -18,10 +18,7 @@ from lab import CLIENT, QUIET, Lab, MadeUp, as_ourselves, campaign
 from orchestrator.campaign.run import hold
 from orchestrator.guest import balloon, qemu, region
 from orchestrator.guest.session import run_cell
-from orchestrator.image.build import ensure_image
-from orchestrator.model import Arch
-from orchestrator.process import CommandLog
-from orchestrator.store import Artifact, Store
+from orchestrator.store import Store
 
 
 def test_memory_that_the_orchestrator_does_not_get(
@@ -44,15 +41,9 @@ def test_memory_that_the_orchestrator_does_not_get(
 
 @pytest.mark.guest
 def test_memory_that_qemu_does_not_get(
-    kernel_artifact: Callable[..., Artifact],
-    store: Store,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    real_lab: Callable[..., Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
-    kernel = kernel_artifact("none")
-    lab = Lab(tmp_path, monkeypatch, capsys, kernel=kernel, image=image)
+    lab = real_lab()
     lab.file.write_text(campaign(only=QUIET).replace("memory_mib = 64", "memory_mib = 512"))
     program = tmp_path / "bin" / qemu.QEMU
     program.parent.mkdir()
@@ -151,16 +142,10 @@ def test_what_the_dead_left_locked_holds_nobody_up(lab: MadeUp) -> None:
 @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
 def test_a_clock_that_is_set_meanwhile_makes_no_difference(
     jump: float,
-    kernel_artifact: Callable[..., Artifact],
-    store: Store,
-    tmp_path_factory: pytest.TempPathFactory,
-    tmp_path: Path,
+    real_lab: Callable[..., Lab],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
-    kernel = kernel_artifact("none")
-    lab = Lab(tmp_path, monkeypatch, capsys, kernel=kernel, image=image)
+    lab = real_lab()
     lab.file.write_text(
         campaign(only=("4", CLIENT, "at_s = 1\nballoon = { mib = 60, settle_s = 2 }"))
     )

@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 from lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait_for
 
-from orchestrator.image.build import ensure_image
-from orchestrator.model import Arch
-from orchestrator.process import CommandLog
 from orchestrator.store import Artifact, Store
 
 pytestmark = pytest.mark.guest
@@ -58,18 +55,12 @@ def test_finished_cells_stay_and_the_next_run_goes_on(
     signals: list[signal.Signals],
     status: int,
     said: str,
-    kernel_artifact: Callable[..., Artifact],
-    store: Store,
+    real_lab: Callable[..., Lab],
     templates: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    kernel = kernel_artifact("none")
-    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
-    lab = Lab(tmp_path, monkeypatch, capsys, kernel=kernel, image=image, store=templates)
+    lab = real_lab(store=templates)
     lab.file.write_text(campaign(short=QUIET, endless=ENDLESS))
-    paths = (templates, kernel.key, image.key, lab.file, lab.run_folder.path)
+    paths = (templates, lab.kernel.key, lab.image.key, lab.file, lab.run_folder.path)
     argv = [sys.executable, "-u", "-c", RUN, *map(str, paths)]
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
