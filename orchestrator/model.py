@@ -88,6 +88,7 @@ class Habit(IntFlag):
     OPEN_FIRST = 1
     FROM_THE_START = 2
     MEMINFO = 4
+    LEAVE = 8
 
 
 class Level(IntEnum):

@@ -111,6 +111,7 @@ static void print_enums(void)
 	ENTRY(MN_HABIT_, OPEN_FIRST);
 	ENTRY(MN_HABIT_, FROM_THE_START);
 	ENTRY(MN_HABIT_, MEMINFO);
+	ENTRY(MN_HABIT_, LEAVE);
 	close_group();
 	open_group("Level");
 	ENTRY(MN_LEVEL_, LOW);

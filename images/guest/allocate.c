@@ -113,6 +113,8 @@ void mn_allocate_stop(uint32_t client)
 {
 	ring.stopped = true;
 	log_filled(client);
+	if (ring.habits & MN_HABIT_LEAVE)
+		_exit(0);
 }
 
 static void free_pages(uint32_t first, uint32_t pages)

@@ -101,6 +101,7 @@ enum mn_habit {
 	MN_HABIT_FROM_THE_START = 2,	/* CIRCULAR gives pages back one by one, from the first
 					 * of the ring on, filled or not */
 	MN_HABIT_MEMINFO = 4,		/* CIRCULAR then opens and reads /proc/meminfo */
+	MN_HABIT_LEAVE = 8,		/* ALLOCATE leaves when woken, and so gives all back */
 };
 
 enum mn_client_kind {

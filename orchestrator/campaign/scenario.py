@@ -97,7 +97,7 @@ def _filecache(table: FilecacheTable) -> tuple[int, ...]:
 def _habits(group: ClientsTable) -> tuple[int, ...]:
     """Return the numbers from ClientArg.RATE on, without zeros at the end."""
     habits = Habit(0)
-    for name in ("open_first", "from_the_start", "meminfo"):
+    for name in ("open_first", "from_the_start", "meminfo", "leave"):
         habits |= Habit[name.upper()] if getattr(group, name) else Habit(0)
     args = [
         round((group.rate_mib_s or 0) * KIB),

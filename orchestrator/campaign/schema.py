@@ -68,7 +68,7 @@ _DETAILS = {
     "poll": ((), _HANDLER),
     "release": (("cache_mib", "give_back_mib"), ("open_first", *_HANDLER)),
     "exit": ((), ("cache_mib", "open_first", *_HANDLER)),
-    "allocate": (("cache_mib",), (*_PACE, *_HANDLER)),
+    "allocate": (("cache_mib",), ("leave", *_PACE, *_HANDLER)),
     "circular": (
         ("cache_mib", "give_back_mib"),
         ("give_back_after_ms", "from_the_start", "meminfo", *_PACE, *_HANDLER),
@@ -110,6 +110,7 @@ class ClientsTable(Table):
     read_bytes: Annotated[int, Field(ge=1, le=MAX_READ)] | None = None
     from_the_start: bool | None = None
     meminfo: bool | None = None
+    leave: bool | None = None
     text_mib: Mib | None = None
     spacing_ms: Millis = 1.0
 

@@ -26,6 +26,7 @@ _FILLERS = (ClientKind.ALLOCATE, ClientKind.CIRCULAR)
 _HABITS = {
     ClientKind.RELEASE: Habit.OPEN_FIRST,
     ClientKind.EXIT: Habit.OPEN_FIRST,
+    ClientKind.ALLOCATE: Habit.LEAVE,
     ClientKind.CIRCULAR: Habit.FROM_THE_START | Habit.MEMINFO,
 }
 

@@ -350,8 +350,9 @@ def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
             ClientArg.HABITS: Habit.OPEN_FIRST,
             ClientArg.READ: 4,
         },
-        'kind = "allocate", cache_mib = 9, step_mib = 1.5, pause_ms = 2.5': {
+        'kind = "allocate", cache_mib = 9, step_mib = 1.5, pause_ms = 2.5, leave = true': {
             ClientArg.CACHE: 9216,
+            ClientArg.HABITS: Habit.LEAVE,
             ClientArg.STEP: 1536,
             ClientArg.PAUSE: 2_500_000,
         },
