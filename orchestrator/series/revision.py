@@ -38,7 +38,7 @@ class Lineage(toml.Table):
     posted_against: _Line | None = None
     mails: dict[
         _Line, Annotated[str, toml.spelled(r"[^<>\s]+", "a Message-Id without angle brackets")]
-    ] = {}
+    ] = Field(default_factory=dict)
 
 
 class Device(toml.Table):
@@ -182,7 +182,7 @@ class Revision(toml.Table):
     fasync: Literal["truncate", "ceil"] | None = None
     zoneinfo: Literal["before_start_pfn", "after_start_pfn"] | None = None
     based_on: str | None = None
-    without: list[str] = []
+    without: list[str] = Field(default_factory=list)
     lineage: Lineage | None = None
 
     @model_validator(mode="after")
@@ -233,10 +233,10 @@ def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
     Raises InputError if there is no such revision, or if its file, or one that it is based on, is
     wrong.
     """
-    if revision != NONE:
-        bases_of(revision, root=root)
     path = root / revision / FILE
     if not path.exists():
+        if revision != NONE:
+            bases_of(revision, root=root)
         return None
     data, lines = toml.read(path)
     if set(data) == {"lineage"}:
