@@ -12,6 +12,7 @@ from madeup import OF_V4, MadeUp, Model, S
 
 from orchestrator.campaign.checking import check_run
 from orchestrator.campaign.results import ALWAYS, RunFolder, seal_results
+from orchestrator.check.promises import Invariant
 from orchestrator.cli.main import main
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import write_records
