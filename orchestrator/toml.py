@@ -31,6 +31,8 @@ _KINDS = {
     "float_type": "a number",
     "bool_type": "true or false",
     "finite_number": "a finite number",
+    "date_type": "a date, such as 2008-01-15",
+    "date_from_datetime_inexact": "a date without a time of day",
     "greater_than": "more than {gt:.15g}",
     "greater_than_equal": "{ge:.15g} or more",
     "less_than": "less than {lt:.15g}",

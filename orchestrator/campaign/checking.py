@@ -11,7 +11,7 @@ import numpy as np
 
 from orchestrator.campaign.results import RECORDS, RunFolder
 from orchestrator.check.invariants import check
-from orchestrator.check.promises import Answer, Promises
+from orchestrator.check.promises import Answer, Asks, Gate, Promises, Status, Wakes
 from orchestrator.check.story import Log
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, Records, read_records
@@ -19,6 +19,8 @@ from orchestrator.model import SUCCESSORS
 from orchestrator.report.cells import POINT
 from orchestrator.series.quilt import MEM_NOTIFY, NONE, revisions
 from orchestrator.series.revision import Revision, load_revision
+
+_MS = 1_000_000
 
 
 def log_of(records: RecordLog) -> Log:
@@ -30,7 +32,9 @@ def log_of(records: RecordLog) -> Log:
         rows = records.kind(kind)
         return rows[~np.isin(rows["client"], clients["client"][others])]
 
+    booted, writers = records.kind(Kind.BOOT)["cpus"], records.records["cpu"]
     return Log(
+        cpus=max(int(booted.max(initial=1)), int(writers.max(initial=0)) + 1),
         device=records.kind(Kind.DEVICE),
         steps=records.kind(Kind.STEP),
         clients=clients[~others],
@@ -47,16 +51,26 @@ def log_of(records: RecordLog) -> Log:
 
 def promises_of(revision: Revision) -> Promises:
     """Return a revision's promises as the checks take them."""
-    device, rate = revision.device, revision.rate
+    device, rate, gate, status = revision.device, revision.rate, revision.gate, revision.status
     return Promises(
         device=(device.major, device.minor, device.mode),
-        gate_factor=revision.gate.factor,
-        gate_sum=revision.gate.of == "sum",
-        rate_ns=rate.ms * 1_000_000 if rate.of == "system" else None,
+        gate=Gate(
+            factor=gate.factor,
+            mark=gate.mark,
+            sum=gate.of == "sum",
+            strict=gate.strict,
+            highmem=gate.highmem,
+        ),
+        asks=Asks(revision.pollin),
+        status=None if revision.pollin == "gate" else Status(status.kind),
+        wakes=Wakes(revision.batch.order),
+        rate_ns=None if rate is None else rate.ms * _MS,
+        rate_of_cpu=rate is not None and rate.of == "cpu",
+        look_ns=None if status.ms is None else status.ms * _MS,
         guard_s=revision.guard_s if revision.guard else None,
         shares=revision.shares if revision.batch.order == "fifo" else None,
         fasync=revision.fasync is not None,
-        pollin_status=revision.pollin == "status",
+        throttled=revision.throttle is not None,
         small_zone_divisor=revision.small_zone_divisor,
     )
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from orchestrator.campaign.chosen import Chosen
 from orchestrator.campaign.results import MANIFEST, RECORDS, VERDICT, read_json
-from orchestrator.check.story import was_notified
+from orchestrator.check.story import gate_of, was_notified
 from orchestrator.guest import abi
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog, Records, read_records
@@ -123,7 +123,7 @@ class CellResults:
         through; `status` is NA where the kernel has none.
         """
         frame = self.kind("ZONE")
-        frame["gate"] = 2 * (frame["high"] + frame["reserve"])
+        frame["gate"] = gate_of(frame)
         frame["status"] = frame["status"].astype("Int64").where(frame["status"] != abi.NO_STATUS)
         return frame
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.campaign.verdict import gate_of, trace_of
+from orchestrator.campaign.verdict import trace_of
 from orchestrator.check.metrics import measure
+from orchestrator.check.promises import TICK_NS
+from orchestrator.check.story import gate_of
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog
 from orchestrator.guest.verdict import describe_check
@@ -25,9 +27,6 @@ Event = dict[str, Any]
 
 _QUIET_NS = 1_000_000_000
 """Samples of one condition (below the gate, swapping) that are closer than this are one event."""
-
-_TICK_NS = 10_000_000
-"""The longest timer tick of a kernel here (HZ = 100); a later step had to wait for the CPU."""
 
 _GAP_S = 2
 """Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
@@ -101,7 +100,7 @@ def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
             text = f"step {number}: {_describe(steps[number])}"
         else:
             text = f"step {number}, which the scenario does not have"
-        if late > _TICK_NS:
+        if late > TICK_NS:  # it had to wait for the CPU
             text += f" ({late / 1e6:.0f} ms late)"
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from orchestrator import __version__
 from orchestrator.campaign.plan import cell_inputs, cell_parameters
-from orchestrator.check.metrics import Ints, Metrics, Trace, measure, wakeups_each
-from orchestrator.check.story import ints, was_notified
+from orchestrator.check.metrics import Metrics, Trace, measure, wakeups_each
+from orchestrator.check.story import gate_of, ints, was_notified
 from orchestrator.check.zone_status import ZoneStatus, zone_status
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, read_records
@@ -77,11 +77,6 @@ def _gates(log: RecordLog) -> dict[str, int]:
     first = zone[zone["time_ns"] == zone["time_ns"].min(initial=2**64 - 1)]
     names = (name.decode(errors="replace") for name in first["name"])
     return dict(zip(names, gate_of(first).tolist(), strict=True))
-
-
-def gate_of(zone: Any) -> Ints:
-    """Return the most free pages with which v4's gate opens, for each of these ZONE records."""
-    return 2 * (ints(zone["high"]) + ints(zone["reserve"]))
 
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.check.promises import Answer, Break, Invariant, Promises
+from orchestrator.check.polls import everyone, nobody, once, throttle
+from orchestrator.check.promises import Answer, Asks, Break, Invariant, Promises, Status, Wakes
 from orchestrator.check.story import Log, Story, ints, was_notified
-from orchestrator.check.wakeups import everyone, guard, notifications, windows
-from orchestrator.check.zones import clears, gate, pollin, small_zones
+from orchestrator.check.wakeups import guard, notifications, windows
+from orchestrator.check.zones import clears, gate, pollin, small_zones, swap
 
 
 def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
@@ -18,20 +19,34 @@ def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
     if promises is None:
         return no_device(log), silence(log)
     story = Story(log, promises)
-    answers = [device(log, promises)]
     told = windows(story)
+    answers: list[Answer | None] = [device(log, promises)]
     if promises.guard_s is not None:
         answers.append(guard(story, told))
-    answers += notifications(story, told) if promises.shares is not None else everyone(story)
+    match promises.wakes:
+        case Wakes.NOBODY:
+            answers.append(nobody(story))
+        case Wakes.EVERYONE:
+            answers.append(everyone(story))
+        case Wakes.FIFO:
+            answers += notifications(story, told)
+    taken = promises.status is Status.TAKEN and promises.asks is Asks.BOTH
+    if taken and promises.rate_ns is not None:
+        answers.append(once(story))
+    if promises.throttled:
+        answers.append(throttle(story))
+    if promises.status is Status.SWAPPED:
+        answers.append(swap(story))
     answers.append(pollin(story))
-    if not promises.gate_sum:
+    if promises.asks is Asks.STATUS:
         answers.append(gate(story))
-    if promises.pollin_status:
+    if promises.status is Status.ZONE:
         answers.append(clears(story))
     if promises.small_zone_divisor is not None:
         answers.append(small_zones(story))
-    had = {Invariant.SIGNALS: promises.fasync}
-    return tuple(answer for answer in answers if had.get(answer.invariant, True))
+    had = {Invariant.SIGNALS: promises.fasync, Invariant.RATE: promises.rate_ns is not None}
+    found = [answer for answer in answers if answer is not None]
+    return tuple(answer for answer in found if had.get(answer.invariant, True))
 
 
 def device(log: Log, promises: Promises) -> Answer:

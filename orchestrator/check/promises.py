@@ -12,6 +12,9 @@ from enum import StrEnum
 TICK_NS = 10_000_000
 """The longest timer tick of a kernel here (HZ = 100): mem_notify counts in ticks."""
 
+FASTEST_TICK_NS = 1_000_000
+"""The shortest one (HZ = 1000)."""
+
 RUN_NS = 20_000_000
 """Within this a sample is read, and a client that has nothing to wait for is through poll()."""
 
@@ -35,6 +38,9 @@ class Invariant(StrEnum):
     SILENCE = "silence"
     GUARD = "guard"
     RATE = "rate"
+    ONCE = "once"
+    THROTTLE = "throttle"
+    SWAP = "swap"
     BATCH = "batch"
     ORDER = "order"
     SIGNALS = "signals"
@@ -78,25 +84,70 @@ class Answer:
         return Verdict.KEPT if self.tested else Verdict.NOT_EXERCISED
 
 
+class Status(StrEnum):
+    """What poll() asks under the name of status; patches/README.md explains each."""
+
+    ZONE = "zone"
+    TAKEN = "taken"
+    UNREAD = "unread"
+    SWAPPED = "swapped"
+
+
+class Asks(StrEnum):
+    """What poll() asks before it gives POLLIN."""
+
+    STATUS = "status"
+    GATE = "gate"
+    BOTH = "status and gate"
+    EITHER = "status or gate"
+
+
+class Wakes(StrEnum):
+    """Whom a notification wakes. FIFO: those who have waited longest."""
+
+    NOBODY = "none"
+    EVERYONE = "all"
+    FIFO = "fifo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Memory is low at or below `factor` * (watermark `mark` + lowmem_reserve[MAX_NR_ZONES-1]).
+
+    In pages of a zone, or of the `sum` of all zones, those of high memory only with `highmem`.
+    `strict`: below it only.
+    """
+
+    factor: int = 2
+    mark: str = "high"
+    sum: bool = False
+    strict: bool = False
+    highmem: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promises:
     """A revision's promises.
 
-    `device` is (major, minor, mode). Memory is low at or below `gate_factor` * (high watermark +
-    lowmem_reserve[MAX_NR_ZONES-1]) pages of a zone, or, with `gate_sum`, below that sum over all
-    zones but highmem. `rate_ns` is from one notification to the next in the whole system; None
-    where each CPU has its own. `guard_s` takes the number of watchers; None: there is no guard.
-    `shares` takes the watchers and how many of them have FASYNC set, and returns how many of them
-    one notification signals and wakes; None: it wakes everyone. `pollin_status`: poll() asks
-    whether some zone's status is 1, else whether memory is low.
+    `device` is (major, minor, mode). `gate` is asked by poll(), if `asks` says so, and else by a
+    notification. `status` is None where poll() does not ask for one; `look_ns` is how often the
+    timer of SWAPPED runs. `rate_ns` is from one notification to the next, in the whole system or,
+    with `rate_of_cpu`, on one CPU; None: as often as it likes. `guard_s` takes the number of
+    watchers; None: there is no guard. `shares` takes the watchers and how many of them have FASYNC
+    set, and returns how many of them one notification of FIFO signals and wakes. `throttled`: one
+    poll() in a tick gets as far as the gate.
     """
 
     device: tuple[int, int, int]
-    gate_factor: int
-    gate_sum: bool
-    rate_ns: int | None
-    guard_s: Callable[[int], float] | None
-    shares: Callable[[int, int], tuple[int, int]] | None
-    fasync: bool
-    pollin_status: bool
-    small_zone_divisor: int | None
+    gate: Gate
+    asks: Asks
+    status: Status | None
+    wakes: Wakes
+    rate_ns: int | None = None
+    rate_of_cpu: bool = False
+    look_ns: int | None = None
+    guard_s: Callable[[int], float] | None = None
+    shares: Callable[[int, int], tuple[int, int]] | None = None
+    fasync: bool = False
+    throttled: bool = False
+    small_zone_divisor: int | None = None

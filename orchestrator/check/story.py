@@ -23,11 +23,17 @@ Flags = NDArray[np.bool_]
 NEVER = 2**62
 _POLLIN = 0x001
 _POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it
+_RECLAIM = frozenset(("pswpin", "pswpout", "pgscan", "pgsteal"))
 _HIGHMEM = b"HighMem"
 
 
 def ints(column: Any) -> Ints:
     return np.asarray(column, dtype=np.int64)
+
+
+def gate_of(zones: Any, *, factor: int = 2, mark: str = "high") -> Ints:
+    """Return the most free pages that a gate calls low, v4's unless told, of each ZONE record."""
+    return factor * (ints(zones[mark]) + ints(zones["reserve"]))
 
 
 def indexes(rows: Rows) -> Ints:
@@ -49,6 +55,7 @@ def was_notified(wakeups: Rows) -> Flags:
 class Log:
     """The records of one guest, by kind; `samples` are those of MEMINFO."""
 
+    cpus: int
     device: Rows
     steps: Rows
     clients: Rows
@@ -89,13 +96,14 @@ class Samples:
     """The samples of /proc/zoneinfo, by time. One flag a sample.
 
     `on`: some zone's status is 1. `low`: memory is low by the gate. `plenty`: more than twice as
-    much is free as that would be, in every zone.
+    much is free as that would be, in every zone or in sum; `each_plenty`: in every zone.
     """
 
     times: Ints
     on: Flags
     low: Flags
     plenty: Flags
+    each_plenty: Flags
     rows: tuple[Ints, ...]  # of `Log.zones`, of each sample
 
     def around(self, first_ns: Ints, last_ns: Ints) -> tuple[Ints, Ints]:
@@ -203,30 +211,47 @@ class Story:
             return found
 
         status, free, gate = ints(zones["status"]), ints(zones["free"]), self.gates
-        if promises.gate_sum:
-            chosen = zones["name"] != _HIGHMEM
+        strict = int(promises.gate.strict)
+        asked = status != -1
+        each_plenty = ~any_of(asked & (free <= 2 * gate))
+        if promises.gate.sum:
+            chosen = promises.gate.highmem | (zones["name"] != _HIGHMEM)
             total, limit = (
                 np.bincount(sample[chosen], weights=column[chosen], minlength=count)
                 for column in (free, gate)
             )
-            low, plenty = total < limit, total > 2 * limit
+            low, plenty = total <= limit - strict, total > 2 * limit
         else:
-            asked = status != -1
-            low, plenty = any_of(asked & (free <= gate)), ~any_of(asked & (free <= 2 * gate))
+            low, plenty = any_of(asked & (free <= gate - strict)), each_plenty
         order = np.argsort(sample, kind="stable")
         return Samples(
             times=times,
             on=any_of(status == 1),
             low=low,
             plenty=plenty,
+            each_plenty=each_plenty,
             rows=tuple(np.split(order, np.cumsum(np.bincount(sample, minlength=count))[:-1])),
         )
 
     @cached_property
     def gates(self) -> Ints:
         """The gate of each ZONE record, in pages."""
-        zones = self.log.zones
-        return self.promises.gate_factor * (ints(zones["high"]) + ints(zones["reserve"]))
+        gate = self.promises.gate
+        return gate_of(self.log.zones, factor=gate.factor, mark=gate.mark)
+
+    def grew(self, counter: str, first_ns: Ints, last_ns: Ints) -> tuple[Flags, Flags]:
+        """Tell of pairs of times if it is known what a counter of reclaim did, and if it grew.
+
+        What it had at the sample at or before the one is compared with that at or after the other.
+        """
+        rows = self.log.reclaim if counter in _RECLAIM else self.log.paging
+        times, values = ints(rows["time_ns"]), ints(rows[counter])
+        first = np.searchsorted(times, first_ns, side="right") - 1
+        last = np.searchsorted(times, last_ns, side="left")
+        known = (first >= 0) & (last < times.size)
+        grew = np.zeros(known.size, bool)
+        grew[known] = values[last[known]] != values[first[known]]
+        return known, grew
 
     @cached_property
     def waits(self) -> Waits:
@@ -290,6 +315,19 @@ class Story:
     def in_turn(self) -> bool:
         """Whether each waits where it came: a client in epoll keeps its place when it is woken."""
         return not np.any(self.log.clients["client_kind"] == ClientKind.EPOLL)
+
+    def asleep(self, waits: Ints) -> Flags:
+        """Tell which of these waits, which ended, a notification ended.
+
+        So long after they began, in a guest that is calm, poll() has looked once, and sleeps.
+        """
+        since, at = self.waits.since[waits], self.waits.at[waits]
+        long = at - since > 2 * HELD_UP_NS
+        calm = [
+            bool(slept) and self.calm(when - 2 * HELD_UP_NS, when)
+            for slept, when in zip(long, at.tolist(), strict=True)
+        ]
+        return np.array(calm, bool)
 
     @cached_property
     def keeps(self) -> bool:

@@ -21,6 +21,7 @@ from orchestrator.check.promises import (
     Answer,
     Break,
     Invariant,
+    Wakes,
 )
 from orchestrator.check.story import NEVER, Flags, Ints, Story, Watchers
 
@@ -42,7 +43,7 @@ class Window:
 def windows(story: Story) -> list[Window]:
     """Return a window for each wakeup that nobody was woken shortly before, by time."""
     rate = story.promises.rate_ns
-    if rate is None:
+    if rate is None or story.promises.rate_of_cpu or story.promises.wakes is not Wakes.FIFO:
         return []
     waits, woken = story.waits, story.woken()
     at = waits.at[woken]
@@ -302,40 +303,3 @@ def _records(story: Story, waits: Ints) -> tuple[int, ...]:
 
 def _s(ns: int) -> str:
     return f"{ns / 1e9:.3f} s"
-
-
-def everyone(story: Story) -> list[Answer]:
-    """Check a notification that wakes all who wait, if memory stays low until all have looked.
-
-    Whether two come too close cannot be seen: who is woken comes back at once while memory is low.
-    """
-    waits, samples = story.waits, story.samples
-    tested, breaks, passed = 0, [], 0
-    for i in story.woken().tolist():
-        first = int(waits.at[i])
-        if first < passed:
-            continue
-        passed = first + HELD_UP_NS
-        if passed >= story.log.end_ns:
-            break  # who is left then may have been woken behind the end of the log
-        near = (samples.times > first - HELD_UP_NS) & (samples.times < passed)
-        there = (waits.since < first - HELD_UP_NS) & (waits.at >= first)
-        calm = story.calm(first - HELD_UP_NS, passed)
-        if not there.any() or not samples.low[near].all() or not calm:
-            continue
-        left = np.flatnonzero(there & (waits.at >= passed))
-        # Where those who are woken give memory back, it may have been enough between two samples.
-        tested += int(not left.size or story.keeps)
-        if left.size and story.keeps:
-            breaks.append(
-                Break(
-                    records=(int(waits.wakeup[i]), *waits.poll[left].tolist()),
-                    time_ns=first,
-                    promised="everyone who waits is woken",
-                    seen=f"{left.size} were not in {_s(HELD_UP_NS)}, though memory stayed low",
-                )
-            )
-    return [
-        Answer(invariant=Invariant.RATE, tested=0),
-        Answer(invariant=Invariant.BATCH, tested=tested, breaks=tuple(breaks)),
-    ]

@@ -6,14 +6,19 @@ are far from the threshold; the rest is no test.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from orchestrator.check.promises import RUN_NS, Answer, Break, Invariant
+from orchestrator.check.promises import RUN_NS, Answer, Asks, Break, Invariant, Status
 from orchestrator.check.story import Flags, Ints, Story, indexes, ints
+from orchestrator.guest.abi import NO_STATUS
 
-_NO_STATUS = -(2**31)
 _GAP_NS = 200_000_000
 """Samples that are further apart than this decide nothing."""
+
+_LATE_TIMER_NS = 500_000_000
+"""A timer of the kernel that looks each so often has looked by then, however busy the guest is."""
 
 
 def pollin(story: Story) -> Answer:
@@ -23,17 +28,31 @@ def pollin(story: Story) -> Answer:
     logged is a reason. It is broken where none has one, and all show more than twice as much free
     as the gate asks for, so that there was none between them.
     """
-    samples, waits = story.samples, story.waits
-    by_status = story.promises.pollin_status
+    samples, waits, promises = story.samples, story.waits, story.promises
     asked = story.woken()
     asked = asked[~waits.signal[asked]]
+    said, since, excuse = "the sum of free pages is low", waits.low[asked], None
+    if not promises.gate.sum:
+        said = "a zone is low"
+    if promises.asks is Asks.EITHER and promises.status is Status.TAKEN:
+        # A status that was left may be the reason of one of two that follow each other.
+        since = np.minimum(since, np.concatenate([[0], since[:-1]]))
+        excuse = _reclaimed(story, since, waits.at[asked])
+        said += ", or once after reclaim"
+    elif promises.asks is Asks.EITHER and promises.status is Status.SWAPPED:
+        since = since - _looked_at(story)
+        excuse = _swapped(story, since, waits.low[asked], waits.at[asked])
+        said += ", or pages were swapped out a moment ago"
+    elif promises.asks is Asks.STATUS:
+        said = "the status of a zone is 1"
     return _reasons(
         story,
         Invariant.POLLIN,
         asked,
-        reason=samples.on if by_status else samples.low,
-        promised="POLLIN only while "
-        + ("the status of a zone is 1" if by_status else "the sum of free pages is low"),
+        since,
+        reason=samples.on if promises.asks is Asks.STATUS else samples.low,
+        promised=f"POLLIN only while {said}",
+        excuse=excuse,
     )
 
 
@@ -46,27 +65,97 @@ def gate(story: Story) -> Answer:
         story,
         Invariant.GATE,
         asked,
+        waits.low[asked],
         reason=story.samples.low,
         promised="a notification only when a zone has no more free pages than the gate lets be",
     )
 
 
+def swap(story: Story) -> Answer:
+    """Check that a timer wakes those who sleep in poll() only after pages were swapped out."""
+    waits, asked = story.waits, story.woken()
+    asked = asked[story.asleep(asked)]
+    since = waits.low[asked] - _looked_at(story)
+    swapped = _swapped(story, since, waits.low[asked], waits.at[asked])
+    return _reasons(
+        story,
+        Invariant.SWAP,
+        asked,
+        since,
+        reason=np.zeros(story.samples.times.size, bool),
+        promised="a wakeup only after pages were swapped out",
+        excuse=swapped,
+        plenty=False,
+    )
+
+
+def _looked_at(story: Story) -> int:
+    """Return how long before a poll() that the timer told pages were swapped out, at the most."""
+    return 2 * (story.promises.look_ns or 0) + _LATE_TIMER_NS
+
+
+def _swapped(story: Story, since: Ints, low: Ints, at: Ints) -> _Excuse:
+    """Tell where pages were swapped out, or may have been while nobody had the device open."""
+    known, grew = story.grew("pswpout", since, at)
+    watched = [
+        story.watchers.at_least(*span) > 0
+        for span in zip(since.tolist(), low.tolist(), strict=True)
+    ]
+    return _Excuse(known=known & np.array(watched, bool), there=grew)
+
+
+def _reclaimed(story: Story, since: Ints, at: Ints) -> _Excuse:
+    """Tell where pages were scanned, or a zone was so short of them that kswapd may have run."""
+    first, last = story.samples.around(since, at)
+    known = (first >= 0) & (last < story.samples.times.size)
+    there = np.zeros(known.size, bool)
+    short = _among(~story.samples.each_plenty, first[known], last[known] + 1) > 0
+    there[known] = short
+    for counter in ("pgscan", "pgsteal", "pgrefill", "allocstall"):
+        seen, grew = story.grew(counter, since, at)
+        known, there = known & seen, there | grew
+    return _Excuse(known=known, there=there)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Excuse:
+    """A reason that is in no single sample: if a log can tell of it, and if it was there."""
+
+    known: Flags
+    there: Flags
+
+
+def _among(flags: Flags, start: Ints, stop: Ints) -> Ints:
+    """Count the flags in each slice."""
+    count = np.concatenate([[0], np.cumsum(flags)])
+    return ints(count[stop] - count[start])
+
+
 def _reasons(
-    story: Story, invariant: Invariant, asked: Ints, *, reason: Flags, promised: str
+    story: Story,
+    invariant: Invariant,
+    asked: Ints,
+    since: Ints,
+    *,
+    reason: Flags,
+    promised: str,
+    excuse: _Excuse | None = None,
+    plenty: bool = True,
 ) -> Answer:
+    """Answer if each of the waits `asked` had a reason, between `since` and when it was logged."""
     samples, waits = story.samples, story.waits
-    first, last = samples.around(waits.low[asked], waits.at[asked])
+    first, last = samples.around(since, waits.at[asked])
     known = (first >= 0) & (last < samples.times.size)
+    if excuse is not None:
+        known &= excuse.known
     asked, first, last = asked[known], first[known], last[known]
-
-    def among(flags: Flags, start: Ints, stop: Ints) -> Ints:
-        """Count the flags in each slice."""
-        count = np.concatenate([[0], np.cumsum(flags)])
-        return ints(count[stop] - count[start])
-
-    reasons = among(reason, first, last + 1)
-    gaps = among(np.diff(samples.times) > _GAP_NS, first, last)
-    broken = (reasons == 0) & (gaps == 0) & (among(~samples.plenty, first, last + 1) == 0)
+    reasons = _among(reason, first, last + 1)
+    if excuse is not None:
+        reasons = reasons + excuse.there[known]
+    gaps = _among(np.diff(samples.times) > _GAP_NS, first, last)
+    broken = (reasons == 0) & (gaps == 0)
+    if plenty:
+        broken &= _among(~samples.plenty, first, last + 1) == 0
     breaks = tuple(
         Break(
             records=(
@@ -106,7 +195,7 @@ def _name(zone: np.void) -> str:
 
 
 def _status(zone: np.void) -> str:
-    return "-" if zone["status"] == _NO_STATUS else str(zone["status"])
+    return "-" if zone["status"] == NO_STATUS else str(zone["status"])
 
 
 def clears(story: Story) -> Answer:

@@ -1,19 +1,44 @@
-"""What a revision of the series promises, as data: patches/mem_notify/<revision>/revision.toml."""
+"""What a revision of the series promises, and where it comes from, as data.
+
+Both are in patches/mem_notify/<revision>/revision.toml; patches/README.md has the keys.
+"""
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from orchestrator import toml
+from orchestrator.errors import InputError
 from orchestrator.series.quilt import MEM_NOTIFY, NONE, bases_of
+from orchestrator.wording import known_names
 
 FILE = "revision.toml"
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
+_Line = Annotated[str, toml.spelled(r"\S(.*\S)?", "one line of text")]
+
+
+class Lineage(toml.Table):
+    """Where a revision comes from.
+
+    `follows` names the revision that it was made from, `posted_against` the tree. `mails` has a
+    Message-Id for each part that one is known of.
+    """
+
+    date: datetime.date
+    author: _Line
+    changed: _Line
+    subject: _Line | None = None
+    follows: _Line | None = None
+    posted_against: _Line | None = None
+    mails: dict[
+        _Line, Annotated[str, toml.spelled(r"[^<>\s]+", "a Message-Id without angle brackets")]
+    ] = Field(default_factory=dict)
 
 
 class Device(toml.Table):
@@ -26,21 +51,55 @@ class Device(toml.Table):
 
 
 class Gate(toml.Table):
-    """Memory is low at or below factor * (high watermark + lowmem_reserve[MAX_NR_ZONES-1]) pages.
+    """Memory is low at or below factor * (watermark + lowmem_reserve[MAX_NR_ZONES-1]) free pages.
 
-    `of` one zone: the gate of a notification. Of the `sum` of all zones that are not highmem: asked
-    by poll(), which gives POLLIN strictly below it.
+    `mark` says which watermark. `of` one zone; or of the `sum` of all zones, those of high memory
+    only if `highmem`. `strict`: below it only.
     """
 
     factor: Annotated[int, Field(ge=1)]
     of: Literal["zone", "sum"]
+    mark: Literal["low", "high"] = "high"
+    strict: bool = False
+    highmem: bool = False
+
+    @model_validator(mode="after")
+    def _highmem_of_sum(self) -> Self:
+        if self.of == "zone" and "highmem" in self.model_fields_set:
+            raise ValueError('of = "zone" has no highmem')
+        return self
 
 
 class Rate(toml.Table):
-    """No two notifications within `ms` milliseconds, in the whole system or on one CPU."""
+    """No two notifications within `ms` milliseconds, in the whole system or on one CPU.
+
+    `strict`: nor just that long after one; a difference of one tick.
+    """
 
     ms: Annotated[int, Field(ge=1)]
     of: Literal["system", "cpu"]
+    strict: bool = False
+
+
+class Status(toml.Table):
+    """What poll() asks under the name of status.
+
+    `zone`: one for each zone, set by a notification of it and cleared when its memory is back.
+    `taken`: one for all, set by a notification; the poll() that finds it set clears it.
+    `unread`: of a file, that there was a notification since it was opened or last read.
+    `swapped`: one for all, set anew by a timer of `ms`: were pages swapped out since it last ran?
+    """
+
+    kind: Literal["zone", "taken", "unread", "swapped"]
+    ms: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _timer(self) -> Self:
+        if self.kind == "swapped" and self.ms is None:
+            raise ValueError('kind = "swapped" needs ms')
+        if self.kind != "swapped" and self.ms is not None:
+            raise ValueError(f'kind = "{self.kind}" has no ms')
+        return self
 
 
 class ConstantGuard(toml.Table):
@@ -69,11 +128,11 @@ class PerWatcherGuard(toml.Table):
 class Batch(toml.Table):
     """Whom a notification wakes.
 
-    `all`: everyone. `fifo`: of the watchers who have waited longest
+    `none`: nobody. `all`: everyone. `fifo`: of the watchers who have waited longest
     clamp((watchers >> shift) + plus, at_least, at_most).
     """
 
-    order: Literal["all", "fifo"]
+    order: Literal["none", "all", "fifo"]
     shift: _Count | None = None
     plus: _Count = 0
     at_least: _Count = 0
@@ -84,14 +143,16 @@ class Batch(toml.Table):
         if self.order == "fifo" and self.shift is None:
             raise ValueError('order = "fifo" needs shift')
         given = self.model_fields_set & {"shift", "plus", "at_least", "at_most"}
-        if self.order == "all" and given:
-            raise ValueError(f'order = "all" has no {", ".join(sorted(given))}')
+        if self.order != "fifo" and given:
+            raise ValueError(f'order = "{self.order}" has no {", ".join(sorted(given))}')
         if self.at_most is not None and self.at_most < self.at_least:
             raise ValueError("at_most is less than at_least")
         return self
 
     def limit(self, watchers: int) -> int:
         """Return the most that one notification wakes with so many files open on the device."""
+        if self.order == "none":
+            return 0
         if self.shift is None:
             return watchers
         nr = max((watchers >> self.shift) + self.plus, self.at_least)
@@ -99,23 +160,42 @@ class Batch(toml.Table):
 
 
 class Revision(toml.Table):
-    """The whole file; what a revision does not have is left out of it.
+    """The promises of a file; what a revision does not have is left out of it.
 
-    `pollin` is what poll() asks: if some zone's status is 1, or if the sum of the gate is low.
-    `small_zone_divisor`: a zone with less than this part of its node's pages has the status -1 and
-    is ignored. `fasync`: how the share of a batch that gets SIGIO is rounded. `zoneinfo`: where
-    mem_notify_status stands in /proc/zoneinfo.
+    `pollin` is what poll() asks. If the gate is not in it, a notification asks the gate.
+    `throttle`: one poll() in a tick gets as far as the gate. `small_zone_divisor`: a zone with less
+    than this part of its node's pages has the status -1 and is ignored. `fasync`: how the share of
+    a batch that gets SIGIO is rounded. `zoneinfo`: where mem_notify_status stands in
+    /proc/zoneinfo. `based_on`: a revision whose promises these are, but for those that are given
+    here and those that `without` names.
     """
 
     device: Device
     gate: Gate
-    rate: Rate
     batch: Batch
-    pollin: Literal["status", "sum"]
+    pollin: Literal["status", "gate", "status and gate", "status or gate"]
+    status: Status = Status(kind="zone")
+    rate: Rate | None = None
+    throttle: Literal["tick"] | None = None
     guard: Annotated[ConstantGuard | PerWatcherGuard, Field(discriminator="kind")] | None = None
     small_zone_divisor: Annotated[int, Field(ge=2)] | None = None
     fasync: Literal["truncate", "ceil"] | None = None
     zoneinfo: Literal["before_start_pfn", "after_start_pfn"] | None = None
+    based_on: str | None = None
+    without: list[str] = Field(default_factory=list)
+    lineage: Lineage | None = None
+
+    @model_validator(mode="after")
+    def _status_of_a_zone(self) -> Self:
+        if self.pollin == "gate" and "status" in self.model_fields_set:
+            raise ValueError('pollin = "gate" asks no status')
+        of_zones = self.pollin != "gate" and self.status.kind == "zone"
+        for key in ("small_zone_divisor", "zoneinfo"):
+            if getattr(self, key) is not None and not of_zones:
+                raise ValueError(f'{key} is for status = {{ kind = "zone" }}')
+        if self.fasync is not None and self.batch.order != "fifo":
+            raise ValueError('fasync is for batch.order = "fifo"')
+        return self
 
     def guard_s(self, watchers: int) -> float:
         """Return the seconds within which no file gets a second POLLIN; 0 without a guard."""
@@ -139,12 +219,77 @@ class Revision(toml.Table):
         return signals, polls
 
 
+class _Origin(toml.Table):
+    lineage: Lineage
+
+
+_OWN = ("based_on", "without", "lineage")
+"""Keys that no other revision inherits."""
+
+
 def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
     """Return what a revision promises; None if no promises of it are on file.
 
-    Raises InputError if there is no such revision, or if its file is wrong.
+    Raises InputError if there is no such revision, or if its file, or one that it is based on, is
+    wrong.
     """
-    if revision != NONE:
-        bases_of(revision, root=root)
     path = root / revision / FILE
-    return toml.load(path, Revision) if path.exists() else None
+    if not path.exists():
+        if revision != NONE:
+            bases_of(revision, root=root)
+        return None
+    data, lines = toml.read(path)
+    if set(data) == {"lineage"}:
+        return None
+    value = _inherited(path, data, lines, root, ())
+    return toml.check(Revision, value, path=path, lines=lines)
+
+
+def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
+    """Return where a revision comes from, if its file says so. Raises InputError."""
+    path = root / revision / FILE
+    if not path.exists():
+        return None
+    data, lines = toml.read(path)
+    if "lineage" not in data:
+        return None
+    value = {"lineage": data["lineage"]}
+    return toml.check(_Origin, value, path=path, lines=lines).lineage
+
+
+def _inherited(
+    path: Path, data: dict[str, Any], lines: toml.Lines, root: Path, heirs: tuple[Path, ...]
+) -> dict[str, Any]:
+    """Return what a file says with the promises that it inherits. `heirs` are based on it."""
+
+    def refusal(key: toml.Key, message: str, hint: str | None = None) -> InputError:
+        where = f"{toml.dotted(key)}: {message}"
+        return InputError(where, file=path, line=lines.nearest(key), hint=hint)
+
+    base, without = data.get("based_on"), data.get("without", [])
+    if base is None and without:
+        raise refusal(("without",), "there is no based_on to leave something out of")
+    if not isinstance(base, str) or not isinstance(without, list):
+        return data  # the model refuses what is wrong
+    # A series outside the package may be based on one in it.
+    above = next((f for f in _files_of(base, root) if f.exists()), None)
+    if above is None:
+        known = sorted(file.parent.name for file in root.glob(f"*/{FILE}"))
+        hint = known_names(base, known)
+        raise refusal(("based_on",), f"there is no {FILE} of a series {base}", hint)
+    if above in (*heirs, path):
+        raise refusal(("based_on",), f"{base} is itself based on {path.parent.name}")
+    theirs, their_lines = toml.read(above)
+    theirs = _inherited(above, theirs, their_lines, root, (*heirs, path))
+    toml.check(Revision, theirs, path=above, lines=their_lines)
+    promises = {key: value for key, value in theirs.items() if key not in _OWN}
+    for place, key in enumerate(without):
+        if key not in promises:
+            hint = known_names(str(key), sorted(promises))
+            raise refusal(("without", place), f"{base} does not promise {key}", hint)
+        del promises[key]
+    return {**promises, **data}
+
+
+def _files_of(revision: str, root: Path) -> tuple[Path, Path]:
+    return root / revision / FILE, MEM_NOTIFY / revision / FILE

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.campaign.checking import log_of
+from orchestrator.check.promises import Invariant
 from orchestrator.check.story import Log
 from orchestrator.guest.abi import NO_CLIENT, RECORD, Kind
 from orchestrator.guest.decode import VIEWS, RecordLog
@@ -16,6 +17,20 @@ from orchestrator.model import ClientKind, Op
 
 MS = 1_000_000
 S = 1_000_000_000
+
+OF_V4 = frozenset(
+    {
+        Invariant.DEVICE,
+        Invariant.GUARD,
+        Invariant.RATE,
+        Invariant.BATCH,
+        Invariant.ORDER,
+        Invariant.POLLIN,
+        Invariant.GATE,
+        Invariant.CLEARS,
+    }
+)
+"""What v4 promises."""
 
 GATE = 100  # pages, of the zone below
 LOW, PLENTY = 80, 1_000
@@ -82,6 +97,7 @@ class Model:
     late: Callable[[int, int], int] = prompt
     runnable: int = 2
     end_ns: int = 30 * S
+    spacing: int = 200 * MS
 
     def run(self) -> MadeUp:
         made = MadeUp()
@@ -89,7 +105,7 @@ class Model:
         made.add(Kind.STEP, S, op=Op.CLIENTS)
         since = {}
         for client in range(self.clients):
-            at = 2 * S + client * 200 * MS
+            at = 2 * S + client * self.spacing
             made.add(Kind.CLIENT, at, client, client_kind=ClientKind.POLL)
             made.add(Kind.POLL, at, client, polls=0)
             since[client] = at

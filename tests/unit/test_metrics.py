@@ -8,7 +8,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.check.metrics import BATCH_PAUSE_NS, Trace, find_batches, measure
+from orchestrator.check.metrics import (
+    BATCH_DISTANCE_NS,
+    BATCH_PAUSE_NS,
+    Trace,
+    find_batches,
+    measure,
+)
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -125,3 +131,23 @@ def test_what_one_notification_woke_late_is_no_batch_of_its_own() -> None:
     times = np.concatenate([np.full(17, 0), np.full(83, 120 * MS), np.full(5, 330 * MS)])
     batches = find_batches(times, np.arange(times.size), 0)
     assert [(batch.wakeups, batch.after_ms) for batch in batches] == [(100, None), (5, 330.0)]
+
+
+def test_batches_begin_just_there() -> None:
+    """After a longer pause than BATCH_PAUSE_NS, and at BATCH_DISTANCE_NS from the one before."""
+    for times, sizes in (
+        ([0, BATCH_DISTANCE_NS - 1], [2]),
+        ([0, BATCH_DISTANCE_NS], [1, 1]),
+        ([0, 100 * MS, 100 * MS + BATCH_PAUSE_NS], [3]),
+        ([0, 100 * MS, 101 * MS + BATCH_PAUSE_NS], [2, 1]),
+    ):
+        batches = find_batches(ints(*times), ints(*range(len(times))), 0)
+        assert [batch.wakeups for batch in batches] == sizes
+
+
+def test_a_counter_is_what_the_sample_at_that_very_time_says() -> None:
+    figures = measure(trace(wakeup_ns=ints(10 * S + 700 * MS), wakeup_client=ints(3)))
+    assert figures.swapped_out_before_first == 70
+    assert figures.first_wakeup_ms == 200.0
+    at_start = measure(trace(wakeup_ns=ints(10 * S), wakeup_client=ints(3), start_ns=10 * S))
+    assert at_start.swapped_out_before_first == 0

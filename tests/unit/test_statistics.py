@@ -43,7 +43,15 @@ def test_the_interval_covers_the_true_median_as_often_as_it_says() -> None:
     random = np.random.default_rng(1)
     spreads = [spread(random.normal(size=20).tolist()) for _ in range(200)]
     covered = sum(s.low <= 0 <= s.high for s in spreads)  # type: ignore[operator]
-    assert 0.88 * 200 <= covered <= 200
+    assert 0.88 * 200 <= covered < 0.99 * 200
+
+
+def test_the_interval_is_as_wide_as_its_confidence() -> None:
+    """Of 101 values the 95 % are between those whose ranks are 1.96 * sqrt(101) / 2 from it."""
+    found = spread([float(value) for value in range(1, 102)])
+    assert found.median == 51
+    assert found.low == pytest.approx(51 - 9.85, abs=2)
+    assert found.high == pytest.approx(51 + 9.85, abs=2)
 
 
 @given(VALUES, VALUES)

@@ -1,0 +1,365 @@
+"""The checks of revisions that wake everyone, or nobody: kept, or broken by their own mutation."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+import pytest
+from early import PLENTY, SHORT, TICK, US, Early
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from madeup import MS, MadeUp, S
+
+from orchestrator.campaign.checking import promises_of
+from orchestrator.check.invariants import check
+from orchestrator.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
+from orchestrator.guest.abi import Kind
+from orchestrator.model import ClientKind
+from orchestrator.series.revision import load_revision
+
+
+def promises(name: str) -> Promises:
+    revision = load_revision(name)
+    assert revision is not None
+    return promises_of(revision)
+
+
+def answers(made: MadeUp, name: str) -> dict[Invariant, Answer]:
+    return {answer.invariant: answer for answer in check(made.log(), promises(name))}
+
+
+def broken(made: MadeUp, name: str) -> set[Invariant]:
+    found = answers(made, name)
+    for answer in found.values():
+        for place in answer.breaks:
+            assert place.records and max(place.records) < len(made.rows)
+    return {name for name, answer in found.items() if answer.verdict is Verdict.BROKEN}
+
+
+def counts(made: MadeUp, name: str) -> dict[Invariant, int]:
+    return {name: answer.tested for name, answer in answers(made, name).items()}
+
+
+LEAVE = ClientKind.EXIT
+SHORT_TIMES = ((5 * S, 5 * S + 300 * MS), (7 * S, 7 * S + 100 * MS))
+TIMER = tuple(range(2 * S + 1, 20 * S, S))
+V1 = Early(
+    asks=Asks.EITHER, status=Status.SWAPPED, events=TIMER, swapped=(8 * S + 200 * MS,), low=()
+)
+V2 = Early(asks=Asks.EITHER, status=Status.TAKEN, wakes=Wakes.NOBODY, low=SHORT_TIMES)
+V2_WAKEUP = replace(V2, wakes=Wakes.EVERYONE)
+V3 = Early(asks=Asks.BOTH, status=Status.TAKEN)
+WAKE_ALL = Early(asks=Asks.BOTH, status=Status.UNREAD)
+THROTTLED = replace(WAKE_ALL, throttled=True, pause=10 * US, low=((4 * S, 7 * S),))
+MODELS = {
+    "v1": V1,
+    "v2": V2,
+    "v2-wakeup": V2_WAKEUP,
+    "v3": V3,
+    "v3-wake-all": WAKE_ALL,
+    "v3-throttled": THROTTLED,
+    "v3-faster": THROTTLED,
+}
+
+
+# v3: one POLLIN for each notification
+
+
+def test_v3_tells_one_of_many_and_each_time_it_is_put_to_the_test() -> None:
+    for made in (V3.run(), replace(V3, clients=200, spacing=5 * MS, kind=LEAVE).run()):
+        assert len(made.of(Kind.WAKEUP)) == 5
+        assert counts(made, "v3") == {Invariant.DEVICE: 1, Invariant.ONCE: 5, Invariant.POLLIN: 5}
+        assert not broken(made, "v3")
+
+
+@pytest.mark.parametrize("kind", [ClientKind.POLL, ClientKind.EXIT])
+@pytest.mark.parametrize("clients", [1, 16, 200])
+def test_the_old_v3_is_caught_that_asked_the_sum_alone(clients: int, kind: ClientKind) -> None:
+    """As it was reconstructed first: everyone who found the sum low had POLLIN, and it lasted."""
+    spacing = S // clients
+    events = (5 * S, 6 * S)
+    old = replace(
+        V3, asks=Asks.GATE, clients=clients, kind=kind, spacing=spacing, events=events, pause=9 * MS
+    ).run()
+    caught = broken(old, "v3")
+    # One that leaves with its first POLLIN is one for one notification.
+    assert caught == (set() if clients == 1 and kind is LEAVE else {Invariant.ONCE})
+    if clients == 200 and kind is LEAVE:
+        (first,) = answers(old, "v3")[Invariant.ONCE].breaks
+        assert first.seen.startswith("200, logged within 0.0")
+        assert len(first.records) == 200
+
+
+def test_a_status_that_nobody_clears_is_caught() -> None:
+    assert broken(replace(V3, takes=False, pause=9 * MS).run(), "v3") == {Invariant.ONCE}
+
+
+def told(times: Sequence[int], cpus: int = 1) -> MadeUp:
+    """Tell one client at these times, each just after it went into poll()."""
+    made = replace(V3, clients=1, events=(), cpus=cpus).run()
+    made.rows = [row for row in made.rows if row[0] not in (Kind.POLL, Kind.EXIT)]
+    for number, at in enumerate(times):
+        made.add(Kind.POLL, at - US, 0, polls=number)
+        made.add(Kind.WAKEUP, at, 0, revents=1, result=1, since_ns=at - US)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("apart_ms", "cpus", "verdict"),
+    [  # what one CPU can do at the most, with one left from before: a tick of 10 ms is granted
+        ([1], 1, Verdict.KEPT),
+        ([1, 190], 1, Verdict.KEPT),
+        ([1, 188], 1, Verdict.BROKEN),
+        ([1, 190, 190, 190, 190, 190], 1, Verdict.KEPT),
+        ([1, 190, 190, 1], 1, Verdict.BROKEN),
+        ([1, 190, 190, 190, 190, 180], 1, Verdict.BROKEN),
+        # Of two each may send one, and see what the other sees; so with the one before.
+        ([0.1] * 5, 2, Verdict.KEPT),
+        ([0.1] * 6, 2, Verdict.BROKEN),
+        ([0.1] * 19, 4, Verdict.KEPT),
+        ([0.1] * 20, 4, Verdict.BROKEN),
+    ],
+)
+def test_how_many_there_may_be_in_a_time(
+    apart_ms: list[float], cpus: int, verdict: Verdict
+) -> None:
+    times = [round(5 * S + ms * MS) for ms in accumulate(apart_ms, initial=0.0)]
+    assert answers(told(times, cpus), "v3")[Invariant.ONCE].verdict is verdict
+
+
+def test_who_may_be_late_is_given_the_time() -> None:
+    """Of five that were asleep four can have been told in the half second before."""
+    old = replace(V3, asks=Asks.GATE, kind=LEAVE, events=(6 * S,))
+    assert not broken(replace(old, clients=4).run(), "v3")
+    assert broken(replace(old, clients=5).run(), "v3") == {Invariant.ONCE}
+
+
+def test_a_few_that_leave_put_nothing_to_the_test() -> None:
+    made = replace(V3, clients=5, kind=LEAVE, events=(6 * S,)).run()
+    assert counts(made, "v3")[Invariant.ONCE] == 0
+    assert counts(replace(V3, clients=6, kind=LEAVE, events=(6 * S,)).run(), "v3") == {
+        Invariant.DEVICE: 1,
+        Invariant.ONCE: 1,
+        Invariant.POLLIN: 1,
+    }
+
+
+def test_when_memory_is_back_nobody_else_could_be_told() -> None:
+    for kind in (LEAVE, ClientKind.POLL):
+        made = replace(V3, clients=20, kind=kind, low=((5 * S, 5 * S + 20 * MS),)).run()
+        assert len(made.of(Kind.WAKEUP)) == 1
+        assert counts(made, "v3")[Invariant.ONCE] == 0
+
+
+def test_pollin_of_v3_is_given_only_while_the_sum_is_low() -> None:
+    wrong = replace(V3, asks=Asks.STATUS, low=(), clients=1).run()
+    assert broken(wrong, "v3") == {Invariant.POLLIN}
+    # One page decides: 100 is not below the gate.
+    for free, count in ((99, 5), (100, 0)):
+        made = V3.run()
+        for number in made.of(Kind.ZONE):
+            made.change(number, free=free)
+        assert counts(made, "v3")[Invariant.POLLIN] == count
+
+
+@pytest.mark.parametrize(("name", "caught"), [("v3", True), ("v2", False)])
+def test_high_memory_is_in_the_sum_of_v2_only(name: str, caught: bool) -> None:
+    wrong = replace(V3, asks=Asks.STATUS, low=(), clients=1, scanned=()).run()
+    for number in wrong.of(Kind.ZONE):
+        at = wrong.rows[number][1]
+        wrong.add(Kind.ZONE, at, name=b"HighMem", free=0, high=10**6, low=10**6, present=4000)
+    assert (Invariant.POLLIN in broken(wrong, name)) == caught
+
+
+# v1: a timer, and swap-out
+
+
+def test_v1_tells_everyone_after_swap_out() -> None:
+    found = counts(replace(V1, kind=LEAVE).run(), "v1")
+    assert found[Invariant.SWAP] == found[Invariant.POLLIN] == 6
+    assert not broken(replace(V1, kind=LEAVE).run(), "v1")
+    # All six leave at once; of seven, one of whom came late, six are left to be woken.
+    assert counts(V1.run(), "v1")[Invariant.BATCH] == 1
+
+
+def test_v1_that_leaves_some_out_is_caught() -> None:
+    for kind in (LEAVE, ClientKind.POLL):
+        assert broken(replace(V1, deaf=2, kind=kind).run(), "v1") == {Invariant.BATCH}
+
+
+def test_v1_that_wakes_without_swap_out_is_caught() -> None:
+    wrong = replace(V1, always=True, events=(12 * S,), kind=LEAVE, swapped=())
+    assert broken(_asleep_until(wrong, 12 * S), "v1") == {Invariant.SWAP, Invariant.POLLIN}
+    # A zone that is low is a reason of poll(), and none of the timer.
+    low = replace(wrong, low=((12 * S - 300 * MS, 13 * S),))
+    assert broken(_asleep_until(low, 12 * S), "v1") == {Invariant.SWAP}
+
+
+def _asleep_until(wrong: Early, when: int) -> MadeUp:
+    """Run a model whose status is set from then on."""
+    made = replace(wrong, always=False).run()
+    for client in range(wrong.clients):
+        since = made.rows[made.of(Kind.POLL, client)[0]][1]
+        at = when + (client + 1) * MS
+        made.add(Kind.WAKEUP, at, client, revents=1, result=1, since_ns=since)
+    return made
+
+
+def test_what_v1_saw_while_nobody_watched_may_be_told_to_the_first() -> None:
+    """The total of the last look stays, however long ago that was."""
+    made = replace(V1, swapped=(S,), kind=LEAVE, events=(3 * S + 500 * MS,)).run()
+    assert len(made.of(Kind.WAKEUP)) == 6
+    assert not broken(made, "v1")
+    assert counts(made, "v1")[Invariant.SWAP] == 0
+
+
+# v2: nobody is woken
+
+
+def test_v2_wakes_nobody_but_who_looks_may_be_told() -> None:
+    made = V2.run()
+    assert not made.of(Kind.WAKEUP)
+    assert counts(made, "v2") == {Invariant.DEVICE: 1, Invariant.SILENCE: 6, Invariant.POLLIN: 0}
+    made = replace(V2, low=((2 * S + 500 * MS, 2 * S + 900 * MS),), pause=9 * MS).run()
+    assert {made.rows[number][2] for number in made.of(Kind.WAKEUP)} == {3, 4}
+    assert not broken(made, "v2")
+    # Client 5 sleeps from before the first event, 3 and 4 from when the sum was no longer low.
+    assert counts(made, "v2")[Invariant.SILENCE] == 6
+
+
+def test_v2_does_not_count_who_sleeps_where_nothing_is_scanned() -> None:
+    assert counts(replace(V2, scanned=()).run(), "v2")[Invariant.SILENCE] == 0
+
+
+def test_a_wakeup_in_v2_is_caught() -> None:
+    made = replace(V2_WAKEUP, events=(6 * S,), low=(), kind=LEAVE).run()
+    assert broken(made, "v2") == {Invariant.SILENCE}
+    (first,) = answers(made, "v2")[Invariant.SILENCE].breaks
+    assert first.promised == "nobody is woken who sleeps in poll()"
+
+
+def test_who_was_held_up_on_the_way_into_poll_did_not_sleep() -> None:
+    made = replace(V2, low=((2 * S, 4 * S),), events=(), clients=1, pause=4 * S, end_ns=5 * S).run()
+    number = made.of(Kind.WAKEUP)[0]
+    made.change(number, at=made.rows[number][1] + 990 * MS)
+    assert not broken(made, "v2")
+    made.change(number, at=made.rows[number][1] + 20 * MS)
+    assert broken(made, "v2") == {Invariant.SILENCE}
+
+
+# v2 with a wakeup
+
+
+def test_v2_with_a_wakeup_tells_everyone_while_the_sum_is_low() -> None:
+    kept = replace(V2_WAKEUP, low=((4500 * MS, 6 * S),), events=(5 * S + 100 * MS,), pause=9 * MS)
+    assert counts(kept.run(), "v2-wakeup")[Invariant.BATCH] == 1
+    assert not broken(kept.run(), "v2-wakeup")
+    assert broken(replace(kept, deaf=2).run(), "v2-wakeup") == {Invariant.BATCH}
+
+
+def test_a_status_that_v2_does_not_clear_is_caught() -> None:
+    """It gives POLLIN for ever; one that was left from before may be told once."""
+    wrong = replace(V2_WAKEUP, low=(), takes=False, clients=1, pause=400 * MS)
+    assert broken(wrong.run(), "v2-wakeup") == {Invariant.POLLIN}
+    kept = replace(wrong, takes=True, events=(5 * S, 6 * S))
+    assert len(kept.run().of(Kind.WAKEUP)) == 2
+    assert not broken(kept.run(), "v2-wakeup")
+    # The second one follows reclaim. Without that there is no event, and no reason.
+    assert counts(kept.run(), "v2-wakeup")[Invariant.POLLIN] == 1
+    assert broken(replace(kept, scanned=()).run(), "v2-wakeup") == {Invariant.POLLIN}
+
+
+# v3 and the three improvements
+
+
+def test_wake_all_tells_everyone_who_opened_before() -> None:
+    for kind, deaf in ((ClientKind.POLL, 2), (ClientKind.EPOLL, 2)):
+        kept = replace(WAKE_ALL, pause=9 * MS, kind=kind)
+        assert counts(kept.run(), "v3-wake-all")[Invariant.BATCH] == 1
+        assert not broken(kept.run(), "v3-wake-all")
+        assert broken(replace(kept, deaf=deaf).run(), "v3-wake-all") == {Invariant.BATCH}
+    # Clients that leave give their memory back: the others may find enough.
+    assert not broken(replace(WAKE_ALL, deaf=2, kind=LEAVE).run(), "v3-wake-all")
+
+
+def test_who_looks_by_itself_has_not_been_woken_with_the_others() -> None:
+    """Client 5 comes while memory is low, with no event since: the others sleep on."""
+    made = replace(WAKE_ALL, asks=Asks.GATE, events=(), low=((2 * S + 900 * MS, 4 * S),)).run()
+    assert {made.rows[number][2] for number in made.of(Kind.WAKEUP)} == {5}
+    assert not broken(made, "v3-wake-all")
+
+
+def test_wake_all_without_the_gate_is_caught() -> None:
+    wrong = replace(WAKE_ALL, asks=Asks.STATUS, low=(), pause=90 * MS)
+    assert broken(wrong.run(), "v3-wake-all") == {Invariant.POLLIN}
+
+
+@pytest.mark.parametrize("name", ["v3-throttled", "v3-faster"])
+def test_one_poll_a_tick(name: str) -> None:
+    found = counts(THROTTLED.run(), name)
+    assert found.keys() == {Invariant.DEVICE, Invariant.THROTTLE, Invariant.POLLIN}
+    assert found[Invariant.THROTTLE] > 100
+    assert not broken(THROTTLED.run(), name)
+    wrong = replace(THROTTLED, throttled=False, clients=2, low=((4 * S, 5 * S + 50 * MS),))
+    assert broken(wrong.run(), name) == {Invariant.THROTTLE}
+
+
+def test_clients_that_leave_do_not_show_a_throttle() -> None:
+    made = replace(THROTTLED, throttled=False, clients=200, spacing=MS, kind=LEAVE).run()
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 0
+    assert not broken(made, "v3-throttled")
+
+
+# All of them
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted(MODELS)),
+    seed=st.integers(0, 2**32),
+    held_up=st.booleans(),
+    clients=st.integers(1, 40),
+    leave=st.booleans(),
+    cpus=st.sampled_from([1, 2, 4]),
+)
+def test_a_sound_kernel_never_breaks_anything(
+    name: str, seed: int, held_up: bool, clients: int, leave: bool, cpus: int
+) -> None:
+    chance = random.Random(seed)
+    model, ends = MODELS[name], 16 * S
+    events: Sequence[int] = model.events
+    if model.status is not Status.SWAPPED:
+        # Each CPU at its own rate, as often as that lets it; v2 has none.
+        least = US if name.startswith("v2") else 200 * MS + 1
+        sources = cpus if name in ("v3", "v3-wake-all") else 1
+        events = sorted(
+            4 * S + at
+            for _ in range(sources)
+            for at in accumulate(
+                chance.choice([least, least + MS, least + chance.randrange(S)]) for _ in range(20)
+            )
+        )
+    times = sorted(chance.randrange(2 * S, ends) for _ in range(6))
+    made = replace(
+        model,
+        events=[at for at in events if at < ends],
+        swapped=sorted(chance.randrange(2 * S, ends) for _ in range(chance.randrange(4))),
+        low=list(zip(times[::2], times[1::2], strict=True)),
+        clients=clients,
+        kind=LEAVE if leave else ClientKind.POLL,
+        cpus=cpus,
+        held_up=held_up,
+        seed=seed,
+        spacing=chance.choice([MS, 50 * MS]),
+        pause=chance.choice([TICK, 50 * MS]),
+        end_ns=ends,
+    ).run()
+    assert not broken(made, name)
+
+
+def test_the_model_has_both_kinds_of_memory() -> None:
+    free = {V3.run().rows[number][3]["free"] for number in V3.run().of(Kind.ZONE)}
+    assert free == {SHORT, PLENTY}
