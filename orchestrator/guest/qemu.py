@@ -56,14 +56,12 @@ class Disk:
 class Memory:
     """Memory that a guest can write to: a node's RAM, or the BAR that it swaps to.
 
-    Without a file it is QEMU's own. With one, the guest writes into the file if it is `shared`;
-    else the file is mapped copy-on-write.
+    Without a file it is QEMU's own. With one, it is the file.
     """
 
     name: str
     mib: int
     fd: int = -1
-    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
