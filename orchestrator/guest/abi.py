@@ -226,10 +226,15 @@ def payload(records: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
     return np.ascontiguousarray(records["value"]).view(LAYOUTS[kind])[:, 0]
 
 
+def log_size(capacity: int) -> int:
+    """Return the bytes that header, mailbox and `capacity` records fill."""
+    size: int = RECORDS_OFFSET + capacity * RECORD.itemsize
+    return size
+
+
 def region_size(capacity: int) -> int:
     """Return the bytes of a region for `capacity` records: a power of two, as a PCI BAR must be."""
-    size: int = RECORDS_OFFSET + capacity * RECORD.itemsize
-    return 1 << (size - 1).bit_length()
+    return 1 << (log_size(capacity) - 1).bit_length()
 
 
 def init_header(buffer: Any, capacity: int) -> None:
@@ -239,7 +244,7 @@ def init_header(buffer: Any, capacity: int) -> None:
     records do not fit.
     """
     size = len(buffer)
-    if capacity < 1 or RECORDS_OFFSET + capacity * RECORD.itemsize > size:
+    if capacity < 1 or log_size(capacity) > size:
         raise ValueError(f"{capacity} records do not fit into a region of {size} bytes")
     header = np.zeros(1, HEADER)
     header["magic"] = MAGIC
