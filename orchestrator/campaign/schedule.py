@@ -128,11 +128,7 @@ async def _try_and_publish(
             attempts.append(result)
             outcome = result.outcome
             hopeless = outcome.infrastructure == HOST_OOM and not await ledger.in_company()
-            if (
-                outcome.infrastructure is not None
-                and len(attempts) < MAX_ATTEMPTS
-                and not hopeless
-            ):
+            if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS and not hopeless:
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
                 draft.rename(failed / str(len(attempts)))  # a full disk has room for that
                 continue

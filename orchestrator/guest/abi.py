@@ -28,7 +28,7 @@ NO_CLIENT = 0xFFFF_FFFF
 NO_STATUS = -(2**31)
 """`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""
 
-MAX_PROCESSES = 4096
+MAX_PROCESSES = 16_000
 """Processes that one scenario may start; the size of the agent's table (images/guest/agent.h)."""
 
 MAX_NODES = 63
@@ -112,6 +112,8 @@ HEADER = np.dtype(
         ("failure", "<u4"),
         ("failure_line", "<u4"),
         ("failure_what", "S24"),
+        ("beats", "<u8"),
+        ("ended_ns", "<u8"),
     ]
 )
 STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", 6)])
@@ -341,6 +343,14 @@ def _check_step(step: Step) -> str | None:
     return check(step.args)
 
 
+def processes_of(scenario: Scenario) -> int:
+    """Return how many processes a scenario starts."""
+    return sum(
+        step.args[1] if step.op is Op.CLIENTS else step.op in (Op.HOG, Op.FILECACHE, Op.SELF_CHECK)
+        for step in scenario.steps
+    )
+
+
 def _check_whole(scenario: Scenario) -> str | None:
     room = (MAILBOX_SIZE - SCENARIO_HEADER.itemsize) // STEP.itemsize
     if len(scenario.steps) > room:
@@ -354,10 +364,7 @@ def _check_whole(scenario: Scenario) -> str | None:
         return "duration and sample interval must be above 0"
     if not 0 <= scenario.start_ns < 2**63:
         return "the start must not be below 0"
-    processes = sum(
-        step.args[1] if step.op is Op.CLIENTS else step.op in (Op.HOG, Op.FILECACHE, Op.SELF_CHECK)
-        for step in scenario.steps
-    )
+    processes = processes_of(scenario)
     if processes > MAX_PROCESSES:
         return f"{processes} processes; the agent can start {MAX_PROCESSES}"
     return None

@@ -44,8 +44,7 @@ def parts_to_save(cell: Cell, folder: Path, *, state: bytes) -> Iterator[Parts]:
     """
     with new_parts(cell, folder) as parts, ExitStack() as stack:
         memories = tuple(
-            dataclasses.replace(memory, fd=memfd(stack, memory.name))
-            for memory in parts.memories
+            dataclasses.replace(memory, fd=memfd(stack, memory.name)) for memory in parts.memories
         )
         for memory in memories:
             os.truncate(memory.fd, memory.mib << 20)

@@ -76,7 +76,7 @@ async def run_cell(
                     raise
                 failure = error
             records = await asyncio.to_thread(parts.region.records)
-            overwritten = parts.region.overwritten()
+            overwritten, ended = parts.region.overwritten(), parts.region.ended()
         await asyncio.to_thread(write_records, records, folder / "records.parquet")
     except OSError as error:
         kind = "disk-full" if no_space(error) else "io"
@@ -88,6 +88,7 @@ async def run_cell(
             console=vm.console,
             disagreements=session.disagreements,
             overwritten=overwritten,
+            ended=ended,
         )
     else:
         outcome = Outcome(infrastructure=failure.kind, detail=str(failure))

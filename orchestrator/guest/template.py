@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.guest import qemu, snapshots, sparse
+from orchestrator.guest import qemu, slram, snapshots, sparse
 from orchestrator.guest.parts import Parts, memfd, parts_to_save, state_file
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region
@@ -147,7 +147,7 @@ async def make_template(
         if not await live(vm, conduct, patience=limits.qmp_seconds, log=log):
             return None
         state.write_bytes(os.pread(parts.state, os.fstat(parts.state).st_size, 0))
-        for name in (_LOG, *qemu.slram_addresses(cell)):
+        for name in (_LOG, *slram.sizes(cell)):
             snapshots.forget_address(state, name)
         size = _pack(vm)
     return {"seconds": round(time.monotonic() - started, 3), "bytes": size}

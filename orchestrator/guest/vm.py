@@ -132,8 +132,8 @@ async def live(
     """Start QEMU, return what `conduct` returns, and kill it.
 
     `patience` is for the answer to one QMP command, in seconds. Raises InfrastructureError:
-    `spawn`, `qemu-died`, `host-oom`, or what `open_monitor` and `Monitor.execute` raise; and OSError if what
-    the guest says cannot be written.
+    `spawn`, `qemu-died`, `host-oom`, or what `open_monitor` and `Monitor.execute` raise; and
+    OSError if what the guest says cannot be written.
     """
     with ExitStack() as ours, ExitStack() as theirs:
         our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
