@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -33,6 +34,34 @@ def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
         if len(quota) == 2 and quota[0].isdigit() and int(quota[1]):
             limits.append(int(quota[0]) / int(quota[1]))
     return max(1, math.floor(min(limits)))
+
+
+@dataclass(frozen=True, slots=True)
+class OomKills:
+    """How many processes the OOM killer has taken since boot.
+
+    `machine` are those of the whole kernel, those in `group` of a control group around us. 0 where
+    the kernel does not tell.
+    """
+
+    machine: int
+    group: int
+
+
+def oom_kills(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> OomKills:
+    """Return how often the OOM killer has struck so far."""
+    inside = sum(
+        _count(folder / name, "oom_kill")
+        for folder in _groups(proc, cgroups, "memory")
+        for name in ("memory.events", "memory.oom_control")
+    )
+    return OomKills(_count(proc / "vmstat", "oom_kill"), inside)
+
+
+def _count(file: Path, name: str) -> int:
+    words = _words(file)
+    value = words[words.index(name) + 1] if name in words[:-1] else ""
+    return int(value) if value.isdigit() else 0
 
 
 def _words(file: Path) -> list[str]:

@@ -298,6 +298,7 @@ class CellResult:
     lost_records: int
     balloon: tuple[BalloonMove, ...] = ()
     qemu_cpu_seconds: float = 0.0
+    memory_mib: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()  # QEMU's argv
     qemu_uid: int | None = None

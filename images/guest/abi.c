@@ -179,6 +179,8 @@ static void print_structs(void)
 	FIELD(mn_header, failure);
 	FIELD(mn_header, failure_line);
 	FIELD(mn_header, failure_what);
+	FIELD(mn_header, beats);
+	FIELD(mn_header, ended_ns);
 	close_group();
 	STRUCT(mn_scenario);
 	FIELD(mn_scenario, magic);

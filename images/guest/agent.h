@@ -15,7 +15,7 @@
 
 #include "record.h"
 
-#define MN_MAX_PROCESSES 4096u
+#define MN_MAX_PROCESSES 16000u
 #define MN_MAX_STEPS ((MN_MAILBOX_SIZE - sizeof(struct mn_scenario)) / sizeof(struct mn_step))
 #define MN_PAGE 4096u		/* of i386 and x86_64 alike */
 #define MN_PAGE_KIB 4u
@@ -42,6 +42,7 @@ void mn_shared_forked(void);
 struct mn_header *mn_header(void);
 const struct mn_scenario *mn_mailbox(void);
 const void *mn_window(void);	/* at the same address in every process: gdb watches it */
+void mn_alive(void);	/* the agent's own sign of life, where it writes no record */
 void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value);
 #define mn_log(kind, client, ...) \
 	mn_log_at(mn_now(), kind, client, (const uint64_t[5]){ __VA_ARGS__ })

@@ -63,6 +63,9 @@ struct mn_header {
 	uint32_t failure;		/* errno, state MN_FAILED */
 	uint32_t failure_line;		/* line of agent source that failed */
 	char failure_what[24];		/* NUL-terminated */
+	uint64_t beats;			/* moves while the agent gets on, whatever it does */
+	uint64_t ended_ns;		/* CLOCK_MONOTONIC when the scenario was over, or 0: from
+					 * then on its processes are killed and reaped */
 };
 
 enum mn_op {
@@ -264,9 +267,10 @@ _Static_assert(sizeof(struct mn_record) == 64, "record");
 _Static_assert(sizeof(struct mn_step) == 128, "step");
 _Static_assert(sizeof(struct mn_console) == 40, "console");
 _Static_assert(sizeof(struct mn_scenario) == 64, "scenario");
-_Static_assert(sizeof(struct mn_header) == 192, "header");
+_Static_assert(sizeof(struct mn_header) == 208, "header");
 _Static_assert(__builtin_offsetof(struct mn_header, next) == 64, "next");
 _Static_assert(__builtin_offsetof(struct mn_header, state) == 128, "state");
 _Static_assert(__builtin_offsetof(struct mn_header, failure_what) == 168, "failure");
+_Static_assert(__builtin_offsetof(struct mn_header, beats) == 192, "beats");
 
 #endif

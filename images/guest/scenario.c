@@ -21,9 +21,10 @@
 #define BALLOON_WATCH_NS (10 * NSEC_PER_MSEC)
 
 struct process {
-	pid_t pid;
+	pid_t pid;		/* 0: it has ended */
 	uint32_t client;	/* or MN_NO_CLIENT */
-	uint32_t op;		/* enum mn_op that started it */
+	uint16_t op;		/* enum mn_op that started it */
+	uint16_t next;		/* in its bucket: number of a process, from 1; 0: none */
 	bool killed;		/* by us */
 };
 
@@ -44,8 +45,10 @@ static struct {
 	uint32_t next_client;
 	uint32_t forked[MN_MAX_STEPS];	/* clients started so far by a step */
 	struct balloon balloon;
-	uint32_t nr_processes;
-	struct process process[MN_MAX_PROCESSES];
+	uint32_t nr_processes;		/* started so far */
+	struct process *process;	/* as many as the scenario starts */
+	uint16_t *bucket;		/* first process of each, found by its pid */
+	uint32_t bucket_mask;
 	timer_t timer;
 	sigset_t signals;
 } __attribute__((aligned(MN_PAGE))) agent;
@@ -127,7 +130,8 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 	}
 }
 
-static void check_scenario(const struct mn_scenario *scenario)
+/* Returns how many processes it starts. */
+static uint32_t check_scenario(const struct mn_scenario *scenario)
 {
 	uint64_t processes = 0, before = 0;
 
@@ -147,9 +151,33 @@ static void check_scenario(const struct mn_scenario *scenario)
 	}
 	if (processes > MN_MAX_PROCESSES)
 		mn_fail("number of processes", EPROTO);
+	return (uint32_t)processes;
 }
 
 /* --- processes */
+
+/* As large as this scenario needs it: all of it is locked in memory. */
+static void make_table(uint32_t processes)
+{
+	uint32_t buckets = 1;
+	size_t size;
+	char *table;
+
+	while (buckets < processes)
+		buckets *= 2;
+	size = processes * sizeof(*agent.process) + buckets * sizeof(*agent.bucket);
+	table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (table == MAP_FAILED || madvise(table, size, MADV_DONTFORK))
+		mn_fail("table of processes", errno);
+	agent.process = (struct process *)table;
+	agent.bucket = (uint16_t *)(table + processes * sizeof(*agent.process));
+	agent.bucket_mask = buckets - 1;
+}
+
+static uint16_t *bucket_of(pid_t pid)
+{
+	return &agent.bucket[(uint32_t)pid & agent.bucket_mask];
+}
 
 /* Its own first touches of memory are there; then the scheduler is as free as ever. */
 static void move_to(uint32_t cpu)
@@ -185,8 +213,10 @@ static bool start_process(uint32_t op, uint32_t place, uint32_t client, const ch
 	agent.process[agent.nr_processes++] = (struct process){
 		.pid = pid,
 		.client = client,
-		.op = op,
+		.op = (uint16_t)op,
+		.next = *bucket_of(pid),
 	};
+	*bucket_of(pid) = (uint16_t)agent.nr_processes;
 	return false;
 }
 
@@ -203,8 +233,8 @@ static uint64_t cpu_time(pid_t pid)
 
 static void reaped(pid_t pid, int status, uint64_t cpu_ns)
 {
-	for (uint32_t i = 0; i < agent.nr_processes; i++) {
-		struct process *process = &agent.process[i];
+	for (uint16_t *link = bucket_of(pid); *link; link = &agent.process[*link - 1].next) {
+		struct process *process = &agent.process[*link - 1];
 
 		if (process->pid != pid)
 			continue;
@@ -212,7 +242,8 @@ static void reaped(pid_t pid, int status, uint64_t cpu_ns)
 		       WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 0,
 		       WIFSIGNALED(status) ? (uint64_t)WTERMSIG(status) : 0,
 		       process->killed, process->op, cpu_ns);
-		*process = agent.process[--agent.nr_processes];
+		*link = process->next;
+		process->pid = 0;
 		return;
 	}
 }
@@ -228,6 +259,7 @@ static void reap(int options)
 
 		if (waitpid(ended.si_pid, &status, 0) == ended.si_pid)
 			reaped(ended.si_pid, status, cpu_ns);
+		mn_alive();
 		ended.si_pid = 0;
 	}
 }
@@ -235,10 +267,11 @@ static void reap(int options)
 static void kill_processes(uint64_t op)
 {
 	for (uint32_t i = 0; i < agent.nr_processes; i++) {
-		if (agent.process[i].op != op)
+		if (!agent.process[i].pid || agent.process[i].op != op)
 			continue;
 		agent.process[i].killed = true;
 		kill(agent.process[i].pid, SIGKILL);
+		mn_alive();
 	}
 }
 
@@ -422,6 +455,7 @@ static void run_timeline(uint64_t end)
 	for (;;) {
 		uint64_t now = mn_now(), step = NEVER, client = NEVER;
 
+		mn_alive();
 		if (agent.next_step < agent.scenario->nr_steps)
 			step = agent.start + agent.scenario->steps[agent.next_step].at_ns;
 		if (agent.next_step)
@@ -450,7 +484,7 @@ void mn_scenario_run(const struct mn_boot *boot)
 	uint64_t now = mn_now();
 
 	agent.boot = boot;
-	check_scenario(scenario);
+	make_table(check_scenario(scenario));
 	agent.scenario = scenario;
 	agent.balloon.next = NEVER;
 	agent.start = scenario->start_ns;
@@ -463,6 +497,7 @@ void mn_scenario_run(const struct mn_boot *boot)
 	run_timeline(agent.start + scenario->duration_ns);
 	give_up_balloon();
 
+	mn_header()->ended_ns = mn_now();
 	kill_processes(MN_OP_CLIENTS);
 	kill_processes(MN_OP_HOG);
 	kill_processes(MN_OP_FILECACHE);

@@ -141,6 +141,11 @@ void mn_shared_forked(void)
 	pid = (uint32_t)getpid();
 }
 
+void mn_alive(void)
+{
+	mn_header()->beats++;
+}
+
 static struct mn_record *record_at(uint32_t index)
 {
 	uint32_t wanted = index / MN_WINDOW;

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import itertools
 import json
+import math
 import os
 import tempfile
 import time
@@ -26,11 +27,19 @@ from typing import TextIO
 
 from orchestrator import host
 from orchestrator.errors import InputError
-from orchestrator.guest.abi import region_size
-from orchestrator.model import Cell, Clock, SwapKind
+from orchestrator.guest.abi import log_size
+from orchestrator.guest.qemu import memories_of
+from orchestrator.model import Cell, Clock
 
-QEMU_MIB = 60
-"""QEMU's own memory beside the guest's RAM: code, translated code, device state."""
+QEMU_MIB = 130
+"""QEMU's own memory: 64 MiB of translated code when that is full, its program, device state."""
+
+_TEMPLATE_MIB = 26
+_TEMPLATE_SHARE = 1 / 48
+"""What a boot touches, and a template holds: the kernel's own, and 64 bytes for each page of 4 KiB.
+
+That, and what QEMU takes, is measured by bench/template.py, which fails if it is more.
+"""
 
 _LOOK_AGAIN_S = 0.1
 """Other processes cannot tell us that they are done, so we look."""
@@ -54,12 +63,17 @@ class Need:
 
 
 def need(cell: Cell, *, cores: int) -> Need:
-    """Return what a cell takes. `cores` is what the host has: a guest never counts as more."""
-    log_mib = -(-region_size(cell.log_records) // host.MIB)
+    """Return what a cell takes at most. `cores` is what the host has: a guest counts as no more.
+
+    That is its memories (RAM, and swap or disk behind a PCI BAR), the log twice, since it is copied
+    before the guest's memory is given back, QEMU's own, and the template that it starts from.
+    """
+    memories_mib = sum(memory.mib for memory in memories_of(cell))
+    log_mib = math.ceil(2 * log_size(cell.log_records) / host.MIB)
+    template_mib = _TEMPLATE_MIB + math.ceil(cell.memory_mib * _TEMPLATE_SHARE)
     # With virtual time all CPUs of a guest take turns on one thread.
     busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp
-    slram_mib = cell.machine.swap_mib if cell.machine.swap is SwapKind.SLRAM else 0
-    return Need(cell.memory_mib + QEMU_MIB + log_mib + slram_mib, min(busy, cores))
+    return Need(memories_mib + log_mib + QEMU_MIB + template_mib, min(busy, cores))
 
 
 class Ledger:
@@ -84,7 +98,8 @@ class Ledger:
         if wanted.memory_mib > self.capacity.memory_mib:
             raise InputError(
                 f"{name} needs {wanted.memory_mib} MiB of the host, which has "
-                f"{self.capacity.memory_mib} MiB for guests"
+                f"{self.capacity.memory_mib} MiB for guests",
+                hint="take a smaller memory_mib, swap_mib or log_records, or a larger host",
             )
 
     @asynccontextmanager
@@ -120,6 +135,15 @@ class Ledger:
             yield release
         finally:
             release()
+
+    async def in_company(self) -> bool:
+        """Tell whether any other guest than the one of ours that asks holds memory or cores."""
+        while True:
+            with self._gate() as entered:
+                if entered:
+                    self._taken()  # the claims of the dead are gone afterwards
+                    return len(list(self._folder.glob("claim-*"))) > 1
+            await self._a_moment()
 
     @contextmanager
     def _telling(self, waiting: Callable[[], None] | None) -> Iterator[None]:

@@ -19,6 +19,7 @@ from orchestrator.errors import TRACEBACK, InfrastructureError, InputError, Memn
 from orchestrator.guest.rendezvous import BOOT
 from orchestrator.guest.template import Template
 from orchestrator.guest.templates import Templates
+from orchestrator.guest.usage import HOST_OOM
 from orchestrator.model import Cell, CellResult, Outcome
 from orchestrator.process import CommandLog
 from orchestrator.report.board import Board
@@ -81,7 +82,7 @@ async def run_jobs(
         async with slots, ledger.claim(need(job.cell, cores=cores), waiting=waiting):
             started.set()
             with folder.draft(job.id) as failed:
-                result = await _try_and_publish(job, folder, failed, attempt, board)
+                result = await _try_and_publish(job, folder, failed, attempt, ledger, board)
         outcome = result.outcome
         if outcome.infrastructure is None:
             durations.note(job.name, result.wall_seconds)
@@ -113,11 +114,12 @@ def _for_users(group: ExceptionGroup[Exception]) -> Exception:
 
 
 async def _try_and_publish(
-    job: Job, folder: RunFolder, failed: Path, attempt: Attempt, board: Board
+    job: Job, folder: RunFolder, failed: Path, attempt: Attempt, ledger: Ledger, board: Board
 ) -> CellResult:
     """Try a cell until it gives a result, or too often; `failed` takes what other attempts left.
 
-    A failure of the testbed takes no place of a result that is there.
+    A failure of the testbed takes no place of a result that is there. A guest for which the host
+    had not the memory even alone is not tried again: it would be so again.
     """
     attempts: list[CellResult] = []
     while True:
@@ -125,7 +127,8 @@ async def _try_and_publish(
             result = await attempt(job, draft)
             attempts.append(result)
             outcome = result.outcome
-            if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS:
+            hopeless = outcome.infrastructure == HOST_OOM and not await ledger.in_company()
+            if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS and not hopeless:
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
                 draft.rename(failed / str(len(attempts)))  # a full disk has room for that
                 continue

@@ -15,8 +15,8 @@ from orchestrator.guest.abi import MAX_READ
 from orchestrator.model import Arch
 from orchestrator.toml import Table, spelled
 
-MAX_CLIENTS = 2_000
-"""In one cell. Clients are processes, and a 64 MiB guest has room for few more."""
+MAX_CLIENTS = 16_000
+"""In one cell. Clients are processes: a guest of 64 MiB has room for some 2,000."""
 
 DEFAULT_LOG_RECORDS = 262_144
 DEFAULT_SETTLE_S = 5.0

@@ -172,6 +172,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict
         "guest_ns": result.guest_ns,
         "wall_seconds": round(result.wall_seconds, 3),
         "qemu_cpu_seconds": round(result.qemu_cpu_seconds, 3),
+        "host_memory_mib": result.memory_mib,
         "records": result.records,
         "lost_records": result.lost_records,
         "balloon": [dataclasses.asdict(move) for move in result.balloon],

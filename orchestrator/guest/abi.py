@@ -25,7 +25,7 @@ NO_CLIENT = 0xFFFF_FFFF
 NO_STATUS = -(2**31)
 """`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""
 
-MAX_PROCESSES = 4096
+MAX_PROCESSES = 16_000
 """Processes that one scenario may start; the size of the agent's table (images/guest/agent.h)."""
 
 MAX_NODES = 63
@@ -119,6 +119,8 @@ HEADER = np.dtype(
         ("failure", "<u4"),
         ("failure_line", "<u4"),
         ("failure_what", "S24"),
+        ("beats", "<u8"),
+        ("ended_ns", "<u8"),
     ]
 )
 STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", ARGS)])
@@ -255,10 +257,15 @@ def payload(records: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
     return np.ascontiguousarray(records["value"]).view(LAYOUTS[kind])[:, 0]
 
 
+def log_size(capacity: int) -> int:
+    """Return the bytes that header, mailbox and `capacity` records fill."""
+    size: int = RECORDS_OFFSET + capacity * RECORD.itemsize
+    return size
+
+
 def region_size(capacity: int) -> int:
     """Return the bytes of a region for `capacity` records: a power of two, as a PCI BAR must be."""
-    size: int = RECORDS_OFFSET + capacity * RECORD.itemsize
-    return 1 << (size - 1).bit_length()
+    return 1 << (log_size(capacity) - 1).bit_length()
 
 
 def init_header(buffer: Any, capacity: int) -> None:
@@ -268,7 +275,7 @@ def init_header(buffer: Any, capacity: int) -> None:
     records do not fit.
     """
     size = len(buffer)
-    if capacity < 1 or RECORDS_OFFSET + capacity * RECORD.itemsize > size:
+    if capacity < 1 or log_size(capacity) > size:
         raise ValueError(f"{capacity} records do not fit into a region of {size} bytes")
     header = np.zeros(1, HEADER)
     header["magic"] = MAGIC

@@ -146,6 +146,14 @@ def _check_step(step: Step) -> str | None:
     return check(step.args)
 
 
+def processes_of(scenario: Scenario) -> int:
+    """Return how many processes a scenario starts."""
+    return sum(
+        step.args[1] if step.op is Op.CLIENTS else step.op in (*_STARTED, Op.SELF_CHECK)
+        for step in scenario.steps
+    )
+
+
 def _check_whole(scenario: Scenario) -> str | None:
     room = (MAILBOX_SIZE - SCENARIO_HEADER.itemsize) // STEP.itemsize
     if len(scenario.steps) > room:
@@ -159,10 +167,7 @@ def _check_whole(scenario: Scenario) -> str | None:
         return "duration and sample interval must be above 0"
     if not 0 <= scenario.start_ns < 2**63:
         return "the start must not be below 0"
-    processes = sum(
-        step.args[1] if step.op is Op.CLIENTS else step.op in (*_STARTED, Op.SELF_CHECK)
-        for step in scenario.steps
-    )
+    processes = processes_of(scenario)
     if processes > MAX_PROCESSES:
         return f"{processes} processes; the agent can start {MAX_PROCESSES}"
     return None

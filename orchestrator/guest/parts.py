@@ -23,6 +23,11 @@ class Parts:
     disks: tuple[qemu.Disk, ...]
     state: int = -1  # a file of the guest's own: what QEMU was, or is, when the guest is saved
 
+    def taken_bytes(self) -> int:
+        """Return what the files in memory take of the host. Memory without one is QEMU's."""
+        fds = [self.region.fd, self.state, *(memory.fd for memory in self.memories)]
+        return sum(os.fstat(fd).st_blocks * 512 for fd in fds if fd >= 0)
+
 
 @contextmanager
 def new_parts(cell: Cell, folder: Path) -> Iterator[Parts]:
@@ -39,8 +44,7 @@ def parts_to_save(cell: Cell, folder: Path, *, state: bytes) -> Iterator[Parts]:
     """
     with new_parts(cell, folder) as parts, ExitStack() as stack:
         memories = tuple(
-            dataclasses.replace(memory, fd=memfd(stack, memory.name), shared=True)
-            for memory in parts.memories
+            dataclasses.replace(memory, fd=memfd(stack, memory.name)) for memory in parts.memories
         )
         for memory in memories:
             os.truncate(memory.fd, memory.mib << 20)

@@ -17,7 +17,7 @@ from typing import IO
 import jinja2
 
 from orchestrator.errors import InputError
-from orchestrator.guest import abi
+from orchestrator.guest import abi, slram
 from orchestrator.model import Accel, Arch, Cell, Clock, DiskBus, MachineProfile, SwapKind
 from orchestrator.places import IMAGES
 from orchestrator.process import CommandLog, run
@@ -38,8 +38,6 @@ _TRANSLATIONS_MIB = 64
 # cells of every seed; a cell's own seed comes with its scenario.
 _SEED = "2008"
 
-_PCI_MEMORY_END = 0xFEC00000
-
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -56,14 +54,12 @@ class Disk:
 class Memory:
     """Memory that a guest can write to: a node's RAM, or the BAR that it swaps to.
 
-    Without a file it is QEMU's own. With one, the guest writes into the file if it is `shared`;
-    else the file is mapped copy-on-write.
+    Without a file it is QEMU's own. With one, it is the file.
     """
 
     name: str
     mib: int
     fd: int = -1
-    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +114,8 @@ def memories_of(cell: Cell) -> tuple[Memory, ...]:
     nodes = cell.machine.numa_nodes
     names = ["ram"] if nodes == 1 else [f"ram{node}" for node in range(nodes)]
     ram = [Memory(name, cell.memory_mib // nodes) for name in names]
-    slram = [Memory(name, size >> 20) for name, size in _slram_sizes(cell).items()]
-    return (*ram, *slram)
+    bars = [Memory(name, size >> 20) for name, size in slram.sizes(cell).items()]
+    return (*ram, *bars)
 
 
 @contextmanager
@@ -139,13 +135,13 @@ def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
 
 def _disks(cell: Cell) -> list[tuple[Disk, int]]:
     """Return the disks of a cell, not yet open, with their sizes in MiB."""
-    machine, slram = cell.machine, _slram_sizes(cell)
+    machine, bars = cell.machine, slram.sizes(cell)
     disks: list[tuple[Disk, int]] = []
     for name, size, ide in (
         ("swap", machine.swap_mib, machine.swap is SwapKind.IDE),
         ("disk", machine.disk_mib, machine.disk_bus is DiskBus.IDE),
     ):
-        if size and name not in slram:
+        if size and name not in bars:
             unit = sum(disk.ide == ide for disk, _ in disks)
             device = f"/dev/{'hd' if ide else 'vd'}{'ab'[unit]}"
             disks.append((Disk(name, device, ide, unit, fd=-1), size))
@@ -194,47 +190,6 @@ def hardware_digest(cell: Cell, accel: Accel) -> str:
     return digest_value([version(), argv, machine_description(cell, fds)])
 
 
-def slram_addresses(cell: Cell) -> dict[str, int]:
-    """Return the addresses of the BARs that are swap and disk, which slram must be told at boot.
-
-    SeaBIOS lets the prefetchable BARs end below the I/O APIC's page, in the order of their size,
-    largest first and then as the slots are (src/fw/pciinit.c, pci_bios_init_root_regions_mem).
-    There is the log's, too. Elsewhere the guest would not find its disks.
-    """
-    slram = _slram_sizes(cell)
-    bars = sorted(
-        [("log", abi.region_size(cell.log_records)), *slram.items()], key=lambda bar: -bar[1]
-    )
-    largest = bars[0][1]
-    start = (_PCI_MEMORY_END - sum(size for _, size in bars)) // largest * largest
-    addresses = {}
-    for name, size in bars:
-        addresses[name] = start
-        start += size
-    return {name: addresses[name] for name in slram}
-
-
-def _slram_sizes(cell: Cell) -> dict[str, int]:
-    """Return the bytes of each disk that is memory behind a PCI BAR, in the order of the slots."""
-    machine = cell.machine
-    kinds = {
-        "swap": machine.swap_mib if machine.swap is SwapKind.SLRAM else 0,
-        "disk": machine.disk_mib if machine.disk_bus is DiskBus.SLRAM else 0,
-    }
-    return {name: mib << 20 for name, mib in kinds.items() if mib}
-
-
-def _slram_words(cell: Cell) -> list[str]:
-    sizes, addresses = _slram_sizes(cell), slram_addresses(cell)
-    if not sizes:
-        return []
-    parts = [f"{name},{addresses[name]:#x},+{size:#x}" for name, size in sizes.items()]
-    return [
-        f"slram={','.join(parts)}",
-        *(f"mn.{name}=/dev/mtdblock{number}" for number, name in enumerate(sizes)),
-    ]
-
-
 def _virtual_time_words(machine: MachineProfile) -> list[str]:
     return [
         # Counting instructions confuses the calibration of the local APIC's timer. Without it the
@@ -268,7 +223,7 @@ def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
         # 2.6 for x86_64 believes just that when it is told not to check.
         *(["no_timer_check"] if cell.clock is Clock.REAL and i386 else []),
         f"mn.ram_kib={cell.memory_mib << 10}",
-        *_slram_words(cell),
+        *slram.words(cell),
         *(f"mn.{disk.name}={disk.device}" for disk in disks),
         *cell.machine.kernel_args,
     ]
@@ -322,7 +277,7 @@ def machine_description(cell: Cell, fds: Descriptors) -> str:
         fds=fds,
         disks=fds.disks,
         memories=fds.memories,
-        slram=tuple(_slram_sizes(cell)),
+        slram=tuple(slram.sizes(cell)),
         power_on=POWER_ON,
         region_size=abi.region_size(cell.log_records),
         virtual=cell.clock is Clock.VIRTUAL,

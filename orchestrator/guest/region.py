@@ -73,10 +73,19 @@ class Region:
             failure=f"{what!r}, errno {header['failure']}, line {header['failure_line']}",
         )
 
-    def progress(self) -> tuple[int, int, int]:
+    def progress(self) -> tuple[int, int, int, int]:
         """Return numbers of which at least one moves as long as the guest gets on."""
         header = self._header()
-        return int(header["next"]), int(header["lost"]), int(header["sequence"])
+        next_, lost, sequence, beats = header[["next", "lost", "sequence", "beats"]]
+        return int(next_), int(lost), int(sequence), int(beats)
+
+    def beats(self) -> int:
+        """Return a number that moves as long as the guest's init gets on, whatever it does."""
+        return int(self._header()["beats"])
+
+    def ended(self) -> bool:
+        """Tell whether the scenario is over, and the guest is ending its processes, or has."""
+        return bool(self._header()["ended_ns"])
 
     def newest_ns(self) -> int:
         """Return CLOCK_MONOTONIC of the newest record, even of one that did not fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ from orchestrator.guest.template import Template
 from orchestrator.guest.verdict import judge
 from orchestrator.guest.vm import Vm, first, live, open_vm
 from orchestrator.guest.watch import CpuClock, Limits, watch
+from orchestrator.host import MIB
 from orchestrator.model import BalloonMove, Cell, CellResult, Outcome
 from orchestrator.process import CommandLog
 
@@ -75,7 +77,7 @@ async def run_cell(
                     raise
                 failure = error
             records = await asyncio.to_thread(parts.region.records)
-            overwritten = parts.region.overwritten()
+            overwritten, ended = parts.region.overwritten(), parts.region.ended()
         await asyncio.to_thread(write_records, records, folder / "records.parquet")
     except OSError as error:
         kind = "disk-full" if no_space(error) else "io"
@@ -87,6 +89,7 @@ async def run_cell(
             console=vm.console,
             disagreements=session.disagreements,
             overwritten=overwritten,
+            ended=ended,
         )
     else:
         outcome = Outcome(infrastructure=failure.kind, detail=str(failure))
@@ -98,6 +101,7 @@ async def run_cell(
         lost_records=records.lost,
         balloon=session.moves,
         qemu_cpu_seconds=vm.cpu_seconds,
+        memory_mib=math.ceil(vm.memory_bytes / MIB),
         versions={"qemu": vm.qemu_version, "accel": accel, **_kernel_version(records)},
         qemu_uid=vm.qemu_uid,
         command=tuple(vm.argv),

@@ -18,14 +18,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrator.guest import qemu, snapshots, sparse
+from orchestrator.guest import qemu, slram, snapshots, sparse
 from orchestrator.guest.parts import Parts, memfd, parts_to_save, state_file
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region
 from orchestrator.guest.rendezvous import Host
 from orchestrator.guest.vm import CONSOLE, Vm, first, live, open_vm
 from orchestrator.guest.watch import CpuClock, Limits, watch
-from orchestrator.model import Accel, Cell, Op
+from orchestrator.model import Accel, Cell
 from orchestrator.process import CommandLog
 from orchestrator.store import Artifact
 
@@ -50,11 +50,17 @@ class Template:
                 name: _load(stack, name, file.fileno(), entry)
                 for name, entry in json.loads(artifact.file(_INDEX).read_text()).items()
             }
+            self.bytes = sum(os.fstat(fd).st_blocks * 512 for fd in self._files.values())
             weakref.finalize(self, stack.pop_all().close)
 
     @contextmanager
     def parts(self, cell: Cell, folder: Path) -> Iterator[Parts]:
-        """Make the parts of a guest that goes on from here. Raises InputError, and OSError."""
+        """Make the parts of a guest that goes on from here. Raises InputError, and OSError.
+
+        All files are the guest's own. Mapped copy-on-write, a file of ours would take what the
+        guest touches twice: a fault in a hole, even one that only reads, first fills the hole with
+        a page of zeros, which stays, and then copies that page.
+        """
         with (
             Region(cell.log_records) as region,
             qemu.open_disks(cell, folder) as disks,
@@ -63,18 +69,13 @@ class Template:
             sparse.copy(self._files[_LOG], region.fd)
             for disk in disks:
                 sparse.copy(self._files[disk.name], disk.fd)
-            memories = tuple(self._memory(stack, cell, memory) for memory in qemu.memories_of(cell))
+            memories = tuple(self._memory(stack, memory) for memory in qemu.memories_of(cell))
             yield Parts(region, memories, disks, state_file(stack, self._state))
 
-    def _memory(self, stack: ExitStack, cell: Cell, memory: qemu.Memory) -> qemu.Memory:
-        # A page that a balloon takes is one that QEMU cuts out of the file, also out of one that is
-        # mapped copy-on-write. Other guests live on that file.
-        balloon = any(step.op is Op.BALLOON for step in cell.scenario.steps)
-        if not (balloon and memory.name.startswith("ram")):
-            return dataclasses.replace(memory, fd=self._files[memory.name])
+    def _memory(self, stack: ExitStack, memory: qemu.Memory) -> qemu.Memory:
         fd = memfd(stack, memory.name)
         sparse.copy(self._files[memory.name], fd)
-        return dataclasses.replace(memory, fd=fd, shared=True)
+        return dataclasses.replace(memory, fd=fd)
 
     async def restore(self, monitor: Monitor, parts: Parts) -> None:
         """Bring a paused QEMU with these parts to where the saved guest was. Still paused.
@@ -146,7 +147,8 @@ async def make_template(
         if not await live(vm, conduct, patience=limits.qmp_seconds, log=log):
             return None
         state.write_bytes(os.pread(parts.state, os.fstat(parts.state).st_size, 0))
-        snapshots.forget_address(state, _LOG)
+        for name in (_LOG, *slram.sizes(cell)):
+            snapshots.forget_address(state, name)
         size = _pack(vm)
     return {"seconds": round(time.monotonic() - started, 3), "bytes": size}
 

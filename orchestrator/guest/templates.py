@@ -21,7 +21,7 @@ from orchestrator.store import Store, digest_value
 
 KIND = "template"
 
-_FORMAT = 3
+_FORMAT = 4
 """To be raised with every change of what is saved, or how: it is part of a template's key."""
 
 _BUDGET_BYTES = 2 << 30
@@ -29,6 +29,9 @@ _BUDGET_BYTES = 2 << 30
 
 _OPEN = 4
 """Templates that stay in memory although no guest starts from them just now."""
+
+_OPEN_BYTES = 256 << 20
+"""What these may take together; the newest one stays whatever it takes."""
 
 
 def template_inputs(cell: Cell) -> dict[str, Any]:
@@ -87,9 +90,13 @@ class Templates:
                 self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log, boot)
             self._open.move_to_end(key)
             template = self._open[key]
-            while len(self._open) > self._most_open:
+            while len(self._open) > 1 and self._too_many():
                 self._open.popitem(last=False)
             return template
+
+    def _too_many(self) -> bool:
+        taken = sum(template.bytes for template in self._open.values() if template is not None)
+        return len(self._open) > self._most_open or taken > _OPEN_BYTES
 
     async def _find(
         self,

@@ -28,11 +28,13 @@ def judge(
     console: Console,
     disagreements: Sequence[str],
     overwritten: bool = False,
+    ended: bool = False,
 ) -> Outcome:
     """Return the outcome: the most serious finding, with all of them in the detail.
 
     `disagreements` is what host and guest did not agree on about the balloon; `overwritten` says
-    that the guest wrote over the host's part of the log.
+    that the guest wrote over the host's part of the log; `ended` that the scenario was over when it
+    came to its end: what was asked for is in the log.
     """
     found: dict[Finding, str] = {}
     if end.finding is not None:
@@ -42,6 +44,10 @@ def judge(
         found = {Finding.PANIC: end.detail}
     if Finding.PANIC in found and console.panic is not None:
         found[Finding.PANIC] = console.panic
+    if ended:
+        found = {
+            finding: f"after the end of the scenario: {what}" for finding, what in found.items()
+        }
     if (killed := _oom_kills(log, console)) is not None:
         found[Finding.OOM_KILL] = killed
     scribbled = ["something wrote over the header of the log"] if overwritten else []

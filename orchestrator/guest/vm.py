@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, NoReturn, TypeVar
 
@@ -18,6 +19,7 @@ from orchestrator.guest import qemu
 from orchestrator.guest.console import Console, open_pipe
 from orchestrator.guest.parts import Parts, memfd
 from orchestrator.guest.qmp import Monitor, number, open_monitor
+from orchestrator.guest.usage import MemoryMeter, OomWatch
 from orchestrator.guest.user import QemuUser, qemu_user
 from orchestrator.guest.watch import CpuClock
 from orchestrator.model import Accel, Cell
@@ -30,6 +32,7 @@ _DESCRIPTION = "machine.cfg"
 _STDERR = "qemu.log"
 _TRANSCRIPT = "qmp.jsonl"
 _STDERR_CHARACTERS = 2000
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -50,6 +53,7 @@ class Vm:
     qemu_version: str = ""
     qemu_uid: int | None = None
     cpu_seconds: float = 0.0
+    memory_bytes: int = 0  # what it took of the host, QEMU's own and the guest's
     may_end: bool = False  # QEMU has been told to end, or somebody else may tell it
 
 
@@ -128,8 +132,8 @@ async def live(
     """Start QEMU, return what `conduct` returns, and kill it.
 
     `patience` is for the answer to one QMP command, in seconds. Raises InfrastructureError:
-    `spawn`, `qemu-died`, or what `open_monitor` and `Monitor.execute` raise; and OSError if what
-    the guest says cannot be written.
+    `spawn`, `qemu-died`, `host-oom`, or what `open_monitor` and `Monitor.execute` raise; and
+    OSError if what the guest says cannot be written.
     """
     with ExitStack() as ours, ExitStack() as theirs:
         our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
@@ -184,7 +188,8 @@ async def _attend(
     patience: float,
 ) -> T:
     """See one QEMU through to the guest's end."""
-    cpu = CpuClock(child.pid)
+    cpu, memory, oom = CpuClock(child.pid), MemoryMeter(child.pid), OomWatch()
+    death = partial(_death, vm, child, memory, oom)
     try:
         async with open_monitor(qmp, transcript=vm.transcript, patience=patience) as monitor:
             version = await monitor.execute("query-version")
@@ -192,16 +197,18 @@ async def _attend(
             numbers = [number(version, "qemu", part, told="query-version") for part in parts]
             vm.qemu_version = ".".join(map(str, numbers))
             vm.qemu_uid = _user_of(child)
-            return await first(conduct(monitor, cpu), _death(vm, child))
+            return await first(conduct(monitor, cpu), death())
     except InfrastructureError as error:
         if error.kind == "qmp-lost":
             # A dying QEMU closes its sockets before it can be reaped, on a busy host by seconds.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await _death(vm, child)
+                    await death()
         raise
     finally:
         vm.cpu_seconds = cpu.read()
+        memory.look()
+        vm.memory_bytes = memory.peak_bytes + vm.parts.taken_bytes()
 
 
 def _user_of(child: Spawned) -> int | None:
@@ -211,11 +218,19 @@ def _user_of(child: Spawned) -> int | None:
         return None
 
 
-async def _death(vm: Vm, child: Spawned) -> NoReturn:
-    """Raise InfrastructureError when QEMU has died."""
-    code = await child.wait()
+async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> NoReturn:
+    """Raise InfrastructureError when QEMU has died; until then see what it takes."""
+    code = None
+    while code is None:
+        memory.look()
+        oom.look()
+        with contextlib.suppress(TimeoutError):
+            code = await asyncio.wait_for(child.wait(), _LOOK_SECONDS)
     if vm.may_end:
         await asyncio.Event().wait()  # whoever conducts the guest knows
+    had_mib = (memory.peak_bytes + vm.parts.taken_bytes()) >> 20
+    if code == -signal.SIGKILL and (failure := oom.failure(had_mib=had_mib)) is not None:
+        raise failure
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     said = (vm.folder / _STDERR).read_text(errors="replace").strip()[-_STDERR_CHARACTERS:]
     raise InfrastructureError("qemu-died", f"QEMU ended by itself ({how}){said and ': ' + said}")

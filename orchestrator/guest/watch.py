@@ -1,4 +1,4 @@
-"""Is the guest getting on? Told by the log and by the CPU time that QEMU takes."""
+"""Is the guest getting on? Told by log, by its init's signs of life, and by QEMU's CPU time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfrastructureError
+from orchestrator.guest.mailbox import processes_of
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region
 from orchestrator.guest.rendezvous import End
@@ -22,16 +23,37 @@ _PERIOD_SECONDS = 0.5
 class Limits:
     """When to give up.
 
-    A guest hangs if there was no new record and no rendezvous while QEMU took `hang_cpu_seconds`
-    of CPU time, so that a busy host does not make a guest hang; or for `idle_wall_seconds` in which
-    QEMU took none; or if it goes on `overdue_guest_seconds` of guest time after the scenario's end.
-    `qmp_seconds` is for the answer to one QMP command.
+    A guest hangs if there was no sign of life while QEMU took `hang_cpu_seconds` of CPU time, so
+    that a busy host does not make a guest hang; or for `idle_wall_seconds` in which QEMU took none;
+    or if its clients go on writing records `overdue_guest_seconds` of guest time after the
+    scenario's end, but its init gives no sign of life for as long as above. `qmp_seconds` is for
+    the answer to one QMP command.
     """
 
     hang_cpu_seconds: float = 60.0
     idle_wall_seconds: float = 120.0
     overdue_guest_seconds: float = 120.0
     qmp_seconds: float = 20.0
+
+
+_CPU_SECONDS_EACH_SECOND = 10.0
+"""What a busy guest second may take of QEMU at most, several times what was seen."""
+
+_CPU_SECONDS_EACH_PROCESS = 0.01
+"""For its end: where all end at once, the first of them may be through with it last."""
+
+
+def cpu_patience(scenario: Scenario, limits: Limits) -> float:
+    """Return the CPU seconds without a sign of life in which a guest of this scenario hangs.
+
+    A slow guest is not a dead one: from one sample to the next it need not give any, nor while
+    thousands of its processes end.
+    """
+    return (
+        limits.hang_cpu_seconds
+        + scenario.sample_ns / 1e9 * _CPU_SECONDS_EACH_SECOND
+        + processes_of(scenario) * _CPU_SECONDS_EACH_PROCESS
+    )
 
 
 class CpuClock:
@@ -50,6 +72,25 @@ class CpuClock:
         return self._seconds
 
 
+class _Since:
+    """What QEMU has taken since something last moved."""
+
+    def __init__(self, seen: object) -> None:
+        self.cpu = self.idle = 0.0
+        self._seen = seen
+
+    def look(self, now: object, *, cpu: float, wall: float) -> None:
+        if now != self._seen:
+            self._seen, self.cpu, self.idle = now, 0.0, 0.0
+        elif cpu > 0:
+            self.cpu += cpu
+        else:
+            self.idle += wall
+
+    def __str__(self) -> str:
+        return f"for {self.cpu:.0f} CPU seconds of QEMU and {self.idle:.0f} s without any"
+
+
 async def watch(
     *, region: Region, cpu: CpuClock, monitor: Monitor, scenario: Scenario, limits: Limits
 ) -> End:
@@ -62,40 +103,37 @@ async def watch(
     guest that keeps it busy.
     """
     end_ns = scenario.start_ns + scenario.duration_ns
-    seen = region.progress()
-    burnt = idle = 0.0
+    patience = cpu_patience(scenario, limits)
+    anyone, init = _Since(region.progress()), _Since(region.beats())
     cpu_then, wall_then = cpu.read(), time.monotonic()
+
+    def over(since: _Since) -> bool:
+        return since.cpu >= patience or since.idle >= limits.idle_wall_seconds
+
     while True:
         await asyncio.sleep(_PERIOD_SECONDS)
         cpu_now, wall_now = cpu.read(), time.monotonic()
-        if cpu_now > cpu_then:
-            burnt += cpu_now - cpu_then
-        else:
-            idle += wall_now - wall_then
+        taken = {"cpu": cpu_now - cpu_then, "wall": wall_now - wall_then}
         cpu_then, wall_then = cpu_now, wall_now
+        init.look(region.beats(), **taken)
+        anyone.look(region.progress(), **taken)
         newest_ns = region.newest_ns()
-        if newest_ns > end_ns + limits.overdue_guest_seconds * 1e9:
-            where = await _registers(monitor)
-            return End(
-                Finding.HANG,
-                f"at {newest_ns / 1e9:.0f} s the guest has not ended its scenario "
-                f"of {end_ns / 1e9:.0f} s; {where}",
-            )
-        if (progress := region.progress()) != seen:
-            seen, burnt, idle = progress, 0.0, 0.0
-        elif burnt >= limits.hang_cpu_seconds or idle >= limits.idle_wall_seconds:
+        if over(anyone):
             try:
                 where = await _registers(monitor)
             except InfrastructureError as error:
                 # One that spins with interrupts off keeps the main loop waiting until its turn
                 # ends, which may be seconds of guest time.
-                if error.kind != "qmp-timeout" or burnt < limits.hang_cpu_seconds:
+                if error.kind != "qmp-timeout" or anyone.cpu < patience:
                     raise
                 where = str(error)
+            return End(Finding.HANG, f"no record, no rendezvous, no sign of init {anyone}; {where}")
+        if newest_ns > end_ns + limits.overdue_guest_seconds * 1e9 and over(init):
+            where = await _registers(monitor)
             return End(
                 Finding.HANG,
-                f"no record and no rendezvous for {burnt:.0f} CPU seconds of QEMU "
-                f"and {idle:.0f} s without any; {where}",
+                f"at {newest_ns / 1e9:.0f} s the guest has not ended its scenario "
+                f"of {end_ns / 1e9:.0f} s: records, but no sign of init {init}; {where}",
             )
 
 

@@ -38,6 +38,14 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def be_taken(group: str) -> None:
+    """Take more memory than a control group may have."""
+    (Path(group) / "cgroup.procs").write_text(str(os.getpid()))
+    taken = []
+    while True:
+        taken.append(bytearray(os.urandom(1 << 20)))
+
+
 class Guest:
     def __init__(self, description: str) -> None:
         def fd(what: str) -> int:
@@ -90,6 +98,8 @@ class Guest:
         """Run from one `cont` to the next pause."""
         if plan == f"dies at turn {number}":
             die()
+        if plan.startswith("is taken in ") and number == 1:
+            be_taken(plan.removeprefix("is taken in "))
         if number == 0:
             self.log(BOOT, SECOND, 60000, 4096, 1, 0, 6 << 16 | 1 << 8)
             self.ask(READY)

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import errno
 import json
+import mmap
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,15 +16,16 @@ from typing import Any, NoReturn
 import pytest
 
 from orchestrator.errors import InfrastructureError
-from orchestrator.guest import abi, sparse, templates
+from orchestrator.guest import abi, qemu, sparse, templates
 from orchestrator.guest.machine import load_machine
-from orchestrator.guest.parts import memfd
+from orchestrator.guest.parts import Parts, memfd
 from orchestrator.guest.template import Template
 from orchestrator.guest.templates import KIND, Templates, template_inputs
 from orchestrator.model import Arch, Cell, Clock, KernelRequest, Op, Scenario, Step
 from orchestrator.store import Store, digest_value
 
 MIB = 1 << 20
+BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(4096, 10**9))
 STATE = b"of QEMU, as its guest was saved"
 RAM = b"what the guest had in its memory"
 
@@ -41,9 +43,6 @@ def make_cell(*steps: Step, **changes: Any) -> Cell:
         hardware="h",
     )
     return dataclasses.replace(cell, **changes)
-
-
-BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(4096, 10**9))
 
 
 def save(folder: Path) -> dict[str, Any]:
@@ -270,21 +269,53 @@ def test_a_state_is_written_whole(
 def test_no_guest_can_change_what_the_next_one_starts_from(tmp_path: Path, maker: Maker) -> None:
     template = get_anew(tmp_path)
     assert template is not None
-    for steps in ((), (BALLOON,)):
-        for _ in range(2):
-            with template.parts(make_cell(*steps), tmp_path) as parts:
-                (ram, swap) = parts.memories
-                assert os.pread(parts.state, len(STATE), 0) == STATE
-                os.pwrite(parts.state, b"QEMU does", 0)
-                assert os.pread(ram.fd, len(RAM), MIB) == RAM
-                # A balloon cuts holes into the file, so it gets a copy; else the file is sealed.
-                assert (ram.shared, swap.shared) == (bool(steps), False)
-                for memory in parts.memories:
-                    if memory.shared:
-                        os.pwrite(memory.fd, bytes(len(RAM)), MIB)
-                    else:
-                        with pytest.raises(PermissionError):
-                            os.pwrite(memory.fd, b"x", MIB)
+    for _ in range(2):
+        with template.parts(make_cell(), tmp_path) as parts:
+            (ram, swap) = parts.memories
+            assert os.pread(parts.state, len(STATE), 0) == STATE
+            os.pwrite(parts.state, b"QEMU does", 0)
+            assert os.pread(ram.fd, len(RAM), MIB) == RAM
+            for memory in (ram, swap):
+                os.pwrite(memory.fd, b"the guest does", MIB)
+
+
+def blocks(parts: Parts) -> int:
+    """Return the bytes that a guest's memories take of the host."""
+    return sum(os.fstat(memory.fd).st_blocks * 512 for memory in parts.memories)
+
+
+def test_memory_is_taken_once_and_only_when_touched(tmp_path: Path, maker: Maker) -> None:
+    template = get_anew(tmp_path)
+    assert template is not None
+    taken = template.bytes
+    with template.parts(make_cell(), tmp_path) as parts:
+        assert 0 < blocks(parts) <= taken < MIB
+        ram = parts.memories[0]
+        # As QEMU maps it: the machine's description says share = "on".
+        description = qemu.machine_description(
+            make_cell(), qemu.Descriptors(qmp=1, console=2, log=3, memories=parts.memories)
+        )
+        assert f'mem-path = "/proc/self/fd/{ram.fd}"\n  share = "on"' in description
+        with mmap.mmap(ram.fd, ram.mib * MIB) as mapped:
+            mapped[: 4 * MIB] = bytes(4 * MIB)
+        assert 4 * MIB <= blocks(parts) < 5 * MIB
+        # What one guest touches is no other's, nor the template's.
+        with template.parts(make_cell(), tmp_path) as others:
+            assert blocks(others) <= taken
+    assert sum(os.fstat(fd).st_blocks * 512 for fd in template._files.values()) == taken
+
+
+def test_large_templates_do_not_stay(
+    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        source = Templates(Store(tmp_path))
+        for number in range(3):
+            assert await get(source, make_cell(kernel=str(number))) is not None
+            assert len(source._open) == 1
+
+    monkeypatch.setattr(templates, "_OPEN_BYTES", 1)
+    asyncio.run(main())
 
 
 def test_files_are_closed_with_the_last_template(tmp_path: Path, maker: Maker) -> None:

@@ -58,7 +58,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
     [
         (Step(at_ns=0, op=Op.CLIENTS, args=(99, 1, 0, 0, 0)), "99 is no kind of client"),
         (Step(at_ns=0, op=Op.CLIENTS, args=(1, 0, 0, 0, 0)), "0 clients"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 5000, 0, 0, 0)), "5000 clients"),
+        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 17_000, 0, 0, 0)), "17000 clients"),
         (Step(at_ns=0, op=Op.CLIENTS, args=(2, 1, 64, 6, 0)), "whole 4 KiB pages"),
         (Step(at_ns=0, op=Op.CLIENTS, args=(2, 1, 64, 68, 0)), "68 are given back"),
         (Step(at_ns=0, op=Op.BALLOON, args=(4097, SECOND)), "4097 KiB"),

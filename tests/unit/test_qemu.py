@@ -140,7 +140,7 @@ def test_memories_are_qemus_own_or_files() -> None:
     own = objects(describe(cell))
     assert own["ram"] == {"qom-type": "memory-backend-ram", "size": "64M"}
     assert own["swap"] == {"qom-type": "memory-backend-ram", "size": "128M"}
-    ram = qemu.Memory("ram", 64, fd=21, shared=True)
+    ram = qemu.Memory("ram", 64, fd=21)
     swap = qemu.Memory("swap", 128, fd=22)
     files = objects(describe(cell, memories=(ram, swap)))
     assert files["ram"] == {
@@ -149,7 +149,7 @@ def test_memories_are_qemus_own_or_files() -> None:
         "share": "on",
         "size": "64M",
     }
-    assert (files["swap"]["mem-path"], files["swap"]["share"]) == ("/proc/self/fd/22", "off")
+    assert (files["swap"]["mem-path"], files["swap"]["share"]) == ("/proc/self/fd/22", "on")
     fds = qemu.Descriptors(qmp=11, console=12, log=13, memories=(ram, swap))
     assert fds.numbers() == (11, 12, 13, 21, 22)
 

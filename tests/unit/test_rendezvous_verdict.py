@@ -79,8 +79,9 @@ def verdict(
     log: RecordLog = NOTHING,
     said: bytes = b"",
     disagreements: tuple[str, ...] = (),
+    ended: bool = False,
 ) -> Outcome:
-    return judge(end, log=log, console=hear(said)[0], disagreements=disagreements)
+    return judge(end, log=log, console=hear(said)[0], disagreements=disagreements, ended=ended)
 
 
 def test_a_quiet_guest_is_ok() -> None:
@@ -123,6 +124,18 @@ def test_a_panic_on_the_console_explains_every_end(end: End) -> None:
     outcome = verdict(end, said=b"[1.0] Kernel panic - not syncing: Attempted to kill init!\n---\n")
     assert outcome.finding is Finding.PANIC
     assert outcome.detail == "Kernel panic - not syncing: Attempted to kill init!"
+
+
+@pytest.mark.parametrize("end", [End(Finding.PANIC, "kernel panic"), End(Finding.HANG, "stuck")])
+def test_a_finding_after_the_end_of_the_scenario_says_so(end: End) -> None:
+    early, late = verdict(end), verdict(end, ended=True)
+    assert early.finding is late.finding is end.finding
+    assert early.detail == end.detail
+    assert late.detail == f"after the end of the scenario: {end.detail}"
+    assert verdict(ended=True).ok
+    # What the log tells is of before.
+    log = record(Kind.EXIT, 0, signal.SIGKILL, 0, Op.HOG)
+    assert "after the end" not in verdict(log=log, ended=True).detail
 
 
 def test_a_line_that_comes_in_pieces_is_recognised_and_kept() -> None:

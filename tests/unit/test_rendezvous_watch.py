@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from orchestrator.errors import InfrastructureError
 from orchestrator.guest import watch as module
 from orchestrator.guest.rendezvous import End
 from orchestrator.guest.watch import CpuClock, Limits, watch
-from orchestrator.model import Finding, Scenario
+from orchestrator.model import Finding, Op, Scenario, Step
 
 SECOND = 10**9
 SCENARIO = Scenario(
@@ -32,13 +33,17 @@ class FakeQemu:
         progress: Callable[[int], int] = lambda look: 0,
         cpu: Callable[[int], float] = lambda look: 0.0,
         newest: Callable[[int], int] = lambda look: 0,
+        beats: Callable[[int], int] = lambda look: 0,
     ) -> None:
-        self._progress, self._cpu, self._newest = progress, cpu, newest
+        self._progress, self._cpu, self._newest, self._beats = progress, cpu, newest, beats
         self.looks = 0
         self.commands: list[str] = []
 
-    def progress(self) -> tuple[int, int, int]:
-        return self._progress(self.looks), 0, 0
+    def progress(self) -> tuple[int, int, int, int]:
+        return self._progress(self.looks), 0, 0, self.beats()
+
+    def beats(self) -> int:
+        return self._beats(self.looks)
 
     def newest_ns(self) -> int:
         return self._newest(self.looks) * SECOND
@@ -61,7 +66,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PERIOD_SECONDS", 0.001)
 
 
-def give_up(fake: FakeQemu, limits: Limits, *, patience: float = 5) -> End | None:
+def give_up(
+    fake: FakeQemu, limits: Limits, *, patience: float = 5, scenario: Scenario = SCENARIO
+) -> End | None:
     """Return the end, or None if the watch goes on."""
 
     async def main() -> End | None:
@@ -71,7 +78,7 @@ def give_up(fake: FakeQemu, limits: Limits, *, patience: float = 5) -> End | Non
                     region=fake,  # type: ignore[arg-type]
                     cpu=fake,  # type: ignore[arg-type]
                     monitor=fake,  # type: ignore[arg-type]
-                    scenario=SCENARIO,
+                    scenario=scenario,
                     limits=limits,
                 )
         except TimeoutError:
@@ -84,7 +91,7 @@ def test_cpu_time_without_progress_is_a_hang_with_evidence() -> None:
     fake = FakeQemu(cpu=lambda look: look * 0.5)
     end = give_up(fake, Limits(hang_cpu_seconds=60))
     assert end is not None and end.finding is Finding.HANG
-    assert fake.looks == 121
+    assert fake.looks in (121, 122)
     assert "RIP=ffffffff81000000" in end.detail and "HLT=1" in end.detail
     assert fake.commands == ["stop", "query-cpus-fast", "human-monitor-command"]
 
@@ -111,12 +118,45 @@ def test_a_qemu_that_takes_no_cpu_at_all_is_given_up_by_the_wall_clock() -> None
     assert end is not None and end.finding is Finding.HANG
 
 
-def test_a_guest_that_goes_on_after_its_end_is_given_up() -> None:
-    # It gets on: there is a new record each time.
-    fake = FakeQemu(progress=lambda look: look, newest=lambda look: 10 * look)
-    end = give_up(fake, Limits(overdue_guest_seconds=100))
+def test_a_guest_whose_init_is_stuck_at_its_end_is_given_up() -> None:
+    # Its clients get on: there is a new record each time.
+    fake = FakeQemu(
+        progress=lambda look: look, newest=lambda look: 10 * look, cpu=lambda look: look * 0.5
+    )
+    end = give_up(fake, Limits(overdue_guest_seconds=100, hang_cpu_seconds=60))
     assert end is not None and end.finding is Finding.HANG
-    assert "at 520 s the guest has not ended its scenario of 410 s" in end.detail
+    # Guest time alone would have been enough after 52 looks, the CPU time takes 121.
+    assert fake.looks in (121, 122)
+    assert "s the guest has not ended its scenario of 410 s" in end.detail
+    assert "no sign of init for 60 CPU seconds" in end.detail
+
+
+def test_a_guest_that_is_slow_to_end_its_processes_is_let_go_on() -> None:
+    def beats(look: int) -> int:
+        if look > 1000:
+            raise Enough
+        return look // 100
+
+    fake = FakeQemu(beats=beats, newest=lambda look: 10 * look, cpu=lambda look: look * 0.5)
+    with pytest.raises(Enough):
+        give_up(fake, Limits(overdue_guest_seconds=100, hang_cpu_seconds=60))
+
+
+@pytest.mark.parametrize(
+    ("clients", "sample_s", "cpu_seconds"), [(1, 0, 60), (12_000, 0, 180), (1, 60, 660)]
+)
+def test_thousands_of_processes_and_rare_samples_take_longer_to_be_dead(
+    clients: int, sample_s: int, cpu_seconds: int
+) -> None:
+    scenario = dataclasses.replace(
+        SCENARIO,
+        sample_ns=sample_s * SECOND + 1,
+        steps=(Step(at_ns=0, op=Op.CLIENTS, args=(3, clients, 1024, 0, 1)),),
+    )
+    fake = FakeQemu(cpu=lambda look: look * 0.5)
+    end = give_up(fake, Limits(hang_cpu_seconds=60), scenario=scenario)
+    assert end is not None and end.finding is Finding.HANG
+    assert cpu_seconds <= fake.looks * 0.5 <= cpu_seconds + 2
 
 
 def test_a_guest_that_runs_is_asked_nothing() -> None:

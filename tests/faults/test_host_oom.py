@@ -1,0 +1,78 @@
+"""The OOM killer of the host takes QEMU: really, in a control group that has too little."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab import MadeUp
+
+from orchestrator.campaign.ledger import Ledger, Need
+from orchestrator.guest.session import run_cell
+
+LIMIT = 64 << 20
+FAILED = "infrastructure:host-oom"
+
+
+@pytest.fixture
+def narrow() -> Iterator[Path]:
+    """A control group in which the OOM killer strikes; of the host's, only we may make one."""
+    for root, limit in (
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+        (Path("/sys/fs/cgroup"), "memory.max"),
+    ):
+        group = root / f"memnotify-test-{os.getpid()}"
+        with contextlib.suppress(OSError):
+            group.mkdir()
+            try:
+                (group / limit).write_text(str(LIMIT))
+                with contextlib.suppress(OSError):
+                    (group / "memory.swap.max").write_text("0")
+                yield group
+            finally:
+                for _ in range(100):  # until the last that was in it is gone
+                    with contextlib.suppress(OSError):
+                        group.rmdir()
+                        break
+                    time.sleep(0.05)
+            return
+    pytest.skip("no control group for memory can be made here: needs root, and a kernel with them")
+
+
+def test_a_guest_that_was_alone_is_not_tried_again(lab: MadeUp, narrow: Path) -> None:
+    lab.plan(f"is taken in {narrow}")
+    told = lab.run("--cold", runner=run_cell)
+    assert told.status == 3
+    assert sorted(lab.outcomes().values()) == [[FAILED], ["ok"]]
+    assert "trying again" not in told.out
+    (cell,) = (cell for cell in lab.cells().values() if cell["outcome"] == FAILED)
+    assert "the host's OOM killer took QEMU, which had " in cell["detail"]
+    assert "run fewer guests at once with -j, or take a smaller memory_mib" in cell["detail"]
+    assert cell["detail"] in told.out.replace("\n", " ")
+    # It is no result: with room the next run does it.
+    assert lab.run("--cold", runner=run_cell).status == 0
+    assert sorted(lab.outcomes().values()) == [["ok"], ["ok"]]
+
+
+def test_a_guest_that_had_company_is_tried_again(lab: MadeUp, narrow: Path) -> None:
+    other = Ledger(lab.store.folder("ledger"))._try(Need(0, 0))
+    assert other is not None
+    try:
+        lab.plan(f"is taken in {narrow}")
+        told = lab.run("--cold", runner=run_cell)
+    finally:
+        os.close(other)
+    assert told.status == 0
+    assert sorted(lab.outcomes().values()) == [[FAILED, "ok"], ["ok"]]
+    assert f"{FAILED}, trying again" in told.out
+
+
+def test_a_kill_of_long_ago_is_not_this_one(lab: MadeUp, narrow: Path) -> None:
+    lab.plan(f"is taken in {narrow}", "dies at turn 1")
+    lab.run("--cold", runner=run_cell)
+    kinds = sorted(attempts[0] for attempts in lab.outcomes().values())
+    assert kinds == [FAILED, "infrastructure:qemu-died"]
