@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.main import main
 from orchestrator.errors import InputError
+from orchestrator.places import HOME
 from orchestrator.report.fit import fit_markdown, fit_rows
 from orchestrator.series.apply import FileState
 from orchestrator.series.fit import Failed, SeriesFit, fit_series, fit_trees, tree_names
-from orchestrator.series.quilt import Patch, Series
+from orchestrator.series.quilt import Patch, Series, load_series
 
 LINES = [f"line {number}" for number in range(1, 61)]
 
@@ -188,3 +190,17 @@ def test_what_cannot_be_meant_is_one_line(
     tree = a_tree(tmp_path / "tree", "2.6.24", "")
     assert main(["series", "trees", *(word.replace("TREE", str(tree)) for word in words)]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_page_of_the_documentation_has_the_patches_that_there_are() -> None:
+    page = (HOME / "docs" / "trees.md").read_text()
+    tables: dict[str, list[str]] = {}
+    for line in page.splitlines():
+        if found := re.match(r"\| `([^`/]+/[^`]+)` \| 2\.6", line):
+            tables[found[1]] = []
+        elif found := re.match(r"\| `(\d{4}-[^`]+\.patch)` \|", line):
+            tables[list(tables)[-1]].append(found[1])
+    assert "v4/2.6.24-rc6-mm1" in tables
+    for name, patches in tables.items():
+        revision, _, base = name.partition("/")
+        assert patches == [patch.name for patch in load_series(revision, base).patches], name
