@@ -43,6 +43,7 @@ class Op(IntEnum):
     GROUP = 7
     CONSOLE = 8
     DD = 9
+    SWAPPINESS = 10
 
 
 class ClientKind(IntEnum):
@@ -59,6 +60,8 @@ class ClientKind(IntEnum):
     MEMORY_EVENTS = 9
     USAGE = 10
     EPOLL = 11
+    PEEK = 12
+    IDLE = 13
 
 
 SUCCESSORS = frozenset((ClientKind.PSI, ClientKind.PRESSURE_LEVEL, ClientKind.MEMORY_EVENTS))
@@ -89,6 +92,7 @@ class Habit(IntFlag):
     FROM_THE_START = 2
     MEMINFO = 4
     LEAVE = 8
+    FASYNC = 16
 
 
 class Level(IntEnum):

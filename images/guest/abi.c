@@ -79,6 +79,7 @@ static void print_enums(void)
 	ENTRY(MN_OP_, GROUP);
 	ENTRY(MN_OP_, CONSOLE);
 	ENTRY(MN_OP_, DD);
+	ENTRY(MN_OP_, SWAPPINESS);
 	close_group();
 	open_group("ClientKind");
 	ENTRY(MN_CLIENT_, POLL);
@@ -92,6 +93,8 @@ static void print_enums(void)
 	ENTRY(MN_CLIENT_, MEMORY_EVENTS);
 	ENTRY(MN_CLIENT_, USAGE);
 	ENTRY(MN_CLIENT_, EPOLL);
+	ENTRY(MN_CLIENT_, PEEK);
+	ENTRY(MN_CLIENT_, IDLE);
 	close_group();
 	open_group("ClientArg");
 	ENTRY(MN_ARG_, KIND);
@@ -112,6 +115,7 @@ static void print_enums(void)
 	ENTRY(MN_HABIT_, FROM_THE_START);
 	ENTRY(MN_HABIT_, MEMINFO);
 	ENTRY(MN_HABIT_, LEAVE);
+	ENTRY(MN_HABIT_, FASYNC);
 	close_group();
 	open_group("Level");
 	ENTRY(MN_LEVEL_, LOW);

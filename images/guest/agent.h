@@ -85,6 +85,7 @@ uint64_t mn_said(const struct pollfd *watched, int ready);
 noreturn void mn_client(uint32_t client, const uint64_t arg[MN_ARGS], const char *disk);
 void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);
 noreturn void mn_hog(uint64_t start, const uint64_t arg[MN_ARGS]);
+void mn_swappiness(uint64_t value);
 noreturn void mn_filecache(uint64_t start, const uint64_t arg[MN_ARGS], const char *disk);
 noreturn void mn_self_check(const uint64_t arg[MN_ARGS], const char *disk);
 noreturn void mn_dd(const uint64_t arg[MN_ARGS], const char *disk);

@@ -68,7 +68,7 @@ static int wait_sigio(struct pollfd *device)
 	return 1;
 }
 
-/* As poll() of one descriptor without timeout. */
+/* As poll() of one descriptor: without timeout, or with none at all of a client that only looks. */
 static int wait_for(struct pollfd *device, enum mn_client_kind kind)
 {
 	switch (kind) {
@@ -76,6 +76,8 @@ static int wait_for(struct pollfd *device, enum mn_client_kind kind)
 		return wait_sigio(device);
 	case MN_CLIENT_EPOLL:
 		return mn_epoll(device);
+	case MN_CLIENT_PEEK:
+		return poll(device, 1, 0);
 	default:
 		return poll(device, 1, -1);
 	}
@@ -177,12 +179,12 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[MN_ARGS], const char
 	if (!first)
 		fill_cache(&cache);
 	failure = open_watched(&device, kind, arg);
-	mn_log(MN_REC_CLIENT, client, kind, (uint64_t)failure, cache.kib);
+	mn_log(MN_REC_CLIENT, client, kind, (uint64_t)failure, cache.kib, arg[MN_ARG_HABITS]);
 	if (first)
 		fill_cache(&cache);
-	while (failure)
+	while (failure || kind == MN_CLIENT_IDLE)
 		pause();	/* as many processes as with a kernel that has it */
-	if (kind == MN_CLIENT_FASYNC)
+	if (kind == MN_CLIENT_FASYNC || arg[MN_ARG_HABITS] & MN_HABIT_FASYNC)
 		want_sigio(device.fd);
 
 	for (uint64_t polls = 0;; polls++) {
@@ -198,6 +200,8 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[MN_ARGS], const char
 					       (uint64_t)error, since, wakeups });
 		if (ready < 0 && error != EINTR)
 			_exit(error);
+		if (kind == MN_CLIENT_PEEK)
+			mn_sleep_until(when + arg[MN_ARG_PAUSE]);
 		if (ready <= 0 || !(device.revents & device.events))
 			continue;
 		wakeups++;

@@ -163,3 +163,15 @@ noreturn void mn_filecache(uint64_t start, const uint64_t arg[MN_ARGS], const ch
 		keep_using(fd, total, start, arg[3]);
 	_exit(error);
 }
+
+/* How much reclaim prefers anonymous pages. */
+void mn_swappiness(uint64_t value)
+{
+	char text[24];
+	int fd = open("/proc/sys/vm/swappiness", O_WRONLY | O_CLOEXEC);
+	int size = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+
+	if (fd < 0 || write(fd, text, (size_t)size) != size)
+		mn_fail("swappiness", errno);
+	close(fd);
+}

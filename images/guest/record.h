@@ -81,6 +81,7 @@ enum mn_op {
 				 * processes of later hogs may have (0: no limit) */
 	MN_OP_CONSOLE = 8,	/* arg: ns that it sleeps before each round */
 	MN_OP_DD = 9,		/* arg: KiB of its buffer, how often it writes it to the disk */
+	MN_OP_SWAPPINESS = 10,	/* arg: what goes to /proc/sys/vm/swappiness */
 };
 
 /* What the numbers of an MN_OP_CLIENTS step are. What a kind has no use for is 0. */
@@ -92,7 +93,8 @@ enum mn_client_arg {
 	MN_ARG_SPACING = 4,	/* ns between two starts */
 	MN_ARG_RATE = 5,	/* of those that allocate: KiB/s, caught up with when late; or */
 	MN_ARG_STEP = 6,	/* KiB written at once ... */
-	MN_ARG_PAUSE = 7,	/* ... and ns of sleep after that, whenever it began */
+	MN_ARG_PAUSE = 7,	/* ... and ns of sleep after that, whenever it began. PEEK: after
+				 * each look */
 	MN_ARG_DELAY = 8,	/* ns of sleep after a wakeup, before memory is given back */
 	MN_ARG_HABITS = 9,	/* bits of enum mn_habit */
 	MN_ARG_READ = 10,	/* bytes to read() from the device after each wakeup */
@@ -105,6 +107,7 @@ enum mn_habit {
 					 * of the ring on, filled or not */
 	MN_HABIT_MEMINFO = 4,		/* CIRCULAR then opens and reads /proc/meminfo */
 	MN_HABIT_LEAVE = 8,		/* ALLOCATE leaves when woken, and so gives all back */
+	MN_HABIT_FASYNC = 16,		/* has FASYNC set and polls; its signals stay pending */
 };
 
 enum mn_client_kind {
@@ -119,6 +122,8 @@ enum mn_client_kind {
 	MN_CLIENT_MEMORY_EVENTS = 9,
 	MN_CLIENT_USAGE = 10,		/* the patch's own example */
 	MN_CLIENT_EPOLL = 11,
+	MN_CLIENT_PEEK = 12,		/* never waits: poll() without a timeout, again and again */
+	MN_CLIENT_IDLE = 13,		/* opens the device and never looks */
 };
 
 /* Of memory.pressure_level. */
@@ -162,7 +167,7 @@ enum mn_kind {
 	MN_REC_START = 3,	/* scenario starts. value: start_ns asked, start_ns had */
 	MN_REC_STEP = 4,	/* a step begins. value: step, op, arg[0], arg[1], ns late */
 	MN_REC_CLIENT = 5,	/* a client opened the device, or what it watches in its
-				 * place. value: client kind, errno of that, cache KiB */
+				 * place. value: client kind, errno of that, cache KiB, habits */
 	MN_REC_POLL = 6,	/* a client goes into poll(), or waits for SIGIO. value:
 				 * polls before */
 	MN_REC_WAKEUP = 7,	/* poll() returned. value: revents (SIGIO: si_band),

@@ -82,12 +82,14 @@ static bool has_processes(uint64_t op)
 /* Both return what is wrong with a step, or NULL. */
 static const char *check_clients(const uint64_t arg[MN_ARGS])
 {
-	if (arg[MN_ARG_KIND] < MN_CLIENT_POLL || arg[MN_ARG_KIND] > MN_CLIENT_EPOLL)
+	if (arg[MN_ARG_KIND] < MN_CLIENT_POLL || arg[MN_ARG_KIND] > MN_CLIENT_IDLE)
 		return "client kind";
 	if (arg[MN_ARG_COUNT] > MN_MAX_PROCESSES)
 		return "number of clients";
 	if (arg[MN_ARG_READ] > MN_MAX_READ)
 		return "bytes to read";
+	if (arg[MN_ARG_KIND] == MN_CLIENT_PEEK && !arg[MN_ARG_PAUSE])
+		return "time between looks";
 	return arg[MN_ARG_TEXT] && !*agent.boot->disk ? "mn.disk is missing" : NULL;
 }
 
@@ -123,6 +125,8 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 		return step->arg[0] ? NULL : "size or time";
 	case MN_OP_GROUP:
 		return step->arg[0] == 1 || step->arg[0] == 2 ? NULL : "control groups";
+	case MN_OP_SWAPPINESS:
+		return step->arg[0] <= 100 ? NULL : "swappiness";
 	case MN_OP_STOP:
 		return has_processes(step->arg[0]) ? NULL : "what to stop";
 	default:
@@ -393,6 +397,9 @@ static void begin_step(void)
 		break;
 	case MN_OP_GROUP:
 		mn_group(arg);
+		break;
+	case MN_OP_SWAPPINESS:
+		mn_swappiness(arg[0]);
 		break;
 	case MN_OP_FILECACHE:
 		if (start_process(MN_OP_FILECACHE, step->place, MN_NO_CLIENT, "filecache"))

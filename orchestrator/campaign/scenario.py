@@ -72,6 +72,8 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
         return Op.DD, (_kib(step.dd.block_mib), step.dd.count)
     if step.self_check is not None:
         return Op.SELF_CHECK, (_kib(step.self_check.memory_mib),)
+    if step.swappiness is not None:
+        return Op.SWAPPINESS, (step.swappiness,)
     if step.group is not None:
         return Op.GROUP, (step.group.version, _kib(step.group.limit_mib))
     assert step.stop is not None  # the schema lets no other step through
@@ -97,12 +99,12 @@ def _filecache(table: FilecacheTable) -> tuple[int, ...]:
 def _habits(group: ClientsTable) -> tuple[int, ...]:
     """Return the numbers from ClientArg.RATE on, without zeros at the end."""
     habits = Habit(0)
-    for name in ("open_first", "from_the_start", "meminfo", "leave"):
+    for name in ("open_first", "from_the_start", "meminfo", "leave", "fasync"):
         habits |= Habit[name.upper()] if getattr(group, name) else Habit(0)
     args = [
         round((group.rate_mib_s or 0) * KIB),
         _kib(group.step_mib),
-        round((group.pause_ms or 0) * MS),
+        round((group.pause_ms or group.every_ms or 0) * MS),
         round((group.give_back_after_ms or 0) * MS),
         int(habits),
         group.read_bytes or 0,

@@ -65,14 +65,15 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
 _HANDLER = ("read_bytes", "text_mib")
 _PACE = ("rate_mib_s", "step_mib", "pause_ms")
 _DETAILS = {
-    "poll": ((), _HANDLER),
+    "poll": ((), ("fasync", *_HANDLER)),
     "release": (("cache_mib", "give_back_mib"), ("open_first", *_HANDLER)),
-    "exit": ((), ("cache_mib", "open_first", *_HANDLER)),
+    "exit": ((), ("cache_mib", "open_first", "fasync", *_HANDLER)),
     "allocate": (("cache_mib",), ("leave", *_PACE, *_HANDLER)),
     "circular": (
         ("cache_mib", "give_back_mib"),
         ("give_back_after_ms", "from_the_start", "meminfo", *_PACE, *_HANDLER),
     ),
+    "peek": (("every_ms",), ()),
     "psi": (("stall_ms", "window_ms"), ()),
     "pressure_level": (("level",), ()),
 }
@@ -94,6 +95,8 @@ class ClientsTable(Table):
         "memory_events",
         "usage",
         "epoll",
+        "peek",
+        "idle",
     ]
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
     cache_mib: Mib | None = None
@@ -111,6 +114,8 @@ class ClientsTable(Table):
     from_the_start: bool | None = None
     meminfo: bool | None = None
     leave: bool | None = None
+    fasync: bool | None = None
+    every_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
     text_mib: Mib | None = None
     spacing_ms: Millis = 1.0
 
@@ -190,6 +195,7 @@ _ACTIONS = (
     "dd",
     "self_check",
     "group",
+    "swappiness",
     "stop",
 )
 
@@ -232,6 +238,8 @@ class StepTable(Table):
     dd: DdTable | None = None
     self_check: SelfCheckTable | None = None
     group: GroupTable | None = None
+    # 0 to 100 before Linux 5.8, of which this is for all bases.
+    swappiness: Annotated[int, Field(ge=0, le=100)] | None = None
     stop: Literal["clients", "hog", "filecache", "console", "dd"] | None = None
 
     @model_validator(mode="after")

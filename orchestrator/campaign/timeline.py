@@ -117,6 +117,8 @@ def _describe(step: Mapping[str, Any]) -> str:
     if op is Op.GROUP:
         limit = f"limited to {args[1] / _MIB:g} MiB" if args[1] else "without limit"
         return f"control group, version {args[0]}, for hogs, {limit}"
+    if op is Op.SWAPPINESS:
+        return f"vm.swappiness to {args[0]}"
     if op is Op.CONSOLE:
         return f"a console that runs date and vmstat after each {args[0] / 1e9:g} s of sleep"
     if op is Op.DD:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.check.promises import CALM_TASKS, HELD_UP_NS, Promises
-from orchestrator.model import ClientKind, Op
+from orchestrator.model import ClientKind, Habit, Op
 
 Rows = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -121,13 +121,20 @@ class Samples:
         return bool(np.any(self.on & (self.times > first_ns) & (self.times < last_ns)))
 
 
+def _with_fasync(clients: Rows) -> Flags:
+    """Return which CLIENT records are of files with FASYNC, whether or not they poll as well."""
+    also: Flags = ints(clients["habits"]) & Habit.FASYNC != 0
+    found: Flags = (clients["client_kind"] == ClientKind.FASYNC) | also
+    return found
+
+
 class Watchers:
     """How many files were open on the device: bounds, because no record is that sharp."""
 
     def __init__(self, log: Log, *, fasync_only: bool = False) -> None:
         rows = log.clients[log.clients["errno"] == 0]
         if fasync_only:
-            rows = rows[rows["client_kind"] == ClientKind.FASYNC]
+            rows = rows[_with_fasync(rows)]
         clients, opened = ints(rows["client"]), ints(rows["time_ns"])
         if fasync_only:
             # FASYNC is set after the file was opened, and before the client first waits.
@@ -330,9 +337,21 @@ class Story:
         return np.array(calm, bool)
 
     @cached_property
+    def signals_logged(self) -> bool:
+        """Whether every signal is in the log; a client that polls as well leaves its pending."""
+        clients = self.log.clients
+        return not np.any(ints(clients["habits"]) & Habit.FASYNC)
+
+    @cached_property
     def keeps(self) -> bool:
         """Whether no client gives memory back when it is woken."""
-        kinds = (ClientKind.POLL, ClientKind.EPOLL, ClientKind.FASYNC)
+        kinds = (
+            ClientKind.POLL,
+            ClientKind.EPOLL,
+            ClientKind.FASYNC,
+            ClientKind.PEEK,
+            ClientKind.IDLE,
+        )
         return bool(np.isin(self.log.clients["client_kind"], kinds).all())
 
     def guard_ns(self, watchers: int) -> int:

@@ -157,7 +157,7 @@ def notifications(story: Story, told: list[Window]) -> list[Answer]:
             breaks[name].append(found)
             tested[name] += 1
             continue
-        if story.promises.fasync:
+        if story.promises.fasync and story.signals_logged:
             for found in _wrong_signals(story, window, least[0], most[0]):
                 breaks[Invariant.SIGNALS].append(found)
             known = story.fasync.at_least(window.low, window.end) > 0

@@ -211,7 +211,7 @@ VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.DEVICE: ("present", "major", "minor", "mode", "errno"),
         Kind.START: ("asked_ns", "start_ns"),
         Kind.STEP: ("step", "op", "arg0", "arg1", "late_ns"),
-        Kind.CLIENT: ("client_kind", "errno", "cache_kib"),
+        Kind.CLIENT: ("client_kind", "errno", "cache_kib", "habits"),
         Kind.POLL: ("polls",),
         Kind.WAKEUP: ("revents", "result", "errno", "since_ns", "wakeups"),
         Kind.RELEASE: ("given_kib", "left_kib"),

@@ -24,8 +24,9 @@ from orchestrator.model import ClientArg, ClientKind, File, Habit, Level, Op, Sc
 
 _FILLERS = (ClientKind.ALLOCATE, ClientKind.CIRCULAR)
 _HABITS = {
+    ClientKind.POLL: Habit.FASYNC,
     ClientKind.RELEASE: Habit.OPEN_FIRST,
-    ClientKind.EXIT: Habit.OPEN_FIRST,
+    ClientKind.EXIT: Habit.OPEN_FIRST | Habit.FASYNC,
     ClientKind.ALLOCATE: Habit.LEAVE,
     ClientKind.CIRCULAR: Habit.FROM_THE_START | Habit.MEMINFO,
 }
@@ -48,7 +49,9 @@ def _check_clients(args: tuple[int, ...]) -> str | None:
         return f"clients of that kind have no habit {strange}"
     if kind in _FILLERS:
         return _check_filling(args)
-    if any(args[number] for number in (ClientArg.RATE, ClientArg.STEP, ClientArg.PAUSE)):
+    if (kind == ClientKind.PEEK) != bool(args[ClientArg.PAUSE]):
+        return "clients that only look sleep between two looks, and no others do"
+    if args[ClientArg.RATE] or args[ClientArg.STEP]:
         return "a rate is what clients that allocate have, and only those"
     return _check_watch(kind, cache, given)
 
@@ -106,6 +109,10 @@ def _check_time(args: tuple[int, ...]) -> str | None:
     return None if args[0] > 0 else "it has to sleep between rounds"
 
 
+def _check_swappiness(args: tuple[int, ...]) -> str | None:
+    return None if args[0] <= 100 else f"{args[0]} is no swappiness; it is 0 to 100"
+
+
 def _check_group(args: tuple[int, ...]) -> str | None:
     return None if args[0] in (1, 2) else f"there are no control groups of version {args[0]}"
 
@@ -129,6 +136,7 @@ _CHECKS: Mapping[Op, tuple[Sequence[int], Callable[[tuple[int, ...]], str | None
     Op.GROUP: ((2,), _check_group),
     Op.CONSOLE: ((1,), _check_time),
     Op.DD: ((2,), _check_rate),
+    Op.SWAPPINESS: ((1,), _check_swappiness),
 }
 """How many arguments a step may have, and what else has to be true of them."""
 

@@ -204,19 +204,20 @@ class Revision(toml.Table):
     def shares(self, watchers: int, fasync: int) -> tuple[int, int]:
         """Return how many of a batch get SIGIO and how many pollers wake, at the most.
 
-        `fasync` of the `watchers` have FASYNC set. Raises ZeroDivisionError where the kernel
-        divides by zero, too.
+        `fasync` of the `watchers` have FASYNC set. Where that leaves 0 pollers the kernel wakes
+        everyone in the queue, since 0 means all to wake_up_locked_nr(). Raises
+        ZeroDivisionError where the kernel divides by zero, too.
         """
         nr = self.batch.limit(watchers)
         if self.fasync is None:
             return 0, nr
         if self.fasync == "truncate":
             signals = nr * fasync // watchers
-            return signals, nr - signals
+            return signals, nr - signals or watchers
         if not watchers:
             return 0, 0
         signals, polls = (min(-(-nr * n // watchers), n) for n in (fasync, watchers - fasync))
-        return signals, polls
+        return signals, polls or watchers
 
 
 class _Origin(toml.Table):
