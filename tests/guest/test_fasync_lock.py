@@ -1,0 +1,112 @@
+"""On two CPUs v5 can deadlock: the lock of its list of files is taken inside of the queue's.
+
+One CPU holds the list's lock in fasync() and is interrupted by what frees a page, which takes the
+queue's lock to clear a zone's status. The other holds the queue's lock in a pressure event, and
+wants the list's for its signals. That moment is short; moments/fasync-lock.patch makes it long, and
+changes nothing of the locking. v6 drops the queue's lock first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from squeezed import MIB, SECOND
+
+from orchestrator.guest.machine import load_machine
+from orchestrator.guest.session import run_cell
+from orchestrator.model import (
+    Arch,
+    Cell,
+    CellResult,
+    ClientKind,
+    Finding,
+    KernelRequest,
+    Op,
+    Scenario,
+    Step,
+)
+from orchestrator.series.quilt import MEM_NOTIFY
+from orchestrator.store import Artifact
+
+pytestmark = pytest.mark.guest
+
+BASE = "2.6.24"
+PATCH = Path(__file__).parent / "moments" / "fasync-lock.patch"
+FILES = 31  # the one after them is interrupted
+
+
+def fasync(at_s: int, count: int) -> Step:
+    args = (ClientKind.FASYNC, count, 0, 0, SECOND // 1000)
+    return Step(at_ns=at_s * SECOND, op=Op.CLIENTS, args=args)
+
+
+SCENARIO = Scenario(
+    name="test",
+    start_ns=10 * SECOND,
+    duration_ns=28 * SECOND,
+    sample_ns=SECOND // 10,
+    steps=(
+        fasync(0, FILES),
+        Step(at_ns=SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
+        fasync(22, 1),
+    ),
+)
+
+
+def run(
+    revision: str,
+    root: Path,
+    kernel_artifact: Callable[..., Artifact],
+    initramfs: Callable[..., Path],
+) -> tuple[CellResult, Artifact]:
+    """Run the scenario on a revision with the patch that makes the moment long."""
+    name = f"{revision}-fasync-lock"
+    folder = root / name / BASE
+    shutil.copytree(MEM_NOTIFY / revision / BASE, folder)
+    shutil.copy(PATCH, folder)
+    with (folder / "series").open("a") as series:
+        series.write(f"{PATCH.name}\n")
+    built = kernel_artifact(name, Arch.X86_64, BASE, root=root)
+    cell = Cell(
+        request=KernelRequest(base=BASE, series=name, arch=Arch.X86_64),
+        machine=load_machine("pc-swap-smp2"),
+        memory_mib=64,
+        clients=FILES + 1,
+        scenario=SCENARIO,
+        log_records=60_000,
+    )
+    out = root / "run"
+    out.mkdir()
+    done = run_cell(
+        cell, kernel=built.file("bzImage"), initramfs=initramfs(Arch.X86_64), folder=out
+    )
+    return asyncio.run(done), built
+
+
+def function_at(system_map: Path, address: int) -> str:
+    """Return the function of a kernel that has an address."""
+    rows = [line.split() for line in system_map.read_text().splitlines()]
+    return max((int(at, 16), name) for at, _, name in rows if int(at, 16) <= address)[1]
+
+
+def test_v5_deadlocks(
+    tmp_path: Path, kernel_artifact: Callable[..., Artifact], initramfs: Callable[..., Path]
+) -> None:
+    result, built = run("v5", tmp_path, kernel_artifact, initramfs)
+    assert result.outcome.finding is Finding.HANG
+    at = [int(word, 16) for word in re.findall(r"RIP=(\w+)", result.outcome.detail)]
+    both = [function_at(built.file("System.map"), address) for address in at]
+    assert len(both) == 2
+    assert all("spin_lock" in name for name in both), both
+
+
+def test_v6_does_not(
+    tmp_path: Path, kernel_artifact: Callable[..., Artifact], initramfs: Callable[..., Path]
+) -> None:
+    result, _ = run("v6", tmp_path, kernel_artifact, initramfs)
+    assert result.outcome.ok, result.outcome
