@@ -1,0 +1,209 @@
+"""What every tree of a base gets before a series: fixes and drivers, in the form that fits it.
+
+A base of which nobody here has seen the tree names several folders for one purpose. Their patches
+with the same number are forms of one fix, and the tree gets the first that fits. What is chosen
+depends on the source and on the forms alone; a build's key has what was applied, as if the base
+had named just that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import InputError
+from orchestrator.kernel.base import Base
+from orchestrator.process import CommandLog
+from orchestrator.series.apply import FileState, Reader, apply_series, changed_files, is_whole
+from orchestrator.series.quilt import SERIES, Patch, Series, read_series_file
+
+_NUMBER = re.compile(r"(\d+)-")
+_CONFIG = "config"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What became of one fix: its forms, and what was taken of them (nothing: it is not needed)."""
+
+    forms: tuple[Patch, ...]
+    taken: tuple[Patch, ...]
+
+    @property
+    def fact(self) -> dict[str, Any]:
+        """Return it for the facts of a build."""
+        return {
+            "forms": [_label(patch) for patch in self.forms],
+            "taken": [
+                {"patch": _label(patch), **({"files": list(patch.only)} if patch.only else {})}
+                for patch in self.taken
+            ],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixes:
+    """The patches of a base, the fragments of configuration beside them, and what was chosen."""
+
+    patches: tuple[Patch, ...]
+    config: tuple[Path, ...]
+    choices: tuple[Choice, ...]
+
+    def on(self, series: Series) -> Series:
+        """Return a series with these patches before its own."""
+        return replace(series, patches=(*self.patches, *series.patches))
+
+    @property
+    def summary(self) -> str:
+        """Say in one line what was chosen; "" if there was no choice."""
+        said: dict[str, list[str]] = {}
+        for choice in self.choices:
+            number = choice.forms[0].name.partition("-")[0]
+            for patch in choice.taken:
+                said.setdefault(_label(patch).rpartition("/")[0], []).append(number)
+            if not choice.taken:
+                said.setdefault("not needed", []).append(number)
+        return "; ".join(f"{name}: {' '.join(numbers)}" for name, numbers in said.items())
+
+
+@dataclass(frozen=True)
+class _Fix:
+    """Forms of one fix, the preferred one first; `everywhere`: each of the folders has one."""
+
+    forms: tuple[Patch, ...]
+    everywhere: bool
+
+
+@dataclass
+class _Tree:
+    """The files of a tree as the fixes chosen so far leave them."""
+
+    source: Reader
+    log: CommandLog | None
+    files: dict[str, FileState | None] = field(default_factory=dict)
+
+    def read(self, name: str) -> FileState | None:
+        return self.files[name] if name in self.files else self.source(name)
+
+    def try_out(self, patch: Patch) -> Mapping[str, FileState | None]:
+        """Return what a patch makes of the files. Raises InputError if it does not fit."""
+        alone = Series(revision="", base="", patches=(patch,))
+        return apply_series(alone, self.read, log=self.log).files
+
+    def refuses(self, patch: Patch) -> str | None:
+        """Return in one line why a patch does not fit, None if it does."""
+        try:
+            self.try_out(patch)
+        except InputError as error:
+            return error.message.partition("\n")[0].rstrip(":")
+        return None
+
+
+def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fixes:
+    """Return the patches that a tree of a base gets before a series.
+
+    `read` gives the files of the tree; it is asked only where there is a choice. Raises InputError
+    if a `series` file is wrong, and if a fix fits in no form.
+    """
+    tree = _Tree(read, log)
+    chosen: list[Patch] = []
+    choices: list[Choice] = []
+    config: list[Path] = []
+    offers = any(len(folders) > 1 for folders in base.patches)
+    for folders in base.patches:
+        for fix in _fixes(folders):
+            taken = fix.forms if len(folders) == 1 else _choose(fix, tree)
+            if len(folders) > 1:
+                choices.append(Choice(forms=fix.forms, taken=taken))
+            if offers:
+                for patch in taken:
+                    tree.files |= tree.try_out(patch)
+            chosen += taken
+        used = {patch.path.parent for patch in chosen}
+        config += [
+            folder / _CONFIG
+            for folder in folders
+            if folder in used and (folder / _CONFIG).is_file()
+        ]
+    return Fixes(patches=tuple(chosen), config=tuple(config), choices=tuple(choices))
+
+
+def usual_config(base: Base) -> tuple[Path, ...]:
+    """Return the fragments beside the patches that a base prefers, whatever a tree will take."""
+    preferred = (folders[0] / _CONFIG for folders in base.patches)
+    return tuple(file for file in preferred if file.is_file())
+
+
+def _fixes(folders: Sequence[Path]) -> list[_Fix]:
+    series = [read_series_file(folder / SERIES) for folder in folders]
+    if len(series) == 1:
+        return [_Fix((patch,), everywhere=True) for patch in series[0]]
+    forms: dict[int, list[Patch]] = {}
+    for folder, patches in zip(folders, series, strict=True):
+        numbers = [_number(patch, folder) for patch in patches]
+        if numbers != sorted(set(numbers)):
+            raise InputError(
+                "the numbers of the patches do not rise", file=folder / SERIES, hint=_MATCHED
+            )
+        for number, patch in zip(numbers, patches, strict=True):
+            forms.setdefault(number, []).append(patch)
+    return [
+        _Fix(tuple(forms[number]), everywhere=len(forms[number]) == len(folders))
+        for number in sorted(forms)
+    ]
+
+
+_MATCHED = "folders that stand for one another are matched by the numbers of their patches"
+
+
+def _number(patch: Patch, folder: Path) -> int:
+    found = _NUMBER.match(patch.name)
+    if found is None:
+        raise InputError(
+            f"{patch.name} does not begin with a number and -", file=folder / SERIES, hint=_MATCHED
+        )
+    return int(found[1])
+
+
+def _choose(fix: _Fix, tree: _Tree) -> tuple[Patch, ...]:
+    """Return the first form that fits as a whole, else for each file the first that fits there."""
+    refused: dict[Patch, str] = {}
+    for form in fix.forms:
+        why = tree.refuses(form)
+        if why is None:
+            return (form,)
+        refused[form] = why
+    files = {form: changed_files(form) for form in fix.forms}
+    there = [
+        name
+        for name in dict.fromkeys(name for names in files.values() for name in names)
+        if tree.read(name) is not None
+    ]
+    if not there and not fix.everywhere:
+        return ()  # made for something that only the trees of some of the folders have
+    taken: dict[Patch, list[str]] = {}
+    whole = any(is_whole(form) for form in fix.forms)
+    for name in [] if whole else there:
+        parts = {form: replace(form, only=(name,)) for form in fix.forms if name in files[form]}
+        whys = {form: tree.refuses(part) for form, part in parts.items()}
+        fitting = next((form for form, why in whys.items() if why is None), None)
+        if fitting is None:
+            refused |= {form: why for form, why in whys.items() if why is not None}
+            break
+        taken.setdefault(fitting, []).append(name)
+    else:
+        if taken:
+            return tuple(
+                replace(form, only=tuple(taken[form])) for form in fix.forms if form in taken
+            )
+    said = "; ".join(refused.values())
+    raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
+
+
+_NO_FORM = "patches/README.md says how to add another form"
+
+
+def _label(patch: Patch) -> str:
+    return "/".join(patch.path.parts[-3:])
