@@ -90,16 +90,29 @@ def _several(value: str | list[str]) -> list[str]:
 _Folders = Annotated[list[str], Field(min_length=1), BeforeValidator(_several)]
 
 
+class OnlyIfTable(toml.Table):
+    """Where a patch has to find more than its hunks: `file` has to have `text` in it.
+
+    `patch` is its name below patches/, "toolchain/2.6.24/0001-x.patch".
+    """
+
+    patch: str
+    file: str
+    text: Annotated[str, Field(min_length=1)]
+
+
 class BaseTable(toml.Table):
     """The whole file. `version` is a pattern for what the tree's own Makefile says.
 
     `patches` are folders below patches/ whose series come before every mem_notify series. A list of
-    folders in it are forms of the same fixes (see `orchestrator.kernel.fixes`).
+    folders in it are forms of the same fixes (see `orchestrator.kernel.fixes`), to which `only_if`
+    applies.
     """
 
     version: str
     source: list[Candidate]
     patches: list[_Folders] = Field(default_factory=list)
+    only_if: list[OnlyIfTable] = Field(default_factory=list)
     arch: dict[Literal["i386", "x86_64"], ArchTable]
     cc_flags: list[str] = Field(default_factory=list)
     tools: dict[str, str]
@@ -126,6 +139,10 @@ class Base:
     name: str
     table: BaseTable
     root: Path
+
+    @property
+    def file(self) -> Path:
+        return self.root / f"{self.name}.toml"
 
     @property
     def fragments(self) -> Path:

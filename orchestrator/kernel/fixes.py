@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator import toml
 from orchestrator.errors import InputError
-from orchestrator.kernel.base import Base
+from orchestrator.kernel.base import Base, OnlyIfTable
 from orchestrator.process import CommandLog
 from orchestrator.series.apply import FileState, Reader, apply_series, changed_files, is_whole
 from orchestrator.series.quilt import SERIES, Patch, Series, read_series_file
+from orchestrator.wording import known_names
 
 _NUMBER = re.compile(r"(\d+)-")
 _CONFIG = "config"
@@ -81,6 +83,7 @@ class _Tree:
     """The files of a tree as the fixes chosen so far leave them."""
 
     source: Reader
+    conditions: Mapping[str, OnlyIfTable]
     log: CommandLog | None
     files: dict[str, FileState | None] = field(default_factory=dict)
 
@@ -91,6 +94,16 @@ class _Tree:
         """Return what a patch makes of the files. Raises InputError if it does not fit."""
         alone = Series(revision="", base="", patches=(patch,))
         return apply_series(alone, self.read, log=self.log).files
+
+    def rules_out(self, patch: Patch) -> str | None:
+        """Return in one line which condition of a patch is not met, None if each is."""
+        condition = self.conditions.get(_label(patch))
+        if condition is None:
+            return None
+        state = self.read(condition.file)
+        if state is not None and condition.text.encode() in state.data:
+            return None
+        return f"{patch.path}: for a {condition.file} with {condition.text!r} in it"
 
     def refuses(self, patch: Patch) -> str | None:
         """Return in one line why a patch does not fit, None if it does."""
@@ -107,7 +120,7 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
     `read` gives the files of the tree; it is asked only where there is a choice. Raises InputError
     if a `series` file is wrong, and if a fix fits in no form.
     """
-    tree = _Tree(read, log)
+    tree = _Tree(read, _conditions(base), log)
     chosen: list[Patch] = []
     choices: list[Choice] = []
     config: list[Path] = []
@@ -134,6 +147,27 @@ def usual_config(base: Base) -> tuple[Path, ...]:
     """Return the fragments beside the patches that a base prefers, whatever a tree will take."""
     preferred = (folders[0] / _CONFIG for folders in base.patches)
     return tuple(file for file in preferred if file.is_file())
+
+
+def _conditions(base: Base) -> dict[str, OnlyIfTable]:
+    """Return the conditions of a base by patch. Raises InputError for one of no form's."""
+    forms = {
+        _label(patch)
+        for folders in base.patches
+        if len(folders) > 1
+        for folder in folders
+        for patch in read_series_file(folder / SERIES)
+    }
+    for index, condition in enumerate(base.table.only_if):
+        if condition.patch not in forms:
+            _, lines = toml.read(base.file)
+            raise InputError(
+                f"{condition.patch} is no form of a fix",
+                file=base.file,
+                line=lines.nearest(("only_if", index, "patch")),
+                hint=known_names(condition.patch, sorted(forms)),
+            )
+    return {condition.patch: condition for condition in base.table.only_if}
 
 
 def _fixes(folders: Sequence[Path]) -> list[_Fix]:
@@ -168,38 +202,36 @@ def _number(patch: Patch, folder: Path) -> int:
 
 
 def _choose(fix: _Fix, tree: _Tree) -> tuple[Patch, ...]:
-    """Return the first form that fits as a whole, else for each file the first that fits there."""
-    refused: dict[Patch, str] = {}
-    for form in fix.forms:
+    """Return the first form that fits as a whole, else for each file the first that fits there.
+
+    Nothing, if only some of the folders have a form, and what it is for is not in the tree.
+    """
+    refused = {form: why for form in fix.forms if (why := tree.rules_out(form)) is not None}
+    forms = [form for form in fix.forms if form not in refused]
+    for form in forms:
         why = tree.refuses(form)
         if why is None:
             return (form,)
         refused[form] = why
-    files = {form: changed_files(form) for form in fix.forms}
-    there = [
-        name
-        for name in dict.fromkeys(name for names in files.values() for name in names)
-        if tree.read(name) is not None
-    ]
+    files = {form: changed_files(form) for form in forms}
+    names = dict.fromkeys(name for form in forms for name in files[form])
+    there = [name for name in names if tree.read(name) is not None]
     if not there and not fix.everywhere:
-        return ()  # made for something that only the trees of some of the folders have
+        return ()
     taken: dict[Patch, list[str]] = {}
-    whole = any(is_whole(form) for form in fix.forms)
-    for name in [] if whole else there:
-        parts = {form: replace(form, only=(name,)) for form in fix.forms if name in files[form]}
+    for name in [] if any(is_whole(form) for form in forms) else there:
+        parts = {form: replace(form, only=(name,)) for form in forms if name in files[form]}
         whys = {form: tree.refuses(part) for form, part in parts.items()}
         fitting = next((form for form, why in whys.items() if why is None), None)
         if fitting is None:
+            taken = {}
             refused |= {form: why for form, why in whys.items() if why is not None}
             break
         taken.setdefault(fitting, []).append(name)
-    else:
-        if taken:
-            return tuple(
-                replace(form, only=tuple(taken[form])) for form in fix.forms if form in taken
-            )
-    said = "; ".join(refused.values())
-    raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
+    if not taken:
+        said = "; ".join(refused[form] for form in fix.forms)
+        raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
+    return tuple(replace(form, only=tuple(taken[form])) for form in forms if form in taken)
 
 
 _NO_FORM = "patches/README.md says how to add another form"
