@@ -193,6 +193,14 @@ def test_a_driver_is_taken_whole_or_not_at_all(lab: Lab) -> None:
         lab.build("none", source=source)
 
 
+def test_half_a_driver_is_not_taken_where_the_whole_does_not_fit(lab: Lab) -> None:
+    driver = {"mm__ours_c": ("", "int ours;\n"), "mm__vmstat_c": fix(VMSTAT)}
+    put(lab, "fix/old/0001-driver.patch", **driver, mm__absent_c=fix("int absent;\n"))
+    put(lab, "fix/new/0001-fix.patch", mm__upstream_c=fix("int upstream;\n"))
+    with pytest.raises(InputError, match=r"changes mm/absent\.c, which is not in the tree; "):
+        lab.build("none")
+
+
 def test_a_fix_for_files_that_only_some_trees_have_is_left_out_without_them(lab: Lab) -> None:
     both_forms(lab)
     script = "int script;\n"
