@@ -106,13 +106,14 @@ class BaseTable(toml.Table):
 
     `patches` are folders below patches/ whose series come before every mem_notify series. A list of
     folders in it are forms of the same fixes (see `orchestrator.kernel.fixes`), to which `only_if`
-    applies.
+    applies; `can_lack` are forms of those that a kernel can do without if none of theirs fits.
     """
 
     version: str
     source: list[Candidate]
     patches: list[_Folders] = Field(default_factory=list)
     only_if: list[OnlyIfTable] = Field(default_factory=list)
+    can_lack: list[str] = Field(default_factory=list)
     arch: dict[Literal["i386", "x86_64"], ArchTable]
     cc_flags: list[str] = Field(default_factory=list)
     tools: dict[str, str]

@@ -9,7 +9,7 @@ had named just that.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,14 @@ _CONFIG = "config"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What became of one fix: its forms, and what was taken of them (nothing: it is not needed)."""
+    """What became of one fix: its forms, and what was taken of them.
+
+    If that is nothing, the fix is not needed, or the kernel `lacks` it, and here is why.
+    """
 
     forms: tuple[Patch, ...]
     taken: tuple[Patch, ...]
+    lacks: str = ""
 
     @property
     def fact(self) -> dict[str, Any]:
@@ -42,6 +46,7 @@ class Choice:
                 {"patch": _label(patch), **({"files": list(patch.only)} if patch.only else {})}
                 for patch in self.taken
             ],
+            **({"lacks": self.lacks} if self.lacks else {}),
         }
 
 
@@ -66,7 +71,7 @@ class Fixes:
             for patch in choice.taken:
                 said.setdefault(_label(patch).rpartition("/")[0], []).append(number)
             if not choice.taken:
-                said.setdefault("not needed", []).append(number)
+                said.setdefault("LACKING" if choice.lacks else "not needed", []).append(number)
         return "; ".join(f"{name}: {' '.join(numbers)}" for name, numbers in said.items())
 
 
@@ -120,16 +125,20 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
     `read` gives the files of the tree; it is asked only where there is a choice. Raises InputError
     if a `series` file is wrong, and if a fix fits in no form.
     """
-    tree = _Tree(read, _conditions(base), log)
+    _check_named(base)
+    can_lack = set(base.table.can_lack)
+    tree = _Tree(read, {condition.patch: condition for condition in base.table.only_if}, log)
     chosen: list[Patch] = []
     choices: list[Choice] = []
     config: list[Path] = []
     offers = any(len(folders) > 1 for folders in base.patches)
     for folders in base.patches:
         for fix in _fixes(folders):
-            taken = fix.forms if len(folders) == 1 else _choose(fix, tree)
+            taken = fix.forms
             if len(folders) > 1:
-                choices.append(Choice(forms=fix.forms, taken=taken))
+                choice = _choice(fix, tree, {_label(form) for form in fix.forms} & can_lack)
+                choices.append(choice)
+                taken = choice.taken
             if offers:
                 for patch in taken:
                     tree.files |= tree.try_out(patch)
@@ -149,8 +158,8 @@ def usual_config(base: Base) -> tuple[Path, ...]:
     return tuple(file for file in preferred if file.is_file())
 
 
-def _conditions(base: Base) -> dict[str, OnlyIfTable]:
-    """Return the conditions of a base by patch. Raises InputError for one of no form's."""
+def _check_named(base: Base) -> None:
+    """Raise InputError if the base's file says something of a patch that is no form of a fix."""
     forms = {
         _label(patch)
         for folders in base.patches
@@ -158,16 +167,20 @@ def _conditions(base: Base) -> dict[str, OnlyIfTable]:
         for folder in folders
         for patch in read_series_file(folder / SERIES)
     }
-    for index, condition in enumerate(base.table.only_if):
-        if condition.patch not in forms:
+    named: list[tuple[toml.Key, str]] = [
+        (("only_if", index, "patch"), condition.patch)
+        for index, condition in enumerate(base.table.only_if)
+    ]
+    named += [(("can_lack", index), patch) for index, patch in enumerate(base.table.can_lack)]
+    for key, patch in named:
+        if patch not in forms:
             _, lines = toml.read(base.file)
             raise InputError(
-                f"{condition.patch} is no form of a fix",
+                f"{patch} is no form of a fix",
                 file=base.file,
-                line=lines.nearest(("only_if", index, "patch")),
-                hint=known_names(condition.patch, sorted(forms)),
+                line=lines.nearest(key),
+                hint=known_names(patch, sorted(forms)),
             )
-    return {condition.patch: condition for condition in base.table.only_if}
 
 
 def _fixes(folders: Sequence[Path]) -> list[_Fix]:
@@ -201,12 +214,25 @@ def _number(patch: Patch, folder: Path) -> int:
     return int(found[1])
 
 
-def _choose(fix: _Fix, tree: _Tree) -> tuple[Patch, ...]:
+def _choice(fix: _Fix, tree: _Tree, can_lack: Collection[str]) -> Choice:
+    """Choose among the forms of a fix; raises InputError if none fits and it cannot be lacking."""
+    refused: dict[Patch, str] = {}
+    taken = _choose(fix, tree, refused)
+    if taken is not None:
+        return Choice(forms=fix.forms, taken=taken)
+    said = "; ".join(refused[form] for form in fix.forms)
+    if not can_lack:
+        raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
+    return Choice(forms=fix.forms, taken=(), lacks=said)
+
+
+def _choose(fix: _Fix, tree: _Tree, refused: dict[Patch, str]) -> tuple[Patch, ...] | None:
     """Return the first form that fits as a whole, else for each file the first that fits there.
 
-    Nothing, if only some of the folders have a form, and what it is for is not in the tree.
+    Nothing, if only some of the folders have a form, and what it is for is not in the tree. None,
+    if no form fits; `refused` gets the reasons.
     """
-    refused = {form: why for form in fix.forms if (why := tree.rules_out(form)) is not None}
+    refused |= {form: why for form in fix.forms if (why := tree.rules_out(form)) is not None}
     forms = [form for form in fix.forms if form not in refused]
     for form in forms:
         why = tree.refuses(form)
@@ -224,14 +250,11 @@ def _choose(fix: _Fix, tree: _Tree) -> tuple[Patch, ...]:
         whys = {form: tree.refuses(part) for form, part in parts.items()}
         fitting = next((form for form, why in whys.items() if why is None), None)
         if fitting is None:
-            taken = {}
             refused |= {form: why for form, why in whys.items() if why is not None}
-            break
+            return None
         taken.setdefault(fitting, []).append(name)
-    if not taken:
-        said = "; ".join(refused[form] for form in fix.forms)
-        raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
-    return tuple(replace(form, only=tuple(taken[form])) for form in forms if form in taken)
+    parts_taken = [replace(form, only=tuple(taken[form])) for form in forms if form in taken]
+    return tuple(parts_taken) or None
 
 
 _NO_FORM = "patches/README.md says how to add another form"

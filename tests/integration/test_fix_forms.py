@@ -32,11 +32,12 @@ def lab(tmp_path: Path) -> Lab:
     return lab
 
 
-def name_folders(lab: Lab, folders: str, only_if: str = "") -> None:
+def name_folders(lab: Lab, folders: str, only_if: str = "", can_lack: str = "") -> None:
     file = lab.kernels / "6.1.toml"
     text = file.read_text()
     rest = text[text.index("version =") :]
-    file.write_text(f"patches = [{folders}]\nonly_if = [{only_if}]\n{rest}")
+    top = f"patches = [{folders}]\nonly_if = [{only_if}]\ncan_lack = [{can_lack}]\n"
+    file.write_text(top + rest)
 
 
 def put(lab: Lab, place: str, **files: tuple[str, str]) -> None:
@@ -237,6 +238,21 @@ def test_a_form_that_would_break_a_tree_can_ask_for_a_word_in_it(lab: Lab) -> No
     name_folders(lab, '["fix/old", "fix/new"]', word.replace("0003", "0033"))
     said = r"6\.1\.toml:2: fix/old/0033-c\.patch is no form of a fix .*0003-c"
     with pytest.raises(InputError, match=said):
+        lab.build("none")
+
+
+def test_a_kernel_that_can_do_without_a_fix_says_that_it_lacks_it(lab: Lab) -> None:
+    both_forms(lab)
+    name_folders(lab, '["fix/old", "fix/new"]', can_lack='"fix/old/0001-a.patch"')
+    assert taken(lab.build("none")) == [["fix/old/0001-a.patch"], ["fix/old/0002-b.patch"]]
+    source = tree(lab, mm__vmstat_c=VMSTAT.replace("zone_free", "neither"))
+    lacking, other = lab.build("none", source=source).facts["choices"]
+    assert lacking["taken"] == []
+    assert lacking["lacks"].count("hunk 1 of 1 does not fit mm/vmstat.c:1") == 2
+    assert "lacks" not in other
+    assert "fixes that fit this tree: LACKING: 0001; fix/old: 0002" in lab.said
+    name_folders(lab, '["fix/old", "fix/new"]', can_lack='"fix/old/0001-a.patch", "fix/0002"')
+    with pytest.raises(InputError, match=r"6\.1\.toml:3: fix/0002 is no form of a fix"):
         lab.build("none")
 
 
