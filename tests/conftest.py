@@ -28,7 +28,7 @@ settings.load_profile("memnotify")
 
 BASE = "6.1"
 # Trees of bases that may be out of reach, by base: tests that need one are skipped without.
-GIVEN = {"2.6.24": "MEMNOTIFY_SOURCE_2_6_24"}
+GIVEN = {"2.6.24": "MEMNOTIFY_SOURCE_2_6_24", "2.6.25": "MEMNOTIFY_SOURCE_2_6_25"}
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from orchestrator.guest.machine import load_machine
 from orchestrator.guest.mailbox import encode_scenario
 from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import merge_fragments
+from orchestrator.kernel.fixes import usual_config
 from orchestrator.model import DiskBus, MachineProfile, SwapKind
 from orchestrator.series.quilt import NONE, load_series, revisions
 from orchestrator.series.revision import load_revision
@@ -174,7 +175,8 @@ def _check_base(
 def _check_disks(place: Place, base: Base, machine: MachineProfile, config: Sequence[Path]) -> None:
     virtio = {"swap": machine.swap is SwapKind.VIRTIO}
     virtio["disk"] = machine.disk_mib > 0 and machine.disk_bus is DiskBus.VIRTIO
-    has = {line.symbol for line in merge_fragments(config) if line.value == "y"}
+    lines = merge_fragments([*usual_config(base), *config])
+    has = {line.symbol for line in lines if line.value == "y"}
     if any(virtio.values()) and not has >= {"CONFIG_VIRTIO_PCI", "CONFIG_VIRTIO_BLK"}:
         what = " and ".join(name for name, is_virtio in virtio.items() if is_virtio)
         why = f"{base.name} has no driver for the virtio {what} of machine {machine.name}"

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.kernel.base import Base, load_base
+from orchestrator.kernel.fixes import fixes_for
 from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
 from orchestrator.kernel.tree import tree_folder, work_tree, write_files
-from orchestrator.series.apply import Application, apply_series, read_tree
+from orchestrator.series.apply import Application, Reader, apply_series, read_tree
 from orchestrator.series.quilt import (
     MEM_NOTIFY,
     SERIES,
     Series,
     base_for_version,
     named_series,
-    read_series_file,
     revisions,
     tree_version,
 )
 from orchestrator.store import Store
 
 
-def series_on(base: Base, revision: str, *, root: Path = MEM_NOTIFY) -> Series:
-    """Return a revision's patches for a base, after those that every tree of the base gets.
+def series_on(base: Base, revision: str, read: Reader, *, root: Path = MEM_NOTIFY) -> Series:
+    """Return a revision's patches for a base, after those that a tree of the base gets.
 
-    Raises InputError as `load_series` and `read_series_file` do.
+    `read` gives the tree's files. Raises InputError as `named_series` and `fixes_for` do.
     """
     series = named_series(revision, base.name, root=root)
-    before = [patch for file in base.series for patch in read_series_file(file)]
-    return dataclasses.replace(series, patches=(*before, *series.patches))
+    return fixes_for(base, read).on(series)
 
 
 def apply_to_tree(
@@ -68,11 +66,12 @@ def apply_to_base(
     before is taken out first. Raises as `apply_to_tree` and `ensure_source` do.
     """
     known = load_base(base)
-    series = series_on(known, revision)
+    named_series(revision, known.name)  # what is wrong with it need not wait for a download
     source = ensure_source(known, None, store=store, progress=progress)
     arch = known.arches[0]
+    pristine = pristine_files(source, arch, store=store, progress=progress)
+    series = series_on(known, revision, pristine)
     if check:
-        pristine = pristine_files(source, arch, store=store, progress=progress)
         where = tree_folder(source, arch, store=store) / "linux"
         return where, apply_series(series, pristine)
     with work_tree(source, arch, store=store, progress=progress) as tree:

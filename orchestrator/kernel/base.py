@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from orchestrator import toml
 from orchestrator.errors import InputError
@@ -83,15 +83,37 @@ class ArchTable(toml.Table):
     cc_flags: list[str] = Field(default_factory=list)
 
 
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+_Folders = Annotated[list[str], Field(min_length=1), BeforeValidator(_several)]
+
+
+class OnlyIfTable(toml.Table):
+    """Where a patch has to find more than its hunks: `file` has to have `text` in it.
+
+    `patch` is its name below patches/, "toolchain/2.6.24/0001-x.patch".
+    """
+
+    patch: str
+    file: str
+    text: Annotated[str, Field(min_length=1)]
+
+
 class BaseTable(toml.Table):
     """The whole file. `version` is a pattern for what the tree's own Makefile says.
 
-    `patches` are folders below patches/ whose series come before every mem_notify series.
+    `patches` are folders below patches/ whose series come before every mem_notify series. A list of
+    folders in it are forms of the same fixes (see `orchestrator.kernel.fixes`), to which `only_if`
+    applies; `can_lack` are forms of those that a kernel can do without if none of theirs fits.
     """
 
     version: str
     source: list[Candidate]
-    patches: list[str] = Field(default_factory=list)
+    patches: list[_Folders] = Field(default_factory=list)
+    only_if: list[OnlyIfTable] = Field(default_factory=list)
+    can_lack: list[str] = Field(default_factory=list)
     arch: dict[Literal["i386", "x86_64"], ArchTable]
     cc_flags: list[str] = Field(default_factory=list)
     tools: dict[str, str]
@@ -120,6 +142,10 @@ class Base:
     root: Path
 
     @property
+    def file(self) -> Path:
+        return self.root / f"{self.name}.toml"
+
+    @property
     def fragments(self) -> Path:
         return self.root / "fragments"
 
@@ -129,9 +155,10 @@ class Base:
         return self.root / f"{self.name}.lock"
 
     @property
-    def series(self) -> tuple[Path, ...]:
-        """The series files that come before every mem_notify series."""
-        return tuple(self.root.parent / "patches" / name / "series" for name in self.table.patches)
+    def patches(self) -> tuple[tuple[Path, ...], ...]:
+        """The folders whose series come before every mem_notify series; several: forms of one."""
+        root = self.root.parent / "patches"
+        return tuple(tuple(root / name for name in names) for names in self.table.patches)
 
     @property
     def arches(self) -> tuple[Arch, ...]:

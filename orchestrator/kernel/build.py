@@ -7,15 +7,16 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.host import cores
-from orchestrator.kernel.apply import series_on
 from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import Wanted, check_config, fragment_text, merge_fragments
+from orchestrator.kernel.fixes import Choice, fixes_for
+from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import Source, ensure_source, kept_source
 from orchestrator.kernel.toolchain import Toolchain, identify
 from orchestrator.kernel.tree import WorkTree, work_tree
@@ -23,7 +24,7 @@ from orchestrator.model import KernelRequest
 from orchestrator.places import KERNELS
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.series.apply import Application
-from orchestrator.series.quilt import MEM_NOTIFY, Series
+from orchestrator.series.quilt import MEM_NOTIFY, Series, named_series
 from orchestrator.store import Artifact, Store, digest_value
 from orchestrator.wording import counted
 
@@ -43,13 +44,34 @@ _STAMPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """All that a build depends on but the source."""
+    """All that a build depends on but the source.
+
+    `fitted` says what the base's own fixes and their configuration are for a source.
+    """
 
     base: Base
     request: KernelRequest
     series: Series
     wanted: tuple[Wanted, ...]
     toolchain: Toolchain
+    choices: tuple[Choice, ...] = ()
+
+    def fitted(
+        self, source: Source, *, store: Store, log: CommandLog, progress: Callable[[str], None]
+    ) -> _Plan:
+        """Return the plan with what the base adds to this source; raises as `fixes_for` does."""
+        arch, variant = self.request.arch, self.request.variant
+        read = pristine_files(source, arch, store=store, progress=progress)
+        fixes = fixes_for(self.base, read, log=log)
+        own = [self.series.config] if self.series.config else []
+        if said := fixes.summary:
+            progress(f"fixes that fit this tree: {said}")
+        return replace(
+            self,
+            series=fixes.on(self.series),
+            wanted=merge_fragments((*fixes.config, *self.base.config(arch, variant), *own)),
+            choices=fixes.choices,
+        )
 
     @property
     def variables(self) -> dict[str, str]:
@@ -62,7 +84,10 @@ class _Plan:
             "base": self.base.name,
             "source": source,
             "revision": self.series.revision,
-            "series": [[patch.name, patch.sha256, patch.fuzz] for patch in self.series.patches],
+            "series": [
+                [patch.name, patch.sha256, patch.fuzz, *([list(patch.only)] if patch.only else [])]
+                for patch in self.series.patches
+            ],
             "config": fragment_text(self.wanted),
             "arch": self.request.arch.value,
             **({"variant": self.request.variant} if self.request.variant else {}),
@@ -78,7 +103,7 @@ class _Plan:
 
 def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
     base = load_base(request.base, root=kernels)
-    found = series_on(base, request.series, root=series)
+    found = named_series(request.series, base.name, root=series)
     own = [found.config] if found.config else []
     return _Plan(
         base=base,
@@ -109,7 +134,10 @@ def kernel_inputs(
         source = ensure_source(
             plan.base, request.source, store=store, log=log, progress=lambda _: None
         )
-    return None if source is None else plan.inputs(source.digest)
+    if source is None:
+        return None
+    fitted = plan.fitted(source, store=store, log=log, progress=lambda _: None)
+    return fitted.inputs(source.digest)
 
 
 def ensure_kernel(
@@ -125,9 +153,11 @@ def ensure_kernel(
 
     The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
     `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
-    fuzz), `cc_flags_dropped` (those of the base that the compiler does not know), `seconds` (wall,
-    of configuring and compiling), `object_tree` (`kept`: make built on
-    what an earlier build had left), `ccache_hits` and `ccache_misses` (None without ccache).
+    fuzz), `choices` (of fixes that the base has in several forms: which there are, and what was
+    taken; see `orchestrator.kernel.fixes`), `cc_flags_dropped` (those of the base that the compiler
+    does not know), `seconds` (wall, of configuring and compiling), `object_tree` (`kept`: make
+    built on what an earlier build had left), `ccache_hits` and `ccache_misses` (None without
+    ccache).
 
     Raises InputError for a request that cannot be met (unknown base or series, a series that does
     not apply, a configuration that Kconfig does not take), InfrastructureError if the source
@@ -135,6 +165,7 @@ def ensure_kernel(
     """
     plan = _plan(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
+    plan = plan.fitted(source, store=store, log=log, progress=progress)
     inputs = plan.inputs(source.digest)
     words = (request.base, request.series, request.arch, request.variant)
     name = " ".join(filter(None, words))
@@ -206,6 +237,7 @@ def _build(
             }
             for done in applied.patches
         ],
+        "choices": [choice.fact for choice in plan.choices],
         "cc_flags_dropped": list(plan.toolchain.dropped),
         "seconds": round(seconds, 3),
         "object_tree": "kept" if kept else "new",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.kernel.base import load_base
+from orchestrator.kernel.fixes import fixes_for
 from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
 from orchestrator.process import CommandLog
@@ -86,8 +87,8 @@ def _files(
         return read_tree(tree)
     assert base is not None
     known = load_base(base)
-    own = tuple(patch for file in known.series for patch in read_series_file(file))
     source = ensure_source(known, None, store=store, progress=progress)
     pristine = pristine_files(source, known.arches[0], store=store, progress=progress)
-    patched = apply_series(Series(revision="", base=base, patches=own), pristine).files
+    own = fixes_for(known, pristine).on(Series(revision="", base=base))
+    patched = apply_series(own, pristine).files
     return lambda name: patched[name] if name in patched else pristine(name)

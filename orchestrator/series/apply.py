@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -26,6 +27,7 @@ _HUNK = re.compile(
     r"Hunk #(\d+) (succeeded|FAILED) at (\d+)(?: with fuzz (\d+))?(?: \(offset (-?\d+) lines?\))?"
 )
 _MAX_FUZZ = 2  # as much as a series may allow
+_ANY_BYTES = "latin-1"  # what is decoded so can be written as it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,18 @@ class _Part:
     def names(self) -> tuple[str, ...]:
         return tuple(name for name in (self.before, self.after) if name is not None)
 
+    @property
+    def new(self) -> bool:
+        """Whether it makes a file."""
+        # Some diffs do not name /dev/null for a new file, but start it from line 0.
+        return self.before is None or (bool(self.hunks) and self.hunks[0].start == 0)
 
-def read_tree(tree: Path) -> Callable[[str], FileState | None]:
+
+Reader = Callable[[str], FileState | None]
+"""Gives a file of a tree by its path in it; None: there is none."""
+
+
+def read_tree(tree: Path) -> Reader:
     """Return a reader of the files of a tree; it raises InputError where a link leads out of it."""
 
     def read(name: str) -> FileState | None:
@@ -98,9 +110,7 @@ def read_tree(tree: Path) -> Callable[[str], FileState | None]:
     return read
 
 
-def apply_series(
-    series: Series, read: Callable[[str], FileState | None], *, log: CommandLog | None = None
-) -> Application:
+def apply_series(series: Series, read: Reader, *, log: CommandLog | None = None) -> Application:
     """Apply a series to the files that `read` gives (by path in the tree; None: not there).
 
     Raises InputError for the first patch that is malformed, leaves the tree, or has a hunk that
@@ -114,6 +124,16 @@ def apply_series(
         applied = tuple(_apply(patch, files, scratch, log) for patch, files in parts)
         reader = read_tree(scratch)
         return Application(files={name: reader(name) for name in names}, patches=applied)
+
+
+def changed_files(patch: Patch) -> tuple[str, ...]:
+    """Return the files that a patch changes, makes or deletes. Raises InputError if malformed."""
+    return tuple(dict.fromkeys(name for part in _parse(patch) for name in part.names))
+
+
+def is_whole(patch: Patch) -> bool:
+    """Whether a patch makes, deletes or renames a file, so that no part of it stands alone."""
+    return any(part.new or part.before != part.after for part in _parse(patch))
 
 
 def put_files(folder: Path, files: Mapping[str, FileState | None]) -> None:
@@ -147,7 +167,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
             raise InputError(f"{name} leads out of the tree", file=patch.path, line=where)
         return str(path)
 
-    return tuple(
+    parts = (
         _Part(
             stripped(file.source_file),
             stripped(file.target_file),
@@ -164,6 +184,21 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
         )
         for file in files
     )
+    return tuple(part for part in parts if not patch.only or part.after in patch.only)
+
+
+@contextmanager
+def _diff_of(patch: Patch) -> Iterator[Path]:
+    """Hold a file with what is to be applied of a patch: mostly its own."""
+    if not patch.only:
+        yield patch.path
+        return
+    files = PatchSet(patch.path.read_bytes().decode(_ANY_BYTES))
+    kept = [str(file) for file in files if file.target_file.partition("/")[2] in patch.only]
+    with tempfile.NamedTemporaryFile(prefix="memnotify-part-", suffix=".patch") as part:
+        part.write("".join(kept).encode(_ANY_BYTES))
+        part.flush()
+        yield Path(part.name)
 
 
 def _apply(
@@ -174,11 +209,13 @@ def _apply(
     before = {name: reader(name) for part in parts for name in part.names}
     for part in parts:
         _check_presence(patch, part, before)
-    done, text = run_patch(patch.path, scratch, fuzz=patch.fuzz, log=log)
-    shifted, failed = hunk_outcomes(text)
-    if not done:
-        put_files(scratch, before)
-        raise _failure(patch, parts, before, failed, text, _fuzz_needed(patch, scratch, log))
+    with _diff_of(patch) as diff:
+        done, text = run_patch(diff, scratch, fuzz=patch.fuzz, log=log)
+        shifted, failed = hunk_outcomes(text)
+        if not done:
+            put_files(scratch, before)
+            needed = _fuzz_needed(diff, patch.fuzz, scratch, log)
+            raise _failure(patch, parts, before, failed, text, needed)
     return AppliedPatch(
         patch=patch, hunks=sum(len(part.hunks) for part in parts), shifted=tuple(shifted)
     )
@@ -190,9 +227,7 @@ def _check_presence(patch: Patch, part: _Part, before: Mapping[str, FileState | 
         if part.after is not None and before[part.after] is not None:
             raise InputError(f"creates {part.after}, which exists", file=patch.path, line=line)
         return
-    # Some diffs do not name /dev/null for a new file, but start it from line 0.
-    new = bool(part.hunks) and part.hunks[0].start == 0
-    if before[part.before] is None and not new:
+    if before[part.before] is None and not part.new:
         raise InputError(
             f"changes {part.before}, which is not in the tree", file=patch.path, line=line
         )
@@ -258,9 +293,9 @@ def hunk_outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:
     return shifted, failed
 
 
-def _fuzz_needed(patch: Patch, scratch: Path, log: CommandLog | None) -> int | None:
-    for fuzz in range(patch.fuzz + 1, _MAX_FUZZ + 1):
-        if run_patch(patch.path, scratch, "--dry-run", fuzz=fuzz, log=log)[0]:
+def _fuzz_needed(diff: Path, allowed: int, scratch: Path, log: CommandLog | None) -> int | None:
+    for fuzz in range(allowed + 1, _MAX_FUZZ + 1):
+        if run_patch(diff, scratch, "--dry-run", fuzz=fuzz, log=log)[0]:
             return fuzz
     return None
 

@@ -20,11 +20,15 @@ MEM_NOTIFY = PATCHES / "mem_notify"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One patch of a series; `fuzz` is how much of it the series allows."""
+    """One patch of a series; `fuzz` is how much of it the series allows.
+
+    `only`, if not empty, are those of its files that are changed; the rest of it is left out.
+    """
 
     path: Path
     sha256: str
     fuzz: int = 0
+    only: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""The balloon of 2.6.24, which is a driver of ours, and beside it the one of 6.1."""
+"""The balloon of 2.6.24, which is a driver of ours, and beside it upstream's of 2.6.25 and 6.1."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def memory(log: RecordLog, at_s: float) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("arch", Arch)
-def test_no_page_is_lost_on_the_way_down_and_up(run: Run, arch: Arch) -> None:
+@pytest.mark.parametrize("base", ["2.6.24", "2.6.25"])
+def test_no_page_is_lost_on_the_way_down_and_up(run: Run, base: str, arch: Arch) -> None:
     cycles = 25  # QEMU tells of a move once a second at most, so each takes two
     steps = []
     for at in range(1, cycles + 1):
@@ -74,7 +75,7 @@ def test_no_page_is_lost_on_the_way_down_and_up(run: Run, arch: Arch) -> None:
             balloon(at, 40 * MIB, settle_s=0.4),
             balloon(at + 0.5, RAM, settle_s=0.4),
         ]
-    result, log = run("2.6.24", arch, steps, duration_s=cycles + 2, sample_s=0.25)
+    result, log = run(base, arch, steps, duration_s=cycles + 2, sample_s=0.25)
     assert result.outcome.ok, result.outcome
     assert [move.actual_kib for move in result.balloon] == [40 * MIB, RAM] * cycles
     full, _ = memory(log, 0.5)
@@ -128,3 +129,33 @@ def test_the_same_targets_give_the_same_trajectory_on_both_kernels(run: Run) -> 
     assert abs(i386 - new).max() <= 4
     assert abs(x86_64 - new).max() <= 4
     assert abs(new - [RAM - round(mib * MIB) for mib in targets]).max() <= 4
+
+
+@pytest.mark.parametrize("arch", Arch)
+def test_ours_goes_up_and_down_as_upstreams_of_the_next_release(run: Run, arch: Arch) -> None:
+    """2.6.25's driver, but for one line of ours, is the judge of the one that 2.6.24 lacks.
+
+    What each takes away is compared all along the way, at the same times of the scenario, and the
+    time that each needs to get there.
+    """
+    targets = (56, 40, 48, 33.5, 60, 36, 52, 64)
+    steps = [balloon(2 * n + 1, round(mib * MIB), settle_s=1) for n, mib in enumerate(targets)]
+    taken, needed, told = [], [], []
+    for base in ("2.6.24", "2.6.25"):
+        result, log = run(base, arch, steps, duration_s=18, sample_s=0.05)
+        assert result.outcome.ok, (base, result.outcome)
+        samples = log.kind(Kind.MEMINFO)
+        samples = samples[samples["time_ns"] >= START * SECOND]
+        taken.append(int(samples["total"][0]) - samples["total"].astype(int))
+        moves = log.kind(Kind.BALLOON)
+        reached = moves[moves["phase"] == BalloonPhase.REACHED]
+        assert len(reached) == len(targets), base
+        needed.append(reached["elapsed_ns"].astype(int))
+        told.append([move.actual_kib for move in result.balloon])
+    ours, upstreams = taken
+    assert len(ours) == len(upstreams)
+    assert set(ours.tolist()) >= {RAM - round(mib * MIB) for mib in targets}
+    # A sample is where it is to the microsecond, so both must be where they are going by then.
+    assert ours.tolist() == upstreams.tolist()
+    assert told[0] == told[1] == [round(mib * MIB) for mib in targets]
+    assert abs(needed[0] - needed[1]).max() < 10_000_000  # ns: MemTotal is looked at every 10 ms

@@ -37,7 +37,8 @@ def test_every_patch_fits_without_fuzz_or_offset(
     source = ensure_source(known, given_source(base), store=store, progress=print)
     with work_tree(source, Arch.X86_64, store=store, progress=print) as tree:
         for revision in (name for name in ("v3", "v5", "v6") if base in bases_of(name)):
-            for done in apply_series(series_on(known, revision), tree.original).patches:
+            series = series_on(known, revision, tree.original)
+            for done in apply_series(series, tree.original).patches:
                 assert not done.shifted or revision not in done.patch.path.parts
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 import pytest
 from fakekernel import TREE, Lab
 
 from orchestrator.errors import InputError
-from orchestrator.kernel.apply import series_on
 from orchestrator.kernel.base import load_base
 from orchestrator.kernel.build import ensure_kernel
+from orchestrator.kernel.config import merge_fragments
+from orchestrator.kernel.fixes import usual_config
 from orchestrator.model import Arch, KernelRequest
-from orchestrator.series.quilt import base_for_version, makefile_version
+from orchestrator.series.quilt import base_for_version, makefile_version, read_series_file
 from orchestrator.store import Artifact
 
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
@@ -129,7 +131,7 @@ def test_a_variant_is_another_configuration(lab: Lab) -> None:
 
 
 def test_the_makefile_says_which_variant_of_a_series_fits(tmp_path: Path) -> None:
-    for base in ("2.6.24", "2.6.24-rc6-mm1", "6.1"):
+    for base in ("2.6.24", "2.6.24-rc6-mm1", "2.6.25", "6.1"):
         (tmp_path / "v4" / base).mkdir(parents=True)
         (tmp_path / "v4" / base / "series").touch()
     text = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = 24\nEXTRAVERSION ="
@@ -137,15 +139,48 @@ def test_the_makefile_says_which_variant_of_a_series_fits(tmp_path: Path) -> Non
         version = makefile_version(text + extra + "\n")
         assert version is not None
         assert base_for_version("v4", version, root=tmp_path) == base
-    with pytest.raises(InputError, match=r"no variant for Linux 2\.6\.24-rc8-mm1"):
-        base_for_version("v4", "2.6.24-rc8-mm1", root=tmp_path)
+    assert base_for_version("v4", "2.6.25.20", root=tmp_path) == "2.6.25"
+    for version in ("2.6.24-rc8-mm1", "2.6.25-rc1", "2.6.250"):
+        with pytest.raises(InputError, match=rf"no variant for Linux {re.escape(version)}"):
+            base_for_version("v4", version, root=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["2.6.24", "2.6.24-rc6-mm1"])
+@pytest.mark.parametrize("name", ["2.6.24", "2.6.24-rc6-mm1", "2.6.25"])
 def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
     base = load_base(name)
-    assert series_on(base, "none").patches
+    for folders in base.patches:
+        for folder in folders:
+            patches = read_series_file(folder / "series")
+            # A patch that no series names is one that no kernel gets.
+            assert [patch.path for patch in patches] == sorted(folder.glob("*.patch"))
+            assert (folder / "README.md").exists()
     for arch, table in base.table.arch.items():
         for variant in ("", *table.variant):
-            assert all(path.exists() for path in base.config(Arch(arch), variant))
+            assert merge_fragments((*usual_config(base), *base.config(Arch(arch), variant)))
+    assert {line.symbol for line in merge_fragments(usual_config(base))} >= {
+        {"2.6.24": "CONFIG_VIRTIO_BALLOON_LEGACY"}.get(name, "CONFIG_VIRTIO_BALLOON")
+    }
     assert "-m32" in base.arch(Arch.I386).cc
+
+
+def test_what_is_different_in_2_6_25_is_known_by_its_number() -> None:
+    """The same number is the same fix, or the tree in between could get two halves of two fixes."""
+    old, new = (load_base(name).patches[0][0] for name in ("2.6.24", "2.6.25"))
+    names = [{path.name for path in folder.glob("*.patch")} for folder in (old, new)]
+    assert names[0] - names[1] == {"0004-i386-declare-do_IRQ-fastcall.patch"}
+    assert names[1] - names[0] == {"0014-timeconst-ask-an-array-for-its-length.patch"}
+
+
+def test_a_base_brings_the_configuration_of_its_drivers(lab: Lab) -> None:
+    rewrite(lab, top='patches = ["guest/6.1"]')
+    add_fix(lab, "guest/6.1", "mm/vmscan.c", SCAN, SCAN + "\nint driver;\n")
+    plain = build(lab, "none")
+    config = lab.root / "patches/guest/6.1/config"
+    config.write_text("CONFIG_MEMCG=y\n# CONFIG_SWAP is not set\n")
+    lab.configure("CONFIG_SWAP=y\n")  # a fragment of the base's has the last word
+    with_it = build(lab, "none")
+    assert plain.key != with_it.key
+    assert with_it.file("config").read_text().split() == ["CONFIG_MEMCG=y", "CONFIG_SWAP=y"]
+    config.write_text("CONFIG_DREAMT_UP=y\n")
+    with pytest.raises(InputError, match=r"guest/6\.1/config:1: CONFIG_DREAMT_UP=y \(got nothing"):
+        build(lab, "none")

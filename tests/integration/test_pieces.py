@@ -372,8 +372,13 @@ def test_an_unreachable_host_is_one_line(lab: Lab) -> None:
 
 
 def test_the_projects_own_bases_name_what_history_knows() -> None:
-    mm1, release = load_base("2.6.24-rc6-mm1"), load_base("2.6.24")
+    mm1, release, later = (load_base(name) for name in ("2.6.24-rc6-mm1", "2.6.24", "2.6.25"))
     assert mm1.accepts("2.6.24-rc6-mm1")
     assert not release.accepts("2.6.24-rc6-mm1")
     assert not mm1.accepts("2.6.24")
-    assert mm1.series == release.series
+    assert later.accepts("2.6.25")
+    assert not later.accepts("2.6.25-rc1")
+    # The tree in between takes what either needs.
+    assert [set(folders) for folders in mm1.patches] == [
+        {*old, *new} for old, new in zip(release.patches, later.patches, strict=True)
+    ]
