@@ -30,11 +30,12 @@ def squeezed(
         base: str,
         arch: Arch,
         memory_mib: int = 64,
+        machine: str = "pc-swap",
         root: Path = MEM_NOTIFY,
     ) -> Guest:
         cell = Cell(
             request=KernelRequest(base=base, series=series, arch=arch),
-            machine=load_machine("pc-swap"),
+            machine=load_machine(machine),
             memory_mib=memory_mib,
             clients=sum(step.args[1] for step in scenario.steps if step.op == Op.CLIENTS),
             scenario=scenario,

@@ -29,10 +29,12 @@ def squeeze(
     duration_s: int = 30,
     rate_mib_s: int = 3,
     spacing_ms: int = 0,
+    kind: ClientKind = ClientKind.POLL,
 ) -> Scenario:
     """Clients, then anonymous memory that grows beyond RAM, in a guest that shrinks.
 
-    `fasync` more clients do not poll but want SIGIO. The clients start `spacing_ms` apart.
+    The clients are of one `kind`; `fasync` more do not poll but want SIGIO. They start `spacing_ms`
+    apart.
     """
     spacing = spacing_ms * SECOND // 1000
     signalled = Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.FASYNC, fasync, 0, 0, 0))
@@ -42,7 +44,7 @@ def squeeze(
         duration_ns=duration_s * SECOND,
         sample_ns=SECOND // 10,
         steps=(
-            Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, 0, 0, spacing)),
+            Step(at_ns=0, op=Op.CLIENTS, args=(kind, clients, 0, 0, spacing)),
             *([signalled] if fasync else []),
             Step(at_ns=SECOND, op=Op.HOG, args=(rate_mib_s * MIB, 140 * MIB)),
             Step(at_ns=5 * SECOND, op=Op.BALLOON, args=(54 * MIB, 2 * SECOND)),
@@ -61,7 +63,7 @@ class Guest:
 
 
 class Runner(Protocol):
-    """Runs a scenario in a guest with swap, which has to end well; `root` has the series."""
+    """Runs a scenario in a guest, which has to end well; `root` has the series."""
 
     def __call__(
         self,
@@ -71,6 +73,7 @@ class Runner(Protocol):
         base: str,
         arch: Arch,
         memory_mib: int = 64,
+        machine: str = "pc-swap",
         root: Path = MEM_NOTIFY,
     ) -> Guest: ...
 

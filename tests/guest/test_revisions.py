@@ -19,7 +19,7 @@ from orchestrator.kernel.source import ensure_source
 from orchestrator.kernel.tree import work_tree
 from orchestrator.model import Arch, ClientKind
 from orchestrator.series.apply import apply_series
-from orchestrator.series.quilt import bases_of
+from orchestrator.series.quilt import revisions
 from orchestrator.store import Store
 
 pytestmark = pytest.mark.guest
@@ -35,8 +35,12 @@ def test_every_patch_fits_without_fuzz_or_offset(
     kernel_artifact("none", base=base)  # skips or fails if the source cannot be had
     known = load_base(base)
     source = ensure_source(known, given_source(base), store=store, progress=print)
+    ours = {name for name, bases in revisions().items() if base in bases} - {"none"}
+    if base != "6.1":
+        ours.remove("v4")  # its third patch is that of the mail, which is for -mm
+    assert ours >= {"v5", "v6"}
     with work_tree(source, Arch.X86_64, store=store, progress=print) as tree:
-        for revision in (name for name in ("v3", "v5", "v6") if base in bases_of(name)):
+        for revision in sorted(ours):
             series = series_on(known, revision, tree.original)
             for done in apply_series(series, tree.original).patches:
                 assert not done.shifted or revision not in done.patch.path.parts
