@@ -45,7 +45,9 @@ def judge(
     if Finding.PANIC in found and console.panic is not None:
         found[Finding.PANIC] = console.panic
     if ended:
-        found = {finding: f"after the end of the scenario: {what}" for finding, what in found.items()}
+        found = {
+            finding: f"after the end of the scenario: {what}" for finding, what in found.items()
+        }
     if (killed := _oom_kills(log, console)) is not None:
         found[Finding.OOM_KILL] = killed
     scribbled = ["something wrote over the header of the log"] if overwritten else []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InfrastructureError
-from orchestrator.guest.abi import processes_of
+from orchestrator.guest.mailbox import processes_of
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region
 from orchestrator.guest.rendezvous import End
