@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +41,19 @@ S = 10**9
 START = 10 * S
 
 
-def made_up_cell(series: str, seed: int) -> Cell:
+def made_up_cell(series: str, seed: int, clients: int = CLIENTS) -> Cell:
     return Cell(
         request=KernelRequest(base="6.1", series=series, arch=Arch.X86_64),
         machine=load_machine("pc-swap"),
         memory_mib=64,
-        clients=CLIENTS,
+        clients=clients,
         scenario=Scenario(
             name="made-up",
             start_ns=START,
             duration_ns=60 * S,
             sample_ns=S // 10,
             # Of each seed another: what only repeats a run does not count.
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(1, CLIENTS, 0, 0, S // 1000 + seed)),),
+            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(1, clients, 0, 0, S // 1000 + seed)),),
         ),
         seed=seed,
         kernel=series,
@@ -73,8 +74,10 @@ def rows(kind: Kind, times: np.ndarray, **fields: object) -> np.ndarray:
     return records
 
 
-def made_up_log(random: np.random.Generator) -> RecordLog:
-    """Return RECORDS_EACH records, as a guest under pressure writes them."""
+def made_up_log(
+    random: np.random.Generator, clients: int = CLIENTS, total: int = RECORDS_EACH
+) -> RecordLog:
+    """Return so many records, as a guest under pressure writes them."""
     samples = START + np.arange(SAMPLES) * S // 10
     free = 4000 - np.cumsum(random.integers(0, 12, SAMPLES))
     zones = [
@@ -88,14 +91,20 @@ def made_up_log(random: np.random.Generator) -> RecordLog:
         rows(Kind.MEMINFO, samples, total=60_000, free=free * 4),
         rows(Kind.RECLAIM, samples, pswpout=swapped),
         rows(Kind.PAGING, samples, runnable=random.integers(1, 20, SAMPLES)),
-        rows(Kind.EXIT, np.full(CLIENTS, START + 60 * S), op=Op.CLIENTS, cpu_ns=10**6),
+        rows(
+            Kind.EXIT,
+            np.full(clients, START + 60 * S),
+            client=np.arange(clients),
+            op=Op.CLIENTS,
+            cpu_ns=10**6,
+        ),
     ]
-    pairs = (RECORDS_EACH - sum(map(len, fixed))) // 2
+    pairs = (total - sum(map(len, fixed))) // 2
     waits = START + np.sort(random.integers(0, 50 * S, pairs))
-    clients = random.integers(0, CLIENTS, pairs)
+    who = random.integers(0, clients, pairs)
     woken = waits + random.integers(S, 5 * S, pairs)
-    fixed.append(rows(Kind.POLL, waits, client=clients))
-    fixed.append(rows(Kind.WAKEUP, woken, client=clients, revents=1, result=1))
+    fixed.append(rows(Kind.POLL, waits, client=who))
+    fixed.append(rows(Kind.WAKEUP, woken, client=who, revents=1, result=1))
     fixed.append(rows(Kind.END, samples[:1] + 60 * S))
     records = np.concatenate(fixed)
     records = records[np.argsort(records["time_ns"], kind="stable")]
@@ -103,18 +112,17 @@ def made_up_log(random: np.random.Generator) -> RecordLog:
     return RecordLog(records, lost=0, torn=0)
 
 
-def make_run(path: Path) -> int:
-    """Make the run's folder; returns how many records are in it."""
+def make_run(path: Path, cells: Sequence[Cell], each: int = RECORDS_EACH) -> int:
+    """Make the folder of a run of these cells; returns how many records are in it."""
     run = RunFolder(path)
     run.make()
     random = np.random.default_rng(2008)
-    cells = [made_up_cell(series, seed) for seed in range(CELLS // 4) for series in SERIES]
     run.begin(b"", plan_rows(cells))
     nothing = Artifact(kind="kernel", key="", path=path, inputs={}, facts={})
     total = 0
     for cell in cells:
         job = Job(id=cell_id(cell), name=cell_name(cell), cell=cell, kernel=nothing, image=nothing)
-        log = made_up_log(random)
+        log = made_up_log(random, cell.clients, each)
         total += len(log)
         result = CellResult(
             outcome=Outcome(),
@@ -149,7 +157,8 @@ def main() -> int:
     costs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
         folder = Path(name)
-        total = make_run(folder / "run")
+        cells = [made_up_cell(series, seed) for seed in range(CELLS // 4) for series in SERIES]
+        total = make_run(folder / "run", cells)
         say(f"{CELLS} cells, {total} records")
         cost = folder / "cost.json"
         words = [sys.executable, "-c", MEASURED, cost, "compare", folder / "run"]

@@ -1,7 +1,8 @@
 """What starting from a template saves, and what guests from one template take of the host.
 
 Restored and cold guests take turns; times are from the start of QEMU to READY. Memory is what the
-kernel accounts to QEMU: RSS counts pages that others share as well, PSS shares them out.
+kernel accounts to QEMU: RSS counts pages that others share as well, PSS shares them out. What a
+guest takes is what is QEMU's alone and all pages of the memory files that it has open.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from guests import Figure, Guest, guest, hog, parser, publish
 
+from orchestrator.campaign.ledger import QEMU_MIB, need, template_mib
 from orchestrator.guest.template import Template
 from orchestrator.guest.templates import KIND
 from orchestrator.store import Store
@@ -47,7 +50,20 @@ def memory_of(pid: int) -> dict[str, int]:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return {}
-    return {name: int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)}
+    found = re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)
+    fields = {name: int(kib) for name, kib in found}
+    return fields | {"Taken": fields["Anonymous"] + files_kib(pid)}
+
+
+def files_kib(pid: int) -> int:
+    """Return what the files in memory take that a process has open, in KiB."""
+    blocks: dict[int, int] = {}
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            if str(file.readlink()).startswith("/memfd:"):
+                there = file.stat()
+                blocks[there.st_ino] = there.st_blocks // 2
+    return sum(blocks.values())
 
 
 async def peaks(work: asyncio.Task[list[object]]) -> dict[str, list[int]]:
@@ -62,7 +78,7 @@ async def peaks(work: asyncio.Task[list[object]]) -> dict[str, list[int]]:
     return {name: list(by_pid.values()) for name, by_pid in seen.items()}
 
 
-async def run_together(one: Guest, template: Template, count: int) -> dict[str, list[int]]:
+async def run_together(one: Guest, template: Template | None, count: int) -> dict[str, list[int]]:
     runs = [one.run_beside(template) for _ in range(count)]
     return await peaks(asyncio.ensure_future(asyncio.gather(*runs)))
 
@@ -104,6 +120,29 @@ def starts(one: Guest, template: Template) -> tuple[list[float], list[float]]:
     return restored, cold
 
 
+def taken() -> list[Figure]:
+    """Return what a guest of 256 MiB that fills them takes, from its template and booted."""
+    one = guest(hog(at_s=1, rate_mib_s=50, mib=190), duration_s=12, sample_s=1, memory_mib=256)
+    template = one.template()
+    restored, booted = (asyncio.run(run_together(one, source, 1)) for source in (template, None))
+    mib = [max(seen["Taken"]) / 1024 for seen in (restored, booted)]
+    claimed = need(one.cell, cores=1).memory_mib
+    held = template.bytes / MIB
+    return [
+        Figure("a full guest of 256 MiB, from its template", mib[0], "MiB"),
+        Figure("the same, booted", mib[1], "MiB"),
+        Figure("from its template / booted", mib[0] / mib[1], "ratio", 1.1),
+        Figure("QEMU's own / what the ledger counts", own_mib(restored) / QEMU_MIB, "ratio", 1),
+        Figure("template in memory / what the ledger counts", held / template_mib(256), "ratio", 1),
+        Figure("guest and template / the ledger's claim", (mib[0] + held) / claimed, "ratio", 1),
+    ]
+
+
+def own_mib(seen: dict[str, list[int]]) -> float:
+    """Return what is QEMU's own of a guest whose memories are files."""
+    return max(seen["Anonymous"]) / 1024
+
+
 def main() -> int:
     args = parser(__doc__).parse_args()
     short = guest(duration_s=1, sample_s=1)
@@ -121,6 +160,8 @@ def main() -> int:
     filled = asyncio.run(run_together(full, template, 1))
     beyond = max(filled["Rss"]) / 1024 - ram
     figures.append(Figure("peak RSS of a full guest, beyond its RAM", beyond, "MiB", 60))
+
+    figures += taken()
 
     idle = guest(duration_s=300, sample_s=1)
     alone = asyncio.run(run_together(idle, template, 1))

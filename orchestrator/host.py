@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
     """Return the memory of the machine, or of the narrowest control group around us, in MiB."""
-    limits = [_mem_total(proc)]
+    limits = [_meminfo(proc, "MemTotal")]
     for folder in _groups(proc, cgroups, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             words = _words(folder / name)
@@ -71,11 +71,16 @@ def _words(file: Path) -> list[str]:
         return []
 
 
-def _mem_total(proc: Path) -> int:
+def available_mib(*, proc: Path = Path("/proc")) -> int:
+    """Return what the machine could give just now without swapping, in MiB."""
+    return _meminfo(proc, "MemAvailable") // MIB
+
+
+def _meminfo(proc: Path, name: str) -> int:
     for line in (proc / "meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise ValueError(f"{proc}/meminfo has no MemTotal")
+    raise ValueError(f"{proc}/meminfo has no {name}")
 
 
 def _groups(proc: Path, cgroups: Path, controller: str) -> Iterator[Path]:

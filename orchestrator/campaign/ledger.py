@@ -70,10 +70,15 @@ def need(cell: Cell, *, cores: int) -> Need:
     """
     memories_mib = sum(memory.mib for memory in memories_of(cell))
     log_mib = math.ceil(2 * log_size(cell.log_records) / host.MIB)
-    template_mib = _TEMPLATE_MIB + math.ceil(cell.memory_mib * _TEMPLATE_SHARE)
+    own_mib = QEMU_MIB + template_mib(cell.memory_mib)
     # With virtual time all CPUs of a guest take turns on one thread.
     busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp
-    return Need(memories_mib + log_mib + QEMU_MIB + template_mib, min(busy, cores))
+    return Need(memories_mib + log_mib + own_mib, min(busy, cores))
+
+
+def template_mib(memory_mib: int) -> int:
+    """Return what a template of a guest with so much RAM takes at most."""
+    return _TEMPLATE_MIB + math.ceil(memory_mib * _TEMPLATE_SHARE)
 
 
 class Ledger:

@@ -37,6 +37,9 @@ from orchestrator.wording import known_names
 SCENARIOS = "scenarios"
 """The folder beside a campaign with the scenarios that have no table in it."""
 
+NODE_STEP_MIB = 8
+"""A NUMA node that begins elsewhere than at a multiple of this is lost to Linux 2.6.24: tried."""
+
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
 
@@ -97,6 +100,7 @@ def load_campaign(path: Path) -> Campaign:
         for index, name in enumerate(table.matrix.machine)
     }
     _check_kernels(place, table, machines)
+    _check_nodes(place.at("matrix", "memory_mib"), table, machines)
     scenarios: dict[str, ScenarioTable] = {}
     for index, name in enumerate(table.matrix.scenario):
         there, scenario = _scenario(place.at("matrix", "scenario", index), table, name)
@@ -153,6 +157,19 @@ def _check_kernels(place: Place, table: CampaignTable, machines: dict[str, Machi
     for index, name in enumerate(table.kernel.base):
         base = _named(place.at("kernel", "base", index), load_base, name)
         _check_base(place, table, base, machines)
+
+
+def _check_nodes(place: Place, table: CampaignTable, machines: dict[str, MachineProfile]) -> None:
+    for machine in machines.values():
+        step = NODE_STEP_MIB * machine.numa_nodes
+        for index, memory in enumerate(table.matrix.memory_mib):
+            if machine.numa_nodes > 1 and memory % step:
+                fitting = (memory // step * step, (memory // step + 1) * step)
+                place.at(index).refuse(
+                    f"{memory} MiB in the {machine.numa_nodes} nodes of machine {machine.name}: "
+                    f"each has to be a multiple of {NODE_STEP_MIB} MiB",
+                    hint=f"take {' or '.join(str(some) for some in fitting if some)}",
+                )
 
 
 def _check_base(

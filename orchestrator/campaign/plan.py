@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.campaign.load import Campaign
 from orchestrator.campaign.scenario import client_count, concrete
+from orchestrator.campaign.schema import default_log_records
 from orchestrator.campaign.vary import varied
 from orchestrator.errors import InputError
 from orchestrator.guest import probe, qemu
@@ -53,6 +54,7 @@ def plan_cells(
     ):
         scenario, profile = campaign.scenarios[name], campaign.machines[machine]
         seed = matrix.seed + repeat
+        count = client_count(scenario, clients)
         cells.append(
             Cell(
                 request=KernelRequest(
@@ -65,7 +67,7 @@ def plan_cells(
                 ),
                 machine=profile,
                 memory_mib=memory,
-                clients=client_count(scenario, clients),
+                clients=count,
                 scenario=varied(
                     concrete(name, scenario, memory_mib=memory, clients=clients),
                     seed,
@@ -75,7 +77,7 @@ def plan_cells(
                 seed=seed,
                 accel=accel,
                 clock=clock,
-                log_records=scenario.log_records,
+                log_records=scenario.log_records or default_log_records(count),
             )
         )
     return tuple(cells)

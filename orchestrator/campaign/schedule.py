@@ -79,8 +79,14 @@ async def run_jobs(
         def waiting() -> None:
             board.warn(f"{job.name} waits for other runs, which have the memory or the cores")
 
-        async with slots, ledger.claim(need(job.cell, cores=cores), waiting=waiting):
+        wanted = need(job.cell, cores=cores)
+        async with slots, ledger.claim(wanted, waiting=waiting):
             started.set()
+            if (available := host.available_mib()) < wanted.memory_mib:
+                board.warn(
+                    f"{job.name} may need {wanted.memory_mib} MiB of the host; {available} are "
+                    "available, other programs have the rest"
+                )
             with folder.draft(job.id) as failed:
                 result = await _try_and_publish(job, folder, failed, attempt, ledger, board)
         outcome = result.outcome

@@ -18,8 +18,8 @@ from orchestrator.toml import Table, spelled
 MAX_CLIENTS = 16_000
 """In one cell. Clients are processes: a guest of 64 MiB has room for some 2,000."""
 
-DEFAULT_LOG_RECORDS = 262_144
 DEFAULT_SETTLE_S = 5.0
+_LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
 
 Name = Annotated[
     str,
@@ -35,6 +35,11 @@ Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 # TOML has no enumerations, so a name has to be let in here although the tables are strict.
 ArchName = Annotated[Arch, Field(strict=False)]
+
+
+def default_log_records(clients: int) -> int:
+    """Return how many records a log has room for if the scenario does not say."""
+    return max(_LOG_RECORDS, clients * _LOG_RECORDS_EACH)
 
 
 def _listed(value: Any) -> Any:
@@ -254,7 +259,7 @@ class ScenarioTable(Table):
     start_s: Seconds = 10.0
     duration_s: SomeSeconds
     sample_ms: Annotated[float, Field(ge=1, le=60_000, allow_inf_nan=False)] = 100.0
-    log_records: Annotated[int, Field(ge=64, le=4_194_304)] = DEFAULT_LOG_RECORDS
+    log_records: Annotated[int, Field(ge=64, le=4_194_304)] | None = None
     step: Annotated[list[StepTable], Field(min_length=1)]
 
 

@@ -76,8 +76,8 @@ class Region:
     def progress(self) -> tuple[int, int, int, int]:
         """Return numbers of which at least one moves as long as the guest gets on."""
         header = self._header()
-        next_, lost, sequence, beats = header[["next", "lost", "sequence", "beats"]]
-        return int(next_), int(lost), int(sequence), int(beats)
+        lost, sequence, beats = (int(header[name]) for name in ("lost", "sequence", "beats"))
+        return int(header["next"]), lost, sequence, beats
 
     def beats(self) -> int:
         """Return a number that moves as long as the guest's init gets on, whatever it does."""

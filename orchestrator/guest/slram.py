@@ -7,7 +7,7 @@ from orchestrator.model import Cell, DiskBus, SwapKind
 
 _GIB = 1 << 30
 _WINDOW_END = 0xFEC00000  # the page of the I/O APIC
-_FOUR_GIB = 4 * _GIB
+_WINDOW_STARTS = (2 * _GIB, 3 * _GIB, 0xE0000000)  # the first that is not RAM
 # As QEMU's pc has it: with 3.5 GiB and more, what is above 3 GiB goes above 4 GiB.
 _MOST_BELOW, _SPLIT_AT = 3 * _GIB, 0xE0000000
 
@@ -27,7 +27,7 @@ def addresses(cell: Cell) -> dict[str, int]:
 
     SeaBIOS lets the prefetchable BARs, of which the log's is one, end below the I/O APIC's page, in
     the order of their size, largest first and then as the slots are. Where there is no room for
-    that above the RAM, all go above 4 GiB and above the RAM that is there (src/fw/pciinit.c,
+    that, all go above 4 GiB and above the RAM that is there (src/fw/pciinit.c,
     pci_bios_init_root_regions_mem and pci_bios_map_devices). Elsewhere the guest would not find its
     disks.
     """
@@ -39,9 +39,9 @@ def addresses(cell: Cell) -> dict[str, int]:
     start = (_WINDOW_END - sum(size for _, size in bars)) // largest * largest
     ram = cell.memory_mib << 20
     below = ram if ram < _SPLIT_AT else _MOST_BELOW
-    if start < max(below, 2 * _GIB):
+    if start < next(window for window in _WINDOW_STARTS if below <= window):
         align = max(largest, _GIB)
-        start = -(-(_FOUR_GIB + ram - below) // align) * align
+        start = -(-(4 * _GIB + ram - below) // align) * align
     found = {}
     for name, size in bars:
         found[name] = start

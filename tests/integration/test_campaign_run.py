@@ -683,3 +683,16 @@ def test_a_cell_that_is_not_there(bench: Bench, capsys: pytest.CaptureFixture[st
     folder = bench.run(Guests())
     assert main(["show", str(folder.path), "zz"]) == 2
     assert "no cell" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("available", "warned"), [(10, True), (10**6, False)])
+def test_memory_that_other_programs_have_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, available: int, warned: bool
+) -> None:
+    monkeypatch.setattr("orchestrator.host.available_mib", lambda: available)
+    bench.run(Guests())
+    told = [line for line in bench.output.getvalue().splitlines() if "10 are available" in line]
+    assert bool(told) is warned
+    assert all(
+        "MiB of the host" in line and "other programs have the rest" in line for line in told
+    )

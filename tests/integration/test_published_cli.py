@@ -52,7 +52,17 @@ cells = { series = "v5" }
 says = "notified again and again"
 at_least = 2
 why_not = "it is woken but once"
+
+[[series]]
+file = "old.csv"
+says = "free memory"
+cells = { series = "v4" }
+ours = "samples"
+columns = { free_MiB = "free_mib" }
+seconds = "s"
+origin = "wakeup"
 """
+SERIES = "s,free_MiB\n-1,8\n0,6\n1,2\n"
 AXES = {"base": "6.1", "arch": "x86_64", "machine": "pc", "scenario": "grow", "clients": 1}
 
 
@@ -63,19 +73,22 @@ def log(filled_mib: int) -> RecordLog:
         (Kind.WAKEUP, 0, (1, 1)),
         (Kind.HOG, 0, (filled_mib * 1024, 40 * 1024)),
         (Kind.HOG, abi.NO_CLIENT, (7, 7)),  # another process's
+        *((Kind.MEMINFO, abi.NO_CLIENT, (64 << 10 | 5 << 42,)) for _ in range(3)),
     ]
     records = np.zeros(len(rows), abi.RECORD)
     for number, (record, (kind, client, values)) in enumerate(zip(records, rows, strict=True)):
         record["commit"], record["kind"], record["client"] = number + 1, kind, client
         record["time_ns"] = number * 10**9
         record["value"][: len(values)] = values
+    records["time_ns"][-3:] = np.array([0, 1, 3]) * 10**9
     return RecordLog(records, lost=0, torn=0)
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """A run of two cells, v4 and v5, of which the first has 9 MiB filled, the second 30."""
-    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "series").mkdir(parents=True)
+    (tmp_path / "published" / "series" / "old.csv").write_text(SERIES)
     (tmp_path / "published" / "old.toml").write_text(FIGURES)
     monkeypatch.setattr(published, "CAMPAIGNS", tmp_path)
     folder = RunFolder(tmp_path / "run")
@@ -100,7 +113,7 @@ def put(folder: RunFolder, cell: str, records: RecordLog) -> None:
 
 def test_what_agrees_and_what_does_not(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["published", str(run.path), "--json"]) == 1
-    first, second = json.loads(capsys.readouterr().out)
+    first, second, _ = json.loads(capsys.readouterr().out)
     assert (first["published"], first["expected"], first["reproduced"]) == (1000, 10, 9)
     assert (first["ratio"], first["agrees"], first["cells"]) == (0.9, True, 1)
     assert (second["reproduced"], second["ratio"], second["agrees"]) == (1, None, False)
@@ -116,10 +129,78 @@ def test_the_table_for_people(run: RunFolder, capsys: pytest.CaptureFixture[str]
         ["MB", "10", "13", "1.3", "no"]
     ]
     assert lines[1] == "reproduced on 6.1 x86_64"
-    assert [line.partition(": ")[2] for line in lines[-2:]] == [
-        "where it was",
-        "it is woken but once",
-    ]
+    notes = next(number for number, line in enumerate(lines) if "where it was" in line)
+    assert lines[notes + 1].endswith(": it is woken but once")
+    assert lines[-1].split() == ["free", "memory", "free", "v4", "2.33", "MiB", "39%", "100%"]
+
+
+def test_series(run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours has 5 MiB free throughout; it is told at 1 s, and the samples end at 3 s."""
+    file = tmp_path / "out.csv"
+    assert main(["published", str(run.path), "--csv", str(file), "--json"]) == 1
+    *_, series = json.loads(capsys.readouterr().out)
+    assert series == {
+        "kind": "series",
+        "file": "old.csv",
+        "says": "free memory",
+        "column": "free",
+        "cell": "v4",
+        "label": "v4",
+        "unit": "MiB",
+        "distance": (3 + 1 + 3) / 3,
+        "of_range": (3 + 1 + 3) / 3 / 6,
+        "compared": 1.0,
+    }
+    rows = file.read_text().splitlines()
+    assert len(rows) == 1 + 3 + 3
+    assert rows[1] == "old.csv,free,MiB,published,published,-1,,8"
+    assert rows[-1] == "old.csv,free,MiB,v4,v4,2,,5"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "starts"), [(".svg", b"<svg"), (".png", b"\x89PNG"), (".pdf", b"%PDF-")]
+)
+def test_a_picture(run: RunFolder, tmp_path: Path, suffix: str, starts: bytes) -> None:
+    file = tmp_path / f"out{suffix}"
+    assert main(["published", str(run.path), "--plot", str(file)]) == 1
+    drawn = file.read_bytes()
+    assert drawn.startswith(starts)
+    if suffix == ".svg":
+        text = drawn.decode()
+        # What it shows can be read, and searched for: words, not shapes.
+        for words in ("somebody, 2008", "free, MiB", "distance 2.33 MiB, 39%", "published</text>"):
+            assert words in text
+        assert 'stroke="#000000"' in text and 'stroke="#0072b2"' in text
+
+
+def test_a_picture_of_another_kind(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["published", str(run.path), "--plot", str(tmp_path / "out.gif")]) == 2
+    assert "a picture ends in .svg or .png or .pdf" in capsys.readouterr().err
+    assert not (tmp_path / "out.gif").exists()
+
+
+def test_a_picture_of_nothing(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.cell("v4").rename(run.path / "gone")
+    assert main(["published", str(run.path), "--csv", str(tmp_path / "out.csv")]) == 2
+    assert "no series was published of what has run" in capsys.readouterr().err
+
+
+def test_figures_of_a_part_of_a_run(run: RunFolder, tmp_path: Path) -> None:
+    """v5 is woken once, at 1 s; a step 1 that begins at 2 s ends the first part."""
+    whole = log(30)
+    step = whole.records[:1].copy()
+    step["kind"], step["commit"], step["time_ns"] = Kind.STEP, 99, 2 * 10**9
+    step["value"][0, 0] = 1
+    put(run, "v5", RecordLog(np.concatenate([whole.records, step]), lost=0, torn=0))
+    table = FIGURES.replace("at_least = 2", "at_least = 1\nat_most = 1")
+    file = tmp_path / "published" / "old.toml"
+    for part, status in (("until_step = 1", 0), ("from_step = 1", 1), ("until_step = 7", 0)):
+        file.write_text(table.replace("why_not", f"{part}\nwhy_not"))
+        assert main(["published", str(run.path)]) == status, part
 
 
 def test_what_agrees_needs_no_reason(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +230,7 @@ def test_a_cell_that_has_not_run(
     else:
         run.cell("v4").rename(run.path / "gone")
     assert main(["published", str(run.path), "--json"]) == 1
-    first, _ = json.loads(capsys.readouterr().out)
+    first, *_ = json.loads(capsys.readouterr().out)
     assert (first["reproduced"], first["agrees"], first["cells"]) == (None, None, 0)
 
 

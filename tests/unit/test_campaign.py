@@ -223,7 +223,7 @@ REFUSED = {
     ),
     "dead axis": ('"matrix"', "7", 9, r"matrix\.clients: no step of scenario squeeze"),
     "missing axis": ("clients = [1, 32]\n", "", 6, "matrix: no clients"),
-    "too many clients": ("[1, 32]", "[1, 2001]", 9, r"matrix\.clients\[1\].*2000"),
+    "too many clients": ("[1, 32]", "[1, 16001]", 9, r"matrix\.clients\[1\].*16000"),
     "empty axis": ("[1, 32]", "[]", 9, r"matrix\.clients.*at least 1"),
     "twice": ("[1, 32]", "[32, 1, 32]", 9, r"matrix\.clients: 32 is there twice"),
     "unknown machine": (
@@ -274,9 +274,24 @@ def test_refused(tmp_path: Path, old: str, new: str, line: int, words: str) -> N
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("memory", "hint"), [(512, ""), (1040, ""), (2200, "2192 or 2208"), (100, "96 or 112")]
+)
+def test_numa_nodes_begin_where_the_kernel_finds_them(
+    tmp_path: Path, memory: int, hint: str
+) -> None:
+    text = GOOD.replace('"pc-swap"', '"x86-64-numa"').replace('"6.1"', '"2.6.24"')
+    text = re.sub("memory_mib = .*", f"memory_mib = {memory}", text)
+    if not hint:
+        load_campaign(write(tmp_path, text))
+        return
+    with pytest.raises(InputError, match=rf"matrix\.memory_mib: {memory} MiB in the 2 .*{hint}"):
+        load_campaign(write(tmp_path, text))
+
+
 def test_too_many_clients_in_all(tmp_path: Path) -> None:
-    more = STEP + 'clients = { kind = "exit", count = 1990 }\n'
-    with pytest.raises(InputError, match="2022 clients in one cell"):
+    more = STEP + 'clients = { kind = "exit", count = 15_990 }\n'
+    with pytest.raises(InputError, match="16022 clients in one cell"):
         load_campaign(write(tmp_path, GOOD + more))
 
 

@@ -152,3 +152,22 @@ def test_virtual_time_is_tcg(tmp_path: Path) -> None:
     assert plan_cells(campaign, clock=Clock.REAL)[0].accel is Accel.AUTO
     with pytest.raises(InputError, match="--clock real"):
         plan_cells(campaign, accel=Accel.KVM)
+
+
+@pytest.mark.parametrize(
+    ("clients", "given", "records"),
+    [
+        (1, "", 262_144),
+        (4_000, "", 262_144),
+        (12_500, "", 12_507 * 64),
+        (12_500, "log_records = 1000", 1_000),
+    ],
+)
+def test_a_log_has_room_for_all_clients_unless_the_scenario_says_otherwise(
+    tmp_path: Path, clients: int, given: str, records: int
+) -> None:
+    path = tmp_path / "try.toml"
+    text = TEXT.replace("clients = [3, 1]", f"clients = {clients}")
+    path.write_text(text.replace("log_records = 1000", given))
+    planned = plan_cells(load_campaign(path))
+    assert {cell.log_records for cell in planned} == {records}

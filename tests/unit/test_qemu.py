@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InputError
-from orchestrator.guest import qemu
+from orchestrator.guest import qemu, slram
 from orchestrator.guest.machine import load_machine
 from orchestrator.model import (
     Accel,
@@ -197,6 +197,27 @@ def test_slram_takes_no_disk_and_is_told_where_its_bars_are(tmp_path: Path) -> N
         text = describe(cell, disks)
     assert text.count('driver = "ivshmem-plain"') == 3
     assert "virtio-blk" not in text
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "swap_mib", "where"),
+    [
+        (64, 128, 0xF0000000),
+        (64, 1024, 0x80000000),
+        (2048, 1024, 0x80000000),
+        (2560, 1024, 0x1_0000_0000),
+        (64, 2048, 0x1_0000_0000),
+        (3072, 512, 0xC0000000),
+        (3328, 512, 0x1_0000_0000),
+        (16384, 2048, 0x4_8000_0000),  # the RAM ends at 17 GiB
+    ],
+)
+def test_a_bar_that_finds_no_room_below_the_ram_goes_above_it(
+    memory_mib: int, swap_mib: int, where: int
+) -> None:
+    machine = dataclasses.replace(load_machine("pc-swap"), swap_mib=swap_mib)
+    cell = make_cell(machine, memory_mib=memory_mib)
+    assert slram.addresses(cell) == {"swap": where}
 
 
 def test_a_cpu_that_the_guest_does_not_know_stands_between_each_two() -> None:
