@@ -207,16 +207,17 @@ class Revision(toml.Table):
         `fasync` of the `watchers` have FASYNC set. Raises ZeroDivisionError where the kernel
         divides by zero, too.
         """
-        nr = self.batch.limit(watchers)
-        if self.fasync is None:
-            return 0, nr
+        signals, polls = 0, self.batch.limit(watchers)
         if self.fasync == "truncate":
-            signals = nr * fasync // watchers
-            return signals, nr - signals
-        if not watchers:
-            return 0, 0
-        signals, polls = (min(-(-nr * n // watchers), n) for n in (fasync, watchers - fasync))
-        return signals, polls
+            signals = polls * fasync // watchers
+            polls -= signals
+        elif self.fasync == "ceil":
+            if not watchers:
+                return 0, 0
+            groups = (fasync, watchers - fasync)
+            signals, polls = (min(-(-polls * n // watchers), n) for n in groups)
+        # To wake_up_locked_nr() 0 means everyone in the queue, those with FASYNC who poll, too.
+        return signals, polls or watchers
 
 
 class _Origin(toml.Table):
