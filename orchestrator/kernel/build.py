@@ -78,11 +78,13 @@ class _Plan:
 
 def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
     base = load_base(request.base, root=kernels)
+    found = series_on(base, request.series, root=series)
+    own = [found.config] if found.config else []
     return _Plan(
         base=base,
         request=request,
-        series=series_on(base, request.series, root=series),
-        wanted=merge_fragments(base.config(request.arch, request.variant)),
+        series=found,
+        wanted=merge_fragments([*base.config(request.arch, request.variant), *own]),
         toolchain=identify(base, request.arch, request.cc, log=log),
     )
 

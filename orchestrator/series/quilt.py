@@ -12,7 +12,7 @@ from orchestrator.store import digest_file, digest_value
 from orchestrator.wording import known_names
 
 NONE = "none"
-SERIES = "series"
+SERIES, CONFIG = "series", "config"
 PENDING, NAMES = ".memnotify-import", "names"
 """Of an import: its folder within that of a series, and the file that is there while it writes."""
 MEM_NOTIFY = PATCHES / "mem_notify"
@@ -33,16 +33,21 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """The patches that make one revision out of one base, in order."""
+    """The patches that make one revision out of one base, in order.
+
+    `config` is a fragment with the options that its kernel needs besides those of the base.
+    """
 
     revision: str
     base: str
     patches: tuple[Patch, ...] = ()
+    config: Path | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what the patches say and how strictly they are applied."""
-        return digest_value([[patch.sha256, patch.fuzz] for patch in self.patches])
+        """SHA-256 over what the patches say, how strictly they are applied, and the options."""
+        options = [[digest_file(self.config)]] if self.config else []
+        return digest_value([[patch.sha256, patch.fuzz] for patch in self.patches] + options)
 
 
 def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
@@ -76,8 +81,7 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
         raise InputError(
             f"series {revision} is not for base {base}", hint=f"it is for: {', '.join(bases)}"
         )
-    patches = read_series_file(root / revision / base / "series")
-    return Series(revision=revision, base=base, patches=patches)
+    return _series_in(root / revision / base, revision, base)
 
 
 def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:
@@ -91,9 +95,7 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
         folder = Path(word).expanduser()
         _check_whole(folder)
         if (folder / SERIES).is_file():
-            return Series(
-                revision=folder.name, base=base or "", patches=read_series_file(folder / SERIES)
-            )
+            return _series_in(folder, folder.name, base or "")
         if folder.is_dir():
             raise InputError("there is no `series` file in this folder", file=folder)
         if "/" in word:
@@ -111,6 +113,16 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
             raise InputError(f"{revision} is for several bases", hint=f"name one: {choices}")
         base = bases[0]
     return load_series(revision, base or "", root=root)
+
+
+def _series_in(folder: Path, revision: str, base: str) -> Series:
+    patches, config = read_series_file(folder / SERIES), folder / CONFIG
+    return Series(
+        revision=revision,
+        base=base,
+        patches=patches,
+        config=config if config.exists() else None,
+    )
 
 
 def compared(one: str, other: str, *, root: Path = MEM_NOTIFY) -> tuple[Series, Series]:

@@ -176,6 +176,20 @@ def test_a_missing_file_makes_the_tree_unsound(lab: Lab) -> None:
     assert "second" in symbols(lab, "v2")
 
 
+def test_a_series_sets_the_options_that_it_adds(lab: Lab) -> None:
+    adds = (
+        "--- a/Kconfig\n+++ b/Kconfig\n@@ -1,2 +1,3 @@\n CONFIG_SWAP\n CONFIG_MEMCG\n+CONFIG_LAMP\n"
+    )
+    lab.add_patch("lamp", f"A patch.\n---\n{adds}")
+    fragment = lab.series / "lamp/6.1/config"
+    fragment.write_text("# Default n.\nCONFIG_LAMP=y\n")
+    assert "CONFIG_LAMP=y\n" in lab.build("lamp").file("config").read_text()
+    assert "LAMP" not in lab.build("v1").file("config").read_text()
+    fragment.write_text("CONFIG_LAMP=y\nCONFIG_LAMB=y\n")
+    with pytest.raises(InputError, match=f"{fragment}:2: CONFIG_LAMB=y \\(got nothing\\)"):
+        lab.build("lamp")
+
+
 def test_a_tarball_and_a_tree_are_the_same_source(lab: Lab, tmp_path: Path) -> None:
     tarball = tmp_path / "linux-6.1.7.tar.xz"
     with tarfile.open(tarball, "w:xz") as archive:

@@ -12,6 +12,7 @@ from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_tree
 from orchestrator.kernel.tree import write_files
 from orchestrator.series.apply import Application, apply_series, read_tree
+from orchestrator.series.prefix import write_prefix
 from orchestrator.series.quilt import (
     Series,
     base_for_version,
@@ -139,6 +140,28 @@ def test_the_digest_follows_content_and_strictness(tmp_path: Path) -> None:
         digests.append(load_series("v9", "6.1", root=tmp_path).digest)
     assert len(set(digests)) == 3
     assert digests[2] == digests[3]
+    (tmp_path / "v9/6.1/config").write_text("CONFIG_A=y\n")
+    assert load_series("v9", "6.1", root=tmp_path).digest not in digests
+
+
+def test_the_first_patches_have_the_options_that_no_later_one_adds(tmp_path: Path) -> None:
+    def adding(*options: str) -> str:
+        return "".join(f"+{line}\n" for line in options)
+
+    root = put_series(
+        tmp_path / "patches",
+        "a.patch\nb.patch\nc.patch\n",
+        a_patch=adding("config LAMP", "\tdepends on MOTH"),
+        b_patch=adding("menuconfig MOTH"),
+        c_patch=adding("\tselect LAMP", "int moth;"),
+    )
+    options = ["# Why.", "CONFIG_LAMP=y", "# CONFIG_MOTH is not set", "CONFIG_OF_THE_BASE=y"]
+    (root / "v9/6.1/config").write_text("".join(f"{line}\n" for line in options))
+    series = load_series("v9", "6.1", root=root)
+    for count, left_out in ((1, 2), (2, None), (3, None)):
+        name = write_prefix(series, count, tmp_path)
+        got = (tmp_path / name / "6.1/config").read_text().splitlines()
+        assert got == [line for at, line in enumerate(options) if at != left_out]
 
 
 @pytest.mark.parametrize(
