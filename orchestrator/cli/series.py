@@ -1,4 +1,4 @@
-"""memnotify series list | import | apply | diff | bisect"""
+"""memnotify series list | import | apply | trees | diff | bisect"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.campaign.bisect import bisect_series, sentence
 from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.load import load_campaign
+from orchestrator.cli import trees
 from orchestrator.cli.paths import named, path
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
@@ -102,6 +103,8 @@ def register(subparsers: Any) -> None:
     )
     apply.add_argument("--check", action="store_true", help="only see if it applies")
     apply.set_defaults(handler=_apply)
+
+    trees.register(actions)
 
     diff = actions.add_parser(
         "diff",

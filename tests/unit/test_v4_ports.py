@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 from unidiff import PatchSet
@@ -12,7 +15,7 @@ from orchestrator.series.apply import Application, FileState, apply_series
 from orchestrator.series.quilt import Series, load_series
 
 MM1 = "2.6.24-rc6-mm1"
-BASES = ("2.6.24", MM1)
+BASES = ("2.6.24", MM1, "2.6.25")
 
 
 def v4(base: str) -> Series:
@@ -88,9 +91,79 @@ def test_the_third_patch_is_the_archived_mail(base: str) -> None:
     assert theirs[len(ours)] == "--"
 
 
+@pytest.mark.parametrize("base", ["2.6.24", "2.6.25"])
 @pytest.mark.parametrize("number", [1, 3, 4, 5, 6])
-def test_both_ports_add_the_same_lines(number: int) -> None:
-    assert added(MM1, number) == added("2.6.24", number)
+def test_all_ports_add_the_same_lines(number: int, base: str) -> None:
+    assert added(MM1, number) == added(base, number)
+
+
+def test_where_the_hunk_of_the_scheduler_stands_on_its_own_base() -> None:
+    (scheduler,) = (file for file in PatchSet(text_of(MM1, 2)) if file.path == "kernel/sched.c")
+    assert [hunk.source_start for hunk in scheduler] == [3837]
+    assert "fastcall" not in str(scheduler)
+
+
+def changed_lines_digest(text: str) -> str:
+    """Return the SHA-256 over the changed lines of a patch, without white space and addresses.
+
+    Each line is its sign and what follows with all white space taken out; nothing is between them.
+    An archive masks addresses, so all that is in angle brackets with an @ goes.
+    """
+    lines = []
+    for file in PatchSet(text):
+        for hunk in file:
+            for line in hunk:
+                if line.is_added or line.is_removed:
+                    words = "".join(line.value.split())
+                    lines.append(line.line_type + re.sub(r"<[^<>]*@[^<>]*>", "", words))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_changed_lines_of_the_third_patch_are_those_of_the_mail(base: str) -> None:
+    # Of the mail itself, from another archive than the one that the text came from.
+    mail = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"
+    assert changed_lines_digest(text_of(base, 3)) == mail
+
+
+def test_the_third_patch_for_2_6_25_is_that_for_its_own_base() -> None:
+    assert text_of("2.6.25", 3) == text_of(MM1, 3)
+
+
+@pytest.mark.parametrize("revision", ["v5", "v6"])
+def test_v5_and_v6_change_the_same_in_2_6_25_as_in_2_6_24(revision: str) -> None:
+    def changes(path: Path) -> Counter[str]:
+        return Counter(
+            f"{file.path} {line.value}"
+            for file in PatchSet(path.read_text())
+            for hunk in file
+            for line in hunk
+            if line.is_added
+        )
+
+    for one, other in zip(
+        load_series(revision, "2.6.24").patches,
+        load_series(revision, "2.6.25").patches,
+        strict=True,
+    ):
+        assert one.name == other.name
+        added_here, added_there = changes(one.path), changes(other.path)
+        number = one.name[:4]
+        if number == "0002":  # the modes have a name there, and epoll needs no change
+            assert {line.partition(" ")[0] for line in added_there} == {
+                "include/linux/wait.h",
+                "kernel/sched.c",
+            }
+        elif number == "0006":  # in a branch there, so further in
+            assert code(added_there) == code(added_here)
+        else:
+            assert added_here == added_there
+
+
+def code(lines: Counter[str]) -> set[str]:
+    """Return lines without their indentation, comments left out."""
+    words = {" ".join(line.split()) for line in lines}
+    return {line for line in words if not line.split(" ", 1)[1].startswith("*")}
 
 
 @pytest.mark.parametrize("base", BASES)
