@@ -213,7 +213,7 @@ class Story:
         status, free, gate = ints(zones["status"]), ints(zones["free"]), self.gates
         strict = int(promises.gate.strict)
         asked = status != -1
-        each_plenty = ~any_of(asked & (free <= 2 * gate))
+        each_plenty = ~any_of(asked & (free <= 2 * gate + self._unusable))
         if promises.gate.sum:
             chosen = promises.gate.highmem | (zones["name"] != _HIGHMEM)
             total, limit = (
@@ -238,6 +238,16 @@ class Story:
         """The gate of each ZONE record, in pages."""
         gate = self.promises.gate
         return gate_of(self.log.zones, factor=gate.factor, mark=gate.mark)
+
+    @property
+    def _unusable(self) -> Ints:
+        """What zone_watermark_ok() may leave out of the free pages, which a gate of v1's asks.
+
+        Since 4.4: a hundredth of the zone and one block, kept for atomic allocations.
+        """
+        gate, present = self.promises.gate, ints(self.log.zones["present"])
+        asks_it = gate.mark == "low" and not gate.sum
+        return present // 100 + 1024 if asks_it else np.zeros_like(present)
 
     def grew(self, counter: str, first_ns: Ints, last_ns: Ints) -> tuple[Flags, Flags]:
         """Tell of pairs of times if it is known what a counter of reclaim did, and if it grew.

@@ -18,7 +18,7 @@ from orchestrator.guest.abi import Kind
 from orchestrator.model import ClientKind, Op
 
 HIGH, LOW_MARK = 50, 45  # pages; the gates are at 100 and at 45
-SHORT, PLENTY = 40, 1_000
+SHORT, PLENTY = 40, 3_000
 TICK = 4 * MS
 US = 1_000
 

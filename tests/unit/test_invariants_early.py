@@ -363,3 +363,11 @@ def test_a_sound_kernel_never_breaks_anything(
 def test_the_model_has_both_kinds_of_memory() -> None:
     free = {V3.run().rows[number][3]["free"] for number in V3.run().of(Kind.ZONE)}
     assert free == {SHORT, PLENTY}
+
+
+def test_what_is_kept_for_atomic_allocations_may_make_a_zone_of_v1_low() -> None:
+    wrong = _asleep_until(replace(V1, events=(12 * S,), kind=LEAVE, swapped=()), 12 * S)
+    for free, caught in ((2 * 45 + 4000 // 100 + 1024, False), (2 * 45 + 4000 // 100 + 1025, True)):
+        for number in wrong.of(Kind.ZONE):
+            wrong.change(number, free=free)
+        assert (Invariant.POLLIN in broken(wrong, "v1")) == caught
