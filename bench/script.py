@@ -20,8 +20,8 @@ from guests import Figure, Guest, clients, guest, hog, parser, publish
 
 from orchestrator import process
 from orchestrator.guest import abi, qemu
-from orchestrator.guest.abi import encode_scenario
 from orchestrator.guest.decode import decode
+from orchestrator.guest.mailbox import encode_scenario
 from orchestrator.guest.region import Region
 from orchestrator.model import Accel
 

@@ -6,7 +6,7 @@ Units: times in nanoseconds of guest time (`_ns`), sizes in MiB or KiB as the na
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 
 
 class Arch(StrEnum):
@@ -41,6 +41,8 @@ class Op(IntEnum):
     STOP = 5
     SELF_CHECK = 6
     GROUP = 7
+    CONSOLE = 8
+    DD = 9
 
 
 class ClientKind(IntEnum):
@@ -61,6 +63,32 @@ class ClientKind(IntEnum):
 
 SUCCESSORS = frozenset((ClientKind.PSI, ClientKind.PRESSURE_LEVEL, ClientKind.MEMORY_EVENTS))
 """Clients that watch what newer kernels have in place of /dev/mem_notify."""
+
+
+class ClientArg(IntEnum):
+    """What the numbers of a CLIENTS step are; values of `enum mn_client_arg`, and their units."""
+
+    KIND = 0
+    COUNT = 1
+    CACHE = 2
+    GIVE = 3
+    SPACING = 4
+    RATE = 5
+    STEP = 6
+    PAUSE = 7
+    DELAY = 8
+    HABITS = 9
+    READ = 10
+    TEXT = 11
+
+
+class Habit(IntFlag):
+    """How clients go about it; values of `enum mn_habit`."""
+
+    OPEN_FIRST = 1
+    FROM_THE_START = 2
+    MEMINFO = 4
+    LEAVE = 8
 
 
 class Level(IntEnum):

@@ -50,6 +50,7 @@ static void print_constants(void)
 	ENTRY(MN_, NO_CLIENT);
 	ENTRY(MN_, MAX_PROCESSES);
 	ENTRY(MN_, MAX_NODES);
+	ENTRY(MN_, ARGS);
 	entry("NO_STATUS", INT32_MIN);
 	close_group();
 }
@@ -76,6 +77,8 @@ static void print_enums(void)
 	ENTRY(MN_OP_, STOP);
 	ENTRY(MN_OP_, SELF_CHECK);
 	ENTRY(MN_OP_, GROUP);
+	ENTRY(MN_OP_, CONSOLE);
+	ENTRY(MN_OP_, DD);
 	close_group();
 	open_group("ClientKind");
 	ENTRY(MN_CLIENT_, POLL);
@@ -89,6 +92,26 @@ static void print_enums(void)
 	ENTRY(MN_CLIENT_, MEMORY_EVENTS);
 	ENTRY(MN_CLIENT_, USAGE);
 	ENTRY(MN_CLIENT_, EPOLL);
+	close_group();
+	open_group("ClientArg");
+	ENTRY(MN_ARG_, KIND);
+	ENTRY(MN_ARG_, COUNT);
+	ENTRY(MN_ARG_, CACHE);
+	ENTRY(MN_ARG_, GIVE);
+	ENTRY(MN_ARG_, SPACING);
+	ENTRY(MN_ARG_, RATE);
+	ENTRY(MN_ARG_, STEP);
+	ENTRY(MN_ARG_, PAUSE);
+	ENTRY(MN_ARG_, DELAY);
+	ENTRY(MN_ARG_, HABITS);
+	ENTRY(MN_ARG_, READ);
+	ENTRY(MN_ARG_, TEXT);
+	close_group();
+	open_group("Habit");
+	ENTRY(MN_HABIT_, OPEN_FIRST);
+	ENTRY(MN_HABIT_, FROM_THE_START);
+	ENTRY(MN_HABIT_, MEMINFO);
+	ENTRY(MN_HABIT_, LEAVE);
 	close_group();
 	open_group("Level");
 	ENTRY(MN_LEVEL_, LOW);
@@ -118,6 +141,10 @@ static void print_enums(void)
 	ENTRY(MN_REC_, ZONE);
 	ENTRY(MN_REC_, END);
 	ENTRY(MN_REC_, SELF_CHECK);
+	ENTRY(MN_REC_, CONSOLE);
+	ENTRY(MN_REC_, SEEN);
+	ENTRY(MN_REC_, READ);
+	ENTRY(MN_REC_, WRITTEN);
 	close_group();
 	open_group("BalloonPhase");
 	ENTRY(MN_BALLOON_, REQUESTED);
@@ -207,6 +234,19 @@ static void print_structs(void)
 	FIELD(mn_check, line);
 	FIELD(mn_check, error);
 	FIELD(mn_check, signal);
+	close_group();
+	STRUCT(mn_console);
+	FIELD(mn_console, runnable);
+	FIELD(mn_console, blocked);
+	FIELD(mn_console, swapped);
+	FIELD(mn_console, free);
+	FIELD(mn_console, buffers);
+	FIELD(mn_console, cached);
+	FIELD(mn_console, active);
+	FIELD(mn_console, inactive);
+	FIELD(mn_console, date_us);
+	FIELD(mn_console, vmstat_us);
+	FIELD(mn_console, error);
 	close_group();
 }
 

@@ -20,6 +20,7 @@
 #define MN_PAGE 4096u		/* of i386 and x86_64 alike */
 #define MN_PAGE_KIB 4u
 #define MN_WINDOW 4096u		/* records of the log that a process has mapped at a time */
+#define MN_MAX_READ 64u		/* bytes that a client reads from the device at a time */
 #define MN_NODE_MAX 32		/* bytes of a device node's path */
 #define MN_GROUPS "/groups"	/* where control groups are mounted */
 
@@ -29,9 +30,11 @@
 /* abi.c: the layout as JSON, for the test that compares it with Python's. */
 void mn_print_abi(void);
 
-/* clock.c: CLOCK_MONOTONIC, and sleep until (never for) a time of it. */
+/* clock.c: CLOCK_MONOTONIC, and sleep until a time of it. Sleep for a time is for those who are to be
+ * late by what the kernel's timer and their own work take, as programs of 2008 were. */
 uint64_t mn_now(void);
 void mn_sleep_until(uint64_t when);
+void mn_sleep_for(uint64_t ns);
 
 /* shared.c: the region. Every process may log. */
 void mn_shared_map(void);
@@ -67,28 +70,37 @@ void mn_samples_open(void);
 void mn_sample(void);
 uint64_t mn_total_kib(void);
 
+/* The same of a client, of a /proc/meminfo that it opens. Returns an errno. */
+int mn_look(uint32_t client);
+
 /* allocate.c: a client that fills memory itself, in a thread, until told what was notified. */
-void mn_allocate(const uint64_t arg[6]);
+void mn_allocate(const uint64_t arg[MN_ARGS]);
 void mn_allocate_stop(uint32_t client);
 void mn_allocate_give(uint32_t client);
 
 /* clients.c: the revents of a poll() that returned `ready`. */
 uint64_t mn_said(const struct pollfd *watched, int ready);
 
-/* Bodies of forked processes: clients.c, pressure.c, selfcheck.c. */
-noreturn void mn_client(uint32_t client, const uint64_t arg[6]);
+/* Bodies of forked processes: clients.c, pressure.c, dd.c, selfcheck.c. */
+noreturn void mn_client(uint32_t client, const uint64_t arg[MN_ARGS], const char *disk);
 void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);
-noreturn void mn_hog(uint64_t start, const uint64_t arg[6]);
-noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *disk);
-noreturn void mn_self_check(const uint64_t arg[6], const char *disk);
+noreturn void mn_hog(uint64_t start, const uint64_t arg[MN_ARGS]);
+noreturn void mn_filecache(uint64_t start, const uint64_t arg[MN_ARGS], const char *disk);
+noreturn void mn_self_check(const uint64_t arg[MN_ARGS], const char *disk);
+noreturn void mn_dd(const uint64_t arg[MN_ARGS], const char *disk);
+
+/* console.c: a loop that sleeps, and starts a program for the time and one for the state of memory:
+ * this one again, by exec. Returns if `word` is none of those two. */
+noreturn void mn_console(const uint64_t arg[MN_ARGS]);
+void mn_console_program(const char *word);
 
 /* group.c: the control group that hogs live in, if a step makes one. */
-void mn_group(const uint64_t arg[6]);
+void mn_group(const uint64_t arg[MN_ARGS]);
 int mn_group_join(void);
 
 /* successors.c: what is watched in place of /dev/mem_notify. Both return an errno. */
 bool mn_is_successor(enum mn_client_kind kind);
-int mn_successor_open(struct pollfd *watched, const uint64_t arg[6]);
+int mn_successor_open(struct pollfd *watched, const uint64_t arg[MN_ARGS]);
 int mn_successor_seen(const struct pollfd *watched, enum mn_client_kind kind);
 
 /* epoll.c: as poll() of one descriptor without timeout, but by way of epoll. */

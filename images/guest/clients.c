@@ -88,7 +88,7 @@ static void drop_rights(void)
 }
 
 /* What came after is for root to open; the device is for everyone. Returns an errno. */
-static int open_watched(struct pollfd *device, enum mn_client_kind kind, const uint64_t arg[6])
+static int open_watched(struct pollfd *device, enum mn_client_kind kind, const uint64_t arg[MN_ARGS])
 {
 	int error;
 
@@ -107,14 +107,63 @@ uint64_t mn_said(const struct pollfd *watched, int ready)
 	return ready > 0 ? (uint64_t)watched->revents : 0;
 }
 
-noreturn void mn_client(uint32_t client, const uint64_t arg[6])
+/*
+ * A piece of the disk's end, as the text of a program that is not locked in memory: the kernel may drop
+ * it, and what comes after a wakeup has to have it back.
+ */
+static struct {
+	const volatile char *start;
+	uint64_t kib;
+} text;
+
+static void map_text(uint64_t kib, const char *disk)
 {
-	enum mn_client_kind kind = (enum mn_client_kind)arg[0];
+	int fd;
+	off_t end;
+
+	if (!kib)
+		return;
+	fd = open(disk, O_RDONLY | O_CLOEXEC);
+	end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	if (end < 0)
+		_exit(errno);
+	if ((uint64_t)end < kib * 1024)
+		_exit(ENOSPC);
+	text.start = mmap(NULL, (size_t)kib * 1024, PROT_READ, MAP_PRIVATE, fd,
+			  (end - (off_t)kib * 1024) & ~(off_t)(MN_PAGE - 1));
+	if (text.start == MAP_FAILED)
+		_exit(errno);
+	text.kib = kib;
+}
+
+static void touch_text(void)
+{
+	for (uint64_t page = 0; page < text.kib / MN_PAGE_KIB; page++)
+		(void)text.start[page * MN_PAGE];
+}
+
+/* What + 1 and later ones take as "I have seen it". On those without read() it fails. */
+static void read_device(int fd, uint32_t client, size_t bytes)
+{
+	char buffer[MN_MAX_READ];
+	ssize_t got;
+
+	if (!bytes)
+		return;
+	got = read(fd, buffer, bytes);
+	mn_log(MN_REC_READ, client, (uint64_t)got, got < 0 ? (uint64_t)errno : 0);
+}
+
+noreturn void mn_client(uint32_t client, const uint64_t arg[MN_ARGS], const char *disk)
+{
+	enum mn_client_kind kind = (enum mn_client_kind)arg[MN_ARG_KIND];
+	bool first = arg[MN_ARG_HABITS] & MN_HABIT_OPEN_FIRST;
 	struct cache cache = { .kib = 0 };
 	struct pollfd device = { .events = POLLIN };
 	uint64_t wakeups = 0;
 	int failure;
 
+	map_text(arg[MN_ARG_TEXT], disk);
 	if (!mn_is_successor(kind))
 		drop_rights();
 	if (kind == MN_CLIENT_USAGE)
@@ -122,12 +171,15 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 	if (kind == MN_CLIENT_ALLOCATE || kind == MN_CLIENT_CIRCULAR) {
 		mn_allocate(arg);
 	} else if (!mn_is_successor(kind)) {
-		cache.kib = arg[2];
-		cache.give_kib = arg[3];
-		fill_cache(&cache);
+		cache.kib = arg[MN_ARG_CACHE];
+		cache.give_kib = arg[MN_ARG_GIVE];
 	}
+	if (!first)
+		fill_cache(&cache);
 	failure = open_watched(&device, kind, arg);
 	mn_log(MN_REC_CLIENT, client, kind, (uint64_t)failure, cache.kib);
+	if (first)
+		fill_cache(&cache);
 	while (failure)
 		pause();	/* as many processes as with a kernel that has it */
 	if (kind == MN_CLIENT_FASYNC)
@@ -152,6 +204,8 @@ noreturn void mn_client(uint32_t client, const uint64_t arg[6])
 		failure = mn_successor_seen(&device, kind);
 		if (failure)
 			_exit(failure);
+		read_device(device.fd, client, (size_t)arg[MN_ARG_READ]);
+		touch_text();
 		if (kind == MN_CLIENT_RELEASE)
 			release(&cache, client);
 		else if (kind == MN_CLIENT_EXIT)

@@ -12,7 +12,7 @@ uint64_t mn_now(void)
 	return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* To an absolute time always: the delays of relative sleeps would add up. */
+/* To an absolute time where a scenario says when: the delays of relative sleeps would add up. */
 void mn_sleep_until(uint64_t when)
 {
 	const struct timespec until = {
@@ -26,4 +26,16 @@ void mn_sleep_until(uint64_t when)
 	while (error == EINTR);
 	if (error)
 		mn_fail("clock_nanosleep", error);
+}
+
+void mn_sleep_for(uint64_t ns)
+{
+	struct timespec left = {
+		.tv_sec = (time_t)(ns / NSEC_PER_SEC),
+		.tv_nsec = (long)(ns % NSEC_PER_SEC),
+	};
+
+	while (nanosleep(&left, &left))
+		if (errno != EINTR)
+			mn_fail("nanosleep", errno);
 }

@@ -51,7 +51,7 @@ static int make_group(bool second, uint64_t limit_kib)
 	return write_text(second ? GROUP "/memory.high" : GROUP "/memory.limit_in_bytes", bytes);
 }
 
-void mn_group(const uint64_t arg[6])
+void mn_group(const uint64_t arg[MN_ARGS])
 {
 	int error = make_group(arg[0] == 2, arg[1]);
 

@@ -35,6 +35,8 @@ int main(int argc, char **argv)
 		mn_print_abi();
 		return 0;
 	}
+	if (argc == 2)
+		mn_console_program(argv[1]);
 	if (getpid() != 1) {
 		fprintf(stderr, "%s: runs as process 1 of a guest; or with --abi\n", argv[0]);
 		return 2;

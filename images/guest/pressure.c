@@ -46,7 +46,7 @@ static int bind_to(uint64_t node)
 	return syscall(SYS_set_mempolicy, MPOL_BIND, &nodes, 8 * sizeof(nodes)) ? errno : 0;
 }
 
-noreturn void mn_hog(uint64_t start, const uint64_t arg[6])
+noreturn void mn_hog(uint64_t start, const uint64_t arg[MN_ARGS])
 {
 	uint64_t rate = arg[0], ceiling = arg[1] - arg[1] % MN_PAGE_KIB, touched = 0;
 	int error = mn_group_join();
@@ -141,7 +141,7 @@ static noreturn void keep_using(int fd, uint64_t kib, uint64_t start, uint64_t e
 	}
 }
 
-noreturn void mn_filecache(uint64_t start, const uint64_t arg[6], const char *disk)
+noreturn void mn_filecache(uint64_t start, const uint64_t arg[MN_ARGS], const char *disk)
 {
 	uint64_t rate = arg[0], total = arg[1] - arg[1] % MN_PAGE_KIB, done = 0, passes = 0;
 	int fd = arg[2] == MN_FILE_SPARSE ? open_sparse(total) : open(disk, O_RDONLY | O_CLOEXEC);

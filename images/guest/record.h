@@ -16,13 +16,14 @@
 #include <stdint.h>
 
 #define MN_MAGIC "MNOTIFY1"
-#define MN_ABI_VERSION 2u
+#define MN_ABI_VERSION 3u
 #define MN_HEADER_SIZE 4096u
 #define MN_MAILBOX_OFFSET 4096u
 #define MN_MAILBOX_SIZE 61440u
 #define MN_RECORDS_OFFSET 65536u
 #define MN_NO_CLIENT 0xffffffffu
 #define MN_MAX_NODES 63u		/* set_mempolicy() does not look at the last bit of a mask */
+#define MN_ARGS 14u			/* of a step */
 
 /* What the agent is doing; the host reads it when QEMU says GUEST_PANICKED:
  * only MN_RENDEZVOUS means that the guest asked for the pause. */
@@ -65,12 +66,7 @@ struct mn_header {
 };
 
 enum mn_op {
-	MN_OP_CLIENTS = 1,	/* arg: enum mn_client_kind, count, cache KiB,
-				 * KiB given back at each wakeup, ns between starts;
-				 * of those that allocate: KiB/s | ms before they give
-				 * back << 32.
-				 * In place of the two sizes, PSI: us of stall, us of
-				 * window; PRESSURE_LEVEL: enum mn_level, 0 */
+	MN_OP_CLIENTS = 1,	/* arg: as enum mn_client_arg numbers them */
 	MN_OP_BALLOON = 2,	/* arg: KiB of guest memory, ns allowed to settle */
 	MN_OP_HOG = 3,		/* arg: KiB/s, ceiling KiB, NUMA node that all its memory has
 				 * to be of, from 1 (0: of any) */
@@ -80,6 +76,32 @@ enum mn_op {
 	MN_OP_SELF_CHECK = 6,	/* arg: KiB of memory to fill in the test of swap */
 	MN_OP_GROUP = 7,	/* arg: version of the control groups, KiB that the
 				 * processes of later hogs may have (0: no limit) */
+	MN_OP_CONSOLE = 8,	/* arg: ns that it sleeps before each round */
+	MN_OP_DD = 9,		/* arg: KiB of its buffer, how often it writes it to the disk */
+};
+
+/* What the numbers of an MN_OP_CLIENTS step are. What a kind has no use for is 0. */
+enum mn_client_arg {
+	MN_ARG_KIND = 0,	/* enum mn_client_kind */
+	MN_ARG_COUNT = 1,
+	MN_ARG_CACHE = 2,	/* KiB. PSI: us of stall; PRESSURE_LEVEL: enum mn_level */
+	MN_ARG_GIVE = 3,	/* KiB given back at each wakeup. PSI: us of window */
+	MN_ARG_SPACING = 4,	/* ns between two starts */
+	MN_ARG_RATE = 5,	/* of those that allocate: KiB/s, caught up with when late; or */
+	MN_ARG_STEP = 6,	/* KiB written at once ... */
+	MN_ARG_PAUSE = 7,	/* ... and ns of sleep after that, whenever it began */
+	MN_ARG_DELAY = 8,	/* ns of sleep after a wakeup, before memory is given back */
+	MN_ARG_HABITS = 9,	/* bits of enum mn_habit */
+	MN_ARG_READ = 10,	/* bytes to read() from the device after each wakeup */
+	MN_ARG_TEXT = 11,	/* KiB of the disk, mapped, and touched after each wakeup */
+};
+
+enum mn_habit {
+	MN_HABIT_OPEN_FIRST = 1,	/* opens the device before it fills its cache */
+	MN_HABIT_FROM_THE_START = 2,	/* CIRCULAR gives pages back one by one, from the first
+					 * of the ring on, filled or not */
+	MN_HABIT_MEMINFO = 4,		/* CIRCULAR then opens and reads /proc/meminfo */
+	MN_HABIT_LEAVE = 8,		/* ALLOCATE leaves when woken, and so gives all back */
 };
 
 enum mn_client_kind {
@@ -108,14 +130,14 @@ enum mn_file {
 	MN_FILE_SPARSE = 1,	/* a file without blocks on the root, which is ramfs */
 };
 
-/* 64 bytes. Times are nanoseconds after the start of the scenario. */
+/* 128 bytes. Times are nanoseconds after the start of the scenario. */
 struct mn_step {
 	uint64_t at_ns;
 	uint32_t op;
 	uint32_t place;			/* 0: processes start where the kernel likes; n: the
 					 * first on CPU n - 1, the others on those that
 					 * follow, round and round */
-	uint64_t arg[6];
+	uint64_t arg[MN_ARGS];
 };
 
 /* At MN_MAILBOX_OFFSET. Steps are sorted by at_ns. */
@@ -150,7 +172,8 @@ enum mn_kind {
 	MN_REC_BALLOON = 10,	/* value: phase (enum mn_balloon_phase), step,
 				 * target KiB, MemTotal kB seen, ns since the request */
 	MN_REC_HOG = 11,	/* value: KiB touched so far, ceiling KiB; by a client that
-				 * allocates, whenever it is woken */
+				 * allocates, whenever it is woken, and KiB of the steps that
+				 * it had finished (with a rate: of all that is touched) */
 	MN_REC_FILECACHE = 12,	/* value: KiB read so far, passes over the disk, errno */
 	MN_REC_MEMINFO = 13,	/* struct mn_meminfo */
 	MN_REC_RECLAIM = 14,	/* value: pswpin, pswpout, pgscan, pgsteal, oom_kill:
@@ -161,6 +184,10 @@ enum mn_kind {
 	MN_REC_ZONE = 16,	/* struct mn_zone, one record a populated zone */
 	MN_REC_END = 17,	/* scenario over; nothing in value */
 	MN_REC_SELF_CHECK = 18,	/* struct mn_check, one record a test */
+	MN_REC_CONSOLE = 19,	/* struct mn_console, one record a round */
+	MN_REC_SEEN = 20,	/* struct mn_meminfo, as a client has read it */
+	MN_REC_READ = 21,	/* a client's read() of the device. value: return value, errno */
+	MN_REC_WRITTEN = 22,	/* dd. value: KiB written so far, errno */
 };
 
 enum mn_balloon_phase {
@@ -183,6 +210,17 @@ struct mn_check {
 	uint32_t line;			/* of agent source that failed */
 	uint32_t error;			/* errno there, or why it was skipped */
 	uint32_t signal;		/* that killed it */
+};
+
+/*
+ * What a round of MN_OP_CONSOLE printed: that of `vmstat`, kB. The record's time is when `date`
+ * looked at the clock, or, if there was no such process, when that was known.
+ */
+struct mn_console {
+	uint16_t runnable, blocked;	/* tasks; `vmstat` itself is not among them */
+	uint32_t swapped, free, buffers, cached, active, inactive;
+	uint32_t date_us, vmstat_us;	/* from before fork() until the process has ended */
+	uint32_t error;			/* errno of what failed; then the rest is 0 */
 };
 
 /* Of /proc/meminfo, kB. */
@@ -218,11 +256,13 @@ struct mn_record {
 		struct mn_meminfo meminfo;
 		struct mn_zone zone;
 		struct mn_check check;
+		struct mn_console console;
 	};
 };
 
 _Static_assert(sizeof(struct mn_record) == 64, "record");
-_Static_assert(sizeof(struct mn_step) == 64, "step");
+_Static_assert(sizeof(struct mn_step) == 128, "step");
+_Static_assert(sizeof(struct mn_console) == 40, "console");
 _Static_assert(sizeof(struct mn_scenario) == 64, "scenario");
 _Static_assert(sizeof(struct mn_header) == 192, "header");
 _Static_assert(__builtin_offsetof(struct mn_header, next) == 64, "next");

@@ -73,22 +73,29 @@ void mn_scenario_init(void)
 static bool has_processes(uint64_t op)
 {
 	return op == MN_OP_CLIENTS || op == MN_OP_HOG || op == MN_OP_FILECACHE ||
-	       op == MN_OP_SELF_CHECK;
+	       op == MN_OP_SELF_CHECK || op == MN_OP_CONSOLE || op == MN_OP_DD;
 }
 
-/* Returns what is wrong with a step, or NULL. */
+/* Both return what is wrong with a step, or NULL. */
+static const char *check_clients(const uint64_t arg[MN_ARGS])
+{
+	if (arg[MN_ARG_KIND] < MN_CLIENT_POLL || arg[MN_ARG_KIND] > MN_CLIENT_EPOLL)
+		return "client kind";
+	if (arg[MN_ARG_COUNT] > MN_MAX_PROCESSES)
+		return "number of clients";
+	if (arg[MN_ARG_READ] > MN_MAX_READ)
+		return "bytes to read";
+	return arg[MN_ARG_TEXT] && !*agent.boot->disk ? "mn.disk is missing" : NULL;
+}
+
 static const char *check_step(const struct mn_step *step, uint64_t *processes)
 {
 	const struct mn_boot *boot = agent.boot;
 
-	*processes += step->op == MN_OP_CLIENTS ? step->arg[1] : has_processes(step->op);
+	*processes += step->op == MN_OP_CLIENTS ? step->arg[MN_ARG_COUNT] : has_processes(step->op);
 	switch (step->op) {
 	case MN_OP_CLIENTS:
-		if (step->arg[0] < MN_CLIENT_POLL || step->arg[0] > MN_CLIENT_EPOLL)
-			return "client kind";
-		if (step->arg[1] > MN_MAX_PROCESSES)
-			return "number of clients";
-		return NULL;
+		return check_clients(step->arg);
 	case MN_OP_BALLOON:
 		if (!boot->ram_kib)
 			return "mn.ram_kib is missing";
@@ -105,6 +112,12 @@ static const char *check_step(const struct mn_step *step, uint64_t *processes)
 		if (!step->arg[0] || step->arg[0] > UINT32_MAX || step->arg[1] > UINT32_MAX)
 			return "rate or size";
 		return step->op == MN_OP_HOG && step->arg[2] > MN_MAX_NODES ? "node" : NULL;
+	case MN_OP_DD:
+		if (!*boot->disk)
+			return "mn.disk is missing";
+		/* fall through */
+	case MN_OP_CONSOLE:
+		return step->arg[0] ? NULL : "size or time";
 	case MN_OP_GROUP:
 		return step->arg[0] == 1 || step->arg[0] == 2 ? NULL : "control groups";
 	case MN_OP_STOP:
@@ -235,9 +248,9 @@ static uint64_t client_due(uint32_t i)
 {
 	const struct mn_step *step = &agent.scenario->steps[i];
 
-	if (step->op != MN_OP_CLIENTS || agent.forked[i] >= step->arg[1])
+	if (step->op != MN_OP_CLIENTS || agent.forked[i] >= step->arg[MN_ARG_COUNT])
 		return NEVER;
-	return agent.start + step->at_ns + agent.forked[i] * step->arg[4];
+	return agent.start + step->at_ns + agent.forked[i] * step->arg[MN_ARG_SPACING];
 }
 
 static uint32_t next_clients_step(void)
@@ -256,12 +269,14 @@ static void start_client(void)
 	const struct mn_step *step = &agent.scenario->steps[i];
 	uint32_t place = step->place ? step->place + agent.forked[i] : 0;
 	uint32_t client = agent.next_client++;
-	uint64_t arg[6];
+	uint64_t arg[MN_ARGS];
+	char disk[MN_NODE_MAX];
 
 	memcpy(arg, step->arg, sizeof(arg));
+	memcpy(disk, agent.boot->disk, sizeof(disk));
 	agent.forked[i]++;
 	if (start_process(MN_OP_CLIENTS, place, client, "client"))
-		mn_client(client, arg);
+		mn_client(client, arg, disk);
 }
 
 /* --- balloon */
@@ -328,7 +343,7 @@ static void begin_step(void)
 	uint32_t i = agent.next_step++;
 	const struct mn_step *step = &agent.scenario->steps[i];
 	uint64_t due = agent.start + step->at_ns, now = mn_now();
-	uint64_t arg[6];
+	uint64_t arg[MN_ARGS];
 	char disk[MN_NODE_MAX];
 
 	mn_log_at(now, MN_REC_STEP, MN_NO_CLIENT,
@@ -349,6 +364,14 @@ static void begin_step(void)
 	case MN_OP_FILECACHE:
 		if (start_process(MN_OP_FILECACHE, step->place, MN_NO_CLIENT, "filecache"))
 			mn_filecache(due, arg, disk);
+		break;
+	case MN_OP_CONSOLE:
+		if (start_process(MN_OP_CONSOLE, step->place, MN_NO_CLIENT, "console"))
+			mn_console(arg);
+		break;
+	case MN_OP_DD:
+		if (start_process(MN_OP_DD, step->place, MN_NO_CLIENT, "dd"))
+			mn_dd(arg, disk);
 		break;
 	case MN_OP_SELF_CHECK:
 		if (start_process(MN_OP_SELF_CHECK, step->place, MN_NO_CLIENT, "self-check"))
@@ -444,6 +467,8 @@ void mn_scenario_run(const struct mn_boot *boot)
 	kill_processes(MN_OP_HOG);
 	kill_processes(MN_OP_FILECACHE);
 	kill_processes(MN_OP_SELF_CHECK);
+	kill_processes(MN_OP_CONSOLE);
+	kill_processes(MN_OP_DD);
 	reap(0);
 	mn_log(MN_REC_END, MN_NO_CLIENT, 0);
 }

@@ -109,7 +109,7 @@ static void run_test(const struct self_test *test, const struct self_check *with
 		log_check(MN_CHECK_FAILED, 0, late ? ETIMEDOUT : 0, WTERMSIG(status));
 }
 
-noreturn void mn_self_check(const uint64_t arg[6], const char *disk)
+noreturn void mn_self_check(const uint64_t arg[MN_ARGS], const char *disk)
 {
 	const struct self_test *const groups[] = { mn_calls_tests, mn_process_tests,
 						   mn_signal_tests, mn_memory_tests };

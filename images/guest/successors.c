@@ -66,13 +66,13 @@ static int open_events(struct pollfd *watched)
 	return mn_successor_seen(watched, MN_CLIENT_MEMORY_EVENTS);
 }
 
-int mn_successor_open(struct pollfd *watched, const uint64_t arg[6])
+int mn_successor_open(struct pollfd *watched, const uint64_t arg[MN_ARGS])
 {
-	switch ((enum mn_client_kind)arg[0]) {
+	switch ((enum mn_client_kind)arg[MN_ARG_KIND]) {
 	case MN_CLIENT_PSI:
-		return open_psi(watched, arg[2], arg[3]);
+		return open_psi(watched, arg[MN_ARG_CACHE], arg[MN_ARG_GIVE]);
 	case MN_CLIENT_PRESSURE_LEVEL:
-		return open_pressure_level(watched, arg[2]);
+		return open_pressure_level(watched, arg[MN_ARG_CACHE]);
 	default:
 		return open_events(watched);
 	}

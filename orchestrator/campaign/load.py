@@ -24,8 +24,8 @@ from orchestrator.campaign.schema import (
     StepTable,
 )
 from orchestrator.errors import InputError
-from orchestrator.guest.abi import encode_scenario
 from orchestrator.guest.machine import load_machine
+from orchestrator.guest.mailbox import encode_scenario
 from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import merge_fragments
 from orchestrator.model import DiskBus, MachineProfile, SwapKind
@@ -39,7 +39,14 @@ SCENARIOS = "scenarios"
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
 
-_RUNNING = ("clients", "hog", "filecache", "self_check")  # steps that start processes
+_RUNNING = (
+    "clients",
+    "hog",
+    "filecache",
+    "console",
+    "dd",
+    "self_check",
+)  # steps that start processes
 
 _GROUPS = {"pressure_level": 1, "memory_events": 2}  # what clients watch there, by version
 
@@ -237,6 +244,7 @@ def _check_processes(
             here.at("self_check").refuse("a scenario has room for one self-check")
         for machine in machines.values():
             _check_disk_use(here.at("filecache"), step.filecache, machine)
+            _check_disk_size(here, step, machine)
             _check_node(here.at("hog", "node"), step.hog, machine)
         _check_group(here, step, groups)
         if step.group is not None:
@@ -255,6 +263,18 @@ def _check_disk_use(
     if filecache.touch_ms is not None and filecache.total_mib > machine.disk_mib:
         why = f"maps more than the {machine.disk_mib} MiB of the disk of machine {machine.name}"
         place.at("total_mib").refuse(why, hint="only without touch_ms is a disk read again")
+
+
+def _check_disk_size(place: Place, step: StepTable, machine: MachineProfile) -> None:
+    if step.dd is not None:
+        place, mib, does = place.at("dd"), step.dd.block_mib * step.dd.count, "writes"
+    elif step.clients is not None and step.clients.text_mib is not None:
+        place, mib, does = place.at("clients", "text_mib"), step.clients.text_mib, "maps"
+    else:
+        return
+    if mib > machine.disk_mib:
+        why = f"{does} {mib:g} MiB, and the disk of machine {machine.name} has {machine.disk_mib}"
+        place.refuse(why, hint="take a machine with disk_mib")
 
 
 def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from orchestrator import toml
+from orchestrator.campaign.overlay import Curve, SeriesTable, curves
 from orchestrator.campaign.results import CAMPAIGN, RECORDS, RunFolder
 from orchestrator.campaign.schema import CampaignTable
 from orchestrator.campaign.verdict import trace_of
@@ -47,6 +49,9 @@ class FigureTable(toml.Table):
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     at_least: Number | None = None
     at_most: Number | None = None
+    # From the start of one step to that of another, by their numbers from 0; else the whole.
+    from_step: Annotated[int, Field(ge=0)] | None = None
+    until_step: Annotated[int, Field(ge=0)] | None = None
     note: str = ""
     why_not: str = ""
 
@@ -62,11 +67,16 @@ class FigureTable(toml.Table):
 
 
 class PublishedTable(toml.Table):
-    """What was published of one experiment, by whom, and what it ran on."""
+    """What was published of one experiment, by whom, and what it ran on.
+
+    `assumed` is what the description leaves open, or we do otherwise.
+    """
 
     source: str
     machine: str
+    assumed: list[str] = Field(default_factory=list)
     figure: Annotated[list[FigureTable], Field(min_length=1)]
+    series: list[SeriesTable] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,16 @@ def load_published(name: str) -> PublishedTable:
     return toml.load(file, PublishedTable)
 
 
-def compare_published(folder: RunFolder) -> tuple[PublishedTable, list[Compared]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What was published of a run's campaign, and the run beside it: its figures and its series."""
+
+    table: PublishedTable
+    figures: tuple[Compared, ...]
+    curves: tuple[Curve, ...]
+
+
+def compare_published(folder: RunFolder) -> Comparison:
     """Compare a run with what was published of its campaign.
 
     Raises InputError if the folder is not a run's, or nothing was published of its campaign.
@@ -112,17 +131,35 @@ def compare_published(folder: RunFolder) -> tuple[PublishedTable, list[Compared]
     folder.plan()
     table = load_published(toml.load(folder.path / CAMPAIGN, CampaignTable).name)
     cells = [
-        (verdict, figures(course_of(read_records(records))))
+        (verdict, read_records(records))
         for verdict in folder.verdicts()
         if (records := folder.cell(verdict["id"]) / RECORDS).is_file()
     ]
-    return table, [_compare(wanted, cells) for wanted in table.figure]
+    series = CAMPAIGNS / "published" / "series"
+    return Comparison(
+        table=table,
+        figures=tuple(_compare(wanted, cells) for wanted in table.figure),
+        curves=tuple(curve for wanted in table.series for curve in curves(wanted, series, cells)),
+    )
 
 
-def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Figures]]) -> Compared:
+def _between(log: RecordLog, wanted: FigureTable) -> RecordLog:
+    """Return the records from the start of one step to the start of another."""
+    steps, times = log.kind(Kind.STEP), log.records["time_ns"]
+    chosen = np.ones(len(times), bool)
+    for number, after in ((wanted.from_step, True), (wanted.until_step, False)):
+        begun = steps["time_ns"][steps["step"] == number] if number is not None else []
+        if len(begun):
+            chosen &= (times >= begun[0]) == after
+        elif number is not None:
+            chosen &= not after
+    return RecordLog(log.records[chosen], lost=log.lost, torn=log.torn)
+
+
+def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], RecordLog]]) -> Compared:
     picked = [
-        (verdict, getattr(found, wanted.figure))
-        for verdict, found in cells
+        (verdict, getattr(figures(course_of(_between(log, wanted))), wanted.figure))
+        for verdict, log in cells
         if all(verdict[key] == value for key, value in wanted.cells.items())
     ]
     ours = [value for _, value in picked]
@@ -159,15 +196,22 @@ def course_of(log: RecordLog) -> Course:
     trace, memory = trace_of(log), log.kind(Kind.MEMINFO)
     filled = log.kind(Kind.HOG)
     filled = filled[filled["client"] != NO_CLIENT]
+    console, seen = log.kind(Kind.CONSOLE), log.kind(Kind.SEEN)
     return Course(
         sample_ns=ints(memory["time_ns"]),
         total_kib=ints(memory["total"]),
         free_kib=ints(memory["free"]),
         cache_kib=ints(memory["cached"]) + ints(memory["buffers"]),
+        anon_kib=ints(memory["anon"]),
         swapped_kib=ints(memory["swap_total"]) - ints(memory["swap_free"]),
         runnable=ints(log.kind(Kind.PAGING)["runnable"]),
         wakeup_ns=trace.wakeup_ns,
         wakeup_client=trace.wakeup_client,
         filled_kib=ints(filled["touched_kib"]),
+        finished_kib=ints(filled["finished_kib"]),
+        client_ns=ints(log.kind(Kind.CLIENT)["time_ns"]),
+        console_ns=np.sort(ints(console["time_ns"])),
+        console_runnable=ints(console["runnable"][console["error"] == 0]),
+        seen_free_kib=ints(seen["free"]),
         oom_kills=measure(trace).oom_kills,
     )

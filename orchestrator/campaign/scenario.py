@@ -10,7 +10,7 @@ from orchestrator.campaign.schema import (
     ScenarioTable,
     StepTable,
 )
-from orchestrator.model import ClientKind, File, Level, Op, Scenario, Step
+from orchestrator.model import ClientKind, File, Habit, Level, Op, Scenario, Step
 
 NS = 1_000_000_000
 MS = 1_000_000
@@ -55,7 +55,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
             clients if group.count == "matrix" else group.count,
             *_details(group),
             round(group.spacing_ms * MS),
-            *_allocating(group),
+            *_habits(group),
         )
     if step.balloon is not None:
         return Op.BALLOON, (
@@ -66,6 +66,10 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> tuple[Op, tuple[i
         return Op.HOG, _hog(step.hog, memory_mib)
     if step.filecache is not None:
         return Op.FILECACHE, _filecache(step.filecache)
+    if step.console is not None:
+        return Op.CONSOLE, (round(step.console.every_s * NS),)
+    if step.dd is not None:
+        return Op.DD, (_kib(step.dd.block_mib), step.dd.count)
     if step.self_check is not None:
         return Op.SELF_CHECK, (_kib(step.self_check.memory_mib),)
     if step.group is not None:
@@ -90,11 +94,23 @@ def _filecache(table: FilecacheTable) -> tuple[int, ...]:
     return *args, File[table.file.upper()], round((table.touch_ms or 0) * MS)
 
 
-def _allocating(group: ClientsTable) -> tuple[int, ...]:
-    """Return what those that allocate have besides: KiB/s, and 32 bits higher a delay in ms."""
-    if group.rate_mib_s is None:
-        return ()
-    return (round(group.rate_mib_s * KIB) | round(group.give_back_after_ms or 0) << 32,)
+def _habits(group: ClientsTable) -> tuple[int, ...]:
+    """Return the numbers from ClientArg.RATE on, without zeros at the end."""
+    habits = Habit(0)
+    for name in ("open_first", "from_the_start", "meminfo", "leave"):
+        habits |= Habit[name.upper()] if getattr(group, name) else Habit(0)
+    args = [
+        round((group.rate_mib_s or 0) * KIB),
+        _kib(group.step_mib),
+        round((group.pause_ms or 0) * MS),
+        round((group.give_back_after_ms or 0) * MS),
+        int(habits),
+        group.read_bytes or 0,
+        _kib(group.text_mib),
+    ]
+    while args and not args[-1]:
+        args.pop()
+    return tuple(args)
 
 
 def _hog(hog: HogTable, memory_mib: int) -> tuple[int, ...]:

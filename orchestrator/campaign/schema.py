@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from orchestrator.campaign.figures import read_comparison
+from orchestrator.guest.abi import MAX_READ
 from orchestrator.model import Arch
 from orchestrator.toml import Table, spelled
 
@@ -61,11 +62,17 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
 
 
 # What a kind of client must have, and what it may have besides.
+_HANDLER = ("read_bytes", "text_mib")
+_PACE = ("rate_mib_s", "step_mib", "pause_ms")
 _DETAILS = {
-    "release": (("cache_mib", "give_back_mib"), ()),
-    "exit": ((), ("cache_mib",)),
-    "allocate": (("cache_mib", "rate_mib_s"), ()),
-    "circular": (("cache_mib", "give_back_mib", "rate_mib_s"), ("give_back_after_ms",)),
+    "poll": ((), _HANDLER),
+    "release": (("cache_mib", "give_back_mib"), ("open_first", *_HANDLER)),
+    "exit": ((), ("cache_mib", "open_first", *_HANDLER)),
+    "allocate": (("cache_mib",), ("leave", *_PACE, *_HANDLER)),
+    "circular": (
+        ("cache_mib", "give_back_mib"),
+        ("give_back_after_ms", "from_the_start", "meminfo", *_PACE, *_HANDLER),
+    ),
     "psi": (("stall_ms", "window_ms"), ()),
     "pressure_level": (("level",), ()),
 }
@@ -96,6 +103,15 @@ class ClientsTable(Table):
     stall_ms: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
     window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
     level: Literal["low", "medium", "critical"] | None = None
+    # In place of a rate: so much at once, and then a sleep, whenever that was done.
+    step_mib: Mib | None = None
+    pause_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    open_first: bool | None = None
+    read_bytes: Annotated[int, Field(ge=1, le=MAX_READ)] | None = None
+    from_the_start: bool | None = None
+    meminfo: bool | None = None
+    leave: bool | None = None
+    text_mib: Mib | None = None
     spacing_ms: Millis = 1.0
 
     @model_validator(mode="after")
@@ -106,11 +122,22 @@ class ClientsTable(Table):
             raise ValueError(f'{" and ".join(wrong)}: not for kind = "{self.kind}"')
         if not given.issuperset(needs):
             raise ValueError(f'kind = "{self.kind}" needs {" and ".join(needs)}')
+        if "rate_mib_s" in takes:
+            self._pace()
         if (self.give_back_mib or 0) > (self.cache_mib or 0):
             raise ValueError("give_back_mib is more than cache_mib")
         if (self.stall_ms or 0) > (self.window_ms or 0):
             raise ValueError("stall_ms is more than window_ms")
         return self
+
+    def _pace(self) -> None:
+        if _one_of(self, ("rate_mib_s", "step_mib"), f'kind = "{self.kind}"') == "step_mib":
+            if self.pause_ms is None:
+                raise ValueError("step_mib needs pause_ms, the sleep after each step")
+            if round((self.step_mib or 0) * 1024) < 4:
+                raise ValueError("step_mib is less than a page of 4 KiB")
+        elif self.pause_ms is not None:
+            raise ValueError("pause_ms goes with step_mib, not with rate_mib_s")
 
 
 class BalloonTable(Table):
@@ -154,7 +181,30 @@ class FilecacheTable(Table):
     touch_ms: Annotated[float, Field(ge=1, le=3_600_000, allow_inf_nan=False)] | None = None
 
 
-_ACTIONS = ("clients", "balloon", "hog", "filecache", "self_check", "group", "stop")
+_ACTIONS = (
+    "clients",
+    "balloon",
+    "hog",
+    "filecache",
+    "console",
+    "dd",
+    "self_check",
+    "group",
+    "stop",
+)
+
+
+class ConsoleTable(Table):
+    """What a person of 2008 watched with: a loop over sleep, date and vmstat, each a program."""
+
+    every_s: SomeSeconds = 1.0
+
+
+class DdTable(Table):
+    """dd if=/dev/zero of=DISK: a buffer, written `count` times to the machine's disk."""
+
+    block_mib: Mib
+    count: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class SelfCheckTable(Table):
@@ -178,9 +228,11 @@ class StepTable(Table):
     balloon: BalloonTable | None = None
     hog: HogTable | None = None
     filecache: FilecacheTable | None = None
+    console: ConsoleTable | None = None
+    dd: DdTable | None = None
     self_check: SelfCheckTable | None = None
     group: GroupTable | None = None
-    stop: Literal["clients", "hog", "filecache"] | None = None
+    stop: Literal["clients", "hog", "filecache", "console", "dd"] | None = None
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:

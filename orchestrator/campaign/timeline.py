@@ -28,6 +28,9 @@ Event = dict[str, Any]
 _QUIET_NS = 1_000_000_000
 """Samples of one condition (below the gate, swapping) that are closer than this are one event."""
 
+_GAP_S = 2
+"""Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
+
 _MIB = 1024
 
 _WATCHED = {
@@ -45,7 +48,7 @@ def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
     """
     trace = trace_of(log)
     events: list[Event] = []
-    for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _self_check, _exits):
+    for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _gaps, _self_check, _exits):
         for time_ns, event in make(log, manifest):
             events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
     for number, batch in enumerate(measure(trace).batches):
@@ -114,6 +117,10 @@ def _describe(step: Mapping[str, Any]) -> str:
     if op is Op.GROUP:
         limit = f"limited to {args[1] / _MIB:g} MiB" if args[1] else "without limit"
         return f"control group, version {args[0]}, for hogs, {limit}"
+    if op is Op.CONSOLE:
+        return f"a console that runs date and vmstat after each {args[0] / 1e9:g} s of sleep"
+    if op is Op.DD:
+        return f"dd of {counted(args[1], 'block')} of {args[0] / _MIB:.4g} MiB"
     if op is Op.SELF_CHECK:
         return f"self-check, with {args[0] / _MIB:g} MiB to swap"
     bound = f", of node {args[2] - 1}" if op is Op.HOG and len(args) > 2 else ""
@@ -209,6 +216,16 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
         seconds = (int(times[at[b - 1]]) - int(times[at[a]])) / 1e9
         event = {"event": kind, "count": total, "seconds": seconds, "text": say(total, seconds)}
         yield times[at[a]], event
+
+
+def _gaps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+    """Rounds of the console that came so late that whoever watched would have seen a gap."""
+    rows = log.kind(Kind.CONSOLE)
+    for before, row in itertools.pairwise(rows):
+        seconds = (int(row["time_ns"]) - int(before["time_ns"])) / 1e9
+        if seconds >= _GAP_S:
+            text = f"the console came through after a gap of {seconds:.1f} s"
+            yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}
 
 
 def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:

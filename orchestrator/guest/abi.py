@@ -6,7 +6,7 @@ can change alone. Everything is little-endian; times are CLOCK_MONOTONIC nanosec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.errors import InputError
-from orchestrator.model import ClientKind, File, Level, Op, Scenario, Step
-
 MAGIC = b"MNOTIFY1"
-ABI_VERSION = 2
+ABI_VERSION = 3
 HEADER_SIZE = 4096
 MAILBOX_OFFSET = 4096
 MAILBOX_SIZE = 61440
@@ -33,6 +30,12 @@ MAX_PROCESSES = 4096
 
 MAX_NODES = 63
 """NUMA nodes that a process may be bound to."""
+
+ARGS = 14
+"""Numbers that a step has room for."""
+
+MAX_READ = 64
+"""Bytes that a client reads from the device at a time (images/guest/agent.h)."""
 
 
 class State(IntEnum):
@@ -74,6 +77,10 @@ class Kind(IntEnum):
     ZONE = 16
     END = 17
     SELF_CHECK = 18
+    CONSOLE = 19
+    SEEN = 20
+    READ = 21
+    WRITTEN = 22
 
 
 class BalloonPhase(IntEnum):
@@ -114,7 +121,7 @@ HEADER = np.dtype(
         ("failure_what", "S24"),
     ]
 )
-STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", 6)])
+STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", ARGS)])
 SCENARIO_HEADER = np.dtype(
     [
         ("magic", "S8"),
@@ -178,6 +185,24 @@ CHECK = np.dtype(
     ]
 )
 
+CONSOLE = np.dtype(
+    [("runnable", "<u2"), ("blocked", "<u2")]
+    + [
+        (name, "<u4")
+        for name in (
+            "swapped",
+            "free",
+            "buffers",
+            "cached",
+            "active",
+            "inactive",
+            "date_us",
+            "vmstat_us",
+            "error",
+        )
+    ]
+)
+
 VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         Kind.BOOT: ("total_kib", "page_size", "cpus", "swap_kib", "kernel"),
@@ -190,11 +215,13 @@ VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.RELEASE: ("given_kib", "left_kib"),
         Kind.EXIT: ("code", "signal", "sent_by_agent", "op", "cpu_ns"),
         Kind.BALLOON: ("phase", "step", "target_kib", "total_kib", "elapsed_ns"),
-        Kind.HOG: ("touched_kib", "ceiling_kib"),
+        Kind.HOG: ("touched_kib", "ceiling_kib", "finished_kib"),
         Kind.FILECACHE: ("read_kib", "passes", "errno"),
         Kind.RECLAIM: ("pswpin", "pswpout", "pgscan", "pgsteal", "oom_kill"),
         Kind.PAGING: ("pgmajfault", "allocstall", "pgdeactivate", "pgrefill", "runnable"),
         Kind.END: (),
+        Kind.READ: ("result", "errno"),
+        Kind.WRITTEN: ("written_kib", "errno"),
     }
 )
 """What `value[0]`, `value[1]`, ... of a record mean. The other kinds have a layout of their own."""
@@ -214,14 +241,16 @@ def _layout(names: tuple[str, ...]) -> np.dtype[Any]:
 LAYOUTS: Mapping[Kind, np.dtype[Any]] = MappingProxyType(
     {kind: _layout(names) for kind, names in VALUE_NAMES.items()}
     | {Kind.MEMINFO: MEMINFO, Kind.ZONE: ZONE, Kind.SELF_CHECK: CHECK}
+    | {Kind.CONSOLE: CONSOLE, Kind.SEEN: MEMINFO}
 )
 
 
 def payload(records: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
     """Return the values of records of one kind, as a structured array of the same length.
 
-    `records` is a RECORD array that holds only that kind. The fields are those of MEMINFO, ZONE or
-    CHECK, else VALUE_NAMES[kind] as unsigned 64-bit numbers (negative: in two's complement).
+    `records` is a RECORD array that holds only that kind. The fields are those of MEMINFO, ZONE,
+    CHECK or CONSOLE, else VALUE_NAMES[kind] as unsigned 64-bit numbers (negative: in two's
+    complement).
     """
     return np.ascontiguousarray(records["value"]).view(LAYOUTS[kind])[:, 0]
 
@@ -247,140 +276,3 @@ def init_header(buffer: Any, capacity: int) -> None:
     header["region_size"] = size
     header["capacity"] = capacity
     buffer[: HEADER.itemsize] = header.tobytes()
-
-
-def _check_clients(args: tuple[int, ...]) -> str | None:
-    kind, count, cache, given, _interval, *allocating = args
-    if kind not in list(ClientKind):
-        return f"{kind} is no kind of client"
-    if not 1 <= count <= MAX_PROCESSES:
-        return f"{count} clients; 1 to {MAX_PROCESSES} can be started"
-    if kind == ClientKind.RELEASE and not (
-        cache % 4 == 0 and given % 4 == 0 and 0 < given <= cache
-    ):
-        return f"a cache of {cache} KiB of which {given} are given back; both are whole 4 KiB pages"
-    if (kind in (ClientKind.ALLOCATE, ClientKind.CIRCULAR)) != bool(allocating):
-        return "a rate is what clients that allocate have, and only those"
-    if allocating:
-        ok = allocating[0] % 2**32 > 0 and 0 < cache < 2**32
-        return None if ok else "rate and size must be above 0 and below 4 TiB"
-    return _check_watch(kind, cache, given)
-
-
-def _check_watch(kind: int, first: int, second: int) -> str | None:
-    if kind == ClientKind.PSI:
-        return None if 0 < first <= second else f"{first} us of stall in a window of {second} us"
-    if kind == ClientKind.PRESSURE_LEVEL:
-        return None if first in list(Level) else f"{first} is no level of pressure"
-    if kind != ClientKind.RELEASE and (first % 4 or second):
-        return f"a cache of {first} KiB of which {second} are given back; only the first can be"
-    return None
-
-
-def _check_rate(args: tuple[int, ...]) -> str | None:
-    ok = all(0 < arg < 2**32 for arg in args)
-    return None if ok else "rate and size must be above 0 and below 4 TiB"
-
-
-def _check_hog(args: tuple[int, ...]) -> str | None:
-    if args[2:] and args[2] > MAX_NODES:
-        return f"there is no node {args[2] - 1}; a guest can have {MAX_NODES}"
-    return _check_rate(args[:2])
-
-
-def _check_filecache(args: tuple[int, ...]) -> str | None:
-    if args[2:] and args[2] not in list(File):
-        return f"{args[2]} is no kind of file"
-    return _check_rate(args[:2])
-
-
-def _check_balloon(args: tuple[int, ...]) -> str | None:
-    return (
-        None if args[0] > 0 and args[0] % 4 == 0 else f"{args[0]} KiB is no whole number of pages"
-    )
-
-
-def _check_memory(args: tuple[int, ...]) -> str | None:
-    return None if 0 < args[0] < 2**32 else "memory must be above 0 and below 4 TiB"
-
-
-def _check_group(args: tuple[int, ...]) -> str | None:
-    return None if args[0] in (1, 2) else f"there are no control groups of version {args[0]}"
-
-
-def _check_stop(args: tuple[int, ...]) -> str | None:
-    ok = args[0] in (Op.CLIENTS, Op.HOG, Op.FILECACHE)
-    return None if ok else f"{args[0]} is no operation that has processes"
-
-
-_CHECKS: Mapping[Op, tuple[tuple[int, ...], Callable[[tuple[int, ...]], str | None]]] = {
-    Op.CLIENTS: ((5, 6), _check_clients),
-    Op.BALLOON: ((2,), _check_balloon),
-    Op.HOG: ((2, 3), _check_hog),
-    Op.FILECACHE: ((2, 4), _check_filecache),
-    Op.STOP: ((1,), _check_stop),
-    Op.SELF_CHECK: ((1,), _check_memory),
-    Op.GROUP: ((2,), _check_group),
-}
-"""How many arguments a step may have, and what else has to be true of them."""
-
-
-def _check_step(step: Step) -> str | None:
-    counts, check = _CHECKS[step.op]
-    if len(step.args) not in counts:
-        return f"{len(step.args)} arguments, {' or '.join(map(str, counts))} expected"
-    if not all(0 <= arg < 2**64 for arg in (step.at_ns, *step.args)):
-        return "a number does not fit into 64 bits"
-    if not 0 <= step.place <= MAX_PROCESSES:
-        return f"{step.place} is no place of a process"
-    return check(step.args)
-
-
-def _check_whole(scenario: Scenario) -> str | None:
-    room = (MAILBOX_SIZE - SCENARIO_HEADER.itemsize) // STEP.itemsize
-    if len(scenario.steps) > room:
-        return f"{len(scenario.steps)} steps, but the mailbox holds {room}"
-    times = [step.at_ns for step in scenario.steps]
-    if times != sorted(times):
-        return "steps are not sorted by time"
-    if times and times[-1] >= scenario.duration_ns:
-        return "the last step starts after the end"
-    if not 0 < scenario.sample_ns < 2**63 or not 0 < scenario.duration_ns < 2**63:
-        return "duration and sample interval must be above 0"
-    if not 0 <= scenario.start_ns < 2**63:
-        return "the start must not be below 0"
-    processes = sum(
-        step.args[1] if step.op is Op.CLIENTS else step.op in (Op.HOG, Op.FILECACHE, Op.SELF_CHECK)
-        for step in scenario.steps
-    )
-    if processes > MAX_PROCESSES:
-        return f"{processes} processes; the agent can start {MAX_PROCESSES}"
-    return None
-
-
-def encode_scenario(scenario: Scenario) -> bytes:
-    """Return what goes to MAILBOX_OFFSET: `struct mn_scenario` and its steps.
-
-    Raises InputError if the scenario is not one that the agent accepts.
-    """
-    where = f"scenario {scenario.name}"
-    for number, step in enumerate(scenario.steps):
-        problem = _check_step(step)
-        if problem is not None:
-            raise InputError(f"{where}: step {number} ({step.op.name.lower()}): {problem}")
-    problem = _check_whole(scenario)
-    if problem is not None:
-        raise InputError(f"{where}: {problem}")
-    header = np.zeros(1, SCENARIO_HEADER)
-    header["magic"] = MAGIC
-    header["start_ns"] = scenario.start_ns
-    header["duration_ns"] = scenario.duration_ns
-    header["sample_ns"] = scenario.sample_ns
-    header["nr_steps"] = len(scenario.steps)
-    steps = np.zeros(len(scenario.steps), STEP)
-    for row, step in zip(steps, scenario.steps, strict=True):
-        row["at_ns"] = step.at_ns
-        row["op"] = step.op
-        row["place"] = step.place
-        row["arg"][: len(step.args)] = step.args
-    return header.tobytes() + steps.tobytes()

@@ -19,7 +19,8 @@ from typing import Any
 from orchestrator import places, process
 from orchestrator.errors import InputError
 from orchestrator.guest import abi, probe, qemu
-from orchestrator.guest.abi import Reason, State, encode_scenario
+from orchestrator.guest.abi import Reason, State
+from orchestrator.guest.mailbox import encode_scenario
 from orchestrator.guest.parts import new_parts
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.region import Region

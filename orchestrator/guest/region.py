@@ -87,7 +87,7 @@ class Region:
         return bool(self._map[: abi.HOST_PART] != self._ours)
 
     def post(self, mail: bytes) -> None:
-        """Put a scenario (`abi.encode_scenario`) into the mailbox."""
+        """Put a scenario (`mailbox.encode_scenario`) into the mailbox."""
         self._map[abi.MAILBOX_OFFSET : abi.MAILBOX_OFFSET + len(mail)] = mail
 
     def records(self) -> RecordLog:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from orchestrator.errors import InfrastructureError, no_space
 from orchestrator.guest import probe, qemu
-from orchestrator.guest.abi import Kind, encode_scenario
+from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, write_records
+from orchestrator.guest.mailbox import encode_scenario
 from orchestrator.guest.parts import Parts, new_parts
 from orchestrator.guest.qmp import Monitor
 from orchestrator.guest.recording import Recorder

@@ -45,6 +45,25 @@ def print_published(console: Console, source: str, machine: str, rows: Sequence[
             console.print(Text(printable(note)), soft_wrap=True)
 
 
+def print_series(console: Console, rows: Sequence[Row]) -> None:
+    """Print how far the series are apart; `rows` are those of campaign.overlay's curves."""
+    table = plain_table("series", "column", "cells")
+    for title in ("distance", "of range", "compared"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        apart, part = row["distance"], row["of_range"]
+        words = [
+            row["says"],
+            row["column"],
+            row["label"],
+            "-" if apart is None else f"{apart:.3g} {row['unit']}",
+            "-" if part is None else f"{part:.0%}",
+            f"{row['compared']:.0%}",
+        ]
+        table.add_row(*(Text(printable(word)) for word in words))
+    console.print(table)
+
+
 def _number(value: float | None, unit: str = "") -> str:
     if value is None:
         return "-"

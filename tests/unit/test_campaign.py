@@ -10,6 +10,7 @@ import pytest
 from orchestrator.campaign.load import load_campaign
 from orchestrator.campaign.plan import plan_cells
 from orchestrator.errors import InputError
+from orchestrator.model import ClientArg, Habit
 from orchestrator.places import CAMPAIGNS
 
 GOOD = """\
@@ -170,7 +171,55 @@ REFUSED = {
         'kind = "poll"',
         'kind = "circular", cache_mib = 9, give_back_mib = 1',
         18,
-        "needs .*rate_mib_s",
+        "exactly one of rate_mib_s, step_mib; this one has none",
+    ),
+    "a step without a pause": (
+        'kind = "poll"',
+        'kind = "allocate", cache_mib = 9, step_mib = 1',
+        18,
+        "step_mib needs pause_ms",
+    ),
+    "a pause without steps": (
+        'kind = "poll"',
+        'kind = "allocate", cache_mib = 9, rate_mib_s = 1, pause_ms = 5',
+        18,
+        "pause_ms goes with step_mib",
+    ),
+    "a step of less than a page": (
+        'kind = "poll"',
+        'kind = "allocate", cache_mib = 9, step_mib = 0.001, pause_ms = 5',
+        18,
+        "step_mib is less than a page",
+    ),
+    "an order that a kind has not": (
+        'kind = "poll"',
+        'kind = "poll", open_first = true',
+        18,
+        "open_first: not for.*poll",
+    ),
+    "too much to read": (
+        'kind = "poll"',
+        'kind = "poll", read_bytes = 65',
+        18,
+        r"read_bytes: must be 64 or less",
+    ),
+    "text without a disk": (
+        'kind = "poll"',
+        'kind = "poll", text_mib = 1',
+        18,
+        r"text_mib: maps 1 MiB, and the disk of machine pc-swap has 0",
+    ),
+    "dd without a disk": (
+        "balloon = { percent = 100 }",
+        "dd = { block_mib = 1.5, count = 4 }",
+        26,
+        r"step\[2\]\.dd: writes 6 MiB, and the disk of machine pc-swap has 0",
+    ),
+    "stop of no console": (
+        "balloon = { percent = 100 }",
+        'stop = "console"',
+        26,
+        "no step before starts a console",
     ),
     "dead axis": ('"matrix"', "7", 9, r"matrix\.clients: no step of scenario squeeze"),
     "missing axis": ("clients = [1, 32]\n", "", 6, "matrix: no clients"),
@@ -291,3 +340,37 @@ def test_clients_that_no_kernel_would_signal(tmp_path: Path) -> None:
         load_campaign(write(tmp_path, text))
     compared = text.replace('["none", "v4"]', '["none", "v4", "v5"]')
     assert load_campaign(write(tmp_path, compared)).scenarios
+
+
+def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
+    """What a key of a client means to the guest: `enum mn_client_arg` in record.h."""
+    wanted = {
+        'kind = "exit", cache_mib = 1, open_first = true, read_bytes = 4': {
+            ClientArg.CACHE: 1024,
+            ClientArg.HABITS: Habit.OPEN_FIRST,
+            ClientArg.READ: 4,
+        },
+        'kind = "allocate", cache_mib = 9, step_mib = 1.5, pause_ms = 2.5, leave = true': {
+            ClientArg.CACHE: 9216,
+            ClientArg.HABITS: Habit.LEAVE,
+            ClientArg.STEP: 1536,
+            ClientArg.PAUSE: 2_500_000,
+        },
+        'kind = "circular", cache_mib = 9, give_back_mib = 1, rate_mib_s = 2, text_mib = 0.5, '
+        "give_back_after_ms = 0.5, from_the_start = true, meminfo = true": {
+            ClientArg.CACHE: 9216,
+            ClientArg.GIVE: 1024,
+            ClientArg.RATE: 2048,
+            ClientArg.DELAY: 500_000,
+            ClientArg.HABITS: Habit.FROM_THE_START | Habit.MEMINFO,
+            ClientArg.TEXT: 512,
+        },
+    }
+    for words, expected in wanted.items():
+        text = GOOD.replace('kind = "poll"', words).replace('"pc-swap"', '"pc-swap-disk"')
+        args = plan_cells(load_campaign(write(tmp_path, text)))[0].scenario.steps[0].args
+        assert {
+            number: args[number]
+            for number in range(ClientArg.CACHE, len(args))
+            if args[number] and number != ClientArg.SPACING
+        } == expected, words

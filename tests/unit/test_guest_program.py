@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.guest import abi
 from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch, ClientKind, File, Level, Op
+from orchestrator.model import Arch, ClientArg, ClientKind, File, Habit, Level, Op
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.store import Artifact, Store
 
@@ -24,12 +24,15 @@ STRUCTS = {
     "mn_meminfo": abi.MEMINFO,
     "mn_zone": abi.ZONE,
     "mn_check": abi.CHECK,
+    "mn_console": abi.CONSOLE,
 }
 ENUMS = {
     "State": abi.State,
     "Reason": abi.Reason,
     "Op": Op,
     "ClientKind": ClientKind,
+    "ClientArg": ClientArg,
+    "Habit": Habit,
     "Level": Level,
     "File": File,
     "Kind": abi.Kind,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.campaign.vary import RATE_SPREAD, SPACING_SPREAD, varied
-from orchestrator.guest.abi import encode_scenario
+from orchestrator.guest.mailbox import encode_scenario
 from orchestrator.model import ClientKind, Op, Scenario, Step
 
 S = 10**9
