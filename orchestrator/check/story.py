@@ -61,6 +61,7 @@ class Log:
     clients: Rows
     polls: Rows
     wakeups: Rows
+    reads: Rows
     exits: Rows
     samples: Rows
     reclaim: Rows
@@ -178,6 +179,11 @@ def _earliest_exit(log: Log, exits: Rows) -> Ints:
             last[client] = max(last.get(client, 0), when)
     by_itself = ints([last.get(client, 0) for client in exits["client"].tolist()])
     return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
+
+
+def _places(client: Ints, index: Ints) -> NDArray[np.uint64]:
+    """Return numbers that sort as clients do, and then as indexes in the log."""
+    return (client.astype(np.uint64) << np.uint64(32)) + index.astype(np.uint64)
 
 
 def _newest(client: Ints, at: Ints, woken: Flags) -> Ints:
@@ -344,6 +350,20 @@ class Story:
         """Whether no client gives memory back when it is woken."""
         kinds = (ClientKind.POLL, ClientKind.EPOLL, ClientKind.FASYNC)
         return bool(np.isin(self.log.clients["client_kind"], kinds).all())
+
+    def was_read(self, waits: Ints) -> Flags:
+        """Tell after which of these waits the client read() the device before it polled again."""
+        reads, whole = self.log.reads, self.waits
+        reads = reads[reads["result"] == 0]
+        following = np.minimum(waits + 1, whole.client.size - 1)  # by client, and then by time
+        same = (following != waits) & (whole.client[following] == whole.client[waits])
+        until = np.where(same, whole.poll[following], NEVER)
+        taken = np.sort(_places(ints(reads["client"]), indexes(reads)))
+        from_, to = (
+            np.searchsorted(taken, _places(whole.client[waits], bound))
+            for bound in (whole.wakeup[waits], np.minimum(until, 2**32 - 1))
+        )
+        return np.asarray(from_ < to, bool)
 
     def guard_ns(self, watchers: int) -> int:
         """Return the guard with so many watchers, in nanoseconds; 0 without one."""
