@@ -7,6 +7,7 @@ parsers for Python gives positions.
 from __future__ import annotations
 
 import codecs
+import datetime
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,6 @@ _KINDS = {
     "bool_type": "true or false",
     "finite_number": "a finite number",
     "date_type": "a date, such as 2008-01-15",
-    "date_from_datetime_inexact": "a date without a time of day",
     "greater_than": "more than {gt:.15g}",
     "greater_than_equal": "{ge:.15g} or more",
     "less_than": "less than {lt:.15g}",
@@ -235,6 +235,8 @@ def _refusal(
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

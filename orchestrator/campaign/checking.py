@@ -40,6 +40,7 @@ def log_of(records: RecordLog) -> Log:
         clients=clients[~others],
         polls=of_watchers(Kind.POLL),
         wakeups=of_watchers(Kind.WAKEUP),
+        reads=of_watchers(Kind.READ),
         exits=of_watchers(Kind.EXIT),
         samples=records.kind(Kind.MEMINFO),
         reclaim=records.kind(Kind.RECLAIM),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestrator.check.polls import everyone, nobody, once, throttle
+from orchestrator.check.polls import each, everyone, nobody, once, throttle
 from orchestrator.check.promises import Answer, Asks, Break, Invariant, Promises, Status, Wakes
 from orchestrator.check.story import Log, Story, ints, was_notified
 from orchestrator.check.wakeups import guard, notifications, windows
@@ -33,6 +33,8 @@ def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
     taken = promises.status is Status.TAKEN and promises.asks is Asks.BOTH
     if taken and promises.rate_ns is not None:
         answers.append(once(story))
+    if promises.status is Status.UNREAD and promises.rate_ns is not None:
+        answers.append(each(story))
     if promises.throttled:
         answers.append(throttle(story))
     if promises.status is Status.SWAPPED:

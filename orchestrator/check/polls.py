@@ -139,6 +139,32 @@ def once(story: Story) -> Answer:
     return Answer(invariant=Invariant.ONCE, tested=max(tested, len(breaks)), breaks=breaks)
 
 
+def each(story: Story) -> Answer:
+    """Check the rate of notifications where a client that has read() one waits for the next.
+
+    Of one client the POLLINs after the first, each read, need as many notifications since then.
+    """
+    promises, waits = story.promises, story.waits
+    rate = (promises.rate_ns or 0) - TICK_NS
+    if rate <= 0:
+        return Answer(invariant=Invariant.RATE, tested=0)
+    sources = story.log.cpus if promises.rate_of_cpu else 1
+
+    def most(span: int) -> int:
+        return 1 + sources * (span // rate + 1)
+
+    asked = np.flatnonzero(waits.woken & ~waits.signal)  # by client, and then by time
+    read = story.was_read(asked)
+    ends = np.flatnonzero((np.diff(waits.client[asked]) != 0) | ~read[:-1]) + 1
+    breaks = tuple(
+        _burst(story, run[a:b], most, "a notification for each POLLIN that was read")
+        for run in np.split(asked, ends)
+        for a, b in _bursts(waits.at[run], waits.at[run], most, rate)
+    )
+    tested = int(np.count_nonzero(read & _again(story, asked)))
+    return Answer(invariant=Invariant.RATE, tested=max(tested, len(breaks)), breaks=breaks)
+
+
 def throttle(story: Story) -> Answer:
     """Check that one poll() in a tick gets as far as the gate, on each CPU at the most.
 

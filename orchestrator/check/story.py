@@ -61,6 +61,7 @@ class Log:
     clients: Rows
     polls: Rows
     wakeups: Rows
+    reads: Rows
     exits: Rows
     samples: Rows
     reclaim: Rows
@@ -187,6 +188,11 @@ def _earliest_exit(log: Log, exits: Rows) -> Ints:
     return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
 
 
+def _places(client: Ints, index: Ints) -> NDArray[np.uint64]:
+    """Return numbers that sort as clients do, and then as indexes in the log."""
+    return (client.astype(np.uint64) << np.uint64(32)) + index.astype(np.uint64)
+
+
 def _newest(client: Ints, at: Ints, woken: Flags) -> Ints:
     """Return when the client of each wait had last been woken before it; 0 if never."""
     newest: dict[int, int] = {}
@@ -220,7 +226,7 @@ class Story:
         status, free, gate = ints(zones["status"]), ints(zones["free"]), self.gates
         strict = int(promises.gate.strict)
         asked = status != -1
-        each_plenty = ~any_of(asked & (free <= 2 * gate))
+        each_plenty = ~any_of(asked & (free <= 2 * gate + self._unusable))
         if promises.gate.sum:
             chosen = promises.gate.highmem | (zones["name"] != _HIGHMEM)
             total, limit = (
@@ -245,6 +251,16 @@ class Story:
         """The gate of each ZONE record, in pages."""
         gate = self.promises.gate
         return gate_of(self.log.zones, factor=gate.factor, mark=gate.mark)
+
+    @property
+    def _unusable(self) -> Ints:
+        """What zone_watermark_ok() may leave out of the free pages, which a gate of v1's asks.
+
+        Since 4.4: a hundredth of the zone and one block, kept for atomic allocations.
+        """
+        gate, present = self.promises.gate, ints(self.log.zones["present"])
+        asks_it = gate.mark == "low" and not gate.sum
+        return present // 100 + 1024 if asks_it else np.zeros_like(present)
 
     def grew(self, counter: str, first_ns: Ints, last_ns: Ints) -> tuple[Flags, Flags]:
         """Tell of pairs of times if it is known what a counter of reclaim did, and if it grew.
@@ -353,6 +369,20 @@ class Story:
             ClientKind.IDLE,
         )
         return bool(np.isin(self.log.clients["client_kind"], kinds).all())
+
+    def was_read(self, waits: Ints) -> Flags:
+        """Tell after which of these waits the client read() the device before it polled again."""
+        reads, whole = self.log.reads, self.waits
+        reads = reads[reads["result"] == 0]
+        following = np.minimum(waits + 1, whole.client.size - 1)  # by client, and then by time
+        same = (following != waits) & (whole.client[following] == whole.client[waits])
+        until = np.where(same, whole.poll[following], NEVER)
+        taken = np.sort(_places(ints(reads["client"]), indexes(reads)))
+        from_, to = (
+            np.searchsorted(taken, _places(whole.client[waits], bound))
+            for bound in (whole.wakeup[waits], np.minimum(until, 2**32 - 1))
+        )
+        return np.asarray(from_ < to, bool)
 
     def guard_ns(self, watchers: int) -> int:
         """Return the guard with so many watchers, in nanoseconds; 0 without one."""

@@ -1,4 +1,4 @@
-"""memnotify series import | apply | trees | diff | bisect"""
+"""memnotify series list | import | apply | trees | diff | bisect"""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
 from orchestrator.kernel.importing import import_series
 from orchestrator.report.board import open_board, printable_lines
+from orchestrator.report.lineage import lineage_lines, lineage_rows
 from orchestrator.report.table import plain_console
 from orchestrator.series.apply import Application
+from orchestrator.series.lineage import family
 from orchestrator.series.listing import report_lines, report_rows
 from orchestrator.series.quilt import compared
 from orchestrator.series.rangediff import range_diff
@@ -32,6 +34,16 @@ def register(subparsers: Any) -> None:
     """Add `series` to the command line."""
     series = subparsers.add_parser("series", help="work with series of patches")
     actions = series.add_subparsers(metavar="ACTION", required=True)
+
+    listing = actions.add_parser(
+        "list",
+        help="the family tree of the revisions: when, against what, what changed",
+        description="Every revision below the one that it follows, with the day it was posted, the "
+        "tree it was posted against, the bases that there are patches for, and what it changed. "
+        "The exit status is 2 if the files of one are wrong; the others are listed all the same.",
+    )
+    listing.add_argument("--json", action="store_true", help="with subjects and Message-Ids")
+    listing.set_defaults(handler=_list)
 
     importing = actions.add_parser(
         "import",
@@ -163,6 +175,18 @@ def _ask(question: Question) -> int:
             raise InputError(f"{question.text}: no answer")
         if answer.strip().isdecimal() and 0 < int(answer) <= len(question.choices):
             return int(answer) - 1
+
+
+def _list(args: argparse.Namespace) -> int:
+    members = family()
+    if args.json:
+        print(json.dumps(lineage_rows(members), indent=1))
+    else:
+        print("\n".join(lineage_lines(members)))
+    wrong = [line for member in members for line in member.wrong]
+    for line in wrong:
+        _say(f"memnotify: {line}")
+    return 2 if wrong else 0
 
 
 def _import(args: argparse.Namespace) -> int:

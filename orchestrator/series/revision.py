@@ -9,7 +9,7 @@ import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from orchestrator import toml
 from orchestrator.errors import InputError
@@ -185,17 +185,28 @@ class Revision(toml.Table):
     without: list[str] = Field(default_factory=list)
     lineage: Lineage | None = None
 
-    @model_validator(mode="after")
-    def _status_of_a_zone(self) -> Self:
-        if self.pollin == "gate" and "status" in self.model_fields_set:
+    @field_validator("status")
+    @classmethod
+    def _asked(cls, status: Status, others: ValidationInfo) -> Status:
+        if others.data.get("pollin") == "gate":
             raise ValueError('pollin = "gate" asks no status')
-        of_zones = self.pollin != "gate" and self.status.kind == "zone"
-        for key in ("small_zone_divisor", "zoneinfo"):
-            if getattr(self, key) is not None and not of_zones:
-                raise ValueError(f'{key} is for status = {{ kind = "zone" }}')
-        if self.fasync is not None and self.batch.order != "fifo":
-            raise ValueError('fasync is for batch.order = "fifo"')
-        return self
+        return status
+
+    @field_validator("small_zone_divisor", "zoneinfo")
+    @classmethod
+    def _of_zones(cls, value: Any, others: ValidationInfo) -> Any:
+        status = others.data.get("status")
+        if others.data.get("pollin") == "gate" or (status and status.kind != "zone"):
+            raise ValueError('is for status = { kind = "zone" }')
+        return value
+
+    @field_validator("fasync")
+    @classmethod
+    def _of_batches(cls, value: Any, others: ValidationInfo) -> Any:
+        batch = others.data.get("batch")
+        if batch and batch.order != "fifo":
+            raise ValueError('is for batch.order = "fifo"')
+        return value
 
     def guard_s(self, watchers: int) -> float:
         """Return the seconds within which no file gets a second POLLIN; 0 without a guard."""
@@ -204,28 +215,28 @@ class Revision(toml.Table):
     def shares(self, watchers: int, fasync: int) -> tuple[int, int]:
         """Return how many of a batch get SIGIO and how many pollers wake, at the most.
 
-        `fasync` of the `watchers` have FASYNC set. Where that leaves 0 pollers the kernel wakes
-        everyone in the queue, since 0 means all to wake_up_locked_nr(). Raises
-        ZeroDivisionError where the kernel divides by zero, too.
+        `fasync` of the `watchers` have FASYNC set. Raises ZeroDivisionError where the kernel
+        divides by zero, too.
         """
-        nr = self.batch.limit(watchers)
-        if self.fasync is None:
-            return 0, nr
+        signals, polls = 0, self.batch.limit(watchers)
         if self.fasync == "truncate":
-            signals = nr * fasync // watchers
-            return signals, nr - signals or watchers
-        if not watchers:
-            return 0, 0
-        signals, polls = (min(-(-nr * n // watchers), n) for n in (fasync, watchers - fasync))
+            signals = polls * fasync // watchers
+            polls -= signals
+        elif self.fasync == "ceil":
+            if not watchers:
+                return 0, 0
+            groups = (fasync, watchers - fasync)
+            signals, polls = (min(-(-polls * n // watchers), n) for n in groups)
+        # To wake_up_locked_nr() 0 means everyone in the queue, those with FASYNC who poll, too.
         return signals, polls or watchers
 
 
-class _Origin(toml.Table):
-    lineage: Lineage
+class _Own(toml.Table):
+    """The keys that no other revision inherits."""
 
-
-_OWN = ("based_on", "without", "lineage")
-"""Keys that no other revision inherits."""
+    based_on: str | None = None
+    without: list[str] = Field(default_factory=list)
+    lineage: Lineage | None = None
 
 
 def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
@@ -252,10 +263,12 @@ def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
     if not path.exists():
         return None
     data, lines = toml.read(path)
-    if "lineage" not in data:
-        return None
-    value = {"lineage": data["lineage"]}
-    return toml.check(_Origin, value, path=path, lines=lines).lineage
+    return _own(path, data, lines).lineage
+
+
+def _own(path: Path, data: dict[str, Any], lines: toml.Lines) -> _Own:
+    own = {key: value for key, value in data.items() if key in _Own.model_fields}
+    return toml.check(_Own, own, path=path, lines=lines)
 
 
 def _inherited(
@@ -267,11 +280,12 @@ def _inherited(
         where = f"{toml.dotted(key)}: {message}"
         return InputError(where, file=path, line=lines.nearest(key), hint=hint)
 
-    base, without = data.get("based_on"), data.get("without", [])
-    if base is None and without:
-        raise refusal(("without",), "there is no based_on to leave something out of")
-    if not isinstance(base, str) or not isinstance(without, list):
-        return data  # the model refuses what is wrong
+    own = _own(path, data, lines)
+    base = own.based_on
+    if base is None:
+        if own.without:
+            raise refusal(("without",), "there is no based_on to leave something out of")
+        return data
     # A series outside the package may be based on one in it.
     above = next((f for f in _files_of(base, root) if f.exists()), None)
     if above is None:
@@ -283,10 +297,10 @@ def _inherited(
     theirs, their_lines = toml.read(above)
     theirs = _inherited(above, theirs, their_lines, root, (*heirs, path))
     toml.check(Revision, theirs, path=above, lines=their_lines)
-    promises = {key: value for key, value in theirs.items() if key not in _OWN}
-    for place, key in enumerate(without):
+    promises = {key: value for key, value in theirs.items() if key not in _Own.model_fields}
+    for place, key in enumerate(own.without):
         if key not in promises:
-            hint = known_names(str(key), sorted(promises))
+            hint = known_names(key, sorted(promises))
             raise refusal(("without", place), f"{base} does not promise {key}", hint)
         del promises[key]
     return {**promises, **data}

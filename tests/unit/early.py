@@ -18,7 +18,7 @@ from orchestrator.guest.abi import Kind
 from orchestrator.model import ClientKind, Op
 
 HIGH, LOW_MARK = 50, 45  # pages; the gates are at 100 and at 45
-SHORT, PLENTY = 40, 1_000
+SHORT, PLENTY = 40, 3_000
 TICK = 4 * MS
 US = 1_000
 
@@ -28,9 +28,10 @@ class Early:
     """A kernel, and clients that poll, and leave when they are told or poll again.
 
     `events` are the notifications that pass the rate, or, with SWAPPED, runs of the timer, which
-    looks for the swap-out of `swapped`. In the intervals of `low` memory is short. Of a wrong one
-    `takes` may be false: the status stays; `always`: the timer wakes without swap-out; and the
-    first clients, `deaf` of them, are not woken.
+    looks for the swap-out of `swapped`. In the intervals of `low` memory is short.
+
+    Of a wrong one `takes` may be false: the status stays, also when a client `reads`; `always`: the
+    timer wakes without swap-out; and the first clients, `deaf` of them, are not woken.
     """
 
     asks: Asks
@@ -45,6 +46,7 @@ class Early:
     low: Sequence[tuple[int, int]] = ((4 * S, 11 * S),)
     swapped: Sequence[int] = ()
     scanned: Sequence[int] | None = None  # as events, unless given
+    reads: bool = False
     cpus: int = 1
     deaf: int = 0
     held_up: bool = False
@@ -196,5 +198,9 @@ class _Run:
         if self.model.kind is ClientKind.EXIT:
             self.gone.add(client)
             self.made.add(Kind.EXIT, when + US, client, op=Op.CLIENTS)
-        else:
-            self.then(when + self.model.pause, self.poll, client)
+            return
+        if self.model.reads:
+            self.made.add(Kind.READ, when + 2, client, result=0)
+            if self.model.takes:
+                self.seen[client] = self.newest
+        self.then(when + self.model.pause, self.poll, client)

@@ -300,7 +300,13 @@ def test_wake_all_without_the_gate_is_caught() -> None:
 @pytest.mark.parametrize("name", ["v3-throttled", "v3-faster"])
 def test_one_poll_a_tick(name: str) -> None:
     found = counts(THROTTLED.run(), name)
-    assert found.keys() == {Invariant.DEVICE, Invariant.THROTTLE, Invariant.POLLIN}
+    assert found.keys() == {
+        Invariant.DEVICE,
+        Invariant.RATE,
+        Invariant.THROTTLE,
+        Invariant.POLLIN,
+    }
+    assert found[Invariant.RATE] == 0
     assert found[Invariant.THROTTLE] > 100
     assert not broken(THROTTLED.run(), name)
     wrong = replace(THROTTLED, throttled=False, clients=2, low=((4 * S, 5 * S + 50 * MS),))
@@ -313,15 +319,48 @@ def test_clients_that_leave_do_not_show_a_throttle() -> None:
     assert not broken(made, "v3-throttled")
 
 
+@pytest.mark.parametrize("name", ["v3-wake-all", "v3-throttled"])
+def test_who_reads_waits_for_the_next_notification(name: str) -> None:
+    model = THROTTLED if name == "v3-throttled" else WAKE_ALL
+    reading = replace(model, reads=True, clients=3, pause=9 * MS, low=((4 * S, 11 * S),))
+    often = [5 * S + number * 190 * MS for number in range(8)]
+    kept = replace(reading, events=often).run()
+    assert len(kept.of(Kind.WAKEUP)) == 3 * 8
+    # The last ones are read, too: then there is nothing until the end.
+    assert counts(kept, name)[Invariant.RATE] == 3 * 8
+    assert not broken(kept, name)
+    wrong = replace(reading, events=[5 * S + number * 94 * MS for number in range(8)])
+    assert broken(wrong.run(), name) == {Invariant.RATE}
+    # A kernel whose read() does nothing gives POLLIN for ever.
+    assert broken(replace(reading, takes=False).run(), name) == {Invariant.RATE}
+    assert not broken(replace(reading, takes=False, reads=False).run(), name)
+
+
+def test_each_cpu_sends_for_who_reads() -> None:
+    reading = replace(WAKE_ALL, reads=True, clients=1, pause=9 * MS, low=((4 * S, 11 * S),))
+    often = [5 * S + number * 94 * MS for number in range(8)]
+    assert not broken(replace(reading, events=often, cpus=2).run(), "v3-wake-all")
+    # The rate of v3-throttled is one for all CPUs.
+    assert broken(replace(reading, events=often, cpus=2).run(), "v3-throttled") == {Invariant.RATE}
+
+
+def test_a_read_that_failed_takes_nothing() -> None:
+    made = replace(WAKE_ALL, reads=True, takes=False, clients=1, pause=9 * MS).run()
+    for number in made.of(Kind.READ):
+        made.change(number, result=2**64 - 1, errno=22)
+    assert not broken(made, "v3-wake-all")
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
+
+
 # All of them
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     name=st.sampled_from(sorted(MODELS)),
     seed=st.integers(0, 2**32),
     held_up=st.booleans(),
-    clients=st.integers(1, 40),
+    clients=st.integers(1, 20),
     leave=st.booleans(),
     cpus=st.sampled_from([1, 2, 4]),
 )
@@ -342,15 +381,17 @@ def test_a_sound_kernel_never_breaks_anything(
                 chance.choice([least, least + MS, least + chance.randrange(S)]) for _ in range(20)
             )
         )
-    times = sorted(chance.randrange(2 * S, ends) for _ in range(6))
+    # Not so short that no sample shows it: memory does not come and go that fast.
+    short = [chance.randrange(2 * S, ends) for _ in range(3)]
     made = replace(
         model,
         events=[at for at in events if at < ends],
         swapped=sorted(chance.randrange(2 * S, ends) for _ in range(chance.randrange(4))),
-        low=list(zip(times[::2], times[1::2], strict=True)),
+        low=[(at, at + chance.randrange(150 * MS, 4 * S)) for at in short],
         clients=clients,
         kind=LEAVE if leave else ClientKind.POLL,
         cpus=cpus,
+        reads=chance.choice([True, False]),
         held_up=held_up,
         seed=seed,
         spacing=chance.choice([MS, 50 * MS]),
@@ -363,3 +404,11 @@ def test_a_sound_kernel_never_breaks_anything(
 def test_the_model_has_both_kinds_of_memory() -> None:
     free = {V3.run().rows[number][3]["free"] for number in V3.run().of(Kind.ZONE)}
     assert free == {SHORT, PLENTY}
+
+
+def test_what_is_kept_for_atomic_allocations_may_make_a_zone_of_v1_low() -> None:
+    wrong = _asleep_until(replace(V1, events=(12 * S,), kind=LEAVE, swapped=()), 12 * S)
+    for free, caught in ((2 * 45 + 4000 // 100 + 1024, False), (2 * 45 + 4000 // 100 + 1025, True)):
+        for number in wrong.of(Kind.ZONE):
+            wrong.change(number, free=free)
+        assert (Invariant.POLLIN in broken(wrong, "v1")) == caught

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 
@@ -10,10 +11,15 @@ from unidiff import PatchSet
 
 from orchestrator.errors import InputError
 from orchestrator.series.quilt import MEM_NOTIFY, load_series, revisions
-from orchestrator.series.revision import Revision, load_revision
+from orchestrator.series.revision import ConstantGuard, Revision, load_lineage, load_revision
 
+EARLY = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
 OURS = [(name, base) for name in ("v3", "v5", "v6") for base in revisions()[name]]
+ALL = [
+    (name, base) for name in (*EARLY, "v4", "v5", "v6", "v6-ageing") for base in revisions()[name]
+]
 V6 = (MEM_NOTIFY / "v6/revision.toml").read_text()
+BATCH = V6[V6.index("batch =") :].splitlines()[0]
 
 
 def promised(name: str) -> Revision:
@@ -66,11 +72,11 @@ def test_how_long_a_file_is_left_alone(name: str, seconds: list[float]) -> None:
         ("v4", 200, 20, (0, 100)),  # has no fasync
         ("v5", 15, 1, (0, 1)),  # 1 * 1 / 15
         ("v5", 128, 32, (2, 7)),  # 9 * 32 / 128 = 2.25
-        ("v5", 32, 32, (3, 32)),  # 0 pollers: all who poll
-        ("v6", 32, 32, (3, 32)),
+        ("v5", 32, 32, (3, 32)),  # 0 pollers: everyone who polls
         ("v6", 15, 1, (1, 1)),
         ("v6", 128, 32, (3, 7)),  # 2.25 and 6.75
         ("v6", 200, 0, (0, 13)),
+        ("v6", 32, 32, (3, 32)),
         ("v6", 0, 0, (0, 0)),
     ],
 )
@@ -94,6 +100,16 @@ def test_a_revision_without_promises_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
+        ('of = "zone"', 'of = "zone", highmem = true', 'gate: of = "zone" has no highmem'),
+        ('kind = "zone"', 'kind = "swapped"', 'status: kind = "swapped" needs ms'),
+        ('kind = "zone"', 'kind = "zone", ms = 2', 'status: kind = "zone" has no ms'),
+        ('pollin = "status"', 'pollin = "sum"', "pollin: must be 'status', 'gate', .*not 'sum'"),
+        (
+            "2008-02-10",
+            "2008-02-10T10:00:00",
+            "date: must be a date, .*, not 2008-02-10T10",
+        ),
+        ('"KOSAKI Motohiro"', '" "', "lineage.author: ' ' is not one line of text"),
         (
             "small_zone_divisor",
             "small_zone_diviser",
@@ -113,9 +129,114 @@ def test_wrong_promises_are_refused_by_line(tmp_path: Path, old: str, new: str, 
     path = user_revision(tmp_path, text)
     with pytest.raises(InputError) as caught:
         load_revision("mine", root=tmp_path)
+    assert "\n" not in str(caught.value)
     changed = next(n for n, line in enumerate(text.splitlines(), 1) if line not in V6.splitlines())
     assert str(caught.value).startswith(f"{path}:{changed}: ")
     assert re.search(says, str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        (
+            'kind = "zone"',
+            'kind = "taken"',
+            "small_zone_divisor",
+            'is for status = { kind = "zone" }',
+        ),
+        ('pollin = "status"', 'pollin = "gate"', "status", 'pollin = "gate" asks no status'),
+        (
+            V6[V6.index("batch =") :].splitlines()[0],
+            'batch = { order = "all" }',
+            "fasync",
+            "is for",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_where_it_stands(
+    tmp_path: Path, old: str, new: str, key: str, says: str
+) -> None:
+    text = V6.replace(old, new)
+    path = user_revision(tmp_path, text)
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith(f"{key} ="))
+    with pytest.raises(InputError, match=re.escape(f"{path}:{line}: {key}: {says}")):
+        load_revision("mine", root=tmp_path)
+
+
+# Promises of one revision based on those of another
+
+
+def test_a_revision_inherits_what_it_does_not_say(tmp_path: Path) -> None:
+    """The base is one of ours, which lies in another folder."""
+    user_revision(tmp_path, 'based_on = "v6"\nguard = { kind = "constant", seconds = 3.0 }')
+    mine, v6 = load_revision("mine", root=tmp_path), promised("v6")
+    assert mine is not None
+    given = {"guard": ConstantGuard(kind="constant", seconds=3.0), "based_on": "v6"}
+    assert mine == v6.model_copy(update={**given, "lineage": None})
+    assert promised("v6-ageing").guard == v6.guard
+    assert promised("v6-ageing").lineage != v6.lineage
+
+
+def test_a_revision_may_leave_promises_out(tmp_path: Path) -> None:
+    user_revision(tmp_path, 'based_on = "v6"\nwithout = ["guard", "fasync"]')
+    mine = load_revision("mine", root=tmp_path)
+    assert mine is not None
+    assert (mine.guard, mine.fasync) == (None, None)
+    assert mine.batch == promised("v6").batch
+
+
+def test_a_base_may_be_based_on_another_and_lies_beside_it_first(tmp_path: Path) -> None:
+    user_revision(tmp_path, 'based_on = "v6-ageing"')
+    (tmp_path / "v6").mkdir()
+    other = V6.replace("at_most = 100", "at_most = 7")
+    (tmp_path / "v6/revision.toml").write_text(other)
+    mine = load_revision("mine", root=tmp_path)
+    assert mine is not None
+    assert mine.batch.at_most == 7
+    assert mine.lineage is None
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "says"),
+    [
+        ('based_on = "v7"', "mine", r"1: based_on: there is no revision.toml of a series v7"),
+        ('\nbased_on = "mine"', "mine", r"2: based_on: mine is itself based on mine"),
+        ('\nbased_on = "yours"', "yours", r"1: based_on: mine is itself based on yours"),
+        ('based_on = "none"', "mine", r"1: based_on: there is no revision.toml of a series none"),
+        ('without = ["rate"]', "mine", r"1: without: there is no based_on"),
+        ('based_on = "v6"\nwithout = [\n"rate",\n"rote"]', "mine", r"4: without\[1\]: v6 does not"),
+        ('based_on = "v6"\nwithout = ["gate"]', "mine", r"1: gate: this key is missing"),
+        ('based_on = "v6"\nwithout = "gate"', "mine", r"2: without: must be an array"),
+        ("based_on = 6", "mine", r"1: based_on: must be a string in quotes"),
+        ('based_on = "v6"\nlineage = 3', "mine", r"2: lineage: must be a table"),
+        ('based_on = "bad"', "bad", r"2: rate.ms: must be a whole number"),
+        ('based_on = "v6"\n\nguards = 1', "mine", r"3: guards: unknown key .did you mean guard"),
+    ],
+)
+def test_what_is_wrong_in_a_base_or_with_it_is_said_of_its_file(
+    tmp_path: Path, text: str, where: str, says: str
+) -> None:
+    user_revision(tmp_path, text)
+    for name, file in (
+        ("yours", 'based_on = "mine"'),
+        ("bad", 'based_on = "v4"\nrate = { ms = "200", of = "cpu" }'),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "revision.toml").write_text(file)
+    with pytest.raises(InputError) as caught:
+        load_revision("mine", root=tmp_path)
+    assert re.match(rf"{re.escape(str(tmp_path / where))}/revision.toml:{says}", str(caught.value))
+
+
+def test_a_file_with_nothing_but_lineage_promises_nothing(tmp_path: Path) -> None:
+    text = V6[V6.index("[lineage]") :]
+    user_revision(tmp_path, text)
+    assert load_revision("mine", root=tmp_path) is None
+    lineage = load_lineage("mine", root=tmp_path)
+    assert lineage is not None
+    assert lineage == promised("v6").lineage
+    assert lineage.date == datetime.date(2008, 2, 10)
+    assert lineage.mails["3/8"].startswith("2f11576a0802090723k")
 
 
 @pytest.mark.parametrize(("name", "base"), OURS)
@@ -131,33 +252,47 @@ def test_patches_that_are_ours_say_so(name: str, base: str) -> None:
         assert "Signed-off-by" not in words
 
 
-@pytest.mark.parametrize(("name", "base"), OURS)
+@pytest.mark.parametrize(("name", "base"), ALL)
 def test_the_data_are_what_the_patches_say(name: str, base: str) -> None:
-    lines = [
-        line.value.strip()
-        for patch in load_series(name, base).patches
-        for file in PatchSet(patch.path.read_text())
-        for hunk in file
-        for line in hunk
-        if line.is_added
-    ]
-    revision = promised(name)
-    code = "\n".join(lines)
-    assert f"#define MEM_NOTIFY_FREQ (HZ/{1000 // revision.rate.ms})" in lines
-    assert f") * {revision.gate.factor};" in code or f")*{revision.gate.factor})" in code
-    assert (revision.batch.order == "fifo") == (
-        "poll_wait_exclusive(file, &mem_wait, wait);" in lines
+    lines: list[str] = []
+    for patch in load_series(name, base).patches:
+        for line in (x for file in PatchSet(patch.path.read_text()) for h in file for x in h):
+            if line.is_added:
+                lines.append(line.value.strip())
+            elif line.is_removed and line.value.strip() in lines:
+                lines.remove(line.value.strip())
+    revision, code = promised(name), "\n".join(lines)
+
+    def has(pattern: str) -> bool:
+        return re.search(pattern, code) is not None
+
+    assert has(rf'"{Path(revision.device.path).name}", 0{revision.device.mode:o}') or has(
+        rf'"{Path(revision.device.path).name}",\s+S_IRUGO'
     )
-    assert (".fasync = mem_notify_fasync," in lines) == (revision.fasync is not None)
-    assert ("DIV_ROUND_UP(" in code) == (revision.fasync == "ceil")
+    gate = revision.gate
+    assert has(rf"\) ?\* ?{gate.factor}\b") == (gate.factor > 1)
+    assert has("is_highmem") == (gate.of == "sum" and not gate.highmem)
+    assert has("return free <= low") == (gate.of == "sum" and gate.mark == "low")
+    assert has(r"return free < ") == gate.strict
+    if rate := revision.rate:
+        assert has(rf"#define MEM_NOTIFY_FREQ\s+\(HZ/{1000 // rate.ms}\)")
+        assert has(r"time_after\(") == rate.strict
+        assert has("DEFINE_PER_CPU") == (rate.of == "cpu")
+    else:
+        assert not has("FREQ")
+    assert (revision.batch.order == "fifo") == has(r"poll_wait_exclusive\(file")
+    assert (revision.batch.order == "all") == has(r"\bwake_up\(")
+    assert has(r"\.fasync\b") == (revision.fasync is not None)
+    assert has(r"DIV_ROUND_UP\(") == (revision.fasync == "ceil")
+    assert has(r"\.read\b") == (revision.status.kind == "unread")
+    assert has("PSWPOUT") == (revision.status.kind == "swapped")
     if revision.small_zone_divisor:
         assert f"node_present_pages / {revision.small_zone_divisor})" in code
-    if revision.batch.order == "fifo":
-        assert f">> {revision.batch.shift}) + {revision.batch.plus}" in code
-        most = str(revision.batch.at_most)
-        assert f"#define MAX_WAKEUP_TASKS {most}" in lines or f"+ 1, {most});" in code
-    if revision.guard and revision.guard.kind == "constant":
-        assert f"#define PROC_WAKEUP_GUARD ({revision.guard.seconds:g}*HZ)" in lines
-    elif revision.guard:
-        most = f"{revision.guard.at_most_s:g}*HZ"
-        assert re.search(rf"^#define MAX_(?:PROC_)?WAKEUP_GUARD \({re.escape(most)}\)$", code, re.M)
+    batch = revision.batch
+    if batch.order == "fifo":
+        assert has(rf">> {batch.shift}\) \+ {batch.plus}\b") == (batch.plus > 0)
+        assert has(rf">> ?{batch.shift}\b")
+        assert has(rf"\b{batch.at_most or batch.at_least}\b")
+    if revision.guard:
+        longest = revision.guard_s(10**6)
+        assert has(rf"#define \w*PROC_WAKEUP_GUARD\s+\({longest:g}\*HZ\)")

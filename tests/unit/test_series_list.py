@@ -1,0 +1,167 @@
+"""`memnotify series list`: the family tree, for people and programs, with files that are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import series as cli
+from orchestrator.cli.main import main
+from orchestrator.report.lineage import lineage_lines, lineage_rows
+from orchestrator.series.lineage import family
+from orchestrator.series.quilt import MEM_NOTIFY
+from orchestrator.series.revision import FILE, load_lineage
+
+OURS = {
+    "v1": None,
+    "v2": "v1",
+    "v2-wakeup": "v2",
+    "v3": "v2",
+    "v3-wake-all": "v3",
+    "v3-throttled": "v3-wake-all",
+    "v3-faster": "v3-throttled",
+    "v4": "v3",
+    "v5": "v4",
+    "v6": "v5",
+    "v6-ageing": "v6",
+}
+
+LINEAGE = '[lineage]\ndate = 2008-01-15\nauthor = "A"\nchanged = "B"\n'
+
+
+def add(root: Path, name: str, lineage: str | None, *bases: str, more: str = "") -> None:
+    """Make a revision; `lineage` is what stands in its file's table, after date and author."""
+    for base in bases or ("6.1",):
+        (root / name / base).mkdir(parents=True)
+        (root / name / base / "series").write_text("")
+    if lineage is not None:
+        text = f'{more}\n[lineage]\ndate = 2008-02-10\nauthor = "A. Author"\n{lineage}\n'
+        (root / name / FILE).write_text(text)
+
+
+def changed(what: str, follows: str | None = None) -> str:
+    after = "" if follows is None else f'follows = "{follows}"\n'
+    return f'changed = "{what}"\n{after}'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root, two that follow it, of which one has a child, and one that says nothing."""
+    add(tmp_path, "one", changed("The first one.") + 'posted_against = "2.6.23"\n', "6.1", "2.6.24")
+    add(tmp_path, "two", changed("Another.", "one").replace("Another", "Longer and " * 9 + "long"))
+    add(tmp_path, "aside", changed("Beside it.", "one").replace('"one"', '"one"'))
+    add(tmp_path, "three", changed("The last.", "aside"))
+    add(tmp_path, "mine", None, *(f"2.6.{number}" for number in range(20, 29)))
+    return tmp_path
+
+
+def test_the_tree(root: Path) -> None:
+    assert list(lineage_lines(family(root))) == [
+        "revision   posted      against  patches for",
+        "one        2008-02-10  2.6.23   2.6.24 6.1",
+        "│ A. Author: The first one.",
+        "├ aside    2008-02-10  -        6.1",
+        "│ │ A. Author: Beside it.",
+        "│ └ three  2008-02-10  -        6.1",
+        "│     A. Author: The last.",
+        "└ two      2008-02-10  -        6.1",
+        "    A. Author: Longer and Longer and Longer and Longer and Longer and Longer and",
+        "    Longer and Longer and Longer and long.",
+        "mine       -           -        2.6.20 2.6.21 2.6.22 2.6.23 2.6.24 2.6.25 2.6.26",
+        "                                2.6.27 2.6.28",
+    ]
+
+
+def test_data_for_programs(root: Path) -> None:
+    rows = {row["revision"]: row for row in lineage_rows(family(root))}
+    assert list(rows) == ["one", "aside", "three", "two", "mine"]
+    assert rows["one"] == {
+        "revision": "one",
+        "bases": ["2.6.24", "6.1"],
+        "promises": False,
+        "wrong": [],
+        "date": "2008-02-10",
+        "mails": {},
+        "author": "A. Author",
+        "subject": None,
+        "follows": None,
+        "posted_against": "2.6.23",
+        "changed": "The first one.",
+    }
+    assert (rows["mine"]["date"], rows["mine"]["changed"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            '[lineage]\ndate = "2008"\nauthor = "A"\nchanged = "B"',
+            "2: lineage.date: must be a date",
+        ),
+        ('[lineage]\ndate = 2008-01-15\nauthor = "A"', "1: lineage.changed: this key is missing"),
+        ("[lineage", "1: not TOML"),
+        ('pollin = "status"', "1: device: this key is missing"),
+        ('based_on = "them"', "1: based_on: there is no revision.toml of a series them"),
+        (
+            LINEAGE + 'mails = { "1/1" = "<a@b>" }',
+            "5: lineage.mails.1/1: '<a@b>' is not a Message-Id without angle brackets",
+        ),
+    ],
+)
+def test_a_file_that_is_wrong_is_told_and_hides_no_other(root: Path, text: str, says: str) -> None:
+    add(root, "wrong", None)
+    (root / "wrong" / FILE).write_text(text)
+    members = family(root)
+    assert sorted(member.revision for member in members) == [
+        *("aside", "mine", "one", "three", "two", "wrong")
+    ]
+    (line,) = [line for member in members for line in member.wrong]
+    assert line.startswith(f"{root / 'wrong' / FILE}:{says}")
+
+
+def test_a_series_file_that_is_wrong_is_told(root: Path) -> None:
+    (root / "two/6.1/series").write_text("not-there.patch\n")
+    (line,) = [line for member in family(root) for line in member.wrong]
+    assert line.startswith(f"{root / 'two/6.1/series'}:1: there is no not-there.patch")
+
+
+def test_who_follows_in_a_circle_or_nobody_is_a_root(root: Path) -> None:
+    add(root, "egg", changed("First.", "hen"))
+    add(root, "hen", changed("First.", "egg"))
+    add(root, "chick", changed("Last.", "hen"))
+    add(root, "lost", changed("Alone.", "ones"))
+    members = {member.revision: member for member in family(root)}
+    assert len(members) == 9
+    assert [len(members[name].branch) for name in ("egg", "hen", "chick", "lost")] == [1, 1, 2, 1]
+    assert [line for member in members.values() for line in member.wrong] == [
+        "egg follows hen, and hen follows egg",
+        "hen follows egg, and egg follows hen",
+        "lost follows ones, which is not there (did you mean one?)",
+    ]
+
+
+def test_the_command(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "family", lambda: family(root))
+    assert main(["series", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == list(lineage_lines(family(root)))
+    add(root, "lost", changed("Alone.", "nothing"))
+    assert main(["series", "list", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 6
+    assert err.startswith("memnotify: lost follows nothing, which is not there")
+    assert err.count("\n") == 1
+
+
+def test_where_ours_come_from() -> None:
+    found = {name: load_lineage(name) for name in OURS}
+    assert {name: lineage and lineage.follows for name, lineage in found.items()} == OURS
+    assert {file.parent.name for file in MEM_NOTIFY.glob(f"*/{FILE}")} >= OURS.keys()
+    for name, lineage in found.items():
+        assert lineage is not None
+        before = OURS[name] and found[OURS[name]]
+        assert before is None or before.date <= lineage.date
+        assert bool(lineage.mails) == (name != "v6-ageing")
