@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.kernel.base import load_base
+from orchestrator.kernel.base import Base, load_base
+from orchestrator.kernel.download import Web
 from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
 from orchestrator.process import CommandLog
-from orchestrator.series.apply import FileState, apply_series, read_tree
+from orchestrator.series.apply import apply_series, read_tree
 from orchestrator.series.folder import undo_killed, write_series
 from orchestrator.series.importer import ImportedSeries, import_mails
 from orchestrator.series.lore import fetch_thread, message_id
 from orchestrator.series.mail import Mail, read_mails
+from orchestrator.series.names import Reader
 from orchestrator.series.quilt import SERIES, Series, read_series_file, tree_version
 from orchestrator.series.repairs import Chooser
 from orchestrator.store import Store, digest_value
-
-_Reader = Callable[[str], FileState | None]
 
 
 def import_series(
@@ -79,15 +79,24 @@ def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
 
 def _files(
     base: str | None, tree: Path | None, store: Store, progress: Callable[[str], None]
-) -> _Reader:
+) -> Reader:
     """Return a reader of the files that a series finds: of a base, after the base's own patches."""
     if tree is not None:
         tree_version(tree)
         return read_tree(tree)
     assert base is not None
-    known = load_base(base)
+    return base_files(load_base(base), store=store, progress=progress)
+
+
+def base_files(
+    known: Base, *, store: Store, web: Web | None = None, progress: Callable[[str], None]
+) -> Reader:
+    """Return a reader of the files of a base, after the base's own patches.
+
+    Raises InfrastructureError if its source cannot be had.
+    """
     own = tuple(patch for file in known.series for patch in read_series_file(file))
-    source = ensure_source(known, None, store=store, progress=progress)
+    source = ensure_source(known, None, store=store, web=web, progress=progress)
     pristine = pristine_files(source, known.arches[0], store=store, progress=progress)
-    patched = apply_series(Series(revision="", base=base, patches=own), pristine).files
+    patched = apply_series(Series(revision="", base=known.name, patches=own), pristine).files
     return lambda name: patched[name] if name in patched else pristine(name)

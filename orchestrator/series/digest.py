@@ -1,11 +1,11 @@
-"""The digest of a patch mail: what it changes, whatever a mailer or an archive did to its white space.
+"""The digest of a patch mail: what it changes, whatever was done to its white space.
 
 It is the SHA-256 of all added and removed lines in the order of the mail, each as its sign and its
 text without any white space, put together with nothing between. Which lines a hunk has is counted
 as its header says, so that a footer below does not count. Headers and context do not count either.
-A line of a hunk that begins with no sign is the rest of a line that a mailer broke; or it is context,
-if an archive has eaten the blank that marks it. No mail tells which, so there are two readings, and
-a digest that is known says which of them is right.
+A line of a hunk that begins with no sign is the rest of a line that a mailer broke; or it is
+context, if an archive has eaten the blank that marks it. No mail tells which, so there are two
+readings, and a digest that is known says which of them is right.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import dataclass
 _HUNK = re.compile(r"@@[ \t]*-\d+(?:,(\d+))?[ \t]+\+\d+(?:,(\d+))?[ \t]*@@")
 # What ends a hunk whose header counts more lines than the mail has.
 _NEXT = re.compile(r"@@[ \t]*-\d|diff -|Index: ")
-_ADDRESS = re.compile(r"<[^<>]*@[^<>]*>")
+# The second is what some archives make of one: <somebody () example ! org>.
+_ADDRESS = re.compile(r"<[^<>]*@[^<>]*>|<[\w.+-]+(?:\(\)|\(at\)|\[at\]|_at_)[\w.!+-]+>")
 _SIGNS = ("+", "-")
 _CONTEXT = (" ", "\\")
 

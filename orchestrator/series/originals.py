@@ -6,7 +6,7 @@ patches/mem_notify/originals.toml has a digest of each and none of their text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +20,6 @@ from orchestrator.series.digest import PatchDigest, patch_digests
 from orchestrator.series.mail import Mail
 from orchestrator.series.quilt import MEM_NOTIFY
 from orchestrator.series.tokens import plain
-from orchestrator.wording import known_names
 
 FILE = MEM_NOTIFY / "originals.toml"
 
@@ -102,11 +101,12 @@ class Found:
     other_id: str | None = None
 
 
-def originals_of(revision: str, *, file: Path = FILE) -> Wanted:
+def originals_of(revision: str, *, file: Path | None = None) -> Wanted:
     """Return the originals of a revision. Raises InputError if none are on file."""
+    file = file or FILE
     known = toml.load(file, OriginalsTable)
     if revision not in known.revision:
-        hint = known_names(revision, known.revision)
+        hint = f"there are: {', '.join(known.revision)}"
         raise InputError(f"no originals of {revision} are on file", hint=hint)
     chain = [revision]
     while (below := known.revision[chain[0]].on) is not None:
@@ -120,6 +120,18 @@ def originals_of(revision: str, *, file: Path = FILE) -> Wanted:
         if mail.revision == name
     )
     return Wanted(revision=revision, table=known.revision[revision], mails=mails)
+
+
+def asks_for(wanted: Sequence[Original]) -> Callable[[Mapping[str, str]], bool]:
+    """Return what tells of a mail by its headers if it can be one of these originals."""
+    ids = {mail.message_id.lower() for mail in wanted if mail.message_id is not None}
+    subjects = {_words(mail.subject) for mail in wanted}
+
+    def asked(headers: Mapping[str, str]) -> bool:
+        own = headers.get("Message-Id", "").strip().strip("<>").lower()
+        return own in ids or _words(headers.get("Subject", "")) in subjects
+
+    return asked
 
 
 def identify(mails: Sequence[Mail], wanted: Sequence[Original]) -> tuple[Found, ...]:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from orchestrator import toml
 from orchestrator.series.quilt import MEM_NOTIFY, NONE, bases_of
+from orchestrator.series.registered import revision_of
 
 FILE = "revision.toml"
 
@@ -142,9 +143,12 @@ class Revision(toml.Table):
 def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
     """Return what a revision promises; None if no promises of it are on file.
 
-    Raises InputError if there is no such revision, or if its file is wrong.
+    The originals of a revision, which a user has registered, promise what it promises. Raises
+    InputError if there is no such revision, or if its file is wrong.
     """
     if revision != NONE:
         bases_of(revision, root=root)
     path = root / revision / FILE
+    if root == MEM_NOTIFY and not path.exists():
+        path = root / (revision_of(revision) or revision) / FILE
     return toml.load(path, Revision) if path.exists() else None
