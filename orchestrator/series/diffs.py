@@ -31,7 +31,9 @@ _BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
 # What only a diff has, after its margin; and anywhere in a line, with a blank between its words.
 _TRACE = re.compile(r'\+\+\+ "?[^\s/]+/\S|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@')
 _ANYWHERE = re.compile(r'diff --git "?a/\S|\+\+\+ "?b/\S|@@ -\d+(?:,\d+)? \+\d')
-_BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
+_BETWEEN = re.compile(
+    r"Index: |diff -|={20,}|RCS file: |retrieving revision |[$%#] (?:quilt|git|hg|svn|cvs) diff\b"
+)
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What a diff may have before its first hunk, and a hunk's header that is cut.
 _HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{_EXTENDED.pattern}")

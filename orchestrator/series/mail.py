@@ -191,9 +191,12 @@ def _words(value: str) -> str:
 
 
 def _decoded(data: bytes, charset: str | None = None) -> str:
-    for name in (charset, "utf-8"):
+    # Headers that are not encoded, and bodies that do not say what they are in.
+    if b"\x1b$" in data and (charset or "us-ascii").lower() == "us-ascii":
+        charset = "iso-2022-jp"
+    for name in (charset or "utf-8", "utf-8"):
         try:
-            return data.decode(name or "utf-8")
+            return data.decode(name)
         except (LookupError, UnicodeDecodeError):
             continue
     return data.decode("latin-1")
