@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
+from orchestrator.series.repeats import without_repeats
 
 NULL = "/dev/null"
 
@@ -118,6 +119,7 @@ class Text:
     quoted: bool
     wrapped: tuple[int, ...]  # the lines of headers that were wrapped
     broken: tuple[Broken, ...] = ()
+    repeated: tuple[int, ...] = ()  # the lines of the headers of hunks that stand there twice
 
 
 @dataclass
@@ -165,12 +167,14 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
     broken = list(_broken(bare, {diff.line - 1 for diff in diffs if not diff.hunks}))
     if not broken:
         broken = list(_unread(lines, bare, unread, diffs))
+    once, repeated = without_repeats(diffs)
     return Text(
         head=head,
-        diffs=tuple(diffs),
+        diffs=tuple(once),
         quoted=reader.quoted,
         wrapped=tuple(wrapped),
         broken=tuple(broken),
+        repeated=repeated,
     )
 
 

@@ -252,7 +252,7 @@ def test_an_answer_with_a_program_and_no_diff(tree: Path, tmp_path: Path, capsys
     assert "there is no diff in it" in capsys.readouterr().err
 
 
-def set_of_nine(tmp_path: Path, author: str, revision: str, call: str) -> list[bytes]:
+def set_of_nine(author: str, revision: str, call: str, *, month: str = "Feb") -> list[bytes]:
     """A cover letter, seven patches and a sample, none of which says what it is an answer to."""
     mails = []
     for at in range(9):
@@ -261,9 +261,9 @@ def set_of_nine(tmp_path: Path, author: str, revision: str, call: str) -> list[b
             subject = f"[sample] lamp {revision}: usage example"
         headers = {
             "From": f"{author} <{author.lower()}@example.org>",
-            "Date": f"Sun, 10 Feb 2008 00:{19 + at}:58 +0900",
+            "Date": f"10 {month} 2008 00:{19 + at}:58 +0900",
             "Subject": subject,
-            "Message-Id": f"<{author}{revision}{at}@example.org>",
+            "Message-Id": f"<{author}{revision}{at}@{month}.example.org>",
         }
         lines = change(3 + 4 * at, f"{call}{at}()") if at else ["Nine mails."]
         mails.append(archives.as_mail(Clean(headers, lines), lines))
@@ -272,15 +272,40 @@ def set_of_nine(tmp_path: Path, author: str, revision: str, call: str) -> list[b
 
 def test_a_set_of_mails_without_in_reply_to(tree: Path, tmp_path: Path, capsys: Capture) -> None:
     """Out of a mailbox, by author, date and n/m: one Message-Id is given."""
-    ours = set_of_nine(tmp_path, "Ada", "v6", "six")
+    ours = set_of_nine("Ada", "v6", "six")
     box = tmp_path / "list.mbox"
-    others = set_of_nine(tmp_path, "Bob", "v6", "bob") + set_of_nine(tmp_path, "Ada", "v5", "five")
+    others = set_of_nine("Bob", "v6", "bob") + set_of_nine("Ada", "v5", "five")
+    others += set_of_nine("Ada", "v6", "march", month="Mar")
     box.write_bytes(archives.as_mbox([*others, *reversed(ours)]))
-    assert run(tree, tmp_path / "out", "Adav60@example.org", "--mbox", str(box)) == 0
+    assert run(tree, tmp_path / "out", "Adav60@Feb.example.org", "--mbox", str(box)) == 0
     said = capsys.readouterr()
     names = (tmp_path / "out/series").read_text().split()
     assert [name[:5] for name in names] == [f"000{n}-" for n in range(1, 9)], said
     text = result(tmp_path / "out", tree)
     assert all(f"six{n}()" in text for n in range(1, 9))
-    assert "bob" not in text and "five" not in text
+    assert "bob" not in text and "five" not in text and "march" not in text
     assert files(tmp_path / "out")
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("more", [True, False])
+def test_a_hunk_that_stands_twice_in_the_mail(
+    tree: Path, tmp_path: Path, capsys: Capture, header: bool, more: bool
+) -> None:
+    """Below a header of its own or not, in the middle or at the end."""
+    again = change(5, "one()") if header else change(5, "one()")[2:]
+    rest = change(9, "two()")[2:] if more and not header else []
+    lines = ["Text.", "---", "", *change(5, "one()"), *again, *rest, "--", "Ada"]
+    one = mail(tmp_path / "1", "[PATCH] one", lines)
+    assert run(tree, tmp_path / "out", one) == 0
+    assert "a hunk that stands there twice taken once" in capsys.readouterr().out
+    text = result(tmp_path / "out", tree)
+    assert text.count("one()") == 1
+    assert text.count("two()") == len(rest[:1])
+
+
+def test_two_hunks_that_differ_are_two(tree: Path, tmp_path: Path, capsys: Capture) -> None:
+    lines = [*change(5, "one()"), *change(5, "two()")]
+    one = mail(tmp_path / "1", "[PATCH] one", lines)
+    assert run(tree, tmp_path / "out", one) == 2
+    assert "is changed twice in one mail" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import mailbox
@@ -31,6 +32,7 @@ from orchestrator.places import PATCHES
 from orchestrator.series import originals as on_file
 from orchestrator.series.apply import read_tree
 from orchestrator.series.digest import patch_digests
+from orchestrator.series.importer import Imported, ImportedSeries
 from orchestrator.series.mail import read_mails
 from orchestrator.series.originals import Verdict, identify, originals_of
 from orchestrator.series.quilt import bases_of, load_series
@@ -368,6 +370,81 @@ def test_a_registration_that_cannot_be_written(post: Post, own_data: Path, capsy
     own_data.write_text("a file")
     assert post.run("--mbox", post.whole()) == 2
     assert "cannot be written ($XDG_DATA_HOME" in capsys.readouterr().err
+
+
+def test_an_import_that_says_something_else_is_refused(
+    post: Post, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    real = ours.import_in_order
+
+    def wrongly(*args: Any, **options: Any) -> ImportedSeries:
+        made = real(*args, **options)
+        first = made.patches[0]
+        assert isinstance(first, Imported)
+        first = dataclasses.replace(first, data=first.data.replace(b"+\t\tadd_", b"+\t\tsub_"))
+        return dataclasses.replace(made, patches=(first, *made.patches[1:]))
+
+    monkeypatch.setattr(ours, "import_in_order", wrongly)
+    assert post.run("--mbox", post.whole()) == 2
+    assert "0001-lamp-1.patch would not have the lines of v4 1/5" in capsys.readouterr().err
+    assert registered() == {}
+
+
+@pytest.mark.parametrize(
+    ("own_id", "verdict"),
+    [
+        ("<2008.1.ADA@example.org>", Verdict.OTHER),
+        ("<2008.1.ADA@xxxxxxxxxxx>", Verdict.OTHER),
+        ("<2008.1.ADA () example ! org>", Verdict.OTHER),
+        (None, Verdict.OTHER),
+        ("<2009.1.ADA@example.org>", Verdict.MISSING),
+    ],
+    ids=["same", "masked", "masked-with-blanks", "none", "another"],
+)
+def test_a_mail_with_the_subject_and_another_text(
+    post: Post, own_id: str | None, verdict: Verdict
+) -> None:
+    clean = post.mails[1]
+    headers = {name: value for name, value in clean.headers.items() if name != "Message-Id"}
+    headers |= {"Message-Id": own_id} if own_id else {}
+    lines = [line.replace("exclusive", "inclusive") for line in clean.lines]
+    (post.folder / "mail").write_bytes(archives.as_mail(Clean(headers, lines), lines))
+    found = identify(read_mails(post.folder / "mail"), originals_of("v4").mails)
+    assert found[0].verdict is verdict
+
+
+def test_the_same_text_in_another_mail_is_taken_and_said(post: Post, capsys: Capture) -> None:
+    clean = post.mails[1]
+    other = Clean({**clean.headers, "Message-Id": "<resent@example.org>"}, clean.lines)
+    box = post.box(
+        archives.as_mail(other, other.lines), *[post.mail(number) for number in (2, 3, 4, 5)]
+    )
+    assert post.run("--mbox", box) == 0
+    assert "taken from the mail <resent@example.org>" in capsys.readouterr().out
+
+
+def test_a_hunk_that_stands_twice_counts_twice_and_is_taken_once(
+    post: Post, capsys: Capture
+) -> None:
+    lines = post.mails[5].lines
+    at = next(at for at, line in enumerate(lines) if line.startswith("@@"))
+    twice = [*lines, *lines[at:]]
+    text = post.file.read_text().replace(expected(lines), doubled(lines))
+    post.file.write_text(text)
+    post.mails[5] = Clean(post.mails[5].headers, twice)
+    assert post.run("--mbox", post.whole()) == 0
+    assert "a hunk that stands there twice taken once" in capsys.readouterr().out
+
+
+def doubled(lines: list[str]) -> str:
+    text = "".join(
+        line.line_type + re.sub(r"\s", "", line.value)
+        for part in PatchSet("\n".join(lines[begin(lines) :]) + "\n")
+        for hunk in part
+        for line in hunk
+        if line.line_type in "+-"
+    )
+    return sha(text + text)
 
 
 # --- lore
