@@ -90,7 +90,8 @@ static void drop_rights(void)
 }
 
 /* What came after is for root to open; the device is for everyone. Returns an errno. */
-static int open_watched(struct pollfd *device, enum mn_client_kind kind, const uint64_t arg[MN_ARGS])
+static int open_watched(struct pollfd *device, enum mn_client_kind kind,
+			const uint64_t arg[MN_ARGS])
 {
 	int error;
 
