@@ -62,7 +62,8 @@ bench: setup ## run every program in bench/ into bench/results/
 	    $(BIN)/python $$program --json bench/results/$$(basename $$program .py).json; \
 	done
 
-lock: ## pin the versions and hashes of all Python packages anew
+lock: setup ## pin the versions and hashes of all Python packages anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --build-deps-for editable \
 	    --output-file requirements.lock pyproject.toml
