@@ -1,0 +1,103 @@
+"""The revisions before v4 in real guests, on 2.6.24: whom an event reaches, and when.
+
+The numbers stand here as docs/history.md gives them, not as the patches do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from squeezed import JIFFY, LATE, MEM_NOTIFY_FREQ, SECOND, Guest, Runner, notifications, squeeze
+
+from orchestrator.guest.abi import Kind
+from orchestrator.kernel.apply import series_on
+from orchestrator.kernel.base import load_base
+from orchestrator.kernel.source import ensure_source
+from orchestrator.kernel.tree import work_tree
+from orchestrator.model import Arch, ClientKind
+from orchestrator.series.apply import apply_series
+from orchestrator.store import Store
+
+pytestmark = pytest.mark.guest
+
+BASE = "2.6.24"
+REVISIONS = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
+CLIENTS = 12
+SAMPLE = SECOND // 10
+
+Run = Callable[..., Guest]
+
+
+def test_every_patch_fits_without_fuzz_or_offset(
+    store: Store, given_source: Callable[[str], str | None]
+) -> None:
+    known = load_base(BASE)
+    source = ensure_source(known, given_source(BASE), store=store, progress=print)
+    with work_tree(source, Arch.X86_64, store=store, progress=print) as tree:
+        for revision in REVISIONS:
+            for done in apply_series(series_on(known, revision), tree.original).patches:
+                assert not done.shifted or revision not in done.patch.path.parts
+
+
+@pytest.fixture(scope="module")
+def guest(squeezed: Runner) -> Run:
+    """Return a function that gives a revision's guest, with clients that leave when they are told.
+
+    They have no memory to speak of, so it stays low when they have left.
+    """
+
+    def run(revision: str, kind: ClientKind = ClientKind.EXIT) -> Guest:
+        scenario = squeeze(start_s=2, clients=CLIENTS, duration_s=20)
+        clients, *steps = scenario.steps
+        clients = dataclasses.replace(clients, args=(kind, *clients.args[1:]))
+        scenario = dataclasses.replace(scenario, steps=(clients, *steps))
+        return squeezed(revision, scenario, base=BASE, arch=Arch.X86_64)
+
+    return run
+
+
+def test_v3_tells_one_client_at_an_event(guest: Run) -> None:
+    told = guest("v3")
+    assert np.unique(told.clients).size == told.clients.size >= 5
+    assert {batch.size for batch in notifications(told.times)} == {1}
+    assert np.diff(told.times).min() > MEM_NOTIFY_FREQ - LATE
+
+
+def test_v3_gives_no_pollin_that_lasts(guest: Run) -> None:
+    told = guest("v3", ClientKind.POLL)
+    assert told.times.size >= 5
+    assert np.diff(told.times).min() > MEM_NOTIFY_FREQ - LATE
+
+
+def test_wake_all_tells_everyone_at_once(guest: Run) -> None:
+    told = guest("v3-wake-all")
+    assert np.unique(told.clients).size == told.clients.size == CLIENTS
+    assert np.ptp(told.times) < JIFFY
+
+
+@pytest.mark.parametrize("revision", ["v3-throttled", "v3-faster"])
+def test_throttled_tells_one_client_in_a_tick(guest: Run, revision: str) -> None:
+    told = guest(revision)
+    assert np.unique(told.clients).size == told.clients.size == CLIENTS
+    apart = np.diff(told.times)
+    assert apart.min() > JIFFY / 2
+    assert np.median(apart) <= 2 * JIFFY + JIFFY / 10
+
+
+def test_v2_wakes_nobody_until_somebody_adds_it(guest: Run) -> None:
+    assert guest("v2").times.size == 0
+    assert guest("v2-wakeup").times.size >= 1
+
+
+def test_v1_tells_everyone_a_second_after_swapout_began(guest: Run) -> None:
+    told = guest("v1")
+    (device,) = told.log.kind(Kind.DEVICE)
+    assert (device["present"], device["major"], device["minor"]) == (1, 1, 13)
+    assert np.unique(told.clients).size == told.clients.size == CLIENTS
+    assert np.ptp(told.times) < JIFFY
+    reclaim = told.log.kind(Kind.RECLAIM)
+    began = reclaim["time"][reclaim["pswpout"] > 0][0]
+    assert began - SAMPLE <= told.times[0] <= began + SECOND + LATE
