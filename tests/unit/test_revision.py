@@ -147,14 +147,16 @@ def test_the_data_are_what_the_patches_say(name: str, base: str) -> None:
     assert (revision.batch.order == "fifo") == (
         "poll_wait_exclusive(file, &mem_wait, wait);" in lines
     )
-    assert ("fasync_helper(" in code) == (revision.fasync is not None)
+    assert (".fasync = mem_notify_fasync," in lines) == (revision.fasync is not None)
     assert ("DIV_ROUND_UP(" in code) == (revision.fasync == "ceil")
     if revision.small_zone_divisor:
         assert f"node_present_pages / {revision.small_zone_divisor})" in code
     if revision.batch.order == "fifo":
         assert f">> {revision.batch.shift}) + {revision.batch.plus}" in code
-        assert f"#define MAX_WAKEUP_TASKS {revision.batch.at_most}" in lines
+        most = str(revision.batch.at_most)
+        assert f"#define MAX_WAKEUP_TASKS {most}" in lines or f"+ 1, {most});" in code
     if revision.guard and revision.guard.kind == "constant":
         assert f"#define PROC_WAKEUP_GUARD ({revision.guard.seconds:g}*HZ)" in lines
     elif revision.guard:
-        assert f"#define MAX_WAKEUP_GUARD ({revision.guard.at_most_s:g}*HZ)" in lines
+        most = f"{revision.guard.at_most_s:g}*HZ"
+        assert re.search(rf"^#define MAX_(?:PROC_)?WAKEUP_GUARD \({re.escape(most)}\)$", code, re.M)
