@@ -45,15 +45,17 @@ def fasync(at_s: int, count: int) -> Step:
     return Step(at_ns=at_s * SECOND, op=Op.CLIENTS, args=args)
 
 
+# From 25 s on there is an event each few tenths of a second, as swap fills up.
 SCENARIO = Scenario(
     name="test",
-    start_ns=10 * SECOND,
-    duration_ns=28 * SECOND,
+    start_ns=12 * SECOND,
+    duration_ns=36 * SECOND,
     sample_ns=SECOND // 10,
     steps=(
         fasync(0, FILES),
-        Step(at_ns=SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
-        fasync(22, 1),
+        Step(at_ns=2 * SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
+        Step(at_ns=8 * SECOND, op=Op.BALLOON, args=(54 * MIB, 7 * SECOND)),
+        fasync(26, 1),
     ),
 )
 
