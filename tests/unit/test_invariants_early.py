@@ -130,6 +130,16 @@ def test_how_many_there_may_be_in_a_time(
     assert answers(told(times, cpus), "v3")[Invariant.ONCE].verdict is verdict
 
 
+def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
+    often = replace(WAKE_ALL, reads=True, pause=9 * MS).run().log()
+    for name, invariant in (("v3", Invariant.ONCE), ("v3-wake-all", Invariant.RATE)):
+        answer = {
+            found.invariant: found
+            for found in check(often, replace(promises(name), rate_ns=10 * MS))
+        }[invariant]
+        assert answer.verdict is Verdict.NOT_EXERCISED
+
+
 def test_who_may_be_late_is_given_the_time() -> None:
     """Of five that were asleep four can have been told in the half second before."""
     old = replace(V3, asks=Asks.GATE, kind=LEAVE, events=(6 * S,))
