@@ -323,6 +323,13 @@ def test_one_poll_a_tick(name: str) -> None:
     assert broken(wrong.run(), name) == {Invariant.THROTTLE}
 
 
+@pytest.mark.parametrize(("apart_us", "verdict"), [(1000, Verdict.KEPT), (300, Verdict.BROKEN)])
+def test_a_tick_may_be_as_short_as_a_millisecond(apart_us: int, verdict: Verdict) -> None:
+    made = told([5 * S + number * apart_us * US for number in range(20)])
+    found = answers(made, "v3-throttled")[Invariant.THROTTLE]
+    assert (found.verdict, found.tested) == (verdict, 19)
+
+
 def test_clients_that_leave_do_not_show_a_throttle() -> None:
     made = replace(THROTTLED, throttled=False, clients=200, spacing=MS, kind=LEAVE).run()
     assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 0
