@@ -361,6 +361,12 @@ def test_each_cpu_sends_for_who_reads() -> None:
     assert broken(replace(reading, events=often, cpus=2).run(), "v3-throttled") == {Invariant.RATE}
 
 
+def test_who_reads_and_leaves_shows_no_rate() -> None:
+    made = replace(WAKE_ALL, reads=True, kind=LEAVE).run()
+    assert len(made.of(Kind.READ)) == 6
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
+
+
 def test_a_read_that_failed_takes_nothing() -> None:
     made = replace(WAKE_ALL, reads=True, takes=False, clients=1, pause=9 * MS).run()
     for number in made.of(Kind.READ):
