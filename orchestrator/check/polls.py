@@ -21,7 +21,7 @@ from orchestrator.check.promises import (
     Invariant,
     Status,
 )
-from orchestrator.check.story import NEVER, Flags, Ints, Story
+from orchestrator.check.story import NEVER, Flags, Ints, Story, ints
 
 _WIDEST = 6
 """Bursts are looked for within so many intervals of the rate, which is more than anyone is late."""
@@ -122,20 +122,9 @@ def once(story: Story) -> Answer:
         _burst(story, asked[a:b], most, "one POLLIN for each notification")
         for a, b in _bursts(waits.low[asked], waits.at[asked], most, rate)
     )
-    # With those who came back at once, or so many who wait, another POLLIN could have been seen.
-    again = _again(story, asked)
-    room = most(HELD_UP_NS + RUN_NS)
-    tested, passed = 0, 0
-    for i, back in zip(asked.tolist(), again.tolist(), strict=True):
-        at = int(waits.at[i])
-        if at < passed:
-            continue
-        if not back:
-            there = ~waits.signal & (waits.since < at) & (waits.at > at) & (waits.gone > at)
-            back = np.count_nonzero(there) > room
-        if back and _low_after(story, at):
-            tested += 1
-            passed = at + HELD_UP_NS
+    # A client that polls again, or so many that wait, could have had another POLLIN at once.
+    more = _again(story, asked) | (_waiting(story, asked) > most(HELD_UP_NS + RUN_NS))
+    tested = int(np.count_nonzero(more & _low_after(story, asked)))
     return Answer(invariant=Invariant.ONCE, tested=max(tested, len(breaks)), breaks=breaks)
 
 
@@ -161,7 +150,7 @@ def each(story: Story) -> Answer:
         for run in np.split(asked, ends)
         for a, b in _bursts(waits.at[run], waits.at[run], most, rate)
     )
-    tested = int(np.count_nonzero(read & _again(story, asked)))
+    tested = int(np.count_nonzero(read & _again(story, asked) & _low_after(story, asked)))
     return Answer(invariant=Invariant.RATE, tested=max(tested, len(breaks)), breaks=breaks)
 
 
@@ -182,7 +171,7 @@ def throttle(story: Story) -> Answer:
         _burst(story, asked[a:b], most, "one POLLIN in a tick")
         for a, b in _bursts(low, at, most, FASTEST_TICK_NS)
     )
-    tested = int(np.count_nonzero(_again(story, asked)))
+    tested = int(np.count_nonzero(_again(story, asked) & _low_after(story, asked)))
     return Answer(invariant=Invariant.THROTTLE, tested=max(tested, len(breaks)), breaks=breaks)
 
 
@@ -193,21 +182,26 @@ def _polled(story: Story) -> Ints:
 
 
 def _again(story: Story, asked: Ints) -> Flags:
-    """Tell whose client was back in poll() at once, with memory low in the sample after that."""
+    """Tell after which of these waits the client was back in poll() at once."""
     waits = story.waits
     following = np.minimum(asked + 1, waits.client.size - 1)  # by client, and then by time
     same = (following != asked) & (waits.client[following] == waits.client[asked])
-    soon = waits.since[following] - waits.at[asked] < RUN_NS
-    times, low = story.samples.times, story.samples.low
-    after = np.searchsorted(times, waits.at[asked], side="left")
-    shown = np.append(low, False)[after]
-    return np.asarray(same & soon & shown, bool)
+    return np.asarray(same & (waits.since[following] - waits.at[asked] < RUN_NS), bool)
 
 
-def _low_after(story: Story, when: int) -> bool:
-    samples = story.samples
-    after = int(np.searchsorted(samples.times, when, side="left"))
-    return after < samples.times.size and bool(samples.low[after])
+def _waiting(story: Story, asked: Ints) -> Ints:
+    """Count the clients that were in poll() when each of these waits was over."""
+    waits = story.waits
+    polls = ~waits.signal
+    since, end = (np.sort(x[polls]) for x in (waits.since, np.minimum(waits.at, waits.gone)))
+    at = waits.at[asked]
+    return ints(np.searchsorted(since, at, "left") - np.searchsorted(end, at, "right"))
+
+
+def _low_after(story: Story, asked: Ints) -> Flags:
+    """Tell of which of these waits the next sample shows that memory is low."""
+    after = np.searchsorted(story.samples.times, story.waits.at[asked], side="left")
+    return np.asarray(np.append(story.samples.low, False)[after], bool)
 
 
 def _bursts(

@@ -195,12 +195,12 @@ class _Run:
 
     def wakeup(self, when: int, client: int) -> None:
         self.made.add(Kind.WAKEUP, when, client, revents=1, result=1, since_ns=self.since[client])
-        if self.model.kind is ClientKind.EXIT:
-            self.gone.add(client)
-            self.made.add(Kind.EXIT, when + US, client, op=Op.CLIENTS)
-            return
         if self.model.reads:
             self.made.add(Kind.READ, when + 2, client, result=0)
             if self.model.takes:
                 self.seen[client] = self.newest
-        self.then(when + self.model.pause, self.poll, client)
+        if self.model.kind is ClientKind.EXIT:
+            self.gone.add(client)
+            self.made.add(Kind.EXIT, when + US, client, op=Op.CLIENTS)
+        else:
+            self.then(when + self.model.pause, self.poll, client)

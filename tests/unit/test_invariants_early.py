@@ -80,10 +80,8 @@ def test_v3_tells_one_of_many_and_each_time_it_is_put_to_the_test() -> None:
 def test_the_old_v3_is_caught_that_asked_the_sum_alone(clients: int, kind: ClientKind) -> None:
     """As it was reconstructed first: everyone who found the sum low had POLLIN, and it lasted."""
     spacing = S // clients
-    events = (5 * S, 6 * S)
-    old = replace(
-        V3, asks=Asks.GATE, clients=clients, kind=kind, spacing=spacing, events=events, pause=9 * MS
-    ).run()
+    wrong = replace(V3, asks=Asks.GATE, low=((4 * S, 5 * S + 300 * MS),), pause=20 * MS)
+    old = replace(wrong, clients=clients, kind=kind, spacing=spacing, events=(5 * S,)).run()
     caught = broken(old, "v3")
     # One that leaves with its first POLLIN is one for one notification.
     assert caught == (set() if clients == 1 and kind is LEAVE else {Invariant.ONCE})
@@ -128,6 +126,16 @@ def test_how_many_there_may_be_in_a_time(
 ) -> None:
     times = [round(5 * S + ms * MS) for ms in accumulate(apart_ms, initial=0.0)]
     assert answers(told(times, cpus), "v3")[Invariant.ONCE].verdict is verdict
+
+
+def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
+    often = replace(WAKE_ALL, reads=True, pause=9 * MS).run().log()
+    for name, invariant in (("v3", Invariant.ONCE), ("v3-wake-all", Invariant.RATE)):
+        answer = {
+            found.invariant: found
+            for found in check(often, replace(promises(name), rate_ns=10 * MS))
+        }[invariant]
+        assert answer.verdict is Verdict.NOT_EXERCISED
 
 
 def test_who_may_be_late_is_given_the_time() -> None:
@@ -277,7 +285,7 @@ def test_a_status_that_v2_does_not_clear_is_caught() -> None:
 
 def test_wake_all_tells_everyone_who_opened_before() -> None:
     for kind, deaf in ((ClientKind.POLL, 2), (ClientKind.EPOLL, 2)):
-        kept = replace(WAKE_ALL, pause=9 * MS, kind=kind)
+        kept = replace(WAKE_ALL, pause=50 * MS, kind=kind)
         assert counts(kept.run(), "v3-wake-all")[Invariant.BATCH] == 1
         assert not broken(kept.run(), "v3-wake-all")
         assert broken(replace(kept, deaf=deaf).run(), "v3-wake-all") == {Invariant.BATCH}
@@ -313,6 +321,13 @@ def test_one_poll_a_tick(name: str) -> None:
     assert broken(wrong.run(), name) == {Invariant.THROTTLE}
 
 
+@pytest.mark.parametrize(("apart_us", "verdict"), [(1000, Verdict.KEPT), (300, Verdict.BROKEN)])
+def test_a_tick_may_be_as_short_as_a_millisecond(apart_us: int, verdict: Verdict) -> None:
+    made = told([5 * S + number * apart_us * US for number in range(20)])
+    found = answers(made, "v3-throttled")[Invariant.THROTTLE]
+    assert (found.verdict, found.tested) == (verdict, 19)
+
+
 def test_clients_that_leave_do_not_show_a_throttle() -> None:
     made = replace(THROTTLED, throttled=False, clients=200, spacing=MS, kind=LEAVE).run()
     assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 0
@@ -342,6 +357,12 @@ def test_each_cpu_sends_for_who_reads() -> None:
     assert not broken(replace(reading, events=often, cpus=2).run(), "v3-wake-all")
     # The rate of v3-throttled is one for all CPUs.
     assert broken(replace(reading, events=often, cpus=2).run(), "v3-throttled") == {Invariant.RATE}
+
+
+def test_who_reads_and_leaves_shows_no_rate() -> None:
+    made = replace(WAKE_ALL, reads=True, kind=LEAVE).run()
+    assert len(made.of(Kind.READ)) == 6
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
 
 
 def test_a_read_that_failed_takes_nothing() -> None:
@@ -402,8 +423,8 @@ def test_a_sound_kernel_never_breaks_anything(
 
 
 def test_the_model_has_both_kinds_of_memory() -> None:
-    free = {V3.run().rows[number][3]["free"] for number in V3.run().of(Kind.ZONE)}
-    assert free == {SHORT, PLENTY}
+    made = V3.run()
+    assert {made.rows[number][3]["free"] for number in made.of(Kind.ZONE)} == {SHORT, PLENTY}
 
 
 def test_what_is_kept_for_atomic_allocations_may_make_a_zone_of_v1_low() -> None:

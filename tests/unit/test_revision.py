@@ -10,8 +10,19 @@ import pytest
 from unidiff import PatchSet
 
 from orchestrator.errors import InputError
+from orchestrator.places import PATCHES
 from orchestrator.series.quilt import MEM_NOTIFY, load_series, revisions
-from orchestrator.series.revision import ConstantGuard, Revision, load_lineage, load_revision
+from orchestrator.series.revision import (
+    Batch,
+    ConstantGuard,
+    Gate,
+    Lineage,
+    Rate,
+    Revision,
+    Status,
+    load_lineage,
+    load_revision,
+)
 
 EARLY = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
 OURS = [(name, base) for name in ("v3", "v5", "v6") for base in revisions()[name]]
@@ -194,6 +205,21 @@ def test_a_base_may_be_based_on_another_and_lies_beside_it_first(tmp_path: Path)
     assert mine is not None
     assert mine.batch.at_most == 7
     assert mine.lineage is None
+
+
+def test_the_example_of_the_readme(tmp_path: Path) -> None:
+    text = (PATCHES / "README.md").read_text()
+    user_revision(tmp_path, text[text.index('based_on = "v6"\nguard') :].partition("```")[0])
+    mine = load_revision("mine", root=tmp_path)
+    assert mine is not None
+    assert (mine.guard_s(200), mine.fasync, mine.batch) == (3.0, None, promised("v6").batch)
+
+
+def test_the_readme_has_every_key() -> None:
+    text = (PATCHES / "README.md").read_text()
+    for model in (Revision, Lineage, Gate, Rate, Status, Batch):
+        for key in model.model_fields:
+            assert re.search(rf"[`{{ \[]{key}\b", text), key
 
 
 @pytest.mark.parametrize(
