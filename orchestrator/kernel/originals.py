@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import shutil
 import tempfile
@@ -249,7 +248,8 @@ def register(
         waiting=lambda: progress(f"waiting for another registration of {name}"),
     ):
         try:
-            draft = root() / f".draft-{os.getpid()}"
+            # One that was killed leaves it to the next with the same lock.
+            draft = root() / f".draft-{name}-{ready.base}"
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
             try:

@@ -338,10 +338,13 @@ def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> 
     assert "(WAKEUP, 10.250000000 s): time_ns 10250000000 and 10250000120" in note
 
 
-def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path, which: int) -> None:
     entries = [ok("v4", woken=3), ok("v4-original", woken=3)]
-    lost = dataclasses.replace(entries[1][1], lost=1)
-    run = made_up_run(tmp_path / "run", [entries[0], (entries[1][0], lost, "ok")])
+    cell, log, outcome = entries[which]
+    assert log is not None
+    entries[which] = (cell, dataclasses.replace(log, lost=1), outcome)
+    run = made_up_run(tmp_path / "run", entries)
     notes = compare_runs([run], by="series").notes()
     assert any("not known in 1, whose logs lost records" in note for note in notes)
     assert not any("identical in all" in note for note in notes)

@@ -295,6 +295,25 @@ def test_another_text_is_registered_only_as_such(post: Post, capsys: Capture) ->
     assert load_revision("v4-altered") == load_revision("v4")
 
 
+def test_mails_of_which_no_digest_or_message_id_is_known(post: Post, capsys: Capture) -> None:
+    """As of v6 4/8, and of v5 1/8: there is nothing to compare with, and that is said."""
+    text = post.file.read_text()
+    text = text.replace('message_id = "2008.2.ADA@example.org"\n', "")
+    for number in (2, 4):
+        text = text.replace(f'digest = "{expected(post.mails[number].lines)}"\n', "")
+    post.file.write_text(text)
+    assert post.run("--mbox", post.whole()) == 0
+    said = capsys.readouterr().out
+    verdicts = [line for line in said.splitlines() if re.match(r"v4 \d/5  ", line)]
+    assert [line[8:].split("  ")[0] for line in verdicts] == [
+        *("exact", "no digest on file", "exact", "no digest on file", "exact")
+    ]
+    assert "v4 2/5: no digest on file\nv4 4/5: no digest on file\n" in said
+    assert registered() == {"v4-original": ("2.6.24",)}
+    assert post.run("--mbox", post.box(*[post.mail(number) for number in (1, 3, 4, 5)])) == 2
+    assert "Message-Id not known, 2008-01-15 10:02:00 +0900" in capsys.readouterr().out
+
+
 def test_what_is_missing_is_named(post: Post, capsys: Capture) -> None:
     assert post.run("--mbox", post.box(*[post.mail(number) for number in (1, 2, 3, 5)])) == 2
     said = capsys.readouterr()
