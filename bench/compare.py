@@ -11,16 +11,16 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from guests import Figure, parser, publish, say
 
 from orchestrator import process
-from orchestrator.campaign.plan import cell_id, cell_inputs, cell_name, plan_rows
+from orchestrator.campaign.plan import cell_id, cell_name, plan_rows
 from orchestrator.campaign.results import RECORDS, RunFolder
-from orchestrator.campaign.verdict import Job, make_verdict
+from orchestrator.campaign.verdict import Job, make_manifest, make_verdict
 from orchestrator.guest import abi
 from orchestrator.guest.abi import Kind
 from orchestrator.guest.decode import RecordLog, write_records
@@ -74,10 +74,8 @@ def rows(kind: Kind, times: np.ndarray, **fields: object) -> np.ndarray:
     return records
 
 
-def made_up_log(
-    random: np.random.Generator, clients: int = CLIENTS, total: int = RECORDS_EACH
-) -> RecordLog:
-    """Return so many records, as a guest under pressure writes them."""
+def made_up_log(random: np.random.Generator) -> RecordLog:
+    """Return RECORDS_EACH records, as a guest under pressure writes them."""
     samples = START + np.arange(SAMPLES) * S // 10
     free = 4000 - np.cumsum(random.integers(0, 12, SAMPLES))
     zones = [
@@ -91,20 +89,14 @@ def made_up_log(
         rows(Kind.MEMINFO, samples, total=60_000, free=free * 4),
         rows(Kind.RECLAIM, samples, pswpout=swapped),
         rows(Kind.PAGING, samples, runnable=random.integers(1, 20, SAMPLES)),
-        rows(
-            Kind.EXIT,
-            np.full(clients, START + 60 * S),
-            client=np.arange(clients),
-            op=Op.CLIENTS,
-            cpu_ns=10**6,
-        ),
+        rows(Kind.EXIT, np.full(CLIENTS, START + 60 * S), op=Op.CLIENTS, cpu_ns=10**6),
     ]
-    pairs = (total - sum(map(len, fixed))) // 2
+    pairs = (RECORDS_EACH - sum(map(len, fixed))) // 2
     waits = START + np.sort(random.integers(0, 50 * S, pairs))
-    who = random.integers(0, clients, pairs)
+    clients = random.integers(0, CLIENTS, pairs)
     woken = waits + random.integers(S, 5 * S, pairs)
-    fixed.append(rows(Kind.POLL, waits, client=who))
-    fixed.append(rows(Kind.WAKEUP, woken, client=who, revents=1, result=1))
+    fixed.append(rows(Kind.POLL, waits, client=clients))
+    fixed.append(rows(Kind.WAKEUP, woken, client=clients, revents=1, result=1))
     fixed.append(rows(Kind.END, samples[:1] + 60 * S))
     records = np.concatenate(fixed)
     records = records[np.argsort(records["time_ns"], kind="stable")]
@@ -112,17 +104,16 @@ def made_up_log(
     return RecordLog(records, lost=0, torn=0)
 
 
-def make_run(path: Path, cells: Sequence[Cell], each: int = RECORDS_EACH) -> int:
+def make_run(path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog]) -> int:
     """Make the folder of a run of these cells; returns how many records are in it."""
     run = RunFolder(path)
     run.make()
-    random = np.random.default_rng(2008)
     run.begin(b"", plan_rows(cells))
     nothing = Artifact(kind="kernel", key="", path=path, inputs={}, facts={})
     total = 0
     for cell in cells:
         job = Job(id=cell_id(cell), name=cell_name(cell), cell=cell, kernel=nothing, image=nothing)
-        log = made_up_log(random, cell.clients, each)
+        log = log_of()
         total += len(log)
         result = CellResult(
             outcome=Outcome(),
@@ -133,7 +124,7 @@ def make_run(path: Path, cells: Sequence[Cell], each: int = RECORDS_EACH) -> int
         )
         with run.draft(job.id) as draft:
             write_records(log, draft / RECORDS)
-            manifest = {"inputs": cell_inputs(cell), "outcome": str(result.outcome)}
+            manifest = make_manifest(job, [result], draft)
             verdict = make_verdict(job, result, draft / RECORDS)
             run.publish(job.id, draft, manifest=manifest, verdict=verdict)
     return total
@@ -157,8 +148,9 @@ def main() -> int:
     costs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
         folder = Path(name)
+        random = np.random.default_rng(2008)
         cells = [made_up_cell(series, seed) for seed in range(CELLS // 4) for series in SERIES]
-        total = make_run(folder / "run", cells)
+        total = make_run(folder / "run", cells, lambda: made_up_log(random))
         say(f"{CELLS} cells, {total} records")
         cost = folder / "cost.json"
         words = [sys.executable, "-c", MEASURED, cost, "compare", folder / "run"]

@@ -160,7 +160,7 @@ class _Session:
                         region=vm.parts.region,
                         cpu=cpu,
                         monitor=monitor,
-                        scenario=self._cell.scenario,
+                        cell=self._cell,
                         limits=self._limits,
                     ),
                 )

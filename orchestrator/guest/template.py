@@ -135,7 +135,7 @@ async def make_template(
                     region=parts.region,
                     cpu=cpu,
                     monitor=monitor,
-                    scenario=cell.scenario,
+                    cell=cell,
                     limits=limits,
                 ),
             )

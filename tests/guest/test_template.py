@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.campaign.ledger import QEMU_MIB
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest import snapshots, template
 from orchestrator.guest.abi import Kind
@@ -230,3 +231,21 @@ def running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_a_full_guest_takes_its_memory_once_however_it_starts(
+    bench: Callable[[str], Bench],
+) -> None:
+    there = bench("none")
+    hog = Step(at_ns=SECOND, op=Op.HOG, args=(100 * MIB, 150 * MIB))
+    cell = make_cell(hog, memory_mib=256)
+    start = there.template(cell)
+    assert start is not None
+    cold, _ = there.run(cell, None)
+    before = start.bytes
+    warm, _ = there.run(cell, start)
+    assert (cold.outcome.ok, warm.outcome.ok) == (True, True)
+    assert 150 < warm.memory_mib <= 1.1 * cold.memory_mib
+    assert warm.memory_mib < 256 + QEMU_MIB
+    # Nor has the template become larger by it.
+    assert sum(os.fstat(fd).st_blocks * 512 for fd in start._files.values()) == before

@@ -13,13 +13,21 @@ import pytest
 
 from orchestrator.errors import InfrastructureError
 from orchestrator.guest import watch as module
+from orchestrator.guest.machine import load_machine
 from orchestrator.guest.rendezvous import End
 from orchestrator.guest.watch import CpuClock, Limits, watch
-from orchestrator.model import Finding, Op, Scenario, Step
+from orchestrator.model import Arch, Cell, Finding, KernelRequest, Op, Scenario, Step
 
 SECOND = 10**9
 SCENARIO = Scenario(
     name="short", start_ns=10 * SECOND, duration_ns=400 * SECOND, sample_ns=1, steps=()
+)
+CELL = Cell(
+    request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
+    machine=load_machine("pc"),
+    memory_mib=0,
+    clients=0,
+    scenario=SCENARIO,
 )
 REGISTERS = "CPU#0\r\nRIP=ffffffff81000000 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\r\n"
 
@@ -67,7 +75,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def give_up(
-    fake: FakeQemu, limits: Limits, *, patience: float = 5, scenario: Scenario = SCENARIO
+    fake: FakeQemu, limits: Limits, *, patience: float = 5, cell: Cell = CELL
 ) -> End | None:
     """Return the end, or None if the watch goes on."""
 
@@ -78,7 +86,7 @@ def give_up(
                     region=fake,  # type: ignore[arg-type]
                     cpu=fake,  # type: ignore[arg-type]
                     monitor=fake,  # type: ignore[arg-type]
-                    scenario=scenario,
+                    cell=cell,
                     limits=limits,
                 )
         except TimeoutError:
@@ -143,18 +151,20 @@ def test_a_guest_that_is_slow_to_end_its_processes_is_let_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clients", "sample_s", "cpu_seconds"), [(1, 0, 60), (12_000, 0, 180), (1, 60, 1260)]
+    ("clients", "sample_s", "memory_mib", "cpu_seconds"),
+    [(1, 0, 0, 60), (12_000, 0, 0, 180), (1, 60, 0, 1260), (1, 0, 16_384, 540)],
 )
-def test_thousands_of_processes_and_rare_samples_take_longer_to_be_dead(
-    clients: int, sample_s: int, cpu_seconds: int
+def test_many_processes_rare_samples_and_much_memory_take_longer_to_be_dead(
+    clients: int, sample_s: int, memory_mib: int, cpu_seconds: int
 ) -> None:
     scenario = dataclasses.replace(
         SCENARIO,
         sample_ns=sample_s * SECOND + 1,
         steps=(Step(at_ns=0, op=Op.CLIENTS, args=(3, clients, 1024, 0, 1)),),
     )
+    cell = dataclasses.replace(CELL, scenario=scenario, memory_mib=memory_mib)
     fake = FakeQemu(cpu=lambda look: look * 0.5)
-    end = give_up(fake, Limits(hang_cpu_seconds=60), scenario=scenario)
+    end = give_up(fake, Limits(hang_cpu_seconds=60), cell=cell, patience=60)
     assert end is not None and end.finding is Finding.HANG
     assert cpu_seconds <= fake.looks * 0.5 <= cpu_seconds + 2
 
