@@ -13,7 +13,8 @@ def address(*names):
             continue
     raise gdb.GdbError(f"this kernel has no {' and no '.join(names)}")
 
-notify = address("mem_notify_everyone", "__memory_pressure_notify")  # of v3, of v4 and later
+# Of v2 and v3, of our first port of v3, of v4 and later.
+notify = address("mem_notify_userspace", "mem_notify_everyone", "__memory_pressure_notify")
 write = address("swap_writepage")
 for function in notify, write:
     gdb.execute(f"hbreak *{function}")
