@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.campaign.alike import Alike, Log, compare_logs
 from orchestrator.campaign.results import RECORDS, VERDICT, RunFolder, read_json
 from orchestrator.campaign.verdict import trace_of
 from orchestrator.check.reaction import UNITS, Story, react
@@ -65,6 +66,7 @@ class _Sample:
     outcome: str
     lost_records: int
     figures: Mapping[str, float | None]
+    records: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class Comparison:
     pooled: tuple[str, ...]
     repeats: int
     mixed: tuple[str, ...]
+    alike: tuple[Alike, ...]
 
     def notes(self) -> list[str]:
         """Return what a reader has to know beside the figures: what ended how, what is missing."""
@@ -98,6 +101,7 @@ class Comparison:
             if set(found) != {"ok"}
         }
         notes = [f"{group}: {how}" for group, how in ended.items()]
+        notes += [found.sentence() for found in self.alike if found.is_news]
         if self.pooled:
             axes = " and ".join(self.pooled)
             notes.append(
@@ -172,8 +176,9 @@ def compare_runs(
     }
     over = {axis: found for axis, found in values.items() if len(found) > 1}
     different = {group: _different(found, by) for group, found in kept.items()}
+    alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
     return Comparison(
-        rows=tuple(_rows(by, over, different)),
+        rows=tuple(_rows(by, over, different, {found.group: found.row() for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
         outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},
         left_out=len(samples) - len(groups) * len(points),
@@ -183,6 +188,7 @@ def compare_runs(
         pooled=_pooled(over),
         repeats=sum(len(kept[group]) - len(different[group]) for group in groups),
         mixed=tuple(what for tool, what in _TOOLS.items() if _differs(tool, kept.values())),
+        alike=alike,
     )
 
 
@@ -195,6 +201,14 @@ def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
         f"{one.id} and {other.id} are the same cell, run with different {', '.join(what)}",
         hint="compare one of their runs, or run the other's campaign again",
     )
+
+
+def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, Log]]:
+    """Return the logs of each series, by the points that they stand at."""
+    return {
+        str(group): {s.point: (s.id, s.records) for s in found if s.records is not None}
+        for group, found in groups.items()
+    }
 
 
 def _pooled(over: Iterable[str]) -> tuple[str, ...]:
@@ -242,7 +256,8 @@ def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by:
         point = (*point, scenario)
     verdict = read_json(folder / VERDICT)
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
-    if (folder / RECORDS).exists():
+    there = (folder / RECORDS).exists()
+    if there:
         figures = dataclasses.asdict(react(story_of(read_records(folder / RECORDS))))
     return _Sample(
         id=row["id"],
@@ -254,6 +269,7 @@ def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by:
         outcome=verdict["outcome"],
         lost_records=verdict["lost_records"],
         figures=figures,
+        records=folder / RECORDS if there else None,
     )
 
 
@@ -278,7 +294,10 @@ def story_of(log: RecordLog) -> Story:
 
 
 def _rows(
-    by: str, over: Mapping[str, tuple[Value, ...]], kept: Mapping[Value, Sequence[_Sample]]
+    by: str,
+    over: Mapping[str, tuple[Value, ...]],
+    kept: Mapping[Value, Sequence[_Sample]],
+    records: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     reference, *_ = kept
     alike = not _pooled(over)
@@ -305,6 +324,7 @@ def _rows(
                 "p": None if apart is None else apart.p,
                 "cells": len(kept[group]),
                 "over": {axis: list(some) for axis, some in over.items()},
+                "records": records.get(str(group)),
             }
 
 

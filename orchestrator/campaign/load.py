@@ -30,6 +30,7 @@ from orchestrator.kernel.base import Base, load_base
 from orchestrator.kernel.config import merge_fragments
 from orchestrator.model import DiskBus, MachineProfile, SwapKind
 from orchestrator.series.quilt import NONE, load_series, revisions
+from orchestrator.series.registered import registered
 from orchestrator.series.revision import load_revision
 from orchestrator.wording import known_names
 
@@ -95,6 +96,7 @@ def load_campaign(path: Path) -> Campaign:
         name: _named(place.at("matrix", "machine", index), load_machine, name)
         for index, name in enumerate(table.matrix.machine)
     }
+    table = _bases_of_originals(place, table)
     _check_kernels(place, table, machines)
     scenarios: dict[str, ScenarioTable] = {}
     for index, name in enumerate(table.matrix.scenario):
@@ -146,6 +148,23 @@ def _named(place: Place, find: Callable[[str], T], name: str) -> T:
         if error.file is not None:
             raise  # what it stands for is broken itself
         place.refuse(error.message, hint=error.hint)
+
+
+def _bases_of_originals(place: Place, table: CampaignTable) -> CampaignTable:
+    """Leave out the bases that an original, which the user has registered, was not imported for."""
+    known = registered()
+    bases = table.kernel.base
+    left = bases
+    for index, name in enumerate(table.matrix.series):
+        if name in known:
+            left = [base for base in left if base in known[name]]
+            if not left:
+                place.at("matrix", "series", index).refuse(
+                    f"{name} was imported for {', '.join(known[name])}, and not for "
+                    f"{' or '.join(bases)}",
+                    hint="name such a base, or register it with --base for another",
+                )
+    return table.model_copy(update={"kernel": table.kernel.model_copy(update={"base": left})})
 
 
 def _check_kernels(place: Place, table: CampaignTable, machines: dict[str, MachineProfile]) -> None:

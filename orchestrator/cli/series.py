@@ -1,4 +1,4 @@
-"""memnotify series list | import | apply | trees | diff | bisect"""
+"""memnotify series list | import | apply | trees | diff | bisect | originals"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from orchestrator.campaign.bisect import bisect_series, sentence
 from orchestrator.campaign.figures import read_comparison
 from orchestrator.campaign.load import load_campaign
 from orchestrator.cli import trees
+from orchestrator.cli.originals import register_originals
 from orchestrator.cli.paths import named, path
 from orchestrator.errors import InputError
 from orchestrator.kernel.apply import apply_to_base, apply_to_tree
@@ -116,6 +117,12 @@ def register(subparsers: Any) -> None:
         diff.add_argument(name, metavar=metavar, help="REV, REV/BASE, or a folder with a series")
     diff.add_argument("--stat", action="store_true", help="only numbers of lines")
     diff.add_argument(
+        "--no-messages",
+        dest="messages",
+        action="store_false",
+        help="compare what the patches change, and not what they say of it",
+    )
+    diff.add_argument(
         "--color",
         choices=("auto", "always", "never"),
         nargs="?",
@@ -151,6 +158,8 @@ def register(subparsers: Any) -> None:
         "-o", dest="output", type=path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
     )
     bisect.set_defaults(handler=_bisect)
+
+    register_originals(actions, _ask)
 
 
 def _revision(word: str) -> int:
@@ -235,7 +244,7 @@ def _diff(args: argparse.Namespace) -> int:
     old, new = compared(args.old, args.new)
     auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     color = auto if args.color == "auto" else args.color == "always"
-    said = range_diff(old.patches, new.patches, stat=args.stat, color=color)
+    said = range_diff(old.patches, new.patches, stat=args.stat, color=color, messages=args.messages)
     # What a program reads is as it was.
     terminal = sys.stdout.isatty()
     sys.stdout.write(printable_lines(said, colored=True) if terminal else said)

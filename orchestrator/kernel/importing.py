@@ -8,20 +8,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.kernel.base import load_base
+from orchestrator.kernel.base import Base, load_base
+from orchestrator.kernel.download import Web
 from orchestrator.kernel.pristine import pristine_files
 from orchestrator.kernel.source import ensure_source
 from orchestrator.process import CommandLog
-from orchestrator.series.apply import FileState, apply_series, read_tree
+from orchestrator.series.apply import apply_series, read_tree
+from orchestrator.series.companions import companions_of, is_whole
 from orchestrator.series.folder import undo_killed, write_series
 from orchestrator.series.importer import ImportedSeries, import_mails
 from orchestrator.series.lore import fetch_thread, message_id
 from orchestrator.series.mail import Mail, read_mails
+from orchestrator.series.mailbox import mails_in_maildir, mails_in_mbox
+from orchestrator.series.names import Reader
 from orchestrator.series.quilt import SERIES, Series, read_series_file, tree_version
 from orchestrator.series.repairs import Chooser
 from orchestrator.store import Store, digest_value
-
-_Reader = Callable[[str], FileState | None]
 
 
 def import_series(
@@ -73,21 +75,46 @@ def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
             "there is no such file", file=word, hint="a Message-Id or a link to lore will do, too"
         )
     with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
-        fetched = fetch_thread(wanted, Path(folder), mbox=mbox, log=log)
-        return [dataclasses.replace(mail, source=wanted) for mail in read_mails(fetched)]
+        mails = read_mails(fetch_thread(wanted, Path(folder), mbox=mbox, log=log))
+    if mbox is not None:
+        mails += _companions(wanted, mails, mbox)
+    return [dataclasses.replace(mail, source=wanted) for mail in mails]
+
+
+def _companions(wanted: str, thread: Sequence[Mail], mbox: Path) -> list[Mail]:
+    """Return the mails of a set that its thread has not, because their headers do not tie them."""
+    anchor = next((mail for mail in thread if _id(mail) == wanted), None)
+    if anchor is None or is_whole(anchor, thread):
+        return []
+    find = mails_in_maildir if mbox.is_dir() else mails_in_mbox
+    had = {_id(mail) for mail in thread}
+    return [mail for mail in find(mbox, companions_of(anchor)) if _id(mail) not in had]
+
+
+def _id(mail: Mail) -> str:
+    return mail.headers.get("Message-Id", "").strip("<>")
 
 
 def _files(
     base: str | None, tree: Path | None, store: Store, progress: Callable[[str], None]
-) -> _Reader:
+) -> Reader:
     """Return a reader of the files that a series finds: of a base, after the base's own patches."""
     if tree is not None:
         tree_version(tree)
         return read_tree(tree)
     assert base is not None
-    known = load_base(base)
+    return base_files(load_base(base), store=store, progress=progress)
+
+
+def base_files(
+    known: Base, *, store: Store, web: Web | None = None, progress: Callable[[str], None]
+) -> Reader:
+    """Return a reader of the files of a base, after the base's own patches.
+
+    Raises InfrastructureError if its source cannot be had.
+    """
     own = tuple(patch for file in known.series for patch in read_series_file(file))
-    source = ensure_source(known, None, store=store, progress=progress)
+    source = ensure_source(known, None, store=store, web=web, progress=progress)
     pristine = pristine_files(source, known.arches[0], store=store, progress=progress)
-    patched = apply_series(Series(revision="", base=base, patches=own), pristine).files
+    patched = apply_series(Series(revision="", base=known.name, patches=own), pristine).files
     return lambda name: patched[name] if name in patched else pristine(name)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import InputError
+from orchestrator.series.repeats import without_repeats
 
 NULL = "/dev/null"
 
@@ -31,7 +32,9 @@ _BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
 # What only a diff has, after its margin; and anywhere in a line, with a blank between its words.
 _TRACE = re.compile(r'\+\+\+ "?[^\s/]+/\S|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@')
 _ANYWHERE = re.compile(r'diff --git "?a/\S|\+\+\+ "?b/\S|@@ -\d+(?:,\d+)? \+\d')
-_BETWEEN = re.compile(r"Index: |diff -|={20,}|RCS file: |retrieving revision ")
+_BETWEEN = re.compile(
+    r"Index: |diff -|={20,}|RCS file: |retrieving revision |[$%#] (?:quilt|git|hg|svn|cvs) diff\b"
+)
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What a diff may have before its first hunk, and a hunk's header that is cut.
 _HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{_EXTENDED.pattern}")
@@ -116,6 +119,7 @@ class Text:
     quoted: bool
     wrapped: tuple[int, ...]  # the lines of headers that were wrapped
     broken: tuple[Broken, ...] = ()
+    repeated: tuple[int, ...] = ()  # the lines of the headers of hunks that stand there twice
 
 
 @dataclass
@@ -163,12 +167,14 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
     broken = list(_broken(bare, {diff.line - 1 for diff in diffs if not diff.hunks}))
     if not broken:
         broken = list(_unread(lines, bare, unread, diffs))
+    once, repeated = without_repeats(diffs)
     return Text(
         head=head,
-        diffs=tuple(diffs),
+        diffs=tuple(once),
         quoted=reader.quoted,
         wrapped=tuple(wrapped),
         broken=tuple(broken),
+        repeated=repeated,
     )
 
 

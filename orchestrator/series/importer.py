@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from orchestrator.errors import InputError
@@ -119,8 +119,45 @@ def import_mails(
         said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
     numbered = _numbered(ordered, beside)
     _check_places(numbered, beside)
+    restored, notes = _restored(numbered, beside, read, fuzz, choose, log)
+    return ImportedSeries(patches=restored, said=(*said, *notes))
+
+
+def import_in_order(
+    mails: Sequence[Mail],
+    read: Reader,
+    *,
+    fuzz: int = 0,
+    choose: Chooser | None = None,
+    log: CommandLog | None = None,
+) -> ImportedSeries:
+    """Restore the patches of mails whose order is known, whatever their subjects say of it.
+
+    Raises InputError as `import_mails` does.
+    """
+    posts = []
+    for mail in mails:
+        text = read_diffs([plain(line) for line in mail.lines], file=mail.source, first=mail.first)
+        if not text.diffs:
+            raise InputError(f"“{mail.subject}” has no diff", file=mail.source)
+        # That its subject begins with Re: is no doubt, as it is known to be the patch.
+        posts.append(replace(post_of(mail, text), reply=False))
+    restored, said = _restored(dict(enumerate(posts, 1)), (), read, fuzz, choose, log)
+    return ImportedSeries(patches=restored, said=tuple(said))
+
+
+def _restored(
+    numbered: Mapping[int, Post],
+    beside: Sequence[Patch],
+    read: Reader,
+    fuzz: int,
+    choose: Chooser | None,
+    log: CommandLog | None,
+) -> tuple[tuple[Imported | Patch, ...], list[str]]:
+    """Return the patches of a series, restored one on top of the other, and what to say of it."""
     tree = _Overlay(read)
-    effort = Effort.of(len(ordered))
+    effort = Effort.of(len(numbered))
+    said: list[str] = []
     done: list[Imported | Patch] = []
     for number, patch in _merged(numbered, beside):
         if isinstance(patch, Post):
@@ -135,7 +172,7 @@ def import_mails(
             alone = Series(revision="", base="", patches=(patch,))
             tree.files.update(apply_series(alone, tree, log=log).files)
             done.append(patch)
-    return ImportedSeries(patches=tuple(done), said=tuple(said))
+    return tuple(done), said
 
 
 def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]:

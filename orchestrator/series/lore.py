@@ -11,6 +11,7 @@ from orchestrator.process import CommandLog, run
 
 _ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
 _FETCH = 300.0  # seconds
+_NOT_THERE = re.compile(r"Server returned an error: 404|No messages found")  # as b4 says it
 
 
 def message_id(text: str) -> str | None:
@@ -24,9 +25,20 @@ def fetch_thread(
 ) -> Path:
     """Put the thread of a Message-Id into a folder as an mbox, and return that file.
 
-    Raises InputError if the mbox given is not there or has no such mail, InfrastructureError if
-    lore cannot be reached or b4 is not there.
+    Raises InputError if the mbox given is not there, or if it or lore has no such mail, and
+    InfrastructureError if lore cannot be reached or b4 is not there.
     """
+    found = find_thread(wanted, folder, mbox=mbox, log=log)
+    if found is None:
+        where = mbox or "lore.kernel.org"
+        raise InputError(f"has no mail with the Message-Id {wanted}", file=where)
+    return found
+
+
+def find_thread(
+    wanted: str, folder: Path, *, mbox: Path | None = None, log: CommandLog | None = None
+) -> Path | None:
+    """As `fetch_thread`, but return None for a mail that is not there."""
     if mbox is not None and not mbox.exists():
         raise InputError(
             "there is no such file", file=mbox, hint="--mbox names an mbox or a maildir"
@@ -38,8 +50,8 @@ def fetch_thread(
     found = folder / "thread.mbx"
     if found.is_file() and found.stat().st_size:
         return found
-    if mbox is not None:
-        raise InputError(f"has no mail with the Message-Id {wanted}", file=mbox)
+    if mbox is not None or _NOT_THERE.search(done.stdout):
+        return None
     said = (done.stdout.strip().splitlines() or ["no word of why"])[-1]
     raise InfrastructureError(
         "unreachable",

@@ -85,11 +85,21 @@ def read_mails(path: Path) -> list[Mail]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    return mails_of(data, path)
+
+
+def mails_of(data: bytes, path: Path) -> list[Mail]:
+    """Return the mails in the bytes of a file. Raises InputError if they are no text."""
     check_data(data, path, page=_is_page(data))
     try:
         return [mail for mail in _split(data, path) if any(line.strip() for line in mail.lines)]
     except RecursionError as error:
         raise InputError("mails within mails without an end", file=path) from error
+
+
+def headers_of(data: bytes) -> dict[str, str]:
+    """Return From, Date, Subject and Message-Id of a raw mail, as far as it has them."""
+    return _headers(_line_ends(data).partition(b"\n\n")[0])[0]
 
 
 def _is_page(data: bytes) -> bool:
@@ -181,9 +191,12 @@ def _words(value: str) -> str:
 
 
 def _decoded(data: bytes, charset: str | None = None) -> str:
-    for name in (charset, "utf-8"):
+    # Headers that are not encoded, and bodies that do not say what they are in.
+    if b"\x1b$" in data and (charset or "us-ascii").lower() == "us-ascii":
+        charset = "iso-2022-jp"
+    for name in (charset or "utf-8", "utf-8"):
         try:
-            return data.decode(name or "utf-8")
+            return data.decode(name)
         except (LookupError, UnicodeDecodeError):
             continue
     return data.decode("latin-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +16,12 @@ from orchestrator.series.effort import Effort
 
 _LONGEST_NAME = 255  # bytes
 _STEPS_FOR_A_FILE = 20  # to look if it is there
+_DEEPEST = 12  # folders above the tree that a name may have
+# The folders at the top of a kernel tree, in 2007 and now.
+_TOP = re.compile(
+    "Documentation|LICENSES|arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib"
+    "|mm|net|rust|samples|scripts|security|sound|tools|usr|virt"
+)
 
 Reader = Callable[[str], FileState | None]
 
@@ -74,29 +81,37 @@ class Opener:
 
     def _strip(self, diffs: Sequence[RawDiff]) -> int:
         """Return how many components to take off the names: as many as lead to files there are."""
+        names = [{diff.before, diff.after} - {NULL} for diff in diffs]
+        paths = [PurePosixPath(name) for some in names for name in some]
 
-        def fit(strip: int) -> int:
-            found = 0
-            for diff in diffs:
-                for name in {diff.before, diff.after} - {NULL}:
-                    parts = PurePosixPath(name).parts[strip:]
-                    self.effort.spend(_STEPS_FOR_A_FILE)
-                    if parts and ".." not in parts and not name.startswith("/"):
-                        # What is wrong with a name is said when it is opened.
-                        with contextlib.suppress(InputError, OSError):
-                            found += self.read("/".join(parts)) is not None
-            return found
+        def fit(strip: int) -> tuple[int, int, int]:
+            """Return how many names are files, and begin as names of a kernel's files do."""
+            found = top = below = 0
+            for path in paths:
+                parts = path.parts[strip:]
+                self.effort.spend(_STEPS_FOR_A_FILE)
+                if parts and ".." not in parts and parts[0] != "/":
+                    # What is wrong with a name is said when it is opened.
+                    with contextlib.suppress(InputError, OSError):
+                        found += self.read("/".join(parts)) is not None
+                    if len(parts) > 1 and _TOP.fullmatch(parts[0]):
+                        top += 1
+                        below += strip > 0 and path.parts[strip - 1].startswith("linux")
+            return found, top, below
 
-        return max((1, 0, 2, 3), key=lambda strip: (fit(strip), strip == 1))
+        deepest = max((len(path.parts) for path in paths), default=0)
+        strips = (1, *(strip for strip in range(min(deepest, _DEEPEST)) if strip != 1))
+        return max(strips, key=lambda strip: (*fit(strip), strip == 1))
 
     def _stripped(self, diff: RawDiff, name: str, strip: int) -> str:
         path = PurePosixPath(name)
         parts = path.parts[strip:]
-        unsafe = (
-            name.startswith("/")
-            or ".." in path.parts
-            or any(p.startswith(".git") and p == ".git" for p in parts)
-        )
+        # A name out of somebody's home will do, if what is left of it is one of a kernel's files.
+        foreign = path.is_absolute() or ".." in path.parts
+        unsafe = ".." in parts or ".git" in parts or (foreign and not strip)
+        if foreign and parts and not unsafe:
+            known = _TOP.fullmatch(parts[0]) or self.read("/".join(parts)) is not None
+            unsafe = not known
         if unsafe or not parts or not name.isprintable():
             raise self.error(
                 diff.line,

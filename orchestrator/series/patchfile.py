@@ -22,6 +22,7 @@ _STAT = re.compile(
     r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)|\s*\d+ files? changed.*"
     r"|\s*(?:create|delete) mode \d+ .*"
 )
+_HG = re.compile(r"# (?:User|Date|Node ID|Parent|Branch|EXP-\S*)\b|#  *\w{3} \w{3} \d")
 
 
 def split_message(head: Sequence[str]) -> tuple[list[str], list[str], bool]:
@@ -32,11 +33,23 @@ def split_message(head: Sequence[str]) -> tuple[list[str], list[str], bool]:
         (n for n, line in enumerate(lines) if re.match(r"\s*\d+ files? changed", line)), None
     )
     message, notes = (lines, []) if at is None else (lines[:at], lines[at + 1 :])
+    message = _without_hg(message)
     stat = [line for line in lines if _STAT.fullmatch(line)] if total is not None else []
     if total is not None:
         message = [line for line in message if line not in stat] if at is None else message
         notes = [line for line in notes if line not in stat]
     return _trimmed(message), _trimmed(notes), bool(stat)
+
+
+def _without_hg(lines: Sequence[str]) -> list[str]:
+    """Return a message without the head that Mercurial's patchbomb puts above it."""
+    at = next((n for n, line in enumerate(lines) if line == "# HG changeset patch"), None)
+    if at is None:
+        return list(lines)
+    end = at + 1
+    while end < len(lines) and _HG.match(lines[end]):
+        end += 1
+    return [*lines[:at], *lines[end:]]
 
 
 def _trimmed(lines: Sequence[str]) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.places import PATCHES
+from orchestrator.places import PATCHES, command
+from orchestrator.series import registered as own
 from orchestrator.store import digest_file, digest_value
 from orchestrator.wording import known_names
 
@@ -51,19 +52,33 @@ class Series:
 
 
 def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
-    """Return every revision but `none`, which fits all, with the bases that it is for."""
+    """Return every revision but `none`, which fits all, with the bases that it is for.
+
+    Beside the project's own there are the originals that the user has registered.
+    """
     found = {
         folder.name: tuple(sorted(file.parent.name for file in folder.glob("*/series")))
         for folder in sorted(root.glob("*"))
     }
-    return {name: bases for name, bases in found.items() if bases and name != NONE}
+    known = {name: bases for name, bases in found.items() if bases and name != NONE}
+    added = own.registered() if root == MEM_NOTIFY else {}
+    return known | {name: bases for name, bases in added.items() if name not in known}
+
+
+def folder_of(revision: str, *, root: Path = MEM_NOTIFY) -> Path:
+    """Return the folder of a revision, whether it is there or not."""
+    is_own = root == MEM_NOTIFY and not (root / revision).is_dir() and revision in own.registered()
+    return (own.root() if is_own else root) / revision
 
 
 def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
     """Return the bases that a revision is for. Raises InputError if there is no such revision."""
     known = revisions(root)
     if revision not in known:
+        wanted = own.asked_for(revision)
         hint = known_names(revision, [NONE, *known])
+        if wanted in known:
+            hint = f"`{command(f'series originals {wanted}')}` makes it of the mails"
         raise InputError(f"no series is called {revision}", hint=hint)
     return known[revision]
 
@@ -81,7 +96,7 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
         raise InputError(
             f"series {revision} is not for base {base}", hint=f"it is for: {', '.join(bases)}"
         )
-    return _series_in(root / revision / base, revision, base)
+    return _series_in(folder_of(revision, root=root) / base, revision, base)
 
 
 def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:

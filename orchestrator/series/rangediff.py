@@ -72,10 +72,12 @@ def range_diff(
     *,
     stat: bool = False,
     color: bool = False,
+    messages: bool = True,
     log: CommandLog | None = None,
 ) -> str:
     """Return what `git range-diff` says of two series; with `stat`, as numbers of lines.
 
+    Without `messages` a patch is known by its number only, and what it changes is all that counts.
     Raises InputError if a patch is no diff, or does not fit a file that its own series creates.
     """
     factor = f"--creation-factor={_CREATION_FACTOR}"
@@ -89,14 +91,15 @@ def range_diff(
         }
         git = partial(run, cwd=root, env=env, timeout=_TIMEOUT, log=log)
         git(["git", "init", "--quiet", "--bare", "."])
-        stream = b"".join(_branch(name, patches) for name, patches in (("a", old), ("b", new)))
+        sides = (("a", old), ("b", new))
+        stream = b"".join(_branch(name, patches, messages) for name, patches in sides)
         git(["git", "fast-import", "--quiet"], input=stream)
         options = [f"--color={'always' if color else 'never'}", *(["--stat"] if stat else [])]
         words = ["git", "--no-pager", "range-diff", *options, factor, "a0..a", "b0..b"]
         return git(words).stdout
 
 
-def _branch(name: str, patches: Sequence[Patch]) -> bytes:
+def _branch(name: str, patches: Sequence[Patch], messages: bool) -> bytes:
     """Return a series as a stream for git fast-import: a base, and a commit for each patch."""
     files: dict[str, _File] = {}
     for number, patch in enumerate(patches, 1):
@@ -105,7 +108,8 @@ def _branch(name: str, patches: Sequence[Patch]) -> bytes:
     stream = _commit(f"{name}0", "base", files, 0, None)
     for number, patch in enumerate(patches, 1):
         before = f"{name}0" if number == 1 else name
-        stream += _commit(name, _message(patch), files, number, before)
+        message = _message(patch) if messages else f"patch {number}\n"
+        stream += _commit(name, message, files, number, before)
     return stream if patches else stream + f"reset refs/heads/{name}\nfrom {name}0\n\n".encode()
 
 

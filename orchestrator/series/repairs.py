@@ -19,6 +19,7 @@ class RepairKind(StrEnum):
     LAYOUT = "white space of added lines put back"
     ENDS = "line ends of the file put back"
     WRAPPED = "wrapped lines put together"
+    REPEATED = "a hunk that stands there twice taken once"
     EATEN = "empty lines put back"
     EXTRA = "empty lines left out"
     NUMBERS = "line counts of a hunk corrected"

@@ -112,6 +112,8 @@ class Restorer:
             self._repair(RepairKind.QUOTED)
         for line in text.wrapped:
             self._repair(RepairKind.HEADER, line=line + 1)
+        for line in text.repeated:
+            self._repair(RepairKind.REPEATED, line=line)
         return Restored(text=text, changes=tuple(changes), repairs=tuple(self.repairs))
 
     def _repair(

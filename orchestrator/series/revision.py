@@ -14,6 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from orchestrator import toml
 from orchestrator.errors import InputError
 from orchestrator.series.quilt import MEM_NOTIFY, NONE, bases_of
+from orchestrator.series.registered import revision_of
 from orchestrator.wording import known_names
 
 FILE = "revision.toml"
@@ -242,10 +243,12 @@ class _Own(toml.Table):
 def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
     """Return what a revision promises; None if no promises of it are on file.
 
-    Raises InputError if there is no such revision, or if its file, or one that it is based on, is
-    wrong.
+    The originals of a revision, which a user has registered, promise what it promises. Raises
+    InputError if there is no such revision, or if its file, or one that it is based on, is wrong.
     """
     path = root / revision / FILE
+    if root == MEM_NOTIFY and not path.exists():
+        path = root / (revision_of(revision) or revision) / FILE
     if not path.exists():
         if revision != NONE:
             bases_of(revision, root=root)
@@ -258,10 +261,16 @@ def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
 
 
 def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
-    """Return where a revision comes from, if its file says so. Raises InputError."""
+    """Return where a revision comes from, if its file says so. Raises InputError.
+
+    The originals of a revision, which a user has registered, are shown as what follows it.
+    """
     path = root / revision / FILE
     if not path.exists():
-        return None
+        original = revision_of(revision) if root == MEM_NOTIFY else None
+        theirs = original and load_lineage(original)
+        told = {"follows": original, "changed": "The patches of the mails, as they were posted."}
+        return theirs.model_copy(update={**told, "mails": {}}) if theirs else None
     data, lines = toml.read(path)
     return _own(path, data, lines).lineage
 

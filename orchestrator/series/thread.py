@@ -13,10 +13,17 @@ from orchestrator.wording import counted
 
 _TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
 _TAG = re.compile(r"\[([^\]]*)\]")
-_NUMBER = re.compile(r"(?:^|[\s:v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:^|[\s:,(v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
+# Without brackets, before the title: (3/5) title; PATCH 3/5: title; patch 3/5 title.
+_BARE = re.compile(
+    r"(?:\(0*(?P<one>\d{1,4})/0*(?P<ones>\d{1,4})\)"
+    r"|(?:RFC\s+)?PATCH\s*\(?0*(?P<two>\d{1,4})/0*(?P<twos>\d{1,4})\)?:?)\s+(?=\S)",
+    re.IGNORECASE,
+)
 _REPLY = re.compile(r"^(?:\s*(?:Re|Fwd?|AW|SV)(?:\[\d+\])?:)+", re.IGNORECASE)
 _TAGGED = re.compile(r"(?:PATCH-?|(?<![\w-])-?)[vV](\d{1,3})(?=[\s\]:,])")
-_TITLED = re.compile(r"(?:^|\s|\()[vV](\d{1,3})\)?$")
+# At the end of a title, or before its first colon: "mem_notify v6: title".
+_TITLED = re.compile(r"(?:^|\s|\()[vV](\d{1,3})\)?$|^(?:[^:]{0,60}[\s_-])?[vV](\d{1,3})\s*:")
 _SLUG = 52
 
 
@@ -61,37 +68,62 @@ class Post:
         return re.sub(r"\.{2,}", ".", words)[:_SLUG].rstrip("-.") or "patch"
 
 
-def post_of(mail: Mail, text: Text) -> Post:
-    """Return what the subject of a mail says about it."""
-    subject = mail.subject
-    reply = _REPLY.match(subject) is not None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a subject says of a mail; the fields are those of `Post`."""
+
+    number: int
+    total: int
+    title: str
+    reply: bool
+    tagged: int | None
+    titled: int | None
+
+
+def place_of(subject: str) -> Place:
+    """Return what a subject says of its mail's place in a series."""
     bare = _REPLY.sub("", subject).strip()
     tags = _TAGS.match(bare)
+    title = bare[tags.end() :] if tags else bare
     number = total = 0
     for tag in _TAG.findall(tags[0]) if tags else ():
         found = _NUMBER.search(tag)
         if found:
             number, total = int(found[1]), int(found[2])
-    title = title_of(subject)
+    before = _BARE.match(title)
+    if before and not total:
+        number, total = int(before["one"] or before["two"]), int(before["ones"] or before["twos"])
+        title = title[before.end() :]
     tagged = _TAGGED.search(tags[0]) if tags else None
     titled = _TITLED.search(title)
-    return Post(
-        mail=mail,
-        text=text,
+    return Place(
         number=number,
         total=total,
         title=title,
-        reply=reply,
+        reply=_REPLY.match(subject) is not None,
         tagged=int(tagged[1]) if tagged else None,
-        titled=int(titled[1]) if titled else None,
+        titled=int(titled[1] or titled[2]) if titled else None,
+    )
+
+
+def post_of(mail: Mail, text: Text) -> Post:
+    """Return what the subject of a mail says about it."""
+    place = place_of(mail.subject)
+    return Post(
+        mail=mail,
+        text=text,
+        number=place.number,
+        total=place.total,
+        title=place.title,
+        reply=place.reply,
+        tagged=place.tagged,
+        titled=place.titled,
     )
 
 
 def title_of(subject: str) -> str:
     """Return a subject without what mailers and git put before it."""
-    bare = _REPLY.sub("", subject).strip()
-    tags = _TAGS.match(bare)
-    return bare[tags.end() :] if tags else bare
+    return place_of(subject).title
 
 
 def in_order(
@@ -203,7 +235,13 @@ def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post],
             file=posts[0].mail.source,
             hint=f"there is: {known or 'none with n/m in its subject'}",
         )
-    taken = [post for post in numbered if post.revision == wanted]
+    # A sample that goes with a series has no number, but the name of its revision.
+    taken = [
+        post
+        for post in posts
+        if (post.revision if post.total else post.tagged or post.titled) == wanted
+        and (post.total or not post.reply)
+    ]
     left = len(posts) - len(taken)
     note = f"{counted(left, 'mail')} of other revisions, or of none: left out"
     return taken, [note] if left else []

@@ -136,8 +136,8 @@ def test_any_axis(run: Path) -> None:
 def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
     """Medians over other axes have neither interval nor effect, and it is said why."""
     entries = [
-        ok(series, woken=clients, seed=seed, clients=clients)
-        for series in ("v3", "v4")
+        ok(series, woken=clients, seed=seed, clients=clients, first_ms=first_ms)
+        for series, first_ms in (("v3", 250), ("v4", 251))
         for seed in (1, 2)
         for clients in (3, 5)
     ]
@@ -241,7 +241,7 @@ def test_several_runs_are_one_matrix(tmp_path: Path) -> None:
 
 def test_what_else_differs_is_said(tmp_path: Path) -> None:
     one = made_up_run(tmp_path / "one", [ok("v3", woken=1)])
-    two = made_up_run(tmp_path / "two", [ok("v4", woken=1, image="of another day")])
+    two = made_up_run(tmp_path / "two", [ok("v4", woken=2, image="of another day")])
     notes = compare_runs([one, two], by="series").notes()
     assert notes == ["cells ran with different guest programs"]
     arch = made_up_cell("v4").request
@@ -313,3 +313,45 @@ def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
     assert main(["compare", str(run)]) == 2
     assert "not a plan of this version" in capsys.readouterr().err
+
+
+def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> None:
+    """With ours of its name, and not with the first; what is the same, and where two logs part."""
+    entries = [ok("v3", woken=5, seed=seed) for seed in (1, 2, 3)]
+    entries += [ok("v4", woken=3, seed=seed) for seed in (1, 2, 3)]
+    entries += [ok("v4-original", woken=3, seed=seed) for seed in (1, 2, 3)]
+    same = compare_runs([made_up_run(tmp_path / "same", entries)], by="series")
+    assert same.notes() == ["v4-original against v4, record for record: identical in all 3 runs"]
+    row = rows_of(same, "herd")["v4-original"]["records"]
+    assert (row["versus"], row["pairs"], row["identical"], row["first"]) == ("v4", 3, 3, None)
+    assert rows_of(same, "herd")["v3"]["records"] is None
+    assert rows_of(same, "herd")["v4"]["records"]["different"] == 3
+
+    entries[7] = ok("v4-original", woken=3, seed=2, first_ms=250.000120)
+    entries[8] = ok("v4-original", woken=2, seed=3)
+    other = compare_runs([made_up_run(tmp_path / "other", entries)], by="series")
+    (note,) = other.notes()
+    said = "identical in 1 of 3 runs, the same at other times in 1 (up to 120 ns), different in 1"
+    assert f"v4-original against v4, record for record: {said}; first " in note
+    cells = [cell_id(made_up_cell(name, 2)) for name in ("v4", "v4-original")]
+    assert f"first {cells[0]} and {cells[1]}, record " in note
+    assert "(WAKEUP, 10.250000000 s): time_ns 10250000000 and 10250000120" in note
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path, which: int) -> None:
+    entries = [ok("v4", woken=3), ok("v4-original", woken=3)]
+    cell, log, outcome = entries[which]
+    assert log is not None
+    entries[which] = (cell, dataclasses.replace(log, lost=1), outcome)
+    run = made_up_run(tmp_path / "run", entries)
+    notes = compare_runs([run], by="series").notes()
+    assert any("not known in 1, whose logs lost records" in note for note in notes)
+    assert not any("identical in all" in note for note in notes)
+
+
+def test_an_original_without_ours_is_compared_with_the_first(tmp_path: Path) -> None:
+    run = made_up_run(tmp_path / "run", [ok("v3", woken=3), ok("v4-original", woken=3)])
+    assert compare_runs([run], by="series").notes() == [
+        "v4-original against v3, record for record: identical"
+    ]

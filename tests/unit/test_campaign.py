@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from orchestrator.campaign.plan import plan_cells
 from orchestrator.errors import InputError
 from orchestrator.model import ClientArg, Habit
 from orchestrator.places import CAMPAIGNS
+from orchestrator.series.quilt import MEM_NOTIFY
+from orchestrator.series.registered import write_facts
 
 GOOD = """\
 name = "try"
@@ -68,9 +71,44 @@ def test_the_demo_is_what_it_should_be() -> None:
 OURS = sorted([*CAMPAIGNS.glob("*.toml"), *CAMPAIGNS.glob("hypotheses/*.toml")])
 
 
+def register(root: Path, name: str, base: str) -> None:
+    """Make ours an original that somebody has registered."""
+    revision = name.removesuffix("-original")
+    folder = root / "memnotify/series" / name / base
+    shutil.copytree(MEM_NOTIFY / revision / base, folder)
+    write_facts(folder, revision=revision, mails=[], ours=[])
+
+
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
-def test_every_campaign_of_ours_loads(path: Path) -> None:
+def test_every_campaign_of_ours_loads(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    if path.name == "originals.toml":
+        for name in ("v4-original", "v6-original"):
+            with pytest.raises(InputError, match=rf"no series is called {name} \(.*originals v"):
+                load_campaign(path)
+            register(tmp_path, name, "2.6.24")
     assert load_campaign(path).scenarios
+
+
+def test_of_several_bases_those_stay_that_an_original_was_imported_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    register(tmp_path, "v4-original", "2.6.24")
+    text = GOOD.replace('"none", "v4"', '"v4", "v4-original"')
+    several = text.replace('base = "6.1"', 'base = ["2.6.24-rc6-mm1", "2.6.24", "6.1"]')
+    assert load_campaign(write(tmp_path, several)).table.kernel.base == ["2.6.24"]
+    with pytest.raises(
+        InputError,
+        match=r"toml:7: matrix\.series\[1\]: v4-original was imported for "
+        r"2\.6\.24, and not for 6\.1",
+    ):
+        load_campaign(write(tmp_path, text))
+    # One that is not there at all is no reason to leave out bases.
+    with pytest.raises(InputError, match=r"no series is called v5-original"):
+        load_campaign(write(tmp_path, several.replace("v4-original", "v5-original")))
 
 
 STEP = "\n[[scenario.squeeze.step]]\nat_s = 30\n"

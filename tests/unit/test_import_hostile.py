@@ -76,7 +76,7 @@ def attempt(tmp_path: Path, tree: Path, data: bytes) -> int:
         (HEAD + b"diff --git a/x b/x\nGIT binary patch\nliteral 5\n", "a binary diff"),
         (b"\x7fELF\0\0\0\0" * 10, "a binary file"),
         (HEAD + diff(plus="+" + "x" * 30_000), "a line of 30001 bytes"),
-        (HEAD + diff() + diff(), "is changed twice in one mail"),
+        (HEAD + diff() + diff(plus="+\ty();"), "is changed twice in one mail"),
         (HEAD + diff(plus=" \tline(7);"), "does not fit mm/a.c"),
     ],
 )

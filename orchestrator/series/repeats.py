@@ -1,0 +1,49 @@
+"""Hunks that stand twice in a mail, as one of 2007 has: they are taken once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.series.diffs import RawDiff, RawHunk
+
+
+def without_repeats(diffs: Sequence[RawDiff]) -> tuple[list[RawDiff], tuple[int, ...]]:
+    """Return the diffs without hunks that are there already, and the lines of the headers of those.
+
+    A file that comes again with nothing but such hunks is left out whole.
+    """
+    kept: list[RawDiff] = []
+    gone: list[int] = []
+    for diff in diffs:
+        before = [h for other in kept if _names(other) == _names(diff) for h in other.hunks]
+        hunks: list[RawHunk] = []
+        for hunk in diff.hunks:
+            if any(_same(hunk, other) for other in (*before, *hunks)):
+                gone.append(hunk.line)
+            else:
+                hunks.append(hunk)
+        if hunks and len(hunks) < len(diff.hunks):
+            hunks[-1] = dataclasses.replace(hunks[-1], last=True)
+        if hunks or not diff.hunks:
+            kept.append(dataclasses.replace(diff, hunks=tuple(hunks)))
+    return kept, tuple(gone)
+
+
+def _names(diff: RawDiff) -> tuple[str, str]:
+    return diff.before, diff.after
+
+
+def _same(hunk: RawHunk, other: RawHunk) -> bool:
+    numbers = ("old_start", "old_count", "new_start", "new_count")
+    if any(getattr(hunk, name) != getattr(other, name) for name in numbers):
+        return False
+    # What follows the last line of a hunk is not of it, and need not be the same.
+    bodies = [[line.text.rstrip() for line in each.body] for each in (hunk, other)]
+    least = max(hunk.old_count, hunk.new_count)
+    length = min(map(len, bodies))
+    while length > least and not (bodies[0][length - 1] and bodies[1][length - 1]):
+        length -= 1
+    return length >= least and bodies[0][:length] == bodies[1][:length]
