@@ -261,10 +261,16 @@ def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
 
 
 def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
-    """Return where a revision comes from, if its file says so. Raises InputError."""
+    """Return where a revision comes from, if its file says so. Raises InputError.
+
+    The originals of a revision, which a user has registered, are shown as what follows it.
+    """
     path = root / revision / FILE
     if not path.exists():
-        return None
+        original = revision_of(revision) if root == MEM_NOTIFY else None
+        theirs = original and load_lineage(original)
+        told = {"follows": original, "changed": "The patches of the mails, as they were posted."}
+        return theirs.model_copy(update={**told, "mails": {}}) if theirs else None
     data, lines = toml.read(path)
     return _own(path, data, lines).lineage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import archives
 import pytest
 from archives import Clean
-from test_import_folder import change, files, mail, run, tree
+from test_import_folder import change, mail, run, tree
 
 from orchestrator.series.apply import apply_series, read_tree
 from orchestrator.series.quilt import Series, read_series_file
@@ -252,17 +252,20 @@ def test_an_answer_with_a_program_and_no_diff(tree: Path, tmp_path: Path, capsys
     assert "there is no diff in it" in capsys.readouterr().err
 
 
-def set_of_nine(author: str, revision: str, call: str, *, month: str = "Feb") -> list[bytes]:
-    """A cover letter, seven patches and a sample, none of which says what it is an answer to."""
+TITLED = ("[PATCH {at}/7][for -mm] lamp {v}: part {at}", "[sample] lamp {v}: usage example")
+TAGGED = ("[PATCH {v} {at}/7] part {at}", "")
+
+
+def a_set(
+    subjects: tuple[str, str], author: str, revision: str, call: str, *, month: str = "Feb"
+) -> list[bytes]:
+    """A cover letter, seven patches and a ninth mail; none says what it is an answer to."""
     mails = []
-    for at in range(9):
-        subject = f"[PATCH {at}/7][for -mm] lamp {revision}: part {at}"
-        if at == 8:
-            subject = f"[sample] lamp {revision}: usage example"
+    for at in range(9 if subjects is TITLED else 8):
         headers = {
             "From": f"{author} <{author.lower()}@example.org>",
             "Date": f"10 {month} 2008 00:{19 + at}:58 +0900",
-            "Subject": subject,
+            "Subject": subjects[at == 8].format(at=at, v=revision),
             "Message-Id": f"<{author}{revision}{at}@{month}.example.org>",
         }
         lines = change(3 + 4 * at, f"{call}{at}()") if at else ["Nine mails."]
@@ -270,21 +273,22 @@ def set_of_nine(author: str, revision: str, call: str, *, month: str = "Feb") ->
     return mails
 
 
-def test_a_set_of_mails_without_in_reply_to(tree: Path, tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize(("subjects", "count"), [(TITLED, 8), (TAGGED, 7)], ids=["title", "tag"])
+def test_a_set_of_mails_without_in_reply_to(
+    tree: Path, tmp_path: Path, subjects: tuple[str, str], count: int
+) -> None:
     """Out of a mailbox, by author, date and n/m: one Message-Id is given."""
-    ours = set_of_nine("Ada", "v6", "six")
     box = tmp_path / "list.mbox"
-    others = set_of_nine("Bob", "v6", "bob") + set_of_nine("Ada", "v5", "five")
-    others += set_of_nine("Ada", "v6", "march", month="Mar")
+    others = a_set(subjects, "Bob", "v6", "bob") + a_set(subjects, "Ada", "v5", "five")
+    others += a_set(subjects, "Ada", "v6", "march", month="Mar")
+    ours = a_set(subjects, "Ada", "v6", "six")
     box.write_bytes(archives.as_mbox([*others, *reversed(ours)]))
     assert run(tree, tmp_path / "out", "Adav60@Feb.example.org", "--mbox", str(box)) == 0
-    said = capsys.readouterr()
     names = (tmp_path / "out/series").read_text().split()
-    assert [name[:5] for name in names] == [f"000{n}-" for n in range(1, 9)], said
+    assert [name[:5] for name in names] == [f"000{n}-" for n in range(1, count + 1)]
     text = result(tmp_path / "out", tree)
-    assert all(f"six{n}()" in text for n in range(1, 9))
+    assert all(f"six{n}()" in text for n in range(1, count + 1))
     assert "bob" not in text and "five" not in text and "march" not in text
-    assert files(tmp_path / "out")
 
 
 @pytest.mark.parametrize("header", [True, False])

@@ -344,7 +344,7 @@ def test_who_reads_waits_for_the_next_notification(name: str) -> None:
     # The last ones are read, too: then there is nothing until the end.
     assert counts(kept, name)[Invariant.RATE] == 3 * 8
     assert not broken(kept, name)
-    wrong = replace(reading, events=[5 * S + number * 94 * MS for number in range(8)])
+    wrong = replace(reading, events=[5 * S + number * 90 * MS for number in range(3)])
     assert broken(wrong.run(), name) == {Invariant.RATE}
     # A kernel whose read() does nothing gives POLLIN for ever.
     assert broken(replace(reading, takes=False).run(), name) == {Invariant.RATE}
