@@ -236,7 +236,7 @@ def running(pid: int) -> bool:
 def test_a_full_guest_takes_its_memory_once_however_it_starts(
     bench: Callable[[str], Bench],
 ) -> None:
-    there = bench("none")
+    there = bench("v4")
     hog = Step(at_ns=SECOND, op=Op.HOG, args=(100 * MIB, 150 * MIB))
     cell = make_cell(hog, memory_mib=256)
     start = there.template(cell)

@@ -138,7 +138,13 @@ def test_region_hands_out_what_it_was_given() -> None:
         assert len(region.records()) == 0
         assert region.ask().state == abi.State.BOOTING
         region.post(b"scenario")
-        assert region.progress() == (0, 0, 0)
+        assert region.progress() == (0, 0, 0, 0)
+        assert (region.beats(), region.ended()) == (0, False)
+        for name in ("beats", "ended_ns"):
+            at = abi.HEADER.fields[name][1]  # type: ignore[index]
+            os.pwrite(region.fd, (7).to_bytes(8, "little"), at)
+        assert region.progress() == (0, 0, 0, 7)
+        assert (region.beats(), region.ended()) == (7, True)
 
 
 def test_a_log_that_no_bar_can_hold_is_refused() -> None:
