@@ -49,7 +49,7 @@ def fasync(at_s: int, count: int) -> Step:
 SCENARIO = Scenario(
     name="test",
     start_ns=12 * SECOND,
-    duration_ns=36 * SECOND,
+    duration_ns=32 * SECOND,
     sample_ns=SECOND // 10,
     steps=(
         fasync(0, FILES),
