@@ -155,7 +155,8 @@ def test_ours_goes_up_and_down_as_upstreams_of_the_next_release(run: Run, arch: 
     ours, upstreams = taken
     assert len(ours) == len(upstreams)
     assert set(ours.tolist()) >= {RAM - round(mib * MIB) for mib in targets}
-    # A sample is where it is to the microsecond, so both must be where they are going by then.
+    # Samples are 50 ms apart and a move takes about 20, so in each both are where they are going.
     assert ours.tolist() == upstreams.tolist()
     assert told[0] == told[1] == [round(mib * MIB) for mib in targets]
-    assert abs(needed[0] - needed[1]).max() < 10_000_000  # ns: MemTotal is looked at every 10 ms
+    # MemTotal is looked at every 10 ms, so that a little less may be seen one look later.
+    assert abs(needed[0] - needed[1]).max() < 15_000_000  # ns
