@@ -49,7 +49,7 @@ def test_v3_and_one_gives_it_to_all(squeezed: Runner) -> None:
 
 def test_v3_and_two_lets_one_pass_in_a_tick(squeezed: Runner) -> None:
     guest = told(squeezed, "v3-throttled")
-    assert guest.times.size == CLIENTS
+    assert guest.times.size >= 10, "hardly tested"
     # One in a tick, whenever in the tick it runs: of any three, two are a tick apart.
     assert (guest.times[2:] - guest.times[:-2]).min() > JIFFY
 
