@@ -44,14 +44,14 @@ def test_v3_gives_an_event_to_one_poll_only(squeezed: Runner) -> None:
 def test_v3_and_one_gives_it_to_all(squeezed: Runner) -> None:
     first = notifications(told(squeezed, "v3-wake-all").times)[0]
     assert first.size == CLIENTS
-    assert np.ptp(first) < JIFFY, "they are not told at once"
+    assert np.median(np.diff(first)) < JIFFY / 2, "they are not told at once"
 
 
 def test_v3_and_two_lets_one_pass_in_a_tick(squeezed: Runner) -> None:
-    first = notifications(told(squeezed, "v3-throttled").times)[0]
-    assert first.size == CLIENTS
+    guest = told(squeezed, "v3-throttled")
+    assert guest.times.size >= 10, "hardly tested"
     # One in a tick, whenever in the tick it runs: of any three, two are a tick apart.
-    assert (first[2:] - first[:-2]).min() > JIFFY
+    assert (guest.times[2:] - guest.times[:-2]).min() > JIFFY
 
 
 def test_ageing_tells_long_before_the_page_cache_is_gone_without_swap(squeezed: Runner) -> None:
@@ -60,13 +60,14 @@ def test_ageing_tells_long_before_the_page_cache_is_gone_without_swap(squeezed: 
         steps=(
             Step(at_ns=0, op=Op.FILECACHE, args=(32 * MIB, 128 * MIB)),
             Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 1, 0, 0, 0)),
-            Step(at_ns=6 * SECOND, op=Op.HOG, args=(3 * MIB, 56 * MIB)),
+            Step(at_ns=6 * SECOND, op=Op.HOG, args=(3 * MIB, 40 * MIB)),
         ),
     )
-    first = {
+    woken = {
         series: squeezed(
             series, scenario, base="6.1", arch=Arch.X86_64, memory_mib=96, machine="pc-disk"
-        ).times[0]
+        ).times.size
         for series in ("v6", "v6-ageing")
     }
-    assert first["v6-ageing"] < first["v6"] - 5 * SECOND
+    assert woken["v6"] == 0
+    assert woken["v6-ageing"] >= 5
