@@ -298,6 +298,18 @@ def test_wake_all_tells_everyone_who_opened_before() -> None:
     assert not broken(replace(WAKE_ALL, deaf=2, kind=LEAVE).run(), "v3-wake-all")
 
 
+def test_who_waits_for_a_signal_is_not_in_the_queue() -> None:
+    made = replace(WAKE_ALL, deaf=1, pause=50 * MS).run()
+    made.change(made.of(Kind.CLIENT, 0)[0], client_kind=ClientKind.FASYNC)
+    assert not broken(made, "v3-wake-all")
+
+
+def test_where_memory_came_back_it_is_not_known_who_was_woken() -> None:
+    made = replace(WAKE_ALL, deaf=2, pause=50 * MS, events=(5 * S,))
+    assert broken(made.run(), "v3-wake-all") == {Invariant.BATCH}
+    assert not broken(replace(made, low=((4 * S, 5 * S + 250 * MS),)).run(), "v3-wake-all")
+
+
 def test_who_may_have_been_killed_has_not_been_left_out() -> None:
     made = replace(WAKE_ALL, deaf=1, pause=50 * MS).run()
     assert broken(made, "v3-wake-all") == {Invariant.BATCH}
