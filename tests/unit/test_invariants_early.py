@@ -310,6 +310,22 @@ def test_where_memory_came_back_it_is_not_known_who_was_woken() -> None:
     assert not broken(replace(made, low=((4 * S, 5 * S + 250 * MS),)).run(), "v3-wake-all")
 
 
+def test_a_log_that_ends_or_a_guest_that_is_busy_does_not_say_who_was_woken() -> None:
+    wrong = replace(WAKE_ALL, deaf=2, pause=50 * MS, events=(5 * S,))
+    assert not broken(replace(wrong, end_ns=5 * S + 450 * MS).run(), "v3-wake-all")
+    busy = wrong.run()
+    for number in busy.of(Kind.PAGING):
+        if 5 * S + 50 * MS < busy.rows[number][1] < 6 * S:
+            busy.change(number, runnable=300)
+    assert not broken(busy, "v3-wake-all")
+
+
+def test_a_status_that_lasts_no_longer_than_one_is_late_tells_nothing() -> None:
+    for look_ns, told_of in ((500 * MS, False), (511 * MS, True)):
+        found = check(V1.run().log(), replace(promises("v1"), look_ns=look_ns))
+        assert (Invariant.BATCH in {answer.invariant for answer in found}) == told_of
+
+
 def test_who_may_have_been_killed_has_not_been_left_out() -> None:
     made = replace(WAKE_ALL, deaf=1, pause=50 * MS).run()
     assert broken(made, "v3-wake-all") == {Invariant.BATCH}
