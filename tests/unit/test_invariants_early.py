@@ -242,6 +242,11 @@ def test_v2_does_not_count_who_sleeps_where_nothing_is_scanned() -> None:
     assert counts(replace(V2, scanned=()).run(), "v2")[Invariant.SILENCE] == 0
 
 
+def test_v2_does_not_count_who_has_hardly_been_in_poll() -> None:
+    made = replace(V2, clients=1, scanned=(2400 * MS,), end_ns=2800 * MS).run()
+    assert counts(made, "v2")[Invariant.SILENCE] == 0
+
+
 def test_a_wakeup_in_v2_is_caught() -> None:
     made = replace(V2_WAKEUP, events=(6 * S,), low=(), kind=LEAVE).run()
     assert broken(made, "v2") == {Invariant.SILENCE}
@@ -291,6 +296,41 @@ def test_wake_all_tells_everyone_who_opened_before() -> None:
         assert broken(replace(kept, deaf=deaf).run(), "v3-wake-all") == {Invariant.BATCH}
     # Clients that leave give their memory back: the others may find enough.
     assert not broken(replace(WAKE_ALL, deaf=2, kind=LEAVE).run(), "v3-wake-all")
+
+
+def test_who_waits_for_a_signal_is_not_in_the_queue() -> None:
+    made = replace(WAKE_ALL, deaf=1, pause=50 * MS).run()
+    made.change(made.of(Kind.CLIENT, 0)[0], client_kind=ClientKind.FASYNC)
+    assert not broken(made, "v3-wake-all")
+
+
+def test_where_memory_came_back_it_is_not_known_who_was_woken() -> None:
+    made = replace(WAKE_ALL, deaf=2, pause=50 * MS, events=(5 * S,))
+    assert broken(made.run(), "v3-wake-all") == {Invariant.BATCH}
+    assert not broken(replace(made, low=((4 * S, 5 * S + 250 * MS),)).run(), "v3-wake-all")
+
+
+def test_a_log_that_ends_or_a_guest_that_is_busy_does_not_say_who_was_woken() -> None:
+    wrong = replace(WAKE_ALL, deaf=2, pause=50 * MS, events=(5 * S,))
+    assert not broken(replace(wrong, end_ns=5 * S + 450 * MS).run(), "v3-wake-all")
+    busy = wrong.run()
+    for number in busy.of(Kind.PAGING):
+        if 5 * S + 50 * MS < busy.rows[number][1] < 6 * S:
+            busy.change(number, runnable=300)
+    assert not broken(busy, "v3-wake-all")
+
+
+def test_a_status_that_lasts_no_longer_than_one_is_late_tells_nothing() -> None:
+    for look_ns, told_of in ((500 * MS, False), (511 * MS, True)):
+        found = check(V1.run().log(), replace(promises("v1"), look_ns=look_ns))
+        assert (Invariant.BATCH in {answer.invariant for answer in found}) == told_of
+
+
+def test_who_may_have_been_killed_has_not_been_left_out() -> None:
+    made = replace(WAKE_ALL, deaf=1, pause=50 * MS).run()
+    assert broken(made, "v3-wake-all") == {Invariant.BATCH}
+    made.change(made.of(Kind.EXIT, 0)[0], at=5 * S + 300 * MS, sent_by_agent=0)
+    assert not broken(made, "v3-wake-all")
 
 
 def test_who_looks_by_itself_has_not_been_woken_with_the_others() -> None:

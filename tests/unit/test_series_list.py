@@ -10,9 +10,10 @@ import pytest
 from orchestrator.cli import series as cli
 from orchestrator.cli.main import main
 from orchestrator.report.lineage import lineage_lines, lineage_rows
+from orchestrator.series import registered
 from orchestrator.series.lineage import family
 from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.series.revision import FILE, load_lineage
+from orchestrator.series.revision import FILE, load_lineage, load_revision
 
 OURS = {
     "v1": None,
@@ -165,3 +166,22 @@ def test_where_ours_come_from() -> None:
         before = OURS[name] and found[OURS[name]]
         assert before is None or before.date <= lineage.date
         assert bool(lineage.mails) == (name != "v6-ageing")
+
+
+def test_originals_that_a_user_has_registered_follow_their_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They promise what the revision promises, and are listed below it."""
+    monkeypatch.setattr(registered, "root", lambda: tmp_path)
+    folder = tmp_path / "v4-original/2.6.24"
+    folder.mkdir(parents=True)
+    (folder / "series").write_text("")
+    registered.write_facts(folder, revision="v4", mails=[], ours=[])
+    members = {member.revision: member for member in family()}
+    original, v4 = members["v4-original"], members["v4"]
+    assert (original.bases, original.promises, original.wrong) == (("2.6.24",), True, ())
+    assert original.branch[:-1] == v4.branch
+    assert original.lineage is not None and v4.lineage is not None
+    assert (original.lineage.follows, original.lineage.date) == ("v4", v4.lineage.date)
+    assert original.lineage.mails == {}
+    assert load_revision("v4-original") == load_revision("v4")
