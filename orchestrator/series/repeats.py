@@ -40,10 +40,17 @@ def _same(hunk: RawHunk, other: RawHunk) -> bool:
     numbers = ("old_start", "old_count", "new_start", "new_count")
     if any(getattr(hunk, name) != getattr(other, name) for name in numbers):
         return False
-    # What follows the last line of a hunk is not of it, and need not be the same.
-    bodies = [[line.text.rstrip() for line in each.body] for each in (hunk, other)]
-    least = max(hunk.old_count, hunk.new_count)
-    length = min(map(len, bodies))
-    while length > least and not (bodies[0][length - 1] and bodies[1][length - 1]):
-        length -= 1
-    return length >= least and bodies[0][:length] == bodies[1][:length]
+    return _lines(hunk) == _lines(other)
+
+
+def _lines(hunk: RawHunk) -> list[str]:
+    """Return the lines of a hunk as its header counts them: what follows is not of it."""
+    old, new = hunk.old_count, hunk.new_count
+    lines = []
+    for line in hunk.body:
+        if old <= 0 and new <= 0:
+            break
+        lines.append(line.text.rstrip())
+        old -= not line.text.startswith("+")
+        new -= not line.text.startswith("-")
+    return lines

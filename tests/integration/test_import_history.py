@@ -120,9 +120,10 @@ def test_deep_foreign_paths(tree: Path, tmp_path: Path, old: str, new: str) -> N
     assert "one()" in result(tmp_path / "out", tree)
 
 
-def test_a_new_file_below_a_deep_foreign_path(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("above", ["home/ada", "usr/src", "/usr/src", "../../kernel"])
+def test_a_new_file_below_a_deep_foreign_path(tree: Path, tmp_path: Path, above: str) -> None:
     """No file of the mail is in the tree, so that only the folder can tell."""
-    name = "home/ada/linux-2.6.24/Documentation/lamp.c"
+    name = f"{above}/linux-2.6.24/Documentation/lamp.c"
     lines = [
         *(f"Index: {name}", "=" * 67, "--- /dev/null\t1970-01-01 00:00:00.000000000 +0000"),
         *(f"+++ {name}\t2008-01-13 16:57:10.000000000 +0900", "@@ -0,0 +1 @@", "+int lamp;"),
@@ -291,15 +292,26 @@ def test_a_set_of_mails_without_in_reply_to(
     assert "bob" not in text and "five" not in text and "march" not in text
 
 
-@pytest.mark.parametrize("header", [True, False])
-@pytest.mark.parametrize("more", [True, False])
+WORDS = ["", "And once more:", ""]
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "between"),
+    [
+        (True, False, []),
+        (True, False, WORDS),
+        (False, False, []),
+        (False, False, WORDS),
+        (False, True, []),
+    ],
+)
 def test_a_hunk_that_stands_twice_in_the_mail(
-    tree: Path, tmp_path: Path, capsys: Capture, header: bool, more: bool
+    tree: Path, tmp_path: Path, capsys: Capture, header: bool, more: bool, between: list[str]
 ) -> None:
     """Below a header of its own or not, in the middle or at the end."""
     again = change(5, "one()") if header else change(5, "one()")[2:]
     rest = change(9, "two()")[2:] if more and not header else []
-    lines = ["Text.", "---", "", *change(5, "one()"), *again, *rest, "--", "Ada"]
+    lines = ["Text.", "---", "", *change(5, "one()"), *between, *again, *rest, "--", "Ada"]
     one = mail(tmp_path / "1", "[PATCH] one", lines)
     assert run(tree, tmp_path / "out", one) == 0
     assert "a hunk that stands there twice taken once" in capsys.readouterr().out
