@@ -107,13 +107,13 @@ def herd(series: str) -> Cell:
     return on("pc-swap", series, clients=40, memory_mib=80, steps=steps)
 
 
-def test_a_v3_swaps_and_tells_few_where_v4_tells_in_time(run: Run) -> None:
+def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> None:
     found = {}
     for series in ("v3", "v4"):
         outcome, found[series] = run(herd(series))
         assert outcome.ok
     swapped = {series: figure.swap_grew_mib or 0 for series, figure in found.items()}
     assert swapped["v3"] >= 10
-    assert swapped["v4"] <= 2
+    assert swapped["v4"] < swapped["v3"] - 5
     # Those who leave first free memory, so that for v3's others the sum is no longer low.
     assert 1 <= found["v3"].clients_woken < found["v4"].clients_woken <= 40

@@ -43,6 +43,8 @@ static unsigned int calls;
 const char *mn_device(void) { return "/dev/mem_notify"; }
 uint64_t mn_now(void) { return 0; }
 void mn_sleep_until(uint64_t when) { (void)when; }
+void mn_sleep_for(uint64_t ns) { (void)ns; }
+int mn_look(uint32_t client) { return (int)client; }
 void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value)
 {
 	const uint64_t *v = value;
@@ -110,7 +112,7 @@ int epoll_wait(int set, struct epoll_event *events, int most, int timeout)
 
 int main(int argc, char **argv)
 {
-	uint64_t arg[6] = { 0 };
+	uint64_t arg[MN_ARGS] = { 0 };
 
 	for (int i = 2; i < argc; i++)
 		arg[i - 2] = strtoull(argv[i], NULL, 10);
@@ -124,7 +126,7 @@ int main(int argc, char **argv)
 		calls = 1;
 		/* fall through */
 	default:
-		mn_client(0, arg);
+		mn_client(0, arg, "");
 	}
 }
 """
