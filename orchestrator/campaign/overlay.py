@@ -106,6 +106,7 @@ class Curve:
     published: Floats
     ours_s: Floats
     ours: Floats
+    hold_s: float  # what a published sample stands for, at most
     distance: Distance | None
 
     def row(self) -> dict[str, Any]:
@@ -156,6 +157,7 @@ def curves(
                 unit=shown,
                 cell=str(verdict["id"]),
                 label=label or str(verdict["series"]),
+                hold_s=table.hold_s,
                 **made,
             )
 

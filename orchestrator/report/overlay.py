@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,6 +88,7 @@ def _panel(group: Sequence[Curve]) -> Any:
     ]
     colour, shape = of(alt.Color, _BLACK, _COLOURS), of(alt.Shape, "circle", _SHAPES)
     both: dict[str, Any] = {"values": [*published, *ours]}
+    drawn: dict[str, Any] = {"values": [*_held(first), *ours]}
     if first.moments:
         value = alt.X("value:Q", title=_axis(first), scale=alt.Scale(zero=False))
         moment = alt.Y("at:O", title=None, sort=None, axis=alt.Axis(labelLimit=_WORDS))
@@ -98,7 +99,7 @@ def _panel(group: Sequence[Curve]) -> Any:
         time = alt.X("at:Q", title="seconds, from what both have in common")
         level = alt.Y("value:Q", title=_axis(first))
         dash = of(alt.StrokeDash, [1, 0], _DASHES)
-        lines = alt.Chart(both).mark_line(interpolate="step-after", strokeWidth=1.5)
+        lines = alt.Chart(drawn).mark_line(interpolate="step-after", strokeWidth=1.5)
         dots = alt.Chart({"values": published}).mark_point(size=16, filled=True, opacity=1)
         chart = alt.layer(
             lines.encode(x=time, y=level, color=colour, strokeDash=dash),
@@ -125,6 +126,17 @@ def _points(of: str, curve: Curve, at: Iterable[float], values: Iterable[float])
         for place, value in zip(map(float, at), map(float, values), strict=True)
         if not math.isnan(value)
     ]
+
+
+def _held(curve: Curve) -> Iterator[dict[str, Any]]:
+    """Yield the published line, which is broken where nothing was published."""
+    at = curve.published_s.tolist()
+    for start, value, following in zip(at, curve.published.tolist(), [*at[1:], None], strict=True):
+        end = start + curve.hold_s
+        yield {"of": _PUBLISHED, "at": start, "value": value}
+        if following is None or following > end:
+            yield {"of": _PUBLISHED, "at": end, "value": value}
+            yield {"of": _PUBLISHED, "at": end, "value": None}
 
 
 def _said(curve: Curve) -> str:

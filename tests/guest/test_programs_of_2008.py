@@ -166,7 +166,7 @@ def test_pages_are_given_back_from_the_start_on_and_meminfo_is_read(log: RecordL
     client = CLIENTS + 1
     given, seen = of(log, Kind.RELEASE, client), of(log, Kind.SEEN, client)
     filled = of(log, Kind.HOG, client)
-    assert len(given) == len(seen) == len(filled) >= 2
+    assert len(given) == len(seen) == len(filled) >= 1
     assert (given["given_kib"] == GIVEN).all()
     assert (given["time_ns"] - filled["time_ns"] >= DELAY).all()
     assert (seen["time_ns"] >= given["time_ns"]).all()
