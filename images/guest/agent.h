@@ -64,6 +64,7 @@ void mn_boot_mount(void);
 void mn_boot(struct mn_boot *boot);
 void mn_parameter(const char *name, char *value, size_t size);
 ssize_t mn_read_file(const char *path, char *text, size_t size);
+const char *mn_device(void);	/* the path of the device that the kernel has */
 
 /* samples.c: /proc/meminfo, vmstat and zoneinfo into records. */
 void mn_samples_open(void);

@@ -16,7 +16,14 @@
 
 #include "agent.h"
 
-#define DEVICE_CLASS "/sys/class/mem/mem_notify"
+/* That of v2 and later, which is also what a kernel without one lacks, and that of v1. */
+static const char *const devices[] = { "/dev/mem_notify", "/dev/oom_notify" };
+static const char *device = "/dev/mem_notify";
+
+const char *mn_device(void)
+{
+	return device;
+}
 
 /* Returns the length, or -1. The text is terminated, and cut off if it does not fit. */
 ssize_t mn_read_file(const char *path, char *text, size_t size)
@@ -143,25 +150,30 @@ static unsigned int uevent_number(const char *text, const char *name, unsigned i
 
 /*
  * Like udev, we make the node that the kernel announces and no other, so that a
- * kernel without the device has no node. Where it does not announce the mode
+ * kernel without a device has no node. Where it does not announce the mode
  * (before 2.6.32), it is the series' own 0444.
  */
 static void make_device(void)
 {
-	char text[256];
+	char text[256], path[64];
 	unsigned int major = 0, minor = 0, mode = 0;
-	bool present = mn_read_file(DEVICE_CLASS "/uevent", text, sizeof(text)) > 0;
+	bool present = false;
 	int fd;
 
+	for (size_t i = 0; !present && i < sizeof(devices) / sizeof(*devices); i++) {
+		snprintf(path, sizeof(path), "/sys/class/mem%s/uevent", strrchr(devices[i], '/'));
+		present = mn_read_file(path, text, sizeof(text)) > 0;
+		if (present)
+			device = devices[i];
+	}
 	if (present) {
 		major = uevent_number(text, "MAJOR=", 0, 10);
 		minor = uevent_number(text, "MINOR=", 0, 10);
 		mode = uevent_number(text, "DEVMODE=", 0, 8);
-		if (mknod("/dev/mem_notify", S_IFCHR | (mode ? mode : 0444),
-			  makedev(major, minor)))
-			mn_fail("mknod of mem_notify", errno);
+		if (mknod(device, S_IFCHR | (mode ? mode : 0444), makedev(major, minor)))
+			mn_fail("mknod of the device", errno);
 	}
-	fd = open("/dev/mem_notify", O_RDONLY);
+	fd = open(device, O_RDONLY);
 	mn_log(MN_REC_DEVICE, MN_NO_CLIENT, present, major, minor, mode,
 	       fd < 0 ? (uint64_t)errno : 0);
 	if (fd >= 0)

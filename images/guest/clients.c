@@ -87,13 +87,14 @@ static void drop_rights(void)
 		_exit(errno);
 }
 
-/* What came after is for root to open; /dev/mem_notify is for everyone. Returns an errno. */
-static int open_watched(struct pollfd *device, enum mn_client_kind kind, const uint64_t arg[MN_ARGS])
+/* What came after is for root to open; the device is for everyone. Returns an errno. */
+static int open_watched(struct pollfd *device, enum mn_client_kind kind,
+			const uint64_t arg[MN_ARGS])
 {
 	int error;
 
 	if (!mn_is_successor(kind)) {
-		device->fd = open("/dev/mem_notify", O_RDONLY);
+		device->fd = open(mn_device(), O_RDONLY);
 		return device->fd < 0 ? errno : 0;
 	}
 	error = mn_successor_open(device, arg);

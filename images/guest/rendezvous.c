@@ -72,12 +72,21 @@ static void stop_cmos_clock(void)
 	outb(CMOS_STOPPED, CMOS_DATA);
 }
 
-/* Until then the tick repeats by itself; from then on each one is asked for. */
+/*
+ * Until then the tick repeats by itself; from then on each one is asked for. A kernel without
+ * high-resolution timers, which has to be announced, comes to that as soon, by NO_HZ alone.
+ */
 static void wait_for_high_resolution(void)
 {
 	uint64_t now = mn_now(), end = now + 10 * NSEC_PER_SEC;
 	struct timespec least;
+	char low[4];
 
+	mn_parameter("mn.low_resolution", low, sizeof(low));
+	if (*low) {
+		mn_sleep_until(now + NSEC_PER_SEC);
+		return;
+	}
 	while (clock_getres(CLOCK_MONOTONIC, &least) || least.tv_nsec > 1) {
 		if (now >= end)
 			mn_fail("no high-resolution timers", ETIME);

@@ -2,12 +2,14 @@
 /*
  * A client that is the usage example of the patch, word for word: usage_example.inc is cut out of
  * the mail when the image is built. What the example leaves to the reader is here: its headers and
- * variables. Its open() and poll() are ours so that they can be logged, and do nothing else.
+ * variables. Its open() and poll() are ours so that they can be logged; besides, v1 has its device
+ * under another name than the example knows.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -23,7 +25,7 @@ static void leave(void)
 
 static int logged_open(const char *path, int flags)
 {
-	int fd = open(path, flags);
+	int fd = open(strcmp(path, "/dev/mem_notify") ? path : mn_device(), flags);
 
 	open_error = fd < 0 ? errno : 0;
 	mn_log(MN_REC_CLIENT, client, MN_CLIENT_USAGE, (uint64_t)open_error, 0);

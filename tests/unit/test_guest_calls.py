@@ -40,6 +40,7 @@ REST = """\
 
 static unsigned int calls;
 
+const char *mn_device(void) { return "/dev/mem_notify"; }
 uint64_t mn_now(void) { return 0; }
 void mn_sleep_until(uint64_t when) { (void)when; }
 void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *value)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
+from madetree import made_up_tree
 from unidiff import PatchSet
 
 from orchestrator.places import PATCHES
@@ -26,26 +27,6 @@ def text_of(base: str, number: int) -> str:
 def added(base: str, number: int) -> Counter[str]:
     patch = PatchSet(text_of(base, number))
     return Counter(line.value for file in patch for hunk in file for line in hunk if line.is_added)
-
-
-def made_up_tree(series: Series) -> dict[str, FileState]:
-    """Return files that have what the hunks expect where they expect it, and else nothing."""
-    files: dict[str, dict[int, str]] = defaultdict(dict)
-    for patch in series.patches:
-        for file in PatchSet(patch.path.read_text()):
-            before = {} if file.is_added_file else files[file.source_file.partition("/")[2]]
-            for hunk in file:
-                number = hunk.source_start
-                for line in hunk:
-                    if not line.is_added:
-                        before.setdefault(number, line.value)
-                        number += 1
-    return {
-        name: FileState(
-            "".join(lines.get(n, f"/* {n} */\n") for n in range(1, max(lines) + 10)).encode(), 0o644
-        )
-        for name, lines in files.items()
-    }
 
 
 def apply(series: Series, tree: dict[str, FileState]) -> Application:
