@@ -478,3 +478,20 @@ def test_what_is_kept_for_atomic_allocations_may_make_a_zone_of_v1_low() -> None
         for number in wrong.of(Kind.ZONE):
             wrong.change(number, free=free)
         assert (Invariant.POLLIN in broken(wrong, "v1")) == caught
+
+
+@pytest.mark.parametrize(("free", "caught"), [(200, False), (201, True)])
+def test_twice_as_much_as_the_gate_asks_for_is_plenty(free: int, caught: bool) -> None:
+    wrong = replace(V3, asks=Asks.STATUS, low=(), clients=1).run()
+    for number in wrong.of(Kind.ZONE):
+        wrong.change(number, free=free)
+    assert (Invariant.POLLIN in broken(wrong, "v3")) == caught
+
+
+def test_kswapd_may_have_run_for_one_zone_of_v2_though_the_sum_is_plenty() -> None:
+    wrong = replace(V2_WAKEUP, low=(), takes=False, clients=1, pause=400 * MS, scanned=()).run()
+    assert broken(wrong, "v2-wakeup") == {Invariant.POLLIN}
+    for number in wrong.of(Kind.ZONE):
+        at = wrong.rows[number][1]
+        wrong.add(Kind.ZONE, at, name=b"DMA32", free=90, high=50, low=45, present=4000)
+    assert not broken(wrong, "v2-wakeup")
