@@ -95,6 +95,19 @@ class Habit(IntFlag):
     FASYNC = 16
 
 
+class DeviceName(IntEnum):
+    """Which device a kernel has; values of `enum mn_device`."""
+
+    NONE = 0
+    MEM_NOTIFY = 1
+    OOM_NOTIFY = 2
+
+    @staticmethod
+    def path_of(value: int) -> str:
+        """Return the node of a value out of a log, whatever it is; of 0, what is missing there."""
+        return "/dev/oom_notify" if value == DeviceName.OOM_NOTIFY else "/dev/mem_notify"
+
+
 class Level(IntEnum):
     """What a client of kind PRESSURE_LEVEL asks to be told of; values of `enum mn_level`."""
 

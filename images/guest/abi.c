@@ -117,6 +117,11 @@ static void print_enums(void)
 	ENTRY(MN_HABIT_, LEAVE);
 	ENTRY(MN_HABIT_, FASYNC);
 	close_group();
+	open_group("DeviceName");
+	ENTRY(MN_DEVICE_, NONE);
+	ENTRY(MN_DEVICE_, MEM_NOTIFY);
+	ENTRY(MN_DEVICE_, OOM_NOTIFY);
+	close_group();
 	open_group("Level");
 	ENTRY(MN_LEVEL_, LOW);
 	ENTRY(MN_LEVEL_, MEDIUM);

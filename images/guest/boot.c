@@ -17,12 +17,15 @@
 #include "agent.h"
 
 /* That of v2 and later, which is also what a kernel without one lacks, and that of v1. */
-static const char *const devices[] = { "/dev/mem_notify", "/dev/oom_notify" };
-static const char *device = "/dev/mem_notify";
+static const char *const devices[] = {
+	[MN_DEVICE_MEM_NOTIFY] = "/dev/mem_notify",
+	[MN_DEVICE_OOM_NOTIFY] = "/dev/oom_notify",
+};
+static enum mn_device device;
 
 const char *mn_device(void)
 {
-	return device;
+	return devices[device ? device : MN_DEVICE_MEM_NOTIFY];
 }
 
 /* Returns the length, or -1. The text is terminated, and cut off if it does not fit. */
@@ -157,24 +160,22 @@ static void make_device(void)
 {
 	char text[256], path[64];
 	unsigned int major = 0, minor = 0, mode = 0;
-	bool present = false;
 	int fd;
 
-	for (size_t i = 0; !present && i < sizeof(devices) / sizeof(*devices); i++) {
+	for (size_t i = 1; !device && i < sizeof(devices) / sizeof(*devices); i++) {
 		snprintf(path, sizeof(path), "/sys/class/mem%s/uevent", strrchr(devices[i], '/'));
-		present = mn_read_file(path, text, sizeof(text)) > 0;
-		if (present)
-			device = devices[i];
+		if (mn_read_file(path, text, sizeof(text)) > 0)
+			device = (enum mn_device)i;
 	}
-	if (present) {
+	if (device) {
 		major = uevent_number(text, "MAJOR=", 0, 10);
 		minor = uevent_number(text, "MINOR=", 0, 10);
 		mode = uevent_number(text, "DEVMODE=", 0, 8);
-		if (mknod(device, S_IFCHR | (mode ? mode : 0444), makedev(major, minor)))
+		if (mknod(mn_device(), S_IFCHR | (mode ? mode : 0444), makedev(major, minor)))
 			mn_fail("mknod of the device", errno);
 	}
-	fd = open(device, O_RDONLY);
-	mn_log(MN_REC_DEVICE, MN_NO_CLIENT, present, major, minor, mode,
+	fd = open(mn_device(), O_RDONLY);
+	mn_log(MN_REC_DEVICE, MN_NO_CLIENT, device, major, minor, mode,
 	       fd < 0 ? (uint64_t)errno : 0);
 	if (fd >= 0)
 		close(fd);

@@ -133,6 +133,13 @@ enum mn_level {
 	MN_LEVEL_CRITICAL = 3,
 };
 
+/* Which device the kernel has; the position in boot.c's table, from 1. */
+enum mn_device {
+	MN_DEVICE_NONE = 0,
+	MN_DEVICE_MEM_NOTIFY = 1,
+	MN_DEVICE_OOM_NOTIFY = 2,	/* of v1 */
+};
+
 enum mn_file {
 	MN_FILE_DISK = 0,
 	MN_FILE_SPARSE = 1,	/* a file without blocks on the root, which is ramfs */
@@ -162,7 +169,7 @@ struct mn_scenario {
 enum mn_kind {
 	MN_REC_BOOT = 1,	/* value: MemTotal kB, page size, CPUs, swap kB,
 				 * kernel version as a<<16 | b<<8 | c */
-	MN_REC_DEVICE = 2,	/* value: present?, major, minor, mode (0: sysfs does
+	MN_REC_DEVICE = 2,	/* value: enum mn_device, major, minor, mode (0: sysfs does
 				 * not tell), errno of the agent's own open */
 	MN_REC_START = 3,	/* scenario starts. value: start_ns asked, start_ns had */
 	MN_REC_STEP = 4,	/* a step begins. value: step, op, arg[0], arg[1], ns late */

@@ -55,6 +55,7 @@ def promises_of(revision: Revision) -> Promises:
     device, rate, gate, status = revision.device, revision.rate, revision.gate, revision.status
     return Promises(
         device=(device.major, device.minor, device.mode),
+        path=device.path,
         gate=Gate(
             factor=gate.factor,
             mark=gate.mark,

@@ -20,7 +20,7 @@ from orchestrator.check.story import gate_of
 from orchestrator.guest.abi import BalloonPhase, Kind
 from orchestrator.guest.decode import RecordLog
 from orchestrator.guest.verdict import describe_check
-from orchestrator.model import ClientKind, Level, Op
+from orchestrator.model import ClientKind, DeviceName, Level, Op
 from orchestrator.wording import counted
 
 Event = dict[str, Any]
@@ -84,7 +84,8 @@ def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
         # Before 2.6.32 no kernel tells the mode of a device.
         mode = f"mode {int(row['mode']):04o}" if row["mode"] else "no mode announced"
         number = f"{row['major']}:{row['minor']}"
-        text = f"/dev/mem_notify is there: {number}, {mode}" if there else "no /dev/mem_notify"
+        path = DeviceName.path_of(int(row["present"]))
+        text = f"{path} is there: {number}, {mode}" if there else f"no {path}"
         yield row["time_ns"], {"event": "device", "text": text, "present": there}
     for row in log.kind(Kind.START):
         yield row["time_ns"], {"event": "start", "text": "the scenario starts"}

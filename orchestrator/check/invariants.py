@@ -9,6 +9,7 @@ from orchestrator.check.promises import Answer, Asks, Break, Invariant, Promises
 from orchestrator.check.story import Log, Story, ints, was_notified
 from orchestrator.check.wakeups import guard, notifications, windows
 from orchestrator.check.zones import clears, gate, pollin, small_zones, swap
+from orchestrator.model import DeviceName
 
 
 def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
@@ -52,19 +53,22 @@ def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
 
 
 def device(log: Log, promises: Promises) -> Answer:
-    """Check number and mode of the device. Kernels before 2.6.32 announce no mode."""
+    """Check name, number and mode of the device. Kernels before 2.6.32 announce no mode."""
     major, minor, mode = promises.device
     breaks = []
     for row in log.device:
         there = bool(row["present"]) and row["errno"] == 0
-        if there and (row["major"], row["minor"]) == (major, minor) and row["mode"] in (0, mode):
+        path = DeviceName.path_of(int(row["present"]))
+        same = (path, row["major"], row["minor"]) == (promises.path, major, minor)
+        if there and same and row["mode"] in (0, mode):
             continue
-        seen = f"{row['major']}:{row['minor']}, mode {int(row['mode']):04o}" if there else "none"
+        number = f"{row['major']}:{row['minor']}"
+        seen = f"{path} {number}, mode {int(row['mode']):04o}" if there else "none"
         breaks.append(
             Break(
                 records=(int(row["commit"]) - 1,),
                 time_ns=int(row["time_ns"]),
-                promised=f"a device {major}:{minor}, mode {mode:04o}, that can be opened",
+                promised=f"{promises.path} {major}:{minor}, mode {mode:04o}, that can be opened",
                 seen=seen,
             )
         )

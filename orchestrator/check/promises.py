@@ -129,8 +129,8 @@ class Gate:
 class Promises:
     """A revision's promises.
 
-    `device` is (major, minor, mode). `gate` is asked by poll(), if `asks` says so, and else by a
-    notification. `status` is None where poll() does not ask for one; `look_ns` is how often the
+    `device` is (major, minor, mode) of the node `path`. `gate` is asked by poll(), if `asks` says
+    so, and else by a notification. `status` is None where poll() does not ask for one; `look_ns` is how often the
     timer of SWAPPED runs. `rate_ns` is from one notification to the next, in the whole system or,
     with `rate_of_cpu`, on one CPU; None: as often as it likes. `guard_s` takes the number of
     watchers; None: there is no guard. `shares` takes the watchers and how many of them have FASYNC
@@ -148,6 +148,7 @@ class Promises:
     look_ns: int | None = None
     guard_s: Callable[[int], float] | None = None
     shares: Callable[[int, int], tuple[int, int]] | None = None
+    path: str = "/dev/mem_notify"
     fasync: bool = False
     throttled: bool = False
     small_zone_divisor: int | None = None

@@ -15,7 +15,7 @@ from madeup import MS, MadeUp, S
 
 from orchestrator.check.promises import HELD_UP_NS, Asks, Status, Wakes
 from orchestrator.guest.abi import Kind
-from orchestrator.model import ClientKind, Op
+from orchestrator.model import ClientKind, DeviceName, Op
 
 HIGH, LOW_MARK = 50, 45  # pages; the gates are at 100 and at 45
 SHORT, PLENTY = 40, 3_000
@@ -111,7 +111,9 @@ class _Run:
     def run(self) -> MadeUp:
         model, made = self.model, self.made
         made.add(Kind.BOOT, 1, cpus=model.cpus)
-        made.add(Kind.DEVICE, 1, present=1, major=1, minor=13, mode=0o444, errno=0)
+        swapped = model.status is Status.SWAPPED  # only v1 has a timer, and a name of its own
+        device = DeviceName.OOM_NOTIFY if swapped else DeviceName.MEM_NOTIFY
+        made.add(Kind.DEVICE, 1, present=device, major=1, minor=13, mode=0o444, errno=0)
         made.add(Kind.STEP, S, op=Op.CLIENTS)
         for client in range(model.clients):
             start = 2 * S + client * model.spacing

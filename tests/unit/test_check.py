@@ -82,7 +82,7 @@ def test_a_broken_promise_is_named_with_its_records(
     assert main(["check", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     log = tmp_path / "cells" / name / "records.parquet"
-    assert f"{log}: record 0: at 0.000 s: promised a device 1:13, mode 0444" in out
+    assert f"{log}: record 0: at 0.000 s: promised /dev/mem_notify 1:13, mode 0444" in out
     assert f"{log}: record {len(made.rows) - 122}: at 29.950 s: promised status 0 above" in out
     assert "BROKEN 1/1" in out
     assert f"{name} device: broken 1 time\n" in out

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.guest import abi
 from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch, ClientArg, ClientKind, File, Habit, Level, Op
+from orchestrator.model import Arch, ClientArg, ClientKind, DeviceName, File, Habit, Level, Op
 from orchestrator.process import CommandFailed, CommandLog, run
 from orchestrator.store import Artifact, Store
 
@@ -32,6 +32,7 @@ ENUMS = {
     "Op": Op,
     "ClientKind": ClientKind,
     "ClientArg": ClientArg,
+    "DeviceName": DeviceName,
     "Habit": Habit,
     "Level": Level,
     "File": File,
