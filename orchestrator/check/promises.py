@@ -130,12 +130,12 @@ class Promises:
     """A revision's promises.
 
     `device` is (major, minor, mode) of the node `path`. `gate` is asked by poll(), if `asks` says
-    so, and else by a notification. `status` is None where poll() does not ask for one; `look_ns` is how often the
-    timer of SWAPPED runs. `rate_ns` is from one notification to the next, in the whole system or,
-    with `rate_of_cpu`, on one CPU; None: as often as it likes. `guard_s` takes the number of
-    watchers; None: there is no guard. `shares` takes the watchers and how many of them have FASYNC
-    set, and returns how many of them one notification of FIFO signals and wakes. `throttled`: one
-    poll() in a tick gets as far as the gate.
+    so, and else by a notification. `status` is None where poll() does not ask for one; `look_ns` is
+    how often the timer of SWAPPED runs. `rate_ns` is from one notification to the next, in the
+    whole system or, with `rate_of_cpu`, on one CPU; None: as often as it likes. `guard_s` takes the
+    number of watchers; None: there is no guard. `shares` takes the watchers and how many of them
+    have FASYNC set, and returns how many of them one notification of FIFO signals and wakes.
+    `throttled`: one poll() in a tick gets as far as the gate.
     """
 
     device: tuple[int, int, int]
