@@ -96,13 +96,15 @@ class Waits:
 class Samples:
     """The samples of /proc/zoneinfo, by time. One flag a sample.
 
-    `on`: some zone's status is 1. `low`: memory is low by the gate. `plenty`: more than twice as
-    much is free as that would be, in every zone or in sum; `each_plenty`: in every zone.
+    `on`: some zone's status is 1. `low`: memory is low by the gate; `deep`: half as much is free as
+    the gate allows, or less, in some zone or in sum. `plenty`: more than twice as much is free as
+    that would be, in every zone or in sum; `each_plenty`: in every zone.
     """
 
     times: Ints
     on: Flags
     low: Flags
+    deep: Flags
     plenty: Flags
     each_plenty: Flags
     rows: tuple[Ints, ...]  # of `Log.zones`, of each sample
@@ -234,13 +236,16 @@ class Story:
                 for column in (free, gate)
             )
             low, plenty = total <= limit - strict, total > 2 * limit
+            deep = 2 * total <= limit
         else:
             low, plenty = any_of(asked & (free <= gate - strict)), each_plenty
+            deep = any_of(asked & (2 * free <= gate))
         order = np.argsort(sample, kind="stable")
         return Samples(
             times=times,
             on=any_of(status == 1),
             low=low,
+            deep=deep,
             plenty=plenty,
             each_plenty=each_plenty,
             rows=tuple(np.split(order, np.cumsum(np.bincount(sample, minlength=count))[:-1])),

@@ -18,7 +18,7 @@ from orchestrator.guest.abi import Kind
 from orchestrator.model import ClientKind, DeviceName, Op
 
 HIGH, LOW_MARK = 50, 45  # pages; the gates are at 100 and at 45
-SHORT, PLENTY = 40, 3_000
+SHORT, PLENTY = 20, 3_000
 TICK = 4 * MS
 US = 1_000
 
@@ -28,7 +28,8 @@ class Early:
     """A kernel, and clients that poll, and leave when they are told or poll again.
 
     `events` are the notifications that pass the rate, or, with SWAPPED, runs of the timer, which
-    looks for the swap-out of `swapped`. In the intervals of `low` memory is short.
+    looks for the swap-out of `swapped`. In the intervals of `low` memory is short; with `near` by so
+    little that it is enough in the `gaps`, which no sample shows.
 
     Of a wrong one `takes` may be false: the status stays, also when a client `reads`; `always`: the
     timer wakes without swap-out; and the first clients, `deaf` of them, are not woken.
@@ -44,6 +45,8 @@ class Early:
     kind: ClientKind = ClientKind.POLL
     events: Sequence[int] = tuple(range(5 * S, 10 * S, S))
     low: Sequence[tuple[int, int]] = ((4 * S, 11 * S),)
+    near: bool = False
+    gaps: Sequence[tuple[int, int]] = ()
     swapped: Sequence[int] = ()
     scanned: Sequence[int] | None = None  # as events, unless given
     reads: bool = False
@@ -62,12 +65,15 @@ class Early:
         return made
 
     def is_low(self, when: int) -> bool:
-        return any(a <= when < b for a, b in self.low)
+        enough = any(a <= when < b for a, b in self.gaps)
+        return not enough and any(a <= when < b for a, b in self.low)
 
     def _sample(self, made: MadeUp) -> None:
         scanned = self.events if self.scanned is None else self.scanned
         for at in range(50 * MS, self.end_ns, 100 * MS):
-            free = SHORT if self.is_low(at) else PLENTY
+            gate = LOW_MARK if self.asks is Asks.EITHER else 2 * HIGH
+            short = gate - 1 if self.near else SHORT
+            free = short if self.is_low(at) else PLENTY
             made.add(Kind.MEMINFO, at)
             swapped = sum(when <= at for when in self.swapped)
             scans = sum(when <= at for when in scanned)

@@ -288,6 +288,22 @@ def test_a_status_that_v2_does_not_clear_is_caught() -> None:
     assert broken(replace(kept, scanned=()).run(), "v2-wakeup") == {Invariant.POLLIN}
 
 
+@pytest.mark.parametrize(("model", "name"), [(WAKE_ALL, "v3-wake-all"), (V2_WAKEUP, "v2-wakeup")])
+def test_a_sum_that_is_lifted_between_two_samples_accuses_nobody(model: Early, name: str) -> None:
+    """Those who look while kswapd has lifted it above the gate sleep on, and no sample tells."""
+    event = 6 * S + 20 * MS
+    deep = replace(model, low=((5450 * MS, 8 * S),), events=(event,), clients=12, pause=50 * MS)
+    if model is V2_WAKEUP:
+        deep = replace(deep, pause=300 * MS)
+    left = 0
+    for late in (0, US, MS, 2 * MS):
+        gap = (event + late, event + late + 30 * MS)
+        log = replace(deep, near=True, gaps=(gap,)).run()
+        left += 12 - len({log.rows[row][2] for row in log.of(Kind.WAKEUP)})
+        assert not broken(log, name)
+    assert left
+
+
 # v3 and the three improvements
 
 
