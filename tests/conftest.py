@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +39,29 @@ def no_data_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+def _held(how: int) -> Iterator[None]:
+    """Hold the lock of those whom the OOM killer concerns, against the other workers of a run."""
+    path = Path(tempfile.gettempdir()) / f"memnotify-tests-oom-{os.getuid()}.lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, how)
+        yield
+    finally:
+        os.close(file)
+
+
+@pytest.fixture
+def oom_killer() -> Iterator[None]:
+    """For tests in which the OOM killer strikes."""
+    yield from _held(fcntl.LOCK_EX)
+
+
+@pytest.fixture
+def no_oom_killer() -> Iterator[None]:
+    """For tests that kill a QEMU, which is not to be taken for the OOM killer's victim."""
+    yield from _held(fcntl.LOCK_SH)
 
 
 @pytest.fixture(scope="session")

@@ -51,8 +51,9 @@ static void fill_at_rate(void)
 		uint64_t due = tick * ring.kib_per_s / (NSEC_PER_SEC / TICK_NS) / MN_PAGE_KIB;
 
 		mn_sleep_until(ring.begun + tick * TICK_NS);
+		/* Signed: pages that were never filled may be given back, too. */
 		while (!ring.stopped && ring.filled < due &&
-		       ring.filled - ring.freed < ring.pages)
+		       (int32_t)(ring.filled - ring.freed) < (int32_t)ring.pages)
 			fill_page();
 		ring.finished = ring.filled;
 	}

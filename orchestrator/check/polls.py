@@ -33,8 +33,9 @@ def everyone(story: Story) -> Answer | None:
     """Check that a notification wakes all who wait, if they have POLLIN when they look.
 
     Memory is surely low when they look only if all samples around are far below the gate: near it
-    kswapd may lift the sum above for some milliseconds that no sample shows. None where that cannot be said: the first to look takes what the others would have found, or
-    each has to wait for its turn, or the status of a zone may be 0 again.
+    kswapd may lift the sum above for some milliseconds that no sample shows. None where that cannot
+    be said: the first to look takes what the others would have found, or each has to wait for its
+    turn, or the status of a zone may be 0 again.
     """
     promises = story.promises
     lasts = promises.asks is Asks.EITHER and promises.status is Status.SWAPPED

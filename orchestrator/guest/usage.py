@@ -60,10 +60,11 @@ class OomWatch:
         whose = "the host's OOM killer"
         if now.group != before.group:
             whose = "the OOM killer of our control group"
+        # Whom it took only the kernel's log tells, which is not ours to read.
         return InfrastructureError(
             HOST_OOM,
-            f"{whose} took QEMU, which had {had_mib} MiB; there are {host.memory_mib()} MiB for "
-            "all programs together",
+            f"{whose} struck when QEMU was killed, which had {had_mib} MiB; there are "
+            f"{host.memory_mib()} MiB for all programs together",
             hint="run fewer guests at once with -j, or take a smaller memory_mib, or end what else "
             "takes memory here",
         )

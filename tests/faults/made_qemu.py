@@ -62,7 +62,7 @@ class Guest:
     def commands(self) -> Iterator[dict[str, str]]:
         """Yield what comes by QMP: objects, with nothing between them."""
         text = ""
-        while received := self.qmp.recv(1 << 16):
+        while received := self._receive():
             text += received.decode()
             try:
                 command, end = json.JSONDecoder().raw_decode(text)
@@ -70,6 +70,12 @@ class Guest:
                 continue
             text = text[end:].lstrip()
             yield command
+
+    def _receive(self) -> bytes:
+        try:
+            return self.qmp.recv(1 << 16)
+        except ConnectionResetError:  # nobody has read all that was said
+            return b""
 
     def say(self, message: object) -> None:
         self.qmp.sendall(json.dumps(message).encode() + b"\n")

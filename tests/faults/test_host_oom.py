@@ -19,7 +19,7 @@ FAILED = "infrastructure:host-oom"
 
 
 @pytest.fixture
-def narrow() -> Iterator[Path]:
+def narrow(oom_killer: None) -> Iterator[Path]:
     """A control group in which the OOM killer strikes; of the host's, only we may make one."""
     for root, limit in (
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
@@ -30,8 +30,9 @@ def narrow() -> Iterator[Path]:
             group.mkdir()
             try:
                 (group / limit).write_text(str(LIMIT))
-                with contextlib.suppress(OSError):
-                    (group / "memory.swap.max").write_text("0")
+                for name, most in ("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", LIMIT):
+                    with contextlib.suppress(OSError):
+                        (group / name).write_text(str(most))
                 yield group
             finally:
                 for _ in range(100):  # until the last that was in it is gone
@@ -50,7 +51,7 @@ def test_a_guest_that_was_alone_is_not_tried_again(lab: MadeUp, narrow: Path) ->
     assert sorted(lab.outcomes().values()) == [[FAILED], ["ok"]]
     assert "trying again" not in told.out
     (cell,) = (cell for cell in lab.cells().values() if cell["outcome"] == FAILED)
-    assert "the host's OOM killer took QEMU, which had " in cell["detail"]
+    assert "the host's OOM killer struck when QEMU was killed, which had " in cell["detail"]
     assert "run fewer guests at once with -j, or take a smaller memory_mib" in cell["detail"]
     assert cell["detail"] in told.out.replace("\n", " ")
     # It is no result: with room the next run does it.

@@ -25,6 +25,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.usefixtures("no_oom_killer")
 @pytest.mark.parametrize("plan", FAULTS)
 def test_a_failed_qemu_is_tried_again_and_the_reason_kept(lab: MadeUp, plan: str) -> None:
     kind, reason = FAULTS[plan]

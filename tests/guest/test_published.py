@@ -63,7 +63,9 @@ def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
     assert found.least_cache_mib <= 4
     # Not as on 2.6.24: without swap, 6.1 thinks of anonymous pages when no cache is left.
     assert found.wakeups <= 1
-    assert (found.cache_mib_at_first_wakeup or 0) <= 4
+    if found.wakeups:  # the OOM kill may come before anyone is told
+        assert found.cache_mib_at_first_wakeup is not None
+        assert found.cache_mib_at_first_wakeup <= 4
 
 
 def on(
@@ -114,6 +116,7 @@ def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> Non
         assert outcome.ok
     swapped = {series: figure.swap_grew_mib or 0 for series, figure in found.items()}
     assert swapped["v3"] >= 10
-    assert swapped["v4"] < swapped["v3"] - 5
+    # Seen: 0.25 MiB, and 11.5 with another build of the guest program; v3 about 20.
+    assert swapped["v4"] < min(swapped["v3"] - 5, 16)
     # Those who leave first free memory, so that for v3's others the sum is no longer low.
     assert 1 <= found["v3"].clients_woken < found["v4"].clients_woken <= 40

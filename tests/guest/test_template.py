@@ -159,6 +159,7 @@ def test_a_guest_that_is_never_ready_boots_and_is_a_finding(bench: Callable[[str
     assert result.outcome.finding is Finding.PANIC
 
 
+@pytest.mark.usefixtures("no_oom_killer")
 def test_a_qemu_that_dies_while_it_saves_or_is_restored(
     bench: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,10 @@ def test_color_is_as_git_users_expect(capsys: pytest.CaptureFixture[str], copy: 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("v4", "v4 is for several bases (name one: v4/2.6.24, v4/2.6.24-rc6-mm1, v4/6.1)"),
+        (
+            "v4",
+            "v4 is for several bases (name one: v4/2.6.24, v4/2.6.24-rc6-mm1, v4/2.6.25, v4/6.1)",
+        ),
         ("v0", "no series is called v0"),
         ("v4/5.9", "series v4 is not for base 5.9"),
         (str(PATCHES), "there is no `series` file in this folder"),

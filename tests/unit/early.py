@@ -28,8 +28,8 @@ class Early:
     """A kernel, and clients that poll, and leave when they are told or poll again.
 
     `events` are the notifications that pass the rate, or, with SWAPPED, runs of the timer, which
-    looks for the swap-out of `swapped`. In the intervals of `low` memory is short; with `near` by so
-    little that it is enough in the `gaps`, which no sample shows.
+    looks for the swap-out of `swapped`. In the intervals of `low` memory is short; with `near` by
+    so little that it is enough in the `gaps`, which no sample shows.
 
     Of a wrong one `takes` may be false: the status stays, also when a client `reads`; `always`: the
     timer wakes without swap-out; and the first clients, `deaf` of them, are not woken.

@@ -23,7 +23,7 @@ def watch_of(*counts: OomKills) -> OomWatch:
 def test_a_kill_meanwhile_is_named_with_figures_and_a_fix() -> None:
     failure = watch_of(OomKills(3, 0), OomKills(4, 0)).failure(had_mib=2150)
     assert failure is not None and failure.kind == HOST_OOM
-    assert "the host's OOM killer took QEMU, which had 2150 MiB" in str(failure)
+    assert "the host's OOM killer struck when QEMU was killed, which had 2150 MiB" in str(failure)
     assert f"{host.memory_mib()} MiB" in str(failure)
     assert "-j" in str(failure) and "memory_mib" in str(failure)
     inside = watch_of(OomKills(3, 7), OomKills(4, 8)).failure(had_mib=1)
