@@ -161,10 +161,17 @@ def dotted(key: Key) -> str:
     return text
 
 
+_MOST_BYTES = 16 << 20
+"""Of a file that people write; a device has no end."""
+
+
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
     try:
-        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # editors put it there
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)  # editors put it there
+        if len(data) > _MOST_BYTES:
+            raise InputError("too large: more than 16 MiB", file=path)
         return tomllib.loads(data.decode()), Lines(data)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
@@ -175,6 +182,10 @@ def read(path: Path) -> tuple[dict[str, Any], Lines]:
         at = re.search(r"at line (\d+)", str(error))
         line = int(at.group(1)) if at else data.count(b"\n") + 1
         raise InputError(f"not TOML: {error}", file=path, line=line) from error
+    except RecursionError as error:
+        raise InputError("tables or lists within one another too deeply", file=path) from error
+    except ValueError as error:  # Python refuses numbers of thousands of digits
+        raise InputError(f"not TOML that can be read: {error}", file=path) from error
 
 
 def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ()) -> T:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,20 +173,26 @@ def _read(path: Path, table: SeriesTable) -> list[dict[str, str]]:
     for name in numbers:
         if not rows or rows[0].get(name) is None:
             raise InputError(f"has no column {name}", file=path, line=1)
-    if table.seconds is not None:
-        # A row without a time is of a state that is not part of the series.
-        rows = [row for row in rows if row[table.seconds]]
+    # A row without a time is of a state that is not part of the series.
+    timed = table.seconds
+    kept = [(number, row) for number, row in enumerate(rows, 2) if not timed or row[timed]]
+    if not kept:
+        raise InputError(f"has no row with a time in {timed}", file=path)
     for moment in table.moment:
-        if moment.row >= len(rows):
+        if moment.row >= len(kept):
             raise InputError(f"has no row {moment.row}, counted from 0", file=path)
-    for number, row in enumerate(rows, 2):
+    for number, row in kept:
         for name in numbers:
-            try:
-                float(row[name])
-            except (TypeError, ValueError):
-                why = f"{name} is not a number: {row[name]}"
-                raise InputError(why, file=path, line=number) from None
-    return rows
+            if not _is_number(row[name]):
+                raise InputError(f"{name} is not a number: {row[name]}", file=path, line=number)
+    return [row for _, row in kept]
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        return math.isfinite(float(text or ""))
+    except ValueError:
+        return False
 
 
 def _course(

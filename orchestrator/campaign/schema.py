@@ -227,7 +227,7 @@ class SelfCheckTable(Table):
 class GroupTable(Table):
     """A control group that the hogs of later steps live in, with a limit to their memory."""
 
-    version: Literal[1, 2]
+    version: Annotated[int, Field(ge=1, le=2)]
     limit_mib: Mib | None = None
 
 

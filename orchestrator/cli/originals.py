@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from orchestrator.cli.paths import path
+from orchestrator.kernel.base import load_base
 from orchestrator.kernel.originals import (
     check_complete,
     difference,
@@ -21,6 +22,7 @@ from orchestrator.report.board import printable_lines
 from orchestrator.report.originals import verdict_lines
 from orchestrator.series.listing import report_lines
 from orchestrator.series.originals import Verdict, originals_of
+from orchestrator.series.quilt import tree_version
 from orchestrator.series.repairs import Chooser
 from orchestrator.store import Store
 from orchestrator.wording import counted
@@ -80,6 +82,11 @@ def _say(line: str) -> None:
 def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     store = Store()
     wanted = originals_of(args.revision)
+    # What is wrong with these need not wait for the mails.
+    if args.base is not None:
+        load_base(args.base)
+    if args.tree is not None:
+        tree_version(args.tree)
     found = find_originals(
         wanted, given=args.mails, mbox=args.mbox, maildir=args.maildir, progress=_say
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +45,30 @@ def register(subparsers: Any) -> None:
 
 
 def _published(args: argparse.Namespace) -> int:
-    say_damaged(args.run)
+    if args.csv is not None and args.csv == args.plot:
+        raise InputError(f"{args.csv}: the table and the picture need a file each")
+    for file in filter(None, (args.csv, args.plot)):
+        if file.is_dir() or not file.parent.is_dir():
+            what = "is a folder" if file.is_dir() else "its folder does not exist"
+            raise InputError(f"cannot be written: {what}", file=file)
     if args.plot is not None and args.plot.suffix not in PICTURES:
         raise InputError(f"{args.plot}: a picture ends in {' or '.join(PICTURES)}")
+    say_damaged(args.run)
     found = compare_published(RunFolder(args.run))
     published, curves = found.table, found.curves
     rows = [{"kind": "figure", **dataclasses.asdict(one)} for one in found.figures]
     series = [curve.row() for curve in curves]
     if args.csv is not None:
         _needs_series(args.csv, curves)
-        args.csv.write_text(csv_text(curves))
+        with _writing(args.csv):
+            args.csv.write_text(csv_text(curves))
     if args.plot is not None:
         _needs_series(args.plot, curves)
         # Not before: it takes half a second that nobody else needs to wait for.
         from orchestrator.report.overlay import save_overlay
 
-        save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
+        with _writing(args.plot):
+            save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
     if args.json:
         sys.stdout.write(to_json([*rows, *series]))
     else:
@@ -68,6 +77,14 @@ def _published(args: argparse.Namespace) -> int:
         if series:
             print_series(console, series)
     return 0 if all(one.agrees for one in found.figures) else 1
+
+
+@contextlib.contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
 
 
 def _needs_series(file: Path, curves: Sequence[Curve]) -> None:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from orchestrator.cli.paths import path
+from orchestrator.report.board import printable_lines
 from orchestrator.report.fit import fit_markdown, fit_rows
 from orchestrator.series.fit import chosen, fit_trees
 from orchestrator.series.quilt import load_series
@@ -46,5 +47,5 @@ def _trees(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(fit_rows(fits), indent=2))
     else:
-        print(fit_markdown(fits), end="")
+        print(printable_lines(fit_markdown(fits)), end="")
     return 0

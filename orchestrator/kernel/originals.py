@@ -184,7 +184,13 @@ def import_originals(
 def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
     """Raise InputError if an import says something else than the mail, which would be a bug."""
     for each, patch in zip(found, imported.patches, strict=True):
-        assert isinstance(patch, Imported) and each.digest is not None
+        if not isinstance(patch, Imported) or each.digest is None:
+            where = each.mail.source if each.mail is not None else None
+            raise InputError(
+                f"{each.original.label}: changes no line, so it has no digest",
+                file=where,
+                hint="give the mail with the patch",
+            )
         made = patch_digests(patch.data.decode("utf-8", "surrogateescape").split("\n"))
         wanted = {each.digest.whole}
         if repeated := patch.post.text.repeated:

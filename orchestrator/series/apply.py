@@ -94,7 +94,11 @@ def read_tree(tree: Path) -> Reader:
 
     def read(name: str) -> FileState | None:
         path = tree / name
-        if not path.resolve().is_relative_to(tree.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(tree.resolve())
+        except (OSError, RuntimeError) as error:  # links that lead to one another
+            raise InputError(f"{name} is behind a loop of links", file=tree) from error
+        if not inside:
             raise InputError(f"{name} leads out of the tree", file=tree)
         if path.is_symlink():
             raise InputError(f"{name} is a link; patches are for files", file=tree)

@@ -82,7 +82,10 @@ def read_mails(path: Path) -> list[Mail]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError("too large for mails: more than 16 MiB", file=path)
-        data = path.read_bytes()
+        with path.open("rb") as file:  # a device has no size, and no end
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise InputError("too large for mails: more than 16 MiB", file=path)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
     return mails_of(data, path)

@@ -23,6 +23,8 @@ def mails_in_mbox(path: Path, wanted: Wanted) -> list[Mail]:
         raise InputError("there is no such file", file=path, hint="--mbox names an mbox")
     if path.is_dir():
         raise InputError("is a folder", file=path, hint="--maildir names a maildir")
+    if path.is_char_device() or path.is_block_device():
+        raise InputError("is a device, and no mbox", file=path)
     try:
         with path.open("rb") as file:
             if not _START.match(file.readline(1_000)):

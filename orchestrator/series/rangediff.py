@@ -78,8 +78,12 @@ def range_diff(
     """Return what `git range-diff` says of two series; with `stat`, as numbers of lines.
 
     Without `messages` a patch is known by its number only, and what it changes is all that counts.
-    Raises InputError if a patch is no diff, or does not fit a file that its own series creates.
+    Raises InputError if a series is empty, and if a patch is no diff, or does not fit a file that
+    its own series creates.
     """
+    if not old or not new:
+        which = "the first" if not old else "the second"
+        raise InputError(f"{which} series has no patches, so there is nothing to compare")
     factor = f"--creation-factor={_CREATION_FACTOR}"
     with tempfile.TemporaryDirectory(prefix="memnotify-diff-") as folder:
         root = Path(folder)

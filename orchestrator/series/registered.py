@@ -67,6 +67,8 @@ def load_registered(name: str, base: str) -> Registered:
     file = folder / FACTS
     try:
         facts = json.loads(file.read_bytes())
+        if facts["revision"] != asked_for(name):
+            raise ValueError("of another revision than its name says")
         return Registered(
             name=name,
             base=base,
@@ -75,7 +77,7 @@ def load_registered(name: str, base: str) -> Registered:
             mails=tuple({**mail, "verdict": str(mail["verdict"])} for mail in facts["mails"]),
             ours=tuple(map(str, facts["ours"])),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "`memnotify series originals` writes it anew"
         raise InputError("is damaged", file=file, hint=hint) from error
 

@@ -19,8 +19,9 @@ from orchestrator.wording import known_names
 
 FILE = "revision.toml"
 
-_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=0)]
+_Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+_Name = Annotated[str, Field(max_length=64)]
+_Count = Annotated[int, Field(ge=0, le=1_000_000)]
 _Line = Annotated[str, toml.spelled(r"\S(.*\S)?", "one line of text")]
 
 
@@ -58,7 +59,7 @@ class Gate(toml.Table):
     only if `highmem`. `strict`: below it only.
     """
 
-    factor: Annotated[int, Field(ge=1)]
+    factor: Annotated[int, Field(ge=1, le=1_000)]
     of: Literal["zone", "sum"]
     mark: Literal["low", "high"] = "high"
     strict: bool = False
@@ -77,7 +78,7 @@ class Rate(toml.Table):
     `strict`: nor just that long after one; a difference of one tick.
     """
 
-    ms: Annotated[int, Field(ge=1)]
+    ms: Annotated[int, Field(ge=1, le=86_400_000)]
     of: Literal["system", "cpu"]
     strict: bool = False
 
@@ -92,7 +93,7 @@ class Status(toml.Table):
     """
 
     kind: Literal["zone", "taken", "unread", "swapped"]
-    ms: Annotated[int, Field(ge=1)] | None = None
+    ms: Annotated[int, Field(ge=1, le=86_400_000)] | None = None
 
     @model_validator(mode="after")
     def _timer(self) -> Self:
@@ -182,7 +183,7 @@ class Revision(toml.Table):
     small_zone_divisor: Annotated[int, Field(ge=2)] | None = None
     fasync: Literal["truncate", "ceil"] | None = None
     zoneinfo: Literal["before_start_pfn", "after_start_pfn"] | None = None
-    based_on: str | None = None
+    based_on: _Name | None = None
     without: list[str] = Field(default_factory=list)
     lineage: Lineage | None = None
 
@@ -235,7 +236,7 @@ class Revision(toml.Table):
 class _Own(toml.Table):
     """The keys that no other revision inherits."""
 
-    based_on: str | None = None
+    based_on: _Name | None = None
     without: list[str] = Field(default_factory=list)
     lineage: Lineage | None = None
 
@@ -268,7 +269,9 @@ def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
     path = root / revision / FILE
     if not path.exists():
         original = revision_of(revision) if root == MEM_NOTIFY else None
-        theirs = original and load_lineage(original)
+        # Of what is itself no revision of the package nothing is known.
+        there = original and (root / original / FILE).exists()
+        theirs = load_lineage(original) if original and there else None
         told = {"follows": original, "changed": "The patches of the mails, as they were posted."}
         return theirs.model_copy(update={**told, "mails": {}}) if theirs else None
     data, lines = toml.read(path)
