@@ -6,7 +6,9 @@ A *finding* (guest panic, OOM kill, hang, ...) is a result and not an exception:
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 TRACEBACK = "MEMNOTIFY_TRACEBACK"
@@ -65,3 +67,12 @@ class InfrastructureError(MemnotifyError):
     def __init__(self, kind: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
+
+
+@contextlib.contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Raise InputError that names a file of the user's which cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from error

@@ -18,7 +18,7 @@ from orchestrator.campaign.results import (
     read_verdict,
 )
 from orchestrator.campaign.timeline import timeline
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, writing
 from orchestrator.guest.decode import read_records
 from orchestrator.report.cells import CellReport, ExpectReport, RunReport
 from orchestrator.report.expect import came_out, status_of
@@ -51,11 +51,9 @@ def make_report(run: RunFolder, output: Path) -> None:
             hint=f"end the name with one of {' '.join(FORMATS)}",
         )
     text = write(read_report(run))
-    try:
+    with writing(output):
         # A lone surrogate has no bytes.
         output.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=output) from error
 
 
 def read_report(run: RunFolder) -> RunReport:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from orchestrator.campaign.published import compare_published
 from orchestrator.campaign.results import RunFolder, to_json
 from orchestrator.cli.damaged import say_damaged
 from orchestrator.cli.paths import path
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, writing
 from orchestrator.report.published import print_published, print_series
 from orchestrator.report.table import plain_console
 
@@ -60,14 +59,14 @@ def _published(args: argparse.Namespace) -> int:
     series = [curve.row() for curve in curves]
     if args.csv is not None:
         _needs_series(args.csv, curves)
-        with _writing(args.csv):
+        with writing(args.csv):
             args.csv.write_text(csv_text(curves))
     if args.plot is not None:
         _needs_series(args.plot, curves)
         # Not before: it takes half a second that nobody else needs to wait for.
         from orchestrator.report.overlay import save_overlay
 
-        with _writing(args.plot):
+        with writing(args.plot):
             save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
     if args.json:
         sys.stdout.write(to_json([*rows, *series]))
@@ -77,14 +76,6 @@ def _published(args: argparse.Namespace) -> int:
         if series:
             print_series(console, series)
     return 0 if all(one.agrees for one in found.figures) else 1
-
-
-@contextlib.contextmanager
-def _writing(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
 
 
 def _needs_series(file: Path, curves: Sequence[Curve]) -> None:

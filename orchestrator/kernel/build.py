@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,14 @@ class _Plan:
         self, source: Source, *, store: Store, log: CommandLog, progress: Callable[[str], None]
     ) -> _Plan:
         """Return the plan with what the base adds to this source; raises as `fixes_for` does."""
-        arch, variant = self.request.arch, self.request.variant
-        read = pristine_files(source, arch, store=store, progress=progress)
+        read = pristine_files(source, self.request.arch, store=store, progress=progress)
         fixes = fixes_for(self.base, read, log=log)
-        own = [self.series.config] if self.series.config else []
         if said := fixes.summary:
             progress(f"fixes that fit this tree: {said}")
         return replace(
             self,
             series=fixes.on(self.series),
-            wanted=merge_fragments((*fixes.config, *self.base.config(arch, variant), *own)),
+            wanted=_wanted(self.base, self.request, self.series, fixes.config),
             choices=fixes.choices,
         )
 
@@ -101,15 +99,22 @@ class _Plan:
         return digest_value([dict(self.toolchain.versions), self.variables, _RECIPE])
 
 
+def _wanted(
+    base: Base, request: KernelRequest, series: Series, fixes: Sequence[Path] = ()
+) -> tuple[Wanted, ...]:
+    """Return the options: of the base's fixes, of its configuration, and of the series, in turn."""
+    own = [series.config] if series.config else []
+    return merge_fragments([*fixes, *base.config(request.arch, request.variant), *own])
+
+
 def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
     base = load_base(request.base, root=kernels)
     found = named_series(request.series, base.name, root=series)
-    own = [found.config] if found.config else []
     return _Plan(
         base=base,
         request=request,
         series=found,
-        wanted=merge_fragments([*base.config(request.arch, request.variant), *own]),
+        wanted=_wanted(base, request, found),
         toolchain=identify(base, request.arch, request.cc, log=log),
     )
 
