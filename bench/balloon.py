@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from guests import Figure, Guest, S, balloon, bind, parser, publish
-
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.template import Template
-from orchestrator.model import Accel, Arch, Cell, KernelRequest, Scenario
+from memnotify.guest.machine import load_machine
+from memnotify.guest.template import Template
+from memnotify.model import Accel, Arch, Cell, KernelRequest, Scenario
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import read_records
 
 RAM, LOW = 64, 40  # MiB
 START_S, MOVE_S = 3.0, 0.25

@@ -13,15 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.campaign.results import MANIFEST, RunFolder, read_json
-from orchestrator.store import Store
+from memnotify import process
+from memnotify.results.results import MANIFEST, RunFolder, read_json
+from memnotify.store import Store
 
 CELLS = 48
 TARGET = 1.8
 ROUNDS = 2
 PATIENCE_S = 1800.0
-MEMNOTIFY = (sys.executable, "-m", "orchestrator.cli.main")
+MEMNOTIFY = (sys.executable, "-m", "memnotify.cli.main")
 
 CAMPAIGN = f"""\
 name = "campaign"

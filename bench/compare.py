@@ -16,17 +16,16 @@ from pathlib import Path
 
 import numpy as np
 from guests import Figure, parser, publish, say
-
-from orchestrator import process
-from orchestrator.campaign.plan import cell_id, cell_name, plan_rows
-from orchestrator.campaign.results import RECORDS, RunFolder
-from orchestrator.campaign.verdict import Job, make_manifest, make_verdict
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.model import Arch, Cell, CellResult, KernelRequest, Op, Outcome, Scenario, Step
-from orchestrator.store import Artifact, Store
+from memnotify import process
+from memnotify.campaign.plan import cell_id, cell_name, plan_rows
+from memnotify.guest.machine import load_machine
+from memnotify.model import Arch, Cell, CellResult, KernelRequest, Op, Outcome, Scenario, Step
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.results.results import RECORDS, RunFolder
+from memnotify.results.verdict import Job, make_manifest, make_verdict
+from memnotify.store import Artifact, Store
 
 SERIES = ("v3", "v4", "v5", "v6")
 CELLS = 1_000
@@ -133,7 +132,7 @@ def make_run(path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog])
 # Runs the command in its own process, and leaves what it cost in a file.
 MEASURED = r"""
 import json, pathlib, re, sys, time
-from orchestrator.cli.main import main
+from memnotify.cli.main import main
 status = main(sys.argv[2:])
 peak = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())
 cost = {"cpu_s": time.process_time(), "peak_kib": int(peak[1])}

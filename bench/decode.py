@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from orchestrator.guest import abi
-from orchestrator.guest.decode import decode, read_records, write_records
+from memnotify.records import abi
+from memnotify.records.decode import decode, read_records, write_records
 
 RECORDS = 1_000_000
 ROUNDS = 5

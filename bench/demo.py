@@ -12,15 +12,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.campaign.choose import choose_base
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.image.build import ensure_image
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.places import CAMPAIGNS
-from orchestrator.process import CommandLog
-from orchestrator.store import Store
+from memnotify import process
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.places import CAMPAIGNS
+from memnotify.process import CommandLog
+from memnotify.run.choose import choose_base
+from memnotify.store import Store
 
 DEMO = CAMPAIGNS / "demo.toml"
 WARM_TARGET_S = 90.0
@@ -44,7 +44,7 @@ def timed_run(folder: Path, *, environment: dict[str, str], timeout: float) -> f
     """Return the wall time of `memnotify run`, in seconds."""
     started = time.monotonic()
     process.run(
-        [sys.executable, "-m", "orchestrator.cli.main", "run", DEMO, "-o", folder / "run"],
+        [sys.executable, "-m", "memnotify.cli.main", "run", DEMO, "-o", folder / "run"],
         env=environment,
         output=folder / "output",
         timeout=timeout,

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 
 from guests import Figure, Guest, S, balloon, clients, guest, hog, parser, publish
-
-from orchestrator.model import CellResult
+from memnotify.model import CellResult
 
 ROUNDS = 3
 SHIFTS = range(5)

@@ -16,15 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.pristine import pristine_files
-from orchestrator.kernel.source import ensure_source
-from orchestrator.model import Arch
-from orchestrator.series.apply import apply_series, put_files
-from orchestrator.series.importer import Imported, import_mails
-from orchestrator.series.mail import read_mails
-from orchestrator.series.quilt import Series, load_series
-from orchestrator.store import Store
+from memnotify.kernel.base import load_base
+from memnotify.kernel.pristine import pristine_files
+from memnotify.kernel.source import ensure_source
+from memnotify.mailpatch.importer import Imported, import_mails
+from memnotify.mailpatch.mail import read_mails
+from memnotify.model import Arch
+from memnotify.series.apply import apply_series, put_files
+from memnotify.series.quilt import Series, load_series
+from memnotify.store import Store
 
 TARGET = 3.0
 BASE = "6.1"

@@ -13,12 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.kernel.source import ensure_source
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.process import CommandLog
-from orchestrator.store import Store
+from memnotify.kernel.base import load_base
+from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.source import ensure_source
+from memnotify.model import Arch, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.store import Store
 
 FIRST_TARGET_S = 300.0
 RATIO_TARGET = 0.25

@@ -14,15 +14,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from orchestrator.campaign.choose import choose_base
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.results import MANIFEST, read_json
-from orchestrator.campaign.run import run_campaign
-from orchestrator.places import CAMPAIGNS
-from orchestrator.report.board import open_board
-from orchestrator.report.table import plain_console
-from orchestrator.store import Store
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.places import CAMPAIGNS
+from memnotify.report.board import open_board
+from memnotify.report.table import plain_console
+from memnotify.results.results import MANIFEST, read_json
+from memnotify.run.choose import choose_base
+from memnotify.run.run import run_campaign
+from memnotify.store import Store
 
 TARGET = 0.10
 

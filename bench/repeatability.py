@@ -17,16 +17,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from guests import Figure, Guest, bind, parser, publish, say
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest.difference import first_difference
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.template import Template
-from orchestrator.host import cores
-from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from orchestrator.process import spawn
-from orchestrator.store import Store
+from memnotify.errors import InfrastructureError
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.guest.template import Template
+from memnotify.host import cores
+from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from memnotify.process import spawn
+from memnotify.records.difference import first_difference
+from memnotify.store import Store
 
 SECOND, MIB = 10**9, 1024
 BUSY = "while True: pass"

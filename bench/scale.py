@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from compare import MEASURED, PATIENCE_S, START, S, made_up_cell, make_run, rows
 from guests import Figure, parser, publish, say
-
-from orchestrator import process
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog
-from orchestrator.model import ClientKind, Op
-from orchestrator.store import Store
+from memnotify import process
+from memnotify.model import ClientKind, Op
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog
+from memnotify.store import Store
 
 CLIENTS = 12_500
 ROUNDS = 10

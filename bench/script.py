@@ -17,13 +17,13 @@ from collections import defaultdict
 from pathlib import Path
 
 from guests import Figure, Guest, clients, guest, hog, parser, publish
-
-from orchestrator import process
-from orchestrator.guest import abi, qemu
-from orchestrator.guest.decode import decode
-from orchestrator.guest.mailbox import encode_scenario
-from orchestrator.guest.region import Region
-from orchestrator.model import Accel
+from memnotify import process
+from memnotify.guest import qemu
+from memnotify.guest.mailbox import encode_scenario
+from memnotify.guest.region import Region
+from memnotify.model import Accel
+from memnotify.records import abi
+from memnotify.records.decode import decode
 
 ROUNDS = 5
 TARGET = 1.1

@@ -19,15 +19,14 @@ from functools import partial
 from pathlib import Path
 
 from guests import Figure, parser, publish, say
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.report.board import LineBoard
+from memnotify.run.run import run_campaign
+from memnotify.store import Store
 from rich.console import Console
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.run import run_campaign
-from orchestrator.image.build import ensure_image
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.report.board import LineBoard
-from orchestrator.store import Store
 
 CELLS = 1000
 FIRST = 20  # cells after which all that is kept for later is there

@@ -19,11 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from guests import Figure, Guest, guest, hog, parser, publish
-
-from orchestrator.campaign.ledger import QEMU_MIB, need, template_mib
-from orchestrator.guest.template import Template
-from orchestrator.guest.templates import KIND
-from orchestrator.store import Store
+from memnotify.guest.template import Template
+from memnotify.guest.templates import KIND
+from memnotify.run.ledger import QEMU_MIB, need, template_mib
+from memnotify.store import Store
 
 ROUNDS = 7
 TOGETHER = 4

@@ -23,17 +23,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator import process
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest import qemu
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.templates import Templates
-from orchestrator.image.build import ensure_image
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Accel, Arch, Cell, KernelRequest, Scenario
-from orchestrator.process import CommandLog
-from orchestrator.store import Artifact, Store
+from memnotify import process
+from memnotify.errors import InfrastructureError
+from memnotify.guest import qemu
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import Templates
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Accel, Arch, Cell, KernelRequest, Scenario
+from memnotify.process import CommandLog
+from memnotify.store import Artifact, Store
 
 VIRTME = "virtme-ng==1.42"
 VARIANT = "virtme"

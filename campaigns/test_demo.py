@@ -6,8 +6,7 @@ pytest --memnotify campaigns/demo.toml campaigns/test_demo.py
 from __future__ import annotations
 
 import pytest
-
-from orchestrator.campaign.frames import CellResults
+from memnotify.results.frames import CellResults
 
 GUARD_NS = 10 * 10**9  # v4: PROC_WAKEUP_GUARD
 LATE_NS = 5 * 10**8  # who was held up when it was woken first logs that so late: docs/invariants.md

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.image.build import ensure_image
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.process import CommandLog
-from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.store import Artifact, Store
+from memnotify.errors import InfrastructureError
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Arch, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.series.quilt import MEM_NOTIFY
+from memnotify.store import Artifact, Store
 
 # The same examples on every machine, however slow it is.
 settings.register_profile(

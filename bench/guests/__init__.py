@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.guest import qemu
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.template import Template
-from orchestrator.guest.templates import Templates
-from orchestrator.image.build import ensure_image
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Accel, Arch, Cell, CellResult, KernelRequest, Op, Scenario, Step
-from orchestrator.process import CommandLog
-from orchestrator.store import Store
+from memnotify.guest import qemu
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.guest.template import Template
+from memnotify.guest.templates import Templates
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Accel, Arch, Cell, CellResult, KernelRequest, Op, Scenario, Step
+from memnotify.process import CommandLog
+from memnotify.store import Store
 
 S = 10**9
 MIB = 1024  # KiB

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, MadeUp
-
-from orchestrator.guest import qemu
-from orchestrator.image.build import ensure_image
-from orchestrator.model import Arch
-from orchestrator.process import CommandLog
-from orchestrator.store import Artifact, Store
+from memnotify.guest import qemu
+from memnotify.image.build import ensure_image
+from memnotify.model import Arch
+from memnotify.process import CommandLog
+from memnotify.store import Artifact, Store
 
 
 @pytest.fixture

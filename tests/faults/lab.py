@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from orchestrator.campaign.ledger import Ledger
-from orchestrator.campaign.results import RunFolder
-from orchestrator.campaign.run import run_campaign
-from orchestrator.campaign.schedule import CellRunner
-from orchestrator.cli.main import main
-from orchestrator.guest import qemu, vm
-from orchestrator.guest.user import QemuUser
-from orchestrator.model import Cell, CellResult, Outcome
-from orchestrator.store import Artifact, Store
+from memnotify.cli.main import main
+from memnotify.guest import qemu, vm
+from memnotify.guest.user import QemuUser
+from memnotify.model import Cell, CellResult, Outcome
+from memnotify.results.results import RunFolder
+from memnotify.run.ledger import Ledger
+from memnotify.run.run import run_campaign
+from memnotify.run.schedule import CellRunner
+from memnotify.store import Artifact, Store
 
 SCENARIO = """\
 [scenario.{name}]
@@ -129,8 +128,8 @@ class Lab:
             "runner": runner,
         }
         with self._monkeypatch.context() as patched:
-            patched.setattr("orchestrator.cli.run.run_campaign", partial(run_campaign, **given))
-            patched.setattr("orchestrator.cli.run.Store", lambda: self.store)
+            patched.setattr("memnotify.cli.run.run_campaign", partial(run_campaign, **given))
+            patched.setattr("memnotify.cli.run.Store", lambda: self.store)
             patched.setenv("COLUMNS", "500")
             before, family = _opened(), children()
             folder = str(self.run_folder.path)

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 from lab import QUIET, Lab, MadeUp, Told, campaign, children
+from memnotify.errors import MemnotifyError
+from memnotify.guest.session import run_cell
+from memnotify.image.build import ensure_image
+from memnotify.model import Arch
+from memnotify.process import CommandLog
+from memnotify.results.results import RunFolder
+from memnotify.store import Store
 from small_disk import in_namespace, small
-
-from orchestrator.campaign.results import RunFolder
-from orchestrator.errors import MemnotifyError
-from orchestrator.guest.session import run_cell
-from orchestrator.image.build import ensure_image
-from orchestrator.model import Arch
-from orchestrator.process import CommandLog
-from orchestrator.store import Store
 
 INTEGRATION = Path(__file__).parents[1] / "integration"
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 from lab import CLIENT, QUIET, Lab, MadeUp, as_ourselves, campaign
-
-from orchestrator.campaign.run import hold
-from orchestrator.guest import balloon, qemu, region
-from orchestrator.guest.session import run_cell
-from orchestrator.store import Store
+from memnotify.guest import balloon, qemu, region
+from memnotify.guest.session import run_cell
+from memnotify.run.run import hold
+from memnotify.store import Store
 
 
 def test_memory_that_the_orchestrator_does_not_get(

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from lab import MadeUp
-
-from orchestrator.campaign.ledger import Ledger, Need
-from orchestrator.guest.session import run_cell
+from memnotify.guest.session import run_cell
+from memnotify.run.ledger import Ledger, Need
 
 LIMIT = 64 << 20
 FAILED = "infrastructure:host-oom"

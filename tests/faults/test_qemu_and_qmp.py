@@ -8,11 +8,10 @@ from functools import partial
 
 import pytest
 from lab import QUIET, MadeUp, campaign
-
-from orchestrator.guest import qemu
-from orchestrator.guest.decode import read_records
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.watch import Limits
+from memnotify.guest import qemu
+from memnotify.guest.session import run_cell
+from memnotify.guest.watch import Limits
+from memnotify.records.decode import read_records
 
 RUNNER = partial(run_cell, limits=Limits(qmp_seconds=20, idle_wall_seconds=20))
 IMPATIENT = partial(run_cell, limits=Limits(qmp_seconds=1))

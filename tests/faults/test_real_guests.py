@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 from lab import CLIENT, QUIET, Lab, campaign, children
-
-from orchestrator.guest.balloon import Balloon
-from orchestrator.guest.rendezvous import Host
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.watch import Limits
-from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch, Cell, CellResult
-from orchestrator.process import CommandLog
-from orchestrator.store import Artifact, Store
+from memnotify.guest.balloon import Balloon
+from memnotify.guest.rendezvous import Host
+from memnotify.guest.session import run_cell
+from memnotify.guest.watch import Limits
+from memnotify.image.build import ensure_image, sources
+from memnotify.model import Arch, Cell, CellResult
+from memnotify.process import CommandLog
+from memnotify.store import Artifact, Store
 
 pytestmark = pytest.mark.guest
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 from lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait_for
-
-from orchestrator.store import Artifact, Store
+from memnotify.store import Artifact, Store
 
 pytestmark = pytest.mark.guest
 
@@ -20,10 +19,10 @@ pytestmark = pytest.mark.guest
 RUN = """
 import signal, sys
 from pathlib import Path
-from orchestrator.campaign.run import run_campaign
-from orchestrator.cli import run
-from orchestrator.cli.main import main
-from orchestrator.store import Store
+from memnotify.run.run import run_campaign
+from memnotify.cli import run
+from memnotify.cli.main import main
+from memnotify.store import Store
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 store = Store(Path(sys.argv[1]))
@@ -96,9 +95,9 @@ import os, signal
 from functools import partial
 from pathlib import Path
 
-from orchestrator.campaign.ondemand import OnDemand
-from orchestrator.guest.session import run_cell
-from orchestrator.plugin import session
+from memnotify.run.ondemand import OnDemand
+from memnotify.guest.session import run_cell
+from memnotify.plugin import session
 
 died = Path(__file__).with_name("died")
 

@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario
+from memnotify.records.decode import read_records
+from memnotify.results.verdict import trace_of
+from memnotify.series.quilt import MEM_NOTIFY
 from squeezed import Guest, Runner
-
-from orchestrator.campaign.verdict import trace_of
-from orchestrator.guest.decode import read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario
-from orchestrator.series.quilt import MEM_NOTIFY
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-
-from orchestrator.guest.decode import RecordLog
-from orchestrator.model import Arch, ClientKind, Op, Scenario, Step
-from orchestrator.series.quilt import MEM_NOTIFY
+from memnotify.model import Arch, ClientKind, Op, Scenario, Step
+from memnotify.records.decode import RecordLog
+from memnotify.series.quilt import MEM_NOTIFY
 
 SECOND = 10**9
 MIB = 1024  # KiB

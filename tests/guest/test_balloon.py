@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from orchestrator.guest.abi import BalloonPhase, Kind
-from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
+from memnotify.records.abi import BalloonPhase, Kind
+from memnotify.records.decode import RecordLog, read_records
 
 pytestmark = pytest.mark.guest
 

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli.main import main
-from orchestrator.places import CAMPAIGNS
-from orchestrator.store import Artifact
+from memnotify.cli.main import main
+from memnotify.places import CAMPAIGNS
+from memnotify.store import Artifact
 
 pytestmark = [
     pytest.mark.guest,

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from memnotify.model import Arch, ClientKind, DeviceName
+from memnotify.records.abi import Kind
 from squeezed import JIFFY, LATE, MEM_NOTIFY_FREQ, SECOND, Guest, Runner, notifications, squeeze
-
-from orchestrator.guest.abi import Kind
-from orchestrator.model import Arch, ClientKind, DeviceName
 
 pytestmark = pytest.mark.guest
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from orchestrator.campaign.results import RECORDS, RunFolder
-from orchestrator.cli.main import main
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import read_records
-from orchestrator.store import Artifact
+from memnotify.cli.main import main
+from memnotify.records.abi import Kind
+from memnotify.records.decode import read_records
+from memnotify.results.results import RECORDS, RunFolder
+from memnotify.store import Artifact
 
 pytestmark = [
     pytest.mark.guest,

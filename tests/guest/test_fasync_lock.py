@@ -15,11 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from squeezed import MIB, SECOND
-
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import (
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import (
     Arch,
     Cell,
     CellResult,
@@ -30,8 +28,9 @@ from orchestrator.model import (
     Scenario,
     Step,
 )
-from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.store import Artifact
+from memnotify.series.quilt import MEM_NOTIFY
+from memnotify.store import Artifact
+from squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import Cell, KernelRequest, Op, Scenario, Step
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import Cell, KernelRequest, Op, Scenario, Step
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, read_records
 
 pytestmark = pytest.mark.guest
 

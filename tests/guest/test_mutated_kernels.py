@@ -10,14 +10,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from memnotify.check.invariants import check
+from memnotify.check.promises import Answer, Invariant, Verdict
+from memnotify.model import Arch, ClientKind, Scenario
+from memnotify.results.checking import log_of, promises_of
+from memnotify.series.quilt import MEM_NOTIFY
+from memnotify.series.revision import load_revision
 from squeezed import SECOND, Guest, Runner, squeeze
-
-from orchestrator.campaign.checking import log_of, promises_of
-from orchestrator.check.invariants import check
-from orchestrator.check.promises import Answer, Invariant, Verdict
-from orchestrator.model import Arch, ClientKind, Scenario
-from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.series.revision import load_revision
 
 pytestmark = pytest.mark.guest
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from orchestrator.store import Store
+from memnotify.store import Store
 
 pytestmark = pytest.mark.guest
 

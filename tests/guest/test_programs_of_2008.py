@@ -9,23 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import Arch, Cell, ClientKind, Habit, KernelRequest, Op, Scenario, Step
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, read_records
 from squeezed import MIB, SECOND
-
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import (
-    Arch,
-    Cell,
-    ClientKind,
-    Habit,
-    KernelRequest,
-    Op,
-    Scenario,
-    Step,
-)
 
 pytestmark = pytest.mark.guest
 

@@ -7,14 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from squeezed import MIB, SECOND
-
-from orchestrator.campaign.published import course_of
-from orchestrator.check.experiment import Figures, figures
-from orchestrator.guest.decode import read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import (
+from memnotify.check.experiment import Figures, figures
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import (
     Arch,
     Cell,
     ClientKind,
@@ -26,6 +22,9 @@ from orchestrator.model import (
     Scenario,
     Step,
 )
+from memnotify.records.decode import read_records
+from memnotify.results.published import course_of
+from squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
 

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import read_records
-from orchestrator.guest.difference import first_difference
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.templates import Templates
-from orchestrator.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from orchestrator.store import Store
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import Templates
+from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from memnotify.records.abi import Kind
+from memnotify.records.decode import read_records
+from memnotify.records.difference import first_difference
+from memnotify.store import Store
 
 pytestmark = pytest.mark.guest
 

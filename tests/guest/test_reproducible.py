@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from orchestrator.model import Arch
+from memnotify.model import Arch
 
 
 @pytest.mark.kernel_build

@@ -10,17 +10,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from memnotify.kernel.apply import series_on
+from memnotify.kernel.base import load_base
+from memnotify.kernel.source import ensure_source
+from memnotify.kernel.tree import work_tree
+from memnotify.model import Arch, ClientKind
+from memnotify.records.abi import Kind
+from memnotify.series.apply import apply_series
+from memnotify.series.quilt import revisions
+from memnotify.store import Store
 from squeezed import JIFFY, LATE, SECOND, Guest, Runner, notifications, squeeze
-
-from orchestrator.guest.abi import Kind
-from orchestrator.kernel.apply import series_on
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.source import ensure_source
-from orchestrator.kernel.tree import work_tree
-from orchestrator.model import Arch, ClientKind
-from orchestrator.series.apply import apply_series
-from orchestrator.series.quilt import revisions
-from orchestrator.store import Store
 
 pytestmark = pytest.mark.guest
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from orchestrator.guest.abi import CheckResult, Kind
-from orchestrator.guest.decode import read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.model import Arch, Cell, KernelRequest, Op, Scenario, Step
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario, Step
+from memnotify.records.abi import CheckResult, Kind
+from memnotify.records.decode import read_records
 
 pytestmark = pytest.mark.guest
 

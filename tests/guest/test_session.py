@@ -13,14 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.user import qemu_user
-from orchestrator.guest.watch import Limits
-from orchestrator.model import (
+from memnotify.guest.machine import load_machine
+from memnotify.guest.session import run_cell
+from memnotify.guest.user import qemu_user
+from memnotify.guest.watch import Limits
+from memnotify.model import (
     Arch,
     Cell,
     CellResult,
@@ -31,6 +28,8 @@ from orchestrator.model import (
     Scenario,
     Step,
 )
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, read_records
 
 pytestmark = pytest.mark.guest
 

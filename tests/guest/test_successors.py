@@ -9,10 +9,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from memnotify.model import Arch, ClientKind, Level, Op, Scenario, Step
+from memnotify.records.abi import Kind
 from squeezed import MIB, SECOND, Guest, Runner, squeeze
-
-from orchestrator.guest.abi import Kind
-from orchestrator.model import Arch, ClientKind, Level, Op, Scenario, Step
 
 pytestmark = pytest.mark.guest
 

@@ -14,28 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from orchestrator.campaign.ledger import QEMU_MIB
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest import snapshots, template
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, read_records
-from orchestrator.guest.difference import first_difference
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.qmp import Monitor
-from orchestrator.guest.session import run_cell
-from orchestrator.guest.templates import KIND, Templates
-from orchestrator.model import (
-    Arch,
-    Cell,
-    CellResult,
-    Finding,
-    KernelRequest,
-    Op,
-    Scenario,
-    Step,
-)
-from orchestrator.store import Store
+from memnotify.errors import InfrastructureError
+from memnotify.guest import snapshots, template
+from memnotify.guest.machine import load_machine
+from memnotify.guest.qmp import Monitor
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import KIND, Templates
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.difference import first_difference
+from memnotify.run.ledger import QEMU_MIB
+from memnotify.store import Store
 
 pytestmark = pytest.mark.guest
 
@@ -190,7 +180,7 @@ def test_a_qemu_that_dies_while_it_saves_or_is_restored(
 _ORCHESTRATOR = """
 import asyncio, os, sys
 from pathlib import Path
-from orchestrator.guest import snapshots
+from memnotify.guest import snapshots
 from tests.guest.test_template import Bench, make_cell, qemus
 
 async def stops(monitor, file):

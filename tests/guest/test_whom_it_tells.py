@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from memnotify.model import Arch, ClientKind, Op, Step
 from squeezed import (
     JIFFY,
     LATE,
@@ -20,8 +21,6 @@ from squeezed import (
     notifications,
     squeeze,
 )
-
-from orchestrator.model import Arch, ClientKind, Op, Step
 
 pytestmark = pytest.mark.guest
 

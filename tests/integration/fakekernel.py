@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.process import CommandLog
-from orchestrator.store import Artifact, Store
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Arch, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.store import Artifact, Store
 
 TREE = Path(__file__).with_name("fakelinux")
 

@@ -15,21 +15,20 @@ import pytest
 from fakekernel import TREE, Lab
 from hypothesis import given
 from hypothesis import strategies as st
+from memnotify.campaign.load import load_campaign
+from memnotify.check.expression import parse_expression
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Cell, CellResult, Finding, Outcome
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.report.board import open_board
+from memnotify.run.bisect import Bisection, bisect_series, search, sentence
+from memnotify.series.quilt import Patch, Series
+from memnotify.store import Artifact
 from rich.console import Console
-
-from orchestrator.campaign.bisect import Bisection, bisect_series, search, sentence
-from orchestrator.campaign.load import load_campaign
-from orchestrator.check.expression import parse_expression
-from orchestrator.cli.main import main
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Cell, CellResult, Finding, Outcome
-from orchestrator.report.board import open_board
-from orchestrator.series.quilt import Patch, Series
-from orchestrator.store import Artifact
 
 TEXT = """\
 name = "try"

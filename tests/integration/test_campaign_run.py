@@ -22,22 +22,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.model import BalloonMove, Cell, CellResult, Finding, Outcome
+from memnotify.places import CAMPAIGNS
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.report.board import open_board
+from memnotify.results.results import RunFolder, copy_results
+from memnotify.run.ledger import Ledger, Need
+from memnotify.run.run import run_campaign
+from memnotify.store import Artifact, Store
 from rich.console import Console
-
-from orchestrator.campaign.ledger import Ledger, Need
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.results import RunFolder, copy_results
-from orchestrator.campaign.run import run_campaign
-from orchestrator.cli.main import main
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.model import BalloonMove, Cell, CellResult, Finding, Outcome
-from orchestrator.places import CAMPAIGNS
-from orchestrator.report.board import open_board
-from orchestrator.store import Artifact, Store
 
 TEXT = """\
 name = "try"
@@ -217,7 +216,7 @@ def test_what_a_run_leaves(bench: Bench) -> None:
 
 
 def test_a_run_that_waits_for_others_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.campaign.ledger._LONG_S", 0.01)
+    monkeypatch.setattr("memnotify.run.ledger._LONG_S", 0.01)
     other = Ledger(bench.store.folder("ledger"))
     held = [other._try(other.capacity)]
 
@@ -401,7 +400,7 @@ def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(
             assert rest["template"] is None
             return await super().__call__(cell, folder=folder, **rest)
 
-    monkeypatch.setattr("orchestrator.guest.templates.make_template", make)
+    monkeypatch.setattr("memnotify.guest.templates.make_template", make)
     folder = bench.run(Cold(), cold=False, limit=1)
     assert asked == 3  # two kernels, and once more for the first
     assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
@@ -497,8 +496,8 @@ def test_the_exit_status_tells_a_failed_testbed_from_a_finding(
         "runner": Guests(*plan),
     }
     run = partial(run_campaign, **fake)
-    monkeypatch.setattr("orchestrator.cli.run.run_campaign", run)
-    monkeypatch.setattr("orchestrator.cli.run.Store", lambda: bench.store)
+    monkeypatch.setattr("memnotify.cli.run.run_campaign", run)
+    monkeypatch.setattr("memnotify.cli.run.Store", lambda: bench.store)
     argv = ["run", str(bench.file), "--cold", "-j", "1", "-o", str(bench.path)]
     assert main(argv) == status
 
@@ -576,7 +575,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(bench: Bench) -> None:
 
 
 def test_limit_caps_the_guests(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(10**6, 64))
+    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(10**6, 64))
     running = most = 0
 
     async def counted(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
@@ -595,7 +594,7 @@ def test_boots_wait_for_each_other_and_only_until_ready(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four guests at once, of which two may boot; the others boot when these are READY."""
-    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(10**6, 4))
+    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(10**6, 4))
     all_run = asyncio.Barrier(4)
     booting = most_booting = 0
 
@@ -642,7 +641,7 @@ def test_a_duration_that_cannot_be_kept_ends_no_run(bench: Bench) -> None:
 def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(100, 2))
+    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(100, 2))
     monkeypatch.setattr(bench, "build_kernel", None)
     with pytest.raises(InputError, match=r"6\.1-none.* needs \d+ MiB of the host, which has 100"):
         bench.run(Guests())
@@ -672,7 +671,7 @@ def test_lines_where_there_is_no_terminal(bench: Bench) -> None:
 )
 def test_bad_usage_is_one_line_and_status_2(arguments: list[str], words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli.main", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "memnotify.cli.main", *arguments], capture_output=True, text=True
     )
     assert done.returncode == 2
     assert words in done.stderr
@@ -689,7 +688,7 @@ def test_a_cell_that_is_not_there(bench: Bench, capsys: pytest.CaptureFixture[st
 def test_memory_that_other_programs_have_is_told(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, available: int, warned: bool
 ) -> None:
-    monkeypatch.setattr("orchestrator.host.available_mib", lambda: available)
+    monkeypatch.setattr("memnotify.host.available_mib", lambda: available)
     bench.run(Guests())
     told = [line for line in bench.output.getvalue().splitlines() if "10 are available" in line]
     assert bool(told) is warned

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from memnotify.errors import InputError
+from memnotify.records import abi
+from memnotify.records.abi import BalloonPhase, CheckResult, Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.results.chosen import evidence
+from memnotify.results.frames import CellResults
 from test_campaign_run import START, S, record, zone
-
-from orchestrator.campaign.chosen import evidence
-from orchestrator.campaign.frames import CellResults
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import BalloonPhase, CheckResult, Kind
-from orchestrator.guest.decode import RecordLog, write_records
 
 MOVE = {"step": 1, "target_kib": 49152, "query_seconds": 0.25, "event_seconds": None}
 

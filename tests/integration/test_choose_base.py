@@ -7,15 +7,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
-
-from orchestrator.campaign.choose import choose_base
-from orchestrator.campaign.load import Campaign, load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.errors import InputError
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.source import fetch_source
-from orchestrator.model import KernelRequest
-from orchestrator.store import Store
+from memnotify.campaign.load import Campaign, load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.errors import InputError
+from memnotify.kernel.base import load_base
+from memnotify.kernel.source import fetch_source
+from memnotify.model import KernelRequest
+from memnotify.run.choose import choose_base
+from memnotify.store import Store
 
 TEXT = """\
 name = "try"
@@ -74,7 +73,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[KernelRequest]:
     """Pretend that every kernel can be built; returns those that were asked for."""
     asked: list[KernelRequest] = []
     monkeypatch.setattr(
-        "orchestrator.campaign.choose.ensure_kernel", lambda request, **rest: asked.append(request)
+        "memnotify.run.choose.ensure_kernel", lambda request, **rest: asked.append(request)
     )
     return asked
 

@@ -10,18 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from orchestrator.campaign.comparison import Comparison, compare_runs, parse_only
-from orchestrator.campaign.plan import cell_id, plan_rows
-from orchestrator.campaign.results import RECORDS, RunFolder
-from orchestrator.check.reaction import UNITS
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.guest.machine import load_machine
-from orchestrator.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.campaign.plan import cell_id, plan_rows
+from memnotify.check.reaction import UNITS
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.guest.machine import load_machine
+from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.results.comparison import Comparison, compare_runs, parse_only
+from memnotify.results.results import RECORDS, RunFolder
 
 S = 10**9
 START = 10 * S

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from memnotify.errors import InfrastructureError
+from memnotify.kernel.download import Web, download
 from website import Site, serve
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.kernel.download import Web, download
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()

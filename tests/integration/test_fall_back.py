@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 from fakekernel import TREE
+from memnotify.places import HOME
 from website import Site, serve
-
-from orchestrator.places import HOME
 
 BASE = """\
 version = '6\\.1\\.7'
@@ -57,9 +56,9 @@ balloon = {{ percent = 75 }}
 CHOOSE = """\
 import sys
 from pathlib import Path
-from orchestrator.campaign.choose import choose_base
-from orchestrator.campaign.load import load_campaign
-from orchestrator.store import Store
+from memnotify.run.choose import choose_base
+from memnotify.campaign.load import load_campaign
+from memnotify.store import Store
 store = Store(Path(sys.argv[2]))
 campaign = load_campaign(Path(sys.argv[1]))
 boot = {} if "boot" in sys.argv else {"boot": lambda *_, **__: None}

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from fakekernel import TREE, Lab
-
-from orchestrator.errors import InputError
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.fixes import fixes_for
-from orchestrator.model import Arch
-from orchestrator.series.apply import apply_series, read_tree
-from orchestrator.series.quilt import Series
-from orchestrator.store import Artifact
+from memnotify.errors import InputError
+from memnotify.kernel.base import load_base
+from memnotify.kernel.fixes import fixes_for
+from memnotify.model import Arch
+from memnotify.series.apply import apply_series, read_tree
+from memnotify.series.quilt import Series
+from memnotify.store import Artifact
 
 VMSTAT, SCAN, ALLOC = (
     (TREE / f"mm/{name}.c").read_text() for name in ("vmstat", "vmscan", "page_alloc")

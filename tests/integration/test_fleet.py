@@ -18,14 +18,13 @@ from typing import Any
 
 import paramiko
 import pytest
+from memnotify.campaign.load import load_campaign
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.results.results import RunFolder
+from memnotify.run import fleet
+from memnotify.run.fleet import HostTable, load_fleet, run_fleet
 from test_campaign_run import TEXT
-
-from orchestrator.campaign import fleet
-from orchestrator.campaign.fleet import HostTable, load_fleet, run_fleet
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.results import RunFolder
-from orchestrator.cli.main import main
-from orchestrator.errors import InfrastructureError, InputError
 
 HERE = Path(__file__).parent
 # What is called memnotify on a host: ours, but its guests and kernels are made up.
@@ -36,9 +35,9 @@ from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
 sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1])!r}]
 from test_campaign_run import Bench, Guests
-from orchestrator.campaign.run import run_campaign
-from orchestrator.cli import run
-from orchestrator.cli.main import main
+from memnotify.run.run import run_campaign
+from memnotify.cli import run
+from memnotify.cli.main import main
 
 bench = Bench.__new__(Bench)
 run.run_campaign = partial(

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 from fakekernel import TREE, Lab
-
-from orchestrator.errors import InputError
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.kernel.config import merge_fragments
-from orchestrator.kernel.fixes import usual_config
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.series.quilt import base_for_version, makefile_version, read_series_file
-from orchestrator.store import Artifact
+from memnotify.errors import InputError
+from memnotify.kernel.base import load_base
+from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.config import merge_fragments
+from memnotify.kernel.fixes import usual_config
+from memnotify.model import Arch, KernelRequest
+from memnotify.series.quilt import base_for_version, makefile_version, read_series_file
+from memnotify.store import Artifact
 
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
 SCAN = (TREE / "mm/vmscan.c").read_text()

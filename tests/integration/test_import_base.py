@@ -7,16 +7,15 @@ from typing import NoReturn
 
 import pytest
 from fakekernel import TREE, Lab
-
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.pristine import pristine_files
-from orchestrator.kernel.source import Source, ensure_source
-from orchestrator.kernel.tree import tree_folder, work_tree
-from orchestrator.model import Arch
-from orchestrator.series.apply import FileState
-from orchestrator.series.quilt import load_series
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.kernel.base import load_base
+from memnotify.kernel.pristine import pristine_files
+from memnotify.kernel.source import Source, ensure_source
+from memnotify.kernel.tree import tree_folder, work_tree
+from memnotify.model import Arch
+from memnotify.series.apply import FileState
+from memnotify.series.quilt import load_series
 
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
 
@@ -101,7 +100,7 @@ def test_a_bug_is_no_damaged_tree(
 
     with work_tree(source, Arch.X86_64, store=lab.store, progress=lambda line: None):
         pass
-    monkeypatch.setattr("orchestrator.kernel.tree.stamp", bug)
+    monkeypatch.setattr("memnotify.kernel.tree.stamp", bug)
     with (
         pytest.raises(TypeError, match="a bug"),
         work_tree(source, Arch.X86_64, store=lab.store, progress=never),

@@ -10,8 +10,7 @@ from pathlib import Path
 import archives
 import pytest
 from archives import clean_patch
-
-from orchestrator.cli.main import main
+from memnotify.cli.main import main
 
 MAIL = Path(__file__).with_name("fakemail")
 OLD, NEW = MAIL / "old", MAIL / "new"

@@ -28,20 +28,19 @@ from archives import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.kernel.base import load_base
-from orchestrator.kernel.pristine import pristine_files
-from orchestrator.kernel.source import ensure_source
-from orchestrator.model import Arch
-from orchestrator.series import layout
-from orchestrator.series.apply import FileState, apply_series, read_tree
-from orchestrator.series.importer import Imported, import_mails
-from orchestrator.series.mail import read_mails
-from orchestrator.series.quilt import Series, load_series
-from orchestrator.series.repairs import RepairKind
-from orchestrator.series.tokens import is_c, tokens
-from orchestrator.store import Store
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.base import load_base
+from memnotify.kernel.pristine import pristine_files
+from memnotify.kernel.source import ensure_source
+from memnotify.mailpatch import layout
+from memnotify.mailpatch.importer import Imported, import_mails
+from memnotify.mailpatch.mail import read_mails
+from memnotify.mailpatch.repairs import RepairKind
+from memnotify.mailpatch.tokens import is_c, tokens
+from memnotify.model import Arch
+from memnotify.series.apply import FileState, apply_series, read_tree
+from memnotify.series.quilt import Series, load_series
+from memnotify.store import Store
 
 MAIL = Path(__file__).with_name("fakemail")
 # What archives write, in the code itself: entities, odd blanks; and a file with CRLF.

@@ -12,15 +12,14 @@ from typing import Any
 import archives
 import pytest
 from archives import Clean
+from memnotify.cli.main import main
+from memnotify.kernel import importing
+from memnotify.mailpatch import folder as folders
+from memnotify.mailpatch.importer import ImportedSeries
+from memnotify.places import PATCHES
+from memnotify.series.apply import FileState, apply_series, read_tree
+from memnotify.series.quilt import Series, read_series_file
 from unidiff.patch import PatchSet
-
-from orchestrator.cli.main import main
-from orchestrator.kernel import importing
-from orchestrator.places import PATCHES
-from orchestrator.series import folder as folders
-from orchestrator.series.apply import FileState, apply_series, read_tree
-from orchestrator.series.importer import ImportedSeries
-from orchestrator.series.quilt import Series, read_series_file
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
 HEAD = {"From": "Ada <ada@example.org>", "Date": "now", "Message-Id": "<1@example.org>"}
@@ -137,7 +136,7 @@ def test_a_failure_while_files_are_put_in_place_changes_nothing(
 IMPORT = """
 import os, signal, sys
 from pathlib import Path
-from orchestrator.cli.main import main
+from memnotify.cli.main import main
 left = int(sys.argv[1])
 real = Path.rename
 def rename(self, target):
@@ -248,7 +247,7 @@ def test_two_imports_at_once_are_one_after_the_other(
     (series / "series").write_text("0001-one.patch\n0002-two.patch\n")
     other = mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()"))
     words = ["series", "import", str(other), "--tree", str(tree), "-o", str(series), "--replace"]
-    argv = [sys.executable, "-m", "orchestrator.cli.main", *words]
+    argv = [sys.executable, "-m", "memnotify.cli.main", *words]
     running: list[subprocess.Popen[str]] = []
     real = importing.import_mails
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import archives
 import pytest
 from archives import Clean
+from memnotify.series.apply import apply_series, read_tree
+from memnotify.series.quilt import Series, read_series_file
 from test_import_folder import change, mail, run, tree
-
-from orchestrator.series.apply import apply_series, read_tree
-from orchestrator.series.quilt import Series, read_series_file
 
 __all__ = ["tree"]  # a fixture
 

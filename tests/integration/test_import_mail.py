@@ -12,10 +12,9 @@ from pathlib import Path
 import archives
 import pytest
 from archives import Clean, Lines, clean_patch
-
-from orchestrator.cli.main import main
-from orchestrator.series.apply import FileState, apply_series, read_tree
-from orchestrator.series.quilt import Series, read_series_file
+from memnotify.cli.main import main
+from memnotify.series.apply import FileState, apply_series, read_tree
+from memnotify.series.quilt import Series, read_series_file
 
 MAIL = Path(__file__).with_name("fakemail")
 OLD, NEW = MAIL / "old", MAIL / "new"

@@ -7,18 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli.main import main
-from orchestrator.kernel import build as kernel_build
-from orchestrator.kernel.source import ensure_source
-from orchestrator.kernel.tree import work_tree
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.places import KERNELS, PATCHES
-from orchestrator.process import CommandLog, run
-from orchestrator.series.apply import apply_series, read_tree
-from orchestrator.series.quilt import MEM_NOTIFY, Patch, Series, read_series_file
-from orchestrator.series.tokens import is_c, tokens
-from orchestrator.store import Store
+from memnotify.cli.main import main
+from memnotify.kernel import build as kernel_build
+from memnotify.kernel.source import ensure_source
+from memnotify.kernel.tree import work_tree
+from memnotify.mailpatch.tokens import is_c, tokens
+from memnotify.model import Arch, KernelRequest
+from memnotify.places import KERNELS, PATCHES
+from memnotify.process import CommandLog, run
+from memnotify.series.apply import apply_series, read_tree
+from memnotify.series.quilt import MEM_NOTIFY, Patch, Series, read_series_file
+from memnotify.store import Store
 
 V4 = PATCHES / "mem_notify/v4"
 SEED = V4 / "original/3-of-5.txt"

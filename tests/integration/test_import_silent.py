@@ -13,10 +13,9 @@ from pathlib import Path
 import archives
 import pytest
 from archives import Clean
-
-from orchestrator.cli.main import main
-from orchestrator.series.apply import apply_series, read_tree
-from orchestrator.series.quilt import Series, read_series_file
+from memnotify.cli.main import main
+from memnotify.series.apply import apply_series, read_tree
+from memnotify.series.quilt import Series, read_series_file
 
 HEADERS = {
     "From": "Ada <ada@example.org>",

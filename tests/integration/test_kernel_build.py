@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 from fakekernel import TREE, Lab
-
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.kernel.build import kernel_inputs
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.store import digest_value
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.build import kernel_inputs
+from memnotify.model import Arch, KernelRequest
+from memnotify.store import digest_value
 
 ALL = ["mm/page_alloc.c", "mm/vmscan.c", "mm/vmstat.c"]
 VMSTAT = (TREE / "mm/vmstat.c").read_text()

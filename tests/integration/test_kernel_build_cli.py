@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakekernel import TREE
-
-from orchestrator.cli.main import main
+from memnotify.cli.main import main
 
 
 @pytest.fixture(autouse=True)

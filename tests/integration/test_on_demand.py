@@ -6,14 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.report.board import LineBoard
+from memnotify.results.results import RunFolder
+from memnotify.run.ondemand import OnDemand
 from rich.console import Console
 from test_campaign_run import TEXT, Bench, Guests
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.ondemand import OnDemand
-from orchestrator.campaign.plan import cell_name, plan_cells
-from orchestrator.campaign.results import RunFolder
-from orchestrator.report.board import LineBoard
 
 CELLS = 40
 

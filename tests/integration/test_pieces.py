@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.base import Base, load_base
+from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
+from memnotify.store import Store, digest_tree
 from website import Site, serve
-
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.kernel.base import Base, load_base
-from orchestrator.kernel.source import Source, ensure_source, fetch_source, kept_source
-from orchestrator.store import Store, digest_tree
 
 MAKEFILE = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = {}\nEXTRAVERSION ={}\n"
 PRESS = {"xz": lzma.compress, "bz2": bz2.compress, "gz": gzip.compress, "": bytes}
@@ -301,7 +300,7 @@ def test_a_patch_that_needs_fuzz_is_refused(lab: Lab) -> None:
 
 
 def test_a_patch_that_is_a_bomb_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.kernel.assemble._MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("memnotify.kernel.assemble._MOST_BYTES", 1 << 20)
     lab.publish_mm1(b"\0" * (8 << 20))
     with pytest.raises(InfrastructureError, match="larger than any patch to a kernel"):
         lab.fetch()

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from orchestrator.campaign import published
-from orchestrator.campaign.published import load_published
-from orchestrator.campaign.results import ALWAYS, RECORDS, VERDICT, RunFolder, seal_results
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.places import CAMPAIGNS
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.places import CAMPAIGNS
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.results import published
+from memnotify.results.published import load_published
+from memnotify.results.results import ALWAYS, RECORDS, VERDICT, RunFolder, seal_results
 
 CAMPAIGN = """\
 name = "old"

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from test_campaign_run import TEXT
+from memnotify.plugin import session
 
 # frames: pandas cannot be imported once more, which pytester would do.
-from orchestrator.campaign import frames  # noqa: F401
-from orchestrator.campaign.ledger import Ledger, Need
-from orchestrator.campaign.results import RunFolder
-from orchestrator.campaign.shards import merge
-from orchestrator.plugin import session
+from memnotify.results.results import RunFolder
+from memnotify.run.ledger import Ledger, Need
+from memnotify.run.shards import merge
+from test_campaign_run import TEXT
 
 CELLS = [
     f"6.1-{series}-x86_64-pc-swap-64M-squeeze-{clients}c-r1"
@@ -39,9 +38,9 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_campaign_run import Bench, Guests, fails, finds
 
-from orchestrator.campaign.ondemand import OnDemand
-from orchestrator.campaign.plan import cell_name
-from orchestrator.plugin import session
+from memnotify.run.ondemand import OnDemand
+from memnotify.campaign.plan import cell_name
+from memnotify.plugin import session
 
 here = Path(__file__).parent
 
@@ -399,7 +398,7 @@ WITHOUT = """
     def test_imports():
         imported = {name.partition(".")[0] for name in sys.modules}
         assert not imported & {"numpy", "pandas", "pyarrow", "pydantic"}
-        assert not [name for name in sys.modules if name.startswith("orchestrator.campaign")]
+        assert not [name for name in sys.modules if name.startswith("memnotify.campaign")]
 
     def test_cell(cell):
         pass
@@ -434,7 +433,7 @@ def test_a_project_may_have_cells_of_its_own(project: Project) -> None:
 def test_a_cell_that_can_never_fit_is_an_error(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.campaign.ledger.host_capacity", lambda: Need(100, 2))
+    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(100, 2))
     result = project.run("-k", LARGEST)
     result.assert_outcomes(errors=1)
     assert f"{LARGEST} needs" in result.stdout.str()

@@ -11,22 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.campaign.plan import cell_inputs
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.model import Cell, CellResult, Repeatability
+from memnotify.process import CommandLog
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.report.replay import replay_lines
+from memnotify.results.finished import Finished, find_finished
+from memnotify.results.results import RunFolder
+from memnotify.run.ledger import Ledger, Need
+from memnotify.run.recordings import debug
+from memnotify.run.replay import Again, Replay, replay
+from memnotify.store import Artifact, sealed
 from test_campaign_run import Bench, Guests, fails, finds, made_up_log
-
-from orchestrator.campaign.finished import Finished, find_finished
-from orchestrator.campaign.ledger import Ledger, Need
-from orchestrator.campaign.plan import cell_inputs
-from orchestrator.campaign.recordings import debug
-from orchestrator.campaign.replay import Again, Replay, replay
-from orchestrator.campaign.results import RunFolder
-from orchestrator.cli.main import main
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.model import Cell, CellResult, Repeatability
-from orchestrator.process import CommandLog
-from orchestrator.report.replay import replay_lines
-from orchestrator.store import Artifact, sealed
 
 
 class KeepingBench(Bench):
@@ -204,11 +203,11 @@ def test_gdb_by_hand_leaves_the_cores_to_others(
         except TimeoutError:
             return 1
 
-    where = "orchestrator.campaign.recordings"
+    where = "memnotify.run.recordings"
     monkeypatch.setattr(f"{where}.need_gdb", lambda: None)
     monkeypatch.setattr(f"{where}.why_no_tape", lambda cell: "it has a disk")
     monkeypatch.setattr(f"{where}.debug_cell", session)
-    monkeypatch.setattr("orchestrator.store.Artifact.file", lambda _, name: Path(name))
+    monkeypatch.setattr("memnotify.store.Artifact.file", lambda _, name: Path(name))
     again = Again(
         ledger=Ledger(bench.path, capacity=room), on_stage=lambda _: None, log=CommandLog()
     )

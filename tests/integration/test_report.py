@@ -14,13 +14,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from memnotify.cli.main import main
+from memnotify.model import Cell, CellResult, Finding, Outcome
+from memnotify.records.abi import CheckResult, Kind
+from memnotify.records.decode import VIEWS, RecordLog, write_records
+from memnotify.results.results import read_json, seal_results
 from test_campaign_run import Bench, Guests, S, fails, made_up_log, record
-
-from orchestrator.campaign.results import read_json, seal_results
-from orchestrator.cli.main import main
-from orchestrator.guest.abi import CheckResult, Kind
-from orchestrator.guest.decode import VIEWS, RecordLog, write_records
-from orchestrator.model import Cell, CellResult, Finding, Outcome
 
 HOSTILE = (
     "<script>x</script> ]]> # SKIP | \x1b[31m\x00\x9b31m\ufffe \u202e`*[a](b)\nok 9 y"
@@ -118,7 +117,7 @@ def test_texts_are_written_whatever_the_locale_and_whatever_is_in_them(run: Path
     for suffix in (".html", ".xml", ".ktap", ".md"):
         file = run.with_name(f"report{suffix}")
         subprocess.run(
-            [sys.executable, "-m", "orchestrator.cli.main", "report", str(run), "-o", str(file)],
+            [sys.executable, "-m", "memnotify.cli.main", "report", str(run), "-o", str(file)],
             check=True,
             env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         )

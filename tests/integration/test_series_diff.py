@@ -7,12 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli.main import main
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.places import PATCHES
-from orchestrator.series import lore
-from orchestrator.series.lore import fetch_thread, message_id
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.mailpatch import lore
+from memnotify.mailpatch.lore import fetch_thread, message_id
+from memnotify.places import PATCHES
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
 

@@ -15,29 +15,28 @@ import archives
 import pytest
 from archives import Clean
 from fakekernel import TREE, Lab
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError
+from memnotify.kernel import originals as ours
+from memnotify.kernel.build import ensure_kernel
+from memnotify.mailpatch import originals as on_file
+from memnotify.mailpatch.digest import patch_digests
+from memnotify.mailpatch.importer import Imported, ImportedSeries
+from memnotify.mailpatch.mail import read_mails
+from memnotify.mailpatch.originals import Verdict, identify, originals_of
+from memnotify.model import Arch, KernelRequest
+from memnotify.places import PATCHES
+from memnotify.results.checking import check_run
+from memnotify.series.apply import read_tree
+from memnotify.series.quilt import bases_of, load_series
+from memnotify.series.registered import load_registered, registered
+from memnotify.series.revision import load_revision
 from test_campaign_run import TEXT, Bench, Guests
 from test_import_folder import V4, made_up_tree
 from test_series_diff import fake_b4
 from unidiff.patch import PatchSet
-
-from orchestrator.campaign.checking import check_run
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.cli.main import main
-from orchestrator.errors import InfrastructureError
-from orchestrator.kernel import originals as ours
-from orchestrator.kernel.build import ensure_kernel
-from orchestrator.model import Arch, KernelRequest
-from orchestrator.places import PATCHES
-from orchestrator.series import originals as on_file
-from orchestrator.series.apply import read_tree
-from orchestrator.series.digest import patch_digests
-from orchestrator.series.importer import Imported, ImportedSeries
-from orchestrator.series.mail import read_mails
-from orchestrator.series.originals import Verdict, identify, originals_of
-from orchestrator.series.quilt import bases_of, load_series
-from orchestrator.series.registered import load_registered, registered
-from orchestrator.series.revision import load_revision
 
 SEED = PATCHES / "mem_notify/v4/original/3-of-5.txt"
 MASKED = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.report.board import open_board
+from memnotify.results.expect import expectations, failed
+from memnotify.results.results import RunFolder
+from memnotify.run.run import run_campaign
+from memnotify.run.shards import Shard, merge
 from rich.console import Console
 from test_campaign_run import TEXT, Bench, Guests, finds
-
-from orchestrator.campaign.expect import expectations, failed
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import cell_name, plan_cells
-from orchestrator.campaign.results import RunFolder
-from orchestrator.campaign.run import run_campaign
-from orchestrator.campaign.shards import Shard, merge
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.report.board import open_board
 
 
 class Parts(Bench):

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest import abi, qemu, sparse, templates
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.parts import Parts, memfd
-from orchestrator.guest.template import Template
-from orchestrator.guest.templates import KIND, Templates, template_inputs
-from orchestrator.model import Arch, Cell, Clock, KernelRequest, Op, Scenario, Step
-from orchestrator.store import Store, digest_value
+from memnotify.errors import InfrastructureError
+from memnotify.guest import qemu, sparse, templates
+from memnotify.guest.machine import load_machine
+from memnotify.guest.parts import Parts, memfd
+from memnotify.guest.template import Template
+from memnotify.guest.templates import KIND, Templates, template_inputs
+from memnotify.model import Arch, Cell, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.records import abi
+from memnotify.store import Store, digest_value
 
 MIB = 1 << 20
 BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(4096, 10**9))

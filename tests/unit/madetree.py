@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from memnotify.series.apply import FileState
+from memnotify.series.quilt import Series
 from unidiff import PatchSet
-
-from orchestrator.series.apply import FileState
-from orchestrator.series.quilt import Series
 
 
 def made_up_tree(series: Series) -> dict[str, FileState]:

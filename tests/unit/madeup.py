@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from orchestrator.campaign.checking import log_of
-from orchestrator.check.promises import Invariant
-from orchestrator.check.story import Log
-from orchestrator.guest.abi import NO_CLIENT, RECORD, Kind
-from orchestrator.guest.decode import VIEWS, RecordLog
-from orchestrator.model import ClientKind, Op
+from memnotify.check.promises import Invariant
+from memnotify.check.story import Log
+from memnotify.model import ClientKind, Op
+from memnotify.records.abi import NO_CLIENT, RECORD, Kind
+from memnotify.records.decode import VIEWS, RecordLog
+from memnotify.results.checking import log_of
 
 MS = 1_000_000
 S = 1_000_000_000

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.mailbox import encode_scenario
-from orchestrator.model import Op, Scenario, Step
+from memnotify.errors import InputError
+from memnotify.guest.mailbox import encode_scenario
+from memnotify.model import Op, Scenario, Step
+from memnotify.records import abi
 
 SECOND = 1_000_000_000
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from orchestrator import toml
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.places import PATCHES
-from orchestrator.series.apply import read_tree
-from orchestrator.series.revision import load_revision
+from memnotify import toml
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.places import PATCHES
+from memnotify.series.apply import read_tree
+from memnotify.series.revision import load_revision
 
 Capture = pytest.CaptureFixture[str]
 

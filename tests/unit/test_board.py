@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 
+from memnotify.report.board import LineBoard, LiveBoard, open_board, printable, printable_lines
 from rich.console import Console
-
-from orchestrator.report.board import LineBoard, LiveBoard, open_board, printable, printable_lines
 
 
 def play(console: Console) -> None:

@@ -7,14 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.errors import InputError
-from orchestrator.model import ClientArg, Habit
-from orchestrator.places import CAMPAIGNS
-from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.series.registered import write_facts
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.errors import InputError
+from memnotify.model import ClientArg, Habit
+from memnotify.places import CAMPAIGNS
+from memnotify.series.quilt import MEM_NOTIFY
+from memnotify.series.registered import write_facts
 
 GOOD = """\
 name = "try"

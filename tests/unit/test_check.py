@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from madeup import OF_V4, MadeUp, Model, S
-
-from orchestrator.campaign.checking import check_run
-from orchestrator.campaign.results import ALWAYS, RunFolder, seal_results
-from orchestrator.check.promises import Invariant
-from orchestrator.cli.main import main
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import write_records
+from memnotify.check.promises import Invariant
+from memnotify.cli.main import main
+from memnotify.records.abi import Kind
+from memnotify.records.decode import write_records
+from memnotify.results.checking import check_run
+from memnotify.results.results import ALWAYS, RunFolder, seal_results
 
 V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * S, 24 * S])
 
@@ -113,7 +112,7 @@ def test_a_revision_without_promises_is_no_error(
     name = cell(run, 1, "mine", V4.run())
     (row,) = check_run(RunFolder(run), root=series)
     assert (row["cell"], row["invariant"], row["tested"], row["broken"]) == (name, None, 0, 0)
-    monkeypatch.setattr("orchestrator.cli.check.check_run", lambda run: check_run(run, root=series))
+    monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
     assert main(["check", str(run)]) == 0
     assert "mine: no promises on file; write them into revision.toml" in capsys.readouterr().out
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.cli.main import parser
+from memnotify.campaign.load import load_campaign
+from memnotify.cli.main import parser
 
 ROOT = Path(__file__).parents[2]
 GITHUB, GITLAB = (ROOT / "docs" / "ci" / f"{name}.yml" for name in ("github", "gitlab"))

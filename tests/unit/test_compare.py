@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from orchestrator.check.compare import Agreement, Comparison, Difference, compare
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import VIEWS
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.compare import Agreement, Comparison, Difference, compare
+from memnotify.records.decode import VIEWS
 
 COUNT = 100
 

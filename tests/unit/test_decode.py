@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator import places
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import VIEWS, RecordLog, decode, read_records, write_records
-from orchestrator.guest.region import Region
+from memnotify import places
+from memnotify.errors import InputError
+from memnotify.guest.region import Region
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import VIEWS, RecordLog, decode, read_records, write_records
 
 CAPACITY = 64
 

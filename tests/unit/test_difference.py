@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog, write_records
-from orchestrator.guest.difference import first_difference
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.difference import first_difference
 
 
 @pytest.fixture

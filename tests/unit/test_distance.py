@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.check.distance import Distance, distance, distance_of_moments
+from memnotify.check.distance import Distance, distance, distance_of_moments
 
 
 def floats(*values: float) -> np.ndarray:

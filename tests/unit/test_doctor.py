@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli.main import main
-from orchestrator.guest import doctor, probe
-from orchestrator.guest.doctor import State, examine
-from orchestrator.guest.qemu import QEMU
-from orchestrator.guest.user import QemuUser
-from orchestrator.kernel.base import bases, load_base
-from orchestrator.model import Accel, Clock
-from orchestrator.store import Store
+from memnotify.cli import doctor_checks
+from memnotify.cli.doctor_checks import State, examine
+from memnotify.cli.main import main
+from memnotify.guest import probe
+from memnotify.guest.qemu import QEMU
+from memnotify.guest.user import QemuUser
+from memnotify.kernel.base import bases, load_base
+from memnotify.model import Accel, Clock
+from memnotify.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     needed = [name for base in map(load_base, bases()) for name in base.table.tools]
-    for name in (*doctor._COMMANDS, *doctor._HELPERS, *needed, "sleep"):
+    for name in (*doctor_checks._COMMANDS, *doctor_checks._HELPERS, *needed, "sleep"):
         path = shutil.which(name)
         assert path is not None, f"{name} is needed on the machine that runs the tests"
         (folder / name).unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def be(monkeypatch: pytest.MonkeyPatch, user: QemuUser) -> None:
-    for module in (doctor, probe):
+    for module in (doctor_checks, probe):
         monkeypatch.setattr(module, "qemu_user", lambda: user)
 
 
@@ -84,7 +84,7 @@ def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Pa
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
-    for name in doctor._HELPERS:
+    for name in doctor_checks._HELPERS:
         (tools / name).unlink()
         assert states(tmp_path)[name] is State.NOTE
 
@@ -139,7 +139,7 @@ def test_a_full_disk_and_little_memory_are_told(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=10 << 20)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    monkeypatch.setattr("orchestrator.host.memory_mib", lambda: 256)
+    monkeypatch.setattr("memnotify.host.memory_mib", lambda: 256)
     found = states(tmp_path / "not" / "yet")
     assert (found["disk"], found["memory"]) == (State.MISSING, State.MISSING)
 

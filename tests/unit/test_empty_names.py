@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli.main import main
+from memnotify.cli.main import main
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.campaign.expect import expectations, failed
-from orchestrator.campaign.figures import FIGURES as ALL_FIGURES
-from orchestrator.campaign.figures import read_comparison
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.results import ALWAYS, RunFolder, seal_results
-from orchestrator.campaign.verdict import Job, make_verdict
-from orchestrator.check.expression import parse_expression
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.guest.machine import load_machine
-from orchestrator.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
-from orchestrator.report.expect import print_expectations
-from orchestrator.report.table import plain_console
-from orchestrator.store import Artifact
+from memnotify.campaign.figures import FIGURES as ALL_FIGURES
+from memnotify.campaign.figures import read_comparison
+from memnotify.campaign.load import load_campaign
+from memnotify.check.expression import parse_expression
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.guest.machine import load_machine
+from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
+from memnotify.report.expect import print_expectations
+from memnotify.report.table import plain_console
+from memnotify.results.expect import expectations, failed
+from memnotify.results.results import ALWAYS, RunFolder, seal_results
+from memnotify.results.verdict import Job, make_verdict
+from memnotify.store import Artifact
 
 FIGURES: dict[str, Any] = {
     "clients": 200,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-
-from orchestrator.check.experiment import Course, figures
+from memnotify.check.experiment import Course, figures
 
 S = 1_000_000_000
 MIB = 1024

@@ -7,14 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.places import HOME
-from orchestrator.report.fit import fit_markdown, fit_rows
-from orchestrator.series.apply import FileState
-from orchestrator.series.fit import Failed, SeriesFit, fit_series, fit_trees, tree_names
-from orchestrator.series.quilt import Patch, Series, load_series
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.places import HOME
+from memnotify.report.fit import fit_markdown, fit_rows
+from memnotify.series.apply import FileState
+from memnotify.series.fit import Failed, SeriesFit, fit_series, fit_trees, tree_names
+from memnotify.series.quilt import Patch, Series, load_series
 
 LINES = [f"line {number}" for number in range(1, 61)]
 

@@ -6,14 +6,13 @@ import errno
 from collections.abc import Callable
 
 import pytest
-
-from orchestrator.guest.abi import MAX_NODES, Kind
-from orchestrator.image import example
-from orchestrator.image.build import compile_program
-from orchestrator.model import Arch, ClientKind
-from orchestrator.places import IMAGES
-from orchestrator.process import CommandLog, Completed, run
-from orchestrator.store import Store
+from memnotify.image import example
+from memnotify.image.build import compile_program
+from memnotify.model import Arch, ClientKind
+from memnotify.places import IMAGES
+from memnotify.process import CommandLog, Completed, run
+from memnotify.records.abi import MAX_NODES, Kind
+from memnotify.store import Store
 
 UNITS = (
     "allocate.c",

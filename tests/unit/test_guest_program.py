@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from orchestrator.guest import abi
-from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch, ClientArg, ClientKind, DeviceName, File, Habit, Level, Op
-from orchestrator.process import CommandFailed, CommandLog, run
-from orchestrator.store import Artifact, Store
+from memnotify.image.build import ensure_image, sources
+from memnotify.model import Arch, ClientArg, ClientKind, DeviceName, File, Habit, Level, Op
+from memnotify.process import CommandFailed, CommandLog, run
+from memnotify.records import abi
+from memnotify.store import Artifact, Store
 
 STRUCTS = {
     "mn_header": abi.HEADER,

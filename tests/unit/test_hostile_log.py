@@ -11,22 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.campaign.plan import cell_inputs
+from memnotify.check.invariants import check
+from memnotify.guest.console import Console
+from memnotify.guest.rendezvous import End
+from memnotify.guest.verdict import judge
+from memnotify.model import CellResult
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, decode, write_records
+from memnotify.results.checking import log_of, promises_of
+from memnotify.results.timeline import timeline
+from memnotify.results.verdict import Job, make_verdict
+from memnotify.series.revision import load_revision
+from memnotify.store import Artifact
 from test_qemu import make_cell
-
-from orchestrator.campaign.checking import log_of, promises_of
-from orchestrator.campaign.plan import cell_inputs
-from orchestrator.campaign.timeline import timeline
-from orchestrator.campaign.verdict import Job, make_verdict
-from orchestrator.check.invariants import check
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.console import Console
-from orchestrator.guest.decode import RecordLog, decode, write_records
-from orchestrator.guest.rendezvous import End
-from orchestrator.guest.verdict import judge
-from orchestrator.model import CellResult
-from orchestrator.series.revision import load_revision
-from orchestrator.store import Artifact
 
 RECORDS = 400
 SECONDS = 20.0

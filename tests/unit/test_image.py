@@ -9,13 +9,12 @@ from typing import Any
 
 import libarchive
 import pytest
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.image import initramfs
-from orchestrator.image.build import ensure_image, sources
-from orchestrator.model import Arch
-from orchestrator.process import CommandLog
-from orchestrator.store import Store
+from memnotify.errors import InfrastructureError
+from memnotify.image import initramfs
+from memnotify.image.build import ensure_image, sources
+from memnotify.model import Arch
+from memnotify.process import CommandLog
+from memnotify.store import Store
 
 
 def test_it_has_the_program_and_the_nodes_that_the_kernel_wants(tmp_path: Path) -> None:
@@ -84,8 +83,8 @@ def test_the_flags_of_the_compiler_are_part_of_the_key(
     def key() -> str:
         return ensure_image(Arch.I386, store=Store(tmp_path), log=CommandLog()).key
 
-    monkeypatch.setattr("orchestrator.image.build.compile_program", compile_program)
+    monkeypatch.setattr("memnotify.image.build.compile_program", compile_program)
     before = key()
     assert key() == before
-    monkeypatch.setattr("orchestrator.image.build._FLAGS", ("-O2",))
+    monkeypatch.setattr("memnotify.image.build._FLAGS", ("-O2",))
     assert key() != before

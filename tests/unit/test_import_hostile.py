@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from orchestrator.cli.main import main
-from orchestrator.errors import InputError
-from orchestrator.series.changes import Change, Lines, diff_text
-from orchestrator.series.page import looks_like_page
-from orchestrator.series.patchfile import split_message
+from memnotify.cli.main import main
+from memnotify.errors import InputError
+from memnotify.mailpatch.changes import Change, Lines, diff_text
+from memnotify.mailpatch.page import looks_like_page
+from memnotify.mailpatch.patchfile import split_message
 
 HEAD = b"Subject: [PATCH] x\nFrom: a <a@example.org>\nDate: now\n\n"
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 1\n"

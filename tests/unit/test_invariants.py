@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from madeup import MS, PLENTY, MadeUp, Model, S
-
-from orchestrator.campaign.checking import log_of, promises_of
-from orchestrator.check.invariants import check as check_log
-from orchestrator.check.promises import (
+from memnotify.check.invariants import check as check_log
+from memnotify.check.promises import (
     HELD_UP_NS,
     LATE_NS,
     Answer,
@@ -26,12 +24,13 @@ from orchestrator.check.promises import (
     Verdict,
     Wakes,
 )
-from orchestrator.check.story import Log
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog
-from orchestrator.model import ClientKind, Op
-from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.series.revision import load_revision
+from memnotify.check.story import Log
+from memnotify.model import ClientKind, Op
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog
+from memnotify.results.checking import log_of, promises_of
+from memnotify.series.quilt import MEM_NOTIFY
+from memnotify.series.revision import load_revision
 
 REVISIONS = MEM_NOTIFY.glob("*/revision.toml")
 BATCH = 2

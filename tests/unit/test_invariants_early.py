@@ -12,13 +12,12 @@ from early import PLENTY, SHORT, TICK, US, Early
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from madeup import MS, MadeUp, S
-
-from orchestrator.campaign.checking import promises_of
-from orchestrator.check.invariants import check
-from orchestrator.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
-from orchestrator.guest.abi import Kind
-from orchestrator.model import ClientKind
-from orchestrator.series.revision import load_revision
+from memnotify.check.invariants import check
+from memnotify.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
+from memnotify.model import ClientKind
+from memnotify.records.abi import Kind
+from memnotify.results.checking import promises_of
+from memnotify.series.revision import load_revision
 
 
 def promises(name: str) -> Promises:

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from madeup import OF_V4
-
-from orchestrator.campaign.checking import log_of, promises_of
-from orchestrator.check.invariants import check
-from orchestrator.check.promises import Answer, Invariant, Verdict
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import VIEWS, RecordLog, Records, read_records
-from orchestrator.series.revision import load_revision
+from memnotify.check.invariants import check
+from memnotify.check.promises import Answer, Invariant, Verdict
+from memnotify.records.abi import Kind
+from memnotify.records.decode import VIEWS, RecordLog, Records, read_records
+from memnotify.results.checking import log_of, promises_of
+from memnotify.series.revision import load_revision
 
 LOG = Path(__file__).parent / "logs/v4-6.1-x86_64-200-clients.parquet"
 MS = 1_000_000

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InputError
-from orchestrator.kernel.base import bases, load_base
-from orchestrator.kernel.config import check_config, fragment_text, merge_fragments
+from memnotify.errors import InputError
+from memnotify.kernel.base import bases, load_base
+from memnotify.kernel.config import check_config, fragment_text, merge_fragments
 
 
 def fragment(path: Path, text: str) -> Path:

@@ -17,13 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-from orchestrator import host
-from orchestrator.campaign import ledger as ledger_module
-from orchestrator.campaign.ledger import Ledger, Need, host_capacity, need
-from orchestrator.errors import InputError
-from orchestrator.guest.machine import load_machine
-from orchestrator.model import Arch, Cell, KernelRequest, Scenario
+from memnotify import host
+from memnotify.errors import InputError
+from memnotify.guest.machine import load_machine
+from memnotify.model import Arch, Cell, KernelRequest, Scenario
+from memnotify.run import ledger as ledger_module
+from memnotify.run.ledger import Ledger, Need, host_capacity, need
 
 TWO = Need(memory_mib=200, cores=2)
 
@@ -68,7 +67,7 @@ def test_a_claim_that_cannot_be_written_is_none(
 
     async def main() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr("orchestrator.campaign.ledger.os.write", full)
+            patched.setattr("memnotify.run.ledger.os.write", full)
             with pytest.raises(OSError, match="No space"):
                 async with Ledger(tmp_path, capacity=TWO).claim(TWO):
                     pass
@@ -134,7 +133,7 @@ def test_two_runs_do_not_take_the_same_room(
 _HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.campaign.ledger import Ledger, Need, host_capacity
+from memnotify.run.ledger import Ledger, Need, host_capacity
 async def main():
     async with Ledger(Path(sys.argv[1]), capacity=Need(200, 2)).claim(Need(200, 2)):
         print("held", flush=True)
@@ -300,7 +299,7 @@ def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
             assert not claimed(tmp_path, seconds=0.3)
             with shut(tmp_path):  # who is stopped in the gate keeps everybody waiting
                 waiter.send_signal(number)
-            monkeypatch.setattr("orchestrator.campaign.ledger._PASSED_OVER_S", 1.0)
+            monkeypatch.setattr("memnotify.run.ledger._PASSED_OVER_S", 1.0)
             assert claimed(tmp_path, seconds=10)
         finally:
             waiter.kill()
@@ -310,7 +309,7 @@ def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
 def test_who_waits_for_others_for_long_is_told_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.campaign.ledger._LONG_S", 0.01)
+    monkeypatch.setattr("memnotify.run.ledger._LONG_S", 0.01)
     one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
     told: list[str] = []
 

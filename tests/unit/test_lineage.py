@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 from madetree import made_up_tree
-
-from orchestrator.process import run
-from orchestrator.series.apply import apply_series
-from orchestrator.series.quilt import load_series, revisions
+from memnotify.process import run
+from memnotify.series.apply import apply_series
+from memnotify.series.quilt import load_series, revisions
 
 BASE = "2.6.24"
 K = ".KOSAKI.MOTOHIRO@jp.fujitsu.com"

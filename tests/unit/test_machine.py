@@ -3,10 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InputError
-from orchestrator.guest.machine import load_machine, machine_names
-from orchestrator.model import Arch, SwapKind
+from memnotify.errors import InputError
+from memnotify.guest.machine import load_machine, machine_names
+from memnotify.model import Arch, SwapKind
 
 
 @pytest.mark.parametrize("name", machine_names())

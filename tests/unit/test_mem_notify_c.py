@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from memnotify.series.apply import apply_series
+from memnotify.series.quilt import Patch, Series, load_series
 from unidiff import PatchSet
-
-from orchestrator.series.apply import apply_series
-from orchestrator.series.quilt import Patch, Series, load_series
 
 STUBS = Path(__file__).parent / "mem_notify"
 SOURCES = ("mm/mem_notify.c", "include/linux/mem_notify.h")

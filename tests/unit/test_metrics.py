@@ -7,14 +7,7 @@ import itertools
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.check.metrics import (
-    BATCH_DISTANCE_NS,
-    BATCH_PAUSE_NS,
-    Trace,
-    find_batches,
-    measure,
-)
+from memnotify.check.metrics import BATCH_DISTANCE_NS, BATCH_PAUSE_NS, Trace, find_batches, measure
 
 MS = 1_000_000
 S = 1_000_000_000

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from madeup import MadeUp, Model, S
-
-from orchestrator.campaign.checking import log_of
-from orchestrator.campaign.frames import CellResults
-from orchestrator.campaign.verdict import trace_of
-from orchestrator.check.story import was_notified
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import write_records
+from memnotify.check.story import was_notified
+from memnotify.records.abi import Kind
+from memnotify.records.decode import write_records
+from memnotify.results.checking import log_of
+from memnotify.results.frames import CellResults
+from memnotify.results.verdict import trace_of
 
 POLLIN, POLLPRI, POLLERR = 1, 2, 8
 FAILED = 2**64 - 1

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.errors import InputError
+from memnotify.places import CAMPAIGNS
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog
+from memnotify.results.overlay import Curve, SeriesTable, csv_text, curves
+from memnotify.results.published import load_published
 from pydantic import ValidationError
-
-from orchestrator.campaign.overlay import Curve, SeriesTable, csv_text, curves
-from orchestrator.campaign.published import load_published
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.decode import RecordLog
-from orchestrator.places import CAMPAIGNS
 
 S = 10**9
 AXES = ("machine", "scenario", "memory_mib", "clients", "base", "arch", "repeat")

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from orchestrator.kernel.base import bases, load_base
+from memnotify.kernel.base import bases, load_base
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 COMES_WITH = {"binutils": "gcc"}

@@ -10,7 +10,7 @@ import sys
 def test_a_closed_pipe_has_a_status_of_its_own() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    argv = [sys.executable, "-m", "orchestrator.cli.main", "kernel", "list"]
+    argv = [sys.executable, "-m", "memnotify.cli.main", "kernel", "list"]
     done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")

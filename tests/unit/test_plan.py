@@ -7,11 +7,10 @@ import pickle
 from pathlib import Path
 
 import pytest
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
-from orchestrator.errors import InputError
-from orchestrator.model import Accel, Cell, ClientKind, Clock, File, Op
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
+from memnotify.errors import InputError
+from memnotify.model import Accel, Cell, ClientKind, Clock, File, Op
 
 TEXT = """\
 name = "try"

@@ -15,9 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.process import CommandFailed, CommandLog, Rights, run, spawn
+from memnotify.errors import InfrastructureError
+from memnotify.process import CommandFailed, CommandLog, Rights, run, spawn
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -149,7 +148,7 @@ ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 PARENT = f"""{CHILD}
 import sys
-from orchestrator.process import run
+from memnotify.process import run
 run(["sh", "-c", sys.argv[1]], timeout=1000)
 """
 
@@ -169,7 +168,7 @@ def test_nothing_outlives_us(tmp_path: Path, number: signal.Signals) -> None:
 
 SPAWNING = f"""{CHILD}
 import asyncio, sys
-from orchestrator.process import spawn
+from memnotify.process import spawn
 async def main():
     async with await spawn(["sleep", "1000"]) as child:
         print(child.pid, flush=True)
@@ -248,7 +247,7 @@ def test_a_program_that_cannot_be_spawned() -> None:
 
 
 def test_a_long_command_is_heard_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.process._BEAT", 0.05)
+    monkeypatch.setattr("memnotify.process._BEAT", 0.05)
     beats: list[int] = []
     done = run(
         ["sh", "-c", "cat; sleep 0.5; echo end"],

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from orchestrator.errors import InputError
-from orchestrator.guest import qemu, slram
-from orchestrator.guest.machine import load_machine
-from orchestrator.model import (
+from memnotify.errors import InputError
+from memnotify.guest import qemu, slram
+from memnotify.guest.machine import load_machine
+from memnotify.model import (
     Accel,
     Arch,
     Cell,
@@ -23,7 +22,7 @@ from orchestrator.model import (
     Scenario,
     SwapKind,
 )
-from orchestrator.process import CommandLog
+from memnotify.process import CommandLog
 
 
 def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:

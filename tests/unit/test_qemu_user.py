@@ -14,14 +14,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-from orchestrator import process
-from orchestrator.errors import InputError
-from orchestrator.guest import user
-from orchestrator.guest.qemu import QEMU
-from orchestrator.guest.user import QemuUser, qemu_user
-from orchestrator.model import Accel
-from orchestrator.process import CommandLog, Rights
+from memnotify import process
+from memnotify.errors import InputError
+from memnotify.guest import user
+from memnotify.guest.qemu import QEMU
+from memnotify.guest.user import QemuUser, qemu_user
+from memnotify.model import Accel
+from memnotify.process import CommandLog, Rights
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +99,7 @@ def test_a_qemu_that_only_root_can_reach_stays_root(
 
 
 _WITHOUT = """
-from orchestrator.guest.user import qemu_user
+from memnotify.guest.user import qemu_user
 print(qemu_user().problem)
 """
 

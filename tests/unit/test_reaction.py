@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.check.metrics import Trace
-from orchestrator.check.reaction import UNITS, Reaction, Story, gate_crossing, react
+from memnotify.check.metrics import Trace
+from memnotify.check.reaction import UNITS, Reaction, Story, gate_crossing, react
 
 MS = 1_000_000
 S = 1_000_000_000

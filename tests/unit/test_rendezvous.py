@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from memnotify.errors import InfrastructureError
+from memnotify.guest.region import Ask
+from memnotify.guest.rendezvous import End, Host
+from memnotify.model import BalloonMove, Finding, Op, Scenario, Step
+from memnotify.records.abi import Reason, State
 from qemu.qmp import EventListener, Message
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest.abi import Reason, State
-from orchestrator.guest.region import Ask
-from orchestrator.guest.rendezvous import End, Host
-from orchestrator.model import BalloonMove, Finding, Op, Scenario, Step
 
 RAM_KIB = 65536
 MAIL = b"the scenario"

@@ -11,15 +11,15 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-
-from orchestrator.campaign.chosen import evidence
-from orchestrator.guest import abi, console
-from orchestrator.guest.abi import BalloonPhase, Kind
-from orchestrator.guest.console import Console
-from orchestrator.guest.decode import RecordLog
-from orchestrator.guest.rendezvous import End
-from orchestrator.guest.verdict import judge
-from orchestrator.model import Finding, Op, Outcome
+from memnotify.guest import console
+from memnotify.guest.console import Console
+from memnotify.guest.rendezvous import End
+from memnotify.guest.verdict import judge
+from memnotify.model import Finding, Op, Outcome
+from memnotify.records import abi
+from memnotify.records.abi import BalloonPhase, Kind
+from memnotify.records.decode import RecordLog
+from memnotify.results.chosen import evidence
 
 NOTHING = RecordLog(np.zeros(0, abi.RECORD), lost=0, torn=0)
 KILLED = "Out of memory: Killed process 70 (init) total-vm:8kB"

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.guest import watch as module
-from orchestrator.guest.machine import load_machine
-from orchestrator.guest.rendezvous import End
-from orchestrator.guest.watch import CpuClock, Limits, watch
-from orchestrator.model import Arch, Cell, Finding, KernelRequest, Op, Scenario, Step
+from memnotify.errors import InfrastructureError
+from memnotify.guest import watch as module
+from memnotify.guest.machine import load_machine
+from memnotify.guest.rendezvous import End
+from memnotify.guest.watch import CpuClock, Limits, watch
+from memnotify.model import Arch, Cell, Finding, KernelRequest, Op, Scenario, Step
 
 SECOND = 10**9
 SCENARIO = Scenario(

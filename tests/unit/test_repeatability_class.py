@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-
-from orchestrator.campaign.verdict import repeatability
-from orchestrator.guest.machine import load_machine
-from orchestrator.model import (
+from memnotify.guest.machine import load_machine
+from memnotify.model import (
     Arch,
     Cell,
     CellResult,
@@ -21,6 +19,7 @@ from orchestrator.model import (
     Scenario,
     Step,
 )
+from memnotify.results.verdict import repeatability
 
 BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(49152, 10**9))
 

@@ -7,12 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from unidiff import PatchSet
-
-from orchestrator.errors import InputError
-from orchestrator.places import PATCHES
-from orchestrator.series.quilt import MEM_NOTIFY, load_series, revisions
-from orchestrator.series.revision import (
+from memnotify.errors import InputError
+from memnotify.places import PATCHES
+from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
+from memnotify.series.revision import (
     Batch,
     ConstantGuard,
     Gate,
@@ -23,6 +21,7 @@ from orchestrator.series.revision import (
     load_lineage,
     load_revision,
 )
+from unidiff import PatchSet
 
 EARLY = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
 OURS = [(name, base) for name in ("v3", "v5", "v6") for base in revisions()[name]]

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.timeline import timeline
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import CheckResult, Kind
-from orchestrator.guest.console import Console
-from orchestrator.guest.decode import RecordLog
-from orchestrator.guest.rendezvous import End
-from orchestrator.guest.verdict import judge
-from orchestrator.model import Finding, Op, Outcome
-from orchestrator.places import HOME
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.errors import InputError
+from memnotify.guest.console import Console
+from memnotify.guest.rendezvous import End
+from memnotify.guest.verdict import judge
+from memnotify.model import Finding, Op, Outcome
+from memnotify.places import HOME
+from memnotify.records import abi
+from memnotify.records.abi import CheckResult, Kind
+from memnotify.records.decode import RecordLog
+from memnotify.results.timeline import timeline
 
 SWAP = {"name": b"swap", "number": 1, "count": 3}
 

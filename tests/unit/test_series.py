@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InputError
-from orchestrator.kernel.apply import apply_to_tree
-from orchestrator.kernel.tree import write_files
-from orchestrator.series.apply import Application, apply_series, read_tree
-from orchestrator.series.prefix import write_prefix
-from orchestrator.series.quilt import (
+from memnotify.errors import InputError
+from memnotify.kernel.apply import apply_to_tree
+from memnotify.kernel.tree import write_files
+from memnotify.series.apply import Application, apply_series, read_tree
+from memnotify.series.prefix import write_prefix
+from memnotify.series.quilt import (
     Series,
     base_for_version,
     load_series,

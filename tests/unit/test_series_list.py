@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-
-from orchestrator.cli import series as cli
-from orchestrator.cli.main import main
-from orchestrator.report.lineage import lineage_lines, lineage_rows
-from orchestrator.series import registered
-from orchestrator.series.lineage import family
-from orchestrator.series.quilt import MEM_NOTIFY
-from orchestrator.series.revision import FILE, load_lineage, load_revision
+from memnotify.cli import series as cli
+from memnotify.cli.main import main
+from memnotify.report.lineage import lineage_lines, lineage_rows
+from memnotify.series import registered
+from memnotify.series.lineage import family
+from memnotify.series.quilt import MEM_NOTIFY
+from memnotify.series.revision import FILE, load_lineage, load_revision
 
 OURS = {
     "v1": None,

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import cell_name, plan_cells
-from orchestrator.campaign.shards import Shard, read_durations
-from orchestrator.errors import InputError
-from orchestrator.places import CAMPAIGNS
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.errors import InputError
+from memnotify.places import CAMPAIGNS
+from memnotify.run.shards import Shard, read_durations
 
 CELLS = plan_cells(load_campaign(CAMPAIGNS / "demo.toml"), base="6.1")
 NAMES = [cell_name(cell) for cell in CELLS]

@@ -6,9 +6,8 @@ import io
 from typing import Any
 
 import pytest
+from memnotify.report.table import plain_console, print_run
 from rich.console import Console
-
-from orchestrator.report.table import plain_console, print_run
 
 
 def row(**changes: Any) -> dict[str, Any]:

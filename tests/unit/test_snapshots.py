@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest import snapshots
+from memnotify.guest.qmp import Monitor
 from qemu.qmp import EventListener, Message
-
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.guest import snapshots
-from orchestrator.guest.qmp import Monitor
 
 
 class FakeClient:

@@ -13,15 +13,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InfrastructureError, InputError
-from orchestrator.kernel.archive import pack, top_and_version, unpack
-from orchestrator.kernel.base import Base, BaseTable, load_base
-from orchestrator.kernel.download import download
-from orchestrator.kernel.source import Source, ensure_source, fetch_source, kept_source
-from orchestrator.kernel.toolchain import identify, missing_packages
-from orchestrator.model import Arch
-from orchestrator.store import Store
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.archive import pack, top_and_version, unpack
+from memnotify.kernel.base import Base, BaseTable, load_base
+from memnotify.kernel.download import download
+from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
+from memnotify.kernel.toolchain import identify, missing_packages
+from memnotify.model import Arch
+from memnotify.store import Store
 
 MAKEFILE = b"VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\nEXTRAVERSION =\n"
 
@@ -114,8 +113,8 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[t
 def test_a_bomb_is_refused_before_it_goes_off(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.kernel.archive._MOST_ENTRIES", 20)
-    monkeypatch.setattr("orchestrator.kernel.archive._MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("memnotify.kernel.archive._MOST_ENTRIES", 20)
+    monkeypatch.setattr("memnotify.kernel.archive._MOST_BYTES", 1 << 20)
     many = tarball(tmp_path / "many", *(entry(f"linux/{n}") for n in range(21)))
     large = tarball(tmp_path / "large", entry("linux/a", b"\0" * (1 << 20)), entry("linux/b", b"x"))
     copies = tarball(

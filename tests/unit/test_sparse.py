@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.guest import sparse
-from orchestrator.guest.parts import memfd
+from memnotify.guest import sparse
+from memnotify.guest.parts import memfd
 
 PAGE = mmap.PAGESIZE
 PAGES = 24

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memnotify.check.statistics import Significance, Spread, effect, paired_effect, spread
 from scipy.stats import wilcoxon
-
-from orchestrator.check.statistics import Significance, Spread, effect, paired_effect, spread
 
 VALUES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=12)
 

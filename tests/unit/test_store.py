@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.store import Store, digest_file, digest_tree, digest_value
+from memnotify.store import Store, digest_file, digest_tree, digest_value
 
 INPUTS = {"b": [1, "ü"], "a": None}
 
@@ -84,7 +83,7 @@ def test_the_drafts_of_the_dead_are_cleared_away_and_those_of_the_living_are_not
     tmp_path: Path,
 ) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from orchestrator.store import Store\n"
+        "import os, signal, sys; from pathlib import Path; from memnotify.store import Store\n"
         "with Store(Path(sys.argv[1])).draft('thing', 1) as draft:\n"
         "    (draft.path / 'half').touch()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -106,7 +105,7 @@ def test_what_is_damaged_is_cleared_away_even_if_its_finder_dies(tmp_path: Path)
     made.file("sub/file").write_text("damaged")
     script = (
         "import os, shutil, signal, sys; from pathlib import Path\n"
-        "from orchestrator.store import Store\n"
+        "from memnotify.store import Store\n"
         "shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         "Store(Path(sys.argv[1])).get('thing', sys.argv[2])\n"
     )

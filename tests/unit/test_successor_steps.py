@@ -7,18 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from orchestrator.campaign.load import load_campaign
-from orchestrator.campaign.plan import plan_cells
-from orchestrator.campaign.verdict import trace_of
-from orchestrator.errors import InputError
-from orchestrator.guest import abi
-from orchestrator.guest.abi import Kind
-from orchestrator.guest.console import Console
-from orchestrator.guest.decode import RecordLog
-from orchestrator.guest.rendezvous import End
-from orchestrator.guest.verdict import judge
-from orchestrator.model import ClientKind, Finding, Level, Op
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.errors import InputError
+from memnotify.guest.console import Console
+from memnotify.guest.rendezvous import End
+from memnotify.guest.verdict import judge
+from memnotify.model import ClientKind, Finding, Level, Op
+from memnotify.records import abi
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog
+from memnotify.results.verdict import trace_of
 
 HEAD = """\
 name = "try"

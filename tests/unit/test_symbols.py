@@ -6,10 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InputError
-from orchestrator.guest.symbols import write_symbols
-from orchestrator.model import Arch
+from memnotify.errors import InputError
+from memnotify.guest.symbols import write_symbols
+from memnotify.model import Arch
 
 MAP = {
     Arch.X86_64: """\

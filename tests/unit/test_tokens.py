@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from orchestrator.series.tokens import in_comment, in_string, key, masked, plain, tokens
+from memnotify.mailpatch.tokens import in_comment, in_string, key, masked, plain, tokens
 
 
 @pytest.mark.parametrize(

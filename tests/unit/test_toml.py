@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from memnotify import toml
+from memnotify.errors import InputError
 from pydantic import Field
-
-from orchestrator import toml
-from orchestrator.errors import InputError
 
 
 class Step(toml.Table):
@@ -91,8 +90,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_base_with_a_misspelt_key_in_a_source(tmp_path: Path) -> None:
-    from orchestrator.kernel.base import load_base
-    from orchestrator.places import KERNELS
+    from memnotify.kernel.base import load_base
+    from memnotify.places import KERNELS
 
     text = (KERNELS / "6.1.toml").read_text()
     assert 'package = "' in text

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from orchestrator import host
-from orchestrator.guest import usage
-from orchestrator.guest.usage import HOST_OOM, MemoryMeter, OomWatch
-from orchestrator.host import OomKills
+from memnotify import host
+from memnotify.guest import usage
+from memnotify.guest.usage import HOST_OOM, MemoryMeter, OomWatch
+from memnotify.host import OomKills
 
 
 def watch_of(*counts: OomKills) -> OomWatch:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from orchestrator.errors import InfrastructureError
-from orchestrator.image.example import mail, usage_example
+from memnotify.errors import InfrastructureError
+from memnotify.image.example import mail, usage_example
 
 
 def test_it_is_the_mail_s_own_words() -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 from madetree import made_up_tree
+from memnotify.places import PATCHES
+from memnotify.series.apply import Application, FileState, apply_series
+from memnotify.series.quilt import Series, load_series
 from unidiff import PatchSet
-
-from orchestrator.places import PATCHES
-from orchestrator.series.apply import Application, FileState, apply_series
-from orchestrator.series.quilt import Series, load_series
 
 MM1 = "2.6.24-rc6-mm1"
 BASES = ("2.6.24", MM1, "2.6.25")

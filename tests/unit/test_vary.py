@@ -6,10 +6,9 @@ import dataclasses
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from orchestrator.campaign.vary import RATE_SPREAD, SPACING_SPREAD, varied
-from orchestrator.guest.mailbox import encode_scenario
-from orchestrator.model import ClientKind, Op, Scenario, Step
+from memnotify.campaign.vary import RATE_SPREAD, SPACING_SPREAD, varied
+from memnotify.guest.mailbox import encode_scenario
+from memnotify.model import ClientKind, Op, Scenario, Step
 
 S = 10**9
 SPACING = 1_000_000

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from orchestrator.places import command
-from orchestrator.wording import counted, known_names
+from memnotify.places import command
+from memnotify.wording import counted, known_names
 
 
 def test_one_is_not_several() -> None:

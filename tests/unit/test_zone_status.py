@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from orchestrator.check.metrics import WakeupsEach, wakeups_each
-from orchestrator.check.zone_status import ZoneStatus, zone_status
+from memnotify.check.metrics import WakeupsEach, wakeups_each
+from memnotify.check.zone_status import ZoneStatus, zone_status
 
 MS = 1_000_000
 GATE = 100

@@ -1,0 +1,78 @@
+"""The figures of a cell that can be asked for by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from memnotify.check.expression import ANY, Expression, Scalar, Shape, parse_expression
+from memnotify.check.metrics import Metrics, WakeupsEach
+from memnotify.check.zone_status import ZoneStatus
+from memnotify.model import Arch, Finding, Repeatability
+from memnotify.records.abi import CheckResult
+from memnotify.wording import known_names, similar
+
+
+def _shape(kind: Any) -> Shape:
+    if dataclasses.is_dataclass(kind):
+        return {name: _shape(hint) for name, hint in typing.get_type_hints(kind).items()}
+    inner = [each for each in typing.get_args(kind) if each not in (types.NoneType, ...)]
+    if typing.get_origin(kind) is tuple:
+        return [_shape(inner[0])]
+    # `float | None` is a number, or nothing to compare.
+    return Scalar.WORD if kind is str else Scalar.NUMBER
+
+
+_WORDS = (
+    *("base", "series", "arch", "machine", "scenario"),
+    *("outcome", "detail", "repeatability"),
+)
+_NUMBERS = (
+    *("memory_mib", "clients", "repeat"),
+    *("lost_records", "torn_records", "guest_seconds", "wall_seconds"),
+)
+
+FIGURES: Mapping[str, Shape] = MappingProxyType(
+    {
+        **dict.fromkeys(_WORDS, Scalar.WORD),
+        **dict.fromkeys(_NUMBERS, Scalar.NUMBER),
+        **{name: _shape(hint) for name, hint in typing.get_type_hints(Metrics).items()},
+        "wakeups_each": _shape(WakeupsEach),
+        "status": _shape(ZoneStatus),
+        "gates": {ANY: Scalar.NUMBER},  # by zone
+        "self_check": {what.name.lower(): Scalar.NUMBER for what in CheckResult},
+    }
+)
+"""What a verdict has, besides its id and its name."""
+
+
+_KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "outcome": ("ok", *(f"finding:{finding}" for finding in Finding)),
+        "arch": tuple(Arch),
+        "repeatability": tuple(Repeatability),
+    }
+)
+"""The words that a figure can be, where all are known."""
+
+
+def read_comparison(text: str) -> Expression:
+    """Read a comparison of figures that a verdict has. Raises ValueError."""
+    expression = parse_expression(text)
+    if not expression.names:
+        raise ValueError(f"{text!r} asks for no figure of a cell")
+    for name in expression.names:
+        if name not in FIGURES:
+            mend = similar(name, FIGURES) or "words are written in quotes"
+            raise ValueError(f"{text!r}: there is no figure {name} ({mend})")
+    expression.fit(FIGURES)
+    for name, word in expression.words:
+        known = _KNOWN.get(name, (word,))
+        # What of the testbed fails has no list of names.
+        if word not in known and not (name == "outcome" and word.startswith("infrastructure:")):
+            raise ValueError(f"{text!r}: {name} is never {word!r} ({known_names(word, known)})")
+    return expression

@@ -1,0 +1,160 @@
+"""From a campaign to its cells, and from a cell to its name and its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from memnotify.campaign.load import Campaign
+from memnotify.campaign.scenario import client_count, concrete
+from memnotify.campaign.schema import default_log_records
+from memnotify.campaign.vary import varied
+from memnotify.errors import InputError
+from memnotify.guest import probe, qemu
+from memnotify.model import Accel, Cell, Clock, KernelRequest
+from memnotify.store import Artifact, digest_value
+
+ID_DIGITS = 16
+
+
+def plan_cells(
+    campaign: Campaign,
+    *,
+    base: str | None = None,
+    accel: Accel = Accel.AUTO,
+    clock: Clock = Clock.VIRTUAL,
+    source: str | None = None,
+    cc: str | None = None,
+) -> tuple[Cell, ...]:
+    """Return the cells of a campaign in the order in which its axes are written.
+
+    `base` is one of the campaign's, by default the first; `source` overrides where its tree comes
+    from, `cc` what compiles it. Raises InputError for KVM with virtual time, which only TCG can
+    count.
+    """
+    if clock is Clock.VIRTUAL:
+        if accel is Accel.KVM:
+            raise InputError(
+                "--accel kvm cannot count virtual time", hint="add --clock real, or take tcg"
+            )
+        accel = Accel.TCG
+    table, matrix = campaign.table, campaign.table.matrix
+    counts: list[int | None] = [None] if matrix.clients is None else [*matrix.clients]
+    cells = []
+    for series, arch, machine, name, memory, clients, repeat in itertools.product(
+        matrix.series,
+        table.kernel.arch,
+        matrix.machine,
+        matrix.scenario,
+        matrix.memory_mib,
+        counts,
+        range(matrix.repeat),
+    ):
+        scenario, profile = campaign.scenarios[name], campaign.machines[machine]
+        seed = matrix.seed + repeat
+        count = client_count(scenario, clients)
+        cells.append(
+            Cell(
+                request=KernelRequest(
+                    base=base or table.kernel.base[0],
+                    series=series,
+                    arch=arch,
+                    variant=profile.variant,
+                    source=source,
+                    cc=cc,
+                ),
+                machine=profile,
+                memory_mib=memory,
+                clients=count,
+                scenario=varied(
+                    concrete(name, scenario, memory_mib=memory, clients=clients),
+                    seed,
+                    cpus=profile.smp,
+                ),
+                repeat=repeat + 1,
+                seed=seed,
+                accel=accel,
+                clock=clock,
+                log_records=scenario.log_records or default_log_records(count),
+            )
+        )
+    return tuple(cells)
+
+
+def cell_name(cell: Cell) -> str:
+    """Return what people call a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`."""
+    request = cell.request
+    return "-".join(
+        (
+            request.base,
+            request.series,
+            request.arch,
+            cell.machine.name,
+            f"{cell.memory_mib}M",
+            cell.scenario.name,
+            f"{cell.clients}c",
+            f"r{cell.repeat}",
+        )
+    )
+
+
+def cell_parameters(cell: Cell) -> dict[str, Any]:
+    """Return the point of the matrix that a cell is, as a JSON value."""
+    request = cell.request
+    return {
+        "base": request.base,
+        "series": request.series,
+        "arch": request.arch,
+        "machine": cell.machine.name,
+        "memory_mib": cell.memory_mib,
+        "scenario": cell.scenario.name,
+        "clients": cell.clients,
+        "repeat": cell.repeat,
+    }
+
+
+def cell_inputs(cell: Cell) -> dict[str, Any]:
+    """Return all that a cell's results depend on, as a JSON value.
+
+    Where the kernel's source was found is left out: the kernel's key covers what is in it.
+    """
+    inputs = dataclasses.asdict(cell)
+    inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
+    return inputs
+
+
+def bind(cell: Cell, kernel: Artifact, image: Artifact) -> Cell:
+    """Return a planned cell with the digests of all that it depends on.
+
+    Raises InfrastructureError if there is no QEMU.
+    """
+    accel = probe.choose(cell.accel, cell.clock)
+    return dataclasses.replace(
+        cell,
+        accel=accel,
+        kernel=kernel.key,
+        image=image.key,
+        hardware=qemu.hardware_digest(cell, accel),
+    )
+
+
+def cell_id(cell: Cell) -> str:
+    """Return the digest of a cell whose kernel, image and hardware are bound."""
+    if not (cell.kernel and cell.image and cell.hardware):
+        raise ValueError(f"{cell_name(cell)} is only planned")
+    return digest_value(cell_inputs(cell))[:ID_DIGITS]
+
+
+def plan_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return the content of plan.json."""
+    return [
+        {
+            "id": cell_id(cell),
+            "name": cell_name(cell),
+            "source": cell.request.source,
+            "inputs": cell_inputs(cell),
+        }
+        for cell in cells
+    ]

@@ -1,0 +1,325 @@
+"""The tables of a campaign file: names, types and ranges, as campaigns/README.md explains them.
+
+What needs more than one table to be judged (a balloon above the RAM of one cell, a step after the
+end) is refused by `memnotify.campaign.load`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from memnotify.campaign.figures import read_comparison
+from memnotify.model import Arch
+from memnotify.records.abi import MAX_READ
+from memnotify.toml import Table, spelled
+
+MAX_CLIENTS = 16_000
+"""In one cell. Clients are processes: a guest of 64 MiB has room for some 2,000."""
+
+DEFAULT_SETTLE_S = 5.0
+_LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
+
+Name = Annotated[
+    str,
+    spelled(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "a name: at most 64 letters, digits, dots, _ and -, of which a letter or digit is first",
+    ),
+]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False)]
+Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]
+Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+# TOML has no enumerations, so a name has to be let in here although the tables are strict.
+ArchName = Annotated[Arch, Field(strict=False)]
+
+
+def default_log_records(clients: int) -> int:
+    """Return how many records a log has room for if the scenario does not say."""
+    return max(_LOG_RECORDS, clients * _LOG_RECORDS_EACH)
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _different(values: list[Any]) -> list[Any]:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is there twice, and the cells would be the same")
+    return values
+
+
+T = TypeVar("T")
+# One value may be written without brackets.
+Axis = Annotated[list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)]
+
+
+def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
+    given = [name for name in names if getattr(table, name) is not None]
+    if len(given) != 1:
+        has = f"has {' and '.join(given)}" if given else "has none"
+        raise ValueError(f"{what} needs exactly one of {', '.join(names)}; this one {has}")
+    return given[0]
+
+
+# What a kind of client must have, and what it may have besides.
+_HANDLER = ("read_bytes", "text_mib")
+_PACE = ("rate_mib_s", "step_mib", "pause_ms")
+_DETAILS = {
+    "poll": ((), ("fasync", *_HANDLER)),
+    "release": (("cache_mib", "give_back_mib"), ("open_first", *_HANDLER)),
+    "exit": ((), ("cache_mib", "open_first", "fasync", *_HANDLER)),
+    "allocate": (("cache_mib",), ("leave", *_PACE, *_HANDLER)),
+    "circular": (
+        ("cache_mib", "give_back_mib"),
+        ("give_back_after_ms", "from_the_start", "meminfo", *_PACE, *_HANDLER),
+    ),
+    "peek": (("every_ms",), ()),
+    "psi": (("stall_ms", "window_ms"), ()),
+    "pressure_level": (("level",), ()),
+}
+_ALL_DETAILS = sorted({name for names in _DETAILS.values() for name in (*names[0], *names[1])})
+
+
+class ClientsTable(Table):
+    """Clients that watch /dev/mem_notify, or what came after it; sizes are per client."""
+
+    kind: Literal[
+        "poll",
+        "release",
+        "exit",
+        "fasync",
+        "allocate",
+        "circular",
+        "psi",
+        "pressure_level",
+        "memory_events",
+        "usage",
+        "epoll",
+        "peek",
+        "idle",
+    ]
+    count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
+    cache_mib: Mib | None = None
+    give_back_mib: Mib | None = None
+    rate_mib_s: Mib | None = None
+    give_back_after_ms: Millis | None = None
+    stall_ms: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
+    window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
+    level: Literal["low", "medium", "critical"] | None = None
+    # In place of a rate: so much at once, and then a sleep, whenever that was done.
+    step_mib: Mib | None = None
+    pause_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    open_first: bool | None = None
+    read_bytes: Annotated[int, Field(ge=1, le=MAX_READ)] | None = None
+    from_the_start: bool | None = None
+    meminfo: bool | None = None
+    leave: bool | None = None
+    fasync: bool | None = None
+    every_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    text_mib: Mib | None = None
+    spacing_ms: Millis = 1.0
+
+    @model_validator(mode="after")
+    def _details(self) -> Self:
+        needs, takes = _DETAILS.get(self.kind, ((), ()))
+        given = {name for name in _ALL_DETAILS if getattr(self, name) is not None}
+        if wrong := sorted(given - {*needs, *takes}):
+            raise ValueError(f'{" and ".join(wrong)}: not for kind = "{self.kind}"')
+        if not given.issuperset(needs):
+            raise ValueError(f'kind = "{self.kind}" needs {" and ".join(needs)}')
+        if "rate_mib_s" in takes:
+            self._pace()
+        if (self.give_back_mib or 0) > (self.cache_mib or 0):
+            raise ValueError("give_back_mib is more than cache_mib")
+        if (self.stall_ms or 0) > (self.window_ms or 0):
+            raise ValueError("stall_ms is more than window_ms")
+        return self
+
+    def _pace(self) -> None:
+        if _one_of(self, ("rate_mib_s", "step_mib"), f'kind = "{self.kind}"') == "step_mib":
+            if self.pause_ms is None:
+                raise ValueError("step_mib needs pause_ms, the sleep after each step")
+            if round((self.step_mib or 0) * 1024) < 4:
+                raise ValueError("step_mib is less than a page of 4 KiB")
+        elif self.pause_ms is not None:
+            raise ValueError("pause_ms goes with step_mib, not with rate_mib_s")
+
+
+class BalloonTable(Table):
+    """A target: the memory left to the guest, RAM less balloon."""
+
+    percent: Percent | None = None
+    mib: Mib | None = None
+    settle_s: SomeSeconds = DEFAULT_SETTLE_S
+
+    @model_validator(mode="after")
+    def _target(self) -> Self:
+        _one_of(self, ("percent", "mib"), "a balloon")
+        return self
+
+
+class HogTable(Table):
+    """A process that fills anonymous memory at a rate, up to a ceiling, and holds it.
+
+    `node`: the NUMA node, from 0, that all of its memory has to be of.
+    """
+
+    rate_mib_s: Mib
+    ceiling_mib: Mib | None = None
+    # Of RAM; with swap there is room for more.
+    ceiling_percent: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = None
+    node: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _ceiling(self) -> Self:
+        _one_of(self, ("ceiling_mib", "ceiling_percent"), "a hog")
+        return self
+
+
+class FilecacheTable(Table):
+    """A process that reads a file through the page cache: the machine's disk, or a sparse file."""
+
+    rate_mib_s: Mib
+    total_mib: Mib
+    file: Literal["disk", "sparse"] = "disk"
+    # Then it maps the file and touches every page of it, each time after so long.
+    touch_ms: Annotated[float, Field(ge=1, le=3_600_000, allow_inf_nan=False)] | None = None
+
+
+_ACTIONS = (
+    "clients",
+    "balloon",
+    "hog",
+    "filecache",
+    "console",
+    "dd",
+    "self_check",
+    "group",
+    "swappiness",
+    "stop",
+)
+
+
+class ConsoleTable(Table):
+    """What a person of 2008 watched with: a loop over sleep, date and vmstat, each a program."""
+
+    every_s: SomeSeconds = 1.0
+
+
+class DdTable(Table):
+    """dd if=/dev/zero of=DISK: a buffer, written `count` times to the machine's disk."""
+
+    block_mib: Mib
+    count: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class SelfCheckTable(Table):
+    """Tests of the kernel itself. `memory_mib`: what the test of swap fills."""
+
+    memory_mib: Mib
+
+
+class GroupTable(Table):
+    """A control group that the hogs of later steps live in, with a limit to their memory."""
+
+    version: Annotated[int, Field(ge=1, le=2)]
+    limit_mib: Mib | None = None
+
+
+class StepTable(Table):
+    """One thing that happens, `at_s` seconds after the scenario's start."""
+
+    at_s: Seconds
+    clients: ClientsTable | None = None
+    balloon: BalloonTable | None = None
+    hog: HogTable | None = None
+    filecache: FilecacheTable | None = None
+    console: ConsoleTable | None = None
+    dd: DdTable | None = None
+    self_check: SelfCheckTable | None = None
+    group: GroupTable | None = None
+    # 0 to 100 before Linux 5.8, of which this is for all bases.
+    swappiness: Annotated[int, Field(ge=0, le=100)] | None = None
+    stop: Literal["clients", "hog", "filecache", "console", "dd"] | None = None
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Self:
+        _one_of(self, _ACTIONS, "a step")
+        return self
+
+
+class ScenarioTable(Table):
+    """What happens in a guest. `start_s` is the guest's own clock at the first instant."""
+
+    start_s: Seconds = 10.0
+    duration_s: SomeSeconds
+    sample_ms: Annotated[float, Field(ge=1, le=60_000, allow_inf_nan=False)] = 100.0
+    log_records: Annotated[int, Field(ge=64, le=4_194_304)] | None = None
+    step: Annotated[list[StepTable], Field(min_length=1)]
+
+
+class KernelTable(Table):
+    """What the kernels of a campaign have in common.
+
+    Of several bases the first is taken on which all kernels of the campaign can be built.
+    """
+
+    base: Axis[Name]
+    arch: Axis[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
+
+
+class MatrixTable(Table):
+    """The axes: every combination is a cell.
+
+    `clients` is for the scenarios whose client steps say count = "matrix". Repeats differ in the
+    seed: `seed`, `seed` + 1, ... `memnotify.campaign.vary` says what it changes; 0: nothing.
+    """
+
+    series: Axis[Name]
+    memory_mib: Axis[Annotated[int, Field(ge=16, le=1_048_576)]]
+    clients: Axis[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
+    machine: Axis[Name]
+    scenario: Axis[Name]
+    repeat: Annotated[int, Field(ge=1, le=1_000)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+
+
+def _comparison(text: str) -> str:
+    read_comparison(text)
+    return text
+
+
+EXPECT_AXES = ("series", "arch", "machine", "memory_mib", "scenario", "clients")
+
+
+class ExpectTable(Table):
+    """What is expected of the cells that the axes here pick; an axis that is left out picks all.
+
+    `clients` is the number in a guest. `says` is for people, `what` as in check/expression.py. It
+    has to be so in all cells, or with `some` in at least one.
+    """
+
+    says: str
+    what: Axis[Annotated[str, AfterValidator(_comparison)]]
+    some: bool = False
+    series: Axis[Name] | None = None
+    arch: Axis[ArchName] | None = None
+    machine: Axis[Name] | None = None
+    memory_mib: Axis[int] | None = None
+    scenario: Axis[Name] | None = None
+    clients: Axis[int] | None = None
+
+
+class CampaignTable(Table):
+    """A whole campaign file."""
+
+    name: Name
+    kernel: KernelTable
+    matrix: MatrixTable
+    scenario: dict[Name, ScenarioTable] = Field(default_factory=dict)
+    expect: list[ExpectTable] = Field(default_factory=list)

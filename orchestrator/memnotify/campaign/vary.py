@@ -1,0 +1,58 @@
+"""What a seed changes in a scenario, so that the spread over repeats is real.
+
+In virtual time two guests that are told the same do the same. What users of real machines cannot
+hold still is drawn here instead: who starts when, how fast memory goes, and on which CPU.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from random import Random
+
+from memnotify.model import Op, Scenario, Step
+
+RATE_SPREAD = 0.05
+"""A hog or a filecache is at most this much faster or slower than the scenario says."""
+
+SPACING_SPREAD = 0.5
+"""The same of the time between the starts of two clients."""
+
+
+def varied(scenario: Scenario, seed: int, *, cpus: int) -> Scenario:
+    """Return a scenario as a seed has it; seed 0 is the scenario as it is written.
+
+    All is drawn with `random.Random(seed)`, which is the same on every machine, and from nothing
+    but the scenario and the number of CPUs: cells that differ in their kernel have the same draws.
+
+    - Client steps that follow each other at the same time change places.
+    - The time between two clients of a step is multiplied by 1 ± SPACING_SPREAD.
+    - The rate of each hog and filecache is multiplied by 1 ± RATE_SPREAD.
+    - With several CPUs, a step's processes start on a CPU that is drawn, and those after it.
+    """
+    if seed == 0:
+        return scenario
+    draw = Random(seed)
+    steps: list[Step] = []
+    for _, together in itertools.groupby(scenario.steps, key=lambda step: (step.at_ns, step.op)):
+        group = list(together)
+        if group[0].op is Op.CLIENTS:
+            draw.shuffle(group)
+        steps += (_varied(step, draw, cpus) for step in group)
+    return dataclasses.replace(scenario, steps=tuple(steps))
+
+
+def _varied(step: Step, draw: Random, cpus: int) -> Step:
+    args = list(step.args)
+    if step.op is Op.CLIENTS:
+        args[4] = _about(args[4], SPACING_SPREAD, draw)
+    elif step.op in (Op.HOG, Op.FILECACHE):
+        args[0] = max(1, _about(args[0], RATE_SPREAD, draw))
+    else:
+        return step
+    place = 1 + draw.randrange(cpus) if cpus > 1 else 0
+    return dataclasses.replace(step, args=tuple(args), place=place)
+
+
+def _about(value: int, spread: float, draw: Random) -> int:
+    return round(value * draw.uniform(1 - spread, 1 + spread))

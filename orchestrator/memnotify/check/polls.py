@@ -1,0 +1,256 @@
+"""What the wakeups of a log say of revisions that wake everyone, or nobody.
+
+There it is poll() that decides who has POLLIN. How many may have it in a time is bounded, and those
+bounds hold for when they were decided, which is not logged: between `Waits.low` and `Waits.at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from memnotify.check.promises import (
+    FASTEST_TICK_NS,
+    HELD_UP_NS,
+    RUN_NS,
+    TICK_NS,
+    Answer,
+    Asks,
+    Break,
+    Invariant,
+    Status,
+)
+from memnotify.check.story import NEVER, Flags, Ints, Story, ints
+
+_WIDEST = 6
+"""Bursts are looked for within so many intervals of the rate, which is more than anyone is late."""
+
+_CHUNK = 10_000
+
+
+def everyone(story: Story) -> Answer | None:
+    """Check that a notification wakes all who wait, if they have POLLIN when they look.
+
+    Memory is surely low when they look only if all samples around are far below the gate: near it
+    kswapd may lift the sum above for some milliseconds that no sample shows. None where that cannot
+    be said: the first to look takes what the others would have found, or each has to wait for its
+    turn, or the status of a zone may be 0 again.
+    """
+    promises = story.promises
+    lasts = promises.asks is Asks.EITHER and promises.status is Status.SWAPPED
+    if lasts and (promises.look_ns or 0) <= HELD_UP_NS + TICK_NS:
+        return None
+    by_gate = promises.asks in (Asks.GATE, Asks.EITHER) or (
+        promises.asks is Asks.BOTH and promises.status is Status.UNREAD
+    )
+    if promises.throttled or not (lasts or by_gate):
+        return None
+    waits, samples = story.waits, story.samples
+    woken = story.woken()
+    tested, breaks, passed = 0, [], 0
+    for i in woken[story.asleep(woken)].tolist():
+        first = int(waits.at[i])
+        if first < passed:
+            continue
+        passed = first + HELD_UP_NS
+        if passed >= story.log.end_ns:
+            break  # who is left then may have been woken behind the end of the log
+        near = (samples.times > first - HELD_UP_NS) & (samples.times < passed)
+        there = (waits.since < first - HELD_UP_NS) & (waits.at >= first) & (waits.gone > passed)
+        there &= ~waits.signal
+        stays = lasts or samples.deep[near].all()
+        if not there.any() or not stays or not story.calm(first - HELD_UP_NS, passed):
+            continue
+        left = np.flatnonzero(there & (waits.at >= passed))
+        # Where those who are woken give memory back, it may have been enough between two samples.
+        sure = lasts or story.keeps
+        tested += int(not left.size or sure)
+        if left.size and sure:
+            breaks.append(
+                Break(
+                    records=(int(waits.wakeup[i]), *waits.poll[left].tolist()),
+                    time_ns=first,
+                    promised="everyone who waits is woken",
+                    seen=f"{left.size} were not in {_s(HELD_UP_NS)}, though "
+                    + ("the status stays set" if lasts else "memory stayed low"),
+                )
+            )
+    return Answer(invariant=Invariant.BATCH, tested=tested, breaks=tuple(breaks))
+
+
+def nobody(story: Story) -> Answer:
+    """Check that nobody is woken who sleeps in poll(); one that looks by itself may have POLLIN.
+
+    A test is a client that sleeps while pages are scanned.
+    """
+    waits, woken = story.waits, story.woken()
+    asleep = woken[story.asleep(woken)]
+    breaks = tuple(
+        Break(
+            records=(int(waits.poll[i]), int(waits.wakeup[i])),
+            time_ns=int(waits.at[i]),
+            client=int(waits.client[i]),
+            promised="nobody is woken who sleeps in poll()",
+            seen=f"POLLIN after {_s(int(waits.at[i] - waits.since[i]))}",
+        )
+        for i in asleep.tolist()
+    )
+    end = np.minimum(np.minimum(waits.at, waits.gone), min(story.log.end_ns, NEVER))
+    long = ~waits.signal & (end - waits.since > 2 * HELD_UP_NS)
+    known, scanned = story.grew("pgscan", waits.since + HELD_UP_NS, end - HELD_UP_NS)
+    tested = np.unique(waits.client[long & known & scanned]).size
+    return Answer(invariant=Invariant.SILENCE, tested=max(tested, len(breaks)), breaks=breaks)
+
+
+def once(story: Story) -> Answer:
+    """Check that of one notification one poll() has POLLIN: the one that takes the status.
+
+    On a CPU two are more than the rate apart, and one may have been left from before. With several
+    CPUs each has a rate of its own, and each may see the same status before one clears it.
+    """
+    rate = (story.promises.rate_ns or 0) - TICK_NS
+    cpus = story.log.cpus
+    sources = cpus if story.promises.rate_of_cpu else 1
+
+    if rate <= 0:
+        return Answer(invariant=Invariant.ONCE, tested=0)
+
+    def most(span: int) -> int:
+        return cpus * (sources * (span // rate + 1) + 1)
+
+    waits, asked = story.waits, _polled(story)
+    breaks = tuple(
+        _burst(story, asked[a:b], most, "one POLLIN for each notification")
+        for a, b in _bursts(waits.low[asked], waits.at[asked], most, rate)
+    )
+    # A client that polls again, or so many that wait, could have had another POLLIN at once.
+    more = _again(story, asked) | (_waiting(story, asked) > most(HELD_UP_NS + RUN_NS))
+    tested = int(np.count_nonzero(more & _low_after(story, asked)))
+    return Answer(invariant=Invariant.ONCE, tested=max(tested, len(breaks)), breaks=breaks)
+
+
+def each(story: Story) -> Answer:
+    """Check the rate of notifications where a client that has read() one waits for the next.
+
+    Of one client the POLLINs after the first, each read, need as many notifications since then.
+    """
+    promises, waits = story.promises, story.waits
+    rate = (promises.rate_ns or 0) - TICK_NS
+    if rate <= 0:
+        return Answer(invariant=Invariant.RATE, tested=0)
+    sources = story.log.cpus if promises.rate_of_cpu else 1
+
+    def most(span: int) -> int:
+        return 1 + sources * (span // rate + 1)
+
+    asked = np.flatnonzero(waits.woken & ~waits.signal)  # by client, and then by time
+    read = story.was_read(asked)
+    ends = np.flatnonzero((np.diff(waits.client[asked]) != 0) | ~read[:-1]) + 1
+    breaks = tuple(
+        _burst(story, run[a:b], most, "a notification for each POLLIN that was read")
+        for run in np.split(asked, ends)
+        for a, b in _bursts(waits.at[run], waits.at[run], most, rate)
+    )
+    tested = int(np.count_nonzero(read & _again(story, asked) & _low_after(story, asked)))
+    return Answer(invariant=Invariant.RATE, tested=max(tested, len(breaks)), breaks=breaks)
+
+
+def throttle(story: Story) -> Answer:
+    """Check that one poll() in a tick gets as far as the gate, on each CPU at the most.
+
+    Who sleeps is woken with all others, and may log it late. So it shows with those who come back
+    at once, and still find memory low.
+    """
+    cpus = story.log.cpus
+
+    def most(span: int) -> int:
+        return cpus * (span // FASTEST_TICK_NS + 2)
+
+    asked = _polled(story)
+    low, at = story.waits.low[asked], story.waits.at[asked]
+    breaks = tuple(
+        _burst(story, asked[a:b], most, "one POLLIN in a tick")
+        for a, b in _bursts(low, at, most, FASTEST_TICK_NS)
+    )
+    tested = int(np.count_nonzero(_again(story, asked) & _low_after(story, asked)))
+    return Answer(invariant=Invariant.THROTTLE, tested=max(tested, len(breaks)), breaks=breaks)
+
+
+def _polled(story: Story) -> Ints:
+    """Return the waits that ended with POLLIN, by time."""
+    asked = story.woken()
+    return asked[~story.waits.signal[asked]]
+
+
+def _again(story: Story, asked: Ints) -> Flags:
+    """Tell after which of these waits the client was back in poll() at once."""
+    waits = story.waits
+    following = np.minimum(asked + 1, waits.client.size - 1)  # by client, and then by time
+    same = (following != asked) & (waits.client[following] == waits.client[asked])
+    return np.asarray(same & (waits.since[following] - waits.at[asked] < RUN_NS), bool)
+
+
+def _waiting(story: Story, asked: Ints) -> Ints:
+    """Count the clients that were in poll() when each of these waits was over."""
+    waits = story.waits
+    polls = ~waits.signal
+    since, end = (np.sort(x[polls]) for x in (waits.since, np.minimum(waits.at, waits.gone)))
+    at = waits.at[asked]
+    return ints(np.searchsorted(since, at, "left") - np.searchsorted(end, at, "right"))
+
+
+def _low_after(story: Story, asked: Ints) -> Flags:
+    """Tell of which of these waits the next sample shows that memory is low."""
+    after = np.searchsorted(story.samples.times, story.waits.at[asked], side="left")
+    return np.asarray(np.append(story.samples.low, False)[after], bool)
+
+
+def _bursts(
+    low: Ints, at: Ints, most: Callable[[int], int], step: int
+) -> Iterator[tuple[int, int]]:
+    """Yield slices of POLLINs, by time, of which more were decided in their span than may be.
+
+    `most` of a span grows with each `step` of it. Slices do not overlap.
+    """
+    start = np.zeros(at.size, bool)
+    size = np.zeros(at.size, np.int64)
+    for steps in reversed(range(_WIDEST)):
+        many = most(steps * step) + 1
+        if many > at.size:
+            continue
+        earliest = np.lib.stride_tricks.sliding_window_view(low, many).min(axis=1)
+        found = np.flatnonzero(at[many - 1 :] - earliest < (steps + 1) * step)
+        start[found], size[found] = True, many
+    end = 0
+    for a in np.flatnonzero(start).tolist():
+        if a < end:
+            continue
+        end = a + _length(low[a : a + _CHUNK], at[a : a + _CHUNK], most, int(size[a]))
+        yield a, end
+
+
+def _length(low: Ints, at: Ints, most: Callable[[int], int], least: int) -> int:
+    """Return how many of these, `least` of which are too many, are so, counted from the first."""
+    spans = at - np.minimum.accumulate(low)
+    for count, span in enumerate(spans.tolist()[least:], least + 1):
+        if count <= most(span):
+            return count - 1
+    return int(at.size)
+
+
+def _burst(story: Story, asked: Ints, most: Callable[[int], int], promised: str) -> Break:
+    waits = story.waits
+    span = int(waits.at[asked[-1]] - waits.low[asked].min())
+    clients = np.unique(waits.client[asked])
+    return Break(
+        records=tuple(waits.wakeup[asked].tolist()),
+        time_ns=int(waits.at[asked[0]]),
+        client=int(clients[0]) if clients.size == 1 else None,
+        promised=f"{promised}: at most {most(span)} in {_s(span)}",
+        seen=f"{asked.size}, logged within {_s(int(waits.at[asked[-1]] - waits.at[asked[0]]))}",
+    )
+
+
+def _s(ns: int) -> str:
+    return f"{ns / 1e9:.3f} s"

@@ -1,0 +1,400 @@
+"""A guest's log as the checks of a revision read it: who waited, when, and what the samples show.
+
+Works on structured arrays with the fields of docs/records.md and `commit`, the number of the record
+from 1; knows nothing of their layout. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memnotify.check.promises import CALM_TASKS, HELD_UP_NS, Promises
+from memnotify.model import ClientKind, Habit, Op
+
+Rows = NDArray[Any]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+NEVER = 2**62
+_POLLIN = 0x001
+_POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it
+_RECLAIM = frozenset(("pswpin", "pswpout", "pgscan", "pgsteal"))
+_HIGHMEM = b"HighMem"
+
+
+def ints(column: Any) -> Ints:
+    return np.asarray(column, dtype=np.int64)
+
+
+def gate_of(zones: Any, *, factor: int = 2, mark: str = "high") -> Ints:
+    """Return the most free pages that a gate calls low, v4's unless told, of each ZONE record."""
+    return factor * (ints(zones[mark]) + ints(zones["reserve"]))
+
+
+def indexes(rows: Rows) -> Ints:
+    """Return the indexes in the log of these records."""
+    return ints(rows["commit"]) - 1
+
+
+def was_notified(wakeups: Rows) -> Flags:
+    """Return which WAKEUP records say that a client was notified, as every figure counts it.
+
+    poll() returned more than 0, with POLLIN, or POLLPRI for a successor; SIGIO likewise. One that
+    failed has stale revents.
+    """
+    found: Flags = (ints(wakeups["result"]) > 0) & (wakeups["revents"] & (_POLLIN | _POLLPRI) != 0)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """The records of one guest, by kind; `samples` are those of MEMINFO."""
+
+    cpus: int
+    device: Rows
+    steps: Rows
+    clients: Rows
+    polls: Rows
+    wakeups: Rows
+    reads: Rows
+    exits: Rows
+    samples: Rows
+    reclaim: Rows
+    paging: Rows
+    zones: Rows
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Each time a client went into poll(), or waited for SIGIO; by client, and then by time.
+
+    `at` is when it came back, NEVER if it did not; `woken` if with POLLIN. That was decided between
+    `low` and `at`. `before` is when the client had had POLLIN before, 0 (boot) if never.
+    Since `gone` its process may have been gone. `poll` and `wakeup` are the indexes of the two
+    records.
+    """
+
+    client: Ints
+    signal: Flags
+    since: Ints
+    at: Ints
+    woken: Flags
+    poll: Ints
+    wakeup: Ints
+    low: Ints
+    before: Ints
+    gone: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """The samples of /proc/zoneinfo, by time. One flag a sample.
+
+    `on`: some zone's status is 1. `low`: memory is low by the gate; `deep`: half as much is free as
+    the gate allows, or less, in some zone or in sum. `plenty`: more than twice as much is free as
+    that would be, in every zone or in sum; `each_plenty`: in every zone.
+    """
+
+    times: Ints
+    on: Flags
+    low: Flags
+    deep: Flags
+    plenty: Flags
+    each_plenty: Flags
+    rows: tuple[Ints, ...]  # of `Log.zones`, of each sample
+
+    def around(self, first_ns: Ints, last_ns: Ints) -> tuple[Ints, Ints]:
+        """Return the sample at or before a time and that at or after another, for each pair.
+
+        They are -1 and the number of samples where there is none.
+        """
+        return (
+            ints(np.searchsorted(self.times, first_ns, side="right") - 1),
+            ints(np.searchsorted(self.times, last_ns, side="left")),
+        )
+
+    def on_between(self, first_ns: int, last_ns: int) -> bool:
+        """Tell whether a sample after the one time and before the other shows a status of 1."""
+        return bool(np.any(self.on & (self.times > first_ns) & (self.times < last_ns)))
+
+
+def _with_fasync(clients: Rows) -> Flags:
+    """Return which CLIENT records are of files with FASYNC, whether or not they poll as well."""
+    also: Flags = ints(clients["habits"]) & Habit.FASYNC != 0
+    found: Flags = (clients["client_kind"] == ClientKind.FASYNC) | also
+    return found
+
+
+class Watchers:
+    """How many files were open on the device: bounds, because no record is that sharp."""
+
+    def __init__(self, log: Log, *, fasync_only: bool = False) -> None:
+        rows = log.clients[log.clients["errno"] == 0]
+        if fasync_only:
+            rows = rows[_with_fasync(rows)]
+        clients, opened = ints(rows["client"]), ints(rows["time_ns"])
+        if fasync_only:
+            # FASYNC is set after the file was opened, and before the client first waits.
+            polls = log.polls[log.polls["polls"] == 0]
+            times = ints(polls["time_ns"]).tolist()
+            waited = dict(zip(polls["client"].tolist(), times, strict=True))
+            opened = ints([waited.get(client, NEVER) for client in clients.tolist()])
+        starts = log.steps[log.steps["op"] == Op.CLIENTS]
+        started = _last_before(ints(starts["time_ns"]), ints(rows["time_ns"]), default=0)
+        exits = log.exits[np.isin(log.exits["client"], clients)]
+        left = ints(exits["time_ns"])
+        self._opened, self._started = np.sort(opened), np.sort(started)
+        self._left, self._leaving = np.sort(left), np.sort(_earliest_exit(log, exits))
+
+    def at_least(self, first_ns: int, last_ns: int) -> int:
+        """Return how many were open all the time, at the least."""
+        return _upto(self._opened, first_ns) - _upto(self._leaving, last_ns)
+
+    def at_most(self, first_ns: int, last_ns: int) -> int:
+        """Return how many were open at any time, at the most."""
+        return _upto(self._started, last_ns) - _upto(self._left, first_ns)
+
+
+def _upto(times: Ints, when: int) -> int:
+    return int(np.searchsorted(times, when, side="right"))
+
+
+def _last_before(times: Ints, when: Ints, *, default: int) -> Ints:
+    """Return the last of some sorted times that is not after each of others."""
+    if not times.size:
+        return np.full(when.size, default, np.int64)
+    place = np.searchsorted(times, when, side="right") - 1
+    return np.where(place >= 0, times[np.maximum(place, 0)], default)
+
+
+def _earliest_exit(log: Log, exits: Rows) -> Ints:
+    """Return since when these processes may have been gone; EXIT is logged when one is reaped."""
+    reaped = ints(exits["time_ns"])
+    # Whom the agent kills it kills at a step, or after the last sample.
+    stops = log.steps[(log.steps["op"] == Op.STOP) & (log.steps["arg0"] == Op.CLIENTS)]
+    stopped = _last_before(ints(stops["time_ns"]), reaped, default=-1)
+    at_end = _last_before(ints(log.samples["time_ns"]), reaped, default=0)
+    killed = np.where(stopped >= 0, stopped, at_end)
+    last: dict[int, int] = {}
+    for rows in (log.clients, log.polls, log.wakeups):
+        times = ints(rows["time_ns"]).tolist()
+        for client, when in zip(rows["client"].tolist(), times, strict=True):
+            last[client] = max(last.get(client, 0), when)
+    by_itself = ints([last.get(client, 0) for client in exits["client"].tolist()])
+    return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
+
+
+def _places(client: Ints, index: Ints) -> NDArray[np.uint64]:
+    """Return numbers that sort as clients do, and then as indexes in the log."""
+    return (client.astype(np.uint64) << np.uint64(32)) + index.astype(np.uint64)
+
+
+def _newest(client: Ints, at: Ints, woken: Flags) -> Ints:
+    """Return when the client of each wait had last been woken before it; 0 if never."""
+    newest: dict[int, int] = {}
+    before = np.zeros(client.size, np.int64)
+    for i, who in enumerate(client.tolist()):
+        before[i] = newest.get(who, 0)
+        if woken[i]:
+            newest[who] = int(at[i])
+    return before
+
+
+class Story:
+    """A log, put in order under what a revision promises."""
+
+    def __init__(self, log: Log, promises: Promises) -> None:
+        self.log = log
+        self.promises = promises
+        self.watchers = Watchers(log)
+        self.fasync = Watchers(log, fasync_only=True)
+
+    @cached_property
+    def samples(self) -> Samples:
+        zones, promises = self.log.zones, self.promises
+        times, sample = np.unique(ints(zones["time_ns"]), return_inverse=True)
+        count = times.size
+
+        def any_of(flags: Flags) -> Flags:
+            found: Flags = np.bincount(sample[flags], minlength=count) > 0
+            return found
+
+        status, free, gate = ints(zones["status"]), ints(zones["free"]), self.gates
+        strict = int(promises.gate.strict)
+        asked = status != -1
+        each_plenty = ~any_of(asked & (free <= 2 * gate + self._unusable))
+        if promises.gate.sum:
+            chosen = promises.gate.highmem | (zones["name"] != _HIGHMEM)
+            total, limit = (
+                np.bincount(sample[chosen], weights=column[chosen], minlength=count)
+                for column in (free, gate)
+            )
+            low, plenty = total <= limit - strict, total > 2 * limit
+            deep = 2 * total <= limit
+        else:
+            low, plenty = any_of(asked & (free <= gate - strict)), each_plenty
+            deep = any_of(asked & (2 * free <= gate))
+        order = np.argsort(sample, kind="stable")
+        return Samples(
+            times=times,
+            on=any_of(status == 1),
+            low=low,
+            deep=deep,
+            plenty=plenty,
+            each_plenty=each_plenty,
+            rows=tuple(np.split(order, np.cumsum(np.bincount(sample, minlength=count))[:-1])),
+        )
+
+    @cached_property
+    def gates(self) -> Ints:
+        """The gate of each ZONE record, in pages."""
+        gate = self.promises.gate
+        return gate_of(self.log.zones, factor=gate.factor, mark=gate.mark)
+
+    @property
+    def _unusable(self) -> Ints:
+        """What zone_watermark_ok() may leave out of the free pages, which a gate of v1's asks.
+
+        Since 4.4: a hundredth of the zone and one block, kept for atomic allocations.
+        """
+        gate, present = self.promises.gate, ints(self.log.zones["present"])
+        asks_it = gate.mark == "low" and not gate.sum
+        return present // 100 + 1024 if asks_it else np.zeros_like(present)
+
+    def grew(self, counter: str, first_ns: Ints, last_ns: Ints) -> tuple[Flags, Flags]:
+        """Tell of pairs of times if it is known what a counter of reclaim did, and if it grew.
+
+        What it had at the sample at or before the one is compared with that at or after the other.
+        """
+        rows = self.log.reclaim if counter in _RECLAIM else self.log.paging
+        times, values = ints(rows["time_ns"]), ints(rows[counter])
+        first = np.searchsorted(times, first_ns, side="right") - 1
+        last = np.searchsorted(times, last_ns, side="left")
+        known = (first >= 0) & (last < times.size)
+        grew = np.zeros(known.size, bool)
+        grew[known] = values[last[known]] != values[first[known]]
+        return known, grew
+
+    @cached_property
+    def waits(self) -> Waits:
+        polls, wakeups = self.log.polls, self.log.wakeups
+        # A client goes in and comes back by turns: its WAKEUP follows its POLL.
+        client = np.concatenate([ints(polls["client"]), ints(wakeups["client"])])
+        index = np.concatenate([indexes(polls), indexes(wakeups)])
+        came_back = np.repeat([False, True], [len(polls), len(wakeups)])
+        order = np.lexsort((index, client))
+        one, next_one = order[:-1], order[1:]
+        pairs = ~came_back[one] & came_back[next_one] & (client[one] == client[next_one])
+        partner = np.full(order.size, -1, np.int64)
+        partner[one[pairs]] = next_one[pairs] - len(polls)
+        poll = order[~came_back[order]]
+        row = partner[poll]
+        paired = row >= 0
+        at = np.full(poll.size, NEVER, np.int64)
+        at[paired] = ints(wakeups["time_ns"])[row[paired]]
+        woken = np.zeros(poll.size, bool)
+        woken[paired] = was_notified(wakeups)[row[paired]]
+        wakeup = np.full(poll.size, -1, np.int64)
+        wakeup[paired] = indexes(wakeups)[row[paired]]
+        signalled = self.log.clients["client_kind"] == ClientKind.FASYNC
+        signal = np.isin(client[poll], self.log.clients["client"][signalled])
+        since = ints(polls["time_ns"])[poll]
+        exits = self.log.exits
+        earliest = _earliest_exit(self.log, exits).tolist()
+        gone = dict(zip(exits["client"].tolist(), earliest, strict=True))
+        return Waits(
+            client=client[poll],
+            signal=signal,
+            since=since,
+            at=at,
+            woken=woken,
+            poll=indexes(polls)[poll],
+            wakeup=wakeup,
+            low=np.maximum(since, self._last_calm(at) - HELD_UP_NS),
+            before=_newest(client[poll], at, woken),
+            gone=ints([gone.get(who, NEVER) for who in client[poll].tolist()]),
+        )
+
+    def _last_calm(self, when: Ints) -> Ints:
+        """Return up to when the guest was calm before each of these times, at the least."""
+        times, calm = self._calm
+        newest = _last_before(times, when, default=0)
+        newest_calm = _last_before(times[calm], when, default=0)
+        return np.where(newest == newest_calm, when, newest_calm)
+
+    def calm(self, first_ns: int, last_ns: int) -> bool:
+        """Tell whether there are samples between two times, and all are of a calm guest."""
+        times, calm = self._calm
+        span = (times > first_ns) & (times < last_ns)
+        return bool(span.any() and calm[span].all())
+
+    @cached_property
+    def _calm(self) -> tuple[Ints, Flags]:
+        paging = self.log.paging
+        return ints(paging["time_ns"]), paging["runnable"] <= CALM_TASKS
+
+    @cached_property
+    def in_turn(self) -> bool:
+        """Whether each waits where it came: a client in epoll keeps its place when it is woken."""
+        return not np.any(self.log.clients["client_kind"] == ClientKind.EPOLL)
+
+    def asleep(self, waits: Ints) -> Flags:
+        """Tell which of these waits, which ended, a notification ended.
+
+        So long after they began, in a guest that is calm, poll() has looked once, and sleeps.
+        """
+        since, at = self.waits.since[waits], self.waits.at[waits]
+        long = at - since > 2 * HELD_UP_NS
+        calm = [
+            bool(slept) and self.calm(when - 2 * HELD_UP_NS, when)
+            for slept, when in zip(long, at.tolist(), strict=True)
+        ]
+        return np.array(calm, bool)
+
+    @cached_property
+    def signals_logged(self) -> bool:
+        """Whether every signal is in the log; a client that polls as well leaves its pending."""
+        clients = self.log.clients
+        return not np.any(ints(clients["habits"]) & Habit.FASYNC)
+
+    @cached_property
+    def keeps(self) -> bool:
+        """Whether no client gives memory back when it is woken."""
+        kinds = (
+            ClientKind.POLL,
+            ClientKind.EPOLL,
+            ClientKind.FASYNC,
+            ClientKind.PEEK,
+            ClientKind.IDLE,
+        )
+        return bool(np.isin(self.log.clients["client_kind"], kinds).all())
+
+    def was_read(self, waits: Ints) -> Flags:
+        """Tell after which of these waits the client read() the device before it polled again."""
+        reads, whole = self.log.reads, self.waits
+        reads = reads[reads["result"] == 0]
+        following = np.minimum(waits + 1, whole.client.size - 1)  # by client, and then by time
+        same = (following != waits) & (whole.client[following] == whole.client[waits])
+        until = np.where(same, whole.poll[following], NEVER)
+        taken = np.sort(_places(ints(reads["client"]), indexes(reads)))
+        from_, to = (
+            np.searchsorted(taken, _places(whole.client[waits], bound))
+            for bound in (whole.wakeup[waits], np.minimum(until, 2**32 - 1))
+        )
+        return np.asarray(from_ < to, bool)
+
+    def guard_ns(self, watchers: int) -> int:
+        """Return the guard with so many watchers, in nanoseconds; 0 without one."""
+        guard = self.promises.guard_s
+        return round(guard(max(watchers, 0)) * 1e9) if guard else 0
+
+    def woken(self) -> Ints:
+        """Return the waits that ended with POLLIN or SIGIO, by time."""
+        found = np.flatnonzero(self.waits.woken)
+        return found[np.argsort(self.waits.at[found], kind="stable")]

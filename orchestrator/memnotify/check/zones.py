@@ -1,0 +1,254 @@
+"""What the samples of /proc/zoneinfo say of POLLIN, gate and status.
+
+A sample is a look at one moment. What came between two of them is decided only where both agree and
+are far from the threshold; the rest is no test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memnotify.check.promises import RUN_NS, Answer, Asks, Break, Invariant, Status
+from memnotify.check.story import Flags, Ints, Story, indexes, ints
+from memnotify.records.abi import NO_STATUS
+
+_GAP_NS = 200_000_000
+"""Samples that are further apart than this decide nothing."""
+
+_LATE_TIMER_NS = 500_000_000
+"""A timer of the kernel that looks each so often has looked by then, however busy the guest is."""
+
+
+def pollin(story: Story) -> Answer:
+    """Check that POLLIN is given only while poll() has a reason.
+
+    A status of 1, or low memory, in a sample from before it can have been decided to after it was
+    logged is a reason. It is broken where none has one, and all show more than twice as much free
+    as the gate asks for, so that there was none between them.
+    """
+    samples, waits, promises = story.samples, story.waits, story.promises
+    asked = story.woken()
+    asked = asked[~waits.signal[asked]]
+    said, since, excuse = "the sum of free pages is low", waits.low[asked], None
+    if not promises.gate.sum:
+        said = "a zone is low"
+    if promises.asks is Asks.EITHER and promises.status is Status.TAKEN:
+        # A status that was left may be the reason of one of two that follow each other.
+        since = np.minimum(since, np.concatenate([[0], since[:-1]]))
+        excuse = _reclaimed(story, since, waits.at[asked])
+        said += ", or once after reclaim"
+    elif promises.asks is Asks.EITHER and promises.status is Status.SWAPPED:
+        since = since - _looked_at(story)
+        excuse = _swapped(story, since, waits.low[asked], waits.at[asked])
+        said += ", or pages were swapped out a moment ago"
+    elif promises.asks is Asks.STATUS:
+        said = "the status of a zone is 1"
+    return _reasons(
+        story,
+        Invariant.POLLIN,
+        asked,
+        since,
+        reason=samples.on if promises.asks is Asks.STATUS else samples.low,
+        promised=f"POLLIN only while {said}",
+        excuse=excuse,
+    )
+
+
+def gate(story: Story) -> Answer:
+    """Check that a notification comes only when a zone is at or below the gate's threshold."""
+    waits, asked = story.waits, story.woken()
+    # Who goes into poll() when a status is 1 needs no notification.
+    asked = asked[waits.signal[asked] | (waits.at[asked] - waits.since[asked] > RUN_NS)]
+    return _reasons(
+        story,
+        Invariant.GATE,
+        asked,
+        waits.low[asked],
+        reason=story.samples.low,
+        promised="a notification only when a zone has no more free pages than the gate lets be",
+    )
+
+
+def swap(story: Story) -> Answer:
+    """Check that a timer wakes those who sleep in poll() only after pages were swapped out."""
+    waits, asked = story.waits, story.woken()
+    asked = asked[story.asleep(asked)]
+    since = waits.low[asked] - _looked_at(story)
+    swapped = _swapped(story, since, waits.low[asked], waits.at[asked])
+    return _reasons(
+        story,
+        Invariant.SWAP,
+        asked,
+        since,
+        reason=np.zeros(story.samples.times.size, bool),
+        promised="a wakeup only after pages were swapped out",
+        excuse=swapped,
+        plenty=False,
+    )
+
+
+def _looked_at(story: Story) -> int:
+    """Return how long before a poll() that the timer told pages were swapped out, at the most."""
+    return 2 * (story.promises.look_ns or 0) + _LATE_TIMER_NS
+
+
+def _swapped(story: Story, since: Ints, low: Ints, at: Ints) -> _Excuse:
+    """Tell where pages were swapped out, or may have been while nobody had the device open."""
+    known, grew = story.grew("pswpout", since, at)
+    watched = [
+        story.watchers.at_least(*span) > 0
+        for span in zip(since.tolist(), low.tolist(), strict=True)
+    ]
+    return _Excuse(known=known & np.array(watched, bool), there=grew)
+
+
+def _reclaimed(story: Story, since: Ints, at: Ints) -> _Excuse:
+    """Tell where pages were scanned, or a zone was so short of them that kswapd may have run."""
+    first, last = story.samples.around(since, at)
+    known = (first >= 0) & (last < story.samples.times.size)
+    there = np.zeros(known.size, bool)
+    short = _among(~story.samples.each_plenty, first[known], last[known] + 1) > 0
+    there[known] = short
+    for counter in ("pgscan", "pgsteal", "pgrefill", "allocstall"):
+        seen, grew = story.grew(counter, since, at)
+        known, there = known & seen, there | grew
+    return _Excuse(known=known, there=there)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Excuse:
+    """A reason that is in no single sample: if a log can tell of it, and if it was there."""
+
+    known: Flags
+    there: Flags
+
+
+def _among(flags: Flags, start: Ints, stop: Ints) -> Ints:
+    """Count the flags in each slice."""
+    count = np.concatenate([[0], np.cumsum(flags)])
+    return ints(count[stop] - count[start])
+
+
+def _reasons(
+    story: Story,
+    invariant: Invariant,
+    asked: Ints,
+    since: Ints,
+    *,
+    reason: Flags,
+    promised: str,
+    excuse: _Excuse | None = None,
+    plenty: bool = True,
+) -> Answer:
+    """Answer if each of the waits `asked` had a reason, between `since` and when it was logged."""
+    samples, waits = story.samples, story.waits
+    first, last = samples.around(since, waits.at[asked])
+    known = (first >= 0) & (last < samples.times.size)
+    if excuse is not None:
+        known &= excuse.known
+    asked, first, last = asked[known], first[known], last[known]
+    reasons = _among(reason, first, last + 1)
+    if excuse is not None:
+        reasons = reasons + excuse.there[known]
+    gaps = _among(np.diff(samples.times) > _GAP_NS, first, last)
+    broken = (reasons == 0) & (gaps == 0)
+    if plenty:
+        broken &= _among(~samples.plenty, first, last + 1) == 0
+    breaks = tuple(
+        Break(
+            records=(
+                int(waits.wakeup[i]),
+                *(record for at in sorted({int(a), int(b)}) for record in _records(story, at)),
+            ),
+            time_ns=int(waits.at[i]),
+            client=int(waits.client[i]),
+            promised=promised,
+            seen=_free(story, *sorted({int(a), int(b)})),
+        )
+        for i, a, b in zip(asked[broken], first[broken], last[broken], strict=True)
+    )
+    tested = int(np.count_nonzero(reasons)) + len(breaks)
+    return Answer(invariant=invariant, tested=tested, breaks=breaks)
+
+
+def _records(story: Story, sample: int) -> list[int]:
+    return [int(index) for index in indexes(story.log.zones[story.samples.rows[sample]])]
+
+
+def _free(story: Story, *samples: int) -> str:
+    """Return what samples show of each zone."""
+    shown = []
+    for sample in samples:
+        rows = story.samples.rows[sample]
+        zones = (
+            f"{_name(zone)} {zone['free']} pages (gate {gate}), status {_status(zone)}"
+            for zone, gate in zip(story.log.zones[rows], story.gates[rows], strict=True)
+        )
+        shown.append(f"{(int(story.samples.times[sample])) / 1e9:.3f} s: " + ", ".join(zones))
+    return "; ".join(shown)
+
+
+def _name(zone: np.void) -> str:
+    return bytes(zone["name"]).decode(errors="replace")
+
+
+def _status(zone: np.void) -> str:
+    return "-" if zone["status"] == NO_STATUS else str(zone["status"])
+
+
+def clears(story: Story) -> Answer:
+    """Check that a zone's status is 0 when its free pages have come above the gate.
+
+    Both are read under the zone's lock. A test is a sample above the gate whose predecessor had a
+    status of 1.
+    """
+    zones = story.log.zones
+    order = np.lexsort((zones["time_ns"], zones["name"], zones["node"]))
+    rows, above = zones[order], ints(zones["free"])[order] > story.gates[order]
+    same = np.zeros(len(rows), bool)
+    same[1:] = (rows["name"][1:] == rows["name"][:-1]) & (rows["node"][1:] == rows["node"][:-1])
+    was = np.zeros(len(rows), bool)
+    was[1:] = same[1:] & (rows["status"][:-1] == 1)
+    stuck = above & (rows["status"] == 1)
+    breaks = tuple(
+        Break(
+            records=(int(zone["commit"]) - 1,),
+            time_ns=int(zone["time_ns"]),
+            promised=f"status 0 above {limit} free pages",
+            seen=f"{_name(zone)} has {zone['free']}, and a status of 1",
+        )
+        for zone, limit in zip(rows[stuck], story.gates[order][stuck], strict=True)
+    )
+    tested = int(np.count_nonzero(above & (was | stuck)))
+    return Answer(invariant=Invariant.CLEARS, tested=tested, breaks=breaks)
+
+
+def small_zones(story: Story) -> Answer:
+    """Check that a zone has the status -1 if and only if it is small beside its node.
+
+    What a node has present is not in the log: it is at least what its zones have, and at most a
+    twentieth more, because 2.6.24 leaves the memmap out of a zone.
+    """
+    zones, divisor = story.log.zones, story.promises.small_zone_divisor or 1
+    present = ints(zones["present"])
+    keys = np.stack([ints(zones["time_ns"]), ints(zones["node"])])
+    _, node = np.unique(keys, axis=1, return_inverse=True)
+    total = np.bincount(node.ravel(), weights=present)[node.ravel()]
+    small = present < total // divisor
+    large = present >= total * 1.05 // divisor
+    ignored = zones["status"] == -1
+    wrong = (small & ~ignored) | (large & ignored)
+    breaks = tuple(
+        Break(
+            records=(int(zone["commit"]) - 1,),
+            time_ns=int(zone["time_ns"]),
+            promised=f"the status of a zone below 1/{divisor} of its node is -1, of others 0 or 1",
+            seen=f"{_name(zone)} has {zone['present']} of {pages:.0f} pages, "
+            f"status {_status(zone)}",
+        )
+        for zone, pages in zip(zones[wrong], total[wrong], strict=True)
+    )
+    tested = int(np.count_nonzero(small | wrong))
+    return Answer(invariant=Invariant.SMALL_ZONES, tested=tested, breaks=breaks)

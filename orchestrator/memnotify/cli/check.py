@@ -1,0 +1,46 @@
+"""`memnotify check`: does every guest's log keep what its revision promises?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from memnotify.cli.damaged import say_damaged
+from memnotify.cli.paths import path
+from memnotify.errors import InputError
+from memnotify.places import command
+from memnotify.report.check import print_check
+from memnotify.report.table import plain_console
+from memnotify.results.checking import check_run
+from memnotify.results.results import RECORDS, RunFolder, to_json
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "check",
+        help="check the logs of a run against what the revisions promise",
+        description="Check each record of a run against the promises of its revision, and name "
+        "the records that break one. The exit status is 1 if one is broken, or if the results of "
+        "a cell are damaged. A promise that was never put to the test is not kept, but not "
+        "exercised.",
+    )
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_check)
+
+
+def _check(args: argparse.Namespace) -> int:
+    run = RunFolder(args.run)
+    damaged = say_damaged(args.run)
+    rows = list(check_run(run))
+    if not rows:
+        raise InputError(
+            f"no cell of {args.run} has a log", hint=f"see {command(f'show {args.run}')}"
+        )
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        print_check(plain_console(), rows, files=run.cells, records=RECORDS)
+    return int(damaged or any(row["broken"] for row in rows))

@@ -1,0 +1,51 @@
+"""`memnotify compare`: how revisions, or other values of an axis, differ."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from memnotify.cli.damaged import say_damaged
+from memnotify.cli.paths import path
+from memnotify.report.comparison import print_comparison
+from memnotify.report.table import plain_console
+from memnotify.results.comparison import AXES, compare_runs, parse_only
+from memnotify.results.results import to_json
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="compare revisions, or other values of an axis, in the results of runs",
+        description="Compare the cells of runs along one axis of the matrix, everything else "
+        "equal: medians with bootstrap intervals, and how far each group is from the first. "
+        "docs/comparing.md explains the figures.",
+    )
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a run's folder")
+    parser.add_argument("--by", choices=tuple(AXES), default="series", help="default: series")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="leave out cells with another value of this axis; several: any of them",
+    )
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_compare)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    say_damaged(*args.runs)
+    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
+    if args.json:
+        sys.stdout.write(to_json(found.rows))
+    else:
+        print_comparison(
+            plain_console(),
+            found.rows,
+            same=found.same,
+            notes=found.notes(),
+        )
+    return 0

@@ -1,0 +1,17 @@
+"""What commands that read runs say of results that are damaged."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from memnotify.report.board import printable
+from memnotify.results.results import RunFolder
+
+
+def say_damaged(*runs: Path) -> bool:
+    """Print a line for each cell whose results are damaged; tells whether there are any."""
+    damaged = [line for run in runs for line in RunFolder(run).results()[1]]
+    for line in damaged:
+        print(printable(line), file=sys.stderr)
+    return bool(damaged)

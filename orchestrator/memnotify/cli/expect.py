@@ -1,0 +1,38 @@
+"""`memnotify expect`: what a campaign expected of its cells, and what came out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from memnotify.cli.damaged import say_damaged
+from memnotify.cli.paths import path
+from memnotify.report.expect import print_expectations
+from memnotify.report.table import plain_console
+from memnotify.results.expect import expectations, failed
+from memnotify.results.results import RunFolder, to_json
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "expect",
+        help="compare a run with what its campaign expects",
+        description="Print each [[expect]] of the campaign, and in how many cells it was met. The "
+        "exit status is 1 if one was not.",
+    )
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_expect)
+
+
+def _expect(args: argparse.Namespace) -> int:
+    say_damaged(args.run)
+    folder = RunFolder(args.run)
+    results = expectations(folder, folder.verdicts())
+    if args.json:
+        sys.stdout.write(to_json(results))
+    else:
+        print_expectations(plain_console(), results)
+    return int(failed(results))

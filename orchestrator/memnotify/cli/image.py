@@ -1,0 +1,55 @@
+"""`memnotify image`: the program that runs in guests."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from memnotify.image.build import INITRAMFS, ensure_image
+from memnotify.model import Arch
+from memnotify.process import CommandLog
+from memnotify.store import Store
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser("image", help="build the program that runs in guests")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    build = commands.add_parser(
+        "build",
+        help="build the image if the store does not have it",
+        description="Compile the guest program and write its initramfs into the store.",
+    )
+    build.add_argument(
+        "--arch",
+        type=Arch,
+        choices=list(Arch),
+        action="append",
+        help="may be given more than once; default: all",
+    )
+    build.add_argument("--json", action="store_true", help="print a list of objects")
+    build.set_defaults(handler=_build)
+
+
+def _build(args: argparse.Namespace) -> int:
+    store = Store()
+    log = CommandLog(store.folder("logs") / "image.jsonl")
+    images = [
+        {"arch": str(arch), "key": image.key, "path": str(image.path), **image.facts}
+        for arch in args.arch or list(Arch)
+        for image in [ensure_image(arch, store=store, log=log)]
+    ]
+    if args.json:
+        json.dump(images, sys.stdout, indent=1)
+        print()
+        return 0
+    table = Table("arch", "initramfs bytes", "file")
+    for image in images:
+        table.add_row(image["arch"], str(image["initramfs_bytes"]), f"{image['path']}/{INITRAMFS}")
+    Console(soft_wrap=True).print(table)
+    return 0

@@ -1,0 +1,106 @@
+"""memnotify kernel list | fetch | build"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from memnotify.cli.paths import named
+from memnotify.kernel.base import load_base
+from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.listing import list_kernels
+from memnotify.kernel.source import fetch_source
+from memnotify.model import Arch, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.report.kernels import bases_table, builds_table
+from memnotify.report.table import plain_console
+from memnotify.series.quilt import NONE
+from memnotify.store import Store
+
+
+def register(subparsers: Any) -> None:
+    """Add `kernel` to the command line."""
+    kernel = subparsers.add_parser("kernel", help="fetch, build and list kernels")
+    actions = kernel.add_subparsers(metavar="ACTION", required=True)
+
+    listing = actions.add_parser("list", help="bases, their series, and what is in the store")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(handler=_list)
+
+    fetch = actions.add_parser("fetch", help="fetch the source of a base")
+    fetch.add_argument("base", metavar="BASE")
+    fetch.add_argument(
+        "--source", type=named, metavar="PATH", help="take this tree, tarball or folder of pieces"
+    )
+    fetch.set_defaults(handler=_fetch)
+
+    build = actions.add_parser("build", help="build a base with a series on it")
+    build.add_argument("base", metavar="BASE")
+    build.add_argument("--series", metavar="REV", default=NONE, help="default: %(default)s")
+    build.add_argument(
+        "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
+    )
+    build.add_argument(
+        "--variant", default="", metavar="NAME", help="another configuration that the base has"
+    )
+    build.add_argument(
+        "--source", type=named, metavar="PATH", help="build from this tree or tarball"
+    )
+    build.add_argument("--cc", type=named, metavar="CC", help="compile with this; default: gcc")
+    build.add_argument("--json", action="store_true")
+    build.set_defaults(handler=_build)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = list_kernels(Store())
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    console = plain_console()
+    console.print(bases_table(rows))
+    if any(row["builds"] for row in rows):
+        console.print("\nin the store, newest first:")
+        console.print(builds_table(rows))
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    store = Store()
+    source = fetch_source(
+        load_base(args.base), args.source, store=store, log=_log(store), progress=_say
+    )
+    print(f"Linux {source.version} from {source.origin}")
+    print(f"sha256 {source.digest}")
+    print(source.tarball)
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    request = KernelRequest(
+        base=args.base,
+        series=args.series,
+        arch=Arch(args.arch),
+        variant=args.variant,
+        source=args.source,
+        cc=args.cc,
+    )
+    store = Store()
+    kernel = ensure_kernel(request, store=store, log=_log(store), progress=_say)
+    if args.json:
+        shown = {"key": kernel.key, "path": str(kernel.path), "facts": dict(kernel.facts)}
+        print(json.dumps(shown, indent=1))
+    else:
+        print(f"Linux {kernel.facts['version']} {args.series} {args.arch}")
+        print(f"key {kernel.key}")
+        print(kernel.path)
+    return 0
+
+
+def _log(store: Store) -> CommandLog:
+    return CommandLog(store.folder("logs") / "commands.jsonl")

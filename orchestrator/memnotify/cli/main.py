@@ -1,0 +1,87 @@
+"""The `memnotify` command: finds the subcommand, and turns failures into one line and a status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from memnotify import __version__
+from memnotify.errors import TRACEBACK, MemnotifyError
+from memnotify.report.board import printable_lines
+
+# In the order of the help text. Each module has register(subparsers), and sets `handler`.
+COMMANDS = (
+    "doctor",
+    "kernel",
+    "series",
+    "image",
+    "run",
+    "merge",
+    "show",
+    "check",
+    "compare",
+    "expect",
+    "published",
+    "report",
+    "replay",
+    "gdb",
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="memnotify",
+        description="A QEMU full-system testbed for the mem_notify patch series of 2008.",
+        epilog="Exit status: 0 done; 1 a check or an expectation failed; 2 bad input or usage; "
+        "3 infrastructure.",
+    )
+    top.add_argument("--version", action="version", version=f"memnotify {__version__}")
+    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"memnotify.cli.{name}").register(subparsers)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    # SIGTERM unwinds like Ctrl-C, so that guests and builds are killed on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        args = parser().parse_args(argv)
+        status = int(args.handler(args))
+        sys.stdout.flush()  # here, where a reader that has gone is known
+        return status
+    except MemnotifyError as error:
+        print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # we are on the way out
+        print("memnotify: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; keep the interpreter's own flush from complaining.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        # Of the disk or the system: what a library met and nobody could put better.
+        print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
+        return MemnotifyError.exit_code
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        print(
+            f"memnotify: internal error: {type(error).__name__}: {printable_lines(str(error))} "
+            f"(a bug; {TRACEBACK}=1 shows where)",
+            file=sys.stderr,
+        )
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""`memnotify merge`: the parts of a campaign that ran on several machines, as one run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from memnotify.cli.paths import path
+from memnotify.report.board import printable
+from memnotify.report.expect import print_expectations
+from memnotify.report.table import plain_console, print_run
+from memnotify.results.expect import expectations, failed
+from memnotify.results.results import RunFolder, to_json
+from memnotify.run.shards import merge
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "merge",
+        help="the parts of a campaign, run with --shard, as one run",
+        description="Copy the results of several parts of one campaign into one new run's folder, "
+        "print its table, and what came out of each [[expect]] of the campaign. The exit status "
+        "is 1 if a cell has no result in any of them, or an [[expect]] was not met.",
+    )
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a part's folder")
+    parser.add_argument("-o", "--output", type=path, required=True, metavar="DIR", help="a new one")
+    parser.add_argument("--json", action="store_true", help="print what show --json prints")
+    parser.set_defaults(handler=_merge)
+
+
+def _merge(args: argparse.Namespace) -> int:
+    merged = RunFolder(args.output)
+    missing = merge([RunFolder(run) for run in args.runs], merged)
+    return show_merged(merged, missing, as_json=args.json)
+
+
+def show_merged(merged: RunFolder, missing: Sequence[str], *, as_json: bool) -> int:
+    """Print a run that was put together; returns the exit status."""
+    rows = merged.verdicts()
+    expected = expectations(merged, rows)
+    if as_json:
+        sys.stdout.write(to_json(rows))
+    else:
+        console = plain_console()
+        print_run(console, rows, planned=len(merged.whole()))
+        if expected:
+            print_expectations(console, expected)
+    for name in missing:
+        print(f"no result of {printable(name)}", file=sys.stderr)
+    return int(bool(missing) or failed(expected))

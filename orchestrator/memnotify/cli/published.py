@@ -1,0 +1,86 @@
+"""`memnotify published`: a run beside what was published of the experiment that it repeats."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memnotify.cli.damaged import say_damaged
+from memnotify.cli.paths import path
+from memnotify.errors import InputError, writing
+from memnotify.report.published import print_published, print_series
+from memnotify.report.table import plain_console
+from memnotify.results.overlay import PICTURES, Curve, csv_text
+from memnotify.results.published import compare_published
+from memnotify.results.results import RunFolder, to_json
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "published",
+        help="compare a run with what was published of its experiment",
+        description="Print the figures that were published of the experiment that a run's campaign "
+        "repeats, beside those of the run, and how far the published series are from its own: the "
+        "mean absolute difference over time, in the unit of the series and as a part of the range "
+        "that was published. Exit status 1 if a figure does not agree, or has not run.",
+    )
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument(
+        "--csv", type=path, metavar="FILE", help="write the series, published and ours, as CSV"
+    )
+    parser.add_argument(
+        "--plot",
+        type=path,
+        metavar="FILE",
+        help=f"draw the series, published and ours; by the suffix: {', '.join(PICTURES)}",
+    )
+    parser.set_defaults(handler=_published)
+
+
+def _published(args: argparse.Namespace) -> int:
+    if args.csv is not None and args.csv == args.plot:
+        raise InputError(f"{args.csv}: the table and the picture need a file each")
+    for file in filter(None, (args.csv, args.plot)):
+        if file.is_dir() or not file.parent.is_dir():
+            what = "is a folder" if file.is_dir() else "its folder does not exist"
+            raise InputError(f"cannot be written: {what}", file=file)
+    if args.plot is not None and args.plot.suffix not in PICTURES:
+        raise InputError(f"{args.plot}: a picture ends in {' or '.join(PICTURES)}")
+    say_damaged(args.run)
+    found = compare_published(RunFolder(args.run))
+    published, curves = found.table, found.curves
+    rows = [{"kind": "figure", **dataclasses.asdict(one)} for one in found.figures]
+    series = [curve.row() for curve in curves]
+    if args.csv is not None:
+        _needs_series(args.csv, curves)
+        with writing(args.csv):
+            args.csv.write_text(csv_text(curves))
+    if args.plot is not None:
+        _needs_series(args.plot, curves)
+        # Not before: it takes half a second that nobody else needs to wait for.
+        from memnotify.report.overlay import save_overlay
+
+        with writing(args.plot):
+            save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
+    if args.json:
+        sys.stdout.write(to_json([*rows, *series]))
+    else:
+        console = plain_console()
+        print_published(console, published.source, published.machine, rows)
+        if series:
+            print_series(console, series)
+    return 0 if all(one.agrees for one in found.figures) else 1
+
+
+def _needs_series(file: Path, curves: Sequence[Curve]) -> None:
+    if not curves:
+        raise InputError(
+            f"{file}: no series was published of what has run here",
+            hint="the table has the figures",
+        )

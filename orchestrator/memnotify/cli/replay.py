@@ -1,0 +1,83 @@
+"""`memnotify replay`: run a finished cell again, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from typing import Any
+
+from memnotify.cli.paths import path
+from memnotify.errors import InputError
+from memnotify.guest.templates import Templates
+from memnotify.process import CommandLog
+from memnotify.report.replay import replay_lines
+from memnotify.results.finished import find_finished
+from memnotify.results.results import RunFolder, to_json
+from memnotify.run.ledger import Ledger
+from memnotify.run.recordings import record
+from memnotify.run.replay import Again, Replay, replay
+from memnotify.run.run import run_until_done
+from memnotify.store import Store
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="run a finished cell again, and compare its records",
+        description="Run a finished cell again with the same kernel, image and machine, and "
+        "compare its records with those of the run. The exit status is 1 if they differ although "
+        "the repeatability of the cell is exact.",
+    )
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
+    parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--times", type=_count, default=1, metavar="N", help="run it N times")
+    how.add_argument(
+        "--record", action="store_true", help="keep a recording that memnotify gdb can play"
+    )
+    parser.add_argument("-o", "--output", type=path, metavar="DIR", help="keep results in DIR/1 …")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_replay)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs, 1 or more")
+    return int(text)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    if args.record and args.output is not None:
+        raise InputError("a recording is kept in the run's folder", hint="leave out -o")
+    store, run = Store(), RunFolder(args.run)
+    finished = find_finished(run, args.cell, store=store)
+    again = Again(
+        ledger=Ledger(store.folder("ledger")),
+        on_stage=partial(print, file=sys.stderr, flush=True),
+        log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        templates=Templates(store),
+    )
+
+    def show(done: Replay) -> None:
+        for line in () if args.json else replay_lines(done.row(), outcome=finished.outcome):
+            print(line, flush=True)
+
+    if args.record:
+        replays = [run_until_done(record(run, finished, again))]
+        show(replays[0])
+    else:
+        replays = run_until_done(
+            replay(finished, again, times=args.times, output=args.output, on_replay=show)
+        )
+    if args.json:
+        shown = {
+            "cell": finished.job.id,
+            "name": finished.job.name,
+            "outcome": finished.outcome,
+            "repeatability": finished.repeatability,
+            "replays": [done.row() for done in replays],
+        }
+        sys.stdout.write(to_json(shown))
+    return 0 if all(done.kept for done in replays) else 1

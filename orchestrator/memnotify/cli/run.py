@@ -1,0 +1,165 @@
+"""`memnotify run`: run a campaign."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from memnotify.campaign.load import Campaign, load_campaign
+from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.cli.merge import show_merged
+from memnotify.cli.paths import named, path
+from memnotify.errors import InputError
+from memnotify.model import Accel, Clock
+from memnotify.process import CommandLog
+from memnotify.report.board import open_board, printable
+from memnotify.report.expect import print_expectations
+from memnotify.report.table import plain_console, print_run
+from memnotify.results.expect import expectations, failed
+from memnotify.results.results import RunFolder, to_json
+from memnotify.run.choose import choose_base
+from memnotify.run.fleet import load_fleet, run_fleet
+from memnotify.run.run import run_campaign
+from memnotify.run.shards import Shard, read_durations
+from memnotify.store import Store
+from memnotify.wording import counted
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a campaign",
+        description="Build the kernels of a campaign, run its cells whose results are not there "
+        "yet, and print the table. A guest boots once for each kernel, image, machine and memory, "
+        "and is saved when it has: every cell starts from such a template. Findings are results: "
+        "the exit status is 0 with them, 1 if an [[expect]] of the campaign was not met, and 3 if "
+        "the testbed itself failed.",
+    )
+    parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml")
+    parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
+    parser.add_argument("-o", "--output", type=path, metavar="DIR", help="default: runs/<name>")
+    parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
+    parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
+    parser.add_argument(
+        "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
+    )
+    parser.add_argument(
+        "--cc", type=named, metavar="CC", help="compile kernels with this; default: gcc"
+    )
+    parser.add_argument(
+        "--shard", type=_shard, metavar="K/N", help="run part K of N only; see memnotify merge"
+    )
+    parser.add_argument(
+        "--durations",
+        type=path,
+        metavar="FILE",
+        help="what show --json printed of an earlier run, to make parts that take equally long",
+    )
+    parser.add_argument(
+        "--fleet",
+        type=path,
+        metavar="HOSTS.toml",
+        help="run a part on each of these hosts, over ssh; docs/ci.md has the format",
+    )
+    parser.add_argument("--again", action="store_true", help="run cells that have results, too")
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="boot every guest, in place of starting from templates: slower, with the same records",
+    )
+    parser.add_argument("--json", action="store_true", help="print what show --json prints")
+    parser.set_defaults(handler=_run)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of guests, 1 or more")
+    return int(text)
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _run(args: argparse.Namespace) -> int:
+    campaign = load_campaign(args.campaign)
+    if args.fleet is not None:
+        return _run_fleet(args, campaign)
+    durations = read_durations(args.durations) if args.durations else {}
+    store = Store()
+    base = choose_base(
+        campaign,
+        source=args.source,
+        cc=args.cc,
+        store=store,
+        log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    cells = plan_cells(
+        campaign,
+        base=base,
+        accel=Accel(args.accel),
+        clock=Clock(args.clock),
+        source=args.source,
+        cc=args.cc,
+    )
+    whole = None
+    if args.shard is not None:
+        whole = [cell_name(cell) for cell in cells]
+        cells = args.shard.of(cells, durations)
+        if not cells:
+            text = f"part {args.shard} has no cell: the campaign has {counted(len(whole), 'cell')}"
+            print(text, file=sys.stderr)
+    console = plain_console(stderr=args.json)
+    with open_board(console) as board:
+        folder = run_campaign(
+            campaign,
+            cells,
+            path=args.output or Path("runs") / campaign.table.name,
+            store=store,
+            board=board,
+            limit=args.jobs,
+            again=args.again,
+            cold=args.cold,
+            whole=whole,
+        )
+    rows = folder.verdicts()
+    expected = expectations(folder, rows)
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        print_run(console, rows, planned=len(cells))
+        if expected:
+            print_expectations(console, expected)
+        console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    broken = any(row["outcome"].startswith("infrastructure:") for row in rows)
+    return 3 if broken else int(failed(expected))
+
+
+def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
+    if args.shard is not None:
+        raise InputError("--shard does not go with --fleet, which gives each host a part")
+    if args.source is not None:
+        hint = "memnotify kernel fetch BASE --source PATH, on each host"
+        raise InputError("--source does not go with --fleet: hosts have stores", hint=hint)
+    options = ["--accel", args.accel, "--clock", args.clock]
+    options += [f"--{name}" for name in ("again", "cold") if getattr(args, name)]
+    options += ["-j", str(args.jobs)] if args.jobs else []
+    options += ["--cc", args.cc] if args.cc is not None else []
+    place = args.output or Path("runs") / campaign.table.name
+    found = run_fleet(
+        campaign,
+        load_fleet(args.fleet),
+        path=place,
+        options=options,
+        durations=args.durations,
+        say=lambda line: print(printable(line), file=sys.stderr, flush=True),
+    )
+    status = show_merged(RunFolder(place), found.missing, as_json=args.json)
+    return 3 if found.failures or found.missing else status

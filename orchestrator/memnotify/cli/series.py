@@ -1,0 +1,282 @@
+"""memnotify series list | import | originals | apply | trees | diff | bisect"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from memnotify.campaign.figures import read_comparison
+from memnotify.campaign.load import load_campaign
+from memnotify.cli import trees
+from memnotify.cli.originals import register_originals
+from memnotify.cli.paths import named, path
+from memnotify.errors import InputError
+from memnotify.kernel.apply import apply_to_base, apply_to_tree
+from memnotify.kernel.importing import import_series
+from memnotify.mailpatch.listing import report_lines, report_rows
+from memnotify.mailpatch.rangediff import range_diff
+from memnotify.mailpatch.repairs import Question
+from memnotify.report.board import open_board, printable_lines
+from memnotify.report.lineage import lineage_lines, lineage_rows
+from memnotify.report.table import plain_console
+from memnotify.run.bisect import bisect_series, sentence
+from memnotify.series.apply import Application
+from memnotify.series.lineage import family
+from memnotify.series.quilt import compared
+from memnotify.store import Store
+from memnotify.wording import counted
+
+
+def register(subparsers: Any) -> None:
+    """Add `series` to the command line."""
+    series = subparsers.add_parser("series", help="work with series of patches")
+    actions = series.add_subparsers(metavar="ACTION", required=True)
+
+    listing = actions.add_parser(
+        "list",
+        help="the family tree of the revisions: when, against what, what changed",
+        description="Every revision below the one that it follows, with the day it was posted, the "
+        "tree it was posted against, the bases that there are patches for, and what it changed. "
+        "The exit status is 2 if the files of one are wrong; the others are listed all the same.",
+    )
+    listing.add_argument("--json", action="store_true", help="with subjects and Message-Ids")
+    listing.set_defaults(handler=_list)
+
+    importing = actions.add_parser(
+        "import",
+        help="make patches that apply of mails out of an archive",
+        description="Restore the patches of archived mails against a kernel tree, and write them "
+        "as a series. docs/importing.md says what is repaired, and what is refused.",
+    )
+    importing.add_argument(
+        "mails",
+        nargs="+",
+        metavar="MAIL",
+        help="a mail, an mbox, a maildir, a page saved from an archive, or a Message-Id",
+    )
+    against = importing.add_mutually_exclusive_group(required=True)
+    against.add_argument("--base", help="the base that the patches are for")
+    against.add_argument("--tree", type=path, metavar="DIR", help="or a kernel tree of yours")
+    importing.add_argument(
+        "-o", dest="output", type=path, metavar="DIR", required=True, help="where the series goes"
+    )
+    importing.add_argument(
+        "--replace",
+        action="store_true",
+        help="put the patches in the place of those in DIR that have the same numbers",
+    )
+    importing.add_argument(
+        "--fuzz",
+        type=int,
+        choices=(0, 1, 2),
+        default=0,
+        help="lines of context at each end of a hunk that the tree may lack; default: 0",
+    )
+    importing.add_argument(
+        "--revision",
+        type=_revision,
+        metavar="vN",
+        help="which to take of mails of several revisions, such as v4",
+    )
+    importing.add_argument(
+        "--interactive", action="store_true", help="ask where a mail can be read in two ways"
+    )
+    importing.add_argument(
+        "--mbox", type=path, metavar="FILE", help="look for Message-Ids here and not at lore"
+    )
+    importing.add_argument("--json", action="store_true")
+    importing.set_defaults(handler=_import)
+
+    apply = actions.add_parser("apply", help="apply a revision, strictly, or see if it applies")
+    apply.add_argument("revision", metavar="REV", help="or REV/BASE, or a folder with a series")
+    target = apply.add_mutually_exclusive_group(required=True)
+    target.add_argument("--base", help="to the work tree of a base, in the store")
+    target.add_argument("--tree", type=path, metavar="DIR", help="to a kernel tree of yours")
+    apply.add_argument(
+        "--for",
+        dest="variant",
+        metavar="BASE",
+        help="with --tree: the base whose variant to apply; default: as the tree's Makefile says",
+    )
+    apply.add_argument("--check", action="store_true", help="only see if it applies")
+    apply.set_defaults(handler=_apply)
+
+    trees.register(actions)
+
+    diff = actions.add_parser(
+        "diff",
+        help="compare two series patch by patch",
+        description="What git range-diff says of two series: which patches belong together, and "
+        "how they differ.",
+    )
+    for name, metavar in (("old", "A"), ("new", "B")):
+        diff.add_argument(name, metavar=metavar, help="REV, REV/BASE, or a folder with a series")
+    diff.add_argument("--stat", action="store_true", help="only numbers of lines")
+    diff.add_argument(
+        "--no-messages",
+        dest="messages",
+        action="store_false",
+        help="compare what the patches change, and not what they say of it",
+    )
+    diff.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        nargs="?",
+        const="always",
+        default="auto",
+        metavar="WHEN",
+        help="auto, always or never; default: auto",
+    )
+    diff.set_defaults(handler=_diff)
+
+    bisect = actions.add_parser(
+        "bisect",
+        help="find the patch of a series with which an outcome changes",
+        description="Run the one cell of a campaign with the first patches of a series, more or "
+        "fewer of them by halves, until it is known with which patch the answer to a question "
+        "changes. Exit status 1: it is the same with all patches as without.",
+    )
+    bisect.add_argument("revision", metavar="REV", help="or a folder with a `series` file")
+    bisect.add_argument(
+        "--campaign", type=path, metavar="FILE", required=True, help="a campaign with one cell"
+    )
+    bisect.add_argument(
+        "--until",
+        metavar="QUESTION",
+        required=True,
+        help="figures of show --json, compared: 'wakeups > 0', 'outcome != \"ok\"'",
+    )
+    bisect.add_argument("--base", help="which of the campaign's bases, if it has several")
+    bisect.add_argument(
+        "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
+    )
+    bisect.add_argument(
+        "-o", dest="output", type=path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
+    )
+    bisect.set_defaults(handler=_bisect)
+
+    register_originals(actions, _ask)
+
+
+def _revision(word: str) -> int:
+    digits = word.removeprefix("v")
+    if not digits.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word} is not like v4")
+    return int(digits)
+
+
+def _say(line: str) -> None:
+    print(printable_lines(line), file=sys.stderr, flush=True)
+
+
+def _ask(question: Question) -> int:
+    _say(question.text)
+    for number, choice in enumerate(question.choices, 1):
+        _say(f"--- {number}\n{choice}")
+    while True:
+        print(f"1 to {len(question.choices)}? ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+        if not answer:
+            raise InputError(f"{question.text}: no answer")
+        if answer.strip().isdecimal() and 0 < int(answer) <= len(question.choices):
+            return int(answer) - 1
+
+
+def _list(args: argparse.Namespace) -> int:
+    members = family()
+    if args.json:
+        print(json.dumps(lineage_rows(members), indent=1))
+    else:
+        print("\n".join(lineage_lines(members)))
+    wrong = [line for member in members for line in member.wrong]
+    for line in wrong:
+        _say(f"memnotify: {line}")
+    return 2 if wrong else 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    imported = import_series(
+        args.mails,
+        args.output,
+        base=args.base,
+        tree=args.tree,
+        mbox=args.mbox,
+        fuzz=args.fuzz,
+        revision=args.revision,
+        replace=args.replace,
+        choose=_ask if args.interactive else None,
+        store=Store(),
+        progress=_say,
+    )
+    if args.json:
+        print(json.dumps(report_rows(imported), indent=2))
+    else:
+        print(printable_lines("\n".join(report_lines(imported))))
+        print(f"series in {args.output}")
+    return 0
+
+
+def _apply(args: argparse.Namespace) -> int:
+    if args.tree is not None:
+        where, applied = apply_to_tree(
+            args.revision, args.tree, variant=args.variant, check=args.check
+        )
+    elif args.variant is not None:
+        raise InputError("--for goes with --tree only")
+    else:
+        where, applied = apply_to_base(
+            args.revision,
+            args.base,
+            check=args.check,
+            store=Store(),
+            progress=_say,
+        )
+    _show(applied)
+    print(f"{'applies' if args.check else 'applied'} to {where}")
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    old, new = compared(args.old, args.new)
+    auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    color = auto if args.color == "auto" else args.color == "always"
+    said = range_diff(old.patches, new.patches, stat=args.stat, color=color, messages=args.messages)
+    # What a program reads is as it was.
+    terminal = sys.stdout.isatty()
+    sys.stdout.write(printable_lines(said, colored=True) if terminal else said)
+    return 0
+
+
+def _bisect(args: argparse.Namespace) -> int:
+    try:
+        question = read_comparison(args.until)
+    except ValueError as error:
+        raise InputError(f"--until {error}") from error
+    campaign = load_campaign(args.campaign)
+    with open_board(plain_console(stderr=True)) as board:
+        found = bisect_series(
+            campaign,
+            args.revision,
+            question,
+            base=args.base,
+            source=args.source,
+            path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
+            store=Store(),
+            board=board,
+            say=lambda line: print(line, flush=True),
+        )
+    print(sentence(found, question, args.revision))
+    return 0 if found.patches else 1
+
+
+def _show(applied: Application) -> None:
+    for done in applied.patches:
+        print(f"{done.patch.name}: {counted(done.hunks, 'hunk')}")
+        for hunk in done.shifted:
+            fuzz = f", fuzz {hunk.fuzz}" if hunk.fuzz else ""
+            lines = "line" if abs(hunk.offset) == 1 else "lines"
+            print(f"  {hunk.file}:{hunk.line}: offset {hunk.offset:+} {lines}{fuzz}")

@@ -1,0 +1,58 @@
+"""`memnotify show`: the table of a run, or what happened in one of its guests."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from memnotify.cli.damaged import say_damaged
+from memnotify.cli.paths import path
+from memnotify.errors import InputError
+from memnotify.places import command
+from memnotify.records.decode import read_records
+from memnotify.report.table import plain_console, print_cell, print_run
+from memnotify.results.results import RECORDS, RunFolder, read_verdict, to_json
+from memnotify.results.timeline import timeline
+
+
+def register(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "show",
+        help="show the results of a run, or one cell's timeline",
+        description="Print the table of a run; with CELL, what happened in that guest, and when.",
+    )
+    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
+    parser.add_argument("cell", nargs="?", metavar="CELL", help="its id, the beginning, or name")
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.set_defaults(handler=_show)
+
+
+def _show(args: argparse.Namespace) -> int:
+    folder = RunFolder(args.run)
+    if args.cell is not None:
+        return _show_cell(folder, args.cell, as_json=args.json)
+    say_damaged(args.run)
+    rows = folder.verdicts()
+    if args.json:
+        sys.stdout.write(to_json(rows))
+    else:
+        print_run(plain_console(), rows, planned=len(folder.plan()))
+    return 0
+
+
+def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
+    cell_id = folder.find(wanted)
+    cell = folder.cell(cell_id)
+    if not cell.exists():
+        raise InputError(f"{wanted} has not run yet", hint=f"{command('run')} its campaign again")
+    manifest, verdict = folder.manifest(cell_id), read_verdict(cell)
+    events = []
+    if (cell / RECORDS).exists():
+        events = timeline(read_records(cell / RECORDS), manifest)
+    if as_json:
+        sys.stdout.write(to_json({**verdict, "timeline": events}))
+    else:
+        print_cell(plain_console(), verdict, events)
+    return 0

@@ -1,0 +1,51 @@
+"""memnotify series trees"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from memnotify.cli.paths import path
+from memnotify.report.board import printable_lines
+from memnotify.report.fit import fit_markdown, fit_rows
+from memnotify.series.fit import chosen, fit_trees
+from memnotify.series.quilt import load_series
+
+
+def register(actions: Any) -> None:
+    """Add `trees` to the actions of `series`."""
+    trees = actions.add_parser(
+        "trees",
+        help="which series fit which trees, patch by patch",
+        description="Try each series on each tree, and print a table in Markdown: what applies, "
+        "what applies at other lines, and which hunks of which files fail. No tree is changed. "
+        "A patch is tried after what fits of those before it.",
+    )
+    trees.add_argument("trees", nargs="+", type=path, metavar="TREE", help="a kernel tree")
+    trees.add_argument(
+        "--series",
+        action="append",
+        default=[],
+        metavar="REV",
+        help="only this revision; may be repeated",
+    )
+    trees.add_argument(
+        "--base",
+        action="append",
+        default=[],
+        metavar="BASE",
+        help="only what is for this base; may be repeated",
+    )
+    trees.add_argument("--json", action="store_true")
+    trees.set_defaults(handler=_trees)
+
+
+def _trees(args: argparse.Namespace) -> int:
+    series = [load_series(name, base) for name, base in chosen(args.series, args.base)]
+    fits = fit_trees(series, args.trees)
+    if args.json:
+        print(json.dumps(fit_rows(fits), indent=2))
+    else:
+        print(printable_lines(fit_markdown(fits)), end="")
+    return 0

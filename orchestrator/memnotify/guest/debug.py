@@ -1,0 +1,182 @@
+"""gdb on a guest: on one that is played from a tape, and can go back, or on a new one.
+
+gdb lets the guest go and stop. The host only answers what the guest asks at a rendezvous, as often
+as it asks it: after going back, the same requests come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memnotify import places, process
+from memnotify.errors import InputError
+from memnotify.guest import probe, qemu
+from memnotify.guest.mailbox import encode_scenario
+from memnotify.guest.parts import new_parts
+from memnotify.guest.qmp import Monitor
+from memnotify.guest.region import Region
+from memnotify.guest.symbols import write_symbols
+from memnotify.guest.vm import live, open_vm
+from memnotify.guest.watch import CpuClock, Limits
+from memnotify.model import Cell
+from memnotify.process import CommandLog
+from memnotify.records import abi
+from memnotify.records.abi import Reason, State
+
+_AGENT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """What a guest is made of, and what gdb is told of it."""
+
+    kernel: Path
+    initramfs: Path
+    system_map: Path
+    agent: Path
+
+
+def need_gdb() -> None:
+    """Raise InputError if there is no gdb."""
+    if shutil.which("gdb") is None:
+        raise InputError("there is no gdb here", hint="install the package gdb")
+
+
+async def debug_cell(
+    cell: Cell,
+    files: Files,
+    *,
+    tape: qemu.Tape | None,
+    record: int | None,
+    script: Path | None,
+    log: CommandLog,
+) -> int:
+    """Run gdb on a guest that has just been switched on, and return gdb's exit status.
+
+    gdb has the terminal, or runs the commands in `script`. It starts where record number `record`,
+    from 0, has just become valid, if that is given.
+
+    Raises InputError if there is no gdb or the image is too old, InfrastructureError if QEMU fails.
+    """
+    need_gdb()
+    window = _window(files.agent, log)
+    accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
+    # A socket's path must be short, so this is not beside the run.
+    with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
+        folder = Path(name)
+        symbols, gdb = folder / "symbols", folder / "gdb"
+        write_symbols(files.system_map, symbols, arch=cell.request.arch)
+        settings: dict[str, Any] = {
+            "symbols": str(symbols),
+            "socket": str(gdb),
+            "recording": tape is not None,
+            "record": record,
+            "record_bytes": abi.RECORD.itemsize,
+            "window": window["address"],
+            "window_records": window["records"],
+        }
+        with (
+            new_parts(cell, folder) as parts,
+            open_vm(
+                cell,
+                parts,
+                accel=accel,
+                kernel=files.kernel,
+                initramfs=files.initramfs,
+                folder=folder,
+                tape=None if tape is None else _copy(tape, folder),
+                gdb=gdb,
+            ) as vm,
+        ):
+            vm.may_end = True  # gdb's `kill` ends QEMU
+
+            async def conduct(monitor: Monitor, cpu: CpuClock) -> int:
+                return await _attend(cell, parts.region, monitor, settings, script, log)
+
+            return await live(vm, conduct, patience=Limits().qmp_seconds, log=log)
+
+
+def _window(agent: Path, log: CommandLog) -> dict[str, int]:
+    """Ask the guest program where each of its processes has a window of the log mapped."""
+    said = process.run([agent, "--abi"], timeout=_AGENT_SECONDS, log=log).stdout
+    try:
+        window: dict[str, int] = json.loads(said)["window"]
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            "the image of this cell does not say where it has its log",
+            hint="run the campaign again, with an image of today",
+        ) from error
+    return window
+
+
+def _copy(tape: qemu.Tape, folder: Path) -> qemu.Tape:
+    """Copy a tape, because QEMU writes to the file with the snapshots."""
+    copy = qemu.Tape(folder, play=True)
+    shutil.copyfile(tape.events, copy.events)
+    shutil.copyfile(tape.snapshots, copy.snapshots)
+    return copy
+
+
+async def _attend(
+    cell: Cell,
+    region: Region,
+    monitor: Monitor,
+    settings: dict[str, Any],
+    script: Path | None,
+    log: CommandLog,
+) -> int:
+    """Run gdb to its end, and answer the guest meanwhile."""
+    reading, writing = os.pipe()
+    argv = ["gdb", "-q", "-nx", "-x", str(places.IMAGES / "gdb" / "guest.py")]
+    if script is not None:
+        argv += ["-batch", "-x", str(script)]
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for gdb
+    answering = asyncio.create_task(_answer(cell, region, monitor, writing))
+    try:
+        async with await process.spawn(
+            argv,
+            env={"MEMNOTIFY_GDB": json.dumps({**settings, "answers": reading})},
+            pass_fds=[reading],
+            interactive=True,
+            log=log,
+        ) as gdb:
+            return await gdb.wait()
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        loop.remove_signal_handler(signal.SIGINT)
+        os.close(reading)
+        os.close(writing)
+
+
+async def _answer(cell: Cell, region: Region, monitor: Monitor, answers: int) -> None:
+    """Do what the guest asks for, each time it stops, and tell gdb."""
+    mail = encode_scenario(cell.scenario)
+    events = monitor.listen("GUEST_PANICKED")
+    while True:
+        await events.get()
+        ask = region.ask()
+        if ask.state == State.FAILED:
+            said = f"-the guest program failed: {ask.failure}"
+        elif ask.state != State.RENDEZVOUS:
+            said = "-kernel panic"
+        elif ask.reason == Reason.READY:
+            region.post(mail)
+            said = "+the guest has booted and starts its scenario"
+        elif ask.reason == Reason.BALLOON_SET:
+            await monitor.execute("balloon", value=ask.arg << 10)
+            said = f"+balloon to {ask.arg / 1024:g} MiB"
+        elif ask.reason == Reason.BALLOON_SETTLED:
+            said = "+the balloon has settled" if ask.arg else "+the balloon has not settled"
+        else:
+            said = "-the scenario is over"
+        os.write(answers, said.encode() + b"\n")

@@ -1,0 +1,350 @@
+"""What QEMU is told: a machine description for -readconfig, and a command line for the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import jinja2
+
+from memnotify.errors import InputError
+from memnotify.guest import slram
+from memnotify.model import Accel, Arch, Cell, Clock, DiskBus, MachineProfile, SwapKind
+from memnotify.places import IMAGES
+from memnotify.process import CommandLog, run
+from memnotify.records import abi
+from memnotify.store import digest_value
+
+QEMU = "qemu-system-x86_64"  # runs i386 guests just as well
+_QEMU_I386 = "qemu-system-i386"  # to gdb it shows registers of 32 bits
+
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+POWER_ON = datetime(2008, 1, 15)
+"""What a guest's clock says when it is switched on: the day on which v4 was posted."""
+
+# Blocks of code that QEMU has translated. Its own default grows to an eighth of the host's memory.
+_TRANSLATIONS_MIB = 64
+
+# Of the random numbers that a kernel gets at boot. The same for all, because one template serves
+# cells of every seed; a cell's own seed comes with its scenario.
+_SEED = "2008"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of a guest: an open file without a name, and what the guest calls it."""
+
+    name: str  # "swap" or "disk"
+    device: str  # "/dev/vda"
+    ide: bool
+    unit: int  # on its bus
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory that a guest can write to: a node's RAM, or the BAR that it swaps to.
+
+    Without a file it is QEMU's own. With one, it is the file.
+    """
+
+    name: str
+    mib: int
+    fd: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """The file descriptors that QEMU inherits."""
+
+    qmp: int
+    console: int
+    log: int
+    disks: tuple[Disk, ...] = ()
+    memories: tuple[Memory, ...] = ()
+    state: int = -1  # QEMU's own, of a guest that is restored
+
+    def numbers(self) -> tuple[int, ...]:
+        files = [disk.fd for disk in self.disks]
+        files += [memory.fd for memory in self.memories if memory.fd >= 0]
+        files += [self.state] if self.state >= 0 else []
+        return (self.qmp, self.console, self.log, *files)
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """QEMU's recording of a run: what came from outside the guest, and at which instruction.
+
+    `folder` has its files. A tape is either made by a run, or played.
+    """
+
+    folder: Path
+    play: bool
+
+    @property
+    def events(self) -> Path:
+        return self.folder / "events.bin"
+
+    @property
+    def snapshots(self) -> Path:
+        """A qcow2 file with the guest's states at its start and after each rendezvous."""
+        return self.folder / "snapshots.qcow2"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTape:
+    """The files of a tape under the names by which QEMU opens what it inherits."""
+
+    events: Path
+    snapshots: Path
+    play: bool
+
+
+def memories_of(cell: Cell) -> tuple[Memory, ...]:
+    """Return the memories of a cell, without files."""
+    nodes = cell.machine.numa_nodes
+    names = ["ram"] if nodes == 1 else [f"ram{node}" for node in range(nodes)]
+    ram = [Memory(name, cell.memory_mib // nodes) for name in names]
+    bars = [Memory(name, size >> 20) for name, size in slram.sizes(cell).items()]
+    return (*ram, *bars)
+
+
+@contextmanager
+def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
+    """Make the cell's disks in `folder`: sparse files of zeros that have no name.
+
+    Raises OSError if the file system is full or cannot hold files of that size.
+    """
+    disks: list[Disk] = []
+    with ExitStack() as stack:
+        for disk, size in _disks(cell):
+            file: IO[bytes] = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            file.truncate(size << 20)
+            disks.append(dataclasses.replace(disk, fd=file.fileno()))
+        yield tuple(disks)
+
+
+def _disks(cell: Cell) -> list[tuple[Disk, int]]:
+    """Return the disks of a cell, not yet open, with their sizes in MiB."""
+    machine, bars = cell.machine, slram.sizes(cell)
+    disks: list[tuple[Disk, int]] = []
+    for name, size, ide in (
+        ("swap", machine.swap_mib, machine.swap is SwapKind.IDE),
+        ("disk", machine.disk_mib, machine.disk_bus is DiskBus.IDE),
+    ):
+        if size and name not in bars:
+            unit = sum(disk.ide == ide for disk, _ in disks)
+            device = f"/dev/{'hd' if ide else 'vd'}{'ab'[unit]}"
+            disks.append((Disk(name, device, ide, unit, fd=-1), size))
+    return disks
+
+
+def inherited(fd: int) -> Path:
+    """Return the name by which QEMU opens anew a file that it inherits."""
+    return Path(f"/proc/self/fd/{fd}")
+
+
+def located(argv: Sequence[str]) -> list[str]:
+    """Return a command with the path of its program, as we find it.
+
+    Whom QEMU runs as may be unable to enter a folder of our PATH, and would go on to the next.
+    What is recorded has the bare name, because a guest does not depend on where QEMU is.
+    """
+    found = shutil.which(argv[0])
+    return [argv[0] if found is None else str(Path(found).absolute()), *argv[1:]]
+
+
+@functools.cache
+def version(log: CommandLog | None = None) -> str:
+    """Return what QEMU calls itself, with its distribution's revision, which covers the firmware.
+
+    Raises InfrastructureError if there is no QEMU.
+    """
+    return run(located([QEMU, "--version"]), timeout=30, log=log).stdout.splitlines()[0]
+
+
+def hardware_digest(cell: Cell, accel: Accel) -> str:
+    """Return the digest of all that makes up a guest besides kernel and image.
+
+    That is QEMU, the machine description, and the command line with the kernel's in it.
+    """
+    disks = tuple(disk for disk, _ in _disks(cell))
+    argv = command_line(
+        cell,
+        accel=accel,
+        description=Path("machine.cfg"),
+        kernel=Path("bzImage"),
+        initramfs=Path("initramfs.cpio"),
+        disks=disks,
+    )
+    fds = Descriptors(qmp=-1, console=-1, log=-1, disks=disks, memories=memories_of(cell))
+    return digest_value([version(), argv, machine_description(cell, fds)])
+
+
+def _virtual_time_words(machine: MachineProfile) -> list[str]:
+    return [
+        # Counting instructions confuses the calibration of the local APIC's timer. Without it the
+        # guest keeps a timer of 1 ms resolution and more, and boots in a quarter of the CPU time.
+        # Linux 2.6 for x86_64 knows the second name only.
+        "nolapic_timer",
+        "noapictimer",
+        # The TSC is the virtual clock itself. Linux 6.1 need not watch it, and where there is no
+        # second clock to watch it by, would not have high-resolution timers.
+        "tsc=reliable",
+        # Not the spare ones. Linux 2.6 knows the first name only, and 6.1 takes room for them
+        # without the second.
+        *([f"maxcpus={machine.smp}", f"nr_cpus={machine.smp}"] if machine.smp > 1 else []),
+        f"mn.insn_ns={1 << machine.icount_shift}",
+    ]
+
+
+def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
+    """Return the kernel's command line; the `mn.` words are for the guest program."""
+    i386 = cell.request.arch is Arch.I386
+    words = [
+        "console=ttyS0",
+        "quiet",
+        # An oops is a finding: make it a panic. `panic=1` reboots, and QEMU pauses in place of
+        # that; a negative time would mean "at once" today but "never" to Linux 2.6.
+        "oops=panic",
+        "panic=1",
+        "norandmaps",
+        *(_virtual_time_words(cell.machine) if cell.clock is Clock.VIRTUAL else []),
+        # On a busy host so many ticks may be lost in real time that Linux takes its timer for dead.
+        # 2.6 for x86_64 believes just that when it is told not to check.
+        *(["no_timer_check"] if cell.clock is Clock.REAL and i386 else []),
+        f"mn.ram_kib={cell.memory_mib << 10}",
+        *slram.words(cell),
+        *(f"mn.{disk.name}={disk.device}" for disk in disks),
+        *cell.machine.kernel_args,
+    ]
+    return " ".join(words)
+
+
+def _spare_cpus(cell: Cell) -> int:
+    """Return the CPUs of which the guest knows nothing, one between each two that it has.
+
+    QEMU lets the CPUs of a guest in virtual time take turns. When the turn of one ends at a timer's
+    time, it runs the timer in the turn of the next, which so is over before it has begun. A CPU
+    that waits for an interrupt or for a lock (PAUSE) gives its turn away, but while one is busy
+    every second gets none: Linux 6.1 waits for ever for its second CPU. Here the spare ones do.
+    """
+    return cell.machine.smp - 1 if cell.clock is Clock.VIRTUAL else 0
+
+
+def _quotable(value: object) -> object:
+    """Return what stands in the description; a word of its own making would be another device.
+
+    Raises InputError. The profiles are checked, but a cell may come from a run that somebody sent.
+    """
+    text = str(value)
+    if '"' in text or not text.isprintable():
+        raise InputError(f"{text!r} cannot be said in the description of a machine")
+    return value
+
+
+@functools.cache
+def _machine_template() -> jinja2.Template:
+    # Compiling it would take most of what a cell costs the orchestrator.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(IMAGES / "templates"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_quotable,
+    )
+    return environment.get_template("machine.cfg.j2")
+
+
+def machine_description(cell: Cell, fds: Descriptors) -> str:
+    """Return the text of the file for -readconfig."""
+    machine = cell.machine
+    spare_cpus = _spare_cpus(cell)
+    return _machine_template().render(
+        cell=cell,
+        spare_cpus=spare_cpus,
+        sockets=math.ceil((machine.smp + spare_cpus) / machine.threads),
+        fds=fds,
+        disks=fds.disks,
+        memories=fds.memories,
+        slram=tuple(slram.sizes(cell)),
+        power_on=POWER_ON,
+        region_size=abi.region_size(cell.log_records),
+        virtual=cell.clock is Clock.VIRTUAL,
+    )
+
+
+def command_line(
+    cell: Cell,
+    *,
+    accel: Accel,
+    description: Path,
+    kernel: Path,
+    initramfs: Path,
+    disks: tuple[Disk, ...],
+    tape: OpenTape | None = None,
+    gdb: int | None = None,
+) -> list[str]:
+    """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
+
+    `gdb` is the descriptor of the socket at which QEMU is to wait for a gdb.
+
+    Raises InputError for virtual time under KVM, which cannot count instructions.
+    """
+    debugging = tape is not None or gdb is not None
+    recording = ""
+    if tape is not None:
+        recording = _recording(tape)
+    elif gdb is None:
+        recording = _in_turn(cell)
+    program = _QEMU_I386 if debugging and cell.request.arch is Arch.I386 else QEMU
+    argv = [program, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
+    argv += ["-readconfig", str(description)]
+    # QEMU 7.2 takes the following from the command line only.
+    argv += ["-seed", _SEED]
+    if accel is Accel.KVM:
+        if cell.clock is Clock.VIRTUAL:
+            raise InputError("KVM cannot give virtual time", hint="use --clock real or --accel tcg")
+        argv += ["-accel", "kvm"]
+    elif cell.clock is Clock.VIRTUAL:
+        argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]
+        argv += ["-icount", f"shift={cell.machine.icount_shift},sleep=off{recording}"]
+    else:
+        argv += ["-accel", f"tcg,tb-size={_TRANSLATIONS_MIB}"]
+    argv += ["-cpu", cell.machine.cpu]
+    # Whatever the guest does, QEMU stays and can be asked; an exit is always QEMU's own failure.
+    argv += ["-action", "panic=pause,reboot=shutdown,shutdown=pause"]
+    argv += ["-kernel", str(kernel), "-initrd", str(initramfs)]
+    argv += ["-append", kernel_command_line(cell, disks)]
+    # Paused until we listen, so that no event is lost.
+    argv += ["-S"]
+    if tape is not None:
+        argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={tape.snapshots}"]
+    if gdb is not None:
+        argv += ["-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"]
+    return argv
+
+
+def _in_turn(cell: Cell) -> str:
+    """Let QEMU's main loop run between turns of the CPUs only, which it does when it records.
+
+    Else it may move the clock while a CPU halts whose last instructions are not counted yet. QEMU
+    7.2 does not replay a disk of the host's time.
+    """
+    return "" if cell.machine.waits_for_the_host else ",rr=record,rrfile=/dev/null"
+
+
+def _recording(tape: OpenTape) -> str:
+    mode = "replay" if tape.play else "record"
+    return f",rr={mode},rrfile={tape.events},rrsnapshot=start"

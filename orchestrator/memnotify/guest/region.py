@@ -1,0 +1,104 @@
+"""The memory that host and guest share, seen from the host."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from memnotify.errors import InputError
+from memnotify.records import abi
+from memnotify.records.decode import RecordLog, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the guest last said in the header. Any number in it may be nonsense."""
+
+    state: int
+    reason: int
+    sequence: int
+    step: int
+    arg: int
+    time_ns: int
+    failure: str
+
+
+class Region:
+    """A memfd with header, mailbox and log. Having no name, it cannot be left behind.
+
+    Use as a context manager. Raises InputError if the log is too large for a PCI BAR.
+    """
+
+    def __init__(self, log_records: int) -> None:
+        size = abi.region_size(log_records)
+        if log_records < 1 or size > 1 << 30:
+            raise InputError(f"a log of {log_records} records", hint="1 to 16 million are possible")
+        self.capacity = log_records
+        self.fd = os.memfd_create("mem_notify", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(self.fd, size)
+            self._map = mmap.mmap(self.fd, size)
+        except BaseException:
+            os.close(self.fd)
+            raise
+        abi.init_header(self._map, log_records)
+        self._ours = self._map[: abi.HOST_PART]
+
+    def __enter__(self) -> Region:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._map.close()
+        os.close(self.fd)
+
+    def _header(self) -> np.void:
+        # A copy, because a view of the map would keep it from being closed.
+        header: np.void = np.frombuffer(self._map[: abi.HEADER.itemsize], abi.HEADER)[0]
+        return header
+
+    def ask(self) -> Ask:
+        """Return what the guest asks for."""
+        header = self._header()
+        what = header["failure_what"].decode(errors="replace")
+        return Ask(
+            state=int(header["state"]),
+            reason=int(header["reason"]),
+            sequence=int(header["sequence"]),
+            step=int(header["step"]),
+            arg=int(header["arg"]),
+            time_ns=int(header["time_ns"]),
+            failure=f"{what!r}, errno {header['failure']}, line {header['failure_line']}",
+        )
+
+    def progress(self) -> tuple[int, int, int, int]:
+        """Return numbers of which at least one moves as long as the guest gets on."""
+        header = self._header()
+        lost, sequence, beats = (int(header[name]) for name in ("lost", "sequence", "beats"))
+        return int(header["next"]), lost, sequence, beats
+
+    def beats(self) -> int:
+        """Return a number that moves as long as the guest's init gets on, whatever it does."""
+        return int(self._header()["beats"])
+
+    def ended(self) -> bool:
+        """Tell whether the scenario is over, and the guest is ending its processes, or has."""
+        return bool(self._header()["ended_ns"])
+
+    def newest_ns(self) -> int:
+        """Return CLOCK_MONOTONIC of the newest record, even of one that did not fit."""
+        return int(self._header()["newest_ns"])
+
+    def overwritten(self) -> bool:
+        """Tell whether something in the guest has written where only the host may write."""
+        return bool(self._map[: abi.HOST_PART] != self._ours)
+
+    def post(self, mail: bytes) -> None:
+        """Put a scenario (`mailbox.encode_scenario`) into the mailbox."""
+        self._map[abi.MAILBOX_OFFSET : abi.MAILBOX_OFFSET + len(mail)] = mail
+
+    def records(self) -> RecordLog:
+        """Return a copy of all valid records. The guest should be stopped."""
+        return decode(self._map, self.capacity)

@@ -1,0 +1,137 @@
+"""The host's half of the rendezvous: the guest pauses itself and asks, the host answers.
+
+A write to the pvpanic port pauses the machine and gives GUEST_PANICKED. A real panic does the
+same; the guest meant a rendezvous only if the header says so, with a sequence number that has not
+been answered yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from qemu.qmp import EventListener
+
+from memnotify.errors import InfrastructureError
+from memnotify.guest.balloon import Balloon
+from memnotify.guest.qmp import Monitor, data_of
+from memnotify.guest.region import Ask, Region
+from memnotify.model import Finding, Op, Scenario
+from memnotify.records.abi import Reason, State
+
+BOOT = "boot"
+"""The stage before READY of a guest that does not start from a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a guest ended; no finding means that it said DONE."""
+
+    finding: Finding | None = None
+    detail: str = ""
+
+
+class Host:
+    """Answers one guest's rendezvous, from the first one (READY) to its end.
+
+    `mail` is the scenario as the guest reads it; `resume` lets a paused guest go on.
+    """
+
+    def __init__(
+        self,
+        *,
+        monitor: Monitor,
+        region: Region,
+        scenario: Scenario,
+        mail: bytes,
+        on_stage: Callable[[str], None],
+        resume: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self.balloon = Balloon(monitor)
+        self._monitor = monitor
+        self._events: EventListener = monitor.listen("GUEST_PANICKED", "SHUTDOWN")
+        self._region = region
+        self._scenario = scenario
+        self._mail = mail
+        self._on_stage = on_stage
+        self._resume = resume or partial(monitor.execute, "cont")
+        self._answered = 0
+
+    async def boot(self) -> End | None:
+        """Let the guest run to its first rendezvous; None if it is READY there.
+
+        A start from a template takes the place of this. Raises InfrastructureError.
+        """
+        self._on_stage(BOOT)
+        await self._resume()
+        ask = await self._next_ask()
+        if isinstance(ask, End):
+            return ask
+        return None if ask.reason == Reason.READY else _nonsense(ask)
+
+    async def conduct(self) -> End:
+        """Give the scenario to a guest that is paused at READY, and serve it to its end.
+
+        Raises InfrastructureError.
+        """
+        self._answered = self._region.ask().sequence
+        self._region.post(self._mail)
+        self._on_stage("run")
+        while True:
+            await self._resume()
+            ask = await self._next_ask()
+            if isinstance(ask, End):
+                return ask
+            if ask.reason == Reason.DONE:
+                await self.balloon.agree()
+                return End()
+            if not await self._serve(ask):
+                return _nonsense(ask)
+
+    async def _next_ask(self) -> Ask | End:
+        event = await self._events.get()
+        if event["event"] == "SHUTDOWN":
+            reason = data_of(event).get("reason")
+            if not isinstance(reason, str):
+                raise InfrastructureError("qmp-garbage", f"QEMU told: {event!s:.200}")
+            if reason.startswith("host-"):
+                raise InfrastructureError("qemu-died", f"QEMU was told to end: {reason}")
+            return End(Finding.REBOOT, f"the guest went down by itself: {reason}")
+        ask = self._region.ask()
+        if ask.state == State.FAILED:
+            return End(Finding.AGENT, f"the guest program failed: {ask.failure}")
+        if ask.state != State.RENDEZVOUS or ask.sequence == self._answered:
+            return End(Finding.PANIC, "kernel panic")
+        self._answered = ask.sequence
+        return ask
+
+    async def _serve(self, ask: Ask) -> bool:
+        """Do what a balloon step asks; returns False if the scenario has no such step."""
+        target_kib = self._balloon_target(ask.step)
+        if target_kib is None:
+            return False
+        if ask.reason == Reason.BALLOON_SET and ask.arg == target_kib:
+            self._on_stage(f"balloon {target_kib / 1024:g} MiB")
+            await self.balloon.set(step=ask.step, target_kib=target_kib, now_ns=ask.time_ns)
+            return True
+        if ask.reason == Reason.BALLOON_SETTLED:
+            reached = ask.arg == 1
+            self._on_stage("run")
+            await self.balloon.settled(step=ask.step, reached=reached, now_ns=ask.time_ns)
+            return True
+        return False
+
+    def _balloon_target(self, step: int) -> int | None:
+        # The guest's word for a step is only a number to look up: its target is the scenario's.
+        if step < len(self._scenario.steps) and self._scenario.steps[step].op is Op.BALLOON:
+            return self._scenario.steps[step].args[0]
+        return None
+
+
+def _nonsense(ask: Ask) -> End:
+    return End(
+        Finding.AGENT,
+        f"the guest program asked for what no step wants: reason {ask.reason}, step {ask.step}, "
+        f"argument {ask.arg}",
+    )

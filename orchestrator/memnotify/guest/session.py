@@ -1,0 +1,193 @@
+"""Running one cell: a guest from its start to its end, and what is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from memnotify.errors import InfrastructureError, no_space
+from memnotify.guest import probe, qemu
+from memnotify.guest.mailbox import encode_scenario
+from memnotify.guest.parts import Parts, new_parts
+from memnotify.guest.qmp import Monitor
+from memnotify.guest.recording import Recorder
+from memnotify.guest.rendezvous import End, Host
+from memnotify.guest.template import Template
+from memnotify.guest.verdict import judge
+from memnotify.guest.vm import Vm, first, live, open_vm
+from memnotify.guest.watch import CpuClock, Limits, watch
+from memnotify.host import MIB
+from memnotify.model import BalloonMove, Cell, CellResult, Outcome
+from memnotify.process import CommandLog
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, write_records
+
+
+async def run_cell(
+    cell: Cell,
+    *,
+    kernel: Path,
+    initramfs: Path,
+    folder: Path,
+    template: Template | None = None,
+    tape: qemu.Tape | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    log: CommandLog | None = None,
+    limits: Limits | None = None,
+) -> CellResult:
+    """Run one guest and leave records.parquet, console.log and qmp.jsonl in `folder`.
+
+    `folder` also gets machine.cfg, and qemu.log with what QEMU itself had to say. With a `template`
+    the guest starts from that, else it boots. With a `tape`, which excludes a template, the run is
+    recorded on it or played from it (see guest/recording.py). Whatever happens, QEMU is gone
+    afterwards. If QEMU fails once it was started, that is an outcome (`infrastructure:...`), and
+    the log up to then is kept.
+
+    Raises InputError for a cell that is impossible, and InfrastructureError if QEMU could not be
+    started or what came of it could not be written.
+    """
+    started = time.monotonic()
+    accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
+    session = _Session(cell, template, tape, limits or Limits(), on_stage, started)
+    failure: InfrastructureError | None = None
+    end = End()
+    try:
+        with (
+            session.parts(folder) as parts,
+            open_vm(
+                cell,
+                parts,
+                accel=accel,
+                kernel=kernel,
+                initramfs=initramfs,
+                folder=folder,
+                tape=tape,
+            ) as vm,
+        ):
+            if template is not None:
+                vm.console.begin(template.console)
+            try:
+                end = await session.run(vm, log)
+            except InfrastructureError as error:
+                if error.kind == "spawn":
+                    raise
+                failure = error
+            records = await asyncio.to_thread(parts.region.records)
+            overwritten, ended = parts.region.overwritten(), parts.region.ended()
+        await asyncio.to_thread(write_records, records, folder / "records.parquet")
+    except OSError as error:
+        kind = "disk-full" if no_space(error) else "io"
+        raise InfrastructureError(kind, f"{folder}: {error}") from error
+    if failure is None:
+        outcome = judge(
+            end,
+            log=records,
+            console=vm.console,
+            disagreements=session.disagreements,
+            overwritten=overwritten,
+            ended=ended,
+        )
+    else:
+        outcome = Outcome(infrastructure=failure.kind, detail=str(failure))
+    return CellResult(
+        outcome=outcome,
+        guest_ns=records.end_ns,
+        wall_seconds=time.monotonic() - started,
+        records=len(records),
+        lost_records=records.lost,
+        balloon=session.moves,
+        qemu_cpu_seconds=vm.cpu_seconds,
+        memory_mib=math.ceil(vm.memory_bytes / MIB),
+        versions={"qemu": vm.qemu_version, "accel": accel, **_kernel_version(records)},
+        qemu_uid=vm.qemu_uid,
+        command=tuple(vm.argv),
+        template=None if template is None else template.key,
+        start_seconds=session.start_seconds,
+        console_waited=vm.console.may_have_waited,
+    )
+
+
+class _Session:
+    """The host's part in one guest, and what came of it."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        template: Template | None,
+        tape: qemu.Tape | None,
+        limits: Limits,
+        on_stage: Callable[[str], None],
+        started: float,
+    ) -> None:
+        self.moves: tuple[BalloonMove, ...] = ()
+        self.disagreements: tuple[str, ...] = ()
+        self.start_seconds: float | None = None
+        self._cell = cell
+        self._mail = encode_scenario(cell.scenario)
+        self._template = template
+        self._tape = tape
+        self._limits = limits
+        self._on_stage = on_stage
+        self._started = started
+
+    def parts(self, folder: Path) -> AbstractContextManager[Parts]:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._template is None:
+            return new_parts(self._cell, folder)
+        return self._template.parts(self._cell, folder)
+
+    async def run(self, vm: Vm, log: CommandLog | None) -> End:
+        async def conduct(monitor: Monitor, cpu: CpuClock) -> End:
+            recorder = None
+            if self._tape is not None and not self._tape.play:
+                recorder = Recorder(vm, monitor)
+            host = Host(
+                monitor=monitor,
+                region=vm.parts.region,
+                scenario=self._cell.scenario,
+                mail=self._mail,
+                on_stage=self._on_stage,
+                resume=None if recorder is None else recorder.resume,
+            )
+            try:
+                end = await first(
+                    self._serve(host, vm, monitor),
+                    watch(
+                        region=vm.parts.region,
+                        cpu=cpu,
+                        monitor=monitor,
+                        cell=self._cell,
+                        limits=self._limits,
+                    ),
+                )
+                if recorder is not None:
+                    await recorder.finish()
+                return end
+            finally:
+                self.moves = host.balloon.moves
+                self.disagreements = tuple(host.balloon.disagreements)
+
+        return await live(vm, conduct, patience=self._limits.qmp_seconds, log=log)
+
+    async def _serve(self, host: Host, vm: Vm, monitor: Monitor) -> End:
+        """Serve a guest from its start to its end."""
+        if self._template is None:
+            if (end := await host.boot()) is not None:
+                return end
+        else:
+            self._on_stage("restore")
+            await self._template.restore(monitor, vm.parts)
+        self.start_seconds = time.monotonic() - self._started
+        return await host.conduct()
+
+
+def _kernel_version(records: RecordLog) -> dict[str, str]:
+    boot = records.kind(Kind.BOOT)
+    if not len(boot):
+        return {}
+    code = int(boot["kernel"][0])
+    return {"kernel": f"{code >> 16}.{code >> 8 & 0xFF}.{code & 0xFF}"}

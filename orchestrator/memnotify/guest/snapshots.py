@@ -1,0 +1,67 @@
+"""A guest's state in a qcow2 file: what QEMU calls an internal snapshot.
+
+Beside a migration it is the other way in which QEMU saves a guest, by the same code, and the only
+one that a QEMU can take that records (see `qemu.command_line`).
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import shutil
+from pathlib import Path
+
+from memnotify import process
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest.qmp import Monitor
+from memnotify.process import CommandLog
+
+_QEMU_IMG = "qemu-img"
+_NODE = "state"
+_TAG = "ready"
+
+
+def create(file: Path, *, log: CommandLog | None) -> None:
+    """Make a qcow2 file without snapshots. Raises InputError without qemu-img."""
+    # A QEMU that records and is paused does not get through its own `blockdev-create`.
+    if shutil.which(_QEMU_IMG) is None:
+        raise InputError(f"there is no {_QEMU_IMG} here", hint="install the package qemu-utils")
+    argv = [_QEMU_IMG, "create", "-q", "-f", "qcow2", str(file), "1M"]
+    process.run(argv, timeout=60, log=log)
+
+
+async def save(monitor: Monitor, file: Path) -> None:
+    """Save a paused guest, without the memories that it shares with others, nor its disks.
+
+    Raises InfrastructureError.
+    """
+    await _go(monitor, "snapshot-save", file)
+
+
+async def load(monitor: Monitor, file: Path) -> None:
+    """Bring a paused QEMU to what was saved; it writes to the file. Raises InfrastructureError."""
+    await _go(monitor, "snapshot-load", file)
+
+
+async def _go(monitor: Monitor, job: str, file: Path) -> None:
+    # The name is of migrations; a snapshot of which nothing is said has all memories in it.
+    shared = {"capability": "x-ignore-shared", "state": True}
+    await monitor.execute("migrate-set-capabilities", capabilities=[shared])
+    node = {"node-name": _NODE, "file": {"driver": "file", "filename": str(file)}}
+    await monitor.execute("blockdev-add", driver="qcow2", **node)
+    await monitor.job(job, tag=_TAG, vmstate=_NODE, devices=[_NODE])
+
+
+def forget_address(file: Path, name: str) -> None:
+    """Take the guest address of a shared memory behind a PCI BAR out of what was saved.
+
+    With x-ignore-shared QEMU compares it before it restores PCI, when every BAR is at 0 still
+    (ram_load in migration/ram.c). In the file stands: length of the block's name, name, size,
+    address. Raises InfrastructureError if it does not, and OSError.
+    """
+    block = re.compile(rb"[\x01-\xff][0-9a-f:.]+/%b.{16}" % name.encode(), re.DOTALL)
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as text:
+        ends = [found.end() for found in block.finditer(text)]
+        if len(ends) != 1:
+            raise InfrastructureError("template", "QEMU's saved state is not as expected")
+        text[ends[0] - 8 : ends[0]] = bytes(8)

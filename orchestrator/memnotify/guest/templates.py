@@ -1,0 +1,154 @@
+"""Where cells get their templates from: out of the store, made there once for all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from memnotify.errors import InfrastructureError, no_space
+from memnotify.guest.template import Template, make_template
+from memnotify.guest.watch import Limits
+from memnotify.model import Cell, Clock
+from memnotify.process import CommandLog
+from memnotify.store import Store, digest_value
+
+KIND = "template"
+
+_FORMAT = 4
+"""To be raised with every change of what is saved, or how: it is part of a template's key."""
+
+_BUDGET_BYTES = 2 << 30
+"""What all templates in the store may take: some 90 of guests with 64 MiB."""
+
+_OPEN = 4
+"""Templates that stay in memory although no guest starts from them just now."""
+
+_OPEN_BYTES = 256 << 20
+"""What these may take together; the newest one stays whatever it takes."""
+
+
+def template_inputs(cell: Cell) -> dict[str, Any]:
+    """Return all that a bound cell's guest depends on up to READY, as a JSON value.
+
+    `hardware` covers QEMU, its command line and the machine with memory and size of the log.
+    """
+    return {
+        "format": _FORMAT,
+        "kernel": cell.kernel,
+        "image": cell.image,
+        "hardware": cell.hardware,
+    }
+
+
+class Templates:
+    """The templates of one process. What has been verified once is kept in memory, sealed."""
+
+    def __init__(
+        self, store: Store, *, limits: Limits | None = None, most_open: int = _OPEN
+    ) -> None:
+        self._store = store
+        self._most_open = most_open
+        self._limits = limits or Limits()
+        # None: the guest does not get as far as READY.
+        self._open: OrderedDict[str, Template | None] = OrderedDict()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def get(
+        self,
+        cell: Cell,
+        *,
+        kernel: Path,
+        initramfs: Path,
+        on_stage: Callable[[str], None],
+        log: CommandLog | None,
+        boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
+    ) -> Template | None:
+        """Return the template that a bound cell starts from; make it if it is not there.
+
+        `boot` is held while a guest boots for that.
+
+        Returns None where a guest has to boot: if it runs in real time, of which a saved guest has
+        missed some, or if no guest like it gets as far as READY.
+
+        Raises InfrastructureError if a template cannot be made, kept or read.
+        """
+        if cell.clock is Clock.REAL:
+            return None
+        inputs = template_inputs(cell)
+        key = digest_value(inputs)
+        if key not in self._open:
+            on_stage("template")
+        async with self._locks[key]:
+            if key not in self._open:
+                self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log, boot)
+            self._open.move_to_end(key)
+            template = self._open[key]
+            while len(self._open) > 1 and self._too_many():
+                self._open.popitem(last=False)
+            return template
+
+    def _too_many(self) -> bool:
+        taken = sum(template.bytes for template in self._open.values() if template is not None)
+        return len(self._open) > self._most_open or taken > _OPEN_BYTES
+
+    async def _find(
+        self,
+        cell: Cell,
+        inputs: dict[str, Any],
+        key: str,
+        kernel: Path,
+        initramfs: Path,
+        log: CommandLog | None,
+        boot: Callable[[], AbstractAsyncContextManager[object]],
+    ) -> Template | None:
+        try:
+            async with self._store.lock_async(f"{KIND}-{key}"):
+                artifact = self._store.get(KIND, key)
+                if is_new := artifact is None:
+                    make = partial(self._make, cell, inputs, kernel, initramfs, log)
+                    async with boot():
+                        try:
+                            await make()
+                        except OSError as error:
+                            # Each can be made again, so all others make room for this one.
+                            if not (no_space(error) and self._store.prune(KIND, budget=0)):
+                                raise
+                            await make()
+                    artifact = self._store.get(KIND, key)
+                if artifact is None:
+                    return None
+                # Pruned is what was used longest ago. Without a time utime() takes that of the
+                # last tick, which is the same for all that was used within some milliseconds.
+                os.utime(artifact.path, ns=(now := time.time_ns(), now))
+                if is_new:
+                    with suppress(OSError):  # one that cannot be removed takes no other away
+                        self._store.prune(KIND, budget=_BUDGET_BYTES)
+                return Template(artifact)
+        except OSError as error:
+            kind = "disk-full" if no_space(error) else "template"
+            raise InfrastructureError(kind, f"template {key[:16]}: {error}") from error
+
+    async def _make(
+        self,
+        cell: Cell,
+        inputs: dict[str, Any],
+        kernel: Path,
+        initramfs: Path,
+        log: CommandLog | None,
+    ) -> None:
+        with self._store.draft(KIND, inputs) as draft:
+            draft.facts = await make_template(
+                cell,
+                kernel=kernel,
+                initramfs=initramfs,
+                folder=draft.path,
+                log=log,
+                limits=self._limits,
+            )

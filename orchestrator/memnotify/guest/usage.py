@@ -1,0 +1,70 @@
+"""What one QEMU takes of the host's memory, and whether the host's OOM killer took it away."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from memnotify import host
+from memnotify.errors import InfrastructureError
+
+HOST_OOM = "host-oom"
+"""The kind of failure of a QEMU that the OOM killer took."""
+
+_LATELY_S = 60.0
+"""An exit of 16 GiB takes seconds, and only then do we hear of it."""
+
+_OWN = re.compile(r"^(?:RssAnon|RssFile):\s+(\d+) kB", re.MULTILINE)
+
+
+class MemoryMeter:
+    """The most that one process has had of its own, as far as it was looked at.
+
+    Memory that it shares with us by a file is not counted: the file tells that.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._status = Path(f"/proc/{pid}/status")
+        self.peak_bytes = 0
+
+    def look(self) -> None:
+        try:
+            text = self._status.read_text()
+        except OSError:
+            return  # reaped
+        self.peak_bytes = max(self.peak_bytes, sum(map(int, _OWN.findall(text))) << 10)
+
+
+class OomWatch:
+    """Tells whether the OOM killer struck within the last minute, of the host or of our groups."""
+
+    def __init__(self, count: Callable[[], host.OomKills] = host.oom_kills) -> None:
+        self._count = count
+        self._seen = deque([(time.monotonic(), count())])
+
+    def look(self) -> None:
+        """To be called now and then: what was long before does not count."""
+        now = time.monotonic()
+        self._seen.append((now, self._count()))
+        while len(self._seen) > 1 and self._seen[1][0] < now - _LATELY_S:
+            self._seen.popleft()
+
+    def failure(self, *, had_mib: int) -> InfrastructureError | None:
+        """Return what to say of a QEMU that was killed and had so much, if it was for memory."""
+        before, now = self._seen[0][1], self._count()
+        if now == before:
+            return None
+        whose = "the host's OOM killer"
+        if now.group != before.group:
+            whose = "the OOM killer of our control group"
+        # Whom it took only the kernel's log tells, which is not ours to read.
+        return InfrastructureError(
+            HOST_OOM,
+            f"{whose} struck when QEMU was killed, which had {had_mib} MiB; there are "
+            f"{host.memory_mib()} MiB for all programs together",
+            hint="run fewer guests at once with -j, or take a smaller memory_mib, or end what else "
+            "takes memory here",
+        )

@@ -1,0 +1,179 @@
+"""From what is left of a guest to one outcome."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from memnotify.guest.console import Console
+from memnotify.guest.rendezvous import End
+from memnotify.model import SUCCESSORS, Finding, Op, Outcome
+from memnotify.records.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
+from memnotify.records.decode import RecordLog, Records
+from memnotify.wording import counted
+
+_SHOWN = 3  # of failures that are alike
+_MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int
+
+
+def judge(
+    end: End,
+    *,
+    log: RecordLog,
+    console: Console,
+    disagreements: Sequence[str],
+    overwritten: bool = False,
+    ended: bool = False,
+) -> Outcome:
+    """Return the outcome: the most serious finding, with all of them in the detail.
+
+    `disagreements` is what host and guest did not agree on about the balloon; `overwritten` says
+    that the guest wrote over the host's part of the log; `ended` that the scenario was over when it
+    came to its end: what was asked for is in the log.
+    """
+    found: dict[Finding, str] = {}
+    if end.finding is not None:
+        found[end.finding] = end.detail
+    if console.panic is not None and end.finding is not Finding.PANIC:
+        # A kernel without a pvpanic driver reboots or hangs after a panic: that is no other thing.
+        found = {Finding.PANIC: end.detail}
+    if Finding.PANIC in found and console.panic is not None:
+        found[Finding.PANIC] = console.panic
+    if ended:
+        found = {
+            finding: f"after the end of the scenario: {what}" for finding, what in found.items()
+        }
+    if (killed := _oom_kills(log, console)) is not None:
+        found[Finding.OOM_KILL] = killed
+    scribbled = ["something wrote over the header of the log"] if overwritten else []
+    if failed := [*scribbled, *_failures(log)]:
+        found.setdefault(Finding.AGENT, "; ".join(failed))
+    if wrong := _self_check(log):
+        found[Finding.SELF_CHECK] = "; ".join(wrong)
+    if balloon := [*_missed(log), *disagreements]:
+        found[Finding.BALLOON] = "; ".join(balloon)
+    if not found:
+        return Outcome()
+    ranked = [finding for finding in Finding if finding in found]
+    detail = found[ranked[0]]
+    for finding in ranked[1:]:
+        detail += f"; also {finding}: {found[finding]}"
+    return Outcome(finding=ranked[0], detail=detail)
+
+
+def _oom_kills(log: RecordLog, console: Console) -> str | None:
+    samples = log.kind(Kind.RECLAIM)["oom_kill"]
+    kills = int(samples.max()) if len(samples) else 0
+    murdered = killed_exits(log)
+    if not (kills or len(murdered) or console.oom):
+        return None
+    first = f", the first of {_name(murdered[0])}" if len(murdered) else ""
+    said = f"; {console.oom}" if console.oom else ""
+    return f"{counted(max(kills, len(murdered), 1), 'OOM kill')}{first}{said}"
+
+
+def _failures(log: RecordLog) -> list[str]:
+    """Return what processes of the scenario could not do; they exit with the errno."""
+    found = [f"{_name(row)} {_how(row)}" for row in failed_exits(log)[:_SHOWN]]
+    # A kernel without mem_notify is a kernel to compare with; one that should have what came after
+    # and has not is not.
+    device, clients = log.kind(Kind.DEVICE), log.kind(Kind.CLIENT)
+    present = len(device) > 0 and bool(device["present"][0])
+    told = present | np.isin(clients["client_kind"], list(SUCCESSORS))
+    closed = clients[(clients["errno"] != 0) & told]
+    if len(closed):
+        found += [
+            f"client {row['client']} could not open what it watches: "
+            f"{os.strerror(int(row['errno']) & 0xFF)}"
+            for row in closed[:_SHOWN]
+        ]
+    return found
+
+
+def killed_exits(log: RecordLog) -> Records:
+    """Return the EXIT records of processes that the OOM killer ended: by SIGKILL, not the agent."""
+    exits = log.kind(Kind.EXIT)
+    killed: Records = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
+    return killed
+
+
+def failed_exits(log: RecordLog) -> Records:
+    """Return the EXIT records of processes that did not end as the scenario wants.
+
+    Those of `killed_exits` are another finding.
+    """
+    exits = log.kind(Kind.EXIT)
+    crashed = (exits["signal"] != 0) & (exits["signal"] != signal.SIGKILL)
+    failed: Records = exits[((exits["code"] != 0) | crashed) & (exits["sent_by_agent"] == 0)]
+    return failed
+
+
+def _name(row: Any) -> str:
+    # Not by its pid: that in a record is its writer's, and the agent writes these.
+    if row["client"] != NO_CLIENT:
+        return f"client {row['client']}"
+    op = int(row["op"])
+    return f"a {Op(op).name.lower()}" if op in Op.__members__.values() else f"op {op}"
+
+
+def _how(row: Any) -> str:
+    number = int(row["signal"])
+    if not number:
+        return f"gave up: {os.strerror(int(row['code']) & 0xFF)}"
+    named = number in signal.Signals.__members__.values()
+    return f"was killed by {signal.Signals(number).name if named else f'signal {number}'}"
+
+
+def describe_check(row: Any) -> str:
+    """Return what a SELF_CHECK record says, for people."""
+    name, result, error = (
+        row["name"].decode(errors="replace"),
+        row["result"],
+        min(int(row["error"]), _MAX_ERRNO),
+    )
+    if result == CheckResult.PASSED:
+        return f"{name} passed"
+    why = os.strerror(error) if error else "a wrong result"
+    if result == CheckResult.SKIPPED:
+        return f"{name} skipped: {why}"
+    if row["signal"]:
+        why = "came to no end" if error == errno.ETIMEDOUT else f"killed by signal {row['signal']}"
+        return f"{name} FAILED: {why}"
+    return f"{name} FAILED: {why} (line {row['line']})"
+
+
+def count_checks(log: RecordLog) -> dict[str, int] | None:
+    """Return how many tests of a self-check passed, failed, and were skipped; None without one."""
+    results = log.kind(Kind.SELF_CHECK)["result"]
+    if not len(results):
+        return None
+    return {what.name.lower(): int(np.count_nonzero(results == what)) for what in CheckResult}
+
+
+def _self_check(log: RecordLog) -> list[str]:
+    """Return what failed of a self-check, and whether all of its tests were there to fail."""
+    if not (log.kind(Kind.STEP)["op"] == Op.SELF_CHECK).any():
+        return []
+    done = log.kind(Kind.SELF_CHECK)
+    failed = done[done["result"] == CheckResult.FAILED]
+    found = [describe_check(row) for row in failed[:_SHOWN]]
+    if len(failed) > _SHOWN:
+        found.append(f"{len(failed) - _SHOWN} more failed")
+    ran, count = len(np.unique(done["number"])), int(done["count"].max(initial=0))
+    if not ran or ran < count:
+        found.append(f"{ran} of {count or 'its'} tests came to an end")
+    return found
+
+
+def _missed(log: RecordLog) -> list[str]:
+    moves = log.kind(Kind.BALLOON)
+    missed = moves[moves["phase"] == BalloonPhase.MISSED]
+    return [
+        f"step {step} did not reach {kib} KiB in {waited / 1e9:g} s"
+        for step, kib, waited in missed[["step", "target_kib", "elapsed_ns"]]
+    ]

@@ -1,0 +1,252 @@
+"""One QEMU process: its sockets, what it leaves in a folder, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, NoReturn, TypeVar
+
+from memnotify.errors import InfrastructureError
+from memnotify.guest import qemu
+from memnotify.guest.console import Console, open_pipe
+from memnotify.guest.parts import Parts, memfd
+from memnotify.guest.qmp import Monitor, number, open_monitor
+from memnotify.guest.usage import MemoryMeter, OomWatch
+from memnotify.guest.user import QemuUser, qemu_user
+from memnotify.guest.watch import CpuClock
+from memnotify.model import Accel, Cell
+from memnotify.process import CommandLog, Rights, Spawned, spawn
+
+T = TypeVar("T")
+
+CONSOLE = "console.log"
+_DESCRIPTION = "machine.cfg"
+_STDERR = "qemu.log"
+_TRANSCRIPT = "qmp.jsonl"
+_STDERR_CHARACTERS = 2000
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Vm:
+    """One guest on the host, and what is learnt of it while it runs."""
+
+    cell: Cell
+    parts: Parts
+    argv: list[str]
+    user: QemuUser
+    rights: Rights
+    description: int  # the file that QEMU reads it from
+    fds: tuple[int, ...]  # of all files that argv speaks of
+    gdb: socket.socket | None  # at which QEMU waits for a gdb
+    console: Console
+    transcript: IO[str]
+    folder: Path
+    qemu_version: str = ""
+    qemu_uid: int | None = None
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0  # what it took of the host, QEMU's own and the guest's
+    may_end: bool = False  # QEMU has been told to end, or somebody else may tell it
+
+
+@contextmanager
+def open_vm(
+    cell: Cell,
+    parts: Parts,
+    *,
+    accel: Accel,
+    kernel: Path,
+    initramfs: Path,
+    folder: Path,
+    tape: qemu.Tape | None = None,
+    gdb: Path | None = None,
+) -> Iterator[Vm]:
+    """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
+
+    All files are opened here, because QEMU may be a user who can reach none of them. With `gdb` a
+    gdb can connect to a socket of that name. Raises OSError.
+    """
+    user = qemu_user()
+    with ExitStack() as stack:
+        description = memfd(stack, _DESCRIPTION)
+        files = [description, user.readable(stack, kernel), user.readable(stack, initramfs)]
+        if tape is not None:
+            events = os.O_RDONLY if tape.play else os.O_RDWR | os.O_CREAT
+            files.append(stack.enter_context(user.lent(tape.events, events)))
+            files.append(stack.enter_context(user.lent(tape.snapshots, os.O_RDWR)))
+        listener = None if gdb is None else stack.enter_context(_listen(gdb))
+        names = list(map(qemu.inherited, files))
+        argv = qemu.command_line(
+            cell,
+            accel=accel,
+            description=names[0],
+            kernel=names[1],
+            initramfs=names[2],
+            disks=parts.disks,
+            tape=None if tape is None else qemu.OpenTape(names[3], names[4], tape.play),
+            gdb=None if listener is None else listener.fileno(),
+        )
+        console = stack.enter_context((folder / CONSOLE).open("wb"))
+        transcript = stack.enter_context((folder / _TRANSCRIPT).open("w", buffering=1))
+        yield Vm(
+            cell=cell,
+            parts=parts,
+            argv=argv,
+            user=user,
+            rights=user.rights(accel),
+            description=description,
+            fds=tuple(files),
+            gdb=listener,
+            console=Console(console),
+            transcript=transcript,
+            folder=folder,
+        )
+
+
+def _listen(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(str(path))
+        sock.listen(1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def live(
+    vm: Vm,
+    conduct: Callable[[Monitor, CpuClock], Awaitable[T]],
+    *,
+    patience: float,
+    log: CommandLog | None,
+) -> T:
+    """Start QEMU, return what `conduct` returns, and kill it.
+
+    `patience` is for the answer to one QMP command, in seconds. Raises InfrastructureError:
+    `spawn`, `qemu-died`, `host-oom`, or what `open_monitor` and `Monitor.execute` raise; and
+    OSError if what the guest says cannot be written.
+    """
+    with ExitStack() as ours, ExitStack() as theirs:
+        our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
+        our_console, their_console = open_pipe(ours, theirs)
+        fds = qemu.Descriptors(
+            qmp=their_qmp.fileno(),
+            console=their_console.fileno(),
+            log=vm.parts.region.fd,
+            disks=vm.parts.disks,
+            memories=vm.parts.memories,
+            state=vm.parts.state,
+        )
+        text = qemu.machine_description(vm.cell, fds)
+        (vm.folder / _DESCRIPTION).write_text(text)
+        os.write(vm.description, text.encode())
+        for fd in (fds.console, *(disk.fd for disk in fds.disks)):
+            vm.user.lend(fd)
+        listening: tuple[int, ...] = ()
+        if vm.gdb is not None:
+            # With our own end open a gdb would wait for ever for a QEMU that is dead.
+            listening = (theirs.enter_context(vm.gdb).fileno(),)
+        copier = asyncio.create_task(vm.console.copy(our_console))
+        try:
+            async with await spawn(
+                qemu.located(vm.argv),
+                log=log,
+                output=vm.folder / _STDERR,
+                pass_fds=(*vm.fds, *listening, *fds.numbers()),
+                rights=vm.rights,
+            ) as child:
+                theirs.close()
+                attended = _attend(vm, child, our_qmp, conduct, patience)
+                return await first(attended, _cut_off(copier))
+        finally:
+            # Only when nobody holds the other end any more does the console end.
+            theirs.close()
+            await copier
+
+
+async def _cut_off(copier: asyncio.Task[None]) -> NoReturn:
+    """Raise what ends the copying of the console before its end: the guest would wait for ever."""
+    await asyncio.shield(copier)
+    while True:  # it has ended with QEMU, of which others tell
+        await asyncio.Event().wait()
+
+
+async def _attend(
+    vm: Vm,
+    child: Spawned,
+    qmp: socket.socket,
+    conduct: Callable[[Monitor, CpuClock], Awaitable[T]],
+    patience: float,
+) -> T:
+    """See one QEMU through to the guest's end."""
+    cpu, memory, oom = CpuClock(child.pid), MemoryMeter(child.pid), OomWatch()
+    death = partial(_death, vm, child, memory, oom)
+    try:
+        async with open_monitor(qmp, transcript=vm.transcript, patience=patience) as monitor:
+            version = await monitor.execute("query-version")
+            parts = ("major", "minor", "micro")
+            numbers = [number(version, "qemu", part, told="query-version") for part in parts]
+            vm.qemu_version = ".".join(map(str, numbers))
+            vm.qemu_uid = _user_of(child)
+            return await first(conduct(monitor, cpu), death())
+    except InfrastructureError as error:
+        if error.kind == "qmp-lost":
+            # A dying QEMU closes its sockets before it can be reaped, on a busy host by seconds.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await death()
+        raise
+    finally:
+        vm.cpu_seconds = cpu.read()
+        memory.look()
+        vm.memory_bytes = memory.peak_bytes + vm.parts.taken_bytes()
+
+
+def _user_of(child: Spawned) -> int | None:
+    try:
+        return Path(f"/proc/{child.pid}").stat().st_uid
+    except OSError:  # it has just died
+        return None
+
+
+async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> NoReturn:
+    """Raise InfrastructureError when QEMU has died; until then see what it takes."""
+    code = None
+    while code is None:
+        memory.look()
+        oom.look()
+        with contextlib.suppress(TimeoutError):
+            code = await asyncio.wait_for(child.wait(), _LOOK_SECONDS)
+    if vm.may_end:
+        await asyncio.Event().wait()  # whoever conducts the guest knows
+    had_mib = (memory.peak_bytes + vm.parts.taken_bytes()) >> 20
+    if code == -signal.SIGKILL and (failure := oom.failure(had_mib=had_mib)) is not None:
+        raise failure
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    said = (vm.folder / _STDERR).read_text(errors="replace").strip()[-_STDERR_CHARACTERS:]
+    raise InfrastructureError("qemu-died", f"QEMU ended by itself ({how}){said and ': ' + said}")
+
+
+async def first(*contenders: Awaitable[T]) -> T:
+    """Return what the first of several gives, or raise what it raises; cancel the others."""
+    tasks = [asyncio.ensure_future(contender) for contender in contenders]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task in done).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _closing(stack: ExitStack, sock: socket.socket) -> socket.socket:
+    return stack.enter_context(sock)

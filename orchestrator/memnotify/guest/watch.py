@@ -1,0 +1,154 @@
+"""Is the guest getting on? Told by log, by its init's signs of life, and by QEMU's CPU time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InfrastructureError
+from memnotify.guest.mailbox import processes_of
+from memnotify.guest.qmp import Monitor
+from memnotify.guest.region import Region
+from memnotify.guest.rendezvous import End
+from memnotify.model import Cell, Finding, Scenario
+
+_PERIOD_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When to give up.
+
+    A guest hangs if there was no sign of life while QEMU took `hang_cpu_seconds` of CPU time, so
+    that a busy host does not make a guest hang; or for `idle_wall_seconds` in which QEMU took none;
+    or if its clients go on writing records `overdue_guest_seconds` of guest time after the
+    scenario's end, but its init gives no sign of life for as long as above. `qmp_seconds` is for
+    the answer to one QMP command.
+    """
+
+    hang_cpu_seconds: float = 60.0
+    idle_wall_seconds: float = 120.0
+    overdue_guest_seconds: float = 120.0
+    qmp_seconds: float = 20.0
+
+
+_CPU_SECONDS_EACH_SECOND = 40.0
+"""What a busy guest second may take. Seen, at 1 ns an instruction on a busy host: up to 23."""
+
+_CPU_SECONDS_EACH_PROCESS = 0.01
+"""For its end: where all end at once, the first of them may be through with it last."""
+
+
+_CPU_SECONDS_EACH_GIB = 30.0
+"""For one allocation that has to look at all memory before it finds a page to take, as init's own
+fork() may, and nothing is told meanwhile. Seen: 12 500 processes in 16 GiB, seconds of guest time.
+"""
+
+
+def cpu_patience(scenario: Scenario, memory_mib: int, limits: Limits) -> float:
+    """Return the CPU seconds without a sign of life in which a guest of this scenario hangs.
+
+    A slow guest is not a dead one: from one sample to the next it need not give any, nor while
+    thousands of its processes end, nor while it looks for a free page.
+    """
+    return (
+        limits.hang_cpu_seconds
+        + memory_mib / 1024 * _CPU_SECONDS_EACH_GIB
+        + scenario.sample_ns / 1e9 * _CPU_SECONDS_EACH_SECOND
+        + processes_of(scenario) * _CPU_SECONDS_EACH_PROCESS
+    )
+
+
+class CpuClock:
+    """CPU seconds that one process has taken, remembered when it is gone."""
+
+    def __init__(self, pid: int) -> None:
+        self._stat = Path(f"/proc/{pid}/stat")
+        self._seconds = 0.0
+
+    def read(self) -> float:
+        try:
+            words = self._stat.read_text().rpartition(")")[2].split()
+            self._seconds = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            pass  # reaped
+        return self._seconds
+
+
+class _Since:
+    """What QEMU has taken since something last moved."""
+
+    def __init__(self, seen: object) -> None:
+        self.cpu = self.idle = 0.0
+        self._seen = seen
+
+    def look(self, now: object, *, cpu: float, wall: float) -> None:
+        if now != self._seen:
+            self._seen, self.cpu, self.idle = now, 0.0, 0.0
+        elif cpu > 0:
+            self.cpu += cpu
+        else:
+            self.idle += wall
+
+    def __str__(self) -> str:
+        return f"for {self.cpu:.0f} CPU seconds of QEMU and {self.idle:.0f} s without any"
+
+
+async def watch(
+    *, region: Region, cpu: CpuClock, monitor: Monitor, cell: Cell, limits: Limits
+) -> End:
+    """Return when the guest hangs, with the evidence.
+
+    It also hangs if its clients write records for ever, but its init is stuck. All that is looked
+    at is memory and /proc: a QMP command to a running guest would cost its repeatability.
+
+    Raises InfrastructureError if QEMU does not answer when asked for the evidence, unless it is the
+    guest that keeps it busy.
+    """
+    end_ns = cell.scenario.start_ns + cell.scenario.duration_ns
+    patience = cpu_patience(cell.scenario, cell.memory_mib, limits)
+    anyone, init = _Since(region.progress()), _Since(region.beats())
+    cpu_then, wall_then = cpu.read(), time.monotonic()
+
+    def over(since: _Since) -> bool:
+        return since.cpu >= patience or since.idle >= limits.idle_wall_seconds
+
+    while True:
+        await asyncio.sleep(_PERIOD_SECONDS)
+        cpu_now, wall_now = cpu.read(), time.monotonic()
+        taken = {"cpu": cpu_now - cpu_then, "wall": wall_now - wall_then}
+        cpu_then, wall_then = cpu_now, wall_now
+        init.look(region.beats(), **taken)
+        anyone.look(region.progress(), **taken)
+        newest_ns = region.newest_ns()
+        if over(anyone):
+            try:
+                where = await _registers(monitor)
+            except InfrastructureError as error:
+                # One that spins with interrupts off keeps the main loop waiting until its turn
+                # ends, which may be seconds of guest time.
+                if error.kind != "qmp-timeout" or anyone.cpu < patience:
+                    raise
+                where = str(error)
+            return End(Finding.HANG, f"no record, no rendezvous, no sign of init {anyone}; {where}")
+        if newest_ns > end_ns + limits.overdue_guest_seconds * 1e9 and over(init):
+            where = await _registers(monitor)
+            return End(
+                Finding.HANG,
+                f"at {newest_ns / 1e9:.0f} s the guest has not ended its scenario "
+                f"of {end_ns / 1e9:.0f} s: records, but no sign of init {init}; {where}",
+            )
+
+
+async def _registers(monitor: Monitor) -> str:
+    """Stop the guest and have its registers written into the transcript; return the main ones."""
+    await monitor.execute("stop")
+    await monitor.execute("query-cpus-fast")
+    arguments = {"command-line": "info registers -a"}
+    text = str(await monitor.execute("human-monitor-command", **arguments))
+    words = re.findall(r"\b(?:[ER]IP|[ER]FL|HLT)=\w+", text)
+    return " ".join(words) + "; all registers are in qmp.jsonl"

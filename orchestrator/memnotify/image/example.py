@@ -1,0 +1,32 @@
+"""The usage example of the patch that added /dev/mem_notify, cut out of its mail to be compiled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from memnotify import places
+from memnotify.errors import InfrastructureError
+
+INCLUDED = "usage_example.inc"
+"""The name under which usage.c includes it."""
+
+_FIRST, _LAST = "<usage examle>", "</usage example>"  # as the mail spells them
+_AND_SO_ON = "..."  # a line of the example that stands for the rest of a program
+
+
+def mail() -> Path:
+    return places.PATCHES / "mem_notify" / "v4" / "original" / "3-of-5.txt"
+
+
+def usage_example(path: Path) -> str:
+    """Return the example in a mail as C: its lines as they are, but for "...", which is no C.
+
+    The compiler is told that these are lines of the mail, so that is what it names if it has
+    something to say. Raises InfrastructureError if the mail has no example.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if _FIRST not in lines or _LAST not in lines[lines.index(_FIRST) :]:
+        raise InfrastructureError("image", f"{path} has no usage example")
+    first, last = lines.index(_FIRST) + 1, lines.index(_LAST)
+    code = ["/* ... */" if line == _AND_SO_ON else line for line in lines[first:last]]
+    return "\n".join([f'#line {first + 1} "{path.name}"', *code, ""])

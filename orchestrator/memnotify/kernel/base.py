@@ -1,0 +1,204 @@
+"""Bases: what kernels/<base>.toml says about an unpatched tree and how it is built."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from memnotify import toml
+from memnotify.errors import InputError
+from memnotify.model import Arch
+from memnotify.places import KERNELS
+from memnotify.wording import known_names
+
+
+class DebianSource(toml.Table):
+    """A Debian package with the tarball `member` in it."""
+
+    kind: Literal["debian"]
+    package: str
+    member: str
+
+
+class KernelOrgSource(toml.Table):
+    """The newest tarball in a folder of kernel.org; its file of checksums lists what there is."""
+
+    kind: Literal["kernel.org"]
+    folder: str
+    file: str
+    checksums: str
+
+    @field_validator("file")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        return _checked_pattern(value)
+
+
+Suffix = Literal["xz", "bz2", "gz"]
+_Folder = Annotated[str, toml.spelled(r"https?://\S+/", "an address that ends with /")]
+_Sha256 = Annotated[str, toml.spelled(r"[0-9a-f]{64}", "a SHA-256: 64 small hexadecimal digits")]
+_FileName = Annotated[
+    str, toml.spelled(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain name of letters, digits and . _ + -")
+]
+
+
+class PieceTable(toml.Table):
+    """One file of a tree that is put together: `name` and a suffix, in any of `folders`.
+
+    `sha256` has the digests that are known, `checksums` the name of the folder's own list.
+    """
+
+    name: _FileName
+    folders: Annotated[list[_Folder], Field(min_length=1)]
+    checksums: str | None = None
+    sha256: dict[Suffix, _Sha256] = Field(default_factory=dict)
+
+
+class PiecesSource(toml.Table):
+    """A tree in pieces: the first is a tarball, each of the others a patch over what is before."""
+
+    kind: Literal["pieces"]
+    piece: Annotated[list[PieceTable], Field(min_length=1)]
+
+
+Candidate = Annotated[DebianSource | KernelOrgSource | PiecesSource, Field(discriminator="kind")]
+
+
+class ArchTable(toml.Table):
+    """How an architecture is built.
+
+    `config` are fragments below kernels/fragments, each `variant` a list of others in their place;
+    `make` are variables. `cc` are words that belong to the compiler's name, as -m32 does, and
+    `cc_flags` those that it is given if it knows them, after the base's.
+    """
+
+    config: list[str]
+    variant: dict[str, list[str]] = Field(default_factory=dict)
+    make: dict[str, str]
+    cc: list[str] = Field(default_factory=list)
+    cc_flags: list[str] = Field(default_factory=list)
+
+
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+_Folders = Annotated[list[str], Field(min_length=1), BeforeValidator(_several)]
+
+
+class OnlyIfTable(toml.Table):
+    """Where a patch has to find more than its hunks: `file` has to have `text` in it.
+
+    `patch` is its name below patches/, "toolchain/2.6.24/0001-x.patch".
+    """
+
+    patch: str
+    file: str
+    text: Annotated[str, Field(min_length=1)]
+
+
+class BaseTable(toml.Table):
+    """The whole file. `version` is a pattern for what the tree's own Makefile says.
+
+    `patches` are folders below patches/ whose series come before every mem_notify series. A list of
+    folders in it are forms of the same fixes (see `memnotify.kernel.fixes`), to which `only_if`
+    applies; `can_lack` are forms of those that a kernel can do without if none of theirs fits.
+    """
+
+    version: str
+    source: list[Candidate]
+    patches: list[_Folders] = Field(default_factory=list)
+    only_if: list[OnlyIfTable] = Field(default_factory=list)
+    can_lack: list[str] = Field(default_factory=list)
+    arch: dict[Literal["i386", "x86_64"], ArchTable]
+    cc_flags: list[str] = Field(default_factory=list)
+    tools: dict[str, str]
+    headers: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("version")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        return _checked_pattern(value)
+
+
+def _checked_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return value
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base by name, what its file says, and the folder of that file."""
+
+    name: str
+    table: BaseTable
+    root: Path
+
+    @property
+    def file(self) -> Path:
+        return self.root / f"{self.name}.toml"
+
+    @property
+    def fragments(self) -> Path:
+        return self.root / "fragments"
+
+    @property
+    def lock(self) -> Path:
+        """Where the digests of pieces are pinned that nobody else vouches for."""
+        return self.root / f"{self.name}.lock"
+
+    @property
+    def patches(self) -> tuple[tuple[Path, ...], ...]:
+        """The folders whose series come before every mem_notify series; several: forms of one."""
+        root = self.root.parent / "patches"
+        return tuple(tuple(root / name for name in names) for names in self.table.patches)
+
+    @property
+    def arches(self) -> tuple[Arch, ...]:
+        return tuple(Arch(name) for name in self.table.arch)
+
+    def arch(self, arch: Arch) -> ArchTable:
+        """Return what is special to one architecture. Raises InputError if it cannot be built."""
+        found = self.table.arch.get(arch.value)
+        if found is None:
+            there = ", ".join(self.arches)
+            raise InputError(f"{self.name} is not built for {arch}", hint=f"only for: {there}")
+        return found
+
+    def config(self, arch: Arch, variant: str = "") -> tuple[Path, ...]:
+        """Return the fragments of a configuration; `variant` is "" for the usual one.
+
+        Raises InputError if there is no such architecture or variant.
+        """
+        table = self.arch(arch)
+        if variant and variant not in table.variant:
+            there = ", ".join(table.variant) or "none"
+            raise InputError(
+                f"{self.name} has no variant {variant} for {arch}", hint=f"there is: {there}"
+            )
+        names = table.variant[variant] if variant else table.config
+        return tuple(self.fragments / name for name in names)
+
+    def accepts(self, version: str) -> bool:
+        """Say whether a tree of this version is this base."""
+        return re.fullmatch(self.table.version, version) is not None
+
+
+def bases(root: Path = KERNELS) -> tuple[str, ...]:
+    """Return the names of all bases."""
+    return tuple(sorted(path.stem for path in root.glob("*.toml")))
+
+
+def load_base(name: str, *, root: Path = KERNELS) -> Base:
+    """Read kernels/<name>.toml. Raises InputError if there is none or it is wrong."""
+    known = bases(root)
+    if name not in known:
+        raise InputError(f"no base is called {name}", hint=known_names(name, known))
+    return Base(name, toml.load(root / f"{name}.toml", BaseTable), root)

@@ -1,0 +1,318 @@
+"""Kernel builds: base + series + configuration + architecture + toolchain → an artifact."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from memnotify.errors import InfrastructureError
+from memnotify.host import cores
+from memnotify.kernel.base import Base, load_base
+from memnotify.kernel.config import Wanted, check_config, fragment_text, merge_fragments
+from memnotify.kernel.fixes import Choice, fixes_for
+from memnotify.kernel.pristine import pristine_files
+from memnotify.kernel.source import Source, ensure_source, kept_source
+from memnotify.kernel.toolchain import Toolchain, identify
+from memnotify.kernel.tree import WorkTree, work_tree
+from memnotify.model import KernelRequest
+from memnotify.places import KERNELS
+from memnotify.process import CommandFailed, CommandLog, run
+from memnotify.series.apply import Application
+from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
+from memnotify.store import Artifact, Store, digest_value
+from memnotify.wording import counted
+
+KIND = "kernel"
+_RECIPE = 2  # raise it when a change of this module changes what comes out
+_PATIENCE = 4 * 3600.0
+_IMAGE = "arch/x86/boot/bzImage"
+
+# The same sources give the same bytes, whoever builds them and when.
+_STAMPS = {
+    "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
+    "KBUILD_BUILD_USER": "memnotify",
+    "KBUILD_BUILD_HOST": "memnotify",
+    "KBUILD_BUILD_VERSION": "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """All that a build depends on but the source.
+
+    `fitted` says what the base's own fixes and their configuration are for a source.
+    """
+
+    base: Base
+    request: KernelRequest
+    series: Series
+    wanted: tuple[Wanted, ...]
+    toolchain: Toolchain
+    choices: tuple[Choice, ...] = ()
+
+    def fitted(
+        self, source: Source, *, store: Store, log: CommandLog, progress: Callable[[str], None]
+    ) -> _Plan:
+        """Return the plan with what the base adds to this source; raises as `fixes_for` does."""
+        read = pristine_files(source, self.request.arch, store=store, progress=progress)
+        fixes = fixes_for(self.base, read, log=log)
+        if said := fixes.summary:
+            progress(f"fixes that fit this tree: {said}")
+        return replace(
+            self,
+            series=fixes.on(self.series),
+            wanted=_wanted(self.base, self.request, self.series, fixes.config),
+            choices=fixes.choices,
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        cc = self.toolchain.cc
+        return {"CC": cc, **self.base.arch(self.request.arch).make, **_STAMPS}
+
+    def inputs(self, source: str) -> dict[str, Any]:
+        """Return what the key is made of; `source` is its digest."""
+        return {
+            "base": self.base.name,
+            "source": source,
+            "revision": self.series.revision,
+            "series": [
+                [patch.name, patch.sha256, patch.fuzz, *([list(patch.only)] if patch.only else [])]
+                for patch in self.series.patches
+            ],
+            "config": fragment_text(self.wanted),
+            "arch": self.request.arch.value,
+            **({"variant": self.request.variant} if self.request.variant else {}),
+            "toolchain": dict(self.toolchain.versions),
+            "make": self.variables,
+            "recipe": _RECIPE,
+        }
+
+    @property
+    def environment(self) -> str:
+        return digest_value([dict(self.toolchain.versions), self.variables, _RECIPE])
+
+
+def _wanted(
+    base: Base, request: KernelRequest, series: Series, fixes: Sequence[Path] = ()
+) -> tuple[Wanted, ...]:
+    """Return the options: of the base's fixes, of its configuration, and of the series, in turn."""
+    own = [series.config] if series.config else []
+    return merge_fragments([*fixes, *base.config(request.arch, request.variant), *own])
+
+
+def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
+    base = load_base(request.base, root=kernels)
+    found = named_series(request.series, base.name, root=series)
+    return _Plan(
+        base=base,
+        request=request,
+        series=found,
+        wanted=_wanted(base, request, found),
+        toolchain=identify(base, request.arch, request.cc, log=log),
+    )
+
+
+def kernel_inputs(
+    request: KernelRequest,
+    *,
+    store: Store,
+    log: CommandLog,
+    kernels: Path = KERNELS,
+    series: Path = MEM_NOTIFY,
+) -> dict[str, Any] | None:
+    """Return what the key of a kernel is made of (see `store.digest_value`), without building it.
+
+    None if that cannot be known yet, because the base's source is not in the store. Raises as
+    `ensure_kernel` does for everything that is wrong with the request.
+    """
+    plan = _plan(request, kernels, series, log)
+    if request.source is None:
+        source = kept_source(plan.base, store=store)
+    else:
+        source = ensure_source(
+            plan.base, request.source, store=store, log=log, progress=lambda _: None
+        )
+    if source is None:
+        return None
+    fitted = plan.fitted(source, store=store, log=log, progress=lambda _: None)
+    return fitted.inputs(source.digest)
+
+
+def ensure_kernel(
+    request: KernelRequest,
+    *,
+    store: Store,
+    log: CommandLog,
+    progress: Callable[[str], None],
+    kernels: Path = KERNELS,
+    series: Path = MEM_NOTIFY,
+) -> Artifact:
+    """Return a kernel; build it first, and fetch the base's source, if need be.
+
+    The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
+    `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
+    fuzz), `choices` (of fixes that the base has in several forms: which there are, and what was
+    taken; see `memnotify.kernel.fixes`), `cc_flags_dropped` (those of the base that the compiler
+    does not know), `seconds` (wall, of configuring and compiling), `object_tree` (`kept`: make
+    built on what an earlier build had left), `ccache_hits` and `ccache_misses` (None without
+    ccache).
+
+    Raises InputError for a request that cannot be met (unknown base or series, a series that does
+    not apply, a configuration that Kconfig does not take), InfrastructureError if the source
+    cannot be had, tools are missing or make fails.
+    """
+    plan = _plan(request, kernels, series, log)
+    source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
+    plan = plan.fitted(source, store=store, log=log, progress=progress)
+    inputs = plan.inputs(source.digest)
+    words = (request.base, request.series, request.arch, request.variant)
+    name = " ".join(filter(None, words))
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        with work_tree(
+            source, request.arch, environment=plan.environment, store=store, progress=progress
+        ) as tree:
+            applied = tree.switch(plan.series, log=log)
+            progress(f"building {name}")
+            try:
+                return _build(plan, source, tree, applied, folder, store, log, progress)
+            except CommandFailed as error:
+                raise _does_not_build(name, error, tree.build_log) from error
+
+    return store.publish(
+        KIND, inputs, build, waiting=lambda: progress(f"waiting for another build of {name}")
+    )
+
+
+def _build(
+    plan: _Plan,
+    source: Source,
+    tree: WorkTree,
+    applied: Application,
+    folder: Path,
+    store: Store,
+    log: CommandLog,
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    kept = tree.built_before
+    output = tree.build_log
+    output.unlink(missing_ok=True)
+    calls = tree.folder / "ccache.calls"
+    calls.unlink(missing_ok=True)
+    make = _make(plan, tree.path, store, calls)
+    started = time.monotonic()
+    with tree.building(plan.environment):
+        _configure(plan, tree, make, output, log)
+        run(
+            [*make, f"-j{cores()}", "bzImage"],
+            cwd=tree.path,
+            output=output,
+            timeout=_PATIENCE,
+            log=log,
+            beat=lambda: progress(f"{counted(_compiled(output), 'file')} compiled"),
+        )
+    seconds = time.monotonic() - started
+    for file, name in (
+        (tree.path / _IMAGE, "bzImage"),
+        (tree.path / "System.map", "System.map"),
+        (tree.path / ".config", "config"),
+        (output, "build.log"),
+    ):
+        shutil.copyfile(file, folder / name)
+    hits, misses = _ccache_calls(calls)
+    return {
+        "version": (tree.path / "include/config/kernel.release").read_text().strip(),
+        "source": source.origin,
+        "source_version": source.version,
+        "patches": [
+            {
+                "name": done.patch.name,
+                "hunks": done.hunks,
+                "shifted": [
+                    {"file": h.file, "line": h.line, "offset": h.offset, "fuzz": h.fuzz}
+                    for h in done.shifted
+                ],
+            }
+            for done in applied.patches
+        ],
+        "choices": [choice.fact for choice in plan.choices],
+        "cc_flags_dropped": list(plan.toolchain.dropped),
+        "seconds": round(seconds, 3),
+        "object_tree": "kept" if kept else "new",
+        "ccache_hits": hits,
+        "ccache_misses": misses,
+    }
+
+
+def _does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
+    """Return an error whose first line has the first complaint of compiler, linker or make."""
+    said = output.read_text(errors="replace") if output.exists() else ""
+    complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", said, re.M)
+    why, *tail = error.message.splitlines()
+    first = complaint[0].strip() if complaint else why
+    return InfrastructureError(
+        "build", "\n".join([f"{name} does not build: {first}", *tail]), hint=error.hint
+    )
+
+
+def _compiled(output: Path) -> int:
+    return output.read_text(errors="replace").count("\n  CC ")
+
+
+def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
+    """Return the command line of make up to its targets."""
+    variables = {"HOSTCC": "gcc", **plan.variables}
+    # Nothing of the user's environment (MAKEFLAGS, CFLAGS, CPATH, …) reaches the build.
+    environment = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
+    }
+    environment["LC_ALL"] = "C"
+    if shutil.which("ccache") is not None:
+        for name in ("CC", "HOSTCC"):
+            variables[name] = f"ccache {variables[name]}"
+        environment |= {
+            "CCACHE_DIR": str(store.folder("ccache")),
+            "CCACHE_BASEDIR": str(tree),
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_COMPILERCHECK": "content",
+            # Not CCACHE_DEPEND: it does not see .incbin, and the file that packs the kernel differs
+            # in nothing else from another kernel's of the same size. What it kept is not used.
+            "CCACHE_NAMESPACE": "preprocessed",
+            "CCACHE_STATSLOG": str(calls),
+        }
+    words = [f"{name}={value}" for name, value in environment.items()]
+    return ["env", "-i", *words, "make", *(f"{name}={value}" for name, value in variables.items())]
+
+
+def _configure(plan: _Plan, tree: WorkTree, make: list[str], output: Path, log: CommandLog) -> None:
+    config = tree.path / ".config"
+    before = (config.read_bytes(), config.stat()) if config.exists() else None
+    wanted = tree.folder / "wanted.config"
+    wanted.write_text(fragment_text(plan.wanted))
+    run(
+        [*make, f"KCONFIG_ALLCONFIG={wanted}", "allnoconfig"],
+        cwd=tree.path,
+        output=output,
+        timeout=600,
+        log=log,
+    )
+    if before is not None and config.read_bytes() == before[0]:
+        # An unchanged configuration must not look new to make.
+        os.utime(config, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
+    check_config(plan.wanted, config.read_text())
+
+
+def _ccache_calls(calls: Path) -> tuple[int, int] | tuple[None, None]:
+    try:
+        lines = calls.read_text().splitlines()
+    except FileNotFoundError:
+        return None, None
+    hits = sum(line in ("direct_cache_hit", "preprocessed_cache_hit") for line in lines)
+    return hits, lines.count("cache_miss")

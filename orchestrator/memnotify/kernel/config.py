@@ -1,0 +1,85 @@
+"""The kernel's configuration: allnoconfig, and the lines of the fragments on top.
+
+Kconfig drops without a word what its dependencies do not allow. Every line asked for has to be in
+the outcome, so that a fragment says what the kernel is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InputError
+
+_LINE = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One line of a fragment; `value` is `n` for a symbol that is not to be set."""
+
+    symbol: str
+    value: str
+    file: Path
+    line: int
+
+    @property
+    def text(self) -> str:
+        if self.value == "n":
+            return f"# {self.symbol} is not set"
+        return f"{self.symbol}={self.value}"
+
+
+def _parse(line: str) -> tuple[str, str] | None:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    return (match[3], "n") if match[3] else (match[1], match[2].strip())
+
+
+def merge_fragments(paths: Iterable[Path]) -> tuple[Wanted, ...]:
+    """Return the lines of all fragments, by symbol; of two for one symbol the later one holds.
+
+    Raises InputError for a line that is neither setting nor comment.
+    """
+    wanted: dict[str, Wanted] = {}
+    for path in paths:
+        try:
+            lines = path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot be read: {error}", file=path) from error
+        for number, line in enumerate(lines, 1):
+            parsed = _parse(line)
+            if parsed is not None:
+                symbol, value = parsed
+                wanted[symbol] = Wanted(symbol=symbol, value=value, file=path, line=number)
+            elif line.strip() and not line.startswith("#"):
+                raise InputError(
+                    f"not a line of a configuration: {line.strip()}",
+                    file=path,
+                    line=number,
+                    hint="CONFIG_X=y, or # CONFIG_X is not set",
+                )
+    return tuple(wanted[symbol] for symbol in sorted(wanted))
+
+
+def fragment_text(wanted: Iterable[Wanted]) -> str:
+    """Return what KCONFIG_ALLCONFIG reads."""
+    return "".join(f"{line.text}\n" for line in wanted)
+
+
+def check_config(wanted: Iterable[Wanted], config: str) -> None:
+    """Compare a finished .config with what was asked for.
+
+    Raises InputError listing every line that is not in it, with its fragment and line.
+    """
+    had = dict(filter(None, map(_parse, config.splitlines())))
+    dropped = [line for line in wanted if had.get(line.symbol, "n") != line.value]
+    if dropped:
+        shown = "".join(
+            f"\n  {line.file}:{line.line}: {line.text} (got {had.get(line.symbol, 'nothing')})"
+            for line in dropped
+        )
+        raise InputError(f"Kconfig did not take {len(dropped)} of the lines asked for:{shown}")

@@ -1,0 +1,201 @@
+"""Files from the web: resumed where an earlier try broke off, and there only when whole.
+
+What there is of a file is kept as `NAME.part`, with a note of where it came from. It is gone on
+with only if the server confirms that the file is still the same one; else it is fetched anew.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from memnotify.errors import InfrastructureError
+from memnotify.store import digest_file
+
+_TRIES = 3
+_MOST_BYTES = 2 << 30
+_PARTIAL = 206
+_RANGE_REFUSED = 416
+
+
+class Refused(InfrastructureError):
+    """A server answered, but with something else than the file."""
+
+    def __init__(self, url: str, status: int, reason: str) -> None:
+        super().__init__("source", f"{url}: {status} {reason}")
+        self.status = status
+
+
+class _BrokenOff(InfrastructureError):
+    """A connection ended before the file did."""
+
+
+@dataclass
+class Web:
+    """Opens addresses. A host that could not be reached is not asked again: that takes time.
+
+    `patience` is in seconds without a byte.
+    """
+
+    patience: float = 10.0
+    _silent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The hosts that could not be reached."""
+        return tuple(self._silent)
+
+    def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
+        """Return the response.
+
+        Raises Refused if the server gives none, InfrastructureError if it cannot be reached.
+        """
+        host = urlsplit(url).netloc
+        if host not in self._silent:
+            request = urllib.request.Request(url, headers=dict(headers or {}))
+            try:
+                return urllib.request.urlopen(request, timeout=self.patience)
+            except urllib.error.HTTPError as error:
+                with error:
+                    raise Refused(url, error.code, error.reason) from error
+            except (OSError, http.client.HTTPException) as error:
+                reason = error.reason if isinstance(error, urllib.error.URLError) else error
+                self._silent[host] = getattr(reason, "strerror", None) or str(reason)
+        raise InfrastructureError("source", f"{url}: {self._silent[host]}")
+
+    def read(self, url: str) -> str:
+        """Return a text of at most 16 MiB. Raises as `open`, or if it breaks off."""
+        with self.open(url) as response:
+            try:
+                return bytes(response.read(16 << 20)).decode(errors="replace")
+            except (OSError, http.client.HTTPException) as error:
+                raise _BrokenOff("source", f"{url}: {error}") from error
+
+
+def download(url: str, target: Path, sha256: str | None, *, web: Web | None = None) -> str:
+    """Download a file; it is there under its name only when it is whole and has this checksum.
+
+    Returns its SHA-256, which with None may be any. Raises InfrastructureError if it cannot be had,
+    which keeps what there is of it for the next time, or if it is another file, which does not.
+    """
+    web = web or Web()
+    part = _Part(target)
+    for left in reversed(range(_TRIES)):
+        try:
+            part.fetch(url, web)
+            break
+        except _BrokenOff:
+            if not left:
+                raise
+    found = digest_file(part.path)
+    if sha256 not in (None, found):
+        part.discard()
+        raise wrong_checksum(url, str(sha256), found)
+    part.path.rename(target)
+    part.discard()
+    return found
+
+
+def wrong_checksum(name: str, expected: str, found: str) -> InfrastructureError:
+    return InfrastructureError(
+        "checksum", f"{name}: its SHA-256 is {found}, but {expected} was expected; thrown away"
+    )
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What a part is a part of. `validator` is what the server calls this state of the file."""
+
+    url: str
+    validator: str
+    size: int
+
+
+class _Part:
+    """What there is of a file that is being downloaded."""
+
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(target.name + ".part")
+        self._note_file = target.with_name(target.name + ".part.json")
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._note_file.unlink(missing_ok=True)
+
+    def fetch(self, url: str, web: Web) -> None:
+        """Fetch what is missing."""
+        note = self._note(url)
+        start = self.path.stat().st_size if note else 0
+        if note and start == note.size:
+            return
+        headers = {"Range": f"bytes={start}-", "If-Range": note.validator} if note else {}
+        try:
+            response = web.open(url, headers)
+        except Refused as error:
+            if not note or error.status != _RANGE_REFUSED:
+                raise
+            self.discard()
+            raise _BrokenOff("source", str(error)) from error
+        with response:
+            if response.status == _PARTIAL:
+                if note is None or _range(response.headers) != (start, note.size):
+                    self.discard()
+                    raise _BrokenOff("source", f"{url}: it sends another part than asked for")
+            else:
+                start = 0
+                self._begin(url, response.headers)
+            self._receive(url, response, start)
+
+    def _note(self, url: str) -> _Note | None:
+        try:
+            note = _Note(**json.loads(self._note_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        fits = note.url == url and self.path.exists() and self.path.stat().st_size <= note.size
+        return note if fits else None
+
+    def _begin(self, url: str, headers: Mapping[str, str]) -> None:
+        self.discard()
+        tag = headers.get("ETag") or ""
+        # A weak tag may stay when bytes change.
+        validator = tag if tag.startswith('"') else headers.get("Last-Modified")
+        size = headers.get("Content-Length") or ""
+        if validator and size.isdecimal():
+            note = _Note(url, validator, int(size))
+            self._note_file.write_text(json.dumps(asdict(note)))
+
+    def _receive(self, url: str, response: Any, start: int) -> None:
+        length = response.headers.get("Content-Length")
+        got = start
+        with self.path.open("ab" if start else "wb") as file:
+            for block in _blocks(url, response):
+                file.write(block)
+                got += len(block)
+                if got > _MOST_BYTES:
+                    self.discard()
+                    raise InfrastructureError("source", f"{url}: larger than any kernel")
+        # A connection that just ends looks like the end of the file.
+        if length is not None and got != start + int(length):
+            raise _BrokenOff("source", f"{url}: broke off after {got} bytes")
+
+
+def _blocks(url: str, response: IO[bytes]) -> Iterator[bytes]:
+    try:
+        while block := response.read(1 << 20):
+            yield block
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenOff("source", f"{url}: broke off: {error}") from error
+
+
+def _range(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return where a part starts, and the size of the whole file."""
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", headers.get("Content-Range") or "")
+    return None if found is None else (int(found[1]), int(found[2]))

@@ -1,0 +1,261 @@
+"""What every tree of a base gets before a series: fixes and drivers, in the form that fits it.
+
+A base of which nobody here has seen the tree names several folders for one purpose. Their patches
+with the same number are forms of one fix, and the tree gets the first that fits. What is chosen
+depends on the source and on the forms alone; a build's key has what was applied, as if the base
+had named just that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from memnotify import toml
+from memnotify.errors import InputError
+from memnotify.kernel.base import Base, OnlyIfTable
+from memnotify.process import CommandLog
+from memnotify.series.apply import FileState, Reader, apply_series, changed_files, is_whole
+from memnotify.series.quilt import CONFIG, SERIES, Patch, Series, read_series_file
+from memnotify.wording import known_names
+
+_NUMBER = re.compile(r"(\d+)-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What became of one fix: its forms, and what was taken of them.
+
+    If that is nothing, the fix is not needed, or the kernel `lacks` it, and here is why.
+    """
+
+    forms: tuple[Patch, ...]
+    taken: tuple[Patch, ...]
+    lacks: str = ""
+
+    @property
+    def fact(self) -> dict[str, Any]:
+        """Return it for the facts of a build."""
+        return {
+            "forms": [_label(patch) for patch in self.forms],
+            "taken": [
+                {"patch": _label(patch), **({"files": list(patch.only)} if patch.only else {})}
+                for patch in self.taken
+            ],
+            **({"lacks": self.lacks} if self.lacks else {}),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixes:
+    """The patches of a base, the fragments of configuration beside them, and what was chosen."""
+
+    patches: tuple[Patch, ...]
+    config: tuple[Path, ...]
+    choices: tuple[Choice, ...]
+
+    def on(self, series: Series) -> Series:
+        """Return a series with these patches before its own."""
+        return replace(series, patches=(*self.patches, *series.patches))
+
+    @property
+    def summary(self) -> str:
+        """Say in one line what was chosen; "" if there was no choice."""
+        said: dict[str, list[str]] = {}
+        for choice in self.choices:
+            number = choice.forms[0].name.partition("-")[0]
+            for patch in choice.taken:
+                said.setdefault(_label(patch).rpartition("/")[0], []).append(number)
+            if not choice.taken:
+                said.setdefault("LACKING" if choice.lacks else "not needed", []).append(number)
+        return "; ".join(f"{name}: {' '.join(numbers)}" for name, numbers in said.items())
+
+
+@dataclass(frozen=True)
+class _Fix:
+    """Forms of one fix, the preferred one first; `everywhere`: each of the folders has one."""
+
+    forms: tuple[Patch, ...]
+    everywhere: bool
+
+
+@dataclass
+class _Tree:
+    """The files of a tree as the fixes chosen so far leave them."""
+
+    source: Reader
+    conditions: Mapping[str, OnlyIfTable]
+    log: CommandLog | None
+    files: dict[str, FileState | None] = field(default_factory=dict)
+
+    def read(self, name: str) -> FileState | None:
+        return self.files[name] if name in self.files else self.source(name)
+
+    def try_out(self, patch: Patch) -> Mapping[str, FileState | None]:
+        """Return what a patch makes of the files. Raises InputError if it does not fit."""
+        alone = Series(revision="", base="", patches=(patch,))
+        return apply_series(alone, self.read, log=self.log).files
+
+    def rules_out(self, patch: Patch) -> str | None:
+        """Return in one line which condition of a patch is not met, None if each is."""
+        condition = self.conditions.get(_label(patch))
+        if condition is None:
+            return None
+        state = self.read(condition.file)
+        if state is not None and condition.text.encode() in state.data:
+            return None
+        return f"{patch.path}: for a {condition.file} with {condition.text!r} in it"
+
+    def refuses(self, patch: Patch) -> str | None:
+        """Return in one line why a patch does not fit, None if it does."""
+        try:
+            self.try_out(patch)
+        except InputError as error:
+            return error.message.partition("\n")[0].rstrip(":")
+        return None
+
+
+def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fixes:
+    """Return the patches that a tree of a base gets before a series.
+
+    `read` gives the files of the tree; it is asked only where there is a choice. Raises InputError
+    if a `series` file is wrong, and if a fix fits in no form.
+    """
+    _check_named(base)
+    can_lack = set(base.table.can_lack)
+    tree = _Tree(read, {condition.patch: condition for condition in base.table.only_if}, log)
+    chosen: list[Patch] = []
+    choices: list[Choice] = []
+    config: list[Path] = []
+    offers = any(len(folders) > 1 for folders in base.patches)
+    for folders in base.patches:
+        for fix in _fixes(folders):
+            taken = fix.forms
+            if len(folders) > 1:
+                choice = _choice(fix, tree, {_label(form) for form in fix.forms} & can_lack)
+                choices.append(choice)
+                taken = choice.taken
+            if offers:
+                for patch in taken:
+                    tree.files |= tree.try_out(patch)
+            chosen += taken
+        used = {patch.path.parent for patch in chosen}
+        config += [
+            folder / CONFIG for folder in folders if folder in used and (folder / CONFIG).is_file()
+        ]
+    return Fixes(patches=tuple(chosen), config=tuple(config), choices=tuple(choices))
+
+
+def usual_config(base: Base) -> tuple[Path, ...]:
+    """Return the fragments beside the patches that a base prefers, whatever a tree will take."""
+    preferred = (folders[0] / CONFIG for folders in base.patches)
+    return tuple(file for file in preferred if file.is_file())
+
+
+def _check_named(base: Base) -> None:
+    """Raise InputError if the base's file says something of a patch that is no form of a fix."""
+    forms = {
+        _label(patch)
+        for folders in base.patches
+        if len(folders) > 1
+        for folder in folders
+        for patch in read_series_file(folder / SERIES)
+    }
+    named: list[tuple[toml.Key, str]] = [
+        (("only_if", index, "patch"), condition.patch)
+        for index, condition in enumerate(base.table.only_if)
+    ]
+    named += [(("can_lack", index), patch) for index, patch in enumerate(base.table.can_lack)]
+    for key, patch in named:
+        if patch not in forms:
+            _, lines = toml.read(base.file)
+            raise InputError(
+                f"{patch} is no form of a fix",
+                file=base.file,
+                line=lines.nearest(key),
+                hint=known_names(patch, sorted(forms)),
+            )
+
+
+def _fixes(folders: Sequence[Path]) -> list[_Fix]:
+    series = [read_series_file(folder / SERIES) for folder in folders]
+    if len(series) == 1:
+        return [_Fix((patch,), everywhere=True) for patch in series[0]]
+    forms: dict[int, list[Patch]] = {}
+    for folder, patches in zip(folders, series, strict=True):
+        numbers = [_number(patch, folder) for patch in patches]
+        if numbers != sorted(set(numbers)):
+            raise InputError(
+                "the numbers of the patches do not rise", file=folder / SERIES, hint=_MATCHED
+            )
+        for number, patch in zip(numbers, patches, strict=True):
+            forms.setdefault(number, []).append(patch)
+    return [
+        _Fix(tuple(forms[number]), everywhere=len(forms[number]) == len(folders))
+        for number in sorted(forms)
+    ]
+
+
+_MATCHED = "folders that stand for one another are matched by the numbers of their patches"
+
+
+def _number(patch: Patch, folder: Path) -> int:
+    found = _NUMBER.match(patch.name)
+    if found is None:
+        raise InputError(
+            f"{patch.name} does not begin with a number and -", file=folder / SERIES, hint=_MATCHED
+        )
+    return int(found[1])
+
+
+def _choice(fix: _Fix, tree: _Tree, can_lack: Collection[str]) -> Choice:
+    """Choose among the forms of a fix; raises InputError if none fits and it cannot be lacking."""
+    refused: dict[Patch, str] = {}
+    taken = _choose(fix, tree, refused)
+    if taken is not None:
+        return Choice(forms=fix.forms, taken=taken)
+    said = "; ".join(refused[form] for form in fix.forms)
+    if not can_lack:
+        raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
+    return Choice(forms=fix.forms, taken=(), lacks=said)
+
+
+def _choose(fix: _Fix, tree: _Tree, refused: dict[Patch, str]) -> tuple[Patch, ...] | None:
+    """Return the first form that fits as a whole, else for each file the first that fits there.
+
+    Nothing, if only some of the folders have a form, and what it is for is not in the tree. None,
+    if no form fits; `refused` gets the reasons.
+    """
+    refused |= {form: why for form in fix.forms if (why := tree.rules_out(form)) is not None}
+    forms = [form for form in fix.forms if form not in refused]
+    for form in forms:
+        why = tree.refuses(form)
+        if why is None:
+            return (form,)
+        refused[form] = why
+    files = {form: changed_files(form) for form in forms}
+    names = dict.fromkeys(name for form in forms for name in files[form])
+    there = [name for name in names if tree.read(name) is not None]
+    if not there and not fix.everywhere:
+        return ()
+    taken: dict[Patch, list[str]] = {}
+    for name in [] if any(is_whole(form) for form in forms) else there:
+        parts = {form: replace(form, only=(name,)) for form in forms if name in files[form]}
+        whys = {form: tree.refuses(part) for form, part in parts.items()}
+        fitting = next((form for form, why in whys.items() if why is None), None)
+        if fitting is None:
+            refused |= {form: why for form, why in whys.items() if why is not None}
+            return None
+        taken.setdefault(fitting, []).append(name)
+    parts_taken = [replace(form, only=tuple(taken[form])) for form in forms if form in taken]
+    return tuple(parts_taken) or None
+
+
+_NO_FORM = "patches/README.md says how to add another form"
+
+
+def _label(patch: Patch) -> str:
+    return "/".join(patch.path.parts[-3:])

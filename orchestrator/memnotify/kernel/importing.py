@@ -1,0 +1,129 @@
+"""Mails restored against a tree of the user's, or against a base, and written as a series."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from memnotify.errors import InputError
+from memnotify.kernel.base import Base, load_base
+from memnotify.kernel.download import Web
+from memnotify.kernel.fixes import fixes_for
+from memnotify.kernel.pristine import pristine_files
+from memnotify.kernel.source import ensure_source
+from memnotify.mailpatch.companions import companions_of, is_whole
+from memnotify.mailpatch.folder import undo_killed, write_series
+from memnotify.mailpatch.importer import ImportedSeries, import_mails
+from memnotify.mailpatch.lore import fetch_thread, message_id
+from memnotify.mailpatch.mail import Mail, read_mails
+from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
+from memnotify.mailpatch.names import Reader
+from memnotify.mailpatch.repairs import Chooser
+from memnotify.process import CommandLog
+from memnotify.series.apply import apply_series, read_tree
+from memnotify.series.quilt import SERIES, Series, read_series_file, tree_version
+from memnotify.store import Store, digest_value
+
+
+def import_series(
+    wanted: Sequence[str],
+    folder: Path,
+    *,
+    base: str | None = None,
+    tree: Path | None = None,
+    mbox: Path | None = None,
+    fuzz: int = 0,
+    revision: int | None = None,
+    replace: bool = False,
+    choose: Chooser | None = None,
+    store: Store,
+    log: CommandLog | None = None,
+    progress: Callable[[str], None],
+) -> ImportedSeries:
+    """Restore mails against a base or a tree, and write them into a folder: all, or nothing.
+
+    `wanted` are files, folders and Message-Ids (of `mbox`, if one is given). With `replace` the
+    patches take the place of those in the folder that have the same numbers. While another import
+    into the same folder is under way this one waits. Raises as
+    `import_mails`, `write_series` and `fetch_thread` do.
+    """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError("is a file, not a folder", file=place, hint="-o names a folder")
+    series = folder / SERIES
+    lock = f"series-{digest_value(str(folder.resolve()))}"
+    with store.lock(lock, waiting=lambda: progress(f"waiting for another import into {folder}")):
+        undo_killed(folder)
+        mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
+        beside = read_series_file(series) if replace and series.is_file() else ()
+        read = _files(base, tree, store, progress)
+        imported = import_mails(
+            mails, read, beside=beside, fuzz=fuzz, revision=revision, choose=choose, log=log
+        )
+        said = write_series(imported, folder, replace=replace)
+    return dataclasses.replace(imported, said=(*imported.said, *said))
+
+
+def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
+    path = Path(word).expanduser()
+    if path.exists():
+        return read_mails(path)
+    wanted = message_id(word)
+    if wanted is None:
+        raise InputError(
+            "there is no such file", file=word, hint="a Message-Id or a link to lore will do, too"
+        )
+    with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
+        mails = read_mails(fetch_thread(wanted, Path(folder), mbox=mbox, log=log))
+    if mbox is not None:
+        mails += _companions(wanted, mails, mbox)
+    return [dataclasses.replace(mail, source=wanted) for mail in mails]
+
+
+def _companions(wanted: str, thread: Sequence[Mail], mbox: Path) -> list[Mail]:
+    """Return the mails of a set that its thread has not, because their headers do not tie them."""
+    anchor = next((mail for mail in thread if _id(mail) == wanted), None)
+    if anchor is None or is_whole(anchor, thread):
+        return []
+    find = mails_in_maildir if mbox.is_dir() else mails_in_mbox
+    had = {_id(mail) for mail in thread}
+    return [mail for mail in find(mbox, companions_of(anchor)) if _id(mail) not in had]
+
+
+def _id(mail: Mail) -> str:
+    return mail.headers.get("Message-Id", "").strip("<>")
+
+
+def _files(
+    base: str | None, tree: Path | None, store: Store, progress: Callable[[str], None]
+) -> Reader:
+    """Return a reader of the files that a series finds: of a base, after the base's own patches."""
+    if tree is not None:
+        tree_version(tree)
+        return read_tree(tree)
+    assert base is not None
+    return base_files(load_base(base), store=store, progress=progress)
+
+
+def base_files(
+    known: Base, *, store: Store, web: Web | None = None, progress: Callable[[str], None]
+) -> Reader:
+    """Return a reader of the files of a base, after the base's own patches.
+
+    Raises InfrastructureError if its source cannot be had, InputError as `fixes_for` does.
+    """
+    source = ensure_source(known, None, store=store, web=web, progress=progress)
+    pristine = pristine_files(source, known.arches[0], store=store, progress=progress)
+    return with_fixes(known, pristine)
+
+
+def with_fixes(known: Base, read: Reader, *, log: CommandLog | None = None) -> Reader:
+    """Return a reader of a tree's files after the base's own patches.
+
+    Raises InputError if they do not apply, as they do not to a tree that has them.
+    """
+    own = fixes_for(known, read, log=log).on(Series(revision="", base=known.name))
+    patched = apply_series(own, read, log=log).files
+    return lambda name: patched[name] if name in patched else read(name)

@@ -1,0 +1,57 @@
+"""What kernels there can be, and which are in the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from memnotify.kernel.base import bases, load_base
+from memnotify.kernel.build import KIND
+from memnotify.kernel.source import kept_source
+from memnotify.series.quilt import NONE, revisions
+from memnotify.store import Store
+
+
+def list_kernels(store: Store) -> list[dict[str, Any]]:
+    """Return one object for each base.
+
+    Its keys are `base`, `arches`, `series`, `source` (None, or `version`, `origin` and `digest`)
+    and `builds`, newest first (each with `key`, `series`, `arch`, `variant`, `version`, `path`, and
+    what tells builds of one name apart: `cc`, the digest of the `source`, and when, in UTC, it was
+    `built`).
+    """
+    built = store.listing(KIND)
+    known = revisions()
+    rows = []
+    for name in bases():
+        base = load_base(name)
+        source = kept_source(base, store=store)
+        rows.append(
+            {
+                "base": name,
+                "arches": [arch.value for arch in base.arches],
+                "series": [NONE, *(revision for revision in known if name in known[revision])],
+                "source": source
+                and {"version": source.version, "origin": source.origin, "digest": source.digest},
+                "builds": [
+                    {
+                        "key": kernel.key,
+                        "series": kernel.inputs["revision"],
+                        "arch": kernel.inputs["arch"],
+                        "variant": kernel.inputs.get("variant", ""),
+                        "version": kernel.facts["version"],
+                        "cc": kernel.inputs["toolchain"]["cc"],
+                        "source": kernel.inputs["source"],
+                        "built": _time(kernel.published),
+                        "path": str(kernel.path),
+                    }
+                    for kernel in built
+                    if kernel.inputs["base"] == name
+                ],
+            }
+        )
+    return rows
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds").removesuffix("+00:00")

@@ -1,0 +1,330 @@
+"""The original mails of a revision: found, checked, imported for a base, and registered."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InfrastructureError, InputError, MemnotifyError, no_space
+from memnotify.kernel.base import Base, bases, load_base
+from memnotify.kernel.download import Web
+from memnotify.kernel.importing import base_files, with_fixes
+from memnotify.mailpatch.digest import patch_digests
+from memnotify.mailpatch.importer import Imported, ImportedSeries, import_in_order
+from memnotify.mailpatch.lore import find_thread
+from memnotify.mailpatch.mail import Mail, mails_of, read_mails
+from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
+from memnotify.mailpatch.names import Reader
+from memnotify.mailpatch.originals import Found, Verdict, Wanted, asks_for, identify
+from memnotify.mailpatch.rangediff import range_diff
+from memnotify.mailpatch.repairs import Chooser
+from memnotify.process import CommandLog
+from memnotify.series.apply import apply_series, read_tree
+from memnotify.series.quilt import (
+    MEM_NOTIFY,
+    SERIES,
+    Series,
+    load_series,
+    read_series_file,
+    revisions,
+    tree_version,
+)
+from memnotify.series.registered import (
+    ALTERED,
+    FACTS,
+    ORIGINAL,
+    Registered,
+    load_registered,
+    root,
+    write_facts,
+)
+from memnotify.store import Store
+from memnotify.wording import counted
+
+# A network that swallows everything must not hold up the next base for long.
+_PATIENCE = 6.0  # seconds
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Originals that were imported for a base; `said` is why it is not a nearer one."""
+
+    base: str
+    imported: ImportedSeries
+    read: Reader
+    said: tuple[str, ...] = ()
+
+
+def find_originals(
+    wanted: Wanted,
+    *,
+    given: Sequence[Path] = (),
+    mbox: Path | None = None,
+    maildir: Path | None = None,
+    log: CommandLog | None = None,
+    progress: Progress,
+) -> tuple[Found, ...]:
+    """Return what there is of the originals of a revision, in what the user has or else at lore.
+
+    Raises InputError for what cannot be read or has none of them, InfrastructureError if lore
+    cannot be reached.
+    """
+    if not (given or mbox or maildir):
+        return _from_lore(wanted, log, progress)
+    asked = asks_for(wanted.mails)
+    mails = [mail for path in given for mail in read_mails(_there(path))]
+    mails += mails_in_mbox(mbox, asked) if mbox is not None else []
+    mails += mails_in_maildir(maildir, asked) if maildir is not None else []
+    found = identify(mails, wanted.mails)
+    if all(each.verdict is Verdict.MISSING for each in found):
+        places = ", ".join(str(path) for path in (*given, mbox, maildir) if path is not None)
+        raise InputError(
+            f"has none of the {counted(len(found), 'mail')} of {wanted.revision}",
+            file=places,
+            hint=f"the first is {wanted.mails[0].known_as}",
+        )
+    return found
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise InputError("there is no such file", file=path)
+    return path
+
+
+def _from_lore(wanted: Wanted, log: CommandLog | None, progress: Progress) -> tuple[Found, ...]:
+    mails: list[Mail] = []
+    found = identify(mails, wanted.mails)
+    for number, original in enumerate(wanted.mails):
+        if original.message_id is None or found[number].verdict is not Verdict.MISSING:
+            continue
+        progress(f"fetching {original.message_id}")
+        with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
+            thread = find_thread(original.message_id, Path(folder), log=log)
+            if thread is not None:
+                mails += [
+                    dataclasses.replace(mail, source=_source(mail))
+                    for mail in mails_of(thread.read_bytes(), thread)
+                ]
+        found = identify(mails, wanted.mails)
+    return found
+
+
+def _source(mail: Mail) -> str:
+    return mail.headers.get("Message-Id", "").strip("<>") or "lore.kernel.org"
+
+
+def check_complete(wanted: Wanted, found: Sequence[Found]) -> None:
+    """Raise InputError if a mail is missing."""
+    missing = sum(each.verdict is Verdict.MISSING for each in found)
+    if missing:
+        verb = "is" if missing == 1 else "are"
+        raise InputError(
+            f"{wanted.revision}: {missing} of {counted(len(found), 'mail')} {verb} missing, so "
+            "nothing is registered",
+            hint="give the files as MAIL..., or another --mbox or --maildir",
+        )
+
+
+def import_originals(
+    wanted: Wanted,
+    found: Sequence[Found],
+    *,
+    base: str | None = None,
+    tree: Path | None = None,
+    fuzz: int = 0,
+    choose: Chooser | None = None,
+    store: Store,
+    log: CommandLog | None = None,
+    progress: Progress,
+) -> Ready:
+    """Restore the originals against a base or a tree, by default the nearest base that will do.
+
+    Raises InputError if they do not fit, InfrastructureError if no base can be had.
+    """
+    mails = [each.mail for each in found if each.mail is not None]
+
+    def made(name: str, read: Reader) -> Ready:
+        imported = import_in_order(mails, read, fuzz=fuzz, choose=choose, log=log)
+        _check_changes(found, imported)
+        return Ready(base=name, imported=imported, read=read)
+
+    if tree is not None:
+        name, read = _tree_files(tree, log)
+        return made(name, read)
+    if base is not None:
+        return made(base, base_files(load_base(base), store=store, progress=progress))
+    reasons: list[str] = []
+    first: MemnotifyError | None = None
+    web = Web(patience=_PATIENCE)
+    for name in (name for name in wanted.table.bases if name in bases()):
+        try:
+            read = base_files(load_base(name), store=store, web=web, progress=progress)
+            ready = made(name, read)
+        except MemnotifyError as error:
+            # That they do not fit a base says more than that another cannot be had.
+            if first is None or isinstance(first, InfrastructureError):
+                first = error
+            reasons.append(f"not for {name}: {error.message.partition(chr(10))[0]}")
+        else:
+            return dataclasses.replace(ready, said=tuple(reasons))
+    for reason in reasons:
+        progress(reason)
+    assert first is not None, f"no base of {wanted.revision} is one of the project"
+    raise first
+
+
+def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
+    """Raise InputError if an import says something else than the mail, which would be a bug."""
+    for each, patch in zip(found, imported.patches, strict=True):
+        if not isinstance(patch, Imported) or each.digest is None:
+            where = each.mail.source if each.mail is not None else None
+            raise InputError(
+                f"{each.original.label}: changes no line, so it has no digest",
+                file=where,
+                hint="give the mail with the patch",
+            )
+        made = patch_digests(patch.data.decode("utf-8", "surrogateescape").split("\n"))
+        wanted = {each.digest.whole}
+        if repeated := patch.post.text.repeated:
+            lines = list(patch.post.mail.lines)
+            for line in repeated:
+                lines[line - 1] = ""  # so that the hunk is none
+            wanted = {digest.whole for digest in patch_digests(lines)}
+        if each.verdict is not Verdict.OTHER and (not made or made[0].whole not in wanted):
+            raise InputError(
+                f"{patch.name} would not have the lines of {each.original.label}",
+                file=patch.post.mail.source,
+                hint="a bug; please report it with the mail",
+            )
+
+
+def _tree_files(tree: Path, log: CommandLog | None) -> tuple[str, Reader]:
+    """Return the name of the base that a tree is, or its version, and a reader of its files.
+
+    The base's own patches are in what is read, if they are not in the tree: they come before the
+    series in every build.
+    """
+    version = tree_version(tree)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", version):
+        raise InputError(f"{version!r} is no version to register a series for", file=tree)
+    read = read_tree(tree)
+    base = _base_of(version)
+    if base is None:
+        return version, read
+    try:
+        return base.name, with_fixes(base, read, log=log)
+    except InputError:
+        return base.name, read
+
+
+def _base_of(version: str) -> Base | None:
+    known = (load_base(name) for name in bases())
+    return next((base for base in known if base.accepts(version)), None)
+
+
+def register(
+    wanted: Wanted,
+    found: Sequence[Found],
+    ready: Ready,
+    *,
+    store: Store,
+    log: CommandLog | None = None,
+    progress: Progress,
+) -> Registered:
+    """Put what was imported among the user's series, where every command finds it; return it.
+
+    It is called `<revision>-original`, and `<revision>-altered` if a mail has another text than its
+    digest is of. Raises InputError if it does not apply, or cannot be written.
+    """
+    altered = any(each.verdict is Verdict.OTHER for each in found)
+    name = wanted.revision + (ALTERED if altered else ORIGINAL)
+    place = root() / name / ready.base
+    port = MEM_NOTIFY / wanted.revision / ready.base
+    ours = [port / patch for patch in wanted.table.ours if (port / patch).is_file()]
+    with store.lock(
+        f"registered-{name}-{ready.base}",
+        waiting=lambda: progress(f"waiting for another registration of {name}"),
+    ):
+        try:
+            # One that was killed leaves it to the next with the same lock.
+            draft = root() / f".draft-{name}-{ready.base}"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            try:
+                _write(draft, wanted, found, ready.imported, ours)
+                patches = read_series_file(draft / SERIES)
+                apply_series(
+                    Series(revision=name, base=ready.base, patches=patches), ready.read, log=log
+                )
+                place.parent.mkdir(exist_ok=True)
+                # One who reads meanwhile finds the old one, none, or the new one.
+                if place.exists():
+                    (place / FACTS).unlink(missing_ok=True)
+                    shutil.rmtree(place)
+                draft.rename(place)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        except OSError as error:
+            if no_space(error):
+                raise InfrastructureError(
+                    "disk-full", f"{place}: no space for the series"
+                ) from error
+            hint = "$XDG_DATA_HOME names a folder that you may write below"
+            raise InputError("cannot be written", file=place, hint=hint) from error
+    return load_registered(name, ready.base)
+
+
+def _write(
+    folder: Path,
+    wanted: Wanted,
+    found: Sequence[Found],
+    imported: ImportedSeries,
+    ours: Sequence[Path],
+) -> None:
+    names = [patch.name for patch in imported.patches]
+    for patch in imported.patches:
+        assert isinstance(patch, Imported)
+        (folder / patch.name).write_bytes(patch.data)
+    for file in ours:
+        shutil.copyfile(file, folder / file.name)
+    lines = [*names, *(f"{file.name}  # ours" for file in ours)]
+    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines))
+    mails = [mail_row(each) | {"patch": name} for each, name in zip(found, names, strict=True)]
+    write_facts(folder, revision=wanted.revision, mails=mails, ours=[file.name for file in ours])
+
+
+def mail_row(found: Found) -> dict[str, object]:
+    """Return what is known of a mail as a JSON value."""
+    original, mail, digest = found.original, found.mail, found.digest
+    return {
+        "label": original.label,
+        "revision": original.revision,
+        "part": original.part,
+        "of": original.of,
+        "subject": original.subject,
+        "date": original.date,
+        "message_id": original.message_id,
+        "verdict": found.verdict.value,
+        "note": original.note,
+        "source": None if mail is None else mail.source,
+        "other_message_id": found.other_id,
+        "digest": None if digest is None else digest.whole,
+        "changed_lines": None if digest is None else digest.lines,
+    }
+
+
+def difference(registered: Registered, *, log: CommandLog | None = None) -> str | None:
+    """Return in numbers of lines where a registered series differs from ours; None without ours."""
+    if registered.base not in revisions().get(registered.revision, ()):
+        return None
+    ours = load_series(registered.revision, registered.base)
+    theirs = load_series(registered.name, registered.base)
+    return range_diff(ours.patches, theirs.patches, stat=True, messages=False, log=log)

@@ -1,0 +1,175 @@
+"""The files of a tree that comes in pieces: found, checked, pinned.
+
+What vouches for a piece, in this order: the digest in kernels/<base>.toml, the one in
+kernels/<base>.lock, and the list of checksums in its folder. If none of them names it, its digest
+is written to the lock file once the tree that it is a part of has proved right; from then on
+another file is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
+
+from memnotify import toml
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.base import Base, PiecesSource, PieceTable, Suffix
+from memnotify.kernel.download import Refused, Web, download
+from memnotify.store import Store, digest_file
+
+_SUFFIXES: tuple[str, ...] = get_args(Suffix)
+_HEAD = """\
+# SHA-256 of files that nothing else vouches for, as they were when first fetched. Commit this file:
+# another file of the same name is then refused.
+
+[sha256]
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece that is on this machine. `vouched`: somebody else than the file itself says so."""
+
+    file: Path
+    sha256: str
+    origin: str
+    vouched: bool
+
+
+class _Lock(toml.Table):
+    sha256: dict[str, str]
+
+
+def known_digests(base: Base, source: PiecesSource) -> dict[str, str]:
+    """Return the SHA-256 of every file for which the base or its lock file has one."""
+    known = _pinned(base)
+    for piece in source.piece:
+        known |= {f"{piece.name}.{suffix}": digest for suffix, digest in piece.sha256.items()}
+    return known
+
+
+def _pinned(base: Base) -> dict[str, str]:
+    return dict(toml.load(base.lock, _Lock).sha256) if base.lock.exists() else {}
+
+
+def pin(base: Base, pieces: Iterable[Piece]) -> tuple[str, ...]:
+    """Write the digests of pieces that nothing vouches for to the lock file; returns their names.
+
+    Raises OSError if it cannot be written.
+    """
+    new = {piece.file.name: piece.sha256 for piece in pieces if not piece.vouched}
+    if new:
+        pinned = _pinned(base) | new
+        lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
+        fresh = base.lock.with_name(base.lock.name + ".new")
+        fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines))
+        fresh.replace(base.lock)
+    return tuple(new)
+
+
+def fetch_pieces(
+    base: Base, source: PiecesSource, *, store: Store, web: Web, progress: Callable[[str], None]
+) -> list[Piece]:
+    """Return all pieces, in the store's folder of downloads.
+
+    Raises InfrastructureError for the first that cannot be had; the message says what was tried.
+    """
+    known = known_digests(base, source)
+    return [_fetch(base, piece, known, store, web, progress) for piece in source.piece]
+
+
+def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
+    """Return the pieces that lie in a folder of the user's, compressed in any way or not at all.
+
+    Raises InputError if one is missing, or is not the file that it should be.
+    """
+    known = known_digests(base, source)
+    pieces = []
+    for table in source.piece:
+        names = [*(f"{table.name}.{suffix}" for suffix in _SUFFIXES), table.name]
+        file = next((folder / name for name in names if (folder / name).is_file()), None)
+        if file is None:
+            raise InputError(
+                f"there is no {table.name} in this folder",
+                file=folder,
+                hint=f"{base.name} is made of {', '.join(piece.name for piece in source.piece)}, "
+                "each as it is or with .xz, .bz2 or .gz",
+            )
+        found = digest_file(file)
+        expected = known.get(file.name, found)
+        if expected != found:
+            raise InputError(
+                f"its SHA-256 is {found}, but {expected} was expected",
+                file=file,
+                hint=_unpin(base, table, file.name),
+            )
+        # What is given by hand is not pinned for others.
+        pieces.append(Piece(file=file, sha256=found, origin=str(file.absolute()), vouched=True))
+    return pieces
+
+
+def _fetch(
+    base: Base,
+    piece: PieceTable,
+    known: Mapping[str, str],
+    store: Store,
+    web: Web,
+    progress: Callable[[str], None],
+) -> Piece:
+    tried = []
+    for folder in piece.folders:
+        try:
+            for name, sha256 in _candidates(piece, folder, known, web):
+                try:
+                    return _download(folder + name, sha256, store, web, progress)
+                except Refused as error:
+                    tried.append(str(error))
+        except InfrastructureError as error:
+            hint = _unpin(base, piece, name) if error.kind == "checksum" else None
+            tried.append(f"{error} ({hint})" if hint else str(error))
+    raise InfrastructureError("source", "; ".join(tried))
+
+
+def _download(
+    url: str, sha256: str | None, store: Store, web: Web, progress: Callable[[str], None]
+) -> Piece:
+    name = url.rpartition("/")[2]
+    target = store.folder("downloads") / name
+    with store.lock(f"download-{name}"):
+        if sha256 is None or not target.exists() or digest_file(target) != sha256:
+            if urlsplit(url).netloc not in web.silent:
+                progress(f"downloading {url}")
+            found = download(url, target, sha256, web=web)
+            return Piece(file=target, sha256=found, origin=url, vouched=sha256 is not None)
+    return Piece(file=target, sha256=sha256, origin=url, vouched=True)
+
+
+def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:
+    """Return what to do if a file is another than the one that was pinned."""
+    pinned = name.removeprefix(f"{piece.name}.") not in piece.sha256
+    return f"pinned in {base.lock}: if the new one is right, remove its line" if pinned else None
+
+
+def _candidates(
+    piece: PieceTable, folder: str, known: Mapping[str, str], web: Web
+) -> Iterator[tuple[str, str | None]]:
+    """Yield names and digests in one folder, the best vouched for first; asks for its list late."""
+    names = [f"{piece.name}.{suffix}" for suffix in _SUFFIXES]
+    yield from ((name, known[name]) for name in names if name in known)
+    listed = _listed(folder + piece.checksums, web) if piece.checksums else {}
+    rest = [name for name in names if name not in known]
+    yield from ((name, listed[name]) for name in rest if name in listed)
+    yield from ((name, None) for name in rest if name not in listed)
+
+
+def _listed(url: str, web: Web) -> dict[str, str]:
+    try:
+        sums = web.read(url)
+    except Refused:
+        return {}  # this folder has no list
+    return {name: digest for digest, name in re.findall(r"^([0-9a-f]{64})  (\S+)$", sums, re.M)}

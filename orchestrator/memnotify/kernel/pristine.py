@@ -1,0 +1,81 @@
+"""The files of a base as its source has them, read beside whoever builds in the same work tree.
+
+A build keeps the original of a file, and notes that in the tree's state, before it writes over it.
+So a file is the source's if it has the size and times that it was unpacked with, and the original
+is kept if it has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from memnotify.errors import InfrastructureError
+from memnotify.kernel.source import Source
+from memnotify.kernel.tree import read_stamps, read_state, stamp, tree_folder, work_tree
+from memnotify.model import Arch
+from memnotify.series.apply import FileState, read_tree
+from memnotify.store import Store
+
+_TRIES = 3
+
+
+def pristine_files(
+    source: Source, arch: Arch, *, store: Store, progress: Callable[[str], None]
+) -> Callable[[str], FileState | None]:
+    """Return a reader of a source's files by name (None: there is none).
+
+    The work tree is locked only if it has to be unpacked, or was changed by somebody. The reader
+    raises InputError as that of `read_tree` does, and InfrastructureError if the tree never is
+    sound.
+    """
+    folder = tree_folder(source, arch, store=store)
+    reader: _Reader | None = None
+
+    def mend() -> _Reader:
+        with work_tree(source, arch, store=store, progress=progress):
+            return _Reader(folder)
+
+    def read(name: str) -> FileState | None:
+        nonlocal reader
+        for _ in range(_TRIES):
+            try:
+                reader = reader or _Reader(folder)
+                return reader.read(name)
+            except (_UnsoundError, OSError, ValueError):
+                reader = mend()
+        raise InfrastructureError("tree", f"{folder} changes all the time")
+
+    return read
+
+
+class _UnsoundError(Exception):
+    """A file is neither the source's nor is its original kept."""
+
+
+class _Reader:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = read_stamps(folder)
+
+    def read(self, name: str) -> FileState | None:
+        tree = self.folder / "linux"
+        wanted = self.files.get(name)
+        before = stamp(tree / name)
+        if wanted is None and before is None:
+            # Not in the source; or in it as a folder, or below a link, which the reader tells.
+            return read_tree(tree)(name)
+        if before is not None and before == wanted:
+            state = read_tree(tree)(name)
+            if stamp(tree / name) == before:
+                return state
+        kept = read_state(self.folder).modes
+        if name not in kept:
+            if wanted is not None:
+                raise _UnsoundError(name)
+            # What no series put there came by a build, unless it is a folder.
+            return read_tree(tree)(name) if (tree / name).is_dir() else None
+        mode = kept[name]
+        if mode is None:
+            return None
+        return FileState((self.folder / "originals" / name).read_bytes(), mode)

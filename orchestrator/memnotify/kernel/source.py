@@ -1,0 +1,349 @@
+"""Where the tree of a base comes from: fetched or given once, then kept in the store as a tarball.
+
+Every source has the SHA-256 that its publisher states (a Debian archive's signed package lists,
+kernel.org's list of checksums) or, for one given by hand, the one that it has; for one in pieces
+`memnotify.kernel.pieces` says what vouches. It is part of the key of every kernel built from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InfrastructureError, InputError, MemnotifyError
+from memnotify.kernel.archive import look_through, pack, top_and_version
+from memnotify.kernel.assemble import assemble
+from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
+from memnotify.kernel.download import Web, download, wrong_checksum
+from memnotify.kernel.pieces import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.places import command
+from memnotify.process import CommandFailed, CommandLog, run
+from memnotify.series.quilt import tree_version
+from memnotify.store import Artifact, Store, digest_file, digest_tree
+
+KIND = "source"
+_DOWNLOAD = 3600.0
+
+# What building leaves behind, in 2.6.24 and in 6.1.
+_TRACES = (".config", "include/config", "include/generated")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A kernel tree in a tarball, below its folder `top`.
+
+    `digest` is the SHA-256 of what was given: the tarball, or the tree (`store.digest_tree`) that
+    was given or put together.
+    """
+
+    base: str
+    digest: str
+    tarball: Path
+    top: str
+    version: str
+    origin: str
+
+
+def named_source(given: str) -> Path:
+    """Return the path that a user gave with --source. Raises InputError if nothing is there."""
+    path = Path(given).expanduser()
+    if not (path.is_dir() or path.is_file()):
+        raise InputError("there is no such tree or tarball", file=path)
+    return path
+
+
+def kept_source(base: Base, *, store: Store) -> Source | None:
+    """Return the source that was fetched last, if it is in the store."""
+    try:
+        key = _pointer(base, store).read_text().strip()
+    except FileNotFoundError:
+        return None
+    artifact = store.get(KIND, key)
+    return None if artifact is None else _source(artifact)
+
+
+def fetch_source(
+    base: Base,
+    given: str | None = None,
+    *,
+    store: Store,
+    web: Web | None = None,
+    log: CommandLog | None = None,
+    progress: Progress,
+) -> Source:
+    """Fetch a base's source, or take the one `given`, and keep it for later builds.
+
+    What is given is a tree, a tarball, or a folder with the pieces that the base is made of. Raises
+    InputError if it is not this base, InfrastructureError if no candidate of the base's file can be
+    had; its message says what was tried.
+    """
+    if given is not None:
+        artifact = _take(base, named_source(given), store, log, progress)
+    else:
+        artifact = _fetch(base, store, web or Web(), log, progress)
+    pointer = _pointer(base, store)
+    fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
+    fresh.write_text(artifact.key + "\n")
+    fresh.replace(pointer)
+    return _source(artifact)
+
+
+def ensure_source(
+    base: Base,
+    given: str | None,
+    *,
+    store: Store,
+    web: Web | None = None,
+    log: CommandLog | None = None,
+    progress: Progress,
+) -> Source:
+    """Return the source to build from: `given` for this once, else the kept one, else fetched."""
+    if given is not None:
+        return _source(_take(base, named_source(given), store, log, progress))
+    kept = kept_source(base, store=store)
+    if kept is not None:
+        return kept
+    # Under a lock: two builds on a fresh machine fetch once.
+    with store.lock(f"fetch-{base.name}"):
+        kept = kept_source(base, store=store)
+        return kept or fetch_source(base, store=store, web=web, log=log, progress=progress)
+
+
+def _pointer(base: Base, store: Store) -> Path:
+    return store.folder("sources") / base.name
+
+
+def _source(artifact: Artifact) -> Source:
+    facts = artifact.facts
+    return Source(
+        base=str(artifact.inputs["base"]),
+        digest=str(facts["digest"]),
+        tarball=artifact.file(str(facts["file"])),
+        top=str(facts["top"]),
+        version=str(facts["version"]),
+        origin=str(facts["origin"]),
+    )
+
+
+def _facts(base: Base, tarball: Path, origin: str, digest: str | None = None) -> dict[str, str]:
+    top, version = top_and_version(tarball)
+    if not base.accepts(version):
+        raise InputError(f"{origin} is Linux {version}, which is not {base.name}")
+    return {
+        "file": tarball.name,
+        "top": top,
+        "version": version,
+        "origin": origin,
+        "digest": digest or digest_file(tarball),
+    }
+
+
+def _take(
+    base: Base, path: Path, store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    if path.is_dir() and not (path / "Makefile").exists():
+        for candidate in base.table.source:
+            if isinstance(candidate, PiecesSource):
+                return _put_together(
+                    base, given_pieces(base, candidate, path), store, log, progress
+                )
+    if path.is_dir():
+        version = tree_version(path)
+        if not base.accepts(version):
+            raise InputError(f"this is Linux {version}, which is not {base.name}", file=path)
+        if any((path / name).exists() for name in _TRACES):
+            raise InputError("this tree has been built in", file=path, hint="run make mrproper")
+        progress(f"reading {path}")
+        digest = digest_tree(path)
+    else:
+        digest = digest_file(path)
+
+    def build(folder: Path) -> dict[str, str]:
+        if path.is_dir():
+            tarball = folder / "linux.tar"
+            pack(path, tarball)
+            return _facts(base, tarball, str(path.absolute()), digest)
+        # Looked at in its own place, so that an error names the user's file and not our copy.
+        facts = _facts(base, path, str(path.absolute()), digest)
+        look_through(path, facts["top"])
+        shutil.copyfile(path, folder / path.name)
+        if (copied := digest_file(folder / path.name)) != digest:
+            raise wrong_checksum(str(path), digest, copied)
+        return facts
+
+    return store.publish(KIND, {"base": base.name, "given": digest}, build)
+
+
+def _fetch(
+    base: Base, store: Store, web: Web, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    tried: list[str] = []
+    for candidate in base.table.source:
+        if tried:
+            progress(tried[-1])  # of the last one the error below tells
+        try:
+            if isinstance(candidate, DebianSource):
+                return _from_debian(base, candidate, store, log, progress)
+            if isinstance(candidate, KernelOrgSource):
+                return _from_kernel_org(base, candidate, store, web, progress)
+            return _from_pieces(base, candidate, store, web, log, progress)
+        except MemnotifyError as error:
+            tried.append(" ".join(str(error).split()))
+    raise InfrastructureError(
+        "unreachable",
+        f"no source of {base.name} can be had: {'; '.join(tried)}",
+        hint="give it by hand: " + command(f"kernel fetch {base.name} --source {_by_hand(base)}"),
+    )
+
+
+def _by_hand(base: Base) -> str:
+    in_pieces = any(
+        isinstance(candidate, PiecesSource) and len(candidate.piece) > 1
+        for candidate in base.table.source
+    )
+    return "TREE-OR-TARBALL-OR-FOLDER-OF-PIECES" if in_pieces else "TREE-OR-TARBALL"
+
+
+def _from_debian(
+    base: Base, candidate: DebianSource, store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    name = candidate.package
+    if shutil.which("apt-get") is None:
+        raise InfrastructureError("source", f"Debian's {name}: this is not a Debian system")
+    listed = run(
+        ["apt-cache", "show", "--no-all-versions", name],
+        env={"LC_ALL": "C"},
+        timeout=60,
+        log=log,
+        check=False,
+    ).stdout
+    fields = dict(re.findall(r"^(Package|Version|SHA256): (\S+)$", listed, re.M))
+    if fields.get("Package") != name or not {"Version", "SHA256"} <= fields.keys():
+        raise InfrastructureError(
+            "source",
+            f"Debian's {name}: not in this machine's package lists",
+            hint="sudo apt-get update",
+        )
+    version, expected = fields["Version"], fields["SHA256"]
+
+    def build(folder: Path) -> dict[str, str]:
+        work = folder.with_name("download")
+        work.mkdir()
+        progress(f"downloading Debian's {name} {version}")
+        try:
+            run(
+                ["apt-get", "-q", "download", f"{name}={version}"],
+                cwd=work,
+                env={"LC_ALL": "C"},
+                timeout=_DOWNLOAD,
+                log=log,
+            )
+        except CommandFailed as error:
+            said = [line for line in error.done.stdout.splitlines() if line.startswith("E: ")]
+            raise InfrastructureError(
+                "source",
+                f"Debian's {name}: {(said or [error.message])[0].removeprefix('E: ')}",
+                hint="are the package lists old? sudo apt-get update",
+            ) from error
+        (package,) = work.glob("*.deb")
+        found = digest_file(package)
+        if found != expected:
+            raise wrong_checksum(package.name, expected, found)
+        run(["dpkg-deb", "--extract", package, work / "unpacked"], timeout=600, log=log)
+        tarball = folder / Path(candidate.member).name
+        (work / "unpacked" / candidate.member).rename(tarball)
+        shutil.rmtree(work)
+        return _facts(base, tarball, f"Debian's {name} {version}")
+
+    inputs = {
+        "base": base.name,
+        "package": name,
+        "version": version,
+        "sha256": expected,
+        "member": candidate.member,
+    }
+    return store.publish(KIND, inputs, build)
+
+
+def _from_kernel_org(
+    base: Base, candidate: KernelOrgSource, store: Store, web: Web, progress: Progress
+) -> Artifact:
+    sums = web.read(candidate.folder + candidate.checksums)
+    listed = re.findall(rf"^([0-9a-f]{{64}})  ({candidate.file})$", sums, re.M)
+    if not listed:
+        raise InfrastructureError(
+            "source", f"{candidate.folder}{candidate.checksums} lists no {candidate.file}"
+        )
+    expected, name = max(listed, key=lambda item: _numbers(item[1]))
+
+    def build(folder: Path) -> dict[str, str]:
+        url = candidate.folder + name
+        progress(f"downloading {url}")
+        fetched = store.folder("downloads") / name
+        with store.lock(f"download-{name}"):
+            download(url, fetched, expected, web=web)
+            fetched.rename(folder / name)
+        return _facts(base, folder / name, url)
+
+    return store.publish(KIND, {"base": base.name, "file": name, "sha256": expected}, build)
+
+
+def _from_pieces(
+    base: Base,
+    candidate: PiecesSource,
+    store: Store,
+    web: Web,
+    log: CommandLog | None,
+    progress: Progress,
+) -> Artifact:
+    known = known_digests(base, candidate)
+    for artifact in store.listing(KIND):
+        made_of = artifact.inputs.get("pieces", [])
+        if artifact.inputs["base"] == base.name and made_of:
+            there = store.get(KIND, artifact.key)
+            if there and all(known.get(name, sha256) == sha256 for name, sha256 in made_of):
+                return there
+    pieces = fetch_pieces(base, candidate, store=store, web=web, progress=progress)
+    try:
+        artifact = _put_together(base, pieces, store, log, progress)
+    except InputError as error:
+        raise InfrastructureError("source", str(error)) from error
+    for piece in pieces:
+        piece.file.unlink(missing_ok=True)
+    for name in pin(base, pieces):
+        progress(f"pinned {name} in {base.lock}")
+    return artifact
+
+
+def _put_together(
+    base: Base, pieces: Sequence[Piece], store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    origin = ", ".join(piece.origin for piece in pieces)
+
+    def build(folder: Path) -> dict[str, str]:
+        if len(pieces) == 1:
+            tarball = folder / pieces[0].file.name
+            shutil.copyfile(pieces[0].file, tarball)
+            return _facts(base, tarball, origin, pieces[0].sha256)
+        progress(f"putting {base.name} together")
+        tree = folder.with_name("tree")
+        tree.mkdir()
+        assemble([piece.file for piece in pieces], tree, log=log)
+        tarball = folder / "linux.tar"
+        pack(tree, tarball)
+        digest = digest_tree(tree)
+        shutil.rmtree(tree)
+        return _facts(base, tarball, origin, digest)
+
+    made_of = [[piece.file.name, piece.sha256] for piece in pieces]
+    return store.publish(KIND, {"base": base.name, "pieces": made_of}, build)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]

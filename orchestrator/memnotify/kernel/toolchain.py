@@ -1,0 +1,104 @@
+"""The programs that build a kernel: whether they are there, and which they are."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.base import Base
+from memnotify.model import Arch
+from memnotify.process import CommandLog, run
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """`cc` is the compiler's command line; `versions` what each program says that it is.
+
+    `dropped` are the base's flags that the compiler does not know.
+    """
+
+    cc: str
+    versions: Mapping[str, str]
+    dropped: tuple[str, ...] = ()
+
+
+def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, str]:
+    """Return what building a base needs and this machine lacks: program or header → package."""
+    table = base.table
+    missing = {name: deb for name, deb in table.tools.items() if shutil.which(name) is None}
+    if "gcc" not in missing:
+        for header, package in table.headers.items():
+            probe = run(
+                ["gcc", "-E", "-include", header, "-x", "c", "/dev/null"],
+                timeout=60,
+                log=log,
+                check=False,
+            )
+            if probe.returncode != 0:
+                missing[header] = package
+    return missing
+
+
+def named_compiler(cc: str) -> list[str]:
+    """Return the words of what a user gave with --cc. Raises InputError if there is none such."""
+    try:
+        command = shlex.split(cc)
+    except ValueError as error:
+        raise InputError(f"--cc {cc}: {error}") from error
+    if not command or shutil.which(command[0]) is None:
+        raise InputError(f"no compiler is called {cc}")
+    if "/" in command[0]:
+        command[0] = str(Path(command[0]).absolute())
+    return command
+
+
+def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None = None) -> Toolchain:
+    """Return the toolchain for an architecture, `cc` being the user's own compiler or None.
+
+    Raises InfrastructureError naming the packages to install if any part is missing, InputError if
+    `cc` cannot be run or does not compile for the architecture.
+    """
+    missing = missing_packages(base, log=log)
+    if missing:
+        packages = " ".join(sorted(set(missing.values())))
+        raise InfrastructureError(
+            "tools",
+            f"building {base.name} needs {', '.join(missing)}",
+            hint=f"sudo apt-get install {packages}",
+        )
+    command = named_compiler(cc or "gcc")
+    versions = {name: _version([name], log) for name in base.table.tools if name != "gcc"}
+    versions["cc"] = _version(command, log)
+    if cc is not None:
+        versions["hostcc"] = _version(["gcc"], log)
+    versions["cc target"] = run([*command, "-dumpmachine"], timeout=60, log=log).stdout.strip()
+    table = base.arch(arch)
+    command += table.cc
+    wanted = [*base.table.cc_flags, *table.cc_flags]
+    known = _known_flags(command, wanted, log)
+    dropped = tuple(flag for flag in wanted if flag not in known)
+    return Toolchain(shlex.join([*command, *known]), versions, dropped)
+
+
+def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -> list[str]:
+    """Return those of some flags that a compiler knows; mostly it is all of them."""
+    if _compiles([*command, *flags], log):
+        return flags
+    if not _compiles(command, log):
+        raise InputError(f"{shlex.join(command)} does not compile even an empty file")
+    return [flag for flag in flags if _compiles([*command, flag], log)]
+
+
+def _compiles(command: list[str], log: CommandLog | None) -> bool:
+    # With -Werror, because clang only warns of what it does not know.
+    probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
+    return run(probe, timeout=60, log=log, check=False).returncode == 0
+
+
+def _version(command: list[str], log: CommandLog | None) -> str:
+    said = run([*command, "--version"], timeout=60, log=log).stdout
+    return next((line.strip() for line in said.splitlines() if line.strip()), "")

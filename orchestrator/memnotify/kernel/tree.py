@@ -1,0 +1,256 @@
+"""The work trees: one unpacked source for each base, architecture and source digest.
+
+Unpacking and compiling from nothing for each series would take minutes. A work tree goes from one
+series to the next by writing only the files whose content differs, so that make compiles little.
+That is safe only if the tree is what we think it is: size and times of every file are recorded
+when it is unpacked, checked before each use, and a tree that differs, or in which a build was cut
+short, is thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from memnotify.errors import InputError
+from memnotify.kernel.archive import unpack
+from memnotify.kernel.source import Source
+from memnotify.model import Arch
+from memnotify.process import CommandFailed, CommandLog
+from memnotify.series.apply import Application, FileState, apply_series, read_tree
+from memnotify.series.quilt import Series
+from memnotify.store import Store
+
+_MAKE_ERROR = 2
+Stamp = tuple[int, int, int]  # size in bytes, mtime and ctime in ns
+_STATE, _FILES = "state.json", "files.json"
+_STAMPS = TypeAdapter(dict[str, Stamp])
+
+
+class TreeState(BaseModel):
+    """What is known of a tree beside its files: state.json.
+
+    `touched` are the files that the series writes, and `modes` has those whose originals are kept
+    (None: the base has no such file). `environment` is that of the objects in it, empty: none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    busy: bool
+    built: bool
+    touched: dict[str, Stamp | None]
+    modes: dict[str, int | None]
+    environment: str
+
+
+def read_state(folder: Path) -> TreeState:
+    """Return the state of the tree in a folder. Raises OSError, and ValueError if damaged."""
+    return TreeState.model_validate_json((folder / _STATE).read_bytes())
+
+
+def read_stamps(folder: Path) -> dict[str, Stamp]:
+    """Return what each file was when the tree was unpacked. Raises as `read_state` does."""
+    return _STAMPS.validate_json((folder / _FILES).read_bytes())
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return the size and times of a file, by which a change of it shows; None: not there."""
+    try:
+        stat = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def write_files(tree: Path, files: Mapping[str, FileState | None]) -> None:
+    """Bring files of a tree to a state; one that is in it already is not touched.
+
+    Everything is written beside its place first, so that a full disk changes nothing.
+    """
+    read = read_tree(tree)
+    changed = {name: state for name, state in files.items() if read(name) != state}
+    ready: list[tuple[Path, Path]] = []
+    try:
+        for name, state in changed.items():
+            if state is not None:
+                path = tree / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                fresh = path.with_name(f".{path.name}.memnotify")
+                ready.append((fresh, path))
+                fresh.write_bytes(state.data)
+                fresh.chmod(state.mode)
+        for fresh, path in ready:
+            fresh.replace(path)
+    finally:
+        for fresh, _ in ready:
+            fresh.unlink(missing_ok=True)
+    for name, state in changed.items():
+        if state is None:
+            (tree / name).unlink()
+
+
+@dataclass
+class WorkTree:
+    """A tree that is ours alone while its lock is held. Get one from `work_tree`."""
+
+    folder: Path
+    built_before: bool = False
+    _touched: dict[str, Stamp | None] = field(default_factory=dict)
+    _modes: dict[str, int | None] = field(default_factory=dict)
+    _environment: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Return the top of the kernel tree."""
+        return self.folder / "linux"
+
+    @property
+    def build_log(self) -> Path:
+        """Return where make's output goes: not into the artifact, which a failure takes along."""
+        return self.folder / "build.log"
+
+    def original(self, name: str) -> FileState | None:
+        """Return a file as the base has it, whatever series is applied."""
+        if name not in self._modes:
+            return read_tree(self.path)(name)
+        mode = self._modes[name]
+        return None if mode is None else FileState(self._kept(name).read_bytes(), mode)
+
+    def switch(self, series: Series, *, log: CommandLog | None = None) -> Application:
+        """Make the tree base plus series. Raises InputError if the series does not apply.
+
+        After a series that does not apply the tree is as it was.
+        """
+        applied = apply_series(series, self.original, log=log)
+        for name in applied.files:
+            self._keep(name)
+        wanted = {name: self.original(name) for name in self._touched} | dict(applied.files)
+        with self._busy():
+            write_files(self.path, wanted)
+            self._touched = {name: stamp(self.path / name) for name in wanted}
+        return applied
+
+    @contextmanager
+    def building(self, environment: str) -> Iterator[None]:
+        """Build within: a tree in which a build was cut short is not used again.
+
+        `environment` names what objects of earlier builds depend on besides the sources.
+        """
+        self._environment = environment
+        with self._busy():
+            yield
+        self.built_before = True
+        self._save(busy=False)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._save(busy=True)
+        try:
+            yield
+        except CommandFailed as error:
+            # make itself gave up, and left whole objects only.
+            if error.done.returncode == _MAKE_ERROR:
+                self._save(busy=False)
+            raise
+        except InputError:
+            self._save(busy=False)
+            raise
+        self._save(busy=False)
+
+    def _kept(self, name: str) -> Path:
+        return self.folder / "originals" / name
+
+    def _keep(self, name: str) -> None:
+        if name in self._modes:
+            return
+        state = self.original(name)
+        if state is not None:
+            kept = self._kept(name)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(state.data)
+        self._modes[name] = None if state is None else state.mode
+
+    def _save(self, *, busy: bool) -> None:
+        state = TreeState(
+            busy=busy,
+            built=self.built_before,
+            touched=self._touched,
+            modes=self._modes,
+            environment=self._environment,
+        )
+        fresh = self.folder / f"{_STATE}.new"
+        fresh.write_text(state.model_dump_json())
+        fresh.replace(self.folder / _STATE)
+
+
+def tree_folder(source: Source, arch: Arch, *, store: Store) -> Path:
+    """Return where the work tree of a source and architecture is, or would be."""
+    return store.folder("trees") / f"{source.base}-{arch}-{source.digest[:16]}"
+
+
+@contextmanager
+def work_tree(
+    source: Source,
+    arch: Arch,
+    *,
+    environment: str | None = None,
+    store: Store,
+    progress: Callable[[str], None],
+) -> Iterator[WorkTree]:
+    """Hold the work tree of a source and architecture; unpack it if there is no sound one.
+
+    One whose objects come from another `environment` is not sound either.
+    """
+    folder = tree_folder(source, arch, store=store)
+    name = folder.name
+
+    def waiting() -> None:
+        progress(f"waiting for another build in the tree of {source.base} {arch}")
+
+    with store.lock(f"tree-{name}", waiting=waiting):
+        tree = _reopen(folder, environment)
+        if tree is None:
+            progress(f"unpacking Linux {source.version}")
+            tree = _unpack(source, folder)
+        yield tree
+
+
+def _reopen(folder: Path, environment: str | None) -> WorkTree | None:
+    try:
+        state = read_state(folder)
+        expected = read_stamps(folder) | state.touched
+        if state.busy or (environment and state.environment not in ("", environment)):
+            return None
+        tree = folder / "linux"
+        if any(stamp(tree / name) != seen for name, seen in expected.items()):
+            return None
+    except (OSError, ValueError):
+        return None
+    return WorkTree(folder, state.built, state.touched, state.modes, state.environment)
+
+
+def _unpack(source: Source, folder: Path) -> WorkTree:
+    fresh = folder.with_name(folder.name + ".new")
+    for old in (folder, fresh):
+        if old.exists():
+            shutil.rmtree(old)
+    linux = fresh / "linux"
+    linux.mkdir(parents=True)
+    unpack(source.tarball, source.top, linux)
+    files = {
+        str(path.relative_to(linux)): seen
+        for path in (Path(at) / name for at, _, names in os.walk(linux) for name in names)
+        if (seen := stamp(path)) is not None
+    }
+    (fresh / _FILES).write_bytes(_STAMPS.dump_json(files))
+    tree = WorkTree(fresh)
+    tree._save(busy=False)
+    fresh.rename(folder)
+    tree.folder = folder
+    return tree

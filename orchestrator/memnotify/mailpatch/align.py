@@ -1,0 +1,386 @@
+"""Which lines of a hunk are context, which are changes, and where in the file they belong.
+
+A hunk out of an archive may have lost the marker of every context line, may have lines wrapped,
+eaten or added, and its numbers may be wrong. The file itself says what the lines were: every old
+line of the hunk has to be found there, in order and without a gap, with white space ignored. Among
+the readings that are possible the one with the least damage is taken, if there is only one.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from memnotify.mailpatch.diffs import Line, RawHunk
+from memnotify.mailpatch.effort import Effort
+from memnotify.mailpatch.endings import is_footer, left_over
+from memnotify.mailpatch.lineindex import FileIndex, letters
+from memnotify.mailpatch.tokens import BLANKS, key
+
+_STEPS_FOR_A_PLACE = 3
+_LINES_LOOKED_AT = 8  # in the time of one step
+_JOINED = 6  # a line is not wrapped into more pieces than these
+_READINGS = 4  # kept of each place, to see if they differ
+_ANCHORS = 3
+_COMMON = 20  # places of a line that tells little
+_NARROWEST = 60
+_EATEN = 3  # empty lines more than the hunk's header counts
+
+# What a repair costs, so that the least damage that explains a hunk is found first. A line that
+# begins with a marker may be the rest of a wrapped one (`a` and `+ b`): it is no better to believe
+# that than that the header counts wrong, so that both are shown.
+_WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200, 400
+
+
+class Kind(StrEnum):
+    """What a line of a hunk is."""
+
+    CONTEXT = " "
+    REMOVED = "-"
+    ADDED = "+"
+    FOREIGN = "?"  # context that the tree does not have, and fuzz allows
+    SKIPPED = ""  # not of the hunk: an empty line, the rest of its header, "\\ No newline …"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One line of a hunk: the lines of the mail that it was made of, and its line in the tree.
+
+    `mail` is empty for an empty line that the archive has eaten. `tree` is an index from 0, None
+    for what the tree does not have.
+    """
+
+    kind: Kind
+    mail: tuple[Line, ...] = ()
+    tree: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The mail's text without its marker, put together with a blank where it was wrapped."""
+        first, *rest = (line.text for line in self.mail)
+        bare = first[1:] if self.kind in (Kind.ADDED, Kind.REMOVED) else first
+        return " ".join(
+            [bare.rstrip(BLANKS) if rest else bare, *(line.strip(BLANKS) for line in rest)]
+        )
+
+    @property
+    def ends_file(self) -> bool:
+        """Tell if it says that the line before it has no line end."""
+        return self.kind is Kind.SKIPPED and _says_no_end(self.mail[0].text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One way to read a hunk at one place; `start` is the index of its first old line, from 0.
+
+    `counted` tells that the numbers of lines are those of the hunk's header.
+    """
+
+    start: int
+    parts: tuple[Part, ...]
+    cost: int
+    counted: bool
+    rest: tuple[Line, ...]  # of the body, after the hunk's end
+
+    @property
+    def left_out(self) -> int:
+        """How many lines of context before the first line in the tree fuzz has left out."""
+        first = next((at for at, p in enumerate(self.parts) if p.tree is not None), 0)
+        return sum(part.kind is Kind.FOREIGN for part in self.parts[:first])
+
+    @property
+    def outcome(self) -> tuple[tuple[int, str | None], ...]:
+        """What makes two readings the same: what is removed, and added, where."""
+        at = self.start
+        changes: list[tuple[int, str | None]] = []
+        for part in self.parts:
+            if part.kind is Kind.ADDED:
+                changes.append((at, part.text))
+            elif part.tree is not None:
+                at = part.tree + 1
+                if part.kind is Kind.REMOVED:
+                    changes.append((part.tree, None))
+        return tuple(changes)
+
+
+def find_readings(
+    hunk: RawHunk,
+    index: FileIndex,
+    *,
+    expected: int,
+    after: int = 0,
+    fuzz: int = 0,
+    width: int = 0,
+    effort: Effort,
+) -> list[Reading]:
+    """Return the best readings of a hunk, one or more if they are equally good, [] if none.
+
+    `expected` is the index in the file where it should begin, `after` the first where it may. A
+    place that is expected wins over others that are as good, and stays a choice beside better ones
+    if the numbers are right there; `fuzz` is how many lines of context at
+    each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
+    would have fitted in it was wrapped. Raises TooMuchError.
+    """
+    reader = _Reader(hunk, index, fuzz, width, effort)
+    here: list[Reading] = []
+    best: list[Reading] = []
+    least = 3 * _LEFT + _OTHER * sum(said is not None for said in reader.said)
+    for start in _starts(hunk, index, expected, after):
+        found = reader.read_at(start, least)
+        if found and found[0].cost < least:
+            best, least = [], found[0].cost
+        if start == expected:
+            here = found
+        else:
+            best += found
+    if here and here[0].cost == least:
+        best = here
+    elif here and here[0].cost < least + _COUNT:
+        best = [*here, *best]
+    # Of those that come to the same, the longest: it has the context that is there.
+    different: dict[object, Reading] = {}
+    for reading in best:
+        known = different.get(reading.outcome)
+        if known is None or len(reading.parts) > len(known.parts):
+            different[reading.outcome] = reading
+    return list(different.values())
+
+
+def _starts(hunk: RawHunk, index: FileIndex, expected: int, after: int) -> list[int]:
+    """Return where in the file the hunk may begin: near the places of its rarest lines."""
+    starts = {expected} if after <= expected <= len(index.keys) else set()
+    anchors = []
+    for at, line in enumerate(hunk.body):
+        if line.text.startswith("+"):
+            continue
+        for word in {key(line.text), key(line.text[1:]) if line.text.startswith("-") else ""}:
+            places = index.places.get(word, ()) if word else ()
+            if places:
+                anchors.append((len(places), at, places))
+    for number, (count, at, places) in enumerate(sorted(anchors, key=lambda found: found[:2])):
+        if number and (number >= _ANCHORS or count > _COMMON):
+            break
+        for place in places:
+            # Lines before it may be additions, wrapped (one line in several), or eaten.
+            starts.update(range(max(after, place - at - 3), place + 1))
+    return sorted(starts, key=lambda start: (start != expected, start))
+
+
+class _State(NamedTuple):
+    """How far a reading is: lines of the mail, lines of the tree, old and new lines of the hunk."""
+
+    mail: int
+    tree: int
+    old: int
+    new: int
+    changed: bool
+    foreign: int
+
+
+class _Path(NamedTuple):
+    """How a state was reached: by so many lines of the mail, from `mail` on, read as one."""
+
+    kind: Kind
+    mail: int
+    pieces: int
+    tree: int | None
+    before: _Path | None
+
+    def parts(self, body: Sequence[Line]) -> tuple[Part, ...]:
+        found = []
+        step: _Path | None = self
+        while step is not None:
+            mail = tuple(body[step.mail : step.mail + step.pieces])
+            found.append(Part(kind=step.kind, mail=mail, tree=step.tree))
+            step = step.before
+        return tuple(reversed(found))
+
+
+_Step = tuple[int, Kind, int]  # what it costs, what is read, and of how many lines of the mail
+
+
+class _Reader:
+    """Reads one hunk at any place of a file: the way of least cost from its first line to its end.
+
+    `fuzz` and `width` are as for `find_readings`.
+    """
+
+    def __init__(
+        self, hunk: RawHunk, index: FileIndex, fuzz: int, width: int, effort: Effort
+    ) -> None:
+        self.hunk = hunk
+        self.body = hunk.body
+        self.index = index
+        self.keys = index.keys
+        self.fuzz = fuzz
+        self.width = width
+        self.effort = effort
+        effort.spend(len(hunk.body) // _LINES_LOOKED_AT)
+        self.words = [key(line.text) for line in hunk.body]
+        self.removed = [
+            key(line.text[1:]) if line.text.startswith("-") else None for line in hunk.body
+        ]
+        # What lines say that are not of ASCII, unless an archive could not show it.
+        self.said = [
+            None if line.text.isascii() or "\ufffd" in line.text else letters(line.text)
+            for line in hunk.body
+        ]
+        # The next line that is not empty, for each line and the end.
+        self.follows: list[str | None] = [None]
+        for line in reversed(hunk.body):
+            self.follows.append(line.text if line.text.strip() else self.follows[-1])
+        self.follows.reverse()
+        footer = next((n for n, line in enumerate(hunk.body) if is_footer(line.text)), None)
+        changes = (n for n, line in enumerate(hunk.body[:footer]) if line.text[:1] in ("+", "-"))
+        self.unchanged = 1 + max(changes, default=-1)  # from here on there is no change
+
+    def read_at(self, start: int, limit: int) -> list[Reading]:
+        """Return the readings of least cost at a place, [] if they cost more than `limit`."""
+        self.effort.spend(_STEPS_FOR_A_PLACE)
+        first = _State(0, start, 0, 0, False, 0)
+        queue: list[tuple[int, int, _State, _Path | None]] = [(0, 0, first, None)]
+        seen: dict[_State, int] = defaultdict(int)
+        found: list[tuple[int, _State, _Path | None]] = []
+        serial = 0
+        while queue:
+            cost, _, state, path = heapq.heappop(queue)
+            if cost > limit:
+                break
+            self.effort.spend()
+            seen[state] += 1
+            if seen[state] > _READINGS:
+                continue
+            ending = self._ending_cost(state)
+            if ending is not None and cost + ending <= limit:
+                limit = cost + ending
+                found = [ending for ending in found if ending[0] <= limit]
+                found.append((limit, state, path))
+            for extra, kind, pieces in self._steps(state):
+                serial += 1
+                after, step = _read(state, kind, pieces, path)
+                heapq.heappush(queue, (cost + extra, serial, after, step))
+        return [self._reading(start, state, path, cost) for cost, state, path in found]
+
+    def _reading(self, start: int, state: _State, path: _Path | None, cost: int) -> Reading:
+        self.effort.spend(state.mail // _LINES_LOOKED_AT)
+        return Reading(
+            start=start,
+            parts=path.parts(self.body) if path else (),
+            cost=cost,
+            counted=(state.old, state.new) == (self.hunk.old_count, self.hunk.new_count),
+            rest=self.body[state.mail :],
+        )
+
+    def _ending_cost(self, state: _State) -> int | None:
+        """Return what it costs to let the hunk end here; None if it cannot."""
+        if not state.changed:
+            return None
+        if (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count):
+            self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
+            return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
+        # With wrong numbers only what comes after can tell where the hunk ends.
+        follows = self.follows[state.mail]
+        if follows is None or (self.hunk.last and is_footer(follows)):
+            return _COUNT
+        # Or an archive's page goes on, after an empty line and without a change. If both
+        # numbers count more, that is context which the tree does not have.
+        half = state.old == self.hunk.old_count or state.new == self.hunk.new_count
+        if half and self.hunk.last and state.mail >= self.unchanged:
+            self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
+            if not left_over(self.body[state.mail :], last=True):
+                return _COUNT + _BLANK
+        return None
+
+    def _steps(self, state: _State) -> Iterator[_Step]:
+        """Yield every way to read the next line of the mail or of the tree."""
+        body, at, tree = self.body, state.mail, state.tree
+        here = self.keys[tree] if tree < len(self.keys) else None
+        if here == "" and state.old < self.hunk.old_count + _EATEN:
+            yield _BLANK, Kind.CONTEXT, 0
+        if at >= len(body):
+            return
+        text, word = body[at].text, self.words[at]
+        if not word:
+            yield _BLANK, Kind.SKIPPED, 1
+        if at == 0 and self.hunk.section and word and not text.startswith(("+", "-")):
+            yield _SPILLED, Kind.SKIPPED, 1
+        if _says_no_end(text):
+            yield 0, Kind.SKIPPED, 1
+            return
+        if here is not None:
+            said = self.said[at]
+            if word == here:
+                yield _OTHER * self.index.is_other(tree, said), Kind.CONTEXT, 1
+            if self.removed[at] == here:
+                yield _OTHER * self.index.is_other(tree, said and said[1:]), Kind.REMOVED, 1
+            yield from self._joined_old(at, here)
+        if text.startswith("+") and not body[at].outside:
+            yield 0, Kind.ADDED, 1
+            yield from self._joined_added(at)
+        elif not text.startswith(("+", "-")) and word and state.foreign < self.fuzz:
+            # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
+            left = self.hunk.old_count - state.old
+            if left <= self.fuzz if state.changed else state.old < self.fuzz:
+                yield _FUZZ, Kind.FOREIGN, 1
+
+    def _joined_old(self, at: int, here: str) -> Iterator[_Step]:
+        """Yield the readings of several lines of the mail as one old line."""
+        for kind, first in ((Kind.CONTEXT, self.words[at]), (Kind.REMOVED, self.removed[at])):
+            if not first or first == here or not here.startswith(first):
+                continue
+            joined = first
+            for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
+                joined += self.words[at + pieces - 1]
+                if not here.startswith(joined):
+                    break
+                if joined == here:
+                    yield _WRAPPED * (pieces - 1), kind, pieces
+                    break
+
+    def _joined_added(self, at: int) -> Iterator[_Step]:
+        """Yield the readings of several lines of the mail as one added line."""
+        cost = 0
+        for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
+            before, rest = self.body[at + pieces - 2].text, self.body[at + pieces - 1].text
+            marked = rest.startswith(("+", "-"))
+            if self.body[at + pieces - 1].outside or not rest.strip():
+                break
+            if marked and not _may_go_on(before, rest, self.width):
+                break
+            cost += _COUNT if marked else _WRAPPED
+            yield cost, Kind.ADDED, pieces
+
+
+def _read(state: _State, kind: Kind, pieces: int, path: _Path | None) -> tuple[_State, _Path]:
+    """Return where one is after so many lines of the mail were read as one line."""
+    mail, tree, old, new, changed, foreign = state
+    in_tree = kind is Kind.CONTEXT or kind is Kind.REMOVED
+    change = kind is Kind.ADDED or kind is Kind.REMOVED
+    counts = kind is not Kind.SKIPPED
+    after = _State(
+        mail=mail + pieces,
+        tree=tree + in_tree,
+        old=old + (counts and kind is not Kind.ADDED),
+        new=new + (counts and kind is not Kind.REMOVED),
+        changed=changed or change,
+        foreign=foreign + (kind is Kind.FOREIGN),
+    )
+    return after, _Path(kind, mail, pieces, tree if in_tree else None, path)
+
+
+def _says_no_end(text: str) -> bool:
+    return text.lstrip().startswith("\\ No newline")
+
+
+def _may_go_on(line: str, rest: str, width: int) -> bool:
+    """Tell if `rest`, which begins with a marker, may be the end of a line that was wrapped."""
+    found = re.match(r"[+-]{1,2}=? ?(\S+)", rest)
+    if found is None or re.search(r"[;{}:]\s*$|\*/\s*$", line) or line.lstrip("+ \t")[:1] in "*#/":
+        return False
+    # If the next word had room, nobody wrapped; nor does anybody below 60 columns.
+    return len(line.rstrip()) + 1 + len(found[0].split()[0]) >= max(width, _NARROWEST)

@@ -1,0 +1,105 @@
+"""What the `index` line of git's diffs proves: what a file was before and after, by digests.
+
+Blanks in a string that an archive has run together cannot be known again, but they can be tried:
+if the old file is the one that the line states, so has to be the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from memnotify.mailpatch.changes import OpenFile, rebuild
+from memnotify.mailpatch.effort import Effort
+
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"')
+_HOLE = "\0"  # no mail has such
+_TRIES = 20_000  # steps; a digest of seven digits fits one of 268 million other files, too
+_SHARE = 8  # of what is left of the effort a search takes this part at most
+_MOST = 100  # blanks that were lost
+_BYTES, _PIECES = 50_000, 20  # digested, and put together, in the time of a step
+
+
+def is_stated(file: OpenFile) -> bool:
+    """Tell if a diff states the digest of the new file, and the old one is the one it was for."""
+    before, after = file.diff.blobs
+    if file.after is None or not before:
+        return False
+    if file.before is None:
+        return not before.strip("0")
+    return _digest(file.old.data()).startswith(before) and bool(after)
+
+
+def confirmed(
+    file: OpenFile,
+    added: Sequence[str],
+    ends: Sequence[str],
+    doubtful: Sequence[Collection[int]],
+    effort: Effort,
+) -> list[str] | None:
+    """Return the added lines with which a file becomes the one that is stated; None if none do.
+
+    They are `added`, each with its end, or these with more blanks in strings: in those of the first
+    of the sets of lines in `doubtful` with which it can be done. A search that is long ends with
+    none. Raises TooMuchError.
+    """
+    for chosen in ((), *doubtful):
+        holed = [
+            _STRING.sub(_holes, text) if number in chosen else text
+            for number, text in enumerate(added)
+        ]
+        whole = [text + end for text, end in zip(holed, ends, strict=True)]
+        data = rebuild(file, iter(whole), effort).new.data()
+        widths = _fitting(data.split(_HOLE.encode()), file.diff.blobs[1], effort)
+        if widths is not None:
+            return list(_filled(holed, widths))
+    return None
+
+
+def _filled(holed: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """Yield lines with so many blanks in place of each hole."""
+    left = iter(widths)
+    for text in holed:
+        first, *rest = text.split(_HOLE)
+        yield first + "".join(" " * next(left) + piece for piece in rest)
+
+
+def _holes(string: re.Match[str]) -> str:
+    return re.sub(" +", _HOLE, string[0])
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _fitting(pieces: Sequence[bytes], wanted: str, effort: Effort) -> list[int] | None:
+    """Return how many blanks between the pieces of a file give it a digest."""
+    size = sum(map(len, pieces)) + len(pieces) - 1
+    left = min(_TRIES, effort.left // _SHARE)
+    step = 1 + size // _BYTES + len(pieces) // _PIECES
+    for more in range(_MOST if len(pieces) > 1 else 1):
+        begin = hashlib.sha1(b"blob %d\0" % (size + more), usedforsecurity=False)
+        begin.update(pieces[0])
+        for widths in _spread(more, len(pieces) - 1):
+            left -= step
+            if left < 0:
+                return None
+            effort.spend(step)
+            state = begin.copy()
+            rest = zip(widths, pieces[1:], strict=True)
+            state.update(b"".join(b" " * width + piece for width, piece in rest))
+            if state.hexdigest().startswith(wanted):
+                return widths
+    return None
+
+
+def _spread(more: int, places: int) -> Iterator[list[int]]:
+    """Yield the ways to have a blank in each of some places, and so many more in all."""
+    if not places:
+        yield []
+        return
+    for bars in itertools.combinations(range(more + places - 1), places - 1):
+        edges = (-1, *bars, more + places - 1)
+        yield [right - left for left, right in itertools.pairwise(edges)]

@@ -1,0 +1,392 @@
+"""The changes of a file, made of the readings of its hunks, and written as a diff."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.align import Kind, Part, Reading
+from memnotify.mailpatch.damage import Witness
+from memnotify.mailpatch.diffs import RawDiff, RawHunk
+from memnotify.mailpatch.effort import Effort
+from memnotify.mailpatch.layout import Piece, Row
+from memnotify.mailpatch.lineindex import index_of
+from memnotify.mailpatch.tokens import key
+
+_NO_END = "\\ No newline at end of file"
+CR = "\r"
+_MODES = ("100644", "100755")
+_NO_BLOB, _EMPTY_BLOB = "0000000", "e69de29"
+_CONTEXT = 3
+_LINES_LOOKED_AT = 50  # in the time of a step
+_FUNCTION = 400  # lines; further away nothing is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A file as lines; `ends` tells that the last one has a line end."""
+
+    lines: tuple[str, ...] = ()
+    ends: bool = True
+
+    @staticmethod
+    def of(data: bytes) -> Lines:
+        """Bytes that are not UTF-8 are kept as they are."""
+        if not data:
+            return Lines()
+        text = data.decode("utf-8", "surrogateescape")
+        return Lines(tuple(text.removesuffix("\n").split("\n")), text.endswith("\n"))
+
+    def data(self) -> bytes:
+        """Return the bytes of the file."""
+        text = "\n".join(self.lines) + ("\n" if self.ends and self.lines else "")
+        return text.encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """A restored hunk: index of its first old line (from 0), and marker and text of each line."""
+
+    start: int
+    section: str
+    rows: tuple[Row, ...]
+    unended: frozenset[int] = frozenset()  # added rows that have no line end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a patch does to one file; a name is None for /dev/null."""
+
+    before: str | None
+    after: str | None
+    extended: tuple[str, ...]
+    hunks: tuple[Hunk, ...]
+    old: Lines
+    new: Lines
+
+
+@dataclass(frozen=True, slots=True)
+class LineEnd:
+    """What an added line ends with: a CR or nothing; `put_back`, if the mail does not say so."""
+
+    text: str
+    put_back: bool = False
+    sure: bool = True
+
+
+@dataclass
+class OpenFile:
+    """A file while its hunks are being read."""
+
+    diff: RawDiff
+    before: str | None
+    after: str | None
+    old: Lines
+    readings: list[tuple[RawHunk, Reading]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.after or self.before or ""
+
+    def added(self) -> list[Part]:
+        """Return the added lines of all hunks."""
+        return [
+            part
+            for _, reading in self.readings
+            for part in reading.parts
+            if part.kind is Kind.ADDED
+        ]
+
+    def has_foreign_ends(self) -> bool:
+        """Tell if a line that the tree has without a CR has one in the mail."""
+        old = self._ended()
+        return any(
+            part.mail[-1].text.endswith(CR) and not old[part.tree].endswith(CR)
+            for _, reading in self.readings
+            for part in reading.parts
+            if part.mail and part.tree is not None and part.tree < len(old)
+        )
+
+    def line_ends(self, *, foreign: bool) -> list[LineEnd]:
+        """Return for each added line of all hunks if it has a CR: as the mail says, if that has
+        any, or else as the old line before it (after it, at the beginning of a hunk).
+
+        If the mail's line ends are `foreign`, they say nothing.
+        """
+        old = self._ended()
+        with_cr = sum(line.endswith(CR) for line in old)
+        alike = bool(old) and with_cr in (0, len(old))
+        told = any(line.text.endswith(CR) for h in self.diff.hunks for line in h.body)
+        told = not foreign and (told or not with_cr)
+        found = []
+        for _, reading in self.readings:
+            near = [p.tree for p in reading.parts if p.tree is not None and p.tree < len(old)]
+            end = CR if near and old[near[0]].endswith(CR) else ""
+            removed: set[str] = set()
+            for part in reading.parts:
+                has_cr = part.kind is Kind.ADDED and part.mail[-1].text.endswith(CR)
+                if part.kind is Kind.ADDED and told:
+                    sure = not has_cr or with_cr > 0
+                    found.append(LineEnd(CR if has_cr else "", sure=sure))
+                elif part.kind is Kind.ADDED:
+                    # The same line once more: that it has none may be all that changes.
+                    same = part.text in removed
+                    put_back = has_cr or with_cr > 0
+                    sure = alike and not same
+                    found.append(LineEnd("" if same else end, put_back=put_back, sure=sure))
+                elif part.tree is not None:
+                    removed = removed if part.kind is Kind.REMOVED else set()
+                    if part.tree < len(old):
+                        removed |= {part.text} if part.kind is Kind.REMOVED else set()
+                        end = CR if old[part.tree].endswith(CR) else ""
+        return found
+
+    def _ended(self) -> Sequence[str]:
+        return self.old.lines if self.old.ends else self.old.lines[:-1]
+
+    def witnesses(self) -> list[Witness]:
+        """Return the lines that both the tree and, in one piece, the mail have."""
+        return [
+            Witness(
+                self.old.lines[part.tree].removesuffix(CR),
+                part.mail[0].text.removesuffix(CR),
+                part.kind is Kind.REMOVED,
+            )
+            for _, reading in self.readings
+            for part in reading.parts
+            if part.tree is not None and len(part.mail) == 1
+        ]
+
+
+def pieces_of(file: OpenFile, added: Iterator[str]) -> list[Piece]:
+    """Return a file's hunks within whole functions, where it can be seen how lines are indented.
+
+    `added` gives the text of the added lines, in order.
+    """
+    old = [line.removesuffix(CR) for line in file.old.lines]
+    runs: list[list[Row]] = []
+    done = 0
+    for _, reading in file.readings:
+        begin = _function_begin(old, reading.start)
+        end = _function_end(old, done)
+        if not runs or begin > end:
+            if runs:
+                runs[-1] += _context(old, done, end)
+            runs.append([])
+            done = begin
+        runs[-1] += _context(old, done, reading.start)
+        done = reading.start
+        for part in reading.parts:
+            if part.tree is not None:
+                runs[-1].append(Row(part.kind, old[part.tree]))
+                done = part.tree + 1
+            elif part.kind is Kind.ADDED:
+                runs[-1].append(Row(Kind.ADDED, next(added)))
+    if runs:
+        runs[-1] += _context(old, done, _function_end(old, done))
+    return [Piece(name=file.name, rows=tuple(run)) for run in runs]
+
+
+def _context(lines: Sequence[str], begin: int, end: int) -> list[Row]:
+    return [Row(Kind.CONTEXT, text) for text in lines[begin:end]]
+
+
+def _function_begin(lines: Sequence[str], at: int) -> int:
+    """Return the line after the last one before a line that ends a function, or the like."""
+    for index in range(at - 1, max(-1, at - _FUNCTION), -1):
+        if lines[index].startswith("}"):
+            return index + 1
+    return max(0, at - _FUNCTION)
+
+
+def _function_end(lines: Sequence[str], at: int) -> int:
+    for index in range(at, min(len(lines), at + _FUNCTION)):
+        if lines[index].startswith("}"):
+            return index + 1
+    return min(len(lines), at + _FUNCTION)
+
+
+@dataclass
+class _Block:
+    """Changes with no context between them: they replace old lines `begin` to `end`."""
+
+    begin: int
+    end: int
+    section: str
+    rows: list[Row] = field(default_factory=list)
+    unended: set[int] = field(default_factory=set)
+
+
+def _blocks(file: OpenFile, added: Iterator[str], effort: Effort) -> list[_Block]:
+    blocks: list[_Block] = []
+    for raw, reading in file.readings:
+        section = _section(raw.section, file.old.lines, reading.start, effort)
+        at = reading.start
+        block: _Block | None = None
+        for part in reading.parts:
+            if part.ends_file and block and block.rows[-1].kind is Kind.ADDED:
+                block.unended.add(len(block.rows) - 1)
+            elif part.kind is Kind.CONTEXT:
+                block = None
+                at += 1
+            elif part.kind in (Kind.ADDED, Kind.REMOVED):
+                if block is None:
+                    block = _Block(at, at, section)
+                    blocks.append(block)
+                if part.tree is not None:
+                    block.rows.append(Row(part.kind, file.old.lines[part.tree]))
+                    at += 1
+                    block.end = at
+                else:
+                    block.rows.append(Row(part.kind, next(added)))
+    if blocks:
+        _end_last_line(blocks[-1], file.old)
+    return blocks
+
+
+def _end_last_line(block: _Block, old: Lines) -> None:
+    """Let a block that goes on behind a last line without an end put that line anew, with one."""
+    if old.ends or block.begin < len(old.lines):
+        return
+    last = old.lines[-1]
+    end = CR if old.lines[-2:-1] and old.lines[-2].endswith(CR) else ""
+    block.begin -= 1
+    block.rows = [Row(Kind.REMOVED, last), Row(Kind.ADDED, last + end), *block.rows]
+    block.unended = {at + 2 for at in block.unended}
+
+
+@dataclass
+class _Span:
+    """A hunk while blocks are added to it; the fields are those of `Hunk`."""
+
+    start: int
+    section: str
+    rows: list[Row]
+    unended: set[int] = field(default_factory=set)
+
+
+def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
+    """Return what a file's hunks make of it; `added` gives the restored added lines, in order.
+
+    Hunks have three lines of context at either end, as GNU patch wants it: with fewer at one end
+    it looks for the hunk at that end of the file only. Raises TooMuchError.
+    """
+    old = file.old.lines
+    blocks = _blocks(file, added, effort)
+    new: list[str] = []
+    spans: list[_Span] = []
+    done = 0
+    for number, block in enumerate(blocks):
+        new += [*old[done : block.begin], *(r.text for r in block.rows if r.kind is Kind.ADDED)]
+        joined = number > 0 and block.begin - done <= 2 * _CONTEXT
+        if not joined:
+            begin = max(0, block.begin - _CONTEXT)
+            spans.append(_Span(begin, block.section, _context(old, begin, block.begin)))
+        else:
+            spans[-1].rows += _context(old, done, block.begin)
+        span = spans[-1]
+        span.unended |= {at + len(span.rows) for at in block.unended}
+        span.rows += block.rows
+        done = block.end
+        following = blocks[number + 1].begin if number + 1 < len(blocks) else len(old)
+        if following - done > 2 * _CONTEXT or number + 1 == len(blocks):
+            span.rows += _context(old, done, done + _CONTEXT)
+    ends = file.old.ends
+    if blocks and done == len(old):
+        last = blocks[-1]
+        final = max((n for n, row in enumerate(last.rows) if row.kind is Kind.ADDED), default=-1)
+        ends = final not in last.unended
+    return Change(
+        before=file.before,
+        after=file.after,
+        extended=file.diff.extended,
+        hunks=tuple(
+            Hunk(span.start, span.section, tuple(span.rows), frozenset(span.unended))
+            for span in spans
+        ),
+        old=file.old,
+        new=Lines((*new, *old[done:]), ends),
+    )
+
+
+def _section(section: str, old: Sequence[str], start: int, effort: Effort) -> str:
+    """Return what follows the second @@ as the tree has it: the mail's is cut off somewhere."""
+    wanted = key(section)
+    if not wanted:
+        return ""
+    keys = index_of(tuple(old)).keys
+    for index in range(start - 1, -1, -1):
+        if keys[index].startswith(wanted):
+            line = old[index]
+            cut = next(n for n in range(len(line) + 1) if len(key(line[:n])) >= len(wanted))
+            break
+    else:
+        index, line, cut = 0, " ".join(section.split()), None
+    effort.spend((start - index) // _LINES_LOOKED_AT)
+    return line[:cut]
+
+
+def _extended(change: Change, before: str | None, after: str | None) -> list[str]:
+    """Return the lines of git's header that say more than the names do.
+
+    None is passed on as it came: the names in them are ours, which have been checked, and a mode
+    is that of a plain file.
+    """
+    lines = []
+    for line in change.extended:
+        word, _, rest = line.partition(" from ")
+        if rest:
+            line = f"{word} from {before}"
+        word, _, rest = line.partition(" to ")
+        if rest:
+            line = f"{word} to {after}"
+        mode = re.search(r" mode (\S+)", line)
+        if mode and mode[1] not in _MODES:
+            raise InputError(
+                f"{after} is to have mode {mode[1]}",
+                hint=f"a patch for a kernel has plain files only: {' or '.join(_MODES)}",
+            )
+        lines.append(line)
+    return lines
+
+
+def diff_text(change: Change) -> str:
+    """Return a change in the form of git's diffs. Raises InputError for what is no plain file."""
+    before, after = change.before or change.after, change.after or change.before
+    lines = [f"diff --git a/{before} b/{after}"]
+    lines += _extended(change, before, after)
+    if change.before is None and not any(line.startswith("new file") for line in lines):
+        lines.append("new file mode 100644")
+    if change.after is None and not any(line.startswith("deleted") for line in lines):
+        lines.append("deleted file mode 100644")
+    if change.hunks:
+        lines.append("--- /dev/null" if change.before is None else f"--- a/{before}")
+        lines.append("+++ /dev/null" if change.after is None else f"+++ b/{after}")
+    elif None in (change.before, change.after) and not any("index " in line for line in lines):
+        # By this GNU patch knows that there is no more to come.
+        blobs = (_NO_BLOB, _EMPTY_BLOB) if change.before is None else (_EMPTY_BLOB, _NO_BLOB)
+        lines.append("index {}..{}".format(*blobs))
+    shift = 0
+    for hunk in change.hunks:
+        olds = sum(row.kind is not Kind.ADDED for row in hunk.rows)
+        news = sum(row.kind is not Kind.REMOVED for row in hunk.rows)
+        section = f" {hunk.section}" if hunk.section else ""
+        lines.append(
+            f"@@ -{_range(hunk.start, olds)} +{_range(hunk.start + shift, news)} @@{section}"
+        )
+        at = hunk.start
+        for number, row in enumerate(hunk.rows):
+            lines.append(f"{row.kind}{row.text}")
+            at += row.kind is not Kind.ADDED
+            last = at == len(change.old.lines) and row.kind is not Kind.ADDED
+            if (last and not change.old.ends) or number in hunk.unended:
+                lines.append(_NO_END)
+        shift += news - olds
+    return "\n".join(lines) + "\n"
+
+
+def _range(start: int, count: int) -> str:
+    begin = start + (count > 0)
+    return str(begin) if count == 1 else f"{begin},{count}"

@@ -1,0 +1,132 @@
+"""What a mail lacks: lines of its last hunk, a header's other half, files of its diffstat.
+
+The counts of a hunk's header may be wrong as well, so what else the mail says of them decides: the
+next hunk, the diffstat, and if the mail ends there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from memnotify.mailpatch.align import Kind, Reading
+from memnotify.mailpatch.diffs import RawHunk, unquoted
+from memnotify.mailpatch.endings import is_footer
+
+_MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
+_STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")
+_TOTAL = re.compile(
+    r"\s*(\d{1,7}) files? changed(?:, (\d{1,7}) insertions?\(\+\))?"
+    r"(?:, (\d{1,7}) deletions?\(-\))?.*"
+)
+_MARGIN = " \t>|:}"
+
+
+def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str | None:
+    """Say how many lines are there of a hunk, if they are too few for a wrong count.
+
+    `reading` is None if the hunk could not be read: then the lines are counted by their markers.
+    `followed` tells that more of the diff is below it, so that the mail was not cut there.
+    """
+    if reading is None:
+        body = [line.text for line in hunk.body]
+        ends = next((at for at, text in enumerate(body) if is_footer(text)), None)
+        # The text's own last line end gives an empty line more.
+        there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
+        old = sum(not text.startswith("+") for text in there)
+        new = sum(not text.startswith("-") for text in there)
+        footer = ends is not None
+    else:
+        old, new = _counts(reading)
+        footer = followed or any(line.text.strip() for line in reading.rest)
+    fewer = hunk.new_count - new
+    # A hunk that was edited has other added lines, and its old lines are all there. A new file has
+    # no old lines to tell that.
+    allowed = _MISCOUNT if hunk.old_count or footer else 0
+    if fewer > allowed:
+        return f"{new} of {hunk.new_count} lines are there"
+    fewer = hunk.old_count - old
+    if fewer > (_MISCOUNT if footer else 0):
+        return f"{old} of {hunk.old_count} lines are there"
+    return None
+
+
+def _counts(reading: Reading) -> tuple[int, int]:
+    """Return how many old and new lines a hunk has, as it was read."""
+    kinds = [part.kind for part in reading.parts if part.kind is not Kind.SKIPPED]
+    old = sum(kind is not Kind.ADDED for kind in kinds)
+    return old, sum(kind is not Kind.REMOVED for kind in kinds)
+
+
+def counts_told(
+    readings: Sequence[tuple[RawHunk, Reading]], stated: int | None
+) -> tuple[list[bool | None], bool]:
+    """Tell for each hunk of a file what else in the mail agrees with: the lines that it has (True),
+    or those its header counts (False). None if nothing does, or both. And tell if anything agrees
+    with neither.
+
+    `stated` is how many lines the file's diffstat has. Where the next hunk begins, by the old file
+    and by the new, says how many lines a hunk puts in.
+    """
+    told: list[set[bool]] = [set() for _ in readings]
+    changed = more = fewer = 0
+    disputed = False
+    for at, (hunk, reading) in enumerate(readings):
+        old, new = _counts(reading)
+        changed += sum(part.kind in (Kind.ADDED, Kind.REMOVED) for part in reading.parts)
+        more += (hunk.new_count - new) - (hunk.old_count - old)
+        fewer += max(0, hunk.old_count - old)
+        if at + 1 < len(readings):
+            shift = _shift(readings[at + 1][0]) - _shift(hunk)
+            here, header = shift == new - old, shift == hunk.new_count - hunk.old_count
+            told[at] |= {here} if here != header else set()
+            disputed |= not here and not header
+    if stated is not None:
+        # Of old lines that are lost some may have been removed ones: each counts twice.
+        lacking = stated - changed
+        lost = lacking in range(more, more + 2 * fewer + 1, 2)
+        disputed |= bool(lacking) and not lost
+        for found in told:
+            found |= {True} if not lacking else {False} if lost else set()
+    return [found.pop() if len(found) == 1 else None for found in told], disputed
+
+
+def _shift(hunk: RawHunk) -> int:
+    """Return how much further down a hunk begins in the new file than in the old one."""
+    return hunk.new_start + (not hunk.new_count) - hunk.old_start - (not hunk.old_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Diffstat:
+    """The diffstat in a mail's head: the lines of each file, and those of all, if it says so."""
+
+    rows: dict[str, int]
+    files: int | None
+    changed: int
+
+    @staticmethod
+    def of(head: Sequence[str]) -> Diffstat:
+        """Read what looks like one; there may be none."""
+        lines = [line.lstrip(_MARGIN) for line in head]
+        rows = {unquoted(row[1]): int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}
+        total = next((found for line in lines if (found := _TOTAL.fullmatch(line))), None)
+        if total is None:
+            return Diffstat(rows, None, 0)
+        return Diffstat(rows, int(total[1]), int(total[2] or 0) + int(total[3] or 0))
+
+    def lines_of(self, name: str) -> int | None:
+        """Return how many lines of a file are changed; None if that is not said, or contradicted.
+
+        A diffstat may leave out the first folders of a long name.
+        """
+        if self.files != len(self.rows) or self.changed != sum(self.rows.values()):
+            return None
+        found = [count for file, count in self.rows.items() if f"/{name}".endswith(file)]
+        return found[0] if len(found) == 1 else None
+
+    def without_diff(self, names: Collection[str]) -> list[str]:
+        """Return the files that are named here, and that are not among `names`."""
+        if self.files is None:
+            return []
+        return [file for file in self.rows if not any(f"/{name}".endswith(file) for name in names)]

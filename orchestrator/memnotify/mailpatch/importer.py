@@ -1,0 +1,279 @@
+"""Archived mails made into a series that applies to a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.changes import Change
+from memnotify.mailpatch.cuts import Diffstat
+from memnotify.mailpatch.diffs import read_diffs
+from memnotify.mailpatch.effort import Effort
+from memnotify.mailpatch.mail import Mail
+from memnotify.mailpatch.names import Reader
+from memnotify.mailpatch.patchfile import patch_bytes, prove, split_message
+from memnotify.mailpatch.repairs import Chooser, Repair, RepairKind
+from memnotify.mailpatch.restore import Restorer
+from memnotify.mailpatch.thread import Post, in_order, post_of
+from memnotify.mailpatch.tokens import masked, plain
+from memnotify.process import CommandLog
+from memnotify.series.apply import FileState, apply_series
+from memnotify.series.quilt import SERIES, Patch, Series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """One patch: the name and the bytes of its file, what it changes, and what was repaired."""
+
+    name: str
+    data: bytes
+    changes: tuple[Change, ...]
+    post: Post
+    repairs: tuple[Repair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedSeries:
+    """The patches of a thread in order, and what there is to say about the thread.
+
+    Those that were in the series before are among them as `Patch`.
+    """
+
+    patches: tuple[Imported | Patch, ...]
+    said: tuple[str, ...]
+
+
+@dataclass
+class _Overlay:
+    """A tree with the patches before applied to it."""
+
+    read: Reader
+    files: dict[str, FileState | None] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)  # of files that patches have made
+
+    def __call__(self, name: str) -> FileState | None:
+        if name not in self.files:
+            above = next((p for p in _above(name) if self.files.get(p) is not None), None)
+            if above is not None or name in self.folders:
+                what = f"{above} is a file" if above else f"{name} is a folder"
+                raise InputError(f"{what} since an earlier patch, so there can be no file {name}")
+            self.files[name] = self.read(name)
+        return self.files[name]
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            state = None if change.before is None else self(change.before)
+            copied = any(line.startswith("copy ") for line in change.extended)
+            if change.before is not None and change.after != change.before and not copied:
+                self.files[change.before] = None
+            if change.after is not None:
+                self.folders.update(_above(change.after))
+                mode = 0o644 if state is None else state.mode
+                self.files[change.after] = FileState(change.new.data(), mode)
+
+
+def _above(name: str) -> list[str]:
+    return [str(path) for path in PurePosixPath(name).parents][:-1]
+
+
+def import_mails(
+    mails: Sequence[Mail],
+    read: Reader,
+    *,
+    beside: Sequence[Patch] = (),
+    fuzz: int = 0,
+    revision: int | None = None,
+    choose: Chooser | None = None,
+    log: CommandLog | None = None,
+) -> ImportedSeries:
+    """Restore the patches of mails against the files that `read` gives, one on top of the other.
+
+    `beside` is a series in which they take the place of the patches with the same numbers. `fuzz`
+    is how many lines of context at each end of a hunk need not be in the tree; `revision` is the
+    one to take where mails are of several; `choose` is asked
+    where the mail leaves something open, and without it that is an error. Raises InputError for the
+    first patch that cannot be restored, or of `beside` no longer applies: then there is no series.
+    """
+    without = []
+    posts = []
+    for mail in mails:
+        bare = [plain(line) for line in mail.lines]
+        post = post_of(mail, read_diffs(bare, file=mail.source, first=mail.first))
+        if post.text.diffs or post.broken:
+            posts.append(post)
+        else:
+            without.append(f"“{mail.subject or 'no subject'}” ({mail.source})")
+    if not posts:
+        files = ", ".join(dict.fromkeys(mail.source for mail in mails))
+        raise InputError(
+            "there is no diff in it",
+            file=files or "the mails",
+            hint="a diff has lines that begin with ---, +++ and @@",
+        )
+    ordered, said = in_order(posts, there={number_of(patch) for patch in beside}, revision=revision)
+    if without:
+        more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+        said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
+    numbered = _numbered(ordered, beside)
+    _check_places(numbered, beside)
+    restored, notes = _restored(numbered, beside, read, fuzz, choose, log)
+    return ImportedSeries(patches=restored, said=(*said, *notes))
+
+
+def import_in_order(
+    mails: Sequence[Mail],
+    read: Reader,
+    *,
+    fuzz: int = 0,
+    choose: Chooser | None = None,
+    log: CommandLog | None = None,
+) -> ImportedSeries:
+    """Restore the patches of mails whose order is known, whatever their subjects say of it.
+
+    Raises InputError as `import_mails` does.
+    """
+    posts = []
+    for mail in mails:
+        text = read_diffs([plain(line) for line in mail.lines], file=mail.source, first=mail.first)
+        if not text.diffs:
+            raise InputError(f"“{mail.subject}” has no diff", file=mail.source)
+        # That its subject begins with Re: is no doubt, as it is known to be the patch.
+        posts.append(replace(post_of(mail, text), reply=False))
+    restored, said = _restored(dict(enumerate(posts, 1)), (), read, fuzz, choose, log)
+    return ImportedSeries(patches=restored, said=tuple(said))
+
+
+def _restored(
+    numbered: Mapping[int, Post],
+    beside: Sequence[Patch],
+    read: Reader,
+    fuzz: int,
+    choose: Chooser | None,
+    log: CommandLog | None,
+) -> tuple[tuple[Imported | Patch, ...], list[str]]:
+    """Return the patches of a series, restored one on top of the other, and what to say of it."""
+    tree = _Overlay(read)
+    effort = Effort.of(len(numbered))
+    said: list[str] = []
+    done: list[Imported | Patch] = []
+    for number, patch in _merged(numbered, beside):
+        if isinstance(patch, Post):
+            made = _import(patch, number, tree, fuzz, choose, effort, log)
+            done.append(made)
+            names = [name for c in made.changes for name in (c.before, c.after) if name]
+            said += [
+                f"{patch.mail.source}: the mail's diffstat names {name}, for which it has no diff"
+                for name in Diffstat.of(patch.text.head).without_diff(names)
+            ]
+        else:
+            alone = Series(revision="", base="", patches=(patch,))
+            tree.files.update(apply_series(alone, tree, log=log).files)
+            done.append(patch)
+    return tuple(done), said
+
+
+def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]:
+    """Return patches by number; those without an n/m come after all numbers that are spoken for.
+
+    Raises InputError if such a one is to take the place of another patch: nobody said of which.
+    """
+    numbered = {post.number: post for post in posts if post.total}
+    after = max((post.total for post in posts), default=0)
+    for at, post in enumerate((post for post in posts if not post.total), after + 1):
+        if beside:
+            raise InputError(
+                f"“{post.mail.subject}” has no n/m in its subject",
+                file=post.mail.source,
+                hint="with --replace a mail takes the place of the patch that has its number",
+            )
+        numbered[at] = post
+    return numbered
+
+
+def _check_places(posts: Mapping[int, Post], beside: Sequence[Patch]) -> None:
+    """Raise InputError if two patches have the number that a mail is to take the place of."""
+    for number, post in posts.items():
+        names = [patch.name for patch in beside if number_of(patch) == number]
+        if len(names) > 1:
+            raise InputError(
+                f"{' and '.join(names)} have the number {number} both, and "
+                f"“{post.mail.subject}” can take the place of one only",
+                file=beside[0].path.with_name(SERIES),
+                hint="rename or remove one of them",
+            )
+
+
+def number_of(patch: Patch | Imported) -> int | None:
+    """Return the number that a patch's file name begins with."""
+    digits = re.match(r"\d{1,6}", patch.name)
+    return int(digits[0]) if digits else None
+
+
+def _merged(
+    posts: Mapping[int, Post], beside: Sequence[Patch]
+) -> Iterator[tuple[int, Post | Patch]]:
+    """Yield a series in order, with posts in place of its patches of the same numbers."""
+    waiting = dict(sorted(posts.items()))
+    for patch in beside:
+        number = number_of(patch)
+        if number is not None:
+            for ready in [n for n in waiting if n <= number]:
+                yield ready, waiting.pop(ready)
+        if number is None or number not in posts:
+            yield number or 0, patch
+    yield from waiting.items()
+
+
+def _import(
+    post: Post,
+    number: int,
+    tree: _Overlay,
+    fuzz: int,
+    choose: Chooser | None,
+    effort: Effort,
+    log: CommandLog | None,
+) -> Imported:
+    mail = post.mail
+    restored = Restorer(
+        mail=mail, read=tree, fuzz=fuzz, choose=choose, effort=effort, log=log
+    ).restore()
+    text = restored.text
+    before = {
+        name: tree(name)
+        for change in restored.changes
+        for name in (change.before, change.after)
+        if name is not None
+    }
+    stat = prove(restored.changes, before, log=log)
+    repairs = [Repair(kind=RepairKind.DECODED, detail=what) for what in dict.fromkeys(mail.undone)]
+    repairs += [Repair(kind=RepairKind.ANSWER, sure=False)] if post.reply else []
+    repairs += restored.repairs
+    message, _, had_stat = split_message(text.head)
+    if had_stat and not _same_stat(text.head, stat):
+        repairs.append(Repair(kind=RepairKind.DIFFSTAT))
+    repairs += [
+        Repair(kind=RepairKind.MASKED, detail=address)
+        for line in (mail.headers.get("From", ""), *message)
+        for address in masked(line)
+    ]
+    tree.apply(restored.changes)
+    return Imported(
+        name=f"{number:04}-{post.slug}.patch",
+        data=patch_bytes(mail, text.head, stat, restored.changes, repairs),
+        changes=restored.changes,
+        post=post,
+        repairs=tuple(repairs),
+    )
+
+
+def _same_stat(head: Sequence[str], stat: str) -> bool:
+    """Compare two diffstats by their numbers, not by how wide they were drawn."""
+
+    def numbers(lines: Sequence[str]) -> list[str]:
+        rows = [re.fullmatch(r"\s*(.*\S)\s*\|\s*(\d+).*", line) for line in lines]
+        return sorted(f"{row[1]} {row[2]}" for row in rows if row)
+
+    return numbers(head) == numbers(stat.splitlines())

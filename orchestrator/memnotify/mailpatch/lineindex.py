@@ -1,0 +1,35 @@
+"""The lines of a file, to be found by what every archive leaves of them."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Sequence
+
+from memnotify.mailpatch.tokens import key, plain
+
+
+@functools.lru_cache(maxsize=64)
+def index_of(lines: tuple[str, ...]) -> FileIndex:
+    """Return the index of a file; one patch of a series often changes the file of another."""
+    return FileIndex(lines)
+
+
+class FileIndex:
+    """The lines of a file by their keys."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self.keys = [key(line) for line in lines]
+        self.places: dict[str, list[int]] = defaultdict(list)
+        for number, word in enumerate(self.keys):
+            self.places[word].append(number)
+
+    def is_other(self, number: int, said: str | None) -> bool:
+        """Tell if a line has other letters than those that a mail says, of which keys have none."""
+        return said is not None and said != letters(self.lines[number])
+
+
+def letters(line: str) -> str:
+    """Return a line without its white space."""
+    return "".join(plain(line).split())

@@ -1,0 +1,152 @@
+"""Which files of the tree a mail's diffs are for, and no others."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.changes import Lines, OpenFile
+from memnotify.mailpatch.diffs import NULL, RawDiff
+from memnotify.mailpatch.effort import Effort
+from memnotify.series.apply import FileState
+
+_LONGEST_NAME = 255  # bytes
+_STEPS_FOR_A_FILE = 20  # to look if it is there
+_DEEPEST = 12  # folders above the tree that a name may have
+# The folders at the top of a kernel tree, in 2007 and now.
+_TOP = re.compile(
+    "Documentation|LICENSES|arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib"
+    "|mm|net|rust|samples|scripts|security|sound|tools|usr|virt"
+)
+
+Reader = Callable[[str], FileState | None]
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens the files of diffs; `error` makes an error of a line, a message and a hint."""
+
+    read: Reader
+    effort: Effort
+    error: Callable[[int, str, str | None], InputError]
+
+    def open(self, diffs: Sequence[RawDiff]) -> list[OpenFile]:
+        """Return the files of a mail's diffs.
+
+        Raises InputError for names out of the tree, for files that are not there or must not be,
+        and for a file that would be changed twice, or that would be below another.
+        """
+        strip = self._strip(diffs)
+        files = [self._open(diff, *self._names(diff, strip)) for diff in diffs]
+        made = {file.after for file in files if file.after}
+        changed: set[str] = set()
+        for file in files:
+            if file.name in changed:
+                raise self.error(
+                    file.diff.line,
+                    f"{file.name} is changed twice in one mail",
+                    "import the two patches from two files",
+                )
+            changed.add(file.name)
+            above = next((p for p in PurePosixPath(file.name).parents if str(p) in made), None)
+            if above is not None:
+                message = f"{above} is a file of this patch, so nothing can be below it"
+                raise self.error(file.diff.line, message, "one of the two names is wrong")
+        return files
+
+    def _names(self, diff: RawDiff, strip: int) -> tuple[str | None, str | None]:
+        if diff.hunks:
+            first = diff.hunks[0]
+            new = first.old_start == first.old_count == 0
+            gone = first.new_start == first.new_count == 0
+        else:
+            new, gone = (
+                any(line.startswith(word) for line in diff.extended)
+                for word in ("new file", "deleted file")
+            )
+        before = None if diff.before == NULL or new else self._stripped(diff, diff.before, strip)
+        after = None if diff.after == NULL or gone else self._stripped(diff, diff.after, strip)
+        if before is None and after is None:
+            raise self.error(diff.line, "a diff of no file", "one of its two names is wrong")
+        renamed = any(line.startswith(("rename", "copy")) for line in diff.extended)
+        if before is not None and after is not None and not renamed:
+            # Copies are called mem.c.orig, or lie in a folder of another name.
+            before = after if self.read(after) is not None else before
+            after = before
+        return before, after
+
+    def _strip(self, diffs: Sequence[RawDiff]) -> int:
+        """Return how many components to take off the names: as many as lead to files there are."""
+        names = [{diff.before, diff.after} - {NULL} for diff in diffs]
+        paths = [PurePosixPath(name) for some in names for name in some]
+
+        def fit(strip: int) -> tuple[int, int, int]:
+            """Return how many names are files, and begin as names of a kernel's files do."""
+            found = top = below = 0
+            for path in paths:
+                parts = path.parts[strip:]
+                self.effort.spend(_STEPS_FOR_A_FILE)
+                if parts and ".." not in parts and parts[0] != "/":
+                    # What is wrong with a name is said when it is opened.
+                    with contextlib.suppress(InputError, OSError):
+                        found += self.read("/".join(parts)) is not None
+                    if len(parts) > 1 and _TOP.fullmatch(parts[0]):
+                        top += 1
+                        below += strip > 0 and path.parts[strip - 1].startswith("linux")
+            return found, top, below
+
+        deepest = max((len(path.parts) for path in paths), default=0)
+        strips = (1, *(strip for strip in range(min(deepest, _DEEPEST)) if strip != 1))
+        return max(strips, key=lambda strip: (*fit(strip), strip == 1))
+
+    def _stripped(self, diff: RawDiff, name: str, strip: int) -> str:
+        path = PurePosixPath(name)
+        parts = path.parts[strip:]
+        # A name out of somebody's home will do, if what is left of it is one of a kernel's files.
+        foreign = path.is_absolute() or ".." in path.parts
+        unsafe = ".." in parts or ".git" in parts or (foreign and not strip)
+        if foreign and parts and not unsafe:
+            known = _TOP.fullmatch(parts[0]) or self.read("/".join(parts)) is not None
+            unsafe = not known
+        if unsafe or not parts or not name.isprintable():
+            raise self.error(
+                diff.line,
+                f"{name[:200]!r} leads out of the tree",
+                "a patch names files below the top of the tree",
+            )
+        if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):
+            raise self.error(
+                diff.line,
+                f"the name of a file is too long: {name[:60]}…",
+                f"no file system has more than {_LONGEST_NAME} bytes in one",
+            )
+        return "/".join(parts)
+
+    def _open(self, diff: RawDiff, before: str | None, after: str | None) -> OpenFile:
+        if before is None:
+            assert after is not None
+            if self.read(after) is not None:
+                raise self.error(
+                    diff.line,
+                    f"creates {after}, which exists",
+                    "is the patch in this tree already?",
+                )
+            return OpenFile(diff, None, after, Lines())
+        state = self.read(before)
+        if state is None:
+            raise self.error(
+                diff.line,
+                f"changes {before}, which is not in the tree",
+                "is this the base that the patch is for?",
+            )
+        if after not in (None, before) and self.read(after or "") is not None:
+            raise self.error(
+                diff.line,
+                f"makes {after} of {before}, but there is a {after}",
+                "is the patch in this tree already?",
+            )
+        return OpenFile(diff, before, after, Lines.of(state.data))

@@ -1,0 +1,56 @@
+"""Hunks that stand twice in a mail, as one of 2007 has: they are taken once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from memnotify.mailpatch.diffs import RawDiff, RawHunk
+
+
+def without_repeats(diffs: Sequence[RawDiff]) -> tuple[list[RawDiff], tuple[int, ...]]:
+    """Return the diffs without hunks that are there already, and the lines of the headers of those.
+
+    A file that comes again with nothing but such hunks is left out whole.
+    """
+    kept: list[RawDiff] = []
+    gone: list[int] = []
+    for diff in diffs:
+        before = [h for other in kept if _names(other) == _names(diff) for h in other.hunks]
+        hunks: list[RawHunk] = []
+        for hunk in diff.hunks:
+            if any(_same(hunk, other) for other in (*before, *hunks)):
+                gone.append(hunk.line)
+            else:
+                hunks.append(hunk)
+        if hunks and len(hunks) < len(diff.hunks):
+            hunks[-1] = dataclasses.replace(hunks[-1], last=True)
+        if hunks or not diff.hunks:
+            kept.append(dataclasses.replace(diff, hunks=tuple(hunks)))
+    return kept, tuple(gone)
+
+
+def _names(diff: RawDiff) -> tuple[str, str]:
+    return diff.before, diff.after
+
+
+def _same(hunk: RawHunk, other: RawHunk) -> bool:
+    numbers = ("old_start", "old_count", "new_start", "new_count")
+    if any(getattr(hunk, name) != getattr(other, name) for name in numbers):
+        return False
+    return _lines(hunk) == _lines(other)
+
+
+def _lines(hunk: RawHunk) -> list[str]:
+    """Return the lines of a hunk as its header counts them: what follows is not of it."""
+    old, new = hunk.old_count, hunk.new_count
+    lines = []
+    for line in hunk.body:
+        if old <= 0 and new <= 0:
+            break
+        lines.append(line.text.rstrip())
+        old -= not line.text.startswith("+")
+        new -= not line.text.startswith("-")
+    return lines

@@ -1,0 +1,184 @@
+"""Signs that archives write for others, and that a patch may mean as well: whose they are.
+
+HTML entities, odd blanks and invisible marks in added lines are the archive's if they are in the
+lines that the tree has otherwise, and the patch's if the tree has them, too. Where no line tells,
+C does (outside strings and comments it has none of them), and then the mail's words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.changes import OpenFile
+from memnotify.mailpatch.diffs import Line, Text, read_diffs
+from memnotify.mailpatch.entities import ENTITY
+from memnotify.mailpatch.lineindex import index_of
+from memnotify.mailpatch.mail import Mail
+from memnotify.mailpatch.repairs import Chooser, Question, Repair, RepairKind
+from memnotify.mailpatch.tokens import MARKS, code_of, in_comment, is_c, key, plain
+
+_SIGN = re.compile(r"[<>&]")
+_BARE = re.compile(r"[<>]|&(?!#?\w+;)")
+_ARCHIVES = "\u00a0\u200b\u2060\ufeff\u00ad"  # of the odd ones, those that archives put in
+_NONE = Line(number=1, text="")
+_PLACES = 20  # looked at for a line
+
+Opened = Sequence[OpenFile]
+Lines = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """Decides for one mail; `open_files` opens the files of a text's diffs, `error` makes one."""
+
+    mail: Mail
+    open_files: Callable[[Text], Opened]
+    error: Callable[[int, str, str | None], InputError]
+    choose: Chooser | None
+
+    def read(self) -> tuple[Text, list[Repair]]:
+        """Return the mail's text as it was written, and what was done to it or left open.
+
+        Raises InputError where nothing tells, and `choose` is not there to ask.
+        """
+        readings = [
+            (number, self._text(lines, tuple(MARKS)))
+            for number, lines in enumerate(self.mail.levels)
+        ]
+        readings = [(number, text) for number, text in readings if text.diffs] or readings[-1:]
+        repairs: list[Repair] = []
+        number, text, sure = *readings[-1], True
+        if len(readings) > 1:
+            number, text, sure = self._level(readings)
+        if number:
+            repairs.append(Repair(kind=RepairKind.DECODED, detail="HTML entities", sure=sure))
+        # Some archives escape one sign and not the others: then they are not undone.
+        if (not number and not sure) or _has_code_with_entities(text):
+            repairs.append(Repair(kind=RepairKind.LEFT, detail="HTML entities", sure=False))
+        lines = self.mail.levels[number]
+        if all(line.isascii() for line in lines):
+            return text, repairs
+        theirs = []
+        for mark in MARKS:
+            if any(mark in line for line in lines):
+                foreign, sure = self._archives(mark, lines, text)
+                theirs += [mark] if foreign else []
+                if not foreign and not sure:
+                    detail = f"U+{ord(mark):04X}"
+                    repairs.append(Repair(kind=RepairKind.LEFT, detail=detail, sure=False))
+        if theirs:
+            detail = "non-breaking and invisible blanks"
+            repairs.append(Repair(kind=RepairKind.DECODED, detail=detail))
+        return self._text(lines, theirs), repairs
+
+    def _text(self, lines: Lines, marks: Sequence[str]) -> Text:
+        bare = [plain(line, marks) for line in lines]
+        return read_diffs(bare, file=self.mail.source, first=self.mail.first)
+
+    def _level(self, readings: Sequence[tuple[int, Text]]) -> tuple[int, Text, bool]:
+        """Return how often entities are undone, the text, and if that is sure."""
+        levels = self.mail.levels
+        told = []
+        for number, text in readings:
+            before = levels[number - 1] if number else None
+            if _in_tree(text, self.open_files(text), levels[number], before):
+                told.append((number, text))
+        if len(told) == 1:
+            return *told[0], True
+        if len({_added(text) for _, text in readings}) == 1:
+            return *readings[-1], True
+        possible = [(n, text) for n, text in readings if not _has_code_with_entities(text)]
+        if 0 < len(possible) < len(readings):
+            return *possible[0], False
+        for number, text in readings:
+            if _BARE.search("\n".join(text.head)):
+                return number, text, False
+        return *self._asked(readings), True
+
+    def _asked(self, readings: Sequence[tuple[int, Text]]) -> tuple[int, Text]:
+        rows = zip_longest(*(_added(text) for _, text in readings), fillvalue=_NONE)
+        differing = next(row for row in rows if len(set(row)) > 1)
+        choices = tuple(line.text for line in differing)
+        found = ENTITY.search(choices[0])
+        what = f"is {found[0] if found else 'this'} in an added line the patch's or the archive's?"
+        if self.choose is None:
+            number = max(line.number for line in differing)
+            raise self.error(number, what, "--interactive shows both and asks")
+        return readings[self.choose(Question(what, choices))]
+
+    def _archives(self, mark: str, lines: Lines, text: Text) -> tuple[bool, bool]:
+        """Tell if an odd mark is the archive's, and if that is sure.
+
+        `text` was read without any marks; `lines` have them.
+        """
+        bodies = {line.number for line in _bodies(text)}
+        begin = min((diff.line for diff in text.diffs), default=1)
+        headers = (n for n in range(begin, max(bodies, default=0)) if n not in bodies)
+        if any(mark in lines[number - 1] for number in headers):
+            return True, True
+        told = {
+            all(lines[line.number - 1].count(mark) > own.count(mark) for own in owns)
+            for line, owns in _old_lines(text, self.open_files(text))
+            if mark in lines[line.number - 1]
+        }
+        if told:
+            return True in told, len(told) == 1
+        added = any(mark in lines[line.number - 1] for line in _added(text))
+        if not added or mark not in _ARCHIVES:
+            return mark in _ARCHIVES, True
+        kept = self._text(lines, [other for other in MARKS if other != mark])
+        return any(mark in code for code in _in_code(kept)) or any(
+            mark in line for line in kept.head
+        ), False
+
+
+def _bodies(text: Text) -> Iterator[Line]:
+    return (line for diff in text.diffs for hunk in diff.hunks for line in hunk.body)
+
+
+def _added(text: Text) -> tuple[Line, ...]:
+    return tuple(line for line in _bodies(text) if line.text.startswith("+"))
+
+
+def _old_lines(text: Text, files: Opened) -> Iterator[tuple[Line, Iterator[str]]]:
+    """Yield the lines of hunks that the tree has, with the first of those that may be meant."""
+    for diff, file in zip(text.diffs, files, strict=True):
+        old, index = file.old.lines, index_of(file.old.lines)
+        for line in (line for hunk in diff.hunks for line in hunk.body):
+            if not line.text.startswith("+"):
+                word = key(line.text.removeprefix("-"))
+                if word and word in index.places:
+                    places = index.places[word][:_PLACES]
+                    yield line, (old[place] for place in places)
+
+
+def _in_tree(text: Text, files: Opened, lines: Lines, before: Lines | None) -> bool:
+    """Tell if the tree has lines as this level of the text has them, and no other could."""
+    for line, _ in _old_lines(text, files):
+        at = line.number - 1
+        if _SIGN.search(line.text) if before is None else lines[at] != before[at]:
+            return True
+    return False
+
+
+def _in_code(text: Text) -> Iterator[str]:
+    """Yield the added lines of C without strings and comments."""
+    for diff in text.diffs:
+        if not is_c(diff.after) and not is_c(diff.before):
+            continue
+        for hunk in diff.hunks:
+            within = False
+            for line in hunk.body:
+                bare = line.text[1:] if line.text[:1] in ("+", "-") else line.text
+                if line.text.startswith("+") and not within and bare.lstrip()[:1] != "*":
+                    yield code_of(bare)
+                if not line.text.startswith("-"):
+                    within = in_comment(bare, within)
+
+
+def _has_code_with_entities(text: Text) -> bool:
+    return any(ENTITY.search(code) for code in _in_code(text))

@@ -1,0 +1,247 @@
+"""The order of patches in a thread, as the n/m of their subjects has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.diffs import Broken, Text
+from memnotify.mailpatch.mail import Mail
+from memnotify.wording import counted
+
+_TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
+_TAG = re.compile(r"\[([^\]]*)\]")
+_NUMBER = re.compile(r"(?:^|[\s:,(v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
+# Without brackets, before the title: (3/5) title; PATCH 3/5: title; patch 3/5 title.
+_BARE = re.compile(
+    r"(?:\(0*(?P<one>\d{1,4})/0*(?P<ones>\d{1,4})\)"
+    r"|(?:RFC\s+)?PATCH\s*\(?0*(?P<two>\d{1,4})/0*(?P<twos>\d{1,4})\)?:?)\s+(?=\S)",
+    re.IGNORECASE,
+)
+_REPLY = re.compile(r"^(?:\s*(?:Re|Fwd?|AW|SV)(?:\[\d+\])?:)+", re.IGNORECASE)
+_TAGGED = re.compile(r"(?:PATCH-?|(?<![\w-])-?)[vV](\d{1,3})(?=[\s\]:,])")
+# At the end of a title, or before its first colon: "mem_notify v6: title".
+_TITLED = re.compile(r"(?:^|\s|\()[vV](\d{1,3})\)?$|^(?:[^:]{0,60}[\s_-])?[vV](\d{1,3})\s*:")
+_SLUG = 52
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A mail with a diff: its place in its series (0 of 0: no number), and its title."""
+
+    mail: Mail
+    text: Text
+    number: int
+    total: int
+    title: str
+    reply: bool
+    tagged: int | None = None  # the revision that its tags state, such as [PATCH v4 3/5]
+    titled: int | None = None  # or the end of its title
+
+    @property
+    def revision(self) -> int:
+        """The revision of its series; the first has no number."""
+        return self.tagged or self.titled or 1
+
+    @property
+    def quotes(self) -> bool:
+        """Tell if it is an answer with nothing but somebody else's patch in it."""
+        return self.reply and all(diff.quoted for diff in self.text.diffs)
+
+    @property
+    def mixed(self) -> bool:
+        """Tell if it is an answer that quotes a patch and has another."""
+        return self.reply and len({diff.quoted for diff in self.text.diffs}) > 1
+
+    @property
+    def broken(self) -> tuple[Broken, ...]:
+        """What shows that a diff cannot be read; answers and cover letters may speak of diffs."""
+        speaks = self.reply or (self.total > 0 and not self.number)
+        return tuple(found for found in self.text.broken if not (speaks and found.prose))
+
+    @property
+    def slug(self) -> str:
+        """The title as a part of a file's name, like that of git format-patch."""
+        words = re.sub(r"[^A-Za-z0-9._]+", "-", self.title).strip("-.")
+        return re.sub(r"\.{2,}", ".", words)[:_SLUG].rstrip("-.") or "patch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a subject says of a mail; the fields are those of `Post`."""
+
+    number: int
+    total: int
+    title: str
+    reply: bool
+    tagged: int | None
+    titled: int | None
+
+
+def place_of(subject: str) -> Place:
+    """Return what a subject says of its mail's place in a series."""
+    bare = _REPLY.sub("", subject).strip()
+    tags = _TAGS.match(bare)
+    title = bare[tags.end() :] if tags else bare
+    number = total = 0
+    for tag in _TAG.findall(tags[0]) if tags else ():
+        found = _NUMBER.search(tag)
+        if found:
+            number, total = int(found[1]), int(found[2])
+    before = _BARE.match(title)
+    if before and not total:
+        number, total = int(before["one"] or before["two"]), int(before["ones"] or before["twos"])
+        title = title[before.end() :]
+    tagged = _TAGGED.search(tags[0]) if tags else None
+    titled = _TITLED.search(title)
+    return Place(
+        number=number,
+        total=total,
+        title=title,
+        reply=_REPLY.match(subject) is not None,
+        tagged=int(tagged[1]) if tagged else None,
+        titled=int(titled[1] or titled[2]) if titled else None,
+    )
+
+
+def post_of(mail: Mail, text: Text) -> Post:
+    """Return what the subject of a mail says about it."""
+    place = place_of(mail.subject)
+    return Post(
+        mail=mail,
+        text=text,
+        number=place.number,
+        total=place.total,
+        title=place.title,
+        reply=place.reply,
+        tagged=place.tagged,
+        titled=place.titled,
+    )
+
+
+def title_of(subject: str) -> str:
+    """Return a subject without what mailers and git put before it."""
+    return place_of(subject).title
+
+
+def in_order(
+    posts: Sequence[Post], *, there: Collection[int | None] = (), revision: int | None = None
+) -> tuple[list[Post], list[str]]:
+    """Return patches in the order of their numbers, and what there is to say about them.
+
+    An answer gives way to the patch, whether it quotes that or has another of its own. `there` are
+    numbers of patches that are had already; of several revisions of a series `revision` is taken.
+    Raises InputError if two mails claim the same number, if they are of different series or
+    revisions, and if of a patch there is but an answer that both quotes one and has its own.
+    """
+    posts, said = _of_revision(posts, revision)
+    by_number: dict[int, Post] = {}
+    unnumbered: list[Post] = []
+    totals = {post.total: post for post in posts if post.total and not post.reply}
+    if len(totals) > 1:
+        one, other = list(totals.values())[:2]
+        raise InputError(
+            f"“{one.mail.subject}” and “{other.mail.subject}” ({one.mail.source}) are of two "
+            "series",
+            file=other.mail.source,
+            hint="import each by itself",
+        )
+    patches = [post for post in posts if not post.reply]
+    for post in sorted(posts, key=_likeness, reverse=True):
+        known = by_number.get(post.number) if post.total else next(iter(patches), None)
+        # What answers a cover letter, or a patch that is had already, is none that is missing.
+        idle = bool(patches) and (not post.number or post.number in there or post.mixed)
+        if post.reply and (known is not None or idle):
+            said.append(_left_out(post))
+        elif not post.total:
+            unnumbered.append(_whole(post))
+        elif known is None:
+            by_number[post.number] = _whole(post)
+        elif post.text != known.text:
+            raise InputError(
+                f"patch {post.number}/{post.total} is here twice, and differs from "
+                f"{known.mail.source}'s",
+                file=post.mail.source,
+                hint="give one of the two",
+            )
+    said += [_taken(post) for post in (*by_number.values(), *unnumbered) if post.reply]
+    total = max(totals, default=0)
+    had = {*by_number, *there}
+    missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in had]
+    if missing:
+        said.append(f"missing: {', '.join(missing)}")
+    return [by_number[number] for number in sorted(by_number)] + unnumbered, said
+
+
+def _likeness(post: Post) -> tuple[bool, bool, int]:
+    """Rank the mails with a number: the patch itself, then the answer that quotes most of it."""
+    hunks = sum(len(diff.hunks) for diff in post.text.diffs)
+    return not post.reply, post.quotes, hunks if post.reply else 0
+
+
+def _whole(post: Post) -> Post:
+    """Return an answer with one patch in it. Raises InputError if it quotes one and has another."""
+    if post.mixed:
+        raise InputError(
+            f"“{post.mail.subject}” quotes a patch and has another of its own",
+            file=post.mail.source,
+            hint="give the patch, or a file with one of the two",
+        )
+    return post
+
+
+def _named(post: Post) -> str:
+    return f"{post.mail.source}: “{post.mail.subject}”"
+
+
+def _left_out(post: Post) -> str:
+    if post.quotes:
+        return f"{_named(post)} only quotes a patch: left out"
+    return (
+        f"{_named(post)} is an answer with a diff of its own: left out (give it alone to take it)"
+    )
+
+
+def _taken(post: Post) -> str:
+    if post.quotes:
+        return f"{_named(post)} is an answer: what it does not quote of the patch is not in it"
+    return f"{_named(post)} is an answer, and its diff may not be the patch of that name"
+
+
+def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post], list[str]]:
+    """Return the posts of one revision, and what there is to say about the others."""
+    numbered = [post for post in posts if post.total]
+    there = sorted({post.revision for post in numbered})
+    known = ", ".join(f"v{number}" for number in there)
+    if wanted is None:
+        # A title may end in "v2" for other reasons, if nobody claims the same number.
+        places = {post.number for post in numbered if not post.reply}
+        patches = [post for post in numbered if not post.reply]
+        mixed = len({post.tagged or 1 for post in patches}) > 1 or (
+            len({post.revision for post in patches}) > 1 and len(places) < len(patches)
+        )
+        if mixed:
+            raise InputError(
+                f"these are mails of several revisions of a series: {known}",
+                file=patches[0].mail.source,
+                hint=f"--revision v{there[-1]} takes the last",
+            )
+        return list(posts), []
+    if wanted not in there:
+        raise InputError(
+            f"there is no patch of v{wanted}",
+            file=posts[0].mail.source,
+            hint=f"there is: {known or 'none with n/m in its subject'}",
+        )
+    # A sample that goes with a series has no number, but the name of its revision.
+    taken = [
+        post
+        for post in posts
+        if (post.revision if post.total else post.tagged or post.titled) == wanted
+        and (post.total or not post.reply)
+    ]
+    left = len(posts) - len(taken)
+    note = f"{counted(left, 'mail')} of other revisions, or of none: left out"
+    return taken, [note] if left else []

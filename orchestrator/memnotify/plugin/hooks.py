@@ -1,0 +1,73 @@
+"""What pytest loads wherever this package is installed: options, markers and the `cell` fixture.
+
+It costs nothing until --memnotify is given: the rest of the package is imported only then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from memnotify.results.frames import CellResults
+
+ACTIVE = "memnotify-session"
+"""The name of the plugin that is registered with --memnotify."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("memnotify", "campaigns of memnotify as tests")
+    group.addoption(
+        "--memnotify",
+        action="append",
+        metavar="CAMPAIGN.toml",
+        help="make every cell of this campaign a test; can be repeated",
+    )
+    group.addoption(
+        "--memnotify-output",
+        default="runs",
+        metavar="DIR",
+        help="the results go to DIR/<name of the campaign>; default: runs",
+    )
+    group.addoption("--memnotify-shard", metavar="K/N", help="part K of N of each campaign only")
+    group.addoption(
+        "--memnotify-durations",
+        metavar="FILE",
+        help="what memnotify show --json printed, to make parts that take equally long",
+    )
+    group.addoption(
+        "--memnotify-again", action="store_true", help="run cells that have results, too"
+    )
+    group.addoption("--memnotify-cold", action="store_true", help="boot every guest")
+    group.addoption("--memnotify-accel", default="auto", choices=("auto", "tcg", "kvm"))
+    group.addoption("--memnotify-clock", default="virtual", choices=("virtual", "real"))
+    group.addoption("--memnotify-source", metavar="PATH", help="kernel tree or tarball")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        "memnotify: a cell of a campaign; these tests run guests",
+        "cells(**parameters): limit the cells that a test with the fixture `cell` is run for, as "
+        'in cells(series="v4", clients=[32, 200])',
+    ):
+        config.addinivalue_line("markers", line)
+    if config.getoption("memnotify"):
+        from memnotify.plugin.session import Session
+
+        config.pluginmanager.register(Session(config), ACTIVE)
+
+
+@pytest.fixture(scope="session")
+def _memnotify_cell(request: pytest.FixtureRequest) -> Any:
+    return getattr(request, "param", None)
+
+
+@pytest.fixture(scope="session")
+def cell(_memnotify_cell: Any, pytestconfig: pytest.Config) -> CellResults:
+    """The results of each cell of the campaigns in turn; the cell is run if need be."""
+    session = pytestconfig.pluginmanager.get_plugin(ACTIVE)
+    if session is None:
+        pytest.skip("needs --memnotify CAMPAIGN.toml")
+    results: CellResults = session.results(_memnotify_cell)
+    return results

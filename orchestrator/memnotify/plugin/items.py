@@ -1,0 +1,131 @@
+"""A campaign as a file of tests: each of its cells is one, and each of its expectations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memnotify.campaign.plan import cell_parameters
+from memnotify.campaign.schema import ExpectTable
+from memnotify.errors import MemnotifyError
+from memnotify.places import command
+from memnotify.records.decode import read_records
+from memnotify.report.board import printable
+from memnotify.report.cells import FIGURES
+from memnotify.report.expect import came_out as in_words
+from memnotify.results.chosen import evidence
+from memnotify.results.expect import came_out, failed, is_about
+from memnotify.results.results import RECORDS, VERDICT, read_json
+from memnotify.run.ondemand import OnDemand
+
+_CONSOLE = "console.log"
+_LINES = 10  # of the end of the console
+
+
+class CampaignFile(pytest.File):
+    """Collects the cells in the order of the plan, then the expectations; builds nothing."""
+
+    def __init__(self, *, run: OnDemand, **given: Any) -> None:
+        super().__init__(**given)
+        self._run = run
+
+    def collect(self) -> Iterator[pytest.Item]:
+        for name in self._run.cells:
+            yield CellItem.from_parent(self, name=name, run=self._run)
+        for number, expect in enumerate(self._run.campaign.table.expect):
+            # As refusals of a campaign file call it.
+            name = f"expect[{number}]"
+            yield ExpectItem.from_parent(self, name=name, run=self._run, expect=expect)
+
+
+class CellItem(pytest.Item):
+    """Runs its cell in the set-up, so a failed testbed is an error; a finding is a failure."""
+
+    def __init__(self, *, run: OnDemand, **given: Any) -> None:
+        super().__init__(**given)
+        self._run = run
+        self._row: dict[str, Any] = {}
+        self.folder: Path | None = None
+        self.add_marker("memnotify")
+        self.extra_keyword_matches.add(run.campaign.table.name)
+        if self.config.pluginmanager.hasplugin("xdist"):
+            # With --dist loadgroup, the tests of a cell wait where it runs.
+            self.add_marker(pytest.mark.xdist_group(self.name))
+
+    def setup(self) -> None:
+        self.folder = finished(self._run, self.name)
+        self._row = read_json(self.folder / VERDICT)
+        values = cell_parameters(self._run.cells[self.name])
+        values |= {name: self._row[name] for name in FIGURES}
+        self.user_properties += [
+            (name, str(value)) for name, value in values.items() if value is not None
+        ]
+
+    def runtest(self) -> None:
+        if self._row["outcome"] != "ok":
+            pytest.fail("\n".join(self._finding()), pytrace=False)
+
+    def _finding(self) -> Iterator[str]:
+        outcome, detail = self._row["outcome"], self._row["detail"]
+        yield printable(f"{outcome}: {detail}")
+        assert self.folder is not None
+        if (file := self.folder / RECORDS).exists():
+            yield from evidence(read_records(file), outcome).lines()
+
+    def reportinfo(self) -> tuple[os.PathLike[str], None, str]:
+        return self.path, None, self.name
+
+
+class ExpectItem(pytest.Item):
+    """Compares the cells of an expectation, which are run if need be, with what it says."""
+
+    def __init__(self, *, run: OnDemand, expect: ExpectTable, **given: Any) -> None:
+        super().__init__(**given)
+        self._run = run
+        self._expect = expect
+        self._rows: list[dict[str, Any]] = []
+        self.add_marker("memnotify")
+
+    def setup(self) -> None:
+        for name, cell in self._run.cells.items():
+            if is_about(self._expect, cell_parameters(cell)):
+                self._rows.append(read_json(finished(self._run, name) / VERDICT))
+
+    def runtest(self) -> None:
+        results = list(came_out(self._expect, self._rows, is_part=self._run.is_part))
+        said = [f"{result['what']}: {in_words(result)}" for result in results]
+        lines = [printable(line) for line in (self._expect.says, *said)]
+        if failed(results):
+            pytest.fail("\n".join(lines), pytrace=False)
+        if all(result["met"] is None for result in results):
+            pytest.skip("; ".join(lines))
+
+    def reportinfo(self) -> tuple[os.PathLike[str], None, str]:
+        return self.path, None, f"{self.name}: {printable(self._expect.says)}"
+
+
+def finished(run: OnDemand, name: str) -> Path:
+    """Return the folder of a cell that has run. Fails the test if the testbed did."""
+    try:
+        return run.results(name)
+    except MemnotifyError as error:
+        pytest.fail(f"{name}: {error}", pytrace=False)
+
+
+def how_to_look(folder: Path) -> str:
+    """Return where the results of a cell are, how to look at them, and the end of its console."""
+    run = shown(folder.parent.parent)
+    lines = [f"results in {shown(folder)}", command(f"show {run} {folder.name}")]
+    if (file := folder / _CONSOLE).is_file():
+        end = file.read_text(errors="replace").splitlines()[-_LINES:]
+        lines += [printable(line) for line in end]
+    return "\n".join(lines)
+
+
+def shown(path: Path) -> Path:
+    """Return a path as somebody who is in the current folder would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,255 @@
+"""A pytest session with --memnotify: which cells there are, and who runs them.
+
+The controller, which is pytest itself where there is no pytest-xdist, chooses the base of each
+campaign and leads its run; the workers are told the bases, so all of them collect the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from memnotify.campaign.load import Campaign, load_campaign
+from memnotify.campaign.plan import cell_name, cell_parameters, plan_cells
+from memnotify.errors import InputError, MemnotifyError
+from memnotify.model import Accel, Cell, Clock
+from memnotify.plugin.items import CampaignFile, CellItem, finished, how_to_look, shown
+from memnotify.process import CommandLog
+from memnotify.report.board import LineBoard
+from memnotify.report.cells import POINT
+from memnotify.report.table import plain_console
+from memnotify.run.choose import choose_base
+from memnotify.run.ondemand import OnDemand
+from memnotify.run.shards import Shard, read_durations
+from memnotify.store import Store
+from memnotify.wording import counted, known_names
+
+if TYPE_CHECKING:
+    from memnotify.results.frames import CellResults
+
+_BASES = "memnotify_bases"
+_FIXTURE = "_memnotify_cell"
+_KEYS = ("campaign", *POINT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One cell that tests are run for."""
+
+    run: OnDemand
+    name: str
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        campaign = self.run.campaign.table.name
+        return {"campaign": campaign} | cell_parameters(self.run.cells[self.name])
+
+
+class Session:
+    """The plugin of one process of a session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._told: Mapping[str, Any] | None = getattr(config, "workerinput", None)
+        self._bases: Sequence[str] = ()
+        self._runs: dict[Path, OnDemand] = {}
+        self._asked: dict[str, Asked] = {}
+        self._folders: dict[Asked, Path] = {}
+        self._known: dict[str, Mapping[str, Sequence[Any]]] = {}
+        self._held = ExitStack()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        with _refused():
+            campaigns, store = _campaigns(self._config.option.memnotify), Store()
+            self._bases = self._choose(campaigns, store)
+            options, runs = self._config.option, []
+            for campaign, base in zip(campaigns, self._bases, strict=True):
+                cells = plan_cells(
+                    campaign,
+                    base=base,
+                    accel=Accel(options.memnotify_accel),
+                    clock=Clock(options.memnotify_clock),
+                    source=options.memnotify_source,
+                )
+                runs.append(_run(campaign, cells, options, store))
+                self._known[campaign.table.name] = _values(campaign, cells)
+            if self._told is None and not self._config.option.collectonly:
+                # In one order, so that two sessions do not wait for each other.
+                for run in sorted(runs, key=lambda run: run.folder.path):
+                    self._held.enter_context(run.lead(_say))
+        self._runs = {run.campaign.path.resolve(): run for run in runs}
+        self._asked = _with_ids([Asked(run, name) for run in runs for name in run.cells])
+        args = self._config.args
+        named = {Path(arg.partition("::")[0]).resolve() for arg in args}
+        args += [str(path) for path in self._runs if path not in named]
+
+    def _choose(self, campaigns: Iterable[Campaign], store: Store) -> Sequence[str]:
+        if self._told is not None:
+            bases: Sequence[str] = self._told[_BASES]
+            return bases
+        if self._config.option.collectonly:
+            return [campaign.table.kernel.base[0] for campaign in campaigns]
+        source = self._config.option.memnotify_source
+        log = CommandLog(store.folder("logs") / "commands.jsonl")
+        return [
+            choose_base(campaign, source=source, store=store, log=log, say=_say)
+            for campaign in campaigns
+        ]
+
+    def pytest_unconfigure(self) -> None:
+        self._held.close()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a new worker of pytest-xdist."""
+        node.workerinput[_BASES] = list(self._bases)
+
+    def pytest_report_header(self) -> list[str]:
+        return [
+            f"memnotify: {run.campaign.table.name} on {base}: {counted(len(run.cells), 'cell')}, "
+            f"results in {shown(run.folder.path)}"
+            for run, base in zip(self._runs.values(), self._bases, strict=True)
+        ]
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> CampaignFile | None:
+        run = self._runs.get(file_path.resolve())
+        if run is None:
+            return None
+        return CampaignFile.from_parent(parent, path=file_path, run=run)
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        # It is not there where a project has a fixture `cell` of its own.
+        if _FIXTURE not in metafunc.fixturenames:
+            return
+        wanted = _wanted(metafunc.definition)
+        self._refuse_unknown(wanted)
+        group = self._config.pluginmanager.hasplugin("xdist")
+        chosen = [
+            pytest.param(asked, id=name, marks=[pytest.mark.xdist_group(asked.name)] * group)
+            for name, asked in self._asked.items()
+            if all(asked.values[key] in values for key, values in wanted.items())
+        ]
+        if not chosen:
+            which = ", ".join(f"{key}={' or '.join(map(str, wanted[key]))}" for key in wanted)
+            skip = pytest.mark.skip(reason=f"there is no cell with {which}")
+            chosen = [pytest.param(None, id="none", marks=skip)]
+        metafunc.parametrize(_FIXTURE, chosen, indirect=True, scope="session")
+
+    def _refuse_unknown(self, wanted: Mapping[str, Sequence[Any]]) -> None:
+        # A campaign may wait for another session, and a cell be in another part of its own.
+        names = wanted.get("campaign", self._known)
+        here = [self._known[name] for name in names if name in self._known]
+        for key in wanted.keys() - {"campaign"} if here else ():
+            known = list(dict.fromkeys(value for values in here for value in values[key]))
+            for value in wanted[key]:
+                if value not in known:
+                    hint = known_names(str(value), map(str, known))
+                    pytest.fail(f"cells: no cell has {key}={value!r} ({hint})", pytrace=False)
+
+    def results(self, asked: Asked) -> CellResults:
+        """Return what the fixture `cell` gives; the cell is run if need be."""
+        from memnotify.results.frames import CellResults
+
+        self._folders[asked] = finished(asked.run, asked.name)
+        return CellResults(self._folders[asked])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.failed and (folder := self._folder_of(item)) is not None:
+            report.sections.append(("memnotify", how_to_look(folder)))
+        return report
+
+    def _folder_of(self, item: pytest.Item) -> Path | None:
+        if isinstance(item, CellItem):
+            return item.folder
+        callspec = getattr(item, "callspec", None)
+        asked = None if callspec is None else callspec.params.get(_FIXTURE)
+        return None if asked is None else self._folders.get(asked)
+
+
+def _campaigns(files: Iterable[str]) -> Sequence[Campaign]:
+    named = {Path(file).resolve(): Path(file) for file in files}
+    campaigns = [load_campaign(file) for file in named.values()]
+    for name, count in Counter(campaign.table.name for campaign in campaigns).items():
+        if count > 1:
+            raise InputError(f"{count} campaigns are called {name}", hint="rename all but one")
+    return campaigns
+
+
+def _values(campaign: Campaign, cells: Iterable[Cell]) -> Mapping[str, Sequence[Any]]:
+    """Return what a marker may ask of a campaign: what its cells have, or any of its bases."""
+    points = [cell_parameters(cell) for cell in cells]
+    values = {key: [point[key] for point in points] for key in POINT}
+    return values | {"base": campaign.table.kernel.base}
+
+
+def _run(campaign: Campaign, cells: Sequence[Cell], options: Any, store: Store) -> OnDemand:
+    whole = [cell_name(cell) for cell in cells]
+    if options.memnotify_shard is not None:
+        try:
+            shard = Shard.parse(options.memnotify_shard)
+        except ValueError as error:
+            raise InputError(f"--memnotify-shard: {error}") from error
+        file = options.memnotify_durations
+        cells = shard.of(cells, read_durations(Path(file)) if file else {})
+    return OnDemand(
+        campaign,
+        cells,
+        whole=whole,
+        path=Path(options.memnotify_output) / campaign.table.name,
+        store=store,
+        board=LineBoard(plain_console()),
+        again=options.memnotify_again,
+        cold=options.memnotify_cold,
+    )
+
+
+def _with_ids(cells: Iterable[Asked]) -> dict[str, Asked]:
+    """Return the cells by their names, with the campaign's before those that occur twice."""
+    cells = list(cells)
+    counted = Counter(asked.name for asked in cells)
+    return {
+        asked.name
+        if counted[asked.name] == 1
+        else f"{asked.values['campaign']}:{asked.name}": asked
+        for asked in cells
+    }
+
+
+def _wanted(test: pytest.Item) -> dict[str, tuple[Any, ...]]:
+    """Return what the `cells` markers of a test ask for; of two the nearest counts."""
+    wanted: dict[str, tuple[Any, ...]] = {}
+    for mark in reversed(list(test.iter_markers("cells"))):
+        if mark.args:
+            pytest.fail('name what you want, as in cells(series="v4")', pytrace=False)
+        for key, value in mark.kwargs.items():
+            if key not in _KEYS:
+                pytest.fail(f"cells: no {key!r}; there is {', '.join(_KEYS)}", pytrace=False)
+            several = isinstance(value, list | tuple | set | frozenset)
+            wanted[key] = tuple(value) if several else (value,)
+    return wanted
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+    except MemnotifyError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,324 @@
+"""The one place that starts processes.
+
+Every command is logged with what is needed to run it again by hand, has a timeout, and dies with
+the testbed. `run` waits for a command and everything it starts (compilers, patch, apt-get);
+`spawn` starts one long-lived program from asyncio (QEMU).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from memnotify.errors import InfrastructureError
+
+_GUARD = Path(__file__).with_name("process_guard.py")
+_TAIL = 20
+SETPRIV = "setpriv"
+_HARMLESS = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
+_BEAT = 20.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended: its exit code, and its output if it was captured."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a program may do that is not trusted: it never gets more rights than it starts with.
+
+    With `uid` and `gid` it is another user, of no groups but `groups`; that takes root. Nobody need
+    have an account under these numbers.
+    """
+
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] = ()
+
+    def options(self) -> tuple[str, ...]:
+        """Return what setpriv is told."""
+        if self.uid is None:
+            return ("--no-new-privs",)
+        groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
+        return ("--no-new-privs", f"--reuid={self.uid}", f"--regid={self.gid}", groups)
+
+    def command(self, argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+        """Return a command that runs another one with these rights."""
+        return (SETPRIV, *self.options(), "--", *(os.fspath(word) for word in argv))
+
+
+@dataclass(frozen=True)
+class CommandLog:
+    """A JSON-lines file with one object for each command that was started.
+
+    `shell` is a line that runs it again in the same folder with the same changes of the
+    environment. With no path nothing is written.
+    """
+
+    path: Path | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    def write(self, entry: Mapping[str, Any]) -> None:
+        if self.path is None:
+            return
+        line = (json.dumps(entry, default=str) + "\n").encode()
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # One write() with O_APPEND: lines of several processes do not mix.
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(fd, line)
+            finally:
+                os.close(fd)
+
+
+def shell_line(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None) -> str:
+    """Return a shell line that replays a command."""
+    words = [f"{name}={shlex.quote(value)}" for name, value in (env or {}).items()]
+    line = " ".join([*words, shlex.join(argv)])
+    return line if cwd is None else f"cd {shlex.quote(str(cwd))} && {line}"
+
+
+def _entry(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None, output: Path | None
+) -> dict[str, Any]:
+    return {
+        "argv": list(argv),
+        "cwd": None if cwd is None else str(cwd),
+        "env": dict(env or {}),
+        "output": None if output is None else str(output),
+        "started": time.time(),
+        "shell": shell_line(argv, cwd, env),
+    }
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-_TAIL:])
+
+
+class CommandFailed(InfrastructureError):
+    """A command ended with another status than 0, could not be started, or took too long."""
+
+    def __init__(self, done: Completed, reason: str, output: Path | None) -> None:
+        text = done.stdout
+        if output is not None:
+            with contextlib.suppress(OSError), output.open(errors="replace") as file:
+                text = file.read()
+        tail = _tail(text)
+        message = f"{shlex.join(done.argv[:6])}{' …' if len(done.argv) > 6 else ''}: {reason}"
+        if tail:
+            message += "\n" + "\n".join("  | " + line for line in tail.splitlines())
+        super().__init__(
+            "command", message, hint=None if output is None else f"whole output in {output}"
+        )
+        self.done = done
+
+
+@contextlib.contextmanager
+def _lifeline() -> Iterator[tuple[int, IO[bytes]]]:
+    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+    with os.fdopen(write_fd, "wb", buffering=0) as writer:
+        try:
+            yield read_fd, writer
+        finally:
+            os.close(read_fd)
+
+
+def _communicate(
+    child: subprocess.Popen[bytes],
+    input: bytes | None,
+    deadline: float,
+    beat: Callable[[], None] | None,
+) -> bytes:
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return child.communicate(input, max(0.0, min(left, _BEAT) if beat else left))[0] or b""
+        except subprocess.TimeoutExpired:
+            if beat is None or time.monotonic() >= deadline:
+                raise
+            input = None  # what is left of it is the first call's
+            beat()
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    timeout: float,
+    log: CommandLog | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input: bytes | None = None,
+    output: Path | None = None,
+    check: bool = True,
+    beat: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a command to its end and return what it printed (stdout and stderr, one stream).
+
+    `timeout` is in seconds. `env` is added to the environment. With `output` the text goes to that
+    file (appended) and `Completed.stdout` is empty. `beat` is called every 20 s meanwhile. When the
+    call returns or raises, by whatever way, the command and everything it started is gone.
+
+    Raises CommandFailed on a timeout, and on another exit status than 0 if `check`.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    log = log or CommandLog()
+    entry = _entry(words, cwd, env, output)
+    started = time.monotonic()
+    text = b""
+    reason: str | None = None
+    with contextlib.ExitStack() as stack:
+        lifeline, writer = stack.enter_context(_lifeline())
+        sink: IO[bytes] | int = subprocess.PIPE
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            sink = stack.enter_context(output.open("ab"))
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_GUARD), str(lifeline), *words],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            pass_fds=(lifeline, *pass_fds),
+            start_new_session=True,
+        )
+        try:
+            text = _communicate(child, input, started + timeout, beat)
+        except subprocess.TimeoutExpired:
+            reason = f"no end after {timeout:g} s, killed"
+        finally:
+            writer.close()  # the guard kills what is left
+            if child.returncode is None:
+                text += child.communicate()[0] or b""
+            seconds = time.monotonic() - started
+            log.write({**entry, "seconds": seconds, "exit": child.returncode, "reason": reason})
+    done = Completed(words, child.returncode, text.decode(errors="replace"), seconds)
+    if reason is None and check and done.returncode != 0:
+        reason = f"exit status {done.returncode}"
+    if reason is not None:
+        raise CommandFailed(done, reason, output)
+    return done
+
+
+@dataclass
+class Spawned:
+    """A program that runs beside us. Use as an async context manager: leaving kills it."""
+
+    process: asyncio.subprocess.Process
+    argv: tuple[str, ...]
+    _log: CommandLog
+    _entry: dict[str, Any]
+    _started: float
+    _logged: bool = False
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.returncode
+
+    async def wait(self) -> int:
+        """Wait for the end; returns the exit code, negative for a signal."""
+        code = await self.process.wait()
+        if not self._logged:
+            self._logged = True
+            self._log.write(
+                {**self._entry, "seconds": time.monotonic() - self._started, "exit": code}
+            )
+        return code
+
+    async def kill(self) -> int:
+        """Kill it if it still runs, and reap it."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGKILL)
+        return await self.wait()
+
+    async def __aenter__(self) -> Spawned:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Shielded: a second Ctrl-C must not leave the program behind.
+        await asyncio.shield(self.kill())
+
+
+def _harmless() -> dict[str, str]:
+    return {name: os.environ[name] for name in _HARMLESS if name in os.environ}
+
+
+async def spawn(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    log: CommandLog | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    output: Path | None = None,
+    pass_fds: Sequence[int] = (),
+    rights: Rights | None = None,
+    interactive: bool = False,
+) -> Spawned:
+    """Start one program that is killed when this process dies, even by SIGKILL.
+
+    Its stdout and stderr go to `output`, or nowhere. It must not fork: only it, not its children,
+    is tied to us (QEMU runs with a seccomp filter that forbids it to start any). With `rights` it
+    is limited to those, and of our environment, which may have secrets, gets a few variables only.
+
+    With `interactive` it has our terminal instead: stdin, stdout, stderr and Ctrl-C. That is for
+    a program that the user asked to talk to (gdb), which nobody needs to limit.
+
+    Raises InfrastructureError if it cannot be started.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    entry = _entry(words if rights is None else rights.command(words), cwd, env, output)
+    with contextlib.ExitStack() as stack:
+        sink: IO[bytes] | int = subprocess.DEVNULL
+        if output is not None:
+            sink = stack.enter_context(output.open("ab"))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                # The signal comes when the *thread* that forked ends: the event loop's own here.
+                # Changing the user would disarm it, but setpriv does that first.
+                SETPRIV,
+                *(rights.options() if rights is not None else ()),
+                "--pdeathsig",
+                "KILL",
+                "--",
+                # We may have died before the signal was armed: then nobody would ever send it.
+                "sh",
+                "-c",
+                '[ "$PPID" = "$0" ] && exec "$@"',
+                str(os.getpid()),
+                *words,
+                cwd=cwd,
+                env={**(os.environ if rights is None else _harmless()), **(env or {})},
+                stdin=None if interactive else subprocess.DEVNULL,
+                stdout=None if interactive else sink,
+                stderr=None if interactive else sink,
+                pass_fds=tuple(pass_fds),
+                start_new_session=not interactive,
+            )
+        except OSError as error:
+            raise InfrastructureError("spawn", f"cannot start {words[0]}: {error}") from error
+    return Spawned(process, words, log or CommandLog(), entry, time.monotonic())

@@ -1,0 +1,32 @@
+"""Where two logs of the same cell part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from memnotify.records.abi import Kind
+from memnotify.records.compare import compare
+from memnotify.records.decode import VIEWS, read_records
+from memnotify.wording import counted
+
+
+def first_difference(one: Path, other: Path) -> str | None:
+    """Compare two records.parquet byte for byte; return where they part, or None.
+
+    The answer names the first record that differs, and its fields that do. Raises InputError if a
+    file is no log of records.
+    """
+    if one.read_bytes() == other.read_bytes():
+        return None
+    mine, theirs = read_records(one).records, read_records(other).records
+    found = compare(mine, theirs, VIEWS).first
+    if found is None:
+        return "the files' metadata differ"
+    if None in found.kinds:
+        return f"{counted(len(mine), 'record')} and {len(theirs)}, the first {found.index} alike"
+    left, right = (Kind(kind).name for kind in found.kinds if kind is not None)
+    when = int(mine["time_ns"][found.index]) / 1e9
+    place = f"record {found.index} ({left}, {when:.9f} s)"
+    if left != right:
+        return f"{place}: {left} and {right}"
+    return f"{place}: " + ", ".join(f"{name} {a} and {b}" for name, a, b in found.fields)

@@ -1,0 +1,100 @@
+"""The table of a comparison, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from memnotify.report.board import printable
+from memnotify.report.table import plain_table
+from memnotify.wording import counted
+
+Row = Mapping[str, Any]
+
+_MOST_VALUES = 8
+_EFFECTS = {
+    True: "Δ: the median of the differences between runs with the same seed [95 % interval]; "
+    "p in --json: Wilcoxon's signed-rank test; against",
+    False: "δ: Cliff's delta; p in --json: the Mann-Whitney U test; against",
+}
+"""What stands beside the figures, by whether runs are paired."""
+
+
+def print_comparison(
+    console: Console, rows: Sequence[Row], *, same: Mapping[str, str | int], notes: Sequence[str]
+) -> None:
+    """Print what `memnotify compare` shows: a line for each figure, a column for each group.
+
+    `rows` are what `--json` prints: by figure, then group. `same` has the axes with one value.
+    """
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    by, cells, over = (rows[0][key] for key in ("by", "cells", "over"))
+    here = ", ".join(f"{axis} {value}" for axis, value in same.items())
+    console.print(Text(printable(here)), style="dim", soft_wrap=True)
+    each = f"by {by}, {counted(cells, 'run')} in each group"
+    taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
+    console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
+    table = plain_table()
+    effects = any(row["effect"] is not None for row in rows)
+    paired = any(row["difference"] is not None for row in rows)
+    intervals = " [95 % interval]" if any(row["low"] is not None for row in rows) else ""
+    table.add_column(f"median{intervals}" if cells > 1 else "", no_wrap=True)
+    for group in groups:
+        table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
+        if effects and group != groups[0]:
+            table.add_column("Δ" if paired else "δ", justify="right", no_wrap=True)
+    for at in range(0, len(rows), len(groups)):
+        words = [_title(rows[at])]
+        for row in rows[at : at + len(groups)]:
+            words.append(_figure(row))
+            if effects and row["versus"] is not None:
+                words.append(_effect(row))
+        table.add_row(*map(Text, words))
+    console.print(table)
+    if effects:
+        console.print(Text(printable(f"{_EFFECTS[paired]} {groups[0]}")), soft_wrap=True)
+    for note in notes:
+        console.print(Text(printable(note)), soft_wrap=True)
+
+
+def _effect(row: Row) -> str:
+    if row["effect"] is None:
+        return ""
+    if row["difference"] is None:
+        return f"{row['effect']:+.2f}"
+    difference = row["difference"]
+    text = _number(difference["median"], "+")
+    return f"{text} [{_number(difference['low'])}, {_number(difference['high'])}]"
+
+
+def _title(row: Row) -> str:
+    metric, unit = row["metric"], row["unit"]
+    return metric if metric.endswith(unit.lower()) else f"{metric} ({unit})"
+
+
+def _values(some: Sequence[str | int]) -> str:
+    if len(some) <= _MOST_VALUES:
+        return " ".join(map(str, some))
+    return f"{some[0]} … {some[-1]} ({len(some)} values)"
+
+
+def _figure(row: Row) -> str:
+    if row["median"] is None:
+        return "-"
+    text = _number(row["median"])
+    if row["low"] is not None:
+        text += f" [{_number(row['low'])}, {_number(row['high'])}]"
+    if row["n"] < row["cells"]:
+        text += " (1 run)" if row["n"] == 1 else f" ({row['n']} runs)"
+    return text
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Return three digits, or all of a greater number's; `sign`: "+" for one in any case."""
+    if not value:
+        return "0"
+    whole = value == int(value) or abs(value) >= 100
+    return f"{value:{sign}.0f}" if whole else f"{value:{sign}.3g}"

@@ -1,0 +1,52 @@
+"""What came out of a campaign's expectations, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from memnotify.places import command
+from memnotify.report.board import printable
+from memnotify.report.cells import Status
+from memnotify.report.table import plain_table
+
+_SHOWN = 3  # cells that broke one
+
+
+def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -> None:
+    """Print what `memnotify expect RUN` shows; `results` is what it prints as JSON."""
+    if not results:
+        console.print("the campaign expects nothing")
+        return
+    table = plain_table("expected", "in detail", "came out")
+    for result in results:
+        words = (result["says"], result["what"], came_out(result))
+        table.add_row(
+            *(Text(printable(word)) for word in words),
+            style="yellow" if result["met"] is False else "",
+        )
+    console.print(table)
+
+
+def status_of(result: Mapping[str, Any]) -> Status:
+    """Return how a CI service is told of what came out."""
+    met = {True: Status.PASSED, False: Status.FAILED, None: Status.SKIPPED}
+    return met[result["met"]]
+
+
+def came_out(result: Mapping[str, Any]) -> str:
+    """Return what came out of an expectation, in words."""
+    if result["elsewhere"]:
+        return f"open: another part may have such a cell, see {command('merge --help')}"
+    if result["met"] is None:
+        return "not tried"
+    cells = sum(len(result[key]) for key in ("kept", "broken", "absent"))
+    text = f"{'met' if result['met'] else 'NOT met'}: in {len(result['kept'])} of {cells}"
+    for key, word in (("broken", "not in"), ("absent", "nothing to compare in")):
+        if result[key]:
+            more = " …" if len(result[key]) > _SHOWN else ""
+            text += f"; {word} {', '.join(result[key][:_SHOWN])}{more}"
+    return text

@@ -1,0 +1,36 @@
+"""A run as one HTML page that needs nothing else: no script, no network."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import jinja2
+
+from memnotify.report.board import printable
+from memnotify.report.cells import FIGURES, PARAMETERS, RunReport
+from memnotify.report.table import summary
+
+
+@functools.cache
+def _page() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = lambda value: printable(str(value))
+    return environment.get_template("run.html.j2")
+
+
+def html(run: RunReport) -> str:
+    """Return a run as a page: a table of its cells, and each one's timeline below it."""
+    rows = [cell.row for cell in run.cells if cell.row is not None]
+    return _page().render(
+        run=run,
+        summary=summary(rows, planned=len(run.cells)),
+        parameters=PARAMETERS,
+        figures=FIGURES,
+    )

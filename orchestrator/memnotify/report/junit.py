@@ -1,0 +1,81 @@
+"""JUnit XML, as GitLab, Jenkins and the report actions of GitHub read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from memnotify.report.cells import (
+    FIGURES,
+    PARAMETERS,
+    CellReport,
+    ExpectReport,
+    RunReport,
+    Status,
+    count,
+)
+
+# All that XML 1.0 can say (section 2.2), less what steers a terminal; there is no way to escape it.
+_UNSAYABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ATTACHMENT = "[[ATTACHMENT|"
+_ELEMENTS = {Status.FAILED: "failure", Status.ERROR: "error", Status.SKIPPED: "skipped"}
+
+
+def junit(run: RunReport) -> str:
+    """Return a run as JUnit XML: one test case for each cell, and a suite of what was expected.
+
+    A cell's parameters and figures are its properties, and its console is attached in Jenkins'
+    manner, which GitLab knows, too.
+    """
+    suites = Element("testsuites")
+    suite = _suite(suites, run.name, run.cells)
+    suite.set("time", f"{sum(cell.seconds for cell in run.cells):.3f}")
+    for cell in run.cells:
+        _case(suite, run.name, cell)
+    if run.expected:
+        name = f"{run.name}: expected"
+        suite = _suite(suites, name, run.expected)
+        for one in run.expected:
+            case = SubElement(suite, "testcase", classname=_say(name), name=_say(_what(one)))
+            if one.status in _ELEMENTS:
+                SubElement(case, _ELEMENTS[one.status], message=_say(one.came_out))
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(suites: Element, name: str, reports: Sequence[CellReport | ExpectReport]) -> Element:
+    suite = SubElement(suites, "testsuite", name=_say(name), tests=str(len(reports)))
+    for status, attribute in (
+        (Status.FAILED, "failures"),
+        (Status.ERROR, "errors"),
+        (Status.SKIPPED, "skipped"),
+    ):
+        suite.set(attribute, str(count(reports, status)))
+    return suite
+
+
+def _what(expected: ExpectReport) -> str:
+    return f"{expected.says}: {expected.what}"
+
+
+def _case(suite: Element, campaign: str, cell: CellReport) -> None:
+    case = SubElement(suite, "testcase", classname=_say(campaign), name=_say(cell.name))
+    case.set("time", f"{cell.seconds:.3f}")
+    properties = SubElement(case, "properties")
+    for name, value in [("id", cell.id), *cell.values((*PARAMETERS, *FIGURES))]:
+        SubElement(properties, "property", name=name, value=_say(value))
+    if cell.status in _ELEMENTS:
+        why = SubElement(case, _ELEMENTS[cell.status], message=_say(cell.detail or cell.outcome))
+        if cell.status is not Status.SKIPPED:
+            why.set("type", _say(cell.outcome))
+    if cell.log is not None:
+        out = SubElement(case, "system-out")
+        # A guest is not to say which file of the CI service is attached.
+        console = cell.console.replace(_ATTACHMENT, "[[attachment ")
+        out.text = _say(f"{console}\n{_ATTACHMENT}{cell.log}]]\n")
+
+
+def _say(text: str) -> str:
+    return _UNSAYABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -1,0 +1,38 @@
+"""The tables of `memnotify kernel list`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from memnotify.report.board import printable
+from memnotify.report.table import plain_table
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def bases_table(rows: Rows) -> Table:
+    """Return a line for each base; `rows` are what kernel.listing returns."""
+    table = plain_table("base", "arch", "series", "source")
+    for row in rows:
+        source = row["source"]
+        known = f"{source['version']}, {source['origin']}" if source else "not fetched"
+        _add(table, row["base"], " ".join(row["arches"]), " ".join(row["series"]), known)
+    return table
+
+
+def builds_table(rows: Rows) -> Table:
+    """Return a line for each kernel that has been built."""
+    table = plain_table("base", "series", "arch", "variant", "key", "built (UTC)", "compiler")
+    for row in rows:
+        for build in row["builds"]:
+            words = [build[name] for name in ("series", "arch", "variant")]
+            _add(table, row["base"], *words, build["key"][:12], build["built"][:-3], build["cc"])
+    return table
+
+
+def _add(table: Table, *words: str) -> None:
+    table.add_row(*(Text(printable(word)) for word in words))

@@ -1,0 +1,50 @@
+"""KTAP, the form in which the kernel's own tests report (Documentation/dev-tools/ktap.rst)."""
+
+from __future__ import annotations
+
+from memnotify.report.board import printable
+from memnotify.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status, count
+
+
+def ktap(run: RunReport) -> str:
+    """Return a run as KTAP: one test for each cell, its figures as diagnostics before it.
+
+    What was expected of them comes after them, one test each.
+    """
+    tests: tuple[CellReport | ExpectReport, ...] = (*run.cells, *run.expected)
+    lines = ["KTAP version 1", f"# {printable(run.name)}", f"1..{len(tests)}"]
+    for number, cell in enumerate(run.cells, 1):
+        figures = " ".join(f"{name}={value}" for name, value in cell.values(FIGURES))
+        if figures:
+            lines.append(f"# {printable(figures)}")
+        why = f"{cell.outcome}: {cell.detail}" if cell.detail else cell.outcome
+        lines.append(_result(number, cell.name, cell.status, why))
+    for number, one in enumerate(run.expected, len(run.cells) + 1):
+        name = f"expect {one.says}: {one.what}"
+        lines.append(_result(number, name, one.status, one.came_out))
+    counts = {status: count(tests, status) for status in Status}
+    lines.append(
+        f"# Totals: pass:{counts[Status.PASSED]} fail:{counts[Status.FAILED]} xfail:0 xpass:0 "
+        f"skip:{counts[Status.SKIPPED]} error:{counts[Status.ERROR]}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _result(number: int, name: str, status: Status, why: str) -> str:
+    passed = status in (Status.PASSED, Status.SKIPPED)
+    line = f"{'ok' if passed else 'not ok'} {number} {_plain(name)}"
+    why = _plain(why)
+    match status:
+        case Status.PASSED:
+            return line
+        case Status.FAILED:
+            return f"{line} # {why}"
+        case Status.SKIPPED:
+            return f"{line} # SKIP {why}"
+        case Status.ERROR:
+            return f"{line} # ERROR {why}"
+
+
+def _plain(text: str) -> str:
+    # A number sign would begin a directive, and KTAP has no way to escape it.
+    return printable(text).replace("#", "*")

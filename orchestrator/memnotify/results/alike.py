@@ -1,0 +1,101 @@
+"""Are the logs of two series the same, record for record? What an original and ours are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from memnotify.records.compare import Agreement, compare
+from memnotify.records.decode import VIEWS, read_records
+from memnotify.records.difference import first_difference
+from memnotify.series.registered import asked_for
+from memnotify.wording import counted
+
+Log = tuple[str, Path]
+"""A cell's id, and the file with its log. Nothing in a log is of the host, or of its clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """The logs of a group beside those of another: in how many pairs they agree, and how far.
+
+    `times`: the same records, but not at the same times, at most `greatest_ns` apart. `lost`: of
+    one of the two not all records are there, so that nobody knows. `first` says of the first pair
+    that is not identical which cells these are, and where they part.
+    """
+
+    group: str
+    versus: str
+    pairs: int
+    identical: int
+    times: int
+    different: int
+    lost: int
+    greatest_ns: int
+    first: str | None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether people are told: of an original always, else if what may differ does not."""
+        return asked_for(self.group) is not None or self.identical == self.pairs
+
+    def sentence(self) -> str:
+        """Return what people are told."""
+        runs = f"{self.group} against {self.versus}, record for record: "
+        if self.identical == self.pairs:
+            return f"{runs}identical" + (f" in all {self.pairs} runs" if self.pairs > 1 else "")
+        how = [f"identical in {self.identical} of {counted(self.pairs, 'run')}"]
+        if self.times:
+            how.append(f"the same at other times in {self.times} (up to {self.greatest_ns:,} ns)")
+        how += [f"different in {self.different}"] if self.different else []
+        how += [f"not known in {self.lost}, whose logs lost records"] if self.lost else []
+        return runs + ", ".join(how) + (f"; first {self.first}" if self.first else "")
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
+        return asdict(self)
+
+
+def compare_logs(groups: Mapping[str, Mapping[Hashable, Log]]) -> Iterator[Alike]:
+    """Yield for each group but the first how its logs compare, point by point.
+
+    An original is compared with the series of ours that it is the original of, if that is among
+    the groups; any other with the first. Raises InputError if a log cannot be read.
+    """
+    reference = next(iter(groups))
+    for group, logs in groups.items():
+        own = asked_for(group)
+        versus = own if own is not None and own in groups else reference
+        both = [point for point in logs if point in groups[versus]]
+        if group != versus and both:
+            yield _pairs(group, versus, [(groups[versus][point], logs[point]) for point in both])
+
+
+def _pairs(group: str, versus: str, pairs: list[tuple[Log, Log]]) -> Alike:
+    counts = dict.fromkeys([*Agreement, "lost"], 0)
+    greatest = 0
+    first: str | None = None
+    for (one, file), (other, second) in pairs:
+        mine, theirs = read_records(file), read_records(second)
+        found = compare(mine.records, theirs.records, VIEWS)
+        agreement: str = found.agreement
+        if mine.lost or mine.torn or theirs.lost or theirs.torn:
+            agreement = "lost"
+        counts[agreement] += 1
+        if agreement == Agreement.TIMES:
+            greatest = max(greatest, found.greatest_ns)
+        if first is None and agreement in (Agreement.TIMES, Agreement.DIFFERS):
+            first = f"{one} and {other}, {first_difference(file, second)}"
+    return Alike(
+        group=group,
+        versus=versus,
+        pairs=len(pairs),
+        identical=counts[Agreement.EXACT],
+        times=counts[Agreement.TIMES],
+        different=counts[Agreement.DIFFERS],
+        lost=counts["lost"],
+        greatest_ns=greatest,
+        first=first,
+    )

@@ -1,0 +1,118 @@
+"""Records of a guest's log by their numbers, in words: what a test or a finding points at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memnotify.check.metrics import Ints
+from memnotify.guest.verdict import failed_exits, killed_exits
+from memnotify.model import Finding
+from memnotify.records.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
+from memnotify.records.decode import RecordLog, Records
+from memnotify.report.board import printable
+from memnotify.wording import counted
+
+_SHOWN = 5
+"""Of records that are named in one line: pytest cuts what is longer than 240 characters."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Some records of a log; empty ones count as false. `numbers` are sorted, from 0."""
+
+    log: RecordLog
+    numbers: Ints
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers.tolist())
+
+    def __repr__(self) -> str:
+        count = counted(len(self), "record")
+        named = [_name(self.log, number) for number in self.numbers[:_SHOWN].tolist()]
+        more = ", …" if len(self) > _SHOWN else ""
+        return f"{count}: {', '.join(named)}{more}" if named else count
+
+    def lines(self) -> list[str]:
+        """Return a line for each record, with all of its values."""
+        return [f"record {_name(self.log, number)}: {_values(self.log, number)}" for number in self]
+
+
+def evidence(log: RecordLog, outcome: str) -> Chosen:
+    """Return the records that a finding was made of; the last ones if it left none.
+
+    `outcome` is the one in the cell's verdict, `finding:<kind>`.
+    """
+    kind = outcome.removeprefix("finding:")
+    chosen = _EVIDENCE[Finding(kind)](log) if kind in _EVIDENCE else []
+    numbers = np.sort(np.concatenate([np.zeros(0, np.int64), *map(_numbers, chosen)]))
+    return Chosen(log, numbers if numbers.size else _numbers(log.records)[-_SHOWN:])
+
+
+def _oom_kills(log: RecordLog) -> list[Records]:
+    samples = log.kind(Kind.RECLAIM)
+    grown = np.diff(samples["oom_kill"], prepend=samples["oom_kill"][:1]) != 0
+    return [killed_exits(log), samples[grown]]
+
+
+def _failures(log: RecordLog) -> list[Records]:
+    clients = log.kind(Kind.CLIENT)
+    return [failed_exits(log), clients[clients["errno"] != 0]]
+
+
+def _self_check(log: RecordLog) -> list[Records]:
+    checks = log.kind(Kind.SELF_CHECK)
+    return [checks[checks["result"] == CheckResult.FAILED]]
+
+
+def _balloon(log: RecordLog) -> list[Records]:
+    moves = log.kind(Kind.BALLOON)
+    return [moves[moves["phase"] == BalloonPhase.MISSED]]
+
+
+_EVIDENCE = {
+    Finding.OOM_KILL: _oom_kills,
+    Finding.AGENT: _failures,
+    Finding.SELF_CHECK: _self_check,
+    Finding.BALLOON: _balloon,
+}
+
+
+def _numbers(records: Records) -> Ints:
+    return np.asarray(records["commit"], dtype=np.int64) - 1
+
+
+def _row(log: RecordLog, number: int) -> Any:
+    at = int(np.searchsorted(log.records["commit"], number + 1))
+    return log.records[at : at + 1]
+
+
+def _name(log: RecordLog, number: int) -> str:
+    row = _row(log, number)[0]
+    start = log.kind(Kind.START)["start_ns"]
+    seconds = (int(row["time_ns"]) - (int(start[0]) if start.size else 0)) / 1e9
+    client = f" client {row['client']}" if row["client"] != NO_CLIENT else ""
+    return f"{number} {Kind(row['kind']).name}{client} at {seconds:.3f} s"
+
+
+def _values(log: RecordLog, number: int) -> str:
+    row = RecordLog(_row(log, number), lost=0, torn=0)
+    values = row.kind(Kind(row.records["kind"][0]))
+    names = [name for name in values.dtype.names or () if name not in _COMMON]
+    return " ".join(f"{name}={_text(values[name][0])}" for name in names)
+
+
+_COMMON = ("commit", "cpu", "client", "time_ns")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return printable(value.decode(errors="replace"))
+    # Unsigned in the log: a negative number is in two's complement.
+    return str(value.astype(np.int64)) if value.dtype == np.uint64 else str(value)

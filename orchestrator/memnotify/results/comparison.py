@@ -1,0 +1,338 @@
+"""Runs compared along one axis of their matrix, everything else equal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from memnotify.check.reaction import UNITS, Story, react
+from memnotify.check.statistics import Effect, effect, paired_effect, spread
+from memnotify.check.story import ints
+from memnotify.errors import InputError
+from memnotify.model import Clock, Op
+from memnotify.places import command
+from memnotify.records.abi import Kind
+from memnotify.records.decode import RecordLog, read_records
+from memnotify.results.alike import Alike, Log, compare_logs
+from memnotify.results.results import RECORDS, VERDICT, RunFolder, read_json
+from memnotify.results.verdict import trace_of
+from memnotify.store import digest_value
+
+Inputs = Mapping[str, Any]
+
+AXES: Mapping[str, Callable[[Inputs], str | int]] = MappingProxyType(
+    {
+        "base": lambda inputs: inputs["request"]["base"],
+        "series": lambda inputs: inputs["request"]["series"],
+        "arch": lambda inputs: inputs["request"]["arch"],
+        "machine": lambda inputs: inputs["machine"]["name"],
+        "memory_mib": lambda inputs: inputs["memory_mib"],
+        "clients": lambda inputs: inputs["clients"],
+        "scenario": lambda inputs: inputs["scenario"]["name"],
+        "clock": lambda inputs: inputs["clock"],
+        "seed": lambda inputs: inputs["seed"],
+    }
+)
+"""What cells may differ in, and where a cell's inputs say it."""
+
+# What cells run in, beside their kernel; it follows from these axes.
+_TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
+_TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
+
+# Along these a scenario has to stay the same to the last step, and not in name only.
+_SAME_SCENARIO = ("base", "series", "arch", "clock")
+
+Value = str | int
+Point = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """A cell that has run: where it stands, and what its guest did."""
+
+    id: str
+    group: Value
+    point: Point
+    scenario: str
+    axes: Mapping[str, Value]
+    inputs: Inputs
+    outcome: str
+    lost_records: int
+    figures: Mapping[str, float | None]
+    records: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Groups of cells side by side.
+
+    `rows` is what `--json` prints: an object for each figure and group, the first group being what
+    the others are compared with. `same` has the axes that all cells have one value of. `left_out`
+    cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
+    no results. `pooled` are the axes beside the seed that a group has several values of. `repeats`
+    are guests with another seed and the same scenario, which would say the same again. `mixed` is
+    what else differs that should not.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    same: Mapping[str, Value]
+    outcomes: Mapping[Value, Mapping[str, int]]
+    left_out: int
+    failed: int
+    not_run: int
+    lost_records: int
+    pooled: tuple[str, ...]
+    repeats: int
+    mixed: tuple[str, ...]
+    alike: tuple[Alike, ...]
+
+    def notes(self) -> list[str]:
+        """Return what a reader has to know beside the figures: what ended how, what is missing."""
+        ended = {
+            group: ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
+            for group, found in self.outcomes.items()
+            if set(found) != {"ok"}
+        }
+        notes = [f"{group}: {how}" for group, how in ended.items()]
+        notes += [found.sentence() for found in self.alike if found.is_news]
+        if self.pooled:
+            axes = " and ".join(self.pooled)
+            notes.append(
+                f"no interval, Δ and p: runs that differ in {axes} are no sample of one setting"
+            )
+        notes += [f"cells ran with different {what}" for what in self.mixed]
+        for count, what in (
+            (self.left_out, "left out: not every group has a counterpart"),
+            (self.not_run, "have not run"),
+            (self.repeats, "not counted: another seed with the same scenario is no other run"),
+            (self.failed, "failed by the testbed's fault"),
+            (self.lost_records, "lost records: their figures are too low"),
+        ):
+            if count:
+                notes.append(f"cells: {count} {what}")
+        return notes
+
+
+def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
+    """Return the values that each axis is narrowed to, from words such as `clients=200`."""
+    only: dict[str, set[str]] = {}
+    for word in words:
+        axis, equals, value = word.partition("=")
+        if axis not in AXES or not equals or not value:
+            hint = f"AXIS=VALUE, with one of {', '.join(AXES)}"
+            raise InputError(f"--only {word} names no value of an axis", hint=hint)
+        only.setdefault(axis, set()).add(value)
+    return only
+
+
+def compare_runs(
+    paths: Sequence[Path], *, by: str, only: Mapping[str, set[str]] = MappingProxyType({})
+) -> Comparison:
+    """Compare the cells of some runs along the axis `by`.
+
+    `only` narrows axes to some of their values. A point is a value of each of the other axes; those
+    count that have results in every group. Raises InputError if there are none, or if a point has
+    two different cells in one group: it says what differs.
+    """
+    samples: dict[tuple[Value, Point], _Sample] = {}
+    failed = not_run = 0
+    for run in map(RunFolder, paths):
+        whole, _ = run.results()
+        for row, axes in _planned(run, only):
+            if row["id"] not in whole:
+                not_run += 1
+                continue
+            sample = _sample(row, axes, whole[row["id"]], by)
+            if sample.outcome.startswith("infrastructure:"):
+                failed += 1
+                continue
+            other = samples.setdefault((sample.group, sample.point), sample)
+            if other.id != sample.id:
+                raise _not_one_cell(other, sample)
+    if not samples:
+        raise InputError("no cell of this kind has results", hint=f"see {command('show RUN')}")
+    groups = tuple(dict.fromkeys(group for group, _ in samples))
+    points = [
+        point
+        for point in dict.fromkeys(point for _, point in samples)
+        if all((group, point) in samples for group in groups)
+    ]
+    if not points:
+        names = ", ".join(map(str, groups))
+        hint = f"cells have to differ in {by} and in nothing else"
+        raise InputError(f"there is no setting that all of {names} have run in", hint=hint)
+    kept = {group: [samples[group, point] for point in points] for group in groups}
+    values = {
+        axis: tuple(dict.fromkeys(sample.axes[axis] for sample in kept[groups[0]]))
+        for axis in AXES
+        if axis != by
+    }
+    over = {axis: found for axis, found in values.items() if len(found) > 1}
+    different = {group: _different(found, by) for group, found in kept.items()}
+    alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
+    return Comparison(
+        rows=tuple(_rows(by, over, different, {found.group: found.row() for found in alike})),
+        same={axis: found[0] for axis, found in values.items() if len(found) == 1},
+        outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},
+        left_out=len(samples) - len(groups) * len(points),
+        failed=failed,
+        not_run=not_run,
+        lost_records=sum(s.lost_records > 0 for found in kept.values() for s in found),
+        pooled=_pooled(over),
+        repeats=sum(len(kept[group]) - len(different[group]) for group in groups),
+        mixed=tuple(what for tool, what in _TOOLS.items() if _differs(tool, kept.values())),
+        alike=alike,
+    )
+
+
+def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
+    """Return the refusal of two cells that stand at the same place and are not the same."""
+    names = {"kernel": "kernels", **_TOOLS}
+    keys = dict.fromkeys((*names, *one.inputs, *other.inputs))
+    what = [names.get(key, key) for key in keys if one.inputs.get(key) != other.inputs.get(key)]
+    return InputError(
+        f"{one.id} and {other.id} are the same cell, run with different {', '.join(what)}",
+        hint="compare one of their runs, or run the other's campaign again",
+    )
+
+
+def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, Log]]:
+    """Return the logs of each series, by the points that they stand at."""
+    return {
+        str(group): {s.point: (s.id, s.records) for s in found if s.records is not None}
+        for group, found in groups.items()
+    }
+
+
+def _pooled(over: Iterable[str]) -> tuple[str, ...]:
+    return tuple(axis for axis in over if axis != "seed")
+
+
+def _different(samples: Sequence[_Sample], by: str) -> list[_Sample]:
+    """Return these without those in virtual time that only repeat another one's scenario."""
+    found: dict[Any, _Sample] = {}
+    for sample in samples:
+        others = [value for axis, value in sample.axes.items() if axis not in ("seed", by)]
+        again = (*others, sample.scenario)
+        found.setdefault(again if sample.axes["clock"] == Clock.VIRTUAL else sample.id, sample)
+    return list(found.values())
+
+
+def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
+    """Tell whether cells that should have run with the same image, say, have not."""
+    seen: dict[Point, str] = {}
+    samples = [sample for group in groups for sample in group]
+    places = [tuple(sample.axes[axis] for axis in _TOOLS_AXES) for sample in samples]
+    return any(
+        seen.setdefault(place, sample.inputs[tool]) != sample.inputs[tool]
+        for place, sample in zip(places, samples, strict=True)
+    )
+
+
+def _planned(
+    run: RunFolder, only: Mapping[str, set[str]]
+) -> Iterator[tuple[Mapping[str, Any], dict[str, Value]]]:
+    """Yield the chosen rows of a run's plan, each with its values of all axes."""
+    for row in run.plan():
+        try:
+            axes = {name: value(row["inputs"]) for name, value in AXES.items()}
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a plan of this version: no {error}", file=run.path) from error
+        if all(str(axes[axis]) in some for axis, some in only.items()):
+            yield row, axes
+
+
+def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
+    point = tuple(value for name, value in axes.items() if name != by)
+    scenario = digest_value(row["inputs"]["scenario"])
+    if by in _SAME_SCENARIO:
+        point = (*point, scenario)
+    verdict = read_json(folder / VERDICT)
+    figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
+    there = (folder / RECORDS).exists()
+    if there:
+        figures = dataclasses.asdict(react(story_of(read_records(folder / RECORDS))))
+    return _Sample(
+        id=row["id"],
+        group=axes[by],
+        point=point,
+        scenario=scenario,
+        axes=axes,
+        inputs=row["inputs"],
+        outcome=verdict["outcome"],
+        lost_records=verdict["lost_records"],
+        figures=figures,
+        records=folder / RECORDS if there else None,
+    )
+
+
+def story_of(log: RecordLog) -> Story:
+    """Return the columns of a log that the figures are made from."""
+    zone, waits, paging = log.kind(Kind.ZONE), log.kind(Kind.POLL), log.kind(Kind.PAGING)
+    steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
+    names = np.ascontiguousarray(zone["name"]).view("<u8")
+    nodes = ints(zone["node"])
+    number = np.unique(names, return_inverse=True)[1] * (nodes.max(initial=0) + 1) + nodes
+    relief = steps["time_ns"][np.isin(steps["op"], (Op.BALLOON, Op.STOP))]
+    return Story(
+        trace=trace_of(log),
+        zone_number=ints(number),
+        wait_ns=ints(waits["time_ns"]),
+        wait_client=ints(waits["client"]),
+        runnable_ns=ints(paging["time_ns"]),
+        runnable=ints(paging["runnable"]),
+        relief_ns=ints(relief),
+        client_cpu_ns=int(exits["cpu_ns"][exits["op"] == Op.CLIENTS].sum()),
+    )
+
+
+def _rows(
+    by: str,
+    over: Mapping[str, tuple[Value, ...]],
+    kept: Mapping[Value, Sequence[_Sample]],
+    records: Mapping[str, Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    reference, *_ = kept
+    alike = not _pooled(over)
+    for metric, unit in UNITS.items():
+        values = {
+            group: {s.point: v for s in found if (v := s.figures[metric]) is not None}
+            for group, found in kept.items()
+        }
+        for group, mine in values.items():
+            told = alike and group != reference
+            paired = {s.point for s in kept[group]} == {s.point for s in kept[reference]}
+            apart = _effect(mine, values[reference], paired=paired) if told else None
+            difference = None if apart is None else apart.difference
+            yield {
+                "by": by,
+                "group": group,
+                "metric": metric,
+                "unit": unit,
+                **dataclasses.asdict(spread(list(mine.values()), interval=alike)),
+                "versus": None if group == reference else reference,
+                "effect": None if apart is None else apart.delta,
+                "difference": None if difference is None else dataclasses.asdict(difference),
+                "test": None if apart is None else apart.test,
+                "p": None if apart is None else apart.p,
+                "cells": len(kept[group]),
+                "over": {axis: list(some) for axis, some in over.items()},
+                "records": records.get(str(group)),
+            }
+
+
+def _effect(
+    mine: Mapping[Point, float], reference: Mapping[Point, float], *, paired: bool
+) -> Effect | None:
+    """Compare two groups; `paired`: a guest of each has had the same scenario, at each point."""
+    if not paired:
+        return effect(list(mine.values()), list(reference.values()))
+    both = [point for point in mine if point in reference]
+    return paired_effect([mine[point] for point in both], [reference[point] for point in both])

@@ -1,0 +1,109 @@
+"""A cell that has run: found in its run's folder, and bound again to what it ran with.
+
+The manifest has everything: the cell is rebuilt from its inputs, and kernel and image are taken out
+of the store by their keys, not built.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from memnotify.errors import InputError
+from memnotify.model import Cell, Repeatability
+from memnotify.places import command
+from memnotify.results.results import MANIFEST, RECORDS, RunFolder, read_json
+from memnotify.results.verdict import Job
+from memnotify.store import Artifact, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A finished cell. `folder` has its results, which are whole, and its log among them."""
+
+    job: Job
+    folder: Path
+    outcome: str
+    repeatability: Repeatability
+    from_template: bool  # or else the guest booted
+    versions: Mapping[str, str]
+    command: tuple[str, ...]  # QEMU's argv, with the cell's own folder as the current one
+
+    @property
+    def records(self) -> Path:
+        return self.folder / RECORDS
+
+
+def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
+    """Return a finished cell by its id, the beginning of it, or its name.
+
+    Raises InputError if there is no such cell, it has no whole result, or the kernel or the image
+    that it ran with is not in the store any more.
+    """
+    cell_id = run.find(wanted)
+    folder = run.cell(cell_id)
+    again = command(f"run {run.path / 'campaign.toml'} -o {run.path}")
+    if not (folder / MANIFEST).exists():
+        raise InputError(f"{wanted} has not run yet", hint=again)
+    manifest = read_json(folder / MANIFEST)
+    if not run.has(cell_id) or not (folder / RECORDS).exists():
+        raise InputError(f"{wanted} has no whole result", file=folder, hint=again)
+    try:
+        cell = _read_cell(manifest["inputs"])
+        digests, arch = manifest["digests"], cell.request.arch
+        series = f"{cell.request.base} --series {cell.request.series} --arch {arch}"
+        variant = f" --variant {cell.machine.variant}" if cell.machine.variant else ""
+        job = Job(
+            id=cell_id,
+            name=manifest["name"],
+            cell=cell,
+            kernel=_artifact(
+                store, "kernel", digests["kernel"], command(f"kernel build {series}{variant}")
+            ),
+            image=_artifact(
+                store, "image", digests["image"], command(f"image build --arch {arch}")
+            ),
+        )
+        return Finished(
+            job=job,
+            folder=folder,
+            outcome=manifest["outcome"],
+            repeatability=Repeatability(manifest["repeatability"]),
+            from_template=manifest["start"]["from"] == "template",
+            versions=manifest["versions"],
+            command=tuple(manifest["command"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        text = f"not a manifest that this version of memnotify understands: {error}"
+        raise InputError(" ".join(text.split()), file=folder / MANIFEST, hint=again) from error
+
+
+@functools.cache
+def _cells() -> TypeAdapter[Cell]:
+    return TypeAdapter(Cell)
+
+
+def _read_cell(inputs: Mapping[str, Any]) -> Cell:
+    """Return the cell that `plan.cell_inputs` made these from. Raises ValueError, KeyError."""
+    request = {**inputs["request"], "variant": inputs["machine"]["variant"]}
+    try:
+        return _cells().validate_python({**inputs, "request": request})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"inputs.{place}: {first['msg']}") from error
+
+
+def _artifact(store: Store, kind: str, key: str, build: str) -> Artifact:
+    found = store.get(kind, key)
+    if found is None:
+        raise InputError(
+            f"the {kind} that it ran with, {key[:12]}, is not in the store any more",
+            hint=f"{build!r} brings it back if nothing that it is made from has changed",
+        )
+    return found

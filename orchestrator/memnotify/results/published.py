@@ -1,0 +1,217 @@
+"""What was published of an experiment, and what a run of its campaign gave.
+
+campaigns/published/<campaign>.toml has the published figures as data; campaigns/README.md explains
+its keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from memnotify import toml
+from memnotify.campaign.schema import CampaignTable
+from memnotify.check.experiment import Course, Figures, figures
+from memnotify.check.metrics import measure
+from memnotify.check.story import ints
+from memnotify.errors import InputError
+from memnotify.places import CAMPAIGNS
+from memnotify.records.abi import NO_CLIENT, Kind
+from memnotify.records.decode import RecordLog, read_records
+from memnotify.report.cells import POINT
+from memnotify.results.overlay import Curve, SeriesTable, curves
+from memnotify.results.results import CAMPAIGN, RECORDS, RunFolder
+from memnotify.results.verdict import trace_of
+
+_NAMES = tuple(field.name for field in dataclasses.fields(Figures))
+_AXES = tuple(axis for axis in POINT if axis != "repeat")
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class FigureTable(toml.Table):
+    """One figure. Bounds are in the unit of `value`, before `scale`.
+
+    `note` goes with it in any case, `why_not` if ours does not agree.
+    """
+
+    figure: str
+    cells: dict[str, str | int]
+    says: str
+    unit: str = ""
+    value: Number | None = None
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    at_least: Number | None = None
+    at_most: Number | None = None
+    # From the start of one step to that of another, by their numbers from 0; else the whole.
+    from_step: Annotated[int, Field(ge=0)] | None = None
+    until_step: Annotated[int, Field(ge=0)] | None = None
+    note: str = ""
+    why_not: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        if self.figure not in _NAMES:
+            raise ValueError(f"no figure {self.figure!r}; there is {', '.join(_NAMES)}")
+        if strange := sorted(self.cells.keys() - set(_AXES)):
+            raise ValueError(f"cells cannot be chosen by {strange[0]}, but by {', '.join(_AXES)}")
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("at_least or at_most has to say what agrees")
+        return self
+
+
+class PublishedTable(toml.Table):
+    """What was published of one experiment, by whom, and what it ran on.
+
+    `assumed` is what the description leaves open, or we do otherwise.
+    """
+
+    source: str
+    machine: str
+    assumed: list[str] = Field(default_factory=list)
+    figure: Annotated[list[FigureTable], Field(min_length=1)]
+    series: list[SeriesTable] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A published figure beside ours, the median of `cells` cells on `bases` and `arches`.
+
+    `expected` is `published` scaled to our guest. `agrees` is None if no cell has run.
+    """
+
+    figure: str
+    chosen: str
+    says: str
+    unit: str
+    published: float | None
+    expected: float | None
+    reproduced: float | None
+    ratio: float | None
+    agrees: bool | None
+    cells: int
+    bases: tuple[str, ...]
+    arches: tuple[str, ...]
+    note: str
+
+
+def load_published(name: str) -> PublishedTable:
+    """Return what was published of the experiment that a campaign repeats.
+
+    Raises InputError if there is nothing, or something is wrong with it.
+    """
+    folder = CAMPAIGNS / "published"
+    file = folder / f"{name}.toml"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
+        raise InputError(f"campaign {name} repeats no published experiment", hint=f"of {known}")
+    return toml.load(file, PublishedTable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What was published of a run's campaign, and the run beside it: its figures and its series."""
+
+    table: PublishedTable
+    figures: tuple[Compared, ...]
+    curves: tuple[Curve, ...]
+
+
+def compare_published(folder: RunFolder) -> Comparison:
+    """Compare a run with what was published of its campaign.
+
+    Raises InputError if the folder is not a run's, or nothing was published of its campaign.
+    """
+    folder.plan()
+    table = load_published(toml.load(folder.path / CAMPAIGN, CampaignTable).name)
+    cells = [
+        (verdict, read_records(records))
+        for verdict in folder.verdicts()
+        if (records := folder.cell(verdict["id"]) / RECORDS).is_file()
+    ]
+    series = CAMPAIGNS / "published" / "series"
+    return Comparison(
+        table=table,
+        figures=tuple(_compare(wanted, cells) for wanted in table.figure),
+        curves=tuple(curve for wanted in table.series for curve in curves(wanted, series, cells)),
+    )
+
+
+def _between(log: RecordLog, wanted: FigureTable) -> RecordLog:
+    """Return the records from the start of one step to the start of another."""
+    steps, times = log.kind(Kind.STEP), log.records["time_ns"]
+    chosen = np.ones(len(times), bool)
+    for number, after in ((wanted.from_step, True), (wanted.until_step, False)):
+        begun = steps["time_ns"][steps["step"] == number] if number is not None else []
+        if len(begun):
+            chosen &= (times >= begun[0]) == after
+        elif number is not None:
+            chosen &= not after
+    return RecordLog(log.records[chosen], lost=log.lost, torn=log.torn)
+
+
+def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], RecordLog]]) -> Compared:
+    picked = [
+        (verdict, getattr(figures(course_of(_between(log, wanted))), wanted.figure))
+        for verdict, log in cells
+        if all(verdict[key] == value for key, value in wanted.cells.items())
+    ]
+    ours = [value for _, value in picked]
+    there = [float(value) for value in ours if value is not None]
+    reproduced = statistics.median(there) if there else None
+    expected = None if wanted.value is None else wanted.value * wanted.scale
+    agrees = None
+    if ours:
+        # A cell without the figure (nobody was woken, say) does not agree.
+        agrees = len(there) == len(ours) and all(
+            (wanted.at_least is None or value >= wanted.at_least * wanted.scale)
+            and (wanted.at_most is None or value <= wanted.at_most * wanted.scale)
+            for value in there
+        )
+    return Compared(
+        figure=wanted.figure,
+        chosen=" ".join(str(value) for value in wanted.cells.values()),
+        says=wanted.says,
+        unit=wanted.unit,
+        published=wanted.value,
+        expected=expected,
+        reproduced=reproduced,
+        ratio=reproduced / expected if reproduced is not None and expected else None,
+        agrees=agrees,
+        cells=len(ours),
+        bases=tuple(dict.fromkeys(verdict["base"] for verdict, _ in picked)),
+        arches=tuple(dict.fromkeys(verdict["arch"] for verdict, _ in picked)),
+        note="; ".join(filter(None, (wanted.note, wanted.why_not if agrees is False else ""))),
+    )
+
+
+def course_of(log: RecordLog) -> Course:
+    """Return the columns of a log that the figures of an experiment are made from."""
+    trace, memory = trace_of(log), log.kind(Kind.MEMINFO)
+    filled = log.kind(Kind.HOG)
+    filled = filled[filled["client"] != NO_CLIENT]
+    console, seen = log.kind(Kind.CONSOLE), log.kind(Kind.SEEN)
+    return Course(
+        sample_ns=ints(memory["time_ns"]),
+        total_kib=ints(memory["total"]),
+        free_kib=ints(memory["free"]),
+        cache_kib=ints(memory["cached"]) + ints(memory["buffers"]),
+        anon_kib=ints(memory["anon"]),
+        swapped_kib=ints(memory["swap_total"]) - ints(memory["swap_free"]),
+        runnable=ints(log.kind(Kind.PAGING)["runnable"]),
+        wakeup_ns=trace.wakeup_ns,
+        wakeup_client=trace.wakeup_client,
+        filled_kib=ints(filled["touched_kib"]),
+        finished_kib=ints(filled["finished_kib"]),
+        client_ns=ints(log.kind(Kind.CLIENT)["time_ns"]),
+        console_ns=np.sort(ints(console["time_ns"])),
+        console_runnable=ints(console["runnable"][console["error"] == 0]),
+        seen_free_kib=ints(seen["free"]),
+        oom_kills=measure(trace).oom_kills,
+    )

@@ -1,0 +1,101 @@
+"""A run's folder as a report in one of several formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+
+from memnotify import toml
+from memnotify.errors import InputError, writing
+from memnotify.records.decode import read_records
+from memnotify.report.cells import CellReport, ExpectReport, RunReport
+from memnotify.report.expect import came_out, status_of
+from memnotify.report.html import html
+from memnotify.report.junit import junit
+from memnotify.report.ktap import ktap
+from memnotify.report.markdown import markdown
+from memnotify.results.expect import expectations
+from memnotify.results.results import (
+    CAMPAIGN,
+    MANIFEST,
+    RECORDS,
+    RunFolder,
+    read_json,
+    read_verdict,
+)
+from memnotify.results.timeline import timeline
+
+Format = Callable[[RunReport], str]
+
+FORMATS: MappingProxyType[str, Format] = MappingProxyType(
+    {".html": html, ".xml": junit, ".ktap": ktap, ".md": markdown}
+)
+"""By the suffix of the file."""
+
+_CONSOLE = "console.log"
+_CONSOLE_BYTES = 4096  # of the end, which is where a panic is
+
+
+def make_report(run: RunFolder, output: Path) -> None:
+    """Write a report of a run into a file, in the format that the file's suffix names.
+
+    Raises InputError if there is no run, a result of it is damaged, the suffix says nothing, or the
+    file cannot be written.
+    """
+    write = FORMATS.get(output.suffix)
+    if write is None:
+        raise InputError(
+            f"{output}: its suffix does not say in which format",
+            hint=f"end the name with one of {' '.join(FORMATS)}",
+        )
+    text = write(read_report(run))
+    with writing(output):
+        # A lone surrogate has no bytes.
+        output.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def read_report(run: RunFolder) -> RunReport:
+    """Return all that a report says of a run. Raises InputError as `make_report` does."""
+    whole, _ = run.results()
+    cells = tuple(
+        _cell(run, whole[row["id"]], row["name"])
+        if row["id"] in whole
+        else CellReport(id=row["id"], name=row["name"])
+        for row in run.plan()
+    )
+    campaign, _ = toml.read(run.path / CAMPAIGN)
+    rows = [cell.row for cell in cells if cell.row is not None]
+    expected = tuple(
+        ExpectReport(
+            says=result["says"],
+            what=result["what"],
+            came_out=came_out(result),
+            status=status_of(result),
+        )
+        for result in expectations(run, rows)
+    )
+    name = str(campaign.get("name", run.path.name))
+    return RunReport(name=name, cells=cells, expected=expected)
+
+
+def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
+    events = []
+    if (folder / RECORDS).exists():
+        events = timeline(read_records(folder / RECORDS), read_json(folder / MANIFEST))
+    log = folder / _CONSOLE
+    return CellReport(
+        id=folder.name,
+        name=name,
+        row=read_verdict(folder),
+        log=str(log.relative_to(run.path)) if log.is_file() else None,
+        console=_end(log) if log.is_file() else "",
+        events=events,
+    )
+
+
+def _end(file: Path) -> str:
+    with file.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _CONSOLE_BYTES))
+        return log.read().decode(errors="replace")

@@ -1,0 +1,302 @@
+"""The folder of a run: what is written, when it counts as there, and how it is read back.
+
+    campaign.toml  plan.json  shard.json  commands.jsonl
+    cells/<id>/{manifest.json,verdict.json,records.parquet,...}
+
+A cell's folder is made under another name and renamed, so it is whole or it is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from memnotify.errors import InputError
+from memnotify.places import command
+from memnotify.report.cells import PARAMETERS
+from memnotify.store import digest_file, seal_holds, sealed
+
+CAMPAIGN = "campaign.toml"
+MANIFEST = "manifest.json"
+VERDICT = "verdict.json"
+RECORDS = "records.parquet"
+MACHINE = "machine.cfg"
+_DRAFT = ".new-"
+_PLAN = "plan.json"
+_SHARD = "shard.json"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
+
+ALWAYS = (
+    *("id", "name", *PARAMETERS),
+    *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
+)
+"""What each verdict has, whatever came out."""
+
+ATTEMPTS = "attempts"
+"""In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cells = path / "cells"
+
+    def make(self) -> None:
+        """Make the folder. Raises InputError if that cannot be, before anything is built."""
+        try:
+            self.cells.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot hold results: {error.strerror}", file=self.path) from error
+
+    def begin(
+        self, campaign: bytes, plan: list[dict[str, Any]], *, whole: Sequence[str] | None = None
+    ) -> None:
+        """Write campaign.toml and plan.json. Call it with the run's lock held.
+
+        If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
+        """
+        _write(self.path / CAMPAIGN, campaign)
+        _write(self.path / _PLAN, to_json(plan).encode())
+        if whole is None:
+            (self.path / _SHARD).unlink(missing_ok=True)
+        else:
+            _write(self.path / _SHARD, to_json({"whole": list(whole)}).encode())
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a plan, good or bad."""
+        return (self.path / _PLAN).exists()
+
+    def clear(self) -> None:
+        """Clear away what a killed run left half done. Call it with the run's lock held."""
+        for path in self.cells.glob(_DRAFT + "*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def cell(self, cell_id: str) -> Path:
+        """Return a cell's folder, there or not. Raises InputError if it has links."""
+        return without_links(self.cells / cell_id)
+
+    def has(self, cell_id: str) -> bool:
+        """Tell whether a cell's results are there and whole.
+
+        An infrastructure failure is no result. Raises InputError if they have links.
+        """
+        folder = self.cell(cell_id)
+        try:
+            return not _manifest(folder)["outcome"].startswith("infrastructure:")
+        except InputError:
+            return False
+
+    def manifest(self, cell_id: str) -> dict[str, Any]:
+        """Return the manifest of a cell whose results are whole, a failed one's among them.
+
+        Raises InputError that names what is damaged, or missing.
+        """
+        return _manifest(self.cell(cell_id))
+
+    def results(self) -> tuple[dict[str, Path], list[str]]:
+        """Return the folders of the cells with whole results, by id, failed ones among them.
+
+        They are in the order of the plan. And a line for each cell whose results are there and not
+        whole: it counts as not run.
+        """
+        whole: dict[str, Path] = {}
+        damaged = []
+        for cell_id in (row["id"] for row in self.plan()):
+            folder = self.cell(cell_id)
+            if not folder.exists():
+                continue
+            try:
+                _manifest(folder)
+                whole[cell_id] = folder
+            except InputError as error:
+                damaged.append(f"damaged: {error}; run the campaign again")
+        return whole, damaged
+
+    @contextmanager
+    def draft(self, cell_id: str) -> Iterator[Path]:
+        """Give an empty folder to fill for one attempt; it is gone afterwards unless published."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{cell_id}-", dir=self.cells))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(
+        self,
+        cell_id: str,
+        draft: Path,
+        *,
+        manifest: dict[str, Any],
+        verdict: dict[str, Any],
+        failed: Path | None = None,
+    ) -> None:
+        """Complete a draft with manifest and verdict, and put it in the cell's place.
+
+        What is in `failed`, left by attempts before, goes with it.
+        """
+        if failed is not None and any(failed.iterdir()):
+            failed.rename(draft / ATTEMPTS)
+        _write(draft / VERDICT, to_json(verdict).encode())
+        seal_results(draft, {**manifest, "id": cell_id})
+        draft.chmod(0o755)
+        place = self.cells / cell_id
+        with self.draft(cell_id) as aside:
+            if place.exists():
+                place.rename(aside / "old")
+            draft.rename(place)
+
+    def plan(self) -> list[dict[str, Any]]:
+        """Return plan.json. Raises InputError if this is no run's folder, or one of links."""
+        for path in (self.path / name for name in (CAMPAIGN, _PLAN, _SHARD, self.cells.name)):
+            _no_link(path)
+        file = self.path / _PLAN
+        try:
+            plan = json.loads(file.read_text())
+        except FileNotFoundError:
+            raise InputError(
+                f"no run in {self.path}: there is no plan.json", hint=f"see {command('run --help')}"
+            ) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"cannot be read: {error}", file=file) from error
+        if not isinstance(plan, list) or not all(
+            isinstance(row, dict) and {"id", "name"} <= row.keys() for row in plan
+        ):
+            raise InputError("not the plan of a run", file=file)
+        for row in plan:
+            if not isinstance(row["id"], str) or not _ID.fullmatch(row["id"]):
+                raise InputError(f"{row['id']!r} is no id of a cell", file=file)
+            if not isinstance(row["name"], str):
+                raise InputError(f"{row['name']!r} is no name of a cell", file=file)
+        return plan
+
+    def whole(self) -> list[str]:
+        """Return the names of all cells of the campaign, also where this is one part of it."""
+        file = self.path / _SHARD
+        if not file.exists():
+            return [str(row["name"]) for row in self.plan()]
+        names = read_json(file).get("whole")
+        if not isinstance(names, list):
+            raise InputError("has no list of cells", file=file)
+        return [str(name) for name in names]
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """Return the verdicts of the cells with whole results, in the order of the plan.
+
+        Raises InputError if one is of another version.
+        """
+        whole, _ = self.results()
+        return [read_verdict(folder) for folder in whole.values()]
+
+    def find(self, wanted: str) -> str:
+        """Return the id of a cell by its id, the beginning of it, or its name."""
+        plan = self.plan()
+        ids = [row["id"] for row in plan if row["name"] == wanted]
+        ids = ids or [row["id"] for row in plan if wanted and row["id"].startswith(wanted)]
+        if len(ids) == 1:
+            return str(ids[0])
+        if ids:
+            raise InputError(f"{wanted} could be any of {', '.join(ids)}")
+        raise InputError(
+            f"no cell of {self.path} is called {wanted}", hint=f"see {command(f'show {self.path}')}"
+        )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest = read_json(file := folder / MANIFEST)
+    files, outcome = manifest.get("files"), manifest.get("outcome")
+    if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
+        raise InputError("not as it was written", file=file)
+    if manifest.get("id", folder.name) != folder.name:  # older ones do not say
+        raise InputError("of another cell", file=file)
+    for name, digest in files.items():
+        try:
+            found = digest_file(file := folder / name)
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot be read: {error}", file=file) from error
+        if found != digest:
+            raise InputError("not as it was written", file=file)
+    return manifest
+
+
+def without_links(folder: Path) -> Path:
+    """Return a folder of results, there or not. Raises InputError if it is a link or has one.
+
+    A run may have been sent by somebody, whose links lead to any file of ours.
+    """
+    for path in (folder, *folder.rglob("*")):
+        _no_link(path)
+    return folder
+
+
+def _no_link(path: Path) -> None:
+    if path.is_symlink():
+        raise InputError("a link; results are files and folders", file=path)
+
+
+def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a cell's manifest, with the digests of the other files in its folder."""
+    others = (path for path in sorted(folder.iterdir()) if path.is_file())
+    files = {path.name: digest_file(path) for path in others if path.name != MANIFEST}
+    _write(folder / MANIFEST, to_json(sealed({**manifest, "files": files})).encode())
+
+
+def copy_results(source: Path, target: Path) -> None:
+    """Copy a cell's folder, but not sockets and pipes, which a QEMU that was killed leaves.
+
+    Raises OSError.
+    """
+    shutil.copytree(source, target, ignore=_no_files)
+
+
+def _no_files(folder: str, names: list[str]) -> list[str]:
+    paths = [Path(folder, name) for name in names]
+    return [path.name for path in paths if not (path.is_file() or path.is_dir())]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return an object that a run wrote. Raises InputError if it is damaged."""
+    try:
+        value = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot be read: {error}", file=file) from error
+    if not isinstance(value, dict):
+        raise InputError("not a JSON object", file=file)
+    return value
+
+
+def read_verdict(folder: Path) -> dict[str, Any]:
+    """Return the verdict in a cell's folder. Raises InputError if it is damaged."""
+    verdict = read_json(folder / VERDICT)
+    if absent := [key for key in ALWAYS if key not in verdict]:
+        raise InputError(
+            f"not a verdict of this version of memnotify: it has no {absent[0]}",
+            file=folder / VERDICT,
+            hint="run the cell again",
+        )
+    return verdict
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _write(file: Path, data: bytes) -> None:
+    fd, name = tempfile.mkstemp(prefix=_DRAFT, dir=file.parent)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            out.write(data)
+        Path(name).chmod(0o644)
+        Path(name).rename(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

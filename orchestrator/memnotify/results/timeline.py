@@ -1,0 +1,268 @@
+"""What happened in one guest, in order: the data behind `memnotify show RUN CELL`.
+
+Every event is a JSON object with `t` (guest seconds since the scenario's start), `event` (its kind)
+and `text` (for people), and the numbers that the text is made of.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memnotify.check.metrics import measure
+from memnotify.check.promises import TICK_NS
+from memnotify.check.story import gate_of
+from memnotify.guest.verdict import describe_check
+from memnotify.model import ClientKind, DeviceName, Level, Op
+from memnotify.records.abi import BalloonPhase, Kind
+from memnotify.records.decode import RecordLog
+from memnotify.results.verdict import trace_of
+from memnotify.wording import counted
+
+Event = dict[str, Any]
+
+_QUIET_NS = 1_000_000_000
+"""Samples of one condition (below the gate, swapping) that are closer than this are one event."""
+
+_GAP_S = 2
+"""Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
+
+_MIB = 1024
+
+_WATCHED = {
+    ClientKind.PSI: "/proc/pressure/memory",
+    ClientKind.PRESSURE_LEVEL: "memory.pressure_level",
+    ClientKind.MEMORY_EVENTS: "memory.events",
+}
+"""What clients watch in place of /dev/mem_notify."""
+
+
+def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
+    """Return the events of one guest, sorted by time.
+
+    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json.
+    """
+    trace = trace_of(log)
+    events: list[Event] = []
+    for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _gaps, _self_check, _exits):
+        for time_ns, event in make(log, manifest):
+            events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
+    for number, batch in enumerate(measure(trace).batches):
+        text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
+        text += f" within {batch.spread_ms:g} ms"
+        if batch.after_ms is not None:
+            text += f", {batch.after_ms / 1000:.3f} s after the batch before"
+        events.append(
+            {
+                "t": batch.at_s,
+                "event": "wakeups",
+                "text": text,
+                "batch": number,
+                "wakeups": batch.wakeups,
+                "clients": batch.clients,
+                "spread_ms": batch.spread_ms,
+                "after_ms": batch.after_ms,
+            }
+        )
+    return sorted(events, key=lambda event: float(event["t"]))
+
+
+Made = Iterator[tuple[int, Event]]
+
+
+def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    for row in log.kind(Kind.BOOT):
+        total, swap = int(row["total_kib"]), int(row["swap_kib"])
+        text = f"booted: {total / _MIB:.1f} MiB for the guest, {swap / _MIB:.0f} MiB of swap"
+        yield row["time_ns"], {"event": "boot", "text": text, "total_kib": total, "swap_kib": swap}
+    for row in log.kind(Kind.DEVICE):
+        there = bool(row["present"])
+        # Before 2.6.32 no kernel tells the mode of a device.
+        mode = f"mode {int(row['mode']):04o}" if row["mode"] else "no mode announced"
+        number = f"{row['major']}:{row['minor']}"
+        path = DeviceName.path_of(int(row["present"]))
+        text = f"{path} is there: {number}, {mode}" if there else f"no {path}"
+        yield row["time_ns"], {"event": "device", "text": text, "present": there}
+    for row in log.kind(Kind.START):
+        yield row["time_ns"], {"event": "start", "text": "the scenario starts"}
+    for row in log.kind(Kind.END):
+        yield row["time_ns"], {"event": "end", "text": "the scenario is over"}
+
+
+def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+    steps = manifest["inputs"]["scenario"]["steps"]
+    for row in log.kind(Kind.STEP):
+        number, late = int(row["step"]), int(row["late_ns"])
+        if number < len(steps):
+            text = f"step {number}: {_describe(steps[number])}"
+        else:
+            text = f"step {number}, which the scenario does not have"
+        if late > TICK_NS:  # it had to wait for the CPU
+            text += f" ({late / 1e6:.0f} ms late)"
+        yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
+
+
+def _describe(step: Mapping[str, Any]) -> str:
+    op, args = Op(step["op"]), step["args"]
+    if op is Op.CLIENTS:
+        kind = ClientKind(args[0]).name.lower()
+        return f"{counted(args[1], 'client')} of kind {kind}{_watched(args)}"
+    if op is Op.BALLOON:
+        return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
+    if op is Op.STOP:
+        return f"stop {Op(args[0]).name.lower()}"
+    if op is Op.GROUP:
+        limit = f"limited to {args[1] / _MIB:g} MiB" if args[1] else "without limit"
+        return f"control group, version {args[0]}, for hogs, {limit}"
+    if op is Op.SWAPPINESS:
+        return f"vm.swappiness to {args[0]}"
+    if op is Op.CONSOLE:
+        return f"a console that runs date and vmstat after each {args[0] / 1e9:g} s of sleep"
+    if op is Op.DD:
+        return f"dd of {counted(args[1], 'block')} of {args[0] / _MIB:.4g} MiB"
+    if op is Op.SELF_CHECK:
+        return f"self-check, with {args[0] / _MIB:g} MiB to swap"
+    bound = f", of node {args[2] - 1}" if op is Op.HOG and len(args) > 2 else ""
+    return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB{bound}"
+
+
+def _watched(args: Sequence[int]) -> str:
+    if args[0] == ClientKind.PSI:
+        return f", {args[2] / 1000:g} ms of stall in {args[3] / 1000:g} ms"
+    if args[0] == ClientKind.PRESSURE_LEVEL:
+        return f", level {Level(args[2]).name.lower()}"
+    return ""
+
+
+def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    rows = log.kind(Kind.CLIENT)
+    for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
+        same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
+        what = _WATCHED.get(kind, "the device")
+        for a, b in _runs(same["time_ns"]):
+            how = f"opened {what}" if error == 0 else f"could not open {what}, errno {error}"
+            event = {"event": "clients", "clients": b - a, "errno": int(error)}
+            yield same["time_ns"][b - 1], {**event, "text": f"{counted(b - a, 'client')} {how}"}
+
+
+def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+    moves = {move["step"]: move for move in manifest["balloon"]}
+    for row in log.kind(Kind.BALLOON):
+        phase, step, target = int(row["phase"]), int(row["step"]), int(row["target_kib"])
+        event: Event = {"event": "balloon", "phase": phase, "step": step, "target_kib": target}
+        event["move"] = move = moves.get(step)
+        what = f"balloon to {target / _MIB:.4g} MiB"
+        if phase == BalloonPhase.REQUESTED:
+            text = f"{what} requested"
+        else:
+            seconds = int(row["elapsed_ns"]) / 1e9
+            word = "reached" if phase == BalloonPhase.REACHED else "NOT reached"
+            text = f"{what} {word} after {seconds:.3f} s of guest time"
+            if move is not None and move["query_seconds"] is not None:
+                text += f", {move['query_seconds']:.3f} s of wall time"
+        yield row["time_ns"], {**event, "text": text}
+
+
+def _gate(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    rows = log.kind(Kind.ZONE)
+    for name in np.unique(rows["name"]):
+        zone = rows[rows["name"] == name]
+        for node in np.unique(zone["node"]):
+            yield from _below(zone[zone["node"] == node], name.decode(errors="replace"), int(node))
+
+
+def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
+    free = zone["free"].astype(np.int64)
+    gate = gate_of(zone)
+    below = np.flatnonzero(free <= gate)
+    for a, b in _runs(zone["time_ns"][below]):
+        samples = below[a:b]
+        least = int(free[samples].min())
+        first, last = zone["time_ns"][samples[[0, -1]]].tolist()
+        seconds = (last - first) / 1e9
+        threshold = int(gate[samples[0]])
+        text = (
+            f"zone {name} at or below the gate, {threshold} free pages: "
+            f"{counted(len(samples), 'sample')} in {seconds:.1f} s, lowest {least}"
+        )
+        event = {"event": "gate", "zone": name, "node": node, "gate_pages": threshold}
+        yield (
+            zone["time_ns"][samples[0]],
+            {**event, "least_free_pages": least, "seconds": seconds, "text": text},
+        )
+
+
+def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    yield from _growth(
+        log,
+        "pswpout",
+        "swap",
+        lambda pages, s: f"{counted(pages, 'page')} swapped out in {s:.1f} s",
+    )
+
+
+def _oom(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    yield from _growth(log, "oom_kill", "oom", lambda kills, _: counted(kills, "OOM kill"))
+
+
+def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], str]) -> Made:
+    rows = log.kind(Kind.RECLAIM)
+    times = rows["time_ns"]
+    grown = np.diff(rows[field].astype(np.int64), prepend=rows[field][:1].astype(np.int64))
+    at = np.flatnonzero(grown > 0)
+    for a, b in _runs(times[at]):
+        total = int(grown[at[a:b]].sum())
+        seconds = (int(times[at[b - 1]]) - int(times[at[a]])) / 1e9
+        event = {"event": kind, "count": total, "seconds": seconds, "text": say(total, seconds)}
+        yield times[at[a]], event
+
+
+def _gaps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+    """Rounds of the console that came so late that whoever watched would have seen a gap."""
+    rows = log.kind(Kind.CONSOLE)
+    for before, row in itertools.pairwise(rows):
+        seconds = (int(row["time_ns"]) - int(before["time_ns"])) / 1e9
+        if seconds >= _GAP_S:
+            text = f"the console came through after a gap of {seconds:.1f} s"
+            yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}
+
+
+def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    for row in log.kind(Kind.SELF_CHECK):
+        text = f"self-check {int(row['number']) + 1} of {row['count']}: {describe_check(row)}"
+        fields = {name: int(row[name]) for name in ("number", "result", "line", "error", "signal")}
+        name = row["name"].decode(errors="replace")
+        yield row["time_ns"], {"event": "self-check", "name": name, **fields, "text": text}
+
+
+def _exits(log: RecordLog, _: Mapping[str, Any]) -> Made:
+    rows = log.kind(Kind.EXIT)
+    keys = rows[["op", "code", "signal", "sent_by_agent"]]
+    for key in np.unique(keys):
+        same = rows[keys == key]
+        op, code, signal, asked = (int(key[name]) for name in keys.dtype.names or ())
+        what = Op(op).name.lower() if op in list(Op) else f"op {op}"
+        how = (
+            "stopped" if asked else f"killed by signal {signal}" if signal else f"left with {code}"
+        )
+        for a, b in _runs(same["time_ns"]):
+            event = {
+                "event": "exit",
+                "op": op,
+                "code": code,
+                "signal": signal,
+                "asked": bool(asked),
+            }
+            yield same["time_ns"][a], {**event, "count": b - a, "text": f"{b - a} of {what} {how}"}
+
+
+def _runs(times: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Yield slices (from, to) of sorted times that have no longer pause than _QUIET_NS in them."""
+    if times.size:
+        ends = np.flatnonzero(np.diff(times.astype(np.int64)) > _QUIET_NS) + 1
+        edges = [0, *ends.tolist(), times.size]
+        yield from itertools.pairwise(edges)

@@ -1,0 +1,168 @@
+"""The first patch of a series with which a cell's outcome changes, as `git bisect run` finds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from memnotify.campaign.load import Campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.check.expression import Expression
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.source import named_source
+from memnotify.model import Cell
+from memnotify.report.board import Board
+from memnotify.results.results import RunFolder
+from memnotify.run.jobs import Builder
+from memnotify.run.run import run_campaign
+from memnotify.series.prefix import write_prefix
+from memnotify.series.quilt import Patch, Series, named_series
+from memnotify.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisection:
+    """What was found.
+
+    The outcome changes with one of `patches`: more than one if what lies between does not build,
+    none if it is the same with all patches as without. `holds` says whether the question holds with
+    all patches.
+    """
+
+    patches: tuple[Patch, ...]
+    holds: bool
+
+
+Test = Callable[[int], bool | None]
+
+
+def bisect_series(
+    campaign: Campaign,
+    revision: str,
+    question: Expression,
+    *,
+    base: str | None = None,
+    source: str | None = None,
+    path: Path,
+    store: Store,
+    board: Board,
+    say: Callable[[str], None],
+    build_kernel: Builder = ensure_kernel,
+    **run: Any,
+) -> Bisection:
+    """Find the first patch of a series with which the answer to a question changes.
+
+    The campaign has to have one cell; `revision` (a folder, or REV) takes the place of its series,
+    and `base` chooses among its bases. Each tried prefix of the series is built, runs the cell in
+    a guest that boots, and has a run's folder of its own below `path`, so that what has run once is
+    not run again. A prefix that does not build is passed over, as one that `git bisect skip` names.
+    `run` goes to `run_campaign`.
+
+    Raises InputError if the campaign has more cells, or the series does not fit; and
+    InfrastructureError if the base alone or the whole series does not build, or the testbed fails.
+    """
+    cell = _only_cell(campaign, base, source)
+    series = named_series(revision, cell.request.base)
+    if not series.patches:
+        raise InputError(f"series {revision} has no patches")
+    root = path / "series"
+
+    def test(count: int) -> bool | None:
+        name = write_prefix(series, count, root)
+        label = f"first {count} of {len(series.patches)}" if count else "no patch"
+        request = dataclasses.replace(cell.request, series=name)
+        try:
+            folder = run_campaign(
+                campaign,
+                [dataclasses.replace(cell, request=request)],
+                path=path / name,
+                store=store,
+                board=board,
+                # Each kernel boots once: a template would cost more than it saves.
+                cold=True,
+                build_kernel=partial(build_kernel, series=root),
+                **run,
+            )
+        except InfrastructureError as error:
+            if error.kind != "build" or count in (0, len(series.patches)):
+                raise
+            say(f"{label}: does not build")
+            return None
+        verdict = _verdict(folder)
+        holds = bool(question.holds(verdict))  # what cannot be compared does not hold
+        found = {name: verdict[name] for name in question.names}
+        shown = ", ".join(
+            f"{name} {'-' if value is None else value}" for name, value in found.items()
+        )
+        say(f"{label}: {shown}, {'yes' if holds else 'no'}")
+        return holds
+
+    return search(series, test)
+
+
+def search(series: Series, test: Test) -> Bisection:
+    """Search by halves; `test` answers for the first so many patches, None if they do not build.
+
+    As in every bisection, an answer that changes more than once may be missed.
+    """
+    low, high = 0, len(series.patches)
+    before, after = test(low), test(high)
+    assert before is not None and after is not None
+    if before == after:
+        return Bisection(patches=(), holds=after)
+    passed: set[int] = set()
+    while left := [count for count in range(low + 1, high) if count not in passed]:
+        middle = min(left, key=lambda count: abs(2 * count - low - high))
+        answer = test(middle)
+        if answer is None:
+            passed.add(middle)
+        elif answer == before:
+            low = middle
+        else:
+            high = middle
+    return Bisection(patches=series.patches[low:high], holds=after)
+
+
+def sentence(found: Bisection, question: Expression, revision: str) -> str:
+    """Return the answer in one sentence."""
+    holds = "" if found.holds else "not "
+    if not found.patches:
+        return f"{question.text} does {holds}hold, with {revision} and without"
+    names = [patch.name for patch in found.patches]
+    if len(names) == 1:
+        return f"{names[0]} is the first patch with which {question.text} does {holds}hold"
+    return (
+        f"one of {', '.join(names)} is the first patch with which {question.text} does {holds}hold:"
+        " what lies between does not build"
+    )
+
+
+def _only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell:
+    bases = campaign.table.kernel.base
+    if base is None and len(bases) > 1:
+        raise InputError(f"{campaign.path} names several bases", hint=f"--base {bases[0]}")
+    if base is not None and base not in bases:
+        raise InputError(
+            f"{base} is none of the bases of {campaign.path}", hint=f"it has {', '.join(bases)}"
+        )
+    if source is not None:
+        named_source(source)
+    cells = plan_cells(campaign, base=base, source=source)
+    cells = tuple(cell for cell in cells if cell.request.series == cells[0].request.series)
+    if len(cells) > 1:
+        why = f"{campaign.path} has {len(cells)} cells for each series; a bisection takes one"
+        raise InputError(why, hint="give each axis one value")
+    return cells[0]
+
+
+def _verdict(folder: RunFolder) -> dict[str, Any]:
+    (verdict,) = folder.verdicts()
+    kind, _, what = verdict["outcome"].partition(":")
+    if kind == "infrastructure":
+        raise InfrastructureError(what, f"{verdict['name']}: {verdict['detail']}")
+    return verdict

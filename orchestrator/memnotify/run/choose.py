@@ -1,0 +1,114 @@
+"""The base of a campaign that names several: the first whose kernels can all be had, and boot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from memnotify.campaign.load import Campaign
+from memnotify.campaign.plan import bind, plan_cells
+from memnotify.errors import InfrastructureError, MemnotifyError
+from memnotify.guest.templates import Templates
+from memnotify.image.build import ensure_image
+from memnotify.kernel.base import load_base
+from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.download import Web
+from memnotify.kernel.source import ensure_source, named_source
+from memnotify.kernel.toolchain import named_compiler
+from memnotify.model import Cell, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.series.quilt import NONE
+from memnotify.store import Artifact, Store
+
+# A network that swallows everything must not hold up every run: kernel.org has two names, so this
+# is paid twice at most.
+_PATIENCE = 6.0  # seconds
+
+
+class Boot(Protocol):
+    """Raises InfrastructureError if a guest does not get as far as its scenario."""
+
+    def __call__(self, cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None: ...
+
+
+def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None:
+    """Boot a guest in virtual time, and keep it as a template.
+
+    Raises InfrastructureError if it does not get as far as its scenario.
+    """
+    image = ensure_image(cell.request.arch, store=store, log=log)
+    template = Templates(store).get(
+        bind(cell, kernel, image),
+        kernel=kernel.file("bzImage"),
+        initramfs=image.file("initramfs.cpio"),
+        on_stage=lambda stage: None,
+        log=log,
+    )
+    if asyncio.run(template) is None:
+        name = f"{cell.request.base} {cell.request.series} {cell.request.arch}"
+        raise InfrastructureError("boot", f"{name} does not boot as {cell.machine.name}")
+
+
+def choose_base(
+    campaign: Campaign,
+    *,
+    source: str | None = None,
+    cc: str | None = None,
+    store: Store,
+    log: CommandLog | None = None,
+    say: Callable[[str], None],
+    boot: Boot = boot,
+) -> str:
+    """Return the base to run a campaign on, and say in one line which it is and why.
+
+    A base will do if its tree can be had (`source` if that is given, the store's, or a fetched one)
+    and every kernel that the campaign needs of it can be built and boots; they are in the store
+    then, and so are the templates. What goes wrong is the reason for the next base. For the last,
+    and so for a lone one, nothing is tried here: what is wrong with it is an error of the build, or
+    a finding. Raises InputError if `source` or the compiler `cc` is not there, which no other base
+    would mend.
+    """
+    if cc is not None:
+        named_compiler(cc)
+    if source is not None:
+        named_source(source)
+    *preferred, last = campaign.table.kernel.base
+    web, log = Web(patience=_PATIENCE), log or CommandLog()
+    reasons: list[str] = []
+    for name in preferred:
+        try:
+            found = ensure_source(
+                load_base(name), source, store=store, web=web, log=log, progress=say
+            )
+            for request, cell in _kernels(campaign, name, source, cc).items():
+                kernel = ensure_kernel(request, store=store, log=log, progress=say)
+                boot(cell, kernel, store=store, log=log)
+        except (MemnotifyError, OSError) as error:
+            reasons.append(f"not {name}: {_why(error, web)}")
+        else:
+            say("; ".join([f"base {name}, from {found.origin}", *reasons]))
+            return name
+    if reasons:
+        say("; ".join([f"base {last}", *reasons]))
+    return last
+
+
+def _kernels(
+    campaign: Campaign, base: str, source: str | None, cc: str | None
+) -> dict[KernelRequest, Cell]:
+    """Return what has to be built, each with the first of the cells that it is for."""
+    cells: dict[KernelRequest, Cell] = {}
+    for cell in plan_cells(campaign, base=base, source=source, cc=cc):
+        cells.setdefault(cell.request, cell)
+    # A series that does not apply shows before anything is compiled.
+    return dict(sorted(cells.items(), key=lambda item: item[0].series == NONE))
+
+
+def _why(error: Exception, web: Web) -> str:
+    """Return the first line of a message: what follows shows hunks, or what make said."""
+    message = error.message if isinstance(error, MemnotifyError) else str(error)
+    if hosts := [host for host in web.silent if f"/{host}/" in message]:
+        # All addresses that were tried would hide the choice; `kernel fetch` names them.
+        return f"cannot be fetched, no answer of {' and '.join(hosts)}"
+    return message.partition("\n")[0]

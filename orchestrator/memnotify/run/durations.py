@@ -1,0 +1,50 @@
+"""How long cells took the last time, by their names, over all runs of this user."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from statistics import mean
+
+from memnotify.results.verdict import Job
+from memnotify.store import Store
+
+
+class Durations:
+    """Wall seconds in one file of the store; as it only orders work, a damaged one is empty."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._file = store.folder("durations") / "seconds.json"
+
+    def note(self, name: str, seconds: float) -> None:
+        """Keep how long a cell took, where that can be written."""
+        with contextlib.suppress(OSError), self._store.lock("durations"):
+            draft = self._file.with_suffix(".new")
+            draft.write_text(json.dumps(self._read() | {name: round(seconds, 3)}))
+            draft.replace(self._file)
+
+    def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return jobs so that none of the long ones is left to run alone at the end.
+
+        One of which nothing is known counts as the mean of the others; of those that are alike,
+        the one with more clients, then with more memory, goes first.
+        """
+        known = self._read()
+        seconds = [known[job.name] for job in jobs if job.name in known]
+        usual = mean(seconds) if seconds else 0.0
+        return sorted(
+            jobs,
+            key=lambda job: (
+                -known.get(job.name, usual),
+                -job.cell.clients,
+                -job.cell.memory_mib,
+            ),
+        )
+
+    def _read(self) -> dict[str, float]:
+        try:
+            return {str(name): float(s) for name, s in json.loads(self._file.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}

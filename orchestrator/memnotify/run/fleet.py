@@ -1,0 +1,243 @@
+"""A campaign on several hosts at once: each runs a part over ssh, and the parts are merged here.
+
+A host has this package, and kernels and images of its own in its store. What it has run stays
+there, so that a second try runs only what is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import shlex
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Protocol, cast
+
+from pydantic import Field
+
+from memnotify import toml
+from memnotify.campaign.load import SCENARIOS, Campaign
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.results.results import RunFolder
+from memnotify.run.run import run_until_done
+from memnotify.run.shards import Shard, merge
+
+_PATIENCE = 20  # seconds until a host has to answer
+_SIGN_OF_LIFE = 30  # seconds; TCP notices that the other side is gone only if something is sent
+_CAMPAIGN, _DURATIONS = "campaign.toml", "durations.json"
+_BAD_INPUT = 2  # of our exit statuses; with 0, 1 and 3 there are results
+_DONE = (0, 1, 3)
+
+Files = Mapping[str, bytes]
+
+
+class HostTable(toml.Table):
+    """A host, as ssh knows it. `program` and `folder` are on it, from the user's home."""
+
+    address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address as ssh takes it: [user@]host")]
+    program: str = "memnotify"
+    folder: str = "memnotify-fleet"
+    jobs: Annotated[int, Field(ge=1)] | None = None
+
+
+class FleetTable(toml.Table):
+    """A whole HOSTS.toml."""
+
+    host: Annotated[list[HostTable], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetResult:
+    """`missing`: names of cells without a result; `failures`: what went wrong, by host."""
+
+    missing: Sequence[str]
+    failures: Mapping[str, InfrastructureError]
+
+
+class Remote(Protocol):
+    """What is used of fabric.Connection."""
+
+    def run(self, command: str, **options: Any) -> Any: ...
+    def put(self, local: Any, remote: str) -> Any: ...
+    def get(self, remote: str, local: str) -> Any: ...
+    def close(self) -> None: ...
+
+
+Connect = Callable[[str], Remote]
+
+
+def connect(address: str) -> Remote:
+    """Return a connection by the user's own ssh configuration, keys and agent.
+
+    Only to a host whose key is in known_hosts: fabric by itself would take any.
+    """
+    from fabric import Connection  # takes half a second, which only a fleet shall pay
+    from paramiko import RejectPolicy, Transport
+
+    def transport(*args: Any, **given: Any) -> Any:
+        made = Transport(*args, **given)
+        made.set_keepalive(_SIGN_OF_LIFE)
+        return made
+
+    remote = Connection(address, connect_timeout=_PATIENCE)
+    remote.connect_kwargs["transport_factory"] = transport
+    remote.client.load_system_host_keys()
+    remote.client.set_missing_host_key_policy(RejectPolicy())
+    return cast(Remote, remote)
+
+
+def load_fleet(path: Path) -> tuple[HostTable, ...]:
+    """Read a HOSTS.toml. Raises InputError."""
+    return tuple(toml.load(path, FleetTable).host)
+
+
+def run_fleet(
+    campaign: Campaign,
+    hosts: Sequence[HostTable],
+    *,
+    path: Path,
+    options: Sequence[str],
+    durations: Path | None = None,
+    say: Callable[[str], None],
+    connect: Connect = connect,
+) -> FleetResult:
+    """Run a part of a campaign on each host, and put the results into a new run's folder.
+
+    `options` are for `memnotify run` there; `say` gets its lines. A host that fails leaves the
+    others to finish. Raises InputError for what cannot work, or what a host refuses, and
+    InfrastructureError if no host gave results.
+    """
+    if len(campaign.table.kernel.base) > 1:
+        text = "kernel.base: each host might take another of these"
+        raise InputError(text, file=campaign.path, hint="name one base")
+    if path.exists() and any(path.iterdir()):
+        raise InputError(f"{path} is there already", hint="name a new folder with -o")
+    files = _files(campaign, durations)
+    with TemporaryDirectory(prefix="memnotify-fleet-") as name:
+        parts = [
+            _Part(host, Shard(number, len(hosts)), Path(name) / str(number), connect(host.address))
+            for number, host in enumerate(hosts, 1)
+        ]
+        failures = run_until_done(_run_all(parts, campaign.table.name, files, options, say))
+        fetched = [RunFolder(part.folder) for part in parts if part.name not in failures]
+        if not fetched:
+            raise next(iter(failures.values()))
+        return FleetResult(missing=merge(fetched, RunFolder(path)), failures=failures)
+
+
+def _files(campaign: Campaign, durations: Path | None) -> Files:
+    """Return what a host needs, by where it is beside its run."""
+    files = {_CAMPAIGN: campaign.text}
+    for name in campaign.scenarios.keys() - campaign.table.scenario.keys():
+        file = f"{SCENARIOS}/{name}.toml"
+        files[file] = (campaign.path.parent / file).read_bytes()
+    if durations is not None:
+        files[_DURATIONS] = durations.read_bytes()
+    return files
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    host: HostTable
+    shard: Shard
+    folder: Path
+    """Here, for the results."""
+    remote: Remote
+
+    @property
+    def name(self) -> str:
+        return f"{self.host.address} ({self.shard})"
+
+
+async def _run_all(
+    parts: Sequence[_Part],
+    campaign: str,
+    files: Files,
+    options: Sequence[str],
+    say: Callable[[str], None],
+) -> dict[str, InfrastructureError]:
+    failures: dict[str, InfrastructureError] = {}
+    # asyncio's own has as many threads as suit this machine, which has next to nothing to do.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(len(parts)))
+
+    async def one(part: _Part) -> None:
+        try:
+            await asyncio.to_thread(_run_part, part, campaign, files, options, say)
+        except InfrastructureError as error:
+            say(f"{part.name}: {error}")
+            failures[part.name] = error
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(one(part))
+    except* InputError as refused:
+        raise refused.exceptions[0] from None
+    finally:
+        for part in parts:
+            part.remote.close()  # which ends a thread that waits for it
+    return failures
+
+
+def _run_part(
+    part: _Part,
+    campaign: str,
+    files: Files,
+    options: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    host, shard, remote = part.host, part.shard, part.remote
+    folder = f"{host.folder}/{campaign}-{shard.number}-of-{shard.count}"
+    words = [host.program, "run", f"{folder}/{_CAMPAIGN}", "-o", f"{folder}/run", "--json"]
+    words += ["--shard", str(shard), *options]
+    words += ["-j", str(host.jobs)] if host.jobs else []
+    words += ["--durations", f"{folder}/{_DURATIONS}"] if _DURATIONS in files else []
+    lines = _Lines(lambda line: say(f"{part.name}: {line}"))
+    try:
+        _must(remote, "mkdir", "-p", f"{folder}/{SCENARIOS}")
+        for name, data in files.items():
+            remote.put(io.BytesIO(data), f"{folder}/{name}")
+        done = remote.run(
+            shlex.join(words), hide="out", warn=True, in_stream=False, err_stream=lines
+        )
+        if done.return_code == _BAD_INPUT:
+            raise InputError(f"{part.name}: {lines.last}")
+        if done.return_code not in _DONE:
+            text = f"{host.program} ended with {done.return_code}: {lines.last}"
+            raise InfrastructureError("host", text)
+        _must(remote, "tar", "-czf", f"{folder}/run.tar.gz", "-C", f"{folder}/run", ".")
+        packed = part.folder.with_suffix(".tar.gz")
+        remote.get(f"{folder}/run.tar.gz", str(packed))
+        with tarfile.open(packed) as archive:
+            archive.extractall(part.folder, filter="data")
+    except (InputError, InfrastructureError):
+        raise
+    except Exception as error:  # of fabric, invoke, paramiko and the system: no common base
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise InfrastructureError("host", text) from error
+
+
+def _must(remote: Remote, *words: str) -> None:
+    done = remote.run(shlex.join(words), hide=True, warn=True, in_stream=False)
+    if done.return_code != 0:
+        raise InfrastructureError("host", f"{words[0]}: {done.stderr.strip()}")
+
+
+class _Lines(io.TextIOBase):
+    """A stream that hands on whole lines, and remembers the last."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._begun = ""
+        self.last = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self.last = line
+            self._say(line)
+        return len(text)

@@ -1,0 +1,75 @@
+"""From planned cells to jobs: each kernel and image is built when a cell first needs it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from memnotify.campaign.plan import bind, cell_id, cell_name
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.report.board import Board
+from memnotify.results.verdict import Job
+from memnotify.store import Artifact, Store
+
+Builder = Callable[..., Artifact]
+
+
+class Jobs:
+    """The jobs of one process. What other processes build just now is waited for."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        log: CommandLog,
+        board: Board,
+        build_kernel: Builder = ensure_kernel,
+        build_image: Builder = ensure_image,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._board = board
+        self._build_kernel = build_kernel
+        self._build_image = build_image
+        self._images: dict[Arch, Artifact] = {}
+        self._kernels: dict[KernelRequest, Artifact] = {}
+
+    def of(self, cell: Cell) -> Job:
+        """Return the job of a planned cell. Raises InputError and InfrastructureError.
+
+        Not for asyncio: Ctrl-C has to reach the compiler, and would wait for a thread to end.
+        """
+        kernel, image = self._kernel(cell.request), self._image(cell.request.arch)
+        bound = bind(cell, kernel, image)
+        return Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
+
+    def _image(self, arch: Arch) -> Artifact:
+        if arch not in self._images:
+            build = partial(self._build_image, arch, store=self._store, log=self._log)
+            self._images[arch] = self._timed(f"image {arch}", build)
+        return self._images[arch]
+
+    def _kernel(self, request: KernelRequest) -> Artifact:
+        if request not in self._kernels:
+            words = ("kernel", request.base, request.series, request.arch, request.variant)
+            what = " ".join(filter(None, words))
+            build = partial(
+                self._build_kernel,
+                request,
+                store=self._store,
+                log=self._log,
+                progress=partial(self._board.building, what),
+            )
+            self._kernels[request] = self._timed(what, build)
+        return self._kernels[request]
+
+    def _timed(self, what: str, build: Callable[[], Artifact]) -> Artifact:
+        started = time.monotonic()
+        self._board.building(what, "looking in the store")
+        artifact = build()
+        self._board.built(what, f"{artifact.key[:16]}, {time.monotonic() - started:.1f} s")
+        return artifact

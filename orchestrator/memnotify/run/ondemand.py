@@ -1,0 +1,189 @@
+"""A campaign whose cells run when somebody asks for them, in any of several processes.
+
+One process leads: it holds the run's folder, as `memnotify run` does. The others share what they
+have done through a folder of the session, in which every cell has a lock and a mark.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock
+
+from memnotify.campaign.load import Campaign
+from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.errors import InfrastructureError
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import Templates
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Cell
+from memnotify.process import CommandLog
+from memnotify.report.board import Board
+from memnotify.results.results import VERDICT, RunFolder, read_json, to_json
+from memnotify.results.verdict import Job
+from memnotify.run.durations import Durations
+from memnotify.run.jobs import Builder, Jobs
+from memnotify.run.ledger import Ledger, need
+from memnotify.run.run import hold, run_until_done
+from memnotify.run.schedule import CellRunner, run_jobs
+from memnotify.store import Store
+
+_SESSION = ".session"
+_PLAN_AGAIN = 1.25
+"""The plan is written when so many times the cells are in it. A thousand cells write it 30 times;
+anew for each it would take them some minutes."""
+
+
+class OnDemand:
+    """One process's view of such a campaign.
+
+    `cells` may be a part of it; `whole` has the names of all. `again` runs even those cells whose
+    results are there, once in a session; with `cold` every guest boots. The last three are what
+    does the work.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        cells: Sequence[Cell],
+        *,
+        whole: Sequence[str],
+        path: Path,
+        store: Store,
+        board: Board,
+        again: bool = False,
+        cold: bool = False,
+        build_kernel: Builder = ensure_kernel,
+        build_image: Builder = ensure_image,
+        runner: CellRunner = run_cell,
+    ) -> None:
+        self.campaign = campaign
+        self.cells: Mapping[str, Cell] = {cell_name(cell): cell for cell in cells}
+        self.folder = RunFolder(path.absolute())
+        self._whole = tuple(whole)
+        self._store = store
+        self._board = board
+        self._again = again
+        self._cold = cold
+        self._runner = runner
+        self._log = CommandLog(self.folder.path / "commands.jsonl")
+        self._jobs = Jobs(
+            store, log=self._log, board=board, build_kernel=build_kernel, build_image=build_image
+        )
+        self._session = self.folder.path / _SESSION
+
+    @property
+    def is_part(self) -> bool:
+        """Tell whether other parts of the campaign have cells, too."""
+        return len(self.cells) < len(self._whole)
+
+    @cached_property
+    def _templates(self) -> Templates | None:
+        # One guest at a time runs here, and every process has its own copies.
+        return None if self._cold else Templates(self._store, most_open=1)
+
+    @contextmanager
+    def lead(self, warn: Callable[[str], None]) -> Iterator[None]:
+        """Hold the run's folder, in one of the processes and while any of them runs cells.
+
+        The plan in it becomes that of the cells that are asked for; if there are none it stays as
+        it was, or is an empty one, as `merge` needs a plan. `warn` is told if another run is waited
+        for. Raises InputError for a bad folder.
+        """
+        with hold(self.folder, store=self._store, warn=warn):
+            self.folder.make()
+            self._close()  # what a session that was killed has left
+            self._session.mkdir()
+            if not self.folder.begun:
+                self.folder.begin(self.campaign.text, [], whole=self._whole)
+            try:
+                yield
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        self._plan()
+        self.folder.clear()
+        shutil.rmtree(self._session, ignore_errors=True)
+
+    def results(self, name: str) -> Path:
+        """Return the folder with a cell's results; run it first if they are not there.
+
+        Waits for another process that runs it. Raises InputError for a cell that this machine
+        cannot hold or whose kernel cannot be built, and InfrastructureError if the testbed failed:
+        then there are no results.
+        """
+        cell = self.cells[name]
+        ledger = Ledger(self._store.folder("ledger"))
+        ledger.refuse_if_never(name, need(cell, cores=ledger.capacity.cores))
+        job = self._jobs.of(cell)
+        self._enter(job)
+        done = self._session / f"{job.id}.done"
+        with self._lock(job.id):
+            if not done.exists():
+                if self._again or not self.folder.has(job.id):
+                    self._run(job, ledger)
+                done.touch()
+        folder = self.folder.cell(job.id)
+        verdict = read_json(folder / VERDICT)
+        _, _, failed = verdict["outcome"].partition("infrastructure:")
+        if failed:
+            raise InfrastructureError(failed, f"{verdict['outcome']}: {verdict['detail']}")
+        return folder
+
+    def _run(self, job: Job, ledger: Ledger) -> None:
+        self._board.planned(1, 0)
+        run_until_done(
+            run_jobs(
+                [job],
+                folder=self.folder,
+                ledger=ledger,
+                durations=Durations(self._store),
+                limit=None,
+                runner=self._runner,
+                templates=self._templates,
+                board=self._board,
+                log=self._log,
+            )
+        )
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self._session / f"{name}.lock")
+
+    def _enter(self, job: Job) -> None:
+        """Take down that a cell is asked for, and now and then write the plan."""
+        entry = self._session / f"{job.id}.json"
+        planned = self._session / "planned"
+        with self._lock("plan"):
+            if entry.exists():
+                return
+            draft = entry.with_suffix(".new")
+            draft.write_text(to_json(plan_rows([job.cell])))
+            draft.rename(entry)
+            before = int(planned.read_text()) if planned.exists() else 0
+            count = len(self._entries())
+            if count >= _PLAN_AGAIN * before:
+                self._plan()
+                planned.write_text(str(count))
+
+    def _entries(self) -> list[Path]:
+        return list(self._session.glob("*.json"))
+
+    def _plan(self) -> None:
+        """Make the plan that of the cells that were asked for, if there were any."""
+        place = {name: number for number, name in enumerate(self._whole)}
+        found = (row for entry in self._entries() for row in json.loads(entry.read_text()))
+        # What a killed session of another campaign has left is none of ours.
+        rows = sorted(
+            (row for row in found if row["name"] in place), key=lambda row: place[row["name"]]
+        )
+        if not rows:
+            return
+        whole = self._whole if len(rows) < len(self._whole) else None
+        self.folder.begin(self.campaign.text, rows, whole=whole)

@@ -1,0 +1,142 @@
+"""The recordings of a run's cells: made once, kept beside the results, and bound to one QEMU.
+
+<run>/recordings/<cell id>/{events.bin,snapshots.qcow2,recording.json,records.parquet,...}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest import qemu
+from memnotify.guest.debug import Files, debug_cell, need_gdb
+from memnotify.guest.recording import new_tape, why_no_tape
+from memnotify.guest.session import run_cell
+from memnotify.model import Cell, CellResult
+from memnotify.process import CommandLog
+from memnotify.records.compare import Agreement, compare
+from memnotify.records.decode import VIEWS, read_records
+from memnotify.results.finished import Finished
+from memnotify.results.results import RECORDS, RunFolder, read_json, to_json, without_links
+from memnotify.run.replay import Again, Replay, replay_into
+
+_ABOUT = "recording.json"
+
+
+def find_tape(run: RunFolder, finished: Finished) -> qemu.Tape | None:
+    """Return the recording of a cell, to be played.
+
+    None if there is none, or if it was made with another QEMU or another machine. Raises InputError
+    if there are links among the recordings.
+    """
+    folder = _place(run, finished)
+    without_links(folder.parent)
+    if not (folder / _ABOUT).exists() or read_json(folder / _ABOUT) != _about(finished.job.cell):
+        return None
+    return qemu.Tape(folder, play=True)
+
+
+async def record(run: RunFolder, finished: Finished, again: Again) -> Replay:
+    """Run a finished cell again and keep the recording, in place of one that is there.
+
+    It is played once, to be sure of it. Returns how the recorded run compares with the cell's.
+
+    Raises InputError if such a cell cannot be recorded, and InfrastructureError if QEMU failed or
+    does not play what it has recorded.
+    """
+    job = finished.job
+    if (why := why_no_tape(job.cell)) is not None:
+        raise InputError(f"{job.name} cannot be recorded: {why}")
+    place = _place(run, finished)
+    place.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as name:
+        made, played = Path(name) / "recording", Path(name) / "played"
+        done = await replay_into(made, finished, _with_tape(again, made, play=False))
+        await _with_tape(again, made, play=True).run(finished, played)
+        first, second = (read_records(folder / RECORDS).records for folder in (made, played))
+        if compare(first, second, VIEWS).agreement is not Agreement.EXACT:
+            raise InfrastructureError("recording", f"{job.name}: QEMU plays another run")
+        (made / _ABOUT).write_text(to_json(_about(job.cell)))
+        if place.exists():
+            shutil.rmtree(place)
+        made.rename(place)
+    return done
+
+
+def _place(run: RunFolder, finished: Finished) -> Path:
+    return run.path / "recordings" / finished.job.id
+
+
+def _about(cell: Cell) -> dict[str, Any]:
+    """Return what a tape depends on besides the cell's own digest."""
+    return {"hardware": qemu.hardware_digest(cell, cell.accel)}
+
+
+def _with_tape(again: Again, folder: Path, *, play: bool) -> Again:
+    """Return what runs a cell with the tape in a folder. QEMU can only record from power-on."""
+
+    async def run(cell: Cell, *, log: CommandLog | None, **given: Any) -> CellResult:
+        if play:
+            tape = qemu.Tape(folder, play=True)
+        else:
+            tape = await asyncio.to_thread(new_tape, folder, log=log or CommandLog())
+        return await run_cell(cell, **given, tape=tape, log=log)
+
+    return dataclasses.replace(again, templates=None, runner=run)
+
+
+async def debug(
+    run: RunFolder,
+    finished: Finished,
+    again: Again,
+    *,
+    number: int | None,
+    script: Path | None,
+) -> int:
+    """Run gdb on a cell's guest, at record `number` if that is given; returns gdb's exit status.
+
+    The guest is played from the cell's recording, which is made first if need be. One that cannot
+    be recorded runs anew. Raises InputError if the cell has no such record, and as `record` and
+    `debug_cell` do; InfrastructureError as they do.
+    """
+    job = finished.job
+    if number is not None:
+        _check_number(number, finished)
+    need_gdb()
+    if (why := why_no_tape(job.cell)) is not None:
+        tape = None
+        again.on_stage(f"no recording, so no way back: {why}")
+    else:
+        tape = find_tape(run, finished)
+        if tape is None:
+            again.on_stage("recording the cell")
+            await record(run, finished, again)
+            tape = find_tape(run, finished)
+    # By hand a session may last for hours, in which others shall have the cores.
+    async with again.claim(job.cell, still=script is None):
+        return await debug_cell(
+            job.cell,
+            Files(
+                kernel=job.kernel.file("bzImage"),
+                initramfs=job.image.file("initramfs.cpio"),
+                system_map=job.kernel.file("System.map"),
+                agent=job.image.file("agent"),
+            ),
+            tape=tape,
+            record=number,
+            script=script,
+            log=again.log,
+        )
+
+
+def _check_number(number: int, finished: Finished) -> None:
+    numbers = read_records(finished.records).records["commit"]
+    # Of a cell that is not exact another run may get further, so only the end is known.
+    if not len(numbers) or number >= int(numbers[-1]):
+        has = f"records 0 to {int(numbers[-1]) - 1}" if len(numbers) else "no records"
+        raise InputError(f"there is no record {number}: {finished.job.name} has {has}")

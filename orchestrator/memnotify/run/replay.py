@@ -1,0 +1,203 @@
+"""Running a finished cell again, to see whether it comes out the same."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memnotify import __version__, host
+from memnotify.campaign.plan import cell_name
+from memnotify.errors import InfrastructureError
+from memnotify.guest import qemu
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import Templates
+from memnotify.model import Cell, CellResult, Repeatability
+from memnotify.process import CommandLog
+from memnotify.records.abi import Kind
+from memnotify.records.compare import Agreement, Comparison, Difference, compare
+from memnotify.records.decode import VIEWS, read_records
+from memnotify.results.finished import Finished
+from memnotify.results.results import MACHINE, RECORDS
+from memnotify.run.ledger import Ledger, need
+from memnotify.run.schedule import CellRunner, run_guest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """One more run of a finished cell, against the first.
+
+    `missing` counts the records that were lost or torn, in the first run and in this one. `changed`
+    says what of QEMU and the machine is not as it was, a sentence for each.
+    """
+
+    finished: Finished
+    result: CellResult
+    comparison: Comparison
+    missing: tuple[int, int]
+    changed: tuple[str, ...]
+
+    @property
+    def kept(self) -> bool:
+        """Whether it came out as the cell's class promises: `exact` to the bit, others nothing."""
+        return self.finished.repeatability is not Repeatability.EXACT or (
+            self.comparison.agreement is Agreement.EXACT
+            and self.missing[0] == self.missing[1]
+            and str(self.result.outcome) == self.finished.outcome
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
+        found = self.comparison
+        return {
+            "agreement": found.agreement,
+            "kept": self.kept,
+            "records": list(found.records),
+            "differing": found.differing,
+            "late": found.late,
+            "greatest_ns": found.greatest_ns,
+            "missing": list(self.missing),
+            "first": _difference(found.first),
+            "first_differing": _difference(found.first_differing),
+            "outcome": str(self.result.outcome),
+            "detail": self.result.outcome.detail,
+            "wall_seconds": round(self.result.wall_seconds, 3),
+            "changed": list(self.changed),
+        }
+
+
+def _difference(found: Difference | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    kinds = [None if kind is None else Kind(kind).name for kind in found.kinds]
+    fields = [[name, _printable(a), _printable(b)] for name, a, b in found.fields]
+    return {"record": found.index, "kinds": kinds, "fields": fields}
+
+
+def _printable(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What it takes to run a finished cell again. Without `templates` every guest boots."""
+
+    ledger: Ledger
+    on_stage: Callable[[str], None]
+    log: CommandLog
+    templates: Templates | None = None
+    runner: CellRunner = run_cell
+
+    def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
+        """Hold what a cell takes of the host; no cores if its guest will mostly stand `still`.
+
+        Raises InputError if that never fits.
+        """
+        wanted = need(cell, cores=0 if still else host.cores())
+        self.ledger.refuse_if_never(cell_name(cell), wanted)
+        return self.ledger.claim(
+            wanted, waiting=lambda: self.on_stage("waiting for other runs, for memory or cores")
+        )
+
+    async def run(self, finished: Finished, folder: Path) -> CellResult:
+        """Run a cell; it starts as it did.
+
+        Raises InfrastructureError, also if QEMU failed, and InputError as `claim` does.
+        """
+        job = finished.job
+        async with self.claim(job.cell):
+            result = await run_guest(
+                job,
+                folder=folder,
+                ledger=self.ledger,
+                runner=self.runner,
+                templates=self.templates if finished.from_template else None,
+                on_stage=self.on_stage,
+                log=self.log,
+            )
+        if result.outcome.infrastructure is not None:
+            raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
+        return result
+
+
+async def replay(
+    finished: Finished,
+    again: Again,
+    *,
+    times: int,
+    output: Path | None,
+    on_replay: Callable[[Replay], None],
+) -> list[Replay]:
+    """Run a finished cell again, so many times, and compare each run with the first.
+
+    What the runs leave is kept in `output`/1, 2, ... if that is given; `on_replay` is told of each.
+    Raises InputError if a log cannot be read, and InfrastructureError if QEMU failed.
+    """
+    replays = []
+    for number in range(1, times + 1):
+        with _folder(output, number) as folder:
+            replays.append(await replay_into(folder, finished, again))
+        on_replay(replays[-1])
+    return replays
+
+
+async def replay_into(folder: Path, finished: Finished, again: Again) -> Replay:
+    """Run a finished cell again in a folder, and compare. Raises what `replay` does."""
+    recorded = read_records(finished.records)
+    result = await again.run(finished, folder)
+    log = read_records(folder / RECORDS)
+    return Replay(
+        finished=finished,
+        result=result,
+        comparison=compare(recorded.records, log.records, VIEWS),
+        missing=(recorded.lost + recorded.torn, log.lost + log.torn),
+        changed=tuple(_changes(finished, result, folder)),
+    )
+
+
+@contextmanager
+def _folder(output: Path | None, number: int) -> Iterator[Path]:
+    if output is None:
+        with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
+            yield Path(name)
+    else:
+        folder = output / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[str]:
+    """Say what of the host's side is not as it was; kernel and image are the same by their keys."""
+    versions = {"memnotify": __version__, **result.versions}
+    for name, now in versions.items():
+        was = finished.versions.get(name)
+        if was != now:
+            yield f"{name} was {was}, is {now}"
+    cell = finished.job.cell
+    if qemu.hardware_digest(cell, cell.accel) == cell.hardware:
+        return
+    command = tuple(word.replace(f"{folder}/", "") for word in result.command)
+    told = _told(finished.command, finished.folder), _told(command, folder)
+    gone, new = (sorted(a - b) for a, b in (told, told[::-1]))
+    if gone or new:
+        yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
+    else:
+        yield f"QEMU was packaged otherwise, is {qemu.version()}"
+
+
+def _told(command: tuple[str, ...], folder: Path) -> set[str]:
+    """Return what QEMU was told, in an order of no meaning and without numbers of descriptors."""
+    # Of files it has their names only, or descriptors; kernel and initramfs are the same by their
+    # keys, and the description follows.
+    files = re.compile(r".*/(bzImage|initramfs\.cpio)|machine\.cfg|/proc/self/fd/\d+")
+    told = {word for word in command if not files.fullmatch(word)}
+    with contextlib.suppress(OSError):
+        text = (folder / MACHINE).read_text()
+        lines = re.sub(r'(/proc/self/fd/|^  fd = ")\d+', r"\1N", text, flags=re.M).splitlines()
+        told |= {line.strip() for line in lines if not line.startswith("#")}
+    return told

@@ -1,0 +1,117 @@
+"""A whole campaign: plan, build what it needs, run the cells whose results are not there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from memnotify.campaign.load import Campaign
+from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.guest.session import run_cell
+from memnotify.guest.templates import Templates
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Cell
+from memnotify.process import CommandLog
+from memnotify.report.board import Board
+from memnotify.results.results import RunFolder
+from memnotify.run.durations import Durations
+from memnotify.run.jobs import Builder, Jobs
+from memnotify.run.ledger import Ledger, need
+from memnotify.run.schedule import CellRunner, run_jobs
+from memnotify.store import Store, digest_value
+
+T = TypeVar("T")
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def run_campaign(
+    campaign: Campaign,
+    cells: Sequence[Cell],
+    *,
+    path: Path,
+    store: Store,
+    board: Board,
+    limit: int | None = None,
+    again: bool = False,
+    cold: bool = False,
+    whole: Sequence[str] | None = None,
+    build_kernel: Builder = ensure_kernel,
+    build_image: Builder = ensure_image,
+    runner: CellRunner = run_cell,
+) -> RunFolder:
+    """Run a campaign into the folder `path` and return it.
+
+    `limit` caps the guests at a time; `again` runs even those cells whose results are there; with
+    `cold` every guest boots, in place of starting from a template; `whole` has the names of all
+    cells if these are a part of the campaign. The last three are what does the work.
+
+    Raises InputError for a cell that this machine cannot hold, before anything is built, and
+    InfrastructureError if something cannot be built or written. A guest that fails, by whatever
+    fault, is a result in the folder.
+    """
+    ledger = Ledger(store.folder("ledger"))
+    for cell in cells:
+        ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))
+    folder = RunFolder(path.absolute())
+    with hold(folder, store=store, warn=board.warn):
+        folder.make()
+        folder.clear()
+        log = CommandLog(folder.path / "commands.jsonl")
+        make = Jobs(store, log=log, board=board, build_kernel=build_kernel, build_image=build_image)
+        jobs = [make.of(cell) for cell in cells]
+        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
+        todo = [job for job in jobs if again or not folder.has(job.id)]
+        board.planned(len(jobs), len(jobs) - len(todo))
+        run_until_done(
+            run_jobs(
+                todo,
+                folder=folder,
+                ledger=ledger,
+                durations=Durations(store),
+                limit=limit,
+                runner=runner,
+                templates=None if cold else Templates(store),
+                board=board,
+                log=log,
+            )
+        )
+    return folder
+
+
+@contextmanager
+def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Iterator[None]:
+    """Be the only one of all processes that runs into a folder; `warn` is told if that waits."""
+    path = folder.path
+    lock = f"run-{digest_value(str(path.resolve()))[:16]}"
+    with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path}")):
+        yield
+
+
+def run_until_done(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine; SIGTERM and Ctrl-C cancel it, and guests are killed on the way.
+
+    However often they come: asyncio's own handler would leave everything at the second Ctrl-C.
+    """
+    before = {number: signal.getsignal(number) for number in _ENDING}
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

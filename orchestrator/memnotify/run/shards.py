@@ -1,0 +1,135 @@
+"""One campaign on several machines: each runs a part of the cells, and the results are merged.
+
+Every machine works out the same parts by itself, from the campaign and a file of durations.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any, Self, TypeVar
+
+from memnotify.campaign.plan import cell_name
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.model import Cell
+from memnotify.results.results import CAMPAIGN, RunFolder, copy_results
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `number`, from 1, of `count`."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what `2/5` says. Raises ValueError if it says nothing."""
+        match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise ValueError(f"{text!r} is not one part of several, like 2/5")
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def of(self, cells: Sequence[Cell], durations: Mapping[str, float]) -> tuple[Cell, ...]:
+        """Return the cells of this part, in their order.
+
+        `durations` are in seconds, by the cell's name; one that is not known counts as their mean.
+        The longest goes first, to the part that has least (Graham's LPT rule, which is at most a
+        third above the best there is).
+        """
+        usual = mean(durations.values()) if durations else 1.0
+        seconds = [durations.get(cell_name(cell), usual) for cell in cells]
+        load = [0.0] * self.count
+        mine = []
+        for index in sorted(range(len(cells)), key=lambda index: -seconds[index]):
+            part = min(range(self.count), key=load.__getitem__)
+            load[part] += seconds[index]
+            if part == self.number - 1:
+                mine.append(index)
+        return tuple(cells[index] for index in sorted(mine))
+
+
+def read_durations(file: Path) -> dict[str, float]:
+    """Return the wall seconds of each cell by its name, from what `show --json` printed.
+
+    Raises InputError if the file is something else.
+    """
+    try:
+        rows = json.loads(file.read_text())
+        return {str(row["name"]): float(row["wall_seconds"]) for row in rows}
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=file) from error
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(
+            "not what memnotify show RUN --json prints: objects with name and wall_seconds",
+            file=file,
+        ) from error
+
+
+def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
+    """Put the results of several parts of one campaign into one new run's folder.
+
+    It is whole or it is not there. Returns the names of cells that no part has a result of. Raises
+    InputError if the parts are not of one campaign on one base, if two of them ran a cell with
+    different kernels, images or QEMUs, or if the new folder is there already.
+    """
+    if into.path.exists() and any(into.path.iterdir()):
+        raise InputError(f"{into.path} is there already", hint="name a new folder")
+    campaign = _same("another campaign", [(part, _read(part)) for part in parts])
+    names = _same("another base", [(part, part.whole()) for part in parts])
+    rows: dict[str, dict[str, Any]] = {}
+    holders: dict[str, RunFolder] = {}
+    for part in parts:
+        for row in part.plan():
+            other = rows.setdefault(row["name"], row)
+            if other["id"] != row["id"]:
+                raise InputError(
+                    f"{part.path}: {row['name']} was run with another kernel, image or QEMU there "
+                    f"({other['id']}, {row['id']})"
+                )
+            if part.has(row["id"]):
+                holders.setdefault(row["name"], part)
+    place = into.path.absolute()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot hold results: {error.strerror}", file=place) from error
+    try:
+        with TemporaryDirectory(prefix=".new-", dir=place.parent) as beside:
+            draft = RunFolder(Path(beside) / "run")
+            draft.make()
+            draft.begin(campaign, [rows[name] for name in names if name in rows], whole=names)
+            for name, part in holders.items():
+                cell_id = rows[name]["id"]
+                copy_results(part.cell(cell_id), draft.cell(cell_id))
+            draft.path.rename(place)
+    except OSError as error:
+        raise InfrastructureError("storage", f"cannot write {into.path}: {error}") from error
+    return [name for name in names if name not in holders]
+
+
+T = TypeVar("T")
+
+
+def _same(other: str, found: Sequence[tuple[RunFolder, T]]) -> T:
+    first = found[0]
+    for part, value in found:
+        if value != first[1]:
+            raise InputError(f"{part.path} is of {other} than {first[0].path}")
+    return first[1]
+
+
+def _read(part: RunFolder) -> bytes:
+    file = part.path / CAMPAIGN
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=file) from error

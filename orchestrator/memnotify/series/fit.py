@@ -1,0 +1,171 @@
+"""How far a series fits a tree that it may not have been made for, patch by patch.
+
+`apply_series` stops at the first patch that does not apply. Here what of it does apply stays, and
+the patches after it are judged by themselves: a table of trees is to show every hunk that needs
+work, not only the first.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from unidiff.patch import PatchedFile, PatchSet
+
+from memnotify.errors import InputError
+from memnotify.series.apply import (
+    AppliedHunk,
+    FileState,
+    apply_series,
+    hunk_outcomes,
+    put_files,
+    read_tree,
+    run_patch,
+)
+from memnotify.series.quilt import Patch, Series, revisions, tree_version
+
+Read = Callable[[str], FileState | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The hunks of a patch that do not fit one file, of as many as it has for that file."""
+
+    file: str
+    hunks: tuple[int, ...]
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchFit:
+    """How one patch fits: the hunks that moved, and those that failed; neither: exactly."""
+
+    patch: Patch
+    hunks: int
+    shifted: tuple[AppliedHunk, ...] = ()
+    failed: tuple[Failed, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """Return `applies`, `offset` (or fuzz that the series allows), or `fails`."""
+        return "fails" if self.failed else "offset" if self.shifted else "applies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesFit:
+    """How a series fits each of several trees; `fits` has a row for each tree, in their order."""
+
+    series: Series
+    trees: tuple[str, ...]
+    fits: tuple[tuple[PatchFit, ...], ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.series.revision}/{self.series.base}"
+
+
+def fit_series(series: Series, read: Read) -> tuple[PatchFit, ...]:
+    """Return how each patch fits the files that `read` gives, after what fits of those before it.
+
+    Raises InputError for a patch that is malformed or leaves the tree.
+    """
+    files: dict[str, FileState | None] = {}
+
+    def now(name: str) -> FileState | None:
+        return files[name] if name in files else read(name)
+
+    fits = []
+    for patch in series.patches:
+        alone = Series(revision=series.revision, base=series.base, patches=(patch,))
+        try:
+            done = apply_series(alone, now)
+        except InputError as error:
+            fit, left = _fit_partly(patch, now, error)
+        else:
+            (applied,) = done.patches
+            fit = PatchFit(patch=patch, hunks=applied.hunks, shifted=applied.shifted)
+            left = dict(done.files)
+        files.update(left)
+        fits.append(fit)
+    return tuple(fits)
+
+
+def fit_trees(series: Sequence[Series], trees: Sequence[Path]) -> list[SeriesFit]:
+    """Return how each series fits each tree. Raises InputError, also for what is not a tree."""
+    names = tree_names(trees)
+    return [
+        SeriesFit(
+            series=one,
+            trees=names,
+            fits=tuple(fit_series(one, read_tree(tree)) for tree in trees),
+        )
+        for one in series
+    ]
+
+
+def tree_names(trees: Sequence[Path]) -> tuple[str, ...]:
+    """Return what to call each tree: its version, or its folder where two have the same."""
+    versions = [tree_version(tree) for tree in trees]
+    return tuple(
+        version if versions.count(version) == 1 else str(tree)
+        for version, tree in zip(versions, trees, strict=True)
+    )
+
+
+def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the revisions and bases of all series that there are, or of those that are named.
+
+    Raises InputError for a name that chooses none.
+    """
+    known = [(name, one) for name, bases in revisions().items() for one in bases]
+    for word, names in (
+        *((word, {name for name, _ in known}) for word in revision),
+        *((word, {one for _, one in known}) for word in base),
+    ):
+        if word not in names:
+            raise InputError(
+                f"there is no series of {word}", hint=f"there are: {', '.join(sorted(names))}"
+            )
+    return [
+        (name, one)
+        for name, one in known
+        if (not revision or name in revision) and (not base or one in base)
+    ]
+
+
+def _fit_partly(
+    patch: Patch, read: Read, error: InputError
+) -> tuple[PatchFit, dict[str, FileState | None]]:
+    """Return how a patch that does not apply fits, and what its files are with what does."""
+    shifted: list[AppliedHunk] = []
+    failed: list[Failed] = []
+    files = PatchSet(patch.path.read_bytes().decode(errors="replace"))
+    with tempfile.TemporaryDirectory(prefix="memnotify-fit-") as folder:
+        scratch = Path(folder)
+        tree = scratch / "tree"
+        tree.mkdir()
+        names = {_name(file): read(_name(file)) for file in files}
+        put_files(tree, names)
+        for file in files:
+            # A file at a time, so that what patch refuses whole is known without reading why.
+            part = scratch / "part"
+            part.write_text(str(file))
+            done, text = run_patch(part, tree, fuzz=patch.fuzz)
+            moved, refused = hunk_outcomes(text)
+            shifted += moved
+            if not done:
+                numbers = tuple(number for _, number in refused) or tuple(range(1, len(file) + 1))
+                failed.append(Failed(file=_name(file), hunks=numbers, of=len(file)))
+        left = {name: read_tree(tree)(name) for name in names}
+    if not failed:
+        raise error  # it is not that a hunk does not fit
+    hunks = sum(len(file) for file in files)
+    return PatchFit(patch=patch, hunks=hunks, shifted=tuple(shifted), failed=tuple(failed)), left
+
+
+def _name(file: PatchedFile) -> str:
+    """Return which file of the tree a part of a patch is for."""
+    name = file.target_file if file.source_file == "/dev/null" else file.source_file
+    return str(PurePosixPath(*name.split("/")[1:]))

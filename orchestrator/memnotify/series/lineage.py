@@ -1,0 +1,120 @@
+"""The family tree of the revisions that are on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InputError
+from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
+from memnotify.series.revision import Lineage, load_lineage, load_revision
+from memnotify.wording import known_names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A revision with its place in the tree.
+
+    `bases` are those that there are patches for. `branch` has, from the root on, whether the
+    revision, or that of its ancestors, is the last of those that follow the same one. `promises`:
+    whether its file has any. `wrong` says what is, of each of its files.
+    """
+
+    revision: str
+    bases: tuple[str, ...]
+    lineage: Lineage | None
+    branch: tuple[bool, ...]
+    promises: bool
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    bases: tuple[str, ...]
+    lineage: Lineage | None
+    promises: bool
+    wrong: tuple[str, ...]
+
+
+def family(root: Path = MEM_NOTIFY) -> list[Member]:
+    """Return every revision but `none`, each before those that follow it, the oldest first.
+
+    One whose files are wrong, or that follows none that is there, is a root.
+    """
+    known = {name: _read(name, bases, root) for name, bases in revisions(root).items()}
+    parents = {name: _parent(name, known) for name in known}
+    return [
+        Member(
+            revision=name,
+            bases=known[name].bases,
+            lineage=known[name].lineage,
+            branch=branch,
+            promises=known[name].promises,
+            wrong=(*known[name].wrong, *_astray(name, known)),
+        )
+        for name, branch in _walk(known, parents, None, ())
+    ]
+
+
+def _read(name: str, bases: tuple[str, ...], root: Path) -> _Known:
+    wrong: list[str] = []
+    lineage, promises = None, False
+    for base in bases:
+        try:
+            load_series(name, base, root=root)
+        except InputError as error:
+            wrong.append(str(error))
+    try:
+        lineage = load_lineage(name, root=root)
+        promises = load_revision(name, root=root) is not None
+    except InputError as error:
+        wrong.append(str(error))
+    return _Known(bases=bases, lineage=lineage, promises=promises, wrong=tuple(wrong))
+
+
+def _follows(name: str, known: Mapping[str, _Known]) -> str | None:
+    lineage = known[name].lineage
+    return None if lineage is None else lineage.follows
+
+
+def _parent(name: str, known: Mapping[str, _Known]) -> str | None:
+    """Return what a revision follows, if it is there and does not follow the revision itself."""
+    parent = at = _follows(name, known)
+    seen: set[str] = set()
+    while at is not None and at in known and at not in seen:
+        if at == name:
+            return None
+        seen.add(at)
+        at = _follows(at, known)
+    return parent if parent in known else None
+
+
+def _astray(name: str, known: Mapping[str, _Known]) -> Iterator[str]:
+    follows = _follows(name, known)
+    if follows is None or _parent(name, known) is not None:
+        return
+    if follows in known:
+        yield f"{name} follows {follows}, and {follows} follows {name}"
+    else:
+        hint = known_names(follows, known)
+        yield f"{name} follows {follows}, which is not there" + (f" ({hint})" if hint else "")
+
+
+def _walk(
+    known: Mapping[str, _Known],
+    parents: Mapping[str, str | None],
+    parent: str | None,
+    above: tuple[bool, ...],
+) -> Iterator[tuple[str, tuple[bool, ...]]]:
+    """Yield what follows a revision, by date and name, each with its branch."""
+
+    def age(name: str) -> tuple[bool, str, str]:
+        lineage = known[name].lineage
+        return lineage is None, "" if lineage is None else lineage.date.isoformat(), name
+
+    following = sorted((name for name in known if parents[name] == parent), key=age)
+    for name in following:
+        branch = (*above, name == following[-1])
+        yield name, branch
+        yield from _walk(known, parents, name, branch)

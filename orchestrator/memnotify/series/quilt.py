@@ -1,0 +1,243 @@
+"""Series of patches on disk: quilt's `series` files, one folder for each revision and base."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from memnotify.errors import InputError
+from memnotify.places import PATCHES, command
+from memnotify.series import registered as own
+from memnotify.store import digest_file, digest_value
+from memnotify.wording import known_names
+
+NONE = "none"
+SERIES, CONFIG = "series", "config"
+PENDING, NAMES = ".memnotify-import", "names"
+"""Of an import: its folder within that of a series, and the file that is there while it writes."""
+MEM_NOTIFY = PATCHES / "mem_notify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One patch of a series; `fuzz` is how much of it the series allows.
+
+    `only`, if not empty, are those of its files that are changed; the rest of it is left out.
+    """
+
+    path: Path
+    sha256: str
+    fuzz: int = 0
+    only: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The patches that make one revision out of one base, in order.
+
+    `config` is a fragment with the options that its kernel needs besides those of the base.
+    """
+
+    revision: str
+    base: str
+    patches: tuple[Patch, ...] = ()
+    config: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the patches say, how strictly they are applied, and the options."""
+        options = [[digest_file(self.config)]] if self.config else []
+        return digest_value([[patch.sha256, patch.fuzz] for patch in self.patches] + options)
+
+
+def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
+    """Return every revision but `none`, which fits all, with the bases that it is for.
+
+    Beside the project's own there are the originals that the user has registered.
+    """
+    found = {
+        folder.name: tuple(sorted(file.parent.name for file in folder.glob("*/series")))
+        for folder in sorted(root.glob("*"))
+    }
+    known = {name: bases for name, bases in found.items() if bases and name != NONE}
+    added = own.registered() if root == MEM_NOTIFY else {}
+    return known | {name: bases for name, bases in added.items() if name not in known}
+
+
+def folder_of(revision: str, *, root: Path = MEM_NOTIFY) -> Path:
+    """Return the folder of a revision, whether it is there or not."""
+    is_own = root == MEM_NOTIFY and not (root / revision).is_dir() and revision in own.registered()
+    return (own.root() if is_own else root) / revision
+
+
+def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
+    """Return the bases that a revision is for. Raises InputError if there is no such revision."""
+    known = revisions(root)
+    if revision not in known:
+        wanted = own.asked_for(revision)
+        hint = known_names(revision, [NONE, *known])
+        if wanted in known:
+            hint = f"`{command(f'series originals {wanted}')}` makes it of the mails"
+        raise InputError(f"no series is called {revision}", hint=hint)
+    return known[revision]
+
+
+def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
+    """Return the patches of a revision for a base.
+
+    Raises InputError if there is no such revision, if it is not for this base, or if its `series`
+    file is wrong.
+    """
+    if revision == NONE:
+        return Series(revision=NONE, base=base)
+    bases = bases_of(revision, root=root)
+    if base not in bases:
+        raise InputError(
+            f"series {revision} is not for base {base}", hint=f"it is for: {', '.join(bases)}"
+        )
+    return _series_in(folder_of(revision, root=root) / base, revision, base)
+
+
+def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:
+    """Return a series by what users call it: a folder with a `series` file, REV, or REV/BASE.
+
+    Raises InputError as `load_series` does, and if a revision is for several bases and `base` does
+    not say which.
+    """
+    revision, _, given = word.partition("/")
+    if revision not in (NONE, *revisions(root)):
+        folder = Path(word).expanduser()
+        _check_whole(folder)
+        if (folder / SERIES).is_file():
+            return _series_in(folder, folder.name, base or "")
+        if folder.is_dir():
+            raise InputError("there is no `series` file in this folder", file=folder)
+        if "/" in word:
+            raise InputError(
+                f"there is no folder {word}, nor a series of that name",
+                hint=known_names(revision, [NONE, *revisions(root)]),
+            )
+    if given and base and given != base:
+        raise InputError(f"{word} is not for base {base}", hint=f"{revision}/{base} may be")
+    base = given or base
+    if base is None and revision != NONE:
+        bases = bases_of(revision, root=root)
+        if len(bases) > 1:
+            choices = ", ".join(f"{revision}/{name}" for name in bases)
+            raise InputError(f"{revision} is for several bases", hint=f"name one: {choices}")
+        base = bases[0]
+    return load_series(revision, base or "", root=root)
+
+
+def _series_in(folder: Path, revision: str, base: str) -> Series:
+    patches, config = read_series_file(folder / SERIES), folder / CONFIG
+    return Series(
+        revision=revision,
+        base=base,
+        patches=patches,
+        config=config if config.exists() else None,
+    )
+
+
+def compared(one: str, other: str, *, root: Path = MEM_NOTIFY) -> tuple[Series, Series]:
+    """Return two series to compare; if both are revisions, for the base that both are for."""
+    known = revisions(root)
+    common = set(known.get(one, ())) & set(known.get(other, ()))
+    base = next(iter(common)) if len(common) == 1 else None
+    return named_series(one, base, root=root), named_series(other, base, root=root)
+
+
+def read_series_file(path: Path) -> tuple[Patch, ...]:
+    """Return the patches that a `series` file names; patches/README.md has the format."""
+    return tuple(patch for patch, _ in series_lines(path))
+
+
+def series_lines(path: Path) -> list[tuple[Patch, str]]:
+    """Return each patch that a `series` file names with its whole line. Raises InputError."""
+    _check_whole(path.parent)
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", file=path) from error
+    patches = []
+    for number, line in enumerate(lines, 1):
+        words = re.sub(r"(^|\s)#.*", "", line).split()
+        if words:
+            patches.append((_entry(path, number, words[0], words[1:]), line))
+    return patches
+
+
+def _check_whole(folder: Path) -> None:
+    """Raise InputError for the folder of a series while an import puts files into it."""
+    if (folder / PENDING / NAMES).exists():
+        raise InputError(
+            "an import into this folder was killed, or is just being written",
+            file=folder,
+            hint="`memnotify series import` into it puts back what was there, and goes on",
+        )
+
+
+def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:
+    path = file.parent / name
+    if "/" in name:
+        raise InputError(
+            f"{name} is not a plain name", file=file, line=line, hint="patches lie beside this file"
+        )
+    if not path.is_file():
+        raise InputError(f"there is no {name} beside this file", file=file, line=line)
+    fuzz = 0
+    for index, option in enumerate(options):
+        given = re.fullmatch(r"-p1|fuzz=([012])", option)
+        if given is None:
+            hint = "-p1 and fuzz=0, 1 or 2 are"
+            raise InputError(f"{option} is not an option", file=file, line=line, hint=hint)
+        if option[:2] in [earlier[:2] for earlier in options[:index]]:
+            raise InputError(f"{option} is one too many", file=file, line=line)
+        fuzz = int(given[1] or fuzz)
+    return Patch(path=path, sha256=digest_file(path), fuzz=fuzz)
+
+
+def makefile_version(text: str) -> str | None:
+    """Return the version that the text of a kernel's top Makefile states; None if none."""
+    parts: dict[str, str] = dict(
+        re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", text, re.M)
+    )
+    if not parts.get("VERSION") or not parts.get("PATCHLEVEL"):
+        return None
+    numbers = [parts[name] for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL") if parts.get(name)]
+    return ".".join(numbers) + parts.get("EXTRAVERSION", "")
+
+
+def tree_version(tree: Path) -> str:
+    """Return the version of a kernel tree. Raises InputError if it is not one."""
+    try:
+        version = makefile_version((tree / "Makefile").read_text(errors="replace"))
+    except OSError:
+        version = None
+    if version is None:
+        raise InputError(
+            "not a kernel source tree: no Makefile that states VERSION and PATCHLEVEL", file=tree
+        )
+    return version
+
+
+def base_for_version(revision: str, version: str, *, root: Path = MEM_NOTIFY) -> str:
+    """Return the base whose variant of a revision fits a tree: 6.1.192 is 6.1.
+
+    Raises InputError if there is none.
+    """
+    if revision == NONE:
+        return version
+    bases = bases_of(revision, root=root)
+    fitting = [base for base in bases if version == base or version.startswith(base + ".")]
+    if not fitting:
+        raise InputError(
+            f"series {revision} has no variant for Linux {version}",
+            hint=f"name one of its bases yourself: {', '.join(bases)}",
+        )
+    return max(fitting, key=len)

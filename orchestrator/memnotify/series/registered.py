@@ -1,0 +1,106 @@
+"""Originals that a user has imported: series of his own, beside those of the project.
+
+Each is a folder `<name>/<base>` with a `series` file, its patches, and `original.json`, which says
+where they came from. They lie in the user's data and not in the cache, because they may be hard to
+get again. What they promise is what the revision promises that they are the originals of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from memnotify.errors import InputError
+
+FACTS = "original.json"
+ORIGINAL, ALTERED = "-original", "-altered"
+_SERIES = "series"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A registered series for one base, and what is known of each of its mails.
+
+    `mails` has objects with `label`, `subject`, `date`, `message_id`, `verdict`, `digest` and
+    `patch`; `ours` are patches of the project that were put behind them.
+    """
+
+    name: str
+    base: str
+    folder: Path
+    revision: str
+    mails: tuple[Mapping[str, Any], ...]
+    ours: tuple[str, ...]
+
+    def notes(self) -> list[str]:
+        """Return what has to be said of it wherever it is shown."""
+        notes = [
+            f"{mail['label']}: {mail['verdict']}"
+            for mail in self.mails
+            if mail["verdict"] in ("another text", "no digest on file")
+        ]
+        return notes + [f"{name} is ours" for name in self.ours]
+
+
+def root() -> Path:
+    """Return the folder of all registered series."""
+    return Path(platformdirs.user_data_dir("memnotify")) / "series"
+
+
+def registered() -> dict[str, tuple[str, ...]]:
+    """Return the name of each registered series with the bases that it is for."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(root().glob(f"*/*/{FACTS}")):
+        if (file.parent / _SERIES).is_file():
+            found.setdefault(file.parent.parent.name, []).append(file.parent.name)
+    return {name: tuple(bases) for name, bases in found.items()}
+
+
+def load_registered(name: str, base: str) -> Registered:
+    """Return a registered series. Raises InputError if what is there is not what was written."""
+    folder = root() / name / base
+    file = folder / FACTS
+    try:
+        facts = json.loads(file.read_bytes())
+        if facts["revision"] != asked_for(name):
+            raise ValueError("of another revision than its name says")
+        return Registered(
+            name=name,
+            base=base,
+            folder=folder,
+            revision=str(facts["revision"]),
+            mails=tuple({**mail, "verdict": str(mail["verdict"])} for mail in facts["mails"]),
+            ours=tuple(map(str, facts["ours"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        hint = "`memnotify series originals` writes it anew"
+        raise InputError("is damaged", file=file, hint=hint) from error
+
+
+def revision_of(name: str) -> str | None:
+    """Return the revision that a registered series has the originals of; None for other names."""
+    bases = registered().get(name, ())
+    return load_registered(name, bases[0]).revision if bases else None
+
+
+def asked_for(name: str) -> str | None:
+    """Return the revision whose originals a name asks for, whether they are there or not."""
+    for ending in (ORIGINAL, ALTERED):
+        if name.endswith(ending):
+            return name.removesuffix(ending)
+    return None
+
+
+def write_facts(
+    folder: Path, *, revision: str, mails: Sequence[Mapping[str, Any]], ours: Sequence[str]
+) -> None:
+    """Register the series in a folder: it counts from now on."""
+    text = json.dumps({"revision": revision, "mails": list(mails), "ours": list(ours)}, indent=1)
+    draft = folder / f".{FACTS}"
+    draft.write_text(text + "\n")
+    draft.replace(folder / FACTS)

@@ -1,0 +1,322 @@
+"""What a revision of the series promises, and where it comes from, as data.
+
+Both are in patches/mem_notify/<revision>/revision.toml; patches/README.md has the keys.
+"""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from memnotify import toml
+from memnotify.errors import InputError
+from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of
+from memnotify.series.registered import revision_of
+from memnotify.wording import known_names
+
+FILE = "revision.toml"
+
+_Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+_Name = Annotated[str, Field(max_length=64)]
+_Count = Annotated[int, Field(ge=0, le=1_000_000)]
+_Line = Annotated[str, toml.spelled(r"\S(.*\S)?", "one line of text")]
+
+
+class Lineage(toml.Table):
+    """Where a revision comes from.
+
+    `follows` names the revision that it was made from, `posted_against` the tree. `mails` has a
+    Message-Id for each part that one is known of.
+    """
+
+    date: datetime.date
+    author: _Line
+    changed: _Line
+    subject: _Line | None = None
+    follows: _Line | None = None
+    posted_against: _Line | None = None
+    mails: dict[
+        _Line, Annotated[str, toml.spelled(r"[^<>\s]+", "a Message-Id without angle brackets")]
+    ] = Field(default_factory=dict)
+
+
+class Device(toml.Table):
+    """The character device; `mode` is that of its node."""
+
+    path: Annotated[str, toml.spelled(r"/dev/\S+", "a path below /dev/")]
+    major: _Count
+    minor: _Count
+    mode: Annotated[int, Field(ge=0, le=0o777)]
+
+
+class Gate(toml.Table):
+    """Memory is low at or below factor * (watermark + lowmem_reserve[MAX_NR_ZONES-1]) free pages.
+
+    `mark` says which watermark. `of` one zone; or of the `sum` of all zones, those of high memory
+    only if `highmem`. `strict`: below it only.
+    """
+
+    factor: Annotated[int, Field(ge=1, le=1_000)]
+    of: Literal["zone", "sum"]
+    mark: Literal["low", "high"] = "high"
+    strict: bool = False
+    highmem: bool = False
+
+    @model_validator(mode="after")
+    def _highmem_of_sum(self) -> Self:
+        if self.of == "zone" and "highmem" in self.model_fields_set:
+            raise ValueError('of = "zone" has no highmem')
+        return self
+
+
+class Rate(toml.Table):
+    """No two notifications within `ms` milliseconds, in the whole system or on one CPU.
+
+    `strict`: nor just that long after one; a difference of one tick.
+    """
+
+    ms: Annotated[int, Field(ge=1, le=86_400_000)]
+    of: Literal["system", "cpu"]
+    strict: bool = False
+
+
+class Status(toml.Table):
+    """What poll() asks under the name of status.
+
+    `zone`: one for each zone, set by a notification of it and cleared when its memory is back.
+    `taken`: one for all, set by a notification; the poll() that finds it set clears it.
+    `unread`: of a file, that there was a notification since it was opened or last read.
+    `swapped`: one for all, set anew by a timer of `ms`: were pages swapped out since it last ran?
+    """
+
+    kind: Literal["zone", "taken", "unread", "swapped"]
+    ms: Annotated[int, Field(ge=1, le=86_400_000)] | None = None
+
+    @model_validator(mode="after")
+    def _timer(self) -> Self:
+        if self.kind == "swapped" and self.ms is None:
+            raise ValueError('kind = "swapped" needs ms')
+        if self.kind != "swapped" and self.ms is not None:
+            raise ValueError(f'kind = "{self.kind}" has no ms')
+        return self
+
+
+class ConstantGuard(toml.Table):
+    """An open file gets no second POLLIN within `seconds`."""
+
+    kind: Literal["constant"]
+    seconds: _Seconds
+
+    def seconds_for(self, watchers: int) -> float:
+        """Return the seconds; the number of watchers is all the same."""
+        return self.seconds
+
+
+class PerWatcherGuard(toml.Table):
+    """As ConstantGuard, but min(seconds * watchers, at_most_s)."""
+
+    kind: Literal["per_watcher"]
+    seconds: _Seconds
+    at_most_s: _Seconds
+
+    def seconds_for(self, watchers: int) -> float:
+        """Return the seconds with so many files open on the device."""
+        return min(self.seconds * watchers, self.at_most_s)
+
+
+class Batch(toml.Table):
+    """Whom a notification wakes.
+
+    `none`: nobody. `all`: everyone. `fifo`: of the watchers who have waited longest
+    clamp((watchers >> shift) + plus, at_least, at_most).
+    """
+
+    order: Literal["none", "all", "fifo"]
+    shift: _Count | None = None
+    plus: _Count = 0
+    at_least: _Count = 0
+    at_most: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _formula(self) -> Self:
+        if self.order == "fifo" and self.shift is None:
+            raise ValueError('order = "fifo" needs shift')
+        given = self.model_fields_set & {"shift", "plus", "at_least", "at_most"}
+        if self.order != "fifo" and given:
+            raise ValueError(f'order = "{self.order}" has no {", ".join(sorted(given))}')
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError("at_most is less than at_least")
+        return self
+
+    def limit(self, watchers: int) -> int:
+        """Return the most that one notification wakes with so many files open on the device."""
+        if self.order == "none":
+            return 0
+        if self.shift is None:
+            return watchers
+        nr = max((watchers >> self.shift) + self.plus, self.at_least)
+        return nr if self.at_most is None else min(nr, self.at_most)
+
+
+class Revision(toml.Table):
+    """The promises of a file; what a revision does not have is left out of it.
+
+    `pollin` is what poll() asks. If the gate is not in it, a notification asks the gate.
+    `throttle`: one poll() in a tick gets as far as the gate. `small_zone_divisor`: a zone with less
+    than this part of its node's pages has the status -1 and is ignored. `fasync`: how the share of
+    a batch that gets SIGIO is rounded. `zoneinfo`: where mem_notify_status stands in
+    /proc/zoneinfo. `based_on`: a revision whose promises these are, but for those that are given
+    here and those that `without` names.
+    """
+
+    device: Device
+    gate: Gate
+    batch: Batch
+    pollin: Literal["status", "gate", "status and gate", "status or gate"]
+    status: Status = Status(kind="zone")
+    rate: Rate | None = None
+    throttle: Literal["tick"] | None = None
+    guard: Annotated[ConstantGuard | PerWatcherGuard, Field(discriminator="kind")] | None = None
+    small_zone_divisor: Annotated[int, Field(ge=2)] | None = None
+    fasync: Literal["truncate", "ceil"] | None = None
+    zoneinfo: Literal["before_start_pfn", "after_start_pfn"] | None = None
+    based_on: _Name | None = None
+    without: list[str] = Field(default_factory=list)
+    lineage: Lineage | None = None
+
+    @field_validator("status")
+    @classmethod
+    def _asked(cls, status: Status, others: ValidationInfo) -> Status:
+        if others.data.get("pollin") == "gate":
+            raise ValueError('pollin = "gate" asks no status')
+        return status
+
+    @field_validator("small_zone_divisor", "zoneinfo")
+    @classmethod
+    def _of_zones(cls, value: Any, others: ValidationInfo) -> Any:
+        status = others.data.get("status")
+        if others.data.get("pollin") == "gate" or (status and status.kind != "zone"):
+            raise ValueError('is for status = { kind = "zone" }')
+        return value
+
+    @field_validator("fasync")
+    @classmethod
+    def _of_batches(cls, value: Any, others: ValidationInfo) -> Any:
+        batch = others.data.get("batch")
+        if batch and batch.order != "fifo":
+            raise ValueError('is for batch.order = "fifo"')
+        return value
+
+    def guard_s(self, watchers: int) -> float:
+        """Return the seconds within which no file gets a second POLLIN; 0 without a guard."""
+        return self.guard.seconds_for(watchers) if self.guard else 0.0
+
+    def shares(self, watchers: int, fasync: int) -> tuple[int, int]:
+        """Return how many of a batch get SIGIO and how many pollers wake, at the most.
+
+        `fasync` of the `watchers` have FASYNC set. Raises ZeroDivisionError where the kernel
+        divides by zero, too.
+        """
+        signals, polls = 0, self.batch.limit(watchers)
+        if self.fasync == "truncate":
+            signals = polls * fasync // watchers
+            polls -= signals
+        elif self.fasync == "ceil":
+            if not watchers:
+                return 0, 0
+            groups = (fasync, watchers - fasync)
+            signals, polls = (min(-(-polls * n // watchers), n) for n in groups)
+        # To wake_up_locked_nr() 0 means everyone in the queue, those with FASYNC who poll, too.
+        return signals, polls or watchers
+
+
+class _Own(toml.Table):
+    """The keys that no other revision inherits."""
+
+    based_on: _Name | None = None
+    without: list[str] = Field(default_factory=list)
+    lineage: Lineage | None = None
+
+
+def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
+    """Return what a revision promises; None if no promises of it are on file.
+
+    The originals of a revision, which a user has registered, promise what it promises. Raises
+    InputError if there is no such revision, or if its file, or one that it is based on, is wrong.
+    """
+    path = root / revision / FILE
+    if root == MEM_NOTIFY and not path.exists():
+        path = root / (revision_of(revision) or revision) / FILE
+    if not path.exists():
+        if revision != NONE:
+            bases_of(revision, root=root)
+        return None
+    data, lines = toml.read(path)
+    if set(data) == {"lineage"}:
+        return None
+    value = _inherited(path, data, lines, root, ())
+    return toml.check(Revision, value, path=path, lines=lines)
+
+
+def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
+    """Return where a revision comes from, if its file says so. Raises InputError.
+
+    The originals of a revision, which a user has registered, are shown as what follows it.
+    """
+    path = root / revision / FILE
+    if not path.exists():
+        original = revision_of(revision) if root == MEM_NOTIFY else None
+        # Of what is itself no revision of the package nothing is known.
+        there = original and (root / original / FILE).exists()
+        theirs = load_lineage(original) if original and there else None
+        told = {"follows": original, "changed": "The patches of the mails, as they were posted."}
+        return theirs.model_copy(update={**told, "mails": {}}) if theirs else None
+    data, lines = toml.read(path)
+    return _own(path, data, lines).lineage
+
+
+def _own(path: Path, data: dict[str, Any], lines: toml.Lines) -> _Own:
+    own = {key: value for key, value in data.items() if key in _Own.model_fields}
+    return toml.check(_Own, own, path=path, lines=lines)
+
+
+def _inherited(
+    path: Path, data: dict[str, Any], lines: toml.Lines, root: Path, heirs: tuple[Path, ...]
+) -> dict[str, Any]:
+    """Return what a file says with the promises that it inherits. `heirs` are based on it."""
+
+    def refusal(key: toml.Key, message: str, hint: str | None = None) -> InputError:
+        where = f"{toml.dotted(key)}: {message}"
+        return InputError(where, file=path, line=lines.nearest(key), hint=hint)
+
+    own = _own(path, data, lines)
+    base = own.based_on
+    if base is None:
+        if own.without:
+            raise refusal(("without",), "there is no based_on to leave something out of")
+        return data
+    # A series outside the package may be based on one in it.
+    above = next((f for f in _files_of(base, root) if f.exists()), None)
+    if above is None:
+        known = sorted(file.parent.name for file in root.glob(f"*/{FILE}"))
+        hint = known_names(base, known)
+        raise refusal(("based_on",), f"there is no {FILE} of a series {base}", hint)
+    if above in (*heirs, path):
+        raise refusal(("based_on",), f"{base} is itself based on {path.parent.name}")
+    theirs, their_lines = toml.read(above)
+    theirs = _inherited(above, theirs, their_lines, root, (*heirs, path))
+    toml.check(Revision, theirs, path=above, lines=their_lines)
+    promises = {key: value for key, value in theirs.items() if key not in _Own.model_fields}
+    for place, key in enumerate(own.without):
+        if key not in promises:
+            hint = known_names(key, sorted(promises))
+            raise refusal(("without", place), f"{base} does not promise {key}", hint)
+        del promises[key]
+    return {**promises, **data}
+
+
+def _files_of(revision: str, root: Path) -> tuple[Path, Path]:
+    return root / revision / FILE, MEM_NOTIFY / revision / FILE

@@ -1,0 +1,329 @@
+"""The artifact store: kernels, images and sources, each under the digest of its inputs.
+
+`<root>/<kind>/<key>/` appears whole or not at all, because it is built in a temporary folder and
+renamed. `artifact.json` in it lists size and SHA-256 of every file. Two processes that want the
+same artifact build it once: the second waits for the first one's lock. Locks are held on open
+file descriptors, so a killed process leaves none behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import AsyncFileLock, FileLock, Timeout
+
+from memnotify.errors import InfrastructureError
+
+MANIFEST = "artifact.json"
+_DRAFT = ".draft-"
+_KEY = re.compile("[0-9a-f]{64}")
+_SEAL = "seal"
+_HARDLY_ANY = 16 << 20  # bytes
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_value(value: object) -> str:
+    """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with its own digest in it."""
+    return {**value, _SEAL: digest_value(value)}
+
+
+def seal_holds(value: Mapping[str, Any]) -> bool:
+    """Say whether an object is as it was sealed. One of an older version, without, is let pass."""
+    rest = {key: item for key, item in value.items() if key != _SEAL}
+    return _SEAL not in value or value[_SEAL] == digest_value(rest)
+
+
+def digest_tree(root: Path, *, skip: frozenset[str] = frozenset({".git"})) -> str:
+    """Return one SHA-256 over names, modes and contents of all files below a folder."""
+    total = hashlib.sha256()
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name not in skip)
+        for name in sorted(files + [n for n in names if (Path(folder) / n).is_symlink()]):
+            path = Path(folder) / name
+            relative = path.relative_to(root)
+            if path.is_symlink():
+                line = f"link {relative} {path.readlink()}"
+            else:
+                line = f"file {relative} {path.stat().st_mode & 0o111:o} {digest_file(path)}"
+            total.update(line.encode(errors="surrogateescape") + b"\0")
+    return total.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A published folder. `inputs` is what its key was made from."""
+
+    kind: str
+    key: str
+    path: Path
+    inputs: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    published: float = field(default=0.0, compare=False)
+    """When, in seconds since 1970, where it is from a listing."""
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+
+@dataclass(slots=True)
+class Draft:
+    """A folder that is to be published: fill it, then set its facts (versions, seconds, ...)."""
+
+    path: Path
+    facts: Mapping[str, Any] | None = None
+
+
+class Store:
+    """A content-addressed store below one folder (default: the XDG cache folder)."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or Path(platformdirs.user_cache_dir("memnotify"))).absolute()
+
+    def folder(self, name: str) -> Path:
+        """Return a folder for working files that are not artifacts (downloads, object trees)."""
+        path = self.root / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def lock(self, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold a lock among all processes that use this store.
+
+        `waiting` is called once if another process has it.
+        """
+        guard = FileLock(self.folder("locks") / f"{name}.lock")
+        try:
+            guard.acquire(timeout=0)
+        except Timeout:
+            if waiting is not None:
+                waiting()
+            guard.acquire()
+        try:
+            yield
+        finally:
+            guard.release()
+
+    @asynccontextmanager
+    async def lock_async(self, name: str) -> AsyncIterator[None]:
+        """Hold the same lock from asyncio; waiting for it can be cancelled."""
+        async with AsyncFileLock(self.folder("locks") / f"{name}.lock"):
+            yield
+
+    def get(self, kind: str, key: str) -> Artifact | None:
+        """Return an artifact, or None if it is not there, any of its files is damaged, or it is
+        another one's under this key.
+
+        Such a one is moved aside, so that it is built anew.
+        """
+        if not _KEY.fullmatch(key):
+            return None  # out of a manifest, it could lead anywhere
+        path = self.root / kind / key
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            manifest = None
+        if manifest is None or not self._intact(path, manifest):
+            self._discard(path)
+            return None
+        return Artifact(kind, key, path, manifest["inputs"], manifest["facts"])
+
+    def listing(self, kind: str) -> list[Artifact]:
+        """Return all artifacts of a kind, newest first, without looking at their files."""
+        found = []
+        for path in (self.root / kind).glob(f"[!.]*/{MANIFEST}"):
+            try:
+                manifest = json.loads(path.read_text())
+                stat = path.stat()
+                folder = path.parent
+                artifact = Artifact(
+                    kind,
+                    folder.name,
+                    folder,
+                    manifest["inputs"],
+                    manifest["facts"],
+                    stat.st_mtime,
+                )
+            except (OSError, ValueError, KeyError):
+                continue  # damaged, or gone since: `get` sees to it
+            found.append(artifact)
+        return sorted(found, key=lambda artifact: -artifact.published)
+
+    def publish(
+        self,
+        kind: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any]],
+        *,
+        waiting: Callable[[], None] | None = None,
+    ) -> Artifact:
+        """Return the artifact with these inputs; build it first if it is not there.
+
+        `build` gets an empty folder to fill and returns facts for the manifest (versions, seconds,
+        ...). If it raises, nothing is left. `inputs` must be a JSON value; the key is its digest.
+        """
+        key = digest_value(inputs)
+        found = self.get(kind, key)
+        if found is not None:
+            return found
+        with self.lock(f"{kind}-{key}", waiting=waiting):
+            found = self.get(kind, key)
+            if found is not None:
+                return found
+            with self.draft(kind, inputs) as draft:
+                draft.facts = build(draft.path)
+        found = self.get(kind, key)
+        if found is None:
+            path = self.root / kind / key
+            raise InfrastructureError("store", f"{path} changed while it was published")
+        return found
+
+    def prune(self, kind: str, *, budget: int) -> bool:
+        """Remove what was used longest ago of a kind, until the rest takes no more than `budget`.
+
+        `budget` is in bytes. When an artifact was used is its folder's mtime, for its users to set.
+        One whose lock `<kind>-<key>` is held stays. Says whether anything was removed. Raises
+        OSError.
+        """
+        found, removed = [], False
+        for artifact in self.listing(kind):
+            try:
+                size = sum(file.stat().st_size for file in artifact.path.iterdir())
+                found.append((artifact.path.stat().st_mtime_ns, size, artifact))
+            except FileNotFoundError:
+                continue  # somebody else prunes
+        for _, size, artifact in sorted(found, key=lambda item: -item[0]):
+            budget -= size
+            if budget < 0:
+                guard = FileLock(self.folder("locks") / f"{kind}-{artifact.key}.lock")
+                with suppress(Timeout), guard.acquire(timeout=0):
+                    self._discard(artifact.path)
+                    removed = True
+        return removed
+
+    @contextmanager
+    def draft(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Draft]:
+        """Give an empty folder that becomes the artifact with these inputs if it gets facts.
+
+        Without them, or if anything is raised, nothing is left. Call it with the lock
+        `<kind>-<key>` held, or somebody may do the same work.
+        """
+        parent = self.folder(kind)
+        with self._draft_folder(kind) as folder:
+            draft = Draft(folder / "artifact")
+            draft.path.mkdir()
+            try:
+                yield draft
+            except InfrastructureError as error:
+                self._say_if_full(error)
+                raise
+            if draft.facts is None:
+                return
+            _write_manifest(draft, inputs)
+            try:
+                draft.path.rename(parent / digest_value(inputs))
+            except OSError as error:
+                # Somebody who does not know our lock (a copy by hand) was faster.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+
+    @contextmanager
+    def _draft_folder(self, kind: str) -> Iterator[Path]:
+        """Make a folder that is locked while we live; clear away those of the dead."""
+        with ExitStack() as stack:
+            with self.lock(f"{kind}-drafts"):
+                for path in self.folder(kind).glob(f"{_DRAFT}*"):
+                    _remove_if_left(path)
+                folder = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder(kind)))
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                stack.callback(os.close, _lock_folder(folder))
+            yield folder
+
+    def _say_if_full(self, error: InfrastructureError) -> None:
+        """Add to what a failed build says that there is hardly any room: not all compilers do."""
+        free = shutil.disk_usage(self.root).free
+        if free < _HARDLY_ANY:
+            said = f"No space left? {free >> 10} KiB are free for {self.root}"
+            error.hint = said if error.hint is None else f"{error.hint}; {said}"
+
+    def _intact(self, path: Path, manifest: Any) -> bool:
+        try:
+            return (
+                digest_value(manifest["inputs"]) == path.name
+                and all(
+                    (path / name).stat().st_size == size and digest_file(path / name) == digest
+                    for name, (size, digest) in manifest["files"].items()
+                )
+                and "facts" in manifest
+                and seal_holds(manifest)
+            )
+        except (OSError, KeyError, TypeError, ValueError, AttributeError):
+            return False
+
+    def _discard(self, path: Path) -> None:
+        # As the draft of somebody dead, which the next one clears away if we die here. A full disk
+        # has room for a name, if not for a folder.
+        aside = path.with_name(f"{_DRAFT}{uuid.uuid4().hex}")
+        with suppress(FileNotFoundError):  # another process was first
+            path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _lock_folder(folder: Path) -> int:
+    """Return a descriptor that holds the lock. Raises BlockingIOError if somebody has it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _remove_if_left(folder: Path) -> None:
+    try:
+        fd = _lock_folder(folder)
+    except (BlockingIOError, FileNotFoundError):
+        return  # somebody is at work in it, or has just ended
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(fd)
+
+
+def _write_manifest(draft: Draft, inputs: Mapping[str, Any]) -> None:
+    files = {
+        str(path.relative_to(draft.path)): [path.stat().st_size, digest_file(path)]
+        for path in sorted(draft.path.rglob("*"))
+        if path.is_file()
+    }
+    manifest = sealed({"inputs": inputs, "facts": draft.facts, "files": files})
+    with (draft.path / MANIFEST).open("w") as file:
+        json.dump(manifest, file, indent=1, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())

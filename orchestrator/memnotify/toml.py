@@ -1,0 +1,270 @@
+"""TOML input that is refused with the file, the line and the key.
+
+tomllib parses, pydantic checks, tree-sitter-toml knows the lines: none of the maintained TOML
+parsers for Python gives positions.
+"""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tree_sitter
+import tree_sitter_toml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from memnotify.errors import InputError
+from memnotify.wording import similar
+
+Key = tuple[str | int, ...]
+
+_KINDS = {
+    "model_type": "a table",
+    "dict_type": "a table",
+    "list_type": "an array",
+    "string_type": "a string in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "date_type": "a date, such as 2008-01-15",
+    "greater_than": "more than {gt:.15g}",
+    "greater_than_equal": "{ge:.15g} or more",
+    "less_than": "less than {lt:.15g}",
+    "less_than_equal": "{le:.15g} or less",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+}
+"""What a value must be, by pydantic's types of errors, in terms of TOML and not of Python."""
+
+
+class Table(BaseModel):
+    """Base of every table that is read from TOML: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def spelled(pattern: str, words: str) -> AfterValidator:
+    """Return a validator of strings that match a pattern, which `words` say to people."""
+    matches: Callable[[str], Any] = re.compile(pattern).fullmatch
+
+    def check(text: str) -> str:
+        if not matches(text):
+            raise ValueError(f"{text!r} is not {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+class Lines(Mapping[Key, int]):
+    """Line numbers (from 1) of every key, table and array element of one document."""
+
+    def __init__(self, text: bytes) -> None:
+        self._lines: dict[Key, int] = {}
+        tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language())).parse(text)
+        self._arrays: dict[Key, int] = {}
+        for node in tree.root_node.named_children:
+            if node.type == "pair":
+                self._pair((), node)
+            elif node.type in ("table", "table_array_element"):
+                self._table(node)
+
+    def __getitem__(self, key: Key) -> int:
+        return self._lines[key]
+
+    def __iter__(self) -> Any:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def written(self, key: Key) -> Key:
+        """Return a key without an index that nobody wrote, as of one value without brackets."""
+        return key[:-1] if key and isinstance(key[-1], int) and key not in self else key
+
+    def nearest(self, key: Key) -> int | None:
+        """Return the line of a key, or of the innermost table around it that is written down."""
+        while key:
+            if key in self._lines:
+                return self._lines[key]
+            key = key[:-1]
+        return None
+
+    def _note(self, key: Key, node: tree_sitter.Node) -> None:
+        self._lines.setdefault(key, node.start_point[0] + 1)
+
+    def _names(self, node: tree_sitter.Node) -> list[str]:
+        if node.type == "dotted_key":
+            return [name for child in node.named_children for name in self._names(child)]
+        text = (node.text or b"").decode()
+        if node.type == "quoted_key":
+            return [str(next(iter(tomllib.loads(f"{text} = 0"))))]
+        return [text]
+
+    def _resolve(self, names: list[str]) -> Key:
+        # [[step]] then [step.x]: a name that is an array of tables means its newest element.
+        key: Key = ()
+        for name in names:
+            key = (*key, name)
+            if key in self._arrays:
+                key = (*key, self._arrays[key])
+        return key
+
+    def _table(self, node: tree_sitter.Node) -> None:
+        head, *pairs = node.named_children
+        *outer, last = self._names(head)
+        for count in range(1, len(outer) + 1):
+            self._note(self._resolve(outer[:count]), node)  # [a.b] makes a table a, too
+        key: Key = (*self._resolve(outer), last)
+        if node.type == "table_array_element":
+            self._note(key, node)
+            self._arrays[key] = self._arrays.get(key, -1) + 1
+            key = (*key, self._arrays[key])
+        self._note(key, node)
+        for pair in pairs:
+            if pair.type == "pair":
+                self._pair(key, pair)
+
+    def _pair(self, outer: Key, node: tree_sitter.Node) -> None:
+        name, value = (child for child in node.named_children if child.type != "comment")
+        key = outer
+        for part in self._names(name):
+            key = (*key, part)
+            self._note(key, node)
+        self._value(key, value)
+
+    def _value(self, key: Key, node: tree_sitter.Node) -> None:
+        if node.type == "array":
+            items = [child for child in node.named_children if child.type != "comment"]
+            for index, child in enumerate(items):
+                self._note((*key, index), child)
+                self._value((*key, index), child)
+        elif node.type == "inline_table":
+            for child in node.named_children:
+                if child.type == "pair":
+                    self._pair(key, child)
+
+
+def dotted(key: Key) -> str:
+    """Return a key as users read it: `step[2].at_s`."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+_MOST_BYTES = 16 << 20
+"""Of a file that people write; a device has no end."""
+
+
+def read(path: Path) -> tuple[dict[str, Any], Lines]:
+    """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)  # editors put it there
+        if len(data) > _MOST_BYTES:
+            raise InputError("too large: more than 16 MiB", file=path)
+        return tomllib.loads(data.decode()), Lines(data)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError("not UTF-8 text", file=path, line=line) from error
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"at line (\d+)", str(error))
+        line = int(at.group(1)) if at else data.count(b"\n") + 1
+        raise InputError(f"not TOML: {error}", file=path, line=line) from error
+    except RecursionError as error:
+        raise InputError("tables or lists within one another too deeply", file=path) from error
+    except ValueError as error:  # Python refuses numbers of thousands of digits
+        raise InputError(f"not TOML that can be read: {error}", file=path) from error
+
+
+def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ()) -> T:
+    """Turn a parsed value into `model`. Raises InputError for the first thing that is wrong.
+
+    `at` is the key of `value` in the document.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        # Unknown keys first: a misspelt key also shows up as a missing one.
+        problems = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+        keys = [_key(problem, at, lines) for problem in problems]
+        # Of a value that may be one of several things, all of them are named.
+        same = [problem for problem, key in zip(problems, keys, strict=True) if key == keys[0]]
+        raise _refusal(same, keys[0], model, path, lines) from None
+
+
+def _key(problem: Any, at: Key, lines: Lines) -> Key:
+    # pydantic adds the names of union members to a key; they are in no document.
+    key: Key = at
+    unwritten = problem["type"] in ("missing", "extra_forbidden")
+    for index, part in enumerate(problem["loc"], 1):
+        if (*key, part) in lines or (unwritten and index == len(problem["loc"])):
+            key = (*key, part)
+    return key
+
+
+def load(path: Path, model: type[T]) -> T:
+    """Read and check a whole file."""
+    value, lines = read(path)
+    return check(model, value, path=path, lines=lines)
+
+
+def _refusal(
+    problems: Sequence[Any], key: Key, model: type[BaseModel], path: Path, lines: Lines
+) -> InputError:
+    problem, hint = problems[0], None
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+        hint = similar(str(key[-1]), sorted(_all_keys(model)))
+    elif problem["type"] == "missing":
+        message = "this key is missing"
+    elif problem["type"] == "too_short":
+        message = f"must have at least {problem['ctx']['min_length']} item"
+    elif problem["type"] in _KINDS:
+        allowed = [
+            _KINDS[each["type"]].format(**each.get("ctx", {}))
+            for each in problems
+            if each["type"] in _KINDS
+        ]
+        message = f"must be {', or '.join(dict.fromkeys(allowed))}"
+        if not isinstance(problem["input"], dict | list):
+            message += f", not {_written(problem['input'])}"
+    where = f"{dotted(key)}: " if key else ""
+    return InputError(where + message, file=path, line=lines.nearest(key) or 1, hint=hint)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _all_keys(model: type[BaseModel]) -> set[str]:
+    found: set[str] = set()
+    seen: set[int] = set()
+
+    def walk(kind: Any) -> None:
+        if id(kind) in seen:
+            return
+        seen.add(id(kind))
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for name, info in kind.model_fields.items():
+                found.add(info.alias or name)
+                walk(info.annotation)
+        for inner in getattr(kind, "__args__", ()):
+            walk(inner)
+
+    walk(model)
+    return found
