@@ -19,13 +19,15 @@ from guests import Figure, Guest, S, balloon, bind, parser, publish
 from memnotify.guest.machine import load_machine
 from memnotify.guest.template import Template
 from memnotify.model import Accel, Arch, Cell, KernelRequest, Scenario
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import read_records
+from memnotify.records.layout import Kind
 
 RAM, LOW = 64, 40  # MiB
 START_S, MOVE_S = 3.0, 0.25
-ROOM = (abi.MAILBOX_SIZE - abi.SCENARIO_HEADER.itemsize) // abi.STEP.itemsize // 2  # cycles
+ROOM = (
+    (layout.MAILBOX_SIZE - layout.SCENARIO_HEADER.itemsize) // layout.STEP.itemsize // 2
+)  # cycles
 
 
 @dataclass(frozen=True)

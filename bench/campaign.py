@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from memnotify import process
-from memnotify.results.results import MANIFEST, RunFolder, read_json
+from memnotify.results.folder import MANIFEST, RunFolder, read_json
 from memnotify.store import Store
 
 CELLS = 48

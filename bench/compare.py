@@ -20,11 +20,11 @@ from memnotify import process
 from memnotify.campaign.plan import cell_id, cell_name, plan_rows
 from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Op, Outcome, Scenario, Step
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
-from memnotify.results.results import RECORDS, RunFolder
-from memnotify.results.verdict import Job, make_manifest, make_verdict
+from memnotify.records.layout import Kind
+from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.store import Artifact, Store
 
 SERIES = ("v3", "v4", "v5", "v6")
@@ -63,10 +63,10 @@ def made_up_cell(series: str, seed: int, clients: int = CLIENTS) -> Cell:
 
 def rows(kind: Kind, times: np.ndarray, **fields: object) -> np.ndarray:
     """Return records of one kind; a field may be a number or an array, by its name in the kind."""
-    records = np.zeros(len(times), abi.RECORD)
+    records = np.zeros(len(times), layout.RECORD)
     records["kind"], records["time_ns"] = kind, times
-    records["client"] = fields.pop("client", abi.NO_CLIENT)
-    values = np.zeros(len(times), abi.LAYOUTS[kind])
+    records["client"] = fields.pop("client", layout.NO_CLIENT)
+    values = np.zeros(len(times), layout.LAYOUTS[kind])
     for name, value in fields.items():
         values[name] = value
     records["value"] = values.view("<u8").reshape(len(times), -1)

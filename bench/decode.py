@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from memnotify.records import abi
+from memnotify.records import layout
 from memnotify.records.decode import decode, read_records, write_records
 
 RECORDS = 1_000_000
@@ -23,13 +23,13 @@ ROUNDS = 5
 
 def full_region() -> bytearray:
     """Return a region whose log is full of records such as a busy guest writes."""
-    region = bytearray(abi.region_size(RECORDS))
-    abi.init_header(region, RECORDS)
-    np.frombuffer(region, abi.HEADER, count=1)["next"] = RECORDS
-    records = np.frombuffer(region, abi.RECORD, count=RECORDS, offset=abi.RECORDS_OFFSET)
+    region = bytearray(layout.region_size(RECORDS))
+    layout.init_header(region, RECORDS)
+    np.frombuffer(region, layout.HEADER, count=1)["next"] = RECORDS
+    records = np.frombuffer(region, layout.RECORD, count=RECORDS, offset=layout.RECORDS_OFFSET)
     random = np.random.default_rng(2008)
     records["commit"] = np.arange(1, RECORDS + 1)
-    records["kind"] = random.choice(list(abi.Kind), RECORDS)
+    records["kind"] = random.choice(list(layout.Kind), RECORDS)
     records["client"] = random.integers(0, 200, RECORDS)
     records["time_ns"] = np.cumsum(random.integers(0, 100_000, RECORDS))
     records["value"] = random.integers(0, 100_000, (RECORDS, 5))

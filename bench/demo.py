@@ -19,7 +19,7 @@ from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
 from memnotify.places import CAMPAIGNS
 from memnotify.process import CommandLog
-from memnotify.run.choose import choose_base
+from memnotify.run.base_selection import choose_base
 from memnotify.store import Store
 
 DEMO = CAMPAIGNS / "demo.toml"

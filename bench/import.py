@@ -19,8 +19,8 @@ from typing import Any
 from memnotify.kernel.base import load_base
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
-from memnotify.mailpatch.importer import Imported, import_mails
 from memnotify.mailpatch.mail import read_mails
+from memnotify.mailpatch.restore_series import Imported, import_mails
 from memnotify.model import Arch
 from memnotify.series.apply import apply_series, put_files
 from memnotify.series.quilt import Series, load_series

@@ -19,9 +19,9 @@ from memnotify.campaign.plan import plan_cells
 from memnotify.places import CAMPAIGNS
 from memnotify.report.board import open_board
 from memnotify.report.table import plain_console
-from memnotify.results.results import MANIFEST, read_json
-from memnotify.run.choose import choose_base
-from memnotify.run.run import run_campaign
+from memnotify.results.folder import MANIFEST, read_json
+from memnotify.run.base_selection import choose_base
+from memnotify.run.campaign import run_campaign
 from memnotify.store import Store
 
 TARGET = 0.10

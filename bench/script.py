@@ -22,7 +22,7 @@ from memnotify.guest import qemu
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.guest.region import Region
 from memnotify.model import Accel
-from memnotify.records import abi
+from memnotify.records import layout
 from memnotify.records.decode import decode
 
 ROUNDS = 5
@@ -55,7 +55,7 @@ def prepare(one: Guest, folder: Path) -> list[str]:
     cell = one.cell
     with Region(cell.log_records) as region:
         region.post(encode_scenario(cell.scenario))
-        size = abi.region_size(cell.log_records)
+        size = layout.region_size(cell.log_records)
         (folder / "mail").write_bytes(os.pread(region.fd, size, 0))
     fds = qemu.Descriptors(
         qmp=_QMP, console=_CONSOLE, log=_LOG, memories=qemu.memories_of(cell), disks=()

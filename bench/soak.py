@@ -24,7 +24,7 @@ from memnotify.campaign.plan import plan_cells
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
 from memnotify.report.board import LineBoard
-from memnotify.run.run import run_campaign
+from memnotify.run.campaign import run_campaign
 from memnotify.store import Store
 from rich.console import Console
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The layout of record.h as this compiler sees it, for orchestrator/memnotify/records/abi.py's test. */
+/* The layout of record.h as this compiler sees it, for orchestrator/memnotify/records/layout.py's test. */
 #include <stdio.h>
 
 #include "agent.h"

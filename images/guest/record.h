@@ -3,7 +3,7 @@
  * The memory that host and guest share: header, mailbox, log.
  *
  * It is an ivshmem-plain PCI BAR, so it takes no guest RAM and is still there
- * when the guest has panicked or hangs. orchestrator/memnotify/records/abi.py mirrors
+ * when the guest has panicked or hangs. orchestrator/memnotify/records/layout.py mirrors
  * this file; `agent --abi` prints every offset, and a test compares the two.
  *
  * Everything is little-endian and naturally aligned, and the layout is the same

@@ -19,7 +19,7 @@ import tree_sitter_toml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from memnotify.errors import InputError
-from memnotify.wording import similar
+from memnotify.text import similar
 
 Key = tuple[str | int, ...]
 

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from memnotify.cli.main import main
 from memnotify.guest import qemu, vm
-from memnotify.guest.user import QemuUser
+from memnotify.guest.privileges import QemuUser
 from memnotify.model import Cell, CellResult, Outcome
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
+from memnotify.run.campaign import run_campaign
 from memnotify.run.ledger import Ledger
-from memnotify.run.run import run_campaign
 from memnotify.run.schedule import CellRunner
 from memnotify.store import Artifact, Store
 

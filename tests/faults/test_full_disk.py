@@ -14,7 +14,7 @@ from memnotify.guest.session import run_cell
 from memnotify.image.build import ensure_image
 from memnotify.model import Arch
 from memnotify.process import CommandLog
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
 from memnotify.store import Store
 from small_disk import in_namespace, small
 

@@ -16,7 +16,7 @@ import pytest
 from lab import CLIENT, QUIET, Lab, MadeUp, as_ourselves, campaign
 from memnotify.guest import balloon, qemu, region
 from memnotify.guest.session import run_cell
-from memnotify.run.run import hold
+from memnotify.run.campaign import hold
 from memnotify.store import Store
 
 

@@ -10,7 +10,7 @@ import pytest
 from lab import QUIET, MadeUp, campaign
 from memnotify.guest import qemu
 from memnotify.guest.session import run_cell
-from memnotify.guest.watch import Limits
+from memnotify.guest.watchdog import Limits
 from memnotify.records.decode import read_records
 
 RUNNER = partial(run_cell, limits=Limits(qmp_seconds=20, idle_wall_seconds=20))

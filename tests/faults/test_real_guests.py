@@ -15,7 +15,7 @@ from lab import CLIENT, QUIET, Lab, campaign, children
 from memnotify.guest.balloon import Balloon
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.session import run_cell
-from memnotify.guest.watch import Limits
+from memnotify.guest.watchdog import Limits
 from memnotify.image.build import ensure_image, sources
 from memnotify.model import Arch, Cell, CellResult
 from memnotify.process import CommandLog

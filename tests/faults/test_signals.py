@@ -19,7 +19,7 @@ pytestmark = pytest.mark.guest
 RUN = """
 import signal, sys
 from pathlib import Path
-from memnotify.run.run import run_campaign
+from memnotify.run.campaign import run_campaign
 from memnotify.cli import run
 from memnotify.cli.main import main
 from memnotify.store import Store
@@ -95,7 +95,7 @@ import os, signal
 from functools import partial
 from pathlib import Path
 
-from memnotify.run.ondemand import OnDemand
+from memnotify.run.on_demand import OnDemand
 from memnotify.guest.session import run_cell
 from memnotify.plugin import session
 

@@ -11,7 +11,7 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario
 from memnotify.records.decode import read_records
-from memnotify.results.verdict import trace_of
+from memnotify.results.summary import trace_of
 from memnotify.series.quilt import MEM_NOTIFY
 from squeezed import Guest, Runner
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from memnotify.model import Arch, ClientKind, DeviceName
-from memnotify.records.abi import Kind
+from memnotify.records.layout import Kind
 from squeezed import JIFFY, LATE, MEM_NOTIFY_FREQ, SECOND, Guest, Runner, notifications, squeeze
 
 pytestmark = pytest.mark.guest

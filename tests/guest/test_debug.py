@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from memnotify.cli.main import main
-from memnotify.records.abi import Kind
 from memnotify.records.decode import read_records
-from memnotify.results.results import RECORDS, RunFolder
+from memnotify.records.layout import Kind
+from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.store import Artifact
 
 pytestmark = [

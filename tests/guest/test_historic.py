@@ -10,8 +10,8 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Cell, KernelRequest, Op, Scenario, Step
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.layout import Kind
 
 pytestmark = pytest.mark.guest
 

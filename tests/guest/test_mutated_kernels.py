@@ -13,7 +13,7 @@ import pytest
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Invariant, Verdict
 from memnotify.model import Arch, ClientKind, Scenario
-from memnotify.results.checking import log_of, promises_of
+from memnotify.results.promises import log_of, promises_of
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 from squeezed import SECOND, Guest, Runner, squeeze

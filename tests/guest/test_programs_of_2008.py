@@ -12,9 +12,9 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Arch, Cell, ClientKind, Habit, KernelRequest, Op, Scenario, Step
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.layout import Kind
 from squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
@@ -167,5 +167,5 @@ def test_pages_are_given_back_from_the_start_on_and_meminfo_is_read(log: RecordL
     ).all()
     boot = log.kind(Kind.BOOT)[0]
     assert (seen["total"] <= boot["total_kib"]).all() and (seen["free"] > 0).all()
-    assert abi.MEMINFO.names is not None
+    assert layout.MEMINFO.names is not None
     assert (seen["anon"] > 0).all()

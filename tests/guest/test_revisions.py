@@ -15,7 +15,7 @@ from memnotify.kernel.base import load_base
 from memnotify.kernel.source import ensure_source
 from memnotify.kernel.tree import work_tree
 from memnotify.model import Arch, ClientKind
-from memnotify.records.abi import Kind
+from memnotify.records.layout import Kind
 from memnotify.series.apply import apply_series
 from memnotify.series.quilt import revisions
 from memnotify.store import Store

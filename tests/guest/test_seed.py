@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memnotify.campaign.vary import varied
+from memnotify.campaign.seeds import varied
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, read_records
-from memnotify.results.verdict import trace_of
+from memnotify.records.layout import Kind
+from memnotify.results.summary import trace_of
 
 pytestmark = pytest.mark.guest
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
+from memnotify.guest.privileges import qemu_user
 from memnotify.guest.session import run_cell
-from memnotify.guest.user import qemu_user
-from memnotify.guest.watch import Limits
+from memnotify.guest.watchdog import Limits
 from memnotify.model import (
     Arch,
     Cell,
@@ -28,8 +28,8 @@ from memnotify.model import (
     Scenario,
     Step,
 )
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.layout import Kind
 
 pytestmark = pytest.mark.guest
 

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pytest
 from memnotify.model import Arch, ClientKind, Level, Op, Scenario, Step
-from memnotify.records.abi import Kind
+from memnotify.records.layout import Kind
 from squeezed import MIB, SECOND, Guest, Runner, squeeze
 
 pytestmark = pytest.mark.guest

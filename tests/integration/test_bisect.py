@@ -21,9 +21,9 @@ from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell, CellResult, Finding, Outcome
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.layout import Kind
 from memnotify.report.board import open_board
 from memnotify.run.bisect import Bisection, bisect_series, search, sentence
 from memnotify.series.quilt import Patch, Series
@@ -132,7 +132,7 @@ class Bench:
     async def guest(self, cell: Cell, *, kernel: Path, folder: Path, **_: Any) -> CellResult:
         self.started += 1
         image = await asyncio.to_thread(kernel.read_bytes)
-        rows = np.zeros(2, abi.RECORD)
+        rows = np.zeros(2, layout.RECORD)
         rows["commit"], rows["kind"] = (1, 2), (Kind.START, Kind.WAKEUP)
         rows["value"][1, :2] = 1  # revents, and the result of poll()
         log = RecordLog(rows if b"patch4" in image else rows[:1], lost=0, torn=0)

@@ -28,13 +28,13 @@ from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.model import BalloonMove, Cell, CellResult, Finding, Outcome
 from memnotify.places import CAMPAIGNS
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.layout import Kind
 from memnotify.report.board import open_board
-from memnotify.results.results import RunFolder, copy_results
+from memnotify.results.folder import RunFolder, copy_results
+from memnotify.run.campaign import run_campaign
 from memnotify.run.ledger import Ledger, Need
-from memnotify.run.run import run_campaign
 from memnotify.store import Artifact, Store
 from rich.console import Console
 
@@ -61,8 +61,8 @@ S = 10**9
 START = 10 * S
 
 
-def record(kind: Kind, time_ns: int, *values: int, client: int = abi.NO_CLIENT) -> np.ndarray:
-    row = np.zeros(1, abi.RECORD)
+def record(kind: Kind, time_ns: int, *values: int, client: int = layout.NO_CLIENT) -> np.ndarray:
+    row = np.zeros(1, layout.RECORD)
     row["kind"], row["time_ns"], row["client"] = kind, time_ns, client
     row["value"][0, : len(values)] = values
     return row
@@ -70,7 +70,7 @@ def record(kind: Kind, time_ns: int, *values: int, client: int = abi.NO_CLIENT) 
 
 def zone(time_ns: int, free: int, name: bytes = b"DMA32") -> np.ndarray:
     row = record(Kind.ZONE, time_ns)
-    view = np.zeros(1, abi.ZONE)
+    view = np.zeros(1, layout.ZONE)
     view["name"], view["free"], view["high"], view["reserve"] = name, free, 80, 20
     row["value"] = view.view("<u8").reshape(1, 5)
     return row

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from memnotify.errors import InputError
-from memnotify.records import abi
-from memnotify.records.abi import BalloonPhase, CheckResult, Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
-from memnotify.results.chosen import evidence
+from memnotify.records.layout import BalloonPhase, CheckResult, Kind
+from memnotify.results.evidence import evidence
 from memnotify.results.frames import CellResults
 from test_campaign_run import START, S, record, zone
 
@@ -29,7 +29,7 @@ def made(*rows: np.ndarray) -> RecordLog:
 
 def sample(time_ns: int, *, free: int, pswpout: int, oom_kill: int = 0) -> list[np.ndarray]:
     meminfo = record(Kind.MEMINFO, time_ns)
-    view = np.zeros(1, abi.MEMINFO)
+    view = np.zeros(1, layout.MEMINFO)
     view["free"] = free
     meminfo["value"] = view.view("<u8").reshape(1, 5)
     return [
@@ -42,7 +42,7 @@ def sample(time_ns: int, *, free: int, pswpout: int, oom_kill: int = 0) -> list[
 
 def self_check(result: CheckResult) -> np.ndarray:
     row = record(Kind.SELF_CHECK, START + S)
-    view = np.zeros(1, abi.CHECK)
+    view = np.zeros(1, layout.CHECK)
     view["name"], view["count"], view["result"], view["line"] = b"fork\x1b", 1, result, 42
     row["value"] = view.view("<u8").reshape(1, 5)
     return row
@@ -87,15 +87,15 @@ def test_frames(tmp_path: Path) -> None:
 
 def test_what_a_kernel_without_a_status_has(tmp_path: Path) -> None:
     bare = zone(START, 1)
-    view = bare["value"].view(abi.ZONE)
-    view["status"] = abi.NO_STATUS
+    view = bare["value"].view(layout.ZONE)
+    view["status"] = layout.NO_STATUS
     bare["value"] = view.view("<u8").reshape(1, 5)
     cell = results(tmp_path, made(zone(START, 1), bare))
     assert list(cell.zones.status.isna()) == [False, True]
 
 
 def test_an_empty_log(tmp_path: Path) -> None:
-    empty = RecordLog(np.zeros(0, abi.RECORD), lost=0, torn=0)
+    empty = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
     cell = results(tmp_path, empty)
     for frame in (cell.records, cell.wakeups, cell.samples, cell.zones, cell.balloon):
         assert isinstance(frame, pd.DataFrame) and frame.empty and "t" in frame

@@ -13,7 +13,7 @@ from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.source import fetch_source
 from memnotify.model import KernelRequest
-from memnotify.run.choose import choose_base
+from memnotify.run.base_selection import choose_base
 from memnotify.store import Store
 
 TEXT = """\
@@ -73,7 +73,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[KernelRequest]:
     """Pretend that every kernel can be built; returns those that were asked for."""
     asked: list[KernelRequest] = []
     monkeypatch.setattr(
-        "memnotify.run.choose.ensure_kernel", lambda request, **rest: asked.append(request)
+        "memnotify.run.base_selection.ensure_kernel", lambda request, **rest: asked.append(request)
     )
     return asked
 

@@ -16,20 +16,20 @@ from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.layout import Kind
 from memnotify.results.comparison import Comparison, compare_runs, parse_only
-from memnotify.results.results import RECORDS, RunFolder
+from memnotify.results.folder import RECORDS, RunFolder
 
 S = 10**9
 START = 10 * S
 
 
-def record(kind: Kind, ms: float, client: int = abi.NO_CLIENT, **values: Any) -> np.ndarray:
-    row = np.zeros(1, abi.RECORD)
+def record(kind: Kind, ms: float, client: int = layout.NO_CLIENT, **values: Any) -> np.ndarray:
+    row = np.zeros(1, layout.RECORD)
     row["kind"], row["time_ns"], row["client"] = kind, START + round(ms * 1e6), client
-    fields = np.zeros(1, abi.LAYOUTS[kind])
+    fields = np.zeros(1, layout.LAYOUTS[kind])
     for name, value in values.items():
         fields[name] = value
     row["value"] = fields.view("<u8").reshape(1, -1)

@@ -56,7 +56,7 @@ balloon = {{ percent = 75 }}
 CHOOSE = """\
 import sys
 from pathlib import Path
-from memnotify.run.choose import choose_base
+from memnotify.run.base_selection import choose_base
 from memnotify.campaign.load import load_campaign
 from memnotify.store import Store
 store = Store(Path(sys.argv[2]))

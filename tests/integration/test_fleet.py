@@ -21,7 +21,7 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
 from memnotify.run import fleet
 from memnotify.run.fleet import HostTable, load_fleet, run_fleet
 from test_campaign_run import TEXT
@@ -35,7 +35,7 @@ from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
 sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1])!r}]
 from test_campaign_run import Bench, Guests
-from memnotify.run.run import run_campaign
+from memnotify.run.campaign import run_campaign
 from memnotify.cli import run
 from memnotify.cli.main import main
 

@@ -32,10 +32,10 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
-from memnotify.mailpatch import layout
-from memnotify.mailpatch.importer import Imported, import_mails
+from memnotify.mailpatch import reindent
 from memnotify.mailpatch.mail import read_mails
 from memnotify.mailpatch.repairs import RepairKind
+from memnotify.mailpatch.restore_series import Imported, import_mails
 from memnotify.mailpatch.tokens import is_c, tokens
 from memnotify.model import Arch
 from memnotify.series.apply import FileState, apply_series, read_tree
@@ -108,7 +108,7 @@ def made_up(mail: Path = MAIL) -> Subject:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask clang-format once for the same text."""
     asked: dict[object, list[list[int | None]]] = {}
-    real = layout.indentations
+    real = reindent.indentations
 
     def once(texts: Sequence[Sequence[str]], **options: object) -> list[list[int | None]]:
         words = tuple(map(tuple, texts))
@@ -116,7 +116,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
             asked[words] = real(texts)
         return asked[words]
 
-    monkeypatch.setattr(layout, "indentations", once)
+    monkeypatch.setattr(reindent, "indentations", once)
 
 
 def imported(

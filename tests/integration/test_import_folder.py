@@ -13,9 +13,9 @@ import archives
 import pytest
 from archives import Clean
 from memnotify.cli.main import main
-from memnotify.kernel import importing
-from memnotify.mailpatch import folder as folders
-from memnotify.mailpatch.importer import ImportedSeries
+from memnotify.kernel import import_series
+from memnotify.mailpatch import write as folders
+from memnotify.mailpatch.restore_series import ImportedSeries
 from memnotify.places import PATCHES
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
@@ -249,7 +249,7 @@ def test_two_imports_at_once_are_one_after_the_other(
     words = ["series", "import", str(other), "--tree", str(tree), "-o", str(series), "--replace"]
     argv = [sys.executable, "-m", "memnotify.cli.main", *words]
     running: list[subprocess.Popen[str]] = []
-    real = importing.import_mails
+    real = import_series.import_mails
 
     def slowly(*args: Any, **options: Any) -> ImportedSeries:
         # Another one begins when this one has read the series, and before it writes.
@@ -259,7 +259,7 @@ def test_two_imports_at_once_are_one_after_the_other(
         assert process.stderr.readline() == f"waiting for another import into {series}\n"
         return real(*args, **options)
 
-    monkeypatch.setattr(importing, "import_mails", slowly)
+    monkeypatch.setattr(import_series, "import_mails", slowly)
     first = mail(tmp_path / "s", "[PATCH 1/2] first", change(5, "other()"))
     assert run(tree, series, first, "--replace") == 0
     assert running[0].communicate(timeout=60)[1] == ""
@@ -274,14 +274,14 @@ def test_a_series_that_changes_meanwhile_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = importing.import_mails
+    real = import_series.import_mails
 
     def meanwhile(*args: Any, **options: Any) -> ImportedSeries:
         done = real(*args, **options)
         (series / "series").write_text("0002-two.patch\n")
         return done
 
-    monkeypatch.setattr(importing, "import_mails", meanwhile)
+    monkeypatch.setattr(import_series, "import_mails", meanwhile)
     other = mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()"))
     assert run(tree, series, other, "--replace") == 2
     said = capsys.readouterr().err

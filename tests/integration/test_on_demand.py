@@ -9,8 +9,8 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.report.board import LineBoard
-from memnotify.results.results import RunFolder
-from memnotify.run.ondemand import OnDemand
+from memnotify.results.folder import RunFolder
+from memnotify.run.on_demand import OnDemand
 from rich.console import Console
 from test_campaign_run import TEXT, Bench, Guests
 

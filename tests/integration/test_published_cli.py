@@ -11,12 +11,12 @@ import pytest
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.layout import Kind
 from memnotify.results import published
+from memnotify.results.folder import ALWAYS, RECORDS, VERDICT, RunFolder, seal_results
 from memnotify.results.published import load_published
-from memnotify.results.results import ALWAYS, RECORDS, VERDICT, RunFolder, seal_results
 
 CAMPAIGN = """\
 name = "old"
@@ -68,13 +68,13 @@ AXES = {"base": "6.1", "arch": "x86_64", "machine": "pc", "scenario": "grow", "c
 def log(filled_mib: int) -> RecordLog:
     """One client that had filled so much when it was woken, a second after the start."""
     rows = [
-        (Kind.START, abi.NO_CLIENT, (0, 0)),
+        (Kind.START, layout.NO_CLIENT, (0, 0)),
         (Kind.WAKEUP, 0, (1, 1)),
         (Kind.HOG, 0, (filled_mib * 1024, 40 * 1024)),
-        (Kind.HOG, abi.NO_CLIENT, (7, 7)),  # another process's
-        *((Kind.MEMINFO, abi.NO_CLIENT, (64 << 10 | 5 << 42,)) for _ in range(3)),
+        (Kind.HOG, layout.NO_CLIENT, (7, 7)),  # another process's
+        *((Kind.MEMINFO, layout.NO_CLIENT, (64 << 10 | 5 << 42,)) for _ in range(3)),
     ]
-    records = np.zeros(len(rows), abi.RECORD)
+    records = np.zeros(len(rows), layout.RECORD)
     for number, (record, (kind, client, values)) in enumerate(zip(records, rows, strict=True)):
         record["commit"], record["kind"], record["client"] = number + 1, kind, client
         record["time_ns"] = number * 10**9

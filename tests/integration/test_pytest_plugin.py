@@ -16,7 +16,7 @@ import pytest
 from memnotify.plugin import session
 
 # frames: pandas cannot be imported once more, which pytester would do.
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
 from memnotify.run.ledger import Ledger, Need
 from memnotify.run.shards import merge
 from test_campaign_run import TEXT
@@ -38,7 +38,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_campaign_run import Bench, Guests, fails, finds
 
-from memnotify.run.ondemand import OnDemand
+from memnotify.run.on_demand import OnDemand
 from memnotify.campaign.plan import cell_name
 from memnotify.plugin import session
 

@@ -16,11 +16,11 @@ from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.process import CommandLog
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.layout import Kind
 from memnotify.report.replay import replay_lines
-from memnotify.results.finished import Finished, find_finished
-from memnotify.results.results import RunFolder
+from memnotify.results.cell import Finished, find_finished
+from memnotify.results.folder import RunFolder
 from memnotify.run.ledger import Ledger, Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from memnotify.cli.main import main
 from memnotify.model import Cell, CellResult, Finding, Outcome
-from memnotify.records.abi import CheckResult, Kind
 from memnotify.records.decode import VIEWS, RecordLog, write_records
-from memnotify.results.results import read_json, seal_results
+from memnotify.records.layout import CheckResult, Kind
+from memnotify.results.folder import read_json, seal_results
 from test_campaign_run import Bench, Guests, S, fails, made_up_log, record
 
 HOSTILE = (

@@ -23,12 +23,12 @@ from memnotify.kernel import originals as ours
 from memnotify.kernel.build import ensure_kernel
 from memnotify.mailpatch import originals as on_file
 from memnotify.mailpatch.digest import patch_digests
-from memnotify.mailpatch.importer import Imported, ImportedSeries
 from memnotify.mailpatch.mail import read_mails
 from memnotify.mailpatch.originals import Verdict, identify, originals_of
+from memnotify.mailpatch.restore_series import Imported, ImportedSeries
 from memnotify.model import Arch, KernelRequest
 from memnotify.places import PATCHES
-from memnotify.results.checking import check_run
+from memnotify.results.promises import check_run
 from memnotify.series.apply import read_tree
 from memnotify.series.quilt import bases_of, load_series
 from memnotify.series.registered import load_registered, registered

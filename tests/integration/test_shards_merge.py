@@ -12,9 +12,9 @@ from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.report.board import open_board
-from memnotify.results.expect import expectations, failed
-from memnotify.results.results import RunFolder
-from memnotify.run.run import run_campaign
+from memnotify.results.expectations import expectations, failed
+from memnotify.results.folder import RunFolder
+from memnotify.run.campaign import run_campaign
 from memnotify.run.shards import Shard, merge
 from rich.console import Console
 from test_campaign_run import TEXT, Bench, Guests, finds

@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu, sparse, templates
+from memnotify.guest.backing import Parts, memfd
 from memnotify.guest.machine import load_machine
-from memnotify.guest.parts import Parts, memfd
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates, template_inputs
 from memnotify.model import Arch, Cell, Clock, KernelRequest, Op, Scenario, Step
-from memnotify.records import abi
+from memnotify.records import layout
 from memnotify.store import Store, digest_value
 
 MIB = 1 << 20
@@ -50,7 +50,7 @@ def save(folder: Path) -> dict[str, Any]:
     (folder / "console.log").write_text("booted\n")
     (folder / "state.qcow2").write_bytes(STATE)
     with ExitStack() as stack:
-        sizes = {"log": abi.region_size(1000), "ram": 8 * MIB, "swap": 128 * MIB}
+        sizes = {"log": layout.region_size(1000), "ram": 8 * MIB, "swap": 128 * MIB}
         sources = {name: memfd(stack, name) for name in sizes}
         for name, size in sizes.items():
             os.truncate(sources[name], size)

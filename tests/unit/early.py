@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from madeup import MS, MadeUp, S
 from memnotify.check.promises import HELD_UP_NS, Asks, Status, Wakes
 from memnotify.model import ClientKind, DeviceName, Op
-from memnotify.records.abi import Kind
+from memnotify.records.layout import Kind
 
 HIGH, LOW_MARK = 50, 45  # pages; the gates are at 100 and at 45
 SHORT, PLENTY = 20, 3_000

@@ -10,9 +10,9 @@ import numpy as np
 from memnotify.check.promises import Invariant
 from memnotify.check.story import Log
 from memnotify.model import ClientKind, Op
-from memnotify.records.abi import NO_CLIENT, RECORD, Kind
 from memnotify.records.decode import VIEWS, RecordLog
-from memnotify.results.checking import log_of
+from memnotify.records.layout import NO_CLIENT, RECORD, Kind
+from memnotify.results.promises import log_of
 
 MS = 1_000_000
 S = 1_000_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from memnotify.errors import InputError
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.model import Op, Scenario, Step
-from memnotify.records import abi
+from memnotify.records import layout
 
 SECOND = 1_000_000_000
 
@@ -38,9 +38,9 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         Step(at_ns=2 * SECOND, op=Op.STOP, args=(Op.CONSOLE,)),
     )
     data = encode_scenario(scenario(*steps))
-    header = np.frombuffer(data, abi.SCENARIO_HEADER, 1)[0]
-    rows = np.frombuffer(data, abi.STEP, offset=abi.SCENARIO_HEADER.itemsize)
-    assert header["magic"] == abi.MAGIC
+    header = np.frombuffer(data, layout.SCENARIO_HEADER, 1)[0]
+    rows = np.frombuffer(data, layout.STEP, offset=layout.SCENARIO_HEADER.itemsize)
+    assert header["magic"] == layout.MAGIC
     assert [int(header[name]) for name in ("start_ns", "duration_ns", "sample_ns")] == [
         5 * SECOND,
         40 * SECOND,
@@ -49,7 +49,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
     assert header["nr_steps"] == len(rows) == len(steps)
     for row, step in zip(rows, steps, strict=True):
         assert (row["at_ns"], row["op"], row["place"]) == (step.at_ns, step.op, step.place)
-        assert row["arg"].tolist() == [*step.args, *[0] * (abi.ARGS - len(step.args))]
+        assert row["arg"].tolist() == [*step.args, *[0] * (layout.ARGS - len(step.args))]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         (Step(at_ns=0, op=Op.CLIENTS, args=(1, 1, 0, 0, 0, 0, 0, 0, 0, 1)), "no habit 1"),
         (Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0, 0, 0, 0, 0, 0, 4)), "no habit 4"),
         (
-            Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, abi.MAX_READ + 1)),
+            Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, layout.MAX_READ + 1)),
             "bytes to read",
         ),
         (Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0)), "4 arguments, 5 to 12 expected"),
@@ -84,7 +84,10 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         (Step(at_ns=0, op=Op.STOP, args=(Op.BALLOON,)), "has processes"),
         (Step(at_ns=0, op=Op.HOG, args=(1, 1), place=-1), "-1 is no place"),
         (Step(at_ns=0, op=Op.HOG, args=(1,)), "1 arguments, 2 or 3 expected"),
-        (Step(at_ns=0, op=Op.HOG, args=(1, 4, abi.MAX_NODES + 1)), f"no node {abi.MAX_NODES}"),
+        (
+            Step(at_ns=0, op=Op.HOG, args=(1, 4, layout.MAX_NODES + 1)),
+            f"no node {layout.MAX_NODES}",
+        ),
         (Step(at_ns=0, op=Op.BALLOON, args=(4096, 2**64)), "64 bits"),
     ],
 )
@@ -115,50 +118,50 @@ def test_the_order_of_steps_and_their_room_are_checked() -> None:
         encode_scenario(scenario(late, early))
     with pytest.raises(InputError, match="after the end"):
         encode_scenario(scenario(dataclasses.replace(late, at_ns=40 * SECOND)))
-    room = (abi.MAILBOX_SIZE - abi.SCENARIO_HEADER.itemsize) // abi.STEP.itemsize
-    assert 0 <= abi.MAILBOX_SIZE - len(encode_scenario(scenario(*[late] * room))) < 128
+    room = (layout.MAILBOX_SIZE - layout.SCENARIO_HEADER.itemsize) // layout.STEP.itemsize
+    assert 0 <= layout.MAILBOX_SIZE - len(encode_scenario(scenario(*[late] * room))) < 128
     with pytest.raises(InputError, match=f"mailbox holds {room}"):
         encode_scenario(scenario(*[late] * (room + 1)))
 
 
 def test_no_more_processes_than_the_agent_has_room_for() -> None:
-    clients = Step(at_ns=0, op=Op.CLIENTS, args=(1, abi.MAX_PROCESSES, 0, 0, 0))
+    clients = Step(at_ns=0, op=Op.CLIENTS, args=(1, layout.MAX_PROCESSES, 0, 0, 0))
     encode_scenario(scenario(clients))
-    with pytest.raises(InputError, match=f"{abi.MAX_PROCESSES + 1} processes"):
+    with pytest.raises(InputError, match=f"{layout.MAX_PROCESSES + 1} processes"):
         encode_scenario(scenario(clients, Step(at_ns=1, op=Op.HOG, args=(1, 4))))
 
 
 @given(st.integers(1, 2_000_000))
 def test_a_region_is_the_smallest_power_of_two_that_holds_the_log(capacity: int) -> None:
-    needed = abi.RECORDS_OFFSET + capacity * 64
-    size = abi.region_size(capacity)
+    needed = layout.RECORDS_OFFSET + capacity * 64
+    size = layout.region_size(capacity)
     assert size & (size - 1) == 0
     assert size // 2 < needed <= size
 
 
 def test_a_new_header_says_how_much_fits() -> None:
-    buffer = bytearray(abi.region_size(1000))
-    abi.init_header(buffer, 1000)
-    header = np.frombuffer(buffer, abi.HEADER, 1)[0]
-    assert header["magic"] == abi.MAGIC
-    assert header["abi_version"] == abi.ABI_VERSION
+    buffer = bytearray(layout.region_size(1000))
+    layout.init_header(buffer, 1000)
+    header = np.frombuffer(buffer, layout.HEADER, 1)[0]
+    assert header["magic"] == layout.MAGIC
+    assert header["abi_version"] == layout.ABI_VERSION
     assert (header["capacity"], header["region_size"]) == (1000, len(buffer))
-    assert header["state"] == abi.State.BOOTING
-    assert not any(buffer[abi.HEADER.itemsize :])
+    assert header["state"] == layout.State.BOOTING
+    assert not any(buffer[layout.HEADER.itemsize :])
     with pytest.raises(ValueError, match="do not fit"):
-        abi.init_header(buffer, 10**6)
+        layout.init_header(buffer, 10**6)
 
 
-@pytest.mark.parametrize("kind", abi.Kind)
-def test_the_values_of_every_kind_have_names(kind: abi.Kind) -> None:
-    records = np.zeros(3, abi.RECORD)
+@pytest.mark.parametrize("kind", layout.Kind)
+def test_the_values_of_every_kind_have_names(kind: layout.Kind) -> None:
+    records = np.zeros(3, layout.RECORD)
     records["value"] = np.arange(15).reshape(3, 5)
-    values = abi.payload(records, kind)
+    values = layout.payload(records, kind)
     assert len(values) == 3
-    if kind in abi.VALUE_NAMES:
-        assert values.dtype.names == abi.VALUE_NAMES[kind]
-        for index, name in enumerate(abi.VALUE_NAMES[kind]):
+    if kind in layout.VALUE_NAMES:
+        assert values.dtype.names == layout.VALUE_NAMES[kind]
+        for index, name in enumerate(layout.VALUE_NAMES[kind]):
             assert values[name].tolist() == [index, index + 5, index + 10]
     else:
-        assert values.dtype in (abi.MEMINFO, abi.ZONE, abi.CHECK, abi.CONSOLE)
+        assert values.dtype in (layout.MEMINFO, layout.ZONE, layout.CHECK, layout.CONSOLE)
         assert values.dtype.itemsize == 40

@@ -11,10 +11,10 @@ import pytest
 from madeup import OF_V4, MadeUp, Model, S
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
-from memnotify.records.abi import Kind
 from memnotify.records.decode import write_records
-from memnotify.results.checking import check_run
-from memnotify.results.results import ALWAYS, RunFolder, seal_results
+from memnotify.records.layout import Kind
+from memnotify.results.folder import ALWAYS, RunFolder, seal_results
+from memnotify.results.promises import check_run
 
 V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * S, 24 * S])
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
 from memnotify.records.decode import VIEWS
+from memnotify.records.layout import Kind
 
 COUNT = 100
 
 
 def log() -> np.ndarray:
-    records = np.zeros(COUNT, abi.RECORD)
+    records = np.zeros(COUNT, layout.RECORD)
     records["commit"] = np.arange(1, COUNT + 1)
     records["kind"] = np.resize(list(Kind), COUNT)
     records["time_ns"] = np.arange(COUNT) * 1000
@@ -45,7 +45,7 @@ def test_times_may_differ_either_way_also_those_within_a_record(by: int) -> None
     second = log()
     late, poll = at(Kind.MEMINFO, after=40), at(Kind.WAKEUP, after=60)
     second["time_ns"][late] -= np.uint64(by)
-    second["value"][poll][abi.VALUE_NAMES[Kind.WAKEUP].index("since_ns")] += np.uint64(by - 1)
+    second["value"][poll][layout.VALUE_NAMES[Kind.WAKEUP].index("since_ns")] += np.uint64(by - 1)
     found = against(second)
     assert found.agreement is Agreement.TIMES
     assert (found.late, found.differing, found.greatest_ns) == (1 + (by > 1), 0, by)
@@ -59,7 +59,7 @@ def test_times_may_differ_either_way_also_those_within_a_record(by: int) -> None
 
 def test_a_negative_time_is_near_to_zero() -> None:
     first, second = log(), log()
-    place = at(Kind.STEP), abi.VALUE_NAMES[Kind.STEP].index("late_ns")
+    place = at(Kind.STEP), layout.VALUE_NAMES[Kind.STEP].index("late_ns")
     first["value"][place], second["value"][place] = 3, 2**64 - 4
     assert compare(first, second, VIEWS).greatest_ns == 7
 

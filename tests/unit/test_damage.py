@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memnotify.mailpatch.damage import KEPT, LOST, Witness, infer_damage
+from memnotify.mailpatch.whitespace import KEPT, LOST, Witness, infer_damage
 
 
 def test_a_tab_between_words_shows_that_such_tabs_were_kept() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from memnotify import places
 from memnotify.errors import InputError
 from memnotify.guest.region import Region
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import VIEWS, RecordLog, decode, read_records, write_records
+from memnotify.records.layout import Kind
 
 CAPACITY = 64
 
@@ -22,14 +22,14 @@ class Log:
     """A region that a guest would have written."""
 
     def __init__(self) -> None:
-        self.region = bytearray(abi.region_size(CAPACITY))
-        abi.init_header(self.region, CAPACITY)
-        self.header = np.frombuffer(self.region, abi.HEADER, count=1)
+        self.region = bytearray(layout.region_size(CAPACITY))
+        layout.init_header(self.region, CAPACITY)
+        self.header = np.frombuffer(self.region, layout.HEADER, count=1)
         self.records = np.frombuffer(
-            self.region, abi.RECORD, count=CAPACITY, offset=abi.RECORDS_OFFSET
+            self.region, layout.RECORD, count=CAPACITY, offset=layout.RECORDS_OFFSET
         )
 
-    def add(self, kind: int, *value: int, client: int = abi.NO_CLIENT) -> np.void:
+    def add(self, kind: int, *value: int, client: int = layout.NO_CLIENT) -> np.void:
         index = int(self.header["next"][0])
         self.header["next"] += 1
         record: np.void = self.records[index]
@@ -49,7 +49,7 @@ def test_records_come_in_order_with_the_fields_of_their_kind() -> None:
     log.add(Kind.WAKEUP, 1, 1, 0, 5, 0, client=7)
     zone = log.add(Kind.ZONE)
     zone["value"] = np.frombuffer(
-        np.array([("DMA32", 0, 100, 1, 2, 3, 4, -1, 500)], abi.ZONE).tobytes(), "<u8"
+        np.array([("DMA32", 0, 100, 1, 2, 3, 4, -1, 500)], layout.ZONE).tobytes(), "<u8"
     )
     log.add(Kind.WAKEUP, 1, 1, 0, 6, 1, client=8)
     found = log.decode()
@@ -64,7 +64,7 @@ def test_records_come_in_order_with_the_fields_of_their_kind() -> None:
 
 
 def test_every_kind_has_a_view_of_one_record() -> None:
-    assert all(VIEWS[kind].itemsize == abi.RECORD.itemsize for kind in Kind)
+    assert all(VIEWS[kind].itemsize == layout.RECORD.itemsize for kind in Kind)
 
 
 def test_unfinished_and_senseless_records_are_counted_and_left_out() -> None:
@@ -96,9 +96,9 @@ def test_a_scribbled_count_reads_no_further_than_the_log() -> None:
 
 @given(st.binary(min_size=192, max_size=192), st.binary(min_size=64, max_size=640))
 def test_any_bytes_decode(header: bytes, records: bytes) -> None:
-    region = bytearray(abi.region_size(CAPACITY))
+    region = bytearray(layout.region_size(CAPACITY))
     region[: len(header)] = header
-    region[abi.RECORDS_OFFSET : abi.RECORDS_OFFSET + len(records)] = records
+    region[layout.RECORDS_OFFSET : layout.RECORDS_OFFSET + len(records)] = records
     found = decode(region, CAPACITY)
     assert len(found) + found.torn <= CAPACITY
 
@@ -106,7 +106,7 @@ def test_any_bytes_decode(header: bytes, records: bytes) -> None:
 def test_parquet_gives_the_same_log_back(tmp_path: Path) -> None:
     log = Log()
     for number, kind in enumerate(Kind):
-        log.add(kind, 2**64 - 1, number, client=number if number % 2 else abi.NO_CLIENT)
+        log.add(kind, 2**64 - 1, number, client=number if number % 2 else layout.NO_CLIENT)
     log.add(Kind.END)["commit"] = 0
     log.header["lost"] = 3
     before = log.decode()
@@ -135,12 +135,12 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_region_hands_out_what_it_was_given() -> None:
     with Region(CAPACITY) as region:
         assert len(region.records()) == 0
-        assert region.ask().state == abi.State.BOOTING
+        assert region.ask().state == layout.State.BOOTING
         region.post(b"scenario")
         assert region.progress() == (0, 0, 0, 0)
         assert (region.beats(), region.ended()) == (0, False)
         for name in ("beats", "ended_ns"):
-            at = abi.HEADER.fields[name][1]  # type: ignore[index]
+            at = layout.HEADER.fields[name][1]  # type: ignore[index]
             os.pwrite(region.fd, (7).to_bytes(8, "little"), at)
         assert region.progress() == (0, 0, 0, 7)
         assert (region.beats(), region.ended()) == (7, True)
@@ -157,7 +157,7 @@ def test_the_manual_names_every_kind_and_every_field_in_order() -> None:
     rows = {row.split("|")[1].strip(): row for row in manual.splitlines() if row.startswith("| ")}
     for kind in Kind:
         row = rows[kind.name]
-        fields = abi.LAYOUTS[kind].names or ()
+        fields = layout.LAYOUTS[kind].names or ()
         at = [re.search(rf"\b{name}\b", row) for name in fields]
         assert all(at), f"{kind.name}: {fields} in {row}"
         starts = [match.start() for match in at if match]
@@ -166,7 +166,7 @@ def test_the_manual_names_every_kind_and_every_field_in_order() -> None:
 
 def test_a_guest_that_writes_where_only_the_host_may_is_caught() -> None:
     with Region(CAPACITY) as region:
-        os.pwrite(region.fd, b"x", abi.HOST_PART)
+        os.pwrite(region.fd, b"x", layout.HOST_PART)
         assert not region.overwritten()
-        os.pwrite(region.fd, b"x", abi.HOST_PART - 1)
+        os.pwrite(region.fd, b"x", layout.HOST_PART - 1)
         assert region.overwritten()

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.difference import first_difference
+from memnotify.records.layout import Kind
 
 
 @pytest.fixture
 def log() -> RecordLog:
-    records = np.zeros(20, abi.RECORD)
+    records = np.zeros(20, layout.RECORD)
     records["commit"] = np.arange(1, 21)
     records["kind"] = Kind.WAKEUP
     records["client"] = 3

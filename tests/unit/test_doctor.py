@@ -11,8 +11,8 @@ from memnotify.cli import doctor_checks
 from memnotify.cli.doctor_checks import State, examine
 from memnotify.cli.main import main
 from memnotify.guest import probe
+from memnotify.guest.privileges import QemuUser
 from memnotify.guest.qemu import QEMU
-from memnotify.guest.user import QemuUser
 from memnotify.kernel.base import bases, load_base
 from memnotify.model import Accel, Clock
 from memnotify.store import Store

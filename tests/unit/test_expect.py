@@ -20,9 +20,9 @@ from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
-from memnotify.results.expect import expectations, failed
-from memnotify.results.results import ALWAYS, RunFolder, seal_results
-from memnotify.results.verdict import Job, make_verdict
+from memnotify.results.expectations import expectations, failed
+from memnotify.results.folder import ALWAYS, RunFolder, seal_results
+from memnotify.results.summary import Job, make_verdict
 from memnotify.store import Artifact
 
 FIGURES: dict[str, Any] = {

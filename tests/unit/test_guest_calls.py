@@ -11,7 +11,7 @@ from memnotify.image.build import compile_program
 from memnotify.model import Arch, ClientKind
 from memnotify.places import IMAGES
 from memnotify.process import CommandLog, Completed, run
-from memnotify.records.abi import MAX_NODES, Kind
+from memnotify.records.layout import MAX_NODES, Kind
 from memnotify.store import Store
 
 UNITS = (

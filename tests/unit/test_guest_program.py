@@ -12,22 +12,22 @@ import pytest
 from memnotify.image.build import ensure_image, sources
 from memnotify.model import Arch, ClientArg, ClientKind, DeviceName, File, Habit, Level, Op
 from memnotify.process import CommandFailed, CommandLog, run
-from memnotify.records import abi
+from memnotify.records import layout
 from memnotify.store import Artifact, Store
 
 STRUCTS = {
-    "mn_header": abi.HEADER,
-    "mn_scenario": abi.SCENARIO_HEADER,
-    "mn_step": abi.STEP,
-    "mn_record": abi.RECORD,
-    "mn_meminfo": abi.MEMINFO,
-    "mn_zone": abi.ZONE,
-    "mn_check": abi.CHECK,
-    "mn_console": abi.CONSOLE,
+    "mn_header": layout.HEADER,
+    "mn_scenario": layout.SCENARIO_HEADER,
+    "mn_step": layout.STEP,
+    "mn_record": layout.RECORD,
+    "mn_meminfo": layout.MEMINFO,
+    "mn_zone": layout.ZONE,
+    "mn_check": layout.CHECK,
+    "mn_console": layout.CONSOLE,
 }
 ENUMS = {
-    "State": abi.State,
-    "Reason": abi.Reason,
+    "State": layout.State,
+    "Reason": layout.Reason,
     "Op": Op,
     "ClientKind": ClientKind,
     "ClientArg": ClientArg,
@@ -35,9 +35,9 @@ ENUMS = {
     "Habit": Habit,
     "Level": Level,
     "File": File,
-    "Kind": abi.Kind,
-    "BalloonPhase": abi.BalloonPhase,
-    "CheckResult": abi.CheckResult,
+    "Kind": layout.Kind,
+    "BalloonPhase": layout.BalloonPhase,
+    "CheckResult": layout.CheckResult,
 }
 
 
@@ -60,16 +60,16 @@ def _layout(dtype: np.dtype[Any]) -> dict[str, list[int]]:
 
 def test_python_and_c_agree_on_every_byte(image: Artifact) -> None:
     told = json.loads(run([image.file("agent"), "--abi"], timeout=10).stdout)
-    assert told.pop("magic").encode() == abi.MAGIC
+    assert told.pop("magic").encode() == layout.MAGIC
     constants = told.pop("constants")
-    assert constants == {name: getattr(abi, name) for name in constants}
+    assert constants == {name: getattr(layout, name) for name in constants}
     for name, enum in ENUMS.items():
         assert told.pop(name) == {member.name: member.value for member in enum}, name
     for name, dtype in STRUCTS.items():
         assert told.pop(name) == _layout(dtype), name
     window = told.pop("window")
     assert window["address"] > 0 and window["address"] % 4096 == 0
-    assert window["records"] * abi.RECORD.itemsize % 4096 == 0
+    assert window["records"] * layout.RECORD.itemsize % 4096 == 0
     assert told == {}
 
 

@@ -14,15 +14,15 @@ import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.check.invariants import check
 from memnotify.guest.console import Console
+from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.guest.verdict import judge
 from memnotify.model import CellResult
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, decode, write_records
-from memnotify.results.checking import log_of, promises_of
+from memnotify.records.layout import Kind
+from memnotify.results.promises import log_of, promises_of
+from memnotify.results.summary import Job, make_verdict
 from memnotify.results.timeline import timeline
-from memnotify.results.verdict import Job, make_verdict
 from memnotify.series.revision import load_revision
 from memnotify.store import Artifact
 from test_qemu import make_cell
@@ -35,15 +35,15 @@ EDGES = np.array([0, 1, 2, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1]
 def scribbled(seed: int) -> RecordLog:
     """Return a log of valid records, of which everything else is noise, or an edge of its type."""
     random = np.random.default_rng(seed)
-    region = bytearray(abi.region_size(RECORDS))
-    abi.init_header(region, RECORDS)
-    header = np.frombuffer(region, abi.HEADER, count=1)
+    region = bytearray(layout.region_size(RECORDS))
+    layout.init_header(region, RECORDS)
+    header = np.frombuffer(region, layout.HEADER, count=1)
     header["next"], header["lost"] = RECORDS, 2**32 - 1
-    records = np.frombuffer(region, abi.RECORD, count=RECORDS, offset=abi.RECORDS_OFFSET)
+    records = np.frombuffer(region, layout.RECORD, count=RECORDS, offset=layout.RECORDS_OFFSET)
     noise = random.integers(0, 2**64, (RECORDS, 8), np.uint64)
     edges = random.choice(EDGES, (RECORDS, 8))
     words = np.where(random.random((RECORDS, 8)) < 0.5, edges, noise)
-    records[:] = np.ascontiguousarray(words).view(abi.RECORD)[:, 0]
+    records[:] = np.ascontiguousarray(words).view(layout.RECORD)[:, 0]
     if seed % 2:  # times that could be, so that more than the first look is taken
         records["time_ns"] = np.sort(random.integers(0, 10**11, RECORDS, np.uint64))
         records["client"] = random.integers(0, 5, RECORDS)

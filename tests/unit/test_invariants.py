@@ -26,9 +26,9 @@ from memnotify.check.promises import (
 )
 from memnotify.check.story import Log
 from memnotify.model import ClientKind, Op
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog
-from memnotify.results.checking import log_of, promises_of
+from memnotify.records.layout import Kind
+from memnotify.results.promises import log_of, promises_of
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 

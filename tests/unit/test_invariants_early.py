@@ -15,8 +15,8 @@ from madeup import MS, MadeUp, S
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
 from memnotify.model import ClientKind
-from memnotify.records.abi import Kind
-from memnotify.results.checking import promises_of
+from memnotify.records.layout import Kind
+from memnotify.results.promises import promises_of
 from memnotify.series.revision import load_revision
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from madeup import MadeUp, Model, S
 from memnotify.check.story import was_notified
-from memnotify.records.abi import Kind
 from memnotify.records.decode import write_records
-from memnotify.results.checking import log_of
+from memnotify.records.layout import Kind
 from memnotify.results.frames import CellResults
-from memnotify.results.verdict import trace_of
+from memnotify.results.promises import log_of
+from memnotify.results.summary import trace_of
 
 POLLIN, POLLPRI, POLLERR = 1, 2, 8
 FAILED = 2**64 - 1

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog
-from memnotify.results.overlay import Curve, SeriesTable, csv_text, curves
+from memnotify.records.layout import Kind
 from memnotify.results.published import load_published
+from memnotify.results.published_series import Curve, SeriesTable, csv_text, curves
 from pydantic import ValidationError
 
 S = 10**9
@@ -31,10 +31,10 @@ COURSE: dict[str, Any] = {
 }
 
 
-def record(kind: Kind, time_s: float, client: int = abi.NO_CLIENT, **fields: int) -> np.ndarray:
-    one = np.zeros(1, abi.RECORD)
+def record(kind: Kind, time_s: float, client: int = layout.NO_CLIENT, **fields: int) -> np.ndarray:
+    one = np.zeros(1, layout.RECORD)
     one["kind"], one["client"], one["time_ns"] = kind, client, int(time_s * S)
-    payload = np.zeros(1, abi.LAYOUTS[kind])
+    payload = np.zeros(1, layout.LAYOUTS[kind])
     for name, value in fields.items():
         payload[name] = value
     one["value"] = payload.view("<u8").reshape(1, 5)
@@ -194,7 +194,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str | None, words: str) -
 
 @pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("published/*.toml")), ids=lambda p: p.stem)
 def test_ours_can_be_read(path: Path) -> None:
-    empty = RecordLog(np.zeros(0, abi.RECORD), lost=0, torn=0)
+    empty = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
     folder = CAMPAIGNS / "published" / "series"
     for table in load_published(path.stem).series:
         cell = verdict(**table.cells)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from memnotify import process
 from memnotify.errors import InputError
-from memnotify.guest import user
+from memnotify.guest import privileges
+from memnotify.guest.privileges import QemuUser, qemu_user
 from memnotify.guest.qemu import QEMU
-from memnotify.guest.user import QemuUser, qemu_user
 from memnotify.model import Accel
 from memnotify.process import CommandLog, Rights
 
@@ -79,7 +79,7 @@ def test_a_user_who_is_not_there_is_not_replaced_in_silence(
 ) -> None:
     assert qemu_user() == QemuUser(account)
     qemu_user.cache_clear()
-    monkeypatch.setattr(user, "_NAMES", ("nobody-at-all",))
+    monkeypatch.setattr(privileges, "_NAMES", ("nobody-at-all",))
     assert qemu_user() == QemuUser(problem="there is no user nobody-at-all")
     assert qemu_user().rights(Accel.TCG) == Rights()
 
@@ -99,7 +99,7 @@ def test_a_qemu_that_only_root_can_reach_stays_root(
 
 
 _WITHOUT = """
-from memnotify.guest.user import qemu_user
+from memnotify.guest.privileges import qemu_user
 print(qemu_user().problem)
 """
 
@@ -198,7 +198,7 @@ def test_only_kvm_takes_a_group_and_never_roots(
 ) -> None:
     device = tmp_path / "kvm"
     device.touch()
-    monkeypatch.setattr(user, "KVM", device)
+    monkeypatch.setattr(privileges, "KVM", device)
     for group, mode, groups in ((107, 0o660, (107,)), (107, 0o600, ()), (0, 0o660, ())):
         os.chown(device, 0, group)
         device.chmod(mode)

@@ -10,7 +10,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.guest.region import Ask
 from memnotify.guest.rendezvous import End, Host
 from memnotify.model import BalloonMove, Finding, Op, Scenario, Step
-from memnotify.records.abi import Reason, State
+from memnotify.records.layout import Reason, State
 from qemu.qmp import EventListener, Message
 
 RAM_KIB = 65536

@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 from memnotify.guest import console
 from memnotify.guest.console import Console
+from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.guest.verdict import judge
 from memnotify.model import Finding, Op, Outcome
-from memnotify.records import abi
-from memnotify.records.abi import BalloonPhase, Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog
-from memnotify.results.chosen import evidence
+from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.results.evidence import evidence
 
-NOTHING = RecordLog(np.zeros(0, abi.RECORD), lost=0, torn=0)
+NOTHING = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
 KILLED = "Out of memory: Killed process 70 (init) total-vm:8kB"
 
 
 def record(kind: Kind, *value: int) -> RecordLog:
-    records = np.zeros(1, abi.RECORD)
+    records = np.zeros(1, layout.RECORD)
     records["kind"] = kind
     records["commit"] = 1
     records["pid"] = 1
@@ -182,9 +182,9 @@ def test_a_client_that_cannot_open_the_device_is_a_finding_where_there_is_one() 
     ("number", "client", "words"),
     [
         (signal.SIGSEGV, 3, "client 3 was killed by SIGSEGV"),
-        (signal.SIGBUS, abi.NO_CLIENT, "a filecache was killed by SIGBUS"),
-        (40, abi.NO_CLIENT, "a filecache was killed by signal 40"),
-        (2**63, abi.NO_CLIENT, f"a filecache was killed by signal {2**63}"),
+        (signal.SIGBUS, layout.NO_CLIENT, "a filecache was killed by SIGBUS"),
+        (40, layout.NO_CLIENT, "a filecache was killed by signal 40"),
+        (2**63, layout.NO_CLIENT, f"a filecache was killed by signal {2**63}"),
     ],
 )
 def test_a_process_that_crashes_is_a_finding(number: int, client: int, words: str) -> None:
@@ -199,7 +199,7 @@ def test_a_process_that_crashes_is_a_finding(number: int, client: int, words: st
 
 def test_processes_have_the_names_that_they_have_and_not_the_writers_pid() -> None:
     log = record(Kind.EXIT, 12, 0, 0, Op.HOG)
-    log.records["client"] = abi.NO_CLIENT
+    log.records["client"] = layout.NO_CLIENT
     assert verdict(log=log).detail == "a hog gave up: Cannot allocate memory"
     killed = record(Kind.EXIT, 0, signal.SIGKILL, 0, Op.CLIENTS)
     killed.records["client"] = 7

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from memnotify.errors import InfrastructureError
-from memnotify.guest import watch as module
+from memnotify.guest import watchdog as module
 from memnotify.guest.machine import load_machine
 from memnotify.guest.rendezvous import End
-from memnotify.guest.watch import CpuClock, Limits, watch
+from memnotify.guest.watchdog import CpuClock, Limits, watch
 from memnotify.model import Arch, Cell, Finding, KernelRequest, Op, Scenario, Step
 
 SECOND = 10**9

@@ -19,7 +19,7 @@ from memnotify.model import (
     Scenario,
     Step,
 )
-from memnotify.results.verdict import repeatability
+from memnotify.results.summary import repeatability
 
 BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(49152, 10**9))
 

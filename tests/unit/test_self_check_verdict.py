@@ -12,20 +12,20 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
 from memnotify.guest.console import Console
+from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.guest.verdict import judge
 from memnotify.model import Finding, Op, Outcome
 from memnotify.places import HOME
-from memnotify.records import abi
-from memnotify.records.abi import CheckResult, Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog
+from memnotify.records.layout import CheckResult, Kind
 from memnotify.results.timeline import timeline
 
 SWAP = {"name": b"swap", "number": 1, "count": 3}
 
 
 def check(**values: Any) -> np.ndarray:
-    row = np.zeros(1, abi.CHECK)
+    row = np.zeros(1, layout.CHECK)
     usual = {"name": b"mmap", "count": 3, "result": CheckResult.PASSED}
     for name, value in (usual | values).items():
         row[name] = value
@@ -34,7 +34,7 @@ def check(**values: Any) -> np.ndarray:
 
 def log(*checks: np.ndarray, op: Op = Op.SELF_CHECK) -> RecordLog:
     """Return a step with that operation, and the records of its tests."""
-    records = np.zeros(1 + len(checks), abi.RECORD)
+    records = np.zeros(1 + len(checks), layout.RECORD)
     records["kind"] = [Kind.STEP, *[Kind.SELF_CHECK] * len(checks)]
     records["value"][0, :2] = 0, op
     for record, row in zip(records[1:], checks, strict=True):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memnotify.guest import sparse
-from memnotify.guest.parts import memfd
+from memnotify.guest.backing import memfd
 
 PAGE = mmap.PAGESIZE
 PAGES = 24

@@ -11,13 +11,13 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
 from memnotify.guest.console import Console
+from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.guest.verdict import judge
 from memnotify.model import ClientKind, Finding, Level, Op
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog
-from memnotify.results.verdict import trace_of
+from memnotify.records.layout import Kind
+from memnotify.results.summary import trace_of
 
 HEAD = """\
 name = "try"
@@ -75,7 +75,7 @@ def test_what_cannot_work_is_refused(tmp_path: Path, steps: tuple[str, ...], wor
 
 
 def log_of(*records: tuple[Kind, int, tuple[int, ...]]) -> RecordLog:
-    rows = np.zeros(len(records), abi.RECORD)
+    rows = np.zeros(len(records), layout.RECORD)
     for row, (kind, client, value) in zip(rows, records, strict=True):
         row["kind"], row["client"] = kind, client
         row["value"][: len(value)] = value
@@ -93,7 +93,7 @@ def test_news_by_pollpri_is_a_wakeup_and_an_error_alone_is_not() -> None:
 
 def outcome(kind: ClientKind, *, device: bool) -> Finding | None:
     log = log_of(
-        (Kind.DEVICE, abi.NO_CLIENT, (int(device),)),
+        (Kind.DEVICE, layout.NO_CLIENT, (int(device),)),
         (Kind.CLIENT, 0, (kind, 2)),  # ENOENT
     )
     return judge(End(), log=log, console=Console(io.BytesIO()), disagreements=()).finding

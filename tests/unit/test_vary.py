@@ -6,7 +6,7 @@ import dataclasses
 
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.campaign.vary import RATE_SPREAD, SPACING_SPREAD, varied
+from memnotify.campaign.seeds import RATE_SPREAD, SPACING_SPREAD, varied
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.model import ClientKind, Op, Scenario, Step
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from memnotify.places import command
-from memnotify.wording import counted, known_names
+from memnotify.text import counted, known_names
 
 
 def test_one_is_not_several() -> None:

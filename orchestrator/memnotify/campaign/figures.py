@@ -13,8 +13,8 @@ from memnotify.check.expression import ANY, Expression, Scalar, Shape, parse_exp
 from memnotify.check.metrics import Metrics, WakeupsEach
 from memnotify.check.zone_status import ZoneStatus
 from memnotify.model import Arch, Finding, Repeatability
-from memnotify.records.abi import CheckResult
-from memnotify.wording import known_names, similar
+from memnotify.records.layout import CheckResult
+from memnotify.text import known_names, similar
 
 
 def _shape(kind: Any) -> Shape:

@@ -33,7 +33,7 @@ from memnotify.model import DiskBus, MachineProfile, SwapKind
 from memnotify.series.quilt import NONE, load_series, revisions
 from memnotify.series.registered import registered
 from memnotify.series.revision import load_revision
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 SCENARIOS = "scenarios"
 """The folder beside a campaign with the scenarios that have no table in it."""

@@ -10,7 +10,7 @@ from typing import Any
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.scenario import client_count, concrete
 from memnotify.campaign.schema import default_log_records
-from memnotify.campaign.vary import varied
+from memnotify.campaign.seeds import varied
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
 from memnotify.model import Accel, Cell, Clock, KernelRequest

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from memnotify.campaign.figures import read_comparison
 from memnotify.model import Arch
-from memnotify.records.abi import MAX_READ
+from memnotify.records.layout import MAX_READ
 from memnotify.toml import Table, spelled
 
 MAX_CLIENTS = 16_000
@@ -277,7 +277,7 @@ class MatrixTable(Table):
     """The axes: every combination is a cell.
 
     `clients` is for the scenarios whose client steps say count = "matrix". Repeats differ in the
-    seed: `seed`, `seed` + 1, ... `memnotify.campaign.vary` says what it changes; 0: nothing.
+    seed: `seed`, `seed` + 1, ... `memnotify.campaign.seeds` says what it changes; 0: nothing.
     """
 
     series: Axis[Name]

@@ -20,7 +20,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 Number = int | float
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from memnotify.check.promises import RUN_NS, Answer, Asks, Break, Invariant, Status
 from memnotify.check.story import Flags, Ints, Story, indexes, ints
-from memnotify.records.abi import NO_STATUS
+from memnotify.records.layout import NO_STATUS
 
 _GAP_NS = 200_000_000
 """Samples that are further apart than this decide nothing."""

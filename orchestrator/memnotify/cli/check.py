@@ -12,8 +12,8 @@ from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.check import print_check
 from memnotify.report.table import plain_console
-from memnotify.results.checking import check_run
-from memnotify.results.results import RECORDS, RunFolder, to_json
+from memnotify.results.folder import RECORDS, RunFolder, to_json
+from memnotify.results.promises import check_run
 
 
 def register(subparsers: Any) -> None:

@@ -11,7 +11,7 @@ from memnotify.cli.paths import path
 from memnotify.report.comparison import print_comparison
 from memnotify.report.table import plain_console
 from memnotify.results.comparison import AXES, compare_runs, parse_only
-from memnotify.results.results import to_json
+from memnotify.results.folder import to_json
 
 
 def register(subparsers: Any) -> None:

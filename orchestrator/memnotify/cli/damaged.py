@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from memnotify.report.board import printable
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
 
 
 def say_damaged(*runs: Path) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 
 from memnotify import host, process
 from memnotify.guest import probe
+from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
-from memnotify.guest.user import qemu_user
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.source import kept_source
 from memnotify.kernel.toolchain import missing_packages

@@ -10,8 +10,8 @@ from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
-from memnotify.results.expect import expectations, failed
-from memnotify.results.results import RunFolder, to_json
+from memnotify.results.expectations import expectations, failed
+from memnotify.results.folder import RunFolder, to_json
 
 
 def register(subparsers: Any) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from memnotify.cli.paths import path
 from memnotify.process import CommandLog
-from memnotify.results.finished import find_finished
-from memnotify.results.results import RunFolder
+from memnotify.results.cell import find_finished
+from memnotify.results.folder import RunFolder
+from memnotify.run.campaign import run_until_done
 from memnotify.run.ledger import Ledger
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again
-from memnotify.run.run import run_until_done
 from memnotify.store import Store
 
 

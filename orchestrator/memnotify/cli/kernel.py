@@ -10,7 +10,7 @@ from typing import Any
 from memnotify.cli.paths import named
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
-from memnotify.kernel.listing import list_kernels
+from memnotify.kernel.inventory import list_kernels
 from memnotify.kernel.source import fetch_source
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog

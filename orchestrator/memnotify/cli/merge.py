@@ -11,8 +11,8 @@ from memnotify.cli.paths import path
 from memnotify.report.board import printable
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console, print_run
-from memnotify.results.expect import expectations, failed
-from memnotify.results.results import RunFolder, to_json
+from memnotify.results.expectations import expectations, failed
+from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.shards import merge
 
 

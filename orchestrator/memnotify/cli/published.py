@@ -14,9 +14,9 @@ from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
 from memnotify.report.published import print_published, print_series
 from memnotify.report.table import plain_console
-from memnotify.results.overlay import PICTURES, Curve, csv_text
+from memnotify.results.folder import RunFolder, to_json
 from memnotify.results.published import compare_published
-from memnotify.results.results import RunFolder, to_json
+from memnotify.results.published_series import PICTURES, Curve, csv_text
 
 
 def register(subparsers: Any) -> None:

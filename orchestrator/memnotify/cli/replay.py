@@ -12,12 +12,12 @@ from memnotify.errors import InputError
 from memnotify.guest.templates import Templates
 from memnotify.process import CommandLog
 from memnotify.report.replay import replay_lines
-from memnotify.results.finished import find_finished
-from memnotify.results.results import RunFolder, to_json
+from memnotify.results.cell import find_finished
+from memnotify.results.folder import RunFolder, to_json
+from memnotify.run.campaign import run_until_done
 from memnotify.run.ledger import Ledger
 from memnotify.run.recordings import record
 from memnotify.run.replay import Again, Replay, replay
-from memnotify.run.run import run_until_done
 from memnotify.store import Store
 
 

@@ -17,14 +17,14 @@ from memnotify.process import CommandLog
 from memnotify.report.board import open_board, printable
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console, print_run
-from memnotify.results.expect import expectations, failed
-from memnotify.results.results import RunFolder, to_json
-from memnotify.run.choose import choose_base
+from memnotify.results.expectations import expectations, failed
+from memnotify.results.folder import RunFolder, to_json
+from memnotify.run.base_selection import choose_base
+from memnotify.run.campaign import run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
-from memnotify.run.run import run_campaign
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
-from memnotify.wording import counted
+from memnotify.text import counted
 
 
 def register(subparsers: Any) -> None:

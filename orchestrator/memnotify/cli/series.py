@@ -16,10 +16,10 @@ from memnotify.cli.originals import register_originals
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.kernel.apply import apply_to_base, apply_to_tree
-from memnotify.kernel.importing import import_series
-from memnotify.mailpatch.listing import report_lines, report_rows
+from memnotify.kernel.import_series import import_series
 from memnotify.mailpatch.rangediff import range_diff
 from memnotify.mailpatch.repairs import Question
+from memnotify.mailpatch.report import report_lines, report_rows
 from memnotify.report.board import open_board, printable_lines
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.report.table import plain_console
@@ -28,7 +28,7 @@ from memnotify.series.apply import Application
 from memnotify.series.lineage import family
 from memnotify.series.quilt import compared
 from memnotify.store import Store
-from memnotify.wording import counted
+from memnotify.text import counted
 
 
 def register(subparsers: Any) -> None:

@@ -19,17 +19,17 @@ from typing import Any
 from memnotify import places, process
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
+from memnotify.guest.backing import new_parts
 from memnotify.guest.mailbox import encode_scenario
-from memnotify.guest.parts import new_parts
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.region import Region
 from memnotify.guest.symbols import write_symbols
 from memnotify.guest.vm import live, open_vm
-from memnotify.guest.watch import CpuClock, Limits
+from memnotify.guest.watchdog import CpuClock, Limits
 from memnotify.model import Cell
 from memnotify.process import CommandLog
-from memnotify.records import abi
-from memnotify.records.abi import Reason, State
+from memnotify.records import layout
+from memnotify.records.layout import Reason, State
 
 _AGENT_SECONDS = 10.0
 
@@ -79,7 +79,7 @@ async def debug_cell(
             "socket": str(gdb),
             "recording": tape is not None,
             "record": record,
-            "record_bytes": abi.RECORD.itemsize,
+            "record_bytes": layout.RECORD.itemsize,
             "window": window["address"],
             "window_records": window["records"],
         }

@@ -11,7 +11,7 @@ from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.model import Arch, DiskBus, MachineProfile, SwapKind
 from memnotify.places import IMAGES
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 # TOML has strings only, so strict pydantic has to be told that a word may become a StrEnum.
 _ArchName = Annotated[Arch, Field(strict=False)]

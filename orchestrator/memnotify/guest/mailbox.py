@@ -12,7 +12,7 @@ import numpy as np
 
 from memnotify.errors import InputError
 from memnotify.model import ClientArg, ClientKind, File, Habit, Level, Op, Scenario, Step
-from memnotify.records.abi import (
+from memnotify.records.layout import (
     MAGIC,
     MAILBOX_SIZE,
     MAX_NODES,

@@ -11,8 +11,8 @@ import tempfile
 
 from memnotify import process
 from memnotify.errors import InfrastructureError
+from memnotify.guest.privileges import KVM, qemu_user
 from memnotify.guest.qemu import QEMU, SANDBOX, inherited, located
-from memnotify.guest.user import KVM, qemu_user
 from memnotify.model import Accel, Clock
 
 _TIMEOUT_SECONDS = 5.0  # a working one is through the BIOS in a second, even without KVM

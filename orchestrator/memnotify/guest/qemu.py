@@ -21,7 +21,7 @@ from memnotify.guest import slram
 from memnotify.model import Accel, Arch, Cell, Clock, DiskBus, MachineProfile, SwapKind
 from memnotify.places import IMAGES
 from memnotify.process import CommandLog, run
-from memnotify.records import abi
+from memnotify.records import layout
 from memnotify.store import digest_value
 
 QEMU = "qemu-system-x86_64"  # runs i386 guests just as well
@@ -280,7 +280,7 @@ def machine_description(cell: Cell, fds: Descriptors) -> str:
         memories=fds.memories,
         slram=tuple(slram.sizes(cell)),
         power_on=POWER_ON,
-        region_size=abi.region_size(cell.log_records),
+        region_size=layout.region_size(cell.log_records),
         virtual=cell.clock is Clock.VIRTUAL,
     )
 

@@ -19,7 +19,7 @@ from memnotify.guest.qmp import Monitor
 from memnotify.guest.vm import Vm
 from memnotify.model import Cell, Clock
 from memnotify.process import CommandLog
-from memnotify.records.abi import State
+from memnotify.records.layout import State
 
 _LOOKS, _LOOK_SECONDS = 100, 0.02  # for a guest to go on; one that hangs has nothing to lose
 _QUIT_SECONDS = 60.0  # snapshots are written back

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memnotify.errors import InputError
-from memnotify.records import abi
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, decode
 
 
@@ -33,7 +33,7 @@ class Region:
     """
 
     def __init__(self, log_records: int) -> None:
-        size = abi.region_size(log_records)
+        size = layout.region_size(log_records)
         if log_records < 1 or size > 1 << 30:
             raise InputError(f"a log of {log_records} records", hint="1 to 16 million are possible")
         self.capacity = log_records
@@ -44,8 +44,8 @@ class Region:
         except BaseException:
             os.close(self.fd)
             raise
-        abi.init_header(self._map, log_records)
-        self._ours = self._map[: abi.HOST_PART]
+        layout.init_header(self._map, log_records)
+        self._ours = self._map[: layout.HOST_PART]
 
     def __enter__(self) -> Region:
         return self
@@ -56,7 +56,7 @@ class Region:
 
     def _header(self) -> np.void:
         # A copy, because a view of the map would keep it from being closed.
-        header: np.void = np.frombuffer(self._map[: abi.HEADER.itemsize], abi.HEADER)[0]
+        header: np.void = np.frombuffer(self._map[: layout.HEADER.itemsize], layout.HEADER)[0]
         return header
 
     def ask(self) -> Ask:
@@ -93,11 +93,11 @@ class Region:
 
     def overwritten(self) -> bool:
         """Tell whether something in the guest has written where only the host may write."""
-        return bool(self._map[: abi.HOST_PART] != self._ours)
+        return bool(self._map[: layout.HOST_PART] != self._ours)
 
     def post(self, mail: bytes) -> None:
         """Put a scenario (`mailbox.encode_scenario`) into the mailbox."""
-        self._map[abi.MAILBOX_OFFSET : abi.MAILBOX_OFFSET + len(mail)] = mail
+        self._map[layout.MAILBOX_OFFSET : layout.MAILBOX_OFFSET + len(mail)] = mail
 
     def records(self) -> RecordLog:
         """Return a copy of all valid records. The guest should be stopped."""

@@ -18,7 +18,7 @@ from memnotify.guest.balloon import Balloon
 from memnotify.guest.qmp import Monitor, data_of
 from memnotify.guest.region import Ask, Region
 from memnotify.model import Finding, Op, Scenario
-from memnotify.records.abi import Reason, State
+from memnotify.records.layout import Reason, State
 
 BOOT = "boot"
 """The stage before READY of a guest that does not start from a template."""

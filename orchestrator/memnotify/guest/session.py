@@ -11,20 +11,20 @@ from pathlib import Path
 
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest import probe, qemu
+from memnotify.guest.backing import Parts, new_parts
 from memnotify.guest.mailbox import encode_scenario
-from memnotify.guest.parts import Parts, new_parts
+from memnotify.guest.outcome import judge
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
-from memnotify.guest.verdict import judge
 from memnotify.guest.vm import Vm, first, live, open_vm
-from memnotify.guest.watch import CpuClock, Limits, watch
+from memnotify.guest.watchdog import CpuClock, Limits, watch
 from memnotify.host import MIB
 from memnotify.model import BalloonMove, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, write_records
+from memnotify.records.layout import Kind
 
 
 async def run_cell(

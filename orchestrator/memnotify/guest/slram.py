@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memnotify.model import Cell, DiskBus, SwapKind
-from memnotify.records import abi
+from memnotify.records import layout
 
 _GIB = 1 << 30
 _WINDOW_END = 0xFEC00000  # the page of the I/O APIC
@@ -33,7 +33,7 @@ def addresses(cell: Cell) -> dict[str, int]:
     """
     slram = sizes(cell)
     bars = sorted(
-        [("log", abi.region_size(cell.log_records)), *slram.items()], key=lambda bar: -bar[1]
+        [("log", layout.region_size(cell.log_records)), *slram.items()], key=lambda bar: -bar[1]
     )
     largest = bars[0][1]
     start = (_WINDOW_END - sum(size for _, size in bars)) // largest * largest

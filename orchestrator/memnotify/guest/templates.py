@@ -14,7 +14,7 @@ from typing import Any
 
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest.template import Template, make_template
-from memnotify.guest.watch import Limits
+from memnotify.guest.watchdog import Limits
 from memnotify.model import Cell, Clock
 from memnotify.process import CommandLog
 from memnotify.store import Store, digest_value

@@ -16,12 +16,12 @@ from typing import IO, NoReturn, TypeVar
 
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu
+from memnotify.guest.backing import Parts, memfd
 from memnotify.guest.console import Console, open_pipe
-from memnotify.guest.parts import Parts, memfd
+from memnotify.guest.privileges import QemuUser, qemu_user
 from memnotify.guest.qmp import Monitor, number, open_monitor
 from memnotify.guest.usage import MemoryMeter, OomWatch
-from memnotify.guest.user import QemuUser, qemu_user
-from memnotify.guest.watch import CpuClock
+from memnotify.guest.watchdog import CpuClock
 from memnotify.model import Accel, Cell
 from memnotify.process import CommandLog, Rights, Spawned, spawn
 

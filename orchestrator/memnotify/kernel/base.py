@@ -13,7 +13,7 @@ from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.model import Arch
 from memnotify.places import KERNELS
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 
 class DebianSource(toml.Table):

@@ -26,7 +26,7 @@ from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.apply import Application
 from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
-from memnotify.wording import counted
+from memnotify.text import counted
 
 KIND = "kernel"
 _RECIPE = 2  # raise it when a change of this module changes what comes out

@@ -20,7 +20,7 @@ from memnotify.kernel.base import Base, OnlyIfTable
 from memnotify.process import CommandLog
 from memnotify.series.apply import FileState, Reader, apply_series, changed_files, is_whole
 from memnotify.series.quilt import CONFIG, SERIES, Patch, Series, read_series_file
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 _NUMBER = re.compile(r"(\d+)-")
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError, no_space
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.download import Web
-from memnotify.kernel.importing import base_files, with_fixes
+from memnotify.kernel.import_series import base_files, with_fixes
 from memnotify.mailpatch.digest import patch_digests
-from memnotify.mailpatch.importer import Imported, ImportedSeries, import_in_order
 from memnotify.mailpatch.lore import find_thread
 from memnotify.mailpatch.mail import Mail, mails_of, read_mails
 from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
-from memnotify.mailpatch.names import Reader
 from memnotify.mailpatch.originals import Found, Verdict, Wanted, asks_for, identify
+from memnotify.mailpatch.paths import Reader
 from memnotify.mailpatch.rangediff import range_diff
 from memnotify.mailpatch.repairs import Chooser
+from memnotify.mailpatch.restore_series import Imported, ImportedSeries, import_in_order
 from memnotify.process import CommandLog
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import (
@@ -44,7 +44,7 @@ from memnotify.series.registered import (
     write_facts,
 )
 from memnotify.store import Store
-from memnotify.wording import counted
+from memnotify.text import counted
 
 # A network that swallows everything must not hold up the next base for long.
 _PATIENCE = 6.0  # seconds

@@ -2,7 +2,8 @@
 
 Every source has the SHA-256 that its publisher states (a Debian archive's signed package lists,
 kernel.org's list of checksums) or, for one given by hand, the one that it has; for one in pieces
-`memnotify.kernel.pieces` says what vouches. It is part of the key of every kernel built from it.
+`memnotify.kernel.split_source` says what vouches. It is part of the key of every kernel built from
+it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from memnotify.kernel.archive import look_through, pack, top_and_version
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, wrong_checksum
-from memnotify.kernel.pieces import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.quilt import tree_version

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.diffs import Line, RawHunk
-from memnotify.mailpatch.effort import Effort
-from memnotify.mailpatch.endings import is_footer, left_over
-from memnotify.mailpatch.lineindex import FileIndex, letters
+from memnotify.mailpatch.footers import is_footer, left_over
+from memnotify.mailpatch.line_index import FileIndex, letters
 from memnotify.mailpatch.tokens import BLANKS, key
 
 _STEPS_FOR_A_PLACE = 3

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.align import Kind, Part, Reading
-from memnotify.mailpatch.damage import Witness
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.diffs import RawDiff, RawHunk
-from memnotify.mailpatch.effort import Effort
-from memnotify.mailpatch.layout import Piece, Row
-from memnotify.mailpatch.lineindex import index_of
+from memnotify.mailpatch.line_index import index_of
+from memnotify.mailpatch.reindent import Piece, Row
 from memnotify.mailpatch.tokens import key
+from memnotify.mailpatch.whitespace import Witness
 
 _NO_END = "\\ No newline at end of file"
 CR = "\r"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from memnotify.errors import InputError
 from memnotify.mailpatch.diffs import Broken, Text
 from memnotify.mailpatch.mail import Mail
-from memnotify.wording import counted
+from memnotify.text import counted
 
 _TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
 _TAG = re.compile(r"\[([^\]]*)\]")

@@ -25,11 +25,11 @@ from memnotify.process import CommandLog
 from memnotify.report.board import LineBoard
 from memnotify.report.cells import POINT
 from memnotify.report.table import plain_console
-from memnotify.run.choose import choose_base
-from memnotify.run.ondemand import OnDemand
+from memnotify.run.base_selection import choose_base
+from memnotify.run.on_demand import OnDemand
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
-from memnotify.wording import counted, known_names
+from memnotify.text import counted, known_names
 
 if TYPE_CHECKING:
     from memnotify.results.frames import CellResults

@@ -18,19 +18,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memnotify.errors import InputError
-from memnotify.records import abi
-from memnotify.records.abi import Kind
+from memnotify.records import layout
+from memnotify.records.layout import Kind
 
 Records = npt.NDArray[Any]
 """A structured array."""
 
 _KNOWN = np.isin(np.arange(1 << 16), list(Kind))  # indexed by what stands in a record's `kind`
-_WHOLE = np.dtype((np.void, abi.RECORD.itemsize))
+_WHOLE = np.dtype((np.void, layout.RECORD.itemsize))
 _COMMON = ("commit", "cpu", "client", "pid", "time_ns")
 
 
 def _view(kind: Kind) -> np.dtype[Any]:
-    common, payload = abi.RECORD.fields, abi.LAYOUTS[kind].fields
+    common, payload = layout.RECORD.fields, layout.LAYOUTS[kind].fields
     assert common is not None and payload is not None
     start = common["value"][1]
     places = {name: common[name][:2] for name in _COMMON}
@@ -40,7 +40,7 @@ def _view(kind: Kind) -> np.dtype[Any]:
             "names": list(places),
             "formats": [form for form, _ in places.values()],
             "offsets": [offset for _, offset in places.values()],
-            "itemsize": abi.RECORD.itemsize,
+            "itemsize": layout.RECORD.itemsize,
         }
     )
 
@@ -86,11 +86,11 @@ def decode(region: Any, capacity: int) -> RecordLog:
 
     `region` is a buffer laid out as in record.h with room for `capacity` records.
     """
-    header = np.frombuffer(region, abi.HEADER, count=1)[0]
+    header = np.frombuffer(region, layout.HEADER, count=1)[0]
     claimed = min(int(header["next"]), capacity)
     # One plain copy: a structured array would be copied field by field.
-    raw = np.frombuffer(region, np.uint8, claimed * abi.RECORD.itemsize, abi.RECORDS_OFFSET)
-    records = raw.copy().view(abi.RECORD)
+    raw = np.frombuffer(region, np.uint8, claimed * layout.RECORD.itemsize, layout.RECORDS_OFFSET)
+    records = raw.copy().view(layout.RECORD)
     valid = records["commit"] == np.arange(1, claimed + 1, dtype="<u4")
     valid &= _KNOWN[records["kind"]]
     if not valid.all():
@@ -113,11 +113,11 @@ def write_records(log: RecordLog, path: Path) -> None:
         "kind": pa.DictionaryArray.from_arrays(
             (records["kind"] - np.uint16(1)).astype("i1"), [kind.name for kind in Kind]
         ),
-        "client": pa.array(client, mask=client == abi.NO_CLIENT),
+        "client": pa.array(client, mask=client == layout.NO_CLIENT),
         "pid": pa.array(np.ascontiguousarray(records["pid"])),
         "cpu": pa.array(np.ascontiguousarray(records["cpu"])),
     }
-    for number in range(abi.RECORD["value"].shape[0]):
+    for number in range(layout.RECORD["value"].shape[0]):
         columns[f"value{number}"] = pa.array(np.ascontiguousarray(records["value"][:, number]))
     table = pa.table(columns, metadata={"lost": str(log.lost), "torn": str(log.torn)})
     pq.write_table(table, path, compression="zstd")
@@ -129,13 +129,13 @@ def read_records(path: Path) -> RecordLog:
         with pq.ParquetFile(path) as file:  # of pyarrow's readers the one without a data set
             table = file.read()
         metadata = table.schema.metadata or {}
-        records = np.zeros(len(table), abi.RECORD)
+        records = np.zeros(len(table), layout.RECORD)
         records["commit"] = table["index"].to_numpy() + np.uint32(1)
         records["kind"] = _kinds(table["kind"])
-        records["client"] = table["client"].fill_null(abi.NO_CLIENT).to_numpy()
+        records["client"] = table["client"].fill_null(layout.NO_CLIENT).to_numpy()
         for name in ("time_ns", "pid", "cpu"):
             records[name] = table[name].to_numpy()
-        for number in range(abi.RECORD["value"].shape[0]):
+        for number in range(layout.RECORD["value"].shape[0]):
             records["value"][:, number] = table[f"value{number}"].to_numpy()
         return RecordLog(records, lost=int(metadata[b"lost"]), torn=int(metadata[b"torn"]))
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:

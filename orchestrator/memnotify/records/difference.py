@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memnotify.records.abi import Kind
 from memnotify.records.compare import compare
 from memnotify.records.decode import VIEWS, read_records
-from memnotify.wording import counted
+from memnotify.records.layout import Kind
+from memnotify.text import counted
 
 
 def first_difference(one: Path, other: Path) -> str | None:

@@ -18,7 +18,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from memnotify.wording import counted
+from memnotify.text import counted
 
 _HARMLESS = "[\n\t]"
 _COLOR = "\x1b\\[[0-9;]*m"

@@ -12,7 +12,7 @@ from rich.text import Text
 from memnotify.check.promises import Invariant, Verdict
 from memnotify.report.board import printable
 from memnotify.report.table import Row, table_of_cells
-from memnotify.wording import counted
+from memnotify.text import counted
 
 _MOST = 5
 """So many places where one invariant of one cell is broken are shown; --json has all."""

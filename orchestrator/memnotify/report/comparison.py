@@ -10,7 +10,7 @@ from rich.text import Text
 
 from memnotify.report.board import printable
 from memnotify.report.table import plain_table
-from memnotify.wording import counted
+from memnotify.text import counted
 
 Row = Mapping[str, Any]
 

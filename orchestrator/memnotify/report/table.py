@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memnotify.report.board import printable
-from memnotify.wording import counted
+from memnotify.text import counted
 
 Row = Mapping[str, Any]
 

@@ -18,11 +18,11 @@ from memnotify.check.story import ints
 from memnotify.errors import InputError
 from memnotify.model import Clock, Op
 from memnotify.places import command
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, read_records
-from memnotify.results.alike import Alike, Log, compare_logs
-from memnotify.results.results import RECORDS, VERDICT, RunFolder, read_json
-from memnotify.results.verdict import trace_of
+from memnotify.records.layout import Kind
+from memnotify.results.folder import RECORDS, VERDICT, RunFolder, read_json
+from memnotify.results.identical import Alike, Log, compare_logs
+from memnotify.results.summary import trace_of
 from memnotify.store import digest_value
 
 Inputs = Mapping[str, Any]

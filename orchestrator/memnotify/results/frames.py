@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from memnotify.check.story import gate_of, was_notified
-from memnotify.records import abi
-from memnotify.records.abi import BalloonPhase, Kind
+from memnotify.records import layout
 from memnotify.records.decode import RecordLog, Records, read_records
+from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.report.cells import POINT
-from memnotify.results.chosen import Chosen
-from memnotify.results.results import MANIFEST, RECORDS, VERDICT, read_json
+from memnotify.results.evidence import Chosen
+from memnotify.results.folder import MANIFEST, RECORDS, VERDICT, read_json
 
 _SAMPLE = (Kind.MEMINFO, Kind.RECLAIM, Kind.PAGING)
 
@@ -94,7 +94,7 @@ class CellResults:
             )
         rows = self.log.kind(Kind[kind])
         frame = self._frame(rows)
-        for name in abi.LAYOUTS[Kind[kind]].names or ():
+        for name in layout.LAYOUTS[Kind[kind]].names or ():
             frame[name] = _column(rows[name])
         return frame
 
@@ -124,7 +124,7 @@ class CellResults:
         """
         frame = self.kind("ZONE")
         frame["gate"] = gate_of(frame)
-        frame["status"] = frame["status"].astype("Int64").where(frame["status"] != abi.NO_STATUS)
+        frame["status"] = frame["status"].astype("Int64").where(frame["status"] != layout.NO_STATUS)
         return frame
 
     @cached_property
@@ -159,7 +159,7 @@ class CellResults:
             index=pd.Index(rows["commit"].astype(np.int64) - 1, name="record"),
         )
         client = pd.array(rows["client"].astype(np.int64), dtype="Int64")
-        client[rows["client"] == abi.NO_CLIENT] = pd.NA
+        client[rows["client"] == layout.NO_CLIENT] = pd.NA
         frame["client"] = client
         for name in ("pid", "cpu"):
             frame[name] = rows[name].astype(np.int64)

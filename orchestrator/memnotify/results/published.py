@@ -22,12 +22,12 @@ from memnotify.check.metrics import measure
 from memnotify.check.story import ints
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
-from memnotify.records.abi import NO_CLIENT, Kind
 from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.report.cells import POINT
-from memnotify.results.overlay import Curve, SeriesTable, curves
-from memnotify.results.results import CAMPAIGN, RECORDS, RunFolder
-from memnotify.results.verdict import trace_of
+from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder
+from memnotify.results.published_series import Curve, SeriesTable, curves
+from memnotify.results.summary import trace_of
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Figures))
 _AXES = tuple(axis for axis in POINT if axis != "repeat")

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
 from memnotify.check.story import gate_of
-from memnotify.guest.verdict import describe_check
+from memnotify.guest.outcome import describe_check
 from memnotify.model import ClientKind, DeviceName, Level, Op
-from memnotify.records.abi import BalloonPhase, Kind
 from memnotify.records.decode import RecordLog
-from memnotify.results.verdict import trace_of
-from memnotify.wording import counted
+from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.results.summary import trace_of
+from memnotify.text import counted
 
 Event = dict[str, Any]
 

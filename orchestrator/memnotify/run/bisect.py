@@ -17,9 +17,9 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.source import named_source
 from memnotify.model import Cell
 from memnotify.report.board import Board
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
+from memnotify.run.campaign import run_campaign
 from memnotify.run.jobs import Builder
-from memnotify.run.run import run_campaign
 from memnotify.series.prefix import write_prefix
 from memnotify.series.quilt import Patch, Series, named_series
 from memnotify.store import Store

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from statistics import mean
 
-from memnotify.results.verdict import Job
+from memnotify.results.summary import Job
 from memnotify.store import Store
 
 

@@ -22,8 +22,8 @@ from pydantic import Field
 from memnotify import toml
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.results.results import RunFolder
-from memnotify.run.run import run_until_done
+from memnotify.results.folder import RunFolder
+from memnotify.run.campaign import run_until_done
 from memnotify.run.shards import Shard, merge
 
 _PATIENCE = 20  # seconds until a host has to answer

@@ -12,7 +12,7 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
-from memnotify.results.verdict import Job
+from memnotify.results.summary import Job
 from memnotify.store import Artifact, Store
 
 Builder = Callable[..., Artifact]

@@ -29,7 +29,7 @@ from memnotify import host
 from memnotify.errors import InputError
 from memnotify.guest.qemu import memories_of
 from memnotify.model import Cell, Clock
-from memnotify.records.abi import log_size
+from memnotify.records.layout import log_size
 
 QEMU_MIB = 130
 """QEMU's own memory: 64 MiB of translated code when that is full, its program, device state."""

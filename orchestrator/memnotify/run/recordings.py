@@ -21,8 +21,8 @@ from memnotify.model import Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, compare
 from memnotify.records.decode import VIEWS, read_records
-from memnotify.results.finished import Finished
-from memnotify.results.results import RECORDS, RunFolder, read_json, to_json, without_links
+from memnotify.results.cell import Finished
+from memnotify.results.folder import RECORDS, RunFolder, read_json, to_json, without_links
 from memnotify.run.replay import Again, Replay, replay_into
 
 _ABOUT = "recording.json"

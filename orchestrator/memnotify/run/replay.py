@@ -19,11 +19,11 @@ from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.process import CommandLog
-from memnotify.records.abi import Kind
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
 from memnotify.records.decode import VIEWS, read_records
-from memnotify.results.finished import Finished
-from memnotify.results.results import MACHINE, RECORDS
+from memnotify.records.layout import Kind
+from memnotify.results.cell import Finished
+from memnotify.results.folder import MACHINE, RECORDS
 from memnotify.run.ledger import Ledger, need
 from memnotify.run.schedule import CellRunner, run_guest
 

@@ -19,8 +19,8 @@ from memnotify.guest.usage import HOST_OOM
 from memnotify.model import Cell, CellResult, Outcome
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
-from memnotify.results.results import RECORDS, RunFolder
-from memnotify.results.verdict import Job, make_manifest, make_verdict
+from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
 from memnotify.run.ledger import Ledger, need
 

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.model import Cell
-from memnotify.results.results import CAMPAIGN, RunFolder, copy_results
+from memnotify.results.folder import CAMPAIGN, RunFolder, copy_results
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from memnotify.errors import InputError
 from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
 from memnotify.series.revision import Lineage, load_lineage, load_revision
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from memnotify.errors import InputError
 from memnotify.places import PATCHES, command
 from memnotify.series import registered as own
 from memnotify.store import digest_file, digest_value
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 NONE = "none"
 SERIES, CONFIG = "series", "config"

@@ -15,7 +15,7 @@ from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of
 from memnotify.series.registered import revision_of
-from memnotify.wording import known_names
+from memnotify.text import known_names
 
 FILE = "revision.toml"
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from memnotify.errors import InputError
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Change
-from memnotify.mailpatch.cuts import Diffstat
 from memnotify.mailpatch.diffs import read_diffs
-from memnotify.mailpatch.effort import Effort
 from memnotify.mailpatch.mail import Mail
-from memnotify.mailpatch.names import Reader
 from memnotify.mailpatch.patchfile import patch_bytes, prove, split_message
+from memnotify.mailpatch.paths import Reader
 from memnotify.mailpatch.repairs import Chooser, Repair, RepairKind
-from memnotify.mailpatch.restore import Restorer
+from memnotify.mailpatch.restore_patch import Restorer
 from memnotify.mailpatch.thread import Post, in_order, post_of
 from memnotify.mailpatch.tokens import masked, plain
+from memnotify.mailpatch.truncation import Diffstat
 from memnotify.process import CommandLog
 from memnotify.series.apply import FileState, apply_series
 from memnotify.series.quilt import SERIES, Patch, Series

@@ -16,15 +16,8 @@ from memnotify.report.html import html
 from memnotify.report.junit import junit
 from memnotify.report.ktap import ktap
 from memnotify.report.markdown import markdown
-from memnotify.results.expect import expectations
-from memnotify.results.results import (
-    CAMPAIGN,
-    MANIFEST,
-    RECORDS,
-    RunFolder,
-    read_json,
-    read_verdict,
-)
+from memnotify.results.expectations import expectations
+from memnotify.results.folder import CAMPAIGN, MANIFEST, RECORDS, RunFolder, read_json, read_verdict
 from memnotify.results.timeline import timeline
 
 Format = Callable[[RunReport], str]

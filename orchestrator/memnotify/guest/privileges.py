@@ -20,7 +20,7 @@ from pathlib import Path
 from memnotify import process
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu, sparse
-from memnotify.guest.parts import memfd
+from memnotify.guest.backing import memfd
 from memnotify.model import Accel
 from memnotify.process import Rights
 

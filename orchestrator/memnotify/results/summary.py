@@ -16,10 +16,10 @@ from memnotify.campaign.plan import cell_inputs, cell_parameters
 from memnotify.check.metrics import Metrics, Trace, measure, wakeups_each
 from memnotify.check.story import gate_of, ints, was_notified
 from memnotify.check.zone_status import ZoneStatus, zone_status
-from memnotify.guest.verdict import count_checks, killed_exits
+from memnotify.guest.outcome import count_checks, killed_exits
 from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
-from memnotify.records.abi import Kind
 from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.layout import Kind
 from memnotify.store import Artifact, digest_value
 
 

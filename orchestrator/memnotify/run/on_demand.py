@@ -25,12 +25,12 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
-from memnotify.results.results import VERDICT, RunFolder, read_json, to_json
-from memnotify.results.verdict import Job
+from memnotify.results.folder import VERDICT, RunFolder, read_json, to_json
+from memnotify.results.summary import Job
+from memnotify.run.campaign import hold, run_until_done
 from memnotify.run.durations import Durations
 from memnotify.run.jobs import Builder, Jobs
 from memnotify.run.ledger import Ledger, need
-from memnotify.run.run import hold, run_until_done
 from memnotify.run.schedule import CellRunner, run_jobs
 from memnotify.store import Store
 

@@ -8,7 +8,7 @@ from typing import Any
 from memnotify import toml
 from memnotify.campaign.schema import EXPECT_AXES, CampaignTable, ExpectTable
 from memnotify.check.expression import Expression, parse_expression
-from memnotify.results.results import CAMPAIGN, RunFolder
+from memnotify.results.folder import CAMPAIGN, RunFolder
 
 Row = Mapping[str, Any]
 

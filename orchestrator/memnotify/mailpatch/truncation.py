@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from memnotify.mailpatch.align import Kind, Reading
 from memnotify.mailpatch.diffs import RawHunk, unquoted
-from memnotify.mailpatch.endings import is_footer
+from memnotify.mailpatch.footers import is_footer
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")

@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.align import Kind, Part, Reading, find_readings
-from memnotify.mailpatch.blobs import confirmed, is_stated
+from memnotify.mailpatch.budget import Effort, TooMuchError
 from memnotify.mailpatch.changes import CR, Change, LineEnd, OpenFile, pieces_of, rebuild
-from memnotify.mailpatch.cuts import Diffstat, counts_told, cut_hunk
-from memnotify.mailpatch.damage import LOST, Damage, infer_damage
 from memnotify.mailpatch.diffs import RawHunk, Text
-from memnotify.mailpatch.effort import Effort, TooMuchError
-from memnotify.mailpatch.endings import left_over
-from memnotify.mailpatch.layout import Laid, lay_out
-from memnotify.mailpatch.lineindex import FileIndex, index_of
+from memnotify.mailpatch.escapes import Signs
+from memnotify.mailpatch.footers import left_over
+from memnotify.mailpatch.git_index import confirmed, is_stated
+from memnotify.mailpatch.line_index import FileIndex, index_of
 from memnotify.mailpatch.mail import Mail
-from memnotify.mailpatch.names import Opener, Reader
+from memnotify.mailpatch.paths import Opener, Reader
+from memnotify.mailpatch.reindent import Laid, lay_out
 from memnotify.mailpatch.repairs import Chooser, Question, Repair, RepairKind
-from memnotify.mailpatch.signs import Signs
 from memnotify.mailpatch.thread import post_of
 from memnotify.mailpatch.tokens import in_string, is_c, key, masked, tokens
+from memnotify.mailpatch.truncation import Diffstat, counts_told, cut_hunk
+from memnotify.mailpatch.whitespace import LOST, Damage, infer_damage
 from memnotify.process import CommandLog
 
 _CONTEXT = 3

@@ -14,13 +14,13 @@ from memnotify.kernel.fixes import fixes_for
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
 from memnotify.mailpatch.companions import companions_of, is_whole
-from memnotify.mailpatch.folder import undo_killed, write_series
-from memnotify.mailpatch.importer import ImportedSeries, import_mails
 from memnotify.mailpatch.lore import fetch_thread, message_id
 from memnotify.mailpatch.mail import Mail, read_mails
 from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
-from memnotify.mailpatch.names import Reader
+from memnotify.mailpatch.paths import Reader
 from memnotify.mailpatch.repairs import Chooser
+from memnotify.mailpatch.restore_series import ImportedSeries, import_mails
+from memnotify.mailpatch.write import undo_killed, write_series
 from memnotify.process import CommandLog
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import SERIES, Series, read_series_file, tree_version

@@ -19,8 +19,8 @@ from pydantic import Field, model_validator
 from memnotify import toml
 from memnotify.check.distance import Distance, Floats, distance, distance_of_moments
 from memnotify.errors import InputError
-from memnotify.records.abi import NO_CLIENT, Kind
 from memnotify.records.decode import RecordLog, Records
+from memnotify.records.layout import NO_CLIENT, Kind
 
 PICTURES = (".svg", ".png", ".pdf")
 """Suffixes of the files that the series can be drawn into."""

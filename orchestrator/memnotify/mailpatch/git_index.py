@@ -11,8 +11,8 @@ import itertools
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import OpenFile, rebuild
-from memnotify.mailpatch.effort import Effort
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 _HOLE = "\0"  # no mail has such

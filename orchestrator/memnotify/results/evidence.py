@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from memnotify.check.metrics import Ints
-from memnotify.guest.verdict import failed_exits, killed_exits
+from memnotify.guest.outcome import failed_exits, killed_exits
 from memnotify.model import Finding
-from memnotify.records.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from memnotify.records.decode import RecordLog, Records
+from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from memnotify.report.board import printable
-from memnotify.wording import counted
+from memnotify.text import counted
 
 _SHOWN = 5
 """Of records that are named in one line: pytest cuts what is longer than 240 characters."""

@@ -18,10 +18,10 @@ from itertools import chain
 from pathlib import PurePosixPath
 
 from memnotify.mailpatch.align import Kind
-from memnotify.mailpatch.damage import KEPT, LOST, Damage, Space, after, lead_of, unexpand
-from memnotify.mailpatch.effort import Effort
-from memnotify.mailpatch.style import indentations
+from memnotify.mailpatch.budget import Effort
+from memnotify.mailpatch.clang_format import indentations
 from memnotify.mailpatch.tokens import BLANKS, in_comment, is_c, is_makefile, key, tokens
+from memnotify.mailpatch.whitespace import KEPT, LOST, Damage, Space, after, lead_of, unexpand
 from memnotify.process import CommandLog
 
 _TAB = 8

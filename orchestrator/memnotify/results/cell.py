@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from memnotify.errors import InputError
 from memnotify.model import Cell, Repeatability
 from memnotify.places import command
-from memnotify.results.results import MANIFEST, RECORDS, RunFolder, read_json
-from memnotify.results.verdict import Job
+from memnotify.results.folder import MANIFEST, RECORDS, RunFolder, read_json
+from memnotify.results.summary import Job
 from memnotify.store import Artifact, Store
 
 

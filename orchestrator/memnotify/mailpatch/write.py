@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, InputError, no_space
-from memnotify.mailpatch.importer import Imported, ImportedSeries, number_of
+from memnotify.mailpatch.restore_series import Imported, ImportedSeries, number_of
 from memnotify.series.quilt import NAMES, PENDING, SERIES, Patch, read_series_file, series_lines
 
 _FRESH, _KEPT = "fresh", "kept"  # files that come, and those that go

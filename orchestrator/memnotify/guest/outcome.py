@@ -13,9 +13,9 @@ import numpy as np
 from memnotify.guest.console import Console
 from memnotify.guest.rendezvous import End
 from memnotify.model import SUCCESSORS, Finding, Op, Outcome
-from memnotify.records.abi import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from memnotify.records.decode import RecordLog, Records
-from memnotify.wording import counted
+from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
+from memnotify.text import counted
 
 _SHOWN = 3  # of failures that are alike
 _MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from memnotify.errors import InputError
+from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Lines, OpenFile
 from memnotify.mailpatch.diffs import NULL, RawDiff
-from memnotify.mailpatch.effort import Effort
 from memnotify.series.apply import FileState
 
 _LONGEST_NAME = 255  # bytes

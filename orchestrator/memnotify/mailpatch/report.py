@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from memnotify.mailpatch.importer import Imported, ImportedSeries
 from memnotify.mailpatch.repairs import summary
+from memnotify.mailpatch.restore_series import Imported, ImportedSeries
 
 
 def report_lines(series: ImportedSeries) -> Iterator[str]:

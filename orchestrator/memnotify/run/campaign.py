@@ -18,7 +18,7 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
-from memnotify.results.results import RunFolder
+from memnotify.results.folder import RunFolder
 from memnotify.run.durations import Durations
 from memnotify.run.jobs import Builder, Jobs
 from memnotify.run.ledger import Ledger, need

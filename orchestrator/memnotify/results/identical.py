@@ -11,7 +11,7 @@ from memnotify.records.compare import Agreement, compare
 from memnotify.records.decode import VIEWS, read_records
 from memnotify.records.difference import first_difference
 from memnotify.series.registered import asked_for
-from memnotify.wording import counted
+from memnotify.text import counted
 
 Log = tuple[str, Path]
 """A cell's id, and the file with its log. Nothing in a log is of the host, or of its clock."""
