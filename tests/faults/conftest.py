@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from lab import Lab, MadeUp
 from memnotify.guest import qemu
 from memnotify.image.build import ensure_image
 from memnotify.model import Arch
 from memnotify.process import CommandLog
 from memnotify.store import Artifact, Store
+
+from tests.support.lab import Lab, MadeUp
 
 
 @pytest.fixture

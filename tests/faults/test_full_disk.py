@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from lab import QUIET, Lab, MadeUp, Told, campaign, children
 from memnotify.errors import MemnotifyError
 from memnotify.guest.session import run_cell
 from memnotify.image.build import ensure_image
@@ -16,9 +15,10 @@ from memnotify.model import Arch
 from memnotify.process import CommandLog
 from memnotify.results.folder import RunFolder
 from memnotify.store import Store
-from small_disk import in_namespace, small
 
-INTEGRATION = Path(__file__).parents[1] / "integration"
+from tests.support.fakekernel import Lab as KernelLab
+from tests.support.lab import QUIET, Lab, MadeUp, Told, campaign, children
+from tests.support.small_disk import in_namespace, small
 
 
 def is_said(told: Told) -> None:
@@ -87,9 +87,6 @@ def fails_for_want_of_room(build: Callable[[], object]) -> bool:
 
 
 def test_while_a_kernel_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(INTEGRATION)
-    from fakekernel import Lab as KernelLab
-
     def work() -> None:
         failed = []
         for kib in (8, 16, 32, 64, 128):

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import CLIENT, QUIET, Lab, MadeUp, as_ourselves, campaign
 from memnotify.guest import balloon, qemu, region
 from memnotify.guest.session import run_cell
 from memnotify.run.campaign import hold
 from memnotify.store import Store
+
+from tests.support.lab import CLIENT, QUIET, Lab, MadeUp, as_ourselves, campaign
 
 
 def test_memory_that_the_orchestrator_does_not_get(

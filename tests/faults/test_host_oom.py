@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import MadeUp
 from memnotify.guest.session import run_cell
 from memnotify.run.ledger import Ledger, Need
+
+from tests.support.lab import MadeUp
 
 LIMIT = 64 << 20
 FAILED = "infrastructure:host-oom"

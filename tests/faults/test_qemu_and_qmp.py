@@ -7,11 +7,12 @@ import shutil
 from functools import partial
 
 import pytest
-from lab import QUIET, MadeUp, campaign
 from memnotify.guest import qemu
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
 from memnotify.records.decode import read_records
+
+from tests.support.lab import QUIET, MadeUp, campaign
 
 RUNNER = partial(run_cell, limits=Limits(qmp_seconds=20, idle_wall_seconds=20))
 IMPATIENT = partial(run_cell, limits=Limits(qmp_seconds=1))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import CLIENT, QUIET, Lab, campaign, children
 from memnotify.guest.balloon import Balloon
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.session import run_cell
@@ -20,6 +19,8 @@ from memnotify.image.build import ensure_image, sources
 from memnotify.model import Arch, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.store import Artifact, Store
+
+from tests.support.lab import CLIENT, QUIET, Lab, campaign, children
 
 pytestmark = pytest.mark.guest
 

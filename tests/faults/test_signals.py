@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait_for
 from memnotify.store import Artifact, Store
+
+from tests.support.lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait_for
 
 pytestmark = pytest.mark.guest
 

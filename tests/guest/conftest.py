@@ -13,7 +13,8 @@ from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario
 from memnotify.records.decode import read_records
 from memnotify.results.summary import trace_of
 from memnotify.series.quilt import MEM_NOTIFY
-from squeezed import Guest, Runner
+
+from tests.support.squeezed import Guest, Runner
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ from memnotify.model import (
 )
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.store import Artifact
-from squeezed import MIB, SECOND
+
+from tests.support.squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
 

@@ -16,7 +16,8 @@ from memnotify.model import Arch, ClientKind, Scenario
 from memnotify.results.promises import log_of, promises_of
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
-from squeezed import SECOND, Guest, Runner, squeeze
+
+from tests.support.squeezed import SECOND, Guest, Runner, squeeze
 
 pytestmark = pytest.mark.guest
 

@@ -15,7 +15,8 @@ from memnotify.model import Arch, Cell, ClientKind, Habit, KernelRequest, Op, Sc
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
-from squeezed import MIB, SECOND
+
+from tests.support.squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
 

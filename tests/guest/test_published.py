@@ -24,7 +24,8 @@ from memnotify.model import (
 )
 from memnotify.records.decode import read_records
 from memnotify.results.published import course_of
-from squeezed import MIB, SECOND
+
+from tests.support.squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
 

@@ -19,7 +19,8 @@ from memnotify.records.layout import Kind
 from memnotify.series.apply import apply_series
 from memnotify.series.quilt import revisions
 from memnotify.store import Store
-from squeezed import JIFFY, LATE, SECOND, Guest, Runner, notifications, squeeze
+
+from tests.support.squeezed import JIFFY, LATE, SECOND, Guest, Runner, notifications, squeeze
 
 pytestmark = pytest.mark.guest
 

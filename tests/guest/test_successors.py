@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from memnotify.model import Arch, ClientKind, Level, Op, Scenario, Step
 from memnotify.records.layout import Kind
-from squeezed import MIB, SECOND, Guest, Runner, squeeze
+
+from tests.support.squeezed import MIB, SECOND, Guest, Runner, squeeze
 
 pytestmark = pytest.mark.guest
 

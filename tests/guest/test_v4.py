@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from memnotify.model import Arch, Scenario
 from memnotify.records.layout import Kind
-from squeezed import JIFFY, LATE, MEM_NOTIFY_FREQ, SECOND, Guest, Runner, notifications, squeeze
+
+from tests.support.squeezed import (
+    JIFFY,
+    LATE,
+    MEM_NOTIFY_FREQ,
+    SECOND,
+    Guest,
+    Runner,
+    notifications,
+    squeeze,
+)
 
 pytestmark = pytest.mark.guest
 

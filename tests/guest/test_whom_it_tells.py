@@ -10,7 +10,8 @@ import dataclasses
 import numpy as np
 import pytest
 from memnotify.model import Arch, ClientKind, Op, Step
-from squeezed import (
+
+from tests.support.squeezed import (
     JIFFY,
     LATE,
     MEM_NOTIFY_FREQ,

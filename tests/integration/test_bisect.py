@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakekernel import TREE, Lab
 from hypothesis import given
 from hypothesis import strategies as st
 from memnotify.campaign.load import load_campaign
@@ -29,6 +28,8 @@ from memnotify.run.bisect import Bisection, bisect_series, search, sentence
 from memnotify.series.quilt import Patch, Series
 from memnotify.store import Artifact
 from rich.console import Console
+
+from tests.support.fakekernel import TREE, Lab
 
 TEXT = """\
 name = "try"

@@ -15,7 +15,8 @@ from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import BalloonPhase, CheckResult, Kind
 from memnotify.results.evidence import evidence
 from memnotify.results.frames import CellResults
-from test_campaign_run import START, S, record, zone
+
+from tests.integration.test_campaign_run import START, S, record, zone
 
 MOVE = {"step": 1, "target_kib": 49152, "query_seconds": 0.25, "event_seconds": None}
 

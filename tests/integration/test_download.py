@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.kernel.download import Web, download
-from website import Site, serve
+
+from tests.support.website import Site, serve
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()

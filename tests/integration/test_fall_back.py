@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakekernel import TREE
 from memnotify.places import HOME
-from website import Site, serve
+
+from tests.support.fakekernel import TREE
+from tests.support.website import Site, serve
 
 BASE = """\
 version = '6\\.1\\.7'

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fakekernel import TREE, Lab
 from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.fixes import fixes_for
@@ -15,6 +14,8 @@ from memnotify.model import Arch
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series
 from memnotify.store import Artifact
+
+from tests.support.fakekernel import TREE, Lab
 
 VMSTAT, SCAN, ALLOC = (
     (TREE / f"mm/{name}.c").read_text() for name in ("vmstat", "vmscan", "page_alloc")

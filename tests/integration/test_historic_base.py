@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from fakekernel import TREE, Lab
 from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
@@ -16,6 +15,8 @@ from memnotify.kernel.fixes import usual_config
 from memnotify.model import Arch, KernelRequest
 from memnotify.series.quilt import base_for_version, makefile_version, read_series_file
 from memnotify.store import Artifact
+
+from tests.support.fakekernel import TREE, Lab
 
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
 SCAN = (TREE / "mm/vmscan.c").read_text()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from fakekernel import TREE, Lab
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
@@ -16,6 +15,8 @@ from memnotify.kernel.tree import tree_folder, work_tree
 from memnotify.model import Arch
 from memnotify.series.apply import FileState
 from memnotify.series.quilt import load_series
+
+from tests.support.fakekernel import TREE, Lab
 
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
 

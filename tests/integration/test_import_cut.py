@@ -9,8 +9,9 @@ from pathlib import Path
 
 import archives
 import pytest
-from archives import clean_patch
 from memnotify.cli.main import main
+
+from tests.support.archives import clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")
 OLD, NEW = MAIL / "old", MAIL / "new"

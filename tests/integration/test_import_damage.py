@@ -12,20 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from archives import (
-    KINDS,
-    Clean,
-    Damage,
-    as_hypermail,
-    as_lkml,
-    as_mail,
-    as_marc,
-    as_spinics,
-    as_text,
-    clean_patch,
-    damaged,
-    lost_line,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memnotify.errors import InfrastructureError, InputError
@@ -41,6 +27,21 @@ from memnotify.model import Arch
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, load_series
 from memnotify.store import Store
+
+from tests.support.archives import (
+    KINDS,
+    Clean,
+    Damage,
+    as_hypermail,
+    as_lkml,
+    as_mail,
+    as_marc,
+    as_spinics,
+    as_text,
+    clean_patch,
+    damaged,
+    lost_line,
+)
 
 MAIL = Path(__file__).with_name("fakemail")
 # What archives write, in the code itself: entities, odd blanks; and a file with CRLF.

@@ -11,7 +11,6 @@ from typing import Any
 
 import archives
 import pytest
-from archives import Clean
 from memnotify.cli.main import main
 from memnotify.kernel import import_series
 from memnotify.mailpatch import write as folders
@@ -20,6 +19,8 @@ from memnotify.places import PATCHES
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 from unidiff.patch import PatchSet
+
+from tests.support.archives import Clean
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
 HEAD = {"From": "Ada <ada@example.org>", "Date": "now", "Message-Id": "<1@example.org>"}

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import archives
 import pytest
-from archives import Clean
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
-from test_import_folder import change, mail, run, tree
+
+from tests.integration.test_import_folder import change, mail, run, tree
+from tests.support.archives import Clean
 
 __all__ = ["tree"]  # a fixture
 

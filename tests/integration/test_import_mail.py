@@ -11,10 +11,11 @@ from pathlib import Path
 
 import archives
 import pytest
-from archives import Clean, Lines, clean_patch
 from memnotify.cli.main import main
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
+
+from tests.support.archives import Clean, Lines, clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")
 OLD, NEW = MAIL / "old", MAIL / "new"

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import archives
 import pytest
-from archives import Clean
 from memnotify.cli.main import main
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
+
+from tests.support.archives import Clean
 
 HEADERS = {
     "From": "Ada <ada@example.org>",

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakekernel import TREE, Lab
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import kernel_inputs
 from memnotify.model import Arch, KernelRequest
 from memnotify.store import digest_value
+
+from tests.support.fakekernel import TREE, Lab
 
 ALL = ["mm/page_alloc.c", "mm/vmscan.c", "mm/vmstat.c"]
 VMSTAT = (TREE / "mm/vmstat.c").read_text()
@@ -216,14 +217,14 @@ _CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from fakekernel import Lab
+from tests.support.fakekernel import Lab
 print(Lab(Path(sys.argv[2])).build(sys.argv[3]).key, flush=True)
 """
 
 
 def start(lab: Lab, revision: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(Path(__file__).parent), str(lab.root), revision],
+        [sys.executable, "-c", _CHILD, str(Path(__file__).parents[2]), str(lab.root), revision],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fakekernel import TREE
 from memnotify.cli.main import main
+
+from tests.support.fakekernel import TREE
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,8 @@ from memnotify.report.board import LineBoard
 from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand
 from rich.console import Console
-from test_campaign_run import TEXT, Bench, Guests
+
+from tests.integration.test_campaign_run import TEXT, Bench, Guests
 
 CELLS = 40
 

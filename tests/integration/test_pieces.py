@@ -16,7 +16,8 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
 from memnotify.store import Store, digest_tree
-from website import Site, serve
+
+from tests.support.website import Site, serve
 
 MAKEFILE = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = {}\nEXTRAVERSION ={}\n"
 PRESS = {"xz": lzma.compress, "bz2": bz2.compress, "gz": gzip.compress, "": bytes}

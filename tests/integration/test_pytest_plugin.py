@@ -19,7 +19,8 @@ from memnotify.plugin import session
 from memnotify.results.folder import RunFolder
 from memnotify.run.ledger import Ledger, Need
 from memnotify.run.shards import merge
-from test_campaign_run import TEXT
+
+from tests.integration.test_campaign_run import TEXT
 
 CELLS = [
     f"6.1-{series}-x86_64-pc-swap-64M-squeeze-{clients}c-r1"
@@ -35,8 +36,8 @@ import asyncio, json, os, signal, sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_campaign_run import Bench, Guests, fails, finds
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.integration.test_campaign_run import Bench, Guests, fails, finds
 
 from memnotify.run.on_demand import OnDemand
 from memnotify.campaign.plan import cell_name

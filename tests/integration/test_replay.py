@@ -25,7 +25,8 @@ from memnotify.run.ledger import Ledger, Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Artifact, sealed
-from test_campaign_run import Bench, Guests, fails, finds, made_up_log
+
+from tests.integration.test_campaign_run import Bench, Guests, fails, finds, made_up_log
 
 
 class KeepingBench(Bench):

@@ -13,8 +13,6 @@ from typing import Any
 
 import archives
 import pytest
-from archives import Clean
-from fakekernel import TREE, Lab
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.cli.main import main
@@ -33,10 +31,13 @@ from memnotify.series.apply import read_tree
 from memnotify.series.quilt import bases_of, load_series
 from memnotify.series.registered import load_registered, registered
 from memnotify.series.revision import load_revision
-from test_campaign_run import TEXT, Bench, Guests
-from test_import_folder import V4, made_up_tree
-from test_series_diff import fake_b4
 from unidiff.patch import PatchSet
+
+from tests.integration.test_campaign_run import TEXT, Bench, Guests
+from tests.integration.test_import_folder import V4, made_up_tree
+from tests.integration.test_series_diff import fake_b4
+from tests.support.archives import Clean
+from tests.support.fakekernel import TREE, Lab
 
 SEED = PATCHES / "mem_notify/v4/original/3-of-5.txt"
 MASKED = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"

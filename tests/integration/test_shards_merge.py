@@ -17,7 +17,8 @@ from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_campaign
 from memnotify.run.shards import Shard, merge
 from rich.console import Console
-from test_campaign_run import TEXT, Bench, Guests, finds
+
+from tests.integration.test_campaign_run import TEXT, Bench, Guests, finds
 
 
 class Parts(Bench):

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from madeup import OF_V4, MadeUp, Model, S
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
 from memnotify.records.decode import write_records
 from memnotify.records.layout import Kind
 from memnotify.results.folder import ALWAYS, RunFolder, seal_results
 from memnotify.results.promises import check_run
+
+from tests.support.madeup import OF_V4, MadeUp, Model, S
 
 V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * S, 24 * S])
 

@@ -25,7 +25,8 @@ from memnotify.results.summary import Job, make_verdict
 from memnotify.results.timeline import timeline
 from memnotify.series.revision import load_revision
 from memnotify.store import Artifact
-from test_qemu import make_cell
+
+from tests.unit.test_qemu import make_cell
 
 RECORDS = 400
 SECONDS = 20.0

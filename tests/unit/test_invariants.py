@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from madeup import MS, PLENTY, MadeUp, Model, S
 from memnotify.check.invariants import check as check_log
 from memnotify.check.promises import (
     HELD_UP_NS,
@@ -31,6 +30,8 @@ from memnotify.records.layout import Kind
 from memnotify.results.promises import log_of, promises_of
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
+
+from tests.support.madeup import MS, PLENTY, MadeUp, Model, S
 
 REVISIONS = MEM_NOTIFY.glob("*/revision.toml")
 BATCH = 2

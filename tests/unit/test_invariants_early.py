@@ -8,16 +8,17 @@ from dataclasses import replace
 from itertools import accumulate
 
 import pytest
-from early import PLENTY, SHORT, TICK, US, Early
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from madeup import MS, MadeUp, S
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
 from memnotify.model import ClientKind
 from memnotify.records.layout import Kind
 from memnotify.results.promises import promises_of
 from memnotify.series.revision import load_revision
+
+from tests.support.early import PLENTY, SHORT, TICK, US, Early
+from tests.support.madeup import MS, MadeUp, S
 
 
 def promises(name: str) -> Promises:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from madeup import OF_V4
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Invariant, Verdict
 from memnotify.records.decode import VIEWS, RecordLog, Records, read_records
 from memnotify.records.layout import Kind
 from memnotify.results.promises import log_of, promises_of
 from memnotify.series.revision import load_revision
+
+from tests.support.madeup import OF_V4
 
 LOG = Path(__file__).parent / "logs/v4-6.1-x86_64-200-clients.parquet"
 MS = 1_000_000

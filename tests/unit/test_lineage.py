@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from madetree import made_up_tree
 from memnotify.process import run
 from memnotify.series.apply import apply_series
 from memnotify.series.quilt import load_series, revisions
+
+from tests.support.madetree import made_up_tree
 
 BASE = "2.6.24"
 K = ".KOSAKI.MOTOHIRO@jp.fujitsu.com"

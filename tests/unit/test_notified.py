@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from madeup import MadeUp, Model, S
 from memnotify.check.story import was_notified
 from memnotify.records.decode import write_records
 from memnotify.records.layout import Kind
 from memnotify.results.frames import CellResults
 from memnotify.results.promises import log_of
 from memnotify.results.summary import trace_of
+
+from tests.support.madeup import MadeUp, Model, S
 
 POLLIN, POLLPRI, POLLERR = 1, 2, 8
 FAILED = 2**64 - 1

@@ -8,11 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from madetree import made_up_tree
 from memnotify.places import PATCHES
 from memnotify.series.apply import Application, FileState, apply_series
 from memnotify.series.quilt import Series, load_series
 from unidiff import PatchSet
+
+from tests.support.madetree import made_up_tree
 
 MM1 = "2.6.24-rc6-mm1"
 BASES = ("2.6.24", MM1, "2.6.25")

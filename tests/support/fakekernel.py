@@ -12,7 +12,7 @@ from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.store import Artifact, Store
 
-TREE = Path(__file__).with_name("fakelinux")
+TREE = Path(__file__).parents[1] / "integration" / "fakelinux"
 
 _BASE = """\
 version = '6\\.1\\.\\d+'

@@ -11,10 +11,11 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from madeup import MS, MadeUp, S
 from memnotify.check.promises import HELD_UP_NS, Asks, Status, Wakes
 from memnotify.model import ClientKind, DeviceName, Op
 from memnotify.records.layout import Kind
+
+from tests.support.madeup import MS, MadeUp, S
 
 HIGH, LOW_MARK = 50, 45  # pages; the gates are at 100 and at 45
 SHORT, PLENTY = 20, 3_000
