@@ -48,10 +48,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml | packages
 demo: setup ## build kernels and an image, run campaigns/demo.toml, print who woke when
 	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, and the layers of the package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test: setup lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal

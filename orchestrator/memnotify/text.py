@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_HARMLESS = "[\n\t]"
+_COLOR = "\x1b\\[[0-9;]*m"
 
 
 def counted(number: int, what: str) -> str:
@@ -26,3 +30,15 @@ def known_names(wrong: str, known: Iterable[str]) -> str | None:
     verb = "is" if len(names) == 1 else "are"
     listed = f"there {verb}: {', '.join(names)}" if names else None
     return similar(wrong, names) or listed
+
+
+def printable(text: str) -> str:
+    """Return one line that cannot steer a terminal, whatever a guest has written into it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_lines(text: str, *, colored: bool = False) -> str:
+    """Return lines of which none can steer a terminal; if they are `colored`, colours stay."""
+    kept = f"{_HARMLESS}|{_COLOR}" if colored else _HARMLESS
+    parts = re.split(f"({kept})", text)
+    return "".join(part if re.fullmatch(kept, part) else printable(part) for part in parts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from memnotify.report.board import LineBoard, LiveBoard, open_board, printable, printable_lines
+from memnotify.report.board import LineBoard, LiveBoard, open_board
+from memnotify.text import printable, printable_lines
 from rich.console import Console
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from memnotify.cli import doctor_checks
-from memnotify.cli.doctor_checks import State, examine
+from memnotify.cli.doctor import State, examine
 from memnotify.cli.main import main
 from memnotify.guest import probe
 from memnotify.guest.privileges import QemuUser

@@ -11,7 +11,6 @@ from memnotify.errors import InputError
 from memnotify.kernel.apply import apply_to_tree
 from memnotify.kernel.tree import write_files
 from memnotify.series.apply import Application, apply_series, read_tree
-from memnotify.series.prefix import write_prefix
 from memnotify.series.quilt import (
     Series,
     base_for_version,
@@ -20,6 +19,7 @@ from memnotify.series.quilt import (
     read_series_file,
     revisions,
     tree_version,
+    write_prefix,
 )
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\nEXTRAVERSION =\n"

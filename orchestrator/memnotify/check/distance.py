@@ -6,6 +6,7 @@ Works on plain arrays. Seconds and values are of whatever origin and unit, the s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,3 +80,42 @@ def distance_of_moments(published: Floats, ours: Floats) -> Distance | None:
 def _distance(apart: float, used: list[float], compared: float) -> Distance:
     reach = max(used) - min(used)
     return Distance(apart=apart, of_range=apart / reach if reach else None, compared=compared)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curve:
+    """One column of one cell beside the published one, both scaled, on one axis of seconds.
+
+    Where the rows are moments, `seconds` are their numbers. `label` names the cell among the
+    others of the series.
+    """
+
+    file: str
+    says: str
+    column: str
+    unit: str
+    cell: str
+    label: str
+    moments: tuple[str, ...]  # what the CSV calls them, or none
+    published_s: Floats
+    published: Floats
+    ours_s: Floats
+    ours: Floats
+    hold_s: float  # what a published sample stands for, at most
+    distance: Distance | None
+
+    def row(self) -> dict[str, Any]:
+        """Return what is said of it, as a JSON value."""
+        found = self.distance
+        return {
+            "kind": "series",
+            "file": self.file,
+            "says": self.says,
+            "column": self.column,
+            "cell": self.cell,
+            "label": self.label,
+            "unit": self.unit,
+            "distance": None if found is None else found.apart,
+            "of_range": None if found is None else found.of_range,
+            "compared": 0.0 if found is None else found.compared,
+        }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from memnotify.report.board import printable
 from memnotify.results.folder import RunFolder
+from memnotify.text import printable
 
 
 def say_damaged(*runs: Path) -> bool:

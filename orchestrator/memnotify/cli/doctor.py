@@ -1,19 +1,192 @@
-"""`memnotify doctor`: can this machine do it, and what is missing."""
+"""`memnotify doctor`: check that this machine can run the testbed."""
 
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import json
+import re
+import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from memnotify.cli.doctor_checks import Check, State, examine
+from memnotify import host, process
 from memnotify.errors import InfrastructureError
+from memnotify.guest import probe
+from memnotify.guest.privileges import qemu_user
+from memnotify.guest.qemu import QEMU
+from memnotify.kernel.base import Base, bases, load_base
+from memnotify.kernel.source import kept_source
+from memnotify.kernel.toolchain import missing_packages
+from memnotify.model import Accel
+from memnotify.places import command
+from memnotify.process import SETPRIV
 from memnotify.report.table import plain_console
 from memnotify.store import Store
+
+_GIB = 1 << 30
+_QEMU_AT_LEAST = (7, 2)
+# One unpacked kernel source with its archive, and the object trees of two series.
+_DISK_GIB = 4
+# The largest guests of the demo on one core, and QEMU and the host's own share beside them.
+_MEMORY_MIB = 1024
+
+# What the testbed itself calls, and the Debian package that has it. What building a kernel needs
+# besides is said in kernels/<base>.toml.
+_COMMANDS = {SETPRIV: "util-linux", "patch": "patch", "qemu-img": "qemu-utils"}
+# What is good to have: the package, and what it is like without.
+_HELPERS = {
+    "ccache": ("ccache", "only rebuilding kernels is slower"),
+    "gdb": ("gdb", "memnotify gdb needs it"),
+}
+
+
+class State(StrEnum):
+    """OK; MISSING: the demo cannot run; NOTE: it can, but something is slower or not there."""
+
+    OK = "ok"
+    MISSING = "missing"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's report. `mend` is what to type, where typing helps."""
+
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _apt(package: str) -> str:
+    return f"apt-get install {package}"
+
+
+def examine(store: Store) -> Iterator[Check]:
+    """Yield all checks, in the order of the report. Boots two tiny guests; takes some seconds."""
+    yield from _qemu()
+    yield _kvm()
+    for program, package in _COMMANDS.items():
+        yield _command(program, package)
+    for name in bases():
+        base = load_base(name)
+        yield from _toolchain(base)
+        yield _source(base, store)
+    for program, (package, without) in _HELPERS.items():
+        yield _helper(program, package, without)
+    yield _libarchive()
+    yield _disk(store.root)
+    yield _memory()
+    yield Check("cores", State.OK, str(host.cores()))
+
+
+def _qemu() -> Iterator[Check]:
+    if shutil.which(QEMU) is None:
+        yield Check("qemu", State.MISSING, f"no {QEMU}", _apt("qemu-system-x86"))
+        return
+    text = process.run([QEMU, "--version"], timeout=20).stdout
+    found = re.search(r"version (\d+)\.(\d+)\S*", text)
+    if found is None or (int(found[1]), int(found[2])) < _QEMU_AT_LEAST:
+        wanted = ".".join(map(str, _QEMU_AT_LEAST))
+        yield Check("qemu", State.MISSING, f"{text.splitlines()[0]}; {wanted} is needed")
+        return
+    yield Check("qemu", State.OK, found[0])
+    if shutil.which(SETPRIV) is None:
+        yield Check("sandboxed guest", State.NOTE, "cannot be tried without setpriv")
+        return
+    yield _user()
+    problem = probe.boots(Accel.TCG)
+    if problem is None:
+        yield Check("sandboxed guest", State.OK, "boots")
+    else:
+        yield Check("sandboxed guest", State.MISSING, problem, _apt("seabios qemu-system-x86"))
+
+
+def _user() -> Check:
+    name, user = "QEMU's user", qemu_user()
+    if user.problem is not None:
+        return Check(name, State.NOTE, f"root: {user.problem}; a guest that breaks out is root")
+    who = "you" if user.account is None else user.account.pw_name
+    return Check(name, State.OK, f"{who}, without new privileges")
+
+
+def _kvm() -> Check:
+    if shutil.which(QEMU) is None:
+        return Check("kvm", State.NOTE, "cannot be tried without QEMU")
+    problem = probe.kvm_problem()
+    if problem is None:
+        return Check("kvm", State.OK, "boots; used with --clock real")
+    return Check("kvm", State.NOTE, f"{problem}; guests are emulated")
+
+
+def _command(name: str, package: str) -> Check:
+    path = shutil.which(name)
+    if path is None:
+        return Check(name, State.MISSING, "not found", _apt(package))
+    return Check(name, State.OK, path)
+
+
+def _toolchain(base: Base) -> Iterator[Check]:
+    missing = missing_packages(base)
+    for name, package in missing.items():
+        detail = f"not found; builds {base.name}"
+        yield Check(name, State.MISSING, detail, _apt(package))
+    if not missing:
+        yield Check(f"{base.name} toolchain", State.OK, ", ".join(base.table.tools))
+
+
+def _source(base: Base, store: Store) -> Check:
+    name = f"{base.name} source"
+    kept = kept_source(base, store=store)
+    if kept is None:
+        detail = "not fetched yet; the first build does"
+        return Check(name, State.NOTE, detail, command(f"kernel fetch {base.name}"))
+    return Check(name, State.OK, f"{kept.version}, {kept.origin}")
+
+
+def _helper(name: str, package: str, without: str) -> Check:
+    path = shutil.which(name)
+    if path is None:
+        return Check(name, State.NOTE, f"not found; {without}", _apt(package))
+    return Check(name, State.OK, path)
+
+
+def _libarchive() -> Check:
+    name = ctypes.util.find_library("archive")
+    if name is None:
+        return Check("libarchive", State.MISSING, "not found", _apt("libarchive13"))
+    return Check("libarchive", State.OK, name)
+
+
+def _disk(store: Path) -> Check:
+    # The store may not exist yet: its file system is that of the nearest folder that does.
+    folder = next(path for path in (store, *store.parents) if path.exists())
+    free = shutil.disk_usage(folder).free / _GIB
+    detail = f"{free:.1f} GiB free for {store}"
+    if free < _DISK_GIB:
+        mend = f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME to where they are"
+        return Check("disk", State.MISSING, detail, mend)
+    return Check("disk", State.OK, detail)
+
+
+def _memory() -> Check:
+    mib = host.memory_mib()
+    detail = f"{mib} MiB"
+    if mib < _MEMORY_MIB:
+        return Check("memory", State.MISSING, f"{detail}; {_MEMORY_MIB} MiB are needed")
+    return Check("memory", State.OK, detail)
+
 
 _STYLES = {State.OK: "green", State.MISSING: "bold red", State.NOTE: "yellow"}
 

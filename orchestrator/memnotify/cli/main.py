@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from memnotify import __version__
 from memnotify.errors import TRACEBACK, MemnotifyError
-from memnotify.report.board import printable_lines
+from memnotify.text import printable_lines
 
 # In the order of the help text. Each module has register(subparsers), and sets `handler`.
 COMMANDS = (

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from memnotify.cli.paths import path
-from memnotify.report.board import printable
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console, print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.shards import merge
+from memnotify.text import printable
 
 
 def register(subparsers: Any) -> None:

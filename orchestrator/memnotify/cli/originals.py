@@ -21,11 +21,10 @@ from memnotify.mailpatch.originals import Verdict, originals_of
 from memnotify.mailpatch.repairs import Chooser
 from memnotify.mailpatch.report import report_lines
 from memnotify.places import command
-from memnotify.report.board import printable_lines
 from memnotify.report.originals import verdict_lines
 from memnotify.series.quilt import tree_version
 from memnotify.store import Store
-from memnotify.text import counted
+from memnotify.text import counted, printable_lines
 
 
 def register_originals(actions: Any, ask: Chooser) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
@@ -16,7 +17,7 @@ from memnotify.report.published import print_published, print_series
 from memnotify.report.table import plain_console
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.results.published import compare_published
-from memnotify.results.published_series import PICTURES, Curve, csv_text
+from memnotify.results.published_series import PICTURES, csv_text
 
 
 def register(subparsers: Any) -> None:

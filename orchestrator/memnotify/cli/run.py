@@ -14,7 +14,7 @@ from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
-from memnotify.report.board import open_board, printable
+from memnotify.report.board import open_board
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console, print_run
 from memnotify.results.expectations import expectations, failed
@@ -24,7 +24,7 @@ from memnotify.run.campaign import run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
-from memnotify.text import counted
+from memnotify.text import counted, printable
 
 
 def register(subparsers: Any) -> None:

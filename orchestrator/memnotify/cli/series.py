@@ -20,7 +20,7 @@ from memnotify.kernel.import_series import import_series
 from memnotify.mailpatch.rangediff import range_diff
 from memnotify.mailpatch.repairs import Question
 from memnotify.mailpatch.report import report_lines, report_rows
-from memnotify.report.board import open_board, printable_lines
+from memnotify.report.board import open_board
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.report.table import plain_console
 from memnotify.run.bisect import bisect_series, sentence
@@ -28,7 +28,7 @@ from memnotify.series.apply import Application
 from memnotify.series.lineage import family
 from memnotify.series.quilt import compared
 from memnotify.store import Store
-from memnotify.text import counted
+from memnotify.text import counted, printable_lines
 
 
 def register(subparsers: Any) -> None:

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from memnotify.cli.paths import path
-from memnotify.report.board import printable_lines
 from memnotify.report.fit import fit_markdown, fit_rows
 from memnotify.series.fit import chosen, fit_trees
 from memnotify.series.quilt import load_series
+from memnotify.text import printable_lines
 
 
 def register(actions: Any) -> None:

@@ -14,13 +14,13 @@ from memnotify.campaign.schema import ExpectTable
 from memnotify.errors import MemnotifyError
 from memnotify.places import command
 from memnotify.records.decode import read_records
-from memnotify.report.board import printable
 from memnotify.report.cells import FIGURES
 from memnotify.report.expect import came_out as in_words
 from memnotify.results.evidence import evidence
 from memnotify.results.expectations import came_out, failed, is_about
 from memnotify.results.folder import RECORDS, VERDICT, read_json
 from memnotify.run.on_demand import OnDemand
+from memnotify.text import printable
 
 _CONSOLE = "console.log"
 _LINES = 10  # of the end of the console

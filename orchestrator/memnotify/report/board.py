@@ -6,7 +6,6 @@ the number of guests that run.
 
 from __future__ import annotations
 
-import re
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -18,10 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from memnotify.text import counted
-
-_HARMLESS = "[\n\t]"
-_COLOR = "\x1b\\[[0-9;]*m"
+from memnotify.text import counted, printable
 
 
 class Board(Protocol):
@@ -157,18 +153,6 @@ class LiveBoard:
         queued = self._cells - self._done - len(self._stages)
         counts = f"{self._done} of {self._cells} done, {len(self._stages)} running, {queued} queued"
         return Group(rows, Text(counts, style="dim"))
-
-
-def printable(text: str) -> str:
-    """Return one line that cannot steer a terminal, whatever a guest has written into it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def printable_lines(text: str, *, colored: bool = False) -> str:
-    """Return lines of which none can steer a terminal; if they are `colored`, colours stay."""
-    kept = f"{_HARMLESS}|{_COLOR}" if colored else _HARMLESS
-    parts = re.split(f"({kept})", text)
-    return "".join(part if re.fullmatch(kept, part) else printable(part) for part in parts)
 
 
 def _safe(text: str) -> str:

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from memnotify.check.promises import Invariant, Verdict
-from memnotify.report.board import printable
 from memnotify.report.table import Row, table_of_cells
-from memnotify.text import counted
+from memnotify.text import counted, printable
 
 _MOST = 5
 """So many places where one invariant of one cell is broken are shown; --json has all."""

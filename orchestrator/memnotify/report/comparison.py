@@ -8,9 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from memnotify.report.board import printable
 from memnotify.report.table import plain_table
-from memnotify.text import counted
+from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]
 

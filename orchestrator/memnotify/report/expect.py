@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from memnotify.places import command
-from memnotify.report.board import printable
 from memnotify.report.cells import Status
 from memnotify.report.table import plain_table
+from memnotify.text import printable
 
 _SHOWN = 3  # cells that broke one
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from memnotify.report.board import printable
 from memnotify.series.apply import AppliedHunk
 from memnotify.series.fit import Failed, PatchFit, SeriesFit
+from memnotify.text import printable
 
 
 def fit_markdown(fits: Sequence[SeriesFit]) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from memnotify.report.board import printable
 from memnotify.report.cells import FIGURES, PARAMETERS, RunReport
 from memnotify.report.table import summary
+from memnotify.text import printable
 
 
 @functools.cache

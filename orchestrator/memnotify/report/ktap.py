@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from memnotify.report.board import printable
 from memnotify.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status, count
+from memnotify.text import printable
 
 
 def ktap(run: RunReport) -> str:

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from memnotify.report.board import printable
 from memnotify.series.lineage import Member
+from memnotify.text import printable
 
 _WIDTH = 80
 _LEAST = 16  # of the last column

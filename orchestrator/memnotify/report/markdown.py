@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from memnotify.report.board import printable
 from memnotify.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status
 from memnotify.report.table import summary
+from memnotify.text import printable
 
 _SHOWN = FIGURES[:6]
 _ALL_CELLS = 200

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import altair as alt
 
-from memnotify.results.published_series import Curve
+from memnotify.check.distance import Curve
 
 WIDTH, HEIGHT = 640, 110  # of a panel with its legend: with its axis a picture is 700 px wide
 _BLACK = "#000000"

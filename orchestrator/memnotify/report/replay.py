@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memnotify.report.board import printable
+from memnotify.text import printable
 
 Row = Mapping[str, Any]
 

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from memnotify.report.board import printable
-from memnotify.text import counted
+from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]
 

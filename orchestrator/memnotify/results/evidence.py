@@ -13,8 +13,7 @@ from memnotify.guest.outcome import failed_exits, killed_exits
 from memnotify.model import Finding
 from memnotify.records.decode import RecordLog, Records
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
-from memnotify.report.board import printable
-from memnotify.text import counted
+from memnotify.text import counted, printable
 
 _SHOWN = 5
 """Of records that are named in one line: pytest cuts what is longer than 240 characters."""

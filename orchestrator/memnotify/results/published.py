@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from memnotify import toml
 from memnotify.campaign.schema import CampaignTable
+from memnotify.check.distance import Curve
 from memnotify.check.experiment import Course, Figures, figures
 from memnotify.check.metrics import measure
 from memnotify.check.story import ints
@@ -26,7 +27,7 @@ from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.report.cells import POINT
 from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder
-from memnotify.results.published_series import Curve, SeriesTable, curves
+from memnotify.results.published_series import SeriesTable, curves
 from memnotify.results.summary import trace_of
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Figures))

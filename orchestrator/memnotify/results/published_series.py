@@ -9,7 +9,6 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from memnotify import toml
-from memnotify.check.distance import Distance, Floats, distance, distance_of_moments
+from memnotify.check.distance import Curve, Floats, distance, distance_of_moments
 from memnotify.errors import InputError
 from memnotify.records.decode import RecordLog, Records
 from memnotify.records.layout import NO_CLIENT, Kind
@@ -86,45 +85,6 @@ class SeriesTable(toml.Table):
                 known = ", ".join(_OURS[self.ours])
                 raise ValueError(f"{self.ours} has no {mine}; there is {known}")
         return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Curve:
-    """One column of one cell beside the published one, both scaled, on one axis of seconds.
-
-    Where the rows are moments, `seconds` are their numbers. `label` names the cell among the
-    others of the series.
-    """
-
-    file: str
-    says: str
-    column: str
-    unit: str
-    cell: str
-    label: str
-    moments: tuple[str, ...]  # what the CSV calls them, or none
-    published_s: Floats
-    published: Floats
-    ours_s: Floats
-    ours: Floats
-    hold_s: float  # what a published sample stands for, at most
-    distance: Distance | None
-
-    def row(self) -> dict[str, Any]:
-        """Return what is said of it, as a JSON value."""
-        found = self.distance
-        return {
-            "kind": "series",
-            "file": self.file,
-            "says": self.says,
-            "column": self.column,
-            "cell": self.cell,
-            "label": self.label,
-            "unit": self.unit,
-            "distance": None if found is None else found.apart,
-            "of_range": None if found is None else found.of_range,
-            "compared": 0.0 if found is None else found.compared,
-        }
 
 
 def curves(

@@ -20,8 +20,7 @@ from memnotify.report.board import Board
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_campaign
 from memnotify.run.jobs import Builder
-from memnotify.series.prefix import write_prefix
-from memnotify.series.quilt import Patch, Series, named_series
+from memnotify.series.quilt import Patch, Series, named_series, write_prefix
 from memnotify.store import Store
 
 
