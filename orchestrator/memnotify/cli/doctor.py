@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
 from rich.table import Table
@@ -12,6 +10,7 @@ from rich.text import Text
 
 from memnotify.cli.doctor_checks import Check, State, examine
 from memnotify.errors import InfrastructureError
+from memnotify.jsontext import dump
 from memnotify.report.table import plain_console
 from memnotify.store import Store
 
@@ -32,8 +31,7 @@ def register(subparsers: Any) -> None:
 def _doctor(args: argparse.Namespace) -> int:
     checks = list(examine(Store()))
     if args.json:
-        json.dump([check.as_json() for check in checks], sys.stdout, indent=1)
-        print()
+        print(dump([check.as_json() for check in checks]))
     else:
         plain_console().print(_table(checks))
     missing = [check for check in checks if check.state is State.MISSING]

@@ -2,8 +2,7 @@
 
 Every source has the SHA-256 that its publisher states (a Debian archive's signed package lists,
 kernel.org's list of checksums) or, for one given by hand, the one that it has; for one in pieces
-`memnotify.kernel.split_source` says what vouches. It is part of the key of every kernel built from
-it.
+`memnotify.kernel.split_source` says what vouches. It is part of the key of every kernel built from it.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
+from memnotify.files import refuse_special
 from memnotify.kernel.archive import look_through, pack, top_and_version
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
@@ -52,8 +52,10 @@ class Source:
 
 
 def named_source(given: str) -> Path:
-    """Return the path that a user gave with --source. Raises InputError if nothing is there."""
+    """Return the path that a user gave with --source. Raises InputError if no tree or tarball is
+    there."""
     path = Path(given).expanduser()
+    refuse_special(path)
     if not (path.is_dir() or path.is_file()):
         raise InputError("there is no such tree or tarball", file=path)
     return path
