@@ -2,7 +2,8 @@
 
 Every source has the SHA-256 that its publisher states (a Debian archive's signed package lists,
 kernel.org's list of checksums) or, for one given by hand, the one that it has; for one in pieces
-`memnotify.kernel.split_source` says what vouches. It is part of the key of every kernel built from it.
+`memnotify.kernel.split_source` says what vouches. It is part of the key of every kernel built from
+it.
 """
 
 from __future__ import annotations
