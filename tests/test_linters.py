@@ -6,14 +6,16 @@ proselint and codespell run in `make lint`; these are the house's own rules. Cod
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
-
 from memnotify import places
+
 from tests.support.prose import (
     WIDTH,
     documents,
@@ -190,6 +192,19 @@ def test_a_rule_can_fail(
         (tmp_path / "README.md").touch()
     assert rule(document, good) == []
     assert len(rule(document, bad)) >= 1
+
+
+def test_the_picture_of_the_rooms_is_current(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = runpy.run_path(str(places.HOME / "docs/draw_architecture.py"))
+    main, where = program["main"], program["main"].__globals__
+    monkeypatch.setattr(sys, "argv", ["draw_architecture.py", "--check"])
+    assert main() == 0, "run `make architecture`"
+    where["PICTURE"] = tmp_path / "architecture.svg"
+    assert main() == 1
+    where["PICTURE"].write_text("<svg/>")
+    assert main() == 1
 
 
 def test_the_linters_are_configured() -> None:
