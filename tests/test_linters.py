@@ -144,8 +144,10 @@ def paths(path: Path, text: str) -> list[str]:
         found += [
             f"{number}: there is no test {match[2]}"
             for match in TEST.finditer(line)
-            if not any(places.HOME.glob(f"tests/{match[1] or '*'}/{match[2]}"))
-            and not (places.HOME / "campaigns" / match[2]).exists()
+            if not any(
+                any(places.HOME.glob(f"{folder}{match[2]}"))
+                for folder in (f"tests/{match[1] or '*'}/", f"{match[1]}/", "campaigns/")
+            )
         ]
     return found
 
