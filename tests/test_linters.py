@@ -81,7 +81,7 @@ def layout(path: Path, text: str) -> list[str]:
     """One sentence per line; at most 120 columns, tables and unbreakable words excepted."""
     found = []
     for number, line in outside_code(text):
-        if is_table(line):
+        if is_table(line) or line.startswith("#"):
             continue
         if len(line) > WIDTH and " " in line.strip():
             found.append(f"{number}: {len(line)} columns")
