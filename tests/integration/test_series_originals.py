@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import archives
 import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
@@ -36,6 +35,7 @@ from unidiff.patch import PatchSet
 from tests.integration.test_campaign_run import TEXT, Bench, Guests
 from tests.integration.test_import_folder import V4, made_up_tree
 from tests.integration.test_series_diff import fake_b4
+from tests.support import archives
 from tests.support.archives import Clean
 from tests.support.fakekernel import TREE, Lab
 
