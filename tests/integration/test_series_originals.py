@@ -257,7 +257,7 @@ def test_where_an_original_differs_from_ours_is_said(post: Post, capsys: Capture
     line, files = said.splitlines()[at : at + 2]
     assert line.endswith(" lamp 5") and "patch 5" not in said
     assert "a => b" not in said
-    assert re.fullmatch(r" [\w/.]+(, [\w/.]+)* \| \d+ [+-]+", files)
+    assert re.fullmatch(r" +[\w/.]+(, [\w/.]+)* \| \d+ [+-]+", files)
     assert main(["series", "diff", "v4/2.6.24", "v4-original/2.6.24", "--no-messages"]) == 0
     assert "\n++lamp(zone),\n" in re.sub(r"[ \t]", "", capsys.readouterr().out)
 
@@ -362,7 +362,8 @@ def test_an_mbox_is_searched_by_digest_as_mails_are(post: Post, capsys: Capture)
         }
         return archives.as_mail(Clean(headers, clean.lines), clean.lines)
 
-    spam = archives.as_mail(post.mails[1], ["\0" * 100])
+    other = {**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}
+    spam = archives.as_mail(Clean(other, ["At one."]), ["\0" * 100])  # which no import reads
     box = post.box(spam, *map(formatted, NUMBERS))
     assert post.run("--mbox", box) == 0
     said = capsys.readouterr().out
@@ -655,7 +656,8 @@ def test_lore_that_cannot_be_reached(
     fetching, line = said.err.splitlines()
     assert fetching == "fetching 2008.1.ADA@example.org"
     assert line.startswith("memnotify: b4 cannot fetch 2008.1.ADA@example.org: Name or service")
-    fake_b4(tmp_path, monkeypatch, "echo 'a longish word'" + " of-many-letters" * 20 + "; exit 1")
+    said_by_b4 = "a longish word" + " of-many-letters" * 20
+    (tmp_path / "bin/b4").write_text(f"#!/bin/sh\necho {said_by_b4}; exit 1\n")
     assert post.run() == 3
     assert "of-many-letters … (save the mails" in capsys.readouterr().err
     assert registered() == {}

@@ -57,7 +57,7 @@ def find_thread(
     if mbox is not None or _NOT_THERE.search(done.stdout):
         return None
     said = (done.stdout.strip().splitlines() or ["no word of why"])[-1]
-    said = textwrap.shorten(said, 200, placeholder=" …")
+    said = textwrap.shorten(said, 200, placeholder=" …", break_on_hyphens=False)
     raise InfrastructureError(
         "unreachable",
         f"b4 cannot fetch {wanted}: {said}",
