@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import archives
 import pytest
 from memnotify.cli.main import main
 
+from tests.support import archives
 from tests.support.archives import clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import archives
 import pytest
 from memnotify.cli.main import main
 from memnotify.kernel import import_series
@@ -20,6 +19,7 @@ from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 from unidiff.patch import PatchSet
 
+from tests.support import archives
 from tests.support.archives import Clean
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
