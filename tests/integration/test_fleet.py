@@ -270,7 +270,7 @@ def sshd(tmp_path: Path) -> Iterator[int]:
         "Subsystem sftp internal-sftp\n"
     )
     assert SSHD is not None
-    command = [SSHD, "-f", tmp_path / "sshd_config"]
+    command = [SSHD, "-f", str(tmp_path / "sshd_config")]
     tried = subprocess.run([*command, "-t"], stderr=subprocess.PIPE, text=True, check=False)
     if tried.returncode != 0:
         pytest.skip(f"sshd: {tried.stderr.strip()}")

@@ -9,17 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import archives
 import pytest
 from memnotify.cli.main import main
 from memnotify.kernel import import_series
-from memnotify.mailpatch import write as folders
-from memnotify.mailpatch.restore_series import ImportedSeries
+from memnotify.mailpatch.restore_series import ImportedSeries, import_mails
 from memnotify.places import PATCHES
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 from unidiff.patch import PatchSet
 
+from tests.support import archives
 from tests.support.archives import Clean
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
@@ -123,7 +122,7 @@ def test_a_failure_while_files_are_put_in_place_changes_nothing(
             raise OSError(broken, "no")
         return real(self, target)
 
-    monkeypatch.setattr(folders.Path, "rename", rename)
+    monkeypatch.setattr(Path, "rename", rename)
     mails = [
         mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()")),
         mail(tmp_path / "s", "[PATCH 1/2] one", change(5, "other()")),
@@ -250,7 +249,6 @@ def test_two_imports_at_once_are_one_after_the_other(
     words = ["series", "import", str(other), "--tree", str(tree), "-o", str(series), "--replace"]
     argv = [sys.executable, "-m", "memnotify.cli.main", *words]
     running: list[subprocess.Popen[str]] = []
-    real = import_series.import_mails
 
     def slowly(*args: Any, **options: Any) -> ImportedSeries:
         # Another one begins when this one has read the series, and before it writes.
@@ -258,7 +256,7 @@ def test_two_imports_at_once_are_one_after_the_other(
         running.append(process)
         assert process.stderr is not None
         assert process.stderr.readline() == f"waiting for another import into {series}\n"
-        return real(*args, **options)
+        return import_mails(*args, **options)
 
     monkeypatch.setattr(import_series, "import_mails", slowly)
     first = mail(tmp_path / "s", "[PATCH 1/2] first", change(5, "other()"))
@@ -275,10 +273,9 @@ def test_a_series_that_changes_meanwhile_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = import_series.import_mails
 
     def meanwhile(*args: Any, **options: Any) -> ImportedSeries:
-        done = real(*args, **options)
+        done = import_mails(*args, **options)
         (series / "series").write_text("0002-two.patch\n")
         return done
 
@@ -498,8 +495,7 @@ def test_the_other_mails_of_v4_take_their_places(
         )
         mails.append(tmp_path / f"{number}-of-5.txt")
         mails[-1].write_bytes(archives.as_text(Clean(headers, lines), lines))
-    words = [*mails, "--replace", "--fuzz", "2"]
-    assert run(tree, folder, *words) == 0
+    assert run(tree, folder, *mails, "--replace", "--fuzz", "2") == 0
     names = [patch.name for patch in read_series_file(folder / "series")]
     assert names == [
         *("0001-the-real-1.patch", "0002-the-real-2.patch", patches[2].name),

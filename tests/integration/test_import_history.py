@@ -5,12 +5,12 @@ from __future__ import annotations
 from email.header import Header
 from pathlib import Path
 
-import archives
 import pytest
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
 from tests.integration.test_import_folder import change, mail, run, tree
+from tests.support import archives
 from tests.support.archives import Clean
 
 __all__ = ["tree"]  # a fixture

@@ -18,6 +18,7 @@ from memnotify.plugin import session
 # frames: pandas cannot be imported once more, which pytester would do.
 from memnotify.results.folder import RunFolder
 from memnotify.run.ledger import Ledger, Need
+from memnotify.run.on_demand import OnDemand
 from memnotify.run.shards import merge
 
 from tests.integration.test_campaign_run import TEXT
@@ -114,7 +115,7 @@ class Project:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(session, "OnDemand", session.OnDemand)  # which the conftest replaces
+    monkeypatch.setattr(session, "OnDemand", OnDemand)  # which the conftest replaces
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     return Project(pytester)
 

@@ -246,7 +246,8 @@ def test_in_real_time_each_cpu_has_its_thread_and_none_is_spare() -> None:
 @pytest.mark.parametrize("field", ["qemu_machine", "name"])
 def test_no_word_of_a_cell_can_add_a_device(field: str, word: str) -> None:
     cell = make_cell()
-    machine = dataclasses.replace(cell.machine, **{field: word})
+    changes: dict[str, Any] = {field: word}
+    machine = dataclasses.replace(cell.machine, **changes)
     with pytest.raises(InputError, match="cannot be said in the description of a machine"):
         describe(dataclasses.replace(cell, machine=machine))
 
