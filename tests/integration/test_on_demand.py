@@ -14,7 +14,7 @@ from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand
 from rich.console import Console
 
-from tests.integration.test_campaign_run import TEXT, Bench, Guests
+from tests.support.campaigns import TEXT, Bench, Guests
 
 CELLS = 40
 

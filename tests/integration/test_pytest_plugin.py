@@ -1,6 +1,6 @@
 """Campaigns as tests: pytest in a folder of its own, with made-up guests.
 
-`try.toml` (see test_campaign_run) has four cells: none and v4, with 1 and 3 clients.
+`try.toml` (see tests.support.campaigns) has four cells: none and v4, with 1 and 3 clients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from memnotify.run.ledger import Ledger, Need
 from memnotify.run.on_demand import OnDemand
 from memnotify.run.shards import merge
 
-from tests.integration.test_campaign_run import TEXT
+from tests.support.campaigns import TEXT
 
 CELLS = [
     f"6.1-{series}-x86_64-pc-swap-64M-squeeze-{clients}c-r1"
@@ -38,7 +38,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from tests.integration.test_campaign_run import Bench, Guests, fails, finds
+from tests.support.campaigns import Bench, Guests, fails, finds
 
 from memnotify.run.on_demand import OnDemand
 from memnotify.campaign.plan import cell_name

@@ -21,7 +21,7 @@ from memnotify.records.layout import CheckResult, Kind
 from memnotify.results.folder import read_json, seal_results
 from memnotify.store import sealed
 
-from tests.integration.test_campaign_run import Bench, Guests, S, fails, made_up_log, record
+from tests.support.campaigns import Bench, Guests, S, fails, made_up_log, record
 
 HOSTILE = (
     "<script>x</script> ]]> # SKIP | \x1b[31m\x00\x9b31m\ufffe \u202e`*[a](b)\nok 9 y"

@@ -33,12 +33,12 @@ from memnotify.series.registered import load_registered, registered
 from memnotify.series.revision import load_revision
 from unidiff.patch import PatchSet
 
-from tests.integration.test_campaign_run import TEXT, Bench, Guests
-from tests.integration.test_import_folder import V4, made_up_tree
-from tests.integration.test_series_diff import fake_b4
 from tests.support import archives
 from tests.support.archives import Clean
+from tests.support.campaigns import TEXT, Bench, Guests
+from tests.support.fake_b4 import fake_b4
 from tests.support.fakekernel import TREE, Lab
+from tests.support.imports import V4, made_up_tree
 
 SEED = PATCHES / "mem_notify/v4/original/3-of-5.txt"
 MASKED = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"

@@ -17,24 +17,11 @@ from memnotify.model import (
     Cell,
     Clock,
     DiskBus,
-    KernelRequest,
-    MachineProfile,
-    Scenario,
     SwapKind,
 )
 from memnotify.process import CommandLog
 
-
-def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:
-    scenario = Scenario(name="idle", start_ns=0, duration_ns=10**9, sample_ns=10**8, steps=())
-    cell = Cell(
-        request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
-        machine=load_machine(machine) if isinstance(machine, str) else machine,
-        memory_mib=64,
-        clients=1,
-        scenario=scenario,
-    )
-    return dataclasses.replace(cell, **changes)
+from tests.support.cells import make_cell
 
 
 def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
