@@ -138,7 +138,9 @@ def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixtur
     folder = bench.run(Guests(finds))
     assert main(["show", str(folder.path)]) == 0
     text = capsys.readouterr().out
-    for row in folder.verdicts():
+    rows = folder.verdicts()
+    assert len(rows) == 4
+    for row in rows:
         assert row["id"] in text
     assert "finding:panic" in text
     assert "\\x1b[31mpanic" in text
@@ -163,7 +165,9 @@ def test_what_does_not_count(bench: Bench) -> None:
         return dataclasses.replace(result, records=len(records), lost_records=7)
 
     folder = bench.run(guests)
-    for row in folder.verdicts():
+    rows = folder.verdicts()
+    assert len(rows) == 4
+    for row in rows:
         assert row["wakeups"] == (row["clients"] if row["series"] == "v4" else 0)
         assert row["oom_kills"] == 1
         assert row["lost_records"] == 7

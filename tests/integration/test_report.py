@@ -18,7 +18,7 @@ from memnotify.cli.main import main
 from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records.decode import VIEWS, RecordLog, write_records
 from memnotify.records.layout import CheckResult, Kind
-from memnotify.results.folder import read_json, seal_results
+from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
 
 from tests.support.campaigns import Bench, Guests, S, fails, made_up_log, record
@@ -315,9 +315,16 @@ def test_markdown(run: Path) -> None:
     text = report(run, ".md")
     assert text.startswith("### try: 4 cells: ")
     assert "<script>" not in text
-    for line in text.splitlines():
-        if line.startswith("| ") and "outcome" not in line and "---" not in line:
-            assert len(re.findall(r"(?<!\\)\|", line)) in (4, 9), line
+    tables = [part.split("\n") for part in text.split("\n\n") if part.startswith("| ")]
+    assert [lines[0].split(" | ")[0] for lines in tables] == ["| cell", "| cell"]
+    wrong, all_cells = tables
+    for lines, bars, cells in ((wrong, 4, 2), (all_cells, 9, 4)):
+        assert len(lines) == 2 + cells  # titles, a rule, and a line for each cell
+        for line in lines:
+            assert len(re.findall(r"(?<!\\)\|", line)) == bars, line
+    assert [line.split(" | ")[0].removeprefix("| ") for line in all_cells[2:]] == [
+        row["name"] for row in RunFolder(run).plan()
+    ]
 
 
 def test_html(run: Path) -> None:
