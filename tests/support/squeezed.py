@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from memnotify.model import Arch, ClientKind, Op, Scenario, Step
-from memnotify.records.decode import RecordLog
+from memnotify.records.log import RecordLog
 from memnotify.series.quilt import MEM_NOTIFY
 
 SECOND = 10**9

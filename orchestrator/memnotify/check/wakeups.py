@@ -23,7 +23,8 @@ from memnotify.check.promises import (
     Invariant,
     Wakes,
 )
-from memnotify.check.story import NEVER, Flags, Ints, Story, Watchers
+from memnotify.check.story import NEVER, Story, Watchers
+from memnotify.records.log import Flags, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +241,7 @@ def _all_looked(story: Story, window: Window) -> bool:
 def _logged(story: Story, window: Window) -> bool:
     """Tell whether 500 ms later nobody who was woken can still be on the way to the log."""
     end = window.first + HELD_UP_NS
-    return end < story.log.end_ns and story.calm(end - HELD_UP_NS // 2, end)
+    return end < story.end_ns and story.calm(end - HELD_UP_NS // 2, end)
 
 
 def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Break] | None:

@@ -10,7 +10,7 @@ from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
-from memnotify.records.decode import read_records
+from memnotify.records.parquet import read_records
 from memnotify.report.table import plain_console, print_cell, print_run
 from memnotify.results.folder import RECORDS, RunFolder, read_verdict, to_json
 from memnotify.results.timeline import timeline

@@ -23,8 +23,9 @@ from memnotify.guest.watchdog import CpuClock, Limits, watch
 from memnotify.host import MIB
 from memnotify.model import BalloonMove, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 
 
 async def run_cell(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from memnotify import toml
 from memnotify.errors import InputError, writing
-from memnotify.records.decode import read_records
+from memnotify.records.parquet import read_records
 from memnotify.report.cells import CellReport, ExpectReport, RunReport
 from memnotify.report.expect import came_out, status_of
 from memnotify.report.html import html
