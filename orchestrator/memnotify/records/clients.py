@@ -6,7 +6,7 @@ import numpy as np
 
 from memnotify.model import SUCCESSORS
 from memnotify.records.layout import Kind
-from memnotify.records.log import Flags, RecordLog, Records, ints
+from memnotify.records.log import Flags, RecordLog, Records, ints, take
 
 _POLLIN = 0x001
 _POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it
@@ -26,9 +26,8 @@ def was_notified(wakeups: Records) -> Flags:
 def notified(log: RecordLog) -> Records:
     """Return the WAKEUP records that say so, by time."""
     wakeups = log.kind(Kind.WAKEUP)
-    found = wakeups[was_notified(wakeups)]
-    by_time: Records = found[np.argsort(found["time_ns"], kind="stable")]
-    return by_time
+    found = take(wakeups, was_notified(wakeups))
+    return take(found, np.argsort(found["time_ns"], kind="stable"))
 
 
 def of_mem_notify(log: RecordLog) -> RecordLog:

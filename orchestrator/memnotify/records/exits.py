@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog, Records
+from memnotify.records.log import RecordLog, Records, take
 
 
 def killed_exits(log: RecordLog) -> Records:
     """Return the EXIT records of processes that the OOM killer ended: by SIGKILL, not the agent."""
     exits = log.kind(Kind.EXIT)
-    killed: Records = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
-    return killed
+    return take(exits, (exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0))
 
 
 def failed_exits(log: RecordLog) -> Records:
@@ -22,5 +21,4 @@ def failed_exits(log: RecordLog) -> Records:
     """
     exits = log.kind(Kind.EXIT)
     crashed = (exits["signal"] != 0) & (exits["signal"] != signal.SIGKILL)
-    failed: Records = exits[((exits["code"] != 0) | crashed) & (exits["sent_by_agent"] == 0)]
-    return failed
+    return take(exits, ((exits["code"] != 0) | crashed) & (exits["sent_by_agent"] == 0))

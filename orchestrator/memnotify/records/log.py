@@ -58,6 +58,15 @@ def indexes(rows: Records) -> Ints:
     return ints(rows["commit"]) - 1
 
 
+def take(rows: Records, chosen: Flags | Ints) -> Records:
+    """Return some of these whole records.
+
+    As plain bytes, because numpy copies a structured record field by field.
+    """
+    taken: Records = rows.view(_WHOLE)[chosen].view(rows.dtype)
+    return taken
+
+
 @dataclass(frozen=True, eq=False)
 class RecordLog:
     """The valid records of a guest in the order in which they were claimed.
@@ -83,9 +92,7 @@ class RecordLog:
         """
         found = self._kinds.get(kind)
         if found is None:
-            # As plain bytes: numpy copies a structured record field by field.
-            whole = self.records.view(_WHOLE)
-            found = whole[self.records["kind"] == kind].view(VIEWS[kind])
+            found = take(self.records, self.records["kind"] == kind).view(VIEWS[kind])
             found.flags.writeable = False
             self._kinds[kind] = found
         return found
@@ -96,8 +103,7 @@ class RecordLog:
 
     def only(self, chosen: Flags) -> RecordLog:
         """Return the log with some of its records."""
-        whole = self.records.view(_WHOLE)
-        return RecordLog(whole[chosen].view(layout.RECORD), lost=self.lost, torn=self.torn)
+        return RecordLog(take(self.records, chosen), lost=self.lost, torn=self.torn)
 
     @cached_property
     def start_ns(self) -> int:
