@@ -21,7 +21,7 @@ from memnotify.check.promises import (
     Invariant,
     Status,
 )
-from memnotify.check.story import NEVER, Story
+from memnotify.check.story import NEVER, Story, seconds
 from memnotify.records.log import Flags, Ints, ints
 
 _WIDEST = 6
@@ -73,7 +73,7 @@ def everyone(story: Story) -> Answer | None:
                     records=(int(waits.wakeup[i]), *waits.poll[left].tolist()),
                     time_ns=first,
                     promised="everyone who waits is woken",
-                    seen=f"{left.size} were not in {_s(HELD_UP_NS)}, though "
+                    seen=f"{left.size} were not in {seconds(HELD_UP_NS)}, though "
                     + ("the status stays set" if lasts else "memory stayed low"),
                 )
             )
@@ -93,7 +93,7 @@ def nobody(story: Story) -> Answer:
             time_ns=int(waits.at[i]),
             client=int(waits.client[i]),
             promised="nobody is woken who sleeps in poll()",
-            seen=f"POLLIN after {_s(int(waits.at[i] - waits.since[i]))}",
+            seen=f"POLLIN after {seconds(int(waits.at[i] - waits.since[i]))}",
         )
         for i in asleep.tolist()
     )
@@ -243,15 +243,12 @@ def _length(low: Ints, at: Ints, most: Callable[[int], int], least: int) -> int:
 def _burst(story: Story, asked: Ints, most: Callable[[int], int], promised: str) -> Break:
     waits = story.waits
     span = int(waits.at[asked[-1]] - waits.low[asked].min())
+    logged = int(waits.at[asked[-1]] - waits.at[asked[0]])
     clients = np.unique(waits.client[asked])
     return Break(
         records=tuple(waits.wakeup[asked].tolist()),
         time_ns=int(waits.at[asked[0]]),
         client=int(clients[0]) if clients.size == 1 else None,
-        promised=f"{promised}: at most {most(span)} in {_s(span)}",
-        seen=f"{asked.size}, logged within {_s(int(waits.at[asked[-1]] - waits.at[asked[0]]))}",
+        promised=f"{promised}: at most {most(span)} in {seconds(span)}",
+        seen=f"{asked.size}, logged within {seconds(logged)}",
     )
-
-
-def _s(ns: int) -> str:
-    return f"{ns / 1e9:.3f} s"

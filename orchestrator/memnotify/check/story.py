@@ -17,10 +17,16 @@ from memnotify.records.clients import of_mem_notify, was_notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
 from memnotify.records.zones import gate_of
+from memnotify.units import NS_PER_S
 
 NEVER = 2**62
 _RECLAIM = frozenset(("pswpin", "pswpout", "pgscan", "pgsteal"))
 _HIGHMEM = b"HighMem"
+
+
+def seconds(ns: int) -> str:
+    """Return a time as what was seen is told in."""
+    return f"{ns / NS_PER_S:.3f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memnotify.check.promises import RUN_NS, Answer, Asks, Break, Invariant, Status
-from memnotify.check.story import Story
+from memnotify.check.story import Story, seconds
 from memnotify.records.layout import NO_STATUS
 from memnotify.records.log import Flags, Ints, indexes, ints
 from memnotify.records.zones import zone_numbers
@@ -188,7 +188,7 @@ def _free(story: Story, *samples: int) -> str:
             f"{_name(zone)} {zone['free']} pages (gate {gate}), status {_status(zone)}"
             for zone, gate in zip(story.zones[rows], story.gates[rows], strict=True)
         )
-        shown.append(f"{(int(story.samples.times[sample])) / 1e9:.3f} s: " + ", ".join(zones))
+        shown.append(f"{seconds(int(story.samples.times[sample]))}: " + ", ".join(zones))
     return "; ".join(shown)
 
 

@@ -49,7 +49,7 @@ VIEWS: Mapping[Kind, np.dtype[Any]] = MappingProxyType({kind: _view(kind) for ki
 
 
 def ints(column: Any) -> Ints:
-    """Return numbers of a log as signed ones, with which differences are what they should be."""
+    """Return numbers of a log as signed ones; a negative number there is in two's complement."""
     return np.asarray(column, dtype=np.int64)
 
 

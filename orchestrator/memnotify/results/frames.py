@@ -171,5 +171,4 @@ class CellResults:
 def _column(values: Records) -> Any:
     if values.dtype.kind == "S":
         return [value.decode(errors="replace") for value in values.tolist()]
-    # Unsigned in the log: a negative number is in two's complement.
-    return values.astype(np.int64)
+    return ints(values)
