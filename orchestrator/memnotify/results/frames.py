@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from memnotify.files import read_bytes
 from memnotify.records import layout
 from memnotify.records.clients import was_notified
 from memnotify.records.layout import BalloonPhase, Kind
@@ -24,7 +25,7 @@ from memnotify.records.parquet import read_records
 from memnotify.records.zones import gate_of
 from memnotify.report.cells import POINT
 from memnotify.results.evidence import Chosen
-from memnotify.results.folder import MANIFEST, RECORDS, VERDICT, read_json
+from memnotify.results.folder import MANIFEST, RECORDS, read_json, read_verdict
 from memnotify.units import NS_PER_S
 
 _SAMPLE = (Kind.MEMINFO, Kind.RECLAIM, Kind.PAGING)
@@ -45,7 +46,7 @@ class CellResults:
     @cached_property
     def figures(self) -> Mapping[str, Any]:
         """Its row of `memnotify show --json`."""
-        return read_json(self.folder / VERDICT)
+        return read_verdict(self.folder)
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ class CellResults:
     @cached_property
     def console(self) -> str:
         """All that the guest's kernel printed."""
-        return (self.folder / "console.log").read_text(errors="replace")
+        return read_bytes(self.folder / "console.log").decode(errors="replace")
 
     @cached_property
     def log(self) -> RecordLog:
