@@ -25,8 +25,9 @@ from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.model import Cell, CellResult
 from memnotify.places import CAMPAIGNS
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, copy_results
 from memnotify.run.campaign import run_campaign
 from memnotify.run.ledger import Ledger, Need

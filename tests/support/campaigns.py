@@ -14,8 +14,9 @@ from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InfrastructureError
 from memnotify.model import BalloonMove, Cell, CellResult, Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.report.board import open_board
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_campaign
