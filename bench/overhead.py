@@ -43,7 +43,7 @@ def measure() -> tuple[float, float]:
             board=board,
         )
         used = resource.getrusage(resource.RUSAGE_SELF)
-        guests = [read_json(folder.cell(row["id"]) / MANIFEST) for row in folder.plan()]
+        guests = [read_json(folder.cell(row.id) / MANIFEST) for row in folder.plan()]
     return used.ru_utime + used.ru_stime, sum(guest["qemu_cpu_seconds"] for guest in guests)
 
 

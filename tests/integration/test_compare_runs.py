@@ -15,12 +15,26 @@ from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.model import (
+    Arch,
+    Cell,
+    ClientKind,
+    Clock,
+    KernelRequest,
+    Op,
+    Outcome,
+    Scenario,
+    Step,
+)
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
 from memnotify.results.comparison import Comparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.manifest import Manifest
+from memnotify.results.verdict import Verdict
+
+from tests.support.rows import row
 
 S = 10**9
 START = 10 * S
@@ -88,8 +102,11 @@ def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
         with run.draft(cell_id(cell)) as draft:
             if log is not None:
                 write_records(log, draft / RECORDS)
-            verdict = {"outcome": outcome, "lost_records": 0 if log is None else log.lost}
-            run.publish(cell_id(cell), draft, manifest={"outcome": outcome}, verdict=verdict)
+            lost = 0 if log is None else log.lost
+            made = row(cell_id(cell), outcome=outcome, lost_records=lost)
+            manifest = Manifest(outcome=Outcome.parse(outcome))
+            verdict = Verdict.from_json(made)
+            run.publish(cell_id(cell), draft, manifest=manifest, verdict=verdict)
     return path
 
 

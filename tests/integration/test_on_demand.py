@@ -43,7 +43,7 @@ def session(bench: Bench) -> OnDemand:
 
 
 def planned(bench: Bench) -> list[str]:
-    return [row["name"] for row in RunFolder(bench.path).plan()]
+    return [row.name for row in RunFolder(bench.path).plan()]
 
 
 def test_the_plan_is_whole_in_the_end_and_nearly_so_meanwhile(

@@ -182,7 +182,7 @@ def test_a_part_without_a_cell_can_be_merged(project: Project) -> None:
     project.run()
     merged = RunFolder(project.path / "merged")
     assert merge([RunFolder(empty), RunFolder(project.run_folder)], merged) == []
-    assert [row["name"] for row in merged.verdicts()] == CELLS
+    assert [row.name for row in merged.verdicts()] == CELLS
 
 
 USES = """

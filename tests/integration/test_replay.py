@@ -68,7 +68,7 @@ def folder(bench: KeepingBench) -> RunFolder:
 
 @pytest.fixture
 def finished(bench: KeepingBench, folder: RunFolder) -> Finished:
-    return find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+    return find_finished(folder, folder.plan()[-1].id, store=bench.store)
 
 
 def told_otherwise(cell: Path, before: str, after: str) -> None:
@@ -102,12 +102,12 @@ def later(by: int) -> Any:
 
 
 def lines(done: Replay) -> list[str]:
-    return replay_lines(done.row(), outcome=done.finished.outcome)
+    return replay_lines(done.row(), outcome=str(done.finished.outcome))
 
 
 def test_a_cell_is_bound_as_it_was(folder: RunFolder, finished: Finished) -> None:
     plan = folder.plan()[-1]
-    assert json.loads(json.dumps(cell_inputs(finished.job.cell))) == plan["inputs"]
+    assert json.loads(json.dumps(cell_inputs(finished.job.cell))) == plan.inputs
     assert finished.job.kernel.key == finished.job.cell.kernel
     assert finished.job.kernel.file("bzImage").read_text() == "{'series': 'v4'}"
     assert finished.job.cell.request.series == "v4"
@@ -135,7 +135,7 @@ def test_the_same_again(bench: KeepingBench, finished: Finished, tmp_path: Path)
 def test_what_a_class_promises(
     bench: KeepingBench, folder: RunFolder, promise: Repeatability, kept: bool
 ) -> None:
-    cell = folder.plan()[-1]["id"]
+    cell = folder.plan()[-1].id
     told_otherwise(folder.cell(cell), '"repeatability": "exact"', f'"repeatability": "{promise}"')
     (done,) = bench.replay(find_finished(folder, cell, store=bench.store), later(10_001))
     assert done.kept is kept
@@ -255,13 +255,13 @@ def test_an_artifact_that_is_gone(bench: KeepingBench, folder: RunFolder) -> Non
     ):
         (bench.store.root / kind).rename(bench.store.root / f"{kind}-gone")
         with pytest.raises(InputError, match=mend):
-            find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+            find_finished(folder, folder.plan()[-1].id, store=bench.store)
 
 
 def test_cells_that_cannot_be_replayed(
     bench: KeepingBench, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damaged, alien, unfinished = (row["id"] for row in folder.plan()[:3])
+    damaged, alien, unfinished = (row.id for row in folder.plan()[:3])
     (folder.cell(damaged) / "records.parquet").write_bytes(b"")
     told_otherwise(folder.cell(alien), '"smp": 1', '"smp": "many"')
     (folder.cell(unfinished) / "manifest.json").unlink()

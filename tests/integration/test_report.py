@@ -45,7 +45,7 @@ def hostile(cell: Cell, folder: Path) -> CellResult:
 def run(tmp_path: Path) -> Path:
     """Return the folder of a run: one cell ok, one hostile, one failed, and one that is gone."""
     folder = Bench(tmp_path).run(Guests(hostile, fails, fails, fails), limit=1)
-    ok = next(row["id"] for row in folder.verdicts() if row["outcome"] == "ok")
+    ok = next(row.id for row in folder.verdicts() if str(row.outcome) == "ok")
     folder.cell(ok).rename(tmp_path / "gone")
     return folder.path
 
@@ -251,7 +251,7 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
     bench: Bench, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     folder = bench.run(Guests())
-    one, other = (folder.cell(row["id"]) for row in folder.plan()[:2])
+    one, other = (folder.cell(row.id) for row in folder.plan()[:2])
     match damage:
         case "no log":
             file = one / "records.parquet"

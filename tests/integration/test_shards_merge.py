@@ -55,8 +55,8 @@ def test_merged_is_as_run_at_once(bench: Parts) -> None:
     assert merge(parts, merged) == []
     whole = bench.run(Guests())
     assert merged.plan() == whole.plan()
-    assert [row["outcome"] for row in merged.verdicts()].count("finding:panic") == 1
-    assert all(merged.has(row["id"]) for row in merged.plan())
+    assert [str(row.outcome) for row in merged.verdicts()].count("finding:panic") == 1
+    assert all(merged.has(row.id) for row in merged.plan())
 
 
 def test_merge_prints_what_show_does(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,8 +85,8 @@ def test_what_one_cell_is_enough_for_is_decided_when_all_parts_are_there(
         bench.file.write_text(TEXT + what)
         parts = [bench.part("1/2"), bench.part("2/2")]
         came_out = [expectations(part, part.verdicts())[0] for part in parts]
-        assert {result["met"] for result in came_out} <= {None, True}
-        assert [result["elsewhere"] for result in came_out].count(True) >= 1
+        assert {result.met for result in came_out} <= {None, True}
+        assert [result.elsewhere for result in came_out].count(True) >= 1
         assert not any(failed([result]) for result in came_out)
         for part in parts:
             assert main(["expect", str(part.path)]) == 0

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
 from memnotify.records.decode import write_records
 from memnotify.records.layout import Kind
-from memnotify.results.folder import ALWAYS, RunFolder, seal_results
+from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.promises import check_run
 
 from tests.support.madeup import OF_V4, MadeUp, Model, S
+from tests.support.rows import row
 
 V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * S, 24 * S])
 
@@ -25,19 +25,7 @@ def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
     name = f"{number:016x}"
     folder = run / "cells" / name
     folder.mkdir(parents=True)
-    verdict: dict[str, Any] = {
-        **dict.fromkeys(ALWAYS),
-        "id": name,
-        "name": f"cell {number}",
-        "base": "6.1",
-        "series": series,
-        "arch": "x86_64",
-        "machine": "pc-swap",
-        "memory_mib": 64,
-        "scenario": "squeeze",
-        "clients": 120,
-        "repeat": 1,
-    }
+    verdict = row(name, name=f"cell {number}", series=series, clients=120)
     (folder / "verdict.json").write_text(json.dumps(verdict))
     plan = run / "plan.json"
     rows = json.loads(plan.read_text()) if plan.exists() else []
@@ -111,8 +99,14 @@ def test_a_revision_without_promises_is_no_error(
     (series / "mine/6.1/series").write_text("")
     run = tmp_path / "run"
     name = cell(run, 1, "mine", V4.run())
-    (row,) = check_run(RunFolder(run), root=series)
-    assert (row["cell"], row["invariant"], row["tested"], row["broken"]) == (name, None, 0, 0)
+    (checked,) = check_run(RunFolder(run), root=series)
+    found = checked.to_json()
+    assert (found["cell"], found["invariant"], found["tested"], found["broken"]) == (
+        name,
+        None,
+        0,
+        0,
+    )
     monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
     assert main(["check", str(run)]) == 0
     assert "mine: no promises on file; write them into revision.toml" in capsys.readouterr().out
@@ -136,7 +130,7 @@ def test_promises_are_read_from_the_revision_of_each_cell(tmp_path: Path) -> Non
     """A batch of 100 is v4's, and too large for v5."""
     cell(tmp_path, 1, "v4", V4.run())
     cell(tmp_path, 2, "v5", V4.run())
-    rows = list(check_run(RunFolder(tmp_path)))
+    rows = [checked.to_json() for checked in check_run(RunFolder(tmp_path))]
     broken = {(row["series"], row["invariant"]) for row in rows if row["broken"]}
     assert broken == {("v5", Invariant.BATCH)}
 

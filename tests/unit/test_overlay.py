@@ -14,10 +14,12 @@ from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
 from memnotify.results.published import load_published
 from memnotify.results.published_series import Curve, SeriesTable, csv_text, curves
+from memnotify.results.verdict import Verdict
 from pydantic import ValidationError
 
+from tests.support.rows import row
+
 S = 10**9
-AXES = ("machine", "scenario", "memory_mib", "clients", "base", "arch", "repeat")
 COURSE: dict[str, Any] = {
     "file": "a.csv",
     "says": "A",
@@ -47,8 +49,8 @@ def log(*records: np.ndarray) -> RecordLog:
     return RecordLog(whole, lost=0, torn=0)
 
 
-def verdict(series: str = "v3", **values: Any) -> dict[str, Any]:
-    return {"id": f"cell-{series}", "series": series, **dict.fromkeys(AXES, 1), **values}
+def verdict(series: str = "v3", **values: Any) -> Verdict:
+    return Verdict.from_json(row(f"cell-{series}", series=series, **values))
 
 
 def console(time_s: float, free_mib: int, runnable: int) -> np.ndarray:

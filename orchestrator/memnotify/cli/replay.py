@@ -61,7 +61,7 @@ def _replay(args: argparse.Namespace) -> int:
     )
 
     def show(done: Replay) -> None:
-        for line in () if args.json else replay_lines(done.row(), outcome=finished.outcome):
+        for line in () if args.json else replay_lines(done.row(), outcome=str(finished.outcome)):
             print(line, flush=True)
 
     if args.record:
@@ -75,7 +75,7 @@ def _replay(args: argparse.Namespace) -> int:
         shown = {
             "cell": finished.job.id,
             "name": finished.job.name,
-            "outcome": finished.outcome,
+            "outcome": str(finished.outcome),
             "repeatability": finished.repeatability,
             "replays": [done.row() for done in replays],
         }

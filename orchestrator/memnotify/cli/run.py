@@ -129,16 +129,16 @@ def _run(args: argparse.Namespace) -> int:
             cold=args.cold,
             whole=whole,
         )
-    rows = folder.verdicts()
-    expected = expectations(folder, rows)
+    verdicts = folder.verdicts()
+    expected = expectations(folder, verdicts)
     if args.json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
     else:
-        print_run(console, rows, planned=len(cells))
+        print_run(console, verdicts, planned=len(cells))
         if expected:
             print_expectations(console, expected)
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
-    broken = any(row["outcome"].startswith("infrastructure:") for row in rows)
+    broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
     return 3 if broken else int(failed(expected))
 
 

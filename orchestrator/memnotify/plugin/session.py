@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from memnotify.axes import POINT, point_of
 from memnotify.campaign.load import Campaign, load_campaign
-from memnotify.campaign.plan import cell_name, cell_parameters, plan_cells
+from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.errors import InputError, MemnotifyError
 from memnotify.model import Accel, Cell, Clock
 from memnotify.plugin.items import CampaignFile, CellItem, finished, how_to_look, shown
 from memnotify.process import CommandLog
 from memnotify.report.board import LineBoard
-from memnotify.report.cells import POINT
 from memnotify.report.table import plain_console
 from memnotify.run.base_selection import choose_base
 from memnotify.run.on_demand import OnDemand
@@ -49,7 +49,7 @@ class Asked:
     @property
     def values(self) -> Mapping[str, Any]:
         campaign = self.run.campaign.table.name
-        return {"campaign": campaign} | cell_parameters(self.run.cells[self.name])
+        return {"campaign": campaign} | point_of(self.run.cells[self.name])
 
 
 class Session:
@@ -189,7 +189,7 @@ def _campaigns(files: Iterable[str]) -> Sequence[Campaign]:
 
 def _values(campaign: Campaign, cells: Iterable[Cell]) -> Mapping[str, Sequence[Any]]:
     """Return what a marker may ask of a campaign: what its cells have, or any of its bases."""
-    points = [cell_parameters(cell) for cell in cells]
+    points = [point_of(cell) for cell in cells]
     values = {key: [point[key] for point in points] for key in POINT}
     return values | {"base": campaign.table.kernel.base}
 

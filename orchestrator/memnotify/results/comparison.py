@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,35 +12,28 @@ from typing import Any
 
 import numpy as np
 
+from memnotify.axes import AXES, REPEAT, Value, ordered
+from memnotify.campaign.plan import PlanRow
 from memnotify.check.reaction import UNITS, Story, react
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
 from memnotify.check.story import ints
 from memnotify.errors import InputError
-from memnotify.model import Clock, Op
+from memnotify.model import Clock, Op, Outcome
 from memnotify.places import command
 from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
-from memnotify.results.folder import RECORDS, VERDICT, RunFolder, read_json
+from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.identical import Alike, Log, compare_logs
 from memnotify.results.summary import trace_of
 from memnotify.store import digest_value
 
 Inputs = Mapping[str, Any]
 
-AXES: Mapping[str, Callable[[Inputs], str | int]] = MappingProxyType(
-    {
-        "base": lambda inputs: inputs["request"]["base"],
-        "series": lambda inputs: inputs["request"]["series"],
-        "arch": lambda inputs: inputs["request"]["arch"],
-        "machine": lambda inputs: inputs["machine"]["name"],
-        "memory_mib": lambda inputs: inputs["memory_mib"],
-        "clients": lambda inputs: inputs["clients"],
-        "scenario": lambda inputs: inputs["scenario"]["name"],
-        "clock": lambda inputs: inputs["clock"],
-        "seed": lambda inputs: inputs["seed"],
-    }
+COMPARED = ordered(
+    *("base", "series", "arch", "machine", "memory_mib", "clients"),
+    among=(name for name in AXES if name != REPEAT),
 )
-"""What cells may differ in, and where a cell's inputs say it."""
+"""The axes along which cells are compared, in the order in which they are shown."""
 
 # What cells run in, beside their kernel; it follows from these axes.
 _TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
@@ -49,7 +42,6 @@ _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
 # Along these a scenario has to stay the same to the last step, and not in name only.
 _SAME_SCENARIO = ("base", "series", "arch", "clock")
 
-Value = str | int
 Point = tuple[Value, ...]
 
 
@@ -63,7 +55,7 @@ class _Sample:
     scenario: str
     axes: Mapping[str, Value]
     inputs: Inputs
-    outcome: str
+    outcome: Outcome
     lost_records: int
     figures: Mapping[str, float | None]
     records: Path | None
@@ -83,7 +75,7 @@ class Comparison:
 
     rows: tuple[Mapping[str, Any], ...]
     same: Mapping[str, Value]
-    outcomes: Mapping[Value, Mapping[str, int]]
+    outcomes: Mapping[Value, Mapping[Outcome, int]]
     left_out: int
     failed: int
     not_run: int
@@ -96,9 +88,12 @@ class Comparison:
     def notes(self) -> list[str]:
         """Return what a reader has to know beside the figures: what ended how, what is missing."""
         ended = {
-            group: ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
+            group: ", ".join(
+                f"{count} {outcome}"
+                for outcome, count in sorted(found.items(), key=lambda item: str(item[0]))
+            )
             for group, found in self.outcomes.items()
-            if set(found) != {"ok"}
+            if not all(outcome.ok for outcome in found)
         }
         notes = [f"{group}: {how}" for group, how in ended.items()]
         notes += [found.sentence() for found in self.alike if found.is_news]
@@ -125,8 +120,8 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
     only: dict[str, set[str]] = {}
     for word in words:
         axis, equals, value = word.partition("=")
-        if axis not in AXES or not equals or not value:
-            hint = f"AXIS=VALUE, with one of {', '.join(AXES)}"
+        if axis not in COMPARED or not equals or not value:
+            hint = f"AXIS=VALUE, with one of {', '.join(COMPARED)}"
             raise InputError(f"--only {word} names no value of an axis", hint=hint)
         only.setdefault(axis, set()).add(value)
     return only
@@ -146,11 +141,11 @@ def compare_runs(
     for run in map(RunFolder, paths):
         whole, _ = run.results()
         for row, axes in _planned(run, only):
-            if row["id"] not in whole:
+            if row.id not in whole:
                 not_run += 1
                 continue
-            sample = _sample(row, axes, whole[row["id"]], by)
-            if sample.outcome.startswith("infrastructure:"):
+            sample = _sample(row, axes, whole[row.id], by)
+            if sample.outcome.infrastructure is not None:
                 failed += 1
                 continue
             other = samples.setdefault((sample.group, sample.point), sample)
@@ -171,7 +166,7 @@ def compare_runs(
     kept = {group: [samples[group, point] for point in points] for group in groups}
     values = {
         axis: tuple(dict.fromkeys(sample.axes[axis] for sample in kept[groups[0]]))
-        for axis in AXES
+        for axis in COMPARED
         if axis != by
     }
     over = {axis: found for axis, found in values.items() if len(found) > 1}
@@ -180,7 +175,10 @@ def compare_runs(
     return Comparison(
         rows=tuple(_rows(by, over, different, {found.group: found.row() for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
-        outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},
+        outcomes={
+            group: Counter(dataclasses.replace(s.outcome, detail="") for s in found)
+            for group, found in kept.items()
+        },
         left_out=len(samples) - len(groups) * len(points),
         failed=failed,
         not_run=not_run,
@@ -238,36 +236,40 @@ def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
 
 def _planned(
     run: RunFolder, only: Mapping[str, set[str]]
-) -> Iterator[tuple[Mapping[str, Any], dict[str, Value]]]:
+) -> Iterator[tuple[PlanRow, dict[str, Value]]]:
     """Yield the chosen rows of a run's plan, each with its values of all axes."""
     for row in run.plan():
         try:
-            axes = {name: value(row["inputs"]) for name, value in AXES.items()}
-        except (KeyError, TypeError) as error:
-            raise InputError(f"not a plan of this version: no {error}", file=run.path) from error
+            axes = {axis: row.value(axis) for axis in COMPARED}
+            for tool in _TOOLS:
+                if not isinstance(row.inputs.get(tool), str):
+                    raise ValueError(f"no {tool!r}")
+        except ValueError as error:
+            text = f"not a plan of this version: {row.id}: {error}"
+            raise InputError(text, file=run.path / PLAN) from error
         if all(str(axes[axis]) in some for axis, some in only.items()):
             yield row, axes
 
 
-def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
+def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
     point = tuple(value for name, value in axes.items() if name != by)
-    scenario = digest_value(row["inputs"]["scenario"])
+    scenario = digest_value(row.inputs["scenario"])
     if by in _SAME_SCENARIO:
         point = (*point, scenario)
-    verdict = read_json(folder / VERDICT)
+    verdict = read_verdict(folder)
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     there = (folder / RECORDS).exists()
     if there:
         figures = dataclasses.asdict(react(story_of(read_records(folder / RECORDS))))
     return _Sample(
-        id=row["id"],
+        id=row.id,
         group=axes[by],
         point=point,
         scenario=scenario,
         axes=axes,
-        inputs=row["inputs"],
-        outcome=verdict["outcome"],
-        lost_records=verdict["lost_records"],
+        inputs=row.inputs,
+        outcome=verdict.outcome,
+        lost_records=verdict.lost_records,
         figures=figures,
         records=folder / RECORDS if there else None,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from memnotify.campaign.plan import PlanRow
 from memnotify.errors import InputError
+from memnotify.model import Ending
 from memnotify.places import command
-from memnotify.report.cells import PARAMETERS
+from memnotify.results.manifest import Manifest
+from memnotify.results.verdict import Verdict
 from memnotify.store import digest_file, seal_holds, sealed
 
 CAMPAIGN = "campaign.toml"
@@ -29,15 +31,8 @@ VERDICT = "verdict.json"
 RECORDS = "records.parquet"
 MACHINE = "machine.cfg"
 _DRAFT = ".new-"
-_PLAN = "plan.json"
+PLAN = "plan.json"
 _SHARD = "shard.json"
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
-
-ALWAYS = (
-    *("id", "name", *PARAMETERS),
-    *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
-)
-"""What each verdict has, whatever came out."""
 
 ATTEMPTS = "attempts"
 """In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
@@ -58,14 +53,14 @@ class RunFolder:
             raise InputError(f"cannot hold results: {error.strerror}", file=self.path) from error
 
     def begin(
-        self, campaign: bytes, plan: list[dict[str, Any]], *, whole: Sequence[str] | None = None
+        self, campaign: bytes, plan: Sequence[PlanRow], *, whole: Sequence[str] | None = None
     ) -> None:
         """Write campaign.toml and plan.json. Call it with the run's lock held.
 
         If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
         """
         _write(self.path / CAMPAIGN, campaign)
-        _write(self.path / _PLAN, to_json(plan).encode())
+        _write(self.path / PLAN, to_json([row.to_json() for row in plan]).encode())
         if whole is None:
             (self.path / _SHARD).unlink(missing_ok=True)
         else:
@@ -74,7 +69,7 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether there is a plan, good or bad."""
-        return (self.path / _PLAN).exists()
+        return (self.path / PLAN).exists()
 
     def clear(self) -> None:
         """Clear away what a killed run left half done. Call it with the run's lock held."""
@@ -92,11 +87,11 @@ class RunFolder:
         """
         folder = self.cell(cell_id)
         try:
-            return not _manifest(folder)["outcome"].startswith("infrastructure:")
+            return _manifest(folder).outcome.ending is not Ending.INFRASTRUCTURE
         except InputError:
             return False
 
-    def manifest(self, cell_id: str) -> dict[str, Any]:
+    def manifest(self, cell_id: str) -> Manifest:
         """Return the manifest of a cell whose results are whole, a failed one's among them.
 
         Raises InputError that names what is damaged, or missing.
@@ -111,7 +106,7 @@ class RunFolder:
         """
         whole: dict[str, Path] = {}
         damaged = []
-        for cell_id in (row["id"] for row in self.plan()):
+        for cell_id in (row.id for row in self.plan()):
             folder = self.cell(cell_id)
             if not folder.exists():
                 continue
@@ -136,8 +131,8 @@ class RunFolder:
         cell_id: str,
         draft: Path,
         *,
-        manifest: dict[str, Any],
-        verdict: dict[str, Any],
+        manifest: Manifest,
+        verdict: Verdict,
         failed: Path | None = None,
     ) -> None:
         """Complete a draft with manifest and verdict, and put it in the cell's place.
@@ -146,8 +141,8 @@ class RunFolder:
         """
         if failed is not None and any(failed.iterdir()):
             failed.rename(draft / ATTEMPTS)
-        _write(draft / VERDICT, to_json(verdict).encode())
-        seal_results(draft, {**manifest, "id": cell_id})
+        _write(draft / VERDICT, to_json(verdict.to_json()).encode())
+        seal_results(draft, {**manifest.to_json(), "id": cell_id})
         draft.chmod(0o755)
         place = self.cells / cell_id
         with self.draft(cell_id) as aside:
@@ -155,11 +150,11 @@ class RunFolder:
                 place.rename(aside / "old")
             draft.rename(place)
 
-    def plan(self) -> list[dict[str, Any]]:
+    def plan(self) -> list[PlanRow]:
         """Return plan.json. Raises InputError if this is no run's folder, or one of links."""
-        for path in (self.path / name for name in (CAMPAIGN, _PLAN, _SHARD, self.cells.name)):
+        for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
             _no_link(path)
-        file = self.path / _PLAN
+        file = self.path / PLAN
         try:
             plan = json.loads(file.read_text())
         except FileNotFoundError:
@@ -168,28 +163,24 @@ class RunFolder:
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
-        if not isinstance(plan, list) or not all(
-            isinstance(row, dict) and {"id", "name"} <= row.keys() for row in plan
-        ):
+        if not isinstance(plan, list):
             raise InputError("not the plan of a run", file=file)
-        for row in plan:
-            if not isinstance(row["id"], str) or not _ID.fullmatch(row["id"]):
-                raise InputError(f"{row['id']!r} is no id of a cell", file=file)
-            if not isinstance(row["name"], str):
-                raise InputError(f"{row['name']!r} is no name of a cell", file=file)
-        return plan
+        try:
+            return [PlanRow.from_json(row) for row in plan]
+        except ValueError as error:
+            raise InputError(str(error), file=file) from error
 
     def whole(self) -> list[str]:
         """Return the names of all cells of the campaign, also where this is one part of it."""
         file = self.path / _SHARD
         if not file.exists():
-            return [str(row["name"]) for row in self.plan()]
+            return [row.name for row in self.plan()]
         names = read_json(file).get("whole")
         if not isinstance(names, list):
             raise InputError("has no list of cells", file=file)
         return [str(name) for name in names]
 
-    def verdicts(self) -> list[dict[str, Any]]:
+    def verdicts(self) -> list[Verdict]:
         """Return the verdicts of the cells with whole results, in the order of the plan.
 
         Raises InputError if one is of another version.
@@ -200,10 +191,10 @@ class RunFolder:
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, the beginning of it, or its name."""
         plan = self.plan()
-        ids = [row["id"] for row in plan if row["name"] == wanted]
-        ids = ids or [row["id"] for row in plan if wanted and row["id"].startswith(wanted)]
+        ids = [row.id for row in plan if row.name == wanted]
+        ids = ids or [row.id for row in plan if wanted and row.id.startswith(wanted)]
         if len(ids) == 1:
-            return str(ids[0])
+            return ids[0]
         if ids:
             raise InputError(f"{wanted} could be any of {', '.join(ids)}")
         raise InputError(
@@ -211,14 +202,14 @@ class RunFolder:
         )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    manifest = read_json(file := folder / MANIFEST)
-    files, outcome = manifest.get("files"), manifest.get("outcome")
-    if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
+def _manifest(folder: Path) -> Manifest:
+    written = read_json(file := folder / MANIFEST)
+    if not (seal_holds(written) and "files" in written and "outcome" in written):
         raise InputError("not as it was written", file=file)
-    if manifest.get("id", folder.name) != folder.name:  # older ones do not say
+    if written.get("id", folder.name) != folder.name:  # older ones do not say
         raise InputError("of another cell", file=file)
-    for name, digest in files.items():
+    manifest = _as_manifest(written, file)
+    for name, digest in manifest.files.items():
         try:
             found = digest_file(file := folder / name)
         except (OSError, ValueError) as error:
@@ -274,16 +265,33 @@ def read_json(file: Path) -> dict[str, Any]:
     return value
 
 
-def read_verdict(folder: Path) -> dict[str, Any]:
-    """Return the verdict in a cell's folder. Raises InputError if it is damaged."""
-    verdict = read_json(folder / VERDICT)
-    if absent := [key for key in ALWAYS if key not in verdict]:
-        raise InputError(
-            f"not a verdict of this version of memnotify: it has no {absent[0]}",
-            file=folder / VERDICT,
-            hint="run the cell again",
-        )
+def read_verdict(folder: Path) -> Verdict:
+    """Return the verdict in a cell's folder. Raises InputError if it is damaged, or no such one."""
+    written = read_json(file := folder / VERDICT)
+    try:
+        verdict = Verdict.from_json(written)
+    except ValueError as error:
+        text = f"not a verdict of this version of memnotify: {error}"
+        raise InputError(text, file=file, hint="run the cell again") from error
+    if verdict.id != folder.name:
+        raise InputError(f"of another cell, {verdict.id}", file=file)
     return verdict
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in a cell's folder, whether its results are whole or not.
+
+    Raises InputError if it is damaged, or no manifest.
+    """
+    return _as_manifest(read_json(folder / MANIFEST), folder / MANIFEST)
+
+
+def _as_manifest(written: dict[str, Any], file: Path) -> Manifest:
+    try:
+        return Manifest.from_json(written)
+    except ValueError as error:
+        text = f"not a manifest that this version of memnotify understands: {error}"
+        raise InputError(" ".join(text.split()), file=file, hint="run the cell again") from error
 
 
 def to_json(value: Any) -> str:

@@ -6,6 +6,7 @@ and `text` (for people), and the numbers that the text is made of.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from memnotify.guest.outcome import describe_check
 from memnotify.model import ClientKind, DeviceName, Level, Op
 from memnotify.records.decode import RecordLog
 from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.results.manifest import Manifest
 from memnotify.results.summary import trace_of
 from memnotify.text import counted
 
@@ -41,10 +43,10 @@ _WATCHED = {
 """What clients watch in place of /dev/mem_notify."""
 
 
-def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
+def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json.
+    `log` is of the guest and thus not trusted; `manifest` is the cell's.
     """
     trace = trace_of(log)
     events: list[Event] = []
@@ -74,7 +76,7 @@ def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
 Made = Iterator[tuple[int, Event]]
 
 
-def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _boot(log: RecordLog, _: Manifest) -> Made:
     for row in log.kind(Kind.BOOT):
         total, swap = int(row["total_kib"]), int(row["swap_kib"])
         text = f"booted: {total / _MIB:.1f} MiB for the guest, {swap / _MIB:.0f} MiB of swap"
@@ -93,8 +95,8 @@ def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {"event": "end", "text": "the scenario is over"}
 
 
-def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
-    steps = manifest["inputs"]["scenario"]["steps"]
+def _steps(log: RecordLog, manifest: Manifest) -> Made:
+    steps = manifest.inputs["scenario"]["steps"]
     for row in log.kind(Kind.STEP):
         number, late = int(row["step"]), int(row["late_ns"])
         if number < len(steps):
@@ -138,7 +140,7 @@ def _watched(args: Sequence[int]) -> str:
     return ""
 
 
-def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _clients(log: RecordLog, _: Manifest) -> Made:
     rows = log.kind(Kind.CLIENT)
     for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
         same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
@@ -149,8 +151,8 @@ def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
             yield same["time_ns"][b - 1], {**event, "text": f"{counted(b - a, 'client')} {how}"}
 
 
-def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
-    moves = {move["step"]: move for move in manifest["balloon"]}
+def _balloon(log: RecordLog, manifest: Manifest) -> Made:
+    moves = {move.step: dataclasses.asdict(move) for move in manifest.balloon}
     for row in log.kind(Kind.BALLOON):
         phase, step, target = int(row["phase"]), int(row["step"]), int(row["target_kib"])
         event: Event = {"event": "balloon", "phase": phase, "step": step, "target_kib": target}
@@ -167,7 +169,7 @@ def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {**event, "text": text}
 
 
-def _gate(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _gate(log: RecordLog, _: Manifest) -> Made:
     rows = log.kind(Kind.ZONE)
     for name in np.unique(rows["name"]):
         zone = rows[rows["name"] == name]
@@ -196,7 +198,7 @@ def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
         )
 
 
-def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _swap(log: RecordLog, _: Manifest) -> Made:
     yield from _growth(
         log,
         "pswpout",
@@ -205,7 +207,7 @@ def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
     )
 
 
-def _oom(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _oom(log: RecordLog, _: Manifest) -> Made:
     yield from _growth(log, "oom_kill", "oom", lambda kills, _: counted(kills, "OOM kill"))
 
 
@@ -221,7 +223,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
         yield times[at[a]], event
 
 
-def _gaps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+def _gaps(log: RecordLog, manifest: Manifest) -> Made:
     """Rounds of the console that came so late that whoever watched would have seen a gap."""
     rows = log.kind(Kind.CONSOLE)
     for before, row in itertools.pairwise(rows):
@@ -231,7 +233,7 @@ def _gaps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
             yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}
 
 
-def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _self_check(log: RecordLog, _: Manifest) -> Made:
     for row in log.kind(Kind.SELF_CHECK):
         text = f"self-check {int(row['number']) + 1} of {row['count']}: {describe_check(row)}"
         fields = {name: int(row[name]) for name in ("number", "result", "line", "error", "signal")}
@@ -239,7 +241,7 @@ def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {"event": "self-check", "name": name, **fields, "text": text}
 
 
-def _exits(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _exits(log: RecordLog, _: Manifest) -> Made:
     rows = log.kind(Kind.EXIT)
     keys = rows[["op", "code", "signal", "sent_by_agent"]]
     for key in np.unique(keys):

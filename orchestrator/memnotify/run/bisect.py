@@ -18,6 +18,7 @@ from memnotify.kernel.source import named_source
 from memnotify.model import Cell
 from memnotify.report.board import Board
 from memnotify.results.folder import RunFolder
+from memnotify.results.verdict import Verdict
 from memnotify.run.campaign import run_campaign
 from memnotify.run.jobs import Builder
 from memnotify.series.quilt import Patch, Series, named_series, write_prefix
@@ -92,9 +93,9 @@ def bisect_series(
                 raise
             say(f"{label}: does not build")
             return None
-        verdict = _verdict(folder)
-        holds = bool(question.holds(verdict))  # what cannot be compared does not hold
-        found = {name: verdict[name] for name in question.names}
+        row = _verdict(folder).to_json()
+        holds = bool(question.holds(row))  # what cannot be compared does not hold
+        found = {name: row[name] for name in question.names}
         shown = ", ".join(
             f"{name} {'-' if value is None else value}" for name, value in found.items()
         )
@@ -159,9 +160,9 @@ def _only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell
     return cells[0]
 
 
-def _verdict(folder: RunFolder) -> dict[str, Any]:
+def _verdict(folder: RunFolder) -> Verdict:
     (verdict,) = folder.verdicts()
-    kind, _, what = verdict["outcome"].partition(":")
-    if kind == "infrastructure":
-        raise InfrastructureError(what, f"{verdict['name']}: {verdict['detail']}")
+    outcome = verdict.outcome
+    if outcome.infrastructure is not None:
+        raise InfrastructureError(outcome.infrastructure, f"{verdict.name}: {outcome.detail}")
     return verdict

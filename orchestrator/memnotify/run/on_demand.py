@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from memnotify.campaign.load import Campaign
-from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.campaign.plan import PlanRow, cell_name, plan_rows
 from memnotify.errors import InfrastructureError
 from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
@@ -25,7 +25,7 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
-from memnotify.results.folder import VERDICT, RunFolder, read_json, to_json
+from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.summary import Job
 from memnotify.run.campaign import hold, run_until_done
 from memnotify.run.durations import Durations
@@ -131,10 +131,9 @@ class OnDemand:
                     self._run(job, ledger)
                 done.touch()
         folder = self.folder.cell(job.id)
-        verdict = read_json(folder / VERDICT)
-        _, _, failed = verdict["outcome"].partition("infrastructure:")
-        if failed:
-            raise InfrastructureError(failed, f"{verdict['outcome']}: {verdict['detail']}")
+        outcome = read_verdict(folder).outcome
+        if outcome.infrastructure is not None:
+            raise InfrastructureError(outcome.infrastructure, f"{outcome}: {outcome.detail}")
         return folder
 
     def _run(self, job: Job, ledger: Ledger) -> None:
@@ -164,7 +163,7 @@ class OnDemand:
             if entry.exists():
                 return
             draft = entry.with_suffix(".new")
-            draft.write_text(to_json(plan_rows([job.cell])))
+            draft.write_text(to_json([row.to_json() for row in plan_rows([job.cell])]))
             draft.rename(entry)
             before = int(planned.read_text()) if planned.exists() else 0
             count = len(self._entries())
@@ -178,11 +177,13 @@ class OnDemand:
     def _plan(self) -> None:
         """Make the plan that of the cells that were asked for, if there were any."""
         place = {name: number for number, name in enumerate(self._whole)}
-        found = (row for entry in self._entries() for row in json.loads(entry.read_text()))
-        # What a killed session of another campaign has left is none of ours.
-        rows = sorted(
-            (row for row in found if row["name"] in place), key=lambda row: place[row["name"]]
+        found = (
+            PlanRow.from_json(row)
+            for entry in self._entries()
+            for row in json.loads(entry.read_text())
         )
+        # What a killed session of another campaign has left is none of ours.
+        rows = sorted((row for row in found if row.name in place), key=lambda row: place[row.name])
         if not rows:
             return
         whole = self._whole if len(rows) < len(self._whole) else None

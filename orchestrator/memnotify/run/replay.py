@@ -48,7 +48,7 @@ class Replay:
         return self.finished.repeatability is not Repeatability.EXACT or (
             self.comparison.agreement is Agreement.EXACT
             and self.missing[0] == self.missing[1]
-            and str(self.result.outcome) == self.finished.outcome
+            and str(self.result.outcome) == str(self.finished.outcome)
         )
 
     def row(self) -> dict[str, Any]:

@@ -145,7 +145,7 @@ async def _try_and_publish(
                 verdict = make_verdict(job, result, draft / RECORDS)
                 manifest = make_manifest(job, attempts, draft)
                 folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
-        board.finished(job.name, str(outcome), outcome.detail)
+        board.finished(job.name, outcome)
         return result
 
 

@@ -17,7 +17,7 @@ from memnotify.report.junit import junit
 from memnotify.report.ktap import ktap
 from memnotify.report.markdown import markdown
 from memnotify.results.expectations import expectations
-from memnotify.results.folder import CAMPAIGN, MANIFEST, RECORDS, RunFolder, read_json, read_verdict
+from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder, read_manifest, read_verdict
 from memnotify.results.timeline import timeline
 
 Format = Callable[[RunReport], str]
@@ -53,21 +53,18 @@ def read_report(run: RunFolder) -> RunReport:
     """Return all that a report says of a run. Raises InputError as `make_report` does."""
     whole, _ = run.results()
     cells = tuple(
-        _cell(run, whole[row["id"]], row["name"])
-        if row["id"] in whole
-        else CellReport(id=row["id"], name=row["name"])
+        _cell(run, whole[row.id], row.name)
+        if row.id in whole
+        else CellReport(id=row.id, name=row.name)
         for row in run.plan()
     )
     campaign, _ = toml.read(run.path / CAMPAIGN)
-    rows = [cell.row for cell in cells if cell.row is not None]
+    verdicts = [cell.verdict for cell in cells if cell.verdict is not None]
     expected = tuple(
         ExpectReport(
-            says=result["says"],
-            what=result["what"],
-            came_out=came_out(result),
-            status=status_of(result),
+            says=result.says, what=result.what, came_out=came_out(result), status=status_of(result)
         )
-        for result in expectations(run, rows)
+        for result in expectations(run, verdicts)
     )
     name = str(campaign.get("name", run.path.name))
     return RunReport(name=name, cells=cells, expected=expected)
@@ -76,12 +73,12 @@ def read_report(run: RunFolder) -> RunReport:
 def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
     events = []
     if (folder / RECORDS).exists():
-        events = timeline(read_records(folder / RECORDS), read_json(folder / MANIFEST))
+        events = timeline(read_records(folder / RECORDS), read_manifest(folder))
     log = folder / _CONSOLE
     return CellReport(
         id=folder.name,
         name=name,
-        row=read_verdict(folder),
+        verdict=read_verdict(folder),
         log=str(log.relative_to(run.path)) if log.is_file() else None,
         console=_end(log) if log.is_file() else "",
         events=events,
