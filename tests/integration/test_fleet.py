@@ -36,13 +36,13 @@ from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "orchestrator")!r}]
 from tests.integration.test_campaign_run import Bench, Guests
-from memnotify.run.campaign import run_campaign
+from memnotify.run.services import Services
 from memnotify.cli import run
 from memnotify.cli.main import main
 
 bench = Bench.__new__(Bench)
-run.run_campaign = partial(
-    run_campaign, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
+run.Services = partial(
+    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
 )
 sys.exit(main())
 """

@@ -11,6 +11,7 @@ from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.report.board import LineBoard
 from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import RunOptions
 from rich.console import Console
 
 from tests.integration.test_campaign_run import TEXT, Bench, Guests
@@ -31,14 +32,10 @@ def session(bench: Bench) -> OnDemand:
     return OnDemand(
         campaign,
         cells,
+        bench.services(LineBoard(Console(file=io.StringIO())), Guests()),
         whole=[cell_name(cell) for cell in cells],
         path=bench.path,
-        store=bench.store,
-        board=LineBoard(Console(file=io.StringIO())),
-        cold=True,
-        build_kernel=bench.build_kernel,
-        build_image=bench.build_image,
-        runner=Guests(),
+        options=RunOptions(cold=True),
     )
 
 

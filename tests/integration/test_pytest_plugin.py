@@ -39,7 +39,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from tests.integration.test_campaign_run import Bench, Guests, fails, finds
 
-from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import Services
 from memnotify.campaign.plan import cell_name
 from memnotify.plugin import session
 
@@ -63,8 +63,8 @@ async def runner(cell, **given):
 
 
 bench = Bench.__new__(Bench)
-session.OnDemand = partial(
-    OnDemand, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=runner
+session.Services = partial(
+    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=runner
 )
 """
 
@@ -114,7 +114,7 @@ class Project:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(session, "OnDemand", session.OnDemand)  # which the conftest replaces
+    monkeypatch.setattr(session, "Services", session.Services)  # which the conftest replaces
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     return Project(pytester)
 

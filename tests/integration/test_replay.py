@@ -14,6 +14,7 @@ import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.process import CommandLog
 from memnotify.records.decode import RecordLog, write_records
@@ -21,12 +22,17 @@ from memnotify.records.layout import Kind
 from memnotify.report.replay import replay_lines
 from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder
+from memnotify.run.guests import CellRunner, GuestRunner
 from memnotify.run.ledger import Ledger, Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Artifact, sealed
 
 from tests.integration.test_campaign_run import Bench, Guests, fails, finds, made_up_log
+
+
+def guest_runner(ledger: Ledger, runner: CellRunner = run_cell) -> GuestRunner:
+    return GuestRunner(ledger=ledger, runner=runner, templates=None, log=CommandLog())
 
 
 class KeepingBench(Bench):
@@ -47,10 +53,7 @@ class KeepingBench(Bench):
 
     def replay(self, finished: Finished, runner: Any, **options: Any) -> list[Replay]:
         again = Again(
-            ledger=Ledger(self.path / "ledger"),
-            on_stage=lambda stage: None,
-            log=CommandLog(),
-            runner=runner,
+            guests=guest_runner(Ledger(self.path / "ledger"), runner), on_stage=lambda stage: None
         )
         options = {"times": 1, "output": None} | options
         return asyncio.run(replay(finished, again, **options, on_replay=lambda done: None))
@@ -181,7 +184,7 @@ def test_another_number_of_lost_records_is_a_difference(
 def test_gdb_refuses_a_record_that_the_cell_does_not_have(
     bench: KeepingBench, finished: Finished
 ) -> None:
-    again = Again(ledger=Ledger(bench.path / "ledger"), on_stage=print, log=CommandLog())
+    again = Again(guests=guest_runner(Ledger(bench.path / "ledger")), on_stage=print)
     coming = debug(RunFolder(bench.path), finished, again, number=14, script=None)
     with pytest.raises(InputError, match=r"no record 14: .* has records 0 to 13"):
         asyncio.run(coming)
@@ -209,16 +212,14 @@ def test_gdb_by_hand_leaves_the_cores_to_others(
     monkeypatch.setattr(f"{where}.why_no_tape", lambda cell: "it has a disk")
     monkeypatch.setattr(f"{where}.debug_cell", session)
     monkeypatch.setattr("memnotify.store.Artifact.file", lambda _, name: Path(name))
-    again = Again(
-        ledger=Ledger(bench.path, capacity=room), on_stage=lambda _: None, log=CommandLog()
-    )
+    again = Again(guests=guest_runner(Ledger(bench.path, capacity=room)), on_stage=lambda _: None)
     coming = debug(RunFolder(bench.path), finished, again, number=None, script=script)
     assert asyncio.run(coming) == (0 if cores_left else 1)
 
 
 def test_a_cell_that_never_fits_is_refused(bench: KeepingBench, finished: Finished) -> None:
     ledger = Ledger(bench.path / "ledger", capacity=Need(64, 1))
-    again = Again(ledger=ledger, on_stage=print, log=CommandLog(), runner=Guests())
+    again = Again(guests=guest_runner(ledger, Guests()), on_stage=print)
     with pytest.raises(InputError, match="MiB of the host, which has 64 MiB for guests"):
         asyncio.run(again.run(finished, bench.path / "again"))
 

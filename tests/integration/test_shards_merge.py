@@ -15,6 +15,7 @@ from memnotify.report.board import open_board
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_campaign
+from memnotify.run.services import RunOptions
 from memnotify.run.shards import Shard, merge
 from rich.console import Console
 
@@ -32,14 +33,10 @@ class Parts(Bench):
             return run_campaign(
                 campaign,
                 shard.of(cells, {}),
+                self.services(board, guests or Guests()),
                 whole=[cell_name(cell) for cell in cells],
                 path=self.path.with_name(f"part{shard.number}"),
-                store=self.store,
-                board=board,
-                cold=True,
-                build_kernel=self.build_kernel,
-                build_image=self.build_image,
-                runner=guests or Guests(),
+                options=RunOptions(cold=True),
             )
 
 

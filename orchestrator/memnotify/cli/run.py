@@ -22,6 +22,7 @@ from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import choose_base
 from memnotify.run.campaign import run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
+from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
 from memnotify.text import counted, printable
@@ -121,12 +122,9 @@ def _run(args: argparse.Namespace) -> int:
         folder = run_campaign(
             campaign,
             cells,
+            Services(store=store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
-            store=store,
-            board=board,
-            limit=args.jobs,
-            again=args.again,
-            cold=args.cold,
+            options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
         )
     verdicts = folder.verdicts()

@@ -27,6 +27,7 @@ from memnotify.report.board import LineBoard
 from memnotify.report.table import plain_console
 from memnotify.run.base_selection import choose_base
 from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
 from memnotify.text import counted, known_names
@@ -206,12 +207,10 @@ def _run(campaign: Campaign, cells: Sequence[Cell], options: Any, store: Store) 
     return OnDemand(
         campaign,
         cells,
+        Services(store=store, board=LineBoard(plain_console())),
         whole=whole,
         path=Path(options.memnotify_output) / campaign.table.name,
-        store=store,
-        board=LineBoard(plain_console()),
-        again=options.memnotify_again,
-        cold=options.memnotify_cold,
+        options=RunOptions(again=options.memnotify_again, cold=options.memnotify_cold),
     )
 
 

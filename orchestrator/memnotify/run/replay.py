@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,17 +16,14 @@ from memnotify import __version__, host
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu
-from memnotify.guest.session import run_cell
-from memnotify.guest.templates import Templates
 from memnotify.model import Cell, CellResult, Repeatability
-from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
 from memnotify.records.decode import VIEWS, read_records
 from memnotify.records.layout import Kind
 from memnotify.results.cell import Finished
 from memnotify.results.folder import MACHINE, RECORDS
-from memnotify.run.ledger import Ledger, need
-from memnotify.run.schedule import CellRunner, run_guest
+from memnotify.run.guests import GuestRunner
+from memnotify.run.ledger import need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +83,10 @@ def _printable(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """What it takes to run a finished cell again. Without `templates` every guest boots."""
+    """What it takes to run a finished cell again."""
 
-    ledger: Ledger
+    guests: GuestRunner
     on_stage: Callable[[str], None]
-    log: CommandLog
-    templates: Templates | None = None
-    runner: CellRunner = run_cell
 
     def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
         """Hold what a cell takes of the host; no cores if its guest will mostly stand `still`.
@@ -99,8 +94,8 @@ class Again:
         Raises InputError if that never fits.
         """
         wanted = need(cell, cores=0 if still else host.cores())
-        self.ledger.refuse_if_never(cell_name(cell), wanted)
-        return self.ledger.claim(
+        self.guests.ledger.refuse_if_never(cell_name(cell), wanted)
+        return self.guests.ledger.claim(
             wanted, waiting=lambda: self.on_stage("waiting for other runs, for memory or cores")
         )
 
@@ -111,15 +106,10 @@ class Again:
         """
         job = finished.job
         async with self.claim(job.cell):
-            result = await run_guest(
-                job,
-                folder=folder,
-                ledger=self.ledger,
-                runner=self.runner,
-                templates=self.templates if finished.from_template else None,
-                on_stage=self.on_stage,
-                log=self.log,
-            )
+            guests = self.guests
+            if not finished.from_template:
+                guests = dataclasses.replace(guests, templates=None)
+            result = await guests.run(job, folder=folder, on_stage=self.on_stage)
         if result.outcome.infrastructure is not None:
             raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
         return result
