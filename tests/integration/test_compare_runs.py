@@ -115,7 +115,7 @@ def ok(series: str, *, woken: int, seed: int = 1, first_ms: float = 250, **chang
 
 
 def rows_of(found: Comparison, metric: str) -> dict[Any, dict[str, Any]]:
-    return {row["group"]: dict(row) for row in found.rows if row["metric"] == metric}
+    return {row.group: row.to_json() for row in found.rows if row.metric == metric}
 
 
 @pytest.fixture

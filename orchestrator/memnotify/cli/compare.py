@@ -40,7 +40,7 @@ def _compare(args: argparse.Namespace) -> int:
     say_damaged(*args.runs)
     found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
     if args.json:
-        sys.stdout.write(to_json(found.rows))
+        sys.stdout.write(to_json([row.to_json() for row in found.rows]))
     else:
         print_comparison(
             plain_console(),

@@ -15,7 +15,7 @@ import numpy as np
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.campaign.plan import PlanRow
 from memnotify.check.reaction import UNITS, Story, react
-from memnotify.check.statistics import Effect, effect, paired_effect, spread
+from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.check.story import ints
 from memnotify.errors import InputError
 from memnotify.model import Clock, Op, Outcome
@@ -62,18 +62,58 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFigure:
+    """A figure, `metric`, in one group of `cells` cells, along the axis `by`.
+
+    `over` has the axes that the group has several values of. `versus` is the group that it is
+    compared with (None: itself), `apart` how far it is from that. `records` says how the logs of
+    the two compare.
+    """
+
+    by: str
+    group: Value
+    metric: str
+    unit: str
+    spread: Spread
+    versus: Value | None
+    apart: Effect | None
+    cells: int
+    over: Mapping[str, tuple[Value, ...]]
+    records: Alike | None
+
+    def to_json(self) -> dict[str, Any]:
+        apart = self.apart
+        difference = None if apart is None else apart.difference
+        return {
+            "by": self.by,
+            "group": self.group,
+            "metric": self.metric,
+            "unit": self.unit,
+            **dataclasses.asdict(self.spread),
+            "versus": self.versus,
+            "effect": None if apart is None else apart.delta,
+            "difference": None if difference is None else dataclasses.asdict(difference),
+            "test": None if apart is None else apart.test,
+            "p": None if apart is None else apart.p,
+            "cells": self.cells,
+            "over": {axis: list(some) for axis, some in self.over.items()},
+            "records": None if self.records is None else self.records.row(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Groups of cells side by side.
 
-    `rows` is what `--json` prints: an object for each figure and group, the first group being what
-    the others are compared with. `same` has the axes that all cells have one value of. `left_out`
+    `rows` has each figure of each group, by figure, then group, the first group being what the
+    others are compared with. `same` has the axes that all cells have one value of. `left_out`
     cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
     no results. `pooled` are the axes beside the seed that a group has several values of. `repeats`
     are guests with another seed and the same scenario, which would say the same again. `mixed` is
     what else differs that should not.
     """
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[GroupFigure, ...]
     same: Mapping[str, Value]
     outcomes: Mapping[Value, Mapping[Outcome, int]]
     left_out: int
@@ -173,7 +213,7 @@ def compare_runs(
     different = {group: _different(found, by) for group, found in kept.items()}
     alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
     return Comparison(
-        rows=tuple(_rows(by, over, different, {found.group: found.row() for found in alike})),
+        rows=tuple(_rows(by, over, different, {found.group: found for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
         outcomes={
             group: Counter(dataclasses.replace(s.outcome, detail="") for s in found)
@@ -299,8 +339,8 @@ def _rows(
     by: str,
     over: Mapping[str, tuple[Value, ...]],
     kept: Mapping[Value, Sequence[_Sample]],
-    records: Mapping[str, Mapping[str, Any]],
-) -> Iterator[dict[str, Any]]:
+    records: Mapping[str, Alike],
+) -> Iterator[GroupFigure]:
     reference, *_ = kept
     alike = not _pooled(over)
     for metric, unit in UNITS.items():
@@ -312,22 +352,18 @@ def _rows(
             told = alike and group != reference
             paired = {s.point for s in kept[group]} == {s.point for s in kept[reference]}
             apart = _effect(mine, values[reference], paired=paired) if told else None
-            difference = None if apart is None else apart.difference
-            yield {
-                "by": by,
-                "group": group,
-                "metric": metric,
-                "unit": unit,
-                **dataclasses.asdict(spread(list(mine.values()), interval=alike)),
-                "versus": None if group == reference else reference,
-                "effect": None if apart is None else apart.delta,
-                "difference": None if difference is None else dataclasses.asdict(difference),
-                "test": None if apart is None else apart.test,
-                "p": None if apart is None else apart.p,
-                "cells": len(kept[group]),
-                "over": {axis: list(some) for axis, some in over.items()},
-                "records": records.get(str(group)),
-            }
+            yield GroupFigure(
+                by=by,
+                group=group,
+                metric=metric,
+                unit=unit,
+                spread=spread(list(mine.values()), interval=alike),
+                versus=None if group == reference else reference,
+                apart=apart,
+                cells=len(kept[group]),
+                over=over,
+                records=records.get(str(group)),
+            )
 
 
 def _effect(
