@@ -25,7 +25,7 @@ def print_comparison(
     console: Console,
     rows: Sequence[GroupFigure],
     *,
-    same: Mapping[str, str | int],
+    same: Mapping[str, Value],
     notes: Sequence[str],
 ) -> None:
     """Print what `memnotify compare` shows: a line for each figure, a column for each group.
