@@ -308,10 +308,10 @@ def test_what_does_not_count(bench: Bench) -> None:
 def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     folder = bench.run(Guests())
     last = folder.plan()[-1]
-    for wanted in (last["id"], last["id"][:8], last["name"]):
+    for wanted in (last.id, last.id[:8], last.name):
         assert main(["show", str(folder.path), wanted, "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert shown["id"] == last["id"]
+        assert shown["id"] == last.id
     events = {event["event"]: event for event in shown["timeline"]}
     assert events["gate"]["t"] == 3.0
     assert (events["gate"]["least_free_pages"], events["gate"]["gate_pages"]) == (150, 200)
@@ -321,7 +321,7 @@ def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     times = [event["t"] for event in shown["timeline"]]
     assert times == sorted(times)
 
-    assert main(["show", str(folder.path), last["name"]]) == 0
+    assert main(["show", str(folder.path), last.name]) == 0
     text = capsys.readouterr().out
     assert "/dev/mem_notify is there: 1:13, no mode announced" in text
     assert "3 wakeups of 3 clients" in text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.campaign.plan import PlanRow, cell_name, plan_cells
 from memnotify.report.board import LineBoard
 from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand
@@ -50,7 +51,7 @@ def test_the_plan_is_whole_in_the_end_and_nearly_so_meanwhile(
     begin = RunFolder.begin
 
     def counted(
-        folder: RunFolder, campaign: bytes, plan: list[dict[str, str]], **rest: object
+        folder: RunFolder, campaign: bytes, plan: Sequence[PlanRow], **rest: object
     ) -> None:
         plans.append(len(plan))
         begin(folder, campaign, plan, **rest)

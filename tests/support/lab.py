@@ -159,9 +159,9 @@ class Lab:
         """Return the manifest of each cell that is there, by its scenario."""
         found = {}
         for row in self.run_folder.plan() if self.run_folder.begun else []:
-            file = self.run_folder.cell(row["id"]) / "manifest.json"
+            file = self.run_folder.cell(row.id) / "manifest.json"
             if file.exists():
-                scenario = row["name"].partition("-64M-")[2].partition("-")[0]
+                scenario = row.name.partition("-64M-")[2].partition("-")[0]
                 found[scenario] = json.loads(file.read_text())
         return found
 
