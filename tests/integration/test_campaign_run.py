@@ -502,8 +502,7 @@ def test_the_exit_status_tells_a_failed_testbed_from_a_finding(
         "build_image": bench.build_image,
         "runner": Guests(*plan),
     }
-    run = partial(run_campaign, **fake)
-    monkeypatch.setattr("memnotify.cli.run.run_campaign", run)
+    monkeypatch.setattr("memnotify.cli.run.Services", partial(Services, **fake))
     monkeypatch.setattr("memnotify.cli.run.Store", lambda: bench.store)
     argv = ["run", str(bench.file), "--cold", "-j", "1", "-o", str(bench.path)]
     assert main(argv) == status
