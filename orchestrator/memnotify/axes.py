@@ -33,25 +33,28 @@ class Axis:
         found: Any = cell
         for name in self.path:
             found = getattr(found, name)
-        return self.checked(found)
+        value: Value = found
+        return value
 
-    def read(self, inputs: Mapping[str, Any]) -> Value:
-        """Return the value in the inputs of a cell. Raises ValueError if there is none."""
+    def read(self, inputs: Mapping[str, Any], *, cell_id: str) -> Value:
+        """Return the value in the inputs of a cell.
+
+        Raises KeyError if there is none, and ValueError if this axis can have no such value.
+        """
         found: Any = inputs
         for key in self.path:
             if not isinstance(found, Mapping) or key not in found:
-                raise ValueError(f"no {key!r}")
+                raise KeyError(key)
             found = found[key]
-        return self.checked(found)
+        return self._checked(found, cell_id)
 
-    def checked(self, value: Any) -> Value:
-        """Return a value out of a file. Raises ValueError if this axis can have no such value."""
+    def _checked(self, value: Any, cell_id: str) -> Value:
         if isinstance(value, str) and self.kind is str:
             return value
         if isinstance(value, int) and not isinstance(value, bool) and self.kind is int:
             return value
         what = "a whole number" if self.kind is int else "a text"
-        raise ValueError(f"{self.name} is {value!r}, not {what}")
+        raise ValueError(f"{self.name} of {cell_id} is {value!r}, not {what}")
 
 
 AXES: Mapping[str, Axis] = MappingProxyType(

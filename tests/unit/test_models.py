@@ -58,26 +58,29 @@ def test_what_is_no_outcome(text: str) -> None:
 def test_an_axis_finds_its_value_in_a_cell_and_in_what_was_written_of_it() -> None:
     cell = dataclasses.replace(make_cell("pc"), repeat=3, seed=5, clients=7)
     inputs = json.loads(json.dumps(cell_inputs(cell)))
-    found = {name: axis.read(inputs) for name, axis in AXES.items()}
+    found = {name: axis.read(inputs, cell_id="i") for name, axis in AXES.items()}
     assert found == {name: axis.of(cell) for name, axis in AXES.items()}
     assert (found["machine"], found["repeat"], found["seed"], found["clients"]) == ("pc", 3, 5, 7)
     assert list(point_of(cell)) == list(POINT) == list(AXES)[: len(POINT)]
 
 
+@pytest.mark.parametrize("inputs", [{}, {"request": {}}, {"request": []}, {"request": "series"}])
+def test_inputs_that_do_not_say_where_a_cell_stands(inputs: dict[str, Any]) -> None:
+    with pytest.raises(KeyError, match=r"request|series"):
+        AXES["series"].read(inputs, cell_id="i")
+
+
 @pytest.mark.parametrize(
     ("axis", "inputs", "words"),
     [
-        ("clients", {}, "no 'clients'"),
-        ("series", {"request": {}}, "no 'series'"),
-        ("series", {"request": []}, "no 'series'"),
-        ("series", {"request": {"series": 4}}, "series is 4, not a text"),
-        ("clients", {"clients": "4"}, "clients is '4', not a whole number"),
-        ("clients", {"clients": True}, "clients is True, not a whole number"),
+        ("series", {"request": {"series": 4}}, "series of i is 4, not a text"),
+        ("clients", {"clients": "4"}, "clients of i is '4', not a whole number"),
+        ("clients", {"clients": True}, "clients of i is True, not a whole number"),
     ],
 )
 def test_a_value_that_no_axis_has(axis: str, inputs: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        AXES[axis].read(inputs)
+        AXES[axis].read(inputs, cell_id="i")
 
 
 def test_all_lists_of_axes_come_from_one() -> None:

@@ -177,8 +177,8 @@ class PlanRow:
         return {"id": self.id, "name": self.name, "source": self.source, "inputs": self.inputs}
 
     def value(self, axis: str) -> Value:
-        """Return where the cell stands on an axis. Raises ValueError if `inputs` do not say."""
-        return AXES[axis].read(self.inputs)
+        """Return where the cell stands on an axis. Raises as `Axis.read` does."""
+        return AXES[axis].read(self.inputs, cell_id=self.id)
 
 
 def plan_rows(cells: Sequence[Cell]) -> list[PlanRow]:

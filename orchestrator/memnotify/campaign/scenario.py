@@ -116,11 +116,12 @@ def _habits(group: ClientsTable) -> tuple[int, ...]:
 
 
 def _hog(hog: HogTable, memory_mib: int) -> tuple[int, ...]:
-    args = (_kib(hog.rate_mib_s), _ceiling_kib(hog, memory_mib))
+    args = (_kib(hog.rate_mib_s), ceiling_kib(hog, memory_mib))
     return args if hog.node is None else (*args, hog.node + 1)
 
 
-def _ceiling_kib(hog: HogTable, memory_mib: int) -> int:
+def ceiling_kib(hog: HogTable, memory_mib: int) -> int:
+    """Return how much a hog fills at most, in whole pages of 4 KiB."""
     if hog.ceiling_mib is not None:
         return _kib(hog.ceiling_mib)
     return _kib(memory_mib * (hog.ceiling_percent or 0) / 100)

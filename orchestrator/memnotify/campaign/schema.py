@@ -29,10 +29,27 @@ Name = Annotated[
         "a name: at most 64 letters, digits, dots, _ and -, of which a letter or digit is first",
     ),
 ]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False)]
-Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]
+
+
+def _least(least: float, words: str) -> AfterValidator:
+    """Return a validator of numbers that are 0, or enough to be more than nothing to a guest."""
+
+    def check(value: float) -> float:
+        if 0 < value < least:
+            raise ValueError(f"{value:g} is less than {words}")
+        return value
+
+    return AfterValidator(check)
+
+
+_MS, _US = _least(0.001, "a millisecond, 0.001"), _least(0.001, "a microsecond, 0.001")
+_PAGE = _least(1 / 256, "a page of 4 KiB, 0.00390625")
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), _MS]
+SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), _MS]
+Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False), _PAGE]
+Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False), _US]
+SomeMillis = Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False), _US]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 # TOML has no enumerations, so a name has to be let in here although the tables are strict.
 ArchName = Annotated[Arch, Field(strict=False)]
@@ -111,19 +128,19 @@ class ClientsTable(Table):
     give_back_mib: Mib | None = None
     rate_mib_s: Mib | None = None
     give_back_after_ms: Millis | None = None
-    stall_ms: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
+    stall_ms: Annotated[SomeMillis, Field(le=10_000)] | None = None
     window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
     level: Literal["low", "medium", "critical"] | None = None
     # In place of a rate: so much at once, and then a sleep, whenever that was done.
     step_mib: Mib | None = None
-    pause_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    pause_ms: SomeMillis | None = None
     open_first: bool | None = None
     read_bytes: Annotated[int, Field(ge=1, le=MAX_READ)] | None = None
     from_the_start: bool | None = None
     meminfo: bool | None = None
     leave: bool | None = None
     fasync: bool | None = None
-    every_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    every_ms: SomeMillis | None = None
     text_mib: Mib | None = None
     spacing_ms: Millis = 1.0
 
@@ -135,6 +152,8 @@ class ClientsTable(Table):
             raise ValueError(f'{" and ".join(wrong)}: not for kind = "{self.kind}"')
         if not given.issuperset(needs):
             raise ValueError(f'kind = "{self.kind}" needs {" and ".join(needs)}')
+        if self.open_first and self.kind == "exit" and self.cache_mib is None:
+            raise ValueError("open_first does nothing without cache_mib, which comes after it")
         if "rate_mib_s" in takes:
             self._pace()
         if (self.give_back_mib or 0) > (self.cache_mib or 0):
@@ -147,8 +166,6 @@ class ClientsTable(Table):
         if _one_of(self, ("rate_mib_s", "step_mib"), f'kind = "{self.kind}"') == "step_mib":
             if self.pause_ms is None:
                 raise ValueError("step_mib needs pause_ms, the sleep after each step")
-            if round((self.step_mib or 0) * 1024) < 4:
-                raise ValueError("step_mib is less than a page of 4 KiB")
         elif self.pause_ms is not None:
             raise ValueError("pause_ms goes with step_mib, not with rate_mib_s")
 

@@ -282,11 +282,13 @@ def _planned(
         try:
             axes = {axis: row.value(axis) for axis in COMPARED}
             for tool in _TOOLS:
-                if not isinstance(row.inputs.get(tool), str):
-                    raise ValueError(f"no {tool!r}")
-        except ValueError as error:
-            text = f"not a plan of this version: {row.id}: {error}"
+                if not isinstance(value := row.inputs[tool], str):
+                    raise ValueError(f"{tool} of {row.id} is {value!r}, not a text")
+        except KeyError as error:
+            text = f"not a plan of this version: no {error}"
             raise InputError(text, file=run.path / PLAN) from error
+        except ValueError as error:
+            raise InputError(str(error), file=run.path / PLAN) from error
         if all(str(axes[axis]) in some for axis, some in only.items()):
             yield row, axes
 

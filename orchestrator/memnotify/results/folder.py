@@ -8,7 +8,6 @@ A cell's folder is made under another name and renamed, so it is whole or it is 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -19,7 +18,9 @@ from typing import Any
 
 from memnotify.campaign.plan import PlanRow
 from memnotify.errors import InputError
-from memnotify.model import Ending
+from memnotify.files import read_text
+from memnotify.jsontext import dump, parse
+from memnotify.model import Ending, Outcome
 from memnotify.places import command
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
@@ -87,7 +88,7 @@ class RunFolder:
         """
         folder = self.cell(cell_id)
         try:
-            return _manifest(folder).outcome.ending is not Ending.INFRASTRUCTURE
+            return _outcome(folder).ending is not Ending.INFRASTRUCTURE
         except InputError:
             return False
 
@@ -96,7 +97,9 @@ class RunFolder:
 
         Raises InputError that names what is damaged, or missing.
         """
-        return _manifest(self.cell(cell_id))
+        folder = self.cell(cell_id)
+        _outcome(folder)
+        return read_manifest(folder)
 
     def results(self) -> tuple[dict[str, Path], list[str]]:
         """Return the folders of the cells with whole results, by id, failed ones among them.
@@ -111,7 +114,7 @@ class RunFolder:
             if not folder.exists():
                 continue
             try:
-                _manifest(folder)
+                _outcome(folder)
                 whole[cell_id] = folder
             except InputError as error:
                 damaged.append(f"damaged: {error}; run the campaign again")
@@ -156,7 +159,7 @@ class RunFolder:
             _no_link(path)
         file = self.path / PLAN
         try:
-            plan = json.loads(file.read_text())
+            plan = parse(read_text(file))
         except FileNotFoundError:
             raise InputError(
                 f"no run in {self.path}: there is no plan.json", hint=f"see {command('run --help')}"
@@ -202,21 +205,28 @@ class RunFolder:
         )
 
 
-def _manifest(folder: Path) -> Manifest:
+def _outcome(folder: Path) -> Outcome:
+    """Return the outcome of a cell. Raises InputError if its results are not whole."""
     written = read_json(file := folder / MANIFEST)
-    if not (seal_holds(written) and "files" in written and "outcome" in written):
+    files, outcome = written.get("files"), written.get("outcome")
+    if not (seal_holds(written) and isinstance(files, dict) and isinstance(outcome, str)):
         raise InputError("not as it was written", file=file)
     if written.get("id", folder.name) != folder.name:  # older ones do not say
         raise InputError("of another cell", file=file)
-    manifest = _as_manifest(written, file)
-    for name, digest in manifest.files.items():
+    for name in files:
+        if name != Path(name).name:  # it would lead elsewhere
+            raise InputError(f"{name!r} is no file of a cell", file=file)
+    for name, digest in files.items():
         try:
             found = digest_file(file := folder / name)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
         if found != digest:
             raise InputError("not as it was written", file=file)
-    return manifest
+    try:
+        return Outcome.parse(outcome)
+    except ValueError as error:
+        raise InputError(str(error), file=folder / MANIFEST) from error
 
 
 def without_links(folder: Path) -> Path:
@@ -257,7 +267,7 @@ def _no_files(folder: str, names: list[str]) -> list[str]:
 def read_json(file: Path) -> dict[str, Any]:
     """Return an object that a run wrote. Raises InputError if it is damaged."""
     try:
-        value = json.loads(file.read_text())
+        value = parse(read_text(file))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read: {error}", file=file) from error
     if not isinstance(value, dict):
@@ -274,7 +284,7 @@ def read_verdict(folder: Path) -> Verdict:
         text = f"not a verdict of this version of memnotify: {error}"
         raise InputError(text, file=file, hint="run the cell again") from error
     if verdict.id != folder.name:
-        raise InputError(f"of another cell, {verdict.id}", file=file)
+        raise InputError(f"of another cell, {verdict.id!r}", file=file)
     return verdict
 
 
@@ -283,10 +293,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises InputError if it is damaged, or no manifest.
     """
-    return _as_manifest(read_json(folder / MANIFEST), folder / MANIFEST)
-
-
-def _as_manifest(written: dict[str, Any], file: Path) -> Manifest:
+    written = read_json(file := folder / MANIFEST)
     try:
         return Manifest.from_json(written)
     except ValueError as error:
@@ -295,7 +302,7 @@ def _as_manifest(written: dict[str, Any], file: Path) -> Manifest:
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, indent=1) + "\n"
+    return dump(value) + "\n"
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from memnotify.check.story import gate_of, was_notified
+from memnotify.files import read_bytes
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog, Records, read_records
 from memnotify.records.layout import BalloonPhase, Kind
@@ -70,7 +71,7 @@ class CellResults:
     @cached_property
     def console(self) -> str:
         """All that the guest's kernel printed."""
-        return (self.folder / "console.log").read_text(errors="replace")
+        return read_bytes(self.folder / "console.log").decode(errors="replace")
 
     @cached_property
     def log(self) -> RecordLog:

@@ -9,18 +9,23 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
 from memnotify.check.story import gate_of
+from memnotify.errors import InputError
 from memnotify.guest.outcome import describe_check
-from memnotify.model import ClientKind, DeviceName, Level, Op
-from memnotify.records.decode import RecordLog
+from memnotify.model import ClientKind, DeviceName, Level, Op, Step
+from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.results.folder import MANIFEST, RECORDS, read_manifest
 from memnotify.results.manifest import Manifest
 from memnotify.results.summary import trace_of
 from memnotify.text import counted
@@ -43,15 +48,34 @@ _WATCHED = {
 """What clients watch in place of /dev/mem_notify."""
 
 
+def timeline_of(folder: Path) -> list[Event]:
+    """Return the events of the cell whose results are in a folder; none if it left no log.
+
+    Raises InputError if they are damaged.
+    """
+    if not (folder / RECORDS).exists():
+        return []
+    log, manifest = read_records(folder / RECORDS), read_manifest(folder)
+    try:
+        return timeline(log, manifest)
+    except ValueError as error:
+        text = f"not a manifest that this version of memnotify understands: {error}"
+        raise InputError(
+            " ".join(text.split()), file=folder / MANIFEST, hint="run the cell again"
+        ) from error
+
+
 def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's.
+    `log` is of the guest and thus not trusted; `manifest` is the cell's. Raises ValueError
+    if its inputs are not what a run writes.
     """
+    told = _told(manifest)
     trace = trace_of(log)
     events: list[Event] = []
     for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _gaps, _self_check, _exits):
-        for time_ns, event in make(log, manifest):
+        for time_ns, event in make(log, told):
             events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
     for number, batch in enumerate(measure(trace).batches):
         text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
@@ -73,10 +97,37 @@ def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     return sorted(events, key=lambda event: float(event["t"]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a manifest tells: the scenario's steps in words, and the balloon's moves by step."""
+
+    steps: Sequence[str]
+    moves: Mapping[int, Mapping[str, Any]]
+
+
+_STEPS = TypeAdapter(tuple[Step, ...])
+
+
+def _told(manifest: Manifest) -> _Told:
+    try:
+        steps = _STEPS.validate_python(manifest.inputs["scenario"]["steps"])
+        return _Told(
+            steps=[_describe(step) for step in steps],
+            moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    except IndexError as error:
+        raise ValueError("a step has too few arguments") from error
+
+
 Made = Iterator[tuple[int, Event]]
 
 
-def _boot(log: RecordLog, _: Manifest) -> Made:
+def _boot(log: RecordLog, _: _Told) -> Made:
     for row in log.kind(Kind.BOOT):
         total, swap = int(row["total_kib"]), int(row["swap_kib"])
         text = f"booted: {total / _MIB:.1f} MiB for the guest, {swap / _MIB:.0f} MiB of swap"
@@ -95,12 +146,11 @@ def _boot(log: RecordLog, _: Manifest) -> Made:
         yield row["time_ns"], {"event": "end", "text": "the scenario is over"}
 
 
-def _steps(log: RecordLog, manifest: Manifest) -> Made:
-    steps = manifest.inputs["scenario"]["steps"]
+def _steps(log: RecordLog, told: _Told) -> Made:
     for row in log.kind(Kind.STEP):
         number, late = int(row["step"]), int(row["late_ns"])
-        if number < len(steps):
-            text = f"step {number}: {_describe(steps[number])}"
+        if number < len(told.steps):
+            text = f"step {number}: {told.steps[number]}"
         else:
             text = f"step {number}, which the scenario does not have"
         if late > TICK_NS:  # it had to wait for the CPU
@@ -108,8 +158,8 @@ def _steps(log: RecordLog, manifest: Manifest) -> Made:
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
 
 
-def _describe(step: Mapping[str, Any]) -> str:
-    op, args = Op(step["op"]), step["args"]
+def _describe(step: Step) -> str:
+    op, args = step.op, step.args
     if op is Op.CLIENTS:
         kind = ClientKind(args[0]).name.lower()
         return f"{counted(args[1], 'client')} of kind {kind}{_watched(args)}"
@@ -140,7 +190,7 @@ def _watched(args: Sequence[int]) -> str:
     return ""
 
 
-def _clients(log: RecordLog, _: Manifest) -> Made:
+def _clients(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.CLIENT)
     for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
         same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
@@ -151,12 +201,11 @@ def _clients(log: RecordLog, _: Manifest) -> Made:
             yield same["time_ns"][b - 1], {**event, "text": f"{counted(b - a, 'client')} {how}"}
 
 
-def _balloon(log: RecordLog, manifest: Manifest) -> Made:
-    moves = {move.step: dataclasses.asdict(move) for move in manifest.balloon}
+def _balloon(log: RecordLog, told: _Told) -> Made:
     for row in log.kind(Kind.BALLOON):
         phase, step, target = int(row["phase"]), int(row["step"]), int(row["target_kib"])
         event: Event = {"event": "balloon", "phase": phase, "step": step, "target_kib": target}
-        event["move"] = move = moves.get(step)
+        event["move"] = move = told.moves.get(step)
         what = f"balloon to {target / _MIB:.4g} MiB"
         if phase == BalloonPhase.REQUESTED:
             text = f"{what} requested"
@@ -169,7 +218,7 @@ def _balloon(log: RecordLog, manifest: Manifest) -> Made:
         yield row["time_ns"], {**event, "text": text}
 
 
-def _gate(log: RecordLog, _: Manifest) -> Made:
+def _gate(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.ZONE)
     for name in np.unique(rows["name"]):
         zone = rows[rows["name"] == name]
@@ -198,7 +247,7 @@ def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
         )
 
 
-def _swap(log: RecordLog, _: Manifest) -> Made:
+def _swap(log: RecordLog, _: _Told) -> Made:
     yield from _growth(
         log,
         "pswpout",
@@ -207,7 +256,7 @@ def _swap(log: RecordLog, _: Manifest) -> Made:
     )
 
 
-def _oom(log: RecordLog, _: Manifest) -> Made:
+def _oom(log: RecordLog, _: _Told) -> Made:
     yield from _growth(log, "oom_kill", "oom", lambda kills, _: counted(kills, "OOM kill"))
 
 
@@ -223,7 +272,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
         yield times[at[a]], event
 
 
-def _gaps(log: RecordLog, manifest: Manifest) -> Made:
+def _gaps(log: RecordLog, told: _Told) -> Made:
     """Rounds of the console that came so late that whoever watched would have seen a gap."""
     rows = log.kind(Kind.CONSOLE)
     for before, row in itertools.pairwise(rows):
@@ -233,7 +282,7 @@ def _gaps(log: RecordLog, manifest: Manifest) -> Made:
             yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}
 
 
-def _self_check(log: RecordLog, _: Manifest) -> Made:
+def _self_check(log: RecordLog, _: _Told) -> Made:
     for row in log.kind(Kind.SELF_CHECK):
         text = f"self-check {int(row['number']) + 1} of {row['count']}: {describe_check(row)}"
         fields = {name: int(row[name]) for name in ("number", "result", "line", "error", "signal")}
@@ -241,7 +290,7 @@ def _self_check(log: RecordLog, _: Manifest) -> Made:
         yield row["time_ns"], {"event": "self-check", "name": name, **fields, "text": text}
 
 
-def _exits(log: RecordLog, _: Manifest) -> Made:
+def _exits(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.EXIT)
     keys = rows[["op", "code", "signal", "sent_by_agent"]]
     for key in np.unique(keys):

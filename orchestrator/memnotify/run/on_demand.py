@@ -23,10 +23,10 @@ from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.summary import Job
-from memnotify.run.campaign import hold, run_until_done
+from memnotify.run.campaign import hold, refuse_too_large, run_until_done
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import Ledger, need
+from memnotify.run.ledger import Ledger
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 
@@ -107,7 +107,7 @@ class OnDemand:
         """
         cell = self.cells[name]
         ledger = Ledger(self._store.folder("ledger"))
-        ledger.refuse_if_never(name, need(cell, cores=ledger.capacity.cores))
+        refuse_too_large(self.campaign, [cell], ledger)
         job = self._jobs.of(cell)
         self._enter(job)
         done = self._session / f"{job.id}.done"
