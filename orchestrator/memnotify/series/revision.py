@@ -131,20 +131,22 @@ class Batch(toml.Table):
     """Whom a notification wakes.
 
     `none`: nobody. `all`: everyone. `fifo`: of the watchers who have waited longest
-    clamp((watchers >> shift) + plus, at_least, at_most).
+    clamp((watchers >> shift) + plus, at_least, at_most); with `divisor`, watchers // divisor takes
+    the place of the shift.
     """
 
     order: Literal["none", "all", "fifo"]
     shift: _Count | None = None
+    divisor: Annotated[int, Field(ge=1)] | None = None
     plus: _Count = 0
     at_least: _Count = 0
     at_most: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _formula(self) -> Self:
-        if self.order == "fifo" and self.shift is None:
-            raise ValueError('order = "fifo" needs shift')
-        given = self.model_fields_set & {"shift", "plus", "at_least", "at_most"}
+        if self.order == "fifo" and (self.shift is None) == (self.divisor is None):
+            raise ValueError('order = "fifo" needs shift or divisor, one of them')
+        given = self.model_fields_set & {"shift", "divisor", "plus", "at_least", "at_most"}
         if self.order != "fifo" and given:
             raise ValueError(f'order = "{self.order}" has no {", ".join(sorted(given))}')
         if self.at_most is not None and self.at_most < self.at_least:
@@ -155,9 +157,10 @@ class Batch(toml.Table):
         """Return the most that one notification wakes with so many files open on the device."""
         if self.order == "none":
             return 0
-        if self.shift is None:
+        if self.order == "all":
             return watchers
-        nr = max((watchers >> self.shift) + self.plus, self.at_least)
+        part = watchers // self.divisor if self.divisor else watchers >> (self.shift or 0)
+        nr = max(part + self.plus, self.at_least)
         return nr if self.at_most is None else min(nr, self.at_most)
 
 
