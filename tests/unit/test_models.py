@@ -126,6 +126,12 @@ def test_a_verdict_of_another_version_is_shown_as_it_is() -> None:
     assert found.torn_records is None
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), 10**24, True, None])
+def test_a_number_of_a_verdict_can_be_counted_with(value: object) -> None:
+    with pytest.raises(ValueError, match=f"wall_seconds is {value}, not a number"):
+        Verdict.from_json(row("i", wall_seconds=value))
+
+
 def test_a_manifest_is_read_back() -> None:
     outcome = Outcome(infrastructure="qemu-died", detail="why")
     manifest = Manifest(
@@ -204,7 +210,7 @@ def test_what_is_no_row_of_a_plan(value: object, words: str) -> None:
         ({"clients": "many"}, "clients is 'many', not a whole number"),
         ({"repeat": True}, "repeat is True, not a whole number"),
         ({"lost_records": -1}, "lost_records is -1, not a whole number"),
-        ({"wall_seconds": float("inf")}, "wall_seconds is inf, not a number"),
+        ({"wall_seconds": "1"}, "wall_seconds is '1', not a number"),
         ({"guest_seconds": 10**400}, f"guest_seconds is {str(10**400)[:60]}…, not a number"),
         ({"wakeups": "x"}, "wakeups is 'x', not a number"),
         ({"batches": 3}, "batches is 3, not a list"),
