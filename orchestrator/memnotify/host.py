@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.units import BYTES_PER_MIB
+
 _CGROUPS = Path("/sys/fs/cgroup")
-MIB = 1 << 20
 
 
 def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
@@ -20,7 +21,7 @@ def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
             words = _words(folder / name)
             if words and words[0].isdigit():
                 limits.append(int(words[0]))
-    return min(limits) // MIB
+    return min(limits) // BYTES_PER_MIB
 
 
 def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
@@ -73,7 +74,7 @@ def _words(file: Path) -> list[str]:
 
 def available_mib(*, proc: Path = Path("/proc")) -> int:
     """Return what the machine could give just now without swapping, in MiB."""
-    return _meminfo(proc, "MemAvailable") // MIB
+    return _meminfo(proc, "MemAvailable") // BYTES_PER_MIB
 
 
 def _meminfo(proc: Path, name: str) -> int:

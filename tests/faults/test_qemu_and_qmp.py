@@ -10,7 +10,7 @@ import pytest
 from memnotify.guest import qemu
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.records.decode import read_records
+from memnotify.records.parquet import read_records
 
 from tests.support.lab import QUIET, MadeUp, campaign
 

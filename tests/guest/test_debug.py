@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from memnotify.cli.main import main
-from memnotify.records.decode import read_records
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.store import Artifact
 

@@ -21,9 +21,10 @@ from memnotify.guest.qmp import Monitor
 from memnotify.guest.session import run_cell
 from memnotify.guest.templates import KIND, Templates
 from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 from memnotify.run.ledger import QEMU_MIB
 from memnotify.store import Store
 

@@ -21,8 +21,9 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.report.board import open_board
 from memnotify.run.bisect import Bisection, bisect_series, only_cell, search, sentence
 from memnotify.run.services import Services

@@ -29,8 +29,9 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.model import BalloonMove, Cell, CellResult, Finding, Outcome
 from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.report.board import Board, open_board
 from memnotify.results.folder import RunFolder, copy_results
 from memnotify.run.campaign import run_campaign

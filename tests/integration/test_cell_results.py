@@ -12,8 +12,9 @@ import pytest
 from memnotify.errors import InputError
 from memnotify.model import BalloonMove, Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import BalloonPhase, CheckResult, Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.evidence import evidence
 from memnotify.results.frames import CellResults
 from memnotify.results.manifest import Manifest

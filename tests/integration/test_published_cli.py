@@ -12,8 +12,9 @@ from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results import published
 from memnotify.results.folder import RECORDS, VERDICT, RunFolder, seal_results
 from memnotify.results.published import load_published

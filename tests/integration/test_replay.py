@@ -17,8 +17,9 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.process import CommandLog
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.report.replay import replay_lines
 from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from memnotify.cli.main import main
 from memnotify.model import Cell, CellResult, Finding, Outcome
-from memnotify.records.decode import VIEWS, RecordLog, write_records
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.log import VIEWS, RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import read_json, seal_results
 from memnotify.store import sealed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
-from memnotify.records.decode import write_records
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.promises import check_run
 
@@ -31,7 +31,7 @@ def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
     rows = json.loads(plan.read_text()) if plan.exists() else []
     plan.write_text(json.dumps([*rows, {"id": name, "name": verdict["name"]}]))
     if made is not None:
-        write_records(made.records(), folder / "records.parquet")
+        write_records(made.log(), folder / "records.parquet")
     seal_results(folder, {"id": name, "outcome": "ok"})
     return name
 
@@ -149,7 +149,7 @@ def test_a_series_that_is_gone_has_no_promises(
 def test_what_a_log_has_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = cell(tmp_path, 1, "v4", V4.run())
     name = cell(tmp_path, 2, "v4", None)
-    log = replace(V4.run().records(), lost=7, torn=2)
+    log = replace(V4.run().log(), lost=7, torn=2)
     folder = tmp_path / "cells" / name
     write_records(log, folder / "records.parquet")
     seal_results(folder, {"id": name, "outcome": "ok"})

@@ -17,10 +17,12 @@ from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import CellResult
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, decode, write_records
+from memnotify.records.decode import decode
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.manifest import Manifest
-from memnotify.results.promises import log_of, promises_of
+from memnotify.results.promises import promises_of
 from memnotify.results.summary import Job, make_verdict
 from memnotify.results.timeline import timeline
 from memnotify.series.revision import load_revision
@@ -79,5 +81,5 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
         json.dumps(timeline(log, manifest))
         for revision in map(load_revision, ("v1", "v2", "v3", "v3-throttled", "v4", "v6")):
             assert revision is not None
-            assert check(log_of(log), promises_of(revision))
+            assert check(log, promises_of(revision))
     assert time.process_time() - started < SECONDS

@@ -17,8 +17,8 @@ from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Op, Outcome
 from memnotify.places import HOME
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.log import RecordLog
 from memnotify.results.manifest import Manifest
 from memnotify.results.timeline import timeline
 

@@ -14,7 +14,7 @@ from memnotify.campaign.schema import ExpectTable
 from memnotify.errors import MemnotifyError
 from memnotify.model import Outcome
 from memnotify.places import command
-from memnotify.records.decode import read_records
+from memnotify.records.parquet import read_records
 from memnotify.report.cells import FIGURES
 from memnotify.report.expect import came_out as in_words
 from memnotify.results.evidence import evidence

@@ -10,21 +10,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.campaign.plan import PlanRow
-from memnotify.check.reaction import UNITS, Story, react
+from memnotify.check.reaction import UNITS, react
 from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
-from memnotify.check.story import ints
 from memnotify.errors import InputError
-from memnotify.model import Clock, Op, Outcome
+from memnotify.model import Clock, Outcome
 from memnotify.places import command
-from memnotify.records.decode import RecordLog, read_records
-from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
-from memnotify.results.identical import Alike, Log, compare_logs
-from memnotify.results.summary import trace_of
+from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
 
 Inputs = Mapping[str, Any]
@@ -241,7 +236,7 @@ def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
     )
 
 
-def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, Log]]:
+def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, CellLog]]:
     """Return the logs of each series, by the points that they stand at."""
     return {
         str(group): {s.point: (s.id, s.records) for s in found if s.records is not None}
@@ -302,7 +297,7 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     there = (folder / RECORDS).exists()
     if there:
-        figures = dataclasses.asdict(react(story_of(read_records(folder / RECORDS))))
+        figures = dataclasses.asdict(react(read_records(folder / RECORDS)))
     return _Sample(
         id=row.id,
         group=axes[by],
@@ -314,26 +309,6 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
         lost_records=verdict.lost_records,
         figures=figures,
         records=folder / RECORDS if there else None,
-    )
-
-
-def story_of(log: RecordLog) -> Story:
-    """Return the columns of a log that the figures are made from."""
-    zone, waits, paging = log.kind(Kind.ZONE), log.kind(Kind.POLL), log.kind(Kind.PAGING)
-    steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
-    names = np.ascontiguousarray(zone["name"]).view("<u8")
-    nodes = ints(zone["node"])
-    number = np.unique(names, return_inverse=True)[1] * (nodes.max(initial=0) + 1) + nodes
-    relief = steps["time_ns"][np.isin(steps["op"], (Op.BALLOON, Op.STOP))]
-    return Story(
-        trace=trace_of(log),
-        zone_number=ints(number),
-        wait_ns=ints(waits["time_ns"]),
-        wait_client=ints(waits["client"]),
-        runnable_ns=ints(paging["time_ns"]),
-        runnable=ints(paging["runnable"]),
-        relief_ns=ints(relief),
-        client_cpu_ns=int(exits["cpu_ns"][exits["op"] == Op.CLIENTS].sum()),
     )
 
 

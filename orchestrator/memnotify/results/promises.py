@@ -10,47 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from memnotify.axes import Value
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Asks, Gate, Promises, Status, Wakes
-from memnotify.check.story import Log
-from memnotify.model import SUCCESSORS
-from memnotify.records.decode import RecordLog, Records, read_records
-from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.series.quilt import MEM_NOTIFY, NONE, revisions
 from memnotify.series.revision import Revision, load_revision
-
-_MS = 1_000_000
-
-
-def log_of(records: RecordLog) -> Log:
-    """Return the records of a guest by kind, without clients that do not watch mem_notify."""
-    clients = records.kind(Kind.CLIENT)
-    others = np.isin(clients["client_kind"], list(SUCCESSORS))
-
-    def of_watchers(kind: Kind) -> Records:
-        rows = records.kind(kind)
-        return rows[~np.isin(rows["client"], clients["client"][others])]
-
-    booted, writers = records.kind(Kind.BOOT)["cpus"], records.records["cpu"]
-    return Log(
-        cpus=max(int(booted.max(initial=1)), int(writers.max(initial=0)) + 1),
-        device=records.kind(Kind.DEVICE),
-        steps=records.kind(Kind.STEP),
-        clients=clients[~others],
-        polls=of_watchers(Kind.POLL),
-        wakeups=of_watchers(Kind.WAKEUP),
-        reads=of_watchers(Kind.READ),
-        exits=of_watchers(Kind.EXIT),
-        samples=records.kind(Kind.MEMINFO),
-        reclaim=records.kind(Kind.RECLAIM),
-        paging=records.kind(Kind.PAGING),
-        zones=records.kind(Kind.ZONE),
-        end_ns=records.end_ns,
-    )
+from memnotify.units import NS_PER_MS
 
 
 def promises_of(revision: Revision) -> Promises:
@@ -69,9 +36,9 @@ def promises_of(revision: Revision) -> Promises:
         asks=Asks(revision.pollin),
         status=None if revision.pollin == "gate" else Status(status.kind),
         wakes=Wakes(revision.batch.order),
-        rate_ns=None if rate is None else rate.ms * _MS,
+        rate_ns=None if rate is None else rate.ms * NS_PER_MS,
         rate_of_cpu=rate is not None and rate.of == "cpu",
-        look_ns=None if status.ms is None else status.ms * _MS,
+        look_ns=None if status.ms is None else status.ms * NS_PER_MS,
         guard_s=revision.guard_s if revision.guard else None,
         shares=revision.shares if revision.batch.order == "fifo" else None,
         fasync=revision.fasync is not None,
@@ -132,19 +99,18 @@ def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[Checked]:
             continue  # the testbed failed
         series = str(verdict.point["series"])
         revision = promised(series)
-        records = read_records(file)
+        log = read_records(file)
         checked = Checked(
             cell=verdict.id,
             name=verdict.name,
             point=verdict.point,
-            lost_records=records.lost,
-            torn_records=records.torn,
+            lost_records=log.lost,
+            torn_records=log.torn,
             answer=None,
         )
         if revision is None and series != NONE:
             yield checked
             continue
-        log = log_of(records)
         for answer in check(log, None if revision is None else promises_of(revision)):
             yield dataclasses.replace(checked, answer=answer)
 

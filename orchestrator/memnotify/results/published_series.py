@@ -19,21 +19,22 @@ from memnotify import toml
 from memnotify.axes import ordered
 from memnotify.check.distance import Curve, Floats, distance, distance_of_moments
 from memnotify.errors import InputError
-from memnotify.records.decode import RecordLog, Records
-from memnotify.records.layout import NO_CLIENT, Kind
+from memnotify.records.clients import notified
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog, Records
 from memnotify.results.verdict import Verdict
+from memnotify.units import KIB_PER_MIB
 
 PICTURES = (".svg", ".png", ".pdf")
 """Suffixes of the files that the series can be drawn into."""
 
-_KIB = 1024
 _SAMPLED = ("free", "buffers", "cached", "active", "inactive")
 _OURS = {
     "console": ("runnable", "blocked", "swapped_mib", *(f"{name}_mib" for name in _SAMPLED)),
     "seen": ("anon_mib", "swapped_mib", *(f"{name}_mib" for name in _SAMPLED)),
 }
 _OURS["samples"] = _OURS["seen"]
-_UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / _KIB), "tasks": ("tasks", 1.0)}
+_UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / KIB_PER_MIB), "tasks": ("tasks", 1.0)}
 """Of a published column, by the end of its name: the unit that it is shown in, and a factor."""
 
 _OVER = ordered("machine", "scenario", "memory_mib", "clients", "series")
@@ -234,10 +235,10 @@ def _column(records: Records, name: str) -> Floats:
     names = records.dtype.names or ()
     if name == "swapped_mib" and "swapped" not in names:
         used = records["swap_total"].astype(np.float64) - records["swap_free"]
-        return np.asarray(used / _KIB, np.float64)
+        return np.asarray(used / KIB_PER_MIB, np.float64)
     field, _, unit = name.partition("_")
     values = records[field].astype(np.float64)
-    return np.asarray(values / _KIB if unit == "mib" else values, np.float64)
+    return np.asarray(values / KIB_PER_MIB if unit == "mib" else values, np.float64)
 
 
 def _origin(origin: str | int, log: RecordLog) -> float | None:
@@ -247,9 +248,7 @@ def _origin(origin: str | int, log: RecordLog) -> float | None:
     elif origin == "seen":
         times = log.kind(Kind.SEEN)["time_ns"]
     else:
-        woken = log.kind(Kind.WAKEUP)
-        told = (woken["client"] != NO_CLIENT) & (woken["result"] == 1) & (woken["revents"] != 0)
-        times = woken["time_ns"][told]
+        times = notified(log)["time_ns"]
     return float(times.min()) if times.size else None
 
 

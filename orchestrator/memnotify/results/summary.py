@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from memnotify import __version__
 from memnotify.axes import point_of
 from memnotify.campaign.plan import cell_inputs
-from memnotify.check.metrics import Metrics, Trace, measure, wakeups_each
-from memnotify.check.story import gate_of, ints, was_notified
-from memnotify.check.zone_status import ZoneStatus, zone_status
-from memnotify.guest.outcome import count_checks, killed_exits
+from memnotify.check.metrics import Metrics, measure, wakeups_each
+from memnotify.check.zone_status import gates, zone_status
 from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
-from memnotify.records.decode import RecordLog, read_records
-from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
+from memnotify.records.self_check import count_checks
 from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
 from memnotify.results.verdict import Verdict
 from memnotify.store import Artifact, digest_value
@@ -37,60 +33,17 @@ class Job:
     image: Artifact
 
 
-def trace_of(log: RecordLog) -> Trace:
-    """Return the columns of a log that the figures are made from."""
-    start = log.kind(Kind.START)
-    woken = log.kind(Kind.WAKEUP)
-    woken = woken[was_notified(woken)]
-    woken = woken[np.argsort(woken["time_ns"], kind="stable")]
-    zone, reclaim = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM)
-    return Trace(
-        start_ns=int(ints(start["start_ns"])[0]) if start.size else 0,
-        wakeup_ns=ints(woken["time_ns"]),
-        wakeup_client=ints(woken["client"]),
-        zone_ns=ints(zone["time_ns"]),
-        zone_free=ints(zone["free"]),
-        zone_gate=gate_of(zone),
-        reclaim_ns=ints(reclaim["time_ns"]),
-        reclaim_pswpout=ints(reclaim["pswpout"]),
-        reclaim_oom_kill=ints(reclaim["oom_kill"]),
-        killed=len(killed_exits(log)),
-    )
-
-
-def _zone_status(log: RecordLog) -> ZoneStatus:
-    zone = log.kind(Kind.ZONE)
-    _, numbers = np.unique(zone[["name", "node"]], return_inverse=True)
-    times, free, status = (ints(zone[name]) for name in ("time_ns", "free", "status"))
-    return zone_status(times, ints(numbers), free, gate_of(zone), status)
-
-
-def _gates(log: RecordLog) -> dict[str, int]:
-    """Return the most free pages with which v4's gate opens, by zone, as the first sample has it.
-
-    Of zones of one name the last node's counts.
-    """
-    zone = log.kind(Kind.ZONE)
-    first = zone[zone["time_ns"] == zone["time_ns"].min(initial=2**64 - 1)]
-    names = (name.decode(errors="replace") for name in first["name"])
-    return dict(zip(names, gate_of(first).tolist(), strict=True))
-
-
 def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
     """Return what came out of a cell. Figures are null if there is no log."""
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
-    torn, checked, each, status, gates = None, None, None, None, None
+    torn, checked, each, status, opens = None, None, None, None, None
     if records.exists():
         log = read_records(records)
-        torn, checked = log.torn, count_checks(log)
-        trace = trace_of(log)
-        figures = dataclasses.asdict(measure(trace))
-        each = dataclasses.asdict(
-            wakeups_each(trace.wakeup_ns, trace.wakeup_client, job.cell.clients)
-        )
-        status = dataclasses.asdict(_zone_status(log))
-        gates = _gates(log)
-    figures |= {"wakeups_each": each, "status": status, "gates": gates, "self_check": checked}
+        torn, checked, opens = log.torn, count_checks(log), gates(log)
+        figures = dataclasses.asdict(measure(log))
+        each = dataclasses.asdict(wakeups_each(log, job.cell.clients))
+        status = dataclasses.asdict(zone_status(log))
+    figures |= {"wakeups_each": each, "status": status, "gates": opens, "self_check": checked}
     return Verdict(
         id=job.id,
         name=job.name,

@@ -30,6 +30,7 @@ from memnotify.errors import InputError
 from memnotify.guest.qemu import memories_of
 from memnotify.model import Cell, Clock
 from memnotify.records.layout import log_size
+from memnotify.units import BYTES_PER_MIB
 
 QEMU_MIB = 130
 """QEMU's own memory: 64 MiB of translated code when that is full, its program, device state."""
@@ -69,7 +70,7 @@ def need(cell: Cell, *, cores: int) -> Need:
     before the guest's memory is given back, QEMU's own, and the template that it starts from.
     """
     memories_mib = sum(memory.mib for memory in memories_of(cell))
-    log_mib = math.ceil(2 * log_size(cell.log_records) / host.MIB)
+    log_mib = math.ceil(2 * log_size(cell.log_records) / BYTES_PER_MIB)
     own_mib = QEMU_MIB + template_mib(cell.memory_mib)
     # With virtual time all CPUs of a guest take turns on one thread.
     busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp

@@ -20,7 +20,8 @@ from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, compare
-from memnotify.records.decode import VIEWS, read_records
+from memnotify.records.log import VIEWS
+from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import RECORDS, RunFolder, read_json, to_json, without_links
 from memnotify.run.replay import Again, Replay, replay_into

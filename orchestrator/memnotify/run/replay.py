@@ -18,8 +18,9 @@ from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
-from memnotify.records.decode import VIEWS, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import VIEWS
+from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import MACHINE, RECORDS
 from memnotify.run.guests import GuestRunner
