@@ -142,5 +142,5 @@ def test_rubbish_in_log_and_mailbox_is_the_guests_finding(lab: MadeUp, what: str
         assert len(attempts) == 1
         assert attempts[0].startswith("finding:")
     row = lab.run_folder.plan()[0]
-    for words in (["show"], ["show", row["id"]], ["check"], ["report"]):
+    for words in (["show"], ["show", row.id], ["check"], ["report"]):
         assert lab.memnotify(words[0], *words[1:]).status in (0, 1)

@@ -15,13 +15,25 @@ from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.model import (
+    Arch,
+    Cell,
+    ClientKind,
+    Clock,
+    KernelRequest,
+    Op,
+    Outcome,
+    Scenario,
+    Step,
+)
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.results.comparison import Comparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.manifest import Manifest
+from memnotify.results.verdict import Verdict
 
 from tests.support.logs import log_of, rows
 from tests.support.rows import row
@@ -85,8 +97,10 @@ def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
             if log is not None:
                 write_records(log, draft / RECORDS)
             lost = 0 if log is None else log.lost
-            verdict = row(cell_id(cell), outcome=outcome, lost_records=lost)
-            run.publish(cell_id(cell), draft, manifest={"outcome": outcome}, verdict=verdict)
+            made = row(cell_id(cell), outcome=outcome, lost_records=lost)
+            manifest = Manifest(outcome=Outcome.parse(outcome))
+            verdict = Verdict.from_json(made)
+            run.publish(cell_id(cell), draft, manifest=manifest, verdict=verdict)
     return path
 
 
@@ -95,7 +109,7 @@ def ok(series: str, *, woken: int, seed: int = 1, first_ms: float = 250, **chang
 
 
 def rows_of(found: Comparison, metric: str) -> dict[Any, dict[str, Any]]:
-    return {row["group"]: dict(row) for row in found.rows if row["metric"] == metric}
+    return {row.group: row.to_json() for row in found.rows if row.metric == metric}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memnotify.campaign.plan import PlanRow
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
@@ -95,7 +96,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.make()
     cells = {"v4": 9, "v5": 30}
-    folder.begin(CAMPAIGN.encode(), [{"id": series, "name": series} for series in cells])
+    folder.begin(CAMPAIGN.encode(), [PlanRow(id=series, name=series) for series in cells])
     for series, filled_mib in cells.items():
         cell = folder.cell(series)
         cell.mkdir()

@@ -99,8 +99,14 @@ def test_a_revision_without_promises_is_no_error(
     (series / "mine/6.1/series").write_text("")
     run = tmp_path / "run"
     name = cell(run, 1, "mine", V4.run())
-    (row,) = check_run(RunFolder(run), root=series)
-    assert (row["cell"], row["invariant"], row["tested"], row["broken"]) == (name, None, 0, 0)
+    (checked,) = check_run(RunFolder(run), root=series)
+    found = checked.to_json()
+    assert (found["cell"], found["invariant"], found["tested"], found["broken"]) == (
+        name,
+        None,
+        0,
+        0,
+    )
     monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
     assert main(["check", str(run)]) == 0
     assert "mine: no promises on file; write them into revision.toml" in capsys.readouterr().out
@@ -124,7 +130,7 @@ def test_promises_are_read_from_the_revision_of_each_cell(tmp_path: Path) -> Non
     """A batch of 100 is v4's, and too large for v5."""
     cell(tmp_path, 1, "v4", V4.run())
     cell(tmp_path, 2, "v5", V4.run())
-    rows = list(check_run(RunFolder(tmp_path)))
+    rows = [checked.to_json() for checked in check_run(RunFolder(tmp_path))]
     broken = {(row["series"], row["invariant"]) for row in rows if row["broken"]}
     assert broken == {("v5", Invariant.BATCH)}
 

@@ -18,12 +18,13 @@ from memnotify.records.log import RecordLog
 from memnotify.report.overlay import save_overlay
 from memnotify.results.published import load_published
 from memnotify.results.published_series import SeriesTable, csv_text, curves
+from memnotify.results.verdict import Verdict
 from pydantic import ValidationError
 
 from tests.support.logs import log_of, rows
+from tests.support.rows import row
 
 S = 10**9
-AXES = ("machine", "scenario", "memory_mib", "clients", "base", "arch", "repeat")
 COURSE: dict[str, Any] = {
     "file": "a.csv",
     "says": "A",
@@ -41,8 +42,8 @@ def record(kind: Kind, time_s: float, client: int = layout.NO_CLIENT, **fields: 
     return rows(kind, int(time_s * S), client=client, **fields)
 
 
-def verdict(series: str = "v3", **values: Any) -> dict[str, Any]:
-    return {"id": f"cell-{series}", "series": series, **dict.fromkeys(AXES, 1), **values}
+def verdict(series: str = "v3", **values: Any) -> Verdict:
+    return Verdict.from_json(row(f"cell-{series}", series=series, **values))
 
 
 def console(time_s: float, free_mib: int, runnable: int) -> np.ndarray:

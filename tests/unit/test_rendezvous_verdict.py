@@ -194,7 +194,7 @@ def test_a_process_that_crashes_is_a_finding(number: int, client: int, words: st
     log.records["client"] = client
     outcome = verdict(log=log)
     assert (outcome.finding, outcome.detail) == (Finding.AGENT, words)
-    assert list(evidence(log, str(outcome))) == [0]
+    assert list(evidence(log, outcome)) == [0]
     assert verdict(log=record(Kind.EXIT, 0, number, 1, Op.FILECACHE)).ok
 
 

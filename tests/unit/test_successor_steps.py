@@ -91,7 +91,7 @@ def test_news_by_pollpri_is_a_wakeup_and_an_error_alone_is_not() -> None:
     assert notified(log)["client"].tolist() == [0, 1]
 
 
-def outcome(kind: ClientKind, *, device: bool) -> Finding | None:
+def outcome(kind: ClientKind, *, device: bool) -> str | None:
     log = log_of(
         (Kind.DEVICE, layout.NO_CLIENT, (int(device),)),
         (Kind.CLIENT, 0, (kind, 2)),  # ENOENT

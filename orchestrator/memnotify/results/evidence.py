@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from memnotify.model import Finding
+from memnotify.model import Finding, Outcome
 from memnotify.records.exits import failed_exits, killed_exits
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from memnotify.records.log import Ints, RecordLog, Records, indexes
@@ -43,13 +43,10 @@ class Chosen:
         return [f"record {_name(self.log, number)}: {_values(self.log, number)}" for number in self]
 
 
-def evidence(log: RecordLog, outcome: str) -> Chosen:
-    """Return the records that a finding was made of; the last ones if it left none.
-
-    `outcome` is the one in the cell's verdict, `finding:<kind>`.
-    """
-    kind = outcome.removeprefix("finding:")
-    chosen = _EVIDENCE[Finding(kind)](log) if kind in _EVIDENCE else []
+def evidence(log: RecordLog, outcome: Outcome) -> Chosen:
+    """Return the records that a finding was made of; the last ones if it left none."""
+    find = None if outcome.finding is None else _EVIDENCE.get(outcome.finding)
+    chosen = [] if find is None else find(log)
     numbers = np.sort(np.concatenate([np.zeros(0, np.int64), *map(indexes, chosen)]))
     return Chosen(log, numbers if numbers.size else indexes(log.records)[-_SHOWN:])
 
@@ -75,7 +72,7 @@ def _balloon(log: RecordLog) -> list[Records]:
     return [moves[moves["phase"] == BalloonPhase.MISSED]]
 
 
-_EVIDENCE = {
+_EVIDENCE: Mapping[str, Callable[[RecordLog], list[Records]]] = {
     Finding.OOM_KILL: _oom_kills,
     Finding.AGENT: _failures,
     Finding.SELF_CHECK: _self_check,

@@ -7,6 +7,7 @@ columns are those of docs/records.md; pages and KiB as there.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,9 +24,9 @@ from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.records.log import RecordLog, Records, indexes, ints
 from memnotify.records.parquet import read_records
 from memnotify.records.zones import gate_of
-from memnotify.report.cells import POINT
 from memnotify.results.evidence import Chosen
-from memnotify.results.folder import MANIFEST, RECORDS, read_json, read_verdict
+from memnotify.results.folder import RECORDS, read_manifest, read_verdict
+from memnotify.results.verdict import Verdict
 from memnotify.units import NS_PER_S
 
 _SAMPLE = (Kind.MEMINFO, Kind.RECLAIM, Kind.PAGING)
@@ -46,25 +47,29 @@ class CellResults:
     @cached_property
     def figures(self) -> Mapping[str, Any]:
         """Its row of `memnotify show --json`."""
+        return self.verdict.to_json()
+
+    @cached_property
+    def verdict(self) -> Verdict:
         return read_verdict(self.folder)
 
     @property
     def name(self) -> str:
-        return str(self.figures["name"])
+        return self.verdict.name
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """The point of the matrix that it is: series, memory_mib, clients, ..."""
-        return {name: self.figures[name] for name in POINT}
+        return self.verdict.point
 
     @property
     def outcome(self) -> str:
         """`ok`, or `finding:<kind>`."""
-        return str(self.figures["outcome"])
+        return str(self.verdict.outcome)
 
     @property
     def detail(self) -> str:
-        return str(self.figures["detail"])
+        return self.verdict.outcome.detail
 
     @cached_property
     def console(self) -> str:
@@ -143,7 +148,7 @@ class CellResults:
         frame["phase"] = frame["phase"].map(phases)
         seen = ["actual_kib", "query_seconds", "event_seconds"]
         moves = pd.DataFrame(
-            read_json(self.folder / MANIFEST)["balloon"], columns=["step", *seen]
+            map(dataclasses.asdict, read_manifest(self.folder).balloon), columns=["step", *seen]
         ).drop_duplicates("step")
         return frame.join(moves.set_index("step"), on="step")
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from memnotify import toml
+from memnotify.axes import POINT, REPEAT
 from memnotify.campaign.schema import CampaignTable
 from memnotify.check.distance import Curve
 from memnotify.check.experiment import Figures, figures
@@ -24,12 +25,12 @@ from memnotify.places import CAMPAIGNS
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
-from memnotify.report.cells import POINT
 from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder
 from memnotify.results.published_series import SeriesTable, curves
+from memnotify.results.verdict import Verdict
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Figures))
-_AXES = tuple(axis for axis in POINT if axis != "repeat")
+_AXES = tuple(axis for axis in POINT if axis != REPEAT)
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -135,7 +136,7 @@ def compare_published(folder: RunFolder) -> Comparison:
     cells = [
         (verdict, read_records(records))
         for verdict in folder.verdicts()
-        if (records := folder.cell(verdict["id"]) / RECORDS).is_file()
+        if (records := folder.cell(verdict.id) / RECORDS).is_file()
     ]
     series = CAMPAIGNS / "published" / "series"
     return Comparison(
@@ -158,11 +159,11 @@ def _between(log: RecordLog, wanted: FigureTable) -> RecordLog:
     return log.only(chosen)
 
 
-def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], RecordLog]]) -> Compared:
+def _compare(wanted: FigureTable, cells: Sequence[tuple[Verdict, RecordLog]]) -> Compared:
     picked = [
         (verdict, getattr(figures(_between(log, wanted)), wanted.figure))
         for verdict, log in cells
-        if all(verdict[key] == value for key, value in wanted.cells.items())
+        if all(verdict.point[key] == value for key, value in wanted.cells.items())
     ]
     ours = [value for _, value in picked]
     there = [float(value) for value in ours if value is not None]
@@ -187,8 +188,8 @@ def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Recor
         ratio=reproduced / expected if reproduced is not None and expected else None,
         agrees=agrees,
         cells=len(ours),
-        bases=tuple(dict.fromkeys(verdict["base"] for verdict, _ in picked)),
-        arches=tuple(dict.fromkeys(verdict["arch"] for verdict, _ in picked)),
+        bases=tuple(dict.fromkeys(str(verdict.point["base"]) for verdict, _ in picked)),
+        arches=tuple(dict.fromkeys(str(verdict.point["arch"]) for verdict, _ in picked)),
         note="; ".join(filter(None, (wanted.note, wanted.why_not if agrees is False else ""))),
         alternative=wanted.alternative,
     )

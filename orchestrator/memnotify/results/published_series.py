@@ -16,11 +16,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from memnotify import toml
+from memnotify.axes import ordered
 from memnotify.check.distance import Curve, Floats, distance, distance_of_moments
 from memnotify.errors import InputError
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog, Records
+from memnotify.results.verdict import Verdict
 from memnotify.units import KIB_PER_MIB
 
 PICTURES = (".svg", ".png", ".pdf")
@@ -35,7 +37,7 @@ _OURS["samples"] = _OURS["seen"]
 _UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / KIB_PER_MIB), "tasks": ("tasks", 1.0)}
 """Of a published column, by the end of its name: the unit that it is shown in, and a factor."""
 
-_OVER = ("machine", "scenario", "memory_mib", "clients", "series", "base", "arch", "repeat")
+_OVER = ordered("machine", "scenario", "memory_mib", "clients", "series")
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -89,7 +91,7 @@ class SeriesTable(toml.Table):
 
 
 def curves(
-    table: SeriesTable, folder: Path, cells: Sequence[tuple[Mapping[str, Any], RecordLog]]
+    table: SeriesTable, folder: Path, cells: Sequence[tuple[Verdict, RecordLog]]
 ) -> Iterator[Curve]:
     """Yield every column of a series over every cell that it is of.
 
@@ -99,15 +101,16 @@ def curves(
     chosen = [
         (verdict, log)
         for verdict, log in cells
-        if all(verdict[key] == value for key, value in table.cells.items())
+        if all(verdict.point[key] == value for key, value in table.cells.items())
     ]
-    differ = [axis for axis in _OVER if len({str(verdict[axis]) for verdict, _ in chosen}) > 1]
+    points = [verdict.point for verdict, _ in chosen]
+    differ = [axis for axis in _OVER if len({str(point[axis]) for point in points}) > 1]
     for theirs, mine in table.columns.items():
         name, _, unit = theirs.rpartition("_")
         shown, factor = _UNITS[unit]
         values = np.array([float(row[theirs]) for row in published]) * factor * table.scale
         for verdict, log in chosen:
-            label = " ".join(str(verdict[axis]) for axis in differ)
+            label = " ".join(str(verdict.point[axis]) for axis in differ)
             if table.seconds is None:
                 made = _moments(table, published, values, log, mine)
             else:
@@ -117,8 +120,8 @@ def curves(
                 says=table.says,
                 column=name,
                 unit=shown,
-                cell=str(verdict["id"]),
-                label=label or str(verdict["series"]),
+                cell=verdict.id,
+                label=label or str(verdict.point["series"]),
                 hold_s=table.hold_s,
                 **made,
             )

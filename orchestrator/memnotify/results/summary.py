@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__
-from memnotify.campaign.plan import cell_inputs, cell_parameters
+from memnotify.axes import point_of
+from memnotify.campaign.plan import cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
 from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
+from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
+from memnotify.results.verdict import Verdict
 from memnotify.store import Artifact, digest_value
 
 
@@ -30,8 +33,8 @@ class Job:
     image: Artifact
 
 
-def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
-    """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
+def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
+    """Return what came out of a cell. Figures are null if there is no log."""
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
     torn, checked, each, status, opens = None, None, None, None, None
     if records.exists():
@@ -40,23 +43,19 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
         figures = dataclasses.asdict(measure(log))
         each = dataclasses.asdict(wakeups_each(log, job.cell.clients))
         status = dataclasses.asdict(zone_status(log))
-    return {
-        "id": job.id,
-        "name": job.name,
-        **cell_parameters(job.cell),
-        "outcome": str(result.outcome),
-        "detail": result.outcome.detail,
-        **figures,
-        "wakeups_each": each,
-        "status": status,
-        "gates": opens,
-        "self_check": checked,
-        "lost_records": result.lost_records,
-        "torn_records": torn,
-        "guest_seconds": round(result.guest_ns / 1e9, 3),
-        "wall_seconds": round(result.wall_seconds, 3),
-        "repeatability": repeatability(job.cell, result),
-    }
+    figures |= {"wakeups_each": each, "status": status, "gates": opens, "self_check": checked}
+    return Verdict(
+        id=job.id,
+        name=job.name,
+        point=point_of(job.cell),
+        outcome=result.outcome,
+        repeatability=repeatability(job.cell, result),
+        lost_records=result.lost_records,
+        torn_records=torn,
+        guest_seconds=round(result.guest_ns / 1e9, 3),
+        wall_seconds=round(result.wall_seconds, 3),
+        figures=figures,
+    )
 
 
 def repeatability(cell: Cell, result: CellResult) -> Repeatability:
@@ -74,61 +73,55 @@ def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 
-def _start(result: CellResult) -> dict[str, Any]:
-    """Return how the guest came to be ready for its scenario, and after how much wall time."""
+def _start(result: CellResult) -> Start:
     seconds = result.start_seconds
-    return {
-        "from": "boot" if result.template is None else "template",
-        "template": result.template,
-        "seconds": None if seconds is None else round(seconds, 4),
-    }
+    return Start(
+        origin=BOOT if result.template is None else TEMPLATE,
+        template=result.template,
+        seconds=None if seconds is None else round(seconds, 4),
+    )
 
 
-def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict[str, Any]:
-    """Return manifest.json, but for the digests of the results themselves.
+def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Manifest:
+    """Return a cell's manifest, but for the digests of the results themselves.
 
     The last attempt is the one whose results are kept. `draft` is the folder it ran in; it means
     nothing afterwards, so `command` has the cell's own folder as the current one.
     """
     result = attempts[-1]
     inputs = cell_inputs(job.cell)
-    return {
-        "id": job.id,
-        "name": job.name,
-        "inputs": inputs,
-        "digests": {
+    return Manifest(
+        id=job.id,
+        name=job.name,
+        inputs=inputs,
+        digests={
             "kernel": job.kernel.key,
             "image": job.image.key,
             "machine": digest_value(inputs["machine"]),
             "hardware": job.cell.hardware,
             "scenario": digest_value(inputs["scenario"]),
         },
-        "kernel": {"inputs": dict(job.kernel.inputs), "facts": dict(job.kernel.facts)},
-        "image": {"inputs": dict(job.image.inputs), "facts": dict(job.image.facts)},
-        "command": [word.replace(f"{draft}/", "") for word in result.command],
-        "versions": {
+        kernel={"inputs": dict(job.kernel.inputs), "facts": dict(job.kernel.facts)},
+        image={"inputs": dict(job.image.inputs), "facts": dict(job.image.facts)},
+        command=tuple(word.replace(f"{draft}/", "") for word in result.command),
+        versions={
             "memnotify": __version__,
             "python": platform.python_version(),
             **result.versions,
         },
-        "qemu_uid": result.qemu_uid,
-        "outcome": str(result.outcome),
-        "detail": result.outcome.detail,
-        "repeatability": repeatability(job.cell, result),
-        "start": _start(result),
-        "guest_ns": result.guest_ns,
-        "wall_seconds": round(result.wall_seconds, 3),
-        "qemu_cpu_seconds": round(result.qemu_cpu_seconds, 3),
-        "host_memory_mib": result.memory_mib,
-        "records": result.records,
-        "lost_records": result.lost_records,
-        "balloon": [dataclasses.asdict(move) for move in result.balloon],
-        "attempts": [
-            {
-                "outcome": str(attempt.outcome),
-                "reason": attempt.outcome.detail,
-                "wall_seconds": round(attempt.wall_seconds, 3),
-            }
+        qemu_uid=result.qemu_uid,
+        outcome=result.outcome,
+        repeatability=repeatability(job.cell, result),
+        start=_start(result),
+        guest_ns=result.guest_ns,
+        wall_seconds=round(result.wall_seconds, 3),
+        qemu_cpu_seconds=round(result.qemu_cpu_seconds, 3),
+        host_memory_mib=result.memory_mib,
+        records=result.records,
+        lost_records=result.lost_records,
+        balloon=result.balloon,
+        attempts=tuple(
+            Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3))
             for attempt in attempts
-        ],
-    }
+        ),
+    )

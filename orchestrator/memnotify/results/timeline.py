@@ -6,14 +6,15 @@ and `text` (for people), and the numbers that the text is made of.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
@@ -24,7 +25,8 @@ from memnotify.records.log import RecordLog, Records, ints
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import describe_check
 from memnotify.records.zones import above_gate, each_zone, gate_of
-from memnotify.results.folder import MANIFEST, RECORDS, read_json
+from memnotify.results.folder import MANIFEST, RECORDS, read_manifest
+from memnotify.results.manifest import Manifest
 from memnotify.text import counted
 from memnotify.units import KIB_PER_MIB as _MIB
 from memnotify.units import NS_PER_S
@@ -52,7 +54,7 @@ def timeline_of(folder: Path) -> list[Event]:
     """
     if not (folder / RECORDS).exists():
         return []
-    log, manifest = read_records(folder / RECORDS), read_json(folder / MANIFEST)
+    log, manifest = read_records(folder / RECORDS), read_manifest(folder)
     try:
         return timeline(log, manifest)
     except ValueError as error:
@@ -62,11 +64,11 @@ def timeline_of(folder: Path) -> list[Event]:
         ) from error
 
 
-def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
+def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json. Raises
-    ValueError if that is not what a run writes.
+    `log` is of the guest and thus not trusted; `manifest` is the cell's. Raises ValueError
+    if its inputs are not what a run writes.
     """
     told = _told(manifest)
     events: list[Event] = []
@@ -101,22 +103,15 @@ class _Told:
     moves: Mapping[int, Mapping[str, Any]]
 
 
-class _Move(BaseModel):
-    """Of a move of the balloon, what is shown; the rest is passed on."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    step: int
-    query_seconds: Annotated[float, Field(allow_inf_nan=False)] | None
+_STEPS = TypeAdapter(tuple[Step, ...])
 
 
-def _told(manifest: Mapping[str, Any]) -> _Told:
+def _told(manifest: Manifest) -> _Told:
     try:
-        steps = _STEPS.validate_python(manifest["inputs"]["scenario"]["steps"])
-        moves = _MOVES.validate_python(manifest["balloon"])
+        steps = _STEPS.validate_python(manifest.inputs["scenario"]["steps"])
         return _Told(
             steps=[_describe(step) for step in steps],
-            moves={move.step: move.model_dump() for move in moves},
+            moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -126,9 +121,6 @@ def _told(manifest: Mapping[str, Any]) -> _Told:
     except IndexError as error:
         raise ValueError("a step has too few arguments") from error
 
-
-_STEPS = TypeAdapter(tuple[Step, ...])
-_MOVES = TypeAdapter(list[_Move])
 
 Made = Iterator[tuple[int, Event]]
 

@@ -88,7 +88,8 @@ def _with_tape(again: Again, folder: Path, *, play: bool) -> Again:
             tape = await asyncio.to_thread(new_tape, folder, log=log or CommandLog())
         return await run_cell(cell, **given, tape=tape, log=log)
 
-    return dataclasses.replace(again, templates=None, runner=run)
+    guests = dataclasses.replace(again.guests, templates=None, runner=run)
+    return dataclasses.replace(again, guests=guests)
 
 
 async def debug(
@@ -131,7 +132,7 @@ async def debug(
             tape=tape,
             record=number,
             script=script,
-            log=again.log,
+            log=again.guests.log,
         )
 
 
