@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -156,7 +156,7 @@ def test_an_odd_line_in_a_header_is_no_lost_file(tmp_path: Path) -> None:
     assert run(tmp_path, [*LINES[:at], "", *LINES[at:]])[0] == 0
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[str], str]] = {
     "no counts": lambda line: re.sub("@@ .*", "@@", line),
     "no names": lambda line: re.sub(r"(---|\+\+\+) \S*/.*", "", line),
     "numbered": lambda line: f"12: {line}",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memnotify import toml
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.cli.main import main
@@ -22,7 +23,7 @@ from memnotify.mailpatch import originals as on_file
 from memnotify.mailpatch.digest import patch_digests
 from memnotify.mailpatch.mail import read_mails
 from memnotify.mailpatch.originals import Verdict, identify, originals_of
-from memnotify.mailpatch.restore_series import Imported, ImportedSeries
+from memnotify.mailpatch.restore_series import Imported, ImportedSeries, import_in_order
 from memnotify.model import Arch, KernelRequest
 from memnotify.places import PATCHES
 from memnotify.results.promises import check_run
@@ -32,12 +33,12 @@ from memnotify.series.registered import load_registered, registered
 from memnotify.series.revision import load_revision
 from unidiff.patch import PatchSet
 
-from tests.integration.test_campaign_run import TEXT, Bench, Guests
-from tests.integration.test_import_folder import V4, made_up_tree
-from tests.integration.test_series_diff import fake_b4
 from tests.support import archives
 from tests.support.archives import Clean
+from tests.support.campaigns import TEXT, Bench, Guests
+from tests.support.fake_b4 import fake_b4
 from tests.support.fakekernel import TREE, Lab
+from tests.support.imports import V4, made_up_tree
 
 SEED = PATCHES / "mem_notify/v4/original/3-of-5.txt"
 MASKED = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"
@@ -190,7 +191,7 @@ def test_what_archives_make_of_an_address_is_taken_out() -> None:
 
 
 def test_every_original_on_file_is_of_a_known_revision_with_sound_numbers() -> None:
-    known = on_file.OriginalsTable.model_validate(on_file.toml.read(on_file.FILE)[0])
+    known = on_file.OriginalsTable.model_validate(toml.read(on_file.FILE)[0])
     names = [mail.revision for mail in known.mail]
     assert set(names) == set(known.revision)
     for name in known.revision:
@@ -540,10 +541,9 @@ def test_a_registration_that_cannot_be_written(post: Post, own_data: Path, capsy
 def test_an_import_that_says_something_else_is_refused(
     post: Post, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    real = ours.import_in_order
 
     def wrongly(*args: Any, **options: Any) -> ImportedSeries:
-        made = real(*args, **options)
+        made = import_in_order(*args, **options)
         first = made.patches[0]
         assert isinstance(first, Imported)
         first = dataclasses.replace(first, data=first.data.replace(b"+\t\tadd_", b"+\t\tsub_"))

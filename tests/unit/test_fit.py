@@ -16,6 +16,8 @@ from memnotify.series.apply import FileState
 from memnotify.series.fit import Failed, SeriesFit, chosen, fit_series, fit_trees, tree_names
 from memnotify.series.quilt import Patch, Series, load_series
 
+from tests.support.madetree import no_file
+
 LINES = [f"line {number}" for number in range(1, 61)]
 
 
@@ -105,7 +107,7 @@ def test_fuzz_is_what_the_series_allows(tmp_path: Path) -> None:
 
 def test_a_patch_that_is_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no diff"):
-        fit_series(series(tmp_path, first="words\n"), {}.get)
+        fit_series(series(tmp_path, first="words\n"), no_file)
 
 
 def a_tree(folder: Path, version: str, a_c: str) -> Path:

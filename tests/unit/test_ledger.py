@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,7 @@ def test_two_runs_do_not_take_the_same_room(
 
 _HOLDER = """
 import asyncio, sys
+from functools import partial
 from pathlib import Path
 from memnotify.run.ledger import Ledger, Need, host_capacity
 async def main():
@@ -327,7 +329,7 @@ def test_who_waits_for_others_for_long_is_told_so_once(
                 with pytest.raises(TimeoutError):
                     async with (
                         asyncio.timeout(0.3),
-                        ledger.claim(TWO, waiting=lambda name=name: told.append(name)),
+                        ledger.claim(TWO, waiting=partial(told.append, name)),
                     ):
                         pass
         with shut(tmp_path), pytest.raises(TimeoutError):

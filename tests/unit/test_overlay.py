@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.check.distance import Curve
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
@@ -16,7 +17,7 @@ from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
 from memnotify.report.overlay import save_overlay
 from memnotify.results.published import load_published
-from memnotify.results.published_series import Curve, SeriesTable, csv_text, curves
+from memnotify.results.published_series import SeriesTable, csv_text, curves
 from pydantic import ValidationError
 
 S = 10**9
@@ -218,7 +219,8 @@ def test_ours_can_be_read(path: Path) -> None:
     empty = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
     folder = CAMPAIGNS / "published" / "series"
     for table in load_published(path.stem).series:
-        cell = verdict(**table.cells)
+        chosen: dict[str, Any] = dict(table.cells)
+        cell = verdict(**chosen)
         found = list(curves(table, folder, [(cell, empty)]))
         assert len(found) == len(table.columns)
         assert all(curve.published.size > 1 for curve in found)

@@ -109,8 +109,7 @@ def test_the_logged_line_replays_the_command(tmp_path: Path) -> None:
 def test_lines_of_many_writers_do_not_mix(tmp_path: Path) -> None:
     log = CommandLog(tmp_path / "commands.jsonl")
     threads = [
-        threading.Thread(target=lambda n=n: [log.write({"n": n, "x": "y" * 9000})] * 1)
-        for n in range(20)
+        threading.Thread(target=log.write, args=({"n": n, "x": "y" * 9000},)) for n in range(20)
     ]
     for thread in threads:
         thread.start()

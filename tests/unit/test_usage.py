@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from memnotify import host
-from memnotify.guest import usage
 from memnotify.guest.usage import HOST_OOM, MemoryMeter, OomWatch
 from memnotify.host import OomKills
 
@@ -44,7 +43,7 @@ def test_a_kill_before_or_none_at_all_is_not_this_one() -> None:
 
 def test_a_kill_is_remembered_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(usage.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("memnotify.guest.usage.time.monotonic", lambda: now[0])
     counts = [OomKills(0, 0)]
     watch = OomWatch(lambda: counts[0])
     now[0] = 10.0
