@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.records.decode import read_records
 from memnotify.results.summary import trace_of
+from memnotify.scenario import Op, Scenario
 from memnotify.series.quilt import MEM_NOTIFY
 
 from tests.support.squeezed import Guest, Runner
@@ -37,7 +38,7 @@ def squeezed(
             request=KernelRequest(base=base, series=series, arch=arch),
             machine=load_machine(machine),
             memory_mib=memory_mib,
-            clients=sum(step.args[1] for step in scenario.steps if step.op == Op.CLIENTS),
+            clients=sum(step.processes for step in scenario.steps if step.op == Op.CLIENTS),
             scenario=scenario,
             log_records=60_000,
         )

@@ -17,17 +17,8 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import (
-    Arch,
-    Cell,
-    CellResult,
-    ClientKind,
-    Finding,
-    KernelRequest,
-    Op,
-    Scenario,
-    Step,
-)
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
+from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.store import Artifact
 
@@ -41,8 +32,8 @@ FILES = 31  # the one after them is interrupted
 
 
 def fasync(at_s: int, count: int) -> Step:
-    args = (ClientKind.FASYNC, count, 0, 0, SECOND // 1000)
-    return Step(at_ns=at_s * SECOND, op=Op.CLIENTS, args=args)
+    clients = Clients(kind=ClientKind.FASYNC, count=count, spacing_ns=SECOND // 1000)
+    return Step(at_ns=at_s * SECOND, action=clients)
 
 
 # From 25 s on there is an event each few tenths of a second, as swap fills up.
@@ -53,8 +44,8 @@ SCENARIO = Scenario(
     sample_ns=SECOND // 10,
     steps=(
         fasync(0, FILES),
-        Step(at_ns=2 * SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
-        Step(at_ns=8 * SECOND, op=Op.BALLOON, args=(54 * MIB, 7 * SECOND)),
+        Step(at_ns=2 * SECOND, action=Hog(rate_kib_s=3 * MIB, ceiling_kib=140 * MIB)),
+        Step(at_ns=8 * SECOND, action=Balloon(target_kib=54 * MIB, settle_ns=7 * SECOND)),
         fasync(26, 1),
     ),
 )

@@ -15,12 +15,13 @@ from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, Clock, KernelRequest
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
 from memnotify.results.comparison import Comparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.scenario import ClientKind, Clients, Op, Scenario, Step
 
 S = 10**9
 START = 10 * S
@@ -64,7 +65,9 @@ def made_up_cell(series: str, seed: int = 1, **changes: Any) -> Cell:
             start_ns=START,
             duration_ns=S,
             sample_ns=S // 10,
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, seed, 0, 0)),),
+            steps=(
+                Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=clients, cache_kib=seed)),
+            ),
         ),
         seed=seed,
         kernel=f"kernel of {series}",

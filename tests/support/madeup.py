@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from memnotify.check.promises import Invariant
 from memnotify.check.story import Log
-from memnotify.model import ClientKind, Op
 from memnotify.records.decode import VIEWS, RecordLog
 from memnotify.records.layout import NO_CLIENT, RECORD, Kind
 from memnotify.results.promises import log_of
+from memnotify.scenario import ClientKind, Op
 
 MS = 1_000_000
 S = 1_000_000_000

@@ -17,12 +17,13 @@ from memnotify.check.expression import parse_expression
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
+from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import ALWAYS, RunFolder, seal_results
 from memnotify.results.summary import Job, make_verdict
+from memnotify.scenario import Scenario
 from memnotify.store import Artifact
 
 FIGURES: dict[str, Any] = {

@@ -24,10 +24,10 @@ from memnotify.check.promises import (
     Wakes,
 )
 from memnotify.check.story import Log
-from memnotify.model import ClientKind, Op
 from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
 from memnotify.results.promises import log_of, promises_of
+from memnotify.scenario import ClientKind, Op
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 

@@ -20,9 +20,10 @@ import pytest
 from memnotify import host
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, KernelRequest, Scenario
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.run import ledger as ledger_module
 from memnotify.run.ledger import Ledger, Need, host_capacity, need
+from memnotify.scenario import Scenario
 
 TWO = Need(memory_mib=200, cores=2)
 

@@ -19,10 +19,10 @@ from memnotify.model import (
     DiskBus,
     KernelRequest,
     MachineProfile,
-    Scenario,
     SwapKind,
 )
 from memnotify.process import CommandLog
+from memnotify.scenario import Scenario
 
 
 def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:

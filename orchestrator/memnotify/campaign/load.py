@@ -22,6 +22,7 @@ from memnotify.campaign.schema import (
     HogTable,
     ScenarioTable,
     StepTable,
+    ns,
 )
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
@@ -30,6 +31,8 @@ from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.config import merge_fragments
 from memnotify.kernel.fixes import usual_config
 from memnotify.model import DiskBus, MachineProfile, SwapKind
+from memnotify.scenario import CLIENT_KINDS, STARTING, ClientKind
+from memnotify.scenario_rules import time_problem
 from memnotify.series.quilt import NONE, load_series, revisions
 from memnotify.series.registered import registered
 from memnotify.series.revision import load_revision
@@ -44,16 +47,7 @@ NODE_STEP_MIB = 8
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
 
-_RUNNING = (
-    "clients",
-    "hog",
-    "filecache",
-    "console",
-    "dd",
-    "self_check",
-)  # steps that start processes
-
-_GROUPS = {"pressure_level": 1, "memory_events": 2}  # what clients watch there, by version
+_RUNNING = tuple(op.name.lower() for op in STARTING)  # steps that start processes
 
 T = TypeVar("T")
 
@@ -237,15 +231,10 @@ def _steps(place: Place, scenario: ScenarioTable) -> Iterator[tuple[Place, StepT
 
 
 def _check_times(place: Place, scenario: ScenarioTable) -> None:
-    before, end = 0.0, scenario.duration_s
-    for here, step in _steps(place, scenario):
-        at = here.at("at_s")
-        if step.at_s < before:
-            hint = "write the steps in order of time"
-            at.refuse(f"{step.at_s:g} comes after {before:g} in the file", hint=hint)
-        if step.at_s >= end:
-            at.refuse(f"{step.at_s:g} is not before the end, duration_s = {end:g}")
-        before = step.at_s
+    times = [ns(step.at_s) for step in scenario.step]
+    if wrong := time_problem(times, ns(scenario.duration_s)):
+        number, why = wrong
+        place.at("step", number, "at_s").refuse(why)
 
 
 def _check_balloons(place: Place, scenario: ScenarioTable, memories: list[int]) -> None:
@@ -328,9 +317,11 @@ def _check_group(place: Place, step: StepTable, version: int) -> None:
     """`version` is that of the control groups that a step before has made; 0: none."""
     if step.group is not None and version:
         place.at("group").refuse("a scenario has room for one group")
-    kind = step.clients.kind if step.clients is not None else ""
-    needed = _GROUPS.get(kind, version)
-    if needed != version:
+    if step.clients is None:
+        return
+    kind = step.clients.kind
+    needed = CLIENT_KINDS[ClientKind[kind.upper()]].group
+    if needed not in (None, version):
         hint = f"put a step before: group = {{ version = {needed} }}"
         place.at("clients", "kind").refuse(
             f"{kind} is in control groups of version {needed}", hint=hint

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memnotify.check.promises import CALM_TASKS, HELD_UP_NS, Promises
-from memnotify.model import ClientKind, Habit, Op
+from memnotify.scenario import CLIENT_KINDS, ClientKind, Habit, Op
 
 Rows = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -366,13 +366,7 @@ class Story:
     @cached_property
     def keeps(self) -> bool:
         """Whether no client gives memory back when it is woken."""
-        kinds = (
-            ClientKind.POLL,
-            ClientKind.EPOLL,
-            ClientKind.FASYNC,
-            ClientKind.PEEK,
-            ClientKind.IDLE,
-        )
+        kinds = [kind for kind, traits in CLIENT_KINDS.items() if traits.keeps]
         return bool(np.isin(self.log.clients["client_kind"], kinds).all())
 
     def was_read(self, waits: Ints) -> Flags:

@@ -12,9 +12,10 @@ import numpy as np
 
 from memnotify.guest.console import Console
 from memnotify.guest.rendezvous import End
-from memnotify.model import SUCCESSORS, Finding, Op, Outcome
+from memnotify.model import Finding, Outcome
 from memnotify.records.decode import RecordLog, Records
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
+from memnotify.scenario import SUCCESSORS, Op
 from memnotify.text import counted
 
 _SHOWN = 3  # of failures that are alike

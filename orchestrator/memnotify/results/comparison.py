@@ -16,13 +16,14 @@ from memnotify.check.reaction import UNITS, Story, react
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
 from memnotify.check.story import ints
 from memnotify.errors import InputError
-from memnotify.model import Clock, Op
+from memnotify.model import Clock
 from memnotify.places import command
 from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
 from memnotify.results.folder import RECORDS, VERDICT, RunFolder, read_json
 from memnotify.results.identical import Alike, Log, compare_logs
 from memnotify.results.summary import trace_of
+from memnotify.scenario import Op
 from memnotify.store import digest_value
 
 Inputs = Mapping[str, Any]

@@ -12,11 +12,11 @@ import numpy as np
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Asks, Gate, Promises, Status, Wakes
 from memnotify.check.story import Log
-from memnotify.model import SUCCESSORS
 from memnotify.records.decode import RecordLog, Records, read_records
 from memnotify.records.layout import Kind
 from memnotify.report.cells import POINT
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.scenario import SUCCESSORS
 from memnotify.series.quilt import MEM_NOTIFY, NONE, revisions
 from memnotify.series.revision import Revision, load_revision
 
