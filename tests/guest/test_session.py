@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.guest import mailbox, session
 from memnotify.guest.machine import load_machine
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.session import run_cell
@@ -115,6 +116,24 @@ class Runner:
 @pytest.fixture
 def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
     return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
+
+
+def test_the_guest_refuses_a_step_at_the_very_end_as_the_host_does(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell(balloon(at=3, mib=60))
+
+    def encode(scenario: Scenario) -> bytes:
+        """Make the scenario end at its step, which no encoder does by itself."""
+        data = bytearray(mailbox.encode_scenario(scenario))
+        (header,) = np.frombuffer(data, mailbox.SCENARIO_HEADER, 1)
+        header["duration_ns"] = 3 * SECOND
+        return header.tobytes() + bytes(data[mailbox.SCENARIO_HEADER.itemsize :])
+
+    monkeypatch.setattr(session, "encode_scenario", encode)
+    outcome = run(cell)[0].outcome
+    assert outcome.finding is Finding.AGENT
+    assert "order of steps" in outcome.detail
 
 
 def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
