@@ -15,6 +15,7 @@ from memnotify.guest import mailbox
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.records import layout
 from memnotify.scenario import (
+    CLIENT_KINDS,
     Action,
     Balloon,
     ClientKind,
@@ -145,6 +146,41 @@ def test_the_json_of_a_step_is_what_it_has_always_been(
 
 def test_every_action_is_tried() -> None:
     assert {action.op for action, _ in STEPS} == set(Op)
+
+
+COMMON = {"kind", "count", "spacing_ns", "habits"}
+FIELDS = {field.name for field in dataclasses.fields(Clients)} - COMMON
+
+
+def test_the_table_of_kinds_is_whole() -> None:
+    assert set(CLIENT_KINDS) == set(ClientKind)
+    told = [traits.fields for traits in CLIENT_KINDS.values()]
+    assert frozenset.union(*told) == FIELDS
+    assert all(not set(traits.needs) & set(traits.takes) for traits in CLIENT_KINDS.values())
+
+
+@st.composite
+def some_clients(draw: st.DrawFn) -> Clients:
+    """Clients with every field that their kind may have, of which those it needs are not 0."""
+    kind = draw(st.sampled_from(ClientKind))
+    traits = CLIENT_KINDS[kind]
+    fields: dict[str, Any] = {
+        field: draw(st.integers(int(field in traits.needs), 2**64 - 1))
+        for field in traits.fields - {"level"}
+    }
+    if "level" in traits.fields:
+        fields["level"] = draw(st.sampled_from(Level))
+    allowed = [habit for habit in Habit if habit in traits.habits]
+    for habit in draw(st.sets(st.sampled_from(allowed))) if allowed else ():
+        fields["habits"] = fields.get("habits", Habit(0)) | habit
+    count, spacing = draw(st.integers(1, 16_000)), draw(st.integers(0, 2**40))
+    return Clients(kind=kind, count=count, spacing_ns=spacing, **fields)
+
+
+@given(some_clients())
+def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
+    step = Step(at_ns=1, action=clients)
+    assert mailbox.step_from_json(mailbox.step_to_json(step)) == step
 
 
 @pytest.mark.parametrize(
