@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,8 +72,13 @@ class InfrastructureError(MemnotifyError):
 
 @contextlib.contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Raise InputError that names a file of the user's which cannot be written."""
+    """Raise InputError that names a file of the user's which cannot be written.
+
+    A pipe that nobody reads is one: opening it would wait for ever.
+    """
     try:
+        if file.is_fifo():
+            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
         yield
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=file) from error

@@ -87,6 +87,8 @@ def clients_problem(clients: Clients, name: Name = str) -> str | None:
             return f"{name(field)} is {size} KiB; {_RATE_AND_SIZE}"
         if field in _PAGES and size % _PAGE_KIB:
             return f"{name(field)} is {size} KiB, which is no number of whole 4 KiB pages"
+    if Habit.OPEN_FIRST in clients.habits and not clients.cache_kib:
+        return f"open_first does nothing without {name('cache_kib')}, which comes after it"
     if clients.give_back_kib > clients.cache_kib:
         sizes = f"of {clients.cache_kib} KiB {clients.give_back_kib} are given back"
         return f"{name('give_back_kib')} is more than {name('cache_kib')}: {sizes}"

@@ -27,6 +27,7 @@ import platformdirs
 from filelock import AsyncFileLock, FileLock, Timeout
 
 from memnotify.errors import InfrastructureError
+from memnotify.files import open_file
 
 MANIFEST = "artifact.json"
 _DRAFT = ".draft-"
@@ -36,8 +37,8 @@ _HARDLY_ANY = 16 << 20  # bytes
 
 
 def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file, in hexadecimal. Raises as `files.open_file` does."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticKnownError
 
 from memnotify.errors import InputError
+from memnotify.files import open_file
 from memnotify.text import similar
 
 Key = tuple[str | int, ...]
@@ -84,7 +85,8 @@ class Lines(Mapping[Key, int]):
 
     def __init__(self, text: bytes) -> None:
         self._lines: dict[Key, int] = {}
-        tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language())).parse(text)
+        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
+        tree = parser.parse(text.removeprefix(codecs.BOM_UTF8))
         self._arrays: dict[Key, int] = {}
         for node in tree.root_node.named_children:
             if node.type == "pair":
@@ -177,13 +179,13 @@ def dotted(key: Key) -> str:
 
 
 _MOST_BYTES = 16 << 20
-"""Of a file that people write; a device has no end."""
+"""Of a file that people write."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], Lines]:
     """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(_MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)  # editors put it there
         if len(data) > _MOST_BYTES:
             raise InputError("too large: more than 16 MiB", file=path)

@@ -1,4 +1,4 @@
-"""The fixture that runs a guest under pressure."""
+"""The fixtures that run a guest under pressure."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.guest.watchdog import Limits
+from memnotify.model import Arch, Cell, CellResult, KernelRequest
 from memnotify.records.decode import read_records
 from memnotify.results.summary import trace_of
 from memnotify.scenario import Op, Scenario
 from memnotify.series.quilt import MEM_NOTIFY
 
-from tests.support.squeezed import Guest, Runner
+from tests.support.squeezed import Ending, Guest, Runner
 
 
 @pytest.fixture(scope="session")
-def squeezed(
+def ending(
     kernel: Callable[..., Path],
     initramfs: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Runner:
+) -> Ending:
     def run(
         series: str,
         scenario: Scenario,
@@ -33,7 +34,8 @@ def squeezed(
         memory_mib: int = 64,
         machine: str = "pc-swap",
         root: Path = MEM_NOTIFY,
-    ) -> Guest:
+        limits: Limits | None = None,
+    ) -> tuple[CellResult, Path]:
         cell = Cell(
             request=KernelRequest(base=base, series=series, arch=arch),
             machine=load_machine(machine),
@@ -44,8 +46,35 @@ def squeezed(
         )
         folder = tmp_path_factory.mktemp(series)
         bzimage = kernel(series, arch, base, root=root)
-        done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder)
-        result = asyncio.run(done)
+        done = run_cell(
+            cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder, limits=limits
+        )
+        return asyncio.run(done), folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def squeezed(ending: Ending) -> Runner:
+    def run(
+        series: str,
+        scenario: Scenario,
+        *,
+        base: str,
+        arch: Arch,
+        memory_mib: int = 64,
+        machine: str = "pc-swap",
+        root: Path = MEM_NOTIFY,
+    ) -> Guest:
+        result, folder = ending(
+            series,
+            scenario,
+            base=base,
+            arch=arch,
+            memory_mib=memory_mib,
+            machine=machine,
+            root=root,
+        )
         assert result.outcome.ok, result.outcome
         assert result.lost_records == 0
         log = read_records(folder / "records.parquet")

@@ -643,9 +643,32 @@ def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
 ) -> None:
     monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(100, 2))
     monkeypatch.setattr(bench, "build_kernel", None)
-    with pytest.raises(InputError, match=r"6\.1-none.* needs \d+ MiB of the host, which has 100"):
+    said = r"toml:\d+: matrix\.memory_mib.*: 6\.1-none.* needs \d+ MiB of the host, which has 100"
+    with pytest.raises(InputError, match=said):
         bench.run(Guests())
     assert not bench.path.exists()
+
+
+def test_a_guest_that_is_too_large_is_refused_before_a_base_is_chosen(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of several bases, each of which might have to be fetched."""
+
+    def choose(*_: Any, **__: Any) -> str:
+        raise AssertionError("a base was chosen")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(bench.path))
+    monkeypatch.setattr("memnotify.cli.run.choose_base", choose)
+    text = TEXT.replace('"6.1"', '["6.1", "2.6.24"]')
+    assert text != TEXT
+    memory = next(line for line in text.splitlines() if line.startswith("memory_mib"))
+    text = text.replace(memory, "memory_mib = [64,\n  1048576]")
+    bench.file.write_text(text)
+    line = text[: text.index("1048576")].count("\n") + 1
+    assert main(["run", str(bench.file)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"memnotify: {bench.file}:{line}: matrix.memory_mib[1]: 6.1-none-")
+    assert "MiB of the host, which has" in said
 
 
 def test_lines_where_there_is_no_terminal(bench: Bench) -> None:

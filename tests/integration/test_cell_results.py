@@ -17,6 +17,7 @@ from memnotify.results.evidence import evidence
 from memnotify.results.frames import CellResults
 
 from tests.integration.test_campaign_run import START, S, record, zone
+from tests.support.rows import row
 
 MOVE = {"step": 1, "target_kib": 49152, "query_seconds": 0.25, "event_seconds": None}
 
@@ -51,7 +52,7 @@ def self_check(result: CheckResult) -> np.ndarray:
 
 def results(folder: Path, log: RecordLog, **verdict: object) -> CellResults:
     write_records(log, folder / "records.parquet")
-    (folder / "verdict.json").write_text(json.dumps({"name": "cell", "outcome": "ok", **verdict}))
+    (folder / "verdict.json").write_text(json.dumps(row(folder.name, name="cell", **verdict)))
     (folder / "manifest.json").write_text(json.dumps({"balloon": [MOVE]}))
     (folder / "console.log").write_bytes(b"Linux\n\xff")
     return CellResults(folder)

@@ -23,6 +23,8 @@ from memnotify.results.comparison import Comparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.scenario import ClientKind, Clients, Op, Scenario, Step
 
+from tests.support.rows import row
+
 S = 10**9
 START = 10 * S
 
@@ -91,7 +93,8 @@ def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
         with run.draft(cell_id(cell)) as draft:
             if log is not None:
                 write_records(log, draft / RECORDS)
-            verdict = {"outcome": outcome, "lost_records": 0 if log is None else log.lost}
+            lost = 0 if log is None else log.lost
+            verdict = row(cell_id(cell), outcome=outcome, lost_records=lost)
             run.publish(cell_id(cell), draft, manifest={"outcome": outcome}, verdict=verdict)
     return path
 

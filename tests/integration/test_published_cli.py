@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +14,10 @@ from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
 from memnotify.results import published
-from memnotify.results.folder import ALWAYS, RECORDS, VERDICT, RunFolder, seal_results
+from memnotify.results.folder import RECORDS, VERDICT, RunFolder, seal_results
 from memnotify.results.published import load_published
+
+from tests.support.rows import row
 
 CAMPAIGN = """\
 name = "old"
@@ -97,8 +98,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     for series, filled_mib in cells.items():
         cell = folder.cell(series)
         cell.mkdir()
-        point = {"id": series, "series": series, "memory_mib": 64, **AXES}
-        verdict: dict[str, Any] = dict.fromkeys(ALWAYS) | point
+        verdict = row(series, series=series, **AXES)
         (cell / VERDICT).write_text(json.dumps(verdict))
         put(folder, series, log(filled_mib))
     return folder

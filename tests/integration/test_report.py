@@ -19,6 +19,7 @@ from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records.decode import VIEWS, RecordLog, write_records
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.results.folder import read_json, seal_results
+from memnotify.store import sealed
 
 from tests.integration.test_campaign_run import Bench, Guests, S, fails, made_up_log, record
 
@@ -170,6 +171,138 @@ def test_a_verdict_that_lacks_something_is_one_clear_line(
         assert main(command) == 2
         said = capsys.readouterr().err
         assert f"{file}: not a verdict of this version of memnotify: it has no {key}" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("id", "../../x", "of another cell, '../../x'"),
+        ("id", 7, "id is 7, not a text"),
+        ("series", ["v4"], "series is ['v4'], not a text"),
+        ("name", None, "name is None, not a text"),
+        ("memory_mib", "64", "memory_mib is '64', not a whole number"),
+        ("clients", True, "clients is True, not a whole number"),
+        ("repeat", -1, "repeat is -1, not a whole number"),
+        ("outcome", "fine", "outcome is 'fine', not an outcome"),
+        ("wall_seconds", "long", "wall_seconds is 'long', not a number"),
+        ("wall_seconds", 10**400, "not a number"),
+        ("wakeups", "many", "wakeups is 'many', not a number"),
+        ("batches", 3, "batches is 3, not a list"),
+        ("batches", [{"wakeups": 1}], "batches[0] has no at_s"),
+        ("batches", [None], "batches[0] is None, not an object"),
+        ("gates", {"DMA": "x"}, "gates.DMA is 'x', not a number"),
+        ("self_check", [1], "self_check is [1], not an object"),
+    ],
+)
+def test_a_verdict_of_other_types_is_one_clear_line(
+    run: Path, capsys: pytest.CaptureFixture[str], key: str, value: Any, says: str
+) -> None:
+    file = min(run.glob("cells/*/verdict.json"))
+    rewrite(file, {**json.loads(file.read_text()), key: value})
+    report = ["report", str(run), "-o", str(run.with_name("report.md"))]
+    for command in ("show", "expect", "check", "compare"):
+        assert main([command, str(run)]) == 2
+        assert f"{file}: " in (said := capsys.readouterr().err)
+        assert says in said
+        assert "internal error" not in said
+    assert main(report) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_what_is_no_number_is_damage(
+    run: Path, capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    file = min(run.glob("cells/*/verdict.json"))
+    verdict = json.loads(file.read_text())
+    text = json.dumps({**verdict, "wall_seconds": "NUMBER"}).replace('"NUMBER"', number)
+    file.write_text(text)
+    manifest = read_json(file.with_name("manifest.json"))
+    del manifest["seal"]
+    seal_results(file.parent, manifest)
+    assert main(["show", str(run), "--json"]) == 2
+    assert f"{file}: cannot be read: {number} is " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../../../secret", "/etc/passwd", "cell/../x"])
+def test_a_manifest_names_files_of_its_folder_only(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Whoever sends a run learns nothing of what is beside it."""
+    (tmp_path / "secret").write_text("a")
+    file = min(run.glob("cells/*/manifest.json"))
+    manifest = read_json(file)
+    del manifest["seal"]
+    manifest["files"][name] = "0" * 64
+    file.write_text(json.dumps(sealed(manifest)))
+    assert main(["check", str(run)]) == 1
+    assert f"damaged: {file}: {name!r} is no file of a cell" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest["inputs"].update(scenario=5),
+        lambda manifest: manifest["inputs"]["scenario"].update(steps=[{"op": 1}]),
+        lambda manifest: manifest["inputs"]["scenario"]["steps"][0].update(op=99),
+        lambda manifest: manifest["inputs"]["scenario"]["steps"][0].update(args=[]),
+        lambda manifest: manifest.update(balloon=[{"step": "x", "query_seconds": 1}]),
+        lambda manifest: manifest.update(balloon=None),
+        lambda manifest: manifest.pop("inputs"),
+    ],
+)
+def test_a_manifest_of_other_types_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any
+) -> None:
+    folder = Bench(tmp_path).run(Guests())
+    cell = folder.cell(folder.plan()[0]["id"])
+    manifest = read_json(file := cell / "manifest.json")
+    del manifest["seal"]
+    change(manifest)
+    seal_results(cell, manifest)
+    for command in (
+        ["show", str(folder.path), cell.name],
+        ["report", str(folder.path), "-o", str(tmp_path / "report.html")],
+    ):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert f"{file}: not a manifest that this version of memnotify understands" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda inputs: inputs.update(memory_mib=[64]), "memory_mib of {} is [64], not a whole"),
+        (lambda inputs: inputs["request"].update(series={}), "series of {} is {{}}, not a text"),
+        (lambda inputs: inputs.update(image=5), "image of {} is 5, not a text"),
+        (lambda inputs: inputs.pop("hardware"), "not a plan of this version: no 'hardware'"),
+    ],
+)
+def test_a_plan_of_other_types_is_one_clear_line(
+    run: Path, capsys: pytest.CaptureFixture[str], change: Any, says: str
+) -> None:
+    plan = run / "plan.json"
+    rows = json.loads(plan.read_text())
+    change(rows[0]["inputs"])
+    plan.write_text(json.dumps(rows))
+    assert main(["compare", str(run)]) == 2
+    assert f"{plan}: {says.format(rows[0]['id'])}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cells/*/verdict.json", "cells/*/records.parquet", "cells/*/manifest.json", "plan.json"],
+)
+def test_a_pipe_in_a_run_is_read_by_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    run = Bench(tmp_path).run(Guests()).path
+    file = min(run.glob(name))
+    file.unlink()
+    os.mkfifo(file)
+    for command in ("show", "check", "compare", "expect", "report"):
+        assert main([command, str(run)]) in (0, 1, 2)
+        assert f"{file}: not a regular file" in capsys.readouterr().err
 
 
 def test_markdown(run: Path) -> None:

@@ -340,6 +340,32 @@ def test_a_mailbox_of_something_else(post: Post, capsys: Capture) -> None:
     assert "there is no such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("where", ["--mbox", "--maildir"])
+def test_a_mail_that_is_too_large_is_named(post: Post, where: str, capsys: Capture) -> None:
+    """And not missing; one that nobody asked for is passed over."""
+    filler = b"x" * 70 + b"\n"
+    lunch = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
+    other = archives.as_mail(lunch, lunch.lines) + filler * 260_000
+    large = post.mail(3) + filler * 260_000
+    if where == "--maildir":
+        box = post.folder / "maildir"
+        for name in ("cur", "new"):
+            (box / name).mkdir(parents=True)
+        for name, data in (("a", other), ("b", large)):
+            (box / "cur" / name).write_bytes(data)
+        place = f"{box}/cur/b"
+    else:
+        box = post.box(post.mail(1), other, large, post.mail(4))
+        lines = box.read_bytes().split(b"\n")
+        begins = [at for at, line in enumerate(lines, 1) if line.startswith(b"From ")]
+        place = f"{box}:{begins[2]}"
+    assert post.run(where, box) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"memnotify: {place}: <2008.3.ADA@example.org> is too large for a mail: more than 16 MiB\n"
+    )
+
+
 def test_out_of_a_long_list_with_answers(post: Post) -> None:
     """2,500 other mails, one that no import reads, and answers that quote the patches."""
     lunch = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
@@ -397,6 +423,49 @@ def test_a_damaged_registration_is_said(post: Post, own_data: Path, capsys: Capt
         load_revision("v4-original")
     facts.unlink()
     assert registered() == {}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "[]",
+        '{"revision": "v4", "mails": [], "ours": "0006"}',
+        '{"revision": "v4", "mails": [{"label": 5, "verdict": "exact"}], "ours": []}',
+        '{"revision": "v4", "mails": [{"label": "v4 1/5"}], "ours": []}',
+        '{"revision": "v4", "mails": [{"label": "v4 1/5", "verdict": NaN}], "ours": []}',
+        '{"revision": "../v4", "mails": [], "ours": []}',
+        None,
+    ],
+)
+def test_every_command_says_that_a_registration_is_damaged(
+    post: Post, own_data: Path, facts: str | None, capsys: Capture
+) -> None:
+    """None: the `series` file is there, and names nothing."""
+    assert post.run("--mbox", post.whole()) == 0
+    (file,) = own_data.glob("v4-original/*/original.json")
+    if facts is None:
+        file = file.with_name("series")
+        facts = "# nothing\n"
+    file.write_text(facts)
+    campaign = post.folder / "try.toml"
+    campaign.write_text(
+        'name = "try"\nkernel = { base = "2.6.24" }\nmatrix = { series = "v4-original", '
+        'memory_mib = 64, machine = "pc", scenario = "s" }\n[scenario.s]\nduration_s = 9\n'
+        "step = [{ at_s = 0, swappiness = 5 }]\n"
+    )
+    capsys.readouterr()
+    for words in (
+        ["series", "list"],
+        ["series", "apply", "v4-original", "--tree", str(post.tree), "--for", "2.6.24"],
+        ["series", "diff", "v4-original/2.6.24", "v4/2.6.24"],
+        ["series", "trees", str(post.tree), "--series", "v4-original"],
+        ["kernel", "build", "2.6.24", "--series", "v4-original"],
+        ["run", str(campaign)],
+    ):
+        assert main(words) == 2, words
+        said = capsys.readouterr().err
+        assert said.count(f"{file}: is damaged (`memnotify series originals` writes") == 1, words
+        assert said.count("\n") == 1, said
 
 
 def test_a_registration_that_cannot_be_written(post: Post, own_data: Path, capsys: Capture) -> None:

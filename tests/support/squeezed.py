@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from memnotify.model import Arch
+from memnotify.guest.watchdog import Limits
+from memnotify.model import Arch, CellResult
 from memnotify.records.decode import RecordLog
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.series.quilt import MEM_NOTIFY
@@ -76,6 +77,23 @@ class Runner(Protocol):
         machine: str = "pc-swap",
         root: Path = MEM_NOTIFY,
     ) -> Guest: ...
+
+
+class Ending(Protocol):
+    """Runs a scenario in a guest, however that ends. Returns how it did, and its folder."""
+
+    def __call__(
+        self,
+        series: str,
+        scenario: Scenario,
+        *,
+        base: str,
+        arch: Arch,
+        memory_mib: int = 64,
+        machine: str = "pc-swap",
+        root: Path = MEM_NOTIFY,
+        limits: Limits | None = None,
+    ) -> tuple[CellResult, Path]: ...
 
 
 def notifications(times: np.ndarray) -> list[np.ndarray]:

@@ -235,7 +235,7 @@ REFUSED = {
         'kind = "poll"',
         'kind = "allocate", cache_mib = 9, step_mib = 0.001, pause_ms = 5',
         18,
-        "step_mib is less than a page",
+        r"step_mib: 0\.001 is less than a page of 4 KiB",
     ),
     "an order that a kind has not": (
         'kind = "poll"',
@@ -266,6 +266,67 @@ REFUSED = {
         'stop = "console"',
         26,
         "no step before starts a console",
+    ),
+    "a duration of nothing": (
+        "duration_s = 40",
+        "duration_s = 0.0000001",
+        14,
+        r"squeeze\.duration_s: 1e-07 is less than a millisecond",
+    ),
+    "a time of nothing": ("at_s = 5", "at_s = 1e-9", 21, r"at_s: 1e-09 is less than a millisecond"),
+    "a pause of nothing": (
+        'kind = "poll"',
+        'kind = "poll", spacing_ms = 1e-7',
+        18,
+        r"spacing_ms: 1e-07 is less than a microsecond",
+    ),
+    "a look every nothing": (
+        'kind = "poll"',
+        'kind = "peek", every_ms = 1e-7',
+        18,
+        r"every_ms: 1e-07 is less than a microsecond",
+    ),
+    "a stall of nothing": (
+        'kind = "poll"',
+        'kind = "psi", stall_ms = 1e-7, window_ms = 1000',
+        18,
+        r"stall_ms: 1e-07 is less than a microsecond",
+    ),
+    "a size of nothing": (
+        "balloon = { percent = 100 }",
+        "hog = { rate_mib_s = 8, ceiling_mib = 0.0001 }",
+        26,
+        r"ceiling_mib: 0\.0001 is less than a page of 4 KiB",
+    ),
+    "a rate of nothing": (
+        "balloon = { percent = 100 }",
+        "hog = { rate_mib_s = 0.0001, ceiling_mib = 1 }",
+        26,
+        r"rate_mib_s: 0\.0001 is less than a page of 4 KiB",
+    ),
+    "a share of nothing": (
+        "balloon = { percent = 100 }",
+        "hog = { rate_mib_s = 8, ceiling_percent = 0.0001 }",
+        26,
+        r"ceiling_percent: less than a page of a guest of 64 MiB",
+    ),
+    "an order without a cache": (
+        'kind = "poll"',
+        'kind = "exit", open_first = true',
+        18,
+        "open_first does nothing without cache_mib",
+    ),
+    "a group for nobody": (
+        "balloon = { percent = 100 }",
+        "group = { version = 2 }",
+        26,
+        r"step\[2\]\.group: does nothing: no step after it starts a hog",
+    ),
+    "a self-check without room": (
+        "balloon = { percent = 100 }",
+        "self_check = { memory_mib = 4096 }",
+        26,
+        r"self_check\.memory_mib: fills 4096 MiB, and a guest of 64 MiB on machine pc-swap has 192",
     ),
     "dead axis": ('"matrix"', "7", 9, r"matrix\.clients: no step of scenario squeeze"),
     "missing axis": ("clients = [1, 32]\n", "", 6, "matrix: no clients"),
@@ -390,7 +451,6 @@ def test_what_is_mapped_of_a_disk_is_there(tmp_path: Path) -> None:
 
     load(disk, ", touch_ms = 100")
     load(disk + 1, "")
-    load(disk + 1, ', touch_ms = 100, file = "sparse"')
     with pytest.raises(InputError, match=rf"total_mib: maps more than the {disk} MiB of the disk"):
         load(disk + 1, ", touch_ms = 100")
 
@@ -401,6 +461,63 @@ def test_clients_that_no_kernel_would_signal(tmp_path: Path) -> None:
         load_campaign(write(tmp_path, text))
     compared = text.replace('["none", "v4"]', '["none", "v4", "v5"]')
     assert load_campaign(write(tmp_path, compared)).scenarios
+
+    also = GOOD.replace('kind = "poll"', 'kind = "poll", fasync = true')
+    with pytest.raises(InputError, match=r"toml:18: .*clients\.fasync: .*none, v4 sends SIGIO"):
+        load_campaign(write(tmp_path, also))
+    assert load_campaign(write(tmp_path, also.replace('"v4"', '"v5"'))).scenarios
+
+
+def on(base: str, step: str) -> str:
+    """Return a campaign for a base with this step."""
+    text = GOOD.replace('base = "6.1"', f'base = "{base}"')
+    return text.replace('series = ["none", "v4"]', 'series = ["none"]') + STEP + step
+
+
+PSI = 'clients = { kind = "psi", count = 1, stall_ms = 150, window_ms = 1000 }'
+HOG = "hog = { rate_mib_s = 1, ceiling_mib = 9 }\n"
+GROUP = "group = { version = 1, limit_mib = 24 }" + STEP + HOG
+SPARSE = 'filecache = { rate_mib_s = 8, total_mib = 16, file = "sparse" }'
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "step", "words"),
+    [
+        ("6.1", "2.6.24", PSI, r"clients\.kind: kernels of 2\.6\.24 have no /proc/pressure/memory"),
+        ("6.1", "2.6.25", PSI, r"clients\.kind: kernels of 2\.6\.25 have no /proc/pressure/memory"),
+        ("6.1", "2.6.24", GROUP, r"group: kernels of 2\.6\.24 have no control groups of memory"),
+        ("2.6.24", "6.1", SPARSE, r"filecache\.file: 6\.1 never gives back a page of ramfs"),
+    ],
+)
+def test_what_a_kernel_does_not_have(
+    tmp_path: Path, good: str, bad: str, step: str, words: str
+) -> None:
+    assert load_campaign(write(tmp_path, on(good, step))).scenarios
+    with pytest.raises(InputError, match=rf"toml:\d\d: scenario\.squeeze\.step\[3\]\.{words}"):
+        load_campaign(write(tmp_path, on(bad, step)))
+    several = on(good, step).replace(f'base = "{good}"', f'base = ["{good}", "{bad}"]')
+    with pytest.raises(InputError, match=words):
+        load_campaign(write(tmp_path, several))
+
+
+def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever ports pressure stall information to an old kernel sets it in the series' config."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    register(tmp_path, "v4-original", "2.6.24")
+    config = tmp_path / "memnotify/series/v4-original/2.6.24/config"
+    text = on("2.6.24", PSI).replace('"none"', '"none", "v4-original"')
+    with pytest.raises(InputError, match="no /proc/pressure/memory"):
+        load_campaign(write(tmp_path, text))
+    config.write_text("CONFIG_PSI=y\n")
+    assert load_campaign(write(tmp_path, text)).scenarios
+
+
+def test_a_stopped_process_cannot_be_stopped_again(tmp_path: Path) -> None:
+    hog = STEP + "hog = { rate_mib_s = 1, ceiling_mib = 1 }\n"
+    stop = STEP + 'stop = "hog"\n'
+    assert load_campaign(write(tmp_path, GOOD + hog + stop + hog + stop)).scenarios
+    with pytest.raises(InputError, match=r"step\[5\]\.stop: .*that still runs"):
+        load_campaign(write(tmp_path, GOOD + hog + stop + stop))
 
 
 def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
@@ -435,3 +552,12 @@ def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
             for number in range(ClientArg.CACHE, len(args))
             if args[number] and number != ClientArg.SPACING
         } == expected, words
+
+
+def test_a_buffer_that_is_larger_than_the_guest(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-disk"') + STEP
+    assert load_campaign(write(tmp_path, text + "dd = { block_mib = 64, count = 1 }")).scenarios
+    with pytest.raises(
+        InputError, match=r"toml:30: .*dd\.block_mib: a buffer of 65 MiB in a guest of 64 MiB"
+    ):
+        load_campaign(write(tmp_path, text + "dd = { block_mib = 65, count = 1 }"))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
 from memnotify.records.decode import write_records
 from memnotify.records.layout import Kind
-from memnotify.results.folder import ALWAYS, RunFolder, seal_results
+from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.promises import check_run
 
 from tests.support.madeup import OF_V4, MadeUp, Model, S
+from tests.support.rows import row
 
 V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * S, 24 * S])
 
@@ -25,19 +25,7 @@ def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
     name = f"{number:016x}"
     folder = run / "cells" / name
     folder.mkdir(parents=True)
-    verdict: dict[str, Any] = {
-        **dict.fromkeys(ALWAYS),
-        "id": name,
-        "name": f"cell {number}",
-        "base": "6.1",
-        "series": series,
-        "arch": "x86_64",
-        "machine": "pc-swap",
-        "memory_mib": 64,
-        "scenario": "squeeze",
-        "clients": 120,
-        "repeat": 1,
-    }
+    verdict = row(name, name=f"cell {number}", series=series, clients=120)
     (folder / "verdict.json").write_text(json.dumps(verdict))
     plan = run / "plan.json"
     rows = json.loads(plan.read_text()) if plan.exists() else []

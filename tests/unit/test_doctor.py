@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from memnotify.cli import doctor_checks
+from memnotify.cli import doctor
 from memnotify.cli.doctor import State, examine
 from memnotify.cli.main import main
 from memnotify.guest import probe
@@ -31,7 +31,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     needed = [name for base in map(load_base, bases()) for name in base.table.tools]
-    for name in (*doctor_checks._COMMANDS, *doctor_checks._HELPERS, *needed, "sleep"):
+    for name in (*doctor._COMMANDS, *doctor._HELPERS, *needed, "sleep"):
         path = shutil.which(name)
         assert path is not None, f"{name} is needed on the machine that runs the tests"
         (folder / name).unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def be(monkeypatch: pytest.MonkeyPatch, user: QemuUser) -> None:
-    for module in (doctor_checks, probe):
+    for module in (doctor, probe):
         monkeypatch.setattr(module, "qemu_user", lambda: user)
 
 
@@ -84,7 +84,7 @@ def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Pa
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
-    for name in doctor_checks._HELPERS:
+    for name in doctor._HELPERS:
         (tools / name).unlink()
         assert states(tmp_path)[name] is State.NOTE
 

@@ -21,10 +21,12 @@ from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
 from memnotify.results.expectations import expectations, failed
-from memnotify.results.folder import ALWAYS, RunFolder, seal_results
+from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.summary import Job, make_verdict
 from memnotify.scenario import Scenario
 from memnotify.store import Artifact
+
+from tests.support.rows import row
 
 FIGURES: dict[str, Any] = {
     "clients": 200,
@@ -183,8 +185,7 @@ def folder(tmp_path: Path) -> RunFolder:
     run.begin(CAMPAIGN.encode(), plan)
     for name, series, clients, wakeups in ROWS:
         run.cell(name).mkdir()
-        point = {"id": name, "series": series, "clients": clients}
-        verdict = {**dict.fromkeys(ALWAYS), **point, "wakeups": wakeups}
+        verdict = row(name, series=series, clients=clients, wakeups=wakeups)
         (run.cell(name) / "verdict.json").write_text(json.dumps(verdict))
         seal_results(run.cell(name), {"id": name, "outcome": "ok"})
     return run

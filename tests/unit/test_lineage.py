@@ -43,6 +43,8 @@ BUILT_ON = {
     "v3-wake-all": "v3",
     "v3-throttled": "v3-wake-all",
     "v3-faster": "v3-throttled",
+    "v4-tenth": "v4",
+    "v4-long-uptime": "v4",
     "v6-ageing": "v6",
 }
 

@@ -58,7 +58,7 @@ at_s = 7
 clients = { kind = "allocate", count = 1, cache_mib = 8, rate_mib_s = 0.5 }
 [[scenario.all.step]]
 at_s = 8
-filecache = { rate_mib_s = 8, total_mib = 16, file = "sparse", touch_ms = 5 }
+filecache = { rate_mib_s = 8, total_mib = 16, touch_ms = 5 }
 [[scenario.all.step]]
 at_s = 9
 stop = "hog"
@@ -94,7 +94,7 @@ def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
         (4_000_000_000, Op.BALLOON, (21624, 2_000_000_000)),  # whole pages of 33 % of 64 MiB
         (6_000_000_000, Op.CLIENTS, (6, 1, 8192, 1024, 1_000_000, 2048, 0, 0, 100_000_000)),
         (7_000_000_000, Op.CLIENTS, (5, 1, 8192, 0, 1_000_000, 512)),
-        (8_000_000_000, Op.FILECACHE, (8192, 16 * 1024, File.SPARSE, 5_000_000)),
+        (8_000_000_000, Op.FILECACHE, (8192, 16 * 1024, File.DISK, 5_000_000)),
         (9_000_000_000, Op.STOP, (Op.HOG,)),
     ]
 

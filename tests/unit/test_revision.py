@@ -25,9 +25,8 @@ from unidiff import PatchSet
 
 EARLY = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
 OURS = [(name, base) for name in ("v3", "v5", "v6") for base in revisions()[name]]
-ALL = [
-    (name, base) for name in (*EARLY, "v4", "v5", "v6", "v6-ageing") for base in revisions()[name]
-]
+LATER = ("v4", "v4-tenth", "v4-long-uptime", "v5", "v6", "v6-ageing")
+ALL = [(name, base) for name in (*EARLY, *LATER) for base in revisions()[name]]
 V6 = (MEM_NOTIFY / "v6/revision.toml").read_text()
 BATCH = V6[V6.index("batch =") :].splitlines()[0]
 
@@ -53,6 +52,7 @@ def user_revision(root: Path, text: str | None) -> Path:
     [  # with 1, 15, 16, 50, 100, 200, 1600 and 3200 watchers, worked out by hand
         ("v3", [1, 15, 16, 50, 100, 200, 1600, 3200]),
         ("v4", [100, 100, 100, 100, 100, 100, 100, 200]),
+        ("v4-tenth", [100, 100, 100, 100, 100, 100, 160, 320]),
         ("v5", [1, 1, 2, 4, 7, 13, 100, 100]),
         ("v6", [1, 1, 2, 4, 7, 13, 100, 100]),
     ],
@@ -127,7 +127,9 @@ def test_a_revision_without_promises_is_one(tmp_path: Path) -> None:
         ),
         ("seconds = 0.2, ", "", "seconds: this key is missing"),
         ('"fifo", shift = 4', '"all", shift = 4', 'order = "all" has no at_most, plus, shift'),
-        ('"fifo", shift = 4', '"fifo"', 'order = "fifo" needs shift'),
+        ('"fifo", shift = 4', '"fifo"', 'order = "fifo" needs shift or divisor'),
+        ("shift = 4", "shift = 4, divisor = 16", 'order = "fifo" needs shift or divisor, one of'),
+        ("shift = 4", "divisor = 0", "batch.divisor: .*not 0"),
         ("plus = 1,", "at_least = 101,", "at_most is less than at_least"),
         ("ms = 200", "ms = 0", "rate.ms: .*not 0"),
         ('"ceil"', '"round"', "fasync: .*not 'round'"),
@@ -315,8 +317,9 @@ def test_the_data_are_what_the_patches_say(name: str, base: str) -> None:
         assert f"node_present_pages / {revision.small_zone_divisor})" in code
     batch = revision.batch
     if batch.order == "fifo":
-        assert has(rf">> {batch.shift}\) \+ {batch.plus}\b") == (batch.plus > 0)
-        assert has(rf">> ?{batch.shift}\b")
+        part = rf"/ {batch.divisor}" if batch.divisor else rf">> ?{batch.shift}"
+        assert has(rf"{part}\) \+ {batch.plus}\b") == (batch.plus > 0)
+        assert has(rf"{part}\b")
         assert has(rf"\b{batch.at_most or batch.at_least}\b")
     if revision.guard:
         longest = revision.guard_s(10**6)

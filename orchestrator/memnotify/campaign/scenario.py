@@ -58,7 +58,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> Action:
     if step.hog is not None:
         return Hog(
             rate_kib_s=kib(step.hog.rate_mib_s),
-            ceiling_kib=_ceiling_kib(step.hog, memory_mib),
+            ceiling_kib=ceiling_kib(step.hog, memory_mib),
             node=step.hog.node,
         )
     if step.filecache is not None:
@@ -82,7 +82,8 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> Action:
     return Stop(what=Op[step.stop.upper()])
 
 
-def _ceiling_kib(hog: HogTable, memory_mib: int) -> int:
+def ceiling_kib(hog: HogTable, memory_mib: int) -> int:
+    """Return how much a hog fills at most, in whole pages of 4 KiB."""
     if hog.ceiling_mib is not None:
         return kib(hog.ceiling_mib)
     return kib(memory_mib * (hog.ceiling_percent or 0) / 100)

@@ -38,10 +38,27 @@ Name = Annotated[
         "a name: at most 64 letters, digits, dots, _ and -, of which a letter or digit is first",
     ),
 ]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False)]
-Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False)]
+
+
+def _least(least: float, words: str) -> AfterValidator:
+    """Return a validator of numbers that are 0, or enough to be more than nothing to a guest."""
+
+    def check(value: float) -> float:
+        if 0 < value < least:
+            raise ValueError(f"{value:g} is less than {words}")
+        return value
+
+    return AfterValidator(check)
+
+
+_MS, _US = _least(0.001, "a millisecond, 0.001"), _least(0.001, "a microsecond, 0.001")
+_PAGE = _least(1 / 256, "a page of 4 KiB, 0.00390625")
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), _MS]
+SomeSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False), _MS]
+Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False), _PAGE]
+Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False), _US]
+SomeMillis = Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False), _US]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 # TOML has no enumerations, so a name has to be let in here although the tables are strict.
 ArchName = Annotated[Arch, Field(strict=False)]
@@ -136,19 +153,19 @@ class ClientsTable(Table):
     give_back_mib: Mib | None = None
     rate_mib_s: Mib | None = None
     give_back_after_ms: Millis | None = None
-    stall_ms: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | None = None
+    stall_ms: Annotated[SomeMillis, Field(le=10_000)] | None = None
     window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
     level: Annotated[str, one_of(Level)] | None = None
     # In place of a rate: so much at once, and then a sleep, whenever that was done.
     step_mib: Mib | None = None
-    pause_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    pause_ms: SomeMillis | None = None
     open_first: bool | None = None
     read_bytes: Annotated[int, Field(ge=1, le=MAX_READ)] | None = None
     from_the_start: bool | None = None
     meminfo: bool | None = None
     leave: bool | None = None
     fasync: bool | None = None
-    every_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = None
+    every_ms: SomeMillis | None = None
     text_mib: Mib | None = None
     spacing_ms: Millis = 1.0
 
@@ -156,7 +173,7 @@ class ClientsTable(Table):
     def _allowed(self) -> Self:
         clients = self.clients(1)
         given = [*map(_field_of, self._given()), *(key for key in _HABITS if self._has(key))]
-        problem = detail_problem(clients.kind, given, _key_of) or self._nothing()
+        problem = detail_problem(clients.kind, given, _key_of)
         if problem := problem or clients_problem(clients, _key_of):
             raise ValueError(problem)
         return self
@@ -184,13 +201,6 @@ class ClientsTable(Table):
         for key in self._given():
             field, convert = _CLIENT_KEYS[key]
             yield field, convert(getattr(self, key))
-
-    def _nothing(self) -> str | None:
-        fields = dict(self._fields())
-        for key in self._given():
-            if key.endswith(("_mib", "_mib_s")) and not fields[_field_of(key)]:
-                return f"{key} is less than a page of 4 KiB"
-        return None
 
 
 def _field_of(key: str) -> str:

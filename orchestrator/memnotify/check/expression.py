@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -140,7 +141,9 @@ def _check(node: ast.expr, depth: int = 0) -> None:
     if depth > _DEEPEST:
         raise ValueError(f"goes deeper than {_DEEPEST} sums in each other")
     match node:
-        case ast.Constant(value=int() | float()):
+        case ast.Constant(value=int() | float() as number):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError("a number is too large to be counted with")
             return
         case ast.Name(id=name) if name not in _FUNCTIONS:
             return

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ctypes.util
-import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -22,6 +20,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.guest import probe
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
+from memnotify.jsontext import dump
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.source import kept_source
 from memnotify.kernel.toolchain import missing_packages
@@ -205,8 +204,7 @@ def register(subparsers: Any) -> None:
 def _doctor(args: argparse.Namespace) -> int:
     checks = list(examine(Store()))
     if args.json:
-        json.dump([check.as_json() for check in checks], sys.stdout, indent=1)
-        print()
+        print(dump([check.as_json() for check in checks]))
     else:
         plain_console().print(_table(checks))
     missing = [check for check in checks if check.state is State.MISSING]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from memnotify.image.build import INITRAMFS, ensure_image
+from memnotify.jsontext import dump
 from memnotify.model import Arch
 from memnotify.process import CommandLog
 from memnotify.store import Store
@@ -45,8 +44,7 @@ def _build(args: argparse.Namespace) -> int:
         for image in [ensure_image(arch, store=store, log=log)]
     ]
     if args.json:
-        json.dump(images, sys.stdout, indent=1)
-        print()
+        print(dump(images))
         return 0
     table = Table("arch", "initramfs bytes", "file")
     for image in images:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from memnotify.cli.paths import named
+from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.inventory import list_kernels
@@ -60,7 +60,7 @@ def _say(line: str) -> None:
 def _list(args: argparse.Namespace) -> int:
     rows = list_kernels(Store())
     if args.json:
-        print(json.dumps(rows, indent=1))
+        print(dump(rows))
         return 0
     console = plain_console()
     console.print(bases_table(rows))
@@ -94,7 +94,7 @@ def _build(args: argparse.Namespace) -> int:
     kernel = ensure_kernel(request, store=store, log=_log(store), progress=_say)
     if args.json:
         shown = {"key": kernel.key, "path": str(kernel.path), "facts": dict(kernel.facts)}
-        print(json.dumps(shown, indent=1))
+        print(dump(shown))
     else:
         print(f"Linux {kernel.facts['version']} {args.series} {args.arch}")
         print(f"key {kernel.key}")

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from memnotify import __version__
 from memnotify.errors import TRACEBACK, MemnotifyError
@@ -32,9 +33,29 @@ COMMANDS = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes options between arguments, too: `compare RUN --json RUN`.
+
+    Python's own takes all that an argument may have several of from one place.
+    """
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # What has commands below it knows of no other arguments.
+        words = sys.argv[1:] if args is None else args
+        if self._within or self._subparsers is not None or "--" in words:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="memnotify",
         description="A QEMU full-system testbed for the mem_notify patch series of 2008.",
         epilog="Exit status: 0 done; 1 a check or an expectation failed; 2 bad input or usage; "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from memnotify.cli.paths import path
+from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.originals import (
     check_complete,
@@ -103,7 +103,7 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     other = sum(each.verdict is Verdict.OTHER for each in found)
     complete = all(each.verdict is not Verdict.MISSING for each in found)
     if args.json and not (complete and (args.altered or not other)):
-        print(json.dumps(rows, indent=1))
+        print(dump(rows))
     check_complete(wanted, found)
     if other and not args.altered:
         verb = "has" if other == 1 else "have"
@@ -126,7 +126,7 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     done = register(wanted, found, ready, store=store, progress=_say)
     if args.json:
         rows |= {"name": done.name, "base": done.base, "folder": str(done.folder)}
-        print(json.dumps(rows | {"ours": list(done.ours)}, indent=1))
+        print(dump(rows | {"ours": list(done.ours)}))
         return 0
     lines = [*ready.said, f"imported for {ready.base}:", *report_lines(ready.imported)]
     apart = difference(done)

@@ -20,8 +20,9 @@ from memnotify.report.table import plain_console, print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import choose_base
-from memnotify.run.campaign import run_campaign
+from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
+from memnotify.run.ledger import Ledger
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
 from memnotify.text import counted, printable
@@ -93,6 +94,9 @@ def _run(args: argparse.Namespace) -> int:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
     store = Store()
+    if args.shard is None:
+        # Before a base is chosen, which may fetch and build for an hour.
+        refuse_too_large(campaign, plan_cells(campaign), Ledger(store.folder("ledger")))
     base = choose_base(
         campaign,
         source=args.source,

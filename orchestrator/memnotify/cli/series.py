@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from memnotify.cli import trees
 from memnotify.cli.originals import register_originals
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
+from memnotify.jsontext import dump
 from memnotify.kernel.apply import apply_to_base, apply_to_tree
 from memnotify.kernel.import_series import import_series
 from memnotify.mailpatch.rangediff import range_diff
@@ -189,10 +189,11 @@ def _ask(question: Question) -> int:
 def _list(args: argparse.Namespace) -> int:
     members = family()
     if args.json:
-        print(json.dumps(lineage_rows(members), indent=1))
+        print(dump(lineage_rows(members)))
     else:
         print("\n".join(lineage_lines(members)))
-    wrong = [line for member in members for line in member.wrong]
+    # Of a file that several are based on, each of them says what is wrong.
+    wrong = dict.fromkeys(line for member in members for line in member.wrong)
     for line in wrong:
         _say(f"memnotify: {line}")
     return 2 if wrong else 0
@@ -213,7 +214,7 @@ def _import(args: argparse.Namespace) -> int:
         progress=_say,
     )
     if args.json:
-        print(json.dumps(report_rows(imported), indent=2))
+        print(dump(report_rows(imported)))
     else:
         print(printable_lines("\n".join(report_lines(imported))))
         print(f"series in {args.output}")

@@ -10,10 +10,9 @@ from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
-from memnotify.records.decode import read_records
 from memnotify.report.table import plain_console, print_cell, print_run
-from memnotify.results.folder import RECORDS, RunFolder, read_verdict, to_json
-from memnotify.results.timeline import timeline
+from memnotify.results.folder import RunFolder, read_verdict, to_json
+from memnotify.results.timeline import timeline_of
 
 
 def register(subparsers: Any) -> None:
@@ -47,10 +46,8 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
     cell = folder.cell(cell_id)
     if not cell.exists():
         raise InputError(f"{wanted} has not run yet", hint=f"{command('run')} its campaign again")
-    manifest, verdict = folder.manifest(cell_id), read_verdict(cell)
-    events = []
-    if (cell / RECORDS).exists():
-        events = timeline(read_records(cell / RECORDS), manifest)
+    folder.manifest(cell_id)  # whole, or that is said
+    verdict, events = read_verdict(cell), timeline_of(cell)
     if as_json:
         sys.stdout.write(to_json({**verdict, "timeline": events}))
     else:

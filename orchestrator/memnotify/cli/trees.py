@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from memnotify.cli.paths import path
+from memnotify.jsontext import dump
 from memnotify.report.fit import fit_markdown, fit_rows
 from memnotify.series.fit import chosen, fit_trees
 from memnotify.series.quilt import load_series
@@ -45,7 +45,7 @@ def _trees(args: argparse.Namespace) -> int:
     series = [load_series(name, base) for name, base in chosen(args.series, args.base)]
     fits = fit_trees(series, args.trees)
     if args.json:
-        print(json.dumps(fit_rows(fits), indent=2))
+        print(dump(fit_rows(fits)))
     else:
         print(printable_lines(fit_markdown(fits)), end="")
     return 0

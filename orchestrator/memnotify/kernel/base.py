@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +14,8 @@ from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.model import Arch
 from memnotify.places import KERNELS
-from memnotify.text import known_names
+from memnotify.series.quilt import SERIES, Patch, read_series_file
+from memnotify.text import known_names, similar
 
 
 class DebianSource(toml.Table):
@@ -201,4 +203,46 @@ def load_base(name: str, *, root: Path = KERNELS) -> Base:
     known = bases(root)
     if name not in known:
         raise InputError(f"no base is called {name}", hint=known_names(name, known))
-    return Base(name, toml.load(root / f"{name}.toml", BaseTable), root)
+    file = root / f"{name}.toml"
+    value, lines = toml.read(file)
+    base = Base(name, toml.check(BaseTable, value, path=file, lines=lines), root)
+    for key, message, hint in _wrong_names(base):
+        key = lines.written(key)
+        where = f"{toml.dotted(key)}: {message}"
+        raise InputError(where, file=file, line=lines.nearest(key), hint=hint)
+    return base
+
+
+def label(patch: Patch) -> str:
+    """Return what a base's file calls a patch: `toolchain/2.6.24/0001-x.patch`."""
+    return "/".join(patch.path.parts[-3:])
+
+
+def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
+    """Yield the keys of the names that stand for nothing, each with what is wrong, and a hint."""
+    for arch, table in base.table.arch.items():
+        names: dict[toml.Key, list[str]] = {("arch", arch, "config"): table.config}
+        for variant, some in table.variant.items():
+            names["arch", arch, "variant", variant] = some
+        for place, fragments in names.items():
+            for index, name in enumerate(fragments):
+                if not (base.fragments / name).is_file():
+                    files = base.fragments.rglob("*.config")
+                    known = sorted(str(file.relative_to(base.fragments)) for file in files)
+                    message = f"there is no {base.fragments / name}"
+                    yield (*place, index), message, similar(name, known)
+    forms: list[str] = []
+    for index, folders in enumerate(base.patches):
+        for number, folder in enumerate(folders):
+            if not (folder / SERIES).is_file():
+                yield ("patches", index, number), f"there is no {folder / SERIES}", None
+            elif len(folders) > 1:
+                forms += map(label, read_series_file(folder / SERIES))
+    named: list[tuple[toml.Key, str]] = [
+        (("only_if", index, "patch"), condition.patch)
+        for index, condition in enumerate(base.table.only_if)
+    ]
+    named += [(("can_lack", index), patch) for index, patch in enumerate(base.table.can_lack)]
+    for key, patch in named:
+        if patch not in forms:
+            yield key, f"{patch} is no form of a fix", known_names(patch, sorted(forms))

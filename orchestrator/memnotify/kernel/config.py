@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.files import read_text
 
 _LINE = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)\s*")
 
@@ -47,7 +48,7 @@ def merge_fragments(paths: Iterable[Path]) -> tuple[Wanted, ...]:
     wanted: dict[str, Wanted] = {}
     for path in paths:
         try:
-            lines = path.read_text().splitlines()
+            lines = read_text(path).splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot be read: {error}", file=path) from error
         for number, line in enumerate(lines, 1):

@@ -14,13 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from memnotify import toml
 from memnotify.errors import InputError
-from memnotify.kernel.base import Base, OnlyIfTable
+from memnotify.kernel.base import Base, OnlyIfTable, label
 from memnotify.process import CommandLog
 from memnotify.series.apply import FileState, Reader, apply_series, changed_files, is_whole
 from memnotify.series.quilt import CONFIG, SERIES, Patch, Series, read_series_file
-from memnotify.text import known_names
 
 _NUMBER = re.compile(r"(\d+)-")
 
@@ -40,9 +38,9 @@ class Choice:
     def fact(self) -> dict[str, Any]:
         """Return it for the facts of a build."""
         return {
-            "forms": [_label(patch) for patch in self.forms],
+            "forms": [label(patch) for patch in self.forms],
             "taken": [
-                {"patch": _label(patch), **({"files": list(patch.only)} if patch.only else {})}
+                {"patch": label(patch), **({"files": list(patch.only)} if patch.only else {})}
                 for patch in self.taken
             ],
             **({"lacks": self.lacks} if self.lacks else {}),
@@ -68,7 +66,7 @@ class Fixes:
         for choice in self.choices:
             number = choice.forms[0].name.partition("-")[0]
             for patch in choice.taken:
-                said.setdefault(_label(patch).rpartition("/")[0], []).append(number)
+                said.setdefault(label(patch).rpartition("/")[0], []).append(number)
             if not choice.taken:
                 said.setdefault("LACKING" if choice.lacks else "not needed", []).append(number)
         return "; ".join(f"{name}: {' '.join(numbers)}" for name, numbers in said.items())
@@ -101,7 +99,7 @@ class _Tree:
 
     def rules_out(self, patch: Patch) -> str | None:
         """Return in one line which condition of a patch is not met, None if each is."""
-        condition = self.conditions.get(_label(patch))
+        condition = self.conditions.get(label(patch))
         if condition is None:
             return None
         state = self.read(condition.file)
@@ -124,7 +122,6 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
     `read` gives the files of the tree; it is asked only where there is a choice. Raises InputError
     if a `series` file is wrong, and if a fix fits in no form.
     """
-    _check_named(base)
     can_lack = set(base.table.can_lack)
     tree = _Tree(read, {condition.patch: condition for condition in base.table.only_if}, log)
     chosen: list[Patch] = []
@@ -135,7 +132,7 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
         for fix in _fixes(folders):
             taken = fix.forms
             if len(folders) > 1:
-                choice = _choice(fix, tree, {_label(form) for form in fix.forms} & can_lack)
+                choice = _choice(fix, tree, {label(form) for form in fix.forms} & can_lack)
                 choices.append(choice)
                 taken = choice.taken
             if offers:
@@ -153,31 +150,6 @@ def usual_config(base: Base) -> tuple[Path, ...]:
     """Return the fragments beside the patches that a base prefers, whatever a tree will take."""
     preferred = (folders[0] / CONFIG for folders in base.patches)
     return tuple(file for file in preferred if file.is_file())
-
-
-def _check_named(base: Base) -> None:
-    """Raise InputError if the base's file says something of a patch that is no form of a fix."""
-    forms = {
-        _label(patch)
-        for folders in base.patches
-        if len(folders) > 1
-        for folder in folders
-        for patch in read_series_file(folder / SERIES)
-    }
-    named: list[tuple[toml.Key, str]] = [
-        (("only_if", index, "patch"), condition.patch)
-        for index, condition in enumerate(base.table.only_if)
-    ]
-    named += [(("can_lack", index), patch) for index, patch in enumerate(base.table.can_lack)]
-    for key, patch in named:
-        if patch not in forms:
-            _, lines = toml.read(base.file)
-            raise InputError(
-                f"{patch} is no form of a fix",
-                file=base.file,
-                line=lines.nearest(key),
-                hint=known_names(patch, sorted(forms)),
-            )
 
 
 def _fixes(folders: Sequence[Path]) -> list[_Fix]:
@@ -255,7 +227,3 @@ def _choose(fix: _Fix, tree: _Tree, refused: dict[Patch, str]) -> tuple[Patch, .
 
 
 _NO_FORM = "patches/README.md says how to add another form"
-
-
-def _label(patch: Patch) -> str:
-    return "/".join(patch.path.parts[-3:])

@@ -76,7 +76,8 @@ def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
             "there is no such file", file=word, hint="a Message-Id or a link to lore will do, too"
         )
     with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
-        mails = read_mails(fetch_thread(wanted, Path(folder), mbox=mbox, log=log))
+        thread = fetch_thread(wanted, Path(folder), mbox=mbox, log=log)
+        mails = read_mails(thread, named=wanted)
     if mbox is not None:
         mails += _companions(wanted, mails, mbox)
     return [dataclasses.replace(mail, source=wanted) for mail in mails]

@@ -16,7 +16,7 @@ from memnotify.kernel.download import Web
 from memnotify.kernel.import_series import base_files, with_fixes
 from memnotify.mailpatch.digest import patch_digests
 from memnotify.mailpatch.lore import find_thread
-from memnotify.mailpatch.mail import Mail, mails_of, read_mails
+from memnotify.mailpatch.mail import Mail, read_mails
 from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
 from memnotify.mailpatch.originals import Found, Verdict, Wanted, asks_for, identify
 from memnotify.mailpatch.paths import Reader
@@ -111,7 +111,7 @@ def _from_lore(wanted: Wanted, log: CommandLog | None, progress: Progress) -> tu
             if thread is not None:
                 mails += [
                     dataclasses.replace(mail, source=_source(mail))
-                    for mail in mails_of(thread.read_bytes(), thread)
+                    for mail in read_mails(thread, named=original.message_id)
                 ]
         found = identify(mails, wanted.mails)
     return found

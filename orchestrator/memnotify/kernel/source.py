@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
+from memnotify.files import refuse_special
 from memnotify.kernel.archive import look_through, pack, top_and_version
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
@@ -52,8 +53,10 @@ class Source:
 
 
 def named_source(given: str) -> Path:
-    """Return the path that a user gave with --source. Raises InputError if nothing is there."""
+    """Return the path that a user gave with --source. Raises InputError if no tree or tarball is
+    there."""
     path = Path(given).expanduser()
+    refuse_special(path)
     if not (path.is_dir() or path.is_file()):
         raise InputError("there is no such tree or tarball", file=path)
     return path

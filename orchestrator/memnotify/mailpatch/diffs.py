@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from memnotify.errors import InputError
+from memnotify.mailpatch.headers import path_of
 from memnotify.mailpatch.repeats import without_repeats
 
 NULL = "/dev/null"
@@ -38,11 +39,6 @@ _BETWEEN = re.compile(
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
 # What a diff may have before its first hunk, and a hunk's header that is cut.
 _HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{_EXTENDED.pattern}")
-_DATE = re.compile(
-    r"(?<!\s)\s+(?:\d{4}-\d\d-\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} \w{3} \d{4})"
-)
-_ESCAPE = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
-_LETTERS = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
 _EMPTY = "e69de29"  # git's name of an empty file, for which an `index` line needs no hunk
 _PREAMBLE = 6  # lines: git's and quilt's, wrapped
 _MAX_NUMBER = 10_000_000
@@ -218,7 +214,7 @@ def _unread(
         elif git and not git["margin"]:
             # An odd line may stand between this one and the rest of the header.
             below = bisect_right(starts, at)
-            names = {_path(git["old"]), _path(git["new"])}
+            names = {path_of(git["old"]), path_of(git["new"])}
             if not any(names & {d.before, d.after} for d in diffs[below : below + 1]):
                 what = "a diff of which the --- line, the +++ line or the first @@ line is lost"
         elif trace:
@@ -236,7 +232,7 @@ def _unread(
 def _named(line: str) -> str:
     """Return the file that a line of a header names."""
     git = _GIT.match(line)
-    return (git["new"] if git else _path(line.partition(" ")[2]))[:_SHOWN]
+    return (git["new"] if git else path_of(line.partition(" ")[2]))[:_SHOWN]
 
 
 def _bare(line: str, margin: str) -> str:
@@ -281,8 +277,8 @@ def _file_header(
         ):
             diff = RawDiff(
                 line=start + 1,
-                before=_path(git["old"]),
-                after=_path(git["new"]),
+                before=path_of(git["old"]),
+                after=path_of(git["new"]),
                 extended=tuple(extended),
                 hunks=(),
                 quoted=bool(margin.strip()),
@@ -315,8 +311,8 @@ def _file_header(
     reader.quoted = reader.quoted or bool(margin)
     diff = RawDiff(
         line=start + 1,
-        before=_path(old["path"]),
-        after=_path(new["path"]),
+        before=path_of(old["path"]),
+        after=path_of(new["path"]),
         extended=tuple(line for line in extended if not line.startswith("index ")),
         hunks=tuple(hunks),
         quoted=bool(margin.strip()),
@@ -384,21 +380,3 @@ def _hunk(
         ),
         last=last,
     )
-
-
-def _path(text: str) -> str:
-    """Return the path of a header line: what is before a tab, a date or the end."""
-    text = text.split("\t")[0].strip()
-    dated = _DATE.search(text)
-    return unquoted((text[: dated.start()] if dated else text).strip())
-
-
-def unquoted(name: str) -> str:
-    """Return a name without quotes; between git's, a \\ and a letter or octal digits are a byte."""
-    if not name.startswith('"') or not name.endswith('"'):
-        return name.strip('"')
-    data = _ESCAPE.sub(
-        lambda found: bytes([_LETTERS.get(found[1][0]) or int(found[1], 8) & 0xFF]),
-        name[1:-1].encode("utf-8", "surrogateescape"),
-    )
-    return data.decode("utf-8", "surrogateescape")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import refuse_special
 from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
@@ -43,6 +44,8 @@ def find_thread(
         raise InputError(
             "there is no such file", file=mbox, hint="--mbox names an mbox or a maildir"
         )
+    if mbox is not None:
+        refuse_special(mbox)
     b4 = packaged_program("b4")
     source = ["--use-local-mbox", str(mbox.absolute())] if mbox else []
     argv = [b4, "mbox", *source, "--outdir", str(folder), "--mbox-name", "thread.mbx", wanted]

@@ -18,6 +18,7 @@ from email.message import Message
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.files import open_file
 from memnotify.mailpatch.entities import levels_of
 from memnotify.mailpatch.limits import MAX_BYTES, MAX_HEADER, check_data, check_mails, check_text
 from memnotify.mailpatch.page import looks_like_page, page_text
@@ -60,9 +61,10 @@ class Mail:
         return self.headers.get("Subject", "")
 
 
-def read_mails(path: Path) -> list[Mail]:
+def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
     """Return the mails of a file or a folder, in the order in which they are there.
 
+    Messages call it `named`, if that is given: a file of our own has no name that says anything.
     Raises InputError if it cannot be read, or is no text.
     """
     if path.is_dir():
@@ -74,13 +76,13 @@ def read_mails(path: Path) -> list[Mail]:
             raise InputError("there is no mail in this folder", file=path)
         return [mail for file in files for mail in read_mails(file)]
     try:
-        with path.open("rb") as file:  # a device has no size, and no end
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise InputError("too large for mails: more than 16 MiB", file=path)
+            raise InputError("too large for mails: more than 16 MiB", file=named or path)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-    return mails_of(data, path)
+    return mails_of(data, path if named is None else Path(named))
 
 
 def mails_of(data: bytes, path: Path) -> list[Mail]:

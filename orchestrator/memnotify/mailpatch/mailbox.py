@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.files import open_file
 from memnotify.mailpatch.limits import MAX_BYTES
 from memnotify.mailpatch.mail import Mail, headers_of, mails_of, read_mails
 
@@ -23,36 +24,53 @@ def mails_in_mbox(path: Path, wanted: Wanted) -> list[Mail]:
         raise InputError("there is no such file", file=path, hint="--mbox names an mbox")
     if path.is_dir():
         raise InputError("is a folder", file=path, hint="--maildir names a maildir")
-    if path.is_char_device() or path.is_block_device():
-        raise InputError("is a device, and no mbox", file=path)
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if not _START.match(file.readline(1_000)):
                 # One mail, or the text of pages: not long enough to be read in part.
                 return read_mails(path)
         return [
             dataclasses.replace(mail, first=None if mail.first is None else mail.first + above)
             for data, above in _split(path)
-            if len(data) <= MAX_BYTES and wanted(headers_of(data.partition(b"\n")[2]))
+            if _is_wanted(wanted, data, data.partition(b"\n")[2], path, above + 1)
             for mail in mails_of(data, path)
         ]
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
+def _is_wanted(
+    wanted: Wanted, data: bytes, mail: bytes, path: Path, line: int | None = None
+) -> bool:
+    """Ask for a mail by its headers; `data` is all of it. Raises InputError for one that is wanted
+    and too large to be read."""
+    headers = headers_of(mail)
+    if not wanted(headers):
+        return False
+    if len(data) > MAX_BYTES:
+        name = headers.get("Message-Id") or headers.get("Subject") or "a mail"
+        raise InputError(f"{name} is too large for a mail: more than 16 MiB", file=path, line=line)
+    return True
+
+
 def _split(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield each mail of an mbox with its From line, and the number of lines above it."""
-    lines: list[bytes] = []
-    above = 0
-    with path.open("rb") as file:
+    """Yield each mail of an mbox with its From line, and the number of lines above it.
+
+    Of one that is too large there is only the beginning, but more of it than a mail may have.
+    """
+    data = bytearray()
+    above = count = 0
+    with open_file(path) as file:
         for line in file:
-            if _START.match(line) and lines:
-                yield b"".join(lines), above
-                above += len(lines)
-                lines = []
-            lines.append(line)
-    if lines:
-        yield b"".join(lines), above
+            if _START.match(line) and count:
+                yield bytes(data), above
+                above += count
+                data, count = bytearray(), 0
+            count += 1
+            if len(data) <= MAX_BYTES:
+                data += line[: MAX_BYTES + 1]
+    if count:
+        yield bytes(data), above
 
 
 def mails_in_maildir(path: Path, wanted: Wanted) -> list[Mail]:
@@ -63,11 +81,12 @@ def mails_in_maildir(path: Path, wanted: Wanted) -> list[Mail]:
     found: list[Mail] = []
     for file in (file for part in parts for file in sorted(part.iterdir())):
         try:
-            if not file.is_file() or file.stat().st_size > MAX_BYTES:
+            if not file.is_file():
                 continue
-            data = file.read_bytes()
+            with open_file(file) as opened:
+                data = opened.read(MAX_BYTES + 1)
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", file=file) from error
-        if data.strip() and wanted(headers_of(data)):
+        if data.strip() and _is_wanted(wanted, data, data, file):
             found += mails_of(data, file)
     return found

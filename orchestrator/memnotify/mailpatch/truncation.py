@@ -11,8 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from memnotify.mailpatch.align import Kind, Reading
-from memnotify.mailpatch.diffs import RawHunk, unquoted
+from memnotify.mailpatch.diffs import RawHunk
 from memnotify.mailpatch.footers import is_footer
+from memnotify.mailpatch.headers import unquoted
 
 _MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")

@@ -18,7 +18,7 @@ from memnotify.report.cells import FIGURES
 from memnotify.report.expect import came_out as in_words
 from memnotify.results.evidence import evidence
 from memnotify.results.expectations import came_out, failed, is_about
-from memnotify.results.folder import RECORDS, VERDICT, read_json
+from memnotify.results.folder import RECORDS, read_verdict
 from memnotify.run.on_demand import OnDemand
 from memnotify.text import printable
 
@@ -58,9 +58,9 @@ class CellItem(pytest.Item):
 
     def setup(self) -> None:
         self.folder = finished(self._run, self.name)
-        self._row = read_json(self.folder / VERDICT)
+        self._row = read_verdict(self.folder)
         values = cell_parameters(self._run.cells[self.name])
-        values |= {name: self._row[name] for name in FIGURES}
+        values |= {name: self._row.get(name) for name in FIGURES}
         self.user_properties += [
             (name, str(value)) for name, value in values.items() if value is not None
         ]
@@ -93,7 +93,7 @@ class ExpectItem(pytest.Item):
     def setup(self) -> None:
         for name, cell in self._run.cells.items():
             if is_about(self._expect, cell_parameters(cell)):
-                self._rows.append(read_json(finished(self._run, name) / VERDICT))
+                self._rows.append(read_verdict(finished(self._run, name)))
 
     def runtest(self) -> None:
         results = list(came_out(self._expect, self._rows, is_part=self._run.is_part))

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memnotify.errors import InputError
+from memnotify.files import refuse_special
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 
@@ -125,6 +126,7 @@ def write_records(log: RecordLog, path: Path) -> None:
 
 def read_records(path: Path) -> RecordLog:
     """Read records.parquet back. Raises InputError if it cannot be read or is something else."""
+    refuse_special(path)
     try:
         with pq.ParquetFile(path) as file:  # of pyarrow's readers the one without a data set
             table = file.read()

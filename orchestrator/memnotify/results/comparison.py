@@ -20,7 +20,7 @@ from memnotify.model import Clock
 from memnotify.places import command
 from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
-from memnotify.results.folder import RECORDS, VERDICT, RunFolder, read_json
+from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.identical import Alike, Log, compare_logs
 from memnotify.results.summary import trace_of
 from memnotify.scenario import Op
@@ -46,6 +46,8 @@ AXES: Mapping[str, Callable[[Inputs], str | int]] = MappingProxyType(
 # What cells run in, beside their kernel; it follows from these axes.
 _TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
 _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
+
+_NUMBERS = ("memory_mib", "clients", "seed")
 
 # Along these a scenario has to stay the same to the last step, and not in name only.
 _SAME_SCENARIO = ("base", "series", "arch", "clock")
@@ -244,8 +246,16 @@ def _planned(
     for row in run.plan():
         try:
             axes = {name: value(row["inputs"]) for name, value in AXES.items()}
+            values = {**axes, **{tool: row["inputs"][tool] for tool in _TOOLS}}
         except (KeyError, TypeError) as error:
-            raise InputError(f"not a plan of this version: no {error}", file=run.path) from error
+            text = f"not a plan of this version: no {error}"
+            raise InputError(text, file=run.path / PLAN) from error
+        for name, value in values.items():
+            wanted = int if name in _NUMBERS else str
+            if not isinstance(value, wanted) or isinstance(value, bool):
+                what = "a whole number" if wanted is int else "a text"
+                text = f"{name} of {row['id']} is {value!r}, not {what}"
+                raise InputError(text, file=run.path / PLAN)
         if all(str(axes[axis]) in some for axis, some in only.items()):
             yield row, axes
 
@@ -255,7 +265,7 @@ def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by:
     scenario = digest_value(row["inputs"]["scenario"])
     if by in _SAME_SCENARIO:
         point = (*point, scenario)
-    verdict = read_json(folder / VERDICT)
+    verdict = read_verdict(folder)
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     there = (folder / RECORDS).exists()
     if there:

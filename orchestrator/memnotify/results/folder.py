@@ -8,7 +8,6 @@ A cell's folder is made under another name and renamed, so it is whole or it is 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InputError
+from memnotify.files import read_text
+from memnotify.jsontext import dump, parse
 from memnotify.places import command
-from memnotify.report.cells import PARAMETERS
+from memnotify.results.row import check_row
 from memnotify.store import digest_file, seal_holds, sealed
 
 CAMPAIGN = "campaign.toml"
@@ -29,15 +30,9 @@ VERDICT = "verdict.json"
 RECORDS = "records.parquet"
 MACHINE = "machine.cfg"
 _DRAFT = ".new-"
-_PLAN = "plan.json"
+PLAN = "plan.json"
 _SHARD = "shard.json"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
-
-ALWAYS = (
-    *("id", "name", *PARAMETERS),
-    *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
-)
-"""What each verdict has, whatever came out."""
 
 ATTEMPTS = "attempts"
 """In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
@@ -65,7 +60,7 @@ class RunFolder:
         If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
         """
         _write(self.path / CAMPAIGN, campaign)
-        _write(self.path / _PLAN, to_json(plan).encode())
+        _write(self.path / PLAN, to_json(plan).encode())
         if whole is None:
             (self.path / _SHARD).unlink(missing_ok=True)
         else:
@@ -74,7 +69,7 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether there is a plan, good or bad."""
-        return (self.path / _PLAN).exists()
+        return (self.path / PLAN).exists()
 
     def clear(self) -> None:
         """Clear away what a killed run left half done. Call it with the run's lock held."""
@@ -157,11 +152,11 @@ class RunFolder:
 
     def plan(self) -> list[dict[str, Any]]:
         """Return plan.json. Raises InputError if this is no run's folder, or one of links."""
-        for path in (self.path / name for name in (CAMPAIGN, _PLAN, _SHARD, self.cells.name)):
+        for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
             _no_link(path)
-        file = self.path / _PLAN
+        file = self.path / PLAN
         try:
-            plan = json.loads(file.read_text())
+            plan = parse(read_text(file))
         except FileNotFoundError:
             raise InputError(
                 f"no run in {self.path}: there is no plan.json", hint=f"see {command('run --help')}"
@@ -218,6 +213,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise InputError("not as it was written", file=file)
     if manifest.get("id", folder.name) != folder.name:  # older ones do not say
         raise InputError("of another cell", file=file)
+    for name in files:
+        if name != Path(name).name:  # it would lead elsewhere
+            raise InputError(f"{name!r} is no file of a cell", file=file)
     for name, digest in files.items():
         try:
             found = digest_file(file := folder / name)
@@ -266,7 +264,7 @@ def _no_files(folder: str, names: list[str]) -> list[str]:
 def read_json(file: Path) -> dict[str, Any]:
     """Return an object that a run wrote. Raises InputError if it is damaged."""
     try:
-        value = json.loads(file.read_text())
+        value = parse(read_text(file))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read: {error}", file=file) from error
     if not isinstance(value, dict):
@@ -275,19 +273,14 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def read_verdict(folder: Path) -> dict[str, Any]:
-    """Return the verdict in a cell's folder. Raises InputError if it is damaged."""
-    verdict = read_json(folder / VERDICT)
-    if absent := [key for key in ALWAYS if key not in verdict]:
-        raise InputError(
-            f"not a verdict of this version of memnotify: it has no {absent[0]}",
-            file=folder / VERDICT,
-            hint="run the cell again",
-        )
+    """Return the verdict in a cell's folder. Raises InputError if it is damaged, or no such one."""
+    verdict = read_json(file := folder / VERDICT)
+    check_row(verdict, file, cell_id=folder.name)
     return verdict
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, indent=1) + "\n"
+    return dump(value) + "\n"
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 
 from memnotify.check.story import gate_of, was_notified
+from memnotify.files import read_bytes
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog, Records, read_records
 from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.report.cells import POINT
 from memnotify.results.evidence import Chosen
-from memnotify.results.folder import MANIFEST, RECORDS, VERDICT, read_json
+from memnotify.results.folder import MANIFEST, RECORDS, read_json, read_verdict
 
 _SAMPLE = (Kind.MEMINFO, Kind.RECLAIM, Kind.PAGING)
 
@@ -42,7 +43,7 @@ class CellResults:
     @cached_property
     def figures(self) -> Mapping[str, Any]:
         """Its row of `memnotify show --json`."""
-        return read_json(self.folder / VERDICT)
+        return read_verdict(self.folder)
 
     @property
     def name(self) -> str:
@@ -65,7 +66,7 @@ class CellResults:
     @cached_property
     def console(self) -> str:
         """All that the guest's kernel printed."""
-        return (self.folder / "console.log").read_text(errors="replace")
+        return read_bytes(self.folder / "console.log").decode(errors="replace")
 
     @cached_property
     def log(self) -> RecordLog:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from memnotify import toml
 from memnotify.errors import InputError, writing
-from memnotify.records.decode import read_records
 from memnotify.report.cells import CellReport, ExpectReport, RunReport
 from memnotify.report.expect import came_out, status_of
 from memnotify.report.html import html
@@ -17,8 +16,8 @@ from memnotify.report.junit import junit
 from memnotify.report.ktap import ktap
 from memnotify.report.markdown import markdown
 from memnotify.results.expectations import expectations
-from memnotify.results.folder import CAMPAIGN, MANIFEST, RECORDS, RunFolder, read_json, read_verdict
-from memnotify.results.timeline import timeline
+from memnotify.results.folder import CAMPAIGN, RunFolder, read_verdict
+from memnotify.results.timeline import timeline_of
 
 Format = Callable[[RunReport], str]
 
@@ -74,9 +73,6 @@ def read_report(run: RunFolder) -> RunReport:
 
 
 def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
-    events = []
-    if (folder / RECORDS).exists():
-        events = timeline(read_records(folder / RECORDS), read_json(folder / MANIFEST))
     log = folder / _CONSOLE
     return CellReport(
         id=folder.name,
@@ -84,7 +80,7 @@ def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
         row=read_verdict(folder),
         log=str(log.relative_to(run.path)) if log.is_file() else None,
         console=_end(log) if log.is_file() else "",
-        events=events,
+        events=timeline_of(folder),
     )
 
 

@@ -7,20 +7,25 @@ and `text` (for people), and the numbers that the text is made of.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
 from memnotify.check.story import gate_of
+from memnotify.errors import InputError
 from memnotify.guest.mailbox import step_from_json
 from memnotify.guest.outcome import describe_check
 from memnotify.model import DeviceName
-from memnotify.records.decode import RecordLog
+from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.results.folder import MANIFEST, RECORDS, read_json
 from memnotify.results.summary import trace_of
 from memnotify.scenario import (
     CLIENT_KINDS,
@@ -51,15 +56,34 @@ _GAP_S = 2
 _MIB = 1024
 
 
+def timeline_of(folder: Path) -> list[Event]:
+    """Return the events of the cell whose results are in a folder; none if it left no log.
+
+    Raises InputError if they are damaged.
+    """
+    if not (folder / RECORDS).exists():
+        return []
+    log, manifest = read_records(folder / RECORDS), read_json(folder / MANIFEST)
+    try:
+        return timeline(log, manifest)
+    except ValueError as error:
+        text = f"not a manifest that this version of memnotify understands: {error}"
+        raise InputError(
+            " ".join(text.split()), file=folder / MANIFEST, hint="run the cell again"
+        ) from error
+
+
 def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json.
+    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json. Raises
+    ValueError if that is not what a run writes.
     """
+    told = _told(manifest)
     trace = trace_of(log)
     events: list[Event] = []
     for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _gaps, _self_check, _exits):
-        for time_ns, event in make(log, manifest):
+        for time_ns, event in make(log, told):
             events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
     for number, batch in enumerate(measure(trace).batches):
         text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
@@ -81,10 +105,44 @@ def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
     return sorted(events, key=lambda event: float(event["t"]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a manifest tells: the scenario's steps in words, and the balloon's moves by step."""
+
+    steps: Sequence[str]
+    moves: Mapping[int, Mapping[str, Any]]
+
+
+class _Move(BaseModel):
+    """Of a move of the balloon, what is shown; the rest is passed on."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    step: int
+    query_seconds: Annotated[float, Field(allow_inf_nan=False)] | None
+
+
+def _told(manifest: Mapping[str, Any]) -> _Told:
+    try:
+        steps = [step_from_json(step) for step in manifest["inputs"]["scenario"]["steps"]]
+        moves = _MOVES.validate_python(manifest["balloon"])
+        return _Told(
+            steps=[_describe(step.action) for step in steps],
+            moves={move.step: move.model_dump() for move in moves},
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+_MOVES = TypeAdapter(list[_Move])
+
 Made = Iterator[tuple[int, Event]]
 
 
-def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _boot(log: RecordLog, _: _Told) -> Made:
     for row in log.kind(Kind.BOOT):
         total, swap = int(row["total_kib"]), int(row["swap_kib"])
         text = f"booted: {total / _MIB:.1f} MiB for the guest, {swap / _MIB:.0f} MiB of swap"
@@ -103,12 +161,11 @@ def _boot(log: RecordLog, _: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {"event": "end", "text": "the scenario is over"}
 
 
-def _steps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
-    steps = manifest["inputs"]["scenario"]["steps"]
+def _steps(log: RecordLog, told: _Told) -> Made:
     for row in log.kind(Kind.STEP):
         number, late = int(row["step"]), int(row["late_ns"])
-        if number < len(steps):
-            text = f"step {number}: {_describe(step_from_json(steps[number]).action)}"
+        if number < len(told.steps):
+            text = f"step {number}: {told.steps[number]}"
         else:
             text = f"step {number}, which the scenario does not have"
         if late > TICK_NS:  # it had to wait for the CPU
@@ -165,7 +222,7 @@ def _watched(kind: int) -> str:
     return CLIENT_KINDS[ClientKind(kind)].watches or "the device"
 
 
-def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _clients(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.CLIENT)
     for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
         same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
@@ -176,12 +233,11 @@ def _clients(log: RecordLog, _: Mapping[str, Any]) -> Made:
             yield same["time_ns"][b - 1], {**event, "text": f"{counted(b - a, 'client')} {how}"}
 
 
-def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
-    moves = {move["step"]: move for move in manifest["balloon"]}
+def _balloon(log: RecordLog, told: _Told) -> Made:
     for row in log.kind(Kind.BALLOON):
         phase, step, target = int(row["phase"]), int(row["step"]), int(row["target_kib"])
         event: Event = {"event": "balloon", "phase": phase, "step": step, "target_kib": target}
-        event["move"] = move = moves.get(step)
+        event["move"] = move = told.moves.get(step)
         what = f"balloon to {target / _MIB:.4g} MiB"
         if phase == BalloonPhase.REQUESTED:
             text = f"{what} requested"
@@ -194,7 +250,7 @@ def _balloon(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {**event, "text": text}
 
 
-def _gate(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _gate(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.ZONE)
     for name in np.unique(rows["name"]):
         zone = rows[rows["name"] == name]
@@ -223,7 +279,7 @@ def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
         )
 
 
-def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _swap(log: RecordLog, _: _Told) -> Made:
     yield from _growth(
         log,
         "pswpout",
@@ -232,7 +288,7 @@ def _swap(log: RecordLog, _: Mapping[str, Any]) -> Made:
     )
 
 
-def _oom(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _oom(log: RecordLog, _: _Told) -> Made:
     yield from _growth(log, "oom_kill", "oom", lambda kills, _: counted(kills, "OOM kill"))
 
 
@@ -248,7 +304,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
         yield times[at[a]], event
 
 
-def _gaps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
+def _gaps(log: RecordLog, told: _Told) -> Made:
     """Rounds of the console that came so late that whoever watched would have seen a gap."""
     rows = log.kind(Kind.CONSOLE)
     for before, row in itertools.pairwise(rows):
@@ -258,7 +314,7 @@ def _gaps(log: RecordLog, manifest: Mapping[str, Any]) -> Made:
             yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}
 
 
-def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _self_check(log: RecordLog, _: _Told) -> Made:
     for row in log.kind(Kind.SELF_CHECK):
         text = f"self-check {int(row['number']) + 1} of {row['count']}: {describe_check(row)}"
         fields = {name: int(row[name]) for name in ("number", "result", "line", "error", "signal")}
@@ -266,7 +322,7 @@ def _self_check(log: RecordLog, _: Mapping[str, Any]) -> Made:
         yield row["time_ns"], {"event": "self-check", "name": name, **fields, "text": text}
 
 
-def _exits(log: RecordLog, _: Mapping[str, Any]) -> Made:
+def _exits(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.EXIT)
     keys = rows[["op", "code", "signal", "sent_by_agent"]]
     for key in np.unique(keys):

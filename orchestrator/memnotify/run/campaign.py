@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from memnotify import toml
 from memnotify.campaign.load import Campaign
+from memnotify.campaign.place import Place
 from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.errors import InputError
 from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
@@ -56,8 +59,7 @@ def run_campaign(
     fault, is a result in the folder.
     """
     ledger = Ledger(store.folder("ledger"))
-    for cell in cells:
-        ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))
+    refuse_too_large(campaign, cells, ledger)
     folder = RunFolder(path.absolute())
     with hold(folder, store=store, warn=board.warn):
         folder.make()
@@ -82,6 +84,22 @@ def run_campaign(
             )
         )
     return folder
+
+
+def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) -> None:
+    """Raise InputError for the first cell that this machine cannot hold, whatever its base.
+
+    It names the line of the campaign with the memory of the guest.
+    """
+    for cell in cells:
+        try:
+            ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))
+        except InputError as error:
+            memories = campaign.table.matrix.memory_mib
+            place = Place(campaign.path, toml.Lines(campaign.text)).at("matrix", "memory_mib")
+            known = cell.memory_mib in memories
+            place = place.at(memories.index(cell.memory_mib)) if known else place
+            place.refuse(error.message, hint=error.hint)
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Sequence
 from statistics import mean
 
+from memnotify.jsontext import dump, parse
 from memnotify.results.summary import Job
 from memnotify.store import Store
 
@@ -22,7 +22,7 @@ class Durations:
         """Keep how long a cell took, where that can be written."""
         with contextlib.suppress(OSError), self._store.lock("durations"):
             draft = self._file.with_suffix(".new")
-            draft.write_text(json.dumps(self._read() | {name: round(seconds, 3)}))
+            draft.write_text(dump(self._read() | {name: round(seconds, 3)}))
             draft.replace(self._file)
 
     def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
@@ -45,6 +45,6 @@ class Durations:
 
     def _read(self) -> dict[str, float]:
         try:
-            return {str(name): float(s) for name, s in json.loads(self._file.read_text()).items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+            return {str(name): float(s) for name, s in parse(self._file.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}

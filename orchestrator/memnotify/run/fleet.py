@@ -22,9 +22,10 @@ from pydantic import Field
 from memnotify import toml
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import read_bytes
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_until_done
-from memnotify.run.shards import Shard, merge
+from memnotify.run.shards import Shard, merge, read_durations
 
 _PATIENCE = 20  # seconds until a host has to answer
 _SIGN_OF_LIFE = 30  # seconds; TCP notices that the other side is gone only if something is sent
@@ -114,6 +115,8 @@ def run_fleet(
     if len(campaign.table.kernel.base) > 1:
         text = "kernel.base: each host might take another of these"
         raise InputError(text, file=campaign.path, hint="name one base")
+    if path.exists() and not path.is_dir():
+        raise InputError("is a file, not a folder", file=path, hint="-o names a new folder")
     if path.exists() and any(path.iterdir()):
         raise InputError(f"{path} is there already", hint="name a new folder with -o")
     files = _files(campaign, durations)
@@ -134,9 +137,10 @@ def _files(campaign: Campaign, durations: Path | None) -> Files:
     files = {_CAMPAIGN: campaign.text}
     for name in campaign.scenarios.keys() - campaign.table.scenario.keys():
         file = f"{SCENARIOS}/{name}.toml"
-        files[file] = (campaign.path.parent / file).read_bytes()
+        files[file] = read_bytes(campaign.path.parent / file)
     if durations is not None:
-        files[_DURATIONS] = durations.read_bytes()
+        read_durations(durations)  # or each host would say what is wrong with it
+        files[_DURATIONS] = read_bytes(durations)
     return files
 
 

@@ -25,12 +25,12 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
-from memnotify.results.folder import VERDICT, RunFolder, read_json, to_json
+from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.summary import Job
-from memnotify.run.campaign import hold, run_until_done
+from memnotify.run.campaign import hold, refuse_too_large, run_until_done
 from memnotify.run.durations import Durations
 from memnotify.run.jobs import Builder, Jobs
-from memnotify.run.ledger import Ledger, need
+from memnotify.run.ledger import Ledger
 from memnotify.run.schedule import CellRunner, run_jobs
 from memnotify.store import Store
 
@@ -121,7 +121,7 @@ class OnDemand:
         """
         cell = self.cells[name]
         ledger = Ledger(self._store.folder("ledger"))
-        ledger.refuse_if_never(name, need(cell, cores=ledger.capacity.cores))
+        refuse_too_large(self.campaign, [cell], ledger)
         job = self._jobs.of(cell)
         self._enter(job)
         done = self._session / f"{job.id}.done"
@@ -131,7 +131,7 @@ class OnDemand:
                     self._run(job, ledger)
                 done.touch()
         folder = self.folder.cell(job.id)
-        verdict = read_json(folder / VERDICT)
+        verdict = read_verdict(folder)
         _, _, failed = verdict["outcome"].partition("infrastructure:")
         if failed:
             raise InfrastructureError(failed, f"{verdict['outcome']}: {verdict['detail']}")

@@ -5,7 +5,7 @@ Every machine works out the same parts by itself, from the campaign and a file o
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from typing import Any, Self, TypeVar
 
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import read_bytes, read_text
+from memnotify.jsontext import parse
 from memnotify.model import Cell
 from memnotify.results.folder import CAMPAIGN, RunFolder, copy_results
 
@@ -63,8 +65,11 @@ def read_durations(file: Path) -> dict[str, float]:
     Raises InputError if the file is something else.
     """
     try:
-        rows = json.loads(file.read_text())
-        return {str(row["name"]): float(row["wall_seconds"]) for row in rows}
+        rows = parse(read_text(file))
+        found = {str(row["name"]): row["wall_seconds"] for row in rows}
+        if not all(type(s) in (int, float) and 0 <= s < math.inf for s in found.values()):
+            raise ValueError("not a number of seconds")
+        return {name: float(some) for name, some in found.items()}
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -81,6 +86,8 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
     InputError if the parts are not of one campaign on one base, if two of them ran a cell with
     different kernels, images or QEMUs, or if the new folder is there already.
     """
+    if into.path.exists() and not into.path.is_dir():
+        raise InputError("is a file, not a folder", file=into.path, hint="name a new folder")
     if into.path.exists() and any(into.path.iterdir()):
         raise InputError(f"{into.path} is there already", hint="name a new folder")
     campaign = _same("another campaign", [(part, _read(part)) for part in parts])
@@ -130,6 +137,6 @@ def _same(other: str, found: Sequence[tuple[RunFolder, T]]) -> T:
 def _read(part: RunFolder) -> bytes:
     file = part.path / CAMPAIGN
     try:
-        return file.read_bytes()
+        return read_bytes(file)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from error

@@ -70,7 +70,8 @@ def _read(name: str, bases: tuple[str, ...], root: Path) -> _Known:
         promises = load_revision(name, root=root) is not None
     except InputError as error:
         wrong.append(str(error))
-    return _Known(bases=bases, lineage=lineage, promises=promises, wrong=tuple(wrong))
+    told = tuple(dict.fromkeys(wrong))
+    return _Known(bases=bases, lineage=lineage, promises=promises, wrong=told)
 
 
 def _follows(name: str, known: Mapping[str, _Known]) -> str | None:

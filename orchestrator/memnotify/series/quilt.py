@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.files import read_bytes, read_text
 from memnotify.places import PATCHES, command
 from memnotify.series import registered as own
 from memnotify.store import digest_file, digest_value
@@ -101,7 +102,13 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
         raise InputError(
             f"series {revision} is not for base {base}", hint=f"it is for: {', '.join(bases)}"
         )
-    return _series_in(folder_of(revision, root=root) / base, revision, base)
+    folder = folder_of(revision, root=root)
+    found = _series_in(folder / base, revision, base)
+    if folder.parent == own.root():
+        own.load_registered(revision, base)
+        if not found.patches:
+            raise own.damaged(folder / base / SERIES)
+    return found
 
 
 def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:
@@ -162,7 +169,7 @@ def series_lines(path: Path) -> list[tuple[Patch, str]]:
     """Return each patch that a `series` file names with its whole line. Raises InputError."""
     _check_whole(path.parent)
     try:
-        lines = path.read_text().splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {error}", file=path) from error
     patches = []
@@ -217,7 +224,7 @@ def makefile_version(text: str) -> str | None:
 def tree_version(tree: Path) -> str:
     """Return the version of a kernel tree. Raises InputError if it is not one."""
     try:
-        version = makefile_version((tree / "Makefile").read_text(errors="replace"))
+        version = makefile_version(read_bytes(tree / "Makefile").decode(errors="replace"))
     except OSError:
         version = None
     if version is None:

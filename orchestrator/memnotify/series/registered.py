@@ -7,15 +7,17 @@ get again. What they promise is what the revision promises that they are the ori
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+from pydantic import BaseModel, ConfigDict
 
 from memnotify.errors import InputError
+from memnotify.files import read_bytes
+from memnotify.jsontext import dump, parse
 
 FACTS = "original.json"
 ORIGINAL, ALTERED = "-original", "-altered"
@@ -47,6 +49,25 @@ class Registered:
         return notes + [f"{name} is ours" for name in self.ours]
 
 
+class _Mail(BaseModel):
+    """Of a mail, what is asked for; the rest is passed on."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    label: str
+    verdict: str
+
+
+class _Facts(BaseModel):
+    """The whole of `original.json`."""
+
+    model_config = ConfigDict(strict=True)
+
+    revision: str
+    mails: list[_Mail]
+    ours: list[str]
+
+
 def root() -> Path:
     """Return the folder of all registered series."""
     return Path(platformdirs.user_data_dir("memnotify")) / "series"
@@ -66,20 +87,24 @@ def load_registered(name: str, base: str) -> Registered:
     folder = root() / name / base
     file = folder / FACTS
     try:
-        facts = json.loads(file.read_bytes())
-        if facts["revision"] != asked_for(name):
-            raise ValueError("of another revision than its name says")
-        return Registered(
-            name=name,
-            base=base,
-            folder=folder,
-            revision=str(facts["revision"]),
-            mails=tuple({**mail, "verdict": str(mail["verdict"])} for mail in facts["mails"]),
-            ours=tuple(map(str, facts["ours"])),
-        )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        hint = "`memnotify series originals` writes it anew"
-        raise InputError("is damaged", file=file, hint=hint) from error
+        facts = _Facts.model_validate(parse(read_bytes(file)))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(file) from error
+    if facts.revision != asked_for(name):
+        raise damaged(file)
+    return Registered(
+        name=name,
+        base=base,
+        folder=folder,
+        revision=facts.revision,
+        mails=tuple(mail.model_dump() for mail in facts.mails),
+        ours=tuple(facts.ours),
+    )
+
+
+def damaged(file: Path) -> InputError:
+    """Return the refusal of a registered series of which a file is not what was written."""
+    return InputError("is damaged", file=file, hint="`memnotify series originals` writes it anew")
 
 
 def revision_of(name: str) -> str | None:
@@ -100,7 +125,7 @@ def write_facts(
     folder: Path, *, revision: str, mails: Sequence[Mapping[str, Any]], ours: Sequence[str]
 ) -> None:
     """Register the series in a folder: it counts from now on."""
-    text = json.dumps({"revision": revision, "mails": list(mails), "ours": list(ours)}, indent=1)
+    text = dump({"revision": revision, "mails": list(mails), "ours": list(ours)})
     draft = folder / f".{FACTS}"
     draft.write_text(text + "\n")
     draft.replace(folder / FACTS)

@@ -131,20 +131,22 @@ class Batch(toml.Table):
     """Whom a notification wakes.
 
     `none`: nobody. `all`: everyone. `fifo`: of the watchers who have waited longest
-    clamp((watchers >> shift) + plus, at_least, at_most).
+    clamp((watchers >> shift) + plus, at_least, at_most); with `divisor`, watchers // divisor takes
+    the place of the shift.
     """
 
     order: Literal["none", "all", "fifo"]
     shift: _Count | None = None
+    divisor: Annotated[int, Field(ge=1)] | None = None
     plus: _Count = 0
     at_least: _Count = 0
     at_most: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _formula(self) -> Self:
-        if self.order == "fifo" and self.shift is None:
-            raise ValueError('order = "fifo" needs shift')
-        given = self.model_fields_set & {"shift", "plus", "at_least", "at_most"}
+        if self.order == "fifo" and (self.shift is None) == (self.divisor is None):
+            raise ValueError('order = "fifo" needs shift or divisor, one of them')
+        given = self.model_fields_set & {"shift", "divisor", "plus", "at_least", "at_most"}
         if self.order != "fifo" and given:
             raise ValueError(f'order = "{self.order}" has no {", ".join(sorted(given))}')
         if self.at_most is not None and self.at_most < self.at_least:
@@ -155,9 +157,10 @@ class Batch(toml.Table):
         """Return the most that one notification wakes with so many files open on the device."""
         if self.order == "none":
             return 0
-        if self.shift is None:
+        if self.order == "all":
             return watchers
-        nr = max((watchers >> self.shift) + self.plus, self.at_least)
+        part = watchers // self.divisor if self.divisor else watchers >> (self.shift or 0)
+        nr = max(part + self.plus, self.at_least)
         return nr if self.at_most is None else min(nr, self.at_most)
 
 
@@ -247,9 +250,7 @@ def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
     The originals of a revision, which a user has registered, promise what it promises. Raises
     InputError if there is no such revision, or if its file, or one that it is based on, is wrong.
     """
-    path = root / revision / FILE
-    if root == MEM_NOTIFY and not path.exists():
-        path = root / (revision_of(revision) or revision) / FILE
+    _, path = _told_by(revision, root)
     if not path.exists():
         if revision != NONE:
             bases_of(revision, root=root)
@@ -266,16 +267,27 @@ def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
 
     The originals of a revision, which a user has registered, are shown as what follows it.
     """
-    path = root / revision / FILE
+    teller, path = _told_by(revision, root)
     if not path.exists():
-        original = revision_of(revision) if root == MEM_NOTIFY else None
-        # Of what is itself no revision of the package nothing is known.
-        there = original and (root / original / FILE).exists()
-        theirs = load_lineage(original) if original and there else None
-        told = {"follows": original, "changed": "The patches of the mails, as they were posted."}
-        return theirs.model_copy(update={**told, "mails": {}}) if theirs else None
+        return None
     data, lines = toml.read(path)
-    return _own(path, data, lines).lineage
+    lineage = _own(path, data, lines).lineage
+    if lineage is None or teller == revision:
+        return lineage
+    told = {"follows": teller, "changed": "The patches of the mails, as they were posted."}
+    return lineage.model_copy(update={**told, "mails": {}})
+
+
+def _told_by(revision: str, root: Path) -> tuple[str, Path]:
+    """Return the revision whose file tells of a series, and the file, whether it is there or not.
+
+    That is the series itself, or what a user has registered the originals of.
+    """
+    path = root / revision / FILE
+    if root == MEM_NOTIFY and not path.exists():
+        teller = revision_of(revision) or revision
+        return teller, root / teller / FILE
+    return revision, path
 
 
 def _own(path: Path, data: dict[str, Any], lines: toml.Lines) -> _Own:

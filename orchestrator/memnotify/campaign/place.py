@@ -1,0 +1,28 @@
+"""A place in a file of tables, to name in a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from memnotify import toml
+from memnotify.errors import InputError
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table of a document, to name in refusals."""
+
+    path: Path
+    lines: toml.Lines
+    key: toml.Key = ()
+
+    def at(self, *key: str | int) -> Place:
+        return Place(self.path, self.lines, (*self.key, *key))
+
+    def refuse(self, why: str, *, hint: str | None = None) -> NoReturn:
+        """Raise InputError that names this place."""
+        key = self.lines.written(self.key)
+        line = self.lines.nearest(key) or 1
+        raise InputError(f"{toml.dotted(key)}: {why}", file=self.path, line=line, hint=hint)

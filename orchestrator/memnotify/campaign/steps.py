@@ -1,0 +1,285 @@
+"""What the steps of a scenario ask for that cannot be, or would do nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from memnotify.campaign.place import Place
+from memnotify.campaign.scenario import balloon_kib, ceiling_kib, client_count, concrete
+from memnotify.campaign.schema import (
+    MAX_CLIENTS,
+    CampaignTable,
+    ClientsTable,
+    FilecacheTable,
+    HogTable,
+    ScenarioTable,
+    StepTable,
+    ns,
+)
+from memnotify.errors import InputError
+from memnotify.guest.mailbox import encode_scenario
+from memnotify.kernel.base import Base
+from memnotify.kernel.config import merge_fragments
+from memnotify.kernel.fixes import usual_config
+from memnotify.model import MachineProfile
+from memnotify.scenario import CLIENT_KINDS, STARTING, ClientKind
+from memnotify.scenario_rules import time_problem
+from memnotify.series.quilt import NONE, load_series, revisions
+from memnotify.series.revision import load_revision
+
+MIN_GUEST_MIB = 8
+"""A balloon target below this is a slip of the unit: no kernel here can live in it."""
+
+_RUNNING = tuple(op.name.lower() for op in STARTING)  # steps that start processes
+
+_MEMORY_GROUPS = ("CONFIG_MEMCG", "CONFIG_CGROUP_MEM_RES_CTLR", "CONFIG_CGROUP_MEM_CONT")
+"""What the option has been called, newest first."""
+
+_RAMFS_IS_KEPT = (2, 6, 28)
+"""Since then pages of ramfs are on the list of what cannot be reclaimed."""
+
+
+def options_of(base: Base, config: Sequence[Path]) -> set[str]:
+    """Return the options that kernels of a base have built in."""
+    lines = merge_fragments([*usual_config(base), *config])
+    return {line.symbol for line in lines if line.value == "y"}
+
+
+def check_steps(
+    place: Place,
+    name: str,
+    scenario: ScenarioTable,
+    table: CampaignTable,
+    machines: Sequence[MachineProfile],
+    bases: Sequence[Base],
+) -> None:
+    """Raise InputError for the first thing in a scenario that cannot be, or would do nothing, on
+    the machines, and with the bases, memories, series and clients of its campaign."""
+    memories, series = table.matrix.memory_mib, table.matrix.series
+    _check_times(place, scenario)
+    _check_balloons(place, scenario, memories)
+    _check_processes(place, scenario, machines)
+    _check_sizes(place, scenario, memories, machines)
+    _check_effects(place, scenario)
+    _check_signals(place, scenario, series)
+    for base in bases:
+        _check_kernel_has(place, scenario, base, _may_have(base, table, machines))
+    _check_size(place, name, scenario, clients=max(table.matrix.clients or [1]))
+
+
+def _steps(place: Place, scenario: ScenarioTable) -> Iterator[tuple[Place, StepTable]]:
+    for index, step in enumerate(scenario.step):
+        yield place.at("step", index), step
+
+
+def _check_times(place: Place, scenario: ScenarioTable) -> None:
+    times = [ns(step.at_s) for step in scenario.step]
+    if wrong := time_problem(times, ns(scenario.duration_s)):
+        number, why = wrong
+        place.at("step", number, "at_s").refuse(why)
+
+
+def _check_balloons(place: Place, scenario: ScenarioTable, memories: list[int]) -> None:
+    busy = 0.0
+    for here, step in _steps(place, scenario):
+        if step.balloon is None:
+            continue
+        if step.at_s < busy:
+            why = f"the balloon step before may settle until {busy:g}"
+            here.at("at_s").refuse(why, hint="shorten its settle_s")
+        busy = step.at_s + step.balloon.settle_s
+        if busy > scenario.duration_s:
+            why = f"may settle until {busy:g}, after the end, duration_s = {scenario.duration_s:g}"
+            here.at("balloon", "settle_s").refuse(why)
+        target = here.at("balloon", "percent" if step.balloon.mib is None else "mib")
+        for memory in memories:
+            mib = balloon_kib(step.balloon, memory) / 1024
+            leaves = f"leaves {mib:g} MiB to the guest of {memory} MiB"
+            if mib > memory:
+                target.refuse(f"{leaves} in matrix.memory_mib, more than it has")
+            if mib < MIN_GUEST_MIB:
+                target.refuse(f"{leaves}; no kernel lives in less than {MIN_GUEST_MIB}")
+
+
+def _check_processes(
+    place: Place, scenario: ScenarioTable, machines: Sequence[MachineProfile]
+) -> None:
+    running: set[str] = set()
+    groups = 0
+    for here, step in _steps(place, scenario):
+        if step.stop is not None and step.stop not in running:
+            here.at("stop").refuse(f"no step before starts a {step.stop} that still runs")
+        if step.self_check is not None and "self_check" in running:
+            here.at("self_check").refuse("a scenario has room for one self-check")
+        for machine in machines:
+            _check_disk_use(here.at("filecache"), step.filecache, machine)
+            _check_disk_size(here, step, machine)
+            _check_node(here.at("hog", "node"), step.hog, machine)
+        _check_group(here, step, groups)
+        if step.group is not None:
+            groups = step.group.version
+        running |= {what for what in _RUNNING if getattr(step, what)}
+        running.discard(step.stop or "")
+
+
+def _check_disk_use(
+    place: Place, filecache: FilecacheTable | None, machine: MachineProfile
+) -> None:
+    if filecache is None or filecache.file != "disk":
+        return
+    if not machine.disk_mib:
+        why = f"machine {machine.name} has no disk to read"
+        place.refuse(why, hint="take a machine with disk_mib")
+    if filecache.touch_ms is not None and filecache.total_mib > machine.disk_mib:
+        why = f"maps more than the {machine.disk_mib} MiB of the disk of machine {machine.name}"
+        place.at("total_mib").refuse(why, hint="only without touch_ms is a disk read again")
+
+
+def _check_disk_size(place: Place, step: StepTable, machine: MachineProfile) -> None:
+    if step.dd is not None:
+        place, mib, does = place.at("dd"), step.dd.block_mib * step.dd.count, "writes"
+    elif step.clients is not None and step.clients.text_mib is not None:
+        place, mib, does = place.at("clients", "text_mib"), step.clients.text_mib, "maps"
+    else:
+        return
+    if mib > machine.disk_mib:
+        why = f"{does} {mib:g} MiB, and the disk of machine {machine.name} has {machine.disk_mib}"
+        place.refuse(why, hint="take a machine with disk_mib")
+
+
+def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> None:
+    if hog is None or hog.node is None or hog.node < machine.numa_nodes > 1:
+        return
+    last = machine.numa_nodes - 1
+    has = f"nodes 0 to {last}" if last else "a single node"
+    why = f"there is no node {hog.node} to choose: machine {machine.name} has {has}"
+    place.refuse(why, hint="take a machine with numa_nodes, or leave node out")
+
+
+def _group_of(clients: ClientsTable) -> int | None:
+    """Return the version of the control groups in which clients have what they watch."""
+    return CLIENT_KINDS[ClientKind[clients.kind.upper()]].group
+
+
+def _check_group(place: Place, step: StepTable, version: int) -> None:
+    """`version` is that of the control groups that a step before has made; 0: none."""
+    if step.group is not None and version:
+        place.at("group").refuse("a scenario has room for one group")
+    if step.clients is None:
+        return
+    kind, needed = step.clients.kind, _group_of(step.clients)
+    if needed not in (None, version):
+        hint = f"put a step before: group = {{ version = {needed} }}"
+        place.at("clients", "kind").refuse(
+            f"{kind} is in control groups of version {needed}", hint=hint
+        )
+
+
+def _check_signals(place: Place, scenario: ScenarioTable, series: list[str]) -> None:
+    """Refuse clients that wait for SIGIO where no series sends one; beside one that does, `none`
+    and the others are what it is compared with."""
+    for here, step in _steps(place, scenario):
+        if step.clients is None or any(map(_may_signal, series)):
+            continue
+        key = "fasync" if step.clients.fasync else "kind"
+        if step.clients.fasync or step.clients.kind == "fasync":
+            senders = ", ".join(name for name in revisions() if _may_signal(name))
+            here.at("clients", key).refuse(
+                f"fasync: no kernel of {', '.join(series)} sends SIGIO",
+                hint=f"add one of {senders}",
+            )
+
+
+def _may_signal(series: str) -> bool:
+    """Tell whether a kernel of a series sends SIGIO; of one without promises nobody knows."""
+    if series == NONE:
+        return False
+    revision = load_revision(series)
+    return revision is None or revision.fasync is not None
+
+
+def _check_sizes(
+    place: Place,
+    scenario: ScenarioTable,
+    memories: list[int],
+    machines: Sequence[MachineProfile],
+) -> None:
+    """Refuse what no guest of the campaign has room for, and what rounds to nothing in one."""
+    for here, step in _steps(place, scenario):
+        for memory in memories:
+            if step.dd is not None and step.dd.block_mib > memory:
+                why = f"a buffer of {step.dd.block_mib:g} MiB in a guest of {memory} MiB"
+                here.at("dd", "block_mib").refuse(why, hint="take a smaller one, and more of them")
+            if step.hog is not None and not ceiling_kib(step.hog, memory):
+                why = f"less than a page of a guest of {memory} MiB"
+                here.at("hog", "ceiling_percent").refuse(why)
+            for machine in machines:
+                room = memory + machine.swap_mib
+                if step.self_check is not None and step.self_check.memory_mib > room:
+                    here.at("self_check", "memory_mib").refuse(
+                        f"fills {step.self_check.memory_mib:g} MiB, and a guest of {memory} MiB on "
+                        f"machine {machine.name} has {room} with its swap"
+                    )
+
+
+def _check_effects(place: Place, scenario: ScenarioTable) -> None:
+    """Refuse a control group that nothing is in, and that nobody watches."""
+    steps = list(_steps(place, scenario))
+    for number, (here, step) in enumerate(steps):
+        later = [other for _, other in steps[number + 1 :]]
+        used = any(
+            other.hog is not None or (other.clients is not None and _group_of(other.clients))
+            for other in later
+        )
+        if step.group is not None and not used:
+            here.at("group").refuse(
+                "does nothing: no step after it starts a hog, or clients that watch groups"
+            )
+
+
+def _may_have(base: Base, table: CampaignTable, machines: Sequence[MachineProfile]) -> set[str]:
+    """Return the options that all kernels of a base have, or that one of the series sets."""
+    configs = [
+        base.config(arch, machine.variant) for arch in table.kernel.arch for machine in machines
+    ]
+    common = set.intersection(*(options_of(base, config) for config in configs))
+    own = [load_series(name, base.name).config for name in table.matrix.series]
+    return common | options_of(base, [config for config in own if config is not None])
+
+
+def _check_kernel_has(
+    place: Place,
+    scenario: ScenarioTable,
+    base: Base,
+    has: set[str],
+) -> None:
+    """Refuse what kernels of a base do not have: pressure stall information, control groups of
+    memory, and pages of ramfs that can be reclaimed. `has` are their options."""
+    release = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", base.name)
+    version = tuple(int(part or 0) for part in release.groups()) if release else ()
+    for here, step in _steps(place, scenario):
+        kind = step.clients.kind if step.clients is not None else ""
+        if kind == "psi" and "CONFIG_PSI" not in has:
+            why = f"kernels of {base.name} have no /proc/pressure/memory"
+            here.at("clients", "kind").refuse(why, hint=f"CONFIG_PSI is not set for {base.name}")
+        if step.group is not None and has.isdisjoint(_MEMORY_GROUPS):
+            why = f"kernels of {base.name} have no control groups of memory"
+            here.at("group").refuse(why, hint=f"{_MEMORY_GROUPS[0]} is not set for {base.name}")
+        sparse = step.filecache is not None and step.filecache.file == "sparse"
+        if sparse and version >= _RAMFS_IS_KEPT:
+            here.at("filecache", "file").refuse(
+                f"{base.name} never gives back a page of ramfs, as no kernel from 2.6.28 on does",
+                hint="take a machine with a disk, or an older base",
+            )
+
+
+def _check_size(place: Place, name: str, scenario: ScenarioTable, *, clients: int) -> None:
+    steps, count = place.at("step"), client_count(scenario, clients)
+    if count > MAX_CLIENTS:
+        steps.refuse(f"{count} clients in one cell, more than {MAX_CLIENTS}")
+    try:
+        encode_scenario(concrete(name, scenario, memory_mib=MIN_GUEST_MIB, clients=clients))
+    except InputError as error:
+        steps.refuse(error.message, hint=error.hint)

@@ -1,0 +1,44 @@
+"""JSON as RFC 8259 has it.
+
+Python's own reads and writes NaN and Infinity, which no other program takes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def parse(text: str | bytes) -> Any:
+    """Return the value of a text. Raises ValueError, also for what is no number, and RecursionError
+    for what is nested too deeply."""
+    return json.loads(text, parse_constant=_refuse, parse_float=_number)
+
+
+def dump(value: Any, *, indent: int | None = 1) -> str:
+    """Return a value as text. A figure that is no finite number is null: nobody knows it."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,29 @@
+"""The names of files in the headers of diffs: without dates, and without git's quotes."""
+
+from __future__ import annotations
+
+import re
+
+_DATE = re.compile(
+    r"(?<!\s)\s+(?:\d{4}-\d\d-\d\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? |\d{1,2} \w{3} \d{4})"
+)
+_ESCAPE = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
+_LETTERS = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
+
+
+def path_of(text: str) -> str:
+    """Return the path of a header line: what is before a tab, a date or the end."""
+    text = text.split("\t")[0].strip()
+    dated = _DATE.search(text)
+    return unquoted((text[: dated.start()] if dated else text).strip())
+
+
+def unquoted(name: str) -> str:
+    """Return a name without quotes; between git's, a \\ and a letter or octal digits are a byte."""
+    if not name.startswith('"') or not name.endswith('"'):
+        return name.strip('"')
+    data = _ESCAPE.sub(
+        lambda found: bytes([_LETTERS.get(found[1][0]) or int(found[1], 8) & 0xFF]),
+        name[1:-1].encode("utf-8", "surrogateescape"),
+    )
+    return data.decode("utf-8", "surrogateescape")
