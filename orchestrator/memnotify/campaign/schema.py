@@ -174,7 +174,8 @@ class ClientsTable(Table):
         clients = self.clients(1)
         given = [*map(_field_of, self._given()), *(key for key in _HABITS if self._has(key))]
         problem = detail_problem(clients.kind, given, _key_of)
-        if problem := problem or clients_problem(clients, _key_of):
+        problem = problem or clients_problem(clients, _key_of)
+        if problem:
             raise ValueError(problem)
         return self
 
