@@ -277,7 +277,7 @@ def test_a_wrong_step_is_refused_by_number_and_reason(action: Action | Step, wor
         ({"start_ns": -1}, "start"),
     ],
 )
-def test_wrong_times_are_refused(changes: dict[str, int], words: str) -> None:
+def test_wrong_times_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         encode_scenario(dataclasses.replace(scenario(), **changes))
 
