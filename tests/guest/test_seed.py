@@ -15,11 +15,12 @@ import pytest
 from memnotify.campaign.seeds import varied
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog, ints
 from memnotify.records.parquet import read_records
+from memnotify.scenario import ClientKind, Clients, Hog, Scenario, Step
 
 pytestmark = pytest.mark.guest
 
@@ -30,8 +31,8 @@ SCENARIO = Scenario(
     duration_ns=20 * S,
     sample_ns=S // 10,
     steps=(
-        Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 4, 0, 0, S // 1000)),
-        Step(at_ns=S, op=Op.HOG, args=(6 * 1024, 96 * 1024)),
+        Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=4, spacing_ns=S // 1000)),
+        Step(at_ns=S, action=Hog(rate_kib_s=6 * 1024, ceiling_kib=96 * 1024)),
     ),
 )
 Run = Callable[..., RecordLog]

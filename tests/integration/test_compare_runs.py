@@ -15,17 +15,7 @@ from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import (
-    Arch,
-    Cell,
-    ClientKind,
-    Clock,
-    KernelRequest,
-    Op,
-    Outcome,
-    Scenario,
-    Step,
-)
+from memnotify.model import Arch, Cell, Clock, KernelRequest, Outcome
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -34,6 +24,7 @@ from memnotify.results.comparison import Comparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
+from memnotify.scenario import ClientKind, Clients, Op, Scenario, Step
 
 from tests.support.logs import log_of, rows
 from tests.support.rows import row
@@ -72,7 +63,9 @@ def made_up_cell(series: str, seed: int = 1, **changes: Any) -> Cell:
             start_ns=START,
             duration_ns=S,
             sample_ns=S // 10,
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, seed, 0, 0)),),
+            steps=(
+                Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=clients, cache_kib=seed)),
+            ),
         ),
         seed=seed,
         kernel=f"kernel of {series}",

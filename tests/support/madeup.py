@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memnotify.check.promises import Invariant
-from memnotify.model import ClientKind, Op
 from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.records.log import RecordLog
+from memnotify.scenario import ClientKind, Op
 
 from tests.support.logs import log_of, rows
 

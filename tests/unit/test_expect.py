@@ -18,12 +18,13 @@ from memnotify.check.expression import parse_expression
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
+from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.summary import Job, make_verdict
+from memnotify.scenario import Scenario
 from memnotify.store import Artifact
 
 from tests.support.rows import row

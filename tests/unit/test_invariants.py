@@ -23,10 +23,10 @@ from memnotify.check.promises import (
     Verdict,
     Wakes,
 )
-from memnotify.model import ClientKind, Op
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.promises import promises_of
+from memnotify.scenario import ClientKind, Op
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memnotify.check.reaction import UNITS, Reaction, gate_crossing, react
-from memnotify.model import Op
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
+from memnotify.scenario import Op
 
 from tests.support.logs import log_of, rows
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from memnotify.check.zone_status import gates
-from memnotify.model import ClientKind
 from memnotify.records.clients import notified, of_mem_notify
 from memnotify.records.exits import failed_exits, killed_exits
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog, indexes
 from memnotify.records.zones import above_gate, each_zone, gate_of, zone_numbers
+from memnotify.scenario import ClientKind
 
 from tests.support.logs import log_of, rows
 

@@ -15,11 +15,12 @@ from memnotify.guest import console
 from memnotify.guest.console import Console
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.model import Finding, Op, Outcome
+from memnotify.model import Finding, Outcome
 from memnotify.records import layout
 from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.evidence import evidence
+from memnotify.scenario import Op
 
 NOTHING = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
 KILLED = "Out of memory: Killed process 70 (init) total-vm:8kB"

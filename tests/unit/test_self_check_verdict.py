@@ -14,13 +14,14 @@ from memnotify.errors import InputError
 from memnotify.guest.console import Console
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.model import Finding, Op, Outcome
+from memnotify.model import Finding, Outcome
 from memnotify.places import HOME
 from memnotify.records import layout
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.manifest import Manifest
 from memnotify.results.timeline import timeline
+from memnotify.scenario import Op, SelfCheck
 
 SWAP = {"name": b"swap", "number": 1, "count": 3}
 
@@ -97,9 +98,9 @@ def test_the_campaign_asks_for_it_on_both_architectures() -> None:
     assert {cell.request.arch for cell in cells} == {"i386", "x86_64"}
     for cell in cells:
         (step,) = cell.scenario.steps
-        assert step.op is Op.SELF_CHECK
+        assert isinstance(step.action, SelfCheck)
         # Else nothing would be swapped.
-        assert step.args[0] > cell.memory_mib * 1024
+        assert step.action.memory_kib > cell.memory_mib * 1024
 
 
 def test_one_scenario_has_one_self_check(tmp_path: Path) -> None:

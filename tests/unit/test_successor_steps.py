@@ -13,11 +13,14 @@ from memnotify.errors import InputError
 from memnotify.guest.console import Console
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.model import ClientKind, Finding, Level, Op
+from memnotify.model import Finding
 from memnotify.records import layout
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
+from memnotify.scenario import ClientKind, Level, Op
+
+from tests.support.steps import numbers
 
 HEAD = """\
 name = "try"
@@ -47,14 +50,14 @@ def write(folder: Path, *steps: str) -> Path:
 
 def test_what_the_guest_is_told(tmp_path: Path) -> None:
     (cell,) = plan_cells(load_campaign(write(tmp_path, V2, EVENTS, PSI)))
-    told = [(step.op, *step.args[:4]) for step in cell.scenario.steps]
+    told = [(step.op, *numbers(step)[:4]) for step in cell.scenario.steps]
     assert told == [
         (Op.GROUP, 2, 24 * 1024),
         (Op.CLIENTS, ClientKind.MEMORY_EVENTS, 2, 0, 0),
         (Op.CLIENTS, ClientKind.PSI, 2, 150_000, 1_000_000),
     ]
     (cell,) = plan_cells(load_campaign(write(tmp_path, V1, LOW)))
-    assert cell.scenario.steps[1].args[:4] == (ClientKind.PRESSURE_LEVEL, 2, Level.LOW, 0)
+    assert numbers(cell.scenario.steps[1])[:4] == (ClientKind.PRESSURE_LEVEL, 2, Level.LOW, 0)
 
 
 @pytest.mark.parametrize(

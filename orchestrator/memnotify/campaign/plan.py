@@ -16,6 +16,7 @@ from memnotify.campaign.schema import default_log_records
 from memnotify.campaign.seeds import varied
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
+from memnotify.guest.mailbox import scenario_to_json
 from memnotify.model import Accel, Cell, Clock, KernelRequest
 from memnotify.store import Artifact, digest_value
 
@@ -109,7 +110,7 @@ def cell_inputs(cell: Cell) -> dict[str, Any]:
 
     Where the kernel's source was found is left out: the kernel's key covers what is in it.
     """
-    inputs = dataclasses.asdict(cell)
+    inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
     return inputs
 

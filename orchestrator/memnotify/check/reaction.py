@@ -13,11 +13,11 @@ from types import MappingProxyType
 import numpy as np
 
 from memnotify.check.metrics import measure
-from memnotify.model import Op
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import Ints, RecordLog, ints
 from memnotify.records.zones import above_gate, each_zone
+from memnotify.scenario import Op
 from memnotify.units import NS_PER_MS, PAGES_PER_MIB
 
 HERD_NS = 200_000_000

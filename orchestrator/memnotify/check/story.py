@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memnotify.check.promises import CALM_TASKS, HELD_UP_NS, Promises
-from memnotify.model import ClientKind, Habit, Op
 from memnotify.records.clients import of_mem_notify, was_notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
 from memnotify.records.zones import gate_of
+from memnotify.scenario import CLIENT_KINDS, ClientKind, Habit, Op
 from memnotify.units import NS_PER_S
 
 NEVER = 2**62
@@ -339,13 +339,7 @@ class Story:
     @cached_property
     def keeps(self) -> bool:
         """Whether no client gives memory back when it is woken."""
-        kinds = (
-            ClientKind.POLL,
-            ClientKind.EPOLL,
-            ClientKind.FASYNC,
-            ClientKind.PEEK,
-            ClientKind.IDLE,
-        )
+        kinds = [kind for kind, traits in CLIENT_KINDS.items() if traits.keeps]
         return bool(np.isin(self.log.kind(Kind.CLIENT)["client_kind"], kinds).all())
 
     def was_read(self, waits: Ints) -> Flags:

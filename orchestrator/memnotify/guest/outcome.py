@@ -11,11 +11,12 @@ import numpy as np
 
 from memnotify.guest.console import Console
 from memnotify.guest.rendezvous import End
-from memnotify.model import SUCCESSORS, Finding, Op, Outcome
+from memnotify.model import Finding, Outcome
 from memnotify.records.exits import failed_exits, killed_exits
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.self_check import describe_check
+from memnotify.scenario import SUCCESSORS, Op
 from memnotify.text import counted
 
 _SHOWN = 3  # of failures that are alike

@@ -14,11 +14,12 @@ from functools import partial
 from qemu.qmp import EventListener
 
 from memnotify.errors import InfrastructureError
-from memnotify.guest.balloon import Balloon
+from memnotify.guest.balloon import BalloonControl
 from memnotify.guest.qmp import Monitor, data_of
 from memnotify.guest.region import Ask, Region
-from memnotify.model import Finding, Op, Scenario
+from memnotify.model import Finding
 from memnotify.records.layout import Reason, State
+from memnotify.scenario import Balloon, Scenario
 from memnotify.units import KIB_PER_MIB
 
 BOOT = "boot"
@@ -49,7 +50,7 @@ class Host:
         on_stage: Callable[[str], None],
         resume: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        self.balloon = Balloon(monitor)
+        self.balloon = BalloonControl(monitor)
         self._monitor = monitor
         self._events: EventListener = monitor.listen("GUEST_PANICKED", "SHUTDOWN")
         self._region = region
@@ -125,9 +126,10 @@ class Host:
 
     def _balloon_target(self, step: int) -> int | None:
         # The guest's word for a step is only a number to look up: its target is the scenario's.
-        if step < len(self._scenario.steps) and self._scenario.steps[step].op is Op.BALLOON:
-            return self._scenario.steps[step].args[0]
-        return None
+        if step >= len(self._scenario.steps):
+            return None
+        action = self._scenario.steps[step].action
+        return action.target_kib if isinstance(action, Balloon) else None
 
 
 def _nonsense(ask: Ask) -> End:

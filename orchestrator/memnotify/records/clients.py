@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from memnotify.model import SUCCESSORS
 from memnotify.records.layout import Kind
 from memnotify.records.log import Flags, RecordLog, Records, ints, take
+from memnotify.scenario import SUCCESSORS
 
 _POLLIN = 0x001
 _POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it

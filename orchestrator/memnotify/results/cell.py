@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from memnotify.errors import InputError
+from memnotify.guest.mailbox import scenario_from_json
 from memnotify.model import Cell, Outcome, Repeatability
 from memnotify.places import command
 from memnotify.results.folder import MANIFEST, RECORDS, RunFolder, read_manifest
@@ -96,7 +97,8 @@ def _read_cell(inputs: Mapping[str, Any]) -> Cell:
     """Return the cell that `plan.cell_inputs` made these from. Raises ValueError, KeyError."""
     request = {**inputs["request"], "variant": inputs["machine"]["variant"]}
     try:
-        return _cells().validate_python({**inputs, "request": request})
+        scenario = scenario_from_json(inputs["scenario"])
+        return _cells().validate_python({**inputs, "request": request, "scenario": scenario})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
 from memnotify.errors import InputError
-from memnotify.model import ClientKind, DeviceName, Level, Op, Step
+from memnotify.guest.mailbox import step_from_json
+from memnotify.model import DeviceName
 from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.records.log import RecordLog, Records, ints
 from memnotify.records.parquet import read_records
@@ -27,6 +28,22 @@ from memnotify.records.self_check import describe_check
 from memnotify.records.zones import above_gate, each_zone, gate_of
 from memnotify.results.folder import MANIFEST, RECORDS, read_manifest
 from memnotify.results.manifest import Manifest
+from memnotify.scenario import (
+    CLIENT_KINDS,
+    Action,
+    Balloon,
+    ClientKind,
+    Clients,
+    Console,
+    Dd,
+    FileCache,
+    Group,
+    Hog,
+    Op,
+    SelfCheck,
+    Stop,
+    Swappiness,
+)
 from memnotify.text import counted
 from memnotify.units import KIB_PER_MIB as _MIB
 from memnotify.units import NS_PER_S
@@ -38,13 +55,6 @@ _QUIET_NS = NS_PER_S
 
 _GAP_S = 2
 """Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
-
-_WATCHED = {
-    ClientKind.PSI: "/proc/pressure/memory",
-    ClientKind.PRESSURE_LEVEL: "memory.pressure_level",
-    ClientKind.MEMORY_EVENTS: "memory.events",
-}
-"""What clients watch in place of /dev/mem_notify."""
 
 
 def timeline_of(folder: Path) -> list[Event]:
@@ -103,14 +113,11 @@ class _Told:
     moves: Mapping[int, Mapping[str, Any]]
 
 
-_STEPS = TypeAdapter(tuple[Step, ...])
-
-
 def _told(manifest: Manifest) -> _Told:
     try:
-        steps = _STEPS.validate_python(manifest.inputs["scenario"]["steps"])
+        steps = [step_from_json(step) for step in manifest.inputs["scenario"]["steps"]]
         return _Told(
-            steps=[_describe(step) for step in steps],
+            steps=[_describe(step.action) for step in steps],
             moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
         )
     except ValidationError as error:
@@ -118,8 +125,6 @@ def _told(manifest: Manifest) -> _Told:
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
-    except IndexError as error:
-        raise ValueError("a step has too few arguments") from error
 
 
 Made = Iterator[tuple[int, Event]]
@@ -156,43 +161,60 @@ def _steps(log: RecordLog, told: _Told) -> Made:
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
 
 
-def _describe(step: Step) -> str:
-    op, args = step.op, step.args
-    if op is Op.CLIENTS:
-        kind = ClientKind(args[0]).name.lower()
-        return f"{counted(args[1], 'client')} of kind {kind}{_watched(args)}"
-    if op is Op.BALLOON:
-        return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
-    if op is Op.STOP:
-        return f"stop {Op(args[0]).name.lower()}"
-    if op is Op.GROUP:
-        limit = f"limited to {args[1] / _MIB:g} MiB" if args[1] else "without limit"
-        return f"control group, version {args[0]}, for hogs, {limit}"
-    if op is Op.SWAPPINESS:
-        return f"vm.swappiness to {args[0]}"
-    if op is Op.CONSOLE:
-        return f"a console that runs date and vmstat after each {args[0] / 1e9:g} s of sleep"
-    if op is Op.DD:
-        return f"dd of {counted(args[1], 'block')} of {args[0] / _MIB:.4g} MiB"
-    if op is Op.SELF_CHECK:
-        return f"self-check, with {args[0] / _MIB:g} MiB to swap"
-    bound = f", of node {args[2] - 1}" if op is Op.HOG and len(args) > 2 else ""
-    return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB{bound}"
+def _describe(action: Action) -> str:
+    match action:
+        case Clients():
+            kind = action.kind.name.lower()
+            return f"{counted(action.count, 'client')} of kind {kind}{_asked(action)}"
+        case Balloon():
+            return f"balloon, to leave the guest {action.target_kib / _MIB:.4g} MiB"
+        case Stop():
+            return f"stop {action.what.name.lower()}"
+        case Group():
+            limit = f"limited to {action.limit_kib / _MIB:g} MiB"
+            limit = limit if action.limit_kib else "without limit"
+            return f"control group, version {action.version}, for hogs, {limit}"
+        case Swappiness():
+            return f"vm.swappiness to {action.value}"
+        case Console():
+            seconds = action.every_ns / 1e9
+            return f"a console that runs date and vmstat after each {seconds:g} s of sleep"
+        case Dd():
+            blocks = counted(action.count, "block")
+            return f"dd of {blocks} of {action.block_kib / _MIB:.4g} MiB"
+        case SelfCheck():
+            return f"self-check, with {action.memory_kib / _MIB:g} MiB to swap"
+        case Hog():
+            bound = "" if action.node is None else f", of node {action.node}"
+            return f"hog{_pace(action.rate_kib_s, action.ceiling_kib)}{bound}"
+        case FileCache():
+            return f"filecache{_pace(action.rate_kib_s, action.total_kib)}"
 
 
-def _watched(args: Sequence[int]) -> str:
-    if args[0] == ClientKind.PSI:
-        return f", {args[2] / 1000:g} ms of stall in {args[3] / 1000:g} ms"
-    if args[0] == ClientKind.PRESSURE_LEVEL:
-        return f", level {Level(args[2]).name.lower()}"
+def _pace(rate_kib_s: int, total_kib: int) -> str:
+    return f" of {rate_kib_s / _MIB:.4g} MiB/s, up to {total_kib / _MIB:g} MiB"
+
+
+def _asked(clients: Clients) -> str:
+    if clients.window_us:
+        stall, window = clients.stall_us / 1000, clients.window_us / 1000
+        return f", {stall:g} ms of stall in {window:g} ms"
+    if clients.level is not None:
+        return f", level {clients.level.name.lower()}"
     return ""
+
+
+def _watched(kind: int) -> str:
+    if kind not in list(ClientKind):  # the guest's word
+        return "the device"
+    return CLIENT_KINDS[ClientKind(kind)].watches or "the device"
 
 
 def _clients(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.CLIENT)
     for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
         same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
-        what = _WATCHED.get(kind, "the device")
+        what = _watched(kind)
         for a, b in _runs(same["time_ns"]):
             how = f"opened {what}" if error == 0 else f"could not open {what}, errno {error}"
             event = {"event": "clients", "clients": b - a, "errno": int(error)}
