@@ -1,35 +1,61 @@
-"""What a finished cell left, as pandas data frames: for tests, notebooks and people.
+"""What a finished cell left, as data frames: for tests, notebooks and people.
 
-Every frame is indexed by the record's number, as `memnotify gdb --record` counts it, and has
-`time_ns` (the guest's CLOCK_MONOTONIC) and `t` (seconds since the scenario's start). The other
-columns are those of docs/records.md; pages and KiB as there.
+The frames are made from Arrow tables. They are pandas data frames where pandas can be imported, and
+else those tables, a pyarrow.Table with the same columns: pandas is optional.
+
+Every frame of records is indexed by the record's number, as `memnotify gdb --record` counts it (a
+pyarrow.Table has it as its first column, `record`), and has `time_ns` (the guest's CLOCK_MONOTONIC)
+and `t` (seconds since the scenario's start). docs/reference/records.md has all columns. In pandas,
+whole numbers that may be missing are of its type Int64.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from memnotify.files import read_bytes
-from memnotify.records import layout
-from memnotify.records.clients import was_notified
-from memnotify.records.layout import BalloonPhase, Kind
-from memnotify.records.log import RecordLog, Records, indexes, ints
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
-from memnotify.records.zones import gate_of
 from memnotify.results.evidence import Chosen
 from memnotify.results.folder import RECORDS, read_manifest, read_verdict
+from memnotify.results.tables import (
+    RECORD,
+    balloon_table,
+    kind_table,
+    records_table,
+    samples_table,
+    timeline_table,
+    wakeups_table,
+    zones_table,
+)
+from memnotify.results.timeline import timeline_of
 from memnotify.results.verdict import Verdict
-from memnotify.units import NS_PER_S
 
-_SAMPLE = (Kind.MEMINFO, Kind.RECLAIM, Kind.PAGING)
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame_of(table: Any) -> pd.DataFrame:
+    """Return an Arrow table as a pandas data frame, or as it is where there is no pandas."""
+    try:
+        import pandas as pd
+    except ImportError:
+        return table
+    nullable = {pa.int64(): pd.Int64Dtype()}.get
+    columns = {
+        field.name: table[field.name].to_pandas(types_mapper=nullable if field.nullable else None)
+        for field in table.schema
+    }
+    frame = pd.DataFrame(columns)
+    return frame.set_index(RECORD) if RECORD in columns else frame
 
 
 @dataclass(frozen=True)
@@ -83,14 +109,7 @@ class CellResults:
     @cached_property
     def records(self) -> pd.DataFrame:
         """All records: kind, client (NA: none), pid, cpu, value0 to value4 as unsigned numbers."""
-        rows = self.log.records
-        frame = self._frame(rows)
-        frame["kind"] = pd.Categorical.from_codes(
-            rows["kind"].astype(np.int64) - 1, [kind.name for kind in Kind]
-        )
-        for number in range(rows["value"].shape[1]):
-            frame[f"value{number}"] = rows["value"][:, number]
-        return frame
+        return frame_of(records_table(self.log))
 
     def kind(self, kind: str) -> pd.DataFrame:
         """Return the records of one kind (`"EXIT"`) with their values under their names.
@@ -101,16 +120,12 @@ class CellResults:
             raise ValueError(
                 f"{kind!r} is no kind of record; there is {', '.join(Kind.__members__)}"
             )
-        rows = self.log.kind(Kind[kind])
-        frame = self._frame(rows)
-        for name in layout.LAYOUTS[Kind[kind]].names or ():
-            frame[name] = _column(rows[name])
-        return frame
+        return frame_of(kind_table(self.log, Kind[kind]))
 
     @cached_property
     def wakeups(self) -> pd.DataFrame:
         """The returns of poll() that notified a client, which is what the figures count."""
-        return self.kind("WAKEUP")[was_notified(self.log.kind(Kind.WAKEUP))]
+        return frame_of(wakeups_table(self.log))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -118,11 +133,7 @@ class CellResults:
 
         Their counters count since boot.
         """
-        frame, *others = (self.kind(kind.name) for kind in _SAMPLE)
-        for other in others:
-            values = other.drop(columns=["t", "client", "pid", "cpu"]).drop_duplicates("time_ns")
-            frame = frame.join(values.set_index("time_ns"), on="time_ns")
-        return frame
+        return frame_of(samples_table(self.log))
 
     @cached_property
     def zones(self) -> pd.DataFrame:
@@ -131,10 +142,7 @@ class CellResults:
         `gate` is v4's, the most free pages with which it lets a notification through; `status`
         is NA where the kernel has none.
         """
-        frame = self.kind("ZONE")
-        frame["gate"] = gate_of(frame)
-        frame["status"] = frame["status"].astype("Int64").where(frame["status"] != layout.NO_STATUS)
-        return frame
+        return frame_of(zones_table(self.log))
 
     @cached_property
     def balloon(self) -> pd.DataFrame:
@@ -143,38 +151,23 @@ class CellResults:
         `total_kib` is what the guest had then; `actual_kib`, `query_seconds` and `event_seconds`
         are what the host saw of the step (docs/mechanisms.md).
         """
-        frame = self.kind("BALLOON")
-        phases = {phase.value: phase.name.lower() for phase in BalloonPhase}
-        frame["phase"] = frame["phase"].map(phases)
-        seen = ["actual_kib", "query_seconds", "event_seconds"]
-        moves = pd.DataFrame(
-            map(dataclasses.asdict, read_manifest(self.folder).balloon), columns=["step", *seen]
-        ).drop_duplicates("step")
-        return frame.join(moves.set_index("step"), on="step")
+        return frame_of(balloon_table(self.log, read_manifest(self.folder).balloon))
+
+    @cached_property
+    def timeline(self) -> pd.DataFrame:
+        """What happened, in order: the events of `memnotify show RUN CELL`, not single records."""
+        return frame_of(timeline_table(timeline_of(self.folder)))
 
     def which(self, rows: pd.Series[bool] | pd.DataFrame) -> Chosen:
         """Return the records for which a condition holds, or those of a frame, to be counted.
 
         `assert not cell.which(cell.zones.free < cell.zones["min"])` fails with their names.
+        Without pandas there are no conditions with an index: give it a table of records, filtered.
         """
-        chosen = rows if isinstance(rows, pd.DataFrame) else rows[rows.fillna(False).astype(bool)]
-        return Chosen(self.log, np.unique(chosen.index.to_numpy(np.int64)))
-
-    def _frame(self, rows: Records) -> pd.DataFrame:
-        time_ns = ints(rows["time_ns"])
-        frame = pd.DataFrame(
-            {"t": (time_ns - self.log.start_ns) / NS_PER_S, "time_ns": time_ns},
-            index=pd.Index(indexes(rows), name="record"),
-        )
-        client = pd.array(rows["client"].astype(np.int64), dtype="Int64")
-        client[rows["client"] == layout.NO_CLIENT] = pd.NA
-        frame["client"] = client
-        for name in ("pid", "cpu"):
-            frame[name] = rows[name].astype(np.int64)
-        return frame
-
-
-def _column(values: Records) -> Any:
-    if values.dtype.kind == "S":
-        return [value.decode(errors="replace") for value in values.tolist()]
-    return ints(values)
+        if isinstance(rows, pa.Table):
+            numbers = rows[RECORD].to_numpy()
+        elif hasattr(rows, "columns"):
+            numbers = rows.index.to_numpy(np.int64)
+        else:
+            numbers = rows[rows.fillna(False).astype(bool)].index.to_numpy(np.int64)
+        return Chosen(self.log, np.unique(numbers))

@@ -1,0 +1,178 @@
+"""What a finished cell left, as Arrow tables. docs/reference/records.md has their columns.
+
+A column that may have nulls says so in its table's schema. All whole numbers are signed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from memnotify.model import BalloonMove
+from memnotify.records import layout
+from memnotify.records.clients import was_notified
+from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
+from memnotify.records.zones import gate_of
+from memnotify.units import NS_PER_S
+
+RECORD = "record"
+"""The column with the number of each row's record in its log."""
+
+Columns: TypeAlias = dict[str, tuple[Any, bool]]
+"""Of a table in the making: an Arrow array by its name, and whether it may have nulls."""
+
+_COUNTERS = (Kind.RECLAIM, Kind.PAGING)
+
+TIMELINE: Mapping[str, Any] = MappingProxyType(
+    {
+        "t": pa.float64(),
+        "event": pa.string(),
+        "text": pa.string(),
+        **dict.fromkeys(("zone", "name"), pa.string()),
+        **dict.fromkeys(("present", "asked"), pa.bool_()),
+        **dict.fromkeys(("seconds", "spread_ms", "after_ms"), pa.float64()),
+        **dict.fromkeys(
+            (
+                *("step", "late_ns", "phase", "target_kib", "total_kib", "swap_kib"),
+                *("node", "gate_pages", "least_free_pages", "batch", "wakeups", "clients"),
+                *("count", "op", "code", "signal", "errno", "number", "result", "line", "error"),
+            ),
+            pa.int64(),
+        ),
+    }
+)
+"""The columns of a timeline: `t`, `event` and `text`, then the numbers that some event has."""
+
+
+def records_table(log: RecordLog) -> Any:
+    """Return all records, with their five words as unsigned numbers."""
+    rows = log.records
+    columns = _common(log, rows)
+    kinds = pa.DictionaryArray.from_arrays(
+        (rows["kind"].astype(np.int64) - 1).astype("i1"), [kind.name for kind in Kind]
+    )
+    columns["kind"] = (kinds, False)
+    for number in range(rows["value"].shape[1]):
+        columns[f"value{number}"] = (pa.array(np.ascontiguousarray(rows["value"][:, number])), False)
+    return _table(columns)
+
+
+def kind_table(log: RecordLog, kind: Kind) -> Any:
+    """Return the records of one kind with their values under their names."""
+    return _table(_of_kind(log, kind))
+
+
+def wakeups_table(log: RecordLog) -> Any:
+    """Return the WAKEUP records that notified a client."""
+    return kind_table(log, Kind.WAKEUP).filter(pa.array(was_notified(log.kind(Kind.WAKEUP))))
+
+
+def samples_table(log: RecordLog) -> Any:
+    """Return the MEMINFO records, with the values of the RECLAIM and the PAGING of their time."""
+    columns = _of_kind(log, Kind.MEMINFO)
+    times = ints(log.kind(Kind.MEMINFO)["time_ns"])
+    for kind in _COUNTERS:
+        rows = log.kind(kind)
+        at, there = _first_with(times, ints(rows["time_ns"]))
+        for name in layout.LAYOUTS[kind].names or ():
+            columns[name] = (_picked(ints(rows[name]), at, there), True)
+    return _table(columns)
+
+
+def zones_table(log: RecordLog) -> Any:
+    """Return the ZONE records with v4's gate; `status` is null where the kernel has none."""
+    rows, columns = log.kind(Kind.ZONE), _of_kind(log, Kind.ZONE)
+    columns["gate"] = (pa.array(gate_of(rows)), False)
+    status = ints(rows["status"])
+    columns["status"] = (pa.array(status, mask=status == layout.NO_STATUS), True)
+    return _table(columns)
+
+
+def balloon_table(log: RecordLog, moves: Iterable[BalloonMove]) -> Any:
+    """Return the BALLOON records, with what the host saw of each step."""
+    rows, columns = log.kind(Kind.BALLOON), _of_kind(log, Kind.BALLOON)
+    phases = {phase.value: phase.name.lower() for phase in BalloonPhase}
+    columns["phase"] = (pa.array(map(phases.get, ints(rows["phase"]).tolist()), pa.string()), True)
+    seen: dict[int, BalloonMove] = {}
+    for move in moves:
+        seen.setdefault(move.step, move)
+    found = [seen.get(step) for step in ints(rows["step"]).tolist()]
+    for name, kind in (
+        ("actual_kib", pa.int64()),
+        ("query_seconds", pa.float64()),
+        ("event_seconds", pa.float64()),
+    ):
+        values = [None if move is None else dataclasses.asdict(move)[name] for move in found]
+        columns[name] = (pa.array(values, kind), True)
+    return _table(columns)
+
+
+def timeline_table(events: Iterable[Mapping[str, Any]]) -> Any:
+    """Return the events of `results.timeline`, with a column for each number that one has."""
+    events = list(events)
+    columns: Columns = {}
+    for name, kind in TIMELINE.items():
+        values = [event.get(name) for event in events]
+        if kind == pa.int64():
+            values = [None if value is None else _signed(value) for value in values]
+        columns[name] = (pa.array(values, kind), name not in ("t", "event", "text"))
+    return _table(columns)
+
+
+def _signed(value: int) -> int:
+    return (value + 2**63) % 2**64 - 2**63  # the guest's word, which may be anything
+
+
+def _of_kind(log: RecordLog, kind: Kind) -> Columns:
+    rows = log.kind(kind)
+    columns = _common(log, rows)
+    for name in layout.LAYOUTS[kind].names or ():
+        columns[name] = (_values(rows[name]), False)
+    return columns
+
+
+def _common(log: RecordLog, rows: Records) -> Columns:
+    time_ns, client = ints(rows["time_ns"]), rows["client"]
+    return {
+        RECORD: (pa.array(indexes(rows)), False),
+        "t": (pa.array((time_ns - log.start_ns) / NS_PER_S), False),
+        "time_ns": (pa.array(time_ns), False),
+        "client": (pa.array(ints(client), mask=np.asarray(client == layout.NO_CLIENT)), True),
+        "pid": (pa.array(ints(rows["pid"])), False),
+        "cpu": (pa.array(ints(rows["cpu"])), False),
+    }
+
+
+def _values(values: Records) -> Any:
+    if values.dtype.kind == "S":
+        names = [value.decode(errors="replace") for value in values.tolist()]
+        return pa.array(names, pa.string())
+    return pa.array(ints(values))
+
+
+def _first_with(times: Ints, among: Ints) -> tuple[Ints, Flags]:
+    """Return for each time where it is first found among others, and whether it is."""
+    known, first = np.unique(among, return_index=True)
+    if not known.size:
+        return np.zeros(times.size, np.int64), np.zeros(times.size, bool)
+    at = np.searchsorted(known, times).clip(max=known.size - 1)
+    return ints(first[at]), np.asarray(known[at] == times)
+
+
+def _picked(values: Ints, at: Ints, there: Flags) -> Any:
+    picked = values[at] if values.size else np.zeros(at.size, np.int64)
+    return pa.array(picked, mask=~there)
+
+
+def _table(columns: Columns) -> Any:
+    fields = [
+        pa.field(name, array.type, nullable=nullable)
+        for name, (array, nullable) in columns.items()
+    ]
+    return pa.table([array for array, _ in columns.values()], schema=pa.schema(fields))
