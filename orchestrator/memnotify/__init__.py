@@ -1,3 +1,62 @@
-"""A QEMU full-system testbed for the mem_notify patch series of 2008."""
+"""A QEMU full-system testbed for the mem_notify patch series of 2008.
+
+    import memnotify as mn
+
+    run = mn.open_run("runs/demo")
+    run.cells                                # parameters and figures of all cells, a data frame
+    cell = run.cell("v4", clients=200)
+    cell.wakeups, cell.samples, cell.zones   # what its guest logged, data frames
+
+`__all__` is what can be relied on; tests/test_public_api.py pins it. Nothing is imported before it
+is used. Data frames are of pandas where that is installed, else each is a pyarrow.Table.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memnotify.api import load_campaign, run_campaign
+    from memnotify.campaign.load import Campaign
+    from memnotify.errors import InfrastructureError, InputError, MemnotifyError
+    from memnotify.results.frames import CellResults
+    from memnotify.results.opened import Run, open_run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Campaign",
+    "CellResults",
+    "InfrastructureError",
+    "InputError",
+    "MemnotifyError",
+    "Run",
+    "load_campaign",
+    "open_run",
+    "run_campaign",
+]
+
+_MODULES = {
+    "Campaign": "campaign.load",
+    "CellResults": "results.frames",
+    "InfrastructureError": "errors",
+    "InputError": "errors",
+    "MemnotifyError": "errors",
+    "Run": "results.opened",
+    "load_campaign": "api",
+    "open_run": "results.opened",
+    "run_campaign": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -59,7 +59,10 @@ def records_table(log: RecordLog) -> Any:
     )
     columns["kind"] = (kinds, False)
     for number in range(rows["value"].shape[1]):
-        columns[f"value{number}"] = (pa.array(np.ascontiguousarray(rows["value"][:, number])), False)
+        columns[f"value{number}"] = (
+            pa.array(np.ascontiguousarray(rows["value"][:, number])),
+            False,
+        )
     return _table(columns)
 
 
@@ -172,7 +175,6 @@ def _picked(values: Ints, at: Ints, there: Flags) -> Any:
 
 def _table(columns: Columns) -> Any:
     fields = [
-        pa.field(name, array.type, nullable=nullable)
-        for name, (array, nullable) in columns.items()
+        pa.field(name, array.type, nullable=nullable) for name, (array, nullable) in columns.items()
     ]
     return pa.table([array for array, _ in columns.values()], schema=pa.schema(fields))
