@@ -81,8 +81,17 @@ def implied(edges: Edges, room: str, other: str) -> bool:
     return any(other in reachable(edges, third) for third in edges[room] if third != other)
 
 
+def _source(room: str) -> Path:
+    package = SOURCE / room / "__init__.py"
+    return package if package.exists() else SOURCE / f"{room}.py"
+
+
+def _shown(room: str) -> str:
+    return f"{room}/" if (SOURCE / room).is_dir() else f"{room}.py"
+
+
 def purpose(room: str) -> str:
-    docstring = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text()))
+    docstring = ast.get_docstring(ast.parse(_source(room).read_text()))
     if not docstring:
         sys.exit(f"orchestrator/{PACKAGE}/{room}/__init__.py: has no docstring for the picture")
     return docstring.splitlines()[0].replace("`", "")
@@ -142,7 +151,7 @@ def draw() -> str:
         *arrows[False],
     ]
     for room in rooms:
-        out += box(LEFT, top[room], BOX_WIDTH, f"{room}/", purpose(room))
+        out += box(LEFT, top[room], BOX_WIDTH, _shown(room), purpose(room))
     line = "The ground floor: plain modules that every room may import."
     out += box(LEFT, below, BOX_WIDTH, " ".join(sorted(ground)), line, ' class="ground"')
     out += [

@@ -4,7 +4,7 @@
 
     run = mn.open_run("runs/demo")
     run.cells                                # parameters and figures of all cells, a data frame
-    cell = run.cell("v4", clients=200)
+    cell = run.cell("v4", clients=200, memory_mib=64)
     cell.wakeups, cell.samples, cell.zones   # what its guest logged, data frames
 
 `__all__` is what can be relied on; tests/test_public_api.py pins it. Nothing is imported before it

@@ -1,4 +1,4 @@
-"""What `import memnotify` offers, besides what it passes on: campaigns run from Python."""
+"""Loading and running a campaign from Python, as `import memnotify` offers it."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def test_a_log_that_no_bar_can_hold_is_refused() -> None:
 
 
 def test_the_manual_names_every_kind_and_every_field_in_order() -> None:
-    manual = (places.HOME / "docs/records.md").read_text()
+    manual = (places.HOME / "docs/reference/records.md").read_text()
     rows = {row.split("|")[1].strip(): row for row in manual.splitlines() if row.startswith("| ")}
     for kind in Kind:
         row = rows[kind.name]

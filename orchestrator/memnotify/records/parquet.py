@@ -1,4 +1,4 @@
-"""The log of a guest in a file, records.parquet. docs/records.md has its columns."""
+"""The log of a guest in a file, records.parquet. docs/reference/records.md has its columns."""
 
 from __future__ import annotations
 

@@ -49,6 +49,10 @@ class Run:
     result, `damaged` a line for each of them that has one that is not whole.
     """
 
+    path: Path
+    missing: Sequence[str]
+    damaged: Sequence[str]
+
     def __init__(self, path: Path) -> None:
         """Raises InputError if there is no run in this folder, or its plan cannot be read."""
         self.path = path

@@ -1,0 +1,90 @@
+"""What `import memnotify` offers: names, signatures, and that they cost nothing until used."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+
+import memnotify as mn
+import pytest
+
+FUNCTIONS = {
+    "load_campaign": "(path: 'str | os.PathLike[str]') -> 'Campaign'",
+    "open_run": "(path: 'str | os.PathLike[str]') -> 'Run'",
+    "run_campaign": (
+        "(campaign: 'Campaign | str | os.PathLike[str]', "
+        "path: 'str | os.PathLike[str] | None' = None, *, jobs: 'int | None' = None, "
+        "again: 'bool' = False, cold: 'bool' = False, accel: 'str' = 'auto', "
+        "clock: 'str' = 'virtual', source: 'str | None' = None, cc: 'str | None' = None, "
+        "quiet: 'bool' = False) -> 'Run'"
+    ),
+}
+CLASSES = {
+    "Campaign": {"machines", "path", "scenarios", "table", "text"},
+    "CellResults": {
+        *("balloon", "console", "detail", "figures", "folder", "kind", "log", "name", "outcome"),
+        *("parameters", "records", "samples", "timeline", "verdict", "wakeups", "which", "zones"),
+    },
+    "Run": {"cell", "cells", "damaged", "missing", "path"},
+}
+ERRORS = {
+    "InfrastructureError": (("kind", "text"), {"exit_code", "hint", "kind", "message"}),
+    "InputError": (("text",), {"exit_code", "file", "hint", "line", "message"}),
+    "MemnotifyError": (("text",), {"exit_code", "hint", "message"}),
+}
+METHODS = {
+    "Run.cell": "(self, which: 'str | None' = None, /, **axes: 'Value') -> 'CellResults'",
+    "CellResults.kind": "(self, kind: 'str') -> 'pd.DataFrame'",
+    "CellResults.which": "(self, rows: 'pd.Series[bool] | pd.DataFrame') -> 'Chosen'",
+}
+
+
+def test_names() -> None:
+    assert set(mn.__all__) == FUNCTIONS.keys() | CLASSES.keys() | ERRORS.keys()
+    assert mn.__all__ == sorted(mn.__all__)
+    assert set(mn.__all__) | {"__version__"} <= set(dir(mn))
+    with pytest.raises(AttributeError, match="has no attribute 'open_runs'"):
+        _ = mn.open_runs  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name: str) -> None:
+    assert str(inspect.signature(getattr(mn, name))) == FUNCTIONS[name]
+    assert inspect.getdoc(getattr(mn, name))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods(name: str) -> None:
+    owner, _, method = name.partition(".")
+    assert str(inspect.signature(getattr(getattr(mn, owner), method))) == METHODS[name]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes(name: str) -> None:
+    offered = getattr(mn, name)
+    found = {*dir(offered), *inspect.get_annotations(offered)}
+    assert {each for each in found if not each.startswith("_")} == CLASSES[name]
+    assert inspect.getdoc(offered)
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str) -> None:
+    arguments, offered = ERRORS[name]
+    error = getattr(mn, name)(*arguments)
+    assert isinstance(error, mn.MemnotifyError)
+    assert {each for each in dir(error) if not each.startswith("_")} - {*dir(Exception)} == offered
+
+
+def test_the_package_imports_nothing_before_it_is_used() -> None:
+    code = (
+        "import sys; import memnotify; before = set(sys.modules); memnotify.open_run;"
+        "import json; print(json.dumps([sorted(before), sorted(sys.modules)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    before, after = (set(names) for names in json.loads(done.stdout))
+    assert {name for name in before if name.startswith("memnotify")} == {"memnotify"}
+    assert not before & {"numpy", "pandas", "pyarrow", "pydantic"}
+    assert "memnotify.results.opened" in after
+    assert "pandas" not in after  # only a frame needs it
