@@ -46,7 +46,7 @@ def test_names() -> None:
     assert mn.__all__ == sorted(mn.__all__)
     assert set(mn.__all__) | {"__version__"} <= set(dir(mn))
     with pytest.raises(AttributeError, match="has no attribute 'open_runs'"):
-        _ = mn.open_runs  # type: ignore[attr-defined]
+        _ = mn.open_runs
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -12,17 +12,19 @@ from memnotify.text import counted
 
 
 def first_difference(one: Path, other: Path) -> str | None:
-    """Compare two records.parquet byte for byte; return where they part, or None.
+    """Compare two records.parquet bit for bit, as logs; return where they part, or None.
 
     The answer names the first record that differs, and its fields that do. Raises InputError if a
     file is no log of records.
     """
     if one.read_bytes() == other.read_bytes():
         return None
-    mine, theirs = read_records(one).records, read_records(other).records
+    first, second = read_records(one), read_records(other)
+    mine, theirs = first.records, second.records
     found = compare(mine, theirs, VIEWS).first
-    if found is None:
-        return "the files' metadata differ"
+    if found is None:  # one may be of an older version
+        same = (first.lost, first.torn) == (second.lost, second.torn)
+        return None if same else "the files' metadata differ"
     if None in found.kinds:
         return f"{counted(len(mine), 'record')} and {len(theirs)}, the first {found.index} alike"
     left, right = (Kind(kind).name for kind in found.kinds if kind is not None)
