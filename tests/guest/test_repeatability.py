@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import subprocess
@@ -12,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.machine import load_machine
-from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
-from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import read_records
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Balloon, ClientKind, Clients, FileCache, Hog, Scenario, Step
 from memnotify.store import Store
+
+from tests.support.guests import BootFiles
 
 pytestmark = pytest.mark.guest
 
@@ -26,12 +27,12 @@ SECOND = 10**9
 MIB = 1024  # KiB
 
 PRESSURE = (
-    Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 150, 0, 0, 0)),
-    Step(at_ns=SECOND, op=Op.HOG, args=(5 * MIB, 96 * MIB)),
-    Step(at_ns=SECOND, op=Op.FILECACHE, args=(4 * MIB, 512 * MIB)),
+    Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=150)),
+    Step(at_ns=SECOND, action=Hog(rate_kib_s=5 * MIB, ceiling_kib=96 * MIB)),
+    Step(at_ns=SECOND, action=FileCache(rate_kib_s=4 * MIB, total_kib=512 * MIB)),
 )
 BALLOON = tuple(
-    Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, 3 * SECOND))
+    Step(at_ns=at * SECOND, action=Balloon(target_kib=mib * MIB, settle_ns=3 * SECOND))
     for at, mib in ((4, 54), (8, 46), (12, 64))
 )
 
@@ -77,14 +78,13 @@ def test_booted_and_restored_on_a_busy_host_it_gives_the_same_bits(
         ),
         log_records=20_000,
     )
-    given = {"kernel": kernel("v4"), "initramfs": initramfs(Arch.X86_64)}
-    templates = Templates(Store(tmp_path / "store"))
-    start = asyncio.run(templates.get(cell, **given, on_stage=lambda stage: None, log=None))
+    guest = BootFiles(kernel("v4"), initramfs(Arch.X86_64))
+    start = guest.template(cell, Templates(Store(tmp_path / "store")))
     assert start is not None
     files = []
     for name, template in (("booted", None), ("restored", start)):
         folder = tmp_path / name
-        result = asyncio.run(run_cell(cell, **given, folder=folder, template=template))
+        result = guest.run(cell, folder, template)
         assert result.outcome.ok, result.outcome
         files.append(folder / "records.parquet")
     log = read_records(files[0])

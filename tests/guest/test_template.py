@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import signal
@@ -15,17 +14,21 @@ from typing import Any
 
 import pytest
 from memnotify.errors import InfrastructureError
-from memnotify.guest import snapshots, template
+from memnotify.guest import snapshots
 from memnotify.guest.machine import load_machine
 from memnotify.guest.qmp import Monitor
-from memnotify.guest.session import run_cell
+from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates
-from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 from memnotify.run.ledger import QEMU_MIB
+from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.store import Store
+
+from tests.support.guests import BootFiles
 
 pytestmark = pytest.mark.guest
 
@@ -33,11 +36,11 @@ ROOT = Path(__file__).parents[2]
 SECOND = 10**9
 MIB = 1024  # KiB
 
-CLIENTS = Step(at_ns=0, op=Op.CLIENTS, args=(1, 20, 0, 0, SECOND // 1000))
-HOG = Step(at_ns=SECOND, op=Op.HOG, args=(6 * MIB, 100 * MIB))
-SMALL_HOG = Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, 20 * MIB))
-SQUEEZE = Step(at_ns=4 * SECOND, op=Op.BALLOON, args=(56 * MIB, 2 * SECOND))
-RELEASE = Step(at_ns=8 * SECOND, op=Op.BALLOON, args=(64 * MIB, 2 * SECOND))
+CLIENTS = Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=20, spacing_ns=SECOND // 1000))
+HOG = Step(at_ns=SECOND, action=Hog(rate_kib_s=6 * MIB, ceiling_kib=100 * MIB))
+SMALL_HOG = Step(at_ns=SECOND, action=Hog(rate_kib_s=20 * MIB, ceiling_kib=20 * MIB))
+SQUEEZE = Step(at_ns=4 * SECOND, action=Balloon(target_kib=56 * MIB, settle_ns=2 * SECOND))
+RELEASE = Step(at_ns=8 * SECOND, action=Balloon(target_kib=64 * MIB, settle_ns=2 * SECOND))
 
 
 def make_cell(*steps: Step, machine: str = "pc", series: str = "none", **changes: Any) -> Cell:
@@ -68,21 +71,16 @@ class Bench:
     """Guests of one kernel, with templates in a store of their own."""
 
     def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
-        self.kernel = kernel
-        self.initramfs = initramfs
+        self.files = BootFiles(kernel, initramfs)
         self.folder = folder
         self.templates = Templates(Store(folder / "store"))
 
-    def given(self) -> dict[str, Path]:
-        return {"kernel": self.kernel, "initramfs": self.initramfs}
+    def template(self, cell: Cell) -> Template | None:
+        return self.files.template(cell, self.templates)
 
-    def template(self, cell: Cell) -> template.Template | None:
-        found = self.templates.get(cell, **self.given(), on_stage=lambda stage: None, log=None)
-        return asyncio.run(found)
-
-    def run(self, cell: Cell, start: template.Template | None) -> tuple[CellResult, RecordLog]:
+    def run(self, cell: Cell, start: Template | None) -> tuple[CellResult, RecordLog]:
         folder = self.folder / "cell"
-        result = asyncio.run(run_cell(cell, **self.given(), folder=folder, template=start))
+        result = self.files.run(cell, folder, start)
         assert qemus() == []
         return result, read_records(folder / "records.parquet")
 
@@ -139,8 +137,8 @@ def test_a_restored_guest_has_the_console_of_its_boot(bench: Callable[[str], Ben
 
 def test_a_guest_that_is_never_ready_boots_and_is_a_finding(bench: Callable[[str], Bench]) -> None:
     there = bench("none")
-    there.initramfs = there.folder / "empty.cpio"
-    there.initramfs.write_bytes(b"")
+    there.files = BootFiles(there.files.kernel, there.folder / "empty.cpio")
+    there.files.initramfs.write_bytes(b"")
     cell = make_cell()
     start = there.template(cell)
     assert start is None
@@ -199,7 +197,7 @@ def test_nothing_is_left_of_an_orchestrator_that_is_killed(
 ) -> None:
     there = bench("none")
     argv = [sys.executable, "-c", _ORCHESTRATOR, command]
-    paths = (there.kernel, there.initramfs, there.folder)
+    paths = (there.files.kernel, there.files.initramfs, there.folder)
     with subprocess.Popen([*argv, *paths], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert child.stdout is not None
         (pid,) = map(int, child.stdout.readline().split())
@@ -228,7 +226,7 @@ def test_a_full_guest_takes_its_memory_once_however_it_starts(
     bench: Callable[[str], Bench],
 ) -> None:
     there = bench("v4")
-    hog = Step(at_ns=SECOND, op=Op.HOG, args=(100 * MIB, 150 * MIB))
+    hog = Step(at_ns=SECOND, action=Hog(rate_kib_s=100 * MIB, ceiling_kib=150 * MIB))
     cell = make_cell(hog, memory_mib=256)
     start = there.template(cell)
     assert start is not None

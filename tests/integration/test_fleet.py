@@ -25,7 +25,7 @@ from memnotify.results.folder import RunFolder
 from memnotify.run import fleet
 from memnotify.run.fleet import HostTable, load_fleet, run_fleet
 
-from tests.integration.test_campaign_run import TEXT
+from tests.support.campaigns import TEXT
 
 ROOT = Path(__file__).parents[2]
 # What is called memnotify on a host: ours, but its guests and kernels are made up.
@@ -35,14 +35,14 @@ from functools import partial
 from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "orchestrator")!r}]
-from tests.integration.test_campaign_run import Bench, Guests
-from memnotify.run.campaign import run_campaign
+from tests.support.campaigns import Bench, Guests
+from memnotify.run.services import Services
 from memnotify.cli import run
 from memnotify.cli.main import main
 
 bench = Bench.__new__(Bench)
-run.run_campaign = partial(
-    run_campaign, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
+run.Services = partial(
+    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
 )
 sys.exit(main())
 """
@@ -127,7 +127,7 @@ def test_each_host_runs_a_part_and_the_whole_is_here(lab: Lab) -> None:
     found = lab.run("one", "two")
     assert (list(found.missing), dict(found.failures)) == ([], {})
     rows = RunFolder(lab.folder / "run").verdicts()
-    assert [row["outcome"] for row in rows] == ["ok"] * 4
+    assert [str(row.outcome) for row in rows] == ["ok"] * 4
     for name, shard in (("one", "1-of-2"), ("two", "2-of-2")):
         part = lab.folder / name / "memnotify-fleet" / f"try-{shard}" / "run"
         assert len(RunFolder(part).verdicts()) == 2
@@ -270,7 +270,7 @@ def sshd(tmp_path: Path) -> Iterator[int]:
         "Subsystem sftp internal-sftp\n"
     )
     assert SSHD is not None
-    command = [SSHD, "-f", tmp_path / "sshd_config"]
+    command = [SSHD, "-f", str(tmp_path / "sshd_config")]
     tried = subprocess.run([*command, "-t"], stderr=subprocess.PIPE, text=True, check=False)
     if tried.returncode != 0:
         pytest.skip(f"sshd: {tried.stderr.strip()}")

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from memnotify.cli.main import main
 from memnotify.model import Cell, CellResult, Finding, Outcome
-from memnotify.records.decode import VIEWS, RecordLog, write_records
 from memnotify.records.layout import CheckResult, Kind
-from memnotify.results.folder import read_json, seal_results
+from memnotify.records.log import VIEWS, RecordLog
+from memnotify.records.parquet import write_records
+from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
 
-from tests.integration.test_campaign_run import Bench, Guests, S, fails, made_up_log, record
+from tests.support.campaigns import Bench, Guests, S, fails, made_up_log, record
 
 HOSTILE = (
     "<script>x</script> ]]> # SKIP | \x1b[31m\x00\x9b31m\ufffe \u202e`*[a](b)\nok 9 y"
@@ -46,7 +47,7 @@ def hostile(cell: Cell, folder: Path) -> CellResult:
 def run(tmp_path: Path) -> Path:
     """Return the folder of a run: one cell ok, one hostile, one failed, and one that is gone."""
     folder = Bench(tmp_path).run(Guests(hostile, fails, fails, fails), limit=1)
-    ok = next(row["id"] for row in folder.verdicts() if row["outcome"] == "ok")
+    ok = next(row.id for row in folder.verdicts() if str(row.outcome) == "ok")
     folder.cell(ok).rename(tmp_path / "gone")
     return folder.path
 
@@ -84,6 +85,12 @@ def test_no_file_of_ours_is_read_by_a_link_in_a_run(
     assert not page.exists()
 
 
+def numbered(name: str, lines: list[str]) -> list[str]:
+    """Return the number of each line of a TAP report, whose names begin so."""
+    found = [re.match(rf"(not )?ok (\d+) {name}", line) for line in lines]
+    return [match[2] if match else "" for match in found]
+
+
 def test_junit(run: Path) -> None:
     suites = ElementTree.fromstring(report(run, ".xml"))
     (suite,) = suites
@@ -105,7 +112,7 @@ def test_ktap(run: Path) -> None:
     assert lines[0] == "KTAP version 1"
     assert "1..4" in lines
     results = [line for line in lines if not line.startswith(("#", "1..", "KTAP"))]
-    assert [re.match(r"(not )?ok (\d+) 6\.1-", line)[2] for line in results] == list("1234")
+    assert numbered(r"6\.1-", results) == list("1234")
     assert all(line.count("#") <= 1 for line in results)  # HOSTILE has one, too
     assert sum(" # SKIP not run" in line for line in results) == 1
     assert sum(" # ERROR infrastructure:" in line for line in results) == 1
@@ -147,7 +154,7 @@ what = "wakeups == 0"
     lines = report(run, ".ktap").splitlines()
     assert "1..7" in lines
     results = [line for line in lines if line.startswith(("ok", "not ok"))]
-    assert [re.match(r"(not )?ok (\d+) ", line)[2] for line in results] == list("1234567")
+    assert numbered("", results) == list("1234567")
     assert results[4].startswith("not ok 5 expect ")
     assert "# NOT met: in 0 of 3" in results[4]
     assert lines[-1].startswith("# Totals: pass:2 fail:2 ")
@@ -255,7 +262,7 @@ def test_a_manifest_of_other_types_is_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any
 ) -> None:
     folder = Bench(tmp_path).run(Guests())
-    cell = folder.cell(folder.plan()[0]["id"])
+    cell = folder.cell(folder.plan()[0].id)
     manifest = read_json(file := cell / "manifest.json")
     del manifest["seal"]
     change(manifest)
@@ -309,9 +316,15 @@ def test_markdown(run: Path) -> None:
     text = report(run, ".md")
     assert text.startswith("### try: 4 cells: ")
     assert "<script>" not in text
-    for line in text.splitlines():
-        if line.startswith("| ") and "outcome" not in line and "---" not in line:
-            assert len(re.findall(r"(?<!\\)\|", line)) in (4, 9), line
+    tables = [part.split("\n") for part in text.split("\n\n") if part.startswith("| ")]
+    assert [lines[0].split(" | ")[0] for lines in tables] == ["| cell", "| cell"]
+    wrong, all_cells = tables
+    for lines, bars, cells in ((wrong, 4, 2), (all_cells, 9, 4)):
+        assert len(lines) == 2 + cells  # titles, a rule, and a line for each cell
+        for line in lines:
+            assert len(re.findall(r"(?<!\\)\|", line)) == bars, line
+    names = [line.split(" | ")[0].removeprefix("| ").replace("\\", "") for line in all_cells[2:]]
+    assert names == [row.name for row in RunFolder(run).plan()]
 
 
 def test_html(run: Path) -> None:
@@ -384,7 +397,7 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
     bench: Bench, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     folder = bench.run(Guests())
-    one, other = (folder.cell(row["id"]) for row in folder.plan()[:2])
+    one, other = (folder.cell(row.id) for row in folder.plan()[:2])
     match damage:
         case "no log":
             file = one / "records.parquet"

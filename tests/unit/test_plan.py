@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
 from memnotify.errors import InputError
-from memnotify.model import Accel, Cell, ClientKind, Clock, File, Op
+from memnotify.model import Accel, Arch, Cell, Clock
+from memnotify.scenario import ClientKind, File, Op
+
+from tests.support.steps import numbers
 
 TEXT = """\
 name = "try"
@@ -83,7 +87,7 @@ def test_order_and_names(cells: tuple[Cell, ...]) -> None:
 def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
     scenario = cells[0].scenario
     assert (scenario.start_ns, scenario.duration_ns) == (10 * 10**9, 40 * 10**9)
-    assert [(step.at_ns, step.op, step.args) for step in scenario.steps] == [
+    assert [(step.at_ns, step.op, numbers(step)) for step in scenario.steps] == [
         (500_000_000, Op.CLIENTS, (ClientKind.RELEASE, 3, 2048, 512, 2_000_000)),
         (1_000_000_000, Op.CLIENTS, (ClientKind.EXIT, 5, 0, 0, 1_000_000)),
         (2_000_000_000, Op.HOG, (1536, 32 * 1024)),
@@ -127,6 +131,32 @@ def test_ids_cover_every_input_but_where_the_source_was(cells: tuple[Cell, ...])
     assert len({cell_id(cell) for cell in [one, *others]}) == len(others) + 1
 
 
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Cell)])
+def test_every_field_of_a_cell_is_in_its_id(cells: tuple[Cell, ...], field: str) -> None:
+    one = bound(cells[0])
+    others: dict[str, object] = {
+        "request": dataclasses.replace(one.request, series="other"),
+        "machine": dataclasses.replace(one.machine, smp=2),
+        "scenario": dataclasses.replace(one.scenario, sample_ns=1),
+        "accel": Accel.KVM,
+        "clock": Clock.REAL,
+        **dict.fromkeys(("memory_mib", "clients", "repeat", "seed", "log_records"), 77),
+        **dict.fromkeys(("kernel", "image", "hardware"), "other"),
+    }
+    changed = bound(one, **{field: others[field]})
+    assert changed != one
+    assert cell_id(changed) != cell_id(one)
+
+
+@pytest.mark.parametrize("field", ["base", "series", "arch"])
+def test_the_kernel_that_was_asked_for_is_in_the_id(cells: tuple[Cell, ...], field: str) -> None:
+    one = bound(cells[0])
+    other: dict[str, Any] = {field: Arch.I386 if field == "arch" else "other"}
+    request = dataclasses.replace(one.request, **other)
+    assert request != one.request
+    assert cell_id(bound(one, request=request)) != cell_id(one)
+
+
 def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...]) -> None:
     with pytest.raises(ValueError, match="only planned"):
         cell_id(cells[0])
@@ -139,8 +169,8 @@ def test_cells_are_values(cells: tuple[Cell, ...]) -> None:
 
 def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
     row = plan_rows([bound(cells[0])])[0]
-    assert row["id"] == cell_id(bound(cells[0]))
-    assert row["inputs"]["machine"]["name"] == "pc-swap-disk"
+    assert row.id == cell_id(bound(cells[0]))
+    assert row.inputs["machine"]["name"] == "pc-swap-disk"
 
 
 def test_virtual_time_is_tcg(tmp_path: Path) -> None:

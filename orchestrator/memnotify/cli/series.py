@@ -23,7 +23,8 @@ from memnotify.mailpatch.report import report_lines, report_rows
 from memnotify.report.board import open_board
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.report.table import plain_console
-from memnotify.run.bisect import bisect_series, sentence
+from memnotify.run.bisect import bisect_series, only_cell, sentence
+from memnotify.run.services import Services
 from memnotify.series.apply import Application
 from memnotify.series.lineage import family
 from memnotify.series.quilt import compared
@@ -43,7 +44,12 @@ def register(subparsers: Any) -> None:
         "tree it was posted against, the bases that there are patches for, and what it changed. "
         "The exit status is 2 if the files of one are wrong; the others are listed all the same.",
     )
-    listing.add_argument("--json", action="store_true", help="with subjects and Message-Ids")
+    listing.add_argument(
+        "--json",
+        action="store_true",
+        help="with subjects and Message-Ids; promises: whether `check` knows what the revision "
+        "promises; wrong: what is wrong with its files, a line each",
+    )
     listing.set_defaults(handler=_list)
 
     importing = actions.add_parser(
@@ -100,7 +106,8 @@ def register(subparsers: Any) -> None:
         "--for",
         dest="variant",
         metavar="BASE",
-        help="with --tree: the base whose variant to apply; default: as the tree's Makefile says",
+        help="with --tree: apply the patches that are for this base, to whatever tree it is; "
+        "default: as the tree's Makefile says",
     )
     apply.add_argument("--check", action="store_true", help="only see if it applies")
     apply.set_defaults(handler=_apply)
@@ -261,13 +268,11 @@ def _bisect(args: argparse.Namespace) -> int:
     with open_board(plain_console(stderr=True)) as board:
         found = bisect_series(
             campaign,
+            only_cell(campaign, args.base, args.source),
             args.revision,
             question,
-            base=args.base,
-            source=args.source,
+            Services(store=Store(), board=board),
             path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
-            store=Store(),
-            board=board,
             say=lambda line: print(line, flush=True),
         )
     print(sentence(found, question, args.revision))
