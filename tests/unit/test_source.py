@@ -80,7 +80,7 @@ def test_a_tarball_of_a_folder_itself(tmp_path: Path, out: Path) -> None:
         tmp_path / "x", entry(".", kind=tarfile.DIRTYPE), entry("./linux/Makefile", MAKEFILE)
     )
     assert top_and_version(file) == ("linux", "6.1.9")
-    unpack(file, "linux", out)
+    unpack(file, "linux", out, LIMITS)
     assert (out / "Makefile").read_bytes() == MAKEFILE
 
 
