@@ -55,7 +55,7 @@ def timed_run(campaign: Path, folder: Path, *, jobs: int) -> tuple[float, float]
     """Run the campaign; returns wall time, and CPU time of all guests, in seconds."""
     started = time.monotonic()
     output = folder.with_suffix(".txt")
-    words = [*MEMNOTIFY, "run", campaign, "-o", folder, "-j", str(jobs)]
+    words = [*MEMNOTIFY, "run", str(campaign), "-o", str(folder), "-j", str(jobs)]
     process.run(words, output=output, timeout=PATIENCE_S)
     seconds = time.monotonic() - started
     run = RunFolder(folder)

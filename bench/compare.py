@@ -152,7 +152,7 @@ def main() -> int:
         total = make_run(folder / "run", cells, lambda: made_up_log(random))
         say(f"{CELLS} cells, {total} records")
         cost = folder / "cost.json"
-        words = [sys.executable, "-c", MEASURED, cost, "compare", folder / "run"]
+        words = [sys.executable, "-c", MEASURED, str(cost), "compare", str(folder / "run")]
         for _ in range(ROUNDS):
             started = time.monotonic()
             process.run(words, output=folder / "table.txt", timeout=PATIENCE_S)

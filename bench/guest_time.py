@@ -8,6 +8,7 @@ machine (icount_shift) is measured besides.
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from guests import Figure, Guest, S, balloon, clients, guest, hog, parser, publish
 from memnotify.model import CellResult
@@ -15,7 +16,7 @@ from memnotify.model import CellResult
 ROUNDS = 3
 SHIFTS = range(5)
 # Samples as often as the agent can take them: the guest's CPU is never idle.
-BUSY = {"duration_s": 5, "sample_s": 1e-4, "log_records": 1 << 20}
+busy = partial(guest, duration_s=5, sample_s=1e-4, log_records=1 << 20)
 
 
 def scenarios() -> dict[str, tuple[Guest, float | None]]:
@@ -46,7 +47,7 @@ def scenarios() -> dict[str, tuple[Guest, float | None]]:
             guest(*pressed, duration_s=45, sample_s=0.1, machine="pc-swap"),
             None,
         ),
-        "busy: the CPU is never idle": (guest(**BUSY), None),
+        "busy: the CPU is never idle": (busy(), None),
     }
 
 
@@ -77,7 +78,7 @@ def main() -> int:
         figures.append(Figure(name, seconds / result.wall_seconds, "x wall", target, "higher"))
         rate = seconds / result.qemu_cpu_seconds
         figures.append(Figure("  by CPU time of QEMU", rate, "x CPU", None, "higher"))
-    rates = {shift: guest(**BUSY, icount_shift=shift) for shift in SHIFTS}
+    rates = {shift: busy(icount_shift=shift) for shift in SHIFTS}
     for (shift, one), result in zip(
         rates.items(),
         best_of({str(shift): one for shift, one in rates.items()}).values(),

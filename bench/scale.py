@@ -72,7 +72,8 @@ def main() -> int:
         cost = folder / "cost.json"
         one = next((folder / "run" / "cells").iterdir()).name
         for command in (["show"], ["show", one], ["check"], ["compare"]):
-            words = [sys.executable, "-c", MEASURED, cost, command[0], folder / "run", *command[1:]]
+            words = [sys.executable, "-c", MEASURED, str(cost)]
+            words += [command[0], str(folder / "run"), *command[1:]]
             process.run(words, output=folder / "table.txt", timeout=PATIENCE_S, check=False)
             taken = json.loads(cost.read_text())
             what = "show, a cell" if command[1:] else command[0]

@@ -110,7 +110,8 @@ def _mappings(pid: int) -> Iterator[tuple[int, int, int]]:
 
 def starts(one: Guest, template: Template) -> tuple[list[float], list[float]]:
     """Return the seconds to READY of restored and of cold guests, in turns."""
-    restored, cold = [], []
+    restored: list[float] = []
+    cold: list[float] = []
     for _ in range(ROUNDS):
         for source, seconds in ((template, restored), (None, cold)):
             taken = one.run(source).start_seconds

@@ -58,7 +58,7 @@ def find_vng(store: Store) -> Path:
     if not vng.exists():
         say(f"installing {VIRTME}")
         process.run([sys.executable, "-m", "venv", folder], timeout=PATIENCE_S)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         process.run([*pip, "--disable-pip-version-check", VIRTME], timeout=PATIENCE_S)
     return vng
 
@@ -122,17 +122,16 @@ class Here:
         return dataclasses.replace(cell, hardware=qemu.hardware_digest(cell, Accel.TCG))
 
     async def _run(self, cell: Cell, folder: Path, *, cold: bool) -> float:
-        given = {
-            "kernel": self._kernel.file("bzImage"),
-            "initramfs": self._image.file("initramfs.cpio"),
-        }
+        kernel, initramfs = self._kernel.file("bzImage"), self._image.file("initramfs.cpio")
         template = None
         if not cold:
             template = await self._templates.get(
-                cell, **given, on_stage=lambda stage: None, log=None
+                cell, kernel=kernel, initramfs=initramfs, on_stage=lambda stage: None, log=None
             )
         started = time.monotonic()
-        result = await run_cell(cell, **given, folder=folder, template=template)
+        result = await run_cell(
+            cell, kernel=kernel, initramfs=initramfs, folder=folder, template=template
+        )
         if not result.outcome.ok or not result.versions["kernel"].startswith("6.1."):
             raise InfrastructureError("cell", f"{result.outcome}: {result.outcome.detail}")
         return time.monotonic() - started

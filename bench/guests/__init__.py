@@ -49,9 +49,15 @@ class Guest:
 
     def template(self) -> Template:
         """Return what it starts from; it is in the user's store afterwards."""
-        given = {"kernel": self.kernel, "initramfs": self.initramfs}
-        templates = Templates(Store())
-        found = asyncio.run(templates.get(self.cell, **given, on_stage=lambda _: None, log=None))
+        found = asyncio.run(
+            Templates(Store()).get(
+                self.cell,
+                kernel=self.kernel,
+                initramfs=self.initramfs,
+                on_stage=lambda _: None,
+                log=None,
+            )
+        )
         assert found is not None, "the guest does not boot"
         return found
 

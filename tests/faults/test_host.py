@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memnotify.guest import balloon, qemu, region
+from memnotify.guest import balloon, qemu
 from memnotify.guest.session import run_cell
 from memnotify.run.campaign import hold
 from memnotify.store import Store
@@ -32,7 +32,7 @@ def test_memory_that_the_orchestrator_does_not_get(
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
         return real(*args, **options)
 
-    monkeypatch.setattr(region.mmap, "mmap", short)
+    monkeypatch.setattr("memnotify.guest.region.mmap.mmap", short)
     told = lab.run("--cold", runner=run_cell)
     assert told.status == 0
     assert "Cannot allocate memory" in told.out

@@ -136,15 +136,16 @@ def test_a_campaign_in_which_everything_happens(
 ) -> None:
     lab = Lab(tmp_path, monkeypatch, capsys, kernel=base, image=evil, store=templates)
     faulty = {name: hog(n) for n, name in enumerate(list(EXPECTED)[4:9], 1)}
-    text = campaign(
-        boot=QUIET,
-        restore=QUIET,
-        rendezvous=SQUEEZED,
-        end=SQUEEZED,
+    scenarios = {
+        "boot": QUIET,
+        "restore": QUIET,
+        "rendezvous": SQUEEZED,
+        "end": SQUEEZED,
         **faulty,
-        oom=hog(200),
-        last=QUIET,
-    )
+        "oom": hog(200),
+        "last": QUIET,
+    }
+    text = campaign("pc", **scenarios)
     lab.file.write_text(text)
     told = lab.run(runner=Faults(monkeypatch))
     outcomes = lab.outcomes()

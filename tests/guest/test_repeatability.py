@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import subprocess
@@ -12,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.machine import load_machine
-from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
 from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
 from memnotify.records.decode import read_records
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.store import Store
+
+from tests.support.guests import BootFiles
 
 pytestmark = pytest.mark.guest
 
@@ -77,14 +77,13 @@ def test_booted_and_restored_on_a_busy_host_it_gives_the_same_bits(
         ),
         log_records=20_000,
     )
-    given = {"kernel": kernel("v4"), "initramfs": initramfs(Arch.X86_64)}
-    templates = Templates(Store(tmp_path / "store"))
-    start = asyncio.run(templates.get(cell, **given, on_stage=lambda stage: None, log=None))
+    guest = BootFiles(kernel("v4"), initramfs(Arch.X86_64))
+    start = guest.template(cell, Templates(Store(tmp_path / "store")))
     assert start is not None
     files = []
     for name, template in (("booted", None), ("restored", start)):
         folder = tmp_path / name
-        result = asyncio.run(run_cell(cell, **given, folder=folder, template=template))
+        result = guest.run(cell, folder, template)
         assert result.outcome.ok, result.outcome
         files.append(folder / "records.parquet")
     log = read_records(files[0])

@@ -126,7 +126,9 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
         if stage == "run":
             (pid,) = qemus()
             text = Path(f"/proc/{pid}/status").read_text()
-            seen.update(line.split(":\t", 1) for line in text.splitlines())
+            for line in text.splitlines():
+                name, value = line.split(":\t", 1)
+                seen[name] = value
 
     cell = make_cell(clients(3), balloon(at=1, mib=56), balloon(at=3, mib=64), machine="pc-swap")
     result, log = run(cell, on_stage=on_stage)

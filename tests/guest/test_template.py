@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import signal
@@ -15,10 +14,10 @@ from typing import Any
 
 import pytest
 from memnotify.errors import InfrastructureError
-from memnotify.guest import snapshots, template
+from memnotify.guest import snapshots
 from memnotify.guest.machine import load_machine
 from memnotify.guest.qmp import Monitor
-from memnotify.guest.session import run_cell
+from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates
 from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
 from memnotify.records.decode import RecordLog, read_records
@@ -26,6 +25,8 @@ from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.run.ledger import QEMU_MIB
 from memnotify.store import Store
+
+from tests.support.guests import BootFiles
 
 pytestmark = pytest.mark.guest
 
@@ -68,21 +69,16 @@ class Bench:
     """Guests of one kernel, with templates in a store of their own."""
 
     def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
-        self.kernel = kernel
-        self.initramfs = initramfs
+        self.files = BootFiles(kernel, initramfs)
         self.folder = folder
         self.templates = Templates(Store(folder / "store"))
 
-    def given(self) -> dict[str, Path]:
-        return {"kernel": self.kernel, "initramfs": self.initramfs}
+    def template(self, cell: Cell) -> Template | None:
+        return self.files.template(cell, self.templates)
 
-    def template(self, cell: Cell) -> template.Template | None:
-        found = self.templates.get(cell, **self.given(), on_stage=lambda stage: None, log=None)
-        return asyncio.run(found)
-
-    def run(self, cell: Cell, start: template.Template | None) -> tuple[CellResult, RecordLog]:
+    def run(self, cell: Cell, start: Template | None) -> tuple[CellResult, RecordLog]:
         folder = self.folder / "cell"
-        result = asyncio.run(run_cell(cell, **self.given(), folder=folder, template=start))
+        result = self.files.run(cell, folder, start)
         assert qemus() == []
         return result, read_records(folder / "records.parquet")
 

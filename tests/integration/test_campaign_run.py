@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,117 +21,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import plan_cells
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.model import BalloonMove, Cell, CellResult, Finding, Outcome
+from memnotify.model import Cell, CellResult
 from memnotify.places import CAMPAIGNS
-from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
-from memnotify.report.board import open_board
 from memnotify.results.folder import RunFolder, copy_results
 from memnotify.run.campaign import run_campaign
 from memnotify.run.ledger import Ledger, Need
-from memnotify.store import Artifact, Store
-from rich.console import Console
+from memnotify.store import Artifact
 
-TEXT = """\
-name = "try"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["none", "v4"]
-memory_mib = 64
-clients = [1, 3]
-machine = "pc-swap"
-scenario = "squeeze"
-[scenario.squeeze]
-duration_s = 20
-[[scenario.squeeze.step]]
-at_s = 0
-clients = { kind = "poll", count = "matrix" }
-[[scenario.squeeze.step]]
-at_s = 1
-balloon = { percent = 75 }
-"""
-S = 10**9
-START = 10 * S
-
-
-def record(kind: Kind, time_ns: int, *values: int, client: int = layout.NO_CLIENT) -> np.ndarray:
-    row = np.zeros(1, layout.RECORD)
-    row["kind"], row["time_ns"], row["client"] = kind, time_ns, client
-    row["value"][0, : len(values)] = values
-    return row
-
-
-def zone(time_ns: int, free: int, name: bytes = b"DMA32") -> np.ndarray:
-    row = record(Kind.ZONE, time_ns)
-    view = np.zeros(1, layout.ZONE)
-    view["name"], view["free"], view["high"], view["reserve"] = name, free, 80, 20
-    row["value"] = view.view("<u8").reshape(1, 5)
-    return row
-
-
-def made_up_log(cell: Cell, zone_name: bytes = b"DMA32") -> RecordLog:
-    rows = [
-        record(Kind.BOOT, S, 60000, 4096, 1, 131072, 6 << 16 | 1 << 8),
-        record(Kind.START, START, START, START),
-        record(Kind.STEP, START, 0, 1, 1, cell.clients),
-        zone(START, 500, zone_name),
-        record(Kind.RECLAIM, START, 0, 10, 0, 0, 0),
-        record(Kind.BALLOON, START + S, 1, 1, 49152, 0, 0),
-        record(Kind.BALLOON, START + 2 * S, 2, 1, 49152, 0, S),
-        zone(START + 3 * S, 150, zone_name),
-        record(Kind.RECLAIM, START + 3 * S, 0, 17, 0, 0, 0),
-    ]
-    if cell.request.series == "v4":
-        rows += [record(Kind.DEVICE, S, 1, 1, 13, 0o444 if cell.clients == 1 else 0)]
-        rows += [
-            record(Kind.WAKEUP, START + 3 * S + S // 2, 1, 1, client=client)
-            for client in range(cell.clients)
-        ]
-    rows.append(record(Kind.END, START + 20 * S))
-    records = np.concatenate(rows)
-    records["commit"] = np.arange(1, len(records) + 1)
-    return RecordLog(records, lost=0, torn=0)
-
-
-class Guests:
-    """A runner that makes guests up; `plan` says for each start how it goes."""
-
-    def __init__(self, *plan: Callable[[Cell, Path], CellResult | None]) -> None:
-        self.plan = list(plan)
-        self.started: list[Cell] = []
-
-    async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
-        self.started.append(cell)
-        rest["on_stage"]("boot")
-        assert rest["kernel"].name == "bzImage"
-        assert rest["initramfs"].name == "initramfs.cpio"
-        await asyncio.sleep(0)
-        log = made_up_log(cell)
-        write_records(log, folder / "records.parquet")
-        (folder / "console.log").write_text("")
-        (folder / "qmp.jsonl").write_text("")
-        result = self.plan.pop(0)(cell, folder) if self.plan else None
-        move = BalloonMove(step=1, target_kib=49152, requested_ns=START + S, query_seconds=0.25)
-        return result or CellResult(
-            outcome=Outcome(),
-            guest_ns=log.end_ns,
-            wall_seconds=1.5,
-            records=len(log),
-            lost_records=0,
-            balloon=(move,),
-            versions={"qemu": "7.2.0"},
-            command=("qemu-system-x86_64", "-readconfig", f"{folder}/machine.cfg"),
-        )
-
-
-def fails(cell: Cell, folder: Path) -> CellResult:
-    raise InfrastructureError("qemu-died", "QEMU was killed")
+from tests.support.campaigns import (
+    START,
+    TEXT,
+    Bench,
+    Guests,
+    S,
+    fails,
+    finds,
+    made_up_log,
+    record,
+)
 
 
 def leaves_a_socket(cell: Cell, folder: Path) -> CellResult:
@@ -146,45 +56,10 @@ def leaves_a_socket(cell: Cell, folder: Path) -> CellResult:
     raise InfrastructureError("qemu-died", "QEMU was killed")
 
 
-def finds(cell: Cell, folder: Path) -> CellResult:
-    outcome = Outcome(finding=Finding.PANIC, detail="\x1b[31mpanic")
-    return CellResult(outcome=outcome, guest_ns=S, wall_seconds=1.0, records=0, lost_records=0)
-
-
-class Bench:
-    """A campaign, a store with made-up kernels, and a run's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "try.toml"
-        self.file.write_text(TEXT)
-        self.path = folder / "runs" / "try"
-        self.store = Store(folder / "store")
-        self.output = io.StringIO()
-
-    def build_kernel(self, request: Any, **_: Any) -> Artifact:
-        return Artifact("kernel", f"kernel-{request.series}", Path("/k"), {}, {"version": "6.1"})
-
-    def build_image(self, arch: Any, **_: Any) -> Artifact:
-        return Artifact("image", "image", Path("/i"), {}, {})
-
-    def run(self, guests: Any, **options: Any) -> RunFolder:
-        campaign = load_campaign(self.file)
-        with open_board(Console(file=self.output, width=500)) as board:
-            return run_campaign(
-                campaign,
-                plan_cells(campaign),
-                path=self.path,
-                store=self.store,
-                board=board,
-                build_kernel=self.build_kernel,
-                build_image=self.build_image,
-                runner=guests,
-                **{"cold": True, **options},
-            )
-
-
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    # Whatever else runs on this host has no say here.
+    monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
     return Bench(tmp_path)
 
 
@@ -237,7 +112,10 @@ def test_a_run_that_waits_for_others_says_so(bench: Bench, monkeypatch: pytest.M
     at_last.start()
     bench.run(Guests())
     at_last.cancel()
-    assert "waits for other runs, which have the memory or the cores" in bench.output.getvalue()
+    (line,) = [line for line in bench.output.getvalue().splitlines() if "waits for" in line]
+    assert "-r1 waits for other runs, for memory: it takes up to " in line
+    assert f"{other.capacity.memory_mib} MiB for guests 0 are free; pid {os.getpid()} (" in line
+    assert f" has {other.capacity} since " in line
 
 
 def test_the_rows_of_show(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,7 +143,9 @@ def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixtur
     folder = bench.run(Guests(finds))
     assert main(["show", str(folder.path)]) == 0
     text = capsys.readouterr().out
-    for row in folder.verdicts():
+    rows = folder.verdicts()
+    assert len(rows) == 4
+    for row in rows:
         assert row["id"] in text
     assert "finding:panic" in text
     assert "\\x1b[31mpanic" in text
@@ -290,7 +170,9 @@ def test_what_does_not_count(bench: Bench) -> None:
         return dataclasses.replace(result, records=len(records), lost_records=7)
 
     folder = bench.run(guests)
-    for row in folder.verdicts():
+    rows = folder.verdicts()
+    assert len(rows) == 4
+    for row in rows:
         assert row["wakeups"] == (row["clients"] if row["series"] == "v4" else 0)
         assert row["oom_kills"] == 1
         assert row["lost_records"] == 7
@@ -707,14 +589,41 @@ def test_a_cell_that_is_not_there(bench: Bench, capsys: pytest.CaptureFixture[st
     assert "no cell" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("available", "warned"), [(10, True), (10**6, False)])
-def test_memory_that_other_programs_have_is_told(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, available: int, warned: bool
+def test_a_guest_starts_when_the_host_has_the_memory_for_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memnotify.host.available_mib", lambda: available)
+    monkeypatch.setattr("memnotify.run.ledger._LONG_S", 0.01)
+    mib = [10]
+    monkeypatch.setattr("memnotify.host.available_mib", lambda: mib[0])
+
+    class Output(io.StringIO):
+        def write(self, text: str) -> int:
+            if "other programs have the rest" in text:
+                assert "boot" not in self.getvalue() and "waits for memory of the host" in text
+                assert "10 of " in text
+                mib[0] = 10**6
+            return super().write(text)
+
+    bench.output = Output()
     bench.run(Guests())
-    told = [line for line in bench.output.getvalue().splitlines() if "10 are available" in line]
-    assert bool(told) is warned
-    assert all(
-        "MiB of the host" in line and "other programs have the rest" in line for line in told
-    )
+    assert bench.output.getvalue().count("other programs have the rest") == 1
+    assert mib == [10**6]
+
+
+def test_cells_for_which_the_host_never_has_the_memory_fail_and_the_others_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.run.ledger.PATIENCE_S", 0.2)
+    bench.file.write_text(TEXT.replace("memory_mib = 64", "memory_mib = [64, 512]"))
+    monkeypatch.setattr("memnotify.host.available_mib", lambda: 500)
+    guests = Guests()
+    folder = bench.run(guests)
+    told = {row["memory_mib"]: (row["outcome"], row["detail"]) for row in folder.verdicts()}
+    assert told[64] == ("ok", "")
+    outcome, detail = told[512]
+    assert outcome == "infrastructure:host-memory"
+    assert "500 of " in detail and "takes up to " in detail
+    assert "trying again" not in bench.output.getvalue()
+    # It is no result: with room the next run does it.
+    monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
+    assert {row["outcome"] for row in bench.run(Guests()).verdicts()} == {"ok"}

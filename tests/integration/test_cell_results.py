@@ -16,7 +16,7 @@ from memnotify.records.layout import BalloonPhase, CheckResult, Kind
 from memnotify.results.evidence import evidence
 from memnotify.results.frames import CellResults
 
-from tests.integration.test_campaign_run import START, S, record, zone
+from tests.support.campaigns import START, S, record, zone
 from tests.support.rows import row
 
 MOVE = {"step": 1, "target_kib": 49152, "query_seconds": 0.25, "event_seconds": None}

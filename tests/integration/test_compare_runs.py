@@ -175,10 +175,11 @@ def test_groups_with_other_seeds_are_not_paired(
 ) -> None:
     """In virtual time seed 2 repeats seed 1, and does not count; in real time it does."""
     same = made_up_cell("v3").scenario
+    changed: list[dict[str, Any]] = [{"scenario": same}, {"scenario": same}, {}]
     entries = [
         ok("v3", woken=woken, seed=seed, clock=clock, **changes)
         for clock, woken in ((Clock.VIRTUAL, 5), (Clock.REAL, 4))
-        for seed, changes in ((1, {"scenario": same}), (2, {"scenario": same}), (3, {}))
+        for seed, changes in enumerate(changed, 1)
     ]
     run = made_up_run(tmp_path / "run", entries)
     herd = rows_of(compare_runs([run], by="clock"), "herd")["real"]

@@ -6,17 +6,18 @@ import hashlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.kernel.download import Web, download
 
-from tests.support.website import Site, serve
+from tests.support.website import Request, Site, serve
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()
+Answer = Callable[[Site, Request], None]
 
 
 @pytest.fixture
@@ -95,8 +96,8 @@ def test_what_always_breaks_off_is_an_error_and_is_kept_for_later(
     assert site.asked[-1] == ("/file", "bytes=300-")
 
 
-def always_cut(answer):  # type: ignore[no-untyped-def]
-    def cut(site: Site, request: object) -> None:
+def always_cut(answer: Answer) -> Answer:
+    def cut(site: Site, request: Request) -> None:
         site.cut["file"] = 100 * (len(site.asked) + 1)
         answer(site, request)
 

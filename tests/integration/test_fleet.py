@@ -28,7 +28,7 @@ from memnotify.results.folder import RunFolder
 from memnotify.run import fleet
 from memnotify.run.fleet import HostTable, load_fleet, run_fleet
 
-from tests.integration.test_campaign_run import TEXT
+from tests.support.campaigns import TEXT
 
 ROOT = Path(__file__).parents[2]
 # What is called memnotify on a host: ours, but its guests and kernels are made up.
@@ -38,7 +38,7 @@ from functools import partial
 from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "orchestrator")!r}]
-from tests.integration.test_campaign_run import Bench, Guests
+from tests.support.campaigns import Bench, Guests
 from memnotify.run.campaign import run_campaign
 from memnotify.cli import run
 from memnotify.cli.main import main
@@ -348,7 +348,7 @@ def sshd(tmp_path: Path) -> Iterator[int]:
         "Subsystem sftp internal-sftp\n"
     )
     assert SSHD is not None
-    command = [SSHD, "-f", tmp_path / "sshd_config"]
+    command = [SSHD, "-f", str(tmp_path / "sshd_config")]
     tried = subprocess.run([*command, "-t"], stderr=subprocess.PIPE, text=True, check=False)
     if tried.returncode != 0:
         pytest.skip(f"sshd: {tried.stderr.strip()}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import archives
 import pytest
 from memnotify.cli.main import main
 
+from tests.support import archives
 from tests.support.archives import clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")
@@ -156,7 +156,7 @@ def test_an_odd_line_in_a_header_is_no_lost_file(tmp_path: Path) -> None:
     assert run(tmp_path, [*LINES[:at], "", *LINES[at:]])[0] == 0
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[str], str]] = {
     "no counts": lambda line: re.sub("@@ .*", "@@", line),
     "no names": lambda line: re.sub(r"(---|\+\+\+) \S*/.*", "", line),
     "numbered": lambda line: f"12: {line}",

@@ -19,6 +19,7 @@ from memnotify.kernel.base import load_base
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
 from memnotify.mailpatch import reindent
+from memnotify.mailpatch.clang_format import indentations
 from memnotify.mailpatch.mail import read_mails
 from memnotify.mailpatch.repairs import RepairKind
 from memnotify.mailpatch.restore_series import Imported, import_mails
@@ -109,12 +110,11 @@ def made_up(mail: Path = MAIL) -> Subject:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask clang-format once for the same text."""
     asked: dict[object, list[list[int | None]]] = {}
-    real = reindent.indentations
 
     def once(texts: Sequence[Sequence[str]], **options: object) -> list[list[int | None]]:
         words = tuple(map(tuple, texts))
         if words not in asked:
-            asked[words] = real(texts)
+            asked[words] = indentations(texts)
         return asked[words]
 
     monkeypatch.setattr(reindent, "indentations", once)

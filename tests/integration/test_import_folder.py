@@ -9,55 +9,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import archives
 import pytest
 from memnotify.cli.main import main
 from memnotify.kernel import import_series
-from memnotify.mailpatch import write as folders
-from memnotify.mailpatch.restore_series import ImportedSeries
-from memnotify.places import PATCHES
+from memnotify.mailpatch.restore_series import ImportedSeries, import_mails
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
-from unidiff.patch import PatchSet
 
+from tests.support import archives
 from tests.support.archives import Clean
-
-V4 = PATCHES / "mem_notify/v4/2.6.24"
-HEAD = {"From": "Ada <ada@example.org>", "Date": "now", "Message-Id": "<1@example.org>"}
-MAKEFILE = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = 24\n"
+from tests.support.imports import (
+    HEAD,
+    V4,
+    change,
+    made_up_tree,
+    mail,
+    new,
+    run,
+    small_tree,
+)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    tree = tmp_path / "tree"
-    (tree / "mm").mkdir(parents=True)
-    (tree / "Makefile").write_text(MAKEFILE)
-    (tree / "mm/a.c").write_text("".join(f"\tline({n});\n" for n in range(40)))
-    return tree
-
-
-def change(at: int, text: str) -> list[str]:
-    return [
-        *("--- a/mm/a.c", "+++ b/mm/a.c", f"@@ -{at},2 +{at},3 @@"),
-        *(f" \tline({at - 1});", f"+\t{text};", f" \tline({at});"),
-    ]
-
-
-def new(name: str, *lines: str) -> list[str]:
-    return [
-        *("--- /dev/null", f"+++ b/{name}", f"@@ -0,0 +1,{len(lines)} @@"),
-        *(f"+{line}" for line in lines),
-    ]
-
-
-def mail(file: Path, subject: str, lines: list[str]) -> Path:
-    file.write_bytes(archives.as_mail(Clean({**HEAD, "Subject": subject}, lines), lines))
-    return file
-
-
-def run(tree: Path, output: Path, *words: Path | str) -> int:
-    given = [str(word) for word in words]
-    return main(["series", "import", *given, "--tree", str(tree), "-o", str(output)])
+    return small_tree(tmp_path / "tree")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -123,7 +98,7 @@ def test_a_failure_while_files_are_put_in_place_changes_nothing(
             raise OSError(broken, "no")
         return real(self, target)
 
-    monkeypatch.setattr(folders.Path, "rename", rename)
+    monkeypatch.setattr(Path, "rename", rename)
     mails = [
         mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()")),
         mail(tmp_path / "s", "[PATCH 1/2] one", change(5, "other()")),
@@ -250,7 +225,6 @@ def test_two_imports_at_once_are_one_after_the_other(
     words = ["series", "import", str(other), "--tree", str(tree), "-o", str(series), "--replace"]
     argv = [sys.executable, "-m", "memnotify.cli.main", *words]
     running: list[subprocess.Popen[str]] = []
-    real = import_series.import_mails
 
     def slowly(*args: Any, **options: Any) -> ImportedSeries:
         # Another one begins when this one has read the series, and before it writes.
@@ -258,7 +232,7 @@ def test_two_imports_at_once_are_one_after_the_other(
         running.append(process)
         assert process.stderr is not None
         assert process.stderr.readline() == f"waiting for another import into {series}\n"
-        return real(*args, **options)
+        return import_mails(*args, **options)
 
     monkeypatch.setattr(import_series, "import_mails", slowly)
     first = mail(tmp_path / "s", "[PATCH 1/2] first", change(5, "other()"))
@@ -275,10 +249,9 @@ def test_a_series_that_changes_meanwhile_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = import_series.import_mails
 
     def meanwhile(*args: Any, **options: Any) -> ImportedSeries:
-        done = real(*args, **options)
+        done = import_mails(*args, **options)
         (series / "series").write_text("0002-two.patch\n")
         return done
 
@@ -452,31 +425,6 @@ def test_revisions_are_told_apart(
     assert "there is no patch of v5 (there is: v3, v4)" in capsys.readouterr().err
 
 
-def made_up_tree(folder: Path, patches: list[Path]) -> Path:
-    """A tree that has what the patches need of their files, and nothing else."""
-    lines: dict[str, dict[int, str]] = {}
-    created: set[str] = set()
-    for patch in patches:
-        for part in PatchSet(patch.read_text()):
-            name = part.target_file.partition("/")[2].split("\t")[0]
-            if part.is_added_file:
-                created.add(name)
-            if name in created:
-                continue
-            known = lines.setdefault(name, {})
-            for hunk in part:
-                for line in hunk:
-                    if line.source_line_no and not line.is_added:
-                        known.setdefault(line.source_line_no, line.value)
-    for name, known in lines.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(known.get(n, f"/* {n} */\n") for n in range(1, max(known) + 30)))
-    makefile = folder / "Makefile"
-    makefile.write_text(MAKEFILE + (makefile.read_text() if makefile.exists() else ""))
-    return folder
-
-
 def test_the_other_mails_of_v4_take_their_places(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -498,8 +446,7 @@ def test_the_other_mails_of_v4_take_their_places(
         )
         mails.append(tmp_path / f"{number}-of-5.txt")
         mails[-1].write_bytes(archives.as_text(Clean(headers, lines), lines))
-    words = [*mails, "--replace", "--fuzz", "2"]
-    assert run(tree, folder, *words) == 0
+    assert run(tree, folder, *mails, "--replace", "--fuzz", "2") == 0
     names = [patch.name for patch in read_series_file(folder / "series")]
     assert names == [
         *("0001-the-real-1.patch", "0002-the-real-2.patch", patches[2].name),

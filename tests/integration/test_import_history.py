@@ -5,17 +5,20 @@ from __future__ import annotations
 from email.header import Header
 from pathlib import Path
 
-import archives
 import pytest
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
-from tests.integration.test_import_folder import change, mail, run, tree
+from tests.support import archives
 from tests.support.archives import Clean
-
-__all__ = ["tree"]  # a fixture
+from tests.support.imports import change, mail, run, small_tree
 
 Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return small_tree(tmp_path / "tree")
 
 
 def result(folder: Path, tree: Path) -> str:

@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import archives
 import pytest
 from memnotify.cli.main import main
 from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
+from tests.support import archives
 from tests.support.archives import Clean, Lines, clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")

@@ -94,7 +94,7 @@ def object_code(series: str, tree: Path, bare: Path, log: CommandLog) -> list[st
             run([*make, *OBJECTS], cwd=work.path, output=work.build_log, timeout=900, log=log)
         for name in OBJECTS:
             run(["objcopy", "--strip-debug", work.path / name, bare], timeout=60, log=log)
-            words = ["objdump", "--disassemble", "--reloc", "--full-contents", bare]
+            words = ["objdump", "--disassemble", "--reloc", "--full-contents", str(bare)]
             found.append(run(words, timeout=60, log=log).stdout)
     return found
 

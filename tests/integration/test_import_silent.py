@@ -10,12 +10,12 @@ import shutil
 import time
 from pathlib import Path
 
-import archives
 import pytest
 from memnotify.cli.main import main
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
+from tests.support import archives
 from tests.support.archives import Clean
 
 HEADERS = {

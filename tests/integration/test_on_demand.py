@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
@@ -13,7 +14,7 @@ from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand
 from rich.console import Console
 
-from tests.integration.test_campaign_run import TEXT, Bench, Guests
+from tests.support.campaigns import TEXT, Bench, Guests
 
 CELLS = 40
 
@@ -49,11 +50,11 @@ def planned(bench: Bench) -> list[str]:
 def test_the_plan_is_whole_in_the_end_and_nearly_so_meanwhile(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plans = []
+    plans: list[int] = []
     begin = RunFolder.begin
 
     def counted(
-        folder: RunFolder, campaign: bytes, plan: list[dict[str, str]], **rest: object
+        folder: RunFolder, campaign: bytes, plan: list[dict[str, Any]], **rest: Any
     ) -> None:
         plans.append(len(plan))
         begin(folder, campaign, plan, **rest)
@@ -61,7 +62,7 @@ def test_the_plan_is_whole_in_the_end_and_nearly_so_meanwhile(
     monkeypatch.setattr(RunFolder, "begin", counted)
     asked = session(bench)
     with asked.lead(print):
-        for count, name in enumerate(reversed(asked.cells), 1):
+        for count, name in enumerate(reversed(list(asked.cells)), 1):
             asked.results(name)
             asked.results(name)
             assert count / 1.25 < len(planned(bench)) <= count

@@ -8,7 +8,7 @@ import io
 import lzma
 import tarfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,15 @@ from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
 from memnotify.store import Store, digest_tree
 
-from tests.support.website import Site, serve
+from tests.support.website import Request, Site, serve
 
 MAKEFILE = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = {}\nEXTRAVERSION ={}\n"
-PRESS = {"xz": lzma.compress, "bz2": bz2.compress, "gz": gzip.compress, "": bytes}
+PRESS: dict[str, Callable[[bytes], bytes]] = {
+    "xz": lzma.compress,
+    "bz2": bz2.compress,
+    "gz": gzip.compress,
+    "": bytes,
+}
 BASE = """\
 version = '2\\.6\\.24-rc6-mm1'
 arch = {{}}
@@ -241,19 +246,21 @@ def test_a_piece_that_came_whole_is_not_downloaded_again(lab: Lab) -> None:
     assert not {"linux-2.6.23.tar.bz2", "patch-2.6.24-rc6.gz"} & set(lab.asked())
 
 
-def test_a_download_that_was_cut_short_goes_on_in_the_next_run(lab: Lab) -> None:
+def test_a_download_that_was_cut_short_goes_on_in_the_next_run(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "linux-2.6.23.tar.bz2"
     answer = lab.site.answer
 
-    def cut(request: object) -> None:
+    def cut(request: Request) -> None:
         lab.site.cut[name] = 40
-        answer(request)  # type: ignore[arg-type]
+        answer(request)
 
-    lab.site.answer = cut  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(lab.site, "answer", cut)
     with pytest.raises(InfrastructureError, match="broke off"):
         lab.fetch()
     assert kept_source(lab.base, store=lab.store) is None
-    lab.site.answer = answer  # type: ignore[method-assign]
+    monkeypatch.setattr(lab.site, "answer", answer)
     lab.site.cut.clear()
     lab.fetch()
     assert lab.site.sent[name] == len(bz2.compress(LINUX))

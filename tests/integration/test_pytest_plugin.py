@@ -1,6 +1,6 @@
 """Campaigns as tests: pytest in a folder of its own, with made-up guests.
 
-`try.toml` (see test_campaign_run) has four cells: none and v4, with 1 and 3 clients.
+`try.toml` (see tests.support.campaigns) has four cells: none and v4, with 1 and 3 clients.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from memnotify.plugin import session
 # frames: pandas cannot be imported once more, which pytester would do.
 from memnotify.results.folder import RunFolder
 from memnotify.run.ledger import Ledger, Need
+from memnotify.run.on_demand import OnDemand
 from memnotify.run.shards import merge
 
-from tests.integration.test_campaign_run import TEXT
+from tests.support.campaigns import TEXT
 
 CELLS = [
     f"6.1-{series}-x86_64-pc-swap-64M-squeeze-{clients}c-r1"
@@ -37,7 +38,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from tests.integration.test_campaign_run import Bench, Guests, fails, finds
+from tests.support.campaigns import Bench, Guests, fails, finds
 
 from memnotify.run.on_demand import OnDemand
 from memnotify.campaign.plan import cell_name
@@ -114,7 +115,7 @@ class Project:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(session, "OnDemand", session.OnDemand)  # which the conftest replaces
+    monkeypatch.setattr(session, "OnDemand", OnDemand)  # which the conftest replaces
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     return Project(pytester)
 

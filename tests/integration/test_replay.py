@@ -26,7 +26,7 @@ from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Artifact, sealed
 
-from tests.integration.test_campaign_run import Bench, Guests, fails, finds, made_up_log
+from tests.support.campaigns import Bench, Guests, fails, finds, made_up_log
 
 
 class KeepingBench(Bench):

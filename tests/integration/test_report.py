@@ -18,10 +18,10 @@ from memnotify.cli.main import main
 from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records.decode import VIEWS, RecordLog, write_records
 from memnotify.records.layout import CheckResult, Kind
-from memnotify.results.folder import read_json, seal_results
+from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
 
-from tests.integration.test_campaign_run import Bench, Guests, S, fails, made_up_log, record
+from tests.support.campaigns import Bench, Guests, S, fails, made_up_log, record
 
 HOSTILE = (
     "<script>x</script> ]]> # SKIP | \x1b[31m\x00\x9b31m\ufffe \u202e`*[a](b)\nok 9 y"
@@ -84,6 +84,12 @@ def test_no_file_of_ours_is_read_by_a_link_in_a_run(
     assert not page.exists()
 
 
+def numbered(name: str, lines: list[str]) -> list[str]:
+    """Return the number of each line of a TAP report, whose names begin so."""
+    found = [re.match(rf"(not )?ok (\d+) {name}", line) for line in lines]
+    return [match[2] if match else "" for match in found]
+
+
 def test_junit(run: Path) -> None:
     suites = ElementTree.fromstring(report(run, ".xml"))
     (suite,) = suites
@@ -105,7 +111,7 @@ def test_ktap(run: Path) -> None:
     assert lines[0] == "KTAP version 1"
     assert "1..4" in lines
     results = [line for line in lines if not line.startswith(("#", "1..", "KTAP"))]
-    assert [re.match(r"(not )?ok (\d+) 6\.1-", line)[2] for line in results] == list("1234")
+    assert numbered(r"6\.1-", results) == list("1234")
     assert all(line.count("#") <= 1 for line in results)  # HOSTILE has one, too
     assert sum(" # SKIP not run" in line for line in results) == 1
     assert sum(" # ERROR infrastructure:" in line for line in results) == 1
@@ -147,7 +153,7 @@ what = "wakeups == 0"
     lines = report(run, ".ktap").splitlines()
     assert "1..7" in lines
     results = [line for line in lines if line.startswith(("ok", "not ok"))]
-    assert [re.match(r"(not )?ok (\d+) ", line)[2] for line in results] == list("1234567")
+    assert numbered("", results) == list("1234567")
     assert results[4].startswith("not ok 5 expect ")
     assert "# NOT met: in 0 of 3" in results[4]
     assert lines[-1].startswith("# Totals: pass:2 fail:2 ")
@@ -309,9 +315,16 @@ def test_markdown(run: Path) -> None:
     text = report(run, ".md")
     assert text.startswith("### try: 4 cells: ")
     assert "<script>" not in text
-    for line in text.splitlines():
-        if line.startswith("| ") and "outcome" not in line and "---" not in line:
-            assert len(re.findall(r"(?<!\\)\|", line)) in (4, 9), line
+    tables = [part.split("\n") for part in text.split("\n\n") if part.startswith("| ")]
+    assert [lines[0].split(" | ")[0] for lines in tables] == ["| cell", "| cell"]
+    wrong, all_cells = tables
+    for lines, bars, cells in ((wrong, 4, 2), (all_cells, 9, 4)):
+        assert len(lines) == 2 + cells  # titles, a rule, and a line for each cell
+        for line in lines:
+            assert len(re.findall(r"(?<!\\)\|", line)) == bars, line
+    assert [line.split(" | ")[0].removeprefix("| ") for line in all_cells[2:]] == [
+        row["name"] for row in RunFolder(run).plan()
+    ]
 
 
 def test_html(run: Path) -> None:

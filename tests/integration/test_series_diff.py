@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.mailpatch import lore
 from memnotify.mailpatch.lore import fetch_thread, message_id
 from memnotify.places import PATCHES
+
+from tests.support.fake_b4 import fake_b4
 
 V4 = PATCHES / "mem_notify/v4/2.6.24"
 
@@ -118,14 +118,6 @@ def test_a_wrong_name_is_told(capsys: pytest.CaptureFixture[str], word: str, sai
 )
 def test_a_message_id_is_known(word: str, found: str | None) -> None:
     assert message_id(word) == found
-
-
-def fake_b4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    program = tmp_path / "bin/b4"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(lore, "packaged_program", lambda name: str(program))
 
 
 def test_b4_fetches_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from memnotify.run.campaign import run_campaign
 from memnotify.run.shards import Shard, merge
 from rich.console import Console
 
-from tests.integration.test_campaign_run import TEXT, Bench, Guests, finds
+from tests.support.campaigns import TEXT, Bench, Guests, finds
 
 
 class Parts(Bench):

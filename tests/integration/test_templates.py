@@ -72,7 +72,8 @@ class Maker:
         self.calls += 1
         await asyncio.sleep(0.01)
         if self.plan:
-            return self.plan.pop(0)()
+            made: dict[str, Any] | None = self.plan.pop(0)()
+            return made
         return save(folder)
 
 

@@ -6,7 +6,12 @@ from collections import defaultdict
 
 from memnotify.series.apply import FileState
 from memnotify.series.quilt import Series
-from unidiff import PatchSet
+from unidiff.patch import PatchSet
+
+
+def no_file(name: str) -> FileState | None:
+    """Say of every file that it is not there, as an empty tree does."""
+    return None
 
 
 def made_up_tree(series: Series) -> dict[str, FileState]:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+Request = BaseHTTPRequestHandler
+
 
 class Site:
     """`cut` has, by file name, after how many bytes the next answer ends, once."""
@@ -29,7 +31,7 @@ class Site:
         path.write_bytes(data)
         return hashlib.sha256(data).hexdigest()
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: Request) -> None:
         wanted = request.headers.get("Range")
         self.asked.append((request.path, wanted))
         path = self.folder / request.path.lstrip("/")
@@ -58,7 +60,7 @@ def serve(folder: Path) -> Iterator[Site]:
     """Serve a folder on a free port of 127.0.0.1."""
     site = Site(folder)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Request):
         def do_GET(self) -> None:
             site.answer(self)
 

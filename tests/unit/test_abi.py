@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_a_wrong_step_is_refused_by_number_and_reason(step: Step, words: str) ->
         ({"start_ns": -1}, "start"),
     ],
 )
-def test_wrong_times_are_refused(changes: dict[str, int], words: str) -> None:
+def test_wrong_times_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         encode_scenario(dataclasses.replace(scenario(), **changes))
 

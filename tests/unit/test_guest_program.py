@@ -53,8 +53,8 @@ def image(request: pytest.FixtureRequest, store: Store) -> Artifact:
 
 
 def _layout(dtype: np.dtype[Any]) -> dict[str, list[int]]:
-    fields = dtype.fields or {}
-    found = {name: [field[1], field[0].itemsize] for name, field in fields.items()}
+    fields = {} if dtype.fields is None else dict(dtype.fields)
+    found = {name: [int(field[1]), field[0].itemsize] for name, field in fields.items()}
     return {"": [0, dtype.itemsize], **found}
 
 

@@ -26,7 +26,7 @@ from memnotify.results.timeline import timeline
 from memnotify.series.revision import load_revision
 from memnotify.store import Artifact
 
-from tests.unit.test_qemu import make_cell
+from tests.support.cells import make_cell
 
 RECORDS = 400
 SECONDS = 20.0

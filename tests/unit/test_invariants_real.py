@@ -44,7 +44,7 @@ def rows(log: RecordLog, kind: Kind) -> tuple[Records, np.ndarray]:
 def starts(log: RecordLog) -> list[int]:
     """Return when the batches began."""
     times = np.sort(log.kind(Kind.WAKEUP)["time_ns"].astype(np.int64))
-    return times[np.flatnonzero(np.diff(times, prepend=0) > 500 * MS)].tolist()
+    return [int(time) for time in times[np.flatnonzero(np.diff(times, prepend=0) > 500 * MS)]]
 
 
 def move(log: RecordLog, first: int, last: int, by: int) -> None:

@@ -20,7 +20,7 @@ from tests.support.madetree import made_up_tree
 
 BASE = "2.6.24"
 K = ".KOSAKI.MOTOHIRO@jp.fujitsu.com"
-MAILS = {
+MAILS: dict[str, list[str | None]] = {
     "v1": ["20071030210743.GA304@dmt"],
     "v2": ["20071121195316.GA21481@dmt"],
     "v2-wakeup": ["20071121195316.GA21481@dmt", None],  # it is only said that he added one

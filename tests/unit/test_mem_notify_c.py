@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from memnotify.series.apply import apply_series
 from memnotify.series.quilt import Patch, Series, load_series
-from unidiff import PatchSet
+from unidiff.patch import PatchSet
+
+from tests.support.madetree import no_file
 
 STUBS = Path(__file__).parent / "mem_notify"
 SOURCES = ("mm/mem_notify.c", "include/linux/mem_notify.h")
@@ -35,7 +37,7 @@ def sources(revision: str, base: str, folder: Path) -> dict[str, str]:
             patches.append(Patch(path=folder / patch.name, sha256=""))
             patches[-1].path.write_text("".join(own))
     series = Series(revision=revision, base=base, patches=tuple(patches))
-    made = apply_series(series, {}.get).files
+    made = apply_series(series, no_file).files
     return {name: state.data.decode() for name, state in made.items() if state is not None}
 
 
@@ -50,7 +52,8 @@ def build(folder: Path, revision: str) -> Path:
                 stub.parent.mkdir(parents=True, exist_ok=True)
                 stub.touch()
     program = folder / "driver"
-    words = ["gcc", "-std=gnu11", "-w", "-I", folder, "-I", folder / "include", "-I", STUBS]
+    words: list[str | Path] = ["gcc", "-std=gnu11", "-w"]
+    words += ["-I", folder, "-I", folder / "include", "-I", STUBS]
     # v4 and v5 get the header by way of others of the kernel's.
     words += ["-include", STUBS / "kernel.h", "-include", "linux/mem_notify.h"]
     subprocess.run([*words, STUBS / "driver.c", "-o", program], check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memnotify.check.metrics import BATCH_DISTANCE_NS, BATCH_PAUSE_NS, Trace, find_batches, measure
@@ -107,6 +108,20 @@ def test_a_batch_that_lost_the_cpu_is_one() -> None:
     batches = find_batches(times, np.arange(107), 0)
     assert [(batch.wakeups, batch.after_ms) for batch in batches] == [(100, None), (7, 201.0)]
     assert batches[0].spread_ms == 100.0
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "sizes"),
+    [
+        ((0, 95, 195), [3]),  # a pause of 100 ms is none
+        ((0, 95, 195.000001), [2, 1]),
+        ((0, 190), [1, 1]),  # what starts 190 ms after the first is another
+        ((0, 189.999999), [2]),
+    ],
+)
+def test_where_a_batch_ends(at_ms: tuple[float, ...], sizes: list[int]) -> None:
+    times = ints(*(S + round(at * MS) for at in at_ms))
+    assert [batch.wakeups for batch in find_batches(times, np.zeros_like(times), 0)] == sizes
 
 
 @given(st.lists(st.integers(0, 6 * S), max_size=60))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.check.distance import Curve
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
+from memnotify.report.overlay import save_overlay
 from memnotify.results.published import load_published
-from memnotify.results.published_series import Curve, SeriesTable, csv_text, curves
+from memnotify.results.published_series import SeriesTable, csv_text, curves
 from pydantic import ValidationError
 
 S = 10**9
@@ -140,6 +144,24 @@ def test_moments_are_the_samples_beside_an_event(folder: Path) -> None:
     assert csv_text([curve]).splitlines()[-1] == "a.csv,free,MiB,cell-v3,v3,,x,"
 
 
+def test_what_a_moment_is_called_is_not_cut(folder: Path, tmp_path: Path) -> None:
+    name = "3 program killed, disk read through the block device"
+    guest = log(
+        record(Kind.MEMINFO, 1, free=50 * 1024),
+        record(Kind.CLIENT, 1.5, 0),
+        record(Kind.HOG, 2.5, 0),
+        record(Kind.MEMINFO, 3, free=30 * 1024),
+    )
+    curve = dataclasses.replace(
+        one(MOMENTS, guest, folder)["free"], moments=(name, "b", "c c c", "d")
+    )
+    file = tmp_path / "out.svg"
+    save_overlay(file, [curve], title="T", assumed=[])
+    words = re.sub(r"<[^>]*>", " ", file.read_text())
+    assert " ".join(name.split()) in " ".join(words.split())
+    assert "…" not in words
+
+
 def test_a_guest_in_which_the_origin_never_came(folder: Path) -> None:
     curve = one(COURSE | {"origin": 7}, GUEST, folder)["free"]
     assert curve.distance is None
@@ -197,7 +219,8 @@ def test_ours_can_be_read(path: Path) -> None:
     empty = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
     folder = CAMPAIGNS / "published" / "series"
     for table in load_published(path.stem).series:
-        cell = verdict(**table.cells)
+        chosen: dict[str, Any] = dict(table.cells)
+        cell = verdict(**chosen)
         found = list(curves(table, folder, [(cell, empty)]))
         assert len(found) == len(table.columns)
         assert all(curve.published.size > 1 for curve in found)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
 from memnotify.errors import InputError
-from memnotify.model import Accel, Cell, ClientKind, Clock, File, Op
+from memnotify.model import Accel, Arch, Cell, ClientKind, Clock, File, Op
 
 TEXT = """\
 name = "try"
@@ -125,6 +126,32 @@ def test_ids_cover_every_input_but_where_the_source_was(cells: tuple[Cell, ...])
         *(bound(cell) for cell in cells[1:]),
     ]
     assert len({cell_id(cell) for cell in [one, *others]}) == len(others) + 1
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Cell)])
+def test_every_field_of_a_cell_is_in_its_id(cells: tuple[Cell, ...], field: str) -> None:
+    one = bound(cells[0])
+    others: dict[str, object] = {
+        "request": dataclasses.replace(one.request, series="other"),
+        "machine": dataclasses.replace(one.machine, smp=2),
+        "scenario": dataclasses.replace(one.scenario, sample_ns=1),
+        "accel": Accel.KVM,
+        "clock": Clock.REAL,
+        **dict.fromkeys(("memory_mib", "clients", "repeat", "seed", "log_records"), 77),
+        **dict.fromkeys(("kernel", "image", "hardware"), "other"),
+    }
+    changed = bound(one, **{field: others[field]})
+    assert changed != one
+    assert cell_id(changed) != cell_id(one)
+
+
+@pytest.mark.parametrize("field", ["base", "series", "arch"])
+def test_the_kernel_that_was_asked_for_is_in_the_id(cells: tuple[Cell, ...], field: str) -> None:
+    one = bound(cells[0])
+    other: dict[str, Any] = {field: Arch.I386 if field == "arch" else "other"}
+    request = dataclasses.replace(one.request, **other)
+    assert request != one.request
+    assert cell_id(bound(one, request=request)) != cell_id(one)
 
 
 def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...]) -> None:

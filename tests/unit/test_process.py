@@ -77,6 +77,7 @@ def test_a_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:
         assert "| line 50" in said
         assert "| line 30\n" not in said
         assert caught.value.done.returncode == 7
+        assert not caught.value.timed_out
     assert f"whole output in {tmp_path / 'out'}" in said
 
 
@@ -108,8 +109,7 @@ def test_the_logged_line_replays_the_command(tmp_path: Path) -> None:
 def test_lines_of_many_writers_do_not_mix(tmp_path: Path) -> None:
     log = CommandLog(tmp_path / "commands.jsonl")
     threads = [
-        threading.Thread(target=lambda n=n: [log.write({"n": n, "x": "y" * 9000})] * 1)
-        for n in range(20)
+        threading.Thread(target=log.write, args=({"n": n, "x": "y" * 9000},)) for n in range(20)
     ]
     for thread in threads:
         thread.start()

@@ -17,24 +17,11 @@ from memnotify.model import (
     Cell,
     Clock,
     DiskBus,
-    KernelRequest,
-    MachineProfile,
-    Scenario,
     SwapKind,
 )
 from memnotify.process import CommandLog
 
-
-def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:
-    scenario = Scenario(name="idle", start_ns=0, duration_ns=10**9, sample_ns=10**8, steps=())
-    cell = Cell(
-        request=KernelRequest(base="6.1", series="none", arch=Arch.X86_64),
-        machine=load_machine(machine) if isinstance(machine, str) else machine,
-        memory_mib=64,
-        clients=1,
-        scenario=scenario,
-    )
-    return dataclasses.replace(cell, **changes)
+from tests.support.cells import make_cell
 
 
 def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
@@ -246,7 +233,8 @@ def test_in_real_time_each_cpu_has_its_thread_and_none_is_spare() -> None:
 @pytest.mark.parametrize("field", ["qemu_machine", "name"])
 def test_no_word_of_a_cell_can_add_a_device(field: str, word: str) -> None:
     cell = make_cell()
-    machine = dataclasses.replace(cell.machine, **{field: word})
+    changes: dict[str, Any] = {field: word}
+    machine = dataclasses.replace(cell.machine, **changes)
     with pytest.raises(InputError, match="cannot be said in the description of a machine"):
         describe(dataclasses.replace(cell, machine=machine))
 

@@ -21,7 +21,7 @@ from memnotify.series.revision import (
     load_lineage,
     load_revision,
 )
-from unidiff import PatchSet
+from unidiff.patch import PatchSet
 
 EARLY = ("v1", "v2", "v2-wakeup", "v3", "v3-wake-all", "v3-throttled", "v3-faster")
 OURS = [(name, base) for name in ("v3", "v5", "v6") for base in revisions()[name]]

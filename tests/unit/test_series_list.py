@@ -15,7 +15,7 @@ from memnotify.series.lineage import family
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import FILE, load_lineage, load_revision
 
-OURS = {
+OURS: dict[str, str | None] = {
     "v1": None,
     "v2": "v1",
     "v2-wakeup": "v2",
@@ -179,7 +179,8 @@ def test_where_ours_come_from() -> None:
     assert {file.parent.name for file in MEM_NOTIFY.glob(f"*/{FILE}")} >= OURS.keys()
     for name, lineage in found.items():
         assert lineage is not None
-        before = OURS[name] and found[OURS[name]]
+        follows = OURS[name]
+        before = None if follows is None else found[follows]
         assert before is None or before.date <= lineage.date
         assert bool(lineage.mails) == (name not in VARIANTS)
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from memnotify.archive import Limits, pack, unpack
@@ -26,20 +27,30 @@ from memnotify.store import Store
 MAKEFILE = b"VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\nEXTRAVERSION =\n"
 
 
-def entry(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple:
+Entry = tuple[tarfile.TarInfo, bytes]
+Compression = Literal["", "gz", "bz2", "xz"]
+_MODES: dict[Compression, Literal["w:", "w:gz", "w:bz2", "w:xz"]] = {
+    "": "w:",
+    "gz": "w:gz",
+    "bz2": "w:bz2",
+    "xz": "w:xz",
+}
+
+
+def entry(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> Entry:
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size, info.mtime = kind, link, len(data), 1_000_000_000
     return info, data
 
 
-def tarball(path: Path, *entries: tuple, compression: str = "xz") -> Path:
-    with tarfile.open(path, f"w:{compression}") as archive:
+def tarball(path: Path, *entries: Entry, compression: Compression = "xz") -> Path:
+    with tarfile.open(path, _MODES[compression]) as archive:
         for info, data in entries:
             archive.addfile(info, io.BytesIO(data))
     return path
 
 
-def kernel_tarball(path: Path, version: bytes = b"9", compression: str = "xz") -> Path:
+def kernel_tarball(path: Path, version: bytes = b"9", compression: Compression = "xz") -> Path:
     return tarball(
         path,
         entry("linux/Documentation/Makefile", b"all:\n"),
@@ -56,7 +67,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
-def test_any_compression_is_unpacked(tmp_path: Path, out: Path, compression: str) -> None:
+def test_any_compression_is_unpacked(tmp_path: Path, out: Path, compression: Compression) -> None:
     file = kernel_tarball(tmp_path / "x", compression=compression)
     assert top_and_version(file) == ("linux", "6.1.9")
     unpack(file, "linux", out, LIMITS)
@@ -113,7 +124,7 @@ def test_links_inside_the_tree_are_kept(tmp_path: Path, out: Path) -> None:
         ],
     ],
 )
-def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[tuple]) -> None:
+def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[Entry]) -> None:
     file = tarball(tmp_path / "x", *entries)
     with pytest.raises(InputError) as caught:
         unpack(file, "linux", out, LIMITS)

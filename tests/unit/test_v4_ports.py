@@ -11,7 +11,7 @@ import pytest
 from memnotify.places import PATCHES
 from memnotify.series.apply import Application, FileState, apply_series
 from memnotify.series.quilt import Series, load_series
-from unidiff import PatchSet
+from unidiff.patch import PatchSet
 
 from tests.support.madetree import made_up_tree
 
