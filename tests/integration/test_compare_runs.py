@@ -19,7 +19,7 @@ from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Sc
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
-from memnotify.results.comparison import Comparison, compare_runs, parse_only
+from memnotify.results.comparison import GroupComparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
 
 from tests.support.rows import row
@@ -100,7 +100,7 @@ def ok(series: str, *, woken: int, seed: int = 1, first_ms: float = 250, **chang
     return made_up_cell(series, seed, **changes), made_up_log(woken, first_ms), "ok"
 
 
-def rows_of(found: Comparison, metric: str) -> dict[Any, dict[str, Any]]:
+def rows_of(found: GroupComparison, metric: str) -> dict[Any, dict[str, Any]]:
     return {row["group"]: dict(row) for row in found.rows if row["metric"] == metric}
 
 

@@ -24,7 +24,7 @@ FIGURES = (
 )
 
 
-class Status(StrEnum):
+class CaseStatus(StrEnum):
     """How a CI service is told of an outcome. A finding is a failure of the kernel under test."""
 
     PASSED = "passed"
@@ -57,13 +57,13 @@ class CellReport:
         return "" if self.row is None else str(self.row["detail"])
 
     @property
-    def status(self) -> Status:
+    def status(self) -> CaseStatus:
         if self.row is None:
-            return Status.SKIPPED
+            return CaseStatus.SKIPPED
         if self.outcome == "ok":
-            return Status.PASSED
+            return CaseStatus.PASSED
         infrastructure = self.outcome.startswith("infrastructure:")
-        return Status.ERROR if infrastructure else Status.FAILED
+        return CaseStatus.ERROR if infrastructure else CaseStatus.FAILED
 
     @property
     def seconds(self) -> float:
@@ -84,7 +84,7 @@ class ExpectReport:
     says: str
     what: str
     came_out: str
-    status: Status
+    status: CaseStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,6 @@ class RunReport:
     expected: tuple[ExpectReport, ...] = ()
 
 
-def count(reports: Iterable[CellReport | ExpectReport], status: Status) -> int:
+def count(reports: Iterable[CellReport | ExpectReport], status: CaseStatus) -> int:
     """Return how many have this status."""
     return sum(report.status is status for report in reports)

@@ -72,7 +72,7 @@ class _Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class GroupComparison:
     """Groups of cells side by side.
 
     `rows` is what `--json` prints: an object for each figure and group, the first group being what
@@ -136,7 +136,7 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
 
 def compare_runs(
     paths: Sequence[Path], *, by: str, only: Mapping[str, set[str]] = MappingProxyType({})
-) -> Comparison:
+) -> GroupComparison:
     """Compare the cells of some runs along the axis `by`.
 
     `only` narrows axes to some of their values. A point is a value of each of the other axes; those
@@ -179,7 +179,7 @@ def compare_runs(
     over = {axis: found for axis, found in values.items() if len(found) > 1}
     different = {group: _different(found, by) for group, found in kept.items()}
     alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
-    return Comparison(
+    return GroupComparison(
         rows=tuple(_rows(by, over, different, {found.group: found.row() for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
         outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},

@@ -25,10 +25,14 @@ def expectations(folder: RunFolder, rows: Sequence[Row]) -> list[dict[str, Any]]
     is_part = len(folder.whole()) > len(folder.plan())
     value, lines = toml.read(path := folder.path / CAMPAIGN)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
-    return [result for expect in table.expect for result in came_out(expect, rows, is_part=is_part)]
+    return [
+        result
+        for expect in table.expect
+        for result in judge_expectation(expect, rows, is_part=is_part)
+    ]
 
 
-def came_out(
+def judge_expectation(
     expect: ExpectTable, rows: Sequence[Row], *, is_part: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield what came out of each comparison of one expectation, as `expectations` returns it.
