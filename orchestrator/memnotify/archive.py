@@ -30,7 +30,7 @@ _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ArchiveLimits:
     """The most that an archive of some kind holds; `kind` completes "more than any …"."""
 
     kind: str
@@ -51,7 +51,7 @@ class _Entry(tarfile.TarInfo):
 
 
 @contextmanager
-def opened(tarball: Path, limits: Limits) -> Iterator[_Entries]:
+def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
     """Yield the entries of a tarball, each with the archive to extract it from, in their order.
 
     Raises InputError if the archive is damaged or exceeds its limits.
@@ -66,7 +66,7 @@ def opened(tarball: Path, limits: Limits) -> Iterator[_Entries]:
         raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
 
 
-def _counted(archive: tarfile.TarFile, tarball: Path, limits: Limits) -> _Entries:
+def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> _Entries:
     size, sizes = 0, dict[str, int]()
     for count, entry in enumerate(archive, 1):
         # A hard link becomes a copy.
@@ -79,14 +79,14 @@ def _counted(archive: tarfile.TarFile, tarball: Path, limits: Limits) -> _Entrie
         yield archive, entry
 
 
-def look_through(tarball: Path, top: str, limits: Limits) -> None:
+def look_through(tarball: Path, top: str, limits: ArchiveLimits) -> None:
     """Raise the InputError that `unpack` would raise; nothing is written."""
     with opened(tarball, limits) as entries:
         for _ in _belonging(entries, top, tarball):
             pass
 
 
-def unpack(tarball: Path, top: str, folder: Path, limits: Limits) -> None:
+def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None:
     """Unpack what is below `top` into an empty folder, with the times of the archive.
 
     Raises InputError for the first entry that does not belong into a plain tree of files.

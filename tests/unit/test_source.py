@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from memnotify.archive import Limits, pack, unpack
+from memnotify.archive import ArchiveLimits, pack, unpack
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, BaseTable, load_base
 from memnotify.kernel.download import download
@@ -133,7 +133,7 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[E
 
 
 def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None:
-    limits = Limits(kind="kernel", entries=20, size=1 << 20)
+    limits = ArchiveLimits(kind="kernel", entries=20, size=1 << 20)
     many = tarball(tmp_path / "many", *(entry(f"linux/{n}") for n in range(21)))
     large = tarball(tmp_path / "large", entry("linux/a", b"\0" * (1 << 20)), entry("linux/b", b"x"))
     copies = tarball(

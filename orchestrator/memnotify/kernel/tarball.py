@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
-from memnotify.archive import Limits, opened
+from memnotify.archive import ArchiveLimits, opened
 from memnotify.errors import InputError
 from memnotify.series.quilt import makefile_version
 
 # Linux 6.1 has 84,000 entries and 1.3 GB.
-LIMITS = Limits(kind="kernel", entries=250_000, size=4 << 30)
+LIMITS = ArchiveLimits(kind="kernel", entries=250_000, size=4 << 30)
 
 
 def top_and_version(tarball: Path) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Protocol, cast
 from pydantic import Field
 
 from memnotify import toml
-from memnotify.archive import Limits, unpack
+from memnotify.archive import ArchiveLimits, unpack
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.files import read_bytes
@@ -34,7 +34,7 @@ _CAMPAIGN, _DURATIONS = "campaign.toml", "durations.json"
 _BAD_INPUT = 2  # of our exit statuses; with 0, 1 and 3 there are results
 _DONE = (0, 1, 3)
 # A cell has about ten files; both are far above what any campaign leaves behind.
-_LIMITS = Limits(kind="run", entries=1_000_000, size=256 << 30)
+_LIMITS = ArchiveLimits(kind="run", entries=1_000_000, size=256 << 30)
 
 Files = Mapping[str, bytes]
 
