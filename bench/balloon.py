@@ -20,8 +20,8 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.template import Template
 from memnotify.model import Accel, Arch, Cell, KernelRequest, Scenario
 from memnotify.records import layout
-from memnotify.records.decode import read_records
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 
 RAM, LOW = 64, 40  # MiB
 START_S, MOVE_S = 3.0, 0.25

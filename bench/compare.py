@@ -21,8 +21,9 @@ from memnotify.campaign.plan import cell_id, cell_name, plan_rows
 from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Op, Outcome, Scenario, Step
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.store import Artifact, Store

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag, StrEnum
+from typing import Self
 
 
 class Arch(StrEnum):
@@ -262,22 +263,53 @@ class Finding(StrEnum):
     BALLOON = "balloon"  # a balloon target was not reached in time
 
 
+class Ending(StrEnum):
+    """The three ways in which a cell can end."""
+
+    OK = "ok"
+    FINDING = "finding"
+    INFRASTRUCTURE = "infrastructure"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a cell ended: ok, a finding (a result), or an infrastructure failure (not a result)."""
+    """How a cell ended: ok, a finding (a result), or an infrastructure failure (not a result).
 
-    finding: Finding | None = None
+    `finding` is a plain word where another version found something that this one does not know.
+    """
+
+    finding: Finding | str | None = None
     infrastructure: str | None = None
     detail: str = ""
 
+    @classmethod
+    def parse(cls, text: str, *, detail: str = "") -> Self:
+        """Return the outcome that `str` made this text of. Raises ValueError if it made none."""
+        ending, colon, kind = text.partition(":")
+        match ending:
+            case Ending.OK if not colon:
+                return cls(detail=detail)
+            case Ending.FINDING if kind:
+                known = kind in Finding.__members__.values()
+                return cls(finding=Finding(kind) if known else kind, detail=detail)
+            case Ending.INFRASTRUCTURE if kind:
+                return cls(infrastructure=kind, detail=detail)
+        raise ValueError(f"{text!r} is not an outcome")
+
+    @property
+    def ending(self) -> Ending:
+        if self.infrastructure is not None:
+            return Ending.INFRASTRUCTURE
+        return Ending.OK if self.finding is None else Ending.FINDING
+
     @property
     def ok(self) -> bool:
-        return self.finding is None and self.infrastructure is None
+        return self.ending is Ending.OK
 
     def __str__(self) -> str:
         if self.infrastructure is not None:
-            return f"infrastructure:{self.infrastructure}"
-        return "ok" if self.finding is None else f"finding:{self.finding}"
+            return f"{Ending.INFRASTRUCTURE}:{self.infrastructure}"
+        return Ending.OK.value if self.finding is None else f"{Ending.FINDING}:{self.finding}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

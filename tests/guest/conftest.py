@@ -11,8 +11,9 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Op, Scenario
-from memnotify.records.decode import read_records
-from memnotify.results.summary import trace_of
+from memnotify.records.clients import notified
+from memnotify.records.log import ints
+from memnotify.records.parquet import read_records
 from memnotify.series.quilt import MEM_NOTIFY
 
 from tests.support.squeezed import Ending, Guest, Runner
@@ -77,7 +78,7 @@ def squeezed(ending: Ending) -> Runner:
         assert result.outcome.ok, result.outcome
         assert result.lost_records == 0
         log = read_records(folder / "records.parquet")
-        trace = trace_of(log)
-        return Guest(base, log, trace.wakeup_ns, trace.wakeup_client)
+        woken = notified(log)
+        return Guest(base, log, ints(woken["time_ns"]), ints(woken["client"]))
 
     return run

@@ -10,8 +10,9 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Cell, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 
 pytestmark = pytest.mark.guest
 

@@ -13,7 +13,7 @@ import pytest
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Invariant, Verdict
 from memnotify.model import Arch, ClientKind, Scenario
-from memnotify.results.promises import log_of, promises_of
+from memnotify.results.promises import promises_of
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 
@@ -41,7 +41,7 @@ def answers(guest: Guest, name: str) -> dict[Invariant, Answer]:
     """Return how the guest keeps what a revision, not its own series, promises."""
     revision = load_revision(name)
     assert revision is not None
-    return {answer.invariant: answer for answer in check(log_of(guest.log), promises_of(revision))}
+    return {answer.invariant: answer for answer in check(guest.log, promises_of(revision))}
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Arch, Cell, ClientKind, Habit, KernelRequest, Op, Scenario, Step
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 
 from tests.support.squeezed import MIB, SECOND
 

@@ -22,8 +22,7 @@ from memnotify.model import (
     Scenario,
     Step,
 )
-from memnotify.records.decode import read_records
-from memnotify.results.published import course_of
+from memnotify.records.parquet import read_records
 
 from tests.support.squeezed import MIB, SECOND
 
@@ -43,7 +42,7 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
         image = initramfs(cell.request.arch)
         result = asyncio.run(run_cell(cell, kernel=bzimage, initramfs=image, folder=folder))
         assert result.lost_records == 0
-        return result.outcome, figures(course_of(read_records(folder / "records.parquet")))
+        return result.outcome, figures(read_records(folder / "records.parquet"))
 
     return run
 

@@ -13,9 +13,9 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.templates import Templates
 from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import read_records
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 from memnotify.store import Store
 
 from tests.support.guests import BootFiles

@@ -16,9 +16,10 @@ from memnotify.campaign.seeds import varied
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
-from memnotify.results.summary import trace_of
+from memnotify.records.log import RecordLog, ints
+from memnotify.records.parquet import read_records
 
 pytestmark = pytest.mark.guest
 
@@ -56,12 +57,13 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
 
 
 def test_another_seed_is_another_run_of_the_same_promises(run: Run) -> None:
-    traces = [trace_of(run(varied(SCENARIO, seed, cpus=1), cpus=1)) for seed in (1, 2)]
-    assert traces[0].wakeup_ns[0] != traces[1].wakeup_ns[0]
-    for trace in traces:
-        assert set(trace.wakeup_client.tolist()) == {0, 1, 2, 3}
+    found = [notified(run(varied(SCENARIO, seed, cpus=1), cpus=1)) for seed in (1, 2)]
+    assert found[0]["time_ns"][0] != found[1]["time_ns"][0]
+    for woken in found:
+        assert set(woken["client"].tolist()) == {0, 1, 2, 3}
         for client in range(4):
-            assert (np.diff(trace.wakeup_ns[trace.wakeup_client == client]) >= 10 * S).all()
+            times = ints(woken["time_ns"])[woken["client"] == client]
+            assert (np.diff(times) >= 10 * S).all()
 
 
 def test_processes_start_where_they_are_told_to(run: Run) -> None:

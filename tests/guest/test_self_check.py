@@ -11,8 +11,8 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import read_records
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.parquet import read_records
 
 pytestmark = pytest.mark.guest
 

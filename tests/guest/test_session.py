@@ -28,8 +28,9 @@ from memnotify.model import (
     Scenario,
     Step,
 )
-from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 
 pytestmark = pytest.mark.guest
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from memnotify.guest.watchdog import Limits
 from memnotify.model import Arch, CellResult, ClientKind, Op, Scenario, Step
-from memnotify.records.decode import RecordLog
+from memnotify.records.log import RecordLog
 from memnotify.series.quilt import MEM_NOTIFY
 
 SECOND = 10**9

@@ -166,8 +166,8 @@ def test_cells_are_values(cells: tuple[Cell, ...]) -> None:
 
 def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
     row = plan_rows([bound(cells[0])])[0]
-    assert row["id"] == cell_id(bound(cells[0]))
-    assert row["inputs"]["machine"]["name"] == "pc-swap-disk"
+    assert row.id == cell_id(bound(cells[0]))
+    assert row.inputs["machine"]["name"] == "pc-swap-disk"
 
 
 def test_virtual_time_is_tcg(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Op, Outcome
 from memnotify.places import HOME
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.log import RecordLog
+from memnotify.results.manifest import Manifest
 from memnotify.results.timeline import timeline
 
 SWAP = {"name": b"swap", "number": 1, "count": 3}
@@ -80,10 +81,8 @@ def test_many_failures_are_counted() -> None:
 
 def test_the_timeline_has_each_test() -> None:
     failed = check(**SWAP, result=CheckResult.FAILED, line=7)
-    manifest = {
-        "balloon": [],
-        "inputs": {"scenario": {"steps": [{"at_ns": 0, "op": 6, "args": [98304]}]}},
-    }
+    steps = [{"at_ns": 0, "op": 6, "args": [98304]}]
+    manifest = Manifest(outcome=Outcome(), inputs={"scenario": {"steps": steps}})
     events = timeline(log(check(), failed), manifest)
     assert [event["text"] for event in events] == [
         "step 0: self-check, with 96 MiB to swap",

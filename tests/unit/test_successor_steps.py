@@ -15,9 +15,9 @@ from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import ClientKind, Finding, Level, Op
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
+from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
-from memnotify.results.summary import trace_of
+from memnotify.records.log import RecordLog
 
 HEAD = """\
 name = "try"
@@ -88,10 +88,10 @@ def test_news_by_pollpri_is_a_wakeup_and_an_error_alone_is_not() -> None:
         (Kind.WAKEUP, 1, (0x00A, 1)),  # POLLPRI and POLLERR: memory.events
         (Kind.WAKEUP, 2, (0x008, 1)),  # POLLERR
     )
-    assert trace_of(log).wakeup_client.tolist() == [0, 1]
+    assert notified(log)["client"].tolist() == [0, 1]
 
 
-def outcome(kind: ClientKind, *, device: bool) -> Finding | None:
+def outcome(kind: ClientKind, *, device: bool) -> str | None:
     log = log_of(
         (Kind.DEVICE, layout.NO_CLIENT, (int(device),)),
         (Kind.CLIENT, 0, (kind, 2)),  # ENOENT

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from memnotify.axes import POINT
 from memnotify.campaign.figures import read_comparison
 from memnotify.model import Arch
 from memnotify.records.layout import MAX_READ
@@ -72,7 +73,9 @@ def _different(values: list[Any]) -> list[Any]:
 
 T = TypeVar("T")
 # One value may be written without brackets.
-Axis = Annotated[list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)]
+Values = Annotated[
+    list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)
+]
 
 
 def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
@@ -286,8 +289,8 @@ class KernelTable(Table):
     Of several bases the first is taken on which all kernels of the campaign can be built.
     """
 
-    base: Axis[Name]
-    arch: Axis[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
+    base: Values[Name]
+    arch: Values[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
 
 
 class MatrixTable(Table):
@@ -297,11 +300,11 @@ class MatrixTable(Table):
     seed: `seed`, `seed` + 1, ... `memnotify.campaign.seeds` says what it changes; 0: nothing.
     """
 
-    series: Axis[Name]
-    memory_mib: Axis[Annotated[int, Field(ge=16, le=1_048_576)]]
-    clients: Axis[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
-    machine: Axis[Name]
-    scenario: Axis[Name]
+    series: Values[Name]
+    memory_mib: Values[Annotated[int, Field(ge=16, le=1_048_576)]]
+    clients: Values[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
+    machine: Values[Name]
+    scenario: Values[Name]
     repeat: Annotated[int, Field(ge=1, le=1_000)] = 1
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
@@ -309,9 +312,6 @@ class MatrixTable(Table):
 def _comparison(text: str) -> str:
     read_comparison(text)
     return text
-
-
-EXPECT_AXES = ("series", "arch", "machine", "memory_mib", "scenario", "clients")
 
 
 class ExpectTable(Table):
@@ -322,14 +322,18 @@ class ExpectTable(Table):
     """
 
     says: str
-    what: Axis[Annotated[str, AfterValidator(_comparison)]]
+    what: Values[Annotated[str, AfterValidator(_comparison)]]
     some: bool = False
-    series: Axis[Name] | None = None
-    arch: Axis[ArchName] | None = None
-    machine: Axis[Name] | None = None
-    memory_mib: Axis[int] | None = None
-    scenario: Axis[Name] | None = None
-    clients: Axis[int] | None = None
+    series: Values[Name] | None = None
+    arch: Values[ArchName] | None = None
+    machine: Values[Name] | None = None
+    memory_mib: Values[int] | None = None
+    scenario: Values[Name] | None = None
+    clients: Values[int] | None = None
+
+
+EXPECT_AXES = tuple(axis for axis in POINT if axis in ExpectTable.model_fields)
+"""The axes by which expectations pick cells."""
 
 
 class CampaignTable(Table):

@@ -19,6 +19,7 @@ from memnotify.guest.qmp import Monitor, data_of
 from memnotify.guest.region import Ask, Region
 from memnotify.model import Finding, Op, Scenario
 from memnotify.records.layout import Reason, State
+from memnotify.units import KIB_PER_MIB
 
 BOOT = "boot"
 """The stage before READY of a guest that does not start from a template."""
@@ -112,7 +113,7 @@ class Host:
         if target_kib is None:
             return False
         if ask.reason == Reason.BALLOON_SET and ask.arg == target_kib:
-            self._on_stage(f"balloon {target_kib / 1024:g} MiB")
+            self._on_stage(f"balloon {target_kib / KIB_PER_MIB:g} MiB")
             await self.balloon.set(step=ask.step, target_kib=target_kib, now_ns=ask.time_ns)
             return True
         if ask.reason == Reason.BALLOON_SETTLED:

@@ -6,37 +6,38 @@ and `text` (for people), and the numbers that the text is made of.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
-from memnotify.check.story import gate_of
 from memnotify.errors import InputError
-from memnotify.guest.outcome import describe_check
 from memnotify.model import ClientKind, DeviceName, Level, Op, Step
-from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import BalloonPhase, Kind
-from memnotify.results.folder import MANIFEST, RECORDS, read_json
-from memnotify.results.summary import trace_of
+from memnotify.records.log import RecordLog, Records, ints
+from memnotify.records.parquet import read_records
+from memnotify.records.self_check import describe_check
+from memnotify.records.zones import above_gate, each_zone, gate_of
+from memnotify.results.folder import MANIFEST, RECORDS, read_manifest
+from memnotify.results.manifest import Manifest
 from memnotify.text import counted
+from memnotify.units import KIB_PER_MIB as _MIB
+from memnotify.units import NS_PER_S
 
 Event = dict[str, Any]
 
-_QUIET_NS = 1_000_000_000
+_QUIET_NS = NS_PER_S
 """Samples of one condition (below the gate, swapping) that are closer than this are one event."""
 
 _GAP_S = 2
 """Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
-
-_MIB = 1024
 
 _WATCHED = {
     ClientKind.PSI: "/proc/pressure/memory",
@@ -53,7 +54,7 @@ def timeline_of(folder: Path) -> list[Event]:
     """
     if not (folder / RECORDS).exists():
         return []
-    log, manifest = read_records(folder / RECORDS), read_json(folder / MANIFEST)
+    log, manifest = read_records(folder / RECORDS), read_manifest(folder)
     try:
         return timeline(log, manifest)
     except ValueError as error:
@@ -63,19 +64,18 @@ def timeline_of(folder: Path) -> list[Event]:
         ) from error
 
 
-def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
+def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json. Raises
-    ValueError if that is not what a run writes.
+    `log` is of the guest and thus not trusted; `manifest` is the cell's. Raises ValueError
+    if its inputs are not what a run writes.
     """
     told = _told(manifest)
-    trace = trace_of(log)
     events: list[Event] = []
     for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _gaps, _self_check, _exits):
         for time_ns, event in make(log, told):
-            events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
-    for number, batch in enumerate(measure(trace).batches):
+            events.append({"t": round((int(time_ns) - log.start_ns) / NS_PER_S, 6), **event})
+    for number, batch in enumerate(measure(log).batches):
         text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
         text += f" within {batch.spread_ms:g} ms"
         if batch.after_ms is not None:
@@ -103,22 +103,15 @@ class _Told:
     moves: Mapping[int, Mapping[str, Any]]
 
 
-class _Move(BaseModel):
-    """Of a move of the balloon, what is shown; the rest is passed on."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    step: int
-    query_seconds: Annotated[float, Field(allow_inf_nan=False)] | None
+_STEPS = TypeAdapter(tuple[Step, ...])
 
 
-def _told(manifest: Mapping[str, Any]) -> _Told:
+def _told(manifest: Manifest) -> _Told:
     try:
-        steps = _STEPS.validate_python(manifest["inputs"]["scenario"]["steps"])
-        moves = _MOVES.validate_python(manifest["balloon"])
+        steps = _STEPS.validate_python(manifest.inputs["scenario"]["steps"])
         return _Told(
             steps=[_describe(step) for step in steps],
-            moves={move.step: move.model_dump() for move in moves},
+            moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -128,9 +121,6 @@ def _told(manifest: Mapping[str, Any]) -> _Told:
     except IndexError as error:
         raise ValueError("a step has too few arguments") from error
 
-
-_STEPS = TypeAdapter(tuple[Step, ...])
-_MOVES = TypeAdapter(list[_Move])
 
 Made = Iterator[tuple[int, Event]]
 
@@ -227,17 +217,15 @@ def _balloon(log: RecordLog, told: _Told) -> Made:
 
 
 def _gate(log: RecordLog, _: _Told) -> Made:
-    rows = log.kind(Kind.ZONE)
-    for name in np.unique(rows["name"]):
-        zone = rows[rows["name"] == name]
-        for node in np.unique(zone["node"]):
-            yield from _below(zone[zone["node"] == node], name.decode(errors="replace"), int(node))
+    zones = log.kind(Kind.ZONE)
+    for of_zone in each_zone(zones):
+        yield from _below(zones[of_zone])
 
 
-def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
-    free = zone["free"].astype(np.int64)
-    gate = gate_of(zone)
-    below = np.flatnonzero(free <= gate)
+def _below(zone: Records) -> Made:
+    name, node = zone["name"][0].decode(errors="replace"), int(zone["node"][0])
+    free, gate = ints(zone["free"]), gate_of(zone)
+    below = np.flatnonzero(above_gate(zone) <= 0)
     for a, b in _runs(zone["time_ns"][below]):
         samples = below[a:b]
         least = int(free[samples].min())
@@ -319,9 +307,9 @@ def _exits(log: RecordLog, _: _Told) -> Made:
             yield same["time_ns"][a], {**event, "count": b - a, "text": f"{b - a} of {what} {how}"}
 
 
-def _runs(times: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+def _runs(times: Records) -> Iterator[tuple[int, int]]:
     """Yield slices (from, to) of sorted times that have no longer pause than _QUIET_NS in them."""
     if times.size:
-        ends = np.flatnonzero(np.diff(times.astype(np.int64)) > _QUIET_NS) + 1
+        ends = np.flatnonzero(np.diff(ints(times)) > _QUIET_NS) + 1
         edges = [0, *ends.tolist(), times.size]
         yield from itertools.pairwise(edges)
