@@ -135,8 +135,9 @@ def test_a_restored_guest_has_the_console_of_its_boot(bench: Callable[[str], Ben
 
 def test_a_guest_that_is_never_ready_boots_and_is_a_finding(bench: Callable[[str], Bench]) -> None:
     there = bench("none")
-    there.initramfs = there.folder / "empty.cpio"
-    there.initramfs.write_bytes(b"")
+    empty = there.folder / "empty.cpio"
+    empty.write_bytes(b"")
+    there.files = BootFiles(there.files.kernel, empty)
     cell = make_cell()
     start = there.template(cell)
     assert start is None
@@ -195,7 +196,7 @@ def test_nothing_is_left_of_an_orchestrator_that_is_killed(
 ) -> None:
     there = bench("none")
     argv = [sys.executable, "-c", _ORCHESTRATOR, command]
-    paths = (there.kernel, there.initramfs, there.folder)
+    paths = (there.files.kernel, there.files.initramfs, there.folder)
     with subprocess.Popen([*argv, *paths], stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert child.stdout is not None
         (pid,) = map(int, child.stdout.readline().split())
