@@ -13,7 +13,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One worker per core that this process may use.
 WORKERS ?= auto
 
-.PHONY: help setup packages demo test lint mutants bench lock clean
+.PHONY: help setup packages demo test lint mutants bench architecture lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -48,11 +48,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml | packages
 demo: setup ## build kernels and an image, run campaigns/demo.toml, print who woke when
 	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo
 
-lint: setup ## ruff, mypy, and the layers of the package
+lint: setup ## ruff, mypy, the layers of the package, and the English of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/draw_architecture.py --check
+	$(BIN)/codespell
+	$(BIN)/python -m tests.support.prose
 
 test: setup lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
@@ -66,6 +69,9 @@ bench: setup ## run every program in bench/ into bench/results/
 	for program in bench/*.py; do \
 	    $(BIN)/python $$program --json bench/results/$$(basename $$program .py).json; \
 	done
+
+architecture: setup ## draw docs/architecture.svg from the import graph
+	$(BIN)/python docs/draw_architecture.py
 
 lock: setup ## pin the versions and hashes of all Python packages anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools

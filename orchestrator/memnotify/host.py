@@ -40,22 +40,27 @@ def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
 class OomKills:
     """How many processes the OOM killer has taken since boot.
 
-    `machine` are those of the whole kernel, those in `group` of a control group around us. 0 where
-    the kernel does not tell.
+    `machine` are those of the whole kernel, those in `group` were in a control group around us:
+    whether that group had too little, or the whole machine. `at_limit` is how often such a group
+    was at its own limit, and could not go on. 0 where the kernel does not tell.
     """
 
     machine: int
     group: int
+    at_limit: int = 0
 
 
 def oom_kills(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> OomKills:
     """Return how often the OOM killer has struck so far."""
-    inside = sum(
-        _count(folder / name, "oom_kill")
-        for folder in _groups(proc, cgroups, "memory")
-        for name in ("memory.events", "memory.oom_control")
-    )
-    return OomKills(_count(proc / "vmstat", "oom_kill"), inside)
+    inside = at_limit = 0
+    for folder in _groups(proc, cgroups, "memory"):
+        inside += _count(folder / "memory.events", "oom_kill")
+        inside += _count(folder / "memory.oom_control", "oom_kill")
+        at_limit += _count(folder / "memory.events", "oom")
+        # Version 1 tells of each time that the limit was met, also where reclaim was enough.
+        met = _words(folder / "memory.failcnt")
+        at_limit += int(met[0]) if met and met[0].isdigit() else 0
+    return OomKills(_count(proc / "vmstat", "oom_kill"), inside, at_limit)
 
 
 def _count(file: Path, name: str) -> int:
@@ -71,9 +76,20 @@ def _words(file: Path) -> list[str]:
         return []
 
 
-def available_mib(*, proc: Path = Path("/proc")) -> int:
-    """Return what the machine could give just now without swapping, in MiB."""
-    return _meminfo(proc, "MemAvailable") // MIB
+def available_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
+    """Return what the machine, and each group of ours, could give now without swapping, in MiB."""
+    found = [_meminfo(proc, "MemAvailable")]
+    for folder in _groups(proc, cgroups, "memory"):
+        for limit, usage, inactive in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            most, taken = (_words(folder / name)[:1] for name in (limit, usage))
+            if most and taken and most[0].isdigit():
+                # Page cache that nobody uses is given back before anything is killed.
+                idle = _count(folder / "memory.stat", inactive)
+                found.append(max(0, int(most[0]) - int(taken[0]) + idle))
+    return min(found) // MIB
 
 
 def _meminfo(proc: Path, name: str) -> int:

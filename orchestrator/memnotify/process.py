@@ -115,9 +115,14 @@ def _tail(text: str) -> str:
 
 
 class CommandFailed(InfrastructureError):
-    """A command ended with another status than 0, could not be started, or took too long."""
+    """A command ended with another status than 0, could not be started, or took too long.
 
-    def __init__(self, done: Completed, reason: str, output: Path | None) -> None:
+    In the last case it is `timed_out`, which says something of this host and nothing of its input.
+    """
+
+    def __init__(
+        self, done: Completed, reason: str, output: Path | None, *, timed_out: bool = False
+    ) -> None:
         text = done.stdout
         if output is not None:
             with contextlib.suppress(OSError), output.open(errors="replace") as file:
@@ -130,6 +135,7 @@ class CommandFailed(InfrastructureError):
             "command", message, hint=None if output is None else f"whole output in {output}"
         )
         self.done = done
+        self.timed_out = timed_out
 
 
 @contextlib.contextmanager
@@ -186,6 +192,7 @@ def run(
     started = time.monotonic()
     text = b""
     reason: str | None = None
+    timed_out = False
     with contextlib.ExitStack() as stack:
         lifeline, writer = stack.enter_context(_lifeline())
         sink: IO[bytes] | int = subprocess.PIPE
@@ -205,7 +212,7 @@ def run(
         try:
             text = _communicate(child, input, started + timeout, beat)
         except subprocess.TimeoutExpired:
-            reason = f"no end after {timeout:g} s, killed"
+            reason, timed_out = f"no end after {timeout:g} s, killed", True
         finally:
             writer.close()  # the guard kills what is left
             if child.returncode is None:
@@ -216,7 +223,7 @@ def run(
     if reason is None and check and done.returncode != 0:
         reason = f"exit status {done.returncode}"
     if reason is not None:
-        raise CommandFailed(done, reason, output)
+        raise CommandFailed(done, reason, output, timed_out=timed_out)
     return done
 
 

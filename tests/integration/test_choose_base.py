@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import plan_cells
-from memnotify.errors import InputError
+from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.source import fetch_source
 from memnotify.model import KernelRequest
+from memnotify.process import CommandFailed, run
 from memnotify.run.base_selection import choose_base
 from memnotify.store import Store
 
@@ -191,3 +194,116 @@ def test_a_machine_for_a_variant_that_a_base_lacks_is_refused(tmp_path: Path) ->
     path.write_text(text.replace("6.1", "2.6.24"))
     (cell,) = plan_cells(load_campaign(path))
     assert cell.request.variant == "numa"
+
+
+def too_slow(*_: object, **__: object) -> None:
+    run(["sleep", "9"], timeout=0.01)
+
+
+def failing(kind: str, message: str = "so it is") -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise InfrastructureError(kind, message)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [too_slow, failing("tools"), failing("host"), failing("disk-full"), failing("store")],
+)
+def test_what_is_wrong_with_this_host_is_no_reason_for_another_base(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, fault: Callable[..., None]
+) -> None:
+    monkeypatch.setattr("memnotify.run.base_selection.ensure_kernel", fault)
+    said: list[str] = []
+    where = str(source(tmp_path, ""))
+    with pytest.raises(InfrastructureError) as told:
+        choose_base(
+            campaign(tmp_path, '["2.6.24", "6.1"]'), source=where, store=store, say=said.append
+        )
+    assert told.value.exit_code == 3
+    assert not [line for line in said if "6.1" in line]
+    if fault is too_slow:
+        assert "sleep 9: no end after 0.01 s, killed" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        failing("qmp-timeout"),
+        failing("host-oom"),
+        failing("qemu-died", "QEMU ended by itself (killed by SIGKILL)"),
+    ],
+)
+def test_a_boot_that_this_host_cuts_short_is_no_reason_for_another_base(
+    tmp_path: Path, store: Store, built: list[KernelRequest], fault: Callable[..., None]
+) -> None:
+    where = str(source(tmp_path, ""))
+    with pytest.raises(InfrastructureError):
+        choose_base(campaign(tmp_path), source=where, store=store, say=print, boot=fault)
+
+
+@pytest.mark.parametrize("kind", ["build", "boot", "qemu-died"])
+def test_a_kernel_that_is_not_to_be_had_is_one(
+    tmp_path: Path, store: Store, built: list[KernelRequest], kind: str
+) -> None:
+    where = str(source(tmp_path, ""))
+    said: list[str] = []
+    asked = campaign(tmp_path, '["2.6.24", "6.1"]')
+    base = choose_base(asked, source=where, store=store, say=said.append, boot=failing(kind))
+    assert base == "6.1"
+    assert "base 6.1; not 2.6.24: so it is" in said
+
+
+def test_a_full_disk_is_no_reason_for_another_base(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("memnotify.run.base_selection.ensure_source", full)
+    with pytest.raises(OSError, match="No space left"):
+        choose_base(campaign(tmp_path), store=store, say=print)
+
+
+def test_a_slow_command_of_a_source_is_not_taken_for_a_source_that_is_not_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.kernel.source.run", too_slow)
+    monkeypatch.setattr("memnotify.kernel.source.shutil.which", lambda name: name)
+    with pytest.raises(CommandFailed, match="no end after"):
+        fetch_source(load_base("6.1"), None, store=store, progress=print)
+
+
+def test_who_does_not_get_the_base_that_he_prefers_is_told_how_to(
+    tmp_path: Path, store: Store
+) -> None:
+    said: list[str] = []
+    choose_base(campaign(tmp_path), store=store, say=said.append)
+    told = [line for line in said if "give it by hand" in line]
+    assert len(told) == 2
+    assert "kernel fetch 2.6.24 --source TREE" in told[1]
+    assert told[1].startswith("for 2.6.24, ")
+
+
+def test_what_takes_long_is_said(
+    tmp_path: Path, store: Store, built: list[KernelRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.run.base_selection._SLOW_S", 0.05)
+    said: list[str] = []
+
+    def boots_slowly(*_: object, **__: object) -> None:
+        deadline = time.monotonic() + 20
+        while not said or "booting" not in said[-1]:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    where = str(source(tmp_path, ""))
+    choose_base(
+        campaign(tmp_path, '["2.6.24", "6.1"]'),
+        source=where,
+        store=store,
+        say=said.append,
+        boot=boots_slowly,
+    )
+    assert "choosing a base: booting 2.6.24 none x86_64" in said

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memnotify.places import HOME
@@ -137,6 +139,34 @@ class Lab:
         )
         return done.stdout.splitlines()
 
+    def plan(self, name: str, *more: str) -> tuple[dict[str, Any], str]:
+        """Return what `run --plan` says for the same bases: for programs, and for people."""
+        campaign = self.root / "try.toml"
+        campaign.write_text(CAMPAIGN.format(name=name))
+        cache = self.root / "cache"
+        cache.mkdir(exist_ok=True)
+        if not (cache / "memnotify").is_symlink():
+            (cache / "memnotify").symlink_to(self.root / "store")
+        words = [sys.executable, "-m", "memnotify.cli.main", "run", str(campaign), "--plan", *more]
+        told = [
+            subprocess.run(
+                [*words, *option],
+                env={
+                    **os.environ,
+                    "MEMNOTIFY_HOME": str(self.root),
+                    "XDG_CACHE_HOME": str(cache),
+                    "COLUMNS": "200",
+                },
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                cwd=self.root,
+            ).stdout
+            for option in (["--json"], [])
+        ]
+        found: dict[str, Any] = json.loads(told[0])
+        return found, told[1]
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
@@ -193,3 +223,46 @@ def test_a_kernel_that_does_not_boot_is_passed_over(lab: Lab) -> None:
     assert chosen == "chosen last"
     assert "; not mute: QEMU ended by itself" in line
     assert "; not sound: QEMU ended by itself" in line
+
+
+def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:
+    lab.add("good", tarball())
+    (lab.root / "store").mkdir()
+    found, text = lab.plan("good")
+    assert [base["base"] for base in found["bases"]] == ["good", "sound", "last"]
+    assert {base["source"] for base in found["bases"]} == {"not here: to be fetched"}
+    assert [(row["base"], row["series"], row["cells"]) for row in found["kernels"][:3]] == [
+        ("good", "none", 1),
+        ("good", "v1", 1),
+        ("sound", "none", 1),
+    ]
+    assert {row["state"] for row in found["kernels"]} == {"to build, when the source is here"}
+    (guests,) = found["guests"]
+    assert (guests["machine"], guests["memory_mib"], guests["cells"]) == ("pc", 64, 2)
+    assert 64 + 130 < guests["takes_mib"] < 400 and guests["fits"]
+    assert found["cells"] == 2
+    assert found["memory_mib"] > found["capacity"]["memory_mib"] > 0
+    assert "the first base that can be had" in text and "not here: to be fetched" in text
+    assert f"{guests['takes_mib']} MiB, 1 core" in text
+    assert f"2 cells; the host has {found['capacity']['memory_mib']} MiB" in text
+    assert not {"kernel", "source", "image", "template"} & made(lab.root / "store")
+    assert made(lab.root).isdisjoint({"runs"})
+
+    assert lab.choose("good")[-1] == "chosen good"
+    found, text = lab.plan("good")
+    assert found["bases"][0]["source"] == "in the store: 6.1.7"
+    states = [row["state"] for row in found["kernels"]]
+    assert states[:2] == ["in the store"] * 2 and "in the store" not in states[2:]
+    assert "in the store" in text
+
+
+def test_a_plan_takes_in_no_source_that_is_given(lab: Lab) -> None:
+    lab.add("good", tarball())
+    (lab.root / "store").mkdir()
+    found, _ = lab.plan("good", "--source", str(TREE))
+    assert {row["state"] for row in found["kernels"]} == {"to build"}
+    assert "source" not in made(lab.root / "store")
+
+
+def made(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}

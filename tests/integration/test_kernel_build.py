@@ -17,6 +17,7 @@ import pytest
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import kernel_inputs
 from memnotify.model import Arch, KernelRequest
+from memnotify.process import CommandFailed
 from memnotify.store import digest_value
 
 from tests.support.fakekernel import TREE, Lab
@@ -153,6 +154,33 @@ def test_a_series_that_does_not_compile_is_told_and_the_tree_stays(lab: Lab) -> 
     lab.compiled()
     lab.build("v1")
     assert lab.compiled() == ["mm/vmstat.c"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Killed signal terminated program cc1", "host"),
+        ("No space left on device", "host"),
+        ("all is lost", "build"),
+    ],
+)
+def test_a_host_without_room_is_not_taken_for_a_series_that_does_not_build(
+    lab: Lab, said: str, kind: str
+) -> None:
+    lab.add_series("v3", mm__vmstat_c=VMSTAT + f"\n#error {said}\n")
+    with pytest.raises(InfrastructureError, match=f"does not build: .*{said}") as caught:
+        lab.build("v3")
+    assert caught.value.kind == kind
+
+
+def test_a_build_that_takes_too_long_is_not_taken_for_one_that_fails(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.kernel.build._PATIENCE", 1.0)
+    lab.hold.touch()
+    with pytest.raises(CommandFailed, match="no end after 1 s") as caught:
+        lab.build("none")
+    assert caught.value.timed_out and caught.value.kind != "build"
 
 
 def test_a_dropped_line_of_the_configuration_is_an_error(lab: Lab) -> None:

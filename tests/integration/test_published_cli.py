@@ -214,6 +214,43 @@ def test_what_agrees_needs_no_reason(run: RunFolder, capsys: pytest.CaptureFixtu
     assert "but once" not in text
 
 
+def test_a_refuted_alternative_is_no_failure(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "published" / "old.toml"
+    file.write_text(FIGURES.replace("why_not", "alternative = true\nwhy_not"))
+    assert main(["published", str(run.path), "--json"]) == 0
+    _, second, _ = json.loads(capsys.readouterr().out)
+    assert (second["agrees"], second["alternative"]) == (False, True)
+    assert main(["published", str(run.path)]) == 0
+    text = capsys.readouterr().out
+    (line,) = [line for line in text.splitlines() if "again and again" in line]
+    assert line.split()[-1] == "refuted"
+    assert "it is woken but once" in text
+    run.cell("v5").rename(run.path / "gone")
+    assert main(["published", str(run.path)]) == 0
+    # What is no alternative has to agree all the same.
+    put(run, "v4", log(13))
+    assert main(["published", str(run.path)]) == 1
+
+
+def test_a_file_that_was_written_is_named(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, picture = tmp_path / "out.csv", tmp_path / "out.svg"
+    main(["published", str(run.path), "--json", "--csv", str(table), "--plot", str(picture)])
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [f"wrote {table}", f"wrote {picture}"]
+    json.loads(told.out)
+
+
+def test_what_is_measured_in_mib_is_printed_so() -> None:
+    for path in CAMPAIGNS.glob("published/*.toml"):
+        for figure in load_published(path.stem).figure:
+            if figure.figure == "told_at_mib":
+                assert figure.unit == "MiB", path
+
+
 def test_all_agree(run: RunFolder, tmp_path: Path) -> None:
     only = FIGURES.split('\n[[figure]]\nfigure = "wakeups"')[0]
     (tmp_path / "published" / "old.toml").write_text(only)

@@ -253,6 +253,12 @@ def test_where_an_original_differs_from_ours_is_said(post: Post, capsys: Capture
     assert post.run("--mbox", post.box(*mails)) == 0
     said = capsys.readouterr().out
     assert [line[:2] for line in said.splitlines() if " ! " in line] == ["3:", "5:"]
+    # Which patch, of which file.
+    _, at = [n for n, line in enumerate(said.splitlines()) if " ! " in line]
+    line, files = said.splitlines()[at : at + 2]
+    assert line.endswith(" lamp 5") and "patch 5" not in said
+    assert "a => b" not in said
+    assert re.fullmatch(r" +[\w/.]+(, [\w/.]+)* \| \d+ [+-]+", files)
     assert main(["series", "diff", "v4/2.6.24", "v4-original/2.6.24", "--no-messages"]) == 0
     assert "\n++lamp(zone),\n" in re.sub(r"[ \t]", "", capsys.readouterr().out)
 
@@ -294,6 +300,10 @@ def test_another_text_is_registered_only_as_such(post: Post, capsys: Capture) ->
         *("v4 2/5: another text", "v4 3/5: another text")
     ]
     assert load_revision("v4-altered") == load_revision("v4")
+    assert main(["series", "list"]) == 0
+    told = " ".join(re.sub("[│├└]", " ", capsys.readouterr().out).split())
+    assert "The patches of the mails, with another text than was posted: 2/5, 3/5." in told
+    assert "as they were posted" not in told
 
 
 def test_mails_of_which_no_digest_or_message_id_is_known(post: Post, capsys: Capture) -> None:
@@ -339,6 +349,58 @@ def test_a_mailbox_of_something_else(post: Post, capsys: Capture) -> None:
     assert "is no maildir: it has no folders cur and new" in capsys.readouterr().err
     assert post.run(post.folder / "none") == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_an_mbox_is_searched_by_digest_as_mails_are(post: Post, capsys: Capture) -> None:
+    """As `git format-patch` writes them: other Message-Ids, and subjects of one's own."""
+
+    def formatted(number: int) -> bytes:
+        clean = post.mails[number]
+        headers = {
+            **clean.headers,
+            "Message-Id": f"<{number}@me>",
+            "Subject": f"[PATCH] my {number}",
+        }
+        return archives.as_mail(Clean(headers, clean.lines), clean.lines)
+
+    other = {**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}
+    spam = archives.as_mail(Clean(other, ["At one."]), ["\0" * 100])  # which no import reads
+    box = post.box(spam, *map(formatted, NUMBERS))
+    assert post.run("--mbox", box) == 0
+    said = capsys.readouterr().out
+    assert said.count("  exact  ") == 5
+    assert "taken from the mail <1@me>" in said
+    one = post.box(post.mail(1), *[formatted(number) for number in (2, 3, 4, 5)])
+    for words in (["--mbox", one], [one]):
+        assert post.run(*words) == 0
+        assert capsys.readouterr().out.count("  exact  ") == 5
+
+
+def test_why_nothing_was_found_is_said(
+    post: Post, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
+    box = post.box(*[archives.as_mail(other, other.lines)] * 3)
+    assert post.run("--mbox", box) == 2
+    assert "; 3 mails there, of another Message-Id, digest and subject)" in capsys.readouterr().err
+    letter = post.folder / "letter"
+    letter.write_text("It is no mail.\n")
+    assert post.run("--mbox", letter) == 2
+    assert "what is there is neither an mbox nor a mail" in capsys.readouterr().err
+    monkeypatch.setattr(ours, "MAX_BYTES", 100)
+    assert post.run("--mbox", box) == 2
+    assert "give that file as MAIL to go by digest" in capsys.readouterr().err
+
+
+def test_what_is_not_known_of_a_mail_is_said_in_words() -> None:
+    known_as = originals_of("v5").mails[0].known_as
+    assert known_as.startswith("“") and known_as.endswith(", with a Message-Id that is not known")
+
+
+def test_only_the_revision_has_to_be_given(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["series", "originals"])
+    assert "the following arguments are required: REV\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["--mbox", "--maildir"])
@@ -594,6 +656,10 @@ def test_lore_that_cannot_be_reached(
     fetching, line = said.err.splitlines()
     assert fetching == "fetching 2008.1.ADA@example.org"
     assert line.startswith("memnotify: b4 cannot fetch 2008.1.ADA@example.org: Name or service")
+    said_by_b4 = "a longish word" + " of-many-letters" * 20
+    (tmp_path / "bin/b4").write_text(f"#!/bin/sh\necho {said_by_b4}; exit 1\n")
+    assert post.run() == 3
+    assert "of-many-letters … (save the mails" in capsys.readouterr().err
     assert registered() == {}
 
 

@@ -138,12 +138,29 @@ def test_region_hands_out_what_it_was_given() -> None:
         assert region.ask().state == layout.State.BOOTING
         region.post(b"scenario")
         assert region.progress() == (0, 0, 0, 0)
-        assert (region.beats(), region.ended()) == (0, False)
+        assert (region.beats(), region.ended_ns()) == (0, 0)
         for name in ("beats", "ended_ns"):
             at = layout.HEADER.fields[name][1]  # type: ignore[index]
             os.pwrite(region.fd, (7).to_bytes(8, "little"), at)
         assert region.progress() == (0, 0, 0, 7)
-        assert (region.beats(), region.ended()) == (7, True)
+        assert (region.beats(), region.ended_ns()) == (7, 7)
+
+
+def test_what_a_guest_wrote_after_the_end_of_its_log_is_left_out() -> None:
+    with Region(CAPACITY) as region:
+        # 1 to 6 were claimed in turn; 3 and 5 were never finished, and 6 came after 4's time.
+        records = np.zeros(6, layout.RECORD)
+        records["commit"], records["kind"] = [1, 2, 0, 4, 0, 6], Kind.POLL
+        records["time_ns"] = [10, 20, 0, 30, 0, 31]
+        os.pwrite(region.fd, records.tobytes(), layout.RECORDS_OFFSET)
+        at = layout.HEADER.fields["next"][1]  # type: ignore[index]
+        os.pwrite(region.fd, (6).to_bytes(4, "little"), at)
+        whole, cut = region.records(), region.records(until_ns=30)
+        assert (whole.records["commit"].tolist(), whole.torn) == ([1, 2, 4, 6], 2)
+        assert (cut.records["commit"].tolist(), cut.torn) == ([1, 2, 4], 1)
+        nothing = region.records(until_ns=9)
+        assert (len(nothing), nothing.torn) == (0, 0)
+        assert region.records(until_ns=31).records.tobytes() == whole.records.tobytes()
 
 
 def test_a_log_that_no_bar_can_hold_is_refused() -> None:

@@ -11,8 +11,9 @@ from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.places import HOME
 from memnotify.report.fit import fit_markdown, fit_rows
+from memnotify.series import registered
 from memnotify.series.apply import FileState
-from memnotify.series.fit import Failed, SeriesFit, fit_series, fit_trees, tree_names
+from memnotify.series.fit import Failed, SeriesFit, chosen, fit_series, fit_trees, tree_names
 from memnotify.series.quilt import Patch, Series, load_series
 
 from tests.support.madetree import no_file
@@ -175,6 +176,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert {row["outcome"] for row in rows} == {"fails"}
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("| series | 2.6.24 |")
+
+
+def test_series_that_a_user_has_registered_are_tried_if_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registered, "root", lambda: tmp_path)
+    folder = tmp_path / "v4-altered" / "2.6.24"
+    folder.mkdir(parents=True)
+    (folder / "series").write_text("a.patch\n")
+    registered.write_facts(folder, revision="v4", mails=[], ours=[])
+    names = [name for name, _ in chosen([], [])]
+    assert "v4" in names and "v4-altered" not in names
+    assert "v4-altered" not in [name for name, _ in chosen([], ["2.6.24"])]
+    assert chosen(["v4-altered"], []) == [("v4-altered", "2.6.24")]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,13 +20,20 @@ from pathlib import Path
 
 import pytest
 from memnotify import host
-from memnotify.errors import InputError
+from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.machine import load_machine
+from memnotify.host import available_mib
 from memnotify.model import Arch, Cell, KernelRequest, Scenario
 from memnotify.run import ledger as ledger_module
 from memnotify.run.ledger import Ledger, Need, host_capacity, need
 
 TWO = Need(memory_mib=200, cores=2)
+
+
+@pytest.fixture(autouse=True)
+def host_with_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else runs on this host has no say here."""
+    monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
 
 
 async def peak(ledger: Ledger, wanted: list[Need]) -> int:
@@ -332,6 +340,163 @@ def test_who_waits_for_others_for_long_is_told_so_once(
     assert told == ["another", "gate"]
 
 
+class HostMemory:
+    """What the host has available, as made up by a test; each look takes one, the last stays."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *mib: int) -> None:
+        self.mib = list(mib)
+        monkeypatch.setattr("memnotify.host.available_mib", self.look)
+        monkeypatch.setattr("memnotify.host.memory_mib", lambda: 1000)
+
+    def look(self) -> int:
+        return self.mib.pop(0) if len(self.mib) > 1 else self.mib[0]
+
+
+def test_a_guest_waits_for_memory_that_other_programs_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available = HostMemory(monkeypatch, 149)
+    one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), one.claim(Need(150, 1)):
+                pass
+        assert not claims(tmp_path)
+        async with asyncio.timeout(5), two.claim(Need(149, 1)):
+            pass
+        available.mib = [149, 149, 149, 150]
+        async with asyncio.timeout(5), one.claim(Need(150, 1)):
+            assert available.mib == [150]
+        available.mib = [0]
+        async with asyncio.timeout(5), one.boot():  # takes no memory
+            pass
+
+    asyncio.run(main())
+
+
+def test_nobody_waits_for_ever_for_memory_that_no_guest_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.run.ledger.PATIENCE_S", 0.3)
+    HostMemory(monkeypatch, 40)
+    ledger, other = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+    tries: list[float] = []
+
+    async def attempt() -> InfrastructureError:
+        began = time.monotonic()
+        with pytest.raises(InfrastructureError) as told:
+            async with asyncio.timeout(20), ledger.claim(Need(150, 1)):
+                pass
+        tries.append(time.monotonic() - began)
+        return told.value
+
+    async def main() -> None:
+        # What the other guest gives back when it ends is not enough.
+        async with other.claim(Need(30, 1)):
+            error = await attempt()
+        assert error.kind == "host-memory"
+        assert "takes up to 150 MiB" in str(error)
+        assert "40 of 1000 MiB are available, guests hold 30" in str(error)
+        assert not places(tmp_path)
+        await attempt()
+        async with ledger.claim(Need(40, 1)):  # something went on: hope anew
+            pass
+        await attempt()
+
+    asyncio.run(main())
+    assert tries[0] >= 0.3 and tries[2] >= 0.3
+    assert tries[1] < 0.3, "it waited as long once more"
+
+
+def test_memory_that_a_guest_will_give_back_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.run.ledger.PATIENCE_S", 0.1)
+    available = HostMemory(monkeypatch, 60)
+    ledger, other = (Ledger(tmp_path, capacity=Need(400, 4)) for _ in range(2))
+
+    async def main() -> None:
+        async with other.claim(Need(60, 1)):
+            available.mib = [100]
+            waits = asyncio.create_task(hold(ledger, Need(150, 1), 0, [], "it"))
+            await asyncio.sleep(0.5)
+            assert not waits.done()
+            available.mib = [160]
+        async with asyncio.timeout(20):
+            await waits
+
+    asyncio.run(main())
+
+
+def test_who_waits_hears_for_what_and_who_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    available = HostMemory(monkeypatch, 900)
+    one, two = (Ledger(tmp_path, capacity=TWO) for _ in range(2))
+
+    def look_behind_another() -> str:
+        with subprocess.Popen([sys.executable, "-c", _HOLDER, str(tmp_path)]) as waiter:
+            try:
+                until(lambda: any(place.read_text() for place in places(tmp_path)))
+                return two.obstacle(Need(10, 1))
+            finally:
+                waiter.kill()
+
+    async def main() -> None:
+        async with one.claim(Need(150, 1)):
+            memory, cores = (two.obstacle(wanted) for wanted in (Need(60, 1), Need(0, 2)))
+            available.mib = [20]
+            host_memory = two.obstacle(Need(50, 1))
+            (claim,) = claims(tmp_path)
+            os.utime(claim, (0, 0))
+            long_ago = two.obstacle(Need(50, 1))
+            claim.write_text("7")
+            unreadable = two.obstacle(Need(50, 1))
+            claim.write_text("[20, 1]")
+            available.mib = [900]
+            behind = await asyncio.to_thread(look_behind_another)
+        assert memory.startswith(
+            "other runs, for memory: it takes up to 60 MiB, and of the 200 MiB for guests 50 are "
+            f"free; pid {os.getpid()} ("
+        )
+        assert " has 150 MiB and 1 core since " in memory
+        assert cores.startswith("other runs, for 2 cores: of 2 cores 1 are free; pid ")
+        assert host_memory.startswith(
+            "memory of the host: it takes up to 50 MiB, and 20 of 1000 MiB are available; "
+            "guests and other programs have the rest; pid "
+        )
+        assert re.search(r"since \d\d:\d\d$", host_memory)
+        assert "since 1970-01-01 " in long_ago or "since 1969-12-31 " in long_ago
+        assert f"pid {os.getpid()}" in unreadable and "an unreadable claim" in unreadable
+        assert behind.startswith("other runs: 1 guest came before it; pid ")
+
+    asyncio.run(main())
+
+
+def test_who_waits_for_memory_of_the_host_is_told_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.run.ledger._LONG_S", 0.01)
+    monkeypatch.setattr("memnotify.run.ledger._REMIND_S", 0.1)
+    available = HostMemory(monkeypatch, 200)
+    ledger = Ledger(tmp_path, capacity=TWO)
+    told: list[str] = []
+
+    async def main() -> None:
+        async with ledger.claim(Need(10, 0)):  # a guest of its own is under way
+            available.mib = [20]
+            with pytest.raises(TimeoutError):
+                async with (
+                    asyncio.timeout(0.55),
+                    ledger.claim(Need(50, 1), waiting=lambda: told.append("again")),
+                ):
+                    pass
+
+    asyncio.run(main())
+    assert 2 <= len(told) <= 6
+
+
 def test_what_can_never_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, capacity=TWO)
     ledger.refuse_if_never("small", Need(200, 2))
@@ -437,3 +602,28 @@ def test_boots_have_a_limit_of_their_own(tmp_path: Path) -> None:
             pass
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("most", ["max", str(1 << 29)])
+def test_memory_that_is_available_within_groups(tmp_path: Path, most: str) -> None:
+    files = {
+        "a/memory.max": f"{most}\n",
+        "a/memory.current": f"{400 << 20}\n",
+        "a/memory.stat": f"anon 1\ninactive_file {100 << 20}\nactive_file 7\n",
+        "a/b/memory.max": "max\n",
+        "a/b/memory.current": "9\n",
+    }
+    places = fake_host(tmp_path, "0::/a/b\n", files)
+    (tmp_path / "proc/meminfo").write_text(f"MemTotal: 8388608 kB\nMemAvailable: {900 << 10} kB\n")
+    assert available_mib(**places) == (900 if most == "max" else 512 - 400 + 100)
+
+
+def test_memory_that_is_available_within_groups_of_version_1(tmp_path: Path) -> None:
+    files = {
+        "memory/a/memory.limit_in_bytes": f"{1 << 29}\n",
+        "memory/a/memory.usage_in_bytes": f"{600 << 20}\n",
+        "memory/a/memory.stat": f"inactive_file 5\ntotal_inactive_file {90 << 20}\n",
+    }
+    places = fake_host(tmp_path, "3:memory:/a\n", files)
+    (tmp_path / "proc/meminfo").write_text(f"MemAvailable: {900 << 10} kB\n")
+    assert available_mib(**places) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
 from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
+from memnotify.report.overlay import save_overlay
 from memnotify.results.published import load_published
 from memnotify.results.published_series import SeriesTable, csv_text, curves
 from pydantic import ValidationError
@@ -139,6 +142,24 @@ def test_moments_are_the_samples_beside_an_event(folder: Path) -> None:
     assert curve.distance.apart == pytest.approx((10 + 14 + 61) / 3)
     assert curve.distance.compared == 0.75
     assert csv_text([curve]).splitlines()[-1] == "a.csv,free,MiB,cell-v3,v3,,x,"
+
+
+def test_what_a_moment_is_called_is_not_cut(folder: Path, tmp_path: Path) -> None:
+    name = "3 program killed, disk read through the block device"
+    guest = log(
+        record(Kind.MEMINFO, 1, free=50 * 1024),
+        record(Kind.CLIENT, 1.5, 0),
+        record(Kind.HOG, 2.5, 0),
+        record(Kind.MEMINFO, 3, free=30 * 1024),
+    )
+    curve = dataclasses.replace(
+        one(MOMENTS, guest, folder)["free"], moments=(name, "b", "c c c", "d")
+    )
+    file = tmp_path / "out.svg"
+    save_overlay(file, [curve], title="T", assumed=[])
+    words = re.sub(r"<[^>]*>", " ", file.read_text())
+    assert " ".join(name.split()) in " ".join(words.split())
+    assert "…" not in words
 
 
 def test_a_guest_in_which_the_origin_never_came(folder: Path) -> None:

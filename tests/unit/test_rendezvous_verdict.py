@@ -133,6 +133,8 @@ def test_a_finding_after_the_end_of_the_scenario_says_so(end: End) -> None:
     assert early.detail == end.detail
     assert late.detail == f"after the end of the scenario: {end.detail}"
     assert verdict(ended=True).ok
+    cut = verdict(End(detail="the log ends there"), ended=True)
+    assert cut.ok and cut.detail == "the log ends there"
     # What the log tells is of before.
     log = record(Kind.EXIT, 0, signal.SIGKILL, 0, Op.HOG)
     assert "after the end" not in verdict(log=log, ended=True).detail

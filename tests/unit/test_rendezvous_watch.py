@@ -14,7 +14,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.guest import watchdog as module
 from memnotify.guest.machine import load_machine
 from memnotify.guest.rendezvous import End
-from memnotify.guest.watchdog import CpuClock, Limits, watch
+from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
 from memnotify.model import Arch, Cell, Finding, KernelRequest, Op, Scenario, Step
 
 SECOND = 10**9
@@ -41,8 +41,10 @@ class FakeQemu:
         cpu: Callable[[int], float] = lambda look: 0.0,
         newest: Callable[[int], int] = lambda look: 0,
         beats: Callable[[int], int] = lambda look: 0,
+        ended: Callable[[int], int] = lambda look: 0,
     ) -> None:
         self._progress, self._cpu, self._newest, self._beats = progress, cpu, newest, beats
+        self._ended = ended
         self.looks = 0
         self.commands: list[str] = []
 
@@ -54,6 +56,9 @@ class FakeQemu:
 
     def newest_ns(self) -> int:
         return self._newest(self.looks) * SECOND
+
+    def ended_ns(self) -> int:
+        return self._ended(self.looks) * SECOND
 
     def read(self) -> float:
         self.looks += 1
@@ -147,6 +152,33 @@ def test_a_guest_that_is_slow_to_end_its_processes_is_let_go_on() -> None:
     fake = FakeQemu(beats=beats, newest=lambda look: 10 * look, cpu=lambda look: look * 0.5)
     with pytest.raises(Enough):
         give_up(fake, Limits(overdue_guest_seconds=100, hang_cpu_seconds=60))
+
+
+def test_processes_that_take_too_long_to_end_are_not_waited_for() -> None:
+    fake = FakeQemu(
+        progress=lambda look: look,
+        newest=lambda look: 10 * look,
+        ended=lambda look: 412 if look > 41 else 0,
+    )
+    end = give_up(fake, Limits(teardown_guest_seconds=30))
+    assert end == End(
+        detail="its processes had not all ended 30 s after the scenario; the log ends there"
+    )
+    # Not at 440 s: up to 442 s what is written is part of the log, and one second more is granted.
+    assert fake.looks == 45 and fake.commands == ["stop"]
+
+
+def test_a_guest_that_says_too_early_that_it_is_over_is_not_believed() -> None:
+    def newest(look: int) -> int:
+        if look > 1000:
+            raise Enough
+        return 400
+
+    fake = FakeQemu(progress=lambda look: look, newest=newest, ended=lambda look: 100)
+    with pytest.raises(Enough):
+        give_up(fake, Limits(teardown_guest_seconds=30))
+    assert log_ends_ns(CELL, 409 * SECOND, Limits()) is None
+    assert log_ends_ns(CELL, 410 * SECOND, Limits()) == 470 * SECOND
 
 
 @pytest.mark.parametrize(

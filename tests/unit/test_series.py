@@ -188,8 +188,10 @@ def test_the_variant_is_chosen_by_version(tmp_path: Path, version: str, base: st
 @pytest.mark.parametrize("version", ["6.10.3", "6.2", "2.6.24-rc6-mm1"])
 def test_a_version_without_a_variant_is_refused(tmp_path: Path, version: str) -> None:
     put_series(tmp_path, "")
-    with pytest.raises(InputError, match="has no variant for Linux"):
+    with pytest.raises(InputError, match="has no variant for Linux") as told:
         base_for_version("v9", version, root=tmp_path)
+    hint = told.value.hint or ""
+    assert "--for 6.1, or v9/6.1" in hint and "--base" not in hint
 
 
 def test_patches_build_on_each_other(tmp_path: Path, tree: Path) -> None:

@@ -24,8 +24,17 @@ def test_a_kill_meanwhile_is_named_with_figures_and_a_fix() -> None:
     assert "the host's OOM killer struck when QEMU was killed, which had 2150 MiB" in str(failure)
     assert f"{host.memory_mib()} MiB" in str(failure)
     assert "-j" in str(failure) and "memory_mib" in str(failure)
-    inside = watch_of(OomKills(3, 7), OomKills(4, 8)).failure(had_mib=1)
+    inside = watch_of(OomKills(3, 7, 2), OomKills(4, 8, 3)).failure(had_mib=1)
     assert inside is not None and "of our control group" in str(inside)
+
+
+def test_a_kill_for_the_whole_machine_is_not_our_groups(tmp_path: Path) -> None:
+    # The kernel counts it in `oom_kill` of the group of whom it killed, too.
+    failure = watch_of(OomKills(3, 7, 2), OomKills(4, 8, 2)).failure(had_mib=1)
+    assert failure is not None and "the host's OOM killer struck" in str(failure)
+    assert "control group" not in str(failure)
+    at_limit = watch_of(OomKills(3, 7, 2), OomKills(3, 7, 3)).failure(had_mib=1)
+    assert at_limit is None, "nobody was killed"
 
 
 def test_a_kill_before_or_none_at_all_is_not_this_one() -> None:
@@ -55,12 +64,13 @@ def test_kills_are_counted_in_either_version_of_control_groups(tmp_path: Path) -
         "proc/vmstat": "nr_free_pages 5\noom_kill 7\ndrop_pagecache 1\n",
         "proc/self/cgroup": "4:memory:/a\n0::/b\n",
         "cgroup/memory/a/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+        "cgroup/memory/a/memory.failcnt": "6\n",
         "cgroup/b/memory.events": "low 0\nhigh 0\nmax 9\noom 4\noom_kill 3\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert host.oom_kills(proc=tmp_path / "proc", cgroups=tmp_path / "cgroup") == OomKills(7, 5)
+    assert host.oom_kills(proc=tmp_path / "proc", cgroups=tmp_path / "cgroup") == OomKills(7, 5, 10)
     assert host.oom_kills(proc=tmp_path, cgroups=tmp_path) == OomKills(0, 0)
     assert host.oom_kills().machine >= 0
 

@@ -1,0 +1,1 @@
+"""Promises, wakeups, metrics and statistics of a log."""

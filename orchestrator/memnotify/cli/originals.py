@@ -42,6 +42,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     originals.add_argument(
         "mails",
         nargs="*",
+        default=[],  # else a missing REV would be said to be missed along with it
         type=path,
         metavar="MAIL",
         help="files or folders with the mails, or pages saved from an archive",

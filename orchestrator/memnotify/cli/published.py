@@ -18,6 +18,7 @@ from memnotify.report.table import plain_console
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.results.published import compare_published
 from memnotify.results.published_series import PICTURES, csv_text
+from memnotify.text import printable_lines
 
 
 def register(subparsers: Any) -> None:
@@ -28,7 +29,8 @@ def register(subparsers: Any) -> None:
         description="Print the figures that were published of the experiment that a run's campaign "
         "repeats, beside those of the run, and how far the published series are from its own: the "
         "mean absolute difference over time, in the unit of the series and as a part of the range "
-        "that was published. Exit status 1 if a figure does not agree, or has not run.",
+        "that was published. Exit status 1 if a figure does not agree, or has not run, "
+        "unless it is only an alternative reading of what was published.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
     parser.add_argument("--json", action="store_true", help="print data for programs")
@@ -62,6 +64,7 @@ def _published(args: argparse.Namespace) -> int:
         _needs_series(args.csv, curves)
         with writing(args.csv):
             args.csv.write_text(csv_text(curves))
+        _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)
         # Not before: it takes half a second that nobody else needs to wait for.
@@ -69,6 +72,7 @@ def _published(args: argparse.Namespace) -> int:
 
         with writing(args.plot):
             save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
+        _wrote(args.plot)
     if args.json:
         sys.stdout.write(to_json([*rows, *series]))
     else:
@@ -76,7 +80,12 @@ def _published(args: argparse.Namespace) -> int:
         print_published(console, published.source, published.machine, rows)
         if series:
             print_series(console, series)
-    return 0 if all(one.agrees for one in found.figures) else 1
+    return 0 if all(one.agrees or one.alternative for one in found.figures) else 1
+
+
+def _wrote(file: Path) -> None:
+    # Not among what --json prints.
+    print(printable_lines(f"wrote {file}"), file=sys.stderr)
 
 
 def _needs_series(file: Path, curves: Sequence[Curve]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
 from memnotify.report.board import open_board
 from memnotify.report.expect import print_expectations
+from memnotify.report.plan import print_plan
 from memnotify.report.table import plain_console, print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
@@ -23,6 +26,7 @@ from memnotify.run.base_selection import choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
+from memnotify.run.preview import preview
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
 from memnotify.text import counted, printable
@@ -71,6 +75,12 @@ def register(subparsers: Any) -> None:
         action="store_true",
         help="boot every guest, in place of starting from templates: slower, with the same records",
     )
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="only print what a run needs, and what is there of it: kernels, cells, memory of the "
+        "host; nothing is fetched, built or run",
+    )
     parser.add_argument("--json", action="store_true", help="print what show --json prints")
     parser.set_defaults(handler=_run)
 
@@ -94,6 +104,8 @@ def _run(args: argparse.Namespace) -> int:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
     store = Store()
+    if args.plan:
+        return _plan(args, campaign, durations, store)
     if args.shard is None:
         # Before a base is chosen, which may fetch and build for an hour.
         refuse_too_large(campaign, plan_cells(campaign), Ledger(store.folder("ledger")))
@@ -146,7 +158,34 @@ def _run(args: argparse.Namespace) -> int:
     return 3 if broken else int(failed(expected))
 
 
+def _plan(
+    args: argparse.Namespace, campaign: Campaign, durations: Mapping[str, float], store: Store
+) -> int:
+    plans = [
+        plan_cells(
+            campaign,
+            base=base,
+            accel=Accel(args.accel),
+            clock=Clock(args.clock),
+            source=args.source,
+            cc=args.cc,
+        )
+        for base in campaign.table.kernel.base
+    ]
+    if args.shard is not None:
+        plans = [args.shard.of(cells, durations) for cells in plans]
+    log = CommandLog(store.folder("logs") / "commands.jsonl")
+    found = asdict(preview(plans, source=args.source, store=store, log=log))
+    if args.json:
+        sys.stdout.write(to_json(found))
+    else:
+        print_plan(plain_console(), found)
+    return 0
+
+
 def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
+    if args.plan:
+        raise InputError("--plan does not go with --fleet: what is there differs from host to host")
     if args.shard is not None:
         raise InputError("--shard does not go with --fleet, which gives each host a part")
     if args.source is not None:

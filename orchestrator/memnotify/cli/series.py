@@ -43,7 +43,12 @@ def register(subparsers: Any) -> None:
         "tree it was posted against, the bases that there are patches for, and what it changed. "
         "The exit status is 2 if the files of one are wrong; the others are listed all the same.",
     )
-    listing.add_argument("--json", action="store_true", help="with subjects and Message-Ids")
+    listing.add_argument(
+        "--json",
+        action="store_true",
+        help="with subjects and Message-Ids; promises: whether `check` knows what the revision "
+        "promises; wrong: what is wrong with its files, a line each",
+    )
     listing.set_defaults(handler=_list)
 
     importing = actions.add_parser(
@@ -100,7 +105,8 @@ def register(subparsers: Any) -> None:
         "--for",
         dest="variant",
         metavar="BASE",
-        help="with --tree: the base whose variant to apply; default: as the tree's Makefile says",
+        help="with --tree: apply the patches that are for this base, to whatever tree it is; "
+        "default: as the tree's Makefile says",
     )
     apply.add_argument("--check", action="store_true", help="only see if it applies")
     apply.set_defaults(handler=_apply)

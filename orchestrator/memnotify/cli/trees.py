@@ -20,7 +20,8 @@ def register(actions: Any) -> None:
         help="which series fit which trees, patch by patch",
         description="Try each series on each tree, and print a table in Markdown: what applies, "
         "what applies at other lines, and which hunks of which files fail. No tree is changed. "
-        "A patch is tried after what fits of those before it.",
+        "A patch is tried after what fits of those before it. Series that you have registered "
+        "(series originals) are tried only if --series names them.",
     )
     trees.add_argument("trees", nargs="+", type=path, metavar="TREE", help="a kernel tree")
     trees.add_argument(

@@ -1,0 +1,1 @@
+"""One guest: QEMU, QMP, rendezvous, mailbox, templates, recordings."""

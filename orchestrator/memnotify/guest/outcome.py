@@ -58,7 +58,7 @@ def judge(
     if balloon := [*_missed(log), *disagreements]:
         found[Finding.BALLOON] = "; ".join(balloon)
     if not found:
-        return Outcome()
+        return Outcome(detail=end.detail)
     ranked = [finding for finding in Finding if finding in found]
     detail = found[ranked[0]]
     for finding in ranked[1:]:

@@ -83,9 +83,12 @@ class Region:
         """Return a number that moves as long as the guest's init gets on, whatever it does."""
         return int(self._header()["beats"])
 
-    def ended(self) -> bool:
-        """Tell whether the scenario is over, and the guest is ending its processes, or has."""
-        return bool(self._header()["ended_ns"])
+    def ended_ns(self) -> int:
+        """Return when the scenario was over, in guest time, and 0 before.
+
+        From then on the guest only ends its processes.
+        """
+        return int(self._header()["ended_ns"])
 
     def newest_ns(self) -> int:
         """Return CLOCK_MONOTONIC of the newest record, even of one that did not fit."""
@@ -99,6 +102,16 @@ class Region:
         """Put a scenario (`mailbox.encode_scenario`) into the mailbox."""
         self._map[layout.MAILBOX_OFFSET : layout.MAILBOX_OFFSET + len(mail)] = mail
 
-    def records(self) -> RecordLog:
-        """Return a copy of all valid records. The guest should be stopped."""
-        return decode(self._map, self.capacity)
+    def records(self, *, until_ns: int | None = None) -> RecordLog:
+        """Return a copy of the valid records, up to a guest time. The guest should be stopped.
+
+        What was claimed after the last of them is left out, too, and is not torn.
+        """
+        log = decode(self._map, self.capacity)
+        late = log.records["time_ns"] > (2**64 - 1 if until_ns is None else until_ns)
+        if not late.any():
+            return log
+        records = log.records[~late]
+        last = int(records["commit"].max(initial=0))
+        claimed = int(np.count_nonzero(log.records["commit"] <= last))
+        return RecordLog(records, lost=log.lost, torn=last - claimed)

@@ -19,7 +19,7 @@ from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
 from memnotify.guest.vm import Vm, first, live, open_vm
-from memnotify.guest.watchdog import CpuClock, Limits, watch
+from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
 from memnotify.host import MIB
 from memnotify.model import BalloonMove, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
@@ -52,7 +52,8 @@ async def run_cell(
     """
     started = time.monotonic()
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
-    session = _Session(cell, template, tape, limits or Limits(), on_stage, started)
+    limits = limits or Limits()
+    session = _Session(cell, template, tape, limits, on_stage, started)
     failure: InfrastructureError | None = None
     end = End()
     try:
@@ -76,8 +77,11 @@ async def run_cell(
                 if error.kind == "spawn":
                     raise
                 failure = error
-            records = await asyncio.to_thread(parts.region.records)
-            overwritten, ended = parts.region.overwritten(), parts.region.ended()
+            ended_ns = parts.region.ended_ns()
+            records = await asyncio.to_thread(
+                parts.region.records, until_ns=log_ends_ns(cell, ended_ns, limits)
+            )
+            overwritten = parts.region.overwritten()
         await asyncio.to_thread(write_records, records, folder / "records.parquet")
     except OSError as error:
         kind = "disk-full" if no_space(error) else "io"
@@ -89,7 +93,7 @@ async def run_cell(
             console=vm.console,
             disagreements=session.disagreements,
             overwritten=overwritten,
-            ended=ended,
+            ended=bool(ended_ns),
         )
     else:
         outcome = Outcome(infrastructure=failure.kind, detail=str(failure))

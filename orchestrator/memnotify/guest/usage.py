@@ -55,10 +55,11 @@ class OomWatch:
     def failure(self, *, had_mib: int) -> InfrastructureError | None:
         """Return what to say of a QEMU that was killed and had so much, if it was for memory."""
         before, now = self._seen[0][1], self._count()
-        if now == before:
+        if (now.machine, now.group) == (before.machine, before.group):
             return None
         whose = "the host's OOM killer"
-        if now.group != before.group:
+        # A kill for want of memory in the whole machine counts in the group of the killed, too.
+        if now.group != before.group and now.at_limit != before.at_limit:
             whose = "the OOM killer of our control group"
         # Whom it took only the kernel's log tells, which is not ours to read.
         return InfrastructureError(

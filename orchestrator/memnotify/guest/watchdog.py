@@ -26,13 +26,16 @@ class Limits:
     A guest hangs if there was no sign of life while QEMU took `hang_cpu_seconds` of CPU time, so
     that a busy host does not make a guest hang; or for `idle_wall_seconds` in which QEMU took none;
     or if its clients go on writing records `overdue_guest_seconds` of guest time after the
-    scenario's end, but its init gives no sign of life for as long as above. `qmp_seconds` is for
-    the answer to one QMP command.
+    scenario's end, but its init gives no sign of life for as long as above. What its processes
+    write more than `teardown_guest_seconds` after the end is left out of the log, and not waited
+    for: thousands of them that are swapped out take longer to end than the scenario took.
+    `qmp_seconds` is for the answer to one QMP command.
     """
 
     hang_cpu_seconds: float = 60.0
     idle_wall_seconds: float = 120.0
     overdue_guest_seconds: float = 120.0
+    teardown_guest_seconds: float = 60.0
     qmp_seconds: float = 20.0
 
 
@@ -101,7 +104,7 @@ class _Since:
 async def watch(
     *, region: Region, cpu: CpuClock, monitor: Monitor, cell: Cell, limits: Limits
 ) -> End:
-    """Return when the guest hangs, with the evidence.
+    """Return when the guest hangs, with the evidence, or takes too long to end its processes.
 
     It also hangs if its clients write records for ever, but its init is stuck. All that is looked
     at is memory and /proc: a QMP command to a running guest would cost its repeatability.
@@ -124,7 +127,12 @@ async def watch(
         cpu_then, wall_then = cpu_now, wall_now
         init.look(region.beats(), **taken)
         anyone.look(region.progress(), **taken)
-        newest_ns = region.newest_ns()
+        newest_ns, ended_ns = region.newest_ns(), region.ended_ns()
+        # A second more: another CPU may still be writing what it claimed before.
+        last_ns = log_ends_ns(cell, ended_ns, limits)
+        if last_ns is not None and newest_ns > last_ns + 1e9:
+            await monitor.execute("stop")
+            return End(detail=_cut(limits))
         if over(anyone):
             try:
                 where = await _registers(monitor)
@@ -142,6 +150,21 @@ async def watch(
                 f"at {newest_ns / 1e9:.0f} s the guest has not ended its scenario "
                 f"of {end_ns / 1e9:.0f} s: records, but no sign of init {init}; {where}",
             )
+
+
+def log_ends_ns(cell: Cell, ended_ns: int, limits: Limits) -> int | None:
+    """Return the guest time after which nothing is of the cell any more; None before its end.
+
+    `ended_ns` is what the guest says. One that says so too early is not believed.
+    """
+    if ended_ns < cell.scenario.start_ns + cell.scenario.duration_ns:
+        return None
+    return ended_ns + round(limits.teardown_guest_seconds * 1e9)
+
+
+def _cut(limits: Limits) -> str:
+    seconds = limits.teardown_guest_seconds
+    return f"its processes had not all ended {seconds:g} s after the scenario; the log ends there"
 
 
 async def _registers(monitor: Monitor) -> str:

@@ -1,0 +1,1 @@
+"""The guest program, its usage example and the initramfs."""

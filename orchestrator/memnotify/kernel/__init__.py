@@ -1,0 +1,1 @@
+"""Kernels: sources, work trees, toolchain, configuration, builds."""

@@ -32,6 +32,12 @@ KIND = "kernel"
 _RECIPE = 2  # raise it when a change of this module changes what comes out
 _PATIENCE = 4 * 3600.0
 _IMAGE = "arch/x86/boot/bzImage"
+_HOST_FAILED = re.compile(
+    r"Killed signal terminated|\*\*\* .*\bKilled$|No space left on device|"
+    r"[Cc]annot allocate memory|virtual memory exhausted|out of memory allocating",
+    re.MULTILINE,
+)
+"""What compilers, linkers and make say where the memory or the disk did not suffice."""
 
 # The same sources give the same bytes, whoever builds them and when.
 _STAMPS = {
@@ -166,7 +172,7 @@ def ensure_kernel(
 
     Raises InputError for a request that cannot be met (unknown base or series, a series that does
     not apply, a configuration that Kconfig does not take), InfrastructureError if the source
-    cannot be had, tools are missing or make fails.
+    cannot be had, tools are missing, make fails (`build`), or the host has no room for it (`host`).
     """
     plan = _plan(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
@@ -184,6 +190,8 @@ def ensure_kernel(
             try:
                 return _build(plan, source, tree, applied, folder, store, log, progress)
             except CommandFailed as error:
+                if error.timed_out:
+                    raise
                 raise _does_not_build(name, error, tree.build_log) from error
 
     return store.publish(
@@ -252,13 +260,18 @@ def _build(
 
 
 def _does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
-    """Return an error whose first line has the first complaint of compiler, linker or make."""
+    """Return an error whose first line has the first complaint of compiler, linker or make.
+
+    It is of the kind `build`, or `host` if it is the host that has failed them.
+    """
     said = output.read_text(errors="replace") if output.exists() else ""
     complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", said, re.M)
     why, *tail = error.message.splitlines()
     first = complaint[0].strip() if complaint else why
     return InfrastructureError(
-        "build", "\n".join([f"{name} does not build: {first}", *tail]), hint=error.hint
+        "host" if _HOST_FAILED.search(said) else "build",
+        "\n".join([f"{name} does not build: {first}", *tail]),
+        hint=error.hint,
     )
 
 

@@ -15,12 +15,13 @@ from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.download import Web
 from memnotify.kernel.import_series import base_files, with_fixes
 from memnotify.mailpatch.digest import patch_digests
+from memnotify.mailpatch.limits import MAX_BYTES
 from memnotify.mailpatch.lore import find_thread
 from memnotify.mailpatch.mail import Mail, read_mails
-from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
+from memnotify.mailpatch.mailbox import all_mails_in_mbox, mails_in_maildir, mails_in_mbox
 from memnotify.mailpatch.originals import Found, Verdict, Wanted, asks_for, identify
 from memnotify.mailpatch.paths import Reader
-from memnotify.mailpatch.rangediff import range_diff
+from memnotify.mailpatch.rangediff import named_patches, range_diff
 from memnotify.mailpatch.repairs import Chooser
 from memnotify.mailpatch.restore_series import Imported, ImportedSeries, import_in_order
 from memnotify.process import CommandLog
@@ -83,14 +84,30 @@ def find_originals(
     mails += mails_in_mbox(mbox, asked) if mbox is not None else []
     mails += mails_in_maildir(maildir, asked) if maildir is not None else []
     found = identify(mails, wanted.mails)
+    by_digest = mbox is None or mbox.stat().st_size <= MAX_BYTES
+    if mbox is not None and by_digest and any(one.verdict is Verdict.MISSING for one in found):
+        # A file that is no longer than MAIL may be: its other mails may be known by a digest.
+        mails += all_mails_in_mbox(mbox)
+        found = identify(mails, wanted.mails)
     if all(each.verdict is Verdict.MISSING for each in found):
         places = ", ".join(str(path) for path in (*given, mbox, maildir) if path is not None)
         raise InputError(
             f"has none of the {counted(len(found), 'mail')} of {wanted.revision}",
             file=places,
-            hint=f"the first is {wanted.mails[0].known_as}",
+            hint=f"the first is {wanted.mails[0].known_as}; {_what_was_read(mails, by_digest)}",
         )
     return found
+
+
+def _what_was_read(mails: Sequence[Mail], by_digest: bool) -> str:
+    if not by_digest:
+        return (
+            f"of a file of more than {MAX_BYTES >> 20} MiB mails are known by Message-Id and "
+            "subject only: save those that you mean, and give that file as MAIL to go by digest"
+        )
+    if not any(mail.headers for mail in mails):
+        return "what is there is neither an mbox nor a mail"
+    return f"{counted(len(mails), 'mail')} there, of another Message-Id, digest and subject"
 
 
 def _there(path: Path) -> Path:
@@ -327,4 +344,5 @@ def difference(registered: Registered, *, log: CommandLog | None = None) -> str 
         return None
     ours = load_series(registered.revision, registered.base)
     theirs = load_series(registered.name, registered.base)
-    return range_diff(ours.patches, theirs.patches, stat=True, messages=False, log=log)
+    said = range_diff(ours.patches, theirs.patches, stat=True, messages=False, log=log)
+    return named_patches(said, ours.patches, theirs.patches)

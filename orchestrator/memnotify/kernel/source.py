@@ -25,13 +25,16 @@ from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, kno
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.quilt import tree_version
-from memnotify.store import Artifact, Store, digest_file, digest_tree
+from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_value
 
 KIND = "source"
 _DOWNLOAD = 3600.0
 
 # What building leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
+
+UNREACHABLE = "unreachable"
+"""The kind of failure of a base that no place has the source of."""
 
 Progress = Callable[[str], None]
 
@@ -70,6 +73,23 @@ def kept_source(base: Base, *, store: Store) -> Source | None:
         return None
     artifact = store.get(KIND, key)
     return None if artifact is None else _source(artifact)
+
+
+def given_source(base: Base, given: str, *, store: Store) -> Source | None:
+    """Return what the store has of a tree or a tarball that a user has given, if it has it.
+
+    Raises InputError if nothing is there.
+    """
+    path = named_source(given)
+    if path.is_dir() and not (path / "Makefile").exists():
+        return None  # pieces
+    digest = digest_tree(path) if path.is_dir() else digest_file(path)
+    artifact = store.get(KIND, digest_value(_given_inputs(base, digest)))
+    return None if artifact is None else _source(artifact)
+
+
+def _given_inputs(base: Base, digest: str) -> dict[str, str]:
+    return {"base": base.name, "given": digest}
 
 
 def fetch_source(
@@ -181,7 +201,7 @@ def _take(
             raise wrong_checksum(str(path), digest, copied)
         return facts
 
-    return store.publish(KIND, {"base": base.name, "given": digest}, build)
+    return store.publish(KIND, _given_inputs(base, digest), build)
 
 
 def _fetch(
@@ -198,9 +218,11 @@ def _fetch(
                 return _from_kernel_org(base, candidate, store, web, progress)
             return _from_pieces(base, candidate, store, web, log, progress)
         except MemnotifyError as error:
+            if isinstance(error, CommandFailed) and error.timed_out:
+                raise  # a slow host: the next source would be another one for no good reason
             tried.append(" ".join(str(error).split()))
     raise InfrastructureError(
-        "unreachable",
+        UNREACHABLE,
         f"no source of {base.name} can be had: {'; '.join(tried)}",
         hint="give it by hand: " + command(f"kernel fetch {base.name} --source {_by_hand(base)}"),
     )

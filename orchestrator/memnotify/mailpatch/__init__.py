@@ -1,0 +1,1 @@
+"""Archived mails restored to patches that apply; range-diff."""

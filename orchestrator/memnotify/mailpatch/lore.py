@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, InputError
@@ -56,8 +57,9 @@ def find_thread(
     if mbox is not None or _NOT_THERE.search(done.stdout):
         return None
     said = (done.stdout.strip().splitlines() or ["no word of why"])[-1]
+    said = textwrap.shorten(said, 200, placeholder=" …", break_on_hyphens=False)
     raise InfrastructureError(
         "unreachable",
-        f"b4 cannot fetch {wanted}: {said[:200]}",
+        f"b4 cannot fetch {wanted}: {said}",
         hint="save the mails from an archive and name the files, or give a local --mbox",
     )

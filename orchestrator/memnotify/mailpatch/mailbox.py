@@ -18,8 +18,16 @@ Wanted = Callable[[Mapping[str, str]], bool]
 _START = re.compile(rb"From (?=\S+ .*\d\d:\d\d:\d\d)")
 
 
-def mails_in_mbox(path: Path, wanted: Wanted) -> list[Mail]:
-    """Return the wanted mails of an mbox. Raises InputError if it cannot be read, or is none."""
+def all_mails_in_mbox(path: Path) -> list[Mail]:
+    """Return all mails of an mbox that can be read. Raises InputError if the file cannot be."""
+    return mails_in_mbox(path, None)
+
+
+def mails_in_mbox(path: Path, wanted: Wanted | None) -> list[Mail]:
+    """Return the wanted mails of an mbox; with None all, but for those that cannot be read.
+
+    Raises InputError if it cannot be read, or is none.
+    """
     if not path.exists():
         raise InputError("there is no such file", file=path, hint="--mbox names an mbox")
     if path.is_dir():
@@ -32,11 +40,18 @@ def mails_in_mbox(path: Path, wanted: Wanted) -> list[Mail]:
         return [
             dataclasses.replace(mail, first=None if mail.first is None else mail.first + above)
             for data, above in _split(path)
-            if _is_wanted(wanted, data, data.partition(b"\n")[2], path, above + 1)
-            for mail in mails_of(data, path)
+            if wanted is None or _is_wanted(wanted, data, data.partition(b"\n")[2], path, above + 1)
+            for mail in (mails_of(data, path) if wanted is not None else _readable(data, path))
         ]
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+
+
+def _readable(data: bytes, path: Path) -> list[Mail]:
+    try:
+        return mails_of(data, path)
+    except InputError:
+        return []
 
 
 def _is_wanted(

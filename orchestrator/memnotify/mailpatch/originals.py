@@ -57,8 +57,10 @@ class Original(toml.Table):
 
     @property
     def known_as(self) -> str:
-        """Return its Message-Id, or that there is none, its subject and its date."""
-        return f"{self.message_id or 'Message-Id not known'}, “{self.subject}”, {self.date}"
+        """Return its Message-Id, if that is known, its subject and its date."""
+        if self.message_id is None:
+            return f"“{self.subject}”, {self.date}, with a Message-Id that is not known"
+        return f"{self.message_id}, “{self.subject}”, {self.date}"
 
 
 class RevisionTable(toml.Table):

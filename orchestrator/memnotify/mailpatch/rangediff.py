@@ -10,6 +10,7 @@ whole.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,25 @@ def range_diff(
         options = [f"--color={'always' if color else 'never'}", *(["--stat"] if stat else [])]
         words = ["git", "--no-pager", "range-diff", *options, factor, "a0..a", "b0..b"]
         return git(words).stdout
+
+
+_PAIR = re.compile(r"^(?P<old>\d+|-): +\S+ [=!<>] +(?P<new>\d+|-): +\S+ (?P<title>patch \d+)$")
+
+
+def named_patches(said: str, old: Sequence[Patch], new: Sequence[Patch]) -> str:
+    """Return what `range_diff` says as numbers of lines, with titles and files of the patches."""
+    lines, patch = [], None
+    for line in said.splitlines():
+        # Numbers are set in a column.
+        if pair := _PAIR.match(line.strip()):
+            side, number = (old, pair["old"]) if pair["new"] == "-" else (new, pair["new"])
+            patch = side[int(number) - 1]
+            line = line.removesuffix(pair["title"]) + _message(patch).partition("\n")[0]
+        elif patch is not None:
+            files = ", ".join(dict.fromkeys(file.path for file in _parsed(patch)))
+            line = line.replace(" a => b |", f" {files} |", 1)
+        lines.append(line)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _branch(name: str, patches: Sequence[Patch], messages: bool) -> bytes:

@@ -1,0 +1,1 @@
+"""The log's layout in shared memory, decoding, comparing two logs."""

@@ -1,0 +1,1 @@
+"""Presenting results: tables, HTML, JUnit, KTAP, Markdown, pictures."""

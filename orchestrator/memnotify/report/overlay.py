@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ _FONT = 11
 _LEADING = 14
 _LINE = 110  # letters of a line of the caption
 _WORDS = 250  # pixels of what a moment is called
+_LETTERS = 40  # that are not wider than that
 _PUBLISHED = "published"
 
 
@@ -91,10 +93,14 @@ def _panel(group: Sequence[Curve]) -> Any:
     drawn: dict[str, Any] = {"values": [*_held(first), *ours]}
     if first.moments:
         value = alt.X("value:Q", title=_axis(first), scale=alt.Scale(zero=False))
-        moment = alt.Y("at:O", title=None, sort=None, axis=alt.Axis(labelLimit=_WORDS))
+        # A label with several lines is one with a list.
+        labels_axis = alt.Axis(labelLimit=0, labelExpr="split(datum.label, '\\n')")
+        moment = alt.Y("at:O", title=None, sort=None, axis=labels_axis)
         chart: Any = alt.Chart(both).mark_point(size=45, strokeWidth=2, opacity=1)
         chart = chart.encode(x=value, y=moment, color=colour, shape=shape)
-        size = {"width": WIDTH - 90 - _WORDS, "height": 26 * len(first.moments)}
+        lines_of_one = max(label.count("\n") + 1 for label in map(_label, first.moments))
+        step = max(26, _LEADING * lines_of_one)
+        size = {"width": WIDTH - 90 - _WORDS, "height": step * len(first.moments)}
     else:
         time = alt.X("at:Q", title="seconds, from what both have in common")
         level = alt.Y("value:Q", title=_axis(first))
@@ -121,11 +127,16 @@ def _axis(curve: Curve) -> str:
 
 
 def _points(of: str, curve: Curve, at: Iterable[float], values: Iterable[float]) -> list[Any]:
+    names = [_label(moment) for moment in curve.moments]
     return [
-        {"of": of, "at": curve.moments[int(place)] if curve.moments else place, "value": value}
+        {"of": of, "at": names[int(place)] if names else place, "value": value}
         for place, value in zip(map(float, at), map(float, values), strict=True)
         if not math.isnan(value)
     ]
+
+
+def _label(moment: str) -> str:
+    return "\n".join(textwrap.wrap(moment, _LETTERS))
 
 
 def _held(curve: Curve) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from memnotify.text import printable
 Row = Mapping[str, Any]
 
 _AGREES = {True: "yes", False: "no", None: "not run"}
+_REFUTED = "refuted"  # an alternative reading that ours does not agree with
 
 
 def print_published(console: Console, source: str, machine: str, rows: Sequence[Row]) -> None:
@@ -35,8 +36,9 @@ def print_published(console: Console, source: str, machine: str, rows: Sequence[
             _number(scaled),
             _number(row["reproduced"]),
         ]
-        words += [_number(row["ratio"]), _AGREES[row["agrees"]]]
-        style = "" if row["agrees"] else "yellow"
+        refuted = row["alternative"] and row["agrees"] is False
+        words += [_number(row["ratio"]), _REFUTED if refuted else _AGREES[row["agrees"]]]
+        style = "" if row["agrees"] or row["alternative"] else "yellow"
         table.add_row(*(Text(printable(word)) for word in words), style=style)
     console.print(table)
     for row in rows:

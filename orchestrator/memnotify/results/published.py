@@ -39,7 +39,8 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class FigureTable(toml.Table):
     """One figure. Bounds are in the unit of `value`, before `scale`.
 
-    `note` goes with it in any case, `why_not` if ours does not agree.
+    `note` goes with it in any case, `why_not` if ours does not agree. An `alternative` is another
+    reading of what was published, which is there to be refuted: that it does not agree is no fault.
     """
 
     figure: str
@@ -55,6 +56,7 @@ class FigureTable(toml.Table):
     until_step: Annotated[int, Field(ge=0)] | None = None
     note: str = ""
     why_not: str = ""
+    alternative: bool = False
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -100,6 +102,7 @@ class Compared:
     bases: tuple[str, ...]
     arches: tuple[str, ...]
     note: str
+    alternative: bool
 
 
 def load_published(name: str) -> PublishedTable:
@@ -189,6 +192,7 @@ def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Recor
         bases=tuple(dict.fromkeys(verdict["base"] for verdict, _ in picked)),
         arches=tuple(dict.fromkeys(verdict["arch"] for verdict, _ in picked)),
         note="; ".join(filter(None, (wanted.note, wanted.why_not if agrees is False else ""))),
+        alternative=wanted.alternative,
     )
 
 

@@ -1,0 +1,1 @@
+"""Running a campaign: schedule, ledger, retries, replay, bisect, fleet."""

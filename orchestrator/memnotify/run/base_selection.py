@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from memnotify.campaign.load import Campaign
@@ -14,7 +16,7 @@ from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import Web
-from memnotify.kernel.source import ensure_source, named_source
+from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
@@ -24,6 +26,9 @@ from memnotify.store import Artifact, Store
 # A network that swallows everything must not hold up every run: kernel.org has two names, so this
 # is paid twice at most.
 _PATIENCE = 6.0  # seconds
+
+_SLOW_S = 3.0
+"""Whoever waits for so long is told for what."""
 
 
 class Boot(Protocol):
@@ -64,10 +69,13 @@ def choose_base(
 
     A base will do if its tree can be had (`source` if that is given, the store's, or a fetched one)
     and every kernel that the campaign needs of it can be built and boots; they are in the store
-    then, and so are the templates. What goes wrong is the reason for the next base. For the last,
-    and so for a lone one, nothing is tried here: what is wrong with it is an error of the build, or
-    a finding. Raises InputError if `source` or the compiler `cc` is not there, which no other base
-    would mend.
+    then, and so are the templates. That a base cannot be had, does not take the patches, does not
+    build or does not boot is the reason for the next one. For the last, and so for a lone one,
+    nothing is tried here: what is wrong with it is an error of the build, or a finding.
+
+    Raises InputError if `source` or the compiler `cc` is not there, which no other base would mend;
+    and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a full
+    disk): that a host is slow must not change what is measured.
     """
     if cc is not None:
         named_compiler(cc)
@@ -76,22 +84,60 @@ def choose_base(
     *preferred, last = campaign.table.kernel.base
     web, log = Web(patience=_PATIENCE), log or CommandLog()
     reasons: list[str] = []
+    remedies: list[str] = []
+
+    def chosen(text: str) -> None:
+        for line in (*remedies, "; ".join([text, *reasons])):
+            say(line)
+
     for name in preferred:
         try:
-            found = ensure_source(
-                load_base(name), source, store=store, web=web, log=log, progress=say
-            )
+            with _if_slow(f"looking for the source of {name}", say):
+                found = ensure_source(
+                    load_base(name), source, store=store, web=web, log=log, progress=say
+                )
             for request, cell in _kernels(campaign, name, source, cc).items():
-                kernel = ensure_kernel(request, store=store, log=log, progress=say)
-                boot(cell, kernel, store=store, log=log)
-        except (MemnotifyError, OSError) as error:
+                what = " ".join(filter(None, (name, request.series, request.arch, request.variant)))
+                with _if_slow(f"looking for the kernel {what}", say):
+                    kernel = ensure_kernel(request, store=store, log=log, progress=say)
+                with _if_slow(f"booting {what}", say):
+                    boot(cell, kernel, store=store, log=log)
+        except MemnotifyError as error:
+            if not _is_the_bases_fault(error):
+                raise
             reasons.append(f"not {name}: {_why(error, web)}")
+            if isinstance(error, InfrastructureError) and error.kind == UNREACHABLE:
+                remedies.append(f"for {name}, {error.hint}")
         else:
-            say("; ".join([f"base {name}, from {found.origin}", *reasons]))
+            chosen(f"base {name}, from {found.origin}")
             return name
     if reasons:
-        say("; ".join([f"base {last}", *reasons]))
+        chosen(f"base {last}")
     return last
+
+
+_KINDS = (UNREACHABLE, "source", "checksum", "build", "boot", "qemu-died")
+"""Failures that are of a base: it cannot be had, does not build, or QEMU does not take it."""
+
+
+def _is_the_bases_fault(error: MemnotifyError) -> bool:
+    """Tell whether another base might do: neither the testbed nor the host has failed."""
+    if not isinstance(error, InfrastructureError):
+        return True  # a series that does not apply, a configuration that Kconfig does not take
+    # A QEMU that ends by itself does not take the kernel; one that was killed tells nothing of it.
+    return error.kind in _KINDS and "(killed by " not in error.message
+
+
+@contextmanager
+def _if_slow(what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Say what is under way if that takes some seconds."""
+    timer = threading.Timer(_SLOW_S, say, [f"choosing a base: {what}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _kernels(
@@ -105,9 +151,9 @@ def _kernels(
     return dict(sorted(cells.items(), key=lambda item: item[0].series == NONE))
 
 
-def _why(error: Exception, web: Web) -> str:
+def _why(error: MemnotifyError, web: Web) -> str:
     """Return the first line of a message: what follows shows hunks, or what make said."""
-    message = error.message if isinstance(error, MemnotifyError) else str(error)
+    message = error.message
     if hosts := [host for host in web.silent if f"/{host}/" in message]:
         # All addresses that were tried would hide the choice; `kernel fetch` names them.
         return f"cannot be fetched, no answer of {' and '.join(hosts)}"

@@ -5,6 +5,10 @@ ends. What is claimed is written in it. Who has to wait has a file of that kind,
 queue: first come, first served, whoever it is, so that no run can keep another one out. Claims and
 places are looked at and made under one more lock, the gate. Nobody waits for that in a call that
 blocks: who holds it may be stopped, and an event loop that blocks hears no Ctrl-C.
+
+Programs that are no guests of ours make no claims. So the guest at the head of the queue also waits
+until the host has its memory available; if no guest is left whose end could free it, for ten
+minutes at most.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,10 +30,14 @@ from pathlib import Path
 from typing import TextIO
 
 from memnotify import host
-from memnotify.errors import InputError
+from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.qemu import memories_of
 from memnotify.model import Cell, Clock
 from memnotify.records.layout import log_size
+from memnotify.text import counted
+
+HOST_MEMORY = "host-memory"
+"""The kind of failure of a guest whose memory other programs of the host hold."""
 
 QEMU_MIB = 130
 """QEMU's own memory: 64 MiB of translated code when that is full, its program, device state."""
@@ -47,11 +55,19 @@ _LOOK_AGAIN_S = 0.1
 _LONG_S = 5.0
 """Who has to wait for so long, with nothing of its own under way, is told why."""
 
+_REMIND_S = 180.0
+"""And told again after so long, with the figures of then."""
+
+PATIENCE_S = 600.0
+"""How long to wait for memory of the host while no guest holds any that could become free."""
+
 _PASSED_OVER_S = 5.0
 """Who has not looked for so long is stopped (Ctrl-Z), and others need not wait for it."""
 
 
-_PLACE = "place-"
+_CLAIM, _PLACE = "claim-", "place-"
+_SHOWN = 3
+_TOLD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,26 @@ class Need:
 
     memory_mib: int
     cores: int
+
+    def __str__(self) -> str:
+        return f"{self.memory_mib} MiB and {counted(self.cores, 'core')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A claim that is held, as anyone can see it. `wanted` is None if it cannot be read."""
+
+    path: Path
+    wanted: Need | None
+
+    def __str__(self) -> str:
+        wanted = "an unreadable claim" if self.wanted is None else self.wanted
+        since = ""
+        with contextlib.suppress(OSError):
+            began = time.localtime(self.path.stat().st_mtime)
+            today = time.localtime()[:3] == began[:3]
+            since = f" since {time.strftime('%H:%M' if today else '%Y-%m-%d %H:%M', began)}"
+        return f"{_process(self.path.name)} has {wanted}{since}"
 
 
 def need(cell: Cell, *, cores: int) -> Need:
@@ -97,6 +133,7 @@ class Ledger:
         self._freed = asyncio.Event()
         self._coming = asyncio.Lock()
         self._held = 0
+        self._hopeless_since: float | None = None
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
         """Raise InputError if a cell does not fit even when nothing else runs."""
@@ -113,13 +150,16 @@ class Ledger:
     ) -> AsyncIterator[Callable[[], None]]:
         """Hold memory and cores; waits for others to give them back, and behind who came before.
 
-        Calling what it gives ends the claim before the block does. `waiting` is called once if it
-        is other runs that are waited for, and for long.
+        Calling what it gives ends the claim before the block does. `waiting` is called if it is
+        other runs or programs that are waited for, and for long; and again every few minutes.
+
+        Raises InfrastructureError if the host has had too little memory available for long, while
+        no guest held what is missing.
         """
         # Whoever of us still finds the gate shut came before.
         fd = None if self._coming.locked() else self._try(wanted)
         if fd is None:
-            with self._telling(waiting):
+            with self._telling(wanted, waiting):
                 async with self._coming:
                     while (file := self._line_up()) is None:
                         await self._a_moment()
@@ -147,20 +187,80 @@ class Ledger:
             with self._gate() as entered:
                 if entered:
                     self._taken()  # the claims of the dead are gone afterwards
-                    return len(list(self._folder.glob("claim-*"))) > 1
+                    return len(list(self._folder.glob(f"{_CLAIM}*"))) > 1
             await self._a_moment()
 
+    def obstacle(self, wanted: Need) -> str:
+        """Return what a guest that wants so much waits for just now, with figures and holders."""
+        claims = list(self._claims())
+        taken = self._sum(claims)
+        free = Need(
+            max(0, self.capacity.memory_mib - taken.memory_mib),
+            max(0, self.capacity.cores - taken.cores),
+        )
+        if wanted.memory_mib > free.memory_mib:
+            why = (
+                f"other runs, for memory: it takes up to {wanted.memory_mib} MiB, and of the "
+                f"{self.capacity.memory_mib} MiB for guests {free.memory_mib} are free"
+            )
+        elif wanted.cores > free.cores:
+            why = (
+                f"other runs, for {counted(wanted.cores, 'core')}: of "
+                f"{counted(self.capacity.cores, 'core')} {free.cores} are free"
+            )
+        elif (available := host.available_mib()) < wanted.memory_mib:
+            holders = "guests and other programs" if taken.memory_mib else "other programs"
+            why = (
+                f"memory of the host: it takes up to {wanted.memory_mib} MiB, and {available} of "
+                f"{host.memory_mib()} MiB are available; {holders} have the rest"
+            )
+        elif others := len([place for place in self._places() if not _is_ours(place)]):
+            why = f"other runs: {counted(others, 'guest')} came before it"
+        else:
+            why = f"other runs: one of them keeps {self._folder / 'lock'}, and may be stopped"
+        shown = [str(claim) for claim in claims[:_SHOWN]]
+        if len(claims) > _SHOWN:
+            shown.append(f"{len(claims) - _SHOWN} more")
+        return "; ".join([why, *shown])
+
+    def _wait_for_host(self, wanted: Need, taken: Need) -> bool:
+        """Tell whether the host has too little memory available for the head of the queue.
+
+        Raises InfrastructureError if that has been so for long, and if all guests ended it would
+        still be so.
+        """
+        available = host.available_mib()
+        if not wanted.memory_mib or available >= wanted.memory_mib:
+            self._hopeless_since = None
+            return False
+        if available + taken.memory_mib >= wanted.memory_mib:
+            self._hopeless_since = None
+            return True
+        now = time.monotonic()
+        self._hopeless_since = self._hopeless_since or now
+        if now - self._hopeless_since < PATIENCE_S:
+            return True
+        raise InfrastructureError(
+            HOST_MEMORY,
+            f"a guest takes up to {wanted.memory_mib} MiB of the host, which has had less for "
+            f"{PATIENCE_S / 60:g} minutes: {available} of {host.memory_mib()} MiB are available, "
+            f"guests hold {taken.memory_mib}, other programs have the rest",
+            hint="end what else takes memory here, or take a smaller memory_mib",
+        )
+
     @contextmanager
-    def _telling(self, waiting: Callable[[], None] | None) -> Iterator[None]:
+    def _telling(self, wanted: Need, waiting: Callable[[], None] | None) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         timer: asyncio.TimerHandle
 
         def look() -> None:
             nonlocal timer
-            if self._held:
-                timer = loop.call_later(_LONG_S, look)
-            elif waiting is not None:
+            again = _LONG_S
+            # That guests of one run wait for each other is what -j and the ledger are for.
+            if waiting is not None and (not self._held or host.available_mib() < wanted.memory_mib):
                 waiting()
+                again = _REMIND_S
+            timer = loop.call_later(again, look)
 
         timer = loop.call_later(_LONG_S, look)
         try:
@@ -201,6 +301,8 @@ class Ledger:
             )
             file = (self._folder / f"{_PLACE}{last + 1:09}").open("x")
             fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(str(os.getpid()))
+            file.flush()
             return file
 
     def _behind(self, place: Path | None) -> bool:
@@ -219,8 +321,13 @@ class Ledger:
                 taken.memory_mib + wanted.memory_mib > self.capacity.memory_mib
                 or taken.cores + wanted.cores > self.capacity.cores
             ):
+                self._hopeless_since = None
                 return None
-            fd, name = tempfile.mkstemp(prefix="claim-", dir=self._folder)
+            if self._wait_for_host(wanted, taken):
+                return None
+            # With whose it is in the name: what is in it is read by runs of any version.
+            prefix = f"{_CLAIM}{os.getpid()}-"
+            fd, name = tempfile.mkstemp(prefix=prefix, dir=self._folder)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 os.write(fd, json.dumps([wanted.memory_mib, wanted.cores]).encode())
@@ -230,20 +337,35 @@ class Ledger:
                 raise
             return fd
 
-    def _taken(self) -> Need:
-        memory = cores = 0
-        for path in self._folder.glob("claim-*"):
+    def _claims(self, *, remove: bool = False) -> Iterator[_Claim]:
+        """Yield what is held; with `remove`, which takes the gate, remove what the dead have left.
+
+        Looking waits for nobody.
+        """
+        for path in sorted(self._folder.glob(f"{_CLAIM}*")):
             with contextlib.suppress(FileNotFoundError), path.open() as file:
                 if _locked(file):
-                    path.unlink()  # its holder is gone
+                    if remove:
+                        path.unlink()  # its holder is gone
                     continue
                 try:
-                    claimed_mib, claimed_cores = json.load(file)
+                    memory_mib, cores = json.load(file)
                 except (ValueError, TypeError):
-                    return self.capacity  # nobody knows how much of it: look again later
-                memory += claimed_mib
-                cores += claimed_cores
+                    yield _Claim(path, None)
+                else:
+                    yield _Claim(path, Need(memory_mib, cores))
+
+    def _sum(self, claims: Iterable[_Claim]) -> Need:
+        memory = cores = 0
+        for claim in claims:
+            if claim.wanted is None:
+                return self.capacity  # nobody knows how much of it: look again later
+            memory += claim.wanted.memory_mib
+            cores += claim.wanted.cores
         return Need(memory, cores)
+
+    def _taken(self) -> Need:
+        return self._sum(list(self._claims(remove=True)))
 
 
 @contextmanager
@@ -270,6 +392,29 @@ def _waits(place: Path) -> bool:
             return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
         place.unlink()  # whose it was is gone
     return False
+
+
+def _is_ours(place: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return place.read_text() == str(os.getpid())
+    return False
+
+
+def _process(claim: str) -> str:
+    """Return whose a claim is: its process, and what that was told to do, if that is to be seen."""
+    pid, dash, _ = claim.removeprefix(_CLAIM).partition("-")
+    if not (dash and pid.isdecimal()):
+        return "another run"
+    words: list[str] = []
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    # What Python was told to run, without Python and the path of the program.
+    if words and Path(words[0]).name.startswith("python"):
+        words = words[1:]
+    if not words:
+        return f"pid {pid}"
+    told = " ".join([Path(words[0]).name, *words[1:]]).strip()
+    return f"pid {pid} ({told if len(told) <= _TOLD else told[: _TOLD - 1] + '…'})"
 
 
 def host_capacity() -> Need:

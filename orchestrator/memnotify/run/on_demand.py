@@ -88,6 +88,11 @@ class OnDemand:
         # One guest at a time runs here, and every process has its own copies.
         return None if self._cold else Templates(self._store, most_open=1)
 
+    @cached_property
+    def _ledger(self) -> Ledger:
+        # One for all cells: memory that one has waited for in vain, the next does not wait for.
+        return Ledger(self._store.folder("ledger"))
+
     @contextmanager
     def lead(self, warn: Callable[[str], None]) -> Iterator[None]:
         """Hold the run's folder, in one of the processes and while any of them runs cells.
@@ -120,7 +125,7 @@ class OnDemand:
         then there are no results.
         """
         cell = self.cells[name]
-        ledger = Ledger(self._store.folder("ledger"))
+        ledger = self._ledger
         refuse_too_large(self.campaign, [cell], ledger)
         job = self._jobs.of(cell)
         self._enter(job)

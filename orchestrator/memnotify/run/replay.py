@@ -96,12 +96,12 @@ class Again:
     def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
         """Hold what a cell takes of the host; no cores if its guest will mostly stand `still`.
 
-        Raises InputError if that never fits.
+        Raises InputError if that never fits, and InfrastructureError as `Ledger.claim` does.
         """
         wanted = need(cell, cores=0 if still else host.cores())
         self.ledger.refuse_if_never(cell_name(cell), wanted)
         return self.ledger.claim(
-            wanted, waiting=lambda: self.on_stage("waiting for other runs, for memory or cores")
+            wanted, waiting=lambda: self.on_stage(f"waiting for {self.ledger.obstacle(wanted)}")
         )
 
     async def run(self, finished: Finished, folder: Path) -> CellResult:

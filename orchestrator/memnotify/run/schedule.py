@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +23,7 @@ from memnotify.report.board import Board
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
-from memnotify.run.ledger import Ledger, need
+from memnotify.run.ledger import HOST_MEMORY, Ledger, need
 
 MAX_ATTEMPTS = 3
 
@@ -77,18 +78,18 @@ async def run_jobs(
 
     async def run(job: Job, started: asyncio.Event) -> None:
         def waiting() -> None:
-            board.warn(f"{job.name} waits for other runs, which have the memory or the cores")
+            board.warn(f"{job.name} waits for {ledger.obstacle(wanted)}")
 
         wanted = need(job.cell, cores=cores)
-        async with slots, ledger.claim(wanted, waiting=waiting):
+        this_attempt = attempt
+        async with slots, AsyncExitStack() as claims:
+            try:
+                await claims.enter_async_context(ledger.claim(wanted, waiting=waiting))
+            except InfrastructureError as error:
+                this_attempt = partial(_refused, error=error)
             started.set()
-            if (available := host.available_mib()) < wanted.memory_mib:
-                board.warn(
-                    f"{job.name} may need {wanted.memory_mib} MiB of the host; {available} are "
-                    "available, other programs have the rest"
-                )
             with folder.draft(job.id) as failed:
-                result = await _try_and_publish(job, folder, failed, attempt, ledger, board)
+                result = await _try_and_publish(job, folder, failed, this_attempt, ledger, board)
         outcome = result.outcome
         if outcome.infrastructure is None:
             durations.note(job.name, result.wall_seconds)
@@ -125,7 +126,8 @@ async def _try_and_publish(
     """Try a cell until it gives a result, or too often; `failed` takes what other attempts left.
 
     A failure of the testbed takes no place of a result that is there. A guest for which the host
-    had not the memory even alone is not tried again: it would be so again.
+    had not the memory even alone is not tried again: it would be so again. Nor is one that has
+    waited for memory in vain.
     """
     attempts: list[CellResult] = []
     while True:
@@ -133,7 +135,9 @@ async def _try_and_publish(
             result = await attempt(job, draft)
             attempts.append(result)
             outcome = result.outcome
-            hopeless = outcome.infrastructure == HOST_OOM and not await ledger.in_company()
+            hopeless = outcome.infrastructure == HOST_MEMORY or (
+                outcome.infrastructure == HOST_OOM and not await ledger.in_company()
+            )
             if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS and not hopeless:
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
                 draft.rename(failed / str(len(attempts)))  # a full disk has room for that
@@ -177,13 +181,16 @@ async def _attempt(
     except InputError:
         raise  # a user can mend it, and no other cell would fare better
     except Exception as error:
-        return CellResult(
-            outcome=_failure(error),
-            guest_ns=0,
-            wall_seconds=time.monotonic() - started,
-            records=0,
-            lost_records=0,
-        )
+        return _no_result(_failure(error), time.monotonic() - started)
+
+
+async def _refused(job: Job, draft: Path, *, error: InfrastructureError) -> CellResult:
+    """Stand in for the attempt of a cell that the ledger has given no memory."""
+    return _no_result(_failure(error), 0.0)
+
+
+def _no_result(outcome: Outcome, seconds: float) -> CellResult:
+    return CellResult(outcome=outcome, guest_ns=0, wall_seconds=seconds, records=0, lost_records=0)
 
 
 def _failure(error: Exception) -> Outcome:

@@ -1,0 +1,1 @@
+"""Patch series: quilt files, strict application, revisions."""

@@ -25,6 +25,7 @@ from memnotify.series.apply import (
     run_patch,
 )
 from memnotify.series.quilt import Patch, Series, revisions, tree_version
+from memnotify.series.registered import registered
 
 Read = Callable[[str], FileState | None]
 
@@ -115,9 +116,10 @@ def tree_names(trees: Sequence[Path]) -> tuple[str, ...]:
 
 
 def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the revisions and bases of all series that there are, or of those that are named.
+    """Return the revisions and bases of the project's series, or of those that are named.
 
-    Raises InputError for a name that chooses none.
+    Series that a user has registered are his own: they have to be named. Raises
+    InputError for a name that chooses none.
     """
     known = [(name, one) for name, bases in revisions().items() for one in bases]
     for word, names in (
@@ -128,10 +130,11 @@ def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]
             raise InputError(
                 f"there is no series of {word}", hint=f"there are: {', '.join(sorted(names))}"
             )
+    of_users = registered()
     return [
         (name, one)
         for name, one in known
-        if (not revision or name in revision) and (not base or one in base)
+        if (name in revision if revision else name not in of_users) and (not base or one in base)
     ]
 
 

@@ -246,7 +246,8 @@ def base_for_version(revision: str, version: str, *, root: Path = MEM_NOTIFY) ->
     if not fitting:
         raise InputError(
             f"series {revision} has no variant for Linux {version}",
-            hint=f"name one of its bases yourself: {', '.join(bases)}",
+            hint=f"name a base whose patches to try: --for {bases[0]}, or {revision}/{bases[0]} as "
+            f"the series; there are patches for {', '.join(bases)}",
         )
     return max(fitting, key=len)
 

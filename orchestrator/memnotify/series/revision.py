@@ -14,7 +14,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of
-from memnotify.series.registered import revision_of
+from memnotify.series.registered import load_registered, revision_of
 from memnotify.text import known_names
 
 FILE = "revision.toml"
@@ -274,8 +274,8 @@ def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
     lineage = _own(path, data, lines).lineage
     if lineage is None or teller == revision:
         return lineage
-    told = {"follows": teller, "changed": "The patches of the mails, as they were posted."}
-    return lineage.model_copy(update={**told, "mails": {}})
+    told = {"follows": teller, "changed": _as_posted(revision), "mails": {}}
+    return lineage.model_copy(update=told)
 
 
 def _told_by(revision: str, root: Path) -> tuple[str, Path]:
@@ -288,6 +288,24 @@ def _told_by(revision: str, root: Path) -> tuple[str, Path]:
         teller = revision_of(revision) or revision
         return teller, root / teller / FILE
     return revision, path
+
+
+def _as_posted(name: str) -> str:
+    """Say of a registered series whether its patches are those that were posted."""
+    mails = [mail for base in bases_of(name) for mail in load_registered(name, base).mails]
+
+    def of(verdict: str) -> str:
+        own = f"{revision_of(name)} "
+        told = (mail["label"] for mail in mails if mail["verdict"] == verdict)
+        labels = (str(label).removeprefix(own) for label in told)
+        return ", ".join(dict.fromkeys(labels))
+
+    other = of("another text")
+    how = f"with another text than was posted: {other}" if other else "as they were posted"
+    changed = f"The patches of the mails, {how}"
+    if unknown := of("no digest on file"):
+        changed += f"; whether this is the text that was posted is not known of {unknown}"
+    return f"{changed}."
 
 
 def _own(path: Path, data: dict[str, Any], lines: toml.Lines) -> _Own:

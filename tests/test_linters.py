@@ -1,0 +1,218 @@
+"""Rules for the documentation: layout, wording, and everything that it names exists.
+
+proselint and codespell run in `make lint`; these are the house's own rules. Code blocks are free.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from memnotify import places
+
+from tests.support.prose import (
+    WIDTH,
+    documents,
+    is_table,
+    outside_code,
+    sentence_ends,
+    without_spans,
+)
+
+# What is not plain English, and what to write for it.
+BANNED = {
+    r"\bmend(?:s|ed|ing)?\b": "fix",
+    r"\bto the bit\b": "bit for bit",
+    r"\brecord for record\b": "record by record",
+    r"\b(?:can|could|cannot|not) be had\b|\bto be had\b|\bcan be got\b": "is available",
+    r"\b(?:was|were|is) to hand\b": "available",
+    r"\bput to the test\b": "exercised, tested",
+    r", too\b": "also, or 'too' without a comma",
+    r"\banew\b": "again",
+    r"\bvouch(?:es|ed)?\b": "verify, guarantee",
+    r"\bfor (?:want|lack) of\b": "without",
+    r"\bfor ever\b": "forever",
+    r"\bpart(?:ed)? from the others\b": "diverge",
+    r"\bat the (?:soonest|nearest|least)\b": "at the earliest, at least",
+    r"\bin place of\b": "instead of",
+    r"\ball the same\b": "nevertheless",
+    r"\bbut for (?:the|that|its|those|an?)\b": "except for",
+    r"\bheed(?:s|ed)?\b": "honour, take into account",
+    r"\bput right\b": "fix",
+    r"\bworked out\b": "computed",
+    r"\b(?:says?|said) of (?:each|every|it|them|an?|the|what)\b": "say about, report for",
+    r"\bwhat came (?:out|of)\b": "the result",
+    r"\bwhat was seen\b": "results",
+    r"\bsometimes? it may\b": "may",
+    r"\b(?:who|what) there is\b": "all, everything",
+    r"(?:^|[.:;] )Who (?!.*\?)": "a subject: 'A process that …'",
+    r"\bit is there\b": "if it exists",
+    r"\bdead of\b": "killed by",
+    r"\bcan this machine\b": "check that this machine can",
+    r"\bthe compiler of today\b": "a present-day compiler",
+    r"\bquiet host\b": "idle host",
+}
+# A pattern that begins a sentence is meant as it is written.
+_BANNED = {
+    re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
+    for pattern, better in BANNED.items()
+}
+# Names of files that are made later, or belong to a user or to another tree.
+NOT_HERE = re.compile(
+    r"[<>*…{}$]|\.\.\.|\bNAME\b|\bREV\b|\bBASE\b|NN-|"
+    r"^bench/results/|^kernels/2\.6\.24-rc6-mm1\.lock$|^runs/|^tests/unit/…|mm/|arch/|my-v4"
+)
+TOP = ("kernels", "patches", "images", "campaigns", "orchestrator", "tests", "bench", "docs", ".ci")
+PATH = re.compile(rf"(?<![\w./-])((?:{'|'.join(map(re.escape, TOP))})/[\w./*<>{{}}…$-]*[\w/*>}}…])")
+BESIDE = re.compile(r"`(\.\./[^`#\s]+)")
+TEST = re.compile(r"`(?:(\w+)/)?((?:test|made)_\w+\.py)`")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+Rule = Callable[[Path, str], list[str]]
+
+
+def layout(path: Path, text: str) -> list[str]:
+    """One sentence per line; at most 120 columns, tables and unbreakable words excepted."""
+    found = []
+    for number, line in outside_code(text):
+        if is_table(line) or line.startswith("#"):
+            continue
+        if len(line) > WIDTH and " " in line.strip():
+            found.append(f"{number}: {len(line)} columns")
+        found += [
+            f"{number}: a sentence ends in the line, at '{line[max(0, at - 20) : at]}'"
+            for at in sentence_ends(line)
+        ]
+    return found
+
+
+def wording(path: Path, text: str) -> list[str]:
+    found = []
+    for number, line in outside_code(text):
+        bare = without_spans(line)
+        found += [
+            f"{number}: '{match[0].strip()}': write {better}"
+            for pattern, better in _BANNED.items()
+            for match in pattern.finditer(bare)
+        ]
+    return found
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
+    text = re.sub(r"[`*]|\]\([^)]*\)|\[", "", heading.lstrip("#").strip()).lower()
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
+@cache
+def anchors(path: Path) -> set[str]:
+    return {slug(line) for _, line in outside_code(path.read_text()) if line.startswith("#")}
+
+
+def links(path: Path, text: str) -> list[str]:
+    found = []
+    for number, line in outside_code(text):
+        for match in LINK.finditer(line):
+            target, _, anchor = match[1].partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            file = (path.parent / target).resolve() if target else path
+            if not file.exists():
+                found.append(f"{number}: the link {match[1]} leads nowhere")
+            elif anchor and anchor not in anchors(file):
+                found.append(f"{number}: {target or path.name} has no heading for #{anchor}")
+    return found
+
+
+def paths(path: Path, text: str) -> list[str]:
+    """Every path of this project that a document names exists, also in code blocks."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        named = [(places.HOME / match[1], match[1]) for match in PATH.finditer(line)]
+        named += [(path.parent / match[1], match[1]) for match in BESIDE.finditer(line)]
+        found += [
+            f"{number}: there is no {name}"
+            for file, name in named
+            if not NOT_HERE.search(name) and not file.exists()
+        ]
+        found += [
+            f"{number}: there is no test {match[2]}"
+            for match in TEST.finditer(line)
+            if not any(
+                any(places.HOME.glob(f"{folder}{match[2]}"))
+                for folder in (f"tests/{match[1] or '*'}/", f"{match[1]}/", "campaigns/")
+            )
+        ]
+    return found
+
+
+RULES: list[Rule] = [layout, wording, links, paths]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(places.HOME)))
+def test_a_document_keeps_the_rule(path: Path, rule: Rule) -> None:
+    found = rule(path, path.read_text())
+    name = path.relative_to(places.HOME)
+    assert not found, "\n".join(f"{name}:{one}" for one in found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad"),
+    [
+        (layout, "One sentence.\nAnother one, e.g. this `a. b`.\n", "One sentence. Another one.\n"),
+        (layout, "- An item.\n  It goes on.\n", "- An item. It goes on.\n"),
+        (layout, "1. An item (really).\n", "1. An item (really.) And more.\n"),
+        (layout, f"```\n{'a ' * 80}\nOne. Two.\n```\n", "a " * 80),
+        (layout, f"| {'a ' * 80} |\n", f"- {'a ' * 80}\n"),
+        (wording, "The patch fixes it.\n", "The patch mends it.\n"),
+        (wording, "`mend` is a name.\n", "| a cell | the records are the same to the bit |\n"),
+        (wording, "Who is told?\n", "Who is killed leaves the queue.\n"),
+        (wording, "It may do so too.\n", "It may, if it is there, too.\n"),
+        (links, "[a](../README.md) [b](#head)\n# Head\n", "[a](nowhere.md)\n"),
+        (links, "[a](ci.md#cells-as-tests)\n", "[a](ci.md#cells-as-test)\n"),
+        (paths, "`docs/ci.md`, `tests/unit/`\n", "`docs/ci.rst`\n"),
+        (paths, "`kernels/<base>.toml`\n", "see tests/units/ and so on\n"),
+        (paths, "`test_host.py`, `unit/test_show.py`\n", "`faults/test_show.py`\n"),
+        (paths, "`../docs/ci.md`\n", "`../ci.md`\n"),
+    ],
+)
+def test_a_rule_can_fail(
+    tmp_path: Path, rule: Rule, good: str, bad: str, request: pytest.FixtureRequest
+) -> None:
+    document = places.HOME / "docs/made-up.md"
+    if "#head" in good:
+        document = tmp_path / "docs/made-up.md"
+        document.parent.mkdir()
+        document.write_text(good)
+        (tmp_path / "README.md").touch()
+    assert rule(document, good) == []
+    assert len(rule(document, bad)) >= 1
+
+
+def test_the_picture_of_the_rooms_is_current(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = runpy.run_path(str(places.HOME / "docs/draw_architecture.py"))
+    main, where = program["main"], program["main"].__globals__
+    monkeypatch.setattr(sys, "argv", ["draw_architecture.py", "--check"])
+    assert main() == 0, "run `make architecture`"
+    where["PICTURE"] = tmp_path / "architecture.svg"
+    assert main() == 1
+    where["PICTURE"].write_text("<svg/>")
+    assert main() == 1
+
+
+def test_the_linters_are_configured() -> None:
+    """`make lint` calls them; without this table codespell would read the patches."""
+    config = tomllib.loads((places.HOME / "pyproject.toml").read_text())["tool"]["codespell"]
+    assert "*.patch" in config["skip"]
+    makefile = (places.HOME / "Makefile").read_text()
+    for linter in ("codespell", "tests.support.prose", "ruff check", "mypy", "lint-imports"):
+        assert linter in makefile, linter
