@@ -83,7 +83,7 @@ def mutate(folder: Path) -> int:
         module = name.partition(".x")[0]
         counts = figures.setdefault(module, {})
         counts[state] = counts.get(state, 0) + 1
-        if state not in ("killed", "caught by type check"):
+        if state not in ("killed", "caught by type check", "no tests"):
             print(f"\n{state}: {name}\n{mutmut('show', name).stdout}")
     for module, counts in figures.items():
         said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
