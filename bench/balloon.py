@@ -17,17 +17,16 @@ from pathlib import Path
 import numpy as np
 from guests import Figure, Guest, S, balloon, bind, parser, publish
 from memnotify.guest.machine import load_machine
+from memnotify.guest.mailbox import MAX_STEPS
 from memnotify.guest.template import Template
-from memnotify.model import Accel, Arch, Cell, KernelRequest, Scenario
-from memnotify.records import layout
-from memnotify.records.decode import read_records
+from memnotify.model import Accel, Arch, Cell, KernelRequest
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Scenario
 
 RAM, LOW = 64, 40  # MiB
 START_S, MOVE_S = 3.0, 0.25
-ROOM = (
-    (layout.MAILBOX_SIZE - layout.SCENARIO_HEADER.itemsize) // layout.STEP.itemsize // 2
-)  # cycles
+ROOM = MAX_STEPS // 2  # cycles
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def timed_run(campaign: Path, folder: Path, *, jobs: int) -> tuple[float, float]
     process.run(words, output=output, timeout=PATIENCE_S)
     seconds = time.monotonic() - started
     run = RunFolder(folder)
-    manifests = [read_json(run.cell(row["id"]) / MANIFEST) for row in run.plan()]
+    manifests = [read_json(run.cell(row.id) / MANIFEST) for row in run.plan()]
     assert [manifest["outcome"] for manifest in manifests] == ["ok"] * len(manifests)
     return seconds, sum(manifest["qemu_cpu_seconds"] for manifest in manifests)
 

@@ -19,12 +19,14 @@ from guests import Figure, parser, publish, say
 from memnotify import process
 from memnotify.campaign.plan import cell_id, cell_name, plan_rows
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, CellResult, KernelRequest, Op, Outcome, Scenario, Step
+from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.summary import Job, make_manifest, make_verdict
+from memnotify.scenario import ClientKind, Clients, Op, Scenario, Step
 from memnotify.store import Artifact, Store
 
 SERIES = ("v3", "v4", "v5", "v6")
@@ -52,7 +54,14 @@ def made_up_cell(series: str, seed: int, clients: int = CLIENTS) -> Cell:
             duration_ns=60 * S,
             sample_ns=S // 10,
             # Of each seed another: what only repeats a run does not count.
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(1, clients, 0, 0, S // 1000 + seed)),),
+            steps=(
+                Step(
+                    at_ns=0,
+                    action=Clients(
+                        kind=ClientKind.POLL, count=clients, spacing_ns=S // 1000 + seed
+                    ),
+                ),
+            ),
         ),
         seed=seed,
         kernel=series,

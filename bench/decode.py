@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from memnotify.records import layout
-from memnotify.records.decode import decode, read_records, write_records
+from memnotify.records.decode import decode
+from memnotify.records.parquet import read_records, write_records
 
 RECORDS = 1_000_000
 ROUNDS = 5

@@ -22,6 +22,7 @@ from memnotify.report.table import plain_console
 from memnotify.results.folder import MANIFEST, read_json
 from memnotify.run.base_selection import choose_base
 from memnotify.run.campaign import run_campaign
+from memnotify.run.services import Services
 from memnotify.store import Store
 
 TARGET = 0.10
@@ -38,12 +39,11 @@ def measure() -> tuple[float, float]:
         folder = run_campaign(
             campaign,
             plan_cells(campaign, base=base),
+            Services(store=store, board=board),
             path=Path(name) / "run",
-            store=store,
-            board=board,
         )
         used = resource.getrusage(resource.RUSAGE_SELF)
-        guests = [read_json(folder.cell(row["id"]) / MANIFEST) for row in folder.plan()]
+        guests = [read_json(folder.cell(row.id) / MANIFEST) for row in folder.plan()]
     return used.ru_utime + used.ru_stime, sum(guest["qemu_cpu_seconds"] for guest in guests)
 
 

@@ -22,9 +22,10 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.template import Template
 from memnotify.host import cores
-from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import spawn
 from memnotify.records.difference import first_difference
+from memnotify.scenario import Balloon, ClientKind, Clients, FileCache, Hog, Scenario, Step
 from memnotify.store import Store
 
 SECOND, MIB = 10**9, 1024
@@ -35,13 +36,15 @@ BURSTS = "import time\nwhile True:\n sum(range(10**6))\n time.sleep(0.1)"
 def scenario(*, balloon: bool) -> Scenario:
     """Return 35 s in which 200 clients are woken, and more is swapped out than there is RAM."""
     steps = [
-        Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 200, 0, 0, 0)),
-        Step(at_ns=2 * SECOND, op=Op.HOG, args=(3 * MIB, 96 * MIB)),
-        Step(at_ns=3 * SECOND, op=Op.FILECACHE, args=(2 * MIB, 512 * MIB)),
+        Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=200)),
+        Step(at_ns=2 * SECOND, action=Hog(rate_kib_s=3 * MIB, ceiling_kib=96 * MIB)),
+        Step(at_ns=3 * SECOND, action=FileCache(rate_kib_s=2 * MIB, total_kib=512 * MIB)),
     ]
     if balloon:
         steps += [
-            Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, 15 * SECOND // 2))
+            Step(
+                at_ns=at * SECOND, action=Balloon(target_kib=mib * MIB, settle_ns=15 * SECOND // 2)
+            )
             for at, mib in ((8, 54), (16, 48), (24, 42), (32, 64))
         ]
     return Scenario(

@@ -15,9 +15,9 @@ import numpy as np
 from compare import MEASURED, PATIENCE_S, START, S, made_up_cell, make_run, rows
 from guests import Figure, parser, publish, say
 from memnotify import process
-from memnotify.model import ClientKind, Op
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.scenario import ClientKind, Op
 from memnotify.store import Store
 
 CLIENTS = 12_500

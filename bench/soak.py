@@ -23,8 +23,10 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Outcome
 from memnotify.report.board import LineBoard
 from memnotify.run.campaign import run_campaign
+from memnotify.run.services import RunOptions, Services
 from memnotify.store import Store
 from rich.console import Console
 
@@ -109,8 +111,8 @@ class Watch(LineBoard):
     def stage(self, cell: str, stage: str) -> None:
         pass
 
-    def finished(self, cell: str, outcome: str, detail: str) -> None:
-        assert outcome == "ok", f"{outcome}: {detail}"
+    def finished(self, cell: str, outcome: Outcome) -> None:
+        assert outcome.ok, f"{outcome}: {outcome.detail}"
         self._ended += 1
         self.seen[self._ended] = now = self._look()
         if self._ended % EVERY == 0:
@@ -129,12 +131,14 @@ def soak(cells: int, folder: Path) -> tuple[State, State]:
         run_campaign(
             campaign,
             plan_cells(campaign),
+            Services(
+                store=Store(store),
+                board=board,
+                build_kernel=lambda request, **given: ensure_kernel(request, **given | built),
+                build_image=lambda arch, **given: ensure_image(arch, **given | built),
+            ),
             path=folder / "run",
-            store=Store(store),
-            board=board,
-            limit=1,
-            build_kernel=lambda request, **given: ensure_kernel(request, **given | built),
-            build_image=lambda arch, **given: ensure_image(arch, **given | built),
+            options=RunOptions(limit=1),
         )
     return board.seen[FIRST], board.seen[cells]
 

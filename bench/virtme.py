@@ -31,8 +31,9 @@ from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
-from memnotify.model import Accel, Arch, Cell, KernelRequest, Scenario
+from memnotify.model import Accel, Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
+from memnotify.scenario import Scenario
 from memnotify.store import Artifact, Store
 
 VIRTME = "virtme-ng==1.42"

@@ -19,8 +19,9 @@ from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
-from memnotify.model import Accel, Arch, Cell, CellResult, KernelRequest, Op, Scenario, Step
+from memnotify.model import Accel, Arch, Cell, CellResult, KernelRequest
 from memnotify.process import CommandLog
+from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Op, Scenario, Step
 from memnotify.store import Store
 
 S = 10**9
@@ -28,15 +29,17 @@ MIB = 1024  # KiB
 
 
 def clients(count: int) -> Step:
-    return Step(at_ns=0, op=Op.CLIENTS, args=(1, count, 0, 0, S // 1000))
+    return Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=count, spacing_ns=S // 1000))
 
 
 def hog(*, at_s: float, rate_mib_s: int, mib: int) -> Step:
-    return Step(at_ns=round(at_s * S), op=Op.HOG, args=(rate_mib_s * MIB, mib * MIB))
+    return Step(
+        at_ns=round(at_s * S), action=Hog(rate_kib_s=rate_mib_s * MIB, ceiling_kib=mib * MIB)
+    )
 
 
 def balloon(*, at_s: float, mib: int) -> Step:
-    return Step(at_ns=round(at_s * S), op=Op.BALLOON, args=(mib * MIB, 7 * S))
+    return Step(at_ns=round(at_s * S), action=Balloon(target_kib=mib * MIB, settle_ns=7 * S))
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def guest(
             request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
             machine=profile,
             memory_mib=memory_mib,
-            clients=sum(step.args[1] for step in steps if step.op is Op.CLIENTS),
+            clients=sum(step.processes for step in steps if step.op is Op.CLIENTS),
             scenario=Scenario(
                 name="bench",
                 start_ns=10 * S,

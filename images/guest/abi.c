@@ -31,6 +31,7 @@ static void field(const char *name, size_t offset, size_t size)
 }
 
 #define ENTRY(prefix, name) entry(#name, prefix##name)
+#define KIND_ENTRY(name, number) ENTRY(MN_CLIENT_, name);
 #define FIELD(type, name) \
 	field(#name, offsetof(struct type, name), sizeof(((struct type *)NULL)->name))
 #define STRUCT(type) \
@@ -82,19 +83,7 @@ static void print_enums(void)
 	ENTRY(MN_OP_, SWAPPINESS);
 	close_group();
 	open_group("ClientKind");
-	ENTRY(MN_CLIENT_, POLL);
-	ENTRY(MN_CLIENT_, RELEASE);
-	ENTRY(MN_CLIENT_, EXIT);
-	ENTRY(MN_CLIENT_, FASYNC);
-	ENTRY(MN_CLIENT_, ALLOCATE);
-	ENTRY(MN_CLIENT_, CIRCULAR);
-	ENTRY(MN_CLIENT_, PSI);
-	ENTRY(MN_CLIENT_, PRESSURE_LEVEL);
-	ENTRY(MN_CLIENT_, MEMORY_EVENTS);
-	ENTRY(MN_CLIENT_, USAGE);
-	ENTRY(MN_CLIENT_, EPOLL);
-	ENTRY(MN_CLIENT_, PEEK);
-	ENTRY(MN_CLIENT_, IDLE);
+	MN_CLIENT_KINDS(KIND_ENTRY)
 	close_group();
 	open_group("ClientArg");
 	ENTRY(MN_ARG_, KIND);

@@ -3,8 +3,9 @@
  * The memory that host and guest share: header, mailbox, log.
  *
  * It is an ivshmem-plain PCI BAR, so it takes no guest RAM and is still there
- * when the guest has panicked or hangs. orchestrator/memnotify/records/layout.py mirrors
- * this file; `agent --abi` prints every offset, and a test compares the two.
+ * when the guest has panicked or hangs. In orchestrator/memnotify, guest/mailbox.py
+ * and scenario.py mirror what is in the mailbox, records/layout.py all the rest;
+ * `agent --abi` prints every offset, and a test compares the two sides.
  *
  * Everything is little-endian and naturally aligned, and the layout is the same
  * for i386 and x86_64 (hence no pointers, no long, and explicit padding: i386
@@ -110,20 +111,30 @@ enum mn_habit {
 	MN_HABIT_FASYNC = 16,		/* has FASYNC set and polls; its signals stay pending */
 };
 
+/*
+ * The kinds of client, and their numbers, from 1 without a gap. What one does is in clients.c. The
+ * host's side of this table, with what each is told, is CLIENT_KINDS in
+ * orchestrator/memnotify/scenario.py.
+ */
+#define MN_CLIENT_KINDS(KIND) \
+	KIND(POLL, 1) \
+	KIND(RELEASE, 2) \
+	KIND(EXIT, 3) \
+	KIND(FASYNC, 4) \
+	KIND(ALLOCATE, 5)	/* fills memory at a rate until it is woken */ \
+	KIND(CIRCULAR, 6)	/* fills memory for ever, and gives back the oldest */ \
+	KIND(PSI, 7)		/* these three watch what came after mem_notify */ \
+	KIND(PRESSURE_LEVEL, 8) \
+	KIND(MEMORY_EVENTS, 9) \
+	KIND(USAGE, 10)		/* the patch's own example */ \
+	KIND(EPOLL, 11) \
+	KIND(PEEK, 12)		/* never waits: poll() without a timeout, again and again */ \
+	KIND(IDLE, 13)		/* opens the device and never looks */
+
+#define MN_CLIENT_NUMBER(name, number) MN_CLIENT_##name = (number),
 enum mn_client_kind {
-	MN_CLIENT_POLL = 1,
-	MN_CLIENT_RELEASE = 2,
-	MN_CLIENT_EXIT = 3,
-	MN_CLIENT_FASYNC = 4,
-	MN_CLIENT_ALLOCATE = 5,	/* fills memory at a rate until it is woken */
-	MN_CLIENT_CIRCULAR = 6,	/* fills memory for ever, and gives back the oldest */
-	MN_CLIENT_PSI = 7,		/* these three watch what came after mem_notify */
-	MN_CLIENT_PRESSURE_LEVEL = 8,
-	MN_CLIENT_MEMORY_EVENTS = 9,
-	MN_CLIENT_USAGE = 10,		/* the patch's own example */
-	MN_CLIENT_EPOLL = 11,
-	MN_CLIENT_PEEK = 12,		/* never waits: poll() without a timeout, again and again */
-	MN_CLIENT_IDLE = 13,		/* opens the device and never looks */
+	MN_CLIENT_KINDS(MN_CLIENT_NUMBER)
+	MN_CLIENT_END		/* the number after the last */
 };
 
 /* Of memory.pressure_level. */

@@ -82,7 +82,7 @@ static bool has_processes(uint64_t op)
 /* Both return what is wrong with a step, or NULL. */
 static const char *check_clients(const uint64_t arg[MN_ARGS])
 {
-	if (arg[MN_ARG_KIND] < MN_CLIENT_POLL || arg[MN_ARG_KIND] > MN_CLIENT_IDLE)
+	if (arg[MN_ARG_KIND] < MN_CLIENT_POLL || arg[MN_ARG_KIND] >= MN_CLIENT_END)
 		return "client kind";
 	if (arg[MN_ARG_COUNT] > MN_MAX_PROCESSES)
 		return "number of clients";
@@ -149,7 +149,7 @@ static uint32_t check_scenario(const struct mn_scenario *scenario)
 
 		if (wrong)
 			mn_fail(wrong, EPROTO);
-		if (step->at_ns < before || step->at_ns > scenario->duration_ns)
+		if (step->at_ns < before || step->at_ns >= scenario->duration_ns)
 			mn_fail("order of steps", EPROTO);
 		before = step->at_ns;
 	}

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.units import BYTES_PER_MIB
+
 _CGROUPS = Path("/sys/fs/cgroup")
-MIB = 1 << 20
 
 
 def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
@@ -20,7 +21,7 @@ def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
             words = _words(folder / name)
             if words and words[0].isdigit():
                 limits.append(int(words[0]))
-    return min(limits) // MIB
+    return min(limits) // BYTES_PER_MIB
 
 
 def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
@@ -89,7 +90,7 @@ def available_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> in
                 # Page cache that nobody uses is given back before anything is killed.
                 idle = _count(folder / "memory.stat", inactive)
                 found.append(max(0, int(most[0]) - int(taken[0]) + idle))
-    return min(found) // MIB
+    return min(found) // BYTES_PER_MIB
 
 
 def _meminfo(proc: Path, name: str) -> int:

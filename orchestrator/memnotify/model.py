@@ -6,7 +6,10 @@ Units: times in nanoseconds of guest time (`_ns`), sizes in MiB or KiB as the na
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag, StrEnum
+from enum import IntEnum, StrEnum
+from typing import Self
+
+from memnotify.scenario import Scenario
 
 
 class Arch(StrEnum):
@@ -31,70 +34,6 @@ class Clock(StrEnum):
     REAL = "real"
 
 
-class Op(IntEnum):
-    """What a step of a scenario does; values of `enum mn_op` in images/guest/record.h."""
-
-    CLIENTS = 1
-    BALLOON = 2
-    HOG = 3
-    FILECACHE = 4
-    STOP = 5
-    SELF_CHECK = 6
-    GROUP = 7
-    CONSOLE = 8
-    DD = 9
-    SWAPPINESS = 10
-
-
-class ClientKind(IntEnum):
-    """What a client does when woken; values of `enum mn_client_kind`."""
-
-    POLL = 1
-    RELEASE = 2
-    EXIT = 3
-    FASYNC = 4
-    ALLOCATE = 5
-    CIRCULAR = 6
-    PSI = 7
-    PRESSURE_LEVEL = 8
-    MEMORY_EVENTS = 9
-    USAGE = 10
-    EPOLL = 11
-    PEEK = 12
-    IDLE = 13
-
-
-SUCCESSORS = frozenset((ClientKind.PSI, ClientKind.PRESSURE_LEVEL, ClientKind.MEMORY_EVENTS))
-"""Clients that watch what newer kernels have in place of /dev/mem_notify."""
-
-
-class ClientArg(IntEnum):
-    """What the numbers of a CLIENTS step are; values of `enum mn_client_arg`, and their units."""
-
-    KIND = 0
-    COUNT = 1
-    CACHE = 2
-    GIVE = 3
-    SPACING = 4
-    RATE = 5
-    STEP = 6
-    PAUSE = 7
-    DELAY = 8
-    HABITS = 9
-    READ = 10
-    TEXT = 11
-
-
-class Habit(IntFlag):
-    """How clients go about it; values of `enum mn_habit`."""
-
-    OPEN_FIRST = 1
-    FROM_THE_START = 2
-    MEMINFO = 4
-    LEAVE = 8
-    FASYNC = 16
-
-
 class DeviceName(IntEnum):
     """Which device a kernel has; values of `enum mn_device`."""
 
@@ -106,50 +45,6 @@ class DeviceName(IntEnum):
     def path_of(value: int) -> str:
         """Return the node of a value out of a log, whatever it is; of 0, what is missing there."""
         return "/dev/oom_notify" if value == DeviceName.OOM_NOTIFY else "/dev/mem_notify"
-
-
-class Level(IntEnum):
-    """What a client of kind PRESSURE_LEVEL asks to be told of; values of `enum mn_level`."""
-
-    LOW = 1
-    MEDIUM = 2
-    CRITICAL = 3
-
-
-class File(IntEnum):
-    """What page cache is filled from; values of `enum mn_file`."""
-
-    DISK = 0
-    SPARSE = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step. `at_ns` counts from the scenario's start; `args` as in record.h for its op.
-
-    `place` n: its first process starts on CPU n - 1, the others on those that follow; 0: the kernel
-    chooses.
-    """
-
-    at_ns: int
-    op: Op
-    args: tuple[int, ...] = ()
-    place: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """What happens in the guest, and when, with all parameters of one cell filled in.
-
-    `start_ns` is the guest's CLOCK_MONOTONIC at which it starts (or the next whole second, if the
-    boot took longer); steps are sorted by time.
-    """
-
-    name: str
-    start_ns: int
-    duration_ns: int
-    sample_ns: int
-    steps: tuple[Step, ...]
 
 
 class SwapKind(StrEnum):
@@ -262,22 +157,53 @@ class Finding(StrEnum):
     BALLOON = "balloon"  # a balloon target was not reached in time
 
 
+class Ending(StrEnum):
+    """The three ways in which a cell can end."""
+
+    OK = "ok"
+    FINDING = "finding"
+    INFRASTRUCTURE = "infrastructure"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a cell ended: ok, a finding (a result), or an infrastructure failure (not a result)."""
+    """How a cell ended: ok, a finding (a result), or an infrastructure failure (not a result).
 
-    finding: Finding | None = None
+    `finding` is a plain word where another version found something that this one does not know.
+    """
+
+    finding: Finding | str | None = None
     infrastructure: str | None = None
     detail: str = ""
 
+    @classmethod
+    def parse(cls, text: str, *, detail: str = "") -> Self:
+        """Return the outcome that `str` made this text of. Raises ValueError if it made none."""
+        ending, colon, kind = text.partition(":")
+        match ending:
+            case Ending.OK if not colon:
+                return cls(detail=detail)
+            case Ending.FINDING if kind:
+                known = kind in Finding.__members__.values()
+                return cls(finding=Finding(kind) if known else kind, detail=detail)
+            case Ending.INFRASTRUCTURE if kind:
+                return cls(infrastructure=kind, detail=detail)
+        raise ValueError(f"{text!r} is not an outcome")
+
+    @property
+    def ending(self) -> Ending:
+        if self.infrastructure is not None:
+            return Ending.INFRASTRUCTURE
+        return Ending.OK if self.finding is None else Ending.FINDING
+
     @property
     def ok(self) -> bool:
-        return self.finding is None and self.infrastructure is None
+        return self.ending is Ending.OK
 
     def __str__(self) -> str:
         if self.infrastructure is not None:
-            return f"infrastructure:{self.infrastructure}"
-        return "ok" if self.finding is None else f"finding:{self.finding}"
+            return f"{Ending.INFRASTRUCTURE}:{self.infrastructure}"
+        return Ending.OK.value if self.finding is None else f"{Ending.FINDING}:{self.finding}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,15 @@ import codecs
 import datetime
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tree_sitter
 import tree_sitter_toml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticKnownError
 
 from memnotify.errors import InputError
 from memnotify.files import open_file
@@ -60,6 +62,19 @@ def spelled(pattern: str, words: str) -> AfterValidator:
     def check(text: str) -> str:
         if not matches(text):
             raise ValueError(f"{text!r} is not {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+def one_of(members: Iterable[Enum]) -> AfterValidator:
+    """Return a validator of strings that are the name of a member, in lower case."""
+    names = [member.name.lower() for member in members]
+    listed = ", ".join(map(repr, names[:-1])) + f" or {names[-1]!r}"
+
+    def check(text: str) -> str:
+        if text not in names:
+            raise PydanticKnownError("literal_error", {"expected": listed})
         return text
 
     return AfterValidator(check)

@@ -80,7 +80,7 @@ def test_a_damaged_result_is_made_anew_and_the_others_stay(
     lab: MadeUp, damage: Callable[[Path], None], name: str
 ) -> None:
     assert lab.run("--cold", runner=run_cell).status == 0
-    damaged, sound = (lab.run_folder.cell(row["id"]) for row in lab.run_folder.plan())
+    damaged, sound = (lab.run_folder.cell(row.id) for row in lab.run_folder.plan())
     before = (sound / "manifest.json").read_bytes()
     damage(damaged / name)
     told = lab.run("--cold", runner=run_cell)

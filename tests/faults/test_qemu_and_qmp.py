@@ -10,7 +10,7 @@ import pytest
 from memnotify.guest import qemu
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.records.decode import read_records
+from memnotify.records.parquet import read_records
 
 from tests.support.lab import QUIET, MadeUp, campaign
 
@@ -142,5 +142,5 @@ def test_rubbish_in_log_and_mailbox_is_the_guests_finding(lab: MadeUp, what: str
         assert len(attempts) == 1
         assert attempts[0].startswith("finding:")
     row = lab.run_folder.plan()[0]
-    for words in (["show"], ["show", row["id"]], ["check"], ["report"]):
+    for words in (["show"], ["show", row.id], ["check"], ["report"]):
         assert lab.memnotify(words[0], *words[1:]).status in (0, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memnotify.guest.balloon import Balloon
+from memnotify.guest.balloon import BalloonControl
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
@@ -91,19 +91,19 @@ class Faults:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._cell = ""
         self._left = {"boot", "restore", "rendezvous", "end"}
-        boot, agree = Host.boot, Balloon.agree
+        boot, agree = Host.boot, BalloonControl.agree
 
         async def killed_at_boot(host: Host) -> Any:
             self._kill("boot")
             return await boot(host)
 
-        async def killed_at_end(balloon: Balloon) -> None:
+        async def killed_at_end(balloon: BalloonControl) -> None:
             if balloon.moves:
                 self._kill("end")
             await agree(balloon)
 
         monkeypatch.setattr(Host, "boot", killed_at_boot)
-        monkeypatch.setattr(Balloon, "agree", killed_at_end)
+        monkeypatch.setattr(BalloonControl, "agree", killed_at_end)
 
     def _kill(self, where: str) -> None:
         if where in self._left and self._cell in (where, ""):

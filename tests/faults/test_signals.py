@@ -19,19 +19,18 @@ pytestmark = pytest.mark.guest
 # Restores what a background job ignores. The store of the run is one of its own.
 RUN = """
 import signal, sys
+from functools import partial
 from pathlib import Path
-from memnotify.run.campaign import run_campaign
 from memnotify.cli import run
 from memnotify.cli.main import main
+from memnotify.run.services import Services
 from memnotify.store import Store
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 store = Store(Path(sys.argv[1]))
 kernel, image = Store().get("kernel", sys.argv[2]), Store().get("image", sys.argv[3])
-def started(*args, **options):
-    builders = dict(build_kernel=lambda *_, **__: kernel, build_image=lambda *_, **__: image)
-    return run_campaign(*args, **options, **builders)
-run.run_campaign, run.Store = started, lambda: store
+builders = dict(build_kernel=lambda *_, **__: kernel, build_image=lambda *_, **__: image)
+run.Services, run.Store = partial(Services, **builders), lambda: store
 sys.exit(main(["run", sys.argv[4], "-j", "1", "-o", sys.argv[5]]))
 """
 ENDLESS = ("86000", CLIENT)

@@ -10,9 +10,11 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, Cell, CellResult, KernelRequest, Op, Scenario
-from memnotify.records.decode import read_records
-from memnotify.results.summary import trace_of
+from memnotify.model import Arch, Cell, CellResult, KernelRequest
+from memnotify.records.clients import notified
+from memnotify.records.log import ints
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Op, Scenario
 from memnotify.series.quilt import MEM_NOTIFY
 
 from tests.support.squeezed import Ending, Guest, Runner
@@ -39,7 +41,7 @@ def ending(
             request=KernelRequest(base=base, series=series, arch=arch),
             machine=load_machine(machine),
             memory_mib=memory_mib,
-            clients=sum(step.args[1] for step in scenario.steps if step.op == Op.CLIENTS),
+            clients=sum(step.processes for step in scenario.steps if step.op == Op.CLIENTS),
             scenario=scenario,
             log_records=60_000,
         )
@@ -77,7 +79,7 @@ def squeezed(ending: Ending) -> Runner:
         assert result.outcome.ok, result.outcome
         assert result.lost_records == 0
         log = read_records(folder / "records.parquet")
-        trace = trace_of(log)
-        return Guest(base, log, trace.wakeup_ns, trace.wakeup_client)
+        woken = notified(log)
+        return Guest(base, log, ints(woken["time_ns"]), ints(woken["client"]))
 
     return run

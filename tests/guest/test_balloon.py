@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
 from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Balloon, Hog, Op, Scenario, Step, Stop
 
 pytestmark = pytest.mark.guest
 
@@ -25,7 +27,10 @@ Run = Callable[..., tuple[CellResult, RecordLog]]
 
 
 def balloon(at_s: float, kib: int, *, settle_s: float) -> Step:
-    return Step(at_ns=round(at_s * SECOND), op=Op.BALLOON, args=(kib, round(settle_s * SECOND)))
+    return Step(
+        at_ns=round(at_s * SECOND),
+        action=Balloon(target_kib=kib, settle_ns=round(settle_s * SECOND)),
+    )
 
 
 @pytest.fixture
@@ -93,9 +98,9 @@ def test_a_target_below_what_the_guest_can_give_is_tried_for_without_a_kill(
 ) -> None:
     """Without swap, 30 MiB of anonymous memory stay where they are until their owner ends."""
     steps = [
-        Step(at_ns=SECOND, op=Op.HOG, args=(40 * MIB, 30 * MIB)),
+        Step(at_ns=SECOND, action=Hog(rate_kib_s=40 * MIB, ceiling_kib=30 * MIB)),
         balloon(4, 16 * MIB, settle_s=4),
-        Step(at_ns=10 * SECOND, op=Op.STOP, args=(Op.HOG,)),
+        Step(at_ns=10 * SECOND, action=Stop(what=Op.HOG)),
         balloon(14, RAM, settle_s=2),
     ]
     result, log = run("2.6.24", arch, steps, duration_s=17, sample_s=0.25)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from memnotify.model import Arch, ClientKind, DeviceName
+from memnotify.model import Arch, DeviceName
 from memnotify.records.layout import Kind
+from memnotify.scenario import ClientKind
 
 from tests.support.squeezed import (
     JIFFY,
@@ -23,6 +24,7 @@ from tests.support.squeezed import (
     notifications,
     squeeze,
 )
+from tests.support.steps import of_kind
 
 pytestmark = pytest.mark.guest
 
@@ -43,7 +45,7 @@ def guest(squeezed: Runner) -> Run:
     def run(revision: str, kind: ClientKind = ClientKind.EXIT) -> Guest:
         scenario = squeeze(start_s=2, clients=CLIENTS, duration_s=45)
         clients, *steps = scenario.steps
-        clients = dataclasses.replace(clients, args=(kind, *clients.args[1:]))
+        clients = of_kind(clients, kind)
         scenario = dataclasses.replace(scenario, steps=(clients, *steps))
         return squeezed(revision, scenario, base=BASE, arch=Arch.X86_64)
 

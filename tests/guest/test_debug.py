@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from memnotify.cli.main import main
-from memnotify.records.decode import read_records
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.store import Artifact
 
@@ -67,7 +67,7 @@ def gdb(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Debug:
         script = tmp_path / "commands"
         script.write_text("".join(f"{command}\n" for command in commands))
         capfd.readouterr()
-        words = ["gdb", str(folder.path), folder.plan()[0]["id"]]
+        words = ["gdb", str(folder.path), folder.plan()[0].id]
         assert main([*words, "--record", str(record), "-x", str(script)]) == 0
         return capfd.readouterr().out
 
@@ -81,7 +81,7 @@ def values(said: str) -> list[int]:
 
 def test_a_recorded_guest_goes_back_and_forth(run: Callable[[str], RunFolder], gdb: Debug) -> None:
     folder = run("pc-swap")
-    cell = folder.plan()[0]["id"]
+    cell = folder.plan()[0].id
     # Also plays it, and fails if the played records are not those that were recorded.
     main(["replay", "--record", str(folder.path), cell])
     kept = folder.path / "recordings" / cell

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, ClientKind, Finding, Op, Scenario, Step
+from memnotify.model import Arch, Finding
+from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.store import Artifact
 
@@ -33,8 +34,8 @@ SPINNING = Limits(hang_cpu_seconds=240)
 
 
 def fasync(at_s: int, count: int) -> Step:
-    args = (ClientKind.FASYNC, count, 0, 0, SECOND // 1000)
-    return Step(at_ns=at_s * SECOND, op=Op.CLIENTS, args=args)
+    clients = Clients(kind=ClientKind.FASYNC, count=count, spacing_ns=SECOND // 1000)
+    return Step(at_ns=at_s * SECOND, action=clients)
 
 
 # From 25 s on there is an event each few tenths of a second, as swap fills up.
@@ -45,8 +46,8 @@ SCENARIO = Scenario(
     sample_ns=SECOND // 10,
     steps=(
         fasync(0, FILES),
-        Step(at_ns=2 * SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
-        Step(at_ns=8 * SECOND, op=Op.BALLOON, args=(54 * MIB, 7 * SECOND)),
+        Step(at_ns=2 * SECOND, action=Hog(rate_kib_s=3 * MIB, ceiling_kib=140 * MIB)),
+        Step(at_ns=8 * SECOND, action=Balloon(target_kib=54 * MIB, settle_ns=7 * SECOND)),
         fasync(26, 1),
     ),
 )

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Cell, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.model import Cell, KernelRequest
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Balloon, Scenario, Step
 
 pytestmark = pytest.mark.guest
 
@@ -40,8 +42,11 @@ def boot(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: 
                 duration_ns=5 * SECOND,
                 sample_ns=SECOND // 10,
                 steps=(
-                    Step(at_ns=0, op=Op.BALLOON, args=(low, 2 * SECOND)),
-                    Step(at_ns=3 * SECOND, op=Op.BALLOON, args=(memory_mib * MIB, SECOND)),
+                    Step(at_ns=0, action=Balloon(target_kib=low, settle_ns=2 * SECOND)),
+                    Step(
+                        at_ns=3 * SECOND,
+                        action=Balloon(target_kib=memory_mib * MIB, settle_ns=SECOND),
+                    ),
                 ),
             ),
             log_records=20_000,

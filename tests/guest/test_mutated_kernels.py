@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Invariant, Verdict
-from memnotify.model import Arch, ClientKind, Scenario
-from memnotify.results.promises import log_of, promises_of
+from memnotify.model import Arch
+from memnotify.results.promises import promises_of
+from memnotify.scenario import ClientKind, Scenario
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 
 from tests.support.squeezed import SECOND, Guest, Runner, squeeze
+from tests.support.steps import of_kind
 
 pytestmark = pytest.mark.guest
 
@@ -29,7 +31,7 @@ STAY = dataclasses.replace(squeeze(start_s=10, clients=200, spacing_ms=1), sampl
 def leaving(scenario: Scenario) -> Scenario:
     """Return a scenario whose clients leave when they are told, as those for v3 did."""
     first, *others = scenario.steps
-    clients = dataclasses.replace(first, args=(ClientKind.EXIT, *first.args[1:]))
+    clients = of_kind(first, ClientKind.EXIT)
     return dataclasses.replace(scenario, steps=(clients, *others))
 
 
@@ -41,7 +43,7 @@ def answers(guest: Guest, name: str) -> dict[Invariant, Answer]:
     """Return how the guest keeps what a revision, not its own series, promises."""
     revision = load_revision(name)
     assert revision is not None
-    return {answer.invariant: answer for answer in check(log_of(guest.log), promises_of(revision))}
+    return {answer.invariant: answer for answer in check(guest.log, promises_of(revision))}
 
 
 @pytest.fixture(scope="module")

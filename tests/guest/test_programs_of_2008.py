@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, ClientKind, Habit, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
+from memnotify.scenario import ClientKind, Clients, Console, Dd, Habit, Scenario, Step
 
 from tests.support.squeezed import MIB, SECOND
 
@@ -28,25 +30,43 @@ RING = 200 * MIB
 GIVEN, TEXT, DELAY = 512, 400, 50 * MS
 
 STEPS = (
-    Step(at_ns=0, op=Op.CONSOLE, args=(SECOND,)),
+    Step(at_ns=0, action=Console(every_ns=SECOND)),
     Step(
         at_ns=0,
-        op=Op.CLIENTS,
-        args=(ClientKind.EXIT, CLIENTS, CACHE_KIB, 0, MS, 0, 0, 0, 0, Habit.OPEN_FIRST, 4),
+        action=Clients(
+            kind=ClientKind.EXIT,
+            count=CLIENTS,
+            cache_kib=CACHE_KIB,
+            spacing_ns=MS,
+            habits=Habit.OPEN_FIRST,
+            read_bytes=4,
+        ),
     ),
-    Step(at_ns=4 * SECOND, op=Op.DD, args=(BUFFER, BLOCKS)),
+    Step(at_ns=4 * SECOND, action=Dd(block_kib=BUFFER, count=BLOCKS)),
     # Grows until it is told, twice: one that leaves, and one that gives back and goes on.
     Step(
         at_ns=6 * SECOND,
-        op=Op.CLIENTS,
-        args=(ClientKind.ALLOCATE, 1, RING, 0, 0, 0, STEP, PAUSE, 0, Habit.LEAVE),
+        action=Clients(
+            kind=ClientKind.ALLOCATE,
+            count=1,
+            cache_kib=RING,
+            step_kib=STEP,
+            pause_ns=PAUSE,
+            habits=Habit.LEAVE,
+        ),
     ),
     Step(
         at_ns=30 * SECOND,
-        op=Op.CLIENTS,
-        args=(
-            *(ClientKind.CIRCULAR, 1, RING, GIVEN, 0, 0, 64, 20 * MS, DELAY),
-            *(Habit.FROM_THE_START | Habit.MEMINFO, 0, TEXT),
+        action=Clients(
+            kind=ClientKind.CIRCULAR,
+            count=1,
+            cache_kib=RING,
+            give_back_kib=GIVEN,
+            step_kib=64,
+            pause_ns=20 * MS,
+            give_back_after_ns=DELAY,
+            habits=Habit.FROM_THE_START | Habit.MEMINFO,
+            text_kib=TEXT,
         ),
     ),
 )

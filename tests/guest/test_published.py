@@ -10,20 +10,9 @@ import pytest
 from memnotify.check.experiment import Figures, figures
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import (
-    Arch,
-    Cell,
-    ClientKind,
-    Finding,
-    Habit,
-    KernelRequest,
-    Op,
-    Outcome,
-    Scenario,
-    Step,
-)
-from memnotify.records.decode import read_records
-from memnotify.results.published import course_of
+from memnotify.model import Arch, Cell, Finding, KernelRequest, Outcome
+from memnotify.records.parquet import read_records
+from memnotify.scenario import ClientKind, Clients, FileCache, Habit, Hog, Scenario, Step
 
 from tests.support.squeezed import MIB, SECOND
 
@@ -43,7 +32,7 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
         image = initramfs(cell.request.arch)
         result = asyncio.run(run_cell(cell, kernel=bzimage, initramfs=image, folder=folder))
         assert result.lost_records == 0
-        return result.outcome, figures(course_of(read_records(folder / "records.parquet")))
+        return result.outcome, figures(read_records(folder / "records.parquet"))
 
     return run
 
@@ -51,10 +40,20 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
 def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
     # Not of the campaign: a kernel of 6.1 neither reclaims ramfs nor comes with another HZ.
     habits = Habit.FROM_THE_START | Habit.MEMINFO
-    ring = (ClientKind.CIRCULAR, 1, 1000 * MIB, 911 * 4, 0, 0, 40, 5 * MS, 100 * MS, habits, 0, 376)
+    ring = Clients(
+        kind=ClientKind.CIRCULAR,
+        count=1,
+        cache_kib=1000 * MIB,
+        give_back_kib=911 * 4,
+        step_kib=40,
+        pause_ns=5 * MS,
+        give_back_after_ns=100 * MS,
+        habits=habits,
+        text_kib=376,
+    )
     steps = (
-        Step(at_ns=0, op=Op.FILECACHE, args=(64 * MIB, 128 * MIB)),
-        Step(at_ns=4 * SECOND, op=Op.CLIENTS, args=ring),
+        Step(at_ns=0, action=FileCache(rate_kib_s=64 * MIB, total_kib=128 * MIB)),
+        Step(at_ns=4 * SECOND, action=ring),
     )
     outcome, found = run(on("pc-disk", "v6", clients=1, memory_mib=128, steps=steps))
     assert outcome.finding is Finding.OOM_KILL
@@ -89,8 +88,15 @@ def on(
 
 def test_c_what_allocates_says_how_many_steps_it_had_finished(run: Run) -> None:
     # Nothing else would keep it from what does not fit: 150 MiB, of 64 and 128 of swap.
-    steps = (ClientKind.ALLOCATE, 1, 150 * MIB, 0, 0, 0, 10 * MIB, SECOND, 0, Habit.LEAVE)
-    grow = Step(at_ns=0, op=Op.CLIENTS, args=steps)
+    steps = Clients(
+        kind=ClientKind.ALLOCATE,
+        count=1,
+        cache_kib=150 * MIB,
+        step_kib=10 * MIB,
+        pause_ns=SECOND,
+        habits=Habit.LEAVE,
+    )
+    grow = Step(at_ns=0, action=steps)
     outcome, found = run(on("pc-swap", "v4", clients=1, memory_mib=64, steps=(grow,)))
     assert outcome.ok
     assert found.told_at_mib is not None
@@ -101,10 +107,10 @@ def test_c_what_allocates_says_how_many_steps_it_had_finished(run: Run) -> None:
 
 def herd(series: str) -> Cell:
     """40 processes of 1 MiB that leave when they are woken, and a hog that needs their memory."""
-    told = (ClientKind.EXIT, 40, MIB, 0, SECOND // 100)
+    told = Clients(kind=ClientKind.EXIT, count=40, cache_kib=MIB, spacing_ns=SECOND // 100)
     steps = (
-        Step(at_ns=0, op=Op.CLIENTS, args=told),
-        Step(at_ns=2 * SECOND, op=Op.HOG, args=(4 * MIB, 40 * MIB)),
+        Step(at_ns=0, action=told),
+        Step(at_ns=2 * SECOND, action=Hog(rate_kib_s=4 * MIB, ceiling_kib=40 * MIB)),
     )
     return on("pc-swap", series, clients=40, memory_mib=80, steps=steps)
 

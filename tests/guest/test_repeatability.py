@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.templates import Templates
-from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import read_records
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Balloon, ClientKind, Clients, FileCache, Hog, Scenario, Step
 from memnotify.store import Store
 
 from tests.support.guests import BootFiles
@@ -26,12 +27,12 @@ SECOND = 10**9
 MIB = 1024  # KiB
 
 PRESSURE = (
-    Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 150, 0, 0, 0)),
-    Step(at_ns=SECOND, op=Op.HOG, args=(5 * MIB, 96 * MIB)),
-    Step(at_ns=SECOND, op=Op.FILECACHE, args=(4 * MIB, 512 * MIB)),
+    Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=150)),
+    Step(at_ns=SECOND, action=Hog(rate_kib_s=5 * MIB, ceiling_kib=96 * MIB)),
+    Step(at_ns=SECOND, action=FileCache(rate_kib_s=4 * MIB, total_kib=512 * MIB)),
 )
 BALLOON = tuple(
-    Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, 3 * SECOND))
+    Step(at_ns=at * SECOND, action=Balloon(target_kib=mib * MIB, settle_ns=3 * SECOND))
     for at, mib in ((4, 54), (8, 46), (12, 64))
 )
 

@@ -14,8 +14,9 @@ from memnotify.kernel.apply import series_on
 from memnotify.kernel.base import load_base
 from memnotify.kernel.source import ensure_source
 from memnotify.kernel.tree import work_tree
-from memnotify.model import Arch, ClientKind
+from memnotify.model import Arch
 from memnotify.records.layout import Kind
+from memnotify.scenario import ClientKind
 from memnotify.series.apply import apply_series
 from memnotify.series.quilt import revisions
 from memnotify.store import Store

@@ -15,10 +15,12 @@ import pytest
 from memnotify.campaign.seeds import varied
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, ClientKind, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
-from memnotify.results.summary import trace_of
+from memnotify.records.log import RecordLog, ints
+from memnotify.records.parquet import read_records
+from memnotify.scenario import ClientKind, Clients, Hog, Scenario, Step
 
 pytestmark = pytest.mark.guest
 
@@ -29,8 +31,8 @@ SCENARIO = Scenario(
     duration_ns=20 * S,
     sample_ns=S // 10,
     steps=(
-        Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, 4, 0, 0, S // 1000)),
-        Step(at_ns=S, op=Op.HOG, args=(6 * 1024, 96 * 1024)),
+        Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=4, spacing_ns=S // 1000)),
+        Step(at_ns=S, action=Hog(rate_kib_s=6 * 1024, ceiling_kib=96 * 1024)),
     ),
 )
 Run = Callable[..., RecordLog]
@@ -56,12 +58,13 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
 
 
 def test_another_seed_is_another_run_of_the_same_promises(run: Run) -> None:
-    traces = [trace_of(run(varied(SCENARIO, seed, cpus=1), cpus=1)) for seed in (1, 2)]
-    assert traces[0].wakeup_ns[0] != traces[1].wakeup_ns[0]
-    for trace in traces:
-        assert set(trace.wakeup_client.tolist()) == {0, 1, 2, 3}
+    found = [notified(run(varied(SCENARIO, seed, cpus=1), cpus=1)) for seed in (1, 2)]
+    assert found[0]["time_ns"][0] != found[1]["time_ns"][0]
+    for woken in found:
+        assert set(woken["client"].tolist()) == {0, 1, 2, 3}
         for client in range(4):
-            assert (np.diff(trace.wakeup_ns[trace.wakeup_client == client]) >= 10 * S).all()
+            times = ints(woken["time_ns"])[woken["client"] == client]
+            assert (np.diff(times) >= 10 * S).all()
 
 
 def test_processes_start_where_they_are_told_to(run: Run) -> None:

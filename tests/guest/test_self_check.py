@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import read_records
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.parquet import read_records
+from memnotify.scenario import Scenario, SelfCheck, Step
 
 pytestmark = pytest.mark.guest
 
@@ -46,7 +47,7 @@ def test_a_kernel_is_sound(
             start_ns=2 * SECOND,
             duration_ns=30 * SECOND,
             sample_ns=SECOND,
-            steps=(Step(at_ns=0, op=Op.SELF_CHECK, args=(44 * MIB,)),),
+            steps=(Step(at_ns=0, action=SelfCheck(memory_kib=44 * MIB)),),
         ),
         log_records=2_000,
     )

@@ -13,23 +13,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify.guest import mailbox, session
 from memnotify.guest.machine import load_machine
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.model import (
-    Arch,
-    Cell,
-    CellResult,
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
+from memnotify.scenario import (
+    Balloon,
     ClientKind,
-    Finding,
-    KernelRequest,
+    Clients,
+    FileCache,
+    Hog,
     Op,
     Scenario,
     Step,
+    Stop,
 )
-from memnotify.records.decode import RecordLog, read_records
-from memnotify.records.layout import Kind
 
 pytestmark = pytest.mark.guest
 
@@ -58,17 +61,16 @@ def make_cell(*steps: Step, machine: str = "pc", **changes: Any) -> Cell:
     )
 
 
-def clients(count: int, kind: ClientKind = ClientKind.POLL, *cache_kib: int) -> Step:
-    """`cache_kib`: what each `release` client fills, and what it gives back at a wakeup."""
-    return Step(at_ns=0, op=Op.CLIENTS, args=(kind, count, *(cache_kib or (0, 0)), 0))
+def clients(count: int, kind: ClientKind = ClientKind.POLL, **fields: Any) -> Step:
+    return Step(at_ns=0, action=Clients(kind=kind, count=count, **fields))
 
 
 def balloon(*, at: int, mib: int, settle_ns: int = 2 * SECOND) -> Step:
-    return Step(at_ns=at * SECOND, op=Op.BALLOON, args=(mib * MIB, settle_ns))
+    return Step(at_ns=at * SECOND, action=Balloon(target_kib=mib * MIB, settle_ns=settle_ns))
 
 
 def hog(*, mib: int) -> Step:
-    return Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, mib * MIB))
+    return Step(at_ns=SECOND, action=Hog(rate_kib_s=20 * MIB, ceiling_kib=mib * MIB))
 
 
 def qemus() -> list[int]:
@@ -117,6 +119,24 @@ def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
     return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
 
 
+def test_the_guest_refuses_a_step_at_the_very_end_as_the_host_does(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell(balloon(at=3, mib=60))
+
+    def encode(scenario: Scenario) -> bytes:
+        """Make the scenario end at its step, which no encoder does by itself."""
+        data = bytearray(mailbox.encode_scenario(scenario))
+        (header,) = np.frombuffer(data, mailbox.SCENARIO_HEADER, 1)
+        header["duration_ns"] = 3 * SECOND
+        return bytes(header.tobytes()) + bytes(data[mailbox.SCENARIO_HEADER.itemsize :])
+
+    monkeypatch.setattr(session, "encode_scenario", encode)
+    outcome = run(cell)[0].outcome
+    assert outcome.finding is Finding.AGENT
+    assert "order of steps" in outcome.detail
+
+
 def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     stages: list[str] = []
     seen: dict[str, str] = {}
@@ -163,12 +183,12 @@ def test_clients_that_give_back_or_leave_and_what_presses_and_is_stopped(
 ) -> None:
     run.kernel = kernel("v4")
     cell = make_cell(
-        clients(3, ClientKind.RELEASE, 1024, 256),
+        clients(3, ClientKind.RELEASE, cache_kib=1024, give_back_kib=256),
         clients(2, ClientKind.EXIT),
-        Step(at_ns=SECOND, op=Op.HOG, args=(3 * MIB, 140 * MIB)),
-        Step(at_ns=SECOND, op=Op.FILECACHE, args=(MIB, 4 * MIB)),
+        Step(at_ns=SECOND, action=Hog(rate_kib_s=3 * MIB, ceiling_kib=140 * MIB)),
+        Step(at_ns=SECOND, action=FileCache(rate_kib_s=MIB, total_kib=4 * MIB)),
         balloon(at=5, mib=54),
-        Step(at_ns=26 * SECOND, op=Op.STOP, args=(Op.HOG,)),
+        Step(at_ns=26 * SECOND, action=Stop(what=Op.HOG)),
         machine="pc-swap-disk",
         start_s=10,  # before that v4 wakes nobody
         duration_s=28,

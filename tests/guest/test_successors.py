@@ -9,31 +9,30 @@ import dataclasses
 
 import numpy as np
 import pytest
-from memnotify.model import Arch, ClientKind, Level, Op, Scenario, Step
+from memnotify.model import Arch
 from memnotify.records.layout import Kind
+from memnotify.scenario import ClientKind, Clients, Group, Hog, Level, Op, Scenario, Step
 
 from tests.support.squeezed import MIB, SECOND, Guest, Runner, squeeze
+from tests.support.steps import of_kind
 
 pytestmark = pytest.mark.guest
 
 STALL_US, WINDOW_US = 150_000, 1_000_000
 
 
-def limited(version: int, *kinds: tuple[int, ...]) -> Scenario:
+def limited(version: int, *kinds: Clients) -> Scenario:
     """Three clients of each kind, and anonymous memory that grows in a group limited to 24 MiB."""
-    clients = (
-        Step(at_ns=SECOND // 10, op=Op.CLIENTS, args=(kind, 3, *details, 0))
-        for kind, *details in kinds
-    )
+    clients = (Step(at_ns=SECOND // 10, action=kind) for kind in kinds)
     return Scenario(
         name="limited",
         start_ns=11 * SECOND,
         duration_ns=7 * SECOND,
         sample_ns=SECOND // 10,
         steps=(
-            Step(at_ns=0, op=Op.GROUP, args=(version, 24 * MIB)),
+            Step(at_ns=0, action=Group(version=version, limit_kib=24 * MIB)),
             *clients,
-            Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, 96 * MIB)),
+            Step(at_ns=SECOND, action=Hog(rate_kib_s=20 * MIB, ceiling_kib=96 * MIB)),
         ),
     )
 
@@ -51,9 +50,9 @@ def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runne
         "v4",
         limited(
             2,
-            (ClientKind.PSI, STALL_US, WINDOW_US),
-            (ClientKind.MEMORY_EVENTS, 0, 0),
-            (ClientKind.POLL, 0, 0),
+            Clients(kind=ClientKind.PSI, count=3, stall_us=STALL_US, window_us=WINDOW_US),
+            Clients(kind=ClientKind.MEMORY_EVENTS, count=3),
+            Clients(kind=ClientKind.POLL, count=3),
         ),
         base="6.1",
         arch=Arch.X86_64,
@@ -71,7 +70,7 @@ def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runne
 def test_pressure_level_tells_a_listener_at_the_root_of_a_group_below(squeezed: Runner) -> None:
     guest = squeezed(
         "v4",
-        limited(1, (ClientKind.PRESSURE_LEVEL, Level.LOW, 0)),
+        limited(1, Clients(kind=ClientKind.PRESSURE_LEVEL, count=3, level=Level.LOW)),
         base="6.1",
         arch=Arch.X86_64,
         memory_mib=96,
@@ -82,7 +81,7 @@ def test_pressure_level_tells_a_listener_at_the_root_of_a_group_below(squeezed: 
 def test_the_example_of_the_patch_is_woken(squeezed: Runner) -> None:
     scenario = squeeze(start_s=10, clients=3, duration_s=25)
     poll, *pressure = scenario.steps
-    example = dataclasses.replace(poll, args=(ClientKind.USAGE, *poll.args[1:]))
+    example = of_kind(poll, ClientKind.USAGE)
     scenario = dataclasses.replace(scenario, steps=(example, *pressure))
     guest = squeezed("v4", scenario, base="6.1", arch=Arch.X86_64)
     assert [times.size for times in wakeups(guest, ClientKind.USAGE)] == [1, 1, 1]

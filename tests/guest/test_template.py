@@ -19,11 +19,13 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates
-from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest, Op, Scenario, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 from memnotify.run.ledger import QEMU_MIB
+from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.store import Store
 
 from tests.support.guests import BootFiles
@@ -34,11 +36,11 @@ ROOT = Path(__file__).parents[2]
 SECOND = 10**9
 MIB = 1024  # KiB
 
-CLIENTS = Step(at_ns=0, op=Op.CLIENTS, args=(1, 20, 0, 0, SECOND // 1000))
-HOG = Step(at_ns=SECOND, op=Op.HOG, args=(6 * MIB, 100 * MIB))
-SMALL_HOG = Step(at_ns=SECOND, op=Op.HOG, args=(20 * MIB, 20 * MIB))
-SQUEEZE = Step(at_ns=4 * SECOND, op=Op.BALLOON, args=(56 * MIB, 2 * SECOND))
-RELEASE = Step(at_ns=8 * SECOND, op=Op.BALLOON, args=(64 * MIB, 2 * SECOND))
+CLIENTS = Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=20, spacing_ns=SECOND // 1000))
+HOG = Step(at_ns=SECOND, action=Hog(rate_kib_s=6 * MIB, ceiling_kib=100 * MIB))
+SMALL_HOG = Step(at_ns=SECOND, action=Hog(rate_kib_s=20 * MIB, ceiling_kib=20 * MIB))
+SQUEEZE = Step(at_ns=4 * SECOND, action=Balloon(target_kib=56 * MIB, settle_ns=2 * SECOND))
+RELEASE = Step(at_ns=8 * SECOND, action=Balloon(target_kib=64 * MIB, settle_ns=2 * SECOND))
 
 
 def make_cell(*steps: Step, machine: str = "pc", series: str = "none", **changes: Any) -> Cell:
@@ -135,9 +137,8 @@ def test_a_restored_guest_has_the_console_of_its_boot(bench: Callable[[str], Ben
 
 def test_a_guest_that_is_never_ready_boots_and_is_a_finding(bench: Callable[[str], Bench]) -> None:
     there = bench("none")
-    empty = there.folder / "empty.cpio"
-    empty.write_bytes(b"")
-    there.files = BootFiles(there.files.kernel, empty)
+    there.files = BootFiles(there.files.kernel, there.folder / "empty.cpio")
+    there.files.initramfs.write_bytes(b"")
     cell = make_cell()
     start = there.template(cell)
     assert start is None
@@ -225,7 +226,7 @@ def test_a_full_guest_takes_its_memory_once_however_it_starts(
     bench: Callable[[str], Bench],
 ) -> None:
     there = bench("v4")
-    hog = Step(at_ns=SECOND, op=Op.HOG, args=(100 * MIB, 150 * MIB))
+    hog = Step(at_ns=SECOND, action=Hog(rate_kib_s=100 * MIB, ceiling_kib=150 * MIB))
     cell = make_cell(hog, memory_mib=256)
     start = there.template(cell)
     assert start is not None

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from memnotify.model import Arch, Scenario
+from memnotify.model import Arch
 from memnotify.records.layout import Kind
+from memnotify.scenario import Scenario
 
 from tests.support.squeezed import (
     JIFFY,

@@ -9,7 +9,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from memnotify.model import Arch, ClientKind, Op, Step
+from memnotify.model import Arch
+from memnotify.scenario import ClientKind, Clients, FileCache, Hog, Step
 
 from tests.support.squeezed import (
     JIFFY,
@@ -58,10 +59,10 @@ def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(squeezed: Runne
     scenario = dataclasses.replace(
         squeeze(start_s=12, clients=1, duration_s=32),
         steps=(
-            Step(at_ns=0, op=Op.FILECACHE, args=(12 * MIB, 384 * MIB)),
-            Step(at_ns=SECOND // 2, op=Op.CLIENTS, args=(ClientKind.POLL, 1, 0, 0, 0)),
+            Step(at_ns=0, action=FileCache(rate_kib_s=12 * MIB, total_kib=384 * MIB)),
+            Step(at_ns=SECOND // 2, action=Clients(kind=ClientKind.POLL, count=1)),
             # So fast that it reclaims itself: kswapd clears what it has set before anyone looks.
-            Step(at_ns=8 * SECOND, op=Op.HOG, args=(24 * MIB, 68 * MIB)),
+            Step(at_ns=8 * SECOND, action=Hog(rate_kib_s=24 * MIB, ceiling_kib=68 * MIB)),
         ),
     )
     woken = {

@@ -21,10 +21,12 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.report.board import open_board
-from memnotify.run.bisect import Bisection, bisect_series, search, sentence
+from memnotify.run.bisect import Bisection, bisect_series, only_cell, search, sentence
+from memnotify.run.services import Services
 from memnotify.series.quilt import Patch, Series
 from memnotify.store import Artifact
 from rich.console import Console
@@ -144,19 +146,22 @@ class Bench:
         )
 
     def bisect(self, question: str, **options: Any) -> list[str]:
+        campaign = load_campaign(self.file)
         with open_board(Console(file=io.StringIO())) as board:
             found = bisect_series(
-                load_campaign(self.file),
+                campaign,
+                only_cell(campaign, options.pop("base", None), str(TREE)),
                 str(self.mine),
                 parse_expression(question),
-                source=str(TREE),
+                Services(
+                    store=self.lab.store,
+                    board=board,
+                    build_kernel=partial(ensure_kernel, kernels=self.lab.kernels),
+                    build_image=lambda arch, **_: Artifact("image", "image", Path("/i"), {}, {}),
+                    **{"runner": self.guest, **options},
+                ),
                 path=self.path,
-                store=self.lab.store,
-                board=board,
                 say=self.said.append,
-                build_kernel=partial(ensure_kernel, kernels=self.lab.kernels),
-                build_image=lambda arch, **_: Artifact("image", "image", Path("/i"), {}, {}),
-                **{"runner": self.guest, **options},
             )
         return [patch.name for patch in found.patches]
 

@@ -25,11 +25,12 @@ from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.model import Cell, CellResult
 from memnotify.places import CAMPAIGNS
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, copy_results
-from memnotify.run.campaign import run_campaign
 from memnotify.run.ledger import Ledger, Need
+from memnotify.run.services import Services
 from memnotify.store import Artifact
 
 from tests.support.campaigns import (
@@ -146,7 +147,7 @@ def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixtur
     rows = folder.verdicts()
     assert len(rows) == 4
     for row in rows:
-        assert row["id"] in text
+        assert row.id in text
     assert "finding:panic" in text
     assert "\\x1b[31mpanic" in text
     assert "\x1b" not in text
@@ -173,20 +174,21 @@ def test_what_does_not_count(bench: Bench) -> None:
     rows = folder.verdicts()
     assert len(rows) == 4
     for row in rows:
-        assert row["wakeups"] == (row["clients"] if row["series"] == "v4" else 0)
-        assert row["oom_kills"] == 1
-        assert row["lost_records"] == 7
-        manifest = json.loads((folder.cell(row["id"]) / "manifest.json").read_text())
+        point, figures = row.point, row.figures
+        assert figures["wakeups"] == (point["clients"] if point["series"] == "v4" else 0)
+        assert figures["oom_kills"] == 1
+        assert row.lost_records == 7
+        manifest = json.loads((folder.cell(row.id) / "manifest.json").read_text())
         assert manifest["lost_records"] == 7
 
 
 def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     folder = bench.run(Guests())
     last = folder.plan()[-1]
-    for wanted in (last["id"], last["id"][:8], last["name"]):
+    for wanted in (last.id, last.id[:8], last.name):
         assert main(["show", str(folder.path), wanted, "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert shown["id"] == last["id"]
+        assert shown["id"] == last.id
     events = {event["event"]: event for event in shown["timeline"]}
     assert events["gate"]["t"] == 3.0
     assert (events["gate"]["least_free_pages"], events["gate"]["gate_pages"]) == (150, 200)
@@ -196,13 +198,13 @@ def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     times = [event["t"] for event in shown["timeline"]]
     assert times == sorted(times)
 
-    assert main(["show", str(folder.path), last["name"]]) == 0
+    assert main(["show", str(folder.path), last.name]) == 0
     text = capsys.readouterr().out
     assert "/dev/mem_notify is there: 1:13, no mode announced" in text
     assert "3 wakeups of 3 clients" in text
     assert "balloon to 48 MiB reached after 1.000 s of guest time, 0.250 s of wall time" in text
 
-    assert main(["show", str(folder.path), folder.plan()[-2]["name"]]) == 0
+    assert main(["show", str(folder.path), folder.plan()[-2].name]) == 0
     assert "/dev/mem_notify is there: 1:13, mode 0444" in capsys.readouterr().out
 
 
@@ -215,7 +217,7 @@ def test_text_of_a_guest_cannot_steer_the_terminal(
         return result
 
     folder = bench.run(evil)
-    assert main(["show", str(folder.path), folder.plan()[-1]["id"]]) == 0
+    assert main(["show", str(folder.path), folder.plan()[-1].id]) == 0
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert "\x07" not in text
@@ -234,8 +236,8 @@ def test_what_is_there_is_not_run_again(bench: Bench) -> None:
 def test_a_damaged_cell_is_run_again(bench: Bench) -> None:
     folder = bench.run(Guests())
     plan = folder.plan()
-    (folder.cell(plan[0]["id"]) / "records.parquet").write_bytes(b"")
-    (folder.cell(plan[1]["id"]) / "manifest.json").unlink()
+    (folder.cell(plan[0].id) / "records.parquet").write_bytes(b"")
+    (folder.cell(plan[1].id) / "manifest.json").unlink()
     again = Guests()
     bench.run(again)
     assert len(again.started) == 2
@@ -245,9 +247,9 @@ def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) 
     guests = Guests(fails, fails)
     folder = bench.run(guests, limit=1)
     assert len(guests.started) == 6
-    assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
+    assert {str(row.outcome) for row in folder.verdicts()} == {"ok"}
     manifests = [
-        json.loads((folder.cell(row["id"]) / "manifest.json").read_text()) for row in folder.plan()
+        json.loads((folder.cell(row.id) / "manifest.json").read_text()) for row in folder.plan()
     ]
     reasons = [[a["reason"] for a in manifest["attempts"]] for manifest in manifests]
     assert sorted(reasons, key=len)[-1] == ["QEMU was killed", "QEMU was killed", ""]
@@ -258,7 +260,7 @@ def test_an_infrastructure_failure_is_retried_and_the_reason_kept(bench: Bench) 
 
 def test_a_socket_of_a_failed_attempt_is_not_in_the_way(bench: Bench, tmp_path: Path) -> None:
     folder = bench.run(Guests(leaves_a_socket), limit=1)
-    assert [row["outcome"] for row in folder.verdicts()] == ["ok"] * 4
+    assert [str(row.outcome) for row in folder.verdicts()] == ["ok"] * 4
     (kept,) = folder.path.glob("cells/*/attempts/1")
     assert names(kept) >= {"qemu.log", "qmp.sock", "pipe"}
     copy_results(kept.parents[1], tmp_path / "copy")
@@ -285,7 +287,7 @@ def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(
     monkeypatch.setattr("memnotify.guest.templates.make_template", make)
     folder = bench.run(Cold(), cold=False, limit=1)
     assert asked == 3  # two kernels, and once more for the first
-    assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
+    assert {str(row.outcome) for row in folder.verdicts()} == {"ok"}
     assert "trying again: QEMU was killed while it saved" in bench.output.getvalue()
     manifests = [json.loads(path.read_text()) for path in folder.cells.glob("*/manifest.json")]
     assert {manifest["start"]["from"] for manifest in manifests} == {"boot"}
@@ -295,12 +297,12 @@ def test_the_third_infrastructure_failure_is_final_but_no_result(bench: Bench) -
     guests = Guests(fails, fails, fails)
     folder = bench.run(guests, limit=1)
     assert len(guests.started) == 6
-    outcomes = sorted(row["outcome"] for row in folder.verdicts())
+    outcomes = sorted(str(row.outcome) for row in folder.verdicts())
     assert outcomes == ["infrastructure:qemu-died", "ok", "ok", "ok"]
     again = Guests()
     bench.run(again)
     assert len(again.started) == 1
-    assert {row["outcome"] for row in folder.verdicts()} == {"ok"}
+    assert {str(row.outcome) for row in folder.verdicts()} == {"ok"}
 
 
 def test_a_failed_testbed_takes_no_result_away(bench: Bench) -> None:
@@ -311,15 +313,15 @@ def test_a_failed_testbed_takes_no_result_away(bench: Bench) -> None:
         bench.run(guests, limit=1, again=True)
     assert len(guests.started) == 6  # the other cells ran to their ends
     assert "its earlier result is kept" in bench.output.getvalue()
-    assert all(folder.has(row["id"]) for row in folder.plan())
+    assert all(folder.has(row.id) for row in folder.plan())
     kept = guests.started[0]
     (row,) = (
         row
         for row in folder.verdicts()
-        if (row["series"], row["clients"]) == (kept.request.series, kept.clients)
+        if (row.point["series"], row.point["clients"]) == (kept.request.series, kept.clients)
     )
     for path, data in before.items():
-        if path.parent == folder.cell(row["id"]):
+        if path.parent == folder.cell(row.id):
             assert path.read_bytes() == data
 
 
@@ -348,7 +350,7 @@ def test_a_bug_in_one_cell_leaves_the_others(bench: Bench, monkeypatch: pytest.M
         raise LookupError("no such thing")
 
     folder = bench.run(Guests(*[bug] * 3), limit=1)
-    outcomes = sorted((row["outcome"], row["detail"]) for row in folder.verdicts())
+    outcomes = sorted((str(row.outcome), row.outcome.detail) for row in folder.verdicts())
     assert [outcome for outcome, _ in outcomes] == ["infrastructure:internal", "ok", "ok", "ok"]
     detail = "LookupError: no such thing (a bug; MEMNOTIFY_TRACEBACK=1 shows where)"
     assert outcomes[0][1] == detail
@@ -363,7 +365,7 @@ def test_a_finding_is_a_result(bench: Bench) -> None:
     guests = Guests(finds)
     folder = bench.run(guests)
     assert len(guests.started) == 4
-    assert sum(row["outcome"] == "finding:panic" for row in folder.verdicts()) == 1
+    assert sum(str(row.outcome) == "finding:panic" for row in folder.verdicts()) == 1
     bench.run(guests)
     assert len(guests.started) == 4
 
@@ -377,8 +379,7 @@ def test_the_exit_status_tells_a_failed_testbed_from_a_finding(
         "build_image": bench.build_image,
         "runner": Guests(*plan),
     }
-    run = partial(run_campaign, **fake)
-    monkeypatch.setattr("memnotify.cli.run.run_campaign", run)
+    monkeypatch.setattr("memnotify.cli.run.Services", partial(Services, **fake))
     monkeypatch.setattr("memnotify.cli.run.Store", lambda: bench.store)
     argv = ["run", str(bench.file), "--cold", "-j", "1", "-o", str(bench.path)]
     assert main(argv) == status
@@ -428,7 +429,7 @@ def test_an_interrupted_cell_leaves_nothing(bench: Bench) -> None:
     with pytest.raises(KeyboardInterrupt):
         bench.run(Guests(done, interrupted), limit=1)
     folder = RunFolder(bench.path)
-    assert [row["outcome"] for row in folder.verdicts()] == ["ok"]
+    assert [str(row.outcome) for row in folder.verdicts()] == ["ok"]
     assert len(names(folder.cells)) == 1
     again = Guests()
     bench.run(again)
@@ -517,7 +518,7 @@ def test_the_longest_of_earlier_runs_goes_first(bench: Bench) -> None:
 
 def test_a_duration_that_cannot_be_kept_ends_no_run(bench: Bench) -> None:
     (bench.store.folder("durations") / "seconds.new").mkdir(parents=True)
-    assert {row["outcome"] for row in bench.run(Guests()).verdicts()} == {"ok"}
+    assert {str(row.outcome) for row in bench.run(Guests()).verdicts()} == {"ok"}
 
 
 def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
@@ -618,7 +619,9 @@ def test_cells_for_which_the_host_never_has_the_memory_fail_and_the_others_run(
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 500)
     guests = Guests()
     folder = bench.run(guests)
-    told = {row["memory_mib"]: (row["outcome"], row["detail"]) for row in folder.verdicts()}
+    told = {
+        row.point["memory_mib"]: (str(row.outcome), row.outcome.detail) for row in folder.verdicts()
+    }
     assert told[64] == ("ok", "")
     outcome, detail = told[512]
     assert outcome == "infrastructure:host-memory"
@@ -626,4 +629,4 @@ def test_cells_for_which_the_host_never_has_the_memory_fail_and_the_others_run(
     assert "trying again" not in bench.output.getvalue()
     # It is no result: with room the next run does it.
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
-    assert {row["outcome"] for row in bench.run(Guests()).verdicts()} == {"ok"}
+    assert all(row.outcome.ok for row in bench.run(Guests()).verdicts())

@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from memnotify.errors import InputError
+from memnotify.model import BalloonMove, Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import BalloonPhase, CheckResult, Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.evidence import evidence
 from memnotify.results.frames import CellResults
+from memnotify.results.manifest import Manifest
 
 from tests.support.campaigns import START, S, record, zone
 from tests.support.rows import row
 
-MOVE = {"step": 1, "target_kib": 49152, "query_seconds": 0.25, "event_seconds": None}
+MOVE = BalloonMove(step=1, target_kib=49152, requested_ns=0, query_seconds=0.25)
 
 
 def made(*rows: np.ndarray) -> RecordLog:
@@ -53,7 +56,9 @@ def self_check(result: CheckResult) -> np.ndarray:
 def results(folder: Path, log: RecordLog, **verdict: object) -> CellResults:
     write_records(log, folder / "records.parquet")
     (folder / "verdict.json").write_text(json.dumps(row(folder.name, name="cell", **verdict)))
-    (folder / "manifest.json").write_text(json.dumps({"balloon": [MOVE]}))
+    (folder / "manifest.json").write_text(
+        json.dumps(Manifest(outcome=Outcome(), balloon=(MOVE,)).to_json())
+    )
     (folder / "console.log").write_bytes(b"Linux\n\xff")
     return CellResults(folder)
 
@@ -102,7 +107,7 @@ def test_an_empty_log(tmp_path: Path) -> None:
     for frame in (cell.records, cell.wakeups, cell.samples, cell.zones, cell.balloon):
         assert isinstance(frame, pd.DataFrame) and frame.empty and "t" in frame
     assert not cell.which(cell.wakeups)
-    assert evidence(empty, "finding:panic").lines() == []
+    assert evidence(empty, Outcome(finding=Finding.PANIC)).lines() == []
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
@@ -140,12 +145,12 @@ MISSED = record(Kind.BALLOON, START + S, BalloonPhase.MISSED, 1, 49152, 50000, 2
     ],
 )
 def test_the_records_of_a_finding(kind: str, rows: list[np.ndarray], numbers: list[int]) -> None:
-    assert list(evidence(made(*rows), f"finding:{kind}")) == numbers
+    assert list(evidence(made(*rows), Outcome.parse(f"finding:{kind}"))) == numbers
 
 
 def test_records_in_words() -> None:
     log = made(GAVE_UP, self_check(CheckResult.FAILED), record(Kind.POLL, START - S, 2**64 - 1))
-    assert evidence(log, "finding:panic").lines() == [
+    assert evidence(log, Outcome(finding=Finding.PANIC)).lines() == [
         f"record 0 START at 0.000 s: pid=0 asked_ns={START} start_ns={START}",
         "record 1 EXIT client 5 at 1.000 s: pid=0 code=12 signal=0 sent_by_agent=0 op=1 cpu_ns=0",
         "record 2 SELF_CHECK at 1.000 s: pid=0 name=fork\\x1b number=0 count=1 result=2 line=42 "

@@ -15,13 +15,18 @@ from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, ClientKind, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, Clock, KernelRequest, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.comparison import Comparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.manifest import Manifest
+from memnotify.results.verdict import Verdict
+from memnotify.scenario import ClientKind, Clients, Op, Scenario, Step
 
+from tests.support.logs import log_of, rows
 from tests.support.rows import row
 
 S = 10**9
@@ -29,29 +34,21 @@ START = 10 * S
 
 
 def record(kind: Kind, ms: float, client: int = layout.NO_CLIENT, **values: Any) -> np.ndarray:
-    row = np.zeros(1, layout.RECORD)
-    row["kind"], row["time_ns"], row["client"] = kind, START + round(ms * 1e6), client
-    fields = np.zeros(1, layout.LAYOUTS[kind])
-    for name, value in values.items():
-        fields[name] = value
-    row["value"] = fields.view("<u8").reshape(1, -1)
-    return row
+    return rows(kind, START + round(ms * 1e6), client=client, **values)
 
 
 def made_up_log(woken: int, first_ms: float) -> RecordLog:
     """A guest whose only zone crosses the gate at 150 ms, and in which some of 5 clients wake."""
-    rows = [record(Kind.START, 0, start_ns=START)]
+    made = [record(Kind.START, 0, start_ns=START)]
     for ms, free in ((0, 400), (100, 250), (200, 150), (300, 100)):
-        rows.append(record(Kind.ZONE, ms, name=b"DMA32", free=free, high=90, reserve=10))
-        rows.append(record(Kind.RECLAIM, ms, pswpout=ms))
-        rows.append(record(Kind.PAGING, ms, runnable=1))
-    rows += [record(Kind.POLL, 1, client=client) for client in range(5)]
-    rows += [record(Kind.WAKEUP, first_ms, client=n, revents=1, result=1) for n in range(woken)]
-    rows += [record(Kind.EXIT, 400, n, op=Op.CLIENTS, cpu_ns=10**6) for n in range(5)]
-    rows.append(record(Kind.EXIT, 400, op=Op.HOG, cpu_ns=10**9))
-    records = np.concatenate(rows)
-    records["commit"] = np.arange(1, len(records) + 1)
-    return RecordLog(records, lost=0, torn=0)
+        made.append(record(Kind.ZONE, ms, name=b"DMA32", free=free, high=90, reserve=10))
+        made.append(record(Kind.RECLAIM, ms, pswpout=ms))
+        made.append(record(Kind.PAGING, ms, runnable=1))
+    made += [record(Kind.POLL, 1, client=client) for client in range(5)]
+    made += [record(Kind.WAKEUP, first_ms, client=n, revents=1, result=1) for n in range(woken)]
+    made += [record(Kind.EXIT, 400, n, op=Op.CLIENTS, cpu_ns=10**6) for n in range(5)]
+    made.append(record(Kind.EXIT, 400, op=Op.HOG, cpu_ns=10**9))
+    return log_of(*made)
 
 
 def made_up_cell(series: str, seed: int = 1, **changes: Any) -> Cell:
@@ -66,7 +63,9 @@ def made_up_cell(series: str, seed: int = 1, **changes: Any) -> Cell:
             start_ns=START,
             duration_ns=S,
             sample_ns=S // 10,
-            steps=(Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.POLL, clients, seed, 0, 0)),),
+            steps=(
+                Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=clients, cache_kib=seed)),
+            ),
         ),
         seed=seed,
         kernel=f"kernel of {series}",
@@ -91,8 +90,10 @@ def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
             if log is not None:
                 write_records(log, draft / RECORDS)
             lost = 0 if log is None else log.lost
-            verdict = row(cell_id(cell), outcome=outcome, lost_records=lost)
-            run.publish(cell_id(cell), draft, manifest={"outcome": outcome}, verdict=verdict)
+            made = row(cell_id(cell), outcome=outcome, lost_records=lost)
+            manifest = Manifest(outcome=Outcome.parse(outcome))
+            verdict = Verdict.from_json(made)
+            run.publish(cell_id(cell), draft, manifest=manifest, verdict=verdict)
     return path
 
 
@@ -101,7 +102,7 @@ def ok(series: str, *, woken: int, seed: int = 1, first_ms: float = 250, **chang
 
 
 def rows_of(found: Comparison, metric: str) -> dict[Any, dict[str, Any]]:
-    return {row["group"]: dict(row) for row in found.rows if row["metric"] == metric}
+    return {row.group: row.to_json() for row in found.rows if row.metric == metric}
 
 
 @pytest.fixture

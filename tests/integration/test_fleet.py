@@ -36,13 +36,13 @@ from pathlib import Path
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "orchestrator")!r}]
 from tests.support.campaigns import Bench, Guests
-from memnotify.run.campaign import run_campaign
+from memnotify.run.services import Services
 from memnotify.cli import run
 from memnotify.cli.main import main
 
 bench = Bench.__new__(Bench)
-run.run_campaign = partial(
-    run_campaign, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
+run.Services = partial(
+    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
 )
 sys.exit(main())
 """
@@ -127,7 +127,7 @@ def test_each_host_runs_a_part_and_the_whole_is_here(lab: Lab) -> None:
     found = lab.run("one", "two")
     assert (list(found.missing), dict(found.failures)) == ([], {})
     rows = RunFolder(lab.folder / "run").verdicts()
-    assert [row["outcome"] for row in rows] == ["ok"] * 4
+    assert [str(row.outcome) for row in rows] == ["ok"] * 4
     for name, shard in (("one", "1-of-2"), ("two", "2-of-2")):
         part = lab.folder / name / "memnotify-fleet" / f"try-{shard}" / "run"
         assert len(RunFolder(part).verdicts()) == 2

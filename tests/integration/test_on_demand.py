@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.campaign.plan import PlanRow, cell_name, plan_cells
 from memnotify.report.board import LineBoard
 from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import RunOptions
 from rich.console import Console
 
 from tests.support.campaigns import TEXT, Bench, Guests
@@ -32,19 +34,15 @@ def session(bench: Bench) -> OnDemand:
     return OnDemand(
         campaign,
         cells,
+        bench.services(LineBoard(Console(file=io.StringIO())), Guests()),
         whole=[cell_name(cell) for cell in cells],
         path=bench.path,
-        store=bench.store,
-        board=LineBoard(Console(file=io.StringIO())),
-        cold=True,
-        build_kernel=bench.build_kernel,
-        build_image=bench.build_image,
-        runner=Guests(),
+        options=RunOptions(cold=True),
     )
 
 
 def planned(bench: Bench) -> list[str]:
-    return [row["name"] for row in RunFolder(bench.path).plan()]
+    return [row.name for row in RunFolder(bench.path).plan()]
 
 
 def test_the_plan_is_whole_in_the_end_and_nearly_so_meanwhile(
@@ -53,9 +51,7 @@ def test_the_plan_is_whole_in_the_end_and_nearly_so_meanwhile(
     plans: list[int] = []
     begin = RunFolder.begin
 
-    def counted(
-        folder: RunFolder, campaign: bytes, plan: list[dict[str, Any]], **rest: Any
-    ) -> None:
+    def counted(folder: RunFolder, campaign: bytes, plan: Sequence[PlanRow], **rest: Any) -> None:
         plans.append(len(plan))
         begin(folder, campaign, plan, **rest)
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memnotify.campaign.plan import PlanRow
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results import published
 from memnotify.results.folder import RECORDS, VERDICT, RunFolder, seal_results
 from memnotify.results.published import load_published
@@ -94,7 +96,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.make()
     cells = {"v4": 9, "v5": 30}
-    folder.begin(CAMPAIGN.encode(), [{"id": series, "name": series} for series in cells])
+    folder.begin(CAMPAIGN.encode(), [PlanRow(id=series, name=series) for series in cells])
     for series, filled_mib in cells.items():
         cell = folder.cell(series)
         cell.mkdir()

@@ -18,7 +18,7 @@ from memnotify.plugin import session
 # frames: pandas cannot be imported once more, which pytester would do.
 from memnotify.results.folder import RunFolder
 from memnotify.run.ledger import Ledger, Need
-from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import Services
 from memnotify.run.shards import merge
 
 from tests.support.campaigns import TEXT
@@ -40,7 +40,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from tests.support.campaigns import Bench, Guests, fails, finds
 
-from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import Services
 from memnotify.campaign.plan import cell_name
 from memnotify.plugin import session
 
@@ -64,8 +64,8 @@ async def runner(cell, **given):
 
 
 bench = Bench.__new__(Bench)
-session.OnDemand = partial(
-    OnDemand, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=runner
+session.Services = partial(
+    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=runner
 )
 """
 
@@ -115,7 +115,7 @@ class Project:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(session, "OnDemand", OnDemand)  # which the conftest replaces
+    monkeypatch.setattr(session, "Services", Services)  # which the conftest replaces
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     return Project(pytester)
 
@@ -183,7 +183,7 @@ def test_a_part_without_a_cell_can_be_merged(project: Project) -> None:
     project.run()
     merged = RunFolder(project.path / "merged")
     assert merge([RunFolder(empty), RunFolder(project.run_folder)], merged) == []
-    assert [row["name"] for row in merged.verdicts()] == CELLS
+    assert [row.name for row in merged.verdicts()] == CELLS
 
 
 USES = """

@@ -14,19 +14,26 @@ import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.process import CommandLog
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.report.replay import replay_lines
 from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder
+from memnotify.run.guests import CellRunner, GuestRunner
 from memnotify.run.ledger import Ledger, Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Artifact, sealed
 
 from tests.support.campaigns import Bench, Guests, fails, finds, made_up_log
+
+
+def guest_runner(ledger: Ledger, runner: CellRunner = run_cell) -> GuestRunner:
+    return GuestRunner(ledger=ledger, runner=runner, templates=None, log=CommandLog())
 
 
 class KeepingBench(Bench):
@@ -47,10 +54,7 @@ class KeepingBench(Bench):
 
     def replay(self, finished: Finished, runner: Any, **options: Any) -> list[Replay]:
         again = Again(
-            ledger=Ledger(self.path / "ledger"),
-            on_stage=lambda stage: None,
-            log=CommandLog(),
-            runner=runner,
+            guests=guest_runner(Ledger(self.path / "ledger"), runner), on_stage=lambda stage: None
         )
         options = {"times": 1, "output": None} | options
         return asyncio.run(replay(finished, again, **options, on_replay=lambda done: None))
@@ -68,7 +72,7 @@ def folder(bench: KeepingBench) -> RunFolder:
 
 @pytest.fixture
 def finished(bench: KeepingBench, folder: RunFolder) -> Finished:
-    return find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+    return find_finished(folder, folder.plan()[-1].id, store=bench.store)
 
 
 def told_otherwise(cell: Path, before: str, after: str) -> None:
@@ -102,12 +106,12 @@ def later(by: int) -> Any:
 
 
 def lines(done: Replay) -> list[str]:
-    return replay_lines(done.row(), outcome=done.finished.outcome)
+    return replay_lines(done.row(), outcome=str(done.finished.outcome))
 
 
 def test_a_cell_is_bound_as_it_was(folder: RunFolder, finished: Finished) -> None:
     plan = folder.plan()[-1]
-    assert json.loads(json.dumps(cell_inputs(finished.job.cell))) == plan["inputs"]
+    assert json.loads(json.dumps(cell_inputs(finished.job.cell))) == plan.inputs
     assert finished.job.kernel.key == finished.job.cell.kernel
     assert finished.job.kernel.file("bzImage").read_text() == "{'series': 'v4'}"
     assert finished.job.cell.request.series == "v4"
@@ -135,7 +139,7 @@ def test_the_same_again(bench: KeepingBench, finished: Finished, tmp_path: Path)
 def test_what_a_class_promises(
     bench: KeepingBench, folder: RunFolder, promise: Repeatability, kept: bool
 ) -> None:
-    cell = folder.plan()[-1]["id"]
+    cell = folder.plan()[-1].id
     told_otherwise(folder.cell(cell), '"repeatability": "exact"', f'"repeatability": "{promise}"')
     (done,) = bench.replay(find_finished(folder, cell, store=bench.store), later(10_001))
     assert done.kept is kept
@@ -181,7 +185,7 @@ def test_another_number_of_lost_records_is_a_difference(
 def test_gdb_refuses_a_record_that_the_cell_does_not_have(
     bench: KeepingBench, finished: Finished
 ) -> None:
-    again = Again(ledger=Ledger(bench.path / "ledger"), on_stage=print, log=CommandLog())
+    again = Again(guests=guest_runner(Ledger(bench.path / "ledger")), on_stage=print)
     coming = debug(RunFolder(bench.path), finished, again, number=14, script=None)
     with pytest.raises(InputError, match=r"no record 14: .* has records 0 to 13"):
         asyncio.run(coming)
@@ -209,16 +213,14 @@ def test_gdb_by_hand_leaves_the_cores_to_others(
     monkeypatch.setattr(f"{where}.why_no_tape", lambda cell: "it has a disk")
     monkeypatch.setattr(f"{where}.debug_cell", session)
     monkeypatch.setattr("memnotify.store.Artifact.file", lambda _, name: Path(name))
-    again = Again(
-        ledger=Ledger(bench.path, capacity=room), on_stage=lambda _: None, log=CommandLog()
-    )
+    again = Again(guests=guest_runner(Ledger(bench.path, capacity=room)), on_stage=lambda _: None)
     coming = debug(RunFolder(bench.path), finished, again, number=None, script=script)
     assert asyncio.run(coming) == (0 if cores_left else 1)
 
 
 def test_a_cell_that_never_fits_is_refused(bench: KeepingBench, finished: Finished) -> None:
     ledger = Ledger(bench.path / "ledger", capacity=Need(64, 1))
-    again = Again(ledger=ledger, on_stage=print, log=CommandLog(), runner=Guests())
+    again = Again(guests=guest_runner(ledger, Guests()), on_stage=print)
     with pytest.raises(InputError, match="MiB of the host, which has 64 MiB for guests"):
         asyncio.run(again.run(finished, bench.path / "again"))
 
@@ -255,13 +257,13 @@ def test_an_artifact_that_is_gone(bench: KeepingBench, folder: RunFolder) -> Non
     ):
         (bench.store.root / kind).rename(bench.store.root / f"{kind}-gone")
         with pytest.raises(InputError, match=mend):
-            find_finished(folder, folder.plan()[-1]["id"], store=bench.store)
+            find_finished(folder, folder.plan()[-1].id, store=bench.store)
 
 
 def test_cells_that_cannot_be_replayed(
     bench: KeepingBench, folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damaged, alien, unfinished = (row["id"] for row in folder.plan()[:3])
+    damaged, alien, unfinished = (row.id for row in folder.plan()[:3])
     (folder.cell(damaged) / "records.parquet").write_bytes(b"")
     told_otherwise(folder.cell(alien), '"smp": 1', '"smp": "many"')
     (folder.cell(unfinished) / "manifest.json").unlink()

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from memnotify.cli.main import main
 from memnotify.model import Cell, CellResult, Finding, Outcome
-from memnotify.records.decode import VIEWS, RecordLog, write_records
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.log import VIEWS, RecordLog
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
 
@@ -46,7 +47,7 @@ def hostile(cell: Cell, folder: Path) -> CellResult:
 def run(tmp_path: Path) -> Path:
     """Return the folder of a run: one cell ok, one hostile, one failed, and one that is gone."""
     folder = Bench(tmp_path).run(Guests(hostile, fails, fails, fails), limit=1)
-    ok = next(row["id"] for row in folder.verdicts() if row["outcome"] == "ok")
+    ok = next(row.id for row in folder.verdicts() if str(row.outcome) == "ok")
     folder.cell(ok).rename(tmp_path / "gone")
     return folder.path
 
@@ -261,7 +262,7 @@ def test_a_manifest_of_other_types_is_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any
 ) -> None:
     folder = Bench(tmp_path).run(Guests())
-    cell = folder.cell(folder.plan()[0]["id"])
+    cell = folder.cell(folder.plan()[0].id)
     manifest = read_json(file := cell / "manifest.json")
     del manifest["seal"]
     change(manifest)
@@ -322,10 +323,8 @@ def test_markdown(run: Path) -> None:
         assert len(lines) == 2 + cells  # titles, a rule, and a line for each cell
         for line in lines:
             assert len(re.findall(r"(?<!\\)\|", line)) == bars, line
-    names = [line.split(" | ")[0].removeprefix("| ") for line in all_cells[2:]]
-    assert [name.replace("\\", "") for name in names] == [
-        row["name"] for row in RunFolder(run).plan()
-    ]
+    names = [line.split(" | ")[0].removeprefix("| ").replace("\\", "") for line in all_cells[2:]]
+    assert names == [row.name for row in RunFolder(run).plan()]
 
 
 def test_html(run: Path) -> None:
@@ -398,7 +397,7 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
     bench: Bench, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     folder = bench.run(Guests())
-    one, other = (folder.cell(row["id"]) for row in folder.plan()[:2])
+    one, other = (folder.cell(row.id) for row in folder.plan()[:2])
     match damage:
         case "no log":
             file = one / "records.parquet"

@@ -752,7 +752,8 @@ def test_a_campaign_names_an_original_and_check_holds_it_to_its_promises(
     cells = plan_cells(load_campaign(bench.file))
     assert {cell.request.series for cell in cells} == {"v4", "v4-original"}
     run = bench.run(Guests())
-    rows = [row for row in check_run(run) if row["series"] == "v4-original"]
-    promised = {row["invariant"] for row in check_run(run) if row["series"] == "v4"}
+    checked = [row.to_json() for row in check_run(run)]
+    rows = [row for row in checked if row["series"] == "v4-original"]
+    promised = {row["invariant"] for row in checked if row["series"] == "v4"}
     assert {row["invariant"] for row in rows} == promised
     assert "guard" in promised

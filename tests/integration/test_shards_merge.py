@@ -15,6 +15,7 @@ from memnotify.report.board import open_board
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_campaign
+from memnotify.run.services import RunOptions
 from memnotify.run.shards import Shard, merge
 from rich.console import Console
 
@@ -32,14 +33,10 @@ class Parts(Bench):
             return run_campaign(
                 campaign,
                 shard.of(cells, {}),
+                self.services(board, guests or Guests()),
                 whole=[cell_name(cell) for cell in cells],
                 path=self.path.with_name(f"part{shard.number}"),
-                store=self.store,
-                board=board,
-                cold=True,
-                build_kernel=self.build_kernel,
-                build_image=self.build_image,
-                runner=guests or Guests(),
+                options=RunOptions(cold=True),
             )
 
 
@@ -55,8 +52,8 @@ def test_merged_is_as_run_at_once(bench: Parts) -> None:
     assert merge(parts, merged) == []
     whole = bench.run(Guests())
     assert merged.plan() == whole.plan()
-    assert [row["outcome"] for row in merged.verdicts()].count("finding:panic") == 1
-    assert all(merged.has(row["id"]) for row in merged.plan())
+    assert [str(row.outcome) for row in merged.verdicts()].count("finding:panic") == 1
+    assert all(merged.has(row.id) for row in merged.plan())
 
 
 def test_merge_prints_what_show_does(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,8 +82,8 @@ def test_what_one_cell_is_enough_for_is_decided_when_all_parts_are_there(
         bench.file.write_text(TEXT + what)
         parts = [bench.part("1/2"), bench.part("2/2")]
         came_out = [expectations(part, part.verdicts())[0] for part in parts]
-        assert {result["met"] for result in came_out} <= {None, True}
-        assert [result["elsewhere"] for result in came_out].count(True) >= 1
+        assert {result.met for result in came_out} <= {None, True}
+        assert [result.elsewhere for result in came_out].count(True) >= 1
         assert not any(failed([result]) for result in came_out)
         for part in parts:
             assert main(["expect", str(part.path)]) == 0

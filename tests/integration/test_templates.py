@@ -20,12 +20,13 @@ from memnotify.guest.backing import Parts, memfd
 from memnotify.guest.machine import load_machine
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates, template_inputs
-from memnotify.model import Arch, Cell, Clock, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, Clock, KernelRequest
 from memnotify.records import layout
+from memnotify.scenario import Balloon, Scenario, Step
 from memnotify.store import Store, digest_value
 
 MIB = 1 << 20
-BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(4096, 10**9))
+BALLOON = Step(at_ns=0, action=Balloon(target_kib=4096, settle_ns=10**9))
 STATE = b"of QEMU, as its guest was saved"
 RAM = b"what the guest had in its memory"
 

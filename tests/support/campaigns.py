@@ -14,11 +14,13 @@ from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InfrastructureError
 from memnotify.model import BalloonMove, Cell, CellResult, Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
-from memnotify.report.board import open_board
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
+from memnotify.report.board import Board, open_board
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_campaign
+from memnotify.run.services import RunOptions, Services
 from memnotify.store import Artifact, Store
 from rich.console import Console
 
@@ -140,17 +142,22 @@ class Bench:
     def build_image(self, arch: Any, **_: Any) -> Artifact:
         return Artifact("image", "image", Path("/i"), {}, {})
 
+    def services(self, board: Board, guests: Any) -> Services:
+        return Services(
+            store=self.store,
+            board=board,
+            build_kernel=self.build_kernel,
+            build_image=self.build_image,
+            runner=guests,
+        )
+
     def run(self, guests: Any, **options: Any) -> RunFolder:
         campaign = load_campaign(self.file)
         with open_board(Console(file=self.output, width=500)) as board:
             return run_campaign(
                 campaign,
                 plan_cells(campaign),
+                self.services(board, guests),
                 path=self.path,
-                store=self.store,
-                board=board,
-                build_kernel=self.build_kernel,
-                build_image=self.build_image,
-                runner=guests,
-                **{"cold": True, **options},
+                options=RunOptions(**{"cold": True, **options}),
             )

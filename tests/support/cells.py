@@ -6,13 +6,8 @@ import dataclasses
 from typing import Any
 
 from memnotify.guest.machine import load_machine
-from memnotify.model import (
-    Arch,
-    Cell,
-    KernelRequest,
-    MachineProfile,
-    Scenario,
-)
+from memnotify.model import Arch, Cell, KernelRequest, MachineProfile
+from memnotify.scenario import Scenario
 
 
 def make_cell(machine: str | MachineProfile = "pc", **changes: Any) -> Cell:

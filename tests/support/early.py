@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from memnotify.check.promises import HELD_UP_NS, Asks, Status, Wakes
-from memnotify.model import ClientKind, DeviceName, Op
+from memnotify.model import DeviceName
 from memnotify.records.layout import Kind
+from memnotify.scenario import ClientKind, Op
 
 from tests.support.madeup import MS, MadeUp, S
 

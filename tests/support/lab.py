@@ -20,9 +20,9 @@ from memnotify.guest import qemu, vm
 from memnotify.guest.privileges import QemuUser
 from memnotify.model import Cell, CellResult, Outcome
 from memnotify.results.folder import RunFolder
-from memnotify.run.campaign import run_campaign
+from memnotify.run.guests import CellRunner
 from memnotify.run.ledger import Ledger
-from memnotify.run.schedule import CellRunner
+from memnotify.run.services import Services
 from memnotify.store import Artifact, Store
 
 SCENARIO = """\
@@ -128,7 +128,7 @@ class Lab:
             "runner": runner,
         }
         with self._monkeypatch.context() as patched:
-            patched.setattr("memnotify.cli.run.run_campaign", partial(run_campaign, **given))
+            patched.setattr("memnotify.cli.run.Services", partial(Services, **given))
             patched.setattr("memnotify.cli.run.Store", lambda: self.store)
             patched.setenv("COLUMNS", "500")
             before, family = _opened(), children()
@@ -159,9 +159,9 @@ class Lab:
         """Return the manifest of each cell that is there, by its scenario."""
         found = {}
         for row in self.run_folder.plan() if self.run_folder.begun else []:
-            file = self.run_folder.cell(row["id"]) / "manifest.json"
+            file = self.run_folder.cell(row.id) / "manifest.json"
             if file.exists():
-                scenario = row["name"].partition("-64M-")[2].partition("-")[0]
+                scenario = row.name.partition("-64M-")[2].partition("-")[0]
                 found[scenario] = json.loads(file.read_text())
         return found
 

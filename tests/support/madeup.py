@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from memnotify.check.promises import Invariant
-from memnotify.check.story import Log
-from memnotify.model import ClientKind, Op
-from memnotify.records.decode import VIEWS, RecordLog
-from memnotify.records.layout import NO_CLIENT, RECORD, Kind
-from memnotify.results.promises import log_of
+from memnotify.records.layout import NO_CLIENT, Kind
+from memnotify.records.log import RecordLog
+from memnotify.scenario import ClientKind, Op
+
+from tests.support.logs import log_of, rows
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -56,19 +55,9 @@ class MadeUp:
         kind, was, client, old = self.rows[number]
         self.rows[number] = (kind, was if at is None else at, client, {**old, **values})
 
-    def records(self) -> RecordLog:
-        found = np.zeros(len(self.rows), RECORD)
-        for number, (kind, at, client, values) in enumerate(sorted(self.rows, key=_time)):
-            row = found[number : number + 1].view(VIEWS[kind])
-            for name, value in values.items():
-                row[name] = value
-            found["kind"][number] = kind
-            found["commit"][number] = number + 1
-            found["time_ns"][number], found["client"][number] = at, client
-        return RecordLog(found, lost=0, torn=0)
-
-    def log(self) -> Log:
-        return log_of(self.records())
+    def log(self) -> RecordLog:
+        made = sorted(self.rows, key=_time)
+        return log_of(*(rows(kind, at, client=who, **values) for kind, at, who, values in made))
 
 
 def _time(row: tuple[Kind, int, int, dict[str, Any]]) -> int:

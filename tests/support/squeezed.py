@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, CellResult, ClientKind, Op, Scenario, Step
-from memnotify.records.decode import RecordLog
+from memnotify.model import Arch, CellResult
+from memnotify.records.log import RecordLog
+from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.series.quilt import MEM_NOTIFY
 
 SECOND = 10**9
@@ -37,17 +38,17 @@ def squeeze(
     apart.
     """
     spacing = spacing_ms * SECOND // 1000
-    signalled = Step(at_ns=0, op=Op.CLIENTS, args=(ClientKind.FASYNC, fasync, 0, 0, 0))
+    signalled = Step(at_ns=0, action=Clients(kind=ClientKind.FASYNC, count=fasync))
     return Scenario(
         name="test",
         start_ns=start_s * SECOND,
         duration_ns=duration_s * SECOND,
         sample_ns=SECOND // 10,
         steps=(
-            Step(at_ns=0, op=Op.CLIENTS, args=(kind, clients, 0, 0, spacing)),
+            Step(at_ns=0, action=Clients(kind=kind, count=clients, spacing_ns=spacing)),
             *([signalled] if fasync else []),
-            Step(at_ns=SECOND, op=Op.HOG, args=(rate_mib_s * MIB, 140 * MIB)),
-            Step(at_ns=5 * SECOND, op=Op.BALLOON, args=(54 * MIB, 2 * SECOND)),
+            Step(at_ns=SECOND, action=Hog(rate_kib_s=rate_mib_s * MIB, ceiling_kib=140 * MIB)),
+            Step(at_ns=5 * SECOND, action=Balloon(target_kib=54 * MIB, settle_ns=2 * SECOND)),
         ),
     )
 

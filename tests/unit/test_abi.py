@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memnotify.errors import InputError
+from memnotify.guest import mailbox
 from memnotify.guest.mailbox import encode_scenario
-from memnotify.model import Op, Scenario, Step
 from memnotify.records import layout
+from memnotify.scenario import (
+    CLIENT_KINDS,
+    Action,
+    Balloon,
+    ClientKind,
+    Clients,
+    Console,
+    Dd,
+    File,
+    FileCache,
+    Group,
+    Habit,
+    Hog,
+    Level,
+    Op,
+    Scenario,
+    SelfCheck,
+    Step,
+    Stop,
+    Swappiness,
+)
+from memnotify.scenario_rules import MAX_NODES, MAX_PROCESSES, MAX_READ
 
 SECOND = 1_000_000_000
 
@@ -27,20 +50,71 @@ def scenario(*steps: Step) -> Scenario:
     )
 
 
+STEPS: tuple[tuple[Action, tuple[int, ...]], ...] = (
+    (
+        Clients(
+            kind=ClientKind.RELEASE,
+            count=200,
+            cache_kib=1024,
+            give_back_kib=64,
+            spacing_ns=1_000_000,
+        ),
+        (Op.CLIENTS, 2, 200, 1024, 64, 1_000_000),
+    ),
+    (Balloon(target_kib=49_152, settle_ns=3 * SECOND), (Op.BALLOON, 49_152, 3 * SECOND)),
+    (Hog(rate_kib_s=4096, ceiling_kib=2**31), (Op.HOG, 4096, 2**31)),
+    (Hog(rate_kib_s=4096, ceiling_kib=8192, node=1), (Op.HOG, 4096, 8192, 2)),
+    (
+        Clients(
+            kind=ClientKind.CIRCULAR,
+            count=1,
+            cache_kib=4096,
+            give_back_kib=64,
+            step_kib=40,
+            pause_ns=5,
+            give_back_after_ns=7,
+            habits=Habit.FROM_THE_START | Habit.MEMINFO,
+            text_kib=400,
+        ),
+        (Op.CLIENTS, 6, 1, 4096, 64, 0, 0, 40, 5, 7, 6, 0, 400),
+    ),
+    (
+        Clients(kind=ClientKind.PSI, count=2, stall_us=150, window_us=900),
+        (Op.CLIENTS, 7, 2, 150, 900, 0),
+    ),
+    (
+        Clients(kind=ClientKind.PRESSURE_LEVEL, count=2, level=Level.MEDIUM),
+        (Op.CLIENTS, 8, 2, 2, 0, 0),
+    ),
+    (
+        Clients(kind=ClientKind.PEEK, count=2, every_ns=4),
+        (Op.CLIENTS, 12, 2, 0, 0, 0, 0, 0, 4),
+    ),
+    (
+        FileCache(rate_kib_s=5, total_kib=6, file=File.SPARSE, touch_ns=7),
+        (Op.FILECACHE, 5, 6, 1, 7),
+    ),
+    (FileCache(rate_kib_s=5, total_kib=6, file=File.SPARSE), (Op.FILECACHE, 5, 6, 1, 0)),
+    (FileCache(rate_kib_s=5, total_kib=6, touch_ns=7), (Op.FILECACHE, 5, 6, 0, 7)),
+    (FileCache(rate_kib_s=5, total_kib=6), (Op.FILECACHE, 5, 6)),
+    (SelfCheck(memory_kib=64), (Op.SELF_CHECK, 64)),
+    (Group(version=2, limit_kib=8), (Op.GROUP, 2, 8)),
+    (Console(every_ns=SECOND), (Op.CONSOLE, SECOND)),
+    (Dd(block_kib=3200, count=10), (Op.DD, 3200, 10)),
+    (Swappiness(value=60), (Op.SWAPPINESS, 60)),
+    (Stop(what=Op.CONSOLE), (Op.STOP, Op.CONSOLE)),
+)
+"""Actions, and what each is to the guest and in the JSON of a plan: an Op, and its numbers."""
+
+
 def test_a_scenario_comes_back_from_its_bytes() -> None:
-    steps = (
-        Step(at_ns=0, op=Op.CLIENTS, args=(2, 200, 1024, 64, 1_000_000)),
-        Step(at_ns=SECOND, op=Op.BALLOON, args=(49_152, 3 * SECOND)),
-        Step(at_ns=SECOND, op=Op.HOG, args=(4096, 2**31), place=2),
-        Step(at_ns=SECOND, op=Op.HOG, args=(4096, 8192, 2)),
-        Step(at_ns=SECOND, op=Op.CLIENTS, args=(6, 1, 4096, 64, 0, 0, 40, 5, 7, 6, 0, 400)),
-        Step(at_ns=SECOND, op=Op.CONSOLE, args=(SECOND,)),
-        Step(at_ns=SECOND, op=Op.DD, args=(3200, 10)),
-        Step(at_ns=2 * SECOND, op=Op.STOP, args=(Op.CONSOLE,)),
-    )
+    steps = [
+        Step(at_ns=number * SECOND, action=action, place=number % 3)
+        for number, (action, _) in enumerate(STEPS)
+    ]
     data = encode_scenario(scenario(*steps))
-    header = np.frombuffer(data, layout.SCENARIO_HEADER, 1)[0]
-    rows = np.frombuffer(data, layout.STEP, offset=layout.SCENARIO_HEADER.itemsize)
+    header = np.frombuffer(data, mailbox.SCENARIO_HEADER, 1)[0]
+    rows = np.frombuffer(data, mailbox.STEP, offset=mailbox.SCENARIO_HEADER.itemsize)
     assert header["magic"] == layout.MAGIC
     assert [int(header[name]) for name in ("start_ns", "duration_ns", "sample_ns")] == [
         5 * SECOND,
@@ -48,52 +122,148 @@ def test_a_scenario_comes_back_from_its_bytes() -> None:
         SECOND // 10,
     ]
     assert header["nr_steps"] == len(rows) == len(steps)
-    for row, step in zip(rows, steps, strict=True):
-        assert (row["at_ns"], row["op"], row["place"]) == (step.at_ns, step.op, step.place)
-        assert row["arg"].tolist() == [*step.args, *[0] * (layout.ARGS - len(step.args))]
+    for row, step, (_, (op, *numbers)) in zip(rows, steps, STEPS, strict=True):
+        assert (row["at_ns"], row["op"], row["place"]) == (step.at_ns, op, step.place)
+        assert row["arg"].tolist() == [*numbers, *[0] * (mailbox.ARGS - len(numbers))]
+
+
+@pytest.mark.parametrize(("action", "row"), STEPS)
+def test_the_json_of_a_step_is_what_it_has_always_been(
+    action: Action, row: tuple[int, ...]
+) -> None:
+    step = Step(at_ns=7, action=action, place=2)
+    told = json.loads(json.dumps(mailbox.step_to_json(step)))
+    assert list(told.items()) == [
+        ("at_ns", 7),
+        ("op", row[0]),
+        ("args", list(row[1:])),
+        ("place", 2),
+    ]
+    assert mailbox.step_from_json(told) == step
+    del told["place"]  # not there in runs of before places
+    assert mailbox.step_from_json(told) == dataclasses.replace(step, place=0)
+
+
+def test_every_action_is_tried() -> None:
+    assert {action.op for action, _ in STEPS} == set(Op)
+
+
+COMMON = {"kind", "count", "spacing_ns", "habits"}
+FIELDS = {field.name for field in dataclasses.fields(Clients)} - COMMON
+
+
+def test_the_table_of_kinds_is_whole() -> None:
+    assert set(CLIENT_KINDS) == set(ClientKind)
+    told = [traits.fields for traits in CLIENT_KINDS.values()]
+    assert frozenset.union(*told) == FIELDS
+    assert all(not set(traits.needs) & set(traits.takes) for traits in CLIENT_KINDS.values())
+
+
+@st.composite
+def some_clients(draw: st.DrawFn) -> Clients:
+    """Clients with every field that their kind may have, of which those it needs are not 0."""
+    kind = draw(st.sampled_from(ClientKind))
+    traits = CLIENT_KINDS[kind]
+    fields: dict[str, Any] = {
+        field: draw(st.integers(int(field in traits.needs), 2**64 - 1))
+        for field in traits.fields - {"level"}
+    }
+    if "level" in traits.fields:
+        fields["level"] = draw(st.sampled_from(Level))
+    allowed = [habit for habit in Habit if habit in traits.habits]
+    for habit in draw(st.sets(st.sampled_from(allowed))) if allowed else ():
+        fields["habits"] = fields.get("habits", Habit(0)) | habit
+    count, spacing = draw(st.integers(1, 16_000)), draw(st.integers(0, 2**40))
+    return Clients(kind=kind, count=count, spacing_ns=spacing, **fields)
+
+
+@given(some_clients())
+def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
+    step = Step(at_ns=1, action=clients)
+    assert mailbox.step_from_json(mailbox.step_to_json(step)) == step
 
 
 @pytest.mark.parametrize(
-    ("step", "words"),
+    ("op", "args", "words"),
     [
-        (Step(at_ns=0, op=Op.CLIENTS, args=(99, 1, 0, 0, 0)), "99 is no kind of client"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 0, 0, 0, 0)), "0 clients"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 17_000, 0, 0, 0)), "17000 clients"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(2, 1, 64, 6, 0)), "whole 4 KiB pages"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(2, 1, 64, 68, 0)), "68 are given back"),
-        (Step(at_ns=0, op=Op.BALLOON, args=(4097, SECOND)), "4097 KiB"),
-        (Step(at_ns=0, op=Op.HOG, args=(0, 4096)), "rate and size"),
-        (Step(at_ns=0, op=Op.HOG, args=(1, 2**32)), "rate and size"),
-        (Step(at_ns=0, op=Op.FILECACHE, args=(1, 0)), "rate and size"),
-        (Step(at_ns=0, op=Op.FILECACHE, args=(1, 4, 2, 0)), "no kind of file"),
-        (Step(at_ns=0, op=Op.FILECACHE, args=(1, 4, 0)), "3 arguments, 2 or 4 expected"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(5, 1, 4, 0, 0)), "a rate or steps"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 1, 0, 0, 0, 8)), "a rate is what"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(6, 1, 4, 4, 0, 7 << 32)), "rate and size"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(6, 1, 4, 4, 0, 1, 4, 1)), "a rate or steps"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(6, 1, 4, 4, 0, 0, 4)), "a pause comes after"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(6, 1, 4, 4, 0, 0, 6, 1)), "whole 4 KiB pages"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(1, 1, 0, 0, 0, 0, 0, 0, 0, 1)), "no habit 1"),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0, 0, 0, 0, 0, 0, 4)), "no habit 4"),
-        (
-            Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0, 0, 0, 0, 0, 0, 0, layout.MAX_READ + 1)),
-            "bytes to read",
-        ),
-        (Step(at_ns=0, op=Op.CLIENTS, args=(3, 1, 0, 0)), "4 arguments, 5 to 12 expected"),
-        (Step(at_ns=0, op=Op.CONSOLE, args=(0,)), "sleep between rounds"),
-        (Step(at_ns=0, op=Op.DD, args=(4, 0)), "rate and size"),
-        (Step(at_ns=0, op=Op.STOP, args=(Op.BALLOON,)), "has processes"),
-        (Step(at_ns=0, op=Op.HOG, args=(1, 1), place=-1), "-1 is no place"),
-        (Step(at_ns=0, op=Op.HOG, args=(1,)), "1 arguments, 2 or 3 expected"),
-        (
-            Step(at_ns=0, op=Op.HOG, args=(1, 4, layout.MAX_NODES + 1)),
-            f"no node {layout.MAX_NODES}",
-        ),
-        (Step(at_ns=0, op=Op.BALLOON, args=(4096, 2**64)), "64 bits"),
+        (11, (), "11 is no operation"),
+        (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is no kind of client"),
+        (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is no level of pressure"),
+        (Op.CLIENTS, (1, 1, 0, 0, 0, 0, 0, 0, 0, 48), "32 is no habit"),
+        (Op.CLIENTS, (3, 1, 0, 0), "4 arguments, 5 to 12 expected"),
+        (Op.FILECACHE, (1, 4, 2, 0), "no kind of file"),
+        (Op.FILECACHE, (1, 4, 0), "3 arguments, 2 or 4 expected"),
+        (Op.HOG, (1,), "1 arguments, 2 or 3 expected"),
+        (Op.STOP, (77,), "77 is no operation that has processes"),
+        (Op.DD, ("many", 1), "valid integer"),
     ],
 )
-def test_a_wrong_step_is_refused_by_number_and_reason(step: Step, words: str) -> None:
-    good = Step(at_ns=0, op=Op.BALLOON, args=(4096, SECOND))
+def test_json_that_is_no_step(op: int, args: tuple[object, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        mailbox.step_from_json({"at_ns": 0, "op": op, "args": args, "place": 0})
+
+
+def allocating(kind: ClientKind, **fields: int) -> Clients:
+    given = {"give_back_kib": 4} if kind is ClientKind.CIRCULAR else {}
+    return Clients(kind=kind, count=1, cache_kib=4, **given, **fields)  # type: ignore[arg-type]
+
+
+def reading(**fields: Any) -> Clients:
+    return Clients(kind=ClientKind.EXIT, count=1, **fields)
+
+
+def releasing(give_back_kib: int) -> Clients:
+    return Clients(kind=ClientKind.RELEASE, count=1, cache_kib=64, give_back_kib=give_back_kib)
+
+
+def polling(count: int = 1, **fields: Any) -> Clients:
+    return Clients(kind=ClientKind.POLL, count=count, **fields)
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (polling(0), "0 clients"),
+        (polling(17_000), "17000 clients"),
+        (polling(rate_kib_s=8), 'rate_kib_s: not for kind = "poll"'),
+        (polling(cache_kib=8, give_back_kib=4), "cache_kib and give_back_kib: not for"),
+        (polling(habits=Habit.OPEN_FIRST), 'open_first: not for kind = "poll"'),
+        (reading(habits=Habit.MEMINFO), 'meminfo: not for kind = "exit"'),
+        (reading(read_bytes=MAX_READ + 1), "bytes to read"),
+        (releasing(6), "whole 4 KiB pages"),
+        (releasing(68), "68 are given back"),
+        (releasing(0), "needs cache_kib and give_back_kib"),
+        (allocating(ClientKind.ALLOCATE), "a rate or steps"),
+        (allocating(ClientKind.CIRCULAR, rate_kib_s=7 << 32), "rate and size"),
+        (allocating(ClientKind.CIRCULAR, rate_kib_s=1, step_kib=4, pause_ns=1), "a rate or steps"),
+        (allocating(ClientKind.CIRCULAR, rate_kib_s=1, pause_ns=1), "goes with step_kib"),
+        (allocating(ClientKind.CIRCULAR, step_kib=4), "a pause comes after"),
+        (allocating(ClientKind.CIRCULAR, step_kib=6, pause_ns=1), "whole 4 KiB pages"),
+        (Clients(kind=ClientKind.PEEK, count=1), "needs every_ns"),
+        (Clients(kind=ClientKind.PRESSURE_LEVEL, count=1), "needs level"),
+        (
+            Clients(kind=ClientKind.PSI, count=1, stall_us=9, window_us=8),
+            "stall_us is more than window_us",
+        ),
+        (Balloon(target_kib=4097, settle_ns=SECOND), "4097 KiB"),
+        (Balloon(target_kib=4096, settle_ns=2**64), "64 bits"),
+        (Hog(rate_kib_s=0, ceiling_kib=4096), "rate and size"),
+        (Hog(rate_kib_s=1, ceiling_kib=2**32), "rate and size"),
+        (Hog(rate_kib_s=1, ceiling_kib=4, node=MAX_NODES), f"no node {MAX_NODES}"),
+        (FileCache(rate_kib_s=1, total_kib=0), "rate and size"),
+        (SelfCheck(memory_kib=0), "memory must be above 0"),
+        (Group(version=3), "no control groups of version 3"),
+        (Swappiness(value=101), "101 is no swappiness"),
+        (Console(every_ns=0), "sleep between rounds"),
+        (Dd(block_kib=4, count=0), "rate and size"),
+        (Stop(what=Op.BALLOON), "has processes"),
+        (Stop(what=Op.SELF_CHECK), "has processes"),
+        (Step(at_ns=0, action=Hog(rate_kib_s=1, ceiling_kib=4), place=-1), "-1 is no place"),
+    ],
+)
+def test_a_wrong_step_is_refused_by_number_and_reason(action: Action | Step, words: str) -> None:
+    step = action if isinstance(action, Step) else Step(at_ns=0, action=action)
+    good = Step(at_ns=0, action=Balloon(target_kib=4096, settle_ns=SECOND))
     with pytest.raises(InputError, match=r"scenario trial: step 1 \(\w+\): ") as caught:
         encode_scenario(scenario(good, step))
     assert words in str(caught.value)
@@ -113,23 +283,23 @@ def test_wrong_times_are_refused(changes: dict[str, Any], words: str) -> None:
 
 
 def test_the_order_of_steps_and_their_room_are_checked() -> None:
-    late = Step(at_ns=2 * SECOND, op=Op.BALLOON, args=(4096, SECOND))
+    late = Step(at_ns=2 * SECOND, action=Balloon(target_kib=4096, settle_ns=SECOND))
     early = dataclasses.replace(late, at_ns=SECOND)
     with pytest.raises(InputError, match="not sorted"):
         encode_scenario(scenario(late, early))
     with pytest.raises(InputError, match="after the end"):
         encode_scenario(scenario(dataclasses.replace(late, at_ns=40 * SECOND)))
-    room = (layout.MAILBOX_SIZE - layout.SCENARIO_HEADER.itemsize) // layout.STEP.itemsize
+    room = (layout.MAILBOX_SIZE - mailbox.SCENARIO_HEADER.itemsize) // mailbox.STEP.itemsize
     assert 0 <= layout.MAILBOX_SIZE - len(encode_scenario(scenario(*[late] * room))) < 128
     with pytest.raises(InputError, match=f"mailbox holds {room}"):
         encode_scenario(scenario(*[late] * (room + 1)))
 
 
 def test_no_more_processes_than_the_agent_has_room_for() -> None:
-    clients = Step(at_ns=0, op=Op.CLIENTS, args=(1, layout.MAX_PROCESSES, 0, 0, 0))
+    clients = Step(at_ns=0, action=Clients(kind=ClientKind.POLL, count=MAX_PROCESSES))
     encode_scenario(scenario(clients))
-    with pytest.raises(InputError, match=f"{layout.MAX_PROCESSES + 1} processes"):
-        encode_scenario(scenario(clients, Step(at_ns=1, op=Op.HOG, args=(1, 4))))
+    with pytest.raises(InputError, match=f"{MAX_PROCESSES + 1} processes"):
+        encode_scenario(scenario(clients, Step(at_ns=1, action=Hog(rate_kib_s=1, ceiling_kib=4))))
 
 
 @given(st.integers(1, 2_000_000))

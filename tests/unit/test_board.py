@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from memnotify.model import Finding, Outcome
 from memnotify.report.board import LineBoard, LiveBoard, open_board
 from memnotify.text import printable, printable_lines
 from rich.console import Console
@@ -18,8 +19,9 @@ def play(console: Console) -> None:
         board.stage("one", "balloon 48 MiB")
         board.warn("one: [red]trying[/] again")
         board.stage("two", "boot")
-        board.finished("one", "ok", "")
-        board.finished("two", "finding:panic", "\x1b]0;title\x07 and\nmore")
+        board.finished("one", Outcome())
+        detail = "\x1b]0;title\x07 and\nmore"
+        board.finished("two", Outcome(finding=Finding.PANIC, detail=detail))
 
 
 def test_lines() -> None:

@@ -10,10 +10,13 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
-from memnotify.model import ClientArg, Habit
+from memnotify.guest.mailbox import ClientArg
 from memnotify.places import CAMPAIGNS
+from memnotify.scenario import Habit
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.registered import write_facts
+
+from tests.support.steps import numbers
 
 GOOD = """\
 name = "try"
@@ -158,6 +161,12 @@ REFUSED = {
         r"settle_s.*after the end",
     ),
     "after the end": ("at_s = 20", "at_s = 40", 25, r"step\[2\]\.at_s: 40 is not before the end"),
+    "at the end once it is rounded to nanoseconds": (
+        "at_s = 20",
+        "at_s = 39.9999999999",
+        25,
+        r"step\[2\]\.at_s: 40 is not before the end, duration_s = 40; no step begins at or after",
+    ),
     "not in order": ("at_s = 20", "at_s = 4", 25, r"step\[2\]\.at_s: 4 comes after 5"),
     "two actions": (
         "at_s = 20",
@@ -404,7 +413,7 @@ def test_a_node_that_the_machine_has(tmp_path: Path) -> None:
     hog = STEP + "hog = {{ rate_mib_s = 1, ceiling_mib = 1, node = {} }}\n"
     text = GOOD.replace('"pc-swap"', '"x86-64-numa"').replace('"6.1"', '"2.6.24"')
     cell = plan_cells(load_campaign(write(tmp_path, text + hog.format(1))))[0]
-    assert cell.scenario.steps[-1].args == (1024, 1024, 2)
+    assert numbers(cell.scenario.steps[-1]) == (1024, 1024, 2)
     with pytest.raises(InputError, match=r"hog\.node: .*node 2 .*x86-64-numa has nodes 0 to 1"):
         load_campaign(write(tmp_path, text + hog.format(2)))
 
@@ -537,7 +546,7 @@ def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
     }
     for words, expected in wanted.items():
         text = GOOD.replace('kind = "poll"', words).replace('"pc-swap"', '"pc-swap-disk"')
-        args = plan_cells(load_campaign(write(tmp_path, text)))[0].scenario.steps[0].args
+        args = numbers(plan_cells(load_campaign(write(tmp_path, text)))[0].scenario.steps[0])
         assert {
             number: args[number]
             for number in range(ClientArg.CACHE, len(args))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
-from memnotify.records.decode import write_records
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.promises import check_run
 
@@ -31,7 +31,7 @@ def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
     rows = json.loads(plan.read_text()) if plan.exists() else []
     plan.write_text(json.dumps([*rows, {"id": name, "name": verdict["name"]}]))
     if made is not None:
-        write_records(made.records(), folder / "records.parquet")
+        write_records(made.log(), folder / "records.parquet")
     seal_results(folder, {"id": name, "outcome": "ok"})
     return name
 
@@ -99,8 +99,14 @@ def test_a_revision_without_promises_is_no_error(
     (series / "mine/6.1/series").write_text("")
     run = tmp_path / "run"
     name = cell(run, 1, "mine", V4.run())
-    (row,) = check_run(RunFolder(run), root=series)
-    assert (row["cell"], row["invariant"], row["tested"], row["broken"]) == (name, None, 0, 0)
+    (checked,) = check_run(RunFolder(run), root=series)
+    found = checked.to_json()
+    assert (found["cell"], found["invariant"], found["tested"], found["broken"]) == (
+        name,
+        None,
+        0,
+        0,
+    )
     monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
     assert main(["check", str(run)]) == 0
     assert "mine: no promises on file; write them into revision.toml" in capsys.readouterr().out
@@ -124,7 +130,7 @@ def test_promises_are_read_from_the_revision_of_each_cell(tmp_path: Path) -> Non
     """A batch of 100 is v4's, and too large for v5."""
     cell(tmp_path, 1, "v4", V4.run())
     cell(tmp_path, 2, "v5", V4.run())
-    rows = list(check_run(RunFolder(tmp_path)))
+    rows = [checked.to_json() for checked in check_run(RunFolder(tmp_path))]
     broken = {(row["series"], row["invariant"]) for row in rows if row["broken"]}
     assert broken == {("v5", Invariant.BATCH)}
 
@@ -143,7 +149,7 @@ def test_a_series_that_is_gone_has_no_promises(
 def test_what_a_log_has_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = cell(tmp_path, 1, "v4", V4.run())
     name = cell(tmp_path, 2, "v4", None)
-    log = replace(V4.run().records(), lost=7, torn=2)
+    log = replace(V4.run().log(), lost=7, torn=2)
     folder = tmp_path / "cells" / name
     write_records(log, folder / "records.parquet")
     seal_results(folder, {"id": name, "outcome": "ok"})

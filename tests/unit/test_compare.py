@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from memnotify.records import layout
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
-from memnotify.records.decode import VIEWS
 from memnotify.records.layout import Kind
+from memnotify.records.log import VIEWS
 
 COUNT = 100
 

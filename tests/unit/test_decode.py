@@ -12,8 +12,10 @@ from memnotify import places
 from memnotify.errors import InputError
 from memnotify.guest.region import Region
 from memnotify.records import layout
-from memnotify.records.decode import VIEWS, RecordLog, decode, read_records, write_records
+from memnotify.records.decode import decode
 from memnotify.records.layout import Kind
+from memnotify.records.log import VIEWS, RecordLog
+from memnotify.records.parquet import read_records, write_records
 
 CAPACITY = 64
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
 
 
 @pytest.fixture

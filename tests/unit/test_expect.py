@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 from memnotify.campaign.figures import FIGURES as ALL_FIGURES
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import PlanRow
 from memnotify.check.expression import parse_expression
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
-from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome, Scenario
+from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.summary import Job, make_verdict
+from memnotify.scenario import Scenario
 from memnotify.store import Artifact
 
 from tests.support.rows import row
@@ -151,7 +153,7 @@ def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
     job = Job(id="i", name="n", cell=cell, kernel=nothing, image=nothing)
     result = CellResult(outcome=Outcome(), guest_ns=0, wall_seconds=1, records=0, lost_records=0)
     verdict = make_verdict(job, result, tmp_path / "none.parquet")
-    assert verdict.keys() == ALL_FIGURES.keys() | {"id", "name"}
+    assert verdict.to_json().keys() == ALL_FIGURES.keys() | {"id", "name"}
 
 
 CAMPAIGN = """\
@@ -180,7 +182,7 @@ def folder(tmp_path: Path) -> RunFolder:
     """A run of three of the campaign's cells."""
     run = RunFolder(tmp_path / "run")
     run.make()
-    plan = [{"id": name, "name": name, "inputs": {}} for name, *_ in ROWS]
+    plan = [PlanRow(id=name, name=name) for name, *_ in ROWS]
     run.begin(CAMPAIGN.encode(), plan)
     for name, series, clients, wakeups in ROWS:
         run.cell(name).mkdir()
@@ -192,9 +194,9 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_cells_are_picked_and_told_apart(folder: RunFolder) -> None:
     wakeups, spread = expectations(folder, folder.verdicts())
-    assert (wakeups["kept"], wakeups["broken"], wakeups["absent"]) == (["a"], ["b"], [])
-    assert (spread["kept"], spread["broken"], spread["absent"]) == ([], [], ["a", "b"])
-    assert (wakeups["met"], spread["met"]) == (False, False)
+    assert (wakeups.kept, wakeups.broken, wakeups.absent) == (("a",), ("b",), ())
+    assert (spread.kept, spread.broken, spread.absent) == ((), (), ("a", "b"))
+    assert (wakeups.met, spread.met) == (False, False)
     assert failed([wakeups])
     assert failed([spread])
 
@@ -207,13 +209,13 @@ def change(folder: RunFolder, old: str, new: str) -> None:
 def test_one_cell_is_enough_for_some(folder: RunFolder) -> None:
     change(folder, 'says = "v4 wakes all"', 'says = "v4 wakes all of some"\nsome = true')
     wakeups, spread = expectations(folder, folder.verdicts())
-    assert (wakeups["met"], spread["met"]) == (True, False)
+    assert (wakeups.met, spread.met) == (True, False)
 
 
 def test_what_was_not_tried_has_not_failed_and_is_said(folder: RunFolder) -> None:
     change(folder, 'series = "v4"\n', 'series = "v6"\nclients = 32\n')
     results = expectations(folder, folder.verdicts())
-    assert [result["met"] for result in results] == [None, None]
+    assert [result.met for result in results] == [None, None]
     assert not failed(results)
     out = io.StringIO()
     print_expectations(plain_console(out), results)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
-from memnotify.check.experiment import Course, figures
+from memnotify.check.experiment import figures
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+
+from tests.support.logs import log_of, rows
 
 S = 1_000_000_000
 MIB = 1024
@@ -15,28 +20,44 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int64)
 
 
-COURSE = Course(
-    sample_ns=ints(10, 11, 12, 13, 16) * S,
-    total_kib=ints(64, 63, 63, 63, 63) * MIB,
-    free_kib=ints(40, 20, 5, 30, 10) * MIB,
-    cache_kib=ints(1, 20, 12, 2, 3) * MIB,
-    anon_kib=ints(2, 9, 17, 8, 7) * MIB,
-    swapped_kib=ints(1, 1, 2, 9, 4) * MIB,
-    runnable=ints(1, 2, 41, 3, 1),
-    wakeup_ns=ints(12 * S + S // 2, 13 * S + 1, 15 * S),
-    wakeup_client=ints(4, 2, 4),
-    filled_kib=ints(100, 200) * MIB,
-    finished_kib=ints(90, 200) * MIB,
-    client_ns=ints(13, 11) * S + 1,
-    console_ns=ints(10, 11, 15, 16) * S,
-    console_runnable=ints(0, 33, 2, 1),
-    seen_free_kib=ints(7, 4, 5) * MIB,
-    oom_kills=1,
-)
+def guest(**changes: Any) -> RecordLog:
+    """Five samples, in which three times a client is woken; one that allocates, and a console."""
+    made = {
+        "sample_ns": ints(10, 11, 12, 13, 16) * S,
+        "wakeup_ns": ints(12 * S + S // 2, 13 * S + 1, 15 * S),
+        "wakeup_client": ints(4, 2, 4),
+        "filled_kib": ints(100, 200) * MIB,
+        "finished_kib": ints(90, 200) * MIB,
+        "client_ns": ints(13, 11) * S + 1,
+        "oom_kills": 1,
+        **changes,
+    }
+    memory = {
+        "total": ints(64, 63, 63, 63, 63) * MIB,
+        "free": ints(40, 20, 5, 30, 10) * MIB,
+        "cached": ints(1, 13, 12, 2, 1) * MIB,
+        "buffers": ints(0, 7, 0, 0, 2) * MIB,
+        "anon": ints(2, 9, 17, 8, 7) * MIB,
+        "swap_total": 32 * MIB,
+        "swap_free": 32 * MIB - ints(1, 1, 2, 9, 4) * MIB,
+    }
+    filled = {"touched_kib": made["filled_kib"], "finished_kib": made["finished_kib"]}
+    return log_of(
+        rows(Kind.MEMINFO, made["sample_ns"], **memory),
+        rows(Kind.RECLAIM, made["sample_ns"], oom_kill=made["oom_kills"]),
+        rows(Kind.PAGING, made["sample_ns"], runnable=ints(1, 2, 41, 3, 1)),
+        rows(Kind.WAKEUP, made["wakeup_ns"], client=made["wakeup_client"], revents=1, result=1),
+        rows(Kind.HOG, 12 * S, touched_kib=MIB, ceiling_kib=MIB),  # of a step, not of a client
+        rows(Kind.HOG, np.full(made["filled_kib"].size, 13 * S), client=4, **filled),
+        rows(Kind.CLIENT, made["client_ns"], client=ints(4, 2)[: made["client_ns"].size]),
+        rows(Kind.CONSOLE, ints(10, 15, 11, 16) * S, runnable=ints(0, 2, 33, 1)),
+        rows(Kind.CONSOLE, 15 * S, runnable=99, error=5),
+        rows(Kind.SEEN, ints(14, 15, 16) * S, free=ints(7, 4, 5) * MIB),
+    )
 
 
 def test_each_figure() -> None:
-    assert dataclasses.asdict(figures(COURSE)) == {
+    assert dataclasses.asdict(figures(guest())) == {
         "total_kib": 63 * MIB,
         "wakeups": 3,
         "clients_woken": 2,
@@ -65,8 +86,7 @@ def test_each_figure() -> None:
 
 
 def test_a_guest_in_which_nobody_was_woken() -> None:
-    none = dataclasses.replace(
-        COURSE,
+    none = guest(
         wakeup_ns=ints(),
         wakeup_client=ints(),
         filled_kib=ints(),
@@ -81,17 +101,16 @@ def test_a_guest_in_which_nobody_was_woken() -> None:
 
 
 def test_an_empty_log() -> None:
-    empty = {field.name: ints() for field in dataclasses.fields(Course)} | {"oom_kills": 0}
-    found = dataclasses.asdict(figures(Course(**empty)))  # type: ignore[arg-type]
+    found = dataclasses.asdict(figures(log_of()))
     assert {value for value in found.values() if value is not None} == {0}
 
 
 def test_memory_freed_slowly_is_not_freed_at_once() -> None:
-    slow = dataclasses.replace(COURSE, sample_ns=ints(10, 20, 30, 40, 50) * S)
+    slow = guest(sample_ns=ints(10, 20, 30, 40, 50) * S)
     assert figures(slow).freed_at_once_mib == 0
 
 
 def test_a_client_that_was_there_before_the_first_sample_has_no_start() -> None:
-    early = dataclasses.replace(COURSE, client_ns=ints(9) * S)
+    early = guest(client_ns=ints(9) * S)
     assert figures(early).free_mib_at_start is None
     assert figures(early).cache_lost_mib is None

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 from memnotify.image import example
 from memnotify.image.build import compile_program
-from memnotify.model import Arch, ClientKind
+from memnotify.model import Arch
 from memnotify.places import IMAGES
 from memnotify.process import CommandLog, Completed, run
-from memnotify.records.layout import MAX_NODES, Kind
+from memnotify.records.layout import Kind
+from memnotify.scenario import ClientKind
+from memnotify.scenario_rules import MAX_NODES
 from memnotify.store import Store
 
 UNITS = (

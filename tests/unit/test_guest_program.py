@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memnotify import scenario_rules
+from memnotify.guest import mailbox
 from memnotify.image.build import ensure_image, sources
-from memnotify.model import Arch, ClientArg, ClientKind, DeviceName, File, Habit, Level, Op
+from memnotify.model import Arch, DeviceName
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.records import layout
+from memnotify.scenario import ClientKind, File, Habit, Level, Op
 from memnotify.store import Artifact, Store
 
 STRUCTS = {
     "mn_header": layout.HEADER,
-    "mn_scenario": layout.SCENARIO_HEADER,
-    "mn_step": layout.STEP,
+    "mn_scenario": mailbox.SCENARIO_HEADER,
+    "mn_step": mailbox.STEP,
     "mn_record": layout.RECORD,
     "mn_meminfo": layout.MEMINFO,
     "mn_zone": layout.ZONE,
@@ -30,7 +33,7 @@ ENUMS = {
     "Reason": layout.Reason,
     "Op": Op,
     "ClientKind": ClientKind,
-    "ClientArg": ClientArg,
+    "ClientArg": mailbox.ClientArg,
     "DeviceName": DeviceName,
     "Habit": Habit,
     "Level": Level,
@@ -62,7 +65,8 @@ def test_python_and_c_agree_on_every_byte(image: Artifact) -> None:
     told = json.loads(run([image.file("agent"), "--abi"], timeout=10).stdout)
     assert told.pop("magic").encode() == layout.MAGIC
     constants = told.pop("constants")
-    assert constants == {name: getattr(layout, name) for name in constants}
+    mirrors = vars(scenario_rules) | vars(mailbox) | vars(layout)
+    assert constants == {name: mirrors[name] for name in constants}
     for name, enum in ENUMS.items():
         assert told.pop(name) == {member.name: member.value for member in enum}, name
     for name, dtype in STRUCTS.items():

@@ -7,7 +7,6 @@ import json
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +17,12 @@ from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import CellResult
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, decode, write_records
+from memnotify.records.decode import decode
 from memnotify.records.layout import Kind
-from memnotify.results.promises import log_of, promises_of
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
+from memnotify.results.manifest import Manifest
+from memnotify.results.promises import promises_of
 from memnotify.results.summary import Job, make_verdict
 from memnotify.results.timeline import timeline
 from memnotify.series.revision import load_revision
@@ -74,10 +76,10 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
             records=len(log),
             lost_records=log.lost,
         )
-        manifest: dict[str, Any] = {"inputs": cell_inputs(job().cell), "balloon": []}
-        json.dumps(make_verdict(job(), result, file))
+        manifest = Manifest(outcome=outcome, inputs=cell_inputs(job().cell))
+        json.dumps(make_verdict(job(), result, file).to_json())
         json.dumps(timeline(log, manifest))
         for revision in map(load_revision, ("v1", "v2", "v3", "v3-throttled", "v4", "v6")):
             assert revision is not None
-            assert check(log_of(log), promises_of(revision))
+            assert check(log, promises_of(revision))
     assert time.process_time() - started < SECONDS

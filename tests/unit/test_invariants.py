@@ -23,11 +23,10 @@ from memnotify.check.promises import (
     Verdict,
     Wakes,
 )
-from memnotify.check.story import Log
-from memnotify.model import ClientKind, Op
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
-from memnotify.results.promises import log_of, promises_of
+from memnotify.records.log import RecordLog
+from memnotify.results.promises import promises_of
+from memnotify.scenario import ClientKind, Op
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 
@@ -207,7 +206,7 @@ def test_a_break_names_its_records() -> None:
     made = Model().run()
     again_too_soon(made)
     (first,) = answers(made)[Invariant.GUARD].breaks
-    records = made.records().records[list(first.records)]
+    records = made.log().records[list(first.records)]
     assert list(records["kind"]) == [Kind.WAKEUP, Kind.WAKEUP]
     assert list(records["client"]) == [0, 0]
     assert (first.client, first.time_ns) == (0, 6 * S + 401 * MS)
@@ -336,21 +335,21 @@ def test_a_log_of_nonsense_stops_no_check(name: str) -> None:
     asked = answers(Model().run(), promises).keys()
     assert asked >= {Invariant.DEVICE, Invariant.POLLIN if revision else Invariant.SILENCE}
 
-    def check(log: Log, promises: Promises | None) -> None:
+    def check(log: RecordLog, promises: Promises | None) -> None:
         assert {answer.invariant for answer in check_log(log, promises)} == asked
 
     check(MadeUp().log(), promises)
-    chance, whole = np.random.default_rng(7), Model().run().records()
+    chance, whole = np.random.default_rng(7), Model().run().log()
     for kind in Kind:
         rest = whole.records[whole.records["kind"] != kind]
-        check(log_of(RecordLog(rest, lost=0, torn=0)), promises)
+        check(RecordLog(rest, lost=0, torn=0), promises)
     for _ in range(20):
         records = whole.records.copy()
         some = chance.choice(len(records), 40, replace=False)
         records["value"][some] = chance.integers(0, 2**64, (40, 5), np.uint64)
         records["time_ns"][some[:20]] = chance.integers(0, 2**64, 20, np.uint64)
         records["client"][some[20:]] = chance.integers(0, 2**32, 20)
-        check(log_of(RecordLog(records, lost=0, torn=0)), promises)
+        check(RecordLog(records, lost=0, torn=0), promises)
 
 
 # Signals, small zones, no mem_notify

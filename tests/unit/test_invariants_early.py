@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
-from memnotify.model import ClientKind
 from memnotify.records.layout import Kind
 from memnotify.results.promises import promises_of
+from memnotify.scenario import ClientKind
 from memnotify.series.revision import load_revision
 
 from tests.support.early import PLENTY, SHORT, TICK, US, Early

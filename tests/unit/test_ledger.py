@@ -23,9 +23,10 @@ from memnotify import host
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.machine import load_machine
 from memnotify.host import available_mib
-from memnotify.model import Arch, Cell, KernelRequest, Scenario
+from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.run import ledger as ledger_module
 from memnotify.run.ledger import Ledger, Need, host_capacity, need
+from memnotify.scenario import Scenario
 
 TWO = Need(memory_mib=200, cores=2)
 

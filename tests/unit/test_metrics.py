@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import signal
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.metrics import BATCH_DISTANCE_NS, BATCH_PAUSE_NS, Trace, find_batches, measure
+from memnotify.check.metrics import BATCH_DISTANCE_NS, BATCH_PAUSE_NS, find_batches, measure
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+
+from tests.support.logs import log_of, rows
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -18,25 +24,38 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, dtype=np.int64)
 
 
-def trace(**changes: object) -> Trace:
+TIMES = np.arange(100, 130, dtype=np.int64) * 100 * MS
+
+
+def guest(**changes: Any) -> RecordLog:
     """Samples each 100 ms from 10 s on; the zone is below its gate of 200 pages from 10.5 s."""
-    times = np.arange(100, 130, dtype=np.int64) * 100 * MS
-    fields: dict[str, object] = {
+    made = {
         "start_ns": 10 * S,
         "wakeup_ns": ints(),
         "wakeup_client": ints(),
-        "zone_ns": times,
-        "zone_free": np.where(times >= 10 * S + 500 * MS, 200, 201),
-        "zone_gate": np.full(times.size, 200),
-        "reclaim_ns": times,
-        "reclaim_pswpout": np.arange(times.size, dtype=np.int64) * 10 + 7,
-        "reclaim_oom_kill": np.zeros(times.size, dtype=np.int64),
+        "zone_ns": TIMES,
+        "zone_free": np.where(TIMES >= 10 * S + 500 * MS, 200, 201),
+        "reclaim_ns": TIMES,
+        "reclaim_pswpout": np.arange(TIMES.size, dtype=np.int64) * 10 + 7,
+        "reclaim_oom_kill": 0,
+        "killed": 0,
+        **changes,
     }
-    return Trace(**{**fields, **changes})  # type: ignore[arg-type]
+    swapped, kills = made["reclaim_pswpout"], made["reclaim_oom_kill"]
+    woken = {"client": made["wakeup_client"], "revents": 1, "result": 1}
+    return log_of(
+        rows(Kind.START, 0, start_ns=made["start_ns"]),
+        rows(
+            Kind.ZONE, made["zone_ns"], name=b"DMA32", free=made["zone_free"], high=90, reserve=10
+        ),
+        rows(Kind.RECLAIM, made["reclaim_ns"], pswpout=swapped, oom_kill=kills),
+        rows(Kind.WAKEUP, made["wakeup_ns"], **woken),
+        rows(Kind.EXIT, np.full(made["killed"], 13 * S), signal=signal.SIGKILL),
+    )
 
 
 def test_a_guest_without_wakeups() -> None:
-    figures = measure(trace())
+    figures = measure(guest())
     assert (figures.wakeups, figures.clients_woken, figures.max_batch) == (0, 0, 0)
     assert figures.first_wakeup_ms is None
     assert figures.swapped_out_before_first is None
@@ -45,27 +64,26 @@ def test_a_guest_without_wakeups() -> None:
 
 
 def test_first_wakeup_counts_from_the_sample_that_shows_the_gate() -> None:
-    figures = measure(trace(wakeup_ns=ints(10 * S + 730 * MS), wakeup_client=ints(3)))
+    figures = measure(guest(wakeup_ns=ints(10 * S + 730 * MS), wakeup_client=ints(3)))
     assert figures.first_wakeup_ms == 230.0
     # The sample before the wakeup, at 10.7 s, less the one at the start.
     assert figures.swapped_out_before_first == 70
 
 
 def test_a_wakeup_just_before_the_sample_that_shows_the_gate_is_zero() -> None:
-    figures = measure(trace(wakeup_ns=ints(10 * S + 450 * MS), wakeup_client=ints(0)))
+    figures = measure(guest(wakeup_ns=ints(10 * S + 450 * MS), wakeup_client=ints(0)))
     assert figures.first_wakeup_ms == 0.0
 
 
 def test_a_wakeup_long_before_the_gate_has_no_such_time() -> None:
-    figures = measure(trace(wakeup_ns=ints(10 * S + 150 * MS), wakeup_client=ints(0)))
+    figures = measure(guest(wakeup_ns=ints(10 * S + 150 * MS), wakeup_client=ints(0)))
     assert figures.first_wakeup_ms is None
 
 
 def test_a_crossing_before_the_start_does_not_count() -> None:
-    free = np.full(30, 500)
-    early = trace(
-        zone_ns=trace().zone_ns - 5 * S,
-        zone_free=free * 0,
+    early = guest(
+        zone_ns=TIMES - 5 * S,
+        zone_free=0,
         wakeup_ns=ints(14 * S),
         wakeup_client=ints(0),
     )
@@ -77,7 +95,7 @@ def test_batches_of_a_guarded_herd() -> None:
     first = start + np.arange(100, dtype=np.int64) * MS // 10
     times = np.concatenate([first, first + 200 * MS, first + 10 * S])
     clients = np.concatenate([np.arange(100), np.arange(100, 200), np.arange(100)])
-    figures = measure(trace(wakeup_ns=times, wakeup_client=clients))
+    figures = measure(guest(wakeup_ns=times, wakeup_client=clients))
     assert [batch.wakeups for batch in figures.batches] == [100, 100, 100]
     assert [batch.after_ms for batch in figures.batches] == [None, 200.0, 9800.0]
     assert figures.batches[0].at_s == 1.0
@@ -88,17 +106,14 @@ def test_batches_of_a_guarded_herd() -> None:
 def test_oom_kills_from_the_counter_or_from_lost_children() -> None:
     counter = np.zeros(30, dtype=np.int64)
     counter[20:] = 2
-    assert measure(trace(reclaim_oom_kill=counter, killed=1)).oom_kills == 2
-    assert measure(trace(killed=3)).oom_kills == 3
+    assert measure(guest(reclaim_oom_kill=counter, killed=1)).oom_kills == 2
+    assert measure(guest(killed=3)).oom_kills == 3
 
 
 def test_an_empty_log() -> None:
-    empty = dict.fromkeys(
-        ("zone_ns", "zone_free", "zone_gate", "reclaim_ns", "reclaim_pswpout", "reclaim_oom_kill"),
-        ints(),
-    )
-    assert measure(trace(**empty)).swapped_out == 0
-    woken = measure(trace(**empty, wakeup_ns=ints(S), wakeup_client=ints(0)))
+    empty = dict.fromkeys(("zone_ns", "zone_free", "reclaim_ns", "reclaim_pswpout"), ints())
+    assert measure(guest(**empty)).swapped_out == 0
+    woken = measure(guest(**empty, wakeup_ns=ints(S), wakeup_client=ints(0)))
     assert (woken.wakeups, woken.first_wakeup_ms, woken.swapped_out_before_first) == (1, None, 0)
 
 
@@ -178,8 +193,8 @@ def test_batches_begin_just_there() -> None:
 
 
 def test_a_counter_is_what_the_sample_at_that_very_time_says() -> None:
-    figures = measure(trace(wakeup_ns=ints(10 * S + 700 * MS), wakeup_client=ints(3)))
+    figures = measure(guest(wakeup_ns=ints(10 * S + 700 * MS), wakeup_client=ints(3)))
     assert figures.swapped_out_before_first == 70
     assert figures.first_wakeup_ms == 200.0
-    at_start = measure(trace(wakeup_ns=ints(10 * S), wakeup_client=ints(3), start_ns=10 * S))
+    at_start = measure(guest(wakeup_ns=ints(10 * S), wakeup_client=ints(3), start_ns=10 * S))
     assert at_start.swapped_out_before_first == 0

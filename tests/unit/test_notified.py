@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from memnotify.check.story import was_notified
-from memnotify.records.decode import write_records
+from memnotify.check.metrics import measure
+from memnotify.check.story import Story
 from memnotify.records.layout import Kind
+from memnotify.records.parquet import write_records
 from memnotify.results.frames import CellResults
-from memnotify.results.promises import log_of
-from memnotify.results.summary import trace_of
+from memnotify.results.promises import promises_of
+from memnotify.series.revision import load_revision
 
 from tests.support.madeup import MadeUp, Model, S
 
@@ -41,10 +42,12 @@ def test_figures_frames_and_checks_agree(
     tmp_path: Path, revents: int, result: int, notified: int
 ) -> None:
     made = one_wakeup(revents, result)
-    write_records(made.records(), tmp_path / "records.parquet")
+    write_records(made.log(), tmp_path / "records.parquet")
+    revision = load_revision("v4")
+    assert revision is not None
     found = {
-        "figures": trace_of(made.records()).wakeup_ns.size,
+        "figures": measure(made.log()).wakeups,
         "frames": len(CellResults(tmp_path).wakeups),
-        "checks": int(was_notified(log_of(made.records()).wakeups).sum()),
+        "checks": Story(made.log(), promises_of(revision)).woken().size,
     }
     assert set(found.values()) == {notified}, found

@@ -13,15 +13,18 @@ from memnotify.check.distance import Curve
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
 from memnotify.report.overlay import save_overlay
 from memnotify.results.published import load_published
 from memnotify.results.published_series import SeriesTable, csv_text, curves
+from memnotify.results.verdict import Verdict
 from pydantic import ValidationError
 
+from tests.support.logs import log_of, rows
+from tests.support.rows import row
+
 S = 10**9
-AXES = ("machine", "scenario", "memory_mib", "clients", "base", "arch", "repeat")
 COURSE: dict[str, Any] = {
     "file": "a.csv",
     "says": "A",
@@ -36,30 +39,18 @@ COURSE: dict[str, Any] = {
 
 
 def record(kind: Kind, time_s: float, client: int = layout.NO_CLIENT, **fields: int) -> np.ndarray:
-    one = np.zeros(1, layout.RECORD)
-    one["kind"], one["client"], one["time_ns"] = kind, client, int(time_s * S)
-    payload = np.zeros(1, layout.LAYOUTS[kind])
-    for name, value in fields.items():
-        payload[name] = value
-    one["value"] = payload.view("<u8").reshape(1, 5)
-    return one
+    return rows(kind, int(time_s * S), client=client, **fields)
 
 
-def log(*records: np.ndarray) -> RecordLog:
-    whole = np.concatenate(records)
-    whole["commit"] = np.arange(1, len(whole) + 1)
-    return RecordLog(whole, lost=0, torn=0)
-
-
-def verdict(series: str = "v3", **values: Any) -> dict[str, Any]:
-    return {"id": f"cell-{series}", "series": series, **dict.fromkeys(AXES, 1), **values}
+def verdict(series: str = "v3", **values: Any) -> Verdict:
+    return Verdict.from_json(row(f"cell-{series}", series=series, **values))
 
 
 def console(time_s: float, free_mib: int, runnable: int) -> np.ndarray:
     return record(Kind.CONSOLE, time_s, free=free_mib * 1024, runnable=runnable)
 
 
-GUEST = log(
+GUEST = log_of(
     record(Kind.STEP, 9, step=0),
     record(Kind.STEP, 10, step=1),
     console(10, 30, 4),
@@ -103,7 +94,7 @@ def test_kilobytes_become_mebibytes_and_swap_in_use_is_worked_out(tmp_path: Path
         "origin_s": 0.0,
     }
     swap = {"swap_total": 4096, "swap_free": 1024}
-    guest = log(*(record(Kind.SEEN, at, 3, anon=5120, **swap) for at in (7, 8, 9)))
+    guest = log_of(*(record(Kind.SEEN, at, 3, anon=5120, **swap) for at in (7, 8, 9)))
     found = one(table, guest, tmp_path)
     assert found["A"].published.tolist() == [2, 2]
     assert found["A"].ours.tolist() == [5, 5, 5]
@@ -125,7 +116,7 @@ MOMENTS = {key: value for key, value in COURSE.items() if key not in ("seconds",
 
 
 def test_moments_are_the_samples_beside_an_event(folder: Path) -> None:
-    guest = log(
+    guest = log_of(
         record(Kind.MEMINFO, 1, free=50 * 1024),
         record(Kind.CLIENT, 1.5, 0),
         record(Kind.MEMINFO, 2, free=40 * 1024),
@@ -146,7 +137,7 @@ def test_moments_are_the_samples_beside_an_event(folder: Path) -> None:
 
 def test_what_a_moment_is_called_is_not_cut(folder: Path, tmp_path: Path) -> None:
     name = "3 program killed, disk read through the block device"
-    guest = log(
+    guest = log_of(
         record(Kind.MEMINFO, 1, free=50 * 1024),
         record(Kind.CLIENT, 1.5, 0),
         record(Kind.HOG, 2.5, 0),

@@ -11,7 +11,10 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
 from memnotify.errors import InputError
-from memnotify.model import Accel, Arch, Cell, ClientKind, Clock, File, Op
+from memnotify.model import Accel, Arch, Cell, Clock
+from memnotify.scenario import ClientKind, File, Op
+
+from tests.support.steps import numbers
 
 TEXT = """\
 name = "try"
@@ -84,7 +87,7 @@ def test_order_and_names(cells: tuple[Cell, ...]) -> None:
 def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
     scenario = cells[0].scenario
     assert (scenario.start_ns, scenario.duration_ns) == (10 * 10**9, 40 * 10**9)
-    assert [(step.at_ns, step.op, step.args) for step in scenario.steps] == [
+    assert [(step.at_ns, step.op, numbers(step)) for step in scenario.steps] == [
         (500_000_000, Op.CLIENTS, (ClientKind.RELEASE, 3, 2048, 512, 2_000_000)),
         (1_000_000_000, Op.CLIENTS, (ClientKind.EXIT, 5, 0, 0, 1_000_000)),
         (2_000_000_000, Op.HOG, (1536, 32 * 1024)),
@@ -166,8 +169,8 @@ def test_cells_are_values(cells: tuple[Cell, ...]) -> None:
 
 def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
     row = plan_rows([bound(cells[0])])[0]
-    assert row["id"] == cell_id(bound(cells[0]))
-    assert row["inputs"]["machine"]["name"] == "pc-swap-disk"
+    assert row.id == cell_id(bound(cells[0]))
+    assert row.inputs["machine"]["name"] == "pc-swap-disk"
 
 
 def test_virtual_time_is_tcg(tmp_path: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.metrics import Trace
-from memnotify.check.reaction import UNITS, Reaction, Story, gate_crossing, react
+from memnotify.check.reaction import UNITS, Reaction, gate_crossing, react
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.scenario import Op
+
+from tests.support.logs import log_of, rows
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -25,49 +30,48 @@ def at(*ms: float) -> np.ndarray:
     return START + np.array([round(value * MS) for value in ms], dtype=np.int64)
 
 
-def zones(*free: np.ndarray, gate: int = 200) -> dict[str, np.ndarray]:
-    """Samples of one zone after the other, as a log has them: by time, then zone."""
-    return {
-        "zone_ns": np.repeat(TIMES, len(free)),
-        "zone_free": np.stack(free, axis=1).reshape(-1),
-        "zone_gate": np.full(TIMES.size * len(free), gate),
-    }
-
-
-FALLING = 400 - 30 * np.arange(30, dtype=np.int64)  # at the gate of 200 between 0.6 and 0.7 s
+GATE = 200
+FALLING = np.maximum(
+    0, 400 - 30 * np.arange(30, dtype=np.int64)
+)  # at the gate of 200 between 0.6 and 0.7 s
 PLENTY = np.full(30, 1000, dtype=np.int64)
 
 
-def story(
-    *free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: object
-) -> tuple[Trace, Story]:
+def guest(*free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: Any) -> RecordLog:
+    """Samples of one zone after the other, as a log has them: by time, then zone."""
     free = free or (FALLING,)
-    fields: dict[str, object] = {
-        "start_ns": START,
+    made = {
         "wakeup_ns": ints(),
         "wakeup_client": ints(),
-        "reclaim_ns": TIMES,
-        "reclaim_pswpout": np.arange(30, dtype=np.int64),
-        "reclaim_oom_kill": np.zeros(30, dtype=np.int64),
-        **zones(*free),
-    }
-    own: dict[str, object] = {
-        "zone_number": np.tile(np.arange(len(free)), 30),
+        "sampled": TIMES,
         "wait_ns": np.full(len(waits), START),
-        "wait_client": ints(*waits),
-        "runnable_ns": TIMES,
-        "runnable": np.ones(30, dtype=np.int64),
+        "runnable": 1,
         "relief_ns": ints(),
         "client_cpu_ns": 0,
+        **changes,
     }
-    for name, value in changes.items():
-        (own if name in own else fields)[name] = value
-    trace = Trace(**fields)  # type: ignore[arg-type]
-    return trace, Story(trace=trace, **own)  # type: ignore[arg-type]
+    sampled = made["sampled"]
+    zones = {
+        "name": np.tile([f"zone {n}".encode() for n in range(len(free))], sampled.size),
+        "free": np.stack(free, axis=1).reshape(-1)[: sampled.size * len(free)],
+    }
+    relief = [Op.BALLOON, Op.STOP] * made["relief_ns"].size
+    return log_of(
+        rows(Kind.START, 0, start_ns=START),
+        rows(Kind.STEP, START, op=Op.HOG),
+        rows(Kind.ZONE, np.repeat(sampled, len(free)), high=GATE // 2, **zones),
+        rows(Kind.RECLAIM, sampled, pswpout=np.arange(sampled.size)),
+        rows(Kind.PAGING, sampled, runnable=made["runnable"]),
+        rows(Kind.POLL, made["wait_ns"], client=ints(*waits)),
+        rows(Kind.WAKEUP, made["wakeup_ns"], client=made["wakeup_client"], revents=1, result=1),
+        rows(Kind.STEP, np.repeat(made["relief_ns"], 2), op=relief),
+        rows(Kind.EXIT, START + 4 * S, op=Op.CLIENTS, cpu_ns=made["client_cpu_ns"]),
+        rows(Kind.EXIT, START + 4 * S, op=Op.HOG, cpu_ns=S),
+    )
 
 
-def figures(*free: np.ndarray, **changes: object) -> Reaction:
-    return react(story(*free, **changes)[1])  # type: ignore[arg-type]
+def figures(*free: np.ndarray, **changes: Any) -> Reaction:
+    return react(guest(*free, **changes))
 
 
 def test_every_figure_has_a_unit() -> None:
@@ -76,19 +80,19 @@ def test_every_figure_has_a_unit() -> None:
 
 def test_the_crossing_is_taken_from_the_line_between_two_samples() -> None:
     # 220 free pages at 0.6 s and 190 at 0.7 s: two thirds of the way.
-    crossing = gate_crossing(story()[1])
+    crossing = gate_crossing(guest())
     assert crossing == pytest.approx(START + 600 * MS + 100 * MS * 2 / 3)
 
 
 def test_the_first_zone_to_cross_counts() -> None:
     sooner = FALLING - 100
-    assert gate_crossing(story(FALLING, sooner)[1]) == gate_crossing(story(sooner, FALLING)[1])
-    assert gate_crossing(story(FALLING, sooner)[1]) == pytest.approx(START + 333.3 * MS, abs=MS)
+    assert gate_crossing(guest(FALLING, sooner)) == gate_crossing(guest(sooner, FALLING))
+    assert gate_crossing(guest(FALLING, sooner)) == pytest.approx(START + 333.3 * MS, abs=MS)
 
 
 def test_nobody_knows_when_a_zone_crossed_that_was_low_from_the_first_sample_on() -> None:
     low = np.full(30, 100, dtype=np.int64)
-    assert gate_crossing(story(FALLING, low)[1]) is None
+    assert gate_crossing(guest(FALLING, low)) is None
     assert figures(FALLING, low, wakeup_ns=at(900), wakeup_client=ints(0)).gate_to_first_ms is None
 
 
@@ -171,8 +175,5 @@ def test_peak_runnable_and_cpu_time() -> None:
 
 
 def test_a_guest_that_never_started() -> None:
-    empty = {name: ints() for name in ("reclaim_ns", "reclaim_pswpout", "reclaim_oom_kill")}
-    zone = {name: ints() for name in ("zone_ns", "zone_free", "zone_gate", "zone_number")}
-    runnable = {"runnable_ns": ints(), "runnable": ints()}
-    found = figures(waits=(), **empty, **zone, **runnable)
+    found = figures(waits=(), sampled=ints())
     assert (found.wakeups, found.swapped_out, found.herd, found.peak_runnable) == (0, 0, 0, None)

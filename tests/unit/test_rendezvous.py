@@ -9,8 +9,9 @@ import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.guest.region import Ask
 from memnotify.guest.rendezvous import End, Host
-from memnotify.model import BalloonMove, Finding, Op, Scenario, Step
+from memnotify.model import BalloonMove, Finding
 from memnotify.records.layout import Reason, State
+from memnotify.scenario import Balloon, Op, Scenario, Step, Stop
 from qemu.qmp import EventListener, Message
 
 RAM_KIB = 65536
@@ -21,9 +22,9 @@ SCENARIO = Scenario(
     duration_ns=10**10,
     sample_ns=10**8,
     steps=(
-        Step(at_ns=0, op=Op.BALLOON, args=(49152, 10**9)),
-        Step(at_ns=1, op=Op.STOP, args=(Op.HOG,)),
-        Step(at_ns=2, op=Op.BALLOON, args=(RAM_KIB, 10**9)),
+        Step(at_ns=0, action=Balloon(target_kib=49152, settle_ns=10**9)),
+        Step(at_ns=1, action=Stop(what=Op.HOG)),
+        Step(at_ns=2, action=Balloon(target_kib=RAM_KIB, settle_ns=10**9)),
     ),
 )
 

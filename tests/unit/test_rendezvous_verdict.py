@@ -15,11 +15,12 @@ from memnotify.guest import console
 from memnotify.guest.console import Console
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.model import Finding, Op, Outcome
+from memnotify.model import Finding, Outcome
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.records.log import RecordLog
 from memnotify.results.evidence import evidence
+from memnotify.scenario import Op
 
 NOTHING = RecordLog(np.zeros(0, layout.RECORD), lost=0, torn=0)
 KILLED = "Out of memory: Killed process 70 (init) total-vm:8kB"
@@ -194,9 +195,8 @@ def test_a_process_that_crashes_is_a_finding(number: int, client: int, words: st
     log.records["client"] = client
     outcome = verdict(log=log)
     assert (outcome.finding, outcome.detail) == (Finding.AGENT, words)
-    assert list(evidence(log, str(outcome))) == [0]
-    log.records["value"][0, 2] = 1
-    assert verdict(log=log).ok
+    assert list(evidence(log, outcome)) == [0]
+    assert verdict(log=record(Kind.EXIT, 0, number, 1, Op.FILECACHE)).ok
 
 
 def test_processes_have_the_names_that_they_have_and_not_the_writers_pid() -> None:

@@ -15,7 +15,8 @@ from memnotify.guest import watchdog as module
 from memnotify.guest.machine import load_machine
 from memnotify.guest.rendezvous import End
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.model import Arch, Cell, Finding, KernelRequest, Op, Scenario, Step
+from memnotify.model import Arch, Cell, Finding, KernelRequest
+from memnotify.scenario import ClientKind, Clients, Scenario, Step
 
 SECOND = 10**9
 SCENARIO = Scenario(
@@ -191,7 +192,12 @@ def test_many_processes_rare_samples_and_much_memory_take_longer_to_be_dead(
     scenario = dataclasses.replace(
         SCENARIO,
         sample_ns=sample_s * SECOND + 1,
-        steps=(Step(at_ns=0, op=Op.CLIENTS, args=(3, clients, 1024, 0, 1)),),
+        steps=(
+            Step(
+                at_ns=0,
+                action=Clients(kind=ClientKind.EXIT, count=clients, cache_kib=1024, spacing_ns=1),
+            ),
+        ),
     )
     cell = dataclasses.replace(CELL, scenario=scenario, memory_mib=memory_mib)
     fake = FakeQemu(cpu=lambda look: look * 0.5)

@@ -13,15 +13,13 @@ from memnotify.model import (
     Clock,
     Finding,
     KernelRequest,
-    Op,
     Outcome,
     Repeatability,
-    Scenario,
-    Step,
 )
 from memnotify.results.summary import repeatability
+from memnotify.scenario import Balloon, Scenario, Step
 
-BALLOON = Step(at_ns=0, op=Op.BALLOON, args=(49152, 10**9))
+BALLOON = Step(at_ns=0, action=Balloon(target_kib=49152, settle_ns=10**9))
 
 
 def make_cell(machine: str, *steps: Step, smp: int = 1, clock: Clock = Clock.VIRTUAL) -> Cell:

@@ -14,12 +14,14 @@ from memnotify.errors import InputError
 from memnotify.guest.console import Console
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.model import Finding, Op, Outcome
+from memnotify.model import Finding, Outcome
 from memnotify.places import HOME
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
 from memnotify.records.layout import CheckResult, Kind
+from memnotify.records.log import RecordLog
+from memnotify.results.manifest import Manifest
 from memnotify.results.timeline import timeline
+from memnotify.scenario import Op, SelfCheck
 
 SWAP = {"name": b"swap", "number": 1, "count": 3}
 
@@ -80,10 +82,8 @@ def test_many_failures_are_counted() -> None:
 
 def test_the_timeline_has_each_test() -> None:
     failed = check(**SWAP, result=CheckResult.FAILED, line=7)
-    manifest = {
-        "balloon": [],
-        "inputs": {"scenario": {"steps": [{"at_ns": 0, "op": 6, "args": [98304]}]}},
-    }
+    steps = [{"at_ns": 0, "op": 6, "args": [98304]}]
+    manifest = Manifest(outcome=Outcome(), inputs={"scenario": {"steps": steps}})
     events = timeline(log(check(), failed), manifest)
     assert [event["text"] for event in events] == [
         "step 0: self-check, with 96 MiB to swap",
@@ -98,9 +98,9 @@ def test_the_campaign_asks_for_it_on_both_architectures() -> None:
     assert {cell.request.arch for cell in cells} == {"i386", "x86_64"}
     for cell in cells:
         (step,) = cell.scenario.steps
-        assert step.op is Op.SELF_CHECK
+        assert isinstance(step.action, SelfCheck)
         # Else nothing would be swapped.
-        assert step.args[0] > cell.memory_mib * 1024
+        assert step.action.memory_kib > cell.memory_mib * 1024
 
 
 def test_one_scenario_has_one_self_check(tmp_path: Path) -> None:

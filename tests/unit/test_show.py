@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 from memnotify.report.table import plain_console, print_run
+from memnotify.results.verdict import Verdict
 from rich.console import Console
+
+BATCH = {"at_s": 1.0, "clients": 100, "spread_ms": 1.0}
 
 
 def row(**changes: Any) -> dict[str, Any]:
     sizes = (100, 100, 100, 100)
     batches = [
-        {"at_s": 1.0, "wakeups": size, "after_ms": 10_678.0 if index else None}
+        {**BATCH, "wakeups": size, "after_ms": 10_678.0 if index else None}
         for index, size in enumerate(sizes)
     ]
     return {
@@ -38,13 +41,17 @@ def row(**changes: Any) -> dict[str, Any]:
         "oom_kills": 0,
         "batches": batches,
         "lost_records": 0,
+        "guest_seconds": 40.0,
+        "wall_seconds": 1.0,
+        "repeatability": "exact",
         **changes,
     }
 
 
 def printed(*rows: dict[str, Any], planned: int | None = None) -> str:
     out = io.StringIO()
-    print_run(plain_console(out), rows, planned=planned or len(rows))
+    verdicts = [Verdict.from_json(row) for row in rows]
+    print_run(plain_console(out), verdicts, planned=planned or len(rows))
     return out.getvalue()
 
 
@@ -56,7 +63,8 @@ def test_a_full_row_fits_120_columns() -> None:
 
 def test_a_narrow_terminal_leaves_the_id_whole() -> None:
     out = io.StringIO()
-    print_run(Console(file=out, width=80, force_terminal=True), [row()], planned=1)
+    verdict = Verdict.from_json(row())
+    print_run(Console(file=out, width=80, force_terminal=True), [verdict], planned=1)
     assert "0123456789abcdef" in out.getvalue()
 
 

@@ -13,11 +13,14 @@ from memnotify.errors import InputError
 from memnotify.guest.console import Console
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
-from memnotify.model import ClientKind, Finding, Level, Op
+from memnotify.model import Finding
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog
+from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
-from memnotify.results.summary import trace_of
+from memnotify.records.log import RecordLog
+from memnotify.scenario import ClientKind, Level, Op
+
+from tests.support.steps import numbers
 
 HEAD = """\
 name = "try"
@@ -47,14 +50,14 @@ def write(folder: Path, *steps: str) -> Path:
 
 def test_what_the_guest_is_told(tmp_path: Path) -> None:
     (cell,) = plan_cells(load_campaign(write(tmp_path, V2, EVENTS, PSI)))
-    told = [(step.op, *step.args[:4]) for step in cell.scenario.steps]
+    told = [(step.op, *numbers(step)[:4]) for step in cell.scenario.steps]
     assert told == [
         (Op.GROUP, 2, 24 * 1024),
         (Op.CLIENTS, ClientKind.MEMORY_EVENTS, 2, 0, 0),
         (Op.CLIENTS, ClientKind.PSI, 2, 150_000, 1_000_000),
     ]
     (cell,) = plan_cells(load_campaign(write(tmp_path, V1, LOW)))
-    assert cell.scenario.steps[1].args[:4] == (ClientKind.PRESSURE_LEVEL, 2, Level.LOW, 0)
+    assert numbers(cell.scenario.steps[1])[:4] == (ClientKind.PRESSURE_LEVEL, 2, Level.LOW, 0)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +91,10 @@ def test_news_by_pollpri_is_a_wakeup_and_an_error_alone_is_not() -> None:
         (Kind.WAKEUP, 1, (0x00A, 1)),  # POLLPRI and POLLERR: memory.events
         (Kind.WAKEUP, 2, (0x008, 1)),  # POLLERR
     )
-    assert trace_of(log).wakeup_client.tolist() == [0, 1]
+    assert notified(log)["client"].tolist() == [0, 1]
 
 
-def outcome(kind: ClientKind, *, device: bool) -> Finding | None:
+def outcome(kind: ClientKind, *, device: bool) -> str | None:
     log = log_of(
         (Kind.DEVICE, layout.NO_CLIENT, (int(device),)),
         (Kind.CLIENT, 0, (kind, 2)),  # ENOENT

@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memnotify.campaign.seeds import RATE_SPREAD, SPACING_SPREAD, varied
 from memnotify.guest.mailbox import encode_scenario
-from memnotify.model import ClientKind, Op, Scenario, Step
+from memnotify.scenario import (
+    Balloon,
+    ClientKind,
+    Clients,
+    FileCache,
+    Hog,
+    Op,
+    Scenario,
+    Step,
+    Stop,
+)
+
+from tests.support.steps import clients_of, numbers, with_clients
 
 S = 10**9
 SPACING = 1_000_000
@@ -19,12 +31,12 @@ SCENARIO = Scenario(
     duration_ns=20 * S,
     sample_ns=S // 10,
     steps=(
-        *(Step(at_ns=0, op=Op.CLIENTS, args=(kind, 5, 0, 0, SPACING)) for kind in KINDS),
-        Step(at_ns=S, op=Op.CLIENTS, args=(ClientKind.POLL, 6, 0, 0, 0)),
-        Step(at_ns=S, op=Op.HOG, args=(3072, 64 * 1024)),
-        Step(at_ns=2 * S, op=Op.FILECACHE, args=(4096, 64 * 1024)),
-        Step(at_ns=3 * S, op=Op.BALLOON, args=(48 * 1024, 2 * S)),
-        Step(at_ns=9 * S, op=Op.STOP, args=(Op.HOG,)),
+        *(Step(at_ns=0, action=Clients(kind=kind, count=5, spacing_ns=SPACING)) for kind in KINDS),
+        Step(at_ns=S, action=Clients(kind=ClientKind.POLL, count=6)),
+        Step(at_ns=S, action=Hog(rate_kib_s=3072, ceiling_kib=64 * 1024)),
+        Step(at_ns=2 * S, action=FileCache(rate_kib_s=4096, total_kib=64 * 1024)),
+        Step(at_ns=3 * S, action=Balloon(target_kib=48 * 1024, settle_ns=2 * S)),
+        Step(at_ns=9 * S, action=Stop(what=Op.HOG)),
     ),
 )
 SEEDS = st.integers(1, 2**31)
@@ -48,20 +60,22 @@ def test_only_what_is_said_changes_and_no_further(seed: int) -> None:
     assert [(step.at_ns, step.op) for step in steps] == [
         (step.at_ns, step.op) for step in SCENARIO.steps
     ]
-    assert {step.args[0] for step in steps[:3]} == set(KINDS)
+    assert {clients_of(step).kind for step in steps[:3]} == set(KINDS)
     for step in steps[:3]:
-        assert abs(step.args[4] / SPACING - 1) <= SPACING_SPREAD
+        assert abs(clients_of(step).spacing_ns / SPACING - 1) <= SPACING_SPREAD
     assert steps[3] == SCENARIO.steps[3]  # no spacing, nothing to vary
     for step, plain in zip(steps[4:6], SCENARIO.steps[4:6], strict=True):
-        assert abs(step.args[0] / plain.args[0] - 1) <= RATE_SPREAD + 1e-3
-        assert step.args[1:] == plain.args[1:]
+        rate, *others = numbers(step)
+        plain_rate, *plain_others = numbers(plain)
+        assert abs(rate / plain_rate - 1) <= RATE_SPREAD + 1e-3
+        assert others == plain_others
     assert steps[6:] == SCENARIO.steps[6:]
     assert all(step.place == 0 for step in steps)
 
 
 def test_every_order_and_every_cpu_comes() -> None:
     drawn = [varied(SCENARIO, seed, cpus=3).steps for seed in range(1, 200)]
-    assert {tuple(step.args[0] for step in steps[:3]) for steps in drawn} == {
+    assert {tuple(clients_of(step).kind for step in steps[:3]) for steps in drawn} == {
         (a, b, c) for a in KINDS for b in KINDS for c in KINDS if len({a, b, c}) == 3
     }
     for index in (0, 4, 5):
@@ -73,13 +87,14 @@ def test_the_draws_do_not_depend_on_the_matrix() -> None:
     more = dataclasses.replace(
         SCENARIO,
         steps=tuple(
-            dataclasses.replace(step, args=(step.args[0], 200, *step.args[2:]))
-            if step.op is Op.CLIENTS
-            else step
+            with_clients(step, count=200) if step.op is Op.CLIENTS else step
             for step in SCENARIO.steps
         ),
     )
     for few, many in zip(
         varied(SCENARIO, 5, cpus=2).steps, varied(more, 5, cpus=2).steps, strict=True
     ):
-        assert (few.place, few.args[0], few.args[2:]) == (many.place, many.args[0], many.args[2:])
+        if few.op is Op.CLIENTS:
+            assert clients_of(many).count == 200
+            many = with_clients(many, count=clients_of(few).count)
+        assert few == many

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from memnotify.check.metrics import WakeupsEach, wakeups_each
 from memnotify.check.zone_status import ZoneStatus, zone_status
+from memnotify.records.layout import Kind
+
+from tests.support.logs import log_of, rows
 
 MS = 1_000_000
 GATE = 100
@@ -13,14 +16,15 @@ GATE = 100
 
 def samples(*zones: tuple[list[int], list[int]]) -> ZoneStatus:
     """Samples each 100 ms of zones, each given by status and free pages."""
-    rows = [
+    made = [
         (at * 100 * MS, zone, pages, on)
         for zone, (status, free) in enumerate(zones)
         for at, (on, pages) in enumerate(zip(status, free, strict=True))
     ]
-    columns = np.array(sorted(rows), dtype=np.int64).reshape(-1, 4)
-    times, numbers, free, status = columns.T
-    return zone_status(times, numbers, free, np.full(len(columns), GATE), status)
+    times, numbers, free, status = np.array(sorted(made), dtype=np.int64).reshape(-1, 4).T
+    names = [f"zone {number}".encode() for number in numbers]
+    zone = {"free": free, "high": GATE // 2 - 5, "reserve": 5, "status": status}
+    return zone_status(log_of(rows(Kind.ZONE, times, name=names, **zone)))
 
 
 def test_nothing_happened() -> None:
@@ -59,5 +63,6 @@ def test_how_often_each_client_was_woken(
     woken: list[int], clients: int, least: int, most: int, nearest_ms: float | None
 ) -> None:
     times = np.arange(len(woken), dtype=np.int64) * 100 * MS
-    each = wakeups_each(times, np.array(woken, np.int64), clients)
+    log = log_of(rows(Kind.WAKEUP, times, client=woken, revents=1, result=1))
+    each = wakeups_each(log, clients)
     assert each == WakeupsEach(least=least, most=most, nearest_ms=nearest_ms)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
+from memnotify.axes import AXES, Value
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.scenario import client_count, concrete
 from memnotify.campaign.schema import default_log_records
 from memnotify.campaign.seeds import varied
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
+from memnotify.guest.mailbox import scenario_to_json
 from memnotify.model import Accel, Cell, Clock, KernelRequest
 from memnotify.store import Artifact, digest_value
 
 ID_DIGITS = 16
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
 
 
 def plan_cells(
@@ -100,27 +105,12 @@ def cell_name(cell: Cell) -> str:
     )
 
 
-def cell_parameters(cell: Cell) -> dict[str, Any]:
-    """Return the point of the matrix that a cell is, as a JSON value."""
-    request = cell.request
-    return {
-        "base": request.base,
-        "series": request.series,
-        "arch": request.arch,
-        "machine": cell.machine.name,
-        "memory_mib": cell.memory_mib,
-        "scenario": cell.scenario.name,
-        "clients": cell.clients,
-        "repeat": cell.repeat,
-    }
-
-
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return all that a cell's results depend on, as a JSON value.
 
     Where the kernel's source was found is left out: the kernel's key covers what is in it.
     """
-    inputs = dataclasses.asdict(cell)
+    inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
     return inputs
 
@@ -147,14 +137,59 @@ def cell_id(cell: Cell) -> str:
     return digest_value(cell_inputs(cell))[:ID_DIGITS]
 
 
-def plan_rows(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """A cell of a run, as plan.json has it. `inputs` is empty where no version wrote it.
+
+    `as_read` is the whole object, if it was read: another version may have written more, or less.
+    """
+
+    id: str
+    name: str
+    source: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    as_read: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Return what `to_json` made this of. Raises ValueError if that is none."""
+        if not isinstance(value, dict) or not {"id", "name"} <= value.keys():
+            raise ValueError("not the plan of a run")
+        cell, name, inputs = value["id"], value["name"], value.get("inputs", {})
+        if not isinstance(cell, str) or not _ID.fullmatch(cell):
+            raise ValueError(f"{cell!r} is no id of a cell")
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} is no name of a cell")
+        if not isinstance(inputs, dict):
+            raise ValueError(f"inputs of {cell} is {inputs!r}, not an object")
+        source = value.get("source")
+        return cls(
+            id=cell,
+            name=name,
+            source=source if isinstance(source, str) else None,
+            inputs=inputs,
+            as_read=value,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON value; what was read, as it was read."""
+        if self.as_read is not None:
+            return dict(self.as_read)
+        return {"id": self.id, "name": self.name, "source": self.source, "inputs": self.inputs}
+
+    def value(self, axis: str) -> Value:
+        """Return where the cell stands on an axis. Raises as `Axis.read` does."""
+        return AXES[axis].read(self.inputs, cell_id=self.id)
+
+
+def plan_rows(cells: Sequence[Cell]) -> list[PlanRow]:
     """Return the content of plan.json."""
     return [
-        {
-            "id": cell_id(cell),
-            "name": cell_name(cell),
-            "source": cell.request.source,
-            "inputs": cell_inputs(cell),
-        }
+        PlanRow(
+            id=cell_id(cell),
+            name=cell_name(cell),
+            source=cell.request.source,
+            inputs=cell_inputs(cell),
+        )
         for cell in cells
     ]

@@ -6,16 +6,27 @@ end) is refused by `memnotify.campaign.load`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from memnotify.axes import POINT
 from memnotify.campaign.figures import read_comparison
 from memnotify.model import Arch
-from memnotify.records.layout import MAX_READ
-from memnotify.toml import Table, spelled
+from memnotify.scenario import STOPPABLE, ClientKind, Clients, Habit, Level
+from memnotify.scenario_rules import (
+    GROUP_VERSIONS,
+    MAX_PROCESSES,
+    MAX_READ,
+    MAX_SWAPPINESS,
+    clients_problem,
+    detail_problem,
+)
+from memnotify.toml import Table, one_of, spelled
 
-MAX_CLIENTS = 16_000
+MAX_CLIENTS = MAX_PROCESSES
 """In one cell. Clients are processes: a guest of 64 MiB has room for some 2,000."""
 
 DEFAULT_SETTLE_S = 5.0
@@ -72,7 +83,9 @@ def _different(values: list[Any]) -> list[Any]:
 
 T = TypeVar("T")
 # One value may be written without brackets.
-Axis = Annotated[list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)]
+Values = Annotated[
+    list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)
+]
 
 
 def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
@@ -83,43 +96,61 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
     return given[0]
 
 
-# What a kind of client must have, and what it may have besides.
-_HANDLER = ("read_bytes", "text_mib")
-_PACE = ("rate_mib_s", "step_mib", "pause_ms")
-_DETAILS = {
-    "poll": ((), ("fasync", *_HANDLER)),
-    "release": (("cache_mib", "give_back_mib"), ("open_first", *_HANDLER)),
-    "exit": ((), ("cache_mib", "open_first", "fasync", *_HANDLER)),
-    "allocate": (("cache_mib",), ("leave", *_PACE, *_HANDLER)),
-    "circular": (
-        ("cache_mib", "give_back_mib"),
-        ("give_back_after_ms", "from_the_start", "meminfo", *_PACE, *_HANDLER),
-    ),
-    "peek": (("every_ms",), ()),
-    "psi": (("stall_ms", "window_ms"), ()),
-    "pressure_level": (("level",), ()),
-}
-_ALL_DETAILS = sorted({name for names in _DETAILS.values() for name in (*names[0], *names[1])})
+def kib(mib: float) -> int:
+    """Return a size as the guest counts it, in whole pages of 4 KiB."""
+    return int(mib * 1024) // 4 * 4
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
+
+
+def _kib_s(mib_s: float) -> int:
+    return round(mib_s * 1024)
+
+
+def _ms(milliseconds: float) -> int:
+    return round(milliseconds * 1_000_000)
+
+
+def _us(milliseconds: float) -> int:
+    return round(milliseconds * 1_000)
+
+
+def _level(name: str) -> Level:
+    return Level[name.upper()]
+
+
+_CLIENT_KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
+    {
+        "cache_mib": ("cache_kib", kib),
+        "give_back_mib": ("give_back_kib", kib),
+        "give_back_after_ms": ("give_back_after_ns", _ms),
+        "rate_mib_s": ("rate_kib_s", _kib_s),
+        "step_mib": ("step_kib", kib),
+        "pause_ms": ("pause_ns", _ms),
+        "every_ms": ("every_ns", _ms),
+        "read_bytes": ("read_bytes", int),
+        "text_mib": ("text_kib", kib),
+        "stall_ms": ("stall_us", _us),
+        "window_ms": ("window_us", _us),
+        "level": ("level", _level),
+    }
+)
+"""Of each key that only some kinds of client have: its field of Clients, and the way there."""
+
+_KEYS = {field: key for key, (field, _) in _CLIENT_KEYS.items()}
+_HABITS = {str(habit.name).lower(): habit for habit in Habit}
+
+
+def _key_of(field: str) -> str:
+    return _KEYS.get(field, field)
 
 
 class ClientsTable(Table):
     """Clients that watch /dev/mem_notify, or what came after it; sizes are per client."""
 
-    kind: Literal[
-        "poll",
-        "release",
-        "exit",
-        "fasync",
-        "allocate",
-        "circular",
-        "psi",
-        "pressure_level",
-        "memory_events",
-        "usage",
-        "epoll",
-        "peek",
-        "idle",
-    ]
+    kind: Annotated[str, one_of(ClientKind)]
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
     cache_mib: Mib | None = None
     give_back_mib: Mib | None = None
@@ -127,7 +158,7 @@ class ClientsTable(Table):
     give_back_after_ms: Millis | None = None
     stall_ms: Annotated[SomeMillis, Field(le=10_000)] | None = None
     window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
-    level: Literal["low", "medium", "critical"] | None = None
+    level: Annotated[str, one_of(Level)] | None = None
     # In place of a rate: so much at once, and then a sleep, whenever that was done.
     step_mib: Mib | None = None
     pause_ms: SomeMillis | None = None
@@ -142,29 +173,42 @@ class ClientsTable(Table):
     spacing_ms: Millis = 1.0
 
     @model_validator(mode="after")
-    def _details(self) -> Self:
-        needs, takes = _DETAILS.get(self.kind, ((), ()))
-        given = {name for name in _ALL_DETAILS if getattr(self, name) is not None}
-        if wrong := sorted(given - {*needs, *takes}):
-            raise ValueError(f'{" and ".join(wrong)}: not for kind = "{self.kind}"')
-        if not given.issuperset(needs):
-            raise ValueError(f'kind = "{self.kind}" needs {" and ".join(needs)}')
-        if self.open_first and self.kind == "exit" and self.cache_mib is None:
-            raise ValueError("open_first does nothing without cache_mib, which comes after it")
-        if "rate_mib_s" in takes:
-            self._pace()
-        if (self.give_back_mib or 0) > (self.cache_mib or 0):
-            raise ValueError("give_back_mib is more than cache_mib")
-        if (self.stall_ms or 0) > (self.window_ms or 0):
-            raise ValueError("stall_ms is more than window_ms")
+    def _allowed(self) -> Self:
+        clients = self.clients(1)
+        given = [*map(_field_of, self._given()), *(key for key in _HABITS if self._has(key))]
+        problem = detail_problem(clients.kind, given, _key_of)
+        problem = problem or clients_problem(clients, _key_of)
+        if problem:
+            raise ValueError(problem)
         return self
 
-    def _pace(self) -> None:
-        if _one_of(self, ("rate_mib_s", "step_mib"), f'kind = "{self.kind}"') == "step_mib":
-            if self.pause_ms is None:
-                raise ValueError("step_mib needs pause_ms, the sleep after each step")
-        elif self.pause_ms is not None:
-            raise ValueError("pause_ms goes with step_mib, not with rate_mib_s")
+    def clients(self, count: int) -> Clients:
+        """Return the action, in place of `count` with so many clients."""
+        habits = Habit(0)
+        for key, habit in _HABITS.items():
+            habits |= habit if getattr(self, key) else Habit(0)
+        return Clients(
+            kind=ClientKind[self.kind.upper()],
+            count=count,
+            spacing_ns=_ms(self.spacing_ms),
+            habits=habits,
+            **dict(self._fields()),
+        )
+
+    def _has(self, key: str) -> bool:
+        return getattr(self, key) is not None
+
+    def _given(self) -> list[str]:
+        return [key for key in _CLIENT_KEYS if self._has(key)]
+
+    def _fields(self) -> Iterator[tuple[str, Any]]:
+        for key in self._given():
+            field, convert = _CLIENT_KEYS[key]
+            yield field, convert(getattr(self, key))
+
+
+def _field_of(key: str) -> str:
+    return _CLIENT_KEYS[key][0]
 
 
 class BalloonTable(Table):
@@ -244,7 +288,7 @@ class SelfCheckTable(Table):
 class GroupTable(Table):
     """A control group that the hogs of later steps live in, with a limit to their memory."""
 
-    version: Annotated[int, Field(ge=1, le=2)]
+    version: Annotated[int, Field(ge=min(GROUP_VERSIONS), le=max(GROUP_VERSIONS))]
     limit_mib: Mib | None = None
 
 
@@ -260,9 +304,8 @@ class StepTable(Table):
     dd: DdTable | None = None
     self_check: SelfCheckTable | None = None
     group: GroupTable | None = None
-    # 0 to 100 before Linux 5.8, of which this is for all bases.
-    swappiness: Annotated[int, Field(ge=0, le=100)] | None = None
-    stop: Literal["clients", "hog", "filecache", "console", "dd"] | None = None
+    swappiness: Annotated[int, Field(ge=0, le=MAX_SWAPPINESS)] | None = None
+    stop: Annotated[str, one_of(STOPPABLE)] | None = None
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
@@ -286,8 +329,8 @@ class KernelTable(Table):
     Of several bases the first is taken on which all kernels of the campaign can be built.
     """
 
-    base: Axis[Name]
-    arch: Axis[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
+    base: Values[Name]
+    arch: Values[ArchName] = Field(default_factory=lambda: [Arch.X86_64])
 
 
 class MatrixTable(Table):
@@ -297,11 +340,11 @@ class MatrixTable(Table):
     seed: `seed`, `seed` + 1, ... `memnotify.campaign.seeds` says what it changes; 0: nothing.
     """
 
-    series: Axis[Name]
-    memory_mib: Axis[Annotated[int, Field(ge=16, le=1_048_576)]]
-    clients: Axis[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
-    machine: Axis[Name]
-    scenario: Axis[Name]
+    series: Values[Name]
+    memory_mib: Values[Annotated[int, Field(ge=16, le=1_048_576)]]
+    clients: Values[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
+    machine: Values[Name]
+    scenario: Values[Name]
     repeat: Annotated[int, Field(ge=1, le=1_000)] = 1
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
@@ -309,9 +352,6 @@ class MatrixTable(Table):
 def _comparison(text: str) -> str:
     read_comparison(text)
     return text
-
-
-EXPECT_AXES = ("series", "arch", "machine", "memory_mib", "scenario", "clients")
 
 
 class ExpectTable(Table):
@@ -322,14 +362,18 @@ class ExpectTable(Table):
     """
 
     says: str
-    what: Axis[Annotated[str, AfterValidator(_comparison)]]
+    what: Values[Annotated[str, AfterValidator(_comparison)]]
     some: bool = False
-    series: Axis[Name] | None = None
-    arch: Axis[ArchName] | None = None
-    machine: Axis[Name] | None = None
-    memory_mib: Axis[int] | None = None
-    scenario: Axis[Name] | None = None
-    clients: Axis[int] | None = None
+    series: Values[Name] | None = None
+    arch: Values[ArchName] | None = None
+    machine: Values[Name] | None = None
+    memory_mib: Values[int] | None = None
+    scenario: Values[Name] | None = None
+    clients: Values[int] | None = None
+
+
+EXPECT_AXES = tuple(axis for axis in POINT if axis in ExpectTable.model_fields)
+"""The axes by which expectations pick cells."""
 
 
 class CampaignTable(Table):

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 from random import Random
 
-from memnotify.model import Op, Scenario, Step
+from memnotify.scenario import Clients, FileCache, Hog, Scenario, Step
 
 RATE_SPREAD = 0.05
 """A hog or a filecache is at most this much faster or slower than the scenario says."""
@@ -36,22 +36,25 @@ def varied(scenario: Scenario, seed: int, *, cpus: int) -> Scenario:
     steps: list[Step] = []
     for _, together in itertools.groupby(scenario.steps, key=lambda step: (step.at_ns, step.op)):
         group = list(together)
-        if group[0].op is Op.CLIENTS:
+        if isinstance(group[0].action, Clients):
             draw.shuffle(group)
         steps += (_varied(step, draw, cpus) for step in group)
     return dataclasses.replace(scenario, steps=tuple(steps))
 
 
 def _varied(step: Step, draw: Random, cpus: int) -> Step:
-    args = list(step.args)
-    if step.op is Op.CLIENTS:
-        args[4] = _about(args[4], SPACING_SPREAD, draw)
-    elif step.op in (Op.HOG, Op.FILECACHE):
-        args[0] = max(1, _about(args[0], RATE_SPREAD, draw))
-    else:
-        return step
+    action = step.action
+    match action:
+        case Clients():
+            spacing = _about(action.spacing_ns, SPACING_SPREAD, draw)
+            action = dataclasses.replace(action, spacing_ns=spacing)
+        case Hog() | FileCache():
+            rate = max(1, _about(action.rate_kib_s, RATE_SPREAD, draw))
+            action = dataclasses.replace(action, rate_kib_s=rate)
+        case _:
+            return step
     place = 1 + draw.randrange(cpus) if cpus > 1 else 0
-    return dataclasses.replace(step, args=tuple(args), place=place)
+    return dataclasses.replace(step, action=action, place=place)
 
 
 def _about(value: int, spread: float, draw: Random) -> int:

@@ -11,10 +11,12 @@ from memnotify.campaign.scenario import balloon_kib, ceiling_kib, client_count, 
 from memnotify.campaign.schema import (
     MAX_CLIENTS,
     CampaignTable,
+    ClientsTable,
     FilecacheTable,
     HogTable,
     ScenarioTable,
     StepTable,
+    ns,
 )
 from memnotify.errors import InputError
 from memnotify.guest.mailbox import encode_scenario
@@ -22,22 +24,15 @@ from memnotify.kernel.base import Base
 from memnotify.kernel.config import merge_fragments
 from memnotify.kernel.fixes import usual_config
 from memnotify.model import MachineProfile
+from memnotify.scenario import CLIENT_KINDS, STARTING, ClientKind
+from memnotify.scenario_rules import time_problem
 from memnotify.series.quilt import NONE, load_series, revisions
 from memnotify.series.revision import load_revision
 
 MIN_GUEST_MIB = 8
 """A balloon target below this is a slip of the unit: no kernel here can live in it."""
 
-_RUNNING = (
-    "clients",
-    "hog",
-    "filecache",
-    "console",
-    "dd",
-    "self_check",
-)  # steps that start processes
-
-_GROUPS = {"pressure_level": 1, "memory_events": 2}  # what clients watch there, by version
+_RUNNING = tuple(op.name.lower() for op in STARTING)  # steps that start processes
 
 _MEMORY_GROUPS = ("CONFIG_MEMCG", "CONFIG_CGROUP_MEM_RES_CTLR", "CONFIG_CGROUP_MEM_CONT")
 """What the option has been called, newest first."""
@@ -80,15 +75,10 @@ def _steps(place: Place, scenario: ScenarioTable) -> Iterator[tuple[Place, StepT
 
 
 def _check_times(place: Place, scenario: ScenarioTable) -> None:
-    before, end = 0.0, scenario.duration_s
-    for here, step in _steps(place, scenario):
-        at = here.at("at_s")
-        if step.at_s < before:
-            hint = "write the steps in order of time"
-            at.refuse(f"{step.at_s:g} comes after {before:g} in the file", hint=hint)
-        if step.at_s >= end:
-            at.refuse(f"{step.at_s:g} is not before the end, duration_s = {end:g}")
-        before = step.at_s
+    times = [ns(step.at_s) for step in scenario.step]
+    if wrong := time_problem(times, ns(scenario.duration_s)):
+        number, why = wrong
+        place.at("step", number, "at_s").refuse(why)
 
 
 def _check_balloons(place: Place, scenario: ScenarioTable, memories: list[int]) -> None:
@@ -168,13 +158,19 @@ def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> 
     place.refuse(why, hint="take a machine with numa_nodes, or leave node out")
 
 
+def _group_of(clients: ClientsTable) -> int | None:
+    """Return the version of the control groups in which clients have what they watch."""
+    return CLIENT_KINDS[ClientKind[clients.kind.upper()]].group
+
+
 def _check_group(place: Place, step: StepTable, version: int) -> None:
     """`version` is that of the control groups that a step before has made; 0: none."""
     if step.group is not None and version:
         place.at("group").refuse("a scenario has room for one group")
-    kind = step.clients.kind if step.clients is not None else ""
-    needed = _GROUPS.get(kind, version)
-    if needed != version:
+    if step.clients is None:
+        return
+    kind, needed = step.clients.kind, _group_of(step.clients)
+    if needed not in (None, version):
         hint = f"put a step before: group = {{ version = {needed} }}"
         place.at("clients", "kind").refuse(
             f"{kind} is in control groups of version {needed}", hint=hint
@@ -234,7 +230,7 @@ def _check_effects(place: Place, scenario: ScenarioTable) -> None:
     for number, (here, step) in enumerate(steps):
         later = [other for _, other in steps[number + 1 :]]
         used = any(
-            other.hog is not None or (other.clients is not None and other.clients.kind in _GROUPS)
+            other.hog is not None or (other.clients is not None and _group_of(other.clients))
             for other in later
         )
         if step.group is not None and not used:

@@ -1,6 +1,6 @@
-"""The figures that the experiments of 2008 were told in, from the columns of a guest's log.
+"""The figures that the experiments of 2008 were told in, from a guest's log.
 
-Works on plain arrays. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+All times are guest time, CLOCK_MONOTONIC in nanoseconds.
 """
 
 from __future__ import annotations
@@ -10,41 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-
-SECOND = 1_000_000_000
-_MIB = 1024  # KiB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """What the figures are made from.
-
-    `sample_*` and those named in KiB have one element a sample, sorted by time: `cache_kib` is page
-    cache, buffers among it; `swapped_kib` is swap in use; `runnable` counts tasks. `wakeup_*`:
-    poll() returned POLLIN, sorted by time. `filled_kib`: what a client that allocates had filled
-    in all, each time that it was woken; `finished_kib`: what the steps come to that it had done.
-    `client_ns`: when clients opened what they watch. `console_*` has one element a round of the
-    console, by the time that it showed. `seen_free_kib`: free memory as a client read it after it
-    gave some back. `oom_kills` as in `metrics.Metrics`.
-    """
-
-    sample_ns: Ints
-    total_kib: Ints
-    free_kib: Ints
-    cache_kib: Ints
-    anon_kib: Ints
-    swapped_kib: Ints
-    runnable: Ints
-    wakeup_ns: Ints
-    wakeup_client: Ints
-    filled_kib: Ints
-    finished_kib: Ints
-    client_ns: Ints
-    console_ns: Ints
-    console_runnable: Ints
-    seen_free_kib: Ints
-    oom_kills: int
+from memnotify.check.metrics import measure
+from memnotify.records.clients import notified
+from memnotify.records.layout import NO_CLIENT, Kind
+from memnotify.records.log import Ints, RecordLog, ints
+from memnotify.units import KIB_PER_MIB, NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,46 +51,56 @@ class Figures:
     oom_kills: float
 
 
-def figures(course: Course) -> Figures:
+def figures(log: RecordLog) -> Figures:
     """Return the figures of one guest."""
-    woken = course.wakeup_ns.size > 0
-    first = int(course.wakeup_ns[0]) if woken else 0
-    before = max(0, int(np.searchsorted(course.sample_ns, first, side="right")) - 1)
-    after = course.free_kib[before:]
-    opened = int(course.client_ns.min()) if course.client_ns.size else 0
-    start = int(np.searchsorted(course.sample_ns, opened)) - 1
-    started = course.client_ns.size > 0 and start >= 0
+    memory, wakeups = log.kind(Kind.MEMINFO), notified(log)
+    times, woken_ns = ints(memory["time_ns"]), ints(wakeups["time_ns"])
+    free, anon = ints(memory["free"]), ints(memory["anon"])
+    cache = ints(memory["cached"]) + ints(memory["buffers"])
+    swapped = ints(memory["swap_total"]) - ints(memory["swap_free"])
+    runnable = ints(log.kind(Kind.PAGING)["runnable"])
+    opened = ints(log.kind(Kind.CLIENT)["time_ns"])
+    # What a client that allocates had filled each time that it was woken, and its whole steps.
+    filled = log.kind(Kind.HOG)
+    filled = filled[filled["client"] != NO_CLIENT]
+    console = log.kind(Kind.CONSOLE)  # by the time that it showed
+    rounds, shown = np.sort(ints(console["time_ns"])), console["runnable"][console["error"] == 0]
+
+    woken = woken_ns.size > 0
+    first = int(woken_ns[0]) if woken else 0
+    before = max(0, int(np.searchsorted(times, first, side="right")) - 1)
+    after = free[before:]
+    start = int(np.searchsorted(times, int(opened.min()) if opened.size else 0)) - 1
+    started = opened.size > 0 and start >= 0
 
     def at_first(column: Ints) -> float | None:
-        return float(column[before]) / _MIB if woken and column.size else None
+        return float(column[before]) / KIB_PER_MIB if woken and column.size else None
 
     return Figures(
-        total_kib=_least(course.total_kib),
-        wakeups=course.wakeup_ns.size,
-        clients_woken=np.unique(course.wakeup_client).size,
-        told_at_mib=_mib(course.finished_kib[:1]),
-        filled_mib_at_first_wakeup=_mib(course.filled_kib[:1]),
-        cache_mib_at_first_wakeup=at_first(course.cache_kib),
-        free_mib_at_first_wakeup=at_first(course.free_kib),
-        swapped_mib_at_first_wakeup=at_first(course.swapped_kib),
-        anon_mib_at_first_wakeup=at_first(course.anon_kib),
-        free_mib_at_start=_mib(course.free_kib[start : start + 1]) if started else None,
-        cache_lost_mib=_mib(course.cache_kib[start : start + 1] - course.cache_kib[-1:])
-        if started
-        else None,
+        total_kib=_least(ints(memory["total"])),
+        wakeups=woken_ns.size,
+        clients_woken=np.unique(wakeups["client"]).size,
+        told_at_mib=_mib(ints(filled["finished_kib"])[:1]),
+        filled_mib_at_first_wakeup=_mib(ints(filled["touched_kib"])[:1]),
+        cache_mib_at_first_wakeup=at_first(cache),
+        free_mib_at_first_wakeup=at_first(free),
+        swapped_mib_at_first_wakeup=at_first(swapped),
+        anon_mib_at_first_wakeup=at_first(anon),
+        free_mib_at_start=_mib(free[start : start + 1]) if started else None,
+        cache_lost_mib=_mib(cache[start : start + 1] - cache[-1:]) if started else None,
         least_free_mib_after=_mib(np.sort(after)[:1]) if woken else None,
         greatest_free_mib_after=_mib(np.sort(after)[-1:]) if woken else None,
-        least_cache_mib=_mib(np.sort(course.cache_kib[_largest(course.cache_kib) :])[:1]),
-        swap_grew_mib=_mib(np.sort(course.swapped_kib - course.swapped_kib[:1])[-1:]),
-        freed_at_once_mib=_grew_within(course.sample_ns, course.free_kib, SECOND),
-        run_queue=float(course.runnable.max()) - 1 if course.runnable.size else None,
-        longest_silence_s=_longest(course.sample_ns),
-        console_run_queue=_most(course.console_runnable),
-        console_gap_s=_longest(course.console_ns),
-        round_s=_median(np.diff(course.wakeup_ns) / SECOND),
-        free_mib_given_back=_median(course.seen_free_kib / _MIB),
-        most_anon_mib=_mib(np.sort(course.anon_kib)[-1:]),
-        oom_kills=course.oom_kills,
+        least_cache_mib=_mib(np.sort(cache[_largest(cache) :])[:1]),
+        swap_grew_mib=_mib(np.sort(swapped - swapped[:1])[-1:]),
+        freed_at_once_mib=_grew_within(times, free, NS_PER_S),
+        run_queue=float(runnable.max()) - 1 if runnable.size else None,
+        longest_silence_s=_longest(times),
+        console_run_queue=_most(ints(shown)),
+        console_gap_s=_longest(rounds),
+        round_s=_median(np.diff(woken_ns) / NS_PER_S),
+        free_mib_given_back=_median(ints(log.kind(Kind.SEEN)["free"]) / KIB_PER_MIB),
+        most_anon_mib=_mib(np.sort(anon)[-1:]),
+        oom_kills=measure(log).oom_kills,
     )
 
 
@@ -137,7 +117,7 @@ def _median(column: NDArray[np.float64]) -> float | None:
 
 
 def _mib(one: Ints) -> float | None:
-    return float(one[0]) / _MIB if one.size else None
+    return float(one[0]) / KIB_PER_MIB if one.size else None
 
 
 def _largest(column: Ints) -> int:
@@ -149,8 +129,8 @@ def _grew_within(times: Ints, kib: Ints, window_ns: int) -> float | None:
     if not times.size:
         return None
     ends = np.searchsorted(times, times + window_ns, side="right")
-    return max(int(kib[a:b].max() - kib[a]) for a, b in enumerate(ends.tolist())) / _MIB
+    return max(int(kib[a:b].max() - kib[a]) for a, b in enumerate(ends.tolist())) / KIB_PER_MIB
 
 
 def _longest(times: Ints) -> float | None:
-    return float(np.diff(times).max()) / SECOND if times.size > 1 else None
+    return float(np.diff(times).max()) / NS_PER_S if times.size > 1 else None

@@ -6,19 +6,23 @@ import numpy as np
 
 from memnotify.check.polls import each, everyone, nobody, once, throttle
 from memnotify.check.promises import Answer, Asks, Break, Invariant, Promises, Status, Wakes
-from memnotify.check.story import Log, Story, ints, was_notified
+from memnotify.check.story import Story
 from memnotify.check.wakeups import guard, notifications, windows
 from memnotify.check.zones import clears, gate, pollin, small_zones, swap
 from memnotify.model import DeviceName
+from memnotify.records.clients import of_mem_notify, was_notified
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog, ints
 
 
-def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
+def check(log: RecordLog, promises: Promises | None) -> tuple[Answer, ...]:
     """Return how each invariant that a revision has came out.
 
     Without promises the kernel has no mem_notify: no device, and nobody is woken.
     """
     if promises is None:
-        return no_device(log), silence(log)
+        watching = of_mem_notify(log)
+        return no_device(watching), silence(watching)
     story = Story(log, promises)
     told = windows(story)
     answers: list[Answer | None] = [device(log, promises)]
@@ -52,11 +56,12 @@ def check(log: Log, promises: Promises | None) -> tuple[Answer, ...]:
     return tuple(answer for answer in found if had.get(answer.invariant, True))
 
 
-def device(log: Log, promises: Promises) -> Answer:
+def device(log: RecordLog, promises: Promises) -> Answer:
     """Check name, number and mode of the device. Kernels before 2.6.32 announce no mode."""
     major, minor, mode = promises.device
     breaks = []
-    for row in log.device:
+    rows = log.kind(Kind.DEVICE)
+    for row in rows:
         there = bool(row["present"]) and row["errno"] == 0
         path = DeviceName.path_of(int(row["present"]))
         same = (path, row["major"], row["minor"]) == (promises.path, major, minor)
@@ -72,12 +77,13 @@ def device(log: Log, promises: Promises) -> Answer:
                 seen=seen,
             )
         )
-    return Answer(invariant=Invariant.DEVICE, tested=len(log.device), breaks=tuple(breaks))
+    return Answer(invariant=Invariant.DEVICE, tested=len(rows), breaks=tuple(breaks))
 
 
-def no_device(log: Log) -> Answer:
+def no_device(log: RecordLog) -> Answer:
     """Check that there is no device, and nobody could open it."""
-    found = [log.device[log.device["present"] != 0], log.clients[log.clients["errno"] == 0]]
+    devices, clients = log.kind(Kind.DEVICE), log.kind(Kind.CLIENT)
+    found = [devices[devices["present"] != 0], clients[clients["errno"] == 0]]
     breaks = tuple(
         Break(
             records=(int(row["commit"]) - 1,),
@@ -88,13 +94,14 @@ def no_device(log: Log) -> Answer:
         for rows in found
         for row in rows
     )
-    tested = len(log.device) + len(log.clients)
+    tested = len(devices) + len(clients)
     return Answer(invariant=Invariant.DEVICE, tested=tested, breaks=breaks)
 
 
-def silence(log: Log) -> Answer:
+def silence(log: RecordLog) -> Answer:
     """Check that nobody gets POLLIN. A test is a client in a guest that was short of memory."""
-    rows = log.wakeups[was_notified(log.wakeups)]
+    wakeups = log.kind(Kind.WAKEUP)
+    rows = wakeups[was_notified(wakeups)]
     breaks = tuple(
         Break(
             records=(int(row["commit"]) - 1,),
@@ -105,7 +112,7 @@ def silence(log: Log) -> Answer:
         )
         for row in rows
     )
-    scanned = ints(log.reclaim["pgscan"])
+    scanned = ints(log.kind(Kind.RECLAIM)["pgscan"])
     short = scanned.size > 0 and bool(np.any(scanned > scanned[0]))
-    tested = len(log.clients) if short else 0
+    tested = len(log.kind(Kind.CLIENT)) if short else 0
     return Answer(invariant=Invariant.SILENCE, tested=max(tested, len(breaks)), breaks=breaks)

@@ -1,17 +1,17 @@
-"""The figures of one cell, from the columns of its log.
-
-Works on plain arrays, so that it can be tried on made-up ones and knows nothing of the log's
-layout. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
-"""
+"""The figures of one cell, from its log. All times are guest time, CLOCK_MONOTONIC."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from memnotify.records.clients import notified
+from memnotify.records.exits import killed_exits
+from memnotify.records.layout import Kind
+from memnotify.records.log import Ints, RecordLog, ints
+from memnotify.records.zones import above_gate
+from memnotify.units import NS_PER_MS, NS_PER_S
 
 BATCH_PAUSE_NS = 100_000_000
 """A pause between wakeups that is longer than this starts a new batch.
@@ -30,29 +30,7 @@ cannot be nearer.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """What the figures are made from; the arrays of a group have one length.
-
-    `wakeup_*`: poll() returned POLLIN, sorted by time. `zone_*`: one element a zone and sample;
-    `zone_gate` is 2 * (high watermark + lowmem_reserve[MAX_NR_ZONES - 1]) pages, the most free
-    pages with which the gate opens. `reclaim_*`: one element a sample, counters since boot, sorted
-    by time. `killed` counts processes that ended by a SIGKILL the scenario did not ask for.
-    """
-
-    start_ns: int
-    wakeup_ns: Ints
-    wakeup_client: Ints
-    zone_ns: Ints
-    zone_free: Ints
-    zone_gate: Ints
-    reclaim_ns: Ints
-    reclaim_pswpout: Ints
-    reclaim_oom_kill: Ints
-    killed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class WakeupBatch:
     """Wakeups that belong together. `at_s` counts from the scenario's start."""
 
     at_s: float
@@ -78,7 +56,7 @@ class Metrics:
     swapped_out_before_first: int | None  # None without a wakeup
     swapped_out: int
     oom_kills: int
-    batches: tuple[Batch, ...]
+    batches: tuple[WakeupBatch, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,41 +69,44 @@ class WakeupsEach:
     nearest_ms: float | None
 
 
-def wakeups_each(times: Ints, woken: Ints, clients: int) -> WakeupsEach:
-    """Count the wakeups of each of so many clients. `times` are sorted; `woken` says whose."""
+def wakeups_each(log: RecordLog, clients: int) -> WakeupsEach:
+    """Count the wakeups of each of so many clients."""
+    wakeups = notified(log)
+    times, woken = ints(wakeups["time_ns"]), ints(wakeups["client"])
     counts = np.unique(woken, return_counts=True)[1]
     by_client = np.argsort(woken, kind="stable")
     apart = np.diff(times[by_client])[np.diff(woken[by_client]) == 0]
     return WakeupsEach(
         least=int(counts.min(initial=woken.size)) if counts.size >= clients > 0 else 0,
         most=int(counts.max(initial=0)),
-        nearest_ms=round(int(apart.min()) / 1e6, 3) if apart.size else None,
+        nearest_ms=round(int(apart.min()) / NS_PER_MS, 3) if apart.size else None,
     )
 
 
-def measure(trace: Trace) -> Metrics:
+def measure(log: RecordLog) -> Metrics:
     """Return the figures of one cell."""
-    times, clients = trace.wakeup_ns, trace.wakeup_client
-    batches = find_batches(times, clients, trace.start_ns)
-    swap_start = _counter_at(trace.reclaim_ns, trace.reclaim_pswpout, trace.start_ns)
+    wakeups, reclaim = notified(log), log.kind(Kind.RECLAIM)
+    times, clients = ints(wakeups["time_ns"]), ints(wakeups["client"])
+    batches = find_batches(times, clients, log.start_ns)
+    sampled, swapped = ints(reclaim["time_ns"]), ints(reclaim["pswpout"])
+    swap_start = _counter_at(sampled, swapped, log.start_ns)
     before_first = None
     if times.size:
-        at_first = _counter_at(trace.reclaim_ns, trace.reclaim_pswpout, int(times[0]))
-        before_first = at_first - swap_start
+        before_first = _counter_at(sampled, swapped, int(times[0])) - swap_start
     return Metrics(
         wakeups=int(times.size),
         clients_woken=int(np.unique(clients).size),
         max_batch=max((batch.wakeups for batch in batches), default=0),
-        first_wakeup_ms=_first_wakeup_ms(trace),
+        first_wakeup_ms=_first_wakeup_ms(log, int(times[0])) if times.size else None,
         swapped_out_before_first=before_first,
-        swapped_out=_last(trace.reclaim_pswpout) - swap_start,
+        swapped_out=_last(swapped) - swap_start,
         # Old kernels have no counter; the kills of init's own children show in either way.
-        oom_kills=max(_last(trace.reclaim_oom_kill), trace.killed),
+        oom_kills=max(_last(ints(reclaim["oom_kill"])), len(killed_exits(log))),
         batches=batches,
     )
 
 
-def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[Batch, ...]:
+def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[WakeupBatch, ...]:
     """Split sorted wakeups by BATCH_PAUSE_NS and BATCH_DISTANCE_NS."""
     if not times.size:
         return ()
@@ -134,33 +115,26 @@ def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[Batch, ...]
     for start in (np.flatnonzero(np.diff(times) > BATCH_PAUSE_NS) + 1).tolist():
         if each[start] - each[first[-1]] >= BATCH_DISTANCE_NS:
             first.append(start)
-    after: list[float | None] = [None, *(np.diff(times[first]) / 1e6).round(3).tolist()]
+    after: list[float | None] = [None, *(np.diff(times[first]) / NS_PER_MS).round(3).tolist()]
     return tuple(
-        Batch(
-            at_s=round((each[a] - start_ns) / 1e9, 6),
+        WakeupBatch(
+            at_s=round((each[a] - start_ns) / NS_PER_S, 6),
             wakeups=b - a,
             clients=int(np.unique(clients[a:b]).size),
-            spread_ms=round((each[b - 1] - each[a]) / 1e6, 3),
+            spread_ms=round((each[b - 1] - each[a]) / NS_PER_MS, 3),
             after_ms=distance,
         )
         for a, b, distance in zip(first, [*first[1:], times.size], after, strict=True)
     )
 
 
-def _first_wakeup_ms(trace: Trace) -> float | None:
-    if not trace.wakeup_ns.size:
-        return None
-    first = int(trace.wakeup_ns[0])
-    later = trace.zone_ns[trace.zone_ns >= first]
+def _first_wakeup_ms(log: RecordLog, first: int) -> float | None:
+    zones = log.kind(Kind.ZONE)
+    times = ints(zones["time_ns"])
+    later = times[times >= first]
     horizon = int(later.min()) if later.size else first
-    shown = trace.zone_ns[
-        (trace.zone_ns >= trace.start_ns)
-        & (trace.zone_ns <= horizon)
-        & (trace.zone_free <= trace.zone_gate)
-    ]
-    if not shown.size:
-        return None
-    return round(max(0, first - int(shown.min())) / 1e6, 3)
+    shown = times[(times >= log.start_ns) & (times <= horizon) & (above_gate(zones) <= 0)]
+    return round(max(0, first - int(shown.min())) / NS_PER_MS, 3) if shown.size else None
 
 
 def _counter_at(times: Ints, counter: Ints, when: int) -> int:

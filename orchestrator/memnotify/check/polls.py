@@ -21,7 +21,8 @@ from memnotify.check.promises import (
     Invariant,
     Status,
 )
-from memnotify.check.story import NEVER, Flags, Ints, Story, ints
+from memnotify.check.story import NEVER, Story, seconds
+from memnotify.records.log import Flags, Ints, ints
 
 _WIDEST = 6
 """Bursts are looked for within so many intervals of the rate, which is more than anyone is late."""
@@ -54,7 +55,7 @@ def everyone(story: Story) -> Answer | None:
         if first < passed:
             continue
         passed = first + HELD_UP_NS
-        if passed >= story.log.end_ns:
+        if passed >= story.end_ns:
             break  # who is left then may have been woken behind the end of the log
         near = (samples.times > first - HELD_UP_NS) & (samples.times < passed)
         there = (waits.since < first - HELD_UP_NS) & (waits.at >= first) & (waits.gone > passed)
@@ -72,7 +73,7 @@ def everyone(story: Story) -> Answer | None:
                     records=(int(waits.wakeup[i]), *waits.poll[left].tolist()),
                     time_ns=first,
                     promised="everyone who waits is woken",
-                    seen=f"{left.size} were not in {_s(HELD_UP_NS)}, though "
+                    seen=f"{left.size} were not in {seconds(HELD_UP_NS)}, though "
                     + ("the status stays set" if lasts else "memory stayed low"),
                 )
             )
@@ -92,11 +93,11 @@ def nobody(story: Story) -> Answer:
             time_ns=int(waits.at[i]),
             client=int(waits.client[i]),
             promised="nobody is woken who sleeps in poll()",
-            seen=f"POLLIN after {_s(int(waits.at[i] - waits.since[i]))}",
+            seen=f"POLLIN after {seconds(int(waits.at[i] - waits.since[i]))}",
         )
         for i in asleep.tolist()
     )
-    end = np.minimum(np.minimum(waits.at, waits.gone), min(story.log.end_ns, NEVER))
+    end = np.minimum(np.minimum(waits.at, waits.gone), min(story.end_ns, NEVER))
     long = ~waits.signal & (end - waits.since > 2 * HELD_UP_NS)
     known, scanned = story.grew("pgscan", waits.since + HELD_UP_NS, end - HELD_UP_NS)
     tested = np.unique(waits.client[long & known & scanned]).size
@@ -110,7 +111,7 @@ def once(story: Story) -> Answer:
     CPUs each has a rate of its own, and each may see the same status before one clears it.
     """
     rate = (story.promises.rate_ns or 0) - TICK_NS
-    cpus = story.log.cpus
+    cpus = story.cpus
     sources = cpus if story.promises.rate_of_cpu else 1
 
     if rate <= 0:
@@ -139,7 +140,7 @@ def each(story: Story) -> Answer:
     rate = (promises.rate_ns or 0) - TICK_NS
     if rate <= 0:
         return Answer(invariant=Invariant.RATE, tested=0)
-    sources = story.log.cpus if promises.rate_of_cpu else 1
+    sources = story.cpus if promises.rate_of_cpu else 1
 
     def most(span: int) -> int:
         return 1 + sources * (span // rate + 1)
@@ -162,7 +163,7 @@ def throttle(story: Story) -> Answer:
     Who sleeps is woken with all others, and may log it late. So it shows with those who come back
     at once, and still find memory low.
     """
-    cpus = story.log.cpus
+    cpus = story.cpus
 
     def most(span: int) -> int:
         return cpus * (span // FASTEST_TICK_NS + 2)
@@ -242,15 +243,12 @@ def _length(low: Ints, at: Ints, most: Callable[[int], int], least: int) -> int:
 def _burst(story: Story, asked: Ints, most: Callable[[int], int], promised: str) -> Break:
     waits = story.waits
     span = int(waits.at[asked[-1]] - waits.low[asked].min())
+    logged = int(waits.at[asked[-1]] - waits.at[asked[0]])
     clients = np.unique(waits.client[asked])
     return Break(
         records=tuple(waits.wakeup[asked].tolist()),
         time_ns=int(waits.at[asked[0]]),
         client=int(clients[0]) if clients.size == 1 else None,
-        promised=f"{promised}: at most {most(span)} in {_s(span)}",
-        seen=f"{asked.size}, logged within {_s(int(waits.at[asked[-1]] - waits.at[asked[0]]))}",
+        promised=f"{promised}: at most {most(span)} in {seconds(span)}",
+        seen=f"{asked.size}, logged within {seconds(logged)}",
     )
-
-
-def _s(ns: int) -> str:
-    return f"{ns / 1e9:.3f} s"

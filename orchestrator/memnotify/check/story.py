@@ -1,73 +1,32 @@
 """A guest's log as the checks of a revision read it: who waited, when, and what the samples show.
 
-Works on structured arrays with the fields of docs/records.md and `commit`, the number of the record
-from 1; knows nothing of their layout. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+All times are guest time, CLOCK_MONOTONIC in nanoseconds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memnotify.check.promises import CALM_TASKS, HELD_UP_NS, Promises
-from memnotify.model import ClientKind, Habit, Op
-
-Rows = NDArray[Any]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from memnotify.records.clients import of_mem_notify, was_notified
+from memnotify.records.layout import Kind
+from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
+from memnotify.records.zones import gate_of
+from memnotify.scenario import CLIENT_KINDS, ClientKind, Habit, Op
+from memnotify.units import NS_PER_S
 
 NEVER = 2**62
-_POLLIN = 0x001
-_POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it
 _RECLAIM = frozenset(("pswpin", "pswpout", "pgscan", "pgsteal"))
 _HIGHMEM = b"HighMem"
 
 
-def ints(column: Any) -> Ints:
-    return np.asarray(column, dtype=np.int64)
-
-
-def gate_of(zones: Any, *, factor: int = 2, mark: str = "high") -> Ints:
-    """Return the most free pages that a gate calls low, v4's unless told, of each ZONE record."""
-    return factor * (ints(zones[mark]) + ints(zones["reserve"]))
-
-
-def indexes(rows: Rows) -> Ints:
-    """Return the indexes in the log of these records."""
-    return ints(rows["commit"]) - 1
-
-
-def was_notified(wakeups: Rows) -> Flags:
-    """Return which WAKEUP records say that a client was notified, as every figure counts it.
-
-    poll() returned more than 0, with POLLIN, or POLLPRI for a successor; SIGIO likewise. One that
-    failed has stale revents.
-    """
-    found: Flags = (ints(wakeups["result"]) > 0) & (wakeups["revents"] & (_POLLIN | _POLLPRI) != 0)
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """The records of one guest, by kind; `samples` are those of MEMINFO."""
-
-    cpus: int
-    device: Rows
-    steps: Rows
-    clients: Rows
-    polls: Rows
-    wakeups: Rows
-    reads: Rows
-    exits: Rows
-    samples: Rows
-    reclaim: Rows
-    paging: Rows
-    zones: Rows
-    end_ns: int
+def seconds(ns: int) -> str:
+    """Return a time as what was seen is told in."""
+    return f"{ns / NS_PER_S:.3f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +66,7 @@ class Samples:
     deep: Flags
     plenty: Flags
     each_plenty: Flags
-    rows: tuple[Ints, ...]  # of `Log.zones`, of each sample
+    rows: tuple[Ints, ...]  # of the ZONE records, of each sample
 
     def around(self, first_ns: Ints, last_ns: Ints) -> tuple[Ints, Ints]:
         """Return the sample at or before a time and that at or after another, for each pair.
@@ -124,7 +83,7 @@ class Samples:
         return bool(np.any(self.on & (self.times > first_ns) & (self.times < last_ns)))
 
 
-def _with_fasync(clients: Rows) -> Flags:
+def _with_fasync(clients: Records) -> Flags:
     """Return which CLIENT records are of files with FASYNC, whether or not they poll as well."""
     also: Flags = ints(clients["habits"]) & Habit.FASYNC != 0
     found: Flags = (clients["client_kind"] == ClientKind.FASYNC) | also
@@ -134,20 +93,23 @@ def _with_fasync(clients: Rows) -> Flags:
 class Watchers:
     """How many files were open on the device: bounds, because no record is that sharp."""
 
-    def __init__(self, log: Log, *, fasync_only: bool = False) -> None:
-        rows = log.clients[log.clients["errno"] == 0]
+    def __init__(self, log: RecordLog, *, fasync_only: bool = False) -> None:
+        rows = log.kind(Kind.CLIENT)
+        rows = rows[rows["errno"] == 0]
         if fasync_only:
             rows = rows[_with_fasync(rows)]
         clients, opened = ints(rows["client"]), ints(rows["time_ns"])
         if fasync_only:
             # FASYNC is set after the file was opened, and before the client first waits.
-            polls = log.polls[log.polls["polls"] == 0]
+            polls = log.kind(Kind.POLL)
+            polls = polls[polls["polls"] == 0]
             times = ints(polls["time_ns"]).tolist()
             waited = dict(zip(polls["client"].tolist(), times, strict=True))
             opened = ints([waited.get(client, NEVER) for client in clients.tolist()])
-        starts = log.steps[log.steps["op"] == Op.CLIENTS]
-        started = _last_before(ints(starts["time_ns"]), ints(rows["time_ns"]), default=0)
-        exits = log.exits[np.isin(log.exits["client"], clients)]
+        steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
+        starts = ints(steps["time_ns"])[steps["op"] == Op.CLIENTS]
+        started = _last_before(starts, ints(rows["time_ns"]), default=0)
+        exits = exits[np.isin(exits["client"], clients)]
         left = ints(exits["time_ns"])
         self._opened, self._started = np.sort(opened), np.sort(started)
         self._left, self._leaving = np.sort(left), np.sort(_earliest_exit(log, exits))
@@ -173,16 +135,17 @@ def _last_before(times: Ints, when: Ints, *, default: int) -> Ints:
     return np.where(place >= 0, times[np.maximum(place, 0)], default)
 
 
-def _earliest_exit(log: Log, exits: Rows) -> Ints:
+def _earliest_exit(log: RecordLog, exits: Records) -> Ints:
     """Return since when these processes may have been gone; EXIT is logged when one is reaped."""
     reaped = ints(exits["time_ns"])
     # Whom the agent kills it kills at a step, or after the last sample.
-    stops = log.steps[(log.steps["op"] == Op.STOP) & (log.steps["arg0"] == Op.CLIENTS)]
-    stopped = _last_before(ints(stops["time_ns"]), reaped, default=-1)
-    at_end = _last_before(ints(log.samples["time_ns"]), reaped, default=0)
+    steps = log.kind(Kind.STEP)
+    stops = ints(steps["time_ns"])[(steps["op"] == Op.STOP) & (steps["arg0"] == Op.CLIENTS)]
+    stopped = _last_before(stops, reaped, default=-1)
+    at_end = _last_before(ints(log.kind(Kind.MEMINFO)["time_ns"]), reaped, default=0)
     killed = np.where(stopped >= 0, stopped, at_end)
     last: dict[int, int] = {}
-    for rows in (log.clients, log.polls, log.wakeups):
+    for rows in map(log.kind, (Kind.CLIENT, Kind.POLL, Kind.WAKEUP)):
         times = ints(rows["time_ns"]).tolist()
         for client, when in zip(rows["client"].tolist(), times, strict=True):
             last[client] = max(last.get(client, 0), when)
@@ -207,17 +170,26 @@ def _newest(client: Ints, at: Ints, woken: Flags) -> Ints:
 
 
 class Story:
-    """A log, put in order under what a revision promises."""
+    """A log, put in order under what a revision promises.
 
-    def __init__(self, log: Log, promises: Promises) -> None:
-        self.log = log
+    `log` is without the clients that do not watch mem_notify; `end_ns` and `cpus` are the guest's.
+    """
+
+    def __init__(self, log: RecordLog, promises: Promises) -> None:
+        self.log = of_mem_notify(log)
         self.promises = promises
-        self.watchers = Watchers(log)
-        self.fasync = Watchers(log, fasync_only=True)
+        self.cpus, self.end_ns = log.cpus, log.end_ns
+        self.watchers = Watchers(self.log)
+        self.fasync = Watchers(self.log, fasync_only=True)
+
+    @property
+    def zones(self) -> Records:
+        """The ZONE records, which `Samples.rows` and `gates` are of."""
+        return self.log.kind(Kind.ZONE)
 
     @cached_property
     def samples(self) -> Samples:
-        zones, promises = self.log.zones, self.promises
+        zones, promises = self.zones, self.promises
         times, sample = np.unique(ints(zones["time_ns"]), return_inverse=True)
         count = times.size
 
@@ -255,7 +227,7 @@ class Story:
     def gates(self) -> Ints:
         """The gate of each ZONE record, in pages."""
         gate = self.promises.gate
-        return gate_of(self.log.zones, factor=gate.factor, mark=gate.mark)
+        return gate_of(self.zones, factor=gate.factor, mark=gate.mark)
 
     @property
     def _unusable(self) -> Ints:
@@ -263,7 +235,7 @@ class Story:
 
         Since 4.4: a hundredth of the zone and one block, kept for atomic allocations.
         """
-        gate, present = self.promises.gate, ints(self.log.zones["present"])
+        gate, present = self.promises.gate, ints(self.zones["present"])
         asks_it = gate.mark == "low" and not gate.sum
         return present // 100 + 1024 if asks_it else np.zeros_like(present)
 
@@ -272,7 +244,7 @@ class Story:
 
         What it had at the sample at or before the one is compared with that at or after the other.
         """
-        rows = self.log.reclaim if counter in _RECLAIM else self.log.paging
+        rows = self.log.kind(Kind.RECLAIM if counter in _RECLAIM else Kind.PAGING)
         times, values = ints(rows["time_ns"]), ints(rows[counter])
         first = np.searchsorted(times, first_ns, side="right") - 1
         last = np.searchsorted(times, last_ns, side="left")
@@ -283,7 +255,7 @@ class Story:
 
     @cached_property
     def waits(self) -> Waits:
-        polls, wakeups = self.log.polls, self.log.wakeups
+        polls, wakeups = self.log.kind(Kind.POLL), self.log.kind(Kind.WAKEUP)
         # A client goes in and comes back by turns: its WAKEUP follows its POLL.
         client = np.concatenate([ints(polls["client"]), ints(wakeups["client"])])
         index = np.concatenate([indexes(polls), indexes(wakeups)])
@@ -302,10 +274,11 @@ class Story:
         woken[paired] = was_notified(wakeups)[row[paired]]
         wakeup = np.full(poll.size, -1, np.int64)
         wakeup[paired] = indexes(wakeups)[row[paired]]
-        signalled = self.log.clients["client_kind"] == ClientKind.FASYNC
-        signal = np.isin(client[poll], self.log.clients["client"][signalled])
+        clients = self.log.kind(Kind.CLIENT)
+        signalled = clients["client"][clients["client_kind"] == ClientKind.FASYNC]
+        signal = np.isin(client[poll], signalled)
         since = ints(polls["time_ns"])[poll]
-        exits = self.log.exits
+        exits = self.log.kind(Kind.EXIT)
         earliest = _earliest_exit(self.log, exits).tolist()
         gone = dict(zip(exits["client"].tolist(), earliest, strict=True))
         return Waits(
@@ -336,13 +309,13 @@ class Story:
 
     @cached_property
     def _calm(self) -> tuple[Ints, Flags]:
-        paging = self.log.paging
+        paging = self.log.kind(Kind.PAGING)
         return ints(paging["time_ns"]), paging["runnable"] <= CALM_TASKS
 
     @cached_property
     def in_turn(self) -> bool:
         """Whether each waits where it came: a client in epoll keeps its place when it is woken."""
-        return not np.any(self.log.clients["client_kind"] == ClientKind.EPOLL)
+        return not np.any(self.log.kind(Kind.CLIENT)["client_kind"] == ClientKind.EPOLL)
 
     def asleep(self, waits: Ints) -> Flags:
         """Tell which of these waits, which ended, a notification ended.
@@ -360,24 +333,18 @@ class Story:
     @cached_property
     def signals_logged(self) -> bool:
         """Whether every signal is in the log; a client that polls as well leaves its pending."""
-        clients = self.log.clients
+        clients = self.log.kind(Kind.CLIENT)
         return not np.any(ints(clients["habits"]) & Habit.FASYNC)
 
     @cached_property
     def keeps(self) -> bool:
         """Whether no client gives memory back when it is woken."""
-        kinds = (
-            ClientKind.POLL,
-            ClientKind.EPOLL,
-            ClientKind.FASYNC,
-            ClientKind.PEEK,
-            ClientKind.IDLE,
-        )
-        return bool(np.isin(self.log.clients["client_kind"], kinds).all())
+        kinds = [kind for kind, traits in CLIENT_KINDS.items() if traits.keeps]
+        return bool(np.isin(self.log.kind(Kind.CLIENT)["client_kind"], kinds).all())
 
     def was_read(self, waits: Ints) -> Flags:
         """Tell after which of these waits the client read() the device before it polled again."""
-        reads, whole = self.log.reads, self.waits
+        reads, whole = self.log.kind(Kind.READ), self.waits
         reads = reads[reads["result"] == 0]
         following = np.minimum(waits + 1, whole.client.size - 1)  # by client, and then by time
         same = (following != waits) & (whole.client[following] == whole.client[waits])

@@ -23,7 +23,8 @@ from memnotify.check.promises import (
     Invariant,
     Wakes,
 )
-from memnotify.check.story import NEVER, Flags, Ints, Story, Watchers
+from memnotify.check.story import NEVER, Story, Watchers, seconds
+from memnotify.records.log import Flags, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +90,9 @@ def guard(story: Story, told: list[Window]) -> Answer:
                     records=tuple(waits.wakeup[list(pair)].tolist()),
                     time_ns=at,
                     client=int(waits.client[i]),
-                    promised=f"{_s(least)} from "
+                    promised=f"{seconds(least)} from "
                     + ("boot to POLLIN" if before is None else "one POLLIN to the next"),
-                    seen=f"{_s(at - logged)}, {_s(at - start)} at the most",
+                    seen=f"{seconds(at - logged)}, {seconds(at - start)} at the most",
                 )
             )
         tested += int(logged - start <= least // 2 and since < start + least)
@@ -191,8 +192,10 @@ def _too_many(story: Story, window: Window, most: int) -> tuple[Invariant, Break
     return Invariant.RATE if fits else Invariant.BATCH, Break(
         records=_records(story, window.polls),
         time_ns=window.first,
-        promised=f"{_s(rate)} between notifications" if fits else f"at most {most} woken at once",
-        seen=f"{window.polls.size} woken within {_s(span)}, "
+        promised=f"{seconds(rate)} between notifications"
+        if fits
+        else f"at most {most} woken at once",
+        seen=f"{window.polls.size} woken within {seconds(span)}, "
         + (f"in groups of {', '.join(str(g.size) for g in groups)}" if fits else "in one go"),
     )
 
@@ -222,7 +225,7 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
             records=(*_records(story, window.polls), *waits.poll[left].tolist()),
             time_ns=window.first,
             promised=f"{front.size} woken of {queue.waits.size} who waited",
-            seen=f"{got} in {_s(HELD_UP_NS)}, though the status stayed 1",
+            seen=f"{got} in {seconds(HELD_UP_NS)}, though the status stayed 1",
         )
     ]
 
@@ -240,7 +243,7 @@ def _all_looked(story: Story, window: Window) -> bool:
 def _logged(story: Story, window: Window) -> bool:
     """Tell whether 500 ms later nobody who was woken can still be on the way to the log."""
     end = window.first + HELD_UP_NS
-    return end < story.log.end_ns and story.calm(end - HELD_UP_NS // 2, end)
+    return end < story.end_ns and story.calm(end - HELD_UP_NS // 2, end)
 
 
 def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Break] | None:
@@ -270,7 +273,7 @@ def _passed_over(story: Story, window: Window, skipped: Ints, newest: int) -> Br
         time_ns=window.first,
         promised="those first who have waited longest",
         seen=f"{skipped.size} were not woken who had waited up to "
-        f"{_s(newest - int(waits.since[skipped].min()))} longer than one who was",
+        f"{seconds(newest - int(waits.since[skipped].min()))} longer than one who was",
     )
 
 
@@ -283,7 +286,7 @@ def _wrong_signals(story: Story, window: Window, least: int, most: int) -> list[
         got = int(np.count_nonzero((at >= window.low) & (at < window.first + HELD_UP_NS)))
         if got >= least:
             return []
-        seen = f"{got} in {_s(HELD_UP_NS)}"
+        seen = f"{got} in {seconds(HELD_UP_NS)}"
     else:
         return []
     exactly = f"{least} signals" if least == most else f"{least} to {most} signals"
@@ -299,7 +302,3 @@ def _wrong_signals(story: Story, window: Window, least: int, most: int) -> list[
 
 def _records(story: Story, waits: Ints) -> tuple[int, ...]:
     return tuple(story.waits.wakeup[waits].tolist())
-
-
-def _s(ns: int) -> str:
-    return f"{ns / 1e9:.3f} s"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Ints = NDArray[np.int64]
+from memnotify.records.layout import Kind
+from memnotify.records.log import Flags, Ints, RecordLog, ints
+from memnotify.records.zones import above_gate, each_zone, gate_of
+from memnotify.units import NS_PER_MS, NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,29 +25,38 @@ class ZoneStatus:
     rises_apart_ms: float | None
 
 
-def zone_status(times: Ints, zones: Ints, free: Ints, gate: Ints, status: Ints) -> ZoneStatus:
-    """Return the figures of samples, one element a zone and sample, sorted by time.
-
-    `zones` numbers the zones; `gate` is as in `memnotify.check.metrics.Trace`.
-    """
+def zone_status(log: RecordLog) -> ZoneStatus:
+    """Return the figures of a guest."""
+    zones = log.kind(Kind.ZONE)
+    times, free_beyond = ints(zones["time_ns"]), above_gate(zones) > 0
     stuck, rises = 0, []
-    for zone in np.unique(zones):
-        of_zone = zones == zone
-        when, on = times[of_zone], status[of_zone] == 1
+    for number, of_zone in enumerate(each_zone(zones)):
+        when, on = times[of_zone], zones["status"][of_zone] == 1
         rose = when[1:][on[1:] & ~on[:-1]]
-        rises += [(int(at), int(zone)) for at in rose]
-        stuck = max(stuck, _longest(when, on & (free[of_zone] > gate[of_zone])))
+        rises += [(at, number) for at in rose.tolist()]
+        stuck = max(stuck, _longest(when, on & free_beyond[of_zone]))
     rises.sort()
     pairs = itertools.pairwise(rises)
     apart = [b - a for (a, first), (b, other) in pairs if first != other]
     return ZoneStatus(
         rises=len(rises),
-        stuck_s=round(stuck / 1e9, 3),
-        rises_apart_ms=round(min(apart) / 1e6, 3) if apart else None,
+        stuck_s=round(stuck / NS_PER_S, 3),
+        rises_apart_ms=round(min(apart) / NS_PER_MS, 3) if apart else None,
     )
 
 
-def _longest(times: Ints, flags: NDArray[np.bool_]) -> int:
+def gates(log: RecordLog) -> dict[str, int]:
+    """Return the gate of each zone in pages, by its name, as the first sample has it.
+
+    Of zones of one name the last node's counts.
+    """
+    zones = log.kind(Kind.ZONE)
+    first = zones[zones["time_ns"] == zones["time_ns"].min(initial=2**64 - 1)]
+    names = (name.decode(errors="replace") for name in first["name"])
+    return dict(zip(names, gate_of(first).tolist(), strict=True))
+
+
+def _longest(times: Ints, flags: Flags) -> int:
     """Return the longest time from the first to the last of successive samples with the flag."""
     longest, since = 0, None
     for time, flag in zip(times.tolist(), flags.tolist(), strict=True):

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from memnotify.check.promises import RUN_NS, Answer, Asks, Break, Invariant, Status
-from memnotify.check.story import Flags, Ints, Story, indexes, ints
+from memnotify.check.story import Story, seconds
 from memnotify.records.layout import NO_STATUS
+from memnotify.records.log import Flags, Ints, indexes, ints
+from memnotify.records.zones import zone_numbers
 
 _GAP_NS = 200_000_000
 """Samples that are further apart than this decide nothing."""
@@ -174,7 +176,7 @@ def _reasons(
 
 
 def _records(story: Story, sample: int) -> list[int]:
-    return [int(index) for index in indexes(story.log.zones[story.samples.rows[sample]])]
+    return [int(index) for index in indexes(story.zones[story.samples.rows[sample]])]
 
 
 def _free(story: Story, *samples: int) -> str:
@@ -184,9 +186,9 @@ def _free(story: Story, *samples: int) -> str:
         rows = story.samples.rows[sample]
         zones = (
             f"{_name(zone)} {zone['free']} pages (gate {gate}), status {_status(zone)}"
-            for zone, gate in zip(story.log.zones[rows], story.gates[rows], strict=True)
+            for zone, gate in zip(story.zones[rows], story.gates[rows], strict=True)
         )
-        shown.append(f"{(int(story.samples.times[sample])) / 1e9:.3f} s: " + ", ".join(zones))
+        shown.append(f"{seconds(int(story.samples.times[sample]))}: " + ", ".join(zones))
     return "; ".join(shown)
 
 
@@ -204,11 +206,12 @@ def clears(story: Story) -> Answer:
     Both are read under the zone's lock. A test is a sample above the gate whose predecessor had a
     status of 1.
     """
-    zones = story.log.zones
-    order = np.lexsort((zones["time_ns"], zones["name"], zones["node"]))
+    zones = story.zones
+    numbers = zone_numbers(zones)
+    order = np.lexsort((zones["time_ns"], numbers))
     rows, above = zones[order], ints(zones["free"])[order] > story.gates[order]
     same = np.zeros(len(rows), bool)
-    same[1:] = (rows["name"][1:] == rows["name"][:-1]) & (rows["node"][1:] == rows["node"][:-1])
+    same[1:] = np.diff(numbers[order]) == 0
     was = np.zeros(len(rows), bool)
     was[1:] = same[1:] & (rows["status"][:-1] == 1)
     stuck = above & (rows["status"] == 1)
@@ -231,7 +234,7 @@ def small_zones(story: Story) -> Answer:
     What a node has present is not in the log: it is at least what its zones have, and at most a
     twentieth more, because 2.6.24 leaves the memmap out of a zone.
     """
-    zones, divisor = story.log.zones, story.promises.small_zone_divisor or 1
+    zones, divisor = story.zones, story.promises.small_zone_divisor or 1
     present = ints(zones["present"])
     keys = np.stack([ints(zones["time_ns"]), ints(zones["node"])])
     _, node = np.unique(keys, axis=1, return_inverse=True)

@@ -40,7 +40,7 @@ def _check(args: argparse.Namespace) -> int:
             f"no cell of {args.run} has a log", hint=f"see {command(f'show {args.run}')}"
         )
     if args.json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json([row.to_json() for row in rows]))
     else:
         print_check(plain_console(), rows, files=run.cells, records=RECORDS)
-    return int(damaged or any(row["broken"] for row in rows))
+    return int(damaged or any(row.broken for row in rows))

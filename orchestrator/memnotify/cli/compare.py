@@ -10,7 +10,7 @@ from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
 from memnotify.report.comparison import print_comparison
 from memnotify.report.table import plain_console
-from memnotify.results.comparison import AXES, compare_runs, parse_only
+from memnotify.results.comparison import COMPARED, compare_runs, parse_only
 from memnotify.results.folder import to_json
 
 
@@ -24,7 +24,7 @@ def register(subparsers: Any) -> None:
         "docs/comparing.md explains the figures.",
     )
     parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a run's folder")
-    parser.add_argument("--by", choices=tuple(AXES), default="series", help="default: series")
+    parser.add_argument("--by", choices=COMPARED, default="series", help="default: series")
     parser.add_argument(
         "--only",
         action="append",
@@ -40,7 +40,7 @@ def _compare(args: argparse.Namespace) -> int:
     say_damaged(*args.runs)
     found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
     if args.json:
-        sys.stdout.write(to_json(found.rows))
+        sys.stdout.write(to_json([row.to_json() for row in found.rows]))
     else:
         print_comparison(
             plain_console(),

@@ -32,7 +32,7 @@ def _expect(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run)
     results = expectations(folder, folder.verdicts())
     if args.json:
-        sys.stdout.write(to_json(results))
+        sys.stdout.write(to_json([result.to_json() for result in results]))
     else:
         print_expectations(plain_console(), results)
     return int(failed(results))

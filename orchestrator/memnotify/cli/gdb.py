@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.cli.paths import path
+from memnotify.guest.session import run_cell
 from memnotify.process import CommandLog
 from memnotify.results.cell import find_finished
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_until_done
+from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again
@@ -52,11 +54,13 @@ def _file(text: str) -> Path:
 
 def _gdb(args: argparse.Namespace) -> int:
     store, run = Store(), RunFolder(args.run)
-    again = Again(
+    guests = GuestRunner(
         ledger=Ledger(store.folder("ledger")),
-        on_stage=partial(print, file=sys.stderr, flush=True),
+        runner=run_cell,
+        templates=None,
         log=CommandLog(store.folder("logs") / "commands.jsonl"),
     )
+    again = Again(guests=guests, on_stage=partial(print, file=sys.stderr, flush=True))
     finished = find_finished(run, args.cell, store=store)
     done = debug(run, finished, again, number=args.record, script=args.batch)
     return 1 if run_until_done(done) else 0

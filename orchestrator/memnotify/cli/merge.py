@@ -39,13 +39,13 @@ def _merge(args: argparse.Namespace) -> int:
 
 def show_merged(merged: RunFolder, missing: Sequence[str], *, as_json: bool) -> int:
     """Print a run that was put together; returns the exit status."""
-    rows = merged.verdicts()
-    expected = expectations(merged, rows)
+    verdicts = merged.verdicts()
+    expected = expectations(merged, verdicts)
     if as_json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
     else:
         console = plain_console()
-        print_run(console, rows, planned=len(merged.whole()))
+        print_run(console, verdicts, planned=len(merged.whole()))
         if expected:
             print_expectations(console, expected)
     for name in missing:

@@ -77,7 +77,7 @@ def _published(args: argparse.Namespace) -> int:
         sys.stdout.write(to_json([*rows, *series]))
     else:
         console = plain_console()
-        print_published(console, published.source, published.machine, rows)
+        print_published(console, published.source, published.machine, found.figures)
         if series:
             print_series(console, series)
     return 0 if all(one.agrees or one.alternative for one in found.figures) else 1

@@ -9,12 +9,14 @@ from typing import Any
 
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
+from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
 from memnotify.process import CommandLog
 from memnotify.report.replay import replay_lines
 from memnotify.results.cell import find_finished
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.campaign import run_until_done
+from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.recordings import record
 from memnotify.run.replay import Again, Replay, replay
@@ -53,15 +55,16 @@ def _replay(args: argparse.Namespace) -> int:
         raise InputError("a recording is kept in the run's folder", hint="leave out -o")
     store, run = Store(), RunFolder(args.run)
     finished = find_finished(run, args.cell, store=store)
-    again = Again(
+    guests = GuestRunner(
         ledger=Ledger(store.folder("ledger")),
-        on_stage=partial(print, file=sys.stderr, flush=True),
-        log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        runner=run_cell,
         templates=Templates(store),
+        log=CommandLog(store.folder("logs") / "commands.jsonl"),
     )
+    again = Again(guests=guests, on_stage=partial(print, file=sys.stderr, flush=True))
 
     def show(done: Replay) -> None:
-        for line in () if args.json else replay_lines(done.row(), outcome=finished.outcome):
+        for line in () if args.json else replay_lines(done.row(), outcome=str(finished.outcome)):
             print(line, flush=True)
 
     if args.record:
@@ -75,7 +78,7 @@ def _replay(args: argparse.Namespace) -> int:
         shown = {
             "cell": finished.job.id,
             "name": finished.job.name,
-            "outcome": finished.outcome,
+            "outcome": str(finished.outcome),
             "repeatability": finished.repeatability,
             "replays": [done.row() for done in replays],
         }

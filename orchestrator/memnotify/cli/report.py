@@ -7,8 +7,8 @@ from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
+from memnotify.report.formats import FORMATS, make_report
 from memnotify.results.folder import RunFolder
-from memnotify.results.report import FORMATS, make_report
 
 
 def register(subparsers: Any) -> None:

@@ -27,6 +27,7 @@ from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
 from memnotify.run.preview import preview
+from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
 from memnotify.text import counted, printable
@@ -137,24 +138,21 @@ def _run(args: argparse.Namespace) -> int:
         folder = run_campaign(
             campaign,
             cells,
+            Services(store=store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
-            store=store,
-            board=board,
-            limit=args.jobs,
-            again=args.again,
-            cold=args.cold,
+            options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
         )
-    rows = folder.verdicts()
-    expected = expectations(folder, rows)
+    verdicts = folder.verdicts()
+    expected = expectations(folder, verdicts)
     if args.json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
     else:
-        print_run(console, rows, planned=len(cells))
+        print_run(console, verdicts, planned=len(cells))
         if expected:
             print_expectations(console, expected)
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
-    broken = any(row["outcome"].startswith("infrastructure:") for row in rows)
+    broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
     return 3 if broken else int(failed(expected))
 
 

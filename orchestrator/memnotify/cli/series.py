@@ -23,7 +23,8 @@ from memnotify.mailpatch.report import report_lines, report_rows
 from memnotify.report.board import open_board
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.report.table import plain_console
-from memnotify.run.bisect import bisect_series, sentence
+from memnotify.run.bisect import bisect_series, only_cell, sentence
+from memnotify.run.services import Services
 from memnotify.series.apply import Application
 from memnotify.series.lineage import family
 from memnotify.series.quilt import compared
@@ -267,13 +268,11 @@ def _bisect(args: argparse.Namespace) -> int:
     with open_board(plain_console(stderr=True)) as board:
         found = bisect_series(
             campaign,
+            only_cell(campaign, args.base, args.source),
             args.revision,
             question,
-            base=args.base,
-            source=args.source,
+            Services(store=Store(), board=board),
             path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
-            store=Store(),
-            board=board,
             say=lambda line: print(line, flush=True),
         )
     print(sentence(found, question, args.revision))

@@ -33,11 +33,11 @@ def _show(args: argparse.Namespace) -> int:
     if args.cell is not None:
         return _show_cell(folder, args.cell, as_json=args.json)
     say_damaged(args.run)
-    rows = folder.verdicts()
+    verdicts = folder.verdicts()
     if args.json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
     else:
-        print_run(plain_console(), rows, planned=len(folder.plan()))
+        print_run(plain_console(), verdicts, planned=len(folder.plan()))
     return 0
 
 
@@ -49,7 +49,7 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
     folder.manifest(cell_id)  # whole, or that is said
     verdict, events = read_verdict(cell), timeline_of(cell)
     if as_json:
-        sys.stdout.write(to_json({**verdict, "timeline": events}))
+        sys.stdout.write(to_json({**verdict.to_json(), "timeline": events}))
     else:
         print_cell(plain_console(), verdict, events)
     return 0

@@ -40,7 +40,7 @@ class _Pending:
         return self.event_kib is None and kib == self.before_kib
 
 
-class Balloon:
+class BalloonControl:
     """Carries out a guest's balloon steps and keeps both sides' view of each in `moves`."""
 
     def __init__(self, monitor: Monitor) -> None:

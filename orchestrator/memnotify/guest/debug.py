@@ -30,6 +30,7 @@ from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.records import layout
 from memnotify.records.layout import Reason, State
+from memnotify.units import KIB_PER_MIB
 
 _AGENT_SECONDS = 10.0
 
@@ -174,7 +175,7 @@ async def _answer(cell: Cell, region: Region, monitor: Monitor, answers: int) ->
             said = "+the guest has booted and starts its scenario"
         elif ask.reason == Reason.BALLOON_SET:
             await monitor.execute("balloon", value=ask.arg << 10)
-            said = f"+balloon to {ask.arg / 1024:g} MiB"
+            said = f"+balloon to {ask.arg / KIB_PER_MIB:g} MiB"
         elif ask.reason == Reason.BALLOON_SETTLED:
             said = "+the balloon has settled" if ask.arg else "+the balloon has not settled"
         else:

@@ -1,184 +1,205 @@
 """The wire format of a scenario: what the host puts into the mailbox of a guest that is booted.
 
-The agent checks the same again (images/guest/scenario.c), because a wrong scenario is a mistake of
-the host's; here a mistake has a name.
+`struct mn_scenario` and `struct mn_step` of images/guest/record.h; a test compares every offset. An
+action is a row of numbers there, and also in the JSON of a plan and a manifest, which were written
+so before actions had types; nobody else knows the order of the numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from memnotify.errors import InputError
-from memnotify.model import ClientArg, ClientKind, File, Habit, Level, Op, Scenario, Step
-from memnotify.records.layout import (
-    MAGIC,
-    MAILBOX_SIZE,
-    MAX_NODES,
-    MAX_PROCESSES,
-    MAX_READ,
-    SCENARIO_HEADER,
-    STEP,
+from memnotify.records.layout import MAGIC, MAILBOX_SIZE
+from memnotify.scenario import (
+    CLIENT_KINDS,
+    Action,
+    Balloon,
+    ClientKind,
+    Clients,
+    Console,
+    Dd,
+    File,
+    FileCache,
+    Group,
+    Habit,
+    Hog,
+    Level,
+    Op,
+    Scenario,
+    SelfCheck,
+    Step,
+    Stop,
+    Swappiness,
 )
+from memnotify.scenario_rules import check_scenario, refusal
 
-_FILLERS = (ClientKind.ALLOCATE, ClientKind.CIRCULAR)
-_HABITS = {
-    ClientKind.POLL: Habit.FASYNC,
-    ClientKind.RELEASE: Habit.OPEN_FIRST,
-    ClientKind.EXIT: Habit.OPEN_FIRST | Habit.FASYNC,
-    ClientKind.ALLOCATE: Habit.LEAVE,
-    ClientKind.CIRCULAR: Habit.FROM_THE_START | Habit.MEMINFO,
+E = TypeVar("E", bound=IntEnum)
+
+ARGS = 14
+"""Numbers that a step has room for."""
+
+STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", ARGS)])
+SCENARIO_HEADER = np.dtype(
+    [
+        ("magic", "S8"),
+        ("start_ns", "<u8"),
+        ("duration_ns", "<u8"),
+        ("sample_ns", "<u8"),
+        ("nr_steps", "<u4"),
+        ("pad", "<u4", 7),
+    ]
+)
+MAX_STEPS = (MAILBOX_SIZE - SCENARIO_HEADER.itemsize) // STEP.itemsize
+
+
+class ClientArg(IntEnum):
+    """Which number of a CLIENTS step is what; values of `enum mn_client_arg`."""
+
+    KIND = 0
+    COUNT = 1
+    CACHE = 2
+    GIVE = 3
+    SPACING = 4
+    RATE = 5
+    STEP = 6
+    PAUSE = 7
+    DELAY = 8
+    HABITS = 9
+    READ = 10
+    TEXT = 11
+
+
+_CLIENT_FIELDS: Mapping[ClientArg, tuple[str, ...]] = {
+    ClientArg.KIND: ("kind",),
+    ClientArg.COUNT: ("count",),
+    ClientArg.CACHE: ("cache_kib", "stall_us", "level"),
+    ClientArg.GIVE: ("give_back_kib", "window_us"),
+    ClientArg.SPACING: ("spacing_ns",),
+    ClientArg.RATE: ("rate_kib_s",),
+    ClientArg.STEP: ("step_kib",),
+    ClientArg.PAUSE: ("pause_ns", "every_ns"),
+    ClientArg.DELAY: ("give_back_after_ns",),
+    ClientArg.HABITS: ("habits",),
+    ClientArg.READ: ("read_bytes",),
+    ClientArg.TEXT: ("text_kib",),
 }
+"""The fields of Clients by number. Several have one number if no kind of client has two of them."""
 
-
-def _check_clients(args: tuple[int, ...]) -> str | None:
-    args += (0,) * (len(ClientArg) - len(args))
-    kind, count, cache, given = args[: ClientArg.SPACING]
-    if kind not in list(ClientKind):
-        return f"{kind} is no kind of client"
-    if not 1 <= count <= MAX_PROCESSES:
-        return f"{count} clients; 1 to {MAX_PROCESSES} can be started"
-    if kind == ClientKind.RELEASE and not (
-        cache % 4 == 0 and given % 4 == 0 and 0 < given <= cache
-    ):
-        return f"a cache of {cache} KiB of which {given} are given back; both are whole 4 KiB pages"
-    if args[ClientArg.READ] > MAX_READ:
-        return f"{args[ClientArg.READ]} bytes to read at a time; at most {MAX_READ}"
-    if strange := args[ClientArg.HABITS] & ~_HABITS.get(ClientKind(kind), Habit(0)):
-        return f"clients of that kind have no habit {strange}"
-    if kind in _FILLERS:
-        return _check_filling(args)
-    if (kind == ClientKind.PEEK) != bool(args[ClientArg.PAUSE]):
-        return "clients that only look sleep between two looks, and no others do"
-    if args[ClientArg.RATE] or args[ClientArg.STEP]:
-        return "a rate is what clients that allocate have, and only those"
-    return _check_watch(kind, cache, given)
-
-
-def _check_filling(args: tuple[int, ...]) -> str | None:
-    rate, step, pause = args[ClientArg.RATE : ClientArg.PAUSE + 1]
-    if bool(rate) == bool(step):
-        return "clients that allocate have a rate or steps"
-    if bool(step) != bool(pause) or step % 4:
-        return "steps are whole 4 KiB pages, and a pause comes after each"
-    sizes = (rate or step, args[ClientArg.CACHE])
-    if not all(0 < size < 2**32 for size in sizes):
-        return "rate and size must be above 0 and below 4 TiB"
-    return None
-
-
-def _check_watch(kind: int, first: int, second: int) -> str | None:
-    if kind == ClientKind.PSI:
-        return None if 0 < first <= second else f"{first} us of stall in a window of {second} us"
-    if kind == ClientKind.PRESSURE_LEVEL:
-        return None if first in list(Level) else f"{first} is no level of pressure"
-    if kind != ClientKind.RELEASE and (first % 4 or second):
-        return f"a cache of {first} KiB of which {second} are given back; only the first can be"
-    return None
-
-
-def _check_rate(args: tuple[int, ...]) -> str | None:
-    ok = all(0 < arg < 2**32 for arg in args)
-    return None if ok else "rate and size must be above 0 and below 4 TiB"
-
-
-def _check_hog(args: tuple[int, ...]) -> str | None:
-    if args[2:] and args[2] > MAX_NODES:
-        return f"there is no node {args[2] - 1}; a guest can have {MAX_NODES}"
-    return _check_rate(args[:2])
-
-
-def _check_filecache(args: tuple[int, ...]) -> str | None:
-    if args[2:] and args[2] not in list(File):
-        return f"{args[2]} is no kind of file"
-    return _check_rate(args[:2])
-
-
-def _check_balloon(args: tuple[int, ...]) -> str | None:
-    return (
-        None if args[0] > 0 and args[0] % 4 == 0 else f"{args[0]} KiB is no whole number of pages"
-    )
-
-
-def _check_memory(args: tuple[int, ...]) -> str | None:
-    return None if 0 < args[0] < 2**32 else "memory must be above 0 and below 4 TiB"
-
-
-def _check_time(args: tuple[int, ...]) -> str | None:
-    return None if args[0] > 0 else "it has to sleep between rounds"
-
-
-def _check_swappiness(args: tuple[int, ...]) -> str | None:
-    return None if args[0] <= 100 else f"{args[0]} is no swappiness; it is 0 to 100"
-
-
-def _check_group(args: tuple[int, ...]) -> str | None:
-    return None if args[0] in (1, 2) else f"there are no control groups of version {args[0]}"
-
-
-_STARTED = (Op.CLIENTS, Op.HOG, Op.FILECACHE, Op.CONSOLE, Op.DD)
-"""Steps that start processes, which a later step can stop."""
-
-
-def _check_stop(args: tuple[int, ...]) -> str | None:
-    ok = args[0] in _STARTED
-    return None if ok else f"{args[0]} is no operation that has processes"
-
-
-_CHECKS: Mapping[Op, tuple[Sequence[int], Callable[[tuple[int, ...]], str | None]]] = {
-    Op.CLIENTS: (range(5, len(ClientArg) + 1), _check_clients),
-    Op.BALLOON: ((2,), _check_balloon),
-    Op.HOG: ((2, 3), _check_hog),
-    Op.FILECACHE: ((2, 4), _check_filecache),
-    Op.STOP: ((1,), _check_stop),
-    Op.SELF_CHECK: ((1,), _check_memory),
-    Op.GROUP: ((2,), _check_group),
-    Op.CONSOLE: ((1,), _check_time),
-    Op.DD: ((2,), _check_rate),
-    Op.SWAPPINESS: ((1,), _check_swappiness),
+_ALL_HABITS = int(reduce(or_, Habit))
+_CLIENT_NUMBERS = range(ClientArg.RATE, len(ClientArg) + 1)
+_NUMBERS: Mapping[Op, Sequence[int]] = {
+    Op.CLIENTS: _CLIENT_NUMBERS,
+    Op.BALLOON: (2,),
+    Op.HOG: (2, 3),
+    Op.FILECACHE: (2, 4),
+    Op.STOP: (1,),
+    Op.SELF_CHECK: (1,),
+    Op.GROUP: (2,),
+    Op.CONSOLE: (1,),
+    Op.DD: (2,),
+    Op.SWAPPINESS: (1,),
 }
-"""How many arguments a step may have, and what else has to be true of them."""
+"""How many numbers an action may have; those that are left out are 0."""
 
 
-def _check_step(step: Step) -> str | None:
-    counts, check = _CHECKS[step.op]
-    if len(step.args) not in counts:
-        expected = " or ".join(map(str, counts if len(counts) < 3 else ()))
-        expected = expected or f"{counts[0]} to {counts[-1]}"
-        return f"{len(step.args)} arguments, {expected} expected"
-    if not all(0 <= arg < 2**64 for arg in (step.at_ns, *step.args)):
-        return "a number does not fit into 64 bits"
-    if not 0 <= step.place <= MAX_PROCESSES:
-        return f"{step.place} is no place of a process"
-    return check(step.args)
+def _numbers(action: Action) -> tuple[int, ...]:
+    match action:
+        case Clients():
+            return _client_numbers(action)
+        case Balloon():
+            return action.target_kib, action.settle_ns
+        case Hog():
+            node = () if action.node is None else (action.node + 1,)
+            return action.rate_kib_s, action.ceiling_kib, *node
+        case FileCache(file=File.DISK, touch_ns=0):
+            return action.rate_kib_s, action.total_kib
+        case FileCache():
+            return action.rate_kib_s, action.total_kib, int(action.file), action.touch_ns
+        case Stop():
+            return (int(action.what),)
+        case SelfCheck():
+            return (action.memory_kib,)
+        case Group():
+            return action.version, action.limit_kib
+        case Console():
+            return (action.every_ns,)
+        case Dd():
+            return action.block_kib, action.count
+        case Swappiness():
+            return (action.value,)
 
 
-def processes_of(scenario: Scenario) -> int:
-    """Return how many processes a scenario starts."""
-    return sum(
-        step.args[1] if step.op is Op.CLIENTS else step.op in (*_STARTED, Op.SELF_CHECK)
-        for step in scenario.steps
-    )
+def _client_numbers(clients: Clients) -> tuple[int, ...]:
+    numbers = [
+        int(next((value for field in fields if (value := getattr(clients, field))), 0))
+        for fields in _CLIENT_FIELDS.values()
+    ]
+    while len(numbers) > _CLIENT_NUMBERS[0] and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
 
 
-def _check_whole(scenario: Scenario) -> str | None:
-    room = (MAILBOX_SIZE - SCENARIO_HEADER.itemsize) // STEP.itemsize
-    if len(scenario.steps) > room:
-        return f"{len(scenario.steps)} steps, but the mailbox holds {room}"
-    times = [step.at_ns for step in scenario.steps]
-    if times != sorted(times):
-        return "steps are not sorted by time"
-    if times and times[-1] >= scenario.duration_ns:
-        return "the last step starts after the end"
-    if not 0 < scenario.sample_ns < 2**63 or not 0 < scenario.duration_ns < 2**63:
-        return "duration and sample interval must be above 0"
-    if not 0 <= scenario.start_ns < 2**63:
-        return "the start must not be below 0"
-    processes = processes_of(scenario)
-    if processes > MAX_PROCESSES:
-        return f"{processes} processes; the agent can start {MAX_PROCESSES}"
-    return None
+def _action(op: int, numbers: Sequence[int]) -> Action:
+    """Return the action of a row of numbers. Raises ValueError if there is none."""
+    counts = _NUMBERS[_named(Op, op, "operation")]
+    if len(numbers) not in counts:
+        few = " or ".join(map(str, counts))
+        expected = few if len(counts) < 3 else f"{counts[0]} to {counts[-1]}"
+        raise ValueError(f"{len(numbers)} arguments, {expected} expected")
+    a, b, c, d = (*numbers, 0, 0, 0)[:4]
+    match op:
+        case Op.CLIENTS:
+            return _clients(numbers)
+        case Op.BALLOON:
+            return Balloon(target_kib=a, settle_ns=b)
+        case Op.HOG:
+            return Hog(rate_kib_s=a, ceiling_kib=b, node=c - 1 if c else None)
+        case Op.FILECACHE:
+            file = _named(File, c, "kind of file")
+            return FileCache(rate_kib_s=a, total_kib=b, file=file, touch_ns=d)
+        case Op.STOP:
+            return Stop(what=_named(Op, a, "operation that has processes"))
+        case Op.SELF_CHECK:
+            return SelfCheck(memory_kib=a)
+        case Op.GROUP:
+            return Group(version=a, limit_kib=b)
+        case Op.CONSOLE:
+            return Console(every_ns=a)
+        case Op.DD:
+            return Dd(block_kib=a, count=b)
+        case _:
+            return Swappiness(value=a)
+
+
+def _clients(numbers: Sequence[int]) -> Clients:
+    kind = _named(ClientKind, numbers[ClientArg.KIND], "kind of client")
+    fields: dict[str, Any] = {}
+    for (arg, names), number in zip(_CLIENT_FIELDS.items(), numbers, strict=False):
+        known = [name for name in names if name in CLIENT_KINDS[kind].fields]
+        if number or arg == ClientArg.COUNT:
+            fields[(known or names)[0]] = number
+    fields["kind"] = kind
+    fields["habits"] = habits = Habit(fields.get("habits", 0))
+    if strange := int(habits) & ~_ALL_HABITS:
+        raise ValueError(f"{strange} is no habit")
+    if "level" in fields:
+        fields["level"] = _named(Level, fields["level"], "level of pressure")
+    return Clients(**fields)
+
+
+def _named(kind: type[E], value: int, what: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{value} is no {what}") from None
 
 
 def encode_scenario(scenario: Scenario) -> bytes:
@@ -186,14 +207,10 @@ def encode_scenario(scenario: Scenario) -> bytes:
 
     Raises InputError if the scenario is not one that the agent accepts.
     """
-    where = f"scenario {scenario.name}"
-    for number, step in enumerate(scenario.steps):
-        problem = _check_step(step)
-        if problem is not None:
-            raise InputError(f"{where}: step {number} ({step.op.name.lower()}): {problem}")
-    problem = _check_whole(scenario)
-    if problem is not None:
-        raise InputError(f"{where}: {problem}")
+    check_scenario(scenario)
+    if len(scenario.steps) > MAX_STEPS:
+        text = f"{len(scenario.steps)} steps, but the mailbox holds {MAX_STEPS}"
+        raise refusal(scenario, text)
     header = np.zeros(1, SCENARIO_HEADER)
     header["magic"] = MAGIC
     header["start_ns"] = scenario.start_ns
@@ -201,9 +218,75 @@ def encode_scenario(scenario: Scenario) -> bytes:
     header["sample_ns"] = scenario.sample_ns
     header["nr_steps"] = len(scenario.steps)
     steps = np.zeros(len(scenario.steps), STEP)
-    for row, step in zip(steps, scenario.steps, strict=True):
+    for index, step in enumerate(scenario.steps):
+        numbers = _numbers(step.action)
+        if not all(0 <= number < 2**64 for number in (step.at_ns, *numbers)):
+            raise refusal(scenario, "a number does not fit into 64 bits", index)
+        row = steps[index]
         row["at_ns"] = step.at_ns
         row["op"] = step.op
         row["place"] = step.place
-        row["arg"][: len(step.args)] = step.args
+        row["arg"][: len(numbers)] = numbers
     return header.tobytes() + steps.tobytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StepRow:
+    at_ns: int
+    op: int
+    args: tuple[int, ...] = ()
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ScenarioRow:
+    name: str
+    start_ns: int
+    duration_ns: int
+    sample_ns: int
+    steps: tuple[_StepRow, ...]
+
+
+_STEP_ROW = TypeAdapter(_StepRow)
+_SCENARIO_ROW = TypeAdapter(_ScenarioRow)
+
+
+def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as it is in the JSON of a plan and a manifest.
+
+    The id of a cell is a digest of this, so it can never change.
+    """
+    return {
+        "name": scenario.name,
+        "start_ns": scenario.start_ns,
+        "duration_ns": scenario.duration_ns,
+        "sample_ns": scenario.sample_ns,
+        "steps": [step_to_json(step) for step in scenario.steps],
+    }
+
+
+def scenario_from_json(value: Any) -> Scenario:
+    """Return the scenario that `scenario_to_json` has written. Raises ValueError."""
+    row = _SCENARIO_ROW.validate_python(value)
+    return Scenario(
+        name=row.name,
+        start_ns=row.start_ns,
+        duration_ns=row.duration_ns,
+        sample_ns=row.sample_ns,
+        steps=tuple(map(_step, row.steps)),
+    )
+
+
+def step_to_json(step: Step) -> dict[str, Any]:
+    """Return one step of `scenario_to_json`."""
+    numbers = list(_numbers(step.action))
+    return {"at_ns": step.at_ns, "op": int(step.op), "args": numbers, "place": step.place}
+
+
+def step_from_json(value: Any) -> Step:
+    """Return the step that `step_to_json` has written. Raises ValueError."""
+    return _step(_STEP_ROW.validate_python(value))
+
+
+def _step(row: _StepRow) -> Step:
+    return Step(at_ns=row.at_ns, action=_action(row.op, row.args), place=row.place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from collections.abc import Sequence
@@ -12,13 +11,15 @@ import numpy as np
 
 from memnotify.guest.console import Console
 from memnotify.guest.rendezvous import End
-from memnotify.model import SUCCESSORS, Finding, Op, Outcome
-from memnotify.records.decode import RecordLog, Records
+from memnotify.model import Finding, Outcome
+from memnotify.records.exits import failed_exits, killed_exits
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.self_check import describe_check
+from memnotify.scenario import SUCCESSORS, Op
 from memnotify.text import counted
 
 _SHOWN = 3  # of failures that are alike
-_MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int
 
 
 def judge(
@@ -95,24 +96,6 @@ def _failures(log: RecordLog) -> list[str]:
     return found
 
 
-def killed_exits(log: RecordLog) -> Records:
-    """Return the EXIT records of processes that the OOM killer ended: by SIGKILL, not the agent."""
-    exits = log.kind(Kind.EXIT)
-    killed: Records = exits[(exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0)]
-    return killed
-
-
-def failed_exits(log: RecordLog) -> Records:
-    """Return the EXIT records of processes that did not end as the scenario wants.
-
-    Those of `killed_exits` are another finding.
-    """
-    exits = log.kind(Kind.EXIT)
-    crashed = (exits["signal"] != 0) & (exits["signal"] != signal.SIGKILL)
-    failed: Records = exits[((exits["code"] != 0) | crashed) & (exits["sent_by_agent"] == 0)]
-    return failed
-
-
 def _name(row: Any) -> str:
     # Not by its pid: that in a record is its writer's, and the agent writes these.
     if row["client"] != NO_CLIENT:
@@ -127,32 +110,6 @@ def _how(row: Any) -> str:
         return f"gave up: {os.strerror(int(row['code']) & 0xFF)}"
     named = number in signal.Signals.__members__.values()
     return f"was killed by {signal.Signals(number).name if named else f'signal {number}'}"
-
-
-def describe_check(row: Any) -> str:
-    """Return what a SELF_CHECK record says, for people."""
-    name, result, error = (
-        row["name"].decode(errors="replace"),
-        row["result"],
-        min(int(row["error"]), _MAX_ERRNO),
-    )
-    if result == CheckResult.PASSED:
-        return f"{name} passed"
-    why = os.strerror(error) if error else "a wrong result"
-    if result == CheckResult.SKIPPED:
-        return f"{name} skipped: {why}"
-    if row["signal"]:
-        why = "came to no end" if error == errno.ETIMEDOUT else f"killed by signal {row['signal']}"
-        return f"{name} FAILED: {why}"
-    return f"{name} FAILED: {why} (line {row['line']})"
-
-
-def count_checks(log: RecordLog) -> dict[str, int] | None:
-    """Return how many tests of a self-check passed, failed, and were skipped; None without one."""
-    results = log.kind(Kind.SELF_CHECK)["result"]
-    if not len(results):
-        return None
-    return {what.name.lower(): int(np.count_nonzero(results == what)) for what in CheckResult}
 
 
 def _self_check(log: RecordLog) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from memnotify.errors import InputError
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, decode
+from memnotify.records.decode import decode
+from memnotify.records.log import RecordLog
 
 
 @dataclass(frozen=True, slots=True)

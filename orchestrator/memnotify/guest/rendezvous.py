@@ -14,11 +14,13 @@ from functools import partial
 from qemu.qmp import EventListener
 
 from memnotify.errors import InfrastructureError
-from memnotify.guest.balloon import Balloon
+from memnotify.guest.balloon import BalloonControl
 from memnotify.guest.qmp import Monitor, data_of
 from memnotify.guest.region import Ask, Region
-from memnotify.model import Finding, Op, Scenario
+from memnotify.model import Finding
 from memnotify.records.layout import Reason, State
+from memnotify.scenario import Balloon, Scenario
+from memnotify.units import KIB_PER_MIB
 
 BOOT = "boot"
 """The stage before READY of a guest that does not start from a template."""
@@ -48,7 +50,7 @@ class Host:
         on_stage: Callable[[str], None],
         resume: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        self.balloon = Balloon(monitor)
+        self.balloon = BalloonControl(monitor)
         self._monitor = monitor
         self._events: EventListener = monitor.listen("GUEST_PANICKED", "SHUTDOWN")
         self._region = region
@@ -112,7 +114,7 @@ class Host:
         if target_kib is None:
             return False
         if ask.reason == Reason.BALLOON_SET and ask.arg == target_kib:
-            self._on_stage(f"balloon {target_kib / 1024:g} MiB")
+            self._on_stage(f"balloon {target_kib / KIB_PER_MIB:g} MiB")
             await self.balloon.set(step=ask.step, target_kib=target_kib, now_ns=ask.time_ns)
             return True
         if ask.reason == Reason.BALLOON_SETTLED:
@@ -124,9 +126,10 @@ class Host:
 
     def _balloon_target(self, step: int) -> int | None:
         # The guest's word for a step is only a number to look up: its target is the scenario's.
-        if step < len(self._scenario.steps) and self._scenario.steps[step].op is Op.BALLOON:
-            return self._scenario.steps[step].args[0]
-        return None
+        if step >= len(self._scenario.steps):
+            return None
+        action = self._scenario.steps[step].action
+        return action.target_kib if isinstance(action, Balloon) else None
 
 
 def _nonsense(ask: Ask) -> End:

@@ -20,11 +20,12 @@ from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.host import MIB
 from memnotify.model import BalloonMove, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
-from memnotify.records.decode import RecordLog, write_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import write_records
+from memnotify.units import BYTES_PER_MIB
 
 
 async def run_cell(
@@ -105,7 +106,7 @@ async def run_cell(
         lost_records=records.lost,
         balloon=session.moves,
         qemu_cpu_seconds=vm.cpu_seconds,
-        memory_mib=math.ceil(vm.memory_bytes / MIB),
+        memory_mib=math.ceil(vm.memory_bytes / BYTES_PER_MIB),
         versions={"qemu": vm.qemu_version, "accel": accel, **_kernel_version(records)},
         qemu_uid=vm.qemu_uid,
         command=tuple(vm.argv),

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError
-from memnotify.guest.mailbox import processes_of
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.region import Region
 from memnotify.guest.rendezvous import End
-from memnotify.model import Cell, Finding, Scenario
+from memnotify.model import Cell, Finding
+from memnotify.scenario import Scenario
 
 _PERIOD_SECONDS = 0.5
 
@@ -62,7 +62,7 @@ def cpu_patience(scenario: Scenario, memory_mib: int, limits: Limits) -> float:
         limits.hang_cpu_seconds
         + memory_mib / 1024 * _CPU_SECONDS_EACH_GIB
         + scenario.sample_ns / 1e9 * _CPU_SECONDS_EACH_SECOND
-        + processes_of(scenario) * _CPU_SECONDS_EACH_PROCESS
+        + scenario.processes * _CPU_SECONDS_EACH_PROCESS
     )
 
 

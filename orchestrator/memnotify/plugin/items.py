@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
-from memnotify.campaign.plan import cell_parameters
+from memnotify.axes import point_of
 from memnotify.campaign.schema import ExpectTable
 from memnotify.errors import MemnotifyError
+from memnotify.model import Outcome
 from memnotify.places import command
-from memnotify.records.decode import read_records
+from memnotify.records.parquet import read_records
 from memnotify.report.cells import FIGURES
 from memnotify.report.expect import came_out as in_words
 from memnotify.results.evidence import evidence
 from memnotify.results.expectations import came_out, failed, is_about
 from memnotify.results.folder import RECORDS, read_verdict
+from memnotify.results.verdict import Verdict
 from memnotify.run.on_demand import OnDemand
 from memnotify.text import printable
 
@@ -48,7 +50,7 @@ class CellItem(pytest.Item):
     def __init__(self, *, run: OnDemand, **given: Any) -> None:
         super().__init__(**given)
         self._run = run
-        self._row: dict[str, Any] = {}
+        self._verdict: Verdict | None = None
         self.folder: Path | None = None
         self.add_marker("memnotify")
         self.extra_keyword_matches.add(run.campaign.table.name)
@@ -58,20 +60,21 @@ class CellItem(pytest.Item):
 
     def setup(self) -> None:
         self.folder = finished(self._run, self.name)
-        self._row = read_verdict(self.folder)
-        values = cell_parameters(self._run.cells[self.name])
-        values |= {name: self._row.get(name) for name in FIGURES}
+        self._verdict = read_verdict(self.folder)
+        values: dict[str, Any] = point_of(self._run.cells[self.name])
+        row = self._verdict.to_json()
+        values |= {name: row.get(name) for name in FIGURES}
         self.user_properties += [
             (name, str(value)) for name, value in values.items() if value is not None
         ]
 
     def runtest(self) -> None:
-        if self._row["outcome"] != "ok":
-            pytest.fail("\n".join(self._finding()), pytrace=False)
+        assert self._verdict is not None
+        if not self._verdict.outcome.ok:
+            pytest.fail("\n".join(self._finding(self._verdict.outcome)), pytrace=False)
 
-    def _finding(self) -> Iterator[str]:
-        outcome, detail = self._row["outcome"], self._row["detail"]
-        yield printable(f"{outcome}: {detail}")
+    def _finding(self, outcome: Outcome) -> Iterator[str]:
+        yield printable(f"{outcome}: {outcome.detail}")
         assert self.folder is not None
         if (file := self.folder / RECORDS).exists():
             yield from evidence(read_records(file), outcome).lines()
@@ -87,21 +90,21 @@ class ExpectItem(pytest.Item):
         super().__init__(**given)
         self._run = run
         self._expect = expect
-        self._rows: list[dict[str, Any]] = []
+        self._verdicts: list[Verdict] = []
         self.add_marker("memnotify")
 
     def setup(self) -> None:
         for name, cell in self._run.cells.items():
-            if is_about(self._expect, cell_parameters(cell)):
-                self._rows.append(read_verdict(finished(self._run, name)))
+            if is_about(self._expect, point_of(cell)):
+                self._verdicts.append(read_verdict(finished(self._run, name)))
 
     def runtest(self) -> None:
-        results = list(came_out(self._expect, self._rows, is_part=self._run.is_part))
-        said = [f"{result['what']}: {in_words(result)}" for result in results]
+        results = list(came_out(self._expect, self._verdicts, is_part=self._run.is_part))
+        said = [f"{result.what}: {in_words(result)}" for result in results]
         lines = [printable(line) for line in (self._expect.says, *said)]
         if failed(results):
             pytest.fail("\n".join(lines), pytrace=False)
-        if all(result["met"] is None for result in results):
+        if all(result.met is None for result in results):
             pytest.skip("; ".join(lines))
 
     def reportinfo(self) -> tuple[os.PathLike[str], None, str]:

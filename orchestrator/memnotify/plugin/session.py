@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from memnotify.axes import POINT, point_of
 from memnotify.campaign.load import Campaign, load_campaign
-from memnotify.campaign.plan import cell_name, cell_parameters, plan_cells
+from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.errors import InputError, MemnotifyError
 from memnotify.model import Accel, Cell, Clock
 from memnotify.plugin.items import CampaignFile, CellItem, finished, how_to_look, shown
 from memnotify.process import CommandLog
 from memnotify.report.board import LineBoard
-from memnotify.report.cells import POINT
 from memnotify.report.table import plain_console
 from memnotify.run.base_selection import choose_base
 from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.store import Store
 from memnotify.text import counted, known_names
@@ -49,7 +50,7 @@ class Asked:
     @property
     def values(self) -> Mapping[str, Any]:
         campaign = self.run.campaign.table.name
-        return {"campaign": campaign} | cell_parameters(self.run.cells[self.name])
+        return {"campaign": campaign} | point_of(self.run.cells[self.name])
 
 
 class Session:
@@ -189,7 +190,7 @@ def _campaigns(files: Iterable[str]) -> Sequence[Campaign]:
 
 def _values(campaign: Campaign, cells: Iterable[Cell]) -> Mapping[str, Sequence[Any]]:
     """Return what a marker may ask of a campaign: what its cells have, or any of its bases."""
-    points = [cell_parameters(cell) for cell in cells]
+    points = [point_of(cell) for cell in cells]
     values = {key: [point[key] for point in points] for key in POINT}
     return values | {"base": campaign.table.kernel.base}
 
@@ -206,12 +207,10 @@ def _run(campaign: Campaign, cells: Sequence[Cell], options: Any, store: Store) 
     return OnDemand(
         campaign,
         cells,
+        Services(store=store, board=LineBoard(plain_console())),
         whole=whole,
         path=Path(options.memnotify_output) / campaign.table.name,
-        store=store,
-        board=LineBoard(plain_console()),
-        again=options.memnotify_again,
-        cold=options.memnotify_cold,
+        options=RunOptions(again=options.memnotify_again, cold=options.memnotify_cold),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from memnotify.records.compare import compare
-from memnotify.records.decode import VIEWS, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import VIEWS
+from memnotify.records.parquet import read_records
 from memnotify.text import counted
 
 

@@ -25,18 +25,6 @@ NO_CLIENT = 0xFFFF_FFFF
 NO_STATUS = -(2**31)
 """`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""
 
-MAX_PROCESSES = 16_000
-"""Processes that one scenario may start; the size of the agent's table (images/guest/agent.h)."""
-
-MAX_NODES = 63
-"""NUMA nodes that a process may be bound to."""
-
-ARGS = 14
-"""Numbers that a step has room for."""
-
-MAX_READ = 64
-"""Bytes that a client reads from the device at a time (images/guest/agent.h)."""
-
 
 class State(IntEnum):
     """`enum mn_state`: what the agent is doing. Only RENDEZVOUS means that it asked for a pause."""
@@ -121,17 +109,6 @@ HEADER = np.dtype(
         ("failure_what", "S24"),
         ("beats", "<u8"),
         ("ended_ns", "<u8"),
-    ]
-)
-STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", ARGS)])
-SCENARIO_HEADER = np.dtype(
-    [
-        ("magic", "S8"),
-        ("start_ns", "<u8"),
-        ("duration_ns", "<u8"),
-        ("sample_ns", "<u8"),
-        ("nr_steps", "<u4"),
-        ("pad", "<u4", 7),
     ]
 )
 RECORD = np.dtype(

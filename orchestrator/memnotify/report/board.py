@@ -17,6 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from memnotify.model import Ending, Outcome
 from memnotify.text import counted, printable
 
 
@@ -33,9 +34,16 @@ class Board(Protocol):
 
     def stage(self, cell: str, stage: str) -> None: ...
 
-    def finished(self, cell: str, outcome: str, detail: str) -> None: ...
+    def finished(self, cell: str, outcome: Outcome) -> None: ...
 
     def warn(self, text: str) -> None: ...
+
+
+_MARKS = {
+    Ending.OK: ("✓", "green"),
+    Ending.FINDING: ("●", "yellow"),
+    Ending.INFRASTRUCTURE: ("✗", "red"),
+}
 
 
 def open_board(console: Console) -> LiveBoard | LineBoard:
@@ -69,10 +77,10 @@ class LineBoard:
     def stage(self, cell: str, stage: str) -> None:
         self._line(f"{cell}: {stage}")
 
-    def finished(self, cell: str, outcome: str, detail: str) -> None:
+    def finished(self, cell: str, outcome: Outcome) -> None:
         self._done += 1
         count = f"[{self._done}/{self._cells}]"
-        self._line(f"{count} {cell}: {outcome}{': ' + detail if detail else ''}")
+        self._line(f"{count} {cell}: {outcome}{': ' + outcome.detail if outcome.detail else ''}")
 
     def warn(self, text: str) -> None:
         self._line(f"warning: {text}")
@@ -125,13 +133,11 @@ class LiveBoard:
         _, since = self._stages.get(cell, ("", time.monotonic()))
         self._stages[cell] = (stage, since)
 
-    def finished(self, cell: str, outcome: str, detail: str) -> None:
+    def finished(self, cell: str, outcome: Outcome) -> None:
         _, since = self._stages.pop(cell, ("", time.monotonic()))
         self._done += 1
-        mark, style = ("✓", "green") if outcome == "ok" else ("●", "yellow")
-        if outcome.startswith("infrastructure:"):
-            mark, style = "✗", "red"
-        text = f"{outcome}: {detail}" if detail else outcome
+        mark, style = _MARKS[outcome.ending]
+        text = f"{outcome}: {outcome.detail}" if outcome.detail else str(outcome)
         seconds = time.monotonic() - since
         self._print(f"[{style}]{mark}[/] {_safe(cell)}  [{style}]{_safe(text)}[/]  {seconds:.1f} s")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-POINT = ("base", "series", "arch", "machine", "memory_mib", "scenario", "clients", "repeat")
-"""Of the matrix."""
+from memnotify.axes import POINT
+from memnotify.model import Ending
+from memnotify.results.verdict import Verdict
 
 PARAMETERS = (*POINT, "repeatability")
 FIGURES = (
@@ -33,48 +34,56 @@ class Status(StrEnum):
     SKIPPED = "skipped"  # not run
 
 
+_STATUS = {
+    Ending.OK: Status.PASSED,
+    Ending.FINDING: Status.FAILED,
+    Ending.INFRASTRUCTURE: Status.ERROR,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellReport:
     """One cell of a plan. Texts may come from a guest, and every format escapes them.
 
-    `row` is its verdict, None if it has not run; `log` is its console's path below the run's
-    folder, and `console` the end of what is in there; `events` is its timeline.
+    `verdict` is None if it has not run; `log` is its console's path below the run's folder, and
+    `console` the end of what is in there; `events` is its timeline.
     """
 
     id: str
     name: str
-    row: Mapping[str, Any] | None = None
+    verdict: Verdict | None = None
     log: str | None = None
     console: str = ""
     events: Sequence[Mapping[str, Any]] = field(default=())
 
     @property
+    def row(self) -> Mapping[str, Any]:
+        """All of its verdict by name."""
+        return {} if self.verdict is None else self.verdict.to_json()
+
+    @property
     def outcome(self) -> str:
-        return "not run" if self.row is None else str(self.row["outcome"])
+        return "not run" if self.verdict is None else str(self.verdict.outcome)
 
     @property
     def detail(self) -> str:
-        return "" if self.row is None else str(self.row["detail"])
+        return "" if self.verdict is None else self.verdict.outcome.detail
 
     @property
     def status(self) -> Status:
-        if self.row is None:
-            return Status.SKIPPED
-        if self.outcome == "ok":
-            return Status.PASSED
-        infrastructure = self.outcome.startswith("infrastructure:")
-        return Status.ERROR if infrastructure else Status.FAILED
+        return Status.SKIPPED if self.verdict is None else _STATUS[self.verdict.outcome.ending]
 
     @property
     def seconds(self) -> float:
         """Wall time."""
-        return 0.0 if self.row is None else float(self.row["wall_seconds"])
+        return 0.0 if self.verdict is None else float(self.verdict.wall_seconds)
 
     def values(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield those of its parameters or figures that are known, as texts."""
+        row = self.row
         for name in names:
-            if self.row is not None and self.row.get(name) is not None:
-                yield name, str(self.row[name])
+            if row.get(name) is not None:
+                yield name, str(row[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

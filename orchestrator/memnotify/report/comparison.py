@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from memnotify.axes import Value
 from memnotify.report.table import plain_table
+from memnotify.results.comparison import GroupFigure
 from memnotify.text import counted, printable
-
-Row = Mapping[str, Any]
 
 _MOST_VALUES = 8
 _EFFECTS = {
@@ -23,23 +22,27 @@ _EFFECTS = {
 
 
 def print_comparison(
-    console: Console, rows: Sequence[Row], *, same: Mapping[str, str | int], notes: Sequence[str]
+    console: Console,
+    rows: Sequence[GroupFigure],
+    *,
+    same: Mapping[str, Value],
+    notes: Sequence[str],
 ) -> None:
     """Print what `memnotify compare` shows: a line for each figure, a column for each group.
 
-    `rows` are what `--json` prints: by figure, then group. `same` has the axes with one value.
+    `rows` are by figure, then group. `same` has the axes with one value.
     """
-    groups = list(dict.fromkeys(row["group"] for row in rows))
-    by, cells, over = (rows[0][key] for key in ("by", "cells", "over"))
+    groups = list(dict.fromkeys(row.group for row in rows))
+    by, cells, over = rows[0].by, rows[0].cells, rows[0].over
     here = ", ".join(f"{axis} {value}" for axis, value in same.items())
     console.print(Text(printable(here)), style="dim", soft_wrap=True)
     each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
     table = plain_table()
-    effects = any(row["effect"] is not None for row in rows)
-    paired = any(row["difference"] is not None for row in rows)
-    intervals = " [95 % interval]" if any(row["low"] is not None for row in rows) else ""
+    effects = any(row.apart is not None for row in rows)
+    paired = any(row.apart is not None and row.apart.difference is not None for row in rows)
+    intervals = " [95 % interval]" if any(row.spread.low is not None for row in rows) else ""
     table.add_column(f"median{intervals}" if cells > 1 else "", no_wrap=True)
     for group in groups:
         table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
@@ -49,7 +52,7 @@ def print_comparison(
         words = [_title(rows[at])]
         for row in rows[at : at + len(groups)]:
             words.append(_figure(row))
-            if effects and row["versus"] is not None:
+            if effects and row.versus is not None:
                 words.append(_effect(row))
         table.add_row(*map(Text, words))
     console.print(table)
@@ -59,18 +62,18 @@ def print_comparison(
         console.print(Text(printable(note)), soft_wrap=True)
 
 
-def _effect(row: Row) -> str:
-    if row["effect"] is None:
+def _effect(row: GroupFigure) -> str:
+    if row.apart is None:
         return ""
-    if row["difference"] is None:
-        return f"{row['effect']:+.2f}"
-    difference = row["difference"]
-    text = _number(difference["median"], "+")
-    return f"{text} [{_number(difference['low'])}, {_number(difference['high'])}]"
+    if row.apart.difference is None:
+        return f"{row.apart.delta:+.2f}"
+    difference = row.apart.difference
+    text = _number(difference.median, "+")
+    return f"{text} [{_number(difference.low)}, {_number(difference.high)}]"
 
 
-def _title(row: Row) -> str:
-    metric, unit = row["metric"], row["unit"]
+def _title(row: GroupFigure) -> str:
+    metric, unit = row.metric, row.unit
     return metric if metric.endswith(unit.lower()) else f"{metric} ({unit})"
 
 
@@ -80,18 +83,19 @@ def _values(some: Sequence[str | int]) -> str:
     return f"{some[0]} … {some[-1]} ({len(some)} values)"
 
 
-def _figure(row: Row) -> str:
-    if row["median"] is None:
+def _figure(row: GroupFigure) -> str:
+    found = row.spread
+    if found.median is None:
         return "-"
-    text = _number(row["median"])
-    if row["low"] is not None:
-        text += f" [{_number(row['low'])}, {_number(row['high'])}]"
-    if row["n"] < row["cells"]:
-        text += " (1 run)" if row["n"] == 1 else f" ({row['n']} runs)"
+    text = _number(found.median)
+    if found.low is not None:
+        text += f" [{_number(found.low)}, {_number(found.high)}]"
+    if found.n < row.cells:
+        text += " (1 run)" if found.n == 1 else f" ({found.n} runs)"
     return text
 
 
-def _number(value: float, sign: str = "") -> str:
+def _number(value: float | None, sign: str = "") -> str:
     """Return three digits, or all of a greater number's; `sign`: "+" for one in any case."""
     if not value:
         return "0"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -11,42 +10,43 @@ from rich.text import Text
 from memnotify.places import command
 from memnotify.report.cells import Status
 from memnotify.report.table import plain_table
+from memnotify.results.expectations import Expected
 from memnotify.text import printable
 
 _SHOWN = 3  # cells that broke one
 
 
-def print_expectations(console: Console, results: Sequence[Mapping[str, Any]]) -> None:
-    """Print what `memnotify expect RUN` shows; `results` is what it prints as JSON."""
+def print_expectations(console: Console, results: Sequence[Expected]) -> None:
+    """Print what `memnotify expect RUN` shows."""
     if not results:
         console.print("the campaign expects nothing")
         return
     table = plain_table("expected", "in detail", "came out")
     for result in results:
-        words = (result["says"], result["what"], came_out(result))
+        words = (result.says, result.what, came_out(result))
         table.add_row(
             *(Text(printable(word)) for word in words),
-            style="yellow" if result["met"] is False else "",
+            style="yellow" if result.met is False else "",
         )
     console.print(table)
 
 
-def status_of(result: Mapping[str, Any]) -> Status:
+def status_of(result: Expected) -> Status:
     """Return how a CI service is told of what came out."""
     met = {True: Status.PASSED, False: Status.FAILED, None: Status.SKIPPED}
-    return met[result["met"]]
+    return met[result.met]
 
 
-def came_out(result: Mapping[str, Any]) -> str:
+def came_out(result: Expected) -> str:
     """Return what came out of an expectation, in words."""
-    if result["elsewhere"]:
+    if result.elsewhere:
         return f"open: another part may have such a cell, see {command('merge --help')}"
-    if result["met"] is None:
+    if result.met is None:
         return "not tried"
-    cells = sum(len(result[key]) for key in ("kept", "broken", "absent"))
-    text = f"{'met' if result['met'] else 'NOT met'}: in {len(result['kept'])} of {cells}"
-    for key, word in (("broken", "not in"), ("absent", "nothing to compare in")):
-        if result[key]:
-            more = " …" if len(result[key]) > _SHOWN else ""
-            text += f"; {word} {', '.join(result[key][:_SHOWN])}{more}"
+    cells = sum(map(len, (result.kept, result.broken, result.absent)))
+    text = f"{'met' if result.met else 'NOT met'}: in {len(result.kept)} of {cells}"
+    for found, word in ((result.broken, "not in"), (result.absent, "nothing to compare in")):
+        if found:
+            more = " …" if len(found) > _SHOWN else ""
+            text += f"; {word} {', '.join(found[:_SHOWN])}{more}"
     return text

@@ -27,10 +27,10 @@ def _page() -> jinja2.Template:
 
 def html(run: RunReport) -> str:
     """Return a run as a page: a table of its cells, and each one's timeline below it."""
-    rows = [cell.row for cell in run.cells if cell.row is not None]
+    verdicts = [cell.verdict for cell in run.cells if cell.verdict is not None]
     return _page().render(
         run=run,
-        summary=summary(rows, planned=len(run.cells)),
+        summary=summary(verdicts, planned=len(run.cells)),
         parameters=PARAMETERS,
         figures=FIGURES,
     )

@@ -17,8 +17,8 @@ _ALL_CELLS = 200
 def markdown(run: RunReport) -> str:
     """Return a run as Markdown: the counts, what went wrong, what came out of what was
     expected, then a table of all cells, folded."""
-    rows = [cell.row for cell in run.cells if cell.row is not None]
-    lines = [f"### {_say(run.name)}: {summary(rows, planned=len(run.cells))}", ""]
+    verdicts = [cell.verdict for cell in run.cells if cell.verdict is not None]
+    lines = [f"### {_say(run.name)}: {summary(verdicts, planned=len(run.cells))}", ""]
     wrong = [cell for cell in run.cells if cell.status in (Status.FAILED, Status.ERROR)]
     if wrong:
         lines += _table(("cell", "outcome", "why"), [_wrong(cell) for cell in wrong[:_ALL_CELLS]])

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memnotify.report.table import plain_table
+from memnotify.results.published import Compared
 from memnotify.text import printable
 
 Row = Mapping[str, Any]
@@ -17,10 +18,10 @@ _AGREES = {True: "yes", False: "no", None: "not run"}
 _REFUTED = "refuted"  # an alternative reading that ours does not agree with
 
 
-def print_published(console: Console, source: str, machine: str, rows: Sequence[Row]) -> None:
-    """Print what `memnotify published RUN` shows; `rows` are campaign.published's as mappings."""
+def print_published(console: Console, source: str, machine: str, rows: Sequence[Compared]) -> None:
+    """Print what `memnotify published RUN` shows of the figures."""
     console.print(Text(printable(f"{source}: {machine}")), style="dim", soft_wrap=True)
-    ours = dict.fromkeys((*row["bases"], *row["arches"]) for row in rows if row["cells"])
+    ours = dict.fromkeys((*row.bases, *row.arches) for row in rows if row.cells)
     if ours:
         guests = "; ".join(" ".join(one) for one in ours)
         console.print(Text(printable(f"reproduced on {guests}")), style="dim", soft_wrap=True)
@@ -29,21 +30,21 @@ def print_published(console: Console, source: str, machine: str, rows: Sequence[
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("agrees?", no_wrap=True)
     for row in rows:
-        scaled = row["expected"] if row["expected"] != row["published"] else None
-        words = [row["figure"], row["chosen"], row["says"]]
+        scaled = row.expected if row.expected != row.published else None
+        words = [row.figure, row.chosen, row.says]
         words += [
-            _number(row["published"], row["unit"]),
+            _number(row.published, row.unit),
             _number(scaled),
-            _number(row["reproduced"]),
+            _number(row.reproduced),
         ]
-        refuted = row["alternative"] and row["agrees"] is False
-        words += [_number(row["ratio"]), _REFUTED if refuted else _AGREES[row["agrees"]]]
-        style = "" if row["agrees"] or row["alternative"] else "yellow"
+        refuted = row.alternative and row.agrees is False
+        words += [_number(row.ratio), _REFUTED if refuted else _AGREES[row.agrees]]
+        style = "" if row.agrees or row.alternative else "yellow"
         table.add_row(*(Text(printable(word)) for word in words), style=style)
     console.print(table)
     for row in rows:
-        if row["note"]:
-            note = f"{row['figure']}, {row['chosen']}: {row['note']}"
+        if row.note:
+            note = f"{row.figure}, {row.chosen}: {row.note}"
             console.print(Text(printable(note)), soft_wrap=True)
 
 

@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from memnotify.axes import AXES, REPEAT, Value, ordered
+from memnotify.model import Ending
+from memnotify.results.verdict import Verdict
 from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]
 
 _MAX_BATCHES = 3
-_SHARED = ("base", "series", "arch", "machine", "scenario", "memory_mib", "clients", "repeat")
+_SHARED = ordered("base", "series", "arch", "machine", "scenario")
 _ALWAYS = ("series", "memory_mib", "clients")
 _TITLES = {"memory_mib": "MiB", "clients": "cli-\nents", "repeat": "#"}
 _FIGURES = (
@@ -27,6 +30,7 @@ _FIGURES = (
     ("oom_kills", "OOM\nkills"),
 )
 _SELF_CHECK = ("self_check", "self-check")
+_STYLES = {Ending.OK: "", Ending.FINDING: "yellow", Ending.INFRASTRUCTURE: "red"}
 
 
 class _Console(Console):
@@ -52,68 +56,72 @@ def plain_table(*titles: str) -> Table:
     return table
 
 
-def print_run(console: Console, rows: Sequence[Row], *, planned: int) -> None:
+def print_run(console: Console, verdicts: Sequence[Verdict], *, planned: int) -> None:
     """Print what `memnotify show RUN` shows: a table, one row a cell, and what went wrong.
 
-    `rows` are the cells' verdicts. What is the same for all of them stands above the table; a
-    figure that nobody can know (no wakeup, no log) is `-`.
+    What is the same for all cells stands above the table; a figure that nobody can know (no wakeup,
+    no log) is `-`.
     """
-    if rows:
-        table, differing = table_of_cells(console, rows)
-        _fill(table, rows, differing)
+    if verdicts:
+        table, differing = table_of_cells(console, [verdict.point for verdict in verdicts])
+        _fill(table, verdicts, differing)
         console.print(table)
-    for row in rows:
-        for note in _notes(row):
-            console.print(Text(printable(f"{row['id']} {note}")), soft_wrap=True)
-    console.print(Text(summary(rows, planned=planned)))
+    for verdict in verdicts:
+        for note in _notes(verdict):
+            console.print(Text(printable(f"{verdict.id} {note}")), soft_wrap=True)
+    console.print(Text(summary(verdicts, planned=planned)))
 
 
-def _notes(row: Row) -> list[str]:
-    notes = []
-    if row["outcome"] != "ok":
-        notes.append(f"{row['outcome']}: {row['detail']}" if row["detail"] else row["outcome"])
-    if row.get("torn_records"):
+def _notes(verdict: Verdict) -> list[str]:
+    notes, outcome = [], verdict.outcome
+    if not outcome.ok:
+        notes.append(f"{outcome}: {outcome.detail}" if outcome.detail else str(outcome))
+    if verdict.torn_records:
         notes.append(
-            f"cut short, as their writers were killed: {counted(row['torn_records'], 'record')}"
+            f"cut short, as their writers were killed: {counted(verdict.torn_records, 'record')}"
         )
-    if row["lost_records"]:
-        notes.append(f"lost {counted(row['lost_records'], 'record')}: its figures are too low")
+    if verdict.lost_records:
+        notes.append(f"lost {counted(verdict.lost_records, 'record')}: its figures are too low")
     return notes
 
 
-def table_of_cells(console: Console, rows: Sequence[Row]) -> tuple[Table, list[str]]:
+def table_of_cells(
+    console: Console, points: Sequence[Mapping[str, Value]]
+) -> tuple[Table, list[str]]:
     """Begin a table with a row for each cell: columns for its id and for the axes that differ.
 
-    Prints what the cells share. Returns the table, and the names of those axes.
+    `points` are those of the cells in the matrix. Prints what they share. Returns the table, and
+    the names of those axes.
     """
     differing = [
-        key for key in _SHARED if key in _ALWAYS or len({str(row[key]) for row in rows}) > 1
+        key for key in _SHARED if key in _ALWAYS or len({str(point[key]) for point in points}) > 1
     ]
-    same = " ".join(str(rows[0][key]) for key in _SHARED if key not in (*differing, "repeat"))
+    same = " ".join(str(points[0][key]) for key in _SHARED if key not in (*differing, REPEAT))
     console.print(Text(printable(same)), style="dim")
     table = plain_table()
     table.add_column("cell", no_wrap=True)
     for key in differing:
-        number = isinstance(rows[0][key], int)
+        number = AXES[key].kind is int
         title = _TITLES.get(key, key)
         table.add_column(title, justify="right" if number else "left", overflow="fold")
     return table, differing
 
 
-def _fill(table: Table, rows: Sequence[Row], differing: Sequence[str]) -> None:
-    figures = (*_FIGURES, _SELF_CHECK) if any(row.get("self_check") for row in rows) else _FIGURES
+def _fill(table: Table, verdicts: Sequence[Verdict], differing: Sequence[str]) -> None:
+    checked = any(verdict.figures.get(_SELF_CHECK[0]) for verdict in verdicts)
+    figures = (*_FIGURES, _SELF_CHECK) if checked else _FIGURES
     for key, title in figures:
         table.add_column(title, justify="left" if key == "batches" else "right", overflow="fold")
     table.add_column("outcome", overflow="fold")
-    for row in rows:
-        style = {"ok": "", "infrastructure": "red"}.get(row["outcome"].split(":")[0], "yellow")
-        cells = [row["id"], *(row[key] for key in differing)]
-        cells += [_figure(row, key) for key, _ in figures] + [row["outcome"]]
+    for verdict in verdicts:
+        style = _STYLES[verdict.outcome.ending]
+        cells = [verdict.id, *(verdict.point[key] for key in differing)]
+        cells += [_figure(verdict.figures, key) for key, _ in figures] + [str(verdict.outcome)]
         table.add_row(*(Text(printable(str(cell))) for cell in cells), style=style)
 
 
-def _figure(row: Row, key: str) -> str:
-    value = row.get(key)
+def _figure(figures: Mapping[str, Any], key: str) -> str:
+    value = figures.get(key)
     if key == "batches":
         return _batches(value or ())
     if key == "self_check" and value:
@@ -133,27 +141,29 @@ def _batches(batches: Sequence[Row]) -> str:
     return " ".join([*words, "…"] if len(batches) > _MAX_BATCHES else words)
 
 
-def summary(rows: Sequence[Row], *, planned: int) -> str:
+def summary(verdicts: Sequence[Verdict], *, planned: int) -> str:
     """Return `12 cells: 11 ok, 1 finding, 0 infrastructure failures`."""
-    count = Counter(row["outcome"].split(":")[0] for row in rows)
+    count = Counter(verdict.outcome.ending for verdict in verdicts)
     text = (
-        f"{counted(planned, 'cell')}: {count['ok']} ok, {counted(count['finding'], 'finding')}, "
-        f"{counted(count['infrastructure'], 'infrastructure failure')}"
+        f"{counted(planned, 'cell')}: {count[Ending.OK]} ok, "
+        f"{counted(count[Ending.FINDING], 'finding')}, "
+        f"{counted(count[Ending.INFRASTRUCTURE], 'infrastructure failure')}"
     )
-    missing = planned - len(rows)
+    missing = planned - len(verdicts)
     return f"{text}, {missing} not run" if missing else text
 
 
-def print_cell(console: Console, verdict: Row, events: Sequence[Row]) -> None:
+def print_cell(console: Console, verdict: Verdict, events: Sequence[Row]) -> None:
     """Print what `memnotify show RUN CELL` shows; `events` are sorted by time."""
-    console.print(Text(printable(f"{verdict['id']}  {verdict['name']}"), style="bold"))
-    why = f": {verdict['detail']}" if verdict["detail"] else ""
-    console.print(Text(printable(f"outcome {verdict['outcome']}{why}")), soft_wrap=True)
+    console.print(Text(printable(f"{verdict.id}  {verdict.name}"), style="bold"))
+    outcome = verdict.outcome
+    why = f": {outcome.detail}" if outcome.detail else ""
+    console.print(Text(printable(f"outcome {outcome}{why}")), soft_wrap=True)
     console.print(
         Text(
-            f"{verdict['guest_seconds']} s of guest time in {verdict['wall_seconds']} s, "
-            f"repeatability {verdict['repeatability']}, "
-            f"{counted(verdict['lost_records'], 'record')} lost"
+            f"{verdict.guest_seconds} s of guest time in {verdict.wall_seconds} s, "
+            f"repeatability {verdict.repeatability}, "
+            f"{counted(verdict.lost_records, 'record')} lost"
         )
     )
     table = plain_table()

@@ -15,9 +15,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from memnotify.errors import InputError
-from memnotify.model import Cell, Repeatability
+from memnotify.guest.mailbox import scenario_from_json
+from memnotify.model import Cell, Outcome, Repeatability
 from memnotify.places import command
-from memnotify.results.folder import MANIFEST, RECORDS, RunFolder, read_json
+from memnotify.results.folder import MANIFEST, RECORDS, RunFolder, read_manifest
+from memnotify.results.manifest import TEMPLATE
 from memnotify.results.summary import Job
 from memnotify.store import Artifact, Store
 
@@ -28,7 +30,7 @@ class Finished:
 
     job: Job
     folder: Path
-    outcome: str
+    outcome: Outcome
     repeatability: Repeatability
     from_template: bool  # or else the guest booted
     versions: Mapping[str, str]
@@ -50,17 +52,20 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
     again = command(f"run {run.path / 'campaign.toml'} -o {run.path}")
     if not (folder / MANIFEST).exists():
         raise InputError(f"{wanted} has not run yet", hint=again)
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_manifest(folder)
     if not run.has(cell_id) or not (folder / RECORDS).exists():
         raise InputError(f"{wanted} has no whole result", file=folder, hint=again)
     try:
-        cell = _read_cell(manifest["inputs"])
-        digests, arch = manifest["digests"], cell.request.arch
+        manifest.need(
+            *("inputs", "digests", "name", "repeatability", "start", "versions", "command")
+        )
+        cell = _read_cell(manifest.inputs)
+        digests, arch = manifest.digests, cell.request.arch
         series = f"{cell.request.base} --series {cell.request.series} --arch {arch}"
         variant = f" --variant {cell.machine.variant}" if cell.machine.variant else ""
         job = Job(
             id=cell_id,
-            name=manifest["name"],
+            name=manifest.name,
             cell=cell,
             kernel=_artifact(
                 store, "kernel", digests["kernel"], command(f"kernel build {series}{variant}")
@@ -72,11 +77,11 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
         return Finished(
             job=job,
             folder=folder,
-            outcome=manifest["outcome"],
-            repeatability=Repeatability(manifest["repeatability"]),
-            from_template=manifest["start"]["from"] == "template",
-            versions=manifest["versions"],
-            command=tuple(manifest["command"]),
+            outcome=manifest.outcome,
+            repeatability=Repeatability(str(manifest.repeatability)),
+            from_template=manifest.start is not None and manifest.start.origin == TEMPLATE,
+            versions=manifest.versions,
+            command=manifest.command,
         )
     except (KeyError, TypeError, ValueError) as error:
         text = f"not a manifest that this version of memnotify understands: {error}"
@@ -92,7 +97,8 @@ def _read_cell(inputs: Mapping[str, Any]) -> Cell:
     """Return the cell that `plan.cell_inputs` made these from. Raises ValueError, KeyError."""
     request = {**inputs["request"], "variant": inputs["machine"]["variant"]}
     try:
-        return _cells().validate_python({**inputs, "request": request})
+        scenario = scenario_from_json(inputs["scenario"])
+        return _cells().validate_python({**inputs, "request": request, "scenario": scenario})
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -4,54 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from memnotify.check.reaction import UNITS, Story, react
-from memnotify.check.statistics import Effect, effect, paired_effect, spread
-from memnotify.check.story import ints
+from memnotify.axes import AXES, REPEAT, Value, ordered
+from memnotify.campaign.plan import PlanRow
+from memnotify.check.reaction import UNITS, react
+from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.errors import InputError
-from memnotify.model import Clock, Op
+from memnotify.model import Clock, Outcome
 from memnotify.places import command
-from memnotify.records.decode import RecordLog, read_records
-from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
-from memnotify.results.identical import Alike, Log, compare_logs
-from memnotify.results.summary import trace_of
+from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
 
 Inputs = Mapping[str, Any]
 
-AXES: Mapping[str, Callable[[Inputs], str | int]] = MappingProxyType(
-    {
-        "base": lambda inputs: inputs["request"]["base"],
-        "series": lambda inputs: inputs["request"]["series"],
-        "arch": lambda inputs: inputs["request"]["arch"],
-        "machine": lambda inputs: inputs["machine"]["name"],
-        "memory_mib": lambda inputs: inputs["memory_mib"],
-        "clients": lambda inputs: inputs["clients"],
-        "scenario": lambda inputs: inputs["scenario"]["name"],
-        "clock": lambda inputs: inputs["clock"],
-        "seed": lambda inputs: inputs["seed"],
-    }
+COMPARED = ordered(
+    *("base", "series", "arch", "machine", "memory_mib", "clients"),
+    among=(name for name in AXES if name != REPEAT),
 )
-"""What cells may differ in, and where a cell's inputs say it."""
+"""The axes along which cells are compared, in the order in which they are shown."""
 
 # What cells run in, beside their kernel; it follows from these axes.
 _TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
 _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
 
-_NUMBERS = ("memory_mib", "clients", "seed")
-
 # Along these a scenario has to stay the same to the last step, and not in name only.
 _SAME_SCENARIO = ("base", "series", "arch", "clock")
 
-Value = str | int
 Point = tuple[Value, ...]
 
 
@@ -65,27 +50,67 @@ class _Sample:
     scenario: str
     axes: Mapping[str, Value]
     inputs: Inputs
-    outcome: str
+    outcome: Outcome
     lost_records: int
     figures: Mapping[str, float | None]
     records: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupFigure:
+    """A figure, `metric`, in one group of `cells` cells, along the axis `by`.
+
+    `over` has the axes that the group has several values of. `versus` is the group that it is
+    compared with (None: itself), `apart` how far it is from that. `records` says how the logs of
+    the two compare.
+    """
+
+    by: str
+    group: Value
+    metric: str
+    unit: str
+    spread: Spread
+    versus: Value | None
+    apart: Effect | None
+    cells: int
+    over: Mapping[str, tuple[Value, ...]]
+    records: Alike | None
+
+    def to_json(self) -> dict[str, Any]:
+        apart = self.apart
+        difference = None if apart is None else apart.difference
+        return {
+            "by": self.by,
+            "group": self.group,
+            "metric": self.metric,
+            "unit": self.unit,
+            **dataclasses.asdict(self.spread),
+            "versus": self.versus,
+            "effect": None if apart is None else apart.delta,
+            "difference": None if difference is None else dataclasses.asdict(difference),
+            "test": None if apart is None else apart.test,
+            "p": None if apart is None else apart.p,
+            "cells": self.cells,
+            "over": {axis: list(some) for axis, some in self.over.items()},
+            "records": None if self.records is None else self.records.row(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Groups of cells side by side.
 
-    `rows` is what `--json` prints: an object for each figure and group, the first group being what
-    the others are compared with. `same` has the axes that all cells have one value of. `left_out`
+    `rows` has each figure of each group, by figure, then group, the first group being what the
+    others are compared with. `same` has the axes that all cells have one value of. `left_out`
     cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
     no results. `pooled` are the axes beside the seed that a group has several values of. `repeats`
     are guests with another seed and the same scenario, which would say the same again. `mixed` is
     what else differs that should not.
     """
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[GroupFigure, ...]
     same: Mapping[str, Value]
-    outcomes: Mapping[Value, Mapping[str, int]]
+    outcomes: Mapping[Value, Mapping[Outcome, int]]
     left_out: int
     failed: int
     not_run: int
@@ -98,9 +123,12 @@ class Comparison:
     def notes(self) -> list[str]:
         """Return what a reader has to know beside the figures: what ended how, what is missing."""
         ended = {
-            group: ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
+            group: ", ".join(
+                f"{count} {outcome}"
+                for outcome, count in sorted(found.items(), key=lambda item: str(item[0]))
+            )
             for group, found in self.outcomes.items()
-            if set(found) != {"ok"}
+            if not all(outcome.ok for outcome in found)
         }
         notes = [f"{group}: {how}" for group, how in ended.items()]
         notes += [found.sentence() for found in self.alike if found.is_news]
@@ -127,8 +155,8 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
     only: dict[str, set[str]] = {}
     for word in words:
         axis, equals, value = word.partition("=")
-        if axis not in AXES or not equals or not value:
-            hint = f"AXIS=VALUE, with one of {', '.join(AXES)}"
+        if axis not in COMPARED or not equals or not value:
+            hint = f"AXIS=VALUE, with one of {', '.join(COMPARED)}"
             raise InputError(f"--only {word} names no value of an axis", hint=hint)
         only.setdefault(axis, set()).add(value)
     return only
@@ -148,11 +176,11 @@ def compare_runs(
     for run in map(RunFolder, paths):
         whole, _ = run.results()
         for row, axes in _planned(run, only):
-            if row["id"] not in whole:
+            if row.id not in whole:
                 not_run += 1
                 continue
-            sample = _sample(row, axes, whole[row["id"]], by)
-            if sample.outcome.startswith("infrastructure:"):
+            sample = _sample(row, axes, whole[row.id], by)
+            if sample.outcome.infrastructure is not None:
                 failed += 1
                 continue
             other = samples.setdefault((sample.group, sample.point), sample)
@@ -173,16 +201,19 @@ def compare_runs(
     kept = {group: [samples[group, point] for point in points] for group in groups}
     values = {
         axis: tuple(dict.fromkeys(sample.axes[axis] for sample in kept[groups[0]]))
-        for axis in AXES
+        for axis in COMPARED
         if axis != by
     }
     over = {axis: found for axis, found in values.items() if len(found) > 1}
     different = {group: _different(found, by) for group, found in kept.items()}
     alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
     return Comparison(
-        rows=tuple(_rows(by, over, different, {found.group: found.row() for found in alike})),
+        rows=tuple(_rows(by, over, different, {found.group: found for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
-        outcomes={group: Counter(s.outcome for s in found) for group, found in kept.items()},
+        outcomes={
+            group: Counter(dataclasses.replace(s.outcome, detail="") for s in found)
+            for group, found in kept.items()
+        },
         left_out=len(samples) - len(groups) * len(points),
         failed=failed,
         not_run=not_run,
@@ -205,7 +236,7 @@ def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
     )
 
 
-def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, Log]]:
+def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, CellLog]]:
     """Return the logs of each series, by the points that they stand at."""
     return {
         str(group): {s.point: (s.id, s.records) for s in found if s.records is not None}
@@ -240,66 +271,44 @@ def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
 
 def _planned(
     run: RunFolder, only: Mapping[str, set[str]]
-) -> Iterator[tuple[Mapping[str, Any], dict[str, Value]]]:
+) -> Iterator[tuple[PlanRow, dict[str, Value]]]:
     """Yield the chosen rows of a run's plan, each with its values of all axes."""
     for row in run.plan():
         try:
-            axes = {name: value(row["inputs"]) for name, value in AXES.items()}
-            values = {**axes, **{tool: row["inputs"][tool] for tool in _TOOLS}}
-        except (KeyError, TypeError) as error:
+            axes = {axis: row.value(axis) for axis in COMPARED}
+            for tool in _TOOLS:
+                if not isinstance(value := row.inputs[tool], str):
+                    raise ValueError(f"{tool} of {row.id} is {value!r}, not a text")
+        except KeyError as error:
             text = f"not a plan of this version: no {error}"
             raise InputError(text, file=run.path / PLAN) from error
-        for name, value in values.items():
-            wanted = int if name in _NUMBERS else str
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                what = "a whole number" if wanted is int else "a text"
-                text = f"{name} of {row['id']} is {value!r}, not {what}"
-                raise InputError(text, file=run.path / PLAN)
+        except ValueError as error:
+            raise InputError(str(error), file=run.path / PLAN) from error
         if all(str(axes[axis]) in some for axis, some in only.items()):
             yield row, axes
 
 
-def _sample(row: Mapping[str, Any], axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
+def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
     point = tuple(value for name, value in axes.items() if name != by)
-    scenario = digest_value(row["inputs"]["scenario"])
+    scenario = digest_value(row.inputs["scenario"])
     if by in _SAME_SCENARIO:
         point = (*point, scenario)
     verdict = read_verdict(folder)
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     there = (folder / RECORDS).exists()
     if there:
-        figures = dataclasses.asdict(react(story_of(read_records(folder / RECORDS))))
+        figures = dataclasses.asdict(react(read_records(folder / RECORDS)))
     return _Sample(
-        id=row["id"],
+        id=row.id,
         group=axes[by],
         point=point,
         scenario=scenario,
         axes=axes,
-        inputs=row["inputs"],
-        outcome=verdict["outcome"],
-        lost_records=verdict["lost_records"],
+        inputs=row.inputs,
+        outcome=verdict.outcome,
+        lost_records=verdict.lost_records,
         figures=figures,
         records=folder / RECORDS if there else None,
-    )
-
-
-def story_of(log: RecordLog) -> Story:
-    """Return the columns of a log that the figures are made from."""
-    zone, waits, paging = log.kind(Kind.ZONE), log.kind(Kind.POLL), log.kind(Kind.PAGING)
-    steps, exits = log.kind(Kind.STEP), log.kind(Kind.EXIT)
-    names = np.ascontiguousarray(zone["name"]).view("<u8")
-    nodes = ints(zone["node"])
-    number = np.unique(names, return_inverse=True)[1] * (nodes.max(initial=0) + 1) + nodes
-    relief = steps["time_ns"][np.isin(steps["op"], (Op.BALLOON, Op.STOP))]
-    return Story(
-        trace=trace_of(log),
-        zone_number=ints(number),
-        wait_ns=ints(waits["time_ns"]),
-        wait_client=ints(waits["client"]),
-        runnable_ns=ints(paging["time_ns"]),
-        runnable=ints(paging["runnable"]),
-        relief_ns=ints(relief),
-        client_cpu_ns=int(exits["cpu_ns"][exits["op"] == Op.CLIENTS].sum()),
     )
 
 
@@ -307,8 +316,8 @@ def _rows(
     by: str,
     over: Mapping[str, tuple[Value, ...]],
     kept: Mapping[Value, Sequence[_Sample]],
-    records: Mapping[str, Mapping[str, Any]],
-) -> Iterator[dict[str, Any]]:
+    records: Mapping[str, Alike],
+) -> Iterator[GroupFigure]:
     reference, *_ = kept
     alike = not _pooled(over)
     for metric, unit in UNITS.items():
@@ -320,22 +329,18 @@ def _rows(
             told = alike and group != reference
             paired = {s.point for s in kept[group]} == {s.point for s in kept[reference]}
             apart = _effect(mine, values[reference], paired=paired) if told else None
-            difference = None if apart is None else apart.difference
-            yield {
-                "by": by,
-                "group": group,
-                "metric": metric,
-                "unit": unit,
-                **dataclasses.asdict(spread(list(mine.values()), interval=alike)),
-                "versus": None if group == reference else reference,
-                "effect": None if apart is None else apart.delta,
-                "difference": None if difference is None else dataclasses.asdict(difference),
-                "test": None if apart is None else apart.test,
-                "p": None if apart is None else apart.p,
-                "cells": len(kept[group]),
-                "over": {axis: list(some) for axis, some in over.items()},
-                "records": records.get(str(group)),
-            }
+            yield GroupFigure(
+                by=by,
+                group=group,
+                metric=metric,
+                unit=unit,
+                spread=spread(list(mine.values()), interval=alike),
+                versus=None if group == reference else reference,
+                apart=apart,
+                cells=len(kept[group]),
+                over=over,
+                records=records.get(str(group)),
+            )
 
 
 def _effect(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from memnotify.check.metrics import Ints
-from memnotify.guest.outcome import failed_exits, killed_exits
-from memnotify.model import Finding
-from memnotify.records.decode import RecordLog, Records
+from memnotify.model import Finding, Outcome
+from memnotify.records.exits import failed_exits, killed_exits
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
+from memnotify.records.log import Ints, RecordLog, Records, indexes
 from memnotify.text import counted, printable
+from memnotify.units import NS_PER_S
 
 _SHOWN = 5
 """Of records that are named in one line: pytest cuts what is longer than 240 characters."""
@@ -43,15 +43,12 @@ class Chosen:
         return [f"record {_name(self.log, number)}: {_values(self.log, number)}" for number in self]
 
 
-def evidence(log: RecordLog, outcome: str) -> Chosen:
-    """Return the records that a finding was made of; the last ones if it left none.
-
-    `outcome` is the one in the cell's verdict, `finding:<kind>`.
-    """
-    kind = outcome.removeprefix("finding:")
-    chosen = _EVIDENCE[Finding(kind)](log) if kind in _EVIDENCE else []
-    numbers = np.sort(np.concatenate([np.zeros(0, np.int64), *map(_numbers, chosen)]))
-    return Chosen(log, numbers if numbers.size else _numbers(log.records)[-_SHOWN:])
+def evidence(log: RecordLog, outcome: Outcome) -> Chosen:
+    """Return the records that a finding was made of; the last ones if it left none."""
+    find = None if outcome.finding is None else _EVIDENCE.get(outcome.finding)
+    chosen = [] if find is None else find(log)
+    numbers = np.sort(np.concatenate([np.zeros(0, np.int64), *map(indexes, chosen)]))
+    return Chosen(log, numbers if numbers.size else indexes(log.records)[-_SHOWN:])
 
 
 def _oom_kills(log: RecordLog) -> list[Records]:
@@ -75,16 +72,12 @@ def _balloon(log: RecordLog) -> list[Records]:
     return [moves[moves["phase"] == BalloonPhase.MISSED]]
 
 
-_EVIDENCE = {
+_EVIDENCE: Mapping[str, Callable[[RecordLog], list[Records]]] = {
     Finding.OOM_KILL: _oom_kills,
     Finding.AGENT: _failures,
     Finding.SELF_CHECK: _self_check,
     Finding.BALLOON: _balloon,
 }
-
-
-def _numbers(records: Records) -> Ints:
-    return np.asarray(records["commit"], dtype=np.int64) - 1
 
 
 def _row(log: RecordLog, number: int) -> Any:
@@ -94,8 +87,7 @@ def _row(log: RecordLog, number: int) -> Any:
 
 def _name(log: RecordLog, number: int) -> str:
     row = _row(log, number)[0]
-    start = log.kind(Kind.START)["start_ns"]
-    seconds = (int(row["time_ns"]) - (int(start[0]) if start.size else 0)) / 1e9
+    seconds = (int(row["time_ns"]) - log.start_ns) / NS_PER_S
     client = f" client {row['client']}" if row["client"] != NO_CLIENT else ""
     return f"{number} {Kind(row['kind']).name}{client} at {seconds:.3f} s"
 

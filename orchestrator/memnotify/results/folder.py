@@ -9,7 +9,6 @@ A cell's folder is made under another name and renamed, so it is whole or it is 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,11 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from memnotify.campaign.plan import PlanRow
 from memnotify.errors import InputError
 from memnotify.files import read_text
 from memnotify.jsontext import dump, parse
+from memnotify.model import Ending, Outcome
 from memnotify.places import command
-from memnotify.results.row import check_row
+from memnotify.results.manifest import Manifest
+from memnotify.results.verdict import Verdict
 from memnotify.store import digest_file, seal_holds, sealed
 
 CAMPAIGN = "campaign.toml"
@@ -32,7 +34,6 @@ MACHINE = "machine.cfg"
 _DRAFT = ".new-"
 PLAN = "plan.json"
 _SHARD = "shard.json"
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
 
 ATTEMPTS = "attempts"
 """In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
@@ -53,14 +54,14 @@ class RunFolder:
             raise InputError(f"cannot hold results: {error.strerror}", file=self.path) from error
 
     def begin(
-        self, campaign: bytes, plan: list[dict[str, Any]], *, whole: Sequence[str] | None = None
+        self, campaign: bytes, plan: Sequence[PlanRow], *, whole: Sequence[str] | None = None
     ) -> None:
         """Write campaign.toml and plan.json. Call it with the run's lock held.
 
         If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
         """
         _write(self.path / CAMPAIGN, campaign)
-        _write(self.path / PLAN, to_json(plan).encode())
+        _write(self.path / PLAN, to_json([row.to_json() for row in plan]).encode())
         if whole is None:
             (self.path / _SHARD).unlink(missing_ok=True)
         else:
@@ -87,16 +88,18 @@ class RunFolder:
         """
         folder = self.cell(cell_id)
         try:
-            return not _manifest(folder)["outcome"].startswith("infrastructure:")
+            return _outcome(folder).ending is not Ending.INFRASTRUCTURE
         except InputError:
             return False
 
-    def manifest(self, cell_id: str) -> dict[str, Any]:
+    def manifest(self, cell_id: str) -> Manifest:
         """Return the manifest of a cell whose results are whole, a failed one's among them.
 
         Raises InputError that names what is damaged, or missing.
         """
-        return _manifest(self.cell(cell_id))
+        folder = self.cell(cell_id)
+        _outcome(folder)
+        return read_manifest(folder)
 
     def results(self) -> tuple[dict[str, Path], list[str]]:
         """Return the folders of the cells with whole results, by id, failed ones among them.
@@ -106,12 +109,12 @@ class RunFolder:
         """
         whole: dict[str, Path] = {}
         damaged = []
-        for cell_id in (row["id"] for row in self.plan()):
+        for cell_id in (row.id for row in self.plan()):
             folder = self.cell(cell_id)
             if not folder.exists():
                 continue
             try:
-                _manifest(folder)
+                _outcome(folder)
                 whole[cell_id] = folder
             except InputError as error:
                 damaged.append(f"damaged: {error}; run the campaign again")
@@ -131,8 +134,8 @@ class RunFolder:
         cell_id: str,
         draft: Path,
         *,
-        manifest: dict[str, Any],
-        verdict: dict[str, Any],
+        manifest: Manifest,
+        verdict: Verdict,
         failed: Path | None = None,
     ) -> None:
         """Complete a draft with manifest and verdict, and put it in the cell's place.
@@ -141,8 +144,8 @@ class RunFolder:
         """
         if failed is not None and any(failed.iterdir()):
             failed.rename(draft / ATTEMPTS)
-        _write(draft / VERDICT, to_json(verdict).encode())
-        seal_results(draft, {**manifest, "id": cell_id})
+        _write(draft / VERDICT, to_json(verdict.to_json()).encode())
+        seal_results(draft, {**manifest.to_json(), "id": cell_id})
         draft.chmod(0o755)
         place = self.cells / cell_id
         with self.draft(cell_id) as aside:
@@ -150,7 +153,7 @@ class RunFolder:
                 place.rename(aside / "old")
             draft.rename(place)
 
-    def plan(self) -> list[dict[str, Any]]:
+    def plan(self) -> list[PlanRow]:
         """Return plan.json. Raises InputError if this is no run's folder, or one of links."""
         for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
             _no_link(path)
@@ -163,28 +166,24 @@ class RunFolder:
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
-        if not isinstance(plan, list) or not all(
-            isinstance(row, dict) and {"id", "name"} <= row.keys() for row in plan
-        ):
+        if not isinstance(plan, list):
             raise InputError("not the plan of a run", file=file)
-        for row in plan:
-            if not isinstance(row["id"], str) or not _ID.fullmatch(row["id"]):
-                raise InputError(f"{row['id']!r} is no id of a cell", file=file)
-            if not isinstance(row["name"], str):
-                raise InputError(f"{row['name']!r} is no name of a cell", file=file)
-        return plan
+        try:
+            return [PlanRow.from_json(row) for row in plan]
+        except ValueError as error:
+            raise InputError(str(error), file=file) from error
 
     def whole(self) -> list[str]:
         """Return the names of all cells of the campaign, also where this is one part of it."""
         file = self.path / _SHARD
         if not file.exists():
-            return [str(row["name"]) for row in self.plan()]
+            return [row.name for row in self.plan()]
         names = read_json(file).get("whole")
         if not isinstance(names, list):
             raise InputError("has no list of cells", file=file)
         return [str(name) for name in names]
 
-    def verdicts(self) -> list[dict[str, Any]]:
+    def verdicts(self) -> list[Verdict]:
         """Return the verdicts of the cells with whole results, in the order of the plan.
 
         Raises InputError if one is of another version.
@@ -195,10 +194,10 @@ class RunFolder:
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, the beginning of it, or its name."""
         plan = self.plan()
-        ids = [row["id"] for row in plan if row["name"] == wanted]
-        ids = ids or [row["id"] for row in plan if wanted and row["id"].startswith(wanted)]
+        ids = [row.id for row in plan if row.name == wanted]
+        ids = ids or [row.id for row in plan if wanted and row.id.startswith(wanted)]
         if len(ids) == 1:
-            return str(ids[0])
+            return ids[0]
         if ids:
             raise InputError(f"{wanted} could be any of {', '.join(ids)}")
         raise InputError(
@@ -206,12 +205,13 @@ class RunFolder:
         )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    manifest = read_json(file := folder / MANIFEST)
-    files, outcome = manifest.get("files"), manifest.get("outcome")
-    if not (seal_holds(manifest) and isinstance(files, dict) and isinstance(outcome, str)):
+def _outcome(folder: Path) -> Outcome:
+    """Return the outcome of a cell. Raises InputError if its results are not whole."""
+    written = read_json(file := folder / MANIFEST)
+    files, outcome = written.get("files"), written.get("outcome")
+    if not (seal_holds(written) and isinstance(files, dict) and isinstance(outcome, str)):
         raise InputError("not as it was written", file=file)
-    if manifest.get("id", folder.name) != folder.name:  # older ones do not say
+    if written.get("id", folder.name) != folder.name:  # older ones do not say
         raise InputError("of another cell", file=file)
     for name in files:
         if name != Path(name).name:  # it would lead elsewhere
@@ -223,7 +223,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
             raise InputError(f"cannot be read: {error}", file=file) from error
         if found != digest:
             raise InputError("not as it was written", file=file)
-    return manifest
+    try:
+        return Outcome.parse(outcome)
+    except ValueError as error:
+        raise InputError(str(error), file=folder / MANIFEST) from error
 
 
 def without_links(folder: Path) -> Path:
@@ -272,11 +275,30 @@ def read_json(file: Path) -> dict[str, Any]:
     return value
 
 
-def read_verdict(folder: Path) -> dict[str, Any]:
+def read_verdict(folder: Path) -> Verdict:
     """Return the verdict in a cell's folder. Raises InputError if it is damaged, or no such one."""
-    verdict = read_json(file := folder / VERDICT)
-    check_row(verdict, file, cell_id=folder.name)
+    written = read_json(file := folder / VERDICT)
+    try:
+        verdict = Verdict.from_json(written)
+    except ValueError as error:
+        text = f"not a verdict of this version of memnotify: {error}"
+        raise InputError(text, file=file, hint="run the cell again") from error
+    if verdict.id != folder.name:
+        raise InputError(f"of another cell, {verdict.id!r}", file=file)
     return verdict
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in a cell's folder, whether its results are whole or not.
+
+    Raises InputError if it is damaged, or no manifest.
+    """
+    written = read_json(file := folder / MANIFEST)
+    try:
+        return Manifest.from_json(written)
+    except ValueError as error:
+        text = f"not a manifest that this version of memnotify understands: {error}"
+        raise InputError(" ".join(text.split()), file=file, hint="run the cell again") from error
 
 
 def to_json(value: Any) -> str:

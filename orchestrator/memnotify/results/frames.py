@@ -7,6 +7,7 @@ columns are those of docs/records.md; pages and KiB as there.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,14 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from memnotify.check.story import gate_of, was_notified
 from memnotify.files import read_bytes
 from memnotify.records import layout
-from memnotify.records.decode import RecordLog, Records, read_records
+from memnotify.records.clients import was_notified
 from memnotify.records.layout import BalloonPhase, Kind
-from memnotify.report.cells import POINT
+from memnotify.records.log import RecordLog, Records, indexes, ints
+from memnotify.records.parquet import read_records
+from memnotify.records.zones import gate_of
 from memnotify.results.evidence import Chosen
-from memnotify.results.folder import MANIFEST, RECORDS, read_json, read_verdict
+from memnotify.results.folder import RECORDS, read_manifest, read_verdict
+from memnotify.results.verdict import Verdict
+from memnotify.units import NS_PER_S
 
 _SAMPLE = (Kind.MEMINFO, Kind.RECLAIM, Kind.PAGING)
 
@@ -43,25 +47,29 @@ class CellResults:
     @cached_property
     def figures(self) -> Mapping[str, Any]:
         """Its row of `memnotify show --json`."""
+        return self.verdict.to_json()
+
+    @cached_property
+    def verdict(self) -> Verdict:
         return read_verdict(self.folder)
 
     @property
     def name(self) -> str:
-        return str(self.figures["name"])
+        return self.verdict.name
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         """The point of the matrix that it is: series, memory_mib, clients, ..."""
-        return {name: self.figures[name] for name in POINT}
+        return self.verdict.point
 
     @property
     def outcome(self) -> str:
         """`ok`, or `finding:<kind>`."""
-        return str(self.figures["outcome"])
+        return str(self.verdict.outcome)
 
     @property
     def detail(self) -> str:
-        return str(self.figures["detail"])
+        return self.verdict.outcome.detail
 
     @cached_property
     def console(self) -> str:
@@ -120,8 +128,8 @@ class CellResults:
     def zones(self) -> pd.DataFrame:
         """A row for each zone and sample.
 
-        `gate` is 2 * (high + reserve), the most free pages with which v4 lets a notification
-        through; `status` is NA where the kernel has none.
+        `gate` is v4's, the most free pages with which it lets a notification through; `status`
+        is NA where the kernel has none.
         """
         frame = self.kind("ZONE")
         frame["gate"] = gate_of(frame)
@@ -140,7 +148,7 @@ class CellResults:
         frame["phase"] = frame["phase"].map(phases)
         seen = ["actual_kib", "query_seconds", "event_seconds"]
         moves = pd.DataFrame(
-            read_json(self.folder / MANIFEST)["balloon"], columns=["step", *seen]
+            map(dataclasses.asdict, read_manifest(self.folder).balloon), columns=["step", *seen]
         ).drop_duplicates("step")
         return frame.join(moves.set_index("step"), on="step")
 
@@ -153,11 +161,10 @@ class CellResults:
         return Chosen(self.log, np.unique(chosen.index.to_numpy(np.int64)))
 
     def _frame(self, rows: Records) -> pd.DataFrame:
-        start = self.log.kind(Kind.START)["start_ns"]
-        time_ns = rows["time_ns"].astype(np.int64)
+        time_ns = ints(rows["time_ns"])
         frame = pd.DataFrame(
-            {"t": (time_ns - (int(start[0]) if start.size else 0)) / 1e9, "time_ns": time_ns},
-            index=pd.Index(rows["commit"].astype(np.int64) - 1, name="record"),
+            {"t": (time_ns - self.log.start_ns) / NS_PER_S, "time_ns": time_ns},
+            index=pd.Index(indexes(rows), name="record"),
         )
         client = pd.array(rows["client"].astype(np.int64), dtype="Int64")
         client[rows["client"] == layout.NO_CLIENT] = pd.NA
@@ -170,5 +177,4 @@ class CellResults:
 def _column(values: Records) -> Any:
     if values.dtype.kind == "S":
         return [value.decode(errors="replace") for value in values.tolist()]
-    # Unsigned in the log: a negative number is in two's complement.
-    return values.astype(np.int64)
+    return ints(values)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.records.compare import Agreement, compare
-from memnotify.records.decode import VIEWS, read_records
 from memnotify.records.difference import first_difference
+from memnotify.records.log import VIEWS
+from memnotify.records.parquet import read_records
 from memnotify.series.registered import asked_for
 from memnotify.text import counted
 
-Log = tuple[str, Path]
+CellLog = tuple[str, Path]
 """A cell's id, and the file with its log. Nothing in a log is of the host, or of its clock."""
 
 
@@ -58,7 +59,7 @@ class Alike:
         return asdict(self)
 
 
-def compare_logs(groups: Mapping[str, Mapping[Hashable, Log]]) -> Iterator[Alike]:
+def compare_logs(groups: Mapping[str, Mapping[Hashable, CellLog]]) -> Iterator[Alike]:
     """Yield for each group but the first how its logs compare, point by point.
 
     An original is compared with the series of ours that it is the original of, if that is among
@@ -73,7 +74,7 @@ def compare_logs(groups: Mapping[str, Mapping[Hashable, Log]]) -> Iterator[Alike
             yield _pairs(group, versus, [(groups[versus][point], logs[point]) for point in both])
 
 
-def _pairs(group: str, versus: str, pairs: list[tuple[Log, Log]]) -> Alike:
+def _pairs(group: str, versus: str, pairs: list[tuple[CellLog, CellLog]]) -> Alike:
     counts = dict.fromkeys([*Agreement, "lost"], 0)
     greatest = 0
     first: str | None = None

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
+from memnotify.axes import Value
 from memnotify.check.invariants import check
 from memnotify.check.promises import Answer, Asks, Gate, Promises, Status, Wakes
-from memnotify.check.story import Log
-from memnotify.model import SUCCESSORS
-from memnotify.records.decode import RecordLog, Records, read_records
-from memnotify.records.layout import Kind
-from memnotify.report.cells import POINT
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.series.quilt import MEM_NOTIFY, NONE, revisions
 from memnotify.series.revision import Revision, load_revision
-
-_MS = 1_000_000
-
-
-def log_of(records: RecordLog) -> Log:
-    """Return the records of a guest by kind, without clients that do not watch mem_notify."""
-    clients = records.kind(Kind.CLIENT)
-    others = np.isin(clients["client_kind"], list(SUCCESSORS))
-
-    def of_watchers(kind: Kind) -> Records:
-        rows = records.kind(kind)
-        return rows[~np.isin(rows["client"], clients["client"][others])]
-
-    booted, writers = records.kind(Kind.BOOT)["cpus"], records.records["cpu"]
-    return Log(
-        cpus=max(int(booted.max(initial=1)), int(writers.max(initial=0)) + 1),
-        device=records.kind(Kind.DEVICE),
-        steps=records.kind(Kind.STEP),
-        clients=clients[~others],
-        polls=of_watchers(Kind.POLL),
-        wakeups=of_watchers(Kind.WAKEUP),
-        reads=of_watchers(Kind.READ),
-        exits=of_watchers(Kind.EXIT),
-        samples=records.kind(Kind.MEMINFO),
-        reclaim=records.kind(Kind.RECLAIM),
-        paging=records.kind(Kind.PAGING),
-        zones=records.kind(Kind.ZONE),
-        end_ns=records.end_ns,
-    )
+from memnotify.units import NS_PER_MS
 
 
 def promises_of(revision: Revision) -> Promises:
@@ -66,9 +36,9 @@ def promises_of(revision: Revision) -> Promises:
         asks=Asks(revision.pollin),
         status=None if revision.pollin == "gate" else Status(status.kind),
         wakes=Wakes(revision.batch.order),
-        rate_ns=None if rate is None else rate.ms * _MS,
+        rate_ns=None if rate is None else rate.ms * NS_PER_MS,
         rate_of_cpu=rate is not None and rate.of == "cpu",
-        look_ns=None if status.ms is None else status.ms * _MS,
+        look_ns=None if status.ms is None else status.ms * NS_PER_MS,
         guard_s=revision.guard_s if revision.guard else None,
         shares=revision.shares if revision.batch.order == "fifo" else None,
         fasync=revision.fasync is not None,
@@ -77,11 +47,44 @@ def promises_of(revision: Revision) -> Promises:
     )
 
 
-def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, Any]]:
-    """Yield a row for each cell with a log and each invariant of its revision.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One invariant, held against one cell's log.
 
-    A cell whose revision has no promises on file, or is not there any more, has one row, with null
-    in place of the invariant. `lost_records` and `torn_records` are those of the cell's log.
+    `answer` is None, once, if the cell's revision has no promises on file, or is not there any
+    more. `lost_records` and `torn_records` are those of the log.
+    """
+
+    cell: str
+    name: str
+    point: Mapping[str, Value]
+    lost_records: int
+    torn_records: int
+    answer: Answer | None
+
+    @property
+    def broken(self) -> bool:
+        return self.answer is not None and bool(self.answer.breaks)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "cell": self.cell,
+            "name": self.name,
+            **self.point,
+            "lost_records": self.lost_records,
+            "torn_records": self.torn_records,
+            **(_NOT_PROMISED if self.answer is None else _row(self.answer)),
+        }
+
+
+_NOT_PROMISED: Mapping[str, Any] = MappingProxyType(
+    {"invariant": None, "tested": 0, "broken": 0, "verdict": None}
+)
+
+
+def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[Checked]:
+    """Hold each cell with a log against each invariant of its revision.
+
     Raises InputError if the folder is no run, a log cannot be read, or a revision is wrong.
     """
 
@@ -91,20 +94,25 @@ def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[dict[str, 
         return load_revision(series, root=root) if there else None
 
     for verdict in run.verdicts():
-        file = run.cell(verdict["id"]) / RECORDS
+        file = run.cell(verdict.id) / RECORDS
         if not file.exists():
             continue  # the testbed failed
-        revision = promised(verdict["series"])
-        cell = {"cell": verdict["id"], "name": verdict["name"]}
-        cell |= {axis: verdict[axis] for axis in POINT}
-        records = read_records(file)
-        cell |= {"lost_records": records.lost, "torn_records": records.torn}
-        if revision is None and verdict["series"] != NONE:
-            yield {**cell, "invariant": None, "tested": 0, "broken": 0, "verdict": None}
+        series = str(verdict.point["series"])
+        revision = promised(series)
+        log = read_records(file)
+        checked = Checked(
+            cell=verdict.id,
+            name=verdict.name,
+            point=verdict.point,
+            lost_records=log.lost,
+            torn_records=log.torn,
+            answer=None,
+        )
+        if revision is None and series != NONE:
+            yield checked
             continue
-        log = log_of(records)
         for answer in check(log, None if revision is None else promises_of(revision)):
-            yield {**cell, **_row(answer)}
+            yield dataclasses.replace(checked, answer=answer)
 
 
 def _row(answer: Answer) -> dict[str, Any]:

@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from memnotify import toml
+from memnotify.axes import POINT, REPEAT
 from memnotify.campaign.schema import CampaignTable
 from memnotify.check.distance import Curve
-from memnotify.check.experiment import Course, Figures, figures
-from memnotify.check.metrics import measure
-from memnotify.check.story import ints
+from memnotify.check.experiment import Figures, figures
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS
-from memnotify.records.decode import RecordLog, read_records
-from memnotify.records.layout import NO_CLIENT, Kind
-from memnotify.report.cells import POINT
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder
 from memnotify.results.published_series import SeriesTable, curves
-from memnotify.results.summary import trace_of
+from memnotify.results.verdict import Verdict
 
 _NAMES = tuple(field.name for field in dataclasses.fields(Figures))
-_AXES = tuple(axis for axis in POINT if axis != "repeat")
+_AXES = tuple(axis for axis in POINT if axis != REPEAT)
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -137,7 +136,7 @@ def compare_published(folder: RunFolder) -> Comparison:
     cells = [
         (verdict, read_records(records))
         for verdict in folder.verdicts()
-        if (records := folder.cell(verdict["id"]) / RECORDS).is_file()
+        if (records := folder.cell(verdict.id) / RECORDS).is_file()
     ]
     series = CAMPAIGNS / "published" / "series"
     return Comparison(
@@ -157,14 +156,14 @@ def _between(log: RecordLog, wanted: FigureTable) -> RecordLog:
             chosen &= (times >= begun[0]) == after
         elif number is not None:
             chosen &= not after
-    return RecordLog(log.records[chosen], lost=log.lost, torn=log.torn)
+    return log.only(chosen)
 
 
-def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], RecordLog]]) -> Compared:
+def _compare(wanted: FigureTable, cells: Sequence[tuple[Verdict, RecordLog]]) -> Compared:
     picked = [
-        (verdict, getattr(figures(course_of(_between(log, wanted))), wanted.figure))
+        (verdict, getattr(figures(_between(log, wanted)), wanted.figure))
         for verdict, log in cells
-        if all(verdict[key] == value for key, value in wanted.cells.items())
+        if all(verdict.point[key] == value for key, value in wanted.cells.items())
     ]
     ours = [value for _, value in picked]
     there = [float(value) for value in ours if value is not None]
@@ -189,34 +188,8 @@ def _compare(wanted: FigureTable, cells: Sequence[tuple[Mapping[str, Any], Recor
         ratio=reproduced / expected if reproduced is not None and expected else None,
         agrees=agrees,
         cells=len(ours),
-        bases=tuple(dict.fromkeys(verdict["base"] for verdict, _ in picked)),
-        arches=tuple(dict.fromkeys(verdict["arch"] for verdict, _ in picked)),
+        bases=tuple(dict.fromkeys(str(verdict.point["base"]) for verdict, _ in picked)),
+        arches=tuple(dict.fromkeys(str(verdict.point["arch"]) for verdict, _ in picked)),
         note="; ".join(filter(None, (wanted.note, wanted.why_not if agrees is False else ""))),
         alternative=wanted.alternative,
-    )
-
-
-def course_of(log: RecordLog) -> Course:
-    """Return the columns of a log that the figures of an experiment are made from."""
-    trace, memory = trace_of(log), log.kind(Kind.MEMINFO)
-    filled = log.kind(Kind.HOG)
-    filled = filled[filled["client"] != NO_CLIENT]
-    console, seen = log.kind(Kind.CONSOLE), log.kind(Kind.SEEN)
-    return Course(
-        sample_ns=ints(memory["time_ns"]),
-        total_kib=ints(memory["total"]),
-        free_kib=ints(memory["free"]),
-        cache_kib=ints(memory["cached"]) + ints(memory["buffers"]),
-        anon_kib=ints(memory["anon"]),
-        swapped_kib=ints(memory["swap_total"]) - ints(memory["swap_free"]),
-        runnable=ints(log.kind(Kind.PAGING)["runnable"]),
-        wakeup_ns=trace.wakeup_ns,
-        wakeup_client=trace.wakeup_client,
-        filled_kib=ints(filled["touched_kib"]),
-        finished_kib=ints(filled["finished_kib"]),
-        client_ns=ints(log.kind(Kind.CLIENT)["time_ns"]),
-        console_ns=np.sort(ints(console["time_ns"])),
-        console_runnable=ints(console["runnable"][console["error"] == 0]),
-        seen_free_kib=ints(seen["free"]),
-        oom_kills=measure(trace).oom_kills,
     )

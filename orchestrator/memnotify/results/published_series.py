@@ -16,25 +16,28 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from memnotify import toml
+from memnotify.axes import ordered
 from memnotify.check.distance import Curve, Floats, distance, distance_of_moments
 from memnotify.errors import InputError
-from memnotify.records.decode import RecordLog, Records
-from memnotify.records.layout import NO_CLIENT, Kind
+from memnotify.records.clients import notified
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog, Records
+from memnotify.results.verdict import Verdict
+from memnotify.units import KIB_PER_MIB
 
 PICTURES = (".svg", ".png", ".pdf")
 """Suffixes of the files that the series can be drawn into."""
 
-_KIB = 1024
 _SAMPLED = ("free", "buffers", "cached", "active", "inactive")
 _OURS = {
     "console": ("runnable", "blocked", "swapped_mib", *(f"{name}_mib" for name in _SAMPLED)),
     "seen": ("anon_mib", "swapped_mib", *(f"{name}_mib" for name in _SAMPLED)),
 }
 _OURS["samples"] = _OURS["seen"]
-_UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / _KIB), "tasks": ("tasks", 1.0)}
+_UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / KIB_PER_MIB), "tasks": ("tasks", 1.0)}
 """Of a published column, by the end of its name: the unit that it is shown in, and a factor."""
 
-_OVER = ("machine", "scenario", "memory_mib", "clients", "series", "base", "arch", "repeat")
+_OVER = ordered("machine", "scenario", "memory_mib", "clients", "series")
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -88,7 +91,7 @@ class SeriesTable(toml.Table):
 
 
 def curves(
-    table: SeriesTable, folder: Path, cells: Sequence[tuple[Mapping[str, Any], RecordLog]]
+    table: SeriesTable, folder: Path, cells: Sequence[tuple[Verdict, RecordLog]]
 ) -> Iterator[Curve]:
     """Yield every column of a series over every cell that it is of.
 
@@ -98,15 +101,16 @@ def curves(
     chosen = [
         (verdict, log)
         for verdict, log in cells
-        if all(verdict[key] == value for key, value in table.cells.items())
+        if all(verdict.point[key] == value for key, value in table.cells.items())
     ]
-    differ = [axis for axis in _OVER if len({str(verdict[axis]) for verdict, _ in chosen}) > 1]
+    points = [verdict.point for verdict, _ in chosen]
+    differ = [axis for axis in _OVER if len({str(point[axis]) for point in points}) > 1]
     for theirs, mine in table.columns.items():
         name, _, unit = theirs.rpartition("_")
         shown, factor = _UNITS[unit]
         values = np.array([float(row[theirs]) for row in published]) * factor * table.scale
         for verdict, log in chosen:
-            label = " ".join(str(verdict[axis]) for axis in differ)
+            label = " ".join(str(verdict.point[axis]) for axis in differ)
             if table.seconds is None:
                 made = _moments(table, published, values, log, mine)
             else:
@@ -116,8 +120,8 @@ def curves(
                 says=table.says,
                 column=name,
                 unit=shown,
-                cell=str(verdict["id"]),
-                label=label or str(verdict["series"]),
+                cell=verdict.id,
+                label=label or str(verdict.point["series"]),
                 hold_s=table.hold_s,
                 **made,
             )
@@ -231,10 +235,10 @@ def _column(records: Records, name: str) -> Floats:
     names = records.dtype.names or ()
     if name == "swapped_mib" and "swapped" not in names:
         used = records["swap_total"].astype(np.float64) - records["swap_free"]
-        return np.asarray(used / _KIB, np.float64)
+        return np.asarray(used / KIB_PER_MIB, np.float64)
     field, _, unit = name.partition("_")
     values = records[field].astype(np.float64)
-    return np.asarray(values / _KIB if unit == "mib" else values, np.float64)
+    return np.asarray(values / KIB_PER_MIB if unit == "mib" else values, np.float64)
 
 
 def _origin(origin: str | int, log: RecordLog) -> float | None:
@@ -244,9 +248,7 @@ def _origin(origin: str | int, log: RecordLog) -> float | None:
     elif origin == "seen":
         times = log.kind(Kind.SEEN)["time_ns"]
     else:
-        woken = log.kind(Kind.WAKEUP)
-        told = (woken["client"] != NO_CLIENT) & (woken["result"] == 1) & (woken["revents"] != 0)
-        times = woken["time_ns"][told]
+        times = notified(log)["time_ns"]
     return float(times.min()) if times.size else None
 
 

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from memnotify import __version__
-from memnotify.campaign.plan import cell_inputs, cell_parameters
-from memnotify.check.metrics import Metrics, Trace, measure, wakeups_each
-from memnotify.check.story import gate_of, ints, was_notified
-from memnotify.check.zone_status import ZoneStatus, zone_status
-from memnotify.guest.outcome import count_checks, killed_exits
+from memnotify.axes import point_of
+from memnotify.campaign.plan import cell_inputs
+from memnotify.check.metrics import Metrics, measure, wakeups_each
+from memnotify.check.zone_status import gates, zone_status
 from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
-from memnotify.records.decode import RecordLog, read_records
-from memnotify.records.layout import Kind
+from memnotify.records.parquet import read_records
+from memnotify.records.self_check import count_checks
+from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
+from memnotify.results.verdict import Verdict
 from memnotify.store import Artifact, digest_value
 
 
@@ -34,76 +33,29 @@ class Job:
     image: Artifact
 
 
-def trace_of(log: RecordLog) -> Trace:
-    """Return the columns of a log that the figures are made from."""
-    start = log.kind(Kind.START)
-    woken = log.kind(Kind.WAKEUP)
-    woken = woken[was_notified(woken)]
-    woken = woken[np.argsort(woken["time_ns"], kind="stable")]
-    zone, reclaim = log.kind(Kind.ZONE), log.kind(Kind.RECLAIM)
-    return Trace(
-        start_ns=int(ints(start["start_ns"])[0]) if start.size else 0,
-        wakeup_ns=ints(woken["time_ns"]),
-        wakeup_client=ints(woken["client"]),
-        zone_ns=ints(zone["time_ns"]),
-        zone_free=ints(zone["free"]),
-        zone_gate=gate_of(zone),
-        reclaim_ns=ints(reclaim["time_ns"]),
-        reclaim_pswpout=ints(reclaim["pswpout"]),
-        reclaim_oom_kill=ints(reclaim["oom_kill"]),
-        killed=len(killed_exits(log)),
-    )
-
-
-def _zone_status(log: RecordLog) -> ZoneStatus:
-    zone = log.kind(Kind.ZONE)
-    _, numbers = np.unique(zone[["name", "node"]], return_inverse=True)
-    times, free, status = (ints(zone[name]) for name in ("time_ns", "free", "status"))
-    return zone_status(times, ints(numbers), free, gate_of(zone), status)
-
-
-def _gates(log: RecordLog) -> dict[str, int]:
-    """Return the most free pages with which v4's gate opens, by zone, as the first sample has it.
-
-    Of zones of one name the last node's counts.
-    """
-    zone = log.kind(Kind.ZONE)
-    first = zone[zone["time_ns"] == zone["time_ns"].min(initial=2**64 - 1)]
-    names = (name.decode(errors="replace") for name in first["name"])
-    return dict(zip(names, gate_of(first).tolist(), strict=True))
-
-
-def make_verdict(job: Job, result: CellResult, records: Path) -> dict[str, Any]:
-    """Return verdict.json: the row of `memnotify show`. Figures are null if there is no log."""
+def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
+    """Return what came out of a cell. Figures are null if there is no log."""
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
-    torn, checked, each, status, gates = None, None, None, None, None
+    torn, checked, each, status, opens = None, None, None, None, None
     if records.exists():
         log = read_records(records)
-        torn, checked = log.torn, count_checks(log)
-        trace = trace_of(log)
-        figures = dataclasses.asdict(measure(trace))
-        each = dataclasses.asdict(
-            wakeups_each(trace.wakeup_ns, trace.wakeup_client, job.cell.clients)
-        )
-        status = dataclasses.asdict(_zone_status(log))
-        gates = _gates(log)
-    return {
-        "id": job.id,
-        "name": job.name,
-        **cell_parameters(job.cell),
-        "outcome": str(result.outcome),
-        "detail": result.outcome.detail,
-        **figures,
-        "wakeups_each": each,
-        "status": status,
-        "gates": gates,
-        "self_check": checked,
-        "lost_records": result.lost_records,
-        "torn_records": torn,
-        "guest_seconds": round(result.guest_ns / 1e9, 3),
-        "wall_seconds": round(result.wall_seconds, 3),
-        "repeatability": repeatability(job.cell, result),
-    }
+        torn, checked, opens = log.torn, count_checks(log), gates(log)
+        figures = dataclasses.asdict(measure(log))
+        each = dataclasses.asdict(wakeups_each(log, job.cell.clients))
+        status = dataclasses.asdict(zone_status(log))
+    figures |= {"wakeups_each": each, "status": status, "gates": opens, "self_check": checked}
+    return Verdict(
+        id=job.id,
+        name=job.name,
+        point=point_of(job.cell),
+        outcome=result.outcome,
+        repeatability=repeatability(job.cell, result),
+        lost_records=result.lost_records,
+        torn_records=torn,
+        guest_seconds=round(result.guest_ns / 1e9, 3),
+        wall_seconds=round(result.wall_seconds, 3),
+        figures=figures,
+    )
 
 
 def repeatability(cell: Cell, result: CellResult) -> Repeatability:
@@ -121,61 +73,55 @@ def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     return Repeatability.UNPROVEN if unproven else Repeatability.EXACT
 
 
-def _start(result: CellResult) -> dict[str, Any]:
-    """Return how the guest came to be ready for its scenario, and after how much wall time."""
+def _start(result: CellResult) -> Start:
     seconds = result.start_seconds
-    return {
-        "from": "boot" if result.template is None else "template",
-        "template": result.template,
-        "seconds": None if seconds is None else round(seconds, 4),
-    }
+    return Start(
+        origin=BOOT if result.template is None else TEMPLATE,
+        template=result.template,
+        seconds=None if seconds is None else round(seconds, 4),
+    )
 
 
-def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> dict[str, Any]:
-    """Return manifest.json, but for the digests of the results themselves.
+def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Manifest:
+    """Return a cell's manifest, but for the digests of the results themselves.
 
     The last attempt is the one whose results are kept. `draft` is the folder it ran in; it means
     nothing afterwards, so `command` has the cell's own folder as the current one.
     """
     result = attempts[-1]
     inputs = cell_inputs(job.cell)
-    return {
-        "id": job.id,
-        "name": job.name,
-        "inputs": inputs,
-        "digests": {
+    return Manifest(
+        id=job.id,
+        name=job.name,
+        inputs=inputs,
+        digests={
             "kernel": job.kernel.key,
             "image": job.image.key,
             "machine": digest_value(inputs["machine"]),
             "hardware": job.cell.hardware,
             "scenario": digest_value(inputs["scenario"]),
         },
-        "kernel": {"inputs": dict(job.kernel.inputs), "facts": dict(job.kernel.facts)},
-        "image": {"inputs": dict(job.image.inputs), "facts": dict(job.image.facts)},
-        "command": [word.replace(f"{draft}/", "") for word in result.command],
-        "versions": {
+        kernel={"inputs": dict(job.kernel.inputs), "facts": dict(job.kernel.facts)},
+        image={"inputs": dict(job.image.inputs), "facts": dict(job.image.facts)},
+        command=tuple(word.replace(f"{draft}/", "") for word in result.command),
+        versions={
             "memnotify": __version__,
             "python": platform.python_version(),
             **result.versions,
         },
-        "qemu_uid": result.qemu_uid,
-        "outcome": str(result.outcome),
-        "detail": result.outcome.detail,
-        "repeatability": repeatability(job.cell, result),
-        "start": _start(result),
-        "guest_ns": result.guest_ns,
-        "wall_seconds": round(result.wall_seconds, 3),
-        "qemu_cpu_seconds": round(result.qemu_cpu_seconds, 3),
-        "host_memory_mib": result.memory_mib,
-        "records": result.records,
-        "lost_records": result.lost_records,
-        "balloon": [dataclasses.asdict(move) for move in result.balloon],
-        "attempts": [
-            {
-                "outcome": str(attempt.outcome),
-                "reason": attempt.outcome.detail,
-                "wall_seconds": round(attempt.wall_seconds, 3),
-            }
+        qemu_uid=result.qemu_uid,
+        outcome=result.outcome,
+        repeatability=repeatability(job.cell, result),
+        start=_start(result),
+        guest_ns=result.guest_ns,
+        wall_seconds=round(result.wall_seconds, 3),
+        qemu_cpu_seconds=round(result.qemu_cpu_seconds, 3),
+        host_memory_mib=result.memory_mib,
+        records=result.records,
+        lost_records=result.lost_records,
+        balloon=result.balloon,
+        attempts=tuple(
+            Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3))
             for attempt in attempts
-        ],
-    }
+        ),
+    )

@@ -6,44 +6,55 @@ and `text` (for people), and the numbers that the text is made of.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from memnotify.check.metrics import measure
 from memnotify.check.promises import TICK_NS
-from memnotify.check.story import gate_of
 from memnotify.errors import InputError
-from memnotify.guest.outcome import describe_check
-from memnotify.model import ClientKind, DeviceName, Level, Op, Step
-from memnotify.records.decode import RecordLog, read_records
+from memnotify.guest.mailbox import step_from_json
+from memnotify.model import DeviceName
 from memnotify.records.layout import BalloonPhase, Kind
-from memnotify.results.folder import MANIFEST, RECORDS, read_json
-from memnotify.results.summary import trace_of
+from memnotify.records.log import RecordLog, Records, ints
+from memnotify.records.parquet import read_records
+from memnotify.records.self_check import describe_check
+from memnotify.records.zones import above_gate, each_zone, gate_of
+from memnotify.results.folder import MANIFEST, RECORDS, read_manifest
+from memnotify.results.manifest import Manifest
+from memnotify.scenario import (
+    CLIENT_KINDS,
+    Action,
+    Balloon,
+    ClientKind,
+    Clients,
+    Console,
+    Dd,
+    FileCache,
+    Group,
+    Hog,
+    Op,
+    SelfCheck,
+    Stop,
+    Swappiness,
+)
 from memnotify.text import counted
+from memnotify.units import KIB_PER_MIB as _MIB
+from memnotify.units import NS_PER_S
 
 Event = dict[str, Any]
 
-_QUIET_NS = 1_000_000_000
+_QUIET_NS = NS_PER_S
 """Samples of one condition (below the gate, swapping) that are closer than this are one event."""
 
 _GAP_S = 2
 """Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
-
-_MIB = 1024
-
-_WATCHED = {
-    ClientKind.PSI: "/proc/pressure/memory",
-    ClientKind.PRESSURE_LEVEL: "memory.pressure_level",
-    ClientKind.MEMORY_EVENTS: "memory.events",
-}
-"""What clients watch in place of /dev/mem_notify."""
 
 
 def timeline_of(folder: Path) -> list[Event]:
@@ -53,7 +64,7 @@ def timeline_of(folder: Path) -> list[Event]:
     """
     if not (folder / RECORDS).exists():
         return []
-    log, manifest = read_records(folder / RECORDS), read_json(folder / MANIFEST)
+    log, manifest = read_records(folder / RECORDS), read_manifest(folder)
     try:
         return timeline(log, manifest)
     except ValueError as error:
@@ -63,19 +74,18 @@ def timeline_of(folder: Path) -> list[Event]:
         ) from error
 
 
-def timeline(log: RecordLog, manifest: Mapping[str, Any]) -> list[Event]:
+def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's manifest.json. Raises
-    ValueError if that is not what a run writes.
+    `log` is of the guest and thus not trusted; `manifest` is the cell's. Raises ValueError
+    if its inputs are not what a run writes.
     """
     told = _told(manifest)
-    trace = trace_of(log)
     events: list[Event] = []
     for make in (_boot, _steps, _clients, _balloon, _gate, _swap, _oom, _gaps, _self_check, _exits):
         for time_ns, event in make(log, told):
-            events.append({"t": round((int(time_ns) - trace.start_ns) / 1e9, 6), **event})
-    for number, batch in enumerate(measure(trace).batches):
+            events.append({"t": round((int(time_ns) - log.start_ns) / NS_PER_S, 6), **event})
+    for number, batch in enumerate(measure(log).batches):
         text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
         text += f" within {batch.spread_ms:g} ms"
         if batch.after_ms is not None:
@@ -103,34 +113,19 @@ class _Told:
     moves: Mapping[int, Mapping[str, Any]]
 
 
-class _Move(BaseModel):
-    """Of a move of the balloon, what is shown; the rest is passed on."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    step: int
-    query_seconds: Annotated[float, Field(allow_inf_nan=False)] | None
-
-
-def _told(manifest: Mapping[str, Any]) -> _Told:
+def _told(manifest: Manifest) -> _Told:
     try:
-        steps = _STEPS.validate_python(manifest["inputs"]["scenario"]["steps"])
-        moves = _MOVES.validate_python(manifest["balloon"])
+        steps = [step_from_json(step) for step in manifest.inputs["scenario"]["steps"]]
         return _Told(
-            steps=[_describe(step) for step in steps],
-            moves={move.step: move.model_dump() for move in moves},
+            steps=[_describe(step.action) for step in steps],
+            moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
         )
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
-    except IndexError as error:
-        raise ValueError("a step has too few arguments") from error
 
-
-_STEPS = TypeAdapter(tuple[Step, ...])
-_MOVES = TypeAdapter(list[_Move])
 
 Made = Iterator[tuple[int, Event]]
 
@@ -166,43 +161,60 @@ def _steps(log: RecordLog, told: _Told) -> Made:
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
 
 
-def _describe(step: Step) -> str:
-    op, args = step.op, step.args
-    if op is Op.CLIENTS:
-        kind = ClientKind(args[0]).name.lower()
-        return f"{counted(args[1], 'client')} of kind {kind}{_watched(args)}"
-    if op is Op.BALLOON:
-        return f"balloon, to leave the guest {args[0] / _MIB:.4g} MiB"
-    if op is Op.STOP:
-        return f"stop {Op(args[0]).name.lower()}"
-    if op is Op.GROUP:
-        limit = f"limited to {args[1] / _MIB:g} MiB" if args[1] else "without limit"
-        return f"control group, version {args[0]}, for hogs, {limit}"
-    if op is Op.SWAPPINESS:
-        return f"vm.swappiness to {args[0]}"
-    if op is Op.CONSOLE:
-        return f"a console that runs date and vmstat after each {args[0] / 1e9:g} s of sleep"
-    if op is Op.DD:
-        return f"dd of {counted(args[1], 'block')} of {args[0] / _MIB:.4g} MiB"
-    if op is Op.SELF_CHECK:
-        return f"self-check, with {args[0] / _MIB:g} MiB to swap"
-    bound = f", of node {args[2] - 1}" if op is Op.HOG and len(args) > 2 else ""
-    return f"{op.name.lower()} of {args[0] / _MIB:.4g} MiB/s, up to {args[1] / _MIB:g} MiB{bound}"
+def _describe(action: Action) -> str:
+    match action:
+        case Clients():
+            kind = action.kind.name.lower()
+            return f"{counted(action.count, 'client')} of kind {kind}{_asked(action)}"
+        case Balloon():
+            return f"balloon, to leave the guest {action.target_kib / _MIB:.4g} MiB"
+        case Stop():
+            return f"stop {action.what.name.lower()}"
+        case Group():
+            limit = f"limited to {action.limit_kib / _MIB:g} MiB"
+            limit = limit if action.limit_kib else "without limit"
+            return f"control group, version {action.version}, for hogs, {limit}"
+        case Swappiness():
+            return f"vm.swappiness to {action.value}"
+        case Console():
+            seconds = action.every_ns / 1e9
+            return f"a console that runs date and vmstat after each {seconds:g} s of sleep"
+        case Dd():
+            blocks = counted(action.count, "block")
+            return f"dd of {blocks} of {action.block_kib / _MIB:.4g} MiB"
+        case SelfCheck():
+            return f"self-check, with {action.memory_kib / _MIB:g} MiB to swap"
+        case Hog():
+            bound = "" if action.node is None else f", of node {action.node}"
+            return f"hog{_pace(action.rate_kib_s, action.ceiling_kib)}{bound}"
+        case FileCache():
+            return f"filecache{_pace(action.rate_kib_s, action.total_kib)}"
 
 
-def _watched(args: Sequence[int]) -> str:
-    if args[0] == ClientKind.PSI:
-        return f", {args[2] / 1000:g} ms of stall in {args[3] / 1000:g} ms"
-    if args[0] == ClientKind.PRESSURE_LEVEL:
-        return f", level {Level(args[2]).name.lower()}"
+def _pace(rate_kib_s: int, total_kib: int) -> str:
+    return f" of {rate_kib_s / _MIB:.4g} MiB/s, up to {total_kib / _MIB:g} MiB"
+
+
+def _asked(clients: Clients) -> str:
+    if clients.window_us:
+        stall, window = clients.stall_us / 1000, clients.window_us / 1000
+        return f", {stall:g} ms of stall in {window:g} ms"
+    if clients.level is not None:
+        return f", level {clients.level.name.lower()}"
     return ""
+
+
+def _watched(kind: int) -> str:
+    if kind not in list(ClientKind):  # the guest's word
+        return "the device"
+    return CLIENT_KINDS[ClientKind(kind)].watches or "the device"
 
 
 def _clients(log: RecordLog, _: _Told) -> Made:
     rows = log.kind(Kind.CLIENT)
     for kind, error in np.unique(rows[["client_kind", "errno"]]).tolist():
         same = rows[(rows["client_kind"] == kind) & (rows["errno"] == error)]
-        what = _WATCHED.get(kind, "the device")
+        what = _watched(kind)
         for a, b in _runs(same["time_ns"]):
             how = f"opened {what}" if error == 0 else f"could not open {what}, errno {error}"
             event = {"event": "clients", "clients": b - a, "errno": int(error)}
@@ -227,17 +239,15 @@ def _balloon(log: RecordLog, told: _Told) -> Made:
 
 
 def _gate(log: RecordLog, _: _Told) -> Made:
-    rows = log.kind(Kind.ZONE)
-    for name in np.unique(rows["name"]):
-        zone = rows[rows["name"] == name]
-        for node in np.unique(zone["node"]):
-            yield from _below(zone[zone["node"] == node], name.decode(errors="replace"), int(node))
+    zones = log.kind(Kind.ZONE)
+    for of_zone in each_zone(zones):
+        yield from _below(zones[of_zone])
 
 
-def _below(zone: npt.NDArray[Any], name: str, node: int) -> Made:
-    free = zone["free"].astype(np.int64)
-    gate = gate_of(zone)
-    below = np.flatnonzero(free <= gate)
+def _below(zone: Records) -> Made:
+    name, node = zone["name"][0].decode(errors="replace"), int(zone["node"][0])
+    free, gate = ints(zone["free"]), gate_of(zone)
+    below = np.flatnonzero(above_gate(zone) <= 0)
     for a, b in _runs(zone["time_ns"][below]):
         samples = below[a:b]
         least = int(free[samples].min())
@@ -319,9 +329,9 @@ def _exits(log: RecordLog, _: _Told) -> Made:
             yield same["time_ns"][a], {**event, "count": b - a, "text": f"{b - a} of {what} {how}"}
 
 
-def _runs(times: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+def _runs(times: Records) -> Iterator[tuple[int, int]]:
     """Yield slices (from, to) of sorted times that have no longer pause than _QUIET_NS in them."""
     if times.size:
-        ends = np.flatnonzero(np.diff(times.astype(np.int64)) > _QUIET_NS) + 1
+        ends = np.flatnonzero(np.diff(ints(times)) > _QUIET_NS) + 1
         edges = [0, *ends.tolist(), times.size]
         yield from itertools.pairwise(edges)

@@ -7,21 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.check.expression import Expression
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.source import named_source
 from memnotify.model import Cell
-from memnotify.report.board import Board
 from memnotify.results.folder import RunFolder
+from memnotify.results.verdict import Verdict
 from memnotify.run.campaign import run_campaign
-from memnotify.run.jobs import Builder
+from memnotify.run.services import RunOptions, Services
 from memnotify.series.quilt import Patch, Series, named_series, write_prefix
-from memnotify.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,34 +39,30 @@ Test = Callable[[int], bool | None]
 
 def bisect_series(
     campaign: Campaign,
+    cell: Cell,
     revision: str,
     question: Expression,
+    services: Services,
     *,
-    base: str | None = None,
-    source: str | None = None,
     path: Path,
-    store: Store,
-    board: Board,
     say: Callable[[str], None],
-    build_kernel: Builder = ensure_kernel,
-    **run: Any,
 ) -> Bisection:
     """Find the first patch of a series with which the answer to a question changes.
 
-    The campaign has to have one cell; `revision` (a folder, or REV) takes the place of its series,
-    and `base` chooses among its bases. Each tried prefix of the series is built, runs the cell in
-    a guest that boots, and has a run's folder of its own below `path`, so that what has run once is
-    not run again. A prefix that does not build is passed over, as one that `git bisect skip` names.
-    `run` goes to `run_campaign`.
+    `cell` is the campaign's `only_cell`; `revision` (a folder, or REV) takes the place of its
+    series. Each tried prefix of the series is built, runs the cell in a guest that boots, and has a
+    run's folder of its own below `path`, so that what has run once is not run again. A prefix that
+    does not build is passed over, as one that `git bisect skip` names.
 
-    Raises InputError if the campaign has more cells, or the series does not fit; and
-    InfrastructureError if the base alone or the whole series does not build, or the testbed fails.
+    Raises InputError if the series does not fit, and InfrastructureError if the base alone or the
+    whole series does not build, or the testbed fails.
     """
-    cell = _only_cell(campaign, base, source)
     series = named_series(revision, cell.request.base)
     if not series.patches:
         raise InputError(f"series {revision} has no patches")
     root = path / "series"
+    build_kernel = partial(services.build_kernel, series=root)
+    with_prefixes = dataclasses.replace(services, build_kernel=build_kernel)
 
     def test(count: int) -> bool | None:
         name = write_prefix(series, count, root)
@@ -79,22 +72,19 @@ def bisect_series(
             folder = run_campaign(
                 campaign,
                 [dataclasses.replace(cell, request=request)],
+                with_prefixes,
                 path=path / name,
-                store=store,
-                board=board,
                 # Each kernel boots once: a template would cost more than it saves.
-                cold=True,
-                build_kernel=partial(build_kernel, series=root),
-                **run,
+                options=RunOptions(cold=True),
             )
         except InfrastructureError as error:
             if error.kind != "build" or count in (0, len(series.patches)):
                 raise
             say(f"{label}: does not build")
             return None
-        verdict = _verdict(folder)
-        holds = bool(question.holds(verdict))  # what cannot be compared does not hold
-        found = {name: verdict[name] for name in question.names}
+        row = _verdict(folder).to_json()
+        holds = bool(question.holds(row))  # what cannot be compared does not hold
+        found = {name: row[name] for name in question.names}
         shown = ", ".join(
             f"{name} {'-' if value is None else value}" for name, value in found.items()
         )
@@ -141,7 +131,11 @@ def sentence(found: Bisection, question: Expression, revision: str) -> str:
     )
 
 
-def _only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell:
+def only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell:
+    """Return the cell of a campaign that has one, whatever its series, and on one of its bases.
+
+    Raises InputError if there are more.
+    """
     bases = campaign.table.kernel.base
     if base is None and len(bases) > 1:
         raise InputError(f"{campaign.path} names several bases", hint=f"--base {bases[0]}")
@@ -159,9 +153,9 @@ def _only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell
     return cells[0]
 
 
-def _verdict(folder: RunFolder) -> dict[str, Any]:
+def _verdict(folder: RunFolder) -> Verdict:
     (verdict,) = folder.verdicts()
-    kind, _, what = verdict["outcome"].partition(":")
-    if kind == "infrastructure":
-        raise InfrastructureError(what, f"{verdict['name']}: {verdict['detail']}")
+    outcome = verdict.outcome
+    if outcome.infrastructure is not None:
+        raise InfrastructureError(outcome.infrastructure, f"{verdict.name}: {outcome.detail}")
     return verdict

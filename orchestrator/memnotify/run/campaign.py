@@ -14,18 +14,15 @@ from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
 from memnotify.campaign.plan import cell_name, plan_rows
 from memnotify.errors import InputError
-from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
-from memnotify.image.build import ensure_image
-from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell
 from memnotify.process import CommandLog
-from memnotify.report.board import Board
 from memnotify.results.folder import RunFolder
 from memnotify.run.durations import Durations
-from memnotify.run.jobs import Builder, Jobs
+from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger, need
-from memnotify.run.schedule import CellRunner, run_jobs
+from memnotify.run.schedule import run_jobs
+from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 from memnotify.store import Store, digest_value
 
 T = TypeVar("T")
@@ -36,28 +33,21 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 def run_campaign(
     campaign: Campaign,
     cells: Sequence[Cell],
+    services: Services,
     *,
     path: Path,
-    store: Store,
-    board: Board,
-    limit: int | None = None,
-    again: bool = False,
-    cold: bool = False,
+    options: RunOptions = USUAL,
     whole: Sequence[str] | None = None,
-    build_kernel: Builder = ensure_kernel,
-    build_image: Builder = ensure_image,
-    runner: CellRunner = run_cell,
 ) -> RunFolder:
     """Run a campaign into the folder `path` and return it.
 
-    `limit` caps the guests at a time; `again` runs even those cells whose results are there; with
-    `cold` every guest boots, in place of starting from a template; `whole` has the names of all
-    cells if these are a part of the campaign. The last three are what does the work.
+    `whole` has the names of all cells if these are a part of the campaign.
 
     Raises InputError for a cell that this machine cannot hold, before anything is built, and
     InfrastructureError if something cannot be built or written. A guest that fails, by whatever
     fault, is a result in the folder.
     """
+    store, board = services.store, services.board
     ledger = Ledger(store.folder("ledger"))
     refuse_too_large(campaign, cells, ledger)
     folder = RunFolder(path.absolute())
@@ -65,22 +55,25 @@ def run_campaign(
         folder.make()
         folder.clear()
         log = CommandLog(folder.path / "commands.jsonl")
-        make = Jobs(store, log=log, board=board, build_kernel=build_kernel, build_image=build_image)
+        make = jobs_of(services, log)
         jobs = [make.of(cell) for cell in cells]
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
-        todo = [job for job in jobs if again or not folder.has(job.id)]
+        todo = [job for job in jobs if options.again or not folder.has(job.id)]
         board.planned(len(jobs), len(jobs) - len(todo))
+        guests = GuestRunner(
+            ledger=ledger,
+            runner=services.runner,
+            templates=None if options.cold else Templates(store),
+            log=log,
+        )
         run_until_done(
             run_jobs(
                 todo,
+                guests,
                 folder=folder,
-                ledger=ledger,
                 durations=Durations(store),
-                limit=limit,
-                runner=runner,
-                templates=None if cold else Templates(store),
+                limit=options.limit,
                 board=board,
-                log=log,
             )
         )
     return folder

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from memnotify.campaign.plan import bind, cell_id, cell_name
-from memnotify.image.build import ensure_image
-from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
@@ -27,8 +25,8 @@ class Jobs:
         *,
         log: CommandLog,
         board: Board,
-        build_kernel: Builder = ensure_kernel,
-        build_image: Builder = ensure_image,
+        build_kernel: Builder,
+        build_image: Builder,
     ) -> None:
         self._store = store
         self._log = log

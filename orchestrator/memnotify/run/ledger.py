@@ -35,6 +35,7 @@ from memnotify.guest.qemu import memories_of
 from memnotify.model import Cell, Clock
 from memnotify.records.layout import log_size
 from memnotify.text import counted
+from memnotify.units import BYTES_PER_MIB
 
 HOST_MEMORY = "host-memory"
 """The kind of failure of a guest whose memory other programs of the host hold."""
@@ -105,7 +106,7 @@ def need(cell: Cell, *, cores: int) -> Need:
     before the guest's memory is given back, QEMU's own, and the template that it starts from.
     """
     memories_mib = sum(memory.mib for memory in memories_of(cell))
-    log_mib = math.ceil(2 * log_size(cell.log_records) / host.MIB)
+    log_mib = math.ceil(2 * log_size(cell.log_records) / BYTES_PER_MIB)
     own_mib = QEMU_MIB + template_mib(cell.memory_mib)
     # With virtual time all CPUs of a guest take turns on one thread.
     busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp

@@ -16,23 +16,19 @@ from pathlib import Path
 from filelock import FileLock
 
 from memnotify.campaign.load import Campaign
-from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.campaign.plan import PlanRow, cell_name, plan_rows
 from memnotify.errors import InfrastructureError
-from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
-from memnotify.image.build import ensure_image
-from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Cell
 from memnotify.process import CommandLog
-from memnotify.report.board import Board
 from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.summary import Job
 from memnotify.run.campaign import hold, refuse_too_large, run_until_done
 from memnotify.run.durations import Durations
-from memnotify.run.jobs import Builder, Jobs
+from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
-from memnotify.run.schedule import CellRunner, run_jobs
-from memnotify.store import Store
+from memnotify.run.schedule import run_jobs
+from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 
 _SESSION = ".session"
 _PLAN_AGAIN = 1.25
@@ -43,39 +39,29 @@ anew for each it would take them some minutes."""
 class OnDemand:
     """One process's view of such a campaign.
 
-    `cells` may be a part of it; `whole` has the names of all. `again` runs even those cells whose
-    results are there, once in a session; with `cold` every guest boots. The last three are what
-    does the work.
+    `cells` may be a part of it; `whole` has the names of all. With `options.again` even those cells
+    run whose results are there, once in a session. Its `limit` has no meaning here.
     """
 
     def __init__(
         self,
         campaign: Campaign,
         cells: Sequence[Cell],
+        services: Services,
         *,
         whole: Sequence[str],
         path: Path,
-        store: Store,
-        board: Board,
-        again: bool = False,
-        cold: bool = False,
-        build_kernel: Builder = ensure_kernel,
-        build_image: Builder = ensure_image,
-        runner: CellRunner = run_cell,
+        options: RunOptions = USUAL,
     ) -> None:
         self.campaign = campaign
         self.cells: Mapping[str, Cell] = {cell_name(cell): cell for cell in cells}
         self.folder = RunFolder(path.absolute())
         self._whole = tuple(whole)
-        self._store = store
-        self._board = board
-        self._again = again
-        self._cold = cold
-        self._runner = runner
+        self._services = services
+        self._store = services.store
+        self._options = options
         self._log = CommandLog(self.folder.path / "commands.jsonl")
-        self._jobs = Jobs(
-            store, log=self._log, board=board, build_kernel=build_kernel, build_image=build_image
-        )
+        self._jobs = jobs_of(services, self._log)
         self._session = self.folder.path / _SESSION
 
     @property
@@ -86,7 +72,7 @@ class OnDemand:
     @cached_property
     def _templates(self) -> Templates | None:
         # One guest at a time runs here, and every process has its own copies.
-        return None if self._cold else Templates(self._store, most_open=1)
+        return None if self._options.cold else Templates(self._store, most_open=1)
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -132,29 +118,32 @@ class OnDemand:
         done = self._session / f"{job.id}.done"
         with self._lock(job.id):
             if not done.exists():
-                if self._again or not self.folder.has(job.id):
+                if self._options.again or not self.folder.has(job.id):
                     self._run(job, ledger)
                 done.touch()
         folder = self.folder.cell(job.id)
-        verdict = read_verdict(folder)
-        _, _, failed = verdict["outcome"].partition("infrastructure:")
-        if failed:
-            raise InfrastructureError(failed, f"{verdict['outcome']}: {verdict['detail']}")
+        outcome = read_verdict(folder).outcome
+        if outcome.infrastructure is not None:
+            raise InfrastructureError(outcome.infrastructure, f"{outcome}: {outcome.detail}")
         return folder
 
     def _run(self, job: Job, ledger: Ledger) -> None:
-        self._board.planned(1, 0)
+        board = self._services.board
+        board.planned(1, 0)
+        guests = GuestRunner(
+            ledger=ledger,
+            runner=self._services.runner,
+            templates=self._templates,
+            log=self._log,
+        )
         run_until_done(
             run_jobs(
                 [job],
+                guests,
                 folder=self.folder,
-                ledger=ledger,
                 durations=Durations(self._store),
                 limit=None,
-                runner=self._runner,
-                templates=self._templates,
-                board=self._board,
-                log=self._log,
+                board=board,
             )
         )
 
@@ -169,7 +158,7 @@ class OnDemand:
             if entry.exists():
                 return
             draft = entry.with_suffix(".new")
-            draft.write_text(to_json(plan_rows([job.cell])))
+            draft.write_text(to_json([row.to_json() for row in plan_rows([job.cell])]))
             draft.rename(entry)
             before = int(planned.read_text()) if planned.exists() else 0
             count = len(self._entries())
@@ -183,11 +172,13 @@ class OnDemand:
     def _plan(self) -> None:
         """Make the plan that of the cells that were asked for, if there were any."""
         place = {name: number for number, name in enumerate(self._whole)}
-        found = (row for entry in self._entries() for row in json.loads(entry.read_text()))
-        # What a killed session of another campaign has left is none of ours.
-        rows = sorted(
-            (row for row in found if row["name"] in place), key=lambda row: place[row["name"]]
+        found = (
+            PlanRow.from_json(row)
+            for entry in self._entries()
+            for row in json.loads(entry.read_text())
         )
+        # What a killed session of another campaign has left is none of ours.
+        rows = sorted((row for row in found if row.name in place), key=lambda row: place[row.name])
         if not rows:
             return
         whole = self._whole if len(rows) < len(self._whole) else None

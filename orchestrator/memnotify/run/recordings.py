@@ -20,7 +20,8 @@ from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, compare
-from memnotify.records.decode import VIEWS, read_records
+from memnotify.records.log import VIEWS
+from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import RECORDS, RunFolder, read_json, to_json, without_links
 from memnotify.run.replay import Again, Replay, replay_into
@@ -87,7 +88,8 @@ def _with_tape(again: Again, folder: Path, *, play: bool) -> Again:
             tape = await asyncio.to_thread(new_tape, folder, log=log or CommandLog())
         return await run_cell(cell, **given, tape=tape, log=log)
 
-    return dataclasses.replace(again, templates=None, runner=run)
+    guests = dataclasses.replace(again.guests, templates=None, runner=run)
+    return dataclasses.replace(again, guests=guests)
 
 
 async def debug(
@@ -130,7 +132,7 @@ async def debug(
             tape=tape,
             record=number,
             script=script,
-            log=again.log,
+            log=again.guests.log,
         )
 
 

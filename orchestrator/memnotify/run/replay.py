@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,17 +16,15 @@ from memnotify import __version__, host
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu
-from memnotify.guest.session import run_cell
-from memnotify.guest.templates import Templates
 from memnotify.model import Cell, CellResult, Repeatability
-from memnotify.process import CommandLog
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
-from memnotify.records.decode import VIEWS, read_records
 from memnotify.records.layout import Kind
+from memnotify.records.log import VIEWS
+from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import MACHINE, RECORDS
-from memnotify.run.ledger import Ledger, need
-from memnotify.run.schedule import CellRunner, run_guest
+from memnotify.run.guests import GuestRunner
+from memnotify.run.ledger import need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,7 @@ class Replay:
         return self.finished.repeatability is not Repeatability.EXACT or (
             self.comparison.agreement is Agreement.EXACT
             and self.missing[0] == self.missing[1]
-            and str(self.result.outcome) == self.finished.outcome
+            and str(self.result.outcome) == str(self.finished.outcome)
         )
 
     def row(self) -> dict[str, Any]:
@@ -85,13 +84,10 @@ def _printable(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """What it takes to run a finished cell again. Without `templates` every guest boots."""
+    """What it takes to run a finished cell again."""
 
-    ledger: Ledger
+    guests: GuestRunner
     on_stage: Callable[[str], None]
-    log: CommandLog
-    templates: Templates | None = None
-    runner: CellRunner = run_cell
 
     def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
         """Hold what a cell takes of the host; no cores if its guest will mostly stand `still`.
@@ -99,9 +95,10 @@ class Again:
         Raises InputError if that never fits, and InfrastructureError as `Ledger.claim` does.
         """
         wanted = need(cell, cores=0 if still else host.cores())
-        self.ledger.refuse_if_never(cell_name(cell), wanted)
-        return self.ledger.claim(
-            wanted, waiting=lambda: self.on_stage(f"waiting for {self.ledger.obstacle(wanted)}")
+        ledger = self.guests.ledger
+        ledger.refuse_if_never(cell_name(cell), wanted)
+        return ledger.claim(
+            wanted, waiting=lambda: self.on_stage(f"waiting for {ledger.obstacle(wanted)}")
         )
 
     async def run(self, finished: Finished, folder: Path) -> CellResult:
@@ -111,15 +108,10 @@ class Again:
         """
         job = finished.job
         async with self.claim(job.cell):
-            result = await run_guest(
-                job,
-                folder=folder,
-                ledger=self.ledger,
-                runner=self.runner,
-                templates=self.templates if finished.from_template else None,
-                on_stage=self.on_stage,
-                log=self.log,
-            )
+            guests = self.guests
+            if not finished.from_template:
+                guests = dataclasses.replace(guests, templates=None)
+            result = await guests.run(job, folder=folder, on_stage=self.on_stage)
         if result.outcome.infrastructure is not None:
             raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
         return result

@@ -5,91 +5,58 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from memnotify import host
 from memnotify.errors import TRACEBACK, InfrastructureError, InputError, MemnotifyError
-from memnotify.guest.rendezvous import BOOT
-from memnotify.guest.template import Template
-from memnotify.guest.templates import Templates
 from memnotify.guest.usage import HOST_OOM
-from memnotify.model import Cell, CellResult, Outcome
-from memnotify.process import CommandLog
+from memnotify.model import CellResult, Outcome
 from memnotify.report.board import Board
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
-from memnotify.run.ledger import HOST_MEMORY, Ledger, need
+from memnotify.run.guests import GuestRunner
+from memnotify.run.ledger import HOST_MEMORY, need
 
 MAX_ATTEMPTS = 3
-
-Attempt = Callable[[Job, Path], Awaitable[CellResult]]
-
-
-class CellRunner(Protocol):
-    """Runs one cell in a guest; `memnotify.guest.session.run_cell` is the real one.
-
-    Leaves records.parquet, console.log and qmp.jsonl in `folder`. Raises InfrastructureError, or
-    returns one as the outcome.
-    """
-
-    async def __call__(
-        self,
-        cell: Cell,
-        *,
-        kernel: Path,
-        initramfs: Path,
-        folder: Path,
-        template: Template | None,
-        on_stage: Callable[[str], None],
-        log: CommandLog | None,
-    ) -> CellResult: ...
 
 
 async def run_jobs(
     jobs: Sequence[Job],
+    guests: GuestRunner,
     *,
     folder: RunFolder,
-    ledger: Ledger,
     durations: Durations,
     limit: int | None,
-    runner: CellRunner,
-    templates: Templates | None,
     board: Board,
-    log: CommandLog,
 ) -> None:
     """Run all jobs and publish their results; longest first, so that none is left to run alone.
 
-    `limit` caps how many run at once. Without `templates` every guest boots. A guest that fails
-    does not disturb the others, nor does a bug of ours in one of them. Raises InputError,
-    InfrastructureError if results cannot be written, or, when all have run, if the testbed failed
-    in a cell that keeps its earlier result; cancelling kills all guests.
+    `limit` caps how many run at once. A guest that fails does not disturb the others, nor does a
+    bug of ours in one of them. Raises InputError, InfrastructureError if results cannot be written,
+    or, when all have run, if the testbed failed in a cell that keeps its earlier result; cancelling
+    kills all guests.
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
     cores = host.cores()
     kept: list[InfrastructureError] = []
-    attempt = partial(
-        _attempt, ledger=ledger, runner=runner, templates=templates, board=board, log=log
-    )
 
     async def run(job: Job, started: asyncio.Event) -> None:
         def waiting() -> None:
-            board.warn(f"{job.name} waits for {ledger.obstacle(wanted)}")
+            board.warn(f"{job.name} waits for {guests.ledger.obstacle(wanted)}")
 
         wanted = need(job.cell, cores=cores)
-        this_attempt = attempt
+        refused: InfrastructureError | None = None
         async with slots, AsyncExitStack() as claims:
             try:
-                await claims.enter_async_context(ledger.claim(wanted, waiting=waiting))
+                await claims.enter_async_context(guests.ledger.claim(wanted, waiting=waiting))
             except InfrastructureError as error:
-                this_attempt = partial(_refused, error=error)
+                refused = error
             started.set()
             with folder.draft(job.id) as failed:
-                result = await _try_and_publish(job, folder, failed, this_attempt, ledger, board)
+                result = await _try_and_publish(job, guests, folder, failed, board, refused)
         outcome = result.outcome
         if outcome.infrastructure is None:
             durations.note(job.name, result.wall_seconds)
@@ -121,22 +88,30 @@ def _for_users(group: ExceptionGroup[Exception]) -> Exception:
 
 
 async def _try_and_publish(
-    job: Job, folder: RunFolder, failed: Path, attempt: Attempt, ledger: Ledger, board: Board
+    job: Job,
+    guests: GuestRunner,
+    folder: RunFolder,
+    failed: Path,
+    board: Board,
+    refused: InfrastructureError | None,
 ) -> CellResult:
     """Try a cell until it gives a result, or too often; `failed` takes what other attempts left.
 
     A failure of the testbed takes no place of a result that is there. A guest for which the host
     had not the memory even alone is not tried again: it would be so again. Nor is one that has
-    waited for memory in vain.
+    waited for memory in vain: `refused` says how that ended.
     """
     attempts: list[CellResult] = []
     while True:
         with folder.draft(job.id) as draft:
-            result = await attempt(job, draft)
+            if refused is None:
+                result = await _attempt(job, guests, draft, board)
+            else:
+                result = _no_result(_failure(refused), 0.0)
             attempts.append(result)
             outcome = result.outcome
             hopeless = outcome.infrastructure == HOST_MEMORY or (
-                outcome.infrastructure == HOST_OOM and not await ledger.in_company()
+                outcome.infrastructure == HOST_OOM and not await guests.ledger.in_company()
             )
             if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS and not hopeless:
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
@@ -149,44 +124,22 @@ async def _try_and_publish(
                 verdict = make_verdict(job, result, draft / RECORDS)
                 manifest = make_manifest(job, attempts, draft)
                 folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
-        board.finished(job.name, str(outcome), outcome.detail)
+        board.finished(job.name, outcome)
         return result
 
 
-async def _attempt(
-    job: Job,
-    draft: Path,
-    *,
-    ledger: Ledger,
-    runner: CellRunner,
-    templates: Templates | None,
-    board: Board,
-    log: CommandLog,
-) -> CellResult:
+async def _attempt(job: Job, guests: GuestRunner, draft: Path, board: Board) -> CellResult:
     started = time.monotonic()
 
     def on_stage(stage: str) -> None:
         board.stage(job.name, stage)
 
     try:
-        return await run_guest(
-            job,
-            folder=draft,
-            ledger=ledger,
-            runner=runner,
-            templates=templates,
-            on_stage=on_stage,
-            log=log,
-        )
+        return await guests.run(job, folder=draft, on_stage=on_stage)
     except InputError:
         raise  # a user can mend it, and no other cell would fare better
     except Exception as error:
         return _no_result(_failure(error), time.monotonic() - started)
-
-
-async def _refused(job: Job, draft: Path, *, error: InfrastructureError) -> CellResult:
-    """Stand in for the attempt of a cell that the ledger has given no memory."""
-    return _no_result(_failure(error), 0.0)
 
 
 def _no_result(outcome: Outcome, seconds: float) -> CellResult:
@@ -203,49 +156,3 @@ def _failure(error: Exception) -> Outcome:
         raise error
     detail = f"{type(error).__name__}: {error} (a bug; {TRACEBACK}=1 shows where)"
     return Outcome(infrastructure="internal", detail=detail)
-
-
-async def run_guest(
-    job: Job,
-    *,
-    folder: Path,
-    ledger: Ledger,
-    runner: CellRunner,
-    templates: Templates | None,
-    on_stage: Callable[[str], None],
-    log: CommandLog,
-) -> CellResult:
-    """Run a job's guest from its template; without `templates`, or where there is none, it boots.
-
-    Boots wait for the ledger. Raises InfrastructureError and OSError.
-    """
-    kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
-    template = None
-    if templates is not None:
-        template = await templates.get(
-            job.cell,
-            kernel=kernel,
-            initramfs=initramfs,
-            on_stage=on_stage,
-            log=log,
-            boot=ledger.boot,
-        )
-    run = partial(
-        runner,
-        job.cell,
-        kernel=kernel,
-        initramfs=initramfs,
-        folder=folder,
-        template=template,
-        log=log,
-    )
-    if template is not None:
-        return await run(on_stage=on_stage)
-    async with ledger.boot() as has_booted:
-
-        def on_stage_of_boot(stage: str) -> None:
-            if stage != BOOT:
-                has_booted()
-            on_stage(stage)
-
-        return await run(on_stage=on_stage_of_boot)

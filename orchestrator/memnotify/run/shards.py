@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from memnotify.campaign.plan import cell_name
+from memnotify.campaign.plan import PlanRow, cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.files import read_bytes, read_text
 from memnotify.jsontext import parse
@@ -92,18 +92,18 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
         raise InputError(f"{into.path} is there already", hint="name a new folder")
     campaign = _same("another campaign", [(part, _read(part)) for part in parts])
     names = _same("another base", [(part, part.whole()) for part in parts])
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, PlanRow] = {}
     holders: dict[str, RunFolder] = {}
     for part in parts:
         for row in part.plan():
-            other = rows.setdefault(row["name"], row)
-            if other["id"] != row["id"]:
+            other = rows.setdefault(row.name, row)
+            if other.id != row.id:
                 raise InputError(
-                    f"{part.path}: {row['name']} was run with another kernel, image or QEMU there "
-                    f"({other['id']}, {row['id']})"
+                    f"{part.path}: {row.name} was run with another kernel, image or QEMU there "
+                    f"({other.id}, {row.id})"
                 )
-            if part.has(row["id"]):
-                holders.setdefault(row["name"], part)
+            if part.has(row.id):
+                holders.setdefault(row.name, part)
     place = into.path.absolute()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
             draft.make()
             draft.begin(campaign, [rows[name] for name in names if name in rows], whole=names)
             for name, part in holders.items():
-                cell_id = rows[name]["id"]
+                cell_id = rows[name].id
                 copy_results(part.cell(cell_id), draft.cell(cell_id))
             draft.path.rename(place)
     except OSError as error:

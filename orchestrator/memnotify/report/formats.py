@@ -52,21 +52,18 @@ def read_report(run: RunFolder) -> RunReport:
     """Return all that a report says of a run. Raises InputError as `make_report` does."""
     whole, _ = run.results()
     cells = tuple(
-        _cell(run, whole[row["id"]], row["name"])
-        if row["id"] in whole
-        else CellReport(id=row["id"], name=row["name"])
+        _cell(run, whole[row.id], row.name)
+        if row.id in whole
+        else CellReport(id=row.id, name=row.name)
         for row in run.plan()
     )
     campaign, _ = toml.read(run.path / CAMPAIGN)
-    rows = [cell.row for cell in cells if cell.row is not None]
+    verdicts = [cell.verdict for cell in cells if cell.verdict is not None]
     expected = tuple(
         ExpectReport(
-            says=result["says"],
-            what=result["what"],
-            came_out=came_out(result),
-            status=status_of(result),
+            says=result.says, what=result.what, came_out=came_out(result), status=status_of(result)
         )
-        for result in expectations(run, rows)
+        for result in expectations(run, verdicts)
     )
     name = str(campaign.get("name", run.path.name))
     return RunReport(name=name, cells=cells, expected=expected)
@@ -77,7 +74,7 @@ def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
     return CellReport(
         id=folder.name,
         name=name,
-        row=read_verdict(folder),
+        verdict=read_verdict(folder),
         log=str(log.relative_to(run.path)) if log.is_file() else None,
         console=_end(log) if log.is_file() else "",
         events=timeline_of(folder),

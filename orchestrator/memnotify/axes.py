@@ -1,0 +1,96 @@
+"""The axes of a campaign's matrix: what cells differ in. Whatever lists axes takes them from here.
+
+A new axis needs its line in AXES, and, if users choose its values, a key in campaign/schema.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from memnotify.model import Cell
+
+Value = str | int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One axis.
+
+    `kind` is what its values are. `path` leads to the value: by the attributes of a cell, and by
+    the keys of a cell's inputs in plan.json and manifest.json. `in_verdict`: every verdict has it.
+    """
+
+    name: str
+    kind: type[str] | type[int]
+    path: tuple[str, ...]
+    in_verdict: bool = True
+
+    def of(self, cell: Cell) -> Value:
+        """Return the value of a cell."""
+        found: Any = cell
+        for name in self.path:
+            found = getattr(found, name)
+        value: Value = found
+        return value
+
+    def read(self, inputs: Mapping[str, Any], *, cell_id: str) -> Value:
+        """Return the value in the inputs of a cell.
+
+        Raises KeyError if there is none, and ValueError if this axis can have no such value.
+        """
+        found: Any = inputs
+        for key in self.path:
+            if not isinstance(found, Mapping) or key not in found:
+                raise KeyError(key)
+            found = found[key]
+        return self._checked(found, cell_id)
+
+    def _checked(self, value: Any, cell_id: str) -> Value:
+        if isinstance(value, str) and self.kind is str:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and self.kind is int:
+            return value
+        what = "a whole number" if self.kind is int else "a text"
+        raise ValueError(f"{self.name} of {cell_id} is {value!r}, not {what}")
+
+
+AXES: Mapping[str, Axis] = MappingProxyType(
+    {
+        axis.name: axis
+        for axis in (
+            Axis(name="base", kind=str, path=("request", "base")),
+            Axis(name="series", kind=str, path=("request", "series")),
+            Axis(name="arch", kind=str, path=("request", "arch")),
+            Axis(name="machine", kind=str, path=("machine", "name")),
+            Axis(name="memory_mib", kind=int, path=("memory_mib",)),
+            Axis(name="scenario", kind=str, path=("scenario", "name")),
+            Axis(name="clients", kind=int, path=("clients",)),
+            Axis(name="repeat", kind=int, path=("repeat",)),
+            Axis(name="clock", kind=str, path=("clock",), in_verdict=False),
+            Axis(name="seed", kind=int, path=("seed",), in_verdict=False),
+        )
+    }
+)
+"""All axes by their names, in the order in which verdicts have them."""
+
+REPEAT = "repeat"
+"""The axis along which nothing but the seed differs."""
+
+POINT = tuple(name for name, axis in AXES.items() if axis.in_verdict)
+"""The axes that every verdict has."""
+
+
+def point_of(cell: Cell) -> dict[str, Value]:
+    """Return the point of the matrix that a cell is, as a JSON value."""
+    return {name: AXES[name].of(cell) for name in POINT}
+
+
+def ordered(*first: str, among: Iterable[str] = POINT) -> tuple[str, ...]:
+    """Return names of axes: those given here in this order, then the others as they are."""
+    names = tuple(among)
+    if strange := set(first) - set(names):
+        raise ValueError(f"no such axis: {', '.join(sorted(strange))}")
+    return (*first, *(name for name in names if name not in first))

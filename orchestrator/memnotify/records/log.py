@@ -1,0 +1,123 @@
+"""The log of one guest, as everything that reads one takes it.
+
+The guest wrote the records, so nothing in them is trusted: no number out of them is used as an
+index before it is clipped. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memnotify.records import layout
+from memnotify.records.layout import Kind
+
+Records = NDArray[Any]
+"""A structured array."""
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_WHOLE = np.dtype((np.void, layout.RECORD.itemsize))
+_COMMON = ("commit", "cpu", "client", "pid", "time_ns")
+
+
+def _view(kind: Kind) -> np.dtype[Any]:
+    common, payload = layout.RECORD.fields, layout.LAYOUTS[kind].fields
+    assert common is not None and payload is not None
+    start = common["value"][1]
+    places = {name: common[name][:2] for name in _COMMON}
+    places |= {name: (field[0], start + field[1]) for name, field in payload.items()}
+    return np.dtype(
+        {
+            "names": list(places),
+            "formats": [form for form, _ in places.values()],
+            "offsets": [offset for _, offset in places.values()],
+            "itemsize": layout.RECORD.itemsize,
+        }
+    )
+
+
+VIEWS: Mapping[Kind, np.dtype[Any]] = MappingProxyType({kind: _view(kind) for kind in Kind})
+"""The layout of a whole record of each kind."""
+
+
+def ints(column: Any) -> Ints:
+    """Return numbers of a log as signed ones; a negative number there is in two's complement."""
+    return np.asarray(column, dtype=np.int64)
+
+
+def indexes(rows: Records) -> Ints:
+    """Return the numbers of these records in their log, from 0."""
+    return ints(rows["commit"]) - 1
+
+
+def take(rows: Records, chosen: Flags | Ints) -> Records:
+    """Return some of these whole records.
+
+    As plain bytes, because numpy copies a structured record field by field.
+    """
+    taken: Records = rows.view(_WHOLE)[chosen].view(rows.dtype)
+    return taken
+
+
+@dataclass(frozen=True, eq=False)
+class RecordLog:
+    """The valid records of a guest in the order in which they were claimed.
+
+    `records` has the dtype layout.RECORD, and must not change. `lost` did not fit into the log;
+    `torn` were claimed, but never finished (the writer was killed, or the guest stopped there) or
+    make no sense.
+    """
+
+    records: Records
+    lost: int
+    torn: int
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def kind(self, kind: Kind) -> Records:
+        """Return the records of one kind as a structured array that cannot be written to.
+
+        Its fields are `commit` (claim number from 1), `cpu`, `client`, `pid`, `time_ns`, and those
+        of the kind: those of layout.LAYOUTS, unsigned 64-bit numbers where layout.VALUE_NAMES has
+        them.
+        """
+        found = self._kinds.get(kind)
+        if found is None:
+            found = take(self.records, self.records["kind"] == kind).view(VIEWS[kind])
+            found.flags.writeable = False
+            self._kinds[kind] = found
+        return found
+
+    @cached_property
+    def _kinds(self) -> dict[Kind, Records]:
+        return {}
+
+    def only(self, chosen: Flags) -> RecordLog:
+        """Return the log with some of its records."""
+        return RecordLog(take(self.records, chosen), lost=self.lost, torn=self.torn)
+
+    @cached_property
+    def start_ns(self) -> int:
+        """When the scenario started; 0 if it did not."""
+        start = ints(self.kind(Kind.START)["start_ns"])
+        return int(start[0]) if start.size else 0
+
+    @property
+    def end_ns(self) -> int:
+        """The time of the newest record; 0 if there is none."""
+        return int(self.records["time_ns"].max()) if len(self.records) else 0
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs the guest has, by what it said when it had booted, and by who wrote."""
+        booted, writers = self.kind(Kind.BOOT)["cpus"], self.records["cpu"]
+        return max(int(booted.max(initial=1)), int(writers.max(initial=0)) + 1)

@@ -1,0 +1,150 @@
+"""manifest.json: how the results of a cell came to be, and the digests of their files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, Strict, TypeAdapter, ValidationError
+
+from memnotify.model import BalloonMove, Outcome
+
+Text = Annotated[str, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0, le=10**24)]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+
+BOOT, TEMPLATE = "boot", "template"
+"""What a guest can start from."""
+
+
+def _judged(value: Any, *, detail: str) -> Any:
+    """Return an object of a file with its outcome read; the key `detail` says more of it."""
+    if not isinstance(value, Mapping) or "outcome" not in value:
+        return value
+    outcome, more = value["outcome"], value.get(detail, "")
+    if not isinstance(outcome, str) or not isinstance(more, str):
+        raise ValueError(f"outcome and {detail} are not texts")
+    return {**value, "outcome": Outcome.parse(outcome, detail=more)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """How a guest came to be ready for its scenario.
+
+    `origin` is BOOT or TEMPLATE; `template` is that one's key in the store. It took `seconds` of
+    wall time (None: it never was ready).
+    """
+
+    origin: Annotated[Text, Field(alias="from")]
+    template: Text | None = None
+    seconds: Number | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"from": self.origin, "template": self.template, "seconds": self.seconds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How one attempt to run a cell ended; the detail of its outcome is the reason."""
+
+    outcome: Outcome
+    wall_seconds: Number
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "outcome": str(self.outcome),
+            "reason": self.outcome.detail,
+            "wall_seconds": self.wall_seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Where the results of a cell come from.
+
+    `inputs` is all that they depend on, as campaign.plan.cell_inputs returns it, `digests` those of
+    its parts; `kernel` and `image` say what these were made of. `command` is QEMU's, with the
+    cell's own folder as the current one. `files` has the digests of the other files in the folder.
+
+    What an older version did not write is empty or None. `as_read` is the whole object, if it was
+    read.
+    """
+
+    id: Text = ""
+    name: Text = ""
+    inputs: dict[Text, Any] = field(default_factory=dict)
+    digests: dict[Text, Text] = field(default_factory=dict)
+    kernel: dict[Text, Any] = field(default_factory=dict)
+    image: dict[Text, Any] = field(default_factory=dict)
+    command: tuple[Text, ...] = ()
+    versions: dict[Text, Any] = field(default_factory=dict)
+    qemu_uid: Count | None = None
+    outcome: Outcome
+    repeatability: Text | None = None
+    start: Start | None = None
+    guest_ns: Count | None = None
+    wall_seconds: Number | None = None
+    qemu_cpu_seconds: Number | None = None
+    host_memory_mib: Count | None = None
+    records: Count | None = None
+    lost_records: Count | None = None
+    balloon: tuple[BalloonMove, ...] = ()
+    attempts: tuple[
+        Annotated[Attempt, BeforeValidator(functools.partial(_judged, detail="reason"))], ...
+    ] = ()
+    files: dict[Text, Text] = field(default_factory=dict)
+    as_read: dict[Text, Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return what `to_json` made this of. Raises ValueError if that is none."""
+        read = _judged(value, detail="detail")
+        try:
+            found = _manifests().validate_python({**read, "as_read": None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{place}: {first['msg']}") from error
+        return dataclasses.replace(found, as_read=dict(value))  # type: ignore[return-value]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON value; what was read, as it was read."""
+        if self.as_read is not None:
+            return dict(self.as_read)
+        return {
+            "id": self.id,
+            "name": self.name,
+            "inputs": self.inputs,
+            "digests": self.digests,
+            "kernel": self.kernel,
+            "image": self.image,
+            "command": list(self.command),
+            "versions": self.versions,
+            "qemu_uid": self.qemu_uid,
+            "outcome": str(self.outcome),
+            "detail": self.outcome.detail,
+            "repeatability": self.repeatability,
+            "start": None if self.start is None else self.start.to_json(),
+            "guest_ns": self.guest_ns,
+            "wall_seconds": self.wall_seconds,
+            "qemu_cpu_seconds": self.qemu_cpu_seconds,
+            "host_memory_mib": self.host_memory_mib,
+            "records": self.records,
+            "lost_records": self.lost_records,
+            "balloon": [dataclasses.asdict(move) for move in self.balloon],
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+        }
+
+    def need(self, *keys: str) -> None:
+        """Raise ValueError if it was read without one of these keys."""
+        for key in keys:
+            if self.as_read is not None and key not in self.as_read:
+                raise ValueError(f"it has no {key}")
+
+
+@functools.cache
+def _manifests() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)

@@ -1,0 +1,160 @@
+"""verdict.json: what came out of a cell.
+
+A run may have been sent by somebody, who can seal whatever he likes: what is read back has the
+types that it must have, or is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+from memnotify.axes import AXES, POINT, Value
+from memnotify.campaign.figures import FIGURES
+from memnotify.check.expression import ANY, Scalar, Shape
+from memnotify.model import Outcome
+
+ALWAYS = (
+    *("id", "name", *POINT, "repeatability"),
+    *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
+)
+"""What each verdict has, whatever came out."""
+
+_MOST = 10**24
+"""No figure comes near it, and it can be counted with."""
+
+_LONGEST = 60  # letters of a wrong value that are shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came out of a cell, and of which.
+
+    `point` has a value for each axis of the matrix. `figures` are those of its log by their names,
+    as campaign.figures has them; null without a log. `torn_records` is None without a log, too.
+    `as_read` is the whole object, if it was read: another version may have written more, or less.
+    """
+
+    id: str
+    name: str
+    point: Mapping[str, Value]
+    outcome: Outcome
+    repeatability: str
+    lost_records: int
+    torn_records: int | None = None
+    guest_seconds: float
+    wall_seconds: float
+    figures: Mapping[str, Any]
+    as_read: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return what `to_json` made this of. Raises ValueError if that is none."""
+        if absent := [key for key in ALWAYS if key not in value]:
+            raise ValueError(f"it has no {absent[0]}")
+        for key, (fits, what) in _MUST_BE.items():
+            if not fits(value[key]):
+                raise ValueError(f"{key} is {_shown(value[key])}, not {what}")
+        for key, shape in FIGURES.items():
+            # Whoever wrote it may have known fewer figures than we do.
+            if value.get(key) is not None:
+                for wrong in _wrong(key, value[key], shape):
+                    raise ValueError(wrong)
+        try:
+            outcome = Outcome.parse(value["outcome"], detail=value["detail"])
+        except ValueError:
+            shown = _shown(value["outcome"])
+            raise ValueError(f"outcome is {shown}, not an outcome") from None
+        return cls(
+            id=value["id"],
+            name=value["name"],
+            point={axis: value[axis] for axis in POINT},
+            outcome=outcome,
+            repeatability=value["repeatability"],
+            lost_records=value["lost_records"],
+            torn_records=value.get("torn_records"),
+            guest_seconds=value["guest_seconds"],
+            wall_seconds=value["wall_seconds"],
+            figures={key: value[key] for key in value if key not in _NO_FIGURES},
+            as_read=value,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row of `memnotify show --json`; what was read, as it was read."""
+        if self.as_read is not None:
+            return dict(self.as_read)
+        return {
+            "id": self.id,
+            "name": self.name,
+            **self.point,
+            "outcome": str(self.outcome),
+            "detail": self.outcome.detail,
+            **self.figures,
+            "lost_records": self.lost_records,
+            "torn_records": self.torn_records,
+            "guest_seconds": self.guest_seconds,
+            "wall_seconds": self.wall_seconds,
+            "repeatability": self.repeatability,
+        }
+
+
+_NO_FIGURES = frozenset((*ALWAYS, "torn_records"))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    # Of Python's whole numbers some are too large for isfinite().
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and (isinstance(value, int) or math.isfinite(value))
+        and abs(value) < _MOST
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value) and value >= 0
+
+
+_MUST_BE: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
+    {
+        **dict.fromkeys(ALWAYS, (_is_text, "a text")),
+        **{axis: (_is_count, "a whole number") for axis in POINT if AXES[axis].kind is int},
+        "lost_records": (_is_count, "a whole number"),
+        **dict.fromkeys(("guest_seconds", "wall_seconds"), (_is_number, "a number")),
+        "outcome": (_is_text, "an outcome"),
+    }
+)
+
+
+def _wrong(name: str, value: Any, shape: Shape) -> Iterator[str]:
+    """Yield what is wrong with a figure; one that is null is not known."""
+    if isinstance(shape, Scalar):
+        fits = _is_text(value) if shape is Scalar.WORD else value is None or _is_number(value)
+        if not fits:
+            yield f"{name} is {_shown(value)}, not {shape}"
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            yield f"{name} is {_shown(value)}, not a list"
+            return
+        for at, item in enumerate(value):
+            yield from _wrong(f"{name}[{at}]", item, shape[0])
+            if isinstance(shape[0], Mapping):
+                yield from (f"{name}[{at}] has no {key}" for key in shape[0] if key not in item)
+    elif not isinstance(value, Mapping):
+        yield f"{name} is {_shown(value)}, not an object"
+    else:
+        for key, item in value.items():
+            if (inner := shape.get(key, shape.get(ANY))) is not None:
+                yield from _wrong(f"{name}.{key}", item, inner)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,0 +1,81 @@
+"""Running one guest: from its template if there is one, else it boots when it is its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from memnotify.guest.rendezvous import BOOT
+from memnotify.guest.template import Template
+from memnotify.guest.templates import Templates
+from memnotify.model import Cell, CellResult
+from memnotify.process import CommandLog
+from memnotify.results.summary import Job
+from memnotify.run.ledger import Ledger
+
+
+class CellRunner(Protocol):
+    """Runs one cell in a guest; `memnotify.guest.session.run_cell` is the real one.
+
+    Leaves records.parquet, console.log and qmp.jsonl in `folder`. Raises InfrastructureError, or
+    returns one as the outcome.
+    """
+
+    async def __call__(
+        self,
+        cell: Cell,
+        *,
+        kernel: Path,
+        initramfs: Path,
+        folder: Path,
+        template: Template | None,
+        on_stage: Callable[[str], None],
+        log: CommandLog | None,
+    ) -> CellResult: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestRunner:
+    """What it takes to run guests. Without `templates` every guest boots; boots wait for the
+    ledger."""
+
+    ledger: Ledger
+    runner: CellRunner
+    templates: Templates | None
+    log: CommandLog
+
+    async def run(self, job: Job, *, folder: Path, on_stage: Callable[[str], None]) -> CellResult:
+        """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
+        kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
+        template = None
+        if self.templates is not None:
+            template = await self.templates.get(
+                job.cell,
+                kernel=kernel,
+                initramfs=initramfs,
+                on_stage=on_stage,
+                log=self.log,
+                boot=self.ledger.boot,
+            )
+        run = partial(
+            self.runner,
+            job.cell,
+            kernel=kernel,
+            initramfs=initramfs,
+            folder=folder,
+            template=template,
+            log=self.log,
+        )
+        if template is not None:
+            return await run(on_stage=on_stage)
+        async with self.ledger.boot() as has_booted:
+
+            def on_stage_of_boot(stage: str) -> None:
+                if stage != BOOT:
+                    has_booted()
+                on_stage(stage)
+
+            return await run(on_stage=on_stage_of_boot)

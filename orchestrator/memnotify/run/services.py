@@ -1,0 +1,55 @@
+"""What a run is made with, and how: one value each, in place of a dozen parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memnotify.guest.session import run_cell
+from memnotify.image.build import ensure_image
+from memnotify.kernel.build import ensure_kernel
+from memnotify.process import CommandLog
+from memnotify.report.board import Board
+from memnotify.run.guests import CellRunner
+from memnotify.run.jobs import Builder, Jobs
+from memnotify.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Where what is built is kept, who is told, and what does the work.
+
+    Tests put something else in the place of the last three.
+    """
+
+    store: Store
+    board: Board
+    build_kernel: Builder = ensure_kernel
+    build_image: Builder = ensure_image
+    runner: CellRunner = run_cell
+
+
+def jobs_of(services: Services, log: CommandLog) -> Jobs:
+    """Return what makes jobs of cells, with these services."""
+    return Jobs(
+        services.store,
+        log=log,
+        board=services.board,
+        build_kernel=services.build_kernel,
+        build_image=services.build_image,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a user wants a run.
+
+    `limit` caps the guests at a time; `again` runs even those cells whose results are there; with
+    `cold` every guest boots, in place of starting from a template.
+    """
+
+    limit: int | None = None
+    again: bool = False
+    cold: bool = False
+
+
+USUAL = RunOptions()
