@@ -136,16 +136,16 @@ def test_the_figures_of_a_batch_are_rounded() -> None:
 
 def test_the_first_wakeup_is_rounded_to_a_microsecond() -> None:
     woken = ints(10 * S + 730_456_700)
-    assert measure(trace(wakeup_ns=woken, wakeup_client=ints(3))).first_wakeup_ms == 230.457
+    assert measure(guest(wakeup_ns=woken, wakeup_client=ints(3))).first_wakeup_ms == 230.457
 
 
 def test_a_sample_at_the_moment_of_the_wakeup_is_the_last_that_counts() -> None:
-    woken = trace(wakeup_ns=ints(10 * S + 400 * MS), wakeup_client=ints(0))
+    woken = guest(wakeup_ns=ints(10 * S + 400 * MS), wakeup_client=ints(0))
     assert measure(woken).first_wakeup_ms is None
 
 
 def test_a_sample_at_the_start_counts() -> None:
-    low = trace(zone_free=np.zeros(30), wakeup_ns=ints(10 * S + 350 * MS), wakeup_client=ints(0))
+    low = guest(zone_free=0, wakeup_ns=ints(10 * S + 350 * MS), wakeup_client=ints(0))
     assert measure(low).first_wakeup_ms == 350.0
 
 
