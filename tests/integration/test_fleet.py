@@ -202,6 +202,7 @@ def packed(*names: str) -> bytes:
         (packed("./cells/../../../evil"), "evil leads out of the tree"),
         (b"no tarball", "not a whole tar archive"),
     ],
+    ids=["leads out", "no tarball"],  # the first has the time of day in it
 )
 def test_results_that_are_not_a_run_are_that_hosts_failure(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str
