@@ -13,7 +13,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One worker per core that this process may use.
 WORKERS ?= auto
 
-.PHONY: help setup packages demo test lint bench architecture lock clean
+.PHONY: help setup packages demo test lint mutants bench architecture lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -59,6 +59,10 @@ lint: setup ## ruff, mypy, the layers of the package, and the English of the doc
 
 test: setup lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# MODULES names them inside the package: `make mutants MODULES="check/metrics.py records/compare.py"`.
+mutants: setup ## change MODULES (else what differs from main) and say what no test notices
+	nice $(BIN)/python -m tests.support.mutants $(MODULES)
 
 bench: setup ## run every program in bench/ into bench/results/
 	mkdir -p bench/results

@@ -80,7 +80,7 @@ def one_of(members: Iterable[Enum]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Lines(Mapping[Key, int]):
+class LineNumbers(Mapping[Key, int]):
     """Line numbers (from 1) of every key, table and array element of one document."""
 
     def __init__(self, text: bytes) -> None:
@@ -182,14 +182,14 @@ _MOST_BYTES = 16 << 20
 """Of a file that people write."""
 
 
-def read(path: Path) -> tuple[dict[str, Any], Lines]:
+def read(path: Path) -> tuple[dict[str, Any], LineNumbers]:
     """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
     try:
         with open_file(path) as file:
             data = file.read(_MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)  # editors put it there
         if len(data) > _MOST_BYTES:
             raise InputError("too large: more than 16 MiB", file=path)
-        return tomllib.loads(data.decode()), Lines(data)
+        return tomllib.loads(data.decode()), LineNumbers(data)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
     except UnicodeDecodeError as error:
@@ -205,7 +205,7 @@ def read(path: Path) -> tuple[dict[str, Any], Lines]:
         raise InputError(f"not TOML that can be read: {error}", file=path) from error
 
 
-def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ()) -> T:
+def check(model: type[T], value: Any, *, path: Path, lines: LineNumbers, at: Key = ()) -> T:
     """Turn a parsed value into `model`. Raises InputError for the first thing that is wrong.
 
     `at` is the key of `value` in the document.
@@ -221,7 +221,7 @@ def check(model: type[T], value: Any, *, path: Path, lines: Lines, at: Key = ())
         raise _refusal(same, keys[0], model, path, lines) from None
 
 
-def _key(problem: Any, at: Key, lines: Lines) -> Key:
+def _key(problem: Any, at: Key, lines: LineNumbers) -> Key:
     # pydantic adds the names of union members to a key; they are in no document.
     key: Key = at
     unwritten = problem["type"] in ("missing", "extra_forbidden")
@@ -238,7 +238,7 @@ def load(path: Path, model: type[T]) -> T:
 
 
 def _refusal(
-    problems: Sequence[Any], key: Key, model: type[BaseModel], path: Path, lines: Lines
+    problems: Sequence[Any], key: Key, model: type[BaseModel], path: Path, lines: LineNumbers
 ) -> InputError:
     problem, hint = problems[0], None
     message = str(problem["msg"]).removeprefix("Value error, ")

@@ -20,7 +20,7 @@ from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
-from memnotify.results.comparison import Comparison, compare_runs, parse_only
+from memnotify.results.comparison import GroupComparison, compare_runs, parse_only
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
@@ -101,7 +101,7 @@ def ok(series: str, *, woken: int, seed: int = 1, first_ms: float = 250, **chang
     return made_up_cell(series, seed, **changes), made_up_log(woken, first_ms), "ok"
 
 
-def rows_of(found: Comparison, metric: str) -> dict[Any, dict[str, Any]]:
+def rows_of(found: GroupComparison, metric: str) -> dict[Any, dict[str, Any]]:
     return {row.group: row.to_json() for row in found.rows if row.metric == metric}
 
 

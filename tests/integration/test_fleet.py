@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import io
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import invoke
 import paramiko
 import pytest
 from memnotify.campaign.load import load_campaign
@@ -183,6 +186,85 @@ def test_all_hosts_run_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Host, "run", run)
     with pytest.raises(InfrastructureError, match="all are there"):
         lab.run(*(f"host{number}" for number in range(count)))
+
+
+def packed(*names: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (packed("./cells/../../../evil"), "evil leads out of the tree"),
+        (b"no tarball", "not a whole tar archive"),
+    ],
+    ids=["leads out", "no tarball"],  # the first has the time of day in it
+)
+def test_results_that_are_not_a_run_are_that_hosts_failure(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str
+) -> None:
+    get = Host.get
+
+    def bad(host: Host, remote: str, local: str) -> None:
+        if host.home.name == "two":
+            Path(local).write_bytes(data)
+        else:
+            get(host, remote, local)
+
+    monkeypatch.setattr(Host, "get", bad)
+    found = lab.run("one", "two")
+    assert len(found.missing) == 2
+    [error] = found.failures.values()
+    assert words in str(error)
+    assert not list(lab.folder.rglob("evil"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        paramiko.SSHException("lost"),
+        invoke.exceptions.CommandTimedOut(invoke.runners.Result(), timeout=1),
+        EOFError("lost"),
+    ],
+)
+def test_what_the_libraries_raise_is_the_hosts_failure(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def run(host: Host, command: str, **_: Any) -> Done:
+        raise error
+
+    monkeypatch.setattr(Host, "run", run)
+    with pytest.raises(InfrastructureError):
+        lab.run("one")
+
+
+def test_a_bug_is_not_the_hosts_failure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(host: Host, local: Any, remote: str) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(Host, "put", put)
+    with pytest.raises(ExceptionGroup) as caught:
+        lab.run("one")
+    assert caught.group_contains(TypeError)
+
+
+def test_a_malformed_ssh_configuration_is_bad_input(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".ssh" / "config").write_text("nonsense\n")
+    with pytest.raises(InputError, match="ssh's configuration, for big: Unparsable line nonsense"):
+        lab.run("big", connect=fleet.connect)
+    (home / ".ssh" / "config").write_text("")
+    (home / ".ssh" / "known_hosts").write_text("big ssh-ed25519 A\n")
+    with pytest.raises(InputError, match="ssh's configuration, for big: "):
+        lab.run("big", connect=fleet.connect)
 
 
 HOSTS = '[[host]]\naddress = "one"\nprogram = "{program}"\n'

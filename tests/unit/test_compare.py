@@ -57,6 +57,13 @@ def test_times_may_differ_either_way_also_those_within_a_record(by: int) -> None
     assert found.first_differing is None
 
 
+def test_a_great_difference_of_times_is_exact() -> None:
+    by = 2**53 + 1  # no float64
+    second = log()
+    second["time_ns"][at(Kind.MEMINFO, after=40)] += np.uint64(by)
+    assert against(second).greatest_ns == by
+
+
 def test_a_negative_time_is_near_to_zero() -> None:
     first, second = log(), log()
     place = at(Kind.STEP), layout.VALUE_NAMES[Kind.STEP].index("late_ns")

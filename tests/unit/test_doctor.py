@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from memnotify.cli import doctor
-from memnotify.cli.doctor import State, examine
+from memnotify.cli.doctor import CheckLevel, examine
 from memnotify.cli.main import main
 from memnotify.guest import probe
 from memnotify.guest.privileges import QemuUser
@@ -57,14 +57,14 @@ def fake_qemu(folder: Path, boot: str) -> None:
     script.chmod(0o755)
 
 
-def states(store: Path) -> dict[str, State]:
+def states(store: Path) -> dict[str, CheckLevel]:
     return {check.name: check.state for check in examine(Store(store))}
 
 
 def test_a_whole_machine_is_fit(tools: Path, tmp_path: Path) -> None:
     found = states(tmp_path)
-    assert State.MISSING not in found.values()
-    assert found["sandboxed guest"] is State.OK
+    assert CheckLevel.MISSING not in found.values()
+    assert found["sandboxed guest"] is CheckLevel.OK
 
 
 @pytest.mark.parametrize(
@@ -74,45 +74,45 @@ def test_a_missing_command_names_its_package(
     tools: Path, tmp_path: Path, command: str, package: str
 ) -> None:
     (tools / command).unlink()
-    (missing,) = [check for check in examine(Store(tmp_path)) if check.state is State.MISSING]
+    (missing,) = [check for check in examine(Store(tmp_path)) if check.state is CheckLevel.MISSING]
     assert missing.mend == f"apt-get install {package}"
 
 
 def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Path) -> None:
     (note,) = [check for check in examine(Store(tmp_path)) if check.name == "6.1 source"]
-    assert (note.state, note.mend) == (State.NOTE, "memnotify kernel fetch 6.1")
+    assert (note.state, note.mend) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
     for name in doctor._HELPERS:
         (tools / name).unlink()
-        assert states(tmp_path)[name] is State.NOTE
+        assert states(tmp_path)[name] is CheckLevel.NOTE
 
 
 def test_an_old_qemu_is_not_enough(tools: Path, tmp_path: Path) -> None:
     script = tools / QEMU
     script.write_text(script.read_text().replace("7.2.9", "5.0.1"))
-    assert states(tmp_path)["qemu"] is State.MISSING
+    assert states(tmp_path)["qemu"] is CheckLevel.MISSING
 
 
 def test_a_qemu_that_boots_nothing_is_told(tools: Path, tmp_path: Path) -> None:
     fake_qemu(tools, "echo seccomp support is disabled; exit 1")
     checks = {check.name: check for check in examine(Store(tmp_path))}
-    assert checks["sandboxed guest"].state is State.MISSING
+    assert checks["sandboxed guest"].state is CheckLevel.MISSING
     assert "seccomp support is disabled" in checks["sandboxed guest"].detail
 
 
 def test_who_qemu_is_is_told(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def said() -> tuple[State, str]:
+    def said() -> tuple[CheckLevel, str]:
         checks = {check.name: check for check in examine(Store(tmp_path))}
         return checks["QEMU's user"].state, checks["QEMU's user"].detail
 
-    assert said() == (State.OK, "you, without new privileges")
+    assert said() == (CheckLevel.OK, "you, without new privileges")
     be(monkeypatch, QemuUser(problem="no CAP_SETUID"))
-    assert said() == (State.NOTE, "root: no CAP_SETUID; a guest that breaks out is root")
+    assert said() == (CheckLevel.NOTE, "root: no CAP_SETUID; a guest that breaks out is root")
     # Our own folder is nobody's business, so QEMU there cannot be started.
     be(monkeypatch, QemuUser(pwd.getpwnam("nobody")))
-    assert said() == (State.OK, "nobody, without new privileges")
+    assert said() == (CheckLevel.OK, "nobody, without new privileges")
 
 
 def test_a_kvm_that_hangs_is_found_out(
@@ -122,7 +122,7 @@ def test_a_kvm_that_hangs_is_found_out(
     monkeypatch.setattr(probe, "_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setattr(probe, "KVM", tmp_path)  # there, and may be opened
     checks = {check.name: check for check in examine(Store(tmp_path))}
-    assert checks["kvm"].state is State.NOTE
+    assert checks["kvm"].state is CheckLevel.NOTE
     assert "did not get through" in checks["kvm"].detail
     assert probe.choose(Accel.AUTO, Clock.REAL) is Accel.TCG
 
@@ -141,7 +141,7 @@ def test_a_full_disk_and_little_memory_are_told(
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     monkeypatch.setattr("memnotify.host.memory_mib", lambda: 256)
     found = states(tmp_path / "not" / "yet")
-    assert (found["disk"], found["memory"]) == (State.MISSING, State.MISSING)
+    assert (found["disk"], found["memory"]) == (CheckLevel.MISSING, CheckLevel.MISSING)
 
 
 def test_the_command_prints_a_table_or_json_and_ends_with_3_if_something_is_missing(

@@ -86,6 +86,7 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("max_batch < 'x'", "a word by something else"),
         ("max_batch + 'x' == 1", "no number"),
         ("min > 3", "'min' is no number"),
+        ("max_batch < 1e999", "^a number is too large to be counted with$"),
         ("max_batch" + " + 1" * 999 + " > 0", "goes deeper than 100"),
         ("max_batch" + " + 1" * 99_999 + " > 0", "no expression"),
     ],
@@ -93,6 +94,15 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
 def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_expression(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", " + 1"), ("1 + (", ")"), ("", ".of"), ("max(1, ", ")")]
+)
+def test_how_deep_an_expression_may_go(before: str, after: str) -> None:
+    parse_expression(f"{before * 100}wakeups{after * 100} > 0")
+    with pytest.raises(ValueError, match="goes deeper than 100 sums"):
+        parse_expression(f"{before * 101}wakeups{after * 101} > 0")
 
 
 @given(st.text(max_size=30))

@@ -125,6 +125,30 @@ def test_a_batch_that_lost_the_cpu_is_one() -> None:
     assert batches[0].spread_ms == 100.0
 
 
+def test_the_figures_of_a_batch_are_rounded() -> None:
+    first = 5_000_123_456_789
+    times = ints(*(first + at * MS for at in range(0, 1080, 90)), first + 1_080_000_457)
+    times = np.append(times, first + 2_000_000_457)
+    one, two = find_batches(times, ints(*range(4), *range(4), *range(5), 9), 0)
+    assert (one.at_s, one.spread_ms, one.clients) == (5000.123457, 1080.0, 5)
+    assert (two.after_ms, two.clients) == (2000.0, 1)
+
+
+def test_the_first_wakeup_is_rounded_to_a_microsecond() -> None:
+    woken = ints(10 * S + 730_456_700)
+    assert measure(guest(wakeup_ns=woken, wakeup_client=ints(3))).first_wakeup_ms == 230.457
+
+
+def test_a_sample_at_the_moment_of_the_wakeup_is_the_last_that_counts() -> None:
+    woken = guest(wakeup_ns=ints(10 * S + 400 * MS), wakeup_client=ints(0))
+    assert measure(woken).first_wakeup_ms is None
+
+
+def test_a_sample_at_the_start_counts() -> None:
+    low = guest(zone_free=0, wakeup_ns=ints(10 * S + 350 * MS), wakeup_client=ints(0))
+    assert measure(low).first_wakeup_ms == 350.0
+
+
 @pytest.mark.parametrize(
     ("at_ms", "sizes"),
     [

@@ -11,13 +11,13 @@ from memnotify.errors import InputError
 from memnotify.places import PATCHES
 from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
 from memnotify.series.revision import (
-    Batch,
+    BatchTable,
     ConstantGuard,
-    Gate,
+    GateTable,
     Lineage,
-    Rate,
+    RateTable,
     Revision,
-    Status,
+    StatusTable,
     load_lineage,
     load_revision,
 )
@@ -218,7 +218,7 @@ def test_the_example_of_the_readme(tmp_path: Path) -> None:
 
 def test_the_readme_has_every_key() -> None:
     text = (PATCHES / "README.md").read_text()
-    for model in (Revision, Lineage, Gate, Rate, Status, Batch):
+    for model in (Revision, Lineage, GateTable, RateTable, StatusTable, BatchTable):
         for key in model.model_fields:
             assert re.search(rf"[`{{ \[]{key}\b", text), key
 

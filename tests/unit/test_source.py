@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from memnotify.archive import ArchiveLimits, pack, unpack
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.kernel.archive import pack, top_and_version, unpack
 from memnotify.kernel.base import Base, BaseTable, load_base
 from memnotify.kernel.download import download
 from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
+from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.kernel.toolchain import identify, missing_packages
 from memnotify.model import Arch
 from memnotify.store import Store
@@ -69,7 +70,7 @@ def out(tmp_path: Path) -> Path:
 def test_any_compression_is_unpacked(tmp_path: Path, out: Path, compression: Compression) -> None:
     file = kernel_tarball(tmp_path / "x", compression=compression)
     assert top_and_version(file) == ("linux", "6.1.9")
-    unpack(file, "linux", out)
+    unpack(file, "linux", out, LIMITS)
     assert (out / "Makefile").read_bytes() == MAKEFILE
     assert (out / "Makefile").stat().st_mtime == 1_000_000_000
     assert (out / "Documentation/Makefile").exists()
@@ -80,8 +81,18 @@ def test_a_tarball_without_a_top_folder(tmp_path: Path, out: Path) -> None:
         tmp_path / "x", entry("./tools/Makefile", b"all:\n"), entry("./Makefile", MAKEFILE)
     )
     assert top_and_version(file) == ("", "6.1.9")
-    unpack(file, "", out)
+    unpack(file, "", out, LIMITS)
     assert (out / "tools/Makefile").exists()
+
+
+def test_a_tarball_of_a_folder_itself(tmp_path: Path, out: Path) -> None:
+    """As `tar -c .` writes it: with an entry for the folder, above the tree's."""
+    file = tarball(
+        tmp_path / "x", entry(".", kind=tarfile.DIRTYPE), entry("./linux/Makefile", MAKEFILE)
+    )
+    assert top_and_version(file) == ("linux", "6.1.9")
+    unpack(file, "linux", out, LIMITS)
+    assert (out / "Makefile").read_bytes() == MAKEFILE
 
 
 def test_links_inside_the_tree_are_kept(tmp_path: Path, out: Path) -> None:
@@ -91,7 +102,7 @@ def test_links_inside_the_tree_are_kept(tmp_path: Path, out: Path) -> None:
         entry("linux/b/link", kind=tarfile.SYMTYPE, link="../a/file"),
         entry("linux/b/hard", kind=tarfile.LNKTYPE, link="linux/a/file"),
     )
-    unpack(file, "linux", out)
+    unpack(file, "linux", out, LIMITS)
     assert (out / "b/link").readlink() == Path("../a/file")
     assert (out / "b/hard").read_bytes() == b"x"
     (out / "b/hard").write_bytes(b"y")
@@ -116,16 +127,13 @@ def test_links_inside_the_tree_are_kept(tmp_path: Path, out: Path) -> None:
 def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[Entry]) -> None:
     file = tarball(tmp_path / "x", *entries)
     with pytest.raises(InputError) as caught:
-        unpack(file, "linux", out)
+        unpack(file, "linux", out, LIMITS)
     assert caught.value.file == file
     assert not list(tmp_path.rglob("evil"))
 
 
-def test_a_bomb_is_refused_before_it_goes_off(
-    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("memnotify.kernel.archive._MOST_ENTRIES", 20)
-    monkeypatch.setattr("memnotify.kernel.archive._MOST_BYTES", 1 << 20)
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None:
+    limits = ArchiveLimits(kind="kernel", entries=20, size=1 << 20)
     many = tarball(tmp_path / "many", *(entry(f"linux/{n}") for n in range(21)))
     large = tarball(tmp_path / "large", entry("linux/a", b"\0" * (1 << 20)), entry("linux/b", b"x"))
     copies = tarball(
@@ -136,12 +144,12 @@ def test_a_bomb_is_refused_before_it_goes_off(
     )
     for file in (many, large, copies):
         with pytest.raises(InputError, match="more than any kernel"):
-            unpack(file, "linux", out)
+            unpack(file, "linux", out, limits)
         shutil.rmtree(out)
         out.mkdir()
     header = tarball(tmp_path / "header", entry("linux/" + "a" * (1 << 20), b"x"))
     with pytest.raises(InputError, match=r"a header of \d+ bytes"):
-        unpack(header, "linux", out)
+        unpack(header, "linux", out, limits)
 
 
 def test_a_cut_or_foreign_file_is_no_archive(tmp_path: Path) -> None:
@@ -164,7 +172,7 @@ def test_a_packed_tree_comes_back(tmp_path: Path, out: Path) -> None:
     (tree / "link").symlink_to("Makefile")
     os.link(tree / "Makefile", tree / "second")
     pack(tree, tmp_path / "x.tar")
-    unpack(tmp_path / "x.tar", "", out)
+    unpack(tmp_path / "x.tar", "", out, LIMITS)
     assert sorted(path.name for path in out.iterdir()) == ["Makefile", "link", "second"]
     assert (out / "second").read_bytes() == MAKEFILE
 

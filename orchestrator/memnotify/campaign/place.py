@@ -15,7 +15,7 @@ class Place:
     """A table of a document, to name in refusals."""
 
     path: Path
-    lines: toml.Lines
+    lines: toml.LineNumbers
     key: toml.Key = ()
 
     def at(self, *key: str | int) -> Place:

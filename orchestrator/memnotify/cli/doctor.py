@@ -47,7 +47,7 @@ _HELPERS = {
 }
 
 
-class State(StrEnum):
+class CheckLevel(StrEnum):
     """OK; MISSING: the demo cannot run; NOTE: it can, but something is slower or not there."""
 
     OK = "ok"
@@ -60,7 +60,7 @@ class Check:
     """One line of the doctor's report. `mend` is what to type, where typing helps."""
 
     name: str
-    state: State
+    state: CheckLevel
     detail: str
     mend: str = ""
 
@@ -87,62 +87,64 @@ def examine(store: Store) -> Iterator[Check]:
     yield _libarchive()
     yield _disk(store.root)
     yield _memory()
-    yield Check("cores", State.OK, str(host.cores()))
+    yield Check("cores", CheckLevel.OK, str(host.cores()))
 
 
 def _qemu() -> Iterator[Check]:
     if shutil.which(QEMU) is None:
-        yield Check("qemu", State.MISSING, f"no {QEMU}", _apt("qemu-system-x86"))
+        yield Check("qemu", CheckLevel.MISSING, f"no {QEMU}", _apt("qemu-system-x86"))
         return
     text = process.run([QEMU, "--version"], timeout=20).stdout
     found = re.search(r"version (\d+)\.(\d+)\S*", text)
     if found is None or (int(found[1]), int(found[2])) < _QEMU_AT_LEAST:
         wanted = ".".join(map(str, _QEMU_AT_LEAST))
-        yield Check("qemu", State.MISSING, f"{text.splitlines()[0]}; {wanted} is needed")
+        yield Check("qemu", CheckLevel.MISSING, f"{text.splitlines()[0]}; {wanted} is needed")
         return
-    yield Check("qemu", State.OK, found[0])
+    yield Check("qemu", CheckLevel.OK, found[0])
     if shutil.which(SETPRIV) is None:
-        yield Check("sandboxed guest", State.NOTE, "cannot be tried without setpriv")
+        yield Check("sandboxed guest", CheckLevel.NOTE, "cannot be tried without setpriv")
         return
     yield _user()
     problem = probe.boots(Accel.TCG)
     if problem is None:
-        yield Check("sandboxed guest", State.OK, "boots")
+        yield Check("sandboxed guest", CheckLevel.OK, "boots")
     else:
-        yield Check("sandboxed guest", State.MISSING, problem, _apt("seabios qemu-system-x86"))
+        yield Check("sandboxed guest", CheckLevel.MISSING, problem, _apt("seabios qemu-system-x86"))
 
 
 def _user() -> Check:
     name, user = "QEMU's user", qemu_user()
     if user.problem is not None:
-        return Check(name, State.NOTE, f"root: {user.problem}; a guest that breaks out is root")
+        return Check(
+            name, CheckLevel.NOTE, f"root: {user.problem}; a guest that breaks out is root"
+        )
     who = "you" if user.account is None else user.account.pw_name
-    return Check(name, State.OK, f"{who}, without new privileges")
+    return Check(name, CheckLevel.OK, f"{who}, without new privileges")
 
 
 def _kvm() -> Check:
     if shutil.which(QEMU) is None:
-        return Check("kvm", State.NOTE, "cannot be tried without QEMU")
+        return Check("kvm", CheckLevel.NOTE, "cannot be tried without QEMU")
     problem = probe.kvm_problem()
     if problem is None:
-        return Check("kvm", State.OK, "boots; used with --clock real")
-    return Check("kvm", State.NOTE, f"{problem}; guests are emulated")
+        return Check("kvm", CheckLevel.OK, "boots; used with --clock real")
+    return Check("kvm", CheckLevel.NOTE, f"{problem}; guests are emulated")
 
 
 def _command(name: str, package: str) -> Check:
     path = shutil.which(name)
     if path is None:
-        return Check(name, State.MISSING, "not found", _apt(package))
-    return Check(name, State.OK, path)
+        return Check(name, CheckLevel.MISSING, "not found", _apt(package))
+    return Check(name, CheckLevel.OK, path)
 
 
 def _toolchain(base: Base) -> Iterator[Check]:
     missing = missing_packages(base)
     for name, package in missing.items():
         detail = f"not found; builds {base.name}"
-        yield Check(name, State.MISSING, detail, _apt(package))
+        yield Check(name, CheckLevel.MISSING, detail, _apt(package))
     if not missing:
-        yield Check(f"{base.name} toolchain", State.OK, ", ".join(base.table.tools))
+        yield Check(f"{base.name} toolchain", CheckLevel.OK, ", ".join(base.table.tools))
 
 
 def _source(base: Base, store: Store) -> Check:
@@ -150,22 +152,22 @@ def _source(base: Base, store: Store) -> Check:
     kept = kept_source(base, store=store)
     if kept is None:
         detail = "not fetched yet; the first build does"
-        return Check(name, State.NOTE, detail, command(f"kernel fetch {base.name}"))
-    return Check(name, State.OK, f"{kept.version}, {kept.origin}")
+        return Check(name, CheckLevel.NOTE, detail, command(f"kernel fetch {base.name}"))
+    return Check(name, CheckLevel.OK, f"{kept.version}, {kept.origin}")
 
 
 def _helper(name: str, package: str, without: str) -> Check:
     path = shutil.which(name)
     if path is None:
-        return Check(name, State.NOTE, f"not found; {without}", _apt(package))
-    return Check(name, State.OK, path)
+        return Check(name, CheckLevel.NOTE, f"not found; {without}", _apt(package))
+    return Check(name, CheckLevel.OK, path)
 
 
 def _libarchive() -> Check:
     name = ctypes.util.find_library("archive")
     if name is None:
-        return Check("libarchive", State.MISSING, "not found", _apt("libarchive13"))
-    return Check("libarchive", State.OK, name)
+        return Check("libarchive", CheckLevel.MISSING, "not found", _apt("libarchive13"))
+    return Check("libarchive", CheckLevel.OK, name)
 
 
 def _disk(store: Path) -> Check:
@@ -175,19 +177,19 @@ def _disk(store: Path) -> Check:
     detail = f"{free:.1f} GiB free for {store}"
     if free < _DISK_GIB:
         mend = f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME to where they are"
-        return Check("disk", State.MISSING, detail, mend)
-    return Check("disk", State.OK, detail)
+        return Check("disk", CheckLevel.MISSING, detail, mend)
+    return Check("disk", CheckLevel.OK, detail)
 
 
 def _memory() -> Check:
     mib = host.memory_mib()
     detail = f"{mib} MiB"
     if mib < _MEMORY_MIB:
-        return Check("memory", State.MISSING, f"{detail}; {_MEMORY_MIB} MiB are needed")
-    return Check("memory", State.OK, detail)
+        return Check("memory", CheckLevel.MISSING, f"{detail}; {_MEMORY_MIB} MiB are needed")
+    return Check("memory", CheckLevel.OK, detail)
 
 
-_STYLES = {State.OK: "green", State.MISSING: "bold red", State.NOTE: "yellow"}
+_STYLES = {CheckLevel.OK: "green", CheckLevel.MISSING: "bold red", CheckLevel.NOTE: "yellow"}
 
 
 def register(subparsers: Any) -> None:
@@ -207,7 +209,7 @@ def _doctor(args: argparse.Namespace) -> int:
         print(dump([check.as_json() for check in checks]))
     else:
         plain_console().print(_table(checks))
-    missing = [check for check in checks if check.state is State.MISSING]
+    missing = [check for check in checks if check.state is CheckLevel.MISSING]
     if missing and not args.json:
         print(f"{len(missing)} missing: {', '.join(check.name for check in missing)}")
     return InfrastructureError.exit_code if missing else 0

@@ -16,7 +16,7 @@ from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.jsontext import dump
 from memnotify.kernel.apply import apply_to_base, apply_to_tree
-from memnotify.kernel.import_series import import_series
+from memnotify.kernel.import_series import ImportRequest, import_series
 from memnotify.mailpatch.rangediff import range_diff
 from memnotify.mailpatch.repairs import Question
 from memnotify.mailpatch.report import report_lines, report_rows
@@ -207,15 +207,18 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    imported = import_series(
-        args.mails,
-        args.output,
+    request = ImportRequest(
+        mails=args.mails,
         base=args.base,
         tree=args.tree,
         mbox=args.mbox,
         fuzz=args.fuzz,
         revision=args.revision,
         replace=args.replace,
+    )
+    imported = import_series(
+        request,
+        args.output,
         choose=_ask if args.interactive else None,
         store=Store(),
         progress=_say,

@@ -17,8 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
+from memnotify.archive import unpack
 from memnotify.errors import InputError
-from memnotify.kernel.archive import top_and_version, unpack
+from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.process import CommandLog
 from memnotify.series.apply import hunk_outcomes, run_patch
 
@@ -44,7 +45,7 @@ def assemble(pieces: Sequence[Path], tree: Path, *, log: CommandLog | None = Non
     """
     tarball, *patches = pieces
     top, _ = top_and_version(tarball)
-    unpack(tarball, top, tree)
+    unpack(tarball, top, tree, LIMITS)
     for patch in patches:
         with tempfile.NamedTemporaryFile(dir=tree.parent, suffix=".patch") as plain:
             _decompress(patch, cast(IO[bytes], plain))

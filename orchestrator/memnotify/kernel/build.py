@@ -14,7 +14,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
-from memnotify.kernel.config import Wanted, check_config, fragment_text, merge_fragments
+from memnotify.kernel.config import ConfigOption, check_config, fragment_text, merge_fragments
 from memnotify.kernel.fixes import Choice, fixes_for
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import Source, ensure_source, kept_source
@@ -58,7 +58,7 @@ class _Plan:
     base: Base
     request: KernelRequest
     series: Series
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[ConfigOption, ...]
     toolchain: Toolchain
     choices: tuple[Choice, ...] = ()
 
@@ -107,7 +107,7 @@ class _Plan:
 
 def _wanted(
     base: Base, request: KernelRequest, series: Series, fixes: Sequence[Path] = ()
-) -> tuple[Wanted, ...]:
+) -> tuple[ConfigOption, ...]:
     """Return the options: of the base's fixes, of its configuration, and of the series, in turn."""
     own = [series.config] if series.config else []
     return merge_fragments([*fixes, *base.config(request.arch, request.variant), *own])

@@ -18,7 +18,7 @@ _LINE = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ConfigOption:
     """One line of a fragment; `value` is `n` for a symbol that is not to be set."""
 
     symbol: str
@@ -40,12 +40,12 @@ def _parse(line: str) -> tuple[str, str] | None:
     return (match[3], "n") if match[3] else (match[1], match[2].strip())
 
 
-def merge_fragments(paths: Iterable[Path]) -> tuple[Wanted, ...]:
+def merge_fragments(paths: Iterable[Path]) -> tuple[ConfigOption, ...]:
     """Return the lines of all fragments, by symbol; of two for one symbol the later one holds.
 
     Raises InputError for a line that is neither setting nor comment.
     """
-    wanted: dict[str, Wanted] = {}
+    wanted: dict[str, ConfigOption] = {}
     for path in paths:
         try:
             lines = read_text(path).splitlines()
@@ -55,7 +55,7 @@ def merge_fragments(paths: Iterable[Path]) -> tuple[Wanted, ...]:
             parsed = _parse(line)
             if parsed is not None:
                 symbol, value = parsed
-                wanted[symbol] = Wanted(symbol=symbol, value=value, file=path, line=number)
+                wanted[symbol] = ConfigOption(symbol=symbol, value=value, file=path, line=number)
             elif line.strip() and not line.startswith("#"):
                 raise InputError(
                     f"not a line of a configuration: {line.strip()}",
@@ -66,12 +66,12 @@ def merge_fragments(paths: Iterable[Path]) -> tuple[Wanted, ...]:
     return tuple(wanted[symbol] for symbol in sorted(wanted))
 
 
-def fragment_text(wanted: Iterable[Wanted]) -> str:
+def fragment_text(wanted: Iterable[ConfigOption]) -> str:
     """Return what KCONFIG_ALLCONFIG reads."""
     return "".join(f"{line.text}\n" for line in wanted)
 
 
-def check_config(wanted: Iterable[Wanted], config: str) -> None:
+def check_config(wanted: Iterable[ConfigOption], config: str) -> None:
     """Compare a finished .config with what was asked for.
 
     Raises InputError listing every line that is not in it, with its fragment and line.

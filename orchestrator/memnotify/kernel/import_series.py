@@ -27,16 +27,27 @@ from memnotify.series.quilt import SERIES, Series, read_series_file, tree_versio
 from memnotify.store import Store, digest_value
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What to import: `mails` are files, folders and Message-Ids (of `mbox`, if one is given).
+
+    They are restored against `base` or `tree`. With `replace` the patches take the place of those
+    in the folder that have the same numbers.
+    """
+
+    mails: Sequence[str]
+    base: str | None = None
+    tree: Path | None = None
+    mbox: Path | None = None
+    fuzz: int = 0
+    revision: int | None = None
+    replace: bool = False
+
+
 def import_series(
-    wanted: Sequence[str],
+    request: ImportRequest,
     folder: Path,
     *,
-    base: str | None = None,
-    tree: Path | None = None,
-    mbox: Path | None = None,
-    fuzz: int = 0,
-    revision: int | None = None,
-    replace: bool = False,
     choose: Chooser | None = None,
     store: Store,
     log: CommandLog | None = None,
@@ -44,9 +55,7 @@ def import_series(
 ) -> ImportedSeries:
     """Restore mails against a base or a tree, and write them into a folder: all, or nothing.
 
-    `wanted` are files, folders and Message-Ids (of `mbox`, if one is given). With `replace` the
-    patches take the place of those in the folder that have the same numbers. While another import
-    into the same folder is under way this one waits. Raises as
+    While another import into the same folder is under way this one waits. Raises as
     `import_mails`, `write_series` and `fetch_thread` do.
     """
     for place in (folder, *folder.parents):
@@ -56,13 +65,19 @@ def import_series(
     lock = f"series-{digest_value(str(folder.resolve()))}"
     with store.lock(lock, waiting=lambda: progress(f"waiting for another import into {folder}")):
         undo_killed(folder)
-        mails = [mail for word in wanted for mail in _mails(word, mbox, log)]
-        beside = read_series_file(series) if replace and series.is_file() else ()
-        read = _files(base, tree, store, progress)
+        mails = [mail for word in request.mails for mail in _mails(word, request.mbox, log)]
+        beside = read_series_file(series) if request.replace and series.is_file() else ()
+        read = _files(request.base, request.tree, store, progress)
         imported = import_mails(
-            mails, read, beside=beside, fuzz=fuzz, revision=revision, choose=choose, log=log
+            mails,
+            read,
+            beside=beside,
+            fuzz=request.fuzz,
+            revision=request.revision,
+            choose=choose,
+            log=log,
         )
-        said = write_series(imported, folder, replace=replace)
+        said = write_series(imported, folder, replace=request.replace)
     return dataclasses.replace(imported, said=(*imported.said, *said))
 
 

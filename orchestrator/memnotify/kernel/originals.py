@@ -19,7 +19,7 @@ from memnotify.mailpatch.limits import MAX_BYTES
 from memnotify.mailpatch.lore import find_thread
 from memnotify.mailpatch.mail import Mail, read_mails
 from memnotify.mailpatch.mailbox import all_mails_in_mbox, mails_in_maildir, mails_in_mbox
-from memnotify.mailpatch.originals import Found, Verdict, Wanted, asks_for, identify
+from memnotify.mailpatch.originals import Found, RevisionOriginals, Verdict, asks_for, identify
 from memnotify.mailpatch.paths import Reader
 from memnotify.mailpatch.rangediff import named_patches, range_diff
 from memnotify.mailpatch.repairs import Chooser
@@ -64,7 +64,7 @@ class Ready:
 
 
 def find_originals(
-    wanted: Wanted,
+    wanted: RevisionOriginals,
     *,
     given: Sequence[Path] = (),
     mbox: Path | None = None,
@@ -116,7 +116,9 @@ def _there(path: Path) -> Path:
     return path
 
 
-def _from_lore(wanted: Wanted, log: CommandLog | None, progress: Progress) -> tuple[Found, ...]:
+def _from_lore(
+    wanted: RevisionOriginals, log: CommandLog | None, progress: Progress
+) -> tuple[Found, ...]:
     mails: list[Mail] = []
     found = identify(mails, wanted.mails)
     for number, original in enumerate(wanted.mails):
@@ -138,7 +140,7 @@ def _source(mail: Mail) -> str:
     return mail.headers.get("Message-Id", "").strip("<>") or "lore.kernel.org"
 
 
-def check_complete(wanted: Wanted, found: Sequence[Found]) -> None:
+def check_complete(wanted: RevisionOriginals, found: Sequence[Found]) -> None:
     """Raise InputError if a mail is missing."""
     missing = sum(each.verdict is Verdict.MISSING for each in found)
     if missing:
@@ -151,7 +153,7 @@ def check_complete(wanted: Wanted, found: Sequence[Found]) -> None:
 
 
 def import_originals(
-    wanted: Wanted,
+    wanted: RevisionOriginals,
     found: Sequence[Found],
     *,
     base: str | None = None,
@@ -248,7 +250,7 @@ def _base_of(version: str) -> Base | None:
 
 
 def register(
-    wanted: Wanted,
+    wanted: RevisionOriginals,
     found: Sequence[Found],
     ready: Ready,
     *,
@@ -301,7 +303,7 @@ def register(
 
 def _write(
     folder: Path,
-    wanted: Wanted,
+    wanted: RevisionOriginals,
     found: Sequence[Found],
     imported: ImportedSeries,
     ours: Sequence[Path],

@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.archive import look_through, pack
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
 from memnotify.files import refuse_special
-from memnotify.kernel.archive import look_through, pack, top_and_version
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, wrong_checksum
 from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.quilt import tree_version
@@ -195,7 +196,7 @@ def _take(
             return _facts(base, tarball, str(path.absolute()), digest)
         # Looked at in its own place, so that an error names the user's file and not our copy.
         facts = _facts(base, path, str(path.absolute()), digest)
-        look_through(path, facts["top"])
+        look_through(path, facts["top"], LIMITS)
         shutil.copyfile(path, folder / path.name)
         if (copied := digest_file(folder / path.name)) != digest:
             raise wrong_checksum(str(path), digest, copied)

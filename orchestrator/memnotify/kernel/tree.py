@@ -18,9 +18,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from memnotify.archive import unpack
 from memnotify.errors import InputError
-from memnotify.kernel.archive import unpack
 from memnotify.kernel.source import Source
+from memnotify.kernel.tarball import LIMITS
 from memnotify.model import Arch
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.apply import Application, FileState, apply_series, read_tree
@@ -242,7 +243,7 @@ def _unpack(source: Source, folder: Path) -> WorkTree:
             shutil.rmtree(old)
     linux = fresh / "linux"
     linux.mkdir(parents=True)
-    unpack(source.tarball, source.top, linux)
+    unpack(source.tarball, source.top, linux, LIMITS)
     files = {
         str(path.relative_to(linux)): seen
         for path in (Path(at) / name for at, _, names in os.walk(linux) for name in names)

@@ -37,7 +37,7 @@ _EATEN = 3  # empty lines more than the hunk's header counts
 _WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200, 400
 
 
-class Kind(StrEnum):
+class LineKind(StrEnum):
     """What a line of a hunk is."""
 
     CONTEXT = " "
@@ -55,7 +55,7 @@ class Part:
     for what the tree does not have.
     """
 
-    kind: Kind
+    kind: LineKind
     mail: tuple[Line, ...] = ()
     tree: int | None = None
 
@@ -63,7 +63,7 @@ class Part:
     def text(self) -> str:
         """The mail's text without its marker, put together with a blank where it was wrapped."""
         first, *rest = (line.text for line in self.mail)
-        bare = first[1:] if self.kind in (Kind.ADDED, Kind.REMOVED) else first
+        bare = first[1:] if self.kind in (LineKind.ADDED, LineKind.REMOVED) else first
         return " ".join(
             [bare.rstrip(BLANKS) if rest else bare, *(line.strip(BLANKS) for line in rest)]
         )
@@ -71,7 +71,7 @@ class Part:
     @property
     def ends_file(self) -> bool:
         """Tell if it says that the line before it has no line end."""
-        return self.kind is Kind.SKIPPED and _says_no_end(self.mail[0].text)
+        return self.kind is LineKind.SKIPPED and _says_no_end(self.mail[0].text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Reading:
     def left_out(self) -> int:
         """How many lines of context before the first line in the tree fuzz has left out."""
         first = next((at for at, p in enumerate(self.parts) if p.tree is not None), 0)
-        return sum(part.kind is Kind.FOREIGN for part in self.parts[:first])
+        return sum(part.kind is LineKind.FOREIGN for part in self.parts[:first])
 
     @property
     def outcome(self) -> tuple[tuple[int, str | None], ...]:
@@ -99,11 +99,11 @@ class Reading:
         at = self.start
         changes: list[tuple[int, str | None]] = []
         for part in self.parts:
-            if part.kind is Kind.ADDED:
+            if part.kind is LineKind.ADDED:
                 changes.append((at, part.text))
             elif part.tree is not None:
                 at = part.tree + 1
-                if part.kind is Kind.REMOVED:
+                if part.kind is LineKind.REMOVED:
                     changes.append((part.tree, None))
         return tuple(changes)
 
@@ -185,7 +185,7 @@ class _State(NamedTuple):
 class _Path(NamedTuple):
     """How a state was reached: by so many lines of the mail, from `mail` on, read as one."""
 
-    kind: Kind
+    kind: LineKind
     mail: int
     pieces: int
     tree: int | None
@@ -201,7 +201,7 @@ class _Path(NamedTuple):
         return tuple(reversed(found))
 
 
-_Step = tuple[int, Kind, int]  # what it costs, what is read, and of how many lines of the mail
+_Step = tuple[int, LineKind, int]  # what it costs, what is read, and of how many lines of the mail
 
 
 class _Reader:
@@ -301,36 +301,39 @@ class _Reader:
         body, at, tree = self.body, state.mail, state.tree
         here = self.keys[tree] if tree < len(self.keys) else None
         if here == "" and state.old < self.hunk.old_count + _EATEN:
-            yield _BLANK, Kind.CONTEXT, 0
+            yield _BLANK, LineKind.CONTEXT, 0
         if at >= len(body):
             return
         text, word = body[at].text, self.words[at]
         if not word:
-            yield _BLANK, Kind.SKIPPED, 1
+            yield _BLANK, LineKind.SKIPPED, 1
         if at == 0 and self.hunk.section and word and not text.startswith(("+", "-")):
-            yield _SPILLED, Kind.SKIPPED, 1
+            yield _SPILLED, LineKind.SKIPPED, 1
         if _says_no_end(text):
-            yield 0, Kind.SKIPPED, 1
+            yield 0, LineKind.SKIPPED, 1
             return
         if here is not None:
             said = self.said[at]
             if word == here:
-                yield _OTHER * self.index.is_other(tree, said), Kind.CONTEXT, 1
+                yield _OTHER * self.index.is_other(tree, said), LineKind.CONTEXT, 1
             if self.removed[at] == here:
-                yield _OTHER * self.index.is_other(tree, said and said[1:]), Kind.REMOVED, 1
+                yield _OTHER * self.index.is_other(tree, said and said[1:]), LineKind.REMOVED, 1
             yield from self._joined_old(at, here)
         if text.startswith("+") and not body[at].outside:
-            yield 0, Kind.ADDED, 1
+            yield 0, LineKind.ADDED, 1
             yield from self._joined_added(at)
         elif not text.startswith(("+", "-")) and word and state.foreign < self.fuzz:
             # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
             left = self.hunk.old_count - state.old
             if left <= self.fuzz if state.changed else state.old < self.fuzz:
-                yield _FUZZ, Kind.FOREIGN, 1
+                yield _FUZZ, LineKind.FOREIGN, 1
 
     def _joined_old(self, at: int, here: str) -> Iterator[_Step]:
         """Yield the readings of several lines of the mail as one old line."""
-        for kind, first in ((Kind.CONTEXT, self.words[at]), (Kind.REMOVED, self.removed[at])):
+        for kind, first in (
+            (LineKind.CONTEXT, self.words[at]),
+            (LineKind.REMOVED, self.removed[at]),
+        ):
             if not first or first == here or not here.startswith(first):
                 continue
             joined = first
@@ -353,22 +356,22 @@ class _Reader:
             if marked and not _may_go_on(before, rest, self.width):
                 break
             cost += _COUNT if marked else _WRAPPED
-            yield cost, Kind.ADDED, pieces
+            yield cost, LineKind.ADDED, pieces
 
 
-def _read(state: _State, kind: Kind, pieces: int, path: _Path | None) -> tuple[_State, _Path]:
+def _read(state: _State, kind: LineKind, pieces: int, path: _Path | None) -> tuple[_State, _Path]:
     """Return where one is after so many lines of the mail were read as one line."""
     mail, tree, old, new, changed, foreign = state
-    in_tree = kind is Kind.CONTEXT or kind is Kind.REMOVED
-    change = kind is Kind.ADDED or kind is Kind.REMOVED
-    counts = kind is not Kind.SKIPPED
+    in_tree = kind is LineKind.CONTEXT or kind is LineKind.REMOVED
+    change = kind is LineKind.ADDED or kind is LineKind.REMOVED
+    counts = kind is not LineKind.SKIPPED
     after = _State(
         mail=mail + pieces,
         tree=tree + in_tree,
-        old=old + (counts and kind is not Kind.ADDED),
-        new=new + (counts and kind is not Kind.REMOVED),
+        old=old + (counts and kind is not LineKind.ADDED),
+        new=new + (counts and kind is not LineKind.REMOVED),
         changed=changed or change,
-        foreign=foreign + (kind is Kind.FOREIGN),
+        foreign=foreign + (kind is LineKind.FOREIGN),
     )
     return after, _Path(kind, mail, pieces, tree if in_tree else None, path)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.align import Kind, Part, Reading
+from memnotify.mailpatch.align import LineKind, Part, Reading
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.diffs import RawDiff, RawHunk
 from memnotify.mailpatch.line_index import index_of
-from memnotify.mailpatch.reindent import Piece, Row
+from memnotify.mailpatch.reindent import CodeSpan, Row
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.whitespace import Witness
 
@@ -96,7 +96,7 @@ class OpenFile:
             part
             for _, reading in self.readings
             for part in reading.parts
-            if part.kind is Kind.ADDED
+            if part.kind is LineKind.ADDED
         ]
 
     def has_foreign_ends(self) -> bool:
@@ -126,20 +126,20 @@ class OpenFile:
             end = CR if near and old[near[0]].endswith(CR) else ""
             removed: set[str] = set()
             for part in reading.parts:
-                has_cr = part.kind is Kind.ADDED and part.mail[-1].text.endswith(CR)
-                if part.kind is Kind.ADDED and told:
+                has_cr = part.kind is LineKind.ADDED and part.mail[-1].text.endswith(CR)
+                if part.kind is LineKind.ADDED and told:
                     sure = not has_cr or with_cr > 0
                     found.append(LineEnd(CR if has_cr else "", sure=sure))
-                elif part.kind is Kind.ADDED:
+                elif part.kind is LineKind.ADDED:
                     # The same line once more: that it has none may be all that changes.
                     same = part.text in removed
                     put_back = has_cr or with_cr > 0
                     sure = alike and not same
                     found.append(LineEnd("" if same else end, put_back=put_back, sure=sure))
                 elif part.tree is not None:
-                    removed = removed if part.kind is Kind.REMOVED else set()
+                    removed = removed if part.kind is LineKind.REMOVED else set()
                     if part.tree < len(old):
-                        removed |= {part.text} if part.kind is Kind.REMOVED else set()
+                        removed |= {part.text} if part.kind is LineKind.REMOVED else set()
                         end = CR if old[part.tree].endswith(CR) else ""
         return found
 
@@ -152,7 +152,7 @@ class OpenFile:
             Witness(
                 self.old.lines[part.tree].removesuffix(CR),
                 part.mail[0].text.removesuffix(CR),
-                part.kind is Kind.REMOVED,
+                part.kind is LineKind.REMOVED,
             )
             for _, reading in self.readings
             for part in reading.parts
@@ -160,7 +160,7 @@ class OpenFile:
         ]
 
 
-def pieces_of(file: OpenFile, added: Iterator[str]) -> list[Piece]:
+def pieces_of(file: OpenFile, added: Iterator[str]) -> list[CodeSpan]:
     """Return a file's hunks within whole functions, where it can be seen how lines are indented.
 
     `added` gives the text of the added lines, in order.
@@ -182,15 +182,15 @@ def pieces_of(file: OpenFile, added: Iterator[str]) -> list[Piece]:
             if part.tree is not None:
                 runs[-1].append(Row(part.kind, old[part.tree]))
                 done = part.tree + 1
-            elif part.kind is Kind.ADDED:
-                runs[-1].append(Row(Kind.ADDED, next(added)))
+            elif part.kind is LineKind.ADDED:
+                runs[-1].append(Row(LineKind.ADDED, next(added)))
     if runs:
         runs[-1] += _context(old, done, _function_end(old, done))
-    return [Piece(name=file.name, rows=tuple(run)) for run in runs]
+    return [CodeSpan(name=file.name, rows=tuple(run)) for run in runs]
 
 
 def _context(lines: Sequence[str], begin: int, end: int) -> list[Row]:
-    return [Row(Kind.CONTEXT, text) for text in lines[begin:end]]
+    return [Row(LineKind.CONTEXT, text) for text in lines[begin:end]]
 
 
 def _function_begin(lines: Sequence[str], at: int) -> int:
@@ -226,12 +226,12 @@ def _blocks(file: OpenFile, added: Iterator[str], effort: Effort) -> list[_Block
         at = reading.start
         block: _Block | None = None
         for part in reading.parts:
-            if part.ends_file and block and block.rows[-1].kind is Kind.ADDED:
+            if part.ends_file and block and block.rows[-1].kind is LineKind.ADDED:
                 block.unended.add(len(block.rows) - 1)
-            elif part.kind is Kind.CONTEXT:
+            elif part.kind is LineKind.CONTEXT:
                 block = None
                 at += 1
-            elif part.kind in (Kind.ADDED, Kind.REMOVED):
+            elif part.kind in (LineKind.ADDED, LineKind.REMOVED):
                 if block is None:
                     block = _Block(at, at, section)
                     blocks.append(block)
@@ -253,7 +253,7 @@ def _end_last_line(block: _Block, old: Lines) -> None:
     last = old.lines[-1]
     end = CR if old.lines[-2:-1] and old.lines[-2].endswith(CR) else ""
     block.begin -= 1
-    block.rows = [Row(Kind.REMOVED, last), Row(Kind.ADDED, last + end), *block.rows]
+    block.rows = [Row(LineKind.REMOVED, last), Row(LineKind.ADDED, last + end), *block.rows]
     block.unended = {at + 2 for at in block.unended}
 
 
@@ -279,7 +279,7 @@ def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
     spans: list[_Span] = []
     done = 0
     for number, block in enumerate(blocks):
-        new += [*old[done : block.begin], *(r.text for r in block.rows if r.kind is Kind.ADDED)]
+        new += [*old[done : block.begin], *(r.text for r in block.rows if r.kind is LineKind.ADDED)]
         joined = number > 0 and block.begin - done <= 2 * _CONTEXT
         if not joined:
             begin = max(0, block.begin - _CONTEXT)
@@ -296,7 +296,9 @@ def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
     ends = file.old.ends
     if blocks and done == len(old):
         last = blocks[-1]
-        final = max((n for n, row in enumerate(last.rows) if row.kind is Kind.ADDED), default=-1)
+        final = max(
+            (n for n, row in enumerate(last.rows) if row.kind is LineKind.ADDED), default=-1
+        )
         ends = final not in last.unended
     return Change(
         before=file.before,
@@ -370,8 +372,8 @@ def diff_text(change: Change) -> str:
         lines.append("index {}..{}".format(*blobs))
     shift = 0
     for hunk in change.hunks:
-        olds = sum(row.kind is not Kind.ADDED for row in hunk.rows)
-        news = sum(row.kind is not Kind.REMOVED for row in hunk.rows)
+        olds = sum(row.kind is not LineKind.ADDED for row in hunk.rows)
+        news = sum(row.kind is not LineKind.REMOVED for row in hunk.rows)
         section = f" {hunk.section}" if hunk.section else ""
         lines.append(
             f"@@ -{_range(hunk.start, olds)} +{_range(hunk.start + shift, news)} @@{section}"
@@ -379,8 +381,8 @@ def diff_text(change: Change) -> str:
         at = hunk.start
         for number, row in enumerate(hunk.rows):
             lines.append(f"{row.kind}{row.text}")
-            at += row.kind is not Kind.ADDED
-            last = at == len(change.old.lines) and row.kind is not Kind.ADDED
+            at += row.kind is not LineKind.ADDED
+            last = at == len(change.old.lines) and row.kind is not LineKind.ADDED
             if (last and not change.old.ends) or number in hunk.unended:
                 lines.append(_NO_END)
         shift += news - olds

@@ -8,7 +8,7 @@ from email.utils import parseaddr, parsedate_to_datetime
 
 from memnotify.mailpatch.mail import Mail
 from memnotify.mailpatch.mailbox import Wanted
-from memnotify.mailpatch.thread import Place, place_of
+from memnotify.mailpatch.thread import ParsedSubject, place_of
 
 _TOGETHER = timedelta(days=1)  # a set that is sent by hand takes an hour
 
@@ -47,11 +47,11 @@ def _author(headers: Mapping[str, str]) -> str:
     return parseaddr(headers.get("From", ""))[1].lower()
 
 
-def _revision(place: Place) -> int:
+def _revision(place: ParsedSubject) -> int:
     return place.tagged or place.titled or 1
 
 
-def _name(place: Place) -> str:
+def _name(place: ParsedSubject) -> str:
     """Return what stands before the first colon of a title that names a revision there."""
     name, colon, _ = place.title.partition(":")
     return " ".join(name.lower().split()) if colon and place.titled is not None else ""

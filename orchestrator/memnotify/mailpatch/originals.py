@@ -80,7 +80,7 @@ class OriginalsTable(toml.Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RevisionOriginals:
     """The originals of a revision in their order, with those of the revisions it builds on."""
 
     revision: str
@@ -103,7 +103,7 @@ class Found:
     other_id: str | None = None
 
 
-def originals_of(revision: str, *, file: Path | None = None) -> Wanted:
+def originals_of(revision: str, *, file: Path | None = None) -> RevisionOriginals:
     """Return the originals of a revision. Raises InputError if none are on file."""
     file = file or FILE
     known = toml.load(file, OriginalsTable)
@@ -121,7 +121,7 @@ def originals_of(revision: str, *, file: Path | None = None) -> Wanted:
         for mail in sorted(known.mail, key=lambda mail: mail.part)
         if mail.revision == name
     )
-    return Wanted(revision=revision, table=known.revision[revision], mails=mails)
+    return RevisionOriginals(revision=revision, table=known.revision[revision], mails=mails)
 
 
 def asks_for(wanted: Sequence[Original]) -> Callable[[Mapping[str, str]], bool]:

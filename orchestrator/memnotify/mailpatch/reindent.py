@@ -17,7 +17,7 @@ from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import PurePosixPath
 
-from memnotify.mailpatch.align import Kind
+from memnotify.mailpatch.align import LineKind
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.clang_format import indentations
 from memnotify.mailpatch.tokens import BLANKS, in_comment, is_c, is_makefile, key, tokens
@@ -43,12 +43,12 @@ _RULE = re.compile(r"[^\s#][^=#]*:(?!=)")  # of a makefile: what follows begins 
 class Row:
     """A line of a piece of a file: one of the tree's, or an added one as the mail has it."""
 
-    kind: Kind
+    kind: LineKind
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class CodeSpan:
     """A run of lines around changes, from one end of a function to another."""
 
     name: str
@@ -64,7 +64,7 @@ class Laid:
 
 
 def lay_out(
-    pieces: Sequence[Piece], damage: Damage, *, effort: Effort, log: CommandLog | None = None
+    pieces: Sequence[CodeSpan], damage: Damage, *, effort: Effort, log: CommandLog | None = None
 ) -> list[list[Laid]]:
     """Return the added lines of each piece, with white space in place of what was lost.
 
@@ -72,9 +72,9 @@ def lay_out(
     """
     if damage == Damage(KEPT, KEPT):
         return [
-            [Laid(row.text) for row in piece.rows if row.kind is Kind.ADDED] for piece in pieces
+            [Laid(row.text) for row in piece.rows if row.kind is LineKind.ADDED] for piece in pieces
         ]
-    added = sum(row.kind is Kind.ADDED for piece in pieces for row in piece.rows)
+    added = sum(row.kind is LineKind.ADDED for piece in pieces for row in piece.rows)
     effort.spend(_STEPS_FOR_A_ROW * added)
     columns = _columns(pieces, log) if damage.lead != KEPT else {}
     return [
@@ -83,13 +83,13 @@ def lay_out(
     ]
 
 
-def _columns(pieces: Sequence[Piece], log: CommandLog | None) -> dict[int, list[int | None]]:
+def _columns(pieces: Sequence[CodeSpan], log: CommandLog | None) -> dict[int, list[int | None]]:
     """Return where clang-format would begin each line of the pieces in C, old lines and new."""
     texts = []
     owners = []
     for number, piece in enumerate(pieces):
         if is_c(piece.name):
-            for without in (Kind.ADDED, Kind.REMOVED):
+            for without in (LineKind.ADDED, LineKind.REMOVED):
                 at = [index for index, row in enumerate(piece.rows) if row.kind is not without]
                 texts.append([_bare(piece.rows[index]) for index in at])
                 owners.append((number, at))
@@ -103,12 +103,12 @@ def _columns(pieces: Sequence[Piece], log: CommandLog | None) -> dict[int, list[
 
 
 def _bare(row: Row) -> str:
-    return row.text.lstrip() if row.kind is Kind.ADDED else row.text
+    return row.text.lstrip() if row.kind is LineKind.ADDED else row.text
 
 
 class _Layout:
     def __init__(
-        self, piece: Piece, damage: Damage, columns: list[int | None] | None, effort: Effort
+        self, piece: CodeSpan, damage: Damage, columns: list[int | None] | None, effort: Effort
     ) -> None:
         self.piece = piece
         self.rows = piece.rows
@@ -123,10 +123,10 @@ class _Layout:
         laid: list[Laid] = []
         comment: int | None = None  # the line where the comment begins that we are in
         for at, row in enumerate(self.rows):
-            if row.kind is Kind.ADDED:
+            if row.kind is LineKind.ADDED:
                 laid.append(self._added(at, comment))
-            self.done.append(laid[-1].text if row.kind is Kind.ADDED else row.text)
-            if self.c and row.kind is not Kind.REMOVED:
+            self.done.append(laid[-1].text if row.kind is LineKind.ADDED else row.text)
+            if self.c and row.kind is not LineKind.REMOVED:
                 goes_on = in_comment(row.text, comment is not None)
                 comment = (at if comment is None else comment) if goes_on else None
         return laid
@@ -205,11 +205,15 @@ class _Layout:
             row = self.rows[index]
             # Of lines that go on within parentheses each is indented by its own.
             same = column % _TAB == 0 or row.text.lstrip()[:1] == text.lstrip()[:1] not in _WORD
-            if columns[index] == column and row.kind is not Kind.ADDED and same:
+            if columns[index] == column and row.kind is not LineKind.ADDED and same:
                 return lead_of(row.text)
         for index in range(at - 1, max(-1, at - _NEAR), -1):
             known = columns[index]
-            if known is not None and known < column and self.rows[index].kind is not Kind.REMOVED:
+            if (
+                known is not None
+                and known < column
+                and self.rows[index].kind is not LineKind.REMOVED
+            ):
                 return _tabbed(_width(self.done[index]) + column - known)
         return _tabbed(column)
 
@@ -233,7 +237,7 @@ class _Layout:
     def _near(self, at: int) -> Iterator[str]:
         for index in self._around(at):
             row = self.rows[index]
-            if row.kind is not Kind.ADDED and row.text.strip():
+            if row.kind is not LineKind.ADDED and row.text.strip():
                 yield row.text
 
     def _block(self, at: int) -> list[int]:
@@ -275,9 +279,9 @@ def _removed_beside(rows: Sequence[Row]) -> list[list[int]]:
     found: list[list[int]] = []
     block: list[int] = []
     for index, row in enumerate(rows):
-        if row.kind not in (Kind.ADDED, Kind.REMOVED):
+        if row.kind not in (LineKind.ADDED, LineKind.REMOVED):
             block = []
-        elif row.kind is Kind.REMOVED:
+        elif row.kind is LineKind.REMOVED:
             block.append(index)
         found.append(block)
     return found

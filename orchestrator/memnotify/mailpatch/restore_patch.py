@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.align import Kind, Part, Reading, find_readings
+from memnotify.mailpatch.align import LineKind, Part, Reading, find_readings
 from memnotify.mailpatch.budget import Effort, TooMuchError
 from memnotify.mailpatch.changes import CR, Change, LineEnd, OpenFile, pieces_of, rebuild
 from memnotify.mailpatch.diffs import RawHunk, Text
@@ -202,7 +202,7 @@ class Restorer:
     def _shown(self, file: OpenFile, reading: Reading) -> str:
         lines = [f"{file.name}:{reading.start + 1}:"]
         for part in reading.parts:
-            if part.kind is Kind.ADDED:
+            if part.kind is LineKind.ADDED:
                 lines.append(f"+{part.text}")
             elif part.tree is not None:
                 lines.append(f"{part.kind}{file.old.lines[part.tree]}")
@@ -234,12 +234,12 @@ class Restorer:
         name = file.name
         for part in reading.parts:
             line = part.mail[0].number if part.mail else None
-            if part.kind is Kind.SKIPPED:
+            if part.kind is LineKind.SKIPPED:
                 if not part.mail[0].text.strip():
                     self._repair(RepairKind.EXTRA, file=name, line=line)
                 elif not part.ends_file:
                     self._repair(RepairKind.HEADER, file=name, line=line)
-            elif part.kind is Kind.FOREIGN:
+            elif part.kind is LineKind.FOREIGN:
                 self._repair(
                     RepairKind.FUZZ, file=name, line=line, sure=False, detail=part.text.strip()
                 )
@@ -251,7 +251,7 @@ class Restorer:
                     file=name,
                     line=line,
                     # A line that had room may as well end where something else begins.
-                    sure=part.kind is not Kind.ADDED
+                    sure=part.kind is not LineKind.ADDED
                     or (is_c(name) and len(part.text.expandtabs()) >= _WRAPPED),
                 )
             if part.tree is not None and part.mail:

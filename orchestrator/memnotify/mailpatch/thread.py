@@ -69,7 +69,7 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ParsedSubject:
     """What a subject says of a mail; the fields are those of `Post`."""
 
     number: int
@@ -80,7 +80,7 @@ class Place:
     titled: int | None
 
 
-def place_of(subject: str) -> Place:
+def place_of(subject: str) -> ParsedSubject:
     """Return what a subject says of its mail's place in a series."""
     bare = _REPLY.sub("", subject).strip()
     tags = _TAGS.match(bare)
@@ -96,7 +96,7 @@ def place_of(subject: str) -> Place:
         title = title[before.end() :]
     tagged = _TAGGED.search(tags[0]) if tags else None
     titled = _TITLED.search(title)
-    return Place(
+    return ParsedSubject(
         number=number,
         total=total,
         title=title,

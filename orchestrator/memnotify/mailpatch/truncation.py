@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from memnotify.mailpatch.align import Kind, Reading
+from memnotify.mailpatch.align import LineKind, Reading
 from memnotify.mailpatch.diffs import RawHunk
 from memnotify.mailpatch.footers import is_footer
 from memnotify.mailpatch.headers import unquoted
@@ -55,9 +55,9 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
 
 def _counts(reading: Reading) -> tuple[int, int]:
     """Return how many old and new lines a hunk has, as it was read."""
-    kinds = [part.kind for part in reading.parts if part.kind is not Kind.SKIPPED]
-    old = sum(kind is not Kind.ADDED for kind in kinds)
-    return old, sum(kind is not Kind.REMOVED for kind in kinds)
+    kinds = [part.kind for part in reading.parts if part.kind is not LineKind.SKIPPED]
+    old = sum(kind is not LineKind.ADDED for kind in kinds)
+    return old, sum(kind is not LineKind.REMOVED for kind in kinds)
 
 
 def counts_told(
@@ -75,7 +75,7 @@ def counts_told(
     disputed = False
     for at, (hunk, reading) in enumerate(readings):
         old, new = _counts(reading)
-        changed += sum(part.kind in (Kind.ADDED, Kind.REMOVED) for part in reading.parts)
+        changed += sum(part.kind in (LineKind.ADDED, LineKind.REMOVED) for part in reading.parts)
         more += (hunk.new_count - new) - (hunk.old_count - old)
         fewer += max(0, hunk.old_count - old)
         if at + 1 < len(readings):

@@ -16,9 +16,9 @@ from memnotify.model import Outcome
 from memnotify.places import command
 from memnotify.records.parquet import read_records
 from memnotify.report.cells import FIGURES
-from memnotify.report.expect import came_out as in_words
+from memnotify.report.expect import in_words
 from memnotify.results.evidence import evidence
-from memnotify.results.expectations import came_out, failed, is_about
+from memnotify.results.expectations import failed, is_about, judge_expectation
 from memnotify.results.folder import RECORDS, read_verdict
 from memnotify.results.verdict import Verdict
 from memnotify.run.on_demand import OnDemand
@@ -99,7 +99,7 @@ class ExpectItem(pytest.Item):
                 self._verdicts.append(read_verdict(finished(self._run, name)))
 
     def runtest(self) -> None:
-        results = list(came_out(self._expect, self._verdicts, is_part=self._run.is_part))
+        results = list(judge_expectation(self._expect, self._verdicts, is_part=self._run.is_part))
         said = [f"{result.what}: {in_words(result)}" for result in results]
         lines = [printable(line) for line in (self._expect.says, *said)]
         if failed(results):

@@ -25,7 +25,7 @@ FIGURES = (
 )
 
 
-class Status(StrEnum):
+class CaseStatus(StrEnum):
     """How a CI service is told of an outcome. A finding is a failure of the kernel under test."""
 
     PASSED = "passed"
@@ -35,9 +35,9 @@ class Status(StrEnum):
 
 
 _STATUS = {
-    Ending.OK: Status.PASSED,
-    Ending.FINDING: Status.FAILED,
-    Ending.INFRASTRUCTURE: Status.ERROR,
+    Ending.OK: CaseStatus.PASSED,
+    Ending.FINDING: CaseStatus.FAILED,
+    Ending.INFRASTRUCTURE: CaseStatus.ERROR,
 }
 
 
@@ -70,8 +70,8 @@ class CellReport:
         return "" if self.verdict is None else self.verdict.outcome.detail
 
     @property
-    def status(self) -> Status:
-        return Status.SKIPPED if self.verdict is None else _STATUS[self.verdict.outcome.ending]
+    def status(self) -> CaseStatus:
+        return CaseStatus.SKIPPED if self.verdict is None else _STATUS[self.verdict.outcome.ending]
 
     @property
     def seconds(self) -> float:
@@ -93,7 +93,7 @@ class ExpectReport:
     says: str
     what: str
     came_out: str
-    status: Status
+    status: CaseStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,6 @@ class RunReport:
     expected: tuple[ExpectReport, ...] = ()
 
 
-def count(reports: Iterable[CellReport | ExpectReport], status: Status) -> int:
+def count(reports: Iterable[CellReport | ExpectReport], status: CaseStatus) -> int:
     """Return how many have this status."""
     return sum(report.status is status for report in reports)

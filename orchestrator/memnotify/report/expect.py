@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memnotify.places import command
-from memnotify.report.cells import Status
+from memnotify.report.cells import CaseStatus
 from memnotify.report.table import plain_table
 from memnotify.results.expectations import Expected
 from memnotify.text import printable
@@ -23,7 +23,7 @@ def print_expectations(console: Console, results: Sequence[Expected]) -> None:
         return
     table = plain_table("expected", "in detail", "came out")
     for result in results:
-        words = (result.says, result.what, came_out(result))
+        words = (result.says, result.what, in_words(result))
         table.add_row(
             *(Text(printable(word)) for word in words),
             style="yellow" if result.met is False else "",
@@ -31,13 +31,13 @@ def print_expectations(console: Console, results: Sequence[Expected]) -> None:
     console.print(table)
 
 
-def status_of(result: Expected) -> Status:
+def status_of(result: Expected) -> CaseStatus:
     """Return how a CI service is told of what came out."""
-    met = {True: Status.PASSED, False: Status.FAILED, None: Status.SKIPPED}
+    met = {True: CaseStatus.PASSED, False: CaseStatus.FAILED, None: CaseStatus.SKIPPED}
     return met[result.met]
 
 
-def came_out(result: Expected) -> str:
+def in_words(result: Expected) -> str:
     """Return what came out of an expectation, in words."""
     if result.elsewhere:
         return f"open: another part may have such a cell, see {command('merge --help')}"

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from memnotify import toml
 from memnotify.errors import InputError, writing
 from memnotify.report.cells import CellReport, ExpectReport, RunReport
-from memnotify.report.expect import came_out, status_of
+from memnotify.report.expect import in_words, status_of
 from memnotify.report.html import html
 from memnotify.report.junit import junit
 from memnotify.report.ktap import ktap
@@ -61,7 +61,7 @@ def read_report(run: RunFolder) -> RunReport:
     verdicts = [cell.verdict for cell in cells if cell.verdict is not None]
     expected = tuple(
         ExpectReport(
-            says=result.says, what=result.what, came_out=came_out(result), status=status_of(result)
+            says=result.says, what=result.what, came_out=in_words(result), status=status_of(result)
         )
         for result in expectations(run, verdicts)
     )

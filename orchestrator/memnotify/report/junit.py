@@ -10,17 +10,17 @@ from xml.etree.ElementTree import Element, SubElement
 from memnotify.report.cells import (
     FIGURES,
     PARAMETERS,
+    CaseStatus,
     CellReport,
     ExpectReport,
     RunReport,
-    Status,
     count,
 )
 
 # All that XML 1.0 can say (section 2.2), less what steers a terminal; there is no way to escape it.
 _UNSAYABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ATTACHMENT = "[[ATTACHMENT|"
-_ELEMENTS = {Status.FAILED: "failure", Status.ERROR: "error", Status.SKIPPED: "skipped"}
+_ELEMENTS = {CaseStatus.FAILED: "failure", CaseStatus.ERROR: "error", CaseStatus.SKIPPED: "skipped"}
 
 
 def junit(run: RunReport) -> str:
@@ -48,9 +48,9 @@ def junit(run: RunReport) -> str:
 def _suite(suites: Element, name: str, reports: Sequence[CellReport | ExpectReport]) -> Element:
     suite = SubElement(suites, "testsuite", name=_say(name), tests=str(len(reports)))
     for status, attribute in (
-        (Status.FAILED, "failures"),
-        (Status.ERROR, "errors"),
-        (Status.SKIPPED, "skipped"),
+        (CaseStatus.FAILED, "failures"),
+        (CaseStatus.ERROR, "errors"),
+        (CaseStatus.SKIPPED, "skipped"),
     ):
         suite.set(attribute, str(count(reports, status)))
     return suite
@@ -68,7 +68,7 @@ def _case(suite: Element, campaign: str, cell: CellReport) -> None:
         SubElement(properties, "property", name=name, value=_say(value))
     if cell.status in _ELEMENTS:
         why = SubElement(case, _ELEMENTS[cell.status], message=_say(cell.detail or cell.outcome))
-        if cell.status is not Status.SKIPPED:
+        if cell.status is not CaseStatus.SKIPPED:
             why.set("type", _say(cell.outcome))
     if cell.log is not None:
         out = SubElement(case, "system-out")

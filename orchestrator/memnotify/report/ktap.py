@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memnotify.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status, count
+from memnotify.report.cells import FIGURES, CaseStatus, CellReport, ExpectReport, RunReport, count
 from memnotify.text import printable
 
 
@@ -22,26 +22,27 @@ def ktap(run: RunReport) -> str:
     for number, one in enumerate(run.expected, len(run.cells) + 1):
         name = f"expect {one.says}: {one.what}"
         lines.append(_result(number, name, one.status, one.came_out))
-    counts = {status: count(tests, status) for status in Status}
+    counts = {status: count(tests, status) for status in CaseStatus}
+    passed, failed = counts[CaseStatus.PASSED], counts[CaseStatus.FAILED]
+    skipped, error = counts[CaseStatus.SKIPPED], counts[CaseStatus.ERROR]
     lines.append(
-        f"# Totals: pass:{counts[Status.PASSED]} fail:{counts[Status.FAILED]} xfail:0 xpass:0 "
-        f"skip:{counts[Status.SKIPPED]} error:{counts[Status.ERROR]}"
+        f"# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:{error}"
     )
     return "\n".join(lines) + "\n"
 
 
-def _result(number: int, name: str, status: Status, why: str) -> str:
-    passed = status in (Status.PASSED, Status.SKIPPED)
+def _result(number: int, name: str, status: CaseStatus, why: str) -> str:
+    passed = status in (CaseStatus.PASSED, CaseStatus.SKIPPED)
     line = f"{'ok' if passed else 'not ok'} {number} {_plain(name)}"
     why = _plain(why)
     match status:
-        case Status.PASSED:
+        case CaseStatus.PASSED:
             return line
-        case Status.FAILED:
+        case CaseStatus.FAILED:
             return f"{line} # {why}"
-        case Status.SKIPPED:
+        case CaseStatus.SKIPPED:
             return f"{line} # SKIP {why}"
-        case Status.ERROR:
+        case CaseStatus.ERROR:
             return f"{line} # ERROR {why}"
 
 

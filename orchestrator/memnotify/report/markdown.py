@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from memnotify.report.cells import FIGURES, CellReport, ExpectReport, RunReport, Status
+from memnotify.report.cells import FIGURES, CaseStatus, CellReport, ExpectReport, RunReport
 from memnotify.report.table import summary
 from memnotify.text import printable
 
@@ -19,7 +19,7 @@ def markdown(run: RunReport) -> str:
     expected, then a table of all cells, folded."""
     verdicts = [cell.verdict for cell in run.cells if cell.verdict is not None]
     lines = [f"### {_say(run.name)}: {summary(verdicts, planned=len(run.cells))}", ""]
-    wrong = [cell for cell in run.cells if cell.status in (Status.FAILED, Status.ERROR)]
+    wrong = [cell for cell in run.cells if cell.status in (CaseStatus.FAILED, CaseStatus.ERROR)]
     if wrong:
         lines += _table(("cell", "outcome", "why"), [_wrong(cell) for cell in wrong[:_ALL_CELLS]])
     if len(wrong) > _ALL_CELLS:

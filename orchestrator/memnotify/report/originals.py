@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from memnotify.mailpatch.originals import Found, Verdict, Wanted
+from memnotify.mailpatch.originals import Found, RevisionOriginals, Verdict
 
 _WIDTH = 79
 
 
-def verdict_lines(wanted: Wanted, found: Sequence[Found]) -> Iterator[str]:
+def verdict_lines(wanted: RevisionOriginals, found: Sequence[Found]) -> Iterator[str]:
     """Yield the verdict on each mail; of one that is missing what it is known by."""
     label = max(len(each.original.label) for each in found)
     verdict = max(len(each.verdict) for each in found)

@@ -97,7 +97,7 @@ class GroupFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class GroupComparison:
     """Groups of cells side by side.
 
     `rows` has each figure of each group, by figure, then group, the first group being what the
@@ -164,7 +164,7 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
 
 def compare_runs(
     paths: Sequence[Path], *, by: str, only: Mapping[str, set[str]] = MappingProxyType({})
-) -> Comparison:
+) -> GroupComparison:
     """Compare the cells of some runs along the axis `by`.
 
     `only` narrows axes to some of their values. A point is a value of each of the other axes; those
@@ -207,7 +207,7 @@ def compare_runs(
     over = {axis: found for axis, found in values.items() if len(found) > 1}
     different = {group: _different(found, by) for group, found in kept.items()}
     alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
-    return Comparison(
+    return GroupComparison(
         rows=tuple(_rows(by, over, different, {found.group: found for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
         outcomes={

@@ -46,11 +46,13 @@ def expectations(folder: RunFolder, verdicts: Sequence[Verdict]) -> list[Expecte
     value, lines = toml.read(path := folder.path / CAMPAIGN)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     return [
-        result for expect in table.expect for result in came_out(expect, verdicts, is_part=is_part)
+        result
+        for expect in table.expect
+        for result in judge_expectation(expect, verdicts, is_part=is_part)
     ]
 
 
-def came_out(
+def judge_expectation(
     expect: ExpectTable, verdicts: Sequence[Verdict], *, is_part: bool
 ) -> Iterator[Expected]:
     """Yield what came out of each comparison of one expectation.

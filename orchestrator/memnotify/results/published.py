@@ -118,7 +118,7 @@ def load_published(name: str) -> PublishedTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class PublishedComparison:
     """What was published of a run's campaign, and the run beside it: its figures and its series."""
 
     table: PublishedTable
@@ -126,7 +126,7 @@ class Comparison:
     curves: tuple[Curve, ...]
 
 
-def compare_published(folder: RunFolder) -> Comparison:
+def compare_published(folder: RunFolder) -> PublishedComparison:
     """Compare a run with what was published of its campaign.
 
     Raises InputError if the folder is not a run's, or nothing was published of its campaign.
@@ -139,7 +139,7 @@ def compare_published(folder: RunFolder) -> Comparison:
         if (records := folder.cell(verdict.id) / RECORDS).is_file()
     ]
     series = CAMPAIGNS / "published" / "series"
-    return Comparison(
+    return PublishedComparison(
         table=table,
         figures=tuple(_compare(wanted, cells) for wanted in table.figure),
         curves=tuple(curve for wanted in table.series for curve in curves(wanted, series, cells)),

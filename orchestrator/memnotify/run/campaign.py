@@ -89,7 +89,7 @@ def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) 
             ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))
         except InputError as error:
             memories = campaign.table.matrix.memory_mib
-            place = Place(campaign.path, toml.Lines(campaign.text)).at("matrix", "memory_mib")
+            place = Place(campaign.path, toml.LineNumbers(campaign.text)).at("matrix", "memory_mib")
             known = cell.memory_mib in memories
             place = place.at(memories.index(cell.memory_mib)) if known else place
             place.refuse(error.message, hint=error.hint)

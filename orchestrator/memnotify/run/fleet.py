@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import io
 import shlex
-import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from typing import Annotated, Any, Protocol, cast
 from pydantic import Field
 
 from memnotify import toml
+from memnotify.archive import ArchiveLimits, unpack
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.files import read_bytes
@@ -32,6 +33,8 @@ _SIGN_OF_LIFE = 30  # seconds; TCP notices that the other side is gone only if s
 _CAMPAIGN, _DURATIONS = "campaign.toml", "durations.json"
 _BAD_INPUT = 2  # of our exit statuses; with 0, 1 and 3 there are results
 _DONE = (0, 1, 3)
+# A cell has about ten files; both are far above what any campaign leaves behind.
+_LIMITS = ArchiveLimits(kind="run", entries=1_000_000, size=256 << 30)
 
 Files = Mapping[str, bytes]
 
@@ -74,19 +77,25 @@ Connect = Callable[[str], Remote]
 def connect(address: str) -> Remote:
     """Return a connection by the user's own ssh configuration, keys and agent.
 
-    Only to a host whose key is in known_hosts: fabric by itself would take any.
+    Only to a host whose key is in known_hosts: fabric by itself would take any. Raises InputError
+    if the configuration or known_hosts is malformed.
     """
     from fabric import Connection  # takes half a second, which only a fleet shall pay
-    from paramiko import RejectPolicy, Transport
+    from paramiko import RejectPolicy, SSHException, Transport
+    from paramiko.hostkeys import InvalidHostKey
 
     def transport(*args: Any, **given: Any) -> Any:
         made = Transport(*args, **given)
         made.set_keepalive(_SIGN_OF_LIFE)
         return made
 
-    remote = Connection(address, connect_timeout=_PATIENCE)
+    try:
+        remote = Connection(address, connect_timeout=_PATIENCE)
+        remote.client.load_system_host_keys()
+    except (SSHException, InvalidHostKey) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"ssh's configuration, for {address}: {text}") from error
     remote.connect_kwargs["transport_factory"] = transport
-    remote.client.load_system_host_keys()
     remote.client.set_missing_host_key_policy(RejectPolicy())
     return cast(Remote, remote)
 
@@ -201,7 +210,7 @@ def _run_part(
     words += ["-j", str(host.jobs)] if host.jobs else []
     words += ["--durations", f"{folder}/{_DURATIONS}"] if _DURATIONS in files else []
     lines = _Lines(lambda line: say(f"{part.name}: {line}"))
-    try:
+    with _failures_of_host():
         _must(remote, "mkdir", "-p", f"{folder}/{SCENARIOS}")
         for name, data in files.items():
             remote.put(io.BytesIO(data), f"{folder}/{name}")
@@ -216,11 +225,22 @@ def _run_part(
         _must(remote, "tar", "-czf", f"{folder}/run.tar.gz", "-C", f"{folder}/run", ".")
         packed = part.folder.with_suffix(".tar.gz")
         remote.get(f"{folder}/run.tar.gz", str(packed))
-        with tarfile.open(packed) as archive:
-            archive.extractall(part.folder, filter="data")
-    except (InputError, InfrastructureError):
-        raise
-    except Exception as error:  # of fabric, invoke, paramiko and the system: no common base
+        part.folder.mkdir()
+        try:
+            unpack(packed, "", part.folder, _LIMITS)
+        except InputError as error:  # what came from one host is no fault of the user's
+            raise InfrastructureError("host", f"results that came: {error.message}") from error
+
+
+@contextmanager
+def _failures_of_host() -> Iterator[None]:
+    """Turn what ssh, the network and the disk raise into InfrastructureError; bugs stay bugs."""
+    from invoke.exceptions import Failure, ThreadException
+    from paramiko import SSHException
+
+    try:
+        yield
+    except (SSHException, Failure, ThreadException, EOFError, OSError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise InfrastructureError("host", text) from error
 

@@ -20,7 +20,7 @@ from unidiff.patch import PatchSet
 
 from memnotify.errors import InputError
 from memnotify.process import CommandLog, run
-from memnotify.series.mismatch import Hunk, show_mismatch
+from memnotify.series.mismatch import ExpectedHunk, show_mismatch
 from memnotify.series.quilt import Patch, Series
 
 _HUNK = re.compile(
@@ -72,7 +72,7 @@ class _Part:
 
     before: str | None
     after: str | None
-    hunks: tuple[Hunk, ...]
+    hunks: tuple[ExpectedHunk, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
             stripped(file.source_file),
             stripped(file.target_file),
             tuple(
-                Hunk(
+                ExpectedHunk(
                     start=hunk.source_start,
                     expected=tuple(
                         line.value.rstrip("\n") for line in hunk if line.line_type in " -"

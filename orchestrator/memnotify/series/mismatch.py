@@ -10,7 +10,7 @@ _SLACK = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hunk:
+class ExpectedHunk:
     """What a hunk expects: the lines before the change, from line `start` (from 1) of the file.
 
     `patch_line` is the line of its header in the patch.
@@ -21,7 +21,7 @@ class Hunk:
     patch_line: int
 
 
-def show_mismatch(hunk: Hunk, text: str) -> tuple[int, str]:
+def show_mismatch(hunk: ExpectedHunk, text: str) -> tuple[int, str]:
     """Return the line of a file that a hunk comes nearest to, and the two side by side.
 
     Rows that differ are marked with an exclamation mark; numbers are the file's.
@@ -50,7 +50,7 @@ def _plain(line: str | None) -> str:
     return "" if line is None else line.expandtabs(4)
 
 
-def _nearest(hunk: Hunk, lines: list[str]) -> int:
+def _nearest(hunk: ExpectedHunk, lines: list[str]) -> int:
     target = max(hunk.start - 1, 0)
 
     def rank(start: int) -> tuple[int, int]:

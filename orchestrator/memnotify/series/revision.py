@@ -52,7 +52,7 @@ class Device(toml.Table):
     mode: Annotated[int, Field(ge=0, le=0o777)]
 
 
-class Gate(toml.Table):
+class GateTable(toml.Table):
     """Memory is low at or below factor * (watermark + lowmem_reserve[MAX_NR_ZONES-1]) free pages.
 
     `mark` says which watermark. `of` one zone; or of the `sum` of all zones, those of high memory
@@ -72,7 +72,7 @@ class Gate(toml.Table):
         return self
 
 
-class Rate(toml.Table):
+class RateTable(toml.Table):
     """No two notifications within `ms` milliseconds, in the whole system or on one CPU.
 
     `strict`: nor just that long after one; a difference of one tick.
@@ -83,7 +83,7 @@ class Rate(toml.Table):
     strict: bool = False
 
 
-class Status(toml.Table):
+class StatusTable(toml.Table):
     """What poll() asks under the name of status.
 
     `zone`: one for each zone, set by a notification of it and cleared when its memory is back.
@@ -127,7 +127,7 @@ class PerWatcherGuard(toml.Table):
         return min(self.seconds * watchers, self.at_most_s)
 
 
-class Batch(toml.Table):
+class BatchTable(toml.Table):
     """Whom a notification wakes.
 
     `none`: nobody. `all`: everyone. `fifo`: of the watchers who have waited longest
@@ -176,11 +176,11 @@ class Revision(toml.Table):
     """
 
     device: Device
-    gate: Gate
-    batch: Batch
+    gate: GateTable
+    batch: BatchTable
     pollin: Literal["status", "gate", "status and gate", "status or gate"]
-    status: Status = Status(kind="zone")
-    rate: Rate | None = None
+    status: StatusTable = StatusTable(kind="zone")
+    rate: RateTable | None = None
     throttle: Literal["tick"] | None = None
     guard: Annotated[ConstantGuard | PerWatcherGuard, Field(discriminator="kind")] | None = None
     small_zone_divisor: Annotated[int, Field(ge=2)] | None = None
@@ -192,7 +192,7 @@ class Revision(toml.Table):
 
     @field_validator("status")
     @classmethod
-    def _asked(cls, status: Status, others: ValidationInfo) -> Status:
+    def _asked(cls, status: StatusTable, others: ValidationInfo) -> StatusTable:
         if others.data.get("pollin") == "gate":
             raise ValueError('pollin = "gate" asks no status')
         return status
@@ -308,13 +308,13 @@ def _as_posted(name: str) -> str:
     return f"{changed}."
 
 
-def _own(path: Path, data: dict[str, Any], lines: toml.Lines) -> _Own:
+def _own(path: Path, data: dict[str, Any], lines: toml.LineNumbers) -> _Own:
     own = {key: value for key, value in data.items() if key in _Own.model_fields}
     return toml.check(_Own, own, path=path, lines=lines)
 
 
 def _inherited(
-    path: Path, data: dict[str, Any], lines: toml.Lines, root: Path, heirs: tuple[Path, ...]
+    path: Path, data: dict[str, Any], lines: toml.LineNumbers, root: Path, heirs: tuple[Path, ...]
 ) -> dict[str, Any]:
     """Return what a file says with the promises that it inherits. `heirs` are based on it."""
 

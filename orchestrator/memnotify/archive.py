@@ -1,8 +1,8 @@
-"""Kernel tarballs: looked into, unpacked strictly, made.
+"""Tarballs: read entry by entry, unpacked strictly, made.
 
 Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have: an entry that is
 no plain file, folder or relative link inside the tree, or that would be written through a link, is
-refused, and so is an archive with more in it than any kernel has.
+refused, and so is an archive with more in it than its reader allows.
 """
 
 from __future__ import annotations
@@ -12,22 +12,31 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Self
 
 from memnotify.errors import InputError
-from memnotify.series.quilt import makefile_version
 
-# Linux 6.1 has 84,000 entries and 1.3 GB.
-_MOST_ENTRIES = 250_000
-_MOST_BYTES = 4 << 30
 _LONGEST_HEADER = 1 << 20
 _HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
+_Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
+
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveLimits:
+    """The most that an archive of some kind holds; `kind` completes "more than any …"."""
+
+    kind: str
+    entries: int
+    size: int
+    """Bytes, once unpacked."""
 
 
 class _Entry(tarfile.TarInfo):
@@ -42,60 +51,47 @@ class _Entry(tarfile.TarInfo):
 
 
 @contextmanager
-def _opened(tarball: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
+def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
+    """Yield the entries of a tarball, each with the archive to extract it from, in their order.
+
+    Raises InputError if the archive is damaged or exceeds its limits.
+    """
     try:
         # A stream: never seeks back, so each byte is decompressed once. gz, bz2 and xz alike.
         with tarfile.open(tarball, "r|*", tarinfo=_Entry) as archive:
-            yield _counted(archive, tarball)
+            yield _counted(archive, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the archive
         raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
 
 
-def _counted(
-    archive: tarfile.TarFile, tarball: Path
-) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> _Entries:
     size, sizes = 0, dict[str, int]()
     for count, entry in enumerate(archive, 1):
         # A hard link becomes a copy.
         linked = sizes.get(normpath(entry.linkname), 0)
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
         size += sizes[normpath(entry.name)]
-        if count > _MOST_ENTRIES or size > _MOST_BYTES:
-            raise InputError(f"more than any kernel: entry {count}, {size} bytes", file=tarball)
+        if count > limits.entries or size > limits.size:
+            text = f"more than any {limits.kind}: entry {count}, {size} bytes"
+            raise InputError(text, file=tarball)
         yield archive, entry
 
 
-def top_and_version(tarball: Path) -> tuple[str, str]:
-    """Return the folder in a tarball that holds the kernel tree ("" for none), and its version.
-
-    Raises InputError if the archive is damaged or there is no kernel's Makefile at its top.
-    """
-    with _opened(tarball) as entries:
-        for archive, entry in entries:
-            path = PurePosixPath(normpath(entry.name))
-            if path.name == "Makefile" and len(path.parts) <= 2 and entry.isfile():
-                data = archive.extractfile(entry)
-                version = makefile_version(data.read().decode(errors="replace")) if data else None
-                if version is not None:
-                    return ("" if len(path.parts) == 1 else path.parts[0]), version
-    raise InputError("no kernel source tree: no Makefile at the top states a version", file=tarball)
-
-
-def look_through(tarball: Path, top: str) -> None:
+def look_through(tarball: Path, top: str, limits: ArchiveLimits) -> None:
     """Raise the InputError that `unpack` would raise; nothing is written."""
-    with _opened(tarball) as entries:
+    with opened(tarball, limits) as entries:
         for _ in _belonging(entries, top, tarball):
             pass
 
 
-def unpack(tarball: Path, top: str, folder: Path) -> None:
+def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None:
     """Unpack what is below `top` into an empty folder, with the times of the archive.
 
-    Raises InputError for the first entry that does not belong into a source tree.
+    Raises InputError for the first entry that does not belong into a plain tree of files.
     """
-    with _opened(tarball) as entries:
+    with opened(tarball, limits) as entries:
         for archive, entry, path, linked in _belonging(entries, top, tarball):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +111,7 @@ def unpack(tarball: Path, top: str, folder: Path) -> None:
 
 
 def _belonging(
-    entries: Iterable[tuple[tarfile.TarFile, tarfile.TarInfo]], top: str, tarball: Path
+    entries: _Entries, top: str, tarball: Path
 ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, PurePosixPath, PurePosixPath | None]]:
     """Yield what is below `top`: archive, entry, its path there, and what it is a hard link to."""
     links: set[PurePosixPath] = set()
@@ -138,7 +134,7 @@ def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
     if name.startswith("/") or ".." in name.split("/"):
         raise InputError(f"{name} leads out of the tree", file=tarball)
     path = PurePosixPath(normpath(name))
-    if top and path.parts[0] != top:
+    if top and path.parts[:1] != (top,):
         return None
     inner = PurePosixPath(*path.parts[1:]) if top else path
     return inner if inner.parts else None
