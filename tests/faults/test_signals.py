@@ -95,7 +95,7 @@ import os, signal
 from functools import partial
 from pathlib import Path
 
-from memnotify.run.on_demand import OnDemand
+from memnotify.run.services import Services
 from memnotify.guest.session import run_cell
 from memnotify.plugin import session
 
@@ -112,7 +112,7 @@ async def runner(cell, *, on_stage, **given):
     return await run_cell(cell, on_stage=at, **given)
 
 
-session.OnDemand = partial(OnDemand, runner=runner)
+session.Services = partial(Services, runner=runner)
 """
 
 

@@ -70,6 +70,20 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return _interrupted()  # a second Ctrl-C, while the first was on its way there
+
+
+def _interrupted() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # we are on the way out
+    print("memnotify: interrupted", file=sys.stderr)
+    return 130
+
+
+def _run(argv: Sequence[str] | None) -> int:
     # SIGTERM unwinds like Ctrl-C, so that guests and builds are killed on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -81,10 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # we are on the way out
-        print("memnotify: interrupted", file=sys.stderr)
-        return 130
+        return _interrupted()
     except BrokenPipeError:
         # The reader of our output has gone; keep the interpreter's own flush from complaining.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
