@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memnotify.guest import mailbox, session
+from memnotify.guest import mailbox, session, watchdog
 from memnotify.guest.machine import load_machine
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.session import run_cell
@@ -117,6 +117,27 @@ class Runner:
 @pytest.fixture
 def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
     return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
+
+
+def test_it_does_not_matter_when_a_guest_is_stopped_that_ends_its_processes(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = make_cell(clients(100))
+    # The log ends so long before the scenario does that the guest is stopped in its teardown, or
+    # is through with that before anybody looks.
+    early = Limits(teardown_guest_seconds=-0.999)
+    logs, ended = [], []
+    for period in (0.001, 10.0):
+        monkeypatch.setattr(watchdog, "_PERIOD_SECONDS", period)
+        result, log = run(cell, limits=early)
+        assert result.outcome.ok
+        logs.append((run.folder / "records.parquet").read_bytes())
+        ended.append(log.end_ns)
+    whole = run(cell)[1]
+    assert logs[0] == logs[1]
+    assert ended[0] < whole.end_ns - 0.9 * SECOND
+    kept = whole.records[: len(log)]
+    assert kept.tobytes() == log.records.tobytes()
 
 
 def test_the_guest_refuses_a_step_at_the_very_end_as_the_host_does(
