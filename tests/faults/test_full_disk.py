@@ -53,7 +53,7 @@ def test_in_the_folder_of_a_run(lab: MadeUp, tmp_path: Path) -> None:
 
     def work() -> None:
         lab.run_folder = RunFolder(tmp_path / "disk" / "run")
-        for kib in range(4, 100, 12):
+        for kib in range(4, 220, 24):
             with small(tmp_path / "disk", kib) as large:
                 told = lab.run("--cold", runner=run_cell)
                 kept.add(told.out.count(": ok"))

@@ -188,7 +188,11 @@ async def _run_all(
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(one(part))
-    except* InputError as refused:
+    except ExceptionGroup as group:
+        # Not by except*: Python 3.11.2 puts what that raises into a group of its own.
+        refused, _ = group.split(InputError)
+        if refused is None:
+            raise
         raise refused.exceptions[0] from None
     finally:
         for part in parts:
