@@ -352,7 +352,9 @@ def test_a_bug_in_one_cell_leaves_the_others(bench: Bench, monkeypatch: pytest.M
     folder = bench.run(Guests(*[bug] * 3), limit=1)
     outcomes = sorted((str(row.outcome), row.outcome.detail) for row in folder.verdicts())
     assert [outcome for outcome, _ in outcomes] == ["infrastructure:internal", "ok", "ok", "ok"]
-    detail = "LookupError: no such thing (a bug; MEMNOTIFY_TRACEBACK=1 shows where)"
+    detail = (
+        "LookupError: no such thing (this is a bug; set MEMNOTIFY_TRACEBACK=1 to see the traceback)"
+    )
     assert outcomes[0][1] == detail
 
     monkeypatch.setenv("MEMNOTIFY_TRACEBACK", "1")

@@ -221,7 +221,7 @@ def test_workers_share_cells(project: Project, dist: str) -> None:
     assert project.started() == Counter(CELLS)
     text = result.stdout.str()
     assert "assert not 1 record: 10 WAKEUP client 0 at 3.500 s" in text
-    assert "there is no cell with campaign=other, series=v6" in text
+    assert "no cell has campaign=other, series=v6" in text
     assert project.left() == set()
 
 

@@ -86,7 +86,9 @@ def test_what_is_published_is_not_written_into_nothing(
     (tmp_path / "run").mkdir()
     target = tmp_path / "nope" / "a.svg"
     assert main(["published", str(tmp_path / "run"), option, str(target)]) == 2
-    assert "cannot be written: its folder does not exist" in capsys.readouterr().err
+    assert (
+        "cannot be written: the folder that it goes into does not exist" in capsys.readouterr().err
+    )
 
 
 @pytest.fixture(params=["pipe", "socket", "device"])
