@@ -85,7 +85,7 @@ def test_a_damaged_result_is_made_anew_and_the_others_stay(
     damage(damaged / name)
     told = lab.run("--cold", runner=run_cell)
     assert told.status == 0
-    assert "2 cells, 1 of them there already" in told.out
+    assert "2 cells, 1 of them already finished" in told.out
     assert lab.outcomes() == {"first": ["ok"], "second": ["ok"]}
     assert (sound / "manifest.json").read_bytes() == before
 

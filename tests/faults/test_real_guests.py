@@ -158,6 +158,6 @@ def test_a_campaign_in_which_everything_happens(
     assert "something wrote over the header of the log" in details["scribble"]
     assert details["crash"] == "a hog was killed by SIGSEGV"
     assert (
-        f"{len(EXPECTED)} cells, {len(EXPECTED)} of them there already"
+        f"{len(EXPECTED)} cells, {len(EXPECTED)} of them already finished"
         in lab.run(runner=Faults(monkeypatch)).out
     )

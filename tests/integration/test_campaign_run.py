@@ -200,12 +200,12 @@ def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
 
     assert main(["show", str(folder.path), last.name]) == 0
     text = capsys.readouterr().out
-    assert "/dev/mem_notify is there: 1:13, no mode announced" in text
+    assert "/dev/mem_notify exists: 1:13, no mode announced" in text
     assert "3 wakeups of 3 clients" in text
     assert "balloon to 48 MiB reached after 1.000 s of guest time, 0.250 s of wall time" in text
 
     assert main(["show", str(folder.path), folder.plan()[-2].name]) == 0
-    assert "/dev/mem_notify is there: 1:13, mode 0444" in capsys.readouterr().out
+    assert "/dev/mem_notify exists: 1:13, mode 0444" in capsys.readouterr().out
 
 
 def test_text_of_a_guest_cannot_steer_the_terminal(

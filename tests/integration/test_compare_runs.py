@@ -150,7 +150,7 @@ def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
     assert (herd["n"], herd["median"]) == (4, 4)
     assert {herd[name] for name in ("low", "high", "effect", "p")} == {None}
     assert found.notes() == [
-        "no interval, Δ and p: runs that differ in clients are no sample of one setting"
+        "no interval, Δ or p: runs that differ in clients are not samples of the same setting"
     ]
     only = compare_runs([run], by="series", only=parse_only(["clients=5"]))
     assert rows_of(only, "herd")["v4"]["effect"] == 0
@@ -221,7 +221,7 @@ def test_cells_without_a_counterpart_are_left_out_and_counted(tmp_path: Path) ->
         "v4: 1 finding:panic",
         "cells: 2 left out: not every group has a counterpart",
         "cells: 1 have not run",
-        "cells: 1 failed by the testbed's fault",
+        "cells: 1 failed because of the testbed",
     ]
 
 
@@ -313,7 +313,7 @@ def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["compare", str(tmp_path)]) == 2
     assert "no run in" in capsys.readouterr().err
     assert main(["compare", str(run), "--only", "seed=9"]) == 2
-    assert "no cell of this kind has results" in capsys.readouterr().err
+    assert "no matching cell has results" in capsys.readouterr().err
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
     assert main(["compare", str(run)]) == 2
     assert "not a plan of this version" in capsys.readouterr().err
@@ -335,7 +335,10 @@ def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> 
     entries[8] = ok("v4-original", woken=2, seed=3)
     other = compare_runs([made_up_run(tmp_path / "other", entries)], by="series")
     (note,) = other.notes()
-    said = "identical in 1 of 3 runs, the same at other times in 1 (up to 120 ns), different in 1"
+    said = (
+        "identical in 1 of 3 runs, same records at different times in 1 (up to 120 ns), "
+        "different in 1"
+    )
     assert f"v4-original against v4, record for record: {said}; first " in note
     cells = [cell_id(made_up_cell(name, 2)) for name in ("v4", "v4-original")]
     assert f"first {cells[0]} and {cells[1]}, record " in note
@@ -350,7 +353,7 @@ def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path, which: 
     entries[which] = (cell, dataclasses.replace(log, lost=1), outcome)
     run = made_up_run(tmp_path / "run", entries)
     notes = compare_runs([run], by="series").notes()
-    assert any("not known in 1, whose logs lost records" in note for note in notes)
+    assert any("unknown in 1, whose logs lost records" in note for note in notes)
     assert not any("identical in all" in note for note in notes)
 
 

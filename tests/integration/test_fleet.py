@@ -152,7 +152,7 @@ def test_what_a_host_has_run_is_not_run_again(lab: Lab) -> None:
     shutil.rmtree(lab.folder / "run")
     lab.said.clear()
     lab.run("one")
-    assert any("4 cells, 4 of them there already" in line for line in lab.said)
+    assert any("4 cells, 4 of them already finished" in line for line in lab.said)
 
 
 def test_a_scenario_of_its_own_file_goes_with_the_campaign(lab: Lab) -> None:

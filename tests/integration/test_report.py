@@ -81,7 +81,9 @@ def test_no_file_of_ours_is_read_by_a_link_in_a_run(
     page = tmp_path / "page.html"
     options = {"report": ["-o", str(page)], "show": [cell.name], "compare": ["--by", "memory_mib"]}
     assert main([command, str(run), *options.get(command, [])]) == 2
-    assert capsys.readouterr().err == f"memnotify: {link}: a link; results are files and folders\n"
+    assert (
+        capsys.readouterr().err == f"memnotify: {link}: a link; results must be files and folders\n"
+    )
     assert not page.exists()
 
 
@@ -177,13 +179,16 @@ def test_a_verdict_that_lacks_something_is_one_clear_line(
     for command in (["show", str(run)], ["expect", str(run)], ["check", str(run)], report):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert f"{file}: not a verdict of this version of memnotify: it has no {key}" in said
+        assert (
+            f"{file}: not a verdict in the format of this version of memnotify: it has no {key}"
+            in said
+        )
 
 
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("id", "../../x", "of another cell, '../../x'"),
+        ("id", "../../x", "belongs to another cell, '../../x'"),
         ("id", 7, "id is 7, not a text"),
         ("series", ["v4"], "series is ['v4'], not a text"),
         ("name", None, "name is None, not a text"),
@@ -243,7 +248,7 @@ def test_a_manifest_names_files_of_its_folder_only(
     manifest["files"][name] = "0" * 64
     file.write_text(json.dumps(sealed(manifest)))
     assert main(["check", str(run)]) == 1
-    assert f"damaged: {file}: {name!r} is no file of a cell" in capsys.readouterr().err
+    assert f"damaged: {file}: {name!r} is not a file of a cell" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -280,9 +285,12 @@ def test_a_manifest_of_other_types_is_one_clear_line(
     ("change", "says"),
     [
         (lambda inputs: inputs.update(memory_mib=[64]), "memory_mib of {} is [64], not a whole"),
-        (lambda inputs: inputs["request"].update(series={}), "series of {} is {{}}, not a text"),
-        (lambda inputs: inputs.update(image=5), "image of {} is 5, not a text"),
-        (lambda inputs: inputs.pop("hardware"), "not a plan of this version: no 'hardware'"),
+        (lambda inputs: inputs["request"].update(series={}), "series of {} is {{}}, not a string"),
+        (lambda inputs: inputs.update(image=5), "image of {} is 5, not a string"),
+        (
+            lambda inputs: inputs.pop("hardware"),
+            "not a plan in the format of this version of memnotify: no 'hardware'",
+        ),
     ],
 )
 def test_a_plan_of_other_types_is_one_clear_line(

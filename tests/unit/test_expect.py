@@ -228,7 +228,7 @@ def test_the_command_says_it_and_exits_with_1(
     assert main(["expect", str(folder.path)]) == 1
     said = capsys.readouterr().out
     assert "NOT met: in 1 of 2; not in b" in said
-    assert "nothing to compare in a, b" in said
+    assert "no counterpart for a, b" in said
     assert main(["expect", str(folder.path), "--json"]) == 1
     assert len(json.loads(capsys.readouterr().out)) == 2
     change(folder, '["wakeups == clients", "batches[0].spread_ms < 5"]', '"wakeups > 0"')

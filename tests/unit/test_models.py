@@ -73,7 +73,7 @@ def test_inputs_that_do_not_say_where_a_cell_stands(inputs: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("axis", "inputs", "words"),
     [
-        ("series", {"request": {"series": 4}}, "series of i is 4, not a text"),
+        ("series", {"request": {"series": 4}}, "series of i is 4, not a string"),
         ("clients", {"clients": "4"}, "clients of i is '4', not a whole number"),
         ("clients", {"clients": True}, "clients of i is True, not a whole number"),
     ],
@@ -235,6 +235,8 @@ def test_a_verdict_that_somebody_sealed_anew_is_one_line(
         command, *more = words
         assert main([command, str(tmp_path), *more]) == 2
         said = capsys.readouterr()
-        expected = f"memnotify: {file}: not a verdict of this version of memnotify: {why}"
+        expected = (
+            f"memnotify: {file}: not a verdict in the format of this version of memnotify: {why}"
+        )
         assert said.err == f"{expected} (run the cell again)\n"
         assert said.out == ""

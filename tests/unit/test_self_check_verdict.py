@@ -86,7 +86,7 @@ def test_the_timeline_has_each_test() -> None:
     manifest = Manifest(outcome=Outcome(), inputs={"scenario": {"steps": steps}})
     events = timeline(log(check(), failed), manifest)
     assert [event["text"] for event in events] == [
-        "step 0: self-check, with 96 MiB to swap",
+        "step 0: self-check, swapping 96 MiB",
         "self-check 1 of 3: mmap passed",
         "self-check 2 of 3: swap FAILED: a wrong result (line 7)",
     ]

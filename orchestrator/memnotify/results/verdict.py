@@ -24,7 +24,7 @@ ALWAYS = (
 """What each verdict has, whatever came out."""
 
 _MOST = 10**24
-"""No figure comes near it, and it can be counted with."""
+"""Larger than any real figure, and safe to calculate with."""
 
 _LONGEST = 60  # letters of a wrong value that are shown
 
