@@ -567,7 +567,7 @@ def test_lines_where_there_is_no_terminal(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["show", "nowhere"], "no run in nowhere"),
+        (["show", "nowhere"], "nowhere is not the folder of a run"),
         (["run", "nowhere.toml"], "nowhere.toml: cannot be read"),
         (["run", f"{CAMPAIGNS}/demo.toml", "--source", "/no/tree"], "no such tree or tarball"),
         (

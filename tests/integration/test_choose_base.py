@@ -224,7 +224,7 @@ def test_what_is_wrong_with_this_host_is_no_reason_for_another_base(
     assert told.value.exit_code == 3
     assert not [line for line in said if "6.1" in line]
     if fault is too_slow:
-        assert "sleep 9: no end after 0.01 s, killed" in str(told.value)
+        assert "sleep 9: timed out after 0.01 s, killed" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Cloc
     found = compare_runs([made_up_run(tmp_path / "run", entries)], by="series")
     herd = rows_of(found, "herd")
     assert (herd["v4"]["n"], herd["v4"]["effect"]) == (n, None if n == 1 else 0)
-    assert any("4 not counted: another seed" in note for note in found.notes()) == (n == 1)
+    assert any("4 not counted: same scenario as another seed" in note for note in found.notes()) == (n == 1)
 
 
 def test_groups_with_other_seeds_are_not_paired(
@@ -187,7 +187,7 @@ def test_groups_with_other_seeds_are_not_paired(
     assert (herd["n"], herd["effect"], herd["difference"]) == (3, -1, None)
     assert herd["test"] == "mann-whitney"
     assert main(["compare", str(run), "--by", "clock"]) == 0
-    assert "δ: Cliff's delta; p in --json: the Mann-Whitney U" in capsys.readouterr().out
+    assert "δ: Cliff's delta, p in --json by the Mann-Whitney U" in capsys.readouterr().out
 
 
 def test_only_some_values(run: Path) -> None:
@@ -220,7 +220,7 @@ def test_cells_without_a_counterpart_are_left_out_and_counted(tmp_path: Path) ->
     assert found.notes() == [
         "v4: 1 finding:panic",
         "cells: 2 left out: not every group has a counterpart",
-        "cells: 1 have not run",
+        "cells: 1 have not been run",
         "cells: 1 failed because of the testbed",
     ]
 
@@ -230,7 +230,7 @@ def test_a_scenario_of_the_same_name_is_not_the_same(tmp_path: Path) -> None:
     longer = dataclasses.replace(entry[0].scenario, duration_ns=2 * S)
     other = (dataclasses.replace(entry[0], scenario=longer), *entry[1:])
     run = made_up_run(tmp_path / "run", [ok("v3", woken=1), other])
-    with pytest.raises(InputError, match="no setting that all of v3, v4 have run in"):
+    with pytest.raises(InputError, match="no setting has been run with all of v3, v4"):
         compare_runs([run], by="series")
 
 
@@ -283,7 +283,7 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in table[3 : 3 + len(UNITS)]] == list(UNITS)
     (herd,) = (line.split() for line in table if line.startswith("herd"))
     assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-3", "[-4,", "-2]"]
-    assert table[3 + len(UNITS)].startswith("Δ: the median of the differences between runs")
+    assert table[3 + len(UNITS)].startswith("Δ: median difference between runs")
     assert table[3 + len(UNITS)].endswith("signed-rank test; against v3")
     assert main(["compare", str(run), "--only", "seed=2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -311,7 +311,7 @@ def test_a_figure_that_some_have_says_how_many(
 
 def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(tmp_path)]) == 2
-    assert "no run in" in capsys.readouterr().err
+    assert "is not the folder of a run" in capsys.readouterr().err
     assert main(["compare", str(run), "--only", "seed=9"]) == 2
     assert "no matching cell has results" in capsys.readouterr().err
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')

@@ -208,7 +208,7 @@ def test_the_command(
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard does not go with --fleet"),
+        ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard cannot be combined with --fleet"),
         ('[[host]]\naddress = "one"\n', ["--source=/x"], "on each host"),
         ('[[host]]\nadress = "one"\n', [], "hosts.toml:2: host[0].adress: unknown key (did you"),
         ('[[host]]\naddress = "-oX"\n', [], "hosts.toml:2: host[0].address: '-oX' is not an"),

@@ -291,7 +291,7 @@ def test_parts_of_a_campaign(project: Project) -> None:
     [
         (["--memnotify=missing.toml"], "missing.toml: cannot be read"),
         (["--memnotify-shard=3/2"], "--memnotify-shard: '3/2' is not one part of several"),
-        (["--memnotify-accel=kvm"], "--accel kvm cannot count virtual time"),
+        (["--memnotify-accel=kvm"], "--accel kvm does not support virtual time"),
         (["--memnotify=copy.toml"], "2 campaigns are called try"),
     ],
 )

@@ -159,7 +159,7 @@ def test_the_first_record_that_differs_is_named(bench: KeepingBench, finished: F
     assert not done.kept
     assert lines(done) == [
         "different: 14 records, 1 differ; times differ by up to 3 ns before the first: "
-        "record 4 (RECLAIM): pswpout was 10, is 11"
+        "record 4 (RECLAIM): pswpout was 10, now 11"
     ]
 
 
@@ -268,7 +268,7 @@ def test_cells_that_cannot_be_replayed(
     told_otherwise(folder.cell(alien), '"smp": 1', '"smp": "many"')
     (folder.cell(unfinished) / "manifest.json").unlink()
     for cell, why in (
-        (damaged, "no whole result"),
+        (damaged, "are incomplete"),
         (alien, "inputs.machine.smp"),
         (unfinished, "has not run yet"),
         ("zzz", "no cell of"),

@@ -289,7 +289,7 @@ def test_another_text_is_registered_only_as_such(post: Post, capsys: Capture) ->
     assert post.run("--mbox", box) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    assert "2 mails have another text than the digest is of, so nothing is registered" in said.err
+    assert "2 mails have a text that does not match the digest, so nothing is registered" in said.err
     assert "v4 2/5  another text  [RFC][PATCH 2/5] lamp 2" in said.out
     assert "on file is " + expected(post.mails[2].lines) in said.out
     assert registered() == {}

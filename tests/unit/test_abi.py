@@ -194,7 +194,7 @@ def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
         (Op.FILECACHE, (1, 4, 2, 0), "no kind of file"),
         (Op.FILECACHE, (1, 4, 0), "3 arguments, 2 or 4 expected"),
         (Op.HOG, (1,), "1 arguments, 2 or 3 expected"),
-        (Op.STOP, (77,), "77 is no operation that has processes"),
+        (Op.STOP, (77,), "77 is not an operation that starts processes"),
         (Op.DD, ("many", 1), "valid integer"),
     ],
 )

@@ -30,8 +30,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a = " + "9" * 5_000, "not TOML that can be read: Exceeds the limit"),
-        ("a = " + "[" * 3_000 + "]" * 3_000, "tables or lists within one another too deeply"),
+        ("a = " + "9" * 5_000, "not readable as TOML: Exceeds the limit"),
+        ("a = " + "[" * 3_000 + "]" * 3_000, "tables or lists are nested too deeply"),
         (".".join(["a"] * 5_000) + " = 1", "too deeply"),
     ],
 )

@@ -203,7 +203,7 @@ REFUSED = {
         "balloon = { percent = 100 }",
         "hog = { rate_mib_s = 8, ceiling_mib = 9, node = 0 }",
         26,
-        r"step\[2\]\.hog\.node: there is no node 0 to choose: machine pc-swap has a single node",
+        r"step\[2\]\.hog\.node: there is no node 0: machine pc-swap has a single node",
     ),
     "unknown kind": ('kind = "poll"', 'kind = "wait"', 18, r"step\[0\]\.clients\.kind"),
     "release without sizes": ('kind = "poll"', 'kind = "release"', 18, "needs cache_mib"),
@@ -332,7 +332,7 @@ REFUSED = {
     "missing axis": ("clients = [1, 32]\n", "", 6, "matrix: no clients"),
     "too many clients": ("[1, 32]", "[1, 16001]", 9, r"matrix\.clients\[1\].*16000"),
     "empty axis": ("[1, 32]", "[]", 9, r"matrix\.clients.*at least 1"),
-    "twice": ("[1, 32]", "[32, 1, 32]", 9, r"matrix\.clients: 32 is there twice"),
+    "twice": ("[1, 32]", "[32, 1, 32]", 9, r"matrix\.clients: 32 is listed twice"),
     "unknown machine": (
         '"pc-swap"',
         '"toaster"',

@@ -162,7 +162,7 @@ def test_a_manifest_is_read_back() -> None:
     ("key", "value", "words"),
     [
         ("outcome", "bad", "'bad' is not an outcome"),
-        ("outcome", 3, "not texts"),
+        ("outcome", 3, "not strings"),
         ("balloon", [{"step": "x"}], r"balloon\.0"),
         ("attempts", [{"outcome": "bad"}], r"attempts\.0"),
         ("versions", [], "versions"),
@@ -205,8 +205,8 @@ def test_what_is_no_row_of_a_plan(value: object, words: str) -> None:
     [
         ({"outcome": "bad"}, "outcome is 'bad', not an outcome"),
         ({"outcome": 3}, "outcome is 3, not an outcome"),
-        ({"detail": None}, "detail is None, not a text"),
-        ({"series": 4}, "series is 4, not a text"),
+        ({"detail": None}, "detail is None, not a string"),
+        ({"series": 4}, "series is 4, not a string"),
         ({"clients": "many"}, "clients is 'many', not a whole number"),
         ({"repeat": True}, "repeat is True, not a whole number"),
         ({"lost_records": -1}, "lost_records is -1, not a whole number"),

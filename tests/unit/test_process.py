@@ -78,7 +78,7 @@ def test_a_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:
         assert "| line 30\n" not in said
         assert caught.value.done.returncode == 7
         assert not caught.value.timed_out
-    assert f"whole output in {tmp_path / 'out'}" in said
+    assert f"full output in {tmp_path / 'out'}" in said
 
 
 def test_a_command_that_is_not_there() -> None:

@@ -124,7 +124,7 @@ def _is_count(value: Any) -> bool:
 
 _MUST_BE: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
     {
-        **dict.fromkeys(ALWAYS, (_is_text, "a text")),
+        **dict.fromkeys(ALWAYS, (_is_text, "a string")),
         **{axis: (_is_count, "a whole number") for axis in POINT if AXES[axis].kind is int},
         "lost_records": (_is_count, "a whole number"),
         **dict.fromkeys(("guest_seconds", "wall_seconds"), (_is_number, "a number")),
