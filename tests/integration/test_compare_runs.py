@@ -168,7 +168,9 @@ def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Cloc
     found = compare_runs([made_up_run(tmp_path / "run", entries)], by="series")
     herd = rows_of(found, "herd")
     assert (herd["v4"]["n"], herd["v4"]["effect"]) == (n, None if n == 1 else 0)
-    assert any("4 not counted: same scenario as another seed" in note for note in found.notes()) == (n == 1)
+    assert any(
+        "4 not counted: same scenario as another seed" in note for note in found.notes()
+    ) == (n == 1)
 
 
 def test_groups_with_other_seeds_are_not_paired(

@@ -195,12 +195,12 @@ def test_one_that_is_not_sound_is_passed_over(lab: Lab) -> None:
     lab.add("apart", tarball(), series=diff(["int nothing;"]))
     lab.add("broken", tarball(mm__vmscan_c=vmscan + "\nint broken\n"))
     for name, reason in {
-        "corrupt": "no source of corrupt can be had: ",
-        "hostile": "no source of hostile can be had: ",
-        "misfit": "does not fit what the pieces before it make: mm/vmscan.c hunk 1",
+        "corrupt": "no source of corrupt is available: ",
+        "hostile": "no source of hostile is available: ",
+        "misfit": "does not apply to the result of the preceding parts: mm/vmscan.c hunk 1",
         "other": "is Linux 6.1.8, which is not other",
         "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not fit mm/vmscan.c",
-        "broken": "broken v1 x86_64 does not build: mm/vmscan.c:",
+        "broken": "broken v1 x86_64 failed to build: mm/vmscan.c:",
     }.items():
         *_, line, chosen = lab.choose(name)
         assert chosen == "chosen sound", line

@@ -202,7 +202,7 @@ def test_the_command(
     assert main([*argv[:-1], str(lab.folder / "again"), "--cold"]) == 3
     assert "gone (2/2): Name or service not known" in capsys.readouterr().err
     assert main([*argv[:-1], str(lab.folder / "cc"), "--cc=no such"]) == 2
-    assert "one (1/2): memnotify: no compiler is called no such" in capsys.readouterr().err
+    assert "one (1/2): memnotify: there is no compiler no such" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

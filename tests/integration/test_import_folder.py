@@ -177,10 +177,10 @@ def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (b"../1", "names: '../1' is not a plain name"),
-        (b"%(tmp)s/1", "/1' is not a plain name"),
-        (b"..", "names: '..' is not a plain name"),
-        (b"", "names: '' is not a plain name"),
+        (b"../1", "names: '../1' is not a plain file name"),
+        (b"%(tmp)s/1", "/1' is not a plain file name"),
+        (b"..", "names: '..' is not a plain file name"),
+        (b"", "names: '' is not a plain file name"),
         (b"\xff", "names: is no text"),
         (b"sub", "names: sub is no plain file"),
         (b"link", "names: link is no plain file"),
@@ -231,7 +231,7 @@ def test_two_imports_at_once_are_one_after_the_other(
         process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stderr is not None
-        assert process.stderr.readline() == f"waiting for another import into {series}\n"
+        assert process.stderr.readline() == f"waiting for another import into  to finish{series}\n"
         return import_mails(*args, **options)
 
     monkeypatch.setattr(import_series, "import_mails", slowly)

@@ -285,7 +285,7 @@ def test_wrong_times_are_refused(changes: dict[str, Any], words: str) -> None:
 def test_the_order_of_steps_and_their_room_are_checked() -> None:
     late = Step(at_ns=2 * SECOND, action=Balloon(target_kib=4096, settle_ns=SECOND))
     early = dataclasses.replace(late, at_ns=SECOND)
-    with pytest.raises(InputError, match="not sorted"):
+    with pytest.raises(InputError, match="sort the steps"):
         encode_scenario(scenario(late, early))
     with pytest.raises(InputError, match="after the end"):
         encode_scenario(scenario(dataclasses.replace(late, at_ns=40 * SECOND)))

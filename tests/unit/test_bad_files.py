@@ -184,7 +184,7 @@ def test_durations_are_numbers_of_seconds(tmp_path: Path, seconds: str) -> None:
 
 def test_json_has_numbers_only() -> None:
     for text in ("[NaN]", "[-Infinity]", "[1e999]"):
-        with pytest.raises(ValueError, match=r"is (no number|too large a number)"):
+        with pytest.raises(ValueError, match=r"is (not a number|too large)"):
             parse(text)
     assert parse("[1.5, 2]") == [1.5, 2]
     nan, inf = float("nan"), float("inf")

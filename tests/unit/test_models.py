@@ -190,8 +190,8 @@ def test_a_plan_is_read_back() -> None:
     [
         ("x", "not the plan of a run"),
         ({"id": "i"}, "not the plan of a run"),
-        ({"id": "../i", "name": "n"}, r"'\.\./i' is no id"),
-        ({"id": "i", "name": 1}, "1 is no name"),
+        ({"id": "../i", "name": "n"}, r"'\.\./i' is not the id"),
+        ({"id": "i", "name": 1}, "1 is not the name"),
         ({"id": "i", "name": "n", "inputs": []}, "not an object"),
     ],
 )

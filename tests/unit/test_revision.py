@@ -103,7 +103,7 @@ def test_a_revision_without_promises_is_one(tmp_path: Path) -> None:
     user_revision(tmp_path, None)
     assert load_revision("mine", root=tmp_path) is None
     assert load_revision("none") is None
-    with pytest.raises(InputError, match="no series is called yours"):
+    with pytest.raises(InputError, match="there is no series yours"):
         load_revision("yours", root=tmp_path)
 
 
@@ -154,9 +154,14 @@ def test_wrong_promises_are_refused_by_line(tmp_path: Path, old: str, new: str, 
             'kind = "zone"',
             'kind = "taken"',
             "small_zone_divisor",
-            'is for status = { kind = "zone" }',
+            'requires status = { kind = "zone" }',
         ),
-        ('pollin = "status"', 'pollin = "gate"', "status", 'pollin = "gate" asks no status'),
+        (
+            'pollin = "status"',
+            'pollin = "gate"',
+            "status",
+            'pollin = "gate" does not look at the status',
+        ),
         (
             V6[V6.index("batch =") :].splitlines()[0],
             'batch = { order = "all" }',

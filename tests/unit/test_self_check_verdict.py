@@ -107,5 +107,5 @@ def test_one_scenario_has_one_self_check(tmp_path: Path) -> None:
     text = (HOME / "campaigns/self-check.toml").read_text()
     table = text[text.index("[[scenario") :]
     (tmp_path / "twice.toml").write_text(text + table)
-    with pytest.raises(InputError, match="room for one self-check"):
+    with pytest.raises(InputError, match="only one self-check"):
         load_campaign(tmp_path / "twice.toml")

@@ -36,7 +36,7 @@ Name = Annotated[
     str,
     spelled(
         r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-        "a name of at most 64 letters, digits, dots, _ and -, starting with a letter or digit",
+        "a name: at most 64 letters, digits, dots, _ and -, starting with a letter or digit",
     ),
 ]
 

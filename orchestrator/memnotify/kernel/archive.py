@@ -63,7 +63,9 @@ def _counted(
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
         size += sizes[normpath(entry.name)]
         if count > _MOST_ENTRIES or size > _MOST_BYTES:
-            raise InputError(f"more than any kernel: entry {count}, {size} bytes", file=tarball)
+            raise InputError(
+                f"larger than any kernel source: entry {count}, {size} bytes", file=tarball
+            )
         yield archive, entry
 
 
@@ -80,7 +82,9 @@ def top_and_version(tarball: Path) -> tuple[str, str]:
                 version = makefile_version(data.read().decode(errors="replace")) if data else None
                 if version is not None:
                     return ("" if len(path.parts) == 1 else path.parts[0]), version
-    raise InputError("no kernel source tree: no Makefile at the top states a version", file=tarball)
+    raise InputError(
+        "not a kernel source tree: it has no top-level Makefile that states a version", file=tarball
+    )
 
 
 def look_through(tarball: Path, top: str) -> None:
@@ -124,9 +128,9 @@ def _belonging(
         if path is None:
             continue
         if not links.isdisjoint(path.parents) or path in links:
-            raise InputError(f"{entry.name} would be written through a link", file=tarball)
+            raise InputError(f"{entry.name} would be written through a symbolic link", file=tarball)
         if not (entry.isdir() or entry.isfile() or entry.issym() or entry.islnk()):
-            raise InputError(f"{entry.name} is no file, folder or link", file=tarball)
+            raise InputError(f"{entry.name} is not a file, folder or link", file=tarball)
         if entry.issym():
             _check_link(entry, path, tarball)
             links.add(path)
@@ -136,7 +140,7 @@ def _belonging(
 
 def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
     if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(f"{name} leads out of the tree", file=tarball)
+        raise InputError(f"{name} is outside the tree", file=tarball)
     path = PurePosixPath(normpath(name))
     if top and path.parts[0] != top:
         return None
@@ -147,7 +151,7 @@ def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
 def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> None:
     leads = normpath(path.parent / entry.linkname)
     if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
-        raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
+        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
 
 
 def _linked(
@@ -156,7 +160,7 @@ def _linked(
     """Return the path, below `top`, of the file that a hard link is another name of."""
     first = _inside(entry.linkname, top, tarball)
     if first is None or first in links or not links.isdisjoint(first.parents):
-        raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
+        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
     return first
 
 

@@ -86,7 +86,7 @@ class _Part:
 
 
 Reader = Callable[[str], FileState | None]
-"""Gives a file of a tree by its path in it; None: there is none."""
+"""Returns a file of a tree by its path, or None if there is none."""
 
 
 def read_tree(tree: Path) -> Reader:
@@ -99,7 +99,7 @@ def read_tree(tree: Path) -> Reader:
         except (OSError, RuntimeError) as error:  # links that lead to one another
             raise InputError(f"{name} is behind a loop of links", file=tree) from error
         if not inside:
-            raise InputError(f"{name} leads out of the tree", file=tree)
+            raise InputError(f"{name} is outside the tree", file=tree)
         if path.is_symlink():
             raise InputError(f"{name} is a link; patches are for files", file=tree)
         if path.is_dir():
@@ -159,7 +159,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
     except UnidiffParseError as error:
         raise InputError(f"not a unified diff: {error}", file=patch.path) from error
     if not files:
-        raise InputError("there is no diff in this patch", file=patch.path)
+        raise InputError("this patch has no diff", file=patch.path)
     lines = text.split("\n")
 
     def stripped(name: str) -> str | None:
@@ -168,7 +168,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
         path = PurePosixPath(*name.split("/")[1:])
         if name.startswith("/") or ".." in path.parts or not path.parts:
             where = next((i for i, line in enumerate(lines, 1) if name in line), None)
-            raise InputError(f"{name} leads out of the tree", file=patch.path, line=where)
+            raise InputError(f"{name} is outside the tree", file=patch.path, line=where)
         return str(path)
 
     parts = (
@@ -229,7 +229,9 @@ def _check_presence(patch: Patch, part: _Part, before: Mapping[str, FileState | 
     line = part.hunks[0].patch_line if part.hunks else None
     if part.before is None:
         if part.after is not None and before[part.after] is not None:
-            raise InputError(f"creates {part.after}, which exists", file=patch.path, line=line)
+            raise InputError(
+                f"creates {part.after}, which already exists", file=patch.path, line=line
+            )
         return
     if before[part.before] is None and not part.new:
         raise InputError(
@@ -314,7 +316,7 @@ def _failure(
 ) -> InputError:
     hint = None
     if fuzz is not None:
-        hint = f"it would fit with fuzz={fuzz}; if that is right, say so in the series file"
+        hint = f"it would apply with fuzz={fuzz}; if that is acceptable, add it to the series file"
     by_name = {name: part for part in parts for name in part.names}
     shown = []
     first = None
@@ -326,10 +328,10 @@ def _failure(
         head, body = show_mismatch(
             hunk, "" if state is None else state.data.decode(errors="replace")
         )
-        shown.append(f"hunk {number} of {len(part.hunks)} does not fit {name}:{head}\n{body}")
+        shown.append(f"hunk {number} of {len(part.hunks)} does not apply to {name}:{head}\n{body}")
     if not shown:
-        reason = "patch refused it"
+        reason = "patch(1) rejected it"
         if "previously applied" in text:
-            reason = "it is in the tree already"
+            reason = "it is already in the tree"
         shown = [reason + "".join(f"\n  | {line}" for line in text.splitlines())]
     return InputError("\n".join(shown), file=patch.path, line=first, hint=hint)
