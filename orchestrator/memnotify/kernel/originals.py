@@ -108,12 +108,12 @@ def _what_was_read(mails: Sequence[Mail], by_digest: bool) -> str:
         )
     if not any(mail.headers for mail in mails):
         return "it is neither an mbox nor a mail"
-    return f"its {counted(len(mails), 'mail')} have other Message-Ids, digests and subjects"
+    return f"none of its {counted(len(mails), 'mail')} matches by Message-Id, digest or subject"
 
 
 def _there(path: Path) -> Path:
     if not path.exists():
-        raise InputError("there is no such file", file=path)
+        raise InputError("no such file", file=path)
     return path
 
 

@@ -43,7 +43,7 @@ def find_thread(
     """As `fetch_thread`, but return None for a mail that is not there."""
     if mbox is not None and not mbox.exists():
         raise InputError(
-            "there is no such file", file=mbox, hint="--mbox names an mbox or a maildir"
+            "no such file", file=mbox, hint="--mbox names an mbox or a maildir"
         )
     if mbox is not None:
         refuse_special(mbox)

@@ -29,7 +29,7 @@ def mails_in_mbox(path: Path, wanted: Wanted | None) -> list[Mail]:
     Raises InputError if it cannot be read, or is none.
     """
     if not path.exists():
-        raise InputError("there is no such file", file=path, hint="--mbox names an mbox")
+        raise InputError("no such file", file=path, hint="--mbox names an mbox")
     if path.is_dir():
         raise InputError("is a folder", file=path, hint="--maildir names a maildir")
     try:
