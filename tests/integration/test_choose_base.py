@@ -94,8 +94,8 @@ def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
     (line,) = [line for line in said if line.startswith("base ")]
     hosts = "www.kernel.org and mirrors.edge.kernel.org"
     assert line == (
-        f"base 6.1; not 2.6.24-rc6-mm1: cannot be fetched, no answer of {hosts}; "
-        f"not 2.6.24: cannot be fetched, no answer of {hosts}"
+        f"base 6.1; not 2.6.24-rc6-mm1: cannot be fetched, no answer from {hosts}; "
+        f"not 2.6.24: cannot be fetched, no answer from {hosts}"
     )
     assert len([line for line in said if line.startswith("downloading")]) == 2
     # Each host that does not answer costs its patience once, not once for each file.
@@ -232,7 +232,7 @@ def test_what_is_wrong_with_this_host_is_no_reason_for_another_base(
     [
         failing("qmp-timeout"),
         failing("host-oom"),
-        failing("qemu-died", "QEMU ended by itself (killed by SIGKILL)"),
+        failing("qemu-died", "QEMU exited by itself (killed by SIGKILL)"),
     ],
 )
 def test_a_boot_that_this_host_cuts_short_is_no_reason_for_another_base(

@@ -230,19 +230,19 @@ def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:
     (lab.root / "store").mkdir()
     found, text = lab.plan("good")
     assert [base["base"] for base in found["bases"]] == ["good", "sound", "last"]
-    assert {base["source"] for base in found["bases"]} == {"not here: to be fetched"}
+    assert {base["source"] for base in found["bases"]} == {"not available: to be fetched"}
     assert [(row["base"], row["series"], row["cells"]) for row in found["kernels"][:3]] == [
         ("good", "none", 1),
         ("good", "v1", 1),
         ("sound", "none", 1),
     ]
-    assert {row["state"] for row in found["kernels"]} == {"to build, when the source is here"}
+    assert {row["state"] for row in found["kernels"]} == {"to build, once the source is available"}
     (guests,) = found["guests"]
     assert (guests["machine"], guests["memory_mib"], guests["cells"]) == ("pc", 64, 2)
     assert 64 + 130 < guests["takes_mib"] < 400 and guests["fits"]
     assert found["cells"] == 2
     assert found["memory_mib"] > found["capacity"]["memory_mib"] > 0
-    assert "the first base that can be had" in text and "not here: to be fetched" in text
+    assert "the first base that can be had" in text and "not available: to be fetched" in text
     assert f"{guests['takes_mib']} MiB, 1 core" in text
     assert f"2 cells; the host has {found['capacity']['memory_mib']} MiB" in text
     assert not {"kernel", "source", "image", "template"} & made(lab.root / "store")

@@ -182,8 +182,8 @@ def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str
         (b"..", "names: '..' is not a plain file name"),
         (b"", "names: '' is not a plain file name"),
         (b"\xff", "names: is no text"),
-        (b"sub", "names: sub is no plain file"),
-        (b"link", "names: link is no plain file"),
+        (b"sub", "names: sub is not a plain file"),
+        (b"link", "names: link is not a plain file"),
     ],
     ids=["above", "absolute", "parent", "empty", "bytes", "folder", "link"],
 )
@@ -211,7 +211,7 @@ def test_links_and_gaps_in_what_a_killed_import_left_are_refused(
     assert "names: there is no folder kept beside it" in refused(tree, series, capsys)
     (left / "kept").unlink()
     (left / "kept/sub").mkdir(parents=True)
-    assert "kept/sub is no plain file" in refused(tree, series, capsys)
+    assert "kept/sub is not a plain file" in refused(tree, series, capsys)
     left.rename(tmp_path / "left")
     left.symlink_to(tmp_path / "left")
     assert ".memnotify-import: is a link" in refused(tree, series, capsys)

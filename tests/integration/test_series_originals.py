@@ -349,7 +349,7 @@ def test_a_mailbox_of_something_else(post: Post, capsys: Capture) -> None:
     assert post.run("--mbox", post.folder) == 2
     assert "--maildir names a maildir" in capsys.readouterr().err
     assert post.run("--maildir", post.folder) == 2
-    assert "is no maildir: it has no folders cur and new" in capsys.readouterr().err
+    assert "not a maildir: it has no folders cur and new" in capsys.readouterr().err
     assert post.run(post.folder / "none") == 2
     assert "no such file" in capsys.readouterr().err
 

@@ -149,7 +149,7 @@ def test_what_cannot_be_merged(bench: Parts) -> None:
 
     target.path.mkdir()
     (target.path / "mine").write_text("")
-    refused("merged is there already")
+    refused("merged already exists")
     assert [path.name for path in target.path.iterdir()] == ["mine"]
 
 

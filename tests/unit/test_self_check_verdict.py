@@ -70,9 +70,9 @@ def test_a_failed_test_is_a_finding_that_names_it(values: dict[str, int], words:
 
 
 def test_tests_that_did_not_come_to_an_end_are_a_finding() -> None:
-    assert verdict(log(check(), check(**SWAP))).detail == "2 of 3 tests came to an end"
-    assert verdict(log(check(), check(), check())).detail == "1 of 3 tests came to an end"
-    assert verdict(log()).detail == "0 of its tests came to an end"
+    assert verdict(log(check(), check(**SWAP))).detail == "2 of 3 tests finished"
+    assert verdict(log(check(), check(), check())).detail == "1 of 3 tests finished"
+    assert verdict(log()).detail == "0 of its tests finished"
 
 
 def test_many_failures_are_counted() -> None:

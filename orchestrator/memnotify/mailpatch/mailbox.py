@@ -92,7 +92,7 @@ def mails_in_maildir(path: Path, wanted: Wanted) -> list[Mail]:
     """Return the wanted mails of a maildir. Raises InputError if it cannot be read, or is none."""
     parts = [path / "cur", path / "new"]
     if not all(part.is_dir() for part in parts):
-        raise InputError("is no maildir: it has no folders cur and new", file=path)
+        raise InputError("not a maildir: it has no folders cur and new", file=path)
     found: list[Mail] = []
     for file in (file for part in parts for file in sorted(part.iterdir())):
         try:
