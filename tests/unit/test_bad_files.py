@@ -235,7 +235,11 @@ def test_what_is_no_argument_is_still_refused(words: str, said: str, capsys: Cap
         ('"guest/new"', '"guest/odd"', "patches[1][1]: there is no "),
         ('"toolchain/new"', '"toolchain/odd"', "patches[0]: there is no "),
         ("guest/old/0001-a.patch", "guest/old/0002-b.patch", "can_lack[0]: guest/old/0002-b.patch"),
-        ('patch = "guest/new/0001-a.patch"', 'patch = "x"', "only_if[0].patch: x is no form of a"),
+        (
+            'patch = "guest/new/0001-a.patch"',
+            'patch = "x"',
+            "only_if[0].patch: x is not a form of a",
+        ),
         ('"one.config"', '"on.config"', "arch.x86_64.config[0]: there is no "),
         ('["two.config"]', '["tow.config"]', "arch.x86_64.variant.other[0]: there is no "),
     ],

@@ -166,7 +166,7 @@ def _action(op: int, numbers: Sequence[int]) -> Action:
             file = _named(File, c, "kind of file")
             return FileCache(rate_kib_s=a, total_kib=b, file=file, touch_ns=d)
         case Op.STOP:
-            return Stop(what=_named(Op, a, "operation that has processes"))
+            return Stop(what=_named(Op, a, "operation that starts processes"))
         case Op.SELF_CHECK:
             return SelfCheck(memory_kib=a)
         case Op.GROUP:
@@ -199,7 +199,7 @@ def _named(kind: type[E], value: int, what: str) -> E:
     try:
         return kind(value)
     except ValueError:
-        raise ValueError(f"{value} is not a {what}") from None
+        raise ValueError(f"{value} is not a valid {what}") from None
 
 
 def encode_scenario(scenario: Scenario) -> bytes:
