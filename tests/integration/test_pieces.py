@@ -281,7 +281,7 @@ def test_the_makefile_has_the_last_word(lab: Lab) -> None:
     [
         (MM1.replace(b" SUBLEVEL = 24", b" SUBLEVEL = 25"), "does not fit .* Makefile hunk 1"),
         (MM1.replace(b"a/mm/pagewalk.c", b"a/../../evil"), "leads out of the tree"),
-        (MM1.replace(b"a/mm/pagewalk.c", b"/tmp/evil"), "/tmp/evil is outside the tree"),
+        (MM1.replace(b"a/mm/pagewalk.c", b"/tmp/evil"), "/tmp/evil leads out of the tree"),
         (b"diff --git a/x b/x\nnew file mode 120000\n" + MM1, "symbolic link"),
         (MM1[:-20], "half a header of a hunk"),
         (MM1[:-5], "does not fit|cut off"),

@@ -186,12 +186,12 @@ def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
 @pytest.mark.parametrize(
     ("op", "args", "words"),
     [
-        (11, (), "11 is no operation"),
-        (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is no kind of client"),
-        (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is no level of pressure"),
+        (11, (), "11 is not a valid operation"),
+        (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is not a valid kind of client"),
+        (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is not a valid level of pressure"),
         (Op.CLIENTS, (1, 1, 0, 0, 0, 0, 0, 0, 0, 48), "32 is no habit"),
         (Op.CLIENTS, (3, 1, 0, 0), "4 arguments, 5 to 12 expected"),
-        (Op.FILECACHE, (1, 4, 2, 0), "no kind of file"),
+        (Op.FILECACHE, (1, 4, 2, 0), "2 is not a valid kind of file"),
         (Op.FILECACHE, (1, 4, 0), "3 arguments, 2 or 4 expected"),
         (Op.HOG, (1,), "1 arguments, 2 or 3 expected"),
         (Op.STOP, (77,), "77 is not a valid operation that starts processes"),

@@ -44,7 +44,7 @@ def test_every_dropped_line_is_listed_with_its_place(tmp_path: Path) -> None:
 
 def test_a_line_that_is_no_setting_is_refused(tmp_path: Path) -> None:
     file = fragment(tmp_path / "a", "CONFIG_A=y\nCONFIG_B\n")
-    with pytest.raises(InputError, match=f"{file}:2: not a line of a configuration"):
+    with pytest.raises(InputError, match=f"{file}:2: not a configuration line"):
         merge_fragments([file])
 
 

@@ -140,7 +140,7 @@ def _belonging(
 
 def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
     if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(f"{name} is outside the tree", file=tarball)
+        raise InputError(f"{name} leads out of the tree", file=tarball)
     path = PurePosixPath(normpath(name))
     if top and path.parts[0] != top:
         return None

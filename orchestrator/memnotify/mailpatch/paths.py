@@ -115,7 +115,7 @@ class Opener:
         if unsafe or not parts or not name.isprintable():
             raise self.error(
                 diff.line,
-                f"{name[:200]!r} is outside the tree",
+                f"{name[:200]!r} leads out of the tree",
                 "a patch names files below the top of the tree",
             )
         if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):

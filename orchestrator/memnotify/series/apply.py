@@ -99,7 +99,7 @@ def read_tree(tree: Path) -> Reader:
         except (OSError, RuntimeError) as error:  # links that lead to one another
             raise InputError(f"{name} is behind a loop of links", file=tree) from error
         if not inside:
-            raise InputError(f"{name} is outside the tree", file=tree)
+            raise InputError(f"{name} leads out of the tree", file=tree)
         if path.is_symlink():
             raise InputError(f"{name} is a link; patches are for files", file=tree)
         if path.is_dir():
@@ -159,7 +159,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
     except UnidiffParseError as error:
         raise InputError(f"not a unified diff: {error}", file=patch.path) from error
     if not files:
-        raise InputError("this patch has no diff", file=patch.path)
+        raise InputError("there is no diff in this patch", file=patch.path)
     lines = text.split("\n")
 
     def stripped(name: str) -> str | None:
@@ -168,7 +168,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
         path = PurePosixPath(*name.split("/")[1:])
         if name.startswith("/") or ".." in path.parts or not path.parts:
             where = next((i for i, line in enumerate(lines, 1) if name in line), None)
-            raise InputError(f"{name} is outside the tree", file=patch.path, line=where)
+            raise InputError(f"{name} leads out of the tree", file=patch.path, line=where)
         return str(path)
 
     parts = (
