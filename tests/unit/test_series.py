@@ -332,7 +332,7 @@ def test_a_revision_may_be_named_with_its_base(tree: Path) -> None:
         apply_to_tree("v4/6.1", tree)
     with pytest.raises(InputError, match=r"series v4 is not for base 5.9"):
         apply_to_tree("v4/5.9", tree)
-    with pytest.raises(InputError, match=r"v4/6.1 has no patches for base 2.6.24"):
+    with pytest.raises(InputError, match=r"v4/6.1 is not for base 2.6.24"):
         apply_to_tree("v4/6.1", tree, variant="2.6.24")
     with pytest.raises(InputError, match=r"v7/6.1 is neither a folder nor the name of a series"):
         apply_to_tree("v7/6.1", tree)
