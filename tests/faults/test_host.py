@@ -54,7 +54,7 @@ def test_memory_that_qemu_does_not_get(
     as_ourselves(monkeypatch)
     told = lab.run("--cold", runner=run_cell)
     assert told.status == 3
-    assert told.out.count("trying again: QEMU ended by itself") == 2
+    assert told.out.count("trying again: QEMU exited by itself") == 2
     assert "Cannot allocate memory" in told.out or "cannot set up guest memory" in told.out
 
 

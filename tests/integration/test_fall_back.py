@@ -221,8 +221,8 @@ def test_a_kernel_that_does_not_boot_is_passed_over(lab: Lab) -> None:
     lab.add("mute", tarball())
     *_, line, chosen = lab.choose("mute", "boot")
     assert chosen == "chosen last"
-    assert "; not mute: QEMU ended by itself" in line
-    assert "; not sound: QEMU ended by itself" in line
+    assert "; not mute: QEMU exited by itself" in line
+    assert "; not sound: QEMU exited by itself" in line
 
 
 def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:

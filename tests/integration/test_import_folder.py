@@ -181,7 +181,7 @@ def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str
         (b"%(tmp)s/1", "/1' is not a plain file name"),
         (b"..", "names: '..' is not a plain file name"),
         (b"", "names: '' is not a plain file name"),
-        (b"\xff", "names: is no text"),
+        (b"\xff", "names: is not text"),
         (b"sub", "names: sub is not a plain file"),
         (b"link", "names: link is not a plain file"),
     ],

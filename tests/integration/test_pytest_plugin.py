@@ -290,7 +290,7 @@ def test_parts_of_a_campaign(project: Project) -> None:
     ("arguments", "words"),
     [
         (["--memnotify=missing.toml"], "missing.toml: cannot be read"),
-        (["--memnotify-shard=3/2"], "--memnotify-shard: '3/2' is not one part of several"),
+        (["--memnotify-shard=3/2"], "--memnotify-shard: '3/2' is not a part such as"),
         (["--memnotify-accel=kvm"], "--accel kvm does not support virtual time"),
         (["--memnotify=copy.toml"], "2 campaigns are called try"),
     ],

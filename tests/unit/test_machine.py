@@ -34,7 +34,7 @@ def test_unknown_machine_lists_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("swap_mib = 128", "swap and swap_mib go together"),
+        ("swap_mib = 128", "swap and swap_mib must be given together"),
         ('swap = "floppy"', "swap: "),
         ("smp = 0", "smp: "),
         ('disk_bus = "slram"\ndisk_mib = 500', "disk_mib must be a power of two"),
