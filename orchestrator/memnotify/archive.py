@@ -1,8 +1,8 @@
 """Tarballs: read entry by entry, unpacked strictly, made.
 
-Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have: an entry that is
-no plain file, folder or relative link inside the tree, or that would be written through a link, is
-refused, and so is an archive with more in it than its reader allows.
+Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have. Refused are an
+entry that is not a plain file, folder or relative link inside the tree, an entry that would be
+written through a symbolic link, and an archive with more in it than its reader allows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:
-    """The most that an archive of some kind holds; `kind` completes "more than any …"."""
+    """The most that an archive of some kind holds; `kind` completes "larger than any …"."""
 
     kind: str
     entries: int
@@ -74,7 +74,7 @@ def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> 
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
         size += sizes[normpath(entry.name)]
         if count > limits.entries or size > limits.size:
-            text = f"more than any {limits.kind}: entry {count}, {size} bytes"
+            text = f"larger than any {limits.kind}: entry {count}, {size} bytes"
             raise InputError(text, file=tarball)
         yield archive, entry
 
@@ -120,9 +120,9 @@ def _belonging(
         if path is None:
             continue
         if not links.isdisjoint(path.parents) or path in links:
-            raise InputError(f"{entry.name} would be written through a link", file=tarball)
+            raise InputError(f"{entry.name} would be written through a symbolic link", file=tarball)
         if not (entry.isdir() or entry.isfile() or entry.issym() or entry.islnk()):
-            raise InputError(f"{entry.name} is no file, folder or link", file=tarball)
+            raise InputError(f"{entry.name} is not a file, folder or link", file=tarball)
         if entry.issym():
             _check_link(entry, path, tarball)
             links.add(path)
@@ -143,7 +143,7 @@ def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
 def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> None:
     leads = normpath(path.parent / entry.linkname)
     if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
-        raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
+        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
 
 
 def _linked(
@@ -152,7 +152,7 @@ def _linked(
     """Return the path, below `top`, of the file that a hard link is another name of."""
     first = _inside(entry.linkname, top, tarball)
     if first is None or first in links or not links.isdisjoint(first.parents):
-        raise InputError(f"{entry.name} is a link out of the tree", file=tarball)
+        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
     return first
 
 

@@ -53,7 +53,7 @@ class Axis:
             return value
         if isinstance(value, int) and not isinstance(value, bool) and self.kind is int:
             return value
-        what = "a whole number" if self.kind is int else "a text"
+        what = "a whole number" if self.kind is int else "a string"
         raise ValueError(f"{self.name} of {cell_id} is {value!r}, not {what}")
 
 
@@ -77,7 +77,7 @@ AXES: Mapping[str, Axis] = MappingProxyType(
 """All axes by their names, in the order in which verdicts have them."""
 
 REPEAT = "repeat"
-"""The axis along which nothing but the seed differs."""
+"""The axis along which only the seed differs."""
 
 POINT = tuple(name for name, axis in AXES.items() if axis.in_verdict)
 """The axes that every verdict has."""

@@ -35,5 +35,5 @@ def packaged_program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.is_file() else shutil.which(name)
     if found is None:
-        raise InfrastructureError(name, f"there is no {name}", hint="make setup installs it")
+        raise InfrastructureError(name, f"there is no {name}", hint="run make setup to install it")
     return found

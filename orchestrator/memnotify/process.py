@@ -132,7 +132,7 @@ class CommandFailed(InfrastructureError):
         if tail:
             message += "\n" + "\n".join("  | " + line for line in tail.splitlines())
         super().__init__(
-            "command", message, hint=None if output is None else f"whole output in {output}"
+            "command", message, hint=None if output is None else f"full output in {output}"
         )
         self.done = done
         self.timed_out = timed_out
@@ -212,7 +212,7 @@ def run(
         try:
             text = _communicate(child, input, started + timeout, beat)
         except subprocess.TimeoutExpired:
-            reason, timed_out = f"no end after {timeout:g} s, killed", True
+            reason, timed_out = f"timed out after {timeout:g} s, killed", True
         finally:
             writer.close()  # the guard kills what is left
             if child.returncode is None:

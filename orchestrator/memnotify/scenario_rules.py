@@ -41,12 +41,12 @@ MAX_READ = 64
 """Bytes that a client reads from the device at a time (images/guest/agent.h)."""
 
 MAX_SWAPPINESS = 100
-"""Before Linux 5.8, of which this is for all bases."""
+"""The limit before Linux 5.8, used for all bases."""
 
 GROUP_VERSIONS = (1, 2)
 
 Name = Callable[[str], str]
-"""What the reader of a message calls a field of an action."""
+"""The name of an action's field for the reader of a message."""
 
 _COMMON = ("kind", "count", "spacing_ns", "habits")
 _PAGES = ("cache_kib", "give_back_kib", "step_kib", "text_kib")
@@ -78,19 +78,19 @@ def detail_problem(kind: ClientKind, given: Collection[str], name: Name = str) -
 def clients_problem(clients: Clients, name: Name = str) -> str | None:
     """Return what is wrong with clients whose fields are those that their kind has."""
     if not 1 <= clients.count <= MAX_PROCESSES:
-        return f"{clients.count} clients; 1 to {MAX_PROCESSES} can be started"
+        return f"{clients.count} clients; must be 1 to {MAX_PROCESSES}"
     if clients.read_bytes > MAX_READ:
-        return f"{clients.read_bytes} bytes to read at a time; at most {MAX_READ}"
+        return f"reads of {clients.read_bytes} bytes; must be at most {MAX_READ}"
     for field in _SIZES:
         size = getattr(clients, field)
         if size >= _TOO_LARGE:
             return f"{name(field)} is {size} KiB; {_RATE_AND_SIZE}"
         if field in _PAGES and size % _PAGE_KIB:
-            return f"{name(field)} is {size} KiB, which is no number of whole 4 KiB pages"
+            return f"{name(field)} is {size} KiB, not a multiple of the 4 KiB page size"
     if Habit.OPEN_FIRST in clients.habits and not clients.cache_kib:
-        return f"open_first does nothing without {name('cache_kib')}, which comes after it"
+        return f"open_first has no effect without {name('cache_kib')}"
     if clients.give_back_kib > clients.cache_kib:
-        sizes = f"of {clients.cache_kib} KiB {clients.give_back_kib} are given back"
+        sizes = f"{clients.give_back_kib} KiB of {clients.cache_kib} KiB would be given back"
         return f"{name('give_back_kib')} is more than {name('cache_kib')}: {sizes}"
     if clients.stall_us > clients.window_us:
         return f"{name('stall_us')} is more than {name('window_us')}"
@@ -104,9 +104,9 @@ def _pace_problem(clients: Clients, name: Name) -> str | None:
         which = f"needs exactly one of {rate}, {step}; this one {has}"
         return f'clients that allocate have a rate or steps: kind = "{_word(clients)}" {which}'
     if clients.step_kib and not clients.pause_ns:
-        return f"{step} needs {pause}: a pause comes after each step"
+        return f"{step} needs {pause}: there is a pause after each step"
     if clients.pause_ns and not clients.step_kib:
-        return f"{pause} goes with {step}, not with {rate}"
+        return f"{pause} can only be used with {step}, not with {rate}"
     return None
 
 
@@ -131,9 +131,9 @@ def action_problem(action: Action) -> str | None:
             return detail_problem(action.kind, _given(action)) or clients_problem(action)
         case Balloon(target_kib=target):
             whole = target > 0 and target % _PAGE_KIB == 0
-            return None if whole else f"{target} KiB is no whole number of pages"
+            return None if whole else f"{target} KiB is not a whole number of pages"
         case Hog(node=node) if node is not None and not 0 <= node < MAX_NODES:
-            return f"there is no node {node}; a guest can have {MAX_NODES}"
+            return f"there is no node {node}; a guest can have at most {MAX_NODES}"
         case Hog():
             return _sizes_problem(action.rate_kib_s, action.ceiling_kib)
         case FileCache():
@@ -144,21 +144,25 @@ def action_problem(action: Action) -> str | None:
             low = not 0 < action.memory_kib < _TOO_LARGE
             return "memory must be above 0 and below 4 TiB" if low else None
         case Console():
-            return None if action.every_ns > 0 else "it has to sleep between rounds"
+            return None if action.every_ns > 0 else "it must sleep between rounds"
         case Swappiness(value=value):
-            allowed = f"it is 0 to {MAX_SWAPPINESS}"
-            return None if value <= MAX_SWAPPINESS else f"{value} is no swappiness; {allowed}"
+            allowed = f"must be 0 to {MAX_SWAPPINESS}"
+            return (
+                None if value <= MAX_SWAPPINESS else f"{value} is not a valid swappiness; {allowed}"
+            )
         case Group(version=version):
             known = version in GROUP_VERSIONS
-            return None if known else f"there are no control groups of version {version}"
+            return None if known else f"there is no version {version} of control groups"
         case Stop(what=what):
-            return None if what in STOPPABLE else f"{what} is no operation that has processes"
+            return (
+                None if what in STOPPABLE else f"{what} is not an operation that starts processes"
+            )
 
 
 def step_problem(step: Step) -> str | None:
     """Return what is wrong with a step by itself, or None."""
     if not 0 <= step.place <= MAX_PROCESSES:
-        return f"{step.place} is no place of a process"
+        return f"{step.place} is not the number of a process"
     return action_problem(step.action)
 
 
@@ -171,13 +175,13 @@ def time_problem(times_ns: Sequence[int], duration_ns: int) -> tuple[int, str] |
     for number, at in enumerate(times_ns):
         seconds = f"{at / 1e9:g}"
         if at < before:
-            why = f"comes after {before / 1e9:g} in the file; steps are not sorted by time"
+            why = f"comes after {before / 1e9:g} in the file; sort the steps by time"
             return number, f"{seconds} {why}"
         if at >= duration_ns:
             end = f"duration_s = {duration_ns / 1e9:g}"
             return (
                 number,
-                f"{seconds} is not before the end, {end}; no step begins at or after the end",
+                f"{seconds} is not before the end, {end}; every step must begin before the end",
             )
         before = at
     return None
@@ -192,7 +196,7 @@ def _whole_problem(scenario: Scenario) -> str | None:
     if not 0 <= scenario.start_ns < 2**63:
         return "the start must not be below 0"
     if scenario.processes > MAX_PROCESSES:
-        return f"{scenario.processes} processes; the agent can start {MAX_PROCESSES}"
+        return f"{scenario.processes} processes; the agent can start at most {MAX_PROCESSES}"
     return None
 
 

@@ -85,7 +85,7 @@ class Artifact:
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
     published: float = field(default=0.0, compare=False)
-    """When, in seconds since 1970, where it is from a listing."""
+    """Time in seconds since 1970, if it comes from a listing."""
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -202,7 +202,7 @@ class Store:
         found = self.get(kind, key)
         if found is None:
             path = self.root / kind / key
-            raise InfrastructureError("store", f"{path} changed while it was published")
+            raise InfrastructureError("store", f"{path} changed while it was being published")
         return found
 
     def prune(self, kind: str, *, budget: int) -> bool:
@@ -270,7 +270,7 @@ class Store:
         """Add to what a failed build says that there is hardly any room: not all compilers do."""
         free = shutil.disk_usage(self.root).free
         if free < _HARDLY_ANY:
-            said = f"No space left? {free >> 10} KiB are free for {self.root}"
+            said = f"is the disk full? {free >> 10} KiB are free for {self.root}"
             error.hint = said if error.hint is None else f"{error.hint}; {said}"
 
     def _intact(self, path: Path, manifest: Any) -> bool:

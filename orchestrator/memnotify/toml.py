@@ -179,7 +179,7 @@ def dotted(key: Key) -> str:
 
 
 _MOST_BYTES = 16 << 20
-"""Of a file that people write."""
+"""The limit for files written by people."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], LineNumbers]:
@@ -200,9 +200,9 @@ def read(path: Path) -> tuple[dict[str, Any], LineNumbers]:
         line = int(at.group(1)) if at else data.count(b"\n") + 1
         raise InputError(f"not TOML: {error}", file=path, line=line) from error
     except RecursionError as error:
-        raise InputError("tables or lists within one another too deeply", file=path) from error
+        raise InputError("tables or lists are nested too deeply", file=path) from error
     except ValueError as error:  # Python refuses numbers of thousands of digits
-        raise InputError(f"not TOML that can be read: {error}", file=path) from error
+        raise InputError(f"not readable as TOML: {error}", file=path) from error
 
 
 def check(model: type[T], value: Any, *, path: Path, lines: LineNumbers, at: Key = ()) -> T:

@@ -5,4 +5,4 @@ NS_PER_S = 1_000_000_000
 KIB_PER_MIB = 1024
 BYTES_PER_MIB = 1 << 20
 PAGES_PER_MIB = 256
-"""Of the guest, whose pages have 4 KiB on every architecture here."""
+"""Of the guest; pages are 4 KiB on every architecture here."""

@@ -43,7 +43,7 @@ def goes_on(lab: Lab, large: Callable[[], None]) -> None:
 
 def test_a_child_that_does_not_end_is_killed_and_told() -> None:
     before = children()
-    with pytest.raises(pytest.fail.Exception, match=r"no end after 0\.5 s, killed"):
+    with pytest.raises(pytest.fail.Exception, match=r"timed out after 0\.5 s, killed"):
         in_namespace(lambda: time.sleep(1000), seconds=0.5)
     assert children() == before
 

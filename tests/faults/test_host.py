@@ -54,7 +54,7 @@ def test_memory_that_qemu_does_not_get(
     as_ourselves(monkeypatch)
     told = lab.run("--cold", runner=run_cell)
     assert told.status == 3
-    assert told.out.count("trying again: QEMU ended by itself") == 2
+    assert told.out.count("trying again: QEMU exited by itself") == 2
     assert "Cannot allocate memory" in told.out or "cannot set up guest memory" in told.out
 
 
@@ -85,7 +85,7 @@ def test_a_damaged_result_is_made_anew_and_the_others_stay(
     damage(damaged / name)
     told = lab.run("--cold", runner=run_cell)
     assert told.status == 0
-    assert "2 cells, 1 of them there already" in told.out
+    assert "2 cells, 1 of them already finished" in told.out
     assert lab.outcomes() == {"first": ["ok"], "second": ["ok"]}
     assert (sound / "manifest.json").read_bytes() == before
 

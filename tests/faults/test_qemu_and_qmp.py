@@ -20,8 +20,8 @@ IMPATIENT = partial(run_cell, limits=Limits(qmp_seconds=1))
 
 FAULTS = {
     "does not start": ("qemu-died", "exit status 1): qemu: there is no such machine"),
-    "dies at turn 0": ("qemu-died", "QEMU ended by itself (killed by SIGKILL)"),
-    "dies at turn 1": ("qemu-died", "QEMU ended by itself (killed by SIGKILL)"),
+    "dies at turn 0": ("qemu-died", "QEMU exited by itself (killed by SIGKILL)"),
+    "dies at turn 1": ("qemu-died", "QEMU exited by itself (killed by SIGKILL)"),
 }
 
 
@@ -58,7 +58,7 @@ def test_a_qemu_that_never_speaks_is_given_up(lab: MadeUp) -> None:
     told = lab.run("--cold", runner=IMPATIENT)
     assert told.status == 3
     assert list(lab.outcomes().values()) == [["infrastructure:qmp-timeout"] * 3] * 2
-    assert "QEMU did not greet in 1 s" in told.out
+    assert "QEMU sent no QMP greeting within 1 s" in told.out
 
 
 def test_what_qemu_had_logged_before_it_died_is_kept(lab: MadeUp) -> None:

@@ -151,13 +151,13 @@ def test_a_campaign_in_which_everything_happens(
     outcomes = lab.outcomes()
     assert outcomes == EXPECTED
     assert (told.status, told.err) == (0, "")
-    assert told.out.count("QEMU ended by itself (killed by SIGKILL)") == 4
+    assert told.out.count("QEMU exited by itself (killed by SIGKILL)") == 4
     details = {name: cell["detail"] for name, cell in lab.cells().items()}
     assert details["oops"].startswith("Kernel panic - not syncing: Fatal exception")
     assert details["spin"].startswith("no record, no rendezvous, no sign of init")
-    assert "something wrote over the header of the log" in details["scribble"]
+    assert "the header of the log was overwritten" in details["scribble"]
     assert details["crash"] == "a hog was killed by SIGSEGV"
     assert (
-        f"{len(EXPECTED)} cells, {len(EXPECTED)} of them there already"
+        f"{len(EXPECTED)} cells, {len(EXPECTED)} of them already finished"
         in lab.run(runner=Faults(monkeypatch)).out
     )

@@ -200,12 +200,12 @@ def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
 
     assert main(["show", str(folder.path), last.name]) == 0
     text = capsys.readouterr().out
-    assert "/dev/mem_notify is there: 1:13, no mode announced" in text
+    assert "/dev/mem_notify exists: 1:13, no mode announced" in text
     assert "3 wakeups of 3 clients" in text
     assert "balloon to 48 MiB reached after 1.000 s of guest time, 0.250 s of wall time" in text
 
     assert main(["show", str(folder.path), folder.plan()[-2].name]) == 0
-    assert "/dev/mem_notify is there: 1:13, mode 0444" in capsys.readouterr().out
+    assert "/dev/mem_notify exists: 1:13, mode 0444" in capsys.readouterr().out
 
 
 def test_text_of_a_guest_cannot_steer_the_terminal(
@@ -352,7 +352,9 @@ def test_a_bug_in_one_cell_leaves_the_others(bench: Bench, monkeypatch: pytest.M
     folder = bench.run(Guests(*[bug] * 3), limit=1)
     outcomes = sorted((str(row.outcome), row.outcome.detail) for row in folder.verdicts())
     assert [outcome for outcome, _ in outcomes] == ["infrastructure:internal", "ok", "ok", "ok"]
-    detail = "LookupError: no such thing (a bug; MEMNOTIFY_TRACEBACK=1 shows where)"
+    detail = (
+        "LookupError: no such thing (this is a bug; set MEMNOTIFY_TRACEBACK=1 to see the traceback)"
+    )
     assert outcomes[0][1] == detail
 
     monkeypatch.setenv("MEMNOTIFY_TRACEBACK", "1")
@@ -565,7 +567,7 @@ def test_lines_where_there_is_no_terminal(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["show", "nowhere"], "no run in nowhere"),
+        (["show", "nowhere"], "nowhere is not the folder of a run"),
         (["run", "nowhere.toml"], "nowhere.toml: cannot be read"),
         (["run", f"{CAMPAIGNS}/demo.toml", "--source", "/no/tree"], "no such tree or tarball"),
         (

@@ -150,7 +150,7 @@ def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
     assert (herd["n"], herd["median"]) == (4, 4)
     assert {herd[name] for name in ("low", "high", "effect", "p")} == {None}
     assert found.notes() == [
-        "no interval, Δ and p: runs that differ in clients are no sample of one setting"
+        "no interval, Δ or p: runs that differ in clients are not samples of the same setting"
     ]
     only = compare_runs([run], by="series", only=parse_only(["clients=5"]))
     assert rows_of(only, "herd")["v4"]["effect"] == 0
@@ -168,7 +168,9 @@ def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Cloc
     found = compare_runs([made_up_run(tmp_path / "run", entries)], by="series")
     herd = rows_of(found, "herd")
     assert (herd["v4"]["n"], herd["v4"]["effect"]) == (n, None if n == 1 else 0)
-    assert any("4 not counted: another seed" in note for note in found.notes()) == (n == 1)
+    assert any(
+        "4 not counted: same scenario as another seed" in note for note in found.notes()
+    ) == (n == 1)
 
 
 def test_groups_with_other_seeds_are_not_paired(
@@ -187,7 +189,7 @@ def test_groups_with_other_seeds_are_not_paired(
     assert (herd["n"], herd["effect"], herd["difference"]) == (3, -1, None)
     assert herd["test"] == "mann-whitney"
     assert main(["compare", str(run), "--by", "clock"]) == 0
-    assert "δ: Cliff's delta; p in --json: the Mann-Whitney U" in capsys.readouterr().out
+    assert "δ: Cliff's delta, p in --json by the Mann-Whitney U" in capsys.readouterr().out
 
 
 def test_only_some_values(run: Path) -> None:
@@ -220,8 +222,8 @@ def test_cells_without_a_counterpart_are_left_out_and_counted(tmp_path: Path) ->
     assert found.notes() == [
         "v4: 1 finding:panic",
         "cells: 2 left out: not every group has a counterpart",
-        "cells: 1 have not run",
-        "cells: 1 failed by the testbed's fault",
+        "cells: 1 have not been run",
+        "cells: 1 failed because of the testbed",
     ]
 
 
@@ -230,7 +232,7 @@ def test_a_scenario_of_the_same_name_is_not_the_same(tmp_path: Path) -> None:
     longer = dataclasses.replace(entry[0].scenario, duration_ns=2 * S)
     other = (dataclasses.replace(entry[0], scenario=longer), *entry[1:])
     run = made_up_run(tmp_path / "run", [ok("v3", woken=1), other])
-    with pytest.raises(InputError, match="no setting that all of v3, v4 have run in"):
+    with pytest.raises(InputError, match="no setting has been run with all of v3, v4"):
         compare_runs([run], by="series")
 
 
@@ -283,7 +285,7 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in table[3 : 3 + len(UNITS)]] == list(UNITS)
     (herd,) = (line.split() for line in table if line.startswith("herd"))
     assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-3", "[-4,", "-2]"]
-    assert table[3 + len(UNITS)].startswith("Δ: the median of the differences between runs")
+    assert table[3 + len(UNITS)].startswith("Δ: median difference between runs")
     assert table[3 + len(UNITS)].endswith("signed-rank test; against v3")
     assert main(["compare", str(run), "--only", "seed=2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -311,9 +313,9 @@ def test_a_figure_that_some_have_says_how_many(
 
 def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(tmp_path)]) == 2
-    assert "no run in" in capsys.readouterr().err
+    assert "is not the folder of a run" in capsys.readouterr().err
     assert main(["compare", str(run), "--only", "seed=9"]) == 2
-    assert "no cell of this kind has results" in capsys.readouterr().err
+    assert "no matching cell has results" in capsys.readouterr().err
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
     assert main(["compare", str(run)]) == 2
     assert "not a plan of this version" in capsys.readouterr().err
@@ -335,7 +337,10 @@ def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> 
     entries[8] = ok("v4-original", woken=2, seed=3)
     other = compare_runs([made_up_run(tmp_path / "other", entries)], by="series")
     (note,) = other.notes()
-    said = "identical in 1 of 3 runs, the same at other times in 1 (up to 120 ns), different in 1"
+    said = (
+        "identical in 1 of 3 runs, same records at different times in 1 (up to 120 ns), "
+        "different in 1"
+    )
     assert f"v4-original against v4, record for record: {said}; first " in note
     cells = [cell_id(made_up_cell(name, 2)) for name in ("v4", "v4-original")]
     assert f"first {cells[0]} and {cells[1]}, record " in note
@@ -350,7 +355,7 @@ def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path, which: 
     entries[which] = (cell, dataclasses.replace(log, lost=1), outcome)
     run = made_up_run(tmp_path / "run", entries)
     notes = compare_runs([run], by="series").notes()
-    assert any("not known in 1, whose logs lost records" in note for note in notes)
+    assert any("unknown in 1, whose logs lost records" in note for note in notes)
     assert not any("identical in all" in note for note in notes)
 
 

@@ -195,12 +195,12 @@ def test_one_that_is_not_sound_is_passed_over(lab: Lab) -> None:
     lab.add("apart", tarball(), series=diff(["int nothing;"]))
     lab.add("broken", tarball(mm__vmscan_c=vmscan + "\nint broken\n"))
     for name, reason in {
-        "corrupt": "no source of corrupt can be had: ",
-        "hostile": "no source of hostile can be had: ",
-        "misfit": "does not fit what the pieces before it make: mm/vmscan.c hunk 1",
+        "corrupt": "no source of corrupt is available: ",
+        "hostile": "no source of hostile is available: ",
+        "misfit": "does not apply to the result of the preceding parts: mm/vmscan.c hunk 1",
         "other": "is Linux 6.1.8, which is not other",
         "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not fit mm/vmscan.c",
-        "broken": "broken v1 x86_64 does not build: mm/vmscan.c:",
+        "broken": "broken v1 x86_64 failed to build: mm/vmscan.c:",
     }.items():
         *_, line, chosen = lab.choose(name)
         assert chosen == "chosen sound", line
@@ -221,8 +221,8 @@ def test_a_kernel_that_does_not_boot_is_passed_over(lab: Lab) -> None:
     lab.add("mute", tarball())
     *_, line, chosen = lab.choose("mute", "boot")
     assert chosen == "chosen last"
-    assert "; not mute: QEMU ended by itself" in line
-    assert "; not sound: QEMU ended by itself" in line
+    assert "; not mute: QEMU exited by itself" in line
+    assert "; not sound: QEMU exited by itself" in line
 
 
 def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:
@@ -230,19 +230,19 @@ def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:
     (lab.root / "store").mkdir()
     found, text = lab.plan("good")
     assert [base["base"] for base in found["bases"]] == ["good", "sound", "last"]
-    assert {base["source"] for base in found["bases"]} == {"not here: to be fetched"}
+    assert {base["source"] for base in found["bases"]} == {"not available: to be fetched"}
     assert [(row["base"], row["series"], row["cells"]) for row in found["kernels"][:3]] == [
         ("good", "none", 1),
         ("good", "v1", 1),
         ("sound", "none", 1),
     ]
-    assert {row["state"] for row in found["kernels"]} == {"to build, when the source is here"}
+    assert {row["state"] for row in found["kernels"]} == {"to build, once the source is available"}
     (guests,) = found["guests"]
     assert (guests["machine"], guests["memory_mib"], guests["cells"]) == ("pc", 64, 2)
     assert 64 + 130 < guests["takes_mib"] < 400 and guests["fits"]
     assert found["cells"] == 2
     assert found["memory_mib"] > found["capacity"]["memory_mib"] > 0
-    assert "the first base that can be had" in text and "not here: to be fetched" in text
+    assert "the first base that can be had" in text and "not available: to be fetched" in text
     assert f"{guests['takes_mib']} MiB, 1 core" in text
     assert f"2 cells; the host has {found['capacity']['memory_mib']} MiB" in text
     assert not {"kernel", "source", "image", "template"} & made(lab.root / "store")

@@ -135,7 +135,7 @@ def test_a_fix_that_fits_in_no_form_names_both_and_the_files(lab: Lab) -> None:
     with pytest.raises(InputError) as caught:
         lab.build("none", source=source)
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("no form of a fix fits the tree: ")
+    assert line.startswith("no form of a fix applies to the tree: ")
     for folder in ("old", "new"):
         assert f"patches/fix/{folder}/0001-a.patch:" in line
     assert line.count("hunk 1 of 1 does not fit mm/vmstat.c:") == 2
@@ -236,7 +236,9 @@ def test_a_form_that_would_break_a_tree_can_ask_for_a_word_in_it(lab: Lab) -> No
     assert "old/0003-c.patch: for a mm/vmstat.c with 'zone_free(' in it; " in str(caught.value)
     assert "does not fit mm/vmscan.c" in str(caught.value)
     name_folders(lab, '["fix/old", "fix/new"]', word.replace("0003", "0033"))
-    said = r"6\.1\.toml:2: only_if\[0\]\.patch: fix/old/0033-c\.patch is no form of a fix .*0003-c"
+    said = (
+        r"6\.1\.toml:2: only_if\[0\]\.patch: fix/old/0033-c\.patch is not a form of a fix .*0003-c"
+    )
     with pytest.raises(InputError, match=said):
         lab.build("none")
 
@@ -252,7 +254,7 @@ def test_a_kernel_that_can_do_without_a_fix_says_that_it_lacks_it(lab: Lab) -> N
     assert "lacks" not in other
     assert "fixes that fit this tree: LACKING: 0001; fix/old: 0002" in lab.said
     name_folders(lab, '["fix/old", "fix/new"]', can_lack='"fix/old/0001-a.patch", "fix/0002"')
-    with pytest.raises(InputError, match=r"toml:3: can_lack\[1\]: fix/0002 is no form of a fix"):
+    with pytest.raises(InputError, match=r"toml:3: can_lack\[1\]: fix/0002 is not a form of a fix"):
         lab.build("none")
 
 

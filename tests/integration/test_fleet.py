@@ -143,7 +143,7 @@ def test_a_host_that_is_gone_leaves_the_others_results(lab: Lab) -> None:
     assert len(found.missing) == 2
     assert [str(error) for error in found.failures.values()] == ["Name or service not known"]
     assert len(RunFolder(lab.folder / "run").verdicts()) == 2
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         lab.run("one")
     shutil.rmtree(lab.folder / "run")
     with pytest.raises(InfrastructureError, match="Name or service"):
@@ -155,7 +155,7 @@ def test_what_a_host_has_run_is_not_run_again(lab: Lab) -> None:
     shutil.rmtree(lab.folder / "run")
     lab.said.clear()
     lab.run("one")
-    assert any("4 cells, 4 of them there already" in line for line in lab.said)
+    assert any("4 cells, 4 of them already finished" in line for line in lab.said)
 
 
 def test_a_scenario_of_its_own_file_goes_with_the_campaign(lab: Lab) -> None:
@@ -284,13 +284,13 @@ def test_the_command(
     assert main([*argv[:-1], str(lab.folder / "again"), "--cold"]) == 3
     assert "gone (2/2): Name or service not known" in capsys.readouterr().err
     assert main([*argv[:-1], str(lab.folder / "cc"), "--cc=no such"]) == 2
-    assert "one (1/2): memnotify: no compiler is called no such" in capsys.readouterr().err
+    assert "one (1/2): memnotify: there is no compiler no such" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard does not go with --fleet"),
+        ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard cannot be combined with --fleet"),
         ('[[host]]\naddress = "one"\n', ["--source=/x"], "on each host"),
         ('[[host]]\nadress = "one"\n', [], "hosts.toml:2: host[0].adress: unknown key (did you"),
         ('[[host]]\naddress = "-oX"\n', [], "hosts.toml:2: host[0].address: '-oX' is not an"),

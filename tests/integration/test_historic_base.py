@@ -117,7 +117,7 @@ def test_the_compiler_gets_the_words_that_it_knows(lab: Lab) -> None:
 def test_a_compiler_that_cannot_do_the_architecture_is_refused(lab: Lab) -> None:
     rewrite(lab, arch='cc = ["-m64"]\ncc_flags = ["-fno-pie"]')
     cc = compiler(lab, "gcc-small", refuses="-m64")
-    with pytest.raises(InputError, match="gcc-small -m64 does not compile even an empty file"):
+    with pytest.raises(InputError, match="gcc-small -m64 cannot compile even an empty file"):
         build(lab, "none", cc=cc)
 
 

@@ -244,4 +244,4 @@ def test_a_number_that_the_folder_has_is_not_missing(
 def test_a_series_that_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nowhere = tmp_path / "nope"
     assert main(["series", "diff", "v4/2.6.24", str(nowhere)]) == 2
-    assert f"there is no folder {nowhere}, nor a series of that name" in capsys.readouterr().err
+    assert f"{nowhere} is neither a folder nor the name of a series" in capsys.readouterr().err

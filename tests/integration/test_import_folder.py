@@ -177,13 +177,13 @@ def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (b"../1", "names: '../1' is not a plain name"),
-        (b"%(tmp)s/1", "/1' is not a plain name"),
-        (b"..", "names: '..' is not a plain name"),
-        (b"", "names: '' is not a plain name"),
-        (b"\xff", "names: is no text"),
-        (b"sub", "names: sub is no plain file"),
-        (b"link", "names: link is no plain file"),
+        (b"../1", "names: '../1' is not a plain file name"),
+        (b"%(tmp)s/1", "/1' is not a plain file name"),
+        (b"..", "names: '..' is not a plain file name"),
+        (b"", "names: '' is not a plain file name"),
+        (b"\xff", "names: is not text"),
+        (b"sub", "names: sub is not a plain file"),
+        (b"link", "names: link is not a plain file"),
     ],
     ids=["above", "absolute", "parent", "empty", "bytes", "folder", "link"],
 )
@@ -211,7 +211,7 @@ def test_links_and_gaps_in_what_a_killed_import_left_are_refused(
     assert "names: there is no folder kept beside it" in refused(tree, series, capsys)
     (left / "kept").unlink()
     (left / "kept/sub").mkdir(parents=True)
-    assert "kept/sub is no plain file" in refused(tree, series, capsys)
+    assert "kept/sub is not a plain file" in refused(tree, series, capsys)
     left.rename(tmp_path / "left")
     left.symlink_to(tmp_path / "left")
     assert ".memnotify-import: is a link" in refused(tree, series, capsys)
@@ -231,7 +231,7 @@ def test_two_imports_at_once_are_one_after_the_other(
         process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stderr is not None
-        assert process.stderr.readline() == f"waiting for another import into {series}\n"
+        assert process.stderr.readline() == f"waiting for another import into  to finish{series}\n"
         return import_mails(*args, **options)
 
     monkeypatch.setattr(import_series, "import_mails", slowly)

@@ -253,7 +253,7 @@ def test_an_answer_with_a_program_and_no_diff(tree: Path, tmp_path: Path, capsys
     assert run(tree, tmp_path / "out", answer, one) == 0
     assert "no diff in “Re: [PATCH] one”" in capsys.readouterr().out
     assert run(tree, tmp_path / "none", answer) == 2
-    assert "there is no diff in it" in capsys.readouterr().err
+    assert "it has no diff" in capsys.readouterr().err
 
 
 TITLED = ("[PATCH {at}/7][for -mm] lamp {v}: part {at}", "[sample] lamp {v}: usage example")

@@ -36,11 +36,14 @@ def test_a_fetched_source_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "said"),
     [
         (["kernel", "build", "5.9"], "no base is called 5.9"),
-        (["kernel", "build", "6.1", "--series", "v0"], "no series is called v0"),
+        (["kernel", "build", "6.1", "--series", "v0"], "there is no series v0"),
         (["kernel", "build", "6.1", "--source", "/nonexistent"], "no such tree or tarball"),
         (["kernel", "fetch", "6.1", "--source", "/nonexistent"], "no such tree or tarball"),
         (["series", "apply", "v4", "--tree", "/nonexistent"], "not a kernel source tree"),
-        (["series", "apply", "v4", "--base", "6.1", "--for", "6.1"], "--for goes with --tree"),
+        (
+            ["series", "apply", "v4", "--base", "6.1", "--for", "6.1"],
+            "--for can only be used with --tree",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

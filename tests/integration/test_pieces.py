@@ -193,7 +193,7 @@ def test_a_pinned_file_that_changes_is_refused(lab: Lab) -> None:
     said = str(caught.value)
     assert before in said
     assert after in said
-    assert f"pinned in {lab.base.lock}: if the new one is right, remove its line" in said
+    assert f"pinned in {lab.base.lock}: if the new file is correct, remove its line there" in said
     assert lab.lock == {MM1_FILE: before}
     lab.base.lock.unlink()
     lab.fetch()
@@ -285,7 +285,7 @@ def test_the_makefile_has_the_last_word(lab: Lab) -> None:
         (b"diff --git a/x b/x\nnew file mode 120000\n" + MM1, "symbolic link"),
         (MM1[:-20], "half a header of a hunk"),
         (MM1[:-5], "does not fit|cut off"),
-        (MM1[:-16], "cut off within a hunk"),
+        (MM1[:-16], "truncated within a hunk"),
         (b"<html>Please log in</html>\n", "no unified diff"),
         (b"--- a/Makefile\n+++ a/Makefile\n1c\nevil\n.\n!touch evil\n", "no unified diff"),
     ],
@@ -310,7 +310,7 @@ def test_a_patch_that_needs_fuzz_is_refused(lab: Lab) -> None:
 def test_a_patch_that_is_a_bomb_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memnotify.kernel.assemble._MOST_BYTES", 1 << 20)
     lab.publish_mm1(b"\0" * (8 << 20))
-    with pytest.raises(InfrastructureError, match="larger than any patch to a kernel"):
+    with pytest.raises(InfrastructureError, match="larger than any kernel patch"):
         lab.fetch()
 
 

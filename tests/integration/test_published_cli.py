@@ -178,7 +178,7 @@ def test_a_picture_of_another_kind(
     run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["published", str(run.path), "--plot", str(tmp_path / "out.gif")]) == 2
-    assert "a picture ends in .svg or .png or .pdf" in capsys.readouterr().err
+    assert "the name of a plot must end in .svg or .png or .pdf" in capsys.readouterr().err
     assert not (tmp_path / "out.gif").exists()
 
 
@@ -187,7 +187,7 @@ def test_a_picture_of_nothing(
 ) -> None:
     run.cell("v4").rename(run.path / "gone")
     assert main(["published", str(run.path), "--csv", str(tmp_path / "out.csv")]) == 2
-    assert "no series was published of what has run" in capsys.readouterr().err
+    assert "no published series matches a cell of this run" in capsys.readouterr().err
 
 
 def test_figures_of_a_part_of_a_run(run: RunFolder, tmp_path: Path) -> None:

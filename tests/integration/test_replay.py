@@ -145,7 +145,7 @@ def test_what_a_class_promises(
     assert done.kept is kept
     (line,) = lines(done)
     assert line.startswith(
-        "same records: 1 of 14 records differ in time, times up to 10,001 ns apart"
+        "same records, but 1 of 14 records differ in time, times differ by up to 10,001 ns"
     )
 
 
@@ -158,15 +158,15 @@ def test_the_first_record_that_differs_is_named(bench: KeepingBench, finished: F
     (done,) = bench.replay(finished, changed(change))
     assert not done.kept
     assert lines(done) == [
-        "different: 14 records, 1 differ; times up to 3 ns apart before the first: "
-        "record 4 (RECLAIM): pswpout was 10, is 11"
+        "different: 14 records, 1 differ; times differ by up to 3 ns before the first: "
+        "record 4 (RECLAIM): pswpout was 10, now 11"
     ]
 
 
 def test_another_outcome_is_a_difference(bench: KeepingBench, finished: Finished) -> None:
     (done,) = bench.replay(finished, Guests(finds))
     assert not done.kept
-    assert lines(done)[1] == "the outcome was ok, is finding:panic: \\x1b[31mpanic"
+    assert lines(done)[1] == "the outcome was ok, now finding:panic: \\x1b[31mpanic"
 
 
 def test_another_number_of_lost_records_is_a_difference(
@@ -268,7 +268,7 @@ def test_cells_that_cannot_be_replayed(
     told_otherwise(folder.cell(alien), '"smp": 1', '"smp": "many"')
     (folder.cell(unfinished) / "manifest.json").unlink()
     for cell, why in (
-        (damaged, "no whole result"),
+        (damaged, "are incomplete"),
         (alien, "inputs.machine.smp"),
         (unfinished, "has not run yet"),
         ("zzz", "no cell of"),

@@ -81,7 +81,9 @@ def test_no_file_of_ours_is_read_by_a_link_in_a_run(
     page = tmp_path / "page.html"
     options = {"report": ["-o", str(page)], "show": [cell.name], "compare": ["--by", "memory_mib"]}
     assert main([command, str(run), *options.get(command, [])]) == 2
-    assert capsys.readouterr().err == f"memnotify: {link}: a link; results are files and folders\n"
+    assert (
+        capsys.readouterr().err == f"memnotify: {link}: a link; results must be files and folders\n"
+    )
     assert not page.exists()
 
 
@@ -177,16 +179,19 @@ def test_a_verdict_that_lacks_something_is_one_clear_line(
     for command in (["show", str(run)], ["expect", str(run)], ["check", str(run)], report):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert f"{file}: not a verdict of this version of memnotify: it has no {key}" in said
+        assert (
+            f"{file}: not a verdict in the format of this version of memnotify: it has no {key}"
+            in said
+        )
 
 
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("id", "../../x", "of another cell, '../../x'"),
-        ("id", 7, "id is 7, not a text"),
-        ("series", ["v4"], "series is ['v4'], not a text"),
-        ("name", None, "name is None, not a text"),
+        ("id", "../../x", "belongs to another cell, '../../x'"),
+        ("id", 7, "id is 7, not a string"),
+        ("series", ["v4"], "series is ['v4'], not a string"),
+        ("name", None, "name is None, not a string"),
         ("memory_mib", "64", "memory_mib is '64', not a whole number"),
         ("clients", True, "clients is True, not a whole number"),
         ("repeat", -1, "repeat is -1, not a whole number"),
@@ -243,7 +248,7 @@ def test_a_manifest_names_files_of_its_folder_only(
     manifest["files"][name] = "0" * 64
     file.write_text(json.dumps(sealed(manifest)))
     assert main(["check", str(run)]) == 1
-    assert f"damaged: {file}: {name!r} is no file of a cell" in capsys.readouterr().err
+    assert f"damaged: {file}: {name!r} is not a file of a cell" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -273,16 +278,19 @@ def test_a_manifest_of_other_types_is_one_clear_line(
     ):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert f"{file}: not a manifest that this version of memnotify understands" in said
+        assert f"{file}: not a manifest in the format of this version of memnotify" in said
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda inputs: inputs.update(memory_mib=[64]), "memory_mib of {} is [64], not a whole"),
-        (lambda inputs: inputs["request"].update(series={}), "series of {} is {{}}, not a text"),
-        (lambda inputs: inputs.update(image=5), "image of {} is 5, not a text"),
-        (lambda inputs: inputs.pop("hardware"), "not a plan of this version: no 'hardware'"),
+        (lambda inputs: inputs["request"].update(series={}), "series of {} is {{}}, not a string"),
+        (lambda inputs: inputs.update(image=5), "image of {} is 5, not a string"),
+        (
+            lambda inputs: inputs.pop("hardware"),
+            "not a plan in the format of this version of memnotify: no 'hardware'",
+        ),
     ],
 )
 def test_a_plan_of_other_types_is_one_clear_line(
@@ -369,7 +377,7 @@ def test_nothing_hostile_gets_to_a_terminal(run: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr()
     for word in ("zone <b>\\x1b]0;", "<script>\\x1b]0; FAILED", "# SKIP | \\x1b[31m"):
         assert word in said.out
-    assert "no run in" in said.err
+    assert "is not the folder of a run" in said.err
     assert all(c.isprintable() or c == "\n" for c in said.out + said.err)
 
 
@@ -378,7 +386,7 @@ def test_where_it_cannot_be_written(run: Path, capsys: pytest.CaptureFixture[str
         assert main(["report", str(run), "-o", str(run / name)]) == 2
         assert words in capsys.readouterr().err
     assert main(["report", str(run / "cells")]) == 2
-    assert "no run in" in capsys.readouterr().err
+    assert "is not the folder of a run" in capsys.readouterr().err
 
 
 def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -415,7 +423,7 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
     rest = {
         "show": "4 cells: 3 ok, 0 findings, 0 infrastructure failures, 1 not run",
         "check": "3 cells, ",
-        "compare": "cells: 1 have not run",
+        "compare": "cells: 1 have not been run",
         "report": "report.html",
         "expect": "expects nothing",
     }

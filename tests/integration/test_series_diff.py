@@ -96,11 +96,12 @@ def test_color_is_as_git_users_expect(capsys: pytest.CaptureFixture[str], copy: 
     [
         (
             "v4",
-            "v4 is for several bases (name one: v4/2.6.24, v4/2.6.24-rc6-mm1, v4/2.6.25, v4/6.1)",
+            "v4 has patches for several bases "
+            "(name one: v4/2.6.24, v4/2.6.24-rc6-mm1, v4/2.6.25, v4/6.1)",
         ),
-        ("v0", "no series is called v0"),
+        ("v0", "there is no series v0"),
         ("v4/5.9", "series v4 is not for base 5.9"),
-        (str(PATCHES), "there is no `series` file in this folder"),
+        (str(PATCHES), "this folder has no `series` file"),
     ],
 )
 def test_a_wrong_name_is_told(capsys: pytest.CaptureFixture[str], word: str, said: str) -> None:
@@ -129,7 +130,7 @@ def test_what_b4_cannot_have_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     fake_b4(tmp_path, monkeypatch, "echo cannot resolve lore; exit 1")
     with pytest.raises(InfrastructureError, match=r"cannot resolve lore .*save the mails"):
         fetch_thread("1@x", tmp_path)
-    with pytest.raises(InputError, match=r"all.mbox: there is no such file"):
+    with pytest.raises(InputError, match=r"all.mbox: no such file"):
         fetch_thread("1@x", tmp_path, mbox=tmp_path / "all.mbox")
     (tmp_path / "all.mbox").touch()
     with pytest.raises(InputError, match="has no mail with the Message-Id 1@x"):

@@ -289,7 +289,9 @@ def test_another_text_is_registered_only_as_such(post: Post, capsys: Capture) ->
     assert post.run("--mbox", box) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    assert "2 mails have another text than the digest is of, so nothing is registered" in said.err
+    assert (
+        "2 mails have a text that does not match the digest, so nothing is registered" in said.err
+    )
     assert "v4 2/5  another text  [RFC][PATCH 2/5] lamp 2" in said.out
     assert "on file is " + expected(post.mails[2].lines) in said.out
     assert registered() == {}
@@ -341,14 +343,15 @@ def test_a_mailbox_of_something_else(post: Post, capsys: Capture) -> None:
     box = post.box(archives.as_mail(other, other.lines))
     assert post.run("--mbox", box) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"memnotify: {box}: has none of the 5 mails of v4 (the first is 2008.1.")
+    start = f"memnotify: {box}: contains none of the 5 mails of v4 (the first is 2008.1."
+    assert said.startswith(start)
     assert said.count("\n") == 1
     assert post.run("--mbox", post.folder) == 2
     assert "--maildir names a maildir" in capsys.readouterr().err
     assert post.run("--maildir", post.folder) == 2
-    assert "is no maildir: it has no folders cur and new" in capsys.readouterr().err
+    assert "not a maildir: it has no folders cur and new" in capsys.readouterr().err
     assert post.run(post.folder / "none") == 2
-    assert "there is no such file" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err
 
 
 def test_an_mbox_is_searched_by_digest_as_mails_are(post: Post, capsys: Capture) -> None:
@@ -382,14 +385,16 @@ def test_why_nothing_was_found_is_said(
     other = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
     box = post.box(*[archives.as_mail(other, other.lines)] * 3)
     assert post.run("--mbox", box) == 2
-    assert "; 3 mails there, of another Message-Id, digest and subject)" in capsys.readouterr().err
+    assert (
+        "; none of its 3 mails matches by Message-Id, digest or subject)" in capsys.readouterr().err
+    )
     letter = post.folder / "letter"
     letter.write_text("It is no mail.\n")
     assert post.run("--mbox", letter) == 2
-    assert "what is there is neither an mbox nor a mail" in capsys.readouterr().err
+    assert "it is neither an mbox nor a mail" in capsys.readouterr().err
     monkeypatch.setattr(ours, "MAX_BYTES", 100)
     assert post.run("--mbox", box) == 2
-    assert "give that file as MAIL to go by digest" in capsys.readouterr().err
+    assert "to a file and give it as MAIL" in capsys.readouterr().err
 
 
 def test_what_is_not_known_of_a_mail_is_said_in_words() -> None:
@@ -746,7 +751,7 @@ def test_a_campaign_names_an_original_and_check_holds_it_to_its_promises(
     bench.file.write_text(TEXT.replace('"none", "v4"', '"v4", "v4-original"'))
     assert main(["run", str(bench.file), "-o", str(tmp_path / "none")]) == 2
     said = capsys.readouterr().err
-    assert "try.toml:5: matrix.series[1]: no series is called v4-original" in said
+    assert "try.toml:5: matrix.series[1]: there is no series v4-original" in said
     assert "series originals v4` makes it of the mails" in said
     assert main(["series", "originals", "v4", str(small), "--tree", str(TREE)]) == 0
     cells = plan_cells(load_campaign(bench.file))

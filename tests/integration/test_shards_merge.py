@@ -149,7 +149,7 @@ def test_what_cannot_be_merged(bench: Parts) -> None:
 
     target.path.mkdir()
     (target.path / "mine").write_text("")
-    refused("merged is there already")
+    refused("merged already exists")
     assert [path.name for path in target.path.iterdir()] == ["mine"]
 
 
@@ -173,4 +173,4 @@ def test_a_part_with_a_link_is_refused(
 def test_a_part_without_a_cell_says_so(bench: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["run", str(bench.file), "--shard", "5/9", "-o", str(bench.path / "part")]
     assert main(argv) == 0
-    assert "part 5/9 has no cell: the campaign has 4 cells\n" in capsys.readouterr().err
+    assert "part 5/9 has no cells: the campaign has only 4 cells\n" in capsys.readouterr().err

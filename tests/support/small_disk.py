@@ -41,7 +41,7 @@ def in_namespace(work: Callable[[], None], *, seconds: float = 300) -> None:
     try:
         said = _all_of(reading, time.monotonic() + seconds)
     except TimeoutError:
-        said = f"no end after {seconds:g} s, killed"
+        said = f"timed out after {seconds:g} s, killed"
     finally:
         os.close(reading)
         os.kill(child, signal.SIGKILL)

@@ -186,15 +186,15 @@ def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
 @pytest.mark.parametrize(
     ("op", "args", "words"),
     [
-        (11, (), "11 is no operation"),
-        (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is no kind of client"),
-        (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is no level of pressure"),
+        (11, (), "11 is not a valid operation"),
+        (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is not a valid kind of client"),
+        (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is not a valid level of pressure"),
         (Op.CLIENTS, (1, 1, 0, 0, 0, 0, 0, 0, 0, 48), "32 is no habit"),
         (Op.CLIENTS, (3, 1, 0, 0), "4 arguments, 5 to 12 expected"),
-        (Op.FILECACHE, (1, 4, 2, 0), "no kind of file"),
+        (Op.FILECACHE, (1, 4, 2, 0), "2 is not a valid kind of file"),
         (Op.FILECACHE, (1, 4, 0), "3 arguments, 2 or 4 expected"),
         (Op.HOG, (1,), "1 arguments, 2 or 3 expected"),
-        (Op.STOP, (77,), "77 is no operation that has processes"),
+        (Op.STOP, (77,), "77 is not a valid operation that starts processes"),
         (Op.DD, ("many", 1), "valid integer"),
     ],
 )
@@ -229,16 +229,22 @@ def polling(count: int = 1, **fields: Any) -> Clients:
         (polling(cache_kib=8, give_back_kib=4), "cache_kib and give_back_kib: not for"),
         (polling(habits=Habit.OPEN_FIRST), 'open_first: not for kind = "poll"'),
         (reading(habits=Habit.MEMINFO), 'meminfo: not for kind = "exit"'),
-        (reading(read_bytes=MAX_READ + 1), "bytes to read"),
-        (releasing(6), "whole 4 KiB pages"),
-        (releasing(68), "68 are given back"),
+        (reading(read_bytes=MAX_READ + 1), "reads of 65 bytes"),
+        (releasing(6), "not a multiple of the 4 KiB page size"),
+        (releasing(68), "68 KiB of 64 KiB would be given back"),
         (releasing(0), "needs cache_kib and give_back_kib"),
         (allocating(ClientKind.ALLOCATE), "a rate or steps"),
         (allocating(ClientKind.CIRCULAR, rate_kib_s=7 << 32), "rate and size"),
         (allocating(ClientKind.CIRCULAR, rate_kib_s=1, step_kib=4, pause_ns=1), "a rate or steps"),
-        (allocating(ClientKind.CIRCULAR, rate_kib_s=1, pause_ns=1), "goes with step_kib"),
-        (allocating(ClientKind.CIRCULAR, step_kib=4), "a pause comes after"),
-        (allocating(ClientKind.CIRCULAR, step_kib=6, pause_ns=1), "whole 4 KiB pages"),
+        (
+            allocating(ClientKind.CIRCULAR, rate_kib_s=1, pause_ns=1),
+            "can only be used with step_kib",
+        ),
+        (allocating(ClientKind.CIRCULAR, step_kib=4), "there is a pause after"),
+        (
+            allocating(ClientKind.CIRCULAR, step_kib=6, pause_ns=1),
+            "not a multiple of the 4 KiB page size",
+        ),
         (Clients(kind=ClientKind.PEEK, count=1), "needs every_ns"),
         (Clients(kind=ClientKind.PRESSURE_LEVEL, count=1), "needs level"),
         (
@@ -252,13 +258,16 @@ def polling(count: int = 1, **fields: Any) -> Clients:
         (Hog(rate_kib_s=1, ceiling_kib=4, node=MAX_NODES), f"no node {MAX_NODES}"),
         (FileCache(rate_kib_s=1, total_kib=0), "rate and size"),
         (SelfCheck(memory_kib=0), "memory must be above 0"),
-        (Group(version=3), "no control groups of version 3"),
-        (Swappiness(value=101), "101 is no swappiness"),
+        (Group(version=3), "no version 3 of control groups"),
+        (Swappiness(value=101), "101 is not a valid swappiness"),
         (Console(every_ns=0), "sleep between rounds"),
         (Dd(block_kib=4, count=0), "rate and size"),
-        (Stop(what=Op.BALLOON), "has processes"),
-        (Stop(what=Op.SELF_CHECK), "has processes"),
-        (Step(at_ns=0, action=Hog(rate_kib_s=1, ceiling_kib=4), place=-1), "-1 is no place"),
+        (Stop(what=Op.BALLOON), "starts processes"),
+        (Stop(what=Op.SELF_CHECK), "starts processes"),
+        (
+            Step(at_ns=0, action=Hog(rate_kib_s=1, ceiling_kib=4), place=-1),
+            "-1 is not the number of a process",
+        ),
     ],
 )
 def test_a_wrong_step_is_refused_by_number_and_reason(action: Action | Step, words: str) -> None:
@@ -285,9 +294,9 @@ def test_wrong_times_are_refused(changes: dict[str, Any], words: str) -> None:
 def test_the_order_of_steps_and_their_room_are_checked() -> None:
     late = Step(at_ns=2 * SECOND, action=Balloon(target_kib=4096, settle_ns=SECOND))
     early = dataclasses.replace(late, at_ns=SECOND)
-    with pytest.raises(InputError, match="not sorted"):
+    with pytest.raises(InputError, match="sort the steps"):
         encode_scenario(scenario(late, early))
-    with pytest.raises(InputError, match="after the end"):
+    with pytest.raises(InputError, match="must begin before the end"):
         encode_scenario(scenario(dataclasses.replace(late, at_ns=40 * SECOND)))
     room = (layout.MAILBOX_SIZE - mailbox.SCENARIO_HEADER.itemsize) // mailbox.STEP.itemsize
     assert 0 <= layout.MAILBOX_SIZE - len(encode_scenario(scenario(*[late] * room))) < 128

@@ -33,7 +33,7 @@ def test_lines() -> None:
     assert lines == [
         "kernel 6.1 v4: compiling",
         "kernel 6.1 v4: abc, 1.0 s",
-        "3 cells, 1 of them there already",
+        "3 cells, 1 of them already finished",
         "one: boot",
         "one: balloon 48 MiB",
         "warning: one: [red]trying[/] again",

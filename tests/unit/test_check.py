@@ -109,7 +109,7 @@ def test_a_revision_without_promises_is_no_error(
     )
     monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
     assert main(["check", str(run)]) == 0
-    assert "mine: no promises on file; write them into revision.toml" in capsys.readouterr().out
+    assert "mine: no promises on file; add them to revision.toml" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", ["no run", "no log", "bad log"])

@@ -55,7 +55,7 @@ def test_another_kind_of_record(log: RecordLog, tmp_path: Path) -> None:
 
 def test_a_log_that_stops_early_parts_there(log: RecordLog, tmp_path: Path) -> None:
     short = RecordLog(log.records[:12], lost=0, torn=0)
-    assert compare(tmp_path, log, short) == "20 records and 12, the first 12 alike"
+    assert compare(tmp_path, log, short) == "20 records and 12, of which the first 12 are equal"
 
 
 def test_lost_records_count(log: RecordLog, tmp_path: Path) -> None:

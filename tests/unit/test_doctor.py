@@ -107,12 +107,15 @@ def test_who_qemu_is_is_told(tools: Path, tmp_path: Path, monkeypatch: pytest.Mo
         checks = {check.name: check for check in examine(Store(tmp_path))}
         return checks["QEMU's user"].state, checks["QEMU's user"].detail
 
-    assert said() == (CheckLevel.OK, "you, without new privileges")
+    assert said() == (CheckLevel.OK, "you, with no_new_privs")
     be(monkeypatch, QemuUser(problem="no CAP_SETUID"))
-    assert said() == (CheckLevel.NOTE, "root: no CAP_SETUID; a guest that breaks out is root")
+    assert said() == (
+        CheckLevel.NOTE,
+        "root: no CAP_SETUID; a guest that escapes QEMU would be root",
+    )
     # Our own folder is nobody's business, so QEMU there cannot be started.
     be(monkeypatch, QemuUser(pwd.getpwnam("nobody")))
-    assert said() == (CheckLevel.OK, "nobody, without new privileges")
+    assert said() == (CheckLevel.OK, "nobody, with no_new_privs")
 
 
 def test_a_kvm_that_hangs_is_found_out(

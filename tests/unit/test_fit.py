@@ -195,8 +195,8 @@ def test_series_that_a_user_has_registered_are_tried_if_they_are_named(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["TREE", "--series", "v44"], "there is no series of v44"),
-        (["TREE", "--base", "2.4"], "there is no series of 2.4"),
+        (["TREE", "--series", "v44"], "there is no series v44"),
+        (["TREE", "--base", "2.4"], "there is no series 2.4"),
         (["TREE/a.c"], "not a kernel source tree"),
     ],
 )

@@ -61,7 +61,7 @@ def attempt(tmp_path: Path, tree: Path, data: bytes) -> int:
     ("data", "said"),
     [
         (b"", "is empty"),
-        (HEAD + b"hello\n", "there is no diff in it"),
+        (HEAD + b"hello\n", "it has no diff"),
         (HEAD + diff("../secret/b.c"), "leads out of the tree"),
         (
             HEAD + diff().replace(b"a/mm/a.c", b"/etc/passwd").replace(b"b/mm/a.c", b"/etc/passwd"),

@@ -199,7 +199,7 @@ def test_too_small_a_batch_is_caught() -> None:
 def test_last_come_first_served_is_caught() -> None:
     made = replace(Model(), newest_first=True).run()
     assert broken(made) == {Invariant.ORDER}
-    assert seen(made, Invariant.ORDER).startswith("4 were not woken who had waited up to 1.000 s")
+    assert seen(made, Invariant.ORDER).startswith("4 skipped clients had waited up to 1.000 s")
 
 
 def test_a_break_names_its_records() -> None:

@@ -251,7 +251,7 @@ def test_a_wakeup_in_v2_is_caught() -> None:
     made = replace(V2_WAKEUP, events=(6 * S,), low=(), kind=LEAVE).run()
     assert broken(made, "v2") == {Invariant.SILENCE}
     (first,) = answers(made, "v2")[Invariant.SILENCE].breaks
-    assert first.promised == "nobody is woken who sleeps in poll()"
+    assert first.promised == "no client that sleeps in poll() is woken"
 
 
 def test_who_was_held_up_on_the_way_into_poll_did_not_sleep() -> None:

@@ -34,7 +34,7 @@ def test_every_dropped_line_is_listed_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         check_config(wanted, "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=8\nCONFIG_D=y\n")
     assert str(caught.value).splitlines() == [
-        "Kconfig did not take 4 of the lines asked for:",
+        "Kconfig dropped 4 of the requested lines:",
         f"  {file}:2: CONFIG_B=y (got n)",
         f"  {file}:3: CONFIG_C=7 (got 8)",
         f"  {file}:4: # CONFIG_D is not set (got y)",
@@ -44,7 +44,7 @@ def test_every_dropped_line_is_listed_with_its_place(tmp_path: Path) -> None:
 
 def test_a_line_that_is_no_setting_is_refused(tmp_path: Path) -> None:
     file = fragment(tmp_path / "a", "CONFIG_A=y\nCONFIG_B\n")
-    with pytest.raises(InputError, match=f"{file}:2: not a line of a configuration"):
+    with pytest.raises(InputError, match=f"{file}:2: not a configuration line"):
         merge_fragments([file])
 
 

@@ -505,7 +505,7 @@ def test_what_can_never_fit_is_refused_with_the_figures(tmp_path: Path) -> None:
         InputError, match="big needs 201 MiB of the host, which has 200 MiB"
     ) as told:
         ledger.refuse_if_never("big", Need(201, 1))
-    assert "take a smaller memory_mib" in str(told.value)
+    assert "use a smaller memory_mib" in str(told.value)
 
 
 def test_a_cell_needs_ram_swap_disk_twice_its_log_qemu_and_a_template() -> None:

@@ -25,7 +25,7 @@ def test_names_say_what_the_machine_has() -> None:
 
 
 def test_unknown_machine_lists_what_there_is() -> None:
-    with pytest.raises(InputError, match=r"called pd .*pc, pc-disk, .*pc-swap"):
+    with pytest.raises(InputError, match=r"no machine pd .*pc, pc-disk, .*pc-swap"):
         load_machine("pd")
     with pytest.raises(InputError):
         load_machine("../machines/pc")
@@ -34,7 +34,7 @@ def test_unknown_machine_lists_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("swap_mib = 128", "swap and swap_mib go together"),
+        ("swap_mib = 128", "swap and swap_mib must be given together"),
         ('swap = "floppy"', "swap: "),
         ("smp = 0", "smp: "),
         ('disk_bus = "slram"\ndisk_mib = 500', "disk_mib must be a power of two"),

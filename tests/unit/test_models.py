@@ -73,7 +73,7 @@ def test_inputs_that_do_not_say_where_a_cell_stands(inputs: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("axis", "inputs", "words"),
     [
-        ("series", {"request": {"series": 4}}, "series of i is 4, not a text"),
+        ("series", {"request": {"series": 4}}, "series of i is 4, not a string"),
         ("clients", {"clients": "4"}, "clients of i is '4', not a whole number"),
         ("clients", {"clients": True}, "clients of i is True, not a whole number"),
     ],
@@ -162,7 +162,7 @@ def test_a_manifest_is_read_back() -> None:
     ("key", "value", "words"),
     [
         ("outcome", "bad", "'bad' is not an outcome"),
-        ("outcome", 3, "not texts"),
+        ("outcome", 3, "not strings"),
         ("balloon", [{"step": "x"}], r"balloon\.0"),
         ("attempts", [{"outcome": "bad"}], r"attempts\.0"),
         ("versions", [], "versions"),
@@ -190,8 +190,8 @@ def test_a_plan_is_read_back() -> None:
     [
         ("x", "not the plan of a run"),
         ({"id": "i"}, "not the plan of a run"),
-        ({"id": "../i", "name": "n"}, r"'\.\./i' is no id"),
-        ({"id": "i", "name": 1}, "1 is no name"),
+        ({"id": "../i", "name": "n"}, r"'\.\./i' is not the id"),
+        ({"id": "i", "name": 1}, "1 is not the name"),
         ({"id": "i", "name": "n", "inputs": []}, "not an object"),
     ],
 )
@@ -205,8 +205,8 @@ def test_what_is_no_row_of_a_plan(value: object, words: str) -> None:
     [
         ({"outcome": "bad"}, "outcome is 'bad', not an outcome"),
         ({"outcome": 3}, "outcome is 3, not an outcome"),
-        ({"detail": None}, "detail is None, not a text"),
-        ({"series": 4}, "series is 4, not a text"),
+        ({"detail": None}, "detail is None, not a string"),
+        ({"series": 4}, "series is 4, not a string"),
         ({"clients": "many"}, "clients is 'many', not a whole number"),
         ({"repeat": True}, "repeat is True, not a whole number"),
         ({"lost_records": -1}, "lost_records is -1, not a whole number"),
@@ -235,6 +235,8 @@ def test_a_verdict_that_somebody_sealed_anew_is_one_line(
         command, *more = words
         assert main([command, str(tmp_path), *more]) == 2
         said = capsys.readouterr()
-        expected = f"memnotify: {file}: not a verdict of this version of memnotify: {why}"
+        expected = (
+            f"memnotify: {file}: not a verdict in the format of this version of memnotify: {why}"
+        )
         assert said.err == f"{expected} (run the cell again)\n"
         assert said.out == ""

@@ -181,7 +181,7 @@ def test_the_csv_has_the_published_series_once(folder: Path) -> None:
         ({"columns": {"free_MiB": "anon_mib"}}, "console has no anon_mib; there is runnable"),
         ({"seconds": None}, "needs either seconds, or a moment"),
         ({"moment": [{"row": 0, "at": "end"}]}, "needs either seconds, or a moment"),
-        ({"seconds": None, "moment": [{"row": 0, "at": "end"}]}, "looked up in ours"),
+        ({"seconds": None, "moment": [{"row": 0, "at": "end"}]}, "moments require ours"),
     ],
 )
 def test_a_wrong_series_is_refused(changes: dict[str, Any], words: str) -> None:

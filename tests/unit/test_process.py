@@ -78,7 +78,7 @@ def test_a_failure_shows_the_end_of_the_output(tmp_path: Path) -> None:
         assert "| line 30\n" not in said
         assert caught.value.done.returncode == 7
         assert not caught.value.timed_out
-    assert f"whole output in {tmp_path / 'out'}" in said
+    assert f"full output in {tmp_path / 'out'}" in said
 
 
 def test_a_command_that_is_not_there() -> None:
@@ -122,11 +122,11 @@ def test_lines_of_many_writers_do_not_mix(tmp_path: Path) -> None:
 def test_a_timeout_kills_the_whole_family(tmp_path: Path) -> None:
     file = tmp_path / "pids"
     log = CommandLog(tmp_path / "log")
-    with pytest.raises(CommandFailed, match=r"no end after 5 s"):
+    with pytest.raises(CommandFailed, match=r"timed out after 5 s"):
         run(["sh", "-c", FAMILY.format(file=file)], timeout=5, log=log)
     family = pids(file, 4)
     assert not [pid for pid in family if alive(pid)]
-    assert "no end after" in json.loads((tmp_path / "log").read_text())["reason"]
+    assert "timed out after" in json.loads((tmp_path / "log").read_text())["reason"]
 
 
 def test_what_a_command_leaves_running_is_killed_when_it_ends(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_long_command_is_heard_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -
     )
     assert done.stdout == "begin\nend\n"
     assert len(beats) >= 2
-    with pytest.raises(CommandFailed, match="no end after"):
+    with pytest.raises(CommandFailed, match="timed out after"):
         run(["sleep", "100"], timeout=0.3, beat=lambda: beats.append(1))
 
 

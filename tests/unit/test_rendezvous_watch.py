@@ -224,13 +224,13 @@ def test_cpu_seconds_are_remembered_when_the_process_is_gone() -> None:
 
 class Silent(FakeQemu):
     async def execute(self, command: str, **arguments: Any) -> Any:
-        raise InfrastructureError("qmp-timeout", "QEMU did not answer 'stop' in 20 s")
+        raise InfrastructureError("qmp-timeout", "QEMU did not answer 'stop' within 20 s")
 
 
 def test_a_guest_that_keeps_qemu_from_answering_hangs() -> None:
     end = give_up(Silent(cpu=lambda look: look * 0.5), Limits(hang_cpu_seconds=60))
     assert end is not None and end.finding is Finding.HANG
-    assert end.detail.endswith("QEMU did not answer 'stop' in 20 s")
+    assert end.detail.endswith("QEMU did not answer 'stop' within 20 s")
 
 
 def test_a_qemu_that_does_nothing_and_does_not_answer_is_no_guest_that_hangs() -> None:

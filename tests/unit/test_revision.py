@@ -103,7 +103,7 @@ def test_a_revision_without_promises_is_one(tmp_path: Path) -> None:
     user_revision(tmp_path, None)
     assert load_revision("mine", root=tmp_path) is None
     assert load_revision("none") is None
-    with pytest.raises(InputError, match="no series is called yours"):
+    with pytest.raises(InputError, match="there is no series yours"):
         load_revision("yours", root=tmp_path)
 
 
@@ -127,8 +127,8 @@ def test_a_revision_without_promises_is_one(tmp_path: Path) -> None:
         ),
         ("seconds = 0.2, ", "", "seconds: this key is missing"),
         ('"fifo", shift = 4', '"all", shift = 4', 'order = "all" has no at_most, plus, shift'),
-        ('"fifo", shift = 4', '"fifo"', 'order = "fifo" needs shift or divisor'),
-        ("shift = 4", "shift = 4, divisor = 16", 'order = "fifo" needs shift or divisor, one of'),
+        ('"fifo", shift = 4', '"fifo"', 'order = "fifo" needs either shift or divisor'),
+        ("shift = 4", "shift = 4, divisor = 16", 'order = "fifo" needs either shift or divisor'),
         ("shift = 4", "divisor = 0", "batch.divisor: .*not 0"),
         ("plus = 1,", "at_least = 101,", "at_most is less than at_least"),
         ("ms = 200", "ms = 0", "rate.ms: .*not 0"),
@@ -154,14 +154,19 @@ def test_wrong_promises_are_refused_by_line(tmp_path: Path, old: str, new: str, 
             'kind = "zone"',
             'kind = "taken"',
             "small_zone_divisor",
-            'is for status = { kind = "zone" }',
+            'requires status = { kind = "zone" }',
         ),
-        ('pollin = "status"', 'pollin = "gate"', "status", 'pollin = "gate" asks no status'),
+        (
+            'pollin = "status"',
+            'pollin = "gate"',
+            "status",
+            'pollin = "gate" does not look at the status',
+        ),
         (
             V6[V6.index("batch =") :].splitlines()[0],
             'batch = { order = "all" }',
             "fasync",
-            "is for",
+            "requires",
         ),
     ],
 )

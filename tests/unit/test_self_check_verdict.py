@@ -70,9 +70,9 @@ def test_a_failed_test_is_a_finding_that_names_it(values: dict[str, int], words:
 
 
 def test_tests_that_did_not_come_to_an_end_are_a_finding() -> None:
-    assert verdict(log(check(), check(**SWAP))).detail == "2 of 3 tests came to an end"
-    assert verdict(log(check(), check(), check())).detail == "1 of 3 tests came to an end"
-    assert verdict(log()).detail == "0 of its tests came to an end"
+    assert verdict(log(check(), check(**SWAP))).detail == "2 of 3 tests finished"
+    assert verdict(log(check(), check(), check())).detail == "1 of 3 tests finished"
+    assert verdict(log()).detail == "0 of its tests finished"
 
 
 def test_many_failures_are_counted() -> None:
@@ -86,7 +86,7 @@ def test_the_timeline_has_each_test() -> None:
     manifest = Manifest(outcome=Outcome(), inputs={"scenario": {"steps": steps}})
     events = timeline(log(check(), failed), manifest)
     assert [event["text"] for event in events] == [
-        "step 0: self-check, with 96 MiB to swap",
+        "step 0: self-check, swapping 96 MiB",
         "self-check 1 of 3: mmap passed",
         "self-check 2 of 3: swap FAILED: a wrong result (line 7)",
     ]
@@ -107,5 +107,5 @@ def test_one_scenario_has_one_self_check(tmp_path: Path) -> None:
     text = (HOME / "campaigns/self-check.toml").read_text()
     table = text[text.index("[[scenario") :]
     (tmp_path / "twice.toml").write_text(text + table)
-    with pytest.raises(InputError, match="room for one self-check"):
+    with pytest.raises(InputError, match="only one self-check"):
         load_campaign(tmp_path / "twice.toml")

@@ -94,12 +94,12 @@ def test_a_series_file_gives_patches_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ("a.patch -R", "-R is not an option"),
-        ("a.patch -p0", "-p0 is not an option"),
-        ("a.patch fuzz=3", "fuzz=3 is not an option"),
-        ("a.patch fuzz=1 fuzz=2", "fuzz=2 is one too many"),
-        ("b.patch", "there is no b.patch"),
-        ("../a.patch", "not a plain name"),
+        ("a.patch -R", "-R is not a known option"),
+        ("a.patch -p0", "-p0 is not a known option"),
+        ("a.patch fuzz=3", "fuzz=3 is not a known option"),
+        ("a.patch fuzz=1 fuzz=2", "fuzz=2: too many options"),
+        ("b.patch", "b.patch is not in the same folder"),
+        ("../a.patch", "not a plain file name"),
     ],
 )
 def test_a_wrong_line_of_a_series_file_is_named(tmp_path: Path, entry: str, said: str) -> None:
@@ -116,7 +116,7 @@ def test_an_unknown_revision_lists_what_there_is(tmp_path: Path) -> None:
     root = put_series(tmp_path, "")
     (root / "v8").mkdir()  # no series in it
     assert revisions(root) == {"v9": ("6.1",)}
-    with pytest.raises(InputError, match=r"no series is called v7 \(there are: none, v9\)"):
+    with pytest.raises(InputError, match=r"there is no series v7 \(there are: none, v9\)"):
         load_series("v7", "6.1", root=root)
     with pytest.raises(InputError, match=r"not for base 2\.6\.24 \(it is for: 6\.1\)"):
         load_series("v9", "2.6.24", root=root)
@@ -234,7 +234,7 @@ def test_fuzz_is_refused_unless_the_series_allows_it(tmp_path: Path, tree: Path)
     patch = diff({"mm/vmscan.c": lines()}, {"mm/vmscan.c": lines((5, "five"))})
     root = put_series(tmp_path / "patches", "a.patch\n", a_patch=patch)
     (tree / "mm/vmscan.c").write_text(lines((2, "changed")))
-    with pytest.raises(InputError, match="would fit with fuzz=1"):
+    with pytest.raises(InputError, match="would apply with fuzz=1"):
         apply(root, tree)
     put_series(tmp_path / "patches", "a.patch fuzz=1\n")
     applied = apply(root, tree)
@@ -254,7 +254,9 @@ def test_a_failed_hunk_shows_what_it_expected_and_what_is_there(tmp_path: Path, 
         apply(root, tree)
     said = str(caught.value)
     at = bad.split("\n").index("@@ -27,7 +27,7 @@") + 1
-    assert said.startswith(f"{root}/v9/6.1/b.patch:{at}: hunk 2 of 2 does not fit mm/vmscan.c:27\n")
+    assert said.startswith(
+        f"{root}/v9/6.1/b.patch:{at}: hunk 2 of 2 does not apply to mm/vmscan.c:27\n"
+    )
     rows = [line.split() for line in said.splitlines()[2:]]
     assert ["line", "28", "|", "28", "line", "28"] in rows
     assert ["!", "line", "30", "|", "30", "wholly"] in rows
@@ -265,7 +267,7 @@ def test_a_patch_that_is_in_the_tree_already_is_told(tmp_path: Path, tree: Path)
     patch = diff({"mm/vmscan.c": lines()}, {"mm/vmscan.c": lines((5, "five"))})
     root = put_series(tmp_path / "patches", "a.patch\n", a_patch=patch)
     (tree / "mm/vmscan.c").write_text(lines((5, "five")))
-    with pytest.raises(InputError, match="in the tree already"):
+    with pytest.raises(InputError, match="already in the tree"):
         apply(root, tree)
 
 
@@ -294,7 +296,7 @@ def test_a_link_out_of_the_tree_is_not_followed(tmp_path: Path, tree: Path) -> N
         ("no diff at all\n", "there is no diff"),
         ("--- a/mm/vmscan.c\n+++ b/mm/vmscan.c\n@@ -1,5 +1,5 @@\n-line 1\n", "not a unified diff"),
         (diff({"mm/gone.c": "a\n"}, {"mm/gone.c": "b\n"}), "mm/gone.c, which is not in the tree"),
-        (diff({}, {"mm/vmscan.c": "x\n"}), "creates mm/vmscan.c, which exists"),
+        (diff({}, {"mm/vmscan.c": "x\n"}), "creates mm/vmscan.c, which already exists"),
     ],
 )
 def test_a_patch_that_cannot_apply_says_why(
@@ -332,7 +334,7 @@ def test_a_revision_may_be_named_with_its_base(tree: Path) -> None:
         apply_to_tree("v4/5.9", tree)
     with pytest.raises(InputError, match=r"v4/6.1 is not for base 2.6.24"):
         apply_to_tree("v4/6.1", tree, variant="2.6.24")
-    with pytest.raises(InputError, match=r"there is no folder v7/6.1, nor a series of that name"):
+    with pytest.raises(InputError, match=r"v7/6.1 is neither a folder nor the name of a series"):
         apply_to_tree("v7/6.1", tree)
 
 

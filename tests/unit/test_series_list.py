@@ -155,7 +155,7 @@ def test_who_follows_in_a_circle_or_nobody_is_a_root(root: Path) -> None:
     assert [line for member in members.values() for line in member.wrong] == [
         "egg follows hen, and hen follows egg",
         "hen follows egg, and egg follows hen",
-        "lost follows ones, which is not there (did you mean one?)",
+        "lost follows ones, which does not exist (did you mean one?)",
     ]
 
 
@@ -169,7 +169,7 @@ def test_the_command(
     assert main(["series", "list", "--json"]) == 2
     out, err = capsys.readouterr()
     assert len(json.loads(out)) == 6
-    assert err.startswith("memnotify: lost follows nothing, which is not there")
+    assert err.startswith("memnotify: lost follows nothing, which does not exist")
     assert err.count("\n") == 1
 
 

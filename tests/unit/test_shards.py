@@ -46,7 +46,7 @@ def test_known_durations_are_evened_out() -> None:
 
 @pytest.mark.parametrize("text", ["", "2", "0/2", "3/2", "1/0", "-1/2", "1/2/3", "a/b", "1/99999"])
 def test_no_part(text: str) -> None:
-    with pytest.raises(ValueError, match="like 2/5"):
+    with pytest.raises(ValueError, match="such as 2/5"):
         Shard.parse(text)
 
 

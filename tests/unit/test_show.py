@@ -80,7 +80,7 @@ def test_only_axes_that_differ_get_a_column() -> None:
     ("changes", "note"),
     [
         ({"outcome": "finding:panic", "detail": "Oops"}, "0123456789abcdef finding:panic: Oops"),
-        ({"lost_records": 7}, "0123456789abcdef lost 7 records"),
+        ({"lost_records": 7}, "0123456789abcdef 7 records lost"),
     ],
 )
 def test_notes_below_the_table(changes: dict[str, Any], note: str) -> None:

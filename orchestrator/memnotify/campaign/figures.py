@@ -48,7 +48,7 @@ FIGURES: Mapping[str, Shape] = MappingProxyType(
         "self_check": {what.name.lower(): Scalar.NUMBER for what in CheckResult},
     }
 )
-"""What a verdict has, besides its id and its name."""
+"""The fields of a verdict other than its id and name."""
 
 
 _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -58,17 +58,17 @@ _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "repeatability": tuple(Repeatability),
     }
 )
-"""The words that a figure can be, where all are known."""
+"""The possible words of a figure, if all are known."""
 
 
 def read_comparison(text: str) -> Expression:
     """Read a comparison of figures that a verdict has. Raises ValueError."""
     expression = parse_expression(text)
     if not expression.names:
-        raise ValueError(f"{text!r} asks for no figure of a cell")
+        raise ValueError(f"{text!r} does not refer to a figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
-            mend = similar(name, FIGURES) or "words are written in quotes"
+            mend = similar(name, FIGURES) or "write words in quotes"
             raise ValueError(f"{text!r}: there is no figure {name} ({mend})")
     expression.fit(FIGURES)
     for name, word in expression.words:

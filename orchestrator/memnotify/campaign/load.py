@@ -27,10 +27,10 @@ from memnotify.series.registered import registered
 from memnotify.text import known_names
 
 SCENARIOS = "scenarios"
-"""The folder beside a campaign with the scenarios that have no table in it."""
+"""The folder next to a campaign with the scenarios that it does not define itself."""
 
 NODE_STEP_MIB = 8
-"""A NUMA node that begins elsewhere than at a multiple of this is lost to Linux 2.6.24: tried."""
+"""Linux 2.6.24 ignores a NUMA node that does not start at a multiple of this (tested)."""
 
 T = TypeVar("T")
 
@@ -120,9 +120,9 @@ def _bases_of_originals(place: Place, table: CampaignTable) -> CampaignTable:
             left = [base for base in left if base in known[name]]
             if not left:
                 place.at("matrix", "series", index).refuse(
-                    f"{name} was imported for {', '.join(known[name])}, and not for "
+                    f"{name} was imported for {', '.join(known[name])}, not for "
                     f"{' or '.join(bases)}",
-                    hint="name such a base, or register it with --base for another",
+                    hint="use one of those bases, or register it for another with --base",
                 )
     return table.model_copy(update={"kernel": table.kernel.model_copy(update={"base": left})})
 
@@ -145,8 +145,8 @@ def _check_nodes(place: Place, table: CampaignTable, machines: dict[str, Machine
                 fitting = (memory // step * step, (memory // step + 1) * step)
                 place.at(index).refuse(
                     f"{memory} MiB in the {machine.numa_nodes} nodes of machine {machine.name}: "
-                    f"each has to be a multiple of {NODE_STEP_MIB} MiB",
-                    hint=f"take {' or '.join(str(some) for some in fitting if some)}",
+                    f"each node must be a multiple of {NODE_STEP_MIB} MiB",
+                    hint=f"use {' or '.join(str(some) for some in fitting if some)}",
                 )
 
 
@@ -159,10 +159,10 @@ def _check_base(
     for index, arch in enumerate(table.kernel.arch):
         here = place.at("kernel", "arch", index)
         if arch not in base.arches:
-            here.refuse(f"{base.name} is built for {', '.join(base.arches)} only")
+            here.refuse(f"{base.name} can only be built for {', '.join(base.arches)}")
         for number, machine in enumerate(machines.values()):
             if arch not in machine.arches:
-                here.refuse(f"machine {machine.name} runs {', '.join(machine.arches)} only")
+                here.refuse(f"machine {machine.name} only runs {', '.join(machine.arches)}")
             config = _named(here, partial(base.config, arch), machine.variant)
             _check_disks(place.at("matrix", "machine", number), base, machine, config)
 
@@ -174,7 +174,7 @@ def _check_disks(place: Place, base: Base, machine: MachineProfile, config: Sequ
     if any(virtio.values()) and not has >= {"CONFIG_VIRTIO_PCI", "CONFIG_VIRTIO_BLK"}:
         what = " and ".join(name for name, is_virtio in virtio.items() if is_virtio)
         why = f"{base.name} has no driver for the virtio {what} of machine {machine.name}"
-        place.refuse(why, hint="take a machine with slram or IDE")
+        place.refuse(why, hint="use a machine with slram or IDE")
 
 
 def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, ScenarioTable]:
@@ -184,7 +184,10 @@ def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, Sce
     file = place.path.parent / SCENARIOS / f"{name}.toml"
     if not file.is_file():
         known = sorted({*table.scenario, *(path.stem for path in file.parent.glob("*.toml"))})
-        place.refuse(f"no [scenario.{name}] here, and no {file}", hint=known_names(name, known))
+        place.refuse(
+            f"there is neither a [scenario.{name}] here nor a file {file}",
+            hint=known_names(name, known),
+        )
     value, lines = toml.read(file)
     return Place(file, lines), toml.check(ScenarioTable, value, path=file, lines=lines)
 
@@ -196,7 +199,9 @@ def _check_clients_axis(
         asks = any(step.clients and step.clients.count == "matrix" for step in scenario.step)
         if asks and table.matrix.clients is None:
             why = f'no clients, but scenario {name} has count = "matrix"'
-            place.refuse(why, hint="add for example clients = [1, 32, 200]")
+            place.refuse(why, hint="add, for example, clients = [1, 32, 200]")
         if not asks and table.matrix.clients is not None:
-            why = f'no step of scenario {name} has count = "matrix", so its cells would be the same'
+            why = (
+                f'no step of scenario {name} has count = "matrix", so its cells would be identical'
+            )
             place.at("clients").refuse(why)

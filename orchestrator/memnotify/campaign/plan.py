@@ -42,7 +42,7 @@ def plan_cells(
     if clock is Clock.VIRTUAL:
         if accel is Accel.KVM:
             raise InputError(
-                "--accel kvm cannot count virtual time", hint="add --clock real, or take tcg"
+                "--accel kvm does not support virtual time", hint="add --clock real, or use tcg"
             )
         accel = Accel.TCG
     table, matrix = campaign.table, campaign.table.matrix
@@ -157,9 +157,9 @@ class PlanRow:
             raise ValueError("not the plan of a run")
         cell, name, inputs = value["id"], value["name"], value.get("inputs", {})
         if not isinstance(cell, str) or not _ID.fullmatch(cell):
-            raise ValueError(f"{cell!r} is no id of a cell")
+            raise ValueError(f"{cell!r} is not the id of a cell")
         if not isinstance(name, str):
-            raise ValueError(f"{name!r} is no name of a cell")
+            raise ValueError(f"{name!r} is not the name of a cell")
         if not isinstance(inputs, dict):
             raise ValueError(f"inputs of {cell} is {inputs!r}, not an object")
         source = value.get("source")

@@ -36,7 +36,7 @@ Name = Annotated[
     str,
     spelled(
         r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-        "a name: at most 64 letters, digits, dots, _ and -, of which a letter or digit is first",
+        "a name: at most 64 letters, digits, dots, _ and -, starting with a letter or digit",
     ),
 ]
 
@@ -77,7 +77,7 @@ def _listed(value: Any) -> Any:
 def _different(values: list[Any]) -> list[Any]:
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
-        raise ValueError(f"{', '.join(twice)} is there twice, and the cells would be the same")
+        raise ValueError(f"{', '.join(twice)} is listed twice, so cells would be identical")
     return values
 
 
@@ -373,7 +373,7 @@ class ExpectTable(Table):
 
 
 EXPECT_AXES = tuple(axis for axis in POINT if axis in ExpectTable.model_fields)
-"""The axes by which expectations pick cells."""
+"""The axes by which expectations select cells."""
 
 
 class CampaignTable(Table):

@@ -30,7 +30,7 @@ from memnotify.series.quilt import NONE, load_series, revisions
 from memnotify.series.revision import load_revision
 
 MIN_GUEST_MIB = 8
-"""A balloon target below this is a slip of the unit: no kernel here can live in it."""
+"""A balloon target below this is a mistake in the unit: no kernel here runs in that little."""
 
 _RUNNING = tuple(op.name.lower() for op in STARTING)  # steps that start processes
 
@@ -38,7 +38,7 @@ _MEMORY_GROUPS = ("CONFIG_MEMCG", "CONFIG_CGROUP_MEM_RES_CTLR", "CONFIG_CGROUP_M
 """What the option has been called, newest first."""
 
 _RAMFS_IS_KEPT = (2, 6, 28)
-"""Since then pages of ramfs are on the list of what cannot be reclaimed."""
+"""Since then pages of ramfs are on the unevictable list."""
 
 
 def options_of(base: Base, config: Sequence[Path]) -> set[str]:
@@ -88,7 +88,7 @@ def _check_balloons(place: Place, scenario: ScenarioTable, memories: list[int]) 
             continue
         if step.at_s < busy:
             why = f"the balloon step before may settle until {busy:g}"
-            here.at("at_s").refuse(why, hint="shorten its settle_s")
+            here.at("at_s").refuse(why, hint="reduce its settle_s")
         busy = step.at_s + step.balloon.settle_s
         if busy > scenario.duration_s:
             why = f"may settle until {busy:g}, after the end, duration_s = {scenario.duration_s:g}"
@@ -96,11 +96,11 @@ def _check_balloons(place: Place, scenario: ScenarioTable, memories: list[int]) 
         target = here.at("balloon", "percent" if step.balloon.mib is None else "mib")
         for memory in memories:
             mib = balloon_kib(step.balloon, memory) / 1024
-            leaves = f"leaves {mib:g} MiB to the guest of {memory} MiB"
+            leaves = f"leaves {mib:g} MiB to a guest of {memory} MiB"
             if mib > memory:
                 target.refuse(f"{leaves} in matrix.memory_mib, more than it has")
             if mib < MIN_GUEST_MIB:
-                target.refuse(f"{leaves}; no kernel lives in less than {MIN_GUEST_MIB}")
+                target.refuse(f"{leaves}; no kernel runs in less than {MIN_GUEST_MIB}")
 
 
 def _check_processes(
@@ -110,9 +110,9 @@ def _check_processes(
     groups = 0
     for here, step in _steps(place, scenario):
         if step.stop is not None and step.stop not in running:
-            here.at("stop").refuse(f"no step before starts a {step.stop} that still runs")
+            here.at("stop").refuse(f"no earlier step starts a {step.stop} that is still running")
         if step.self_check is not None and "self_check" in running:
-            here.at("self_check").refuse("a scenario has room for one self-check")
+            here.at("self_check").refuse("a scenario can have only one self-check")
         for machine in machines:
             _check_disk_use(here.at("filecache"), step.filecache, machine)
             _check_disk_size(here, step, machine)
@@ -131,10 +131,10 @@ def _check_disk_use(
         return
     if not machine.disk_mib:
         why = f"machine {machine.name} has no disk to read"
-        place.refuse(why, hint="take a machine with disk_mib")
+        place.refuse(why, hint="use a machine with disk_mib")
     if filecache.touch_ms is not None and filecache.total_mib > machine.disk_mib:
         why = f"maps more than the {machine.disk_mib} MiB of the disk of machine {machine.name}"
-        place.at("total_mib").refuse(why, hint="only without touch_ms is a disk read again")
+        place.at("total_mib").refuse(why, hint="a disk is only read again without touch_ms")
 
 
 def _check_disk_size(place: Place, step: StepTable, machine: MachineProfile) -> None:
@@ -146,7 +146,7 @@ def _check_disk_size(place: Place, step: StepTable, machine: MachineProfile) -> 
         return
     if mib > machine.disk_mib:
         why = f"{does} {mib:g} MiB, and the disk of machine {machine.name} has {machine.disk_mib}"
-        place.refuse(why, hint="take a machine with disk_mib")
+        place.refuse(why, hint="use a machine with disk_mib")
 
 
 def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> None:
@@ -154,8 +154,8 @@ def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> 
         return
     last = machine.numa_nodes - 1
     has = f"nodes 0 to {last}" if last else "a single node"
-    why = f"there is no node {hog.node} to choose: machine {machine.name} has {has}"
-    place.refuse(why, hint="take a machine with numa_nodes, or leave node out")
+    why = f"there is no node {hog.node}: machine {machine.name} has {has}"
+    place.refuse(why, hint="use a machine with numa_nodes, or omit node")
 
 
 def _group_of(clients: ClientsTable) -> int | None:
@@ -166,14 +166,14 @@ def _group_of(clients: ClientsTable) -> int | None:
 def _check_group(place: Place, step: StepTable, version: int) -> None:
     """`version` is that of the control groups that a step before has made; 0: none."""
     if step.group is not None and version:
-        place.at("group").refuse("a scenario has room for one group")
+        place.at("group").refuse("a scenario can have only one group")
     if step.clients is None:
         return
     kind, needed = step.clients.kind, _group_of(step.clients)
     if needed not in (None, version):
-        hint = f"put a step before: group = {{ version = {needed} }}"
+        hint = f"add an earlier step: group = {{ version = {needed} }}"
         place.at("clients", "kind").refuse(
-            f"{kind} is in control groups of version {needed}", hint=hint
+            f"{kind} requires control groups of version {needed}", hint=hint
         )
 
 
@@ -211,7 +211,7 @@ def _check_sizes(
         for memory in memories:
             if step.dd is not None and step.dd.block_mib > memory:
                 why = f"a buffer of {step.dd.block_mib:g} MiB in a guest of {memory} MiB"
-                here.at("dd", "block_mib").refuse(why, hint="take a smaller one, and more of them")
+                here.at("dd", "block_mib").refuse(why, hint="use smaller buffers, and more of them")
             if step.hog is not None and not ceiling_kib(step.hog, memory):
                 why = f"less than a page of a guest of {memory} MiB"
                 here.at("hog", "ceiling_percent").refuse(why)
@@ -235,7 +235,7 @@ def _check_effects(place: Place, scenario: ScenarioTable) -> None:
         )
         if step.group is not None and not used:
             here.at("group").refuse(
-                "does nothing: no step after it starts a hog, or clients that watch groups"
+                "has no effect: no later step starts a hog, or clients that watch groups"
             )
 
 
@@ -270,8 +270,8 @@ def _check_kernel_has(
         sparse = step.filecache is not None and step.filecache.file == "sparse"
         if sparse and version >= _RAMFS_IS_KEPT:
             here.at("filecache", "file").refuse(
-                f"{base.name} never gives back a page of ramfs, as no kernel from 2.6.28 on does",
-                hint="take a machine with a disk, or an older base",
+                f"{base.name} never reclaims pages of ramfs, like every kernel since 2.6.28",
+                hint="use a machine with a disk, or an older base",
             )
 
 

@@ -34,7 +34,7 @@ class Scalar(StrEnum):
 
 
 ANY = "*"
-"""In a shape, for names that are not known beforehand."""
+"""In a shape: stands for names that are not known in advance."""
 
 Shape: TypeAlias = "Scalar | Mapping[str, Shape] | list[Shape]"
 """Of a figure: what it is, or the shapes of what is in it, by name, or of each in a list."""
@@ -111,7 +111,9 @@ class Expression:
             if one is not other:
                 raise ValueError(f"{self.text!r} compares {one} with {other}")
             if one is Scalar.WORD and not isinstance(op, ast.Eq | ast.NotEq):
-                raise ValueError(f"{self.text!r} compares words by something else than == and !=")
+                raise ValueError(
+                    f"{self.text!r} compares words with an operator other than == and !="
+                )
 
 
 def parse_expression(text: str) -> Expression:
@@ -119,17 +121,17 @@ def parse_expression(text: str) -> Expression:
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{text!r} is no expression") from error
+        raise ValueError(f"{text!r} is not an expression") from error
     if not isinstance(body, ast.Compare):
         raise ValueError(f"{text!r} compares nothing")
     if not all(type(op) in _COMPARISONS for op in body.ops):
-        raise ValueError(f"{text!r} compares by something else than == != < <= > >=")
+        raise ValueError(f"{text!r} uses a comparison other than == != < <= > >=")
     nodes = (body.left, *body.comparators)
     for node in nodes:
         if not _is_word(node):
             _check(node)
     if any(map(_is_word, nodes)) and not all(isinstance(op, ast.Eq | ast.NotEq) for op in body.ops):
-        raise ValueError(f"{text!r} compares a word by something else than == and !=")
+        raise ValueError(f"{text!r} compares a word with an operator other than == and !=")
     return Expression(text, body)
 
 
@@ -139,11 +141,11 @@ def _is_word(node: ast.expr) -> bool:
 
 def _check(node: ast.expr, depth: int = 0) -> None:
     if depth > _DEEPEST:
-        raise ValueError(f"goes deeper than {_DEEPEST} sums in each other")
+        raise ValueError(f"is nested more than {_DEEPEST} levels deep")
     match node:
         case ast.Constant(value=int() | float() as number):
             if isinstance(number, float) and not math.isfinite(number):
-                raise ValueError("a number is too large to be counted with")
+                raise ValueError("a number is too large")
             return
         case ast.Name(id=name) if name not in _FUNCTIONS:
             return
@@ -160,16 +162,18 @@ def _check(node: ast.expr, depth: int = 0) -> None:
             for arg in args:
                 _check(arg, depth + 1)
         case _:
-            raise ValueError(f"{ast.unparse(node)!r} is no number, figure, sum, min or max")
+            raise ValueError(f"{ast.unparse(node)!r} is not a number, figure, sum, min or max")
 
 
 def _scalar(node: ast.expr, shapes: Mapping[str, Shape]) -> Scalar:
     shape = _shape(node, shapes)
     match shape:
         case Mapping():
-            raise ValueError(f"{ast.unparse(node)} is several figures: {_in(node, shape)}")
+            raise ValueError(f"{ast.unparse(node)} has several figures: {_in(node, shape)}")
         case list():
-            raise ValueError(f"{ast.unparse(node)} is a list: say which, as {ast.unparse(node)}[0]")
+            raise ValueError(
+                f"{ast.unparse(node)} is a list: select an element, as in {ast.unparse(node)}[0]"
+            )
     return shape
 
 
@@ -184,15 +188,15 @@ def _shape(node: ast.expr, shapes: Mapping[str, Shape]) -> Shape:
         case ast.Attribute(value=inner, attr=name):
             outer = _shape(inner, shapes)
             if not isinstance(outer, Mapping):
-                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} has nothing in it")
+                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} has no members")
             if name not in outer and ANY not in outer:
                 hint = known_names(name, outer)
-                raise ValueError(f"{ast.unparse(inner)} has no {name} in it ({hint})")
+                raise ValueError(f"{ast.unparse(inner)} has no member {name} ({hint})")
             return outer[name if name in outer else ANY]
         case ast.Subscript(value=inner):
             outer = _shape(inner, shapes)
             if not isinstance(outer, list):
-                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} is no list")
+                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} is not a list")
             return outer[0]
         case ast.BinOp(left=left, right=right):
             return _sum(node, (left, right), shapes)

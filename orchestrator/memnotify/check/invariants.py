@@ -73,7 +73,7 @@ def device(log: RecordLog, promises: Promises) -> Answer:
             Break(
                 records=(int(row["commit"]) - 1,),
                 time_ns=int(row["time_ns"]),
-                promised=f"{promises.path} {major}:{minor}, mode {mode:04o}, that can be opened",
+                promised=f"{promises.path} {major}:{minor}, mode {mode:04o}, which can be opened",
                 seen=seen,
             )
         )
@@ -89,7 +89,7 @@ def no_device(log: RecordLog) -> Answer:
             records=(int(row["commit"]) - 1,),
             time_ns=int(row["time_ns"]),
             promised="no /dev/mem_notify",
-            seen="it is there",
+            seen="the device exists",
         )
         for rows in found
         for row in rows

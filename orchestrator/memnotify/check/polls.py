@@ -25,7 +25,7 @@ from memnotify.check.story import NEVER, Story, seconds
 from memnotify.records.log import Flags, Ints, ints
 
 _WIDEST = 6
-"""Bursts are looked for within so many intervals of the rate, which is more than anyone is late."""
+"""Bursts are searched for within this many rate intervals, more than any client is late."""
 
 _CHUNK = 10_000
 
@@ -72,8 +72,8 @@ def everyone(story: Story) -> Answer | None:
                 Break(
                     records=(int(waits.wakeup[i]), *waits.poll[left].tolist()),
                     time_ns=first,
-                    promised="everyone who waits is woken",
-                    seen=f"{left.size} were not in {seconds(HELD_UP_NS)}, though "
+                    promised="all waiting clients are woken",
+                    seen=f"{left.size} were not woken within {seconds(HELD_UP_NS)}, though "
                     + ("the status stays set" if lasts else "memory stayed low"),
                 )
             )
@@ -92,7 +92,7 @@ def nobody(story: Story) -> Answer:
             records=(int(waits.poll[i]), int(waits.wakeup[i])),
             time_ns=int(waits.at[i]),
             client=int(waits.client[i]),
-            promised="nobody is woken who sleeps in poll()",
+            promised="no client that sleeps in poll() is woken",
             seen=f"POLLIN after {seconds(int(waits.at[i] - waits.since[i]))}",
         )
         for i in asleep.tolist()
@@ -171,7 +171,7 @@ def throttle(story: Story) -> Answer:
     asked = _polled(story)
     low, at = story.waits.low[asked], story.waits.at[asked]
     breaks = tuple(
-        _burst(story, asked[a:b], most, "one POLLIN in a tick")
+        _burst(story, asked[a:b], most, "at most one POLLIN per tick")
         for a, b in _bursts(low, at, most, FASTEST_TICK_NS)
     )
     tested = int(np.count_nonzero(_again(story, asked) & _low_after(story, asked)))

@@ -16,19 +16,19 @@ FASTEST_TICK_NS = 1_000_000
 """The shortest one (HZ = 1000)."""
 
 RUN_NS = 20_000_000
-"""Within this a sample is read, and a client that has nothing to wait for is through poll()."""
+"""The time within which a sample is read, and a client that need not wait returns from poll()."""
 
 QUEUE_NS = 100_000_000
-"""Who goes into poll() this much later than another stands behind it in the queue."""
+"""A client that enters poll() this much later than another is behind it in the queue."""
 
 LATE_NS = 100_000_000
-"""Of the clients that a notification wakes the first logs it within this."""
+"""The time within which the first client woken by a notification logs it."""
 
 HELD_UP_NS = 500_000_000
-"""And the last, in a calm guest: it may have to wait until its own pages are swapped in."""
+"""The same for the last client, in a calm guest: its own pages may have to be swapped in first."""
 
 CALM_TASKS = 10
-"""A guest with more runnable tasks is not calm: there who was woken may take seconds to log it."""
+"""A guest with more runnable tasks is not calm: a woken client may take seconds to log it."""
 
 
 class Invariant(StrEnum):

@@ -21,10 +21,10 @@ from memnotify.scenario import Op
 from memnotify.units import NS_PER_MS, PAGES_PER_MIB
 
 HERD_NS = 200_000_000
-"""The gate's interval: what wakes within it was woken by one notification, or by none."""
+"""The interval of the gate: all wakeups within it come from at most one notification."""
 
 _RELIEF = (Op.BALLOON, Op.STOP)
-"""Steps after which memory may come free that no client gave: the balloon moves, processes go."""
+"""Steps after which memory may be free that no client released: balloon moves, exits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         "client_cpu_ms": "ms",
     }
 )
-"""Every figure with its unit, in the order of the table."""
+"""Every figure with its unit, in table order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ def guard(story: Story, told: list[Window]) -> Answer:
                     client=int(waits.client[i]),
                     promised=f"{seconds(least)} from "
                     + ("boot to POLLIN" if before is None else "one POLLIN to the next"),
-                    seen=f"{seconds(at - logged)}, {seconds(at - start)} at the most",
+                    seen=f"{seconds(at - logged)}, at most {seconds(at - start)}",
                 )
             )
         tested += int(logged - start <= least // 2 and since < start + least)
@@ -196,7 +196,7 @@ def _too_many(story: Story, window: Window, most: int) -> tuple[Invariant, Break
         if fits
         else f"at most {most} woken at once",
         seen=f"{window.polls.size} woken within {seconds(span)}, "
-        + (f"in groups of {', '.join(str(g.size) for g in groups)}" if fits else "in one go"),
+        + (f"in groups of {', '.join(str(g.size) for g in groups)}" if fits else "in one batch"),
     )
 
 
@@ -224,7 +224,7 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
         Break(
             records=(*_records(story, window.polls), *waits.poll[left].tolist()),
             time_ns=window.first,
-            promised=f"{front.size} woken of {queue.waits.size} who waited",
+            promised=f"{front.size} of {queue.waits.size} waiting clients woken",
             seen=f"{got} in {seconds(HELD_UP_NS)}, though the status stayed 1",
         )
     ]
@@ -271,9 +271,10 @@ def _passed_over(story: Story, window: Window, skipped: Ints, newest: int) -> Br
     return Break(
         records=(*_records(story, behind), *waits.poll[skipped].tolist()),
         time_ns=window.first,
-        promised="those first who have waited longest",
-        seen=f"{skipped.size} were not woken who had waited up to "
-        f"{seconds(newest - int(waits.since[skipped].min()))} longer than one who was",
+        promised="the clients that have waited longest first",
+        seen=f"{skipped.size} skipped clients had waited up to "
+        f"{seconds(newest - int(waits.since[skipped].min()))} longer than one that was "
+        "woken",
     )
 
 

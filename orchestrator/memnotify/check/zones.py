@@ -17,10 +17,10 @@ from memnotify.records.log import Flags, Ints, indexes, ints
 from memnotify.records.zones import zone_numbers
 
 _GAP_NS = 200_000_000
-"""Samples that are further apart than this decide nothing."""
+"""Samples further apart than this are not used."""
 
 _LATE_TIMER_NS = 500_000_000
-"""A timer of the kernel that looks each so often has looked by then, however busy the guest is."""
+"""By then a kernel timer with this period has run, however busy the guest is."""
 
 
 def pollin(story: Story) -> Answer:
@@ -44,7 +44,7 @@ def pollin(story: Story) -> Answer:
     elif promises.asks is Asks.EITHER and promises.status is Status.SWAPPED:
         since = since - _looked_at(story)
         excuse = _swapped(story, since, waits.low[asked], waits.at[asked])
-        said += ", or pages were swapped out a moment ago"
+        said += ", or pages were swapped out just before"
     elif promises.asks is Asks.STATUS:
         said = "the status of a zone is 1"
     return _reasons(
@@ -69,7 +69,7 @@ def gate(story: Story) -> Answer:
         asked,
         waits.low[asked],
         reason=story.samples.low,
-        promised="a notification only when a zone has no more free pages than the gate lets be",
+        promised="a notification only when a zone has no more free pages than the gate allows",
     )
 
 

@@ -1,4 +1,4 @@
-"""`memnotify check`: does every guest's log keep what its revision promises?"""
+"""`memnotify check`: check the log of every guest against the promises of its revision."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "check",
-        help="check the logs of a run against what the revisions promise",
-        description="Check each record of a run against the promises of its revision, and name "
-        "the records that break one. The exit status is 1 if one is broken, or if the results of "
-        "a cell are damaged. A promise that was never put to the test is not kept, but not "
-        "exercised.",
+        help="check the logs of a run against the promises of their revisions",
+        description="Check the records of a run against the promises of their revision, and "
+        "name the records that break one. The exit status is 1 if a promise is "
+        "broken, or if the results of a cell are damaged. A promise that was never "
+        "tested is reported as 'not exercised', not as kept.",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(handler=_check)
 
 

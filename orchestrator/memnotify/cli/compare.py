@@ -1,4 +1,4 @@
-"""`memnotify compare`: how revisions, or other values of an axis, differ."""
+"""`memnotify compare`: compare revisions, or the values of another axis."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "compare",
-        help="compare revisions, or other values of an axis, in the results of runs",
-        description="Compare the cells of runs along one axis of the matrix, everything else "
-        "equal: medians with bootstrap intervals, and how far each group is from the first. "
-        "docs/comparing.md explains the figures.",
+        help="compare revisions, or the values of another axis, across runs",
+        description="Compare cells that differ along one axis of the matrix and in nothing "
+        "else: medians with bootstrap intervals, and the difference of each group "
+        "from the first. docs/comparing.md explains the figures.",
     )
-    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a run's folder")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument("--by", choices=COMPARED, default="series", help="default: series")
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="AXIS=VALUE",
-        help="leave out cells with another value of this axis; several: any of them",
+        help="only use cells with this value of the axis; may be repeated for several values",
     )
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(handler=_compare)
 
 

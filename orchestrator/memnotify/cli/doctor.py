@@ -42,13 +42,13 @@ _MEMORY_MIB = 1024
 _COMMANDS = {SETPRIV: "util-linux", "patch": "patch", "qemu-img": "qemu-utils"}
 # What is good to have: the package, and what it is like without.
 _HELPERS = {
-    "ccache": ("ccache", "only rebuilding kernels is slower"),
-    "gdb": ("gdb", "memnotify gdb needs it"),
+    "ccache": ("ccache", "without it, rebuilding kernels is slower"),
+    "gdb": ("gdb", "required by memnotify gdb"),
 }
 
 
 class CheckLevel(StrEnum):
-    """OK; MISSING: the demo cannot run; NOTE: it can, but something is slower or not there."""
+    """OK; MISSING: the demo cannot run; NOTE: it can, but something is slower or unavailable."""
 
     OK = "ok"
     MISSING = "missing"
@@ -57,7 +57,7 @@ class CheckLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the doctor's report. `mend` is what to type, where typing helps."""
+    """One line of the doctor's report. `mend` is the command that fixes it, if there is one."""
 
     name: str
     state: CheckLevel
@@ -98,11 +98,13 @@ def _qemu() -> Iterator[Check]:
     found = re.search(r"version (\d+)\.(\d+)\S*", text)
     if found is None or (int(found[1]), int(found[2])) < _QEMU_AT_LEAST:
         wanted = ".".join(map(str, _QEMU_AT_LEAST))
-        yield Check("qemu", CheckLevel.MISSING, f"{text.splitlines()[0]}; {wanted} is needed")
+        yield Check(
+            "qemu", CheckLevel.MISSING, f"{text.splitlines()[0]}; {wanted} or later is required"
+        )
         return
     yield Check("qemu", CheckLevel.OK, found[0])
     if shutil.which(SETPRIV) is None:
-        yield Check("sandboxed guest", CheckLevel.NOTE, "cannot be tried without setpriv")
+        yield Check("sandboxed guest", CheckLevel.NOTE, "cannot be tested without setpriv")
         return
     yield _user()
     problem = probe.boots(Accel.TCG)
@@ -116,15 +118,15 @@ def _user() -> Check:
     name, user = "QEMU's user", qemu_user()
     if user.problem is not None:
         return Check(
-            name, CheckLevel.NOTE, f"root: {user.problem}; a guest that breaks out is root"
+            name, CheckLevel.NOTE, f"root: {user.problem}; a guest that escapes QEMU would be root"
         )
     who = "you" if user.account is None else user.account.pw_name
-    return Check(name, CheckLevel.OK, f"{who}, without new privileges")
+    return Check(name, CheckLevel.OK, f"{who}, with no_new_privs")
 
 
 def _kvm() -> Check:
     if shutil.which(QEMU) is None:
-        return Check("kvm", CheckLevel.NOTE, "cannot be tried without QEMU")
+        return Check("kvm", CheckLevel.NOTE, "cannot be tested without QEMU")
     problem = probe.kvm_problem()
     if problem is None:
         return Check("kvm", CheckLevel.OK, "boots; used with --clock real")
@@ -141,7 +143,7 @@ def _command(name: str, package: str) -> Check:
 def _toolchain(base: Base) -> Iterator[Check]:
     missing = missing_packages(base)
     for name, package in missing.items():
-        detail = f"not found; builds {base.name}"
+        detail = f"not found; required to build {base.name}"
         yield Check(name, CheckLevel.MISSING, detail, _apt(package))
     if not missing:
         yield Check(f"{base.name} toolchain", CheckLevel.OK, ", ".join(base.table.tools))
@@ -151,7 +153,7 @@ def _source(base: Base, store: Store) -> Check:
     name = f"{base.name} source"
     kept = kept_source(base, store=store)
     if kept is None:
-        detail = "not fetched yet; the first build does"
+        detail = "not fetched yet; the first build fetches it"
         return Check(name, CheckLevel.NOTE, detail, command(f"kernel fetch {base.name}"))
     return Check(name, CheckLevel.OK, f"{kept.version}, {kept.origin}")
 
@@ -176,7 +178,9 @@ def _disk(store: Path) -> Check:
     free = shutil.disk_usage(folder).free / _GIB
     detail = f"{free:.1f} GiB free for {store}"
     if free < _DISK_GIB:
-        mend = f"free {_DISK_GIB} GiB, or set XDG_CACHE_HOME to where they are"
+        mend = (
+            f"free {_DISK_GIB} GiB, or point XDG_CACHE_HOME at a file system with that much space"
+        )
         return Check("disk", CheckLevel.MISSING, detail, mend)
     return Check("disk", CheckLevel.OK, detail)
 
@@ -185,7 +189,7 @@ def _memory() -> Check:
     mib = host.memory_mib()
     detail = f"{mib} MiB"
     if mib < _MEMORY_MIB:
-        return Check("memory", CheckLevel.MISSING, f"{detail}; {_MEMORY_MIB} MiB are needed")
+        return Check("memory", CheckLevel.MISSING, f"{detail}; {_MEMORY_MIB} MiB are required")
     return Check("memory", CheckLevel.OK, detail)
 
 
@@ -196,8 +200,9 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "doctor",
-        help="can this machine run the testbed, and what is missing",
-        description="Try what the testbed needs. Exit status 3 if something needed is missing.",
+        help="check that this machine can run the testbed",
+        description="Check everything that the testbed needs. The exit status is 3 if something "
+        "required is missing.",
     )
     parser.add_argument("--json", action="store_true", help="print data for programs")
     parser.set_defaults(handler=_doctor)
@@ -216,7 +221,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _table(checks: list[Check]) -> Table:
-    table = Table("check", "state", "detail", "mend")
+    table = Table("check", "state", "detail", "fix")
     for check in checks:
         state = Text(check.state, style=_STYLES[check.state])
         table.add_row(check.name, state, Text(check.detail), Text(check.mend))

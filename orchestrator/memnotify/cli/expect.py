@@ -1,4 +1,4 @@
-"""`memnotify expect`: what a campaign expected of its cells, and what came out."""
+"""`memnotify expect`: compare the outcome of a run with the expectations of its campaign."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "expect",
-        help="compare a run with what its campaign expects",
-        description="Print each [[expect]] of the campaign, and in how many cells it was met. The "
-        "exit status is 1 if one was not.",
+        help="compare a run with the expectations of its campaign",
+        description="Print each [[expect]] of the campaign, and in how many cells it was met. "
+        "The exit status is 1 if one was not met.",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(handler=_expect)
 
 

@@ -25,30 +25,35 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "gdb",
-        help="gdb on a finished cell's guest, forward and back",
-        description="Play the recording of a finished cell (make it first, if need be) with gdb on "
-        "the guest: its kernel's symbols, and reverse-stepi, reverse-continue and goto-record to "
-        "go back. A cell that cannot be recorded runs anew, and only forward. See "
-        "docs/debugging.md.",
+        help="debug the guest of a finished cell with gdb, forwards and backwards",
+        description="Replay the recording of a finished cell under gdb, with the symbols of the "
+        "guest's kernel; the recording is made first if there is none. "
+        "reverse-stepi, reverse-continue and goto-record go back in time. A cell "
+        "that cannot be recorded is re-run, forwards only. See docs/debugging.md.",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
-    parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument("cell", metavar="CELL", help="id of the cell, a prefix of it, or its name")
     parser.add_argument(
-        "--record", type=_index, metavar="N", help="start where record N, from 0, is written"
+        "--record",
+        type=_index,
+        metavar="N",
+        help="start where record N (counted from 0) is written",
     )
-    parser.add_argument("-x", "--batch", type=_file, metavar="FILE", help="run these gdb commands")
+    parser.add_argument(
+        "-x", "--batch", type=_file, metavar="FILE", help="run the gdb commands in FILE and exit"
+    )
     parser.set_defaults(handler=_gdb)
 
 
 def _index(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a record, 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a record (0 or more)")
     return int(text)
 
 
 def _file(text: str) -> Path:
     if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+        raise argparse.ArgumentTypeError(f"file {text!r} does not exist")
     return Path(text)
 
 

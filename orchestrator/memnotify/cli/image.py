@@ -21,7 +21,7 @@ def register(subparsers: Any) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     build = commands.add_parser(
         "build",
-        help="build the image if the store does not have it",
+        help="build the image unless it is in the store",
         description="Compile the guest program and write its initramfs into the store.",
     )
     build.add_argument(
@@ -29,7 +29,7 @@ def register(subparsers: Any) -> None:
         type=Arch,
         choices=list(Arch),
         action="append",
-        help="may be given more than once; default: all",
+        help="may be repeated; default: all",
     )
     build.add_argument("--json", action="store_true", help="print a list of objects")
     build.set_defaults(handler=_build)

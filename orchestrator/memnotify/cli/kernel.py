@@ -25,30 +25,35 @@ def register(subparsers: Any) -> None:
     kernel = subparsers.add_parser("kernel", help="fetch, build and list kernels")
     actions = kernel.add_subparsers(metavar="ACTION", required=True)
 
-    listing = actions.add_parser("list", help="bases, their series, and what is in the store")
+    listing = actions.add_parser(
+        "list", help="list the bases, their series, and the kernels in the store"
+    )
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(handler=_list)
 
     fetch = actions.add_parser("fetch", help="fetch the source of a base")
     fetch.add_argument("base", metavar="BASE")
     fetch.add_argument(
-        "--source", type=named, metavar="PATH", help="take this tree, tarball or folder of pieces"
+        "--source", type=named, metavar="PATH", help="use this tree, tarball or folder of parts"
     )
     fetch.set_defaults(handler=_fetch)
 
-    build = actions.add_parser("build", help="build a base with a series on it")
+    build = actions.add_parser("build", help="build a base with a series applied")
     build.add_argument("base", metavar="BASE")
     build.add_argument("--series", metavar="REV", default=NONE, help="default: %(default)s")
     build.add_argument(
         "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
     )
     build.add_argument(
-        "--variant", default="", metavar="NAME", help="another configuration that the base has"
+        "--variant",
+        default="",
+        metavar="NAME",
+        help="use this alternative configuration of the base",
     )
     build.add_argument(
         "--source", type=named, metavar="PATH", help="build from this tree or tarball"
     )
-    build.add_argument("--cc", type=named, metavar="CC", help="compile with this; default: gcc")
+    build.add_argument("--cc", type=named, metavar="CC", help="compiler to use; default: gcc")
     build.add_argument("--json", action="store_true")
     build.set_defaults(handler=_build)
 

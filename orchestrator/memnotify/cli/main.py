@@ -36,13 +36,13 @@ COMMANDS = (
 class _Parser(argparse.ArgumentParser):
     """A parser that takes options between arguments, too: `compare RUN --json RUN`.
 
-    Python's own takes all that an argument may have several of from one place.
+    argparse itself expects the values of a repeatable argument to be consecutive.
     """
 
     _within = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        # What has commands below it knows of no other arguments.
+        # A parser with subcommands has no other positional arguments.
         words = sys.argv[1:] if args is None else args
         if self._within or self._subparsers is not None or "--" in words:
             return super().parse_known_args(args, namespace)
@@ -58,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="memnotify",
         description="A QEMU full-system testbed for the mem_notify patch series of 2008.",
-        epilog="Exit status: 0 done; 1 a check or an expectation failed; 2 bad input or usage; "
-        "3 infrastructure.",
+        epilog="Exit status: 0 success; 1 a check or an expectation failed; 2 invalid input or "
+        "usage; 3 infrastructure failure.",
     )
     top.add_argument("--version", action="version", version=f"memnotify {__version__}")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
@@ -109,7 +109,7 @@ def _run(argv: Sequence[str] | None) -> int:
             raise
         print(
             f"memnotify: internal error: {type(error).__name__}: {printable_lines(str(error))} "
-            f"(a bug; {TRACEBACK}=1 shows where)",
+            f"(this is a bug; set {TRACEBACK}=1 to see the traceback)",
             file=sys.stderr,
         )
         return 3

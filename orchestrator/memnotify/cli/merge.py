@@ -20,14 +20,17 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "merge",
-        help="the parts of a campaign, run with --shard, as one run",
-        description="Copy the results of several parts of one campaign into one new run's folder, "
-        "print its table, and what came out of each [[expect]] of the campaign. The exit status "
-        "is 1 if a cell has no result in any of them, or an [[expect]] was not met.",
+        help="merge the parts of a campaign that ran with --shard into one run",
+        description="Copy the results of several parts of one campaign into the folder of a new "
+        "run, print its table, and the result of each [[expect]] of the campaign. "
+        "The exit status is 1 if a cell has no result in any part, or if an "
+        "[[expect]] was not met.",
     )
-    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="a part's folder")
-    parser.add_argument("-o", "--output", type=path, required=True, metavar="DIR", help="a new one")
-    parser.add_argument("--json", action="store_true", help="print what show --json prints")
+    parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="folder of a part")
+    parser.add_argument(
+        "-o", "--output", type=path, required=True, metavar="DIR", help="folder of the new run"
+    )
+    parser.add_argument("--json", action="store_true", help="print the same JSON as show --json")
     parser.set_defaults(handler=_merge)
 
 

@@ -31,12 +31,12 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     """Add `series originals` to the command line; `ask` asks the user."""
     originals = actions.add_parser(
         "originals",
-        help="get the mails of a revision as they were posted, check and register them",
-        description="Take the patch mails of a revision from lore.kernel.org, or from what you "
-        "have, check each against its digest, import them, and register them as a series that "
-        "campaigns and builds can name: REV-original. docs/originals.md explains it. Exit status: "
-        "1 if a mail has another text than its digest is of, 2 if one is missing, 3 if lore cannot "
-        "be reached.",
+        help="fetch, verify and register the mails of a revision as they were posted",
+        description="Take the patch mails of a revision from lore.kernel.org or from local "
+        "files, verify each against its digest, import them, and register them as "
+        "the series REV-original, which campaigns and builds can name. See "
+        "docs/originals.md. The exit status is 1 if the text of a mail does not "
+        "match its digest, 2 if a mail is missing, and 3 if lore cannot be reached.",
     )
     originals.add_argument("revision", metavar="REV", help="such as v4")
     originals.add_argument(
@@ -45,31 +45,34 @@ def register_originals(actions: Any, ask: Chooser) -> None:
         default=[],  # else a missing REV would be said to be missed along with it
         type=path,
         metavar="MAIL",
-        help="files or folders with the mails, or pages saved from an archive",
+        help="a file or folder with mails, or a page saved from an archive",
     )
     originals.add_argument(
-        "--mbox", type=path, metavar="FILE", help="an mbox; may be a whole list's"
+        "--mbox", type=path, metavar="FILE", help="an mbox, such as that of a whole mailing list"
     )
-    originals.add_argument("--maildir", type=path, metavar="DIR", help="a maildir; likewise")
+    originals.add_argument("--maildir", type=path, metavar="DIR", help="a maildir, likewise")
     against = originals.add_mutually_exclusive_group()
     against.add_argument(
-        "--base", help="the base to import them for; default: the nearest that will do"
+        "--base", help="base to import the patches for; default: the nearest one that they apply to"
     )
-    against.add_argument("--tree", type=path, metavar="DIR", help="or a kernel tree of yours")
+    against.add_argument(
+        "--tree", type=path, metavar="DIR", help="a kernel tree to import them for instead"
+    )
     originals.add_argument(
         "--fuzz",
         type=int,
         choices=(0, 1, 2),
         default=2,
-        help="lines of context at each end of a hunk that the tree may lack; default: 2",
+        help="how many context lines at each end of a hunk may be missing from the tree; "
+        "default: 2",
     )
     originals.add_argument(
         "--altered",
         action="store_true",
-        help="register mails with another text than their digest is of, too: as REV-altered",
+        help="also register mails whose text does not match the digest, as REV-altered",
     )
     originals.add_argument(
-        "--interactive", action="store_true", help="ask where a mail can be read in two ways"
+        "--interactive", action="store_true", help="ask when a mail is ambiguous"
     )
     originals.add_argument("--json", action="store_true")
     originals.set_defaults(handler=lambda args: _originals(args, ask))
@@ -109,8 +112,8 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     if other and not args.altered:
         verb = "has" if other == 1 else "have"
         _say(
-            f"memnotify: {wanted.revision}: {counted(other, 'mail')} {verb} another text than the "
-            f"digest is of, so nothing is registered (--altered registers them as "
+            f"memnotify: {wanted.revision}: {counted(other, 'mail')} {verb} a text that does "
+            "not match the digest, so nothing is registered (--altered registers them as "
             f"{wanted.revision}-altered)"
         )
         return 1
@@ -132,10 +135,13 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     lines = [*ready.said, f"imported for {ready.base}:", *report_lines(ready.imported)]
     apart = difference(done)
     if apart is None:
-        lines.append(f"there is no {done.revision} of ours for {done.base} to compare with")
+        lines.append(f"the project has no {done.revision} for {done.base} to compare with")
     else:
         words = f"{done.revision}/{done.base} {done.name}/{done.base} --no-messages"
-        lines += [f"against ours ({command(f'series diff {words}')}):", apart.rstrip()]
+        lines += [
+            f"compared with the project's reconstruction ({command(f'series diff {words}')}):",
+            apart.rstrip(),
+        ]
     lines += done.notes()
     lines.append(f'registered: series = "{done.name}" for {done.base}, in {done.folder}')
     print(printable_lines("\n".join(lines)))

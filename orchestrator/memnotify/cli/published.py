@@ -25,36 +25,41 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "published",
-        help="compare a run with what was published of its experiment",
-        description="Print the figures that were published of the experiment that a run's campaign "
-        "repeats, beside those of the run, and how far the published series are from its own: the "
-        "mean absolute difference over time, in the unit of the series and as a part of the range "
-        "that was published. Exit status 1 if a figure does not agree, or has not run, "
-        "unless it is only an alternative reading of what was published.",
+        help="compare a run with the published results of its experiment",
+        description="Print the published figures of the experiment that the run's campaign "
+        "reproduces next to those of the run, and the distance between the "
+        "published time series and those of the run: the mean absolute difference "
+        "over time, in the unit of the series and as a fraction of the published "
+        "range. The exit status is 1 if a figure does not agree or has not been "
+        "run, unless it is only an alternative reading of the published text.",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
-        "--csv", type=path, metavar="FILE", help="write the series, published and ours, as CSV"
+        "--csv",
+        type=path,
+        metavar="FILE",
+        help="write the published and the measured series as CSV",
     )
     parser.add_argument(
         "--plot",
         type=path,
         metavar="FILE",
-        help=f"draw the series, published and ours; by the suffix: {', '.join(PICTURES)}",
+        help="plot the published and the measured series; the suffix selects the format: "
+        f"{', '.join(PICTURES)}",
     )
     parser.set_defaults(handler=_published)
 
 
 def _published(args: argparse.Namespace) -> int:
     if args.csv is not None and args.csv == args.plot:
-        raise InputError(f"{args.csv}: the table and the picture need a file each")
+        raise InputError(f"{args.csv}: --csv and --plot need different files")
     for file in filter(None, (args.csv, args.plot)):
         if file.is_dir() or not file.parent.is_dir():
-            what = "is a folder" if file.is_dir() else "its folder does not exist"
+            what = "is a folder" if file.is_dir() else "the folder that it goes into does not exist"
             raise InputError(f"cannot be written: {what}", file=file)
     if args.plot is not None and args.plot.suffix not in PICTURES:
-        raise InputError(f"{args.plot}: a picture ends in {' or '.join(PICTURES)}")
+        raise InputError(f"{args.plot}: the name of a plot must end in {' or '.join(PICTURES)}")
     say_damaged(args.run)
     found = compare_published(RunFolder(args.run))
     published, curves = found.table, found.curves
@@ -91,6 +96,6 @@ def _wrote(file: Path) -> None:
 def _needs_series(file: Path, curves: Sequence[Curve]) -> None:
     if not curves:
         raise InputError(
-            f"{file}: no series was published of what has run here",
-            hint="the table has the figures",
+            f"{file}: no published series matches a cell of this run",
+            hint="see the table for single figures",
         )

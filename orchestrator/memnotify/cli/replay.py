@@ -27,32 +27,34 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "replay",
-        help="run a finished cell again, and compare its records",
-        description="Run a finished cell again with the same kernel, image and machine, and "
-        "compare its records with those of the run. The exit status is 1 if they differ although "
-        "the repeatability of the cell is exact.",
+        help="re-run a finished cell and compare its records",
+        description="Re-run a finished cell with the same kernel, image and machine, and "
+        "compare its records with those of the run. The exit status is 1 if they "
+        "differ although the cell's repeatability is exact.",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
-    parser.add_argument("cell", metavar="CELL", help="its id, the beginning, or name")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument("cell", metavar="CELL", help="id of the cell, a prefix of it, or its name")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--times", type=_count, default=1, metavar="N", help="run it N times")
-    how.add_argument(
-        "--record", action="store_true", help="keep a recording that memnotify gdb can play"
+    how.add_argument("--times", type=_count, default=1, metavar="N", help="re-run it N times")
+    how.add_argument("--record", action="store_true", help="keep a recording for memnotify gdb")
+    parser.add_argument(
+        "-o", "--output", type=path, metavar="DIR", help="keep the results in DIR/1, DIR/2, ..."
     )
-    parser.add_argument("-o", "--output", type=path, metavar="DIR", help="keep results in DIR/1 …")
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(handler=_replay)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs (1 or more)")
     return int(text)
 
 
 def _replay(args: argparse.Namespace) -> int:
     if args.record and args.output is not None:
-        raise InputError("a recording is kept in the run's folder", hint="leave out -o")
+        raise InputError(
+            "--record keeps the recording in the folder of the run", hint="leave out -o"
+        )
     store, run = Store(), RunFolder(args.run)
     finished = find_finished(run, args.cell, store=store)
     guests = GuestRunner(

@@ -15,17 +15,18 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "report",
-        help="a run as HTML, JUnit XML, KTAP or Markdown",
-        description="Write a report of a run. The file's suffix says what: .html a page for "
-        "people, .xml JUnit, .ktap what the kernel's own tests print, .md the summary of a CI job.",
+        help="write a report as HTML, JUnit XML, KTAP or Markdown",
+        description="Write a report of a run. The suffix of the file selects the format: .html "
+        "(a page to read), .xml (JUnit), .ktap (the format of the kernel's own "
+        "tests) or .md (a summary for a CI job).",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "-o",
         "--output",
         type=path,
         metavar="FILE",
-        help=f"with one of the suffixes {' '.join(FORMATS)}; default: RUN/report.html",
+        help=f"file to write, ending in one of {' '.join(FORMATS)}; default: RUN/report.html",
     )
     parser.set_defaults(handler=_report)
 

@@ -38,14 +38,17 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "run",
         help="run a campaign",
-        description="Build the kernels of a campaign, run its cells whose results are not there "
-        "yet, and print the table. A guest boots once for each kernel, image, machine and memory, "
-        "and is saved when it has: every cell starts from such a template. Findings are results: "
-        "the exit status is 0 with them, 1 if an [[expect]] of the campaign was not met, and 3 if "
+        description="Build the kernels of a campaign, run the cells that have no results yet, "
+        "and print the table. For each combination of kernel, image, machine and "
+        "memory, one guest is booted and saved as a template, from which the cells "
+        "start. Findings are results, not failures: the exit status is 0 even if "
+        "there are some, 1 if an [[expect]] of the campaign was not met, and 3 if "
         "the testbed itself failed.",
     )
     parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml")
-    parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="at most N guests at once")
+    parser.add_argument(
+        "-j", "--jobs", type=_count, metavar="N", help="run at most N guests in parallel"
+    )
     parser.add_argument("-o", "--output", type=path, metavar="DIR", help="default: runs/<name>")
     parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
     parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
@@ -53,42 +56,45 @@ def register(subparsers: Any) -> None:
         "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
     )
     parser.add_argument(
-        "--cc", type=named, metavar="CC", help="compile kernels with this; default: gcc"
+        "--cc", type=named, metavar="CC", help="compiler for the kernels; default: gcc"
     )
     parser.add_argument(
-        "--shard", type=_shard, metavar="K/N", help="run part K of N only; see memnotify merge"
+        "--shard", type=_shard, metavar="K/N", help="run only part K of N; see memnotify merge"
     )
     parser.add_argument(
         "--durations",
         type=path,
         metavar="FILE",
-        help="what show --json printed of an earlier run, to make parts that take equally long",
+        help="output of show --json for an earlier run, used to make all parts take equally long",
     )
     parser.add_argument(
         "--fleet",
         type=path,
         metavar="HOSTS.toml",
-        help="run a part on each of these hosts, over ssh; docs/ci.md has the format",
+        help="run one part on each of these hosts over ssh; docs/ci.md describes the format",
     )
-    parser.add_argument("--again", action="store_true", help="run cells that have results, too")
+    parser.add_argument(
+        "--again", action="store_true", help="also run cells that already have results"
+    )
     parser.add_argument(
         "--cold",
         action="store_true",
-        help="boot every guest, in place of starting from templates: slower, with the same records",
+        help="boot every guest instead of starting it from a template; slower, but the records "
+        "are the same",
     )
     parser.add_argument(
         "--plan",
         action="store_true",
-        help="only print what a run needs, and what is there of it: kernels, cells, memory of the "
-        "host; nothing is fetched, built or run",
+        help="only print what the run needs and what of it is available: kernels, cells, host "
+        "memory; nothing is fetched, built or run",
     )
-    parser.add_argument("--json", action="store_true", help="print what show --json prints")
+    parser.add_argument("--json", action="store_true", help="print the same JSON as show --json")
     parser.set_defaults(handler=_run)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of guests, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of guests (1 or more)")
     return int(text)
 
 
@@ -131,7 +137,10 @@ def _run(args: argparse.Namespace) -> int:
         whole = [cell_name(cell) for cell in cells]
         cells = args.shard.of(cells, durations)
         if not cells:
-            text = f"part {args.shard} has no cell: the campaign has {counted(len(whole), 'cell')}"
+            text = (
+                f"part {args.shard} has no cells: the campaign has only "
+                f"{counted(len(whole), 'cell')}"
+            )
             print(text, file=sys.stderr)
     console = plain_console(stderr=args.json)
     with open_board(console) as board:
@@ -183,12 +192,17 @@ def _plan(
 
 def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
     if args.plan:
-        raise InputError("--plan does not go with --fleet: what is there differs from host to host")
+        raise InputError(
+            "--plan cannot be combined with --fleet: what is available differs between hosts"
+        )
     if args.shard is not None:
-        raise InputError("--shard does not go with --fleet, which gives each host a part")
+        raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
     if args.source is not None:
-        hint = "memnotify kernel fetch BASE --source PATH, on each host"
-        raise InputError("--source does not go with --fleet: hosts have stores", hint=hint)
+        hint = "run memnotify kernel fetch BASE --source PATH on each host"
+        raise InputError(
+            "--source cannot be combined with --fleet: each host builds from its own store",
+            hint=hint,
+        )
     options = ["--accel", args.accel, "--clock", args.clock]
     options += [f"--{name}" for name in ("again", "cold") if getattr(args, name)]
     options += ["-j", str(args.jobs)] if args.jobs else []

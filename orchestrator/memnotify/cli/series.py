@@ -34,29 +34,31 @@ from memnotify.text import counted, printable_lines
 
 def register(subparsers: Any) -> None:
     """Add `series` to the command line."""
-    series = subparsers.add_parser("series", help="work with series of patches")
+    series = subparsers.add_parser("series", help="work with patch series")
     actions = series.add_subparsers(metavar="ACTION", required=True)
 
     listing = actions.add_parser(
         "list",
-        help="the family tree of the revisions: when, against what, what changed",
-        description="Every revision below the one that it follows, with the day it was posted, the "
-        "tree it was posted against, the bases that there are patches for, and what it changed. "
-        "The exit status is 2 if the files of one are wrong; the others are listed all the same.",
+        help="show the family tree of the revisions",
+        description="Print each revision below the one that it follows, with the date it was "
+        "posted, the tree it was posted against, the bases that have patches, and "
+        "what it changed. The exit status is 2 if the files of a revision are "
+        "invalid; the others are still listed.",
     )
     listing.add_argument(
         "--json",
         action="store_true",
-        help="with subjects and Message-Ids; promises: whether `check` knows what the revision "
-        "promises; wrong: what is wrong with its files, a line each",
+        help="print JSON with subjects and Message-Ids; promises: whether `check` knows the "
+        "promises of the revision; wrong: errors in its files, one line each",
     )
     listing.set_defaults(handler=_list)
 
     importing = actions.add_parser(
         "import",
-        help="make patches that apply of mails out of an archive",
-        description="Restore the patches of archived mails against a kernel tree, and write them "
-        "as a series. docs/importing.md says what is repaired, and what is refused.",
+        help="turn archived mails into patches that apply",
+        description="Restore the patches in archived mails against a kernel tree, and write "
+        "them as a series. docs/importing.md describes what is repaired and what is "
+        "refused.",
     )
     importing.add_argument(
         "mails",
@@ -65,51 +67,64 @@ def register(subparsers: Any) -> None:
         help="a mail, an mbox, a maildir, a page saved from an archive, or a Message-Id",
     )
     against = importing.add_mutually_exclusive_group(required=True)
-    against.add_argument("--base", help="the base that the patches are for")
-    against.add_argument("--tree", type=path, metavar="DIR", help="or a kernel tree of yours")
+    against.add_argument("--base", help="base that the patches are for")
+    against.add_argument(
+        "--tree", type=path, metavar="DIR", help="a kernel tree that the patches are for"
+    )
     importing.add_argument(
-        "-o", dest="output", type=path, metavar="DIR", required=True, help="where the series goes"
+        "-o",
+        dest="output",
+        type=path,
+        metavar="DIR",
+        required=True,
+        help="folder to write the series to",
     )
     importing.add_argument(
         "--replace",
         action="store_true",
-        help="put the patches in the place of those in DIR that have the same numbers",
+        help="replace the patches in DIR that have the same numbers",
     )
     importing.add_argument(
         "--fuzz",
         type=int,
         choices=(0, 1, 2),
         default=0,
-        help="lines of context at each end of a hunk that the tree may lack; default: 0",
+        help="how many context lines at each end of a hunk may be missing from the tree; "
+        "default: 0",
     )
     importing.add_argument(
         "--revision",
         type=_revision,
         metavar="vN",
-        help="which to take of mails of several revisions, such as v4",
+        help="which revision to import, such as v4, if the mails are of several",
     )
     importing.add_argument(
-        "--interactive", action="store_true", help="ask where a mail can be read in two ways"
+        "--interactive", action="store_true", help="ask when a mail is ambiguous"
     )
     importing.add_argument(
-        "--mbox", type=path, metavar="FILE", help="look for Message-Ids here and not at lore"
+        "--mbox",
+        type=path,
+        metavar="FILE",
+        help="look up Message-Ids in this mbox instead of at lore.kernel.org",
     )
     importing.add_argument("--json", action="store_true")
     importing.set_defaults(handler=_import)
 
-    apply = actions.add_parser("apply", help="apply a revision, strictly, or see if it applies")
-    apply.add_argument("revision", metavar="REV", help="or REV/BASE, or a folder with a series")
+    apply = actions.add_parser("apply", help="apply a revision strictly, or check that it applies")
+    apply.add_argument("revision", metavar="REV", help="REV, REV/BASE, or a folder with a series")
     target = apply.add_mutually_exclusive_group(required=True)
-    target.add_argument("--base", help="to the work tree of a base, in the store")
-    target.add_argument("--tree", type=path, metavar="DIR", help="to a kernel tree of yours")
+    target.add_argument("--base", help="apply to the work tree of this base in the store")
+    target.add_argument("--tree", type=path, metavar="DIR", help="apply to this kernel tree")
     apply.add_argument(
         "--for",
         dest="variant",
         metavar="BASE",
-        help="with --tree: apply the patches that are for this base, to whatever tree it is; "
-        "default: as the tree's Makefile says",
+        help="with --tree: apply the patches for this base, whatever the tree is; default: the "
+        "base that matches the version in the tree's Makefile",
     )
-    apply.add_argument("--check", action="store_true", help="only see if it applies")
+    apply.add_argument(
+        "--check", action="store_true", help="only check that it applies; change nothing"
+    )
     apply.set_defaults(handler=_apply)
 
     trees.register(actions)
@@ -117,17 +132,17 @@ def register(subparsers: Any) -> None:
     diff = actions.add_parser(
         "diff",
         help="compare two series patch by patch",
-        description="What git range-diff says of two series: which patches belong together, and "
-        "how they differ.",
+        description="Compare two series with git range-diff: which patches correspond, and how "
+        "they differ.",
     )
     for name, metavar in (("old", "A"), ("new", "B")):
         diff.add_argument(name, metavar=metavar, help="REV, REV/BASE, or a folder with a series")
-    diff.add_argument("--stat", action="store_true", help="only numbers of lines")
+    diff.add_argument("--stat", action="store_true", help="show only the numbers of changed lines")
     diff.add_argument(
         "--no-messages",
         dest="messages",
         action="store_false",
-        help="compare what the patches change, and not what they say of it",
+        help="ignore commit messages; compare only the changes",
     )
     diff.add_argument(
         "--color",
@@ -142,12 +157,13 @@ def register(subparsers: Any) -> None:
 
     bisect = actions.add_parser(
         "bisect",
-        help="find the patch of a series with which an outcome changes",
-        description="Run the one cell of a campaign with the first patches of a series, more or "
-        "fewer of them by halves, until it is known with which patch the answer to a question "
-        "changes. Exit status 1: it is the same with all patches as without.",
+        help="find the patch of a series that changes an outcome",
+        description="Bisect a series: run the single cell of a campaign with more or fewer of "
+        "the first patches applied, until the patch is found with which the answer "
+        "to a question changes. The exit status is 1 if the answer is the same with "
+        "all patches as with none.",
     )
-    bisect.add_argument("revision", metavar="REV", help="or a folder with a `series` file")
+    bisect.add_argument("revision", metavar="REV", help="REV, or a folder with a `series` file")
     bisect.add_argument(
         "--campaign", type=path, metavar="FILE", required=True, help="a campaign with one cell"
     )
@@ -155,9 +171,9 @@ def register(subparsers: Any) -> None:
         "--until",
         metavar="QUESTION",
         required=True,
-        help="figures of show --json, compared: 'wakeups > 0', 'outcome != \"ok\"'",
+        help="a comparison of a figure of show --json: 'wakeups > 0', 'outcome != \"ok\"'",
     )
-    bisect.add_argument("--base", help="which of the campaign's bases, if it has several")
+    bisect.add_argument("--base", help="which base of the campaign to use, if it has several")
     bisect.add_argument(
         "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
     )
@@ -237,7 +253,7 @@ def _apply(args: argparse.Namespace) -> int:
             args.revision, args.tree, variant=args.variant, check=args.check
         )
     elif args.variant is not None:
-        raise InputError("--for goes with --tree only")
+        raise InputError("--for can only be used with --tree")
     else:
         where, applied = apply_to_base(
             args.revision,

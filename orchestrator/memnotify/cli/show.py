@@ -20,11 +20,13 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "show",
         help="show the results of a run, or one cell's timeline",
-        description="Print the table of a run; with CELL, what happened in that guest, and when.",
+        description="Print the table of a run; with CELL, print the timeline of that cell's guest.",
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="the run's folder")
-    parser.add_argument("cell", nargs="?", metavar="CELL", help="its id, the beginning, or name")
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "cell", nargs="?", metavar="CELL", help="id of the cell, a prefix of it, or its name"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(handler=_show)
 
 
@@ -45,7 +47,9 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
     cell_id = folder.find(wanted)
     cell = folder.cell(cell_id)
     if not cell.exists():
-        raise InputError(f"{wanted} has not run yet", hint=f"{command('run')} its campaign again")
+        raise InputError(
+            f"{wanted} has not been run yet", hint=f"run its campaign again with {command('run')}"
+        )
     folder.manifest(cell_id)  # whole, or that is said
     verdict, events = read_verdict(cell), timeline_of(cell)
     if as_json:

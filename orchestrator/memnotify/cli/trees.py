@@ -17,11 +17,12 @@ def register(actions: Any) -> None:
     """Add `trees` to the actions of `series`."""
     trees = actions.add_parser(
         "trees",
-        help="which series fit which trees, patch by patch",
-        description="Try each series on each tree, and print a table in Markdown: what applies, "
-        "what applies at other lines, and which hunks of which files fail. No tree is changed. "
-        "A patch is tried after what fits of those before it. Series that you have registered "
-        "(series originals) are tried only if --series names them.",
+        help="test which series apply to which trees, patch by patch",
+        description="Try each series on each tree, and print a Markdown table: what applies, "
+        "what applies with an offset, and which hunks of which files fail. No tree "
+        "is changed. Each patch is tried on top of the hunks that applied of the "
+        "patches before it. Series registered with 'series originals' are tried "
+        "only if --series names them.",
     )
     trees.add_argument("trees", nargs="+", type=path, metavar="TREE", help="a kernel tree")
     trees.add_argument(
@@ -36,7 +37,7 @@ def register(actions: Any) -> None:
         action="append",
         default=[],
         metavar="BASE",
-        help="only what is for this base; may be repeated",
+        help="only the series for this base; may be repeated",
     )
     trees.add_argument("--json", action="store_true")
     trees.set_defaults(handler=_trees)

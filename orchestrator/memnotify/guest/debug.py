@@ -48,7 +48,7 @@ class Files:
 def need_gdb() -> None:
     """Raise InputError if there is no gdb."""
     if shutil.which("gdb") is None:
-        raise InputError("there is no gdb here", hint="install the package gdb")
+        raise InputError("gdb is not installed", hint="install the package gdb")
 
 
 async def debug_cell(
@@ -112,8 +112,8 @@ def _window(agent: Path, log: CommandLog) -> dict[str, int]:
         window: dict[str, int] = json.loads(said)["window"]
     except (ValueError, KeyError) as error:
         raise InputError(
-            "the image of this cell does not say where it has its log",
-            hint="run the campaign again, with an image of today",
+            "the image of this cell does not state where its log is",
+            hint="run the campaign again with a current image",
         ) from error
     return window
 
@@ -179,5 +179,5 @@ async def _answer(cell: Cell, region: Region, monitor: Monitor, answers: int) ->
         elif ask.reason == Reason.BALLOON_SETTLED:
             said = "+the balloon has settled" if ask.arg else "+the balloon has not settled"
         else:
-            said = "-the scenario is over"
+            said = "-the scenario has ended"
         os.write(answers, said.encode() + b"\n")

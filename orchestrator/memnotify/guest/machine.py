@@ -21,7 +21,7 @@ _Word = Annotated[
     str,
     toml.spelled(r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "one word of letters, digits and _ . , + = -"),
 ]
-_Variant = Annotated[str, toml.spelled(r"[a-z0-9-]*", "made of small letters, digits and -")]
+_Variant = Annotated[str, toml.spelled(r"[a-z0-9-]*", "made of lower-case letters, digits and -")]
 _Argument = Annotated[str, toml.spelled(r'[^\s"]+', "one argument, without blanks and quotes")]
 
 
@@ -43,7 +43,7 @@ class _Profile(toml.Table):
     @model_validator(mode="after")
     def _swap_has_a_size(self) -> _Profile:
         if (self.swap is SwapKind.NONE) != (self.swap_mib == 0):
-            raise ValueError("swap and swap_mib go together: give both, or neither")
+            raise ValueError("swap and swap_mib must be given together")
         if self.swap is SwapKind.SLRAM and self.swap_mib.bit_count() != 1:
             raise ValueError("swap_mib must be a power of two: slram's is a PCI BAR")
         if self.disk_bus is DiskBus.SLRAM and self.disk_mib.bit_count() > 1:
@@ -67,7 +67,7 @@ def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
     folder = folder or IMAGES / "machines"
     if name not in machine_names(folder):
         hint = known_names(name, machine_names(folder))
-        raise InputError(f"no machine is called {name}", hint=hint)
+        raise InputError(f"there is no machine {name}", hint=hint)
     profile = toml.load(folder / f"{name}.toml", _Profile)
     fields = profile.model_dump()
     return MachineProfile(

@@ -166,7 +166,7 @@ def _action(op: int, numbers: Sequence[int]) -> Action:
             file = _named(File, c, "kind of file")
             return FileCache(rate_kib_s=a, total_kib=b, file=file, touch_ns=d)
         case Op.STOP:
-            return Stop(what=_named(Op, a, "operation that has processes"))
+            return Stop(what=_named(Op, a, "operation that starts processes"))
         case Op.SELF_CHECK:
             return SelfCheck(memory_kib=a)
         case Op.GROUP:
@@ -199,7 +199,7 @@ def _named(kind: type[E], value: int, what: str) -> E:
     try:
         return kind(value)
     except ValueError:
-        raise ValueError(f"{value} is no {what}") from None
+        raise ValueError(f"{value} is not a valid {what}") from None
 
 
 def encode_scenario(scenario: Scenario) -> bytes:
@@ -221,7 +221,7 @@ def encode_scenario(scenario: Scenario) -> bytes:
     for index, step in enumerate(scenario.steps):
         numbers = _numbers(step.action)
         if not all(0 <= number < 2**64 for number in (step.at_ns, *numbers)):
-            raise refusal(scenario, "a number does not fit into 64 bits", index)
+            raise refusal(scenario, "a number does not fit in 64 bits", index)
         row = steps[index]
         row["at_ns"] = step.at_ns
         row["op"] = step.op

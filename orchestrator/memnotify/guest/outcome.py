@@ -51,7 +51,7 @@ def judge(
         }
     if (killed := _oom_kills(log, console)) is not None:
         found[Finding.OOM_KILL] = killed
-    scribbled = ["something wrote over the header of the log"] if overwritten else []
+    scribbled = ["the header of the log was overwritten"] if overwritten else []
     if failed := [*scribbled, *_failures(log)]:
         found.setdefault(Finding.AGENT, "; ".join(failed))
     if wrong := _self_check(log):
@@ -89,7 +89,7 @@ def _failures(log: RecordLog) -> list[str]:
     closed = clients[(clients["errno"] != 0) & told]
     if len(closed):
         found += [
-            f"client {row['client']} could not open what it watches: "
+            f"client {row['client']} could not open the file that it watches: "
             f"{os.strerror(int(row['errno']) & 0xFF)}"
             for row in closed[:_SHOWN]
         ]
@@ -123,7 +123,7 @@ def _self_check(log: RecordLog) -> list[str]:
         found.append(f"{len(failed) - _SHOWN} more failed")
     ran, count = len(np.unique(done["number"])), int(done["count"].max(initial=0))
     if not ran or ran < count:
-        found.append(f"{ran} of {count or 'its'} tests came to an end")
+        found.append(f"{ran} of {count or 'its'} tests finished")
     return found
 
 

@@ -27,7 +27,7 @@ from memnotify.process import Rights
 KVM = Path("/dev/kvm")
 
 _NAMES = ("memnotify", "nobody")
-"""The first of these that there is. With an account of its own QEMU shares nothing with others."""
+"""The first of these that exists is used. With its own account QEMU shares nothing with others."""
 
 # By their numbers in linux/capability.h. The third and the fourth change the user; without the
 # first QEMU could not open what we give it, and without the second we could not kill it.
@@ -65,7 +65,7 @@ class QemuUser:
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                raise InputError("not a file with one name only", file=file)
+                raise InputError("not a regular file with a single name", file=file)
             self.lend(fd)
             try:
                 yield fd

@@ -64,7 +64,7 @@ def boots(accel: Accel) -> str | None:
                 pass_fds=(disk.fileno(),),
             )
         except process.CommandFailed:  # the timeout: no status is checked
-            return f"a guest did not get through its first sector in {_TIMEOUT_SECONDS:g} s"
+            return f"a guest did not finish its boot sector in {_TIMEOUT_SECONDS:g} s"
         except InfrastructureError as error:
             return str(error)
     if done.returncode == _ANSWER << 1 | 1:  # what isa-debug-exit makes of it

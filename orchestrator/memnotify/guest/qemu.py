@@ -30,7 +30,7 @@ _QEMU_I386 = "qemu-system-i386"  # to gdb it shows registers of 32 bits
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 POWER_ON = datetime(2008, 1, 15)
-"""What a guest's clock says when it is switched on: the day on which v4 was posted."""
+"""The date on a guest's clock at power-on: the day on which v4 was posted."""
 
 # Blocks of code that QEMU has translated. Its own default grows to an eighth of the host's memory.
 _TRANSLATIONS_MIB = 64
@@ -249,7 +249,7 @@ def _quotable(value: object) -> object:
     """
     text = str(value)
     if '"' in text or not text.isprintable():
-        raise InputError(f"{text!r} cannot be said in the description of a machine")
+        raise InputError(f"{text!r} cannot be used in the description of a machine")
     return value
 
 
@@ -315,7 +315,9 @@ def command_line(
     argv += ["-seed", _SEED]
     if accel is Accel.KVM:
         if cell.clock is Clock.VIRTUAL:
-            raise InputError("KVM cannot give virtual time", hint="use --clock real or --accel tcg")
+            raise InputError(
+                "KVM does not support virtual time", hint="use --clock real or --accel tcg"
+            )
         argv += ["-accel", "kvm"]
     elif cell.clock is Clock.VIRTUAL:
         argv += ["-accel", f"tcg,thread=single,tb-size={_TRANSLATIONS_MIB}"]

@@ -76,7 +76,7 @@ class Monitor:
                 return await self._client.execute(command, arguments or None)
         except TimeoutError as error:
             raise InfrastructureError(
-                "qmp-timeout", f"QEMU did not answer {command!r} in {self.patience:g} s"
+                "qmp-timeout", f"QEMU did not answer {command!r} within {self.patience:g} s"
             ) from error
         except ExecuteError as error:
             raise InfrastructureError("qmp-error", f"QEMU refused {command!r}: {error}") from error
@@ -97,7 +97,7 @@ class Monitor:
                     pass
         except TimeoutError as error:
             raise InfrastructureError(
-                "qmp-timeout", f"QEMU was not through with {command!r} in {self.patience:g} s"
+                "qmp-timeout", f"QEMU did not finish {command!r} within {self.patience:g} s"
             ) from error
         for job in await self.execute("query-jobs"):
             if isinstance(job, dict) and job.get("id") == command and "error" in job:
@@ -124,9 +124,11 @@ async def open_monitor(
         async with asyncio.timeout(patience):
             await client.connect(sock)
     except TimeoutError as error:
-        raise InfrastructureError("qmp-timeout", f"QEMU did not greet in {patience:g} s") from error
+        raise InfrastructureError(
+            "qmp-timeout", f"QEMU sent no QMP greeting within {patience:g} s"
+        ) from error
     except _LOST as error:
-        raise InfrastructureError("qmp-lost", f"QEMU did not greet: {error}") from error
+        raise InfrastructureError("qmp-lost", f"QEMU sent no QMP greeting: {error}") from error
     try:
         yield Monitor(client, patience)
         if client.failure is not None:

@@ -77,4 +77,4 @@ class Recorder:
             async with asyncio.timeout(_QUIT_SECONDS):
                 await self._monitor.ended()
         except TimeoutError as error:
-            raise InfrastructureError("recording", "QEMU did not end") from error
+            raise InfrastructureError("recording", "QEMU did not exit") from error

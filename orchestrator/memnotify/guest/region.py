@@ -36,7 +36,7 @@ class Region:
     def __init__(self, log_records: int) -> None:
         size = layout.region_size(log_records)
         if log_records < 1 or size > 1 << 30:
-            raise InputError(f"a log of {log_records} records", hint="1 to 16 million are possible")
+            raise InputError(f"a log of {log_records} records", hint="it must be 1 to 16 million")
         self.capacity = log_records
         self.fd = os.memfd_create("mem_notify", os.MFD_CLOEXEC)
         try:

@@ -96,10 +96,10 @@ class Host:
         if event["event"] == "SHUTDOWN":
             reason = data_of(event).get("reason")
             if not isinstance(reason, str):
-                raise InfrastructureError("qmp-garbage", f"QEMU told: {event!s:.200}")
+                raise InfrastructureError("qmp-garbage", f"QEMU reported: {event!s:.200}")
             if reason.startswith("host-"):
-                raise InfrastructureError("qemu-died", f"QEMU was told to end: {reason}")
-            return End(Finding.REBOOT, f"the guest went down by itself: {reason}")
+                raise InfrastructureError("qemu-died", f"QEMU was told to exit: {reason}")
+            return End(Finding.REBOOT, f"the guest shut down by itself: {reason}")
         ask = self._region.ask()
         if ask.state == State.FAILED:
             return End(Finding.AGENT, f"the guest program failed: {ask.failure}")
@@ -135,6 +135,6 @@ class Host:
 def _nonsense(ask: Ask) -> End:
     return End(
         Finding.AGENT,
-        f"the guest program asked for what no step wants: reason {ask.reason}, step {ask.step}, "
+        f"unexpected request from the guest program: reason {ask.reason}, step {ask.step}, "
         f"argument {ask.arg}",
     )

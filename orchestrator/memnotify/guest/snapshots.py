@@ -25,7 +25,7 @@ def create(file: Path, *, log: CommandLog | None) -> None:
     """Make a qcow2 file without snapshots. Raises InputError without qemu-img."""
     # A QEMU that records and is paused does not get through its own `blockdev-create`.
     if shutil.which(_QEMU_IMG) is None:
-        raise InputError(f"there is no {_QEMU_IMG} here", hint="install the package qemu-utils")
+        raise InputError(f"{_QEMU_IMG} is not installed", hint="install the package qemu-utils")
     argv = [_QEMU_IMG, "create", "-q", "-f", "qcow2", str(file), "1M"]
     process.run(argv, timeout=60, log=log)
 

@@ -70,6 +70,6 @@ def _copy(source: int, read_at: int, target: int, write_at: int, length: int) ->
     while length:
         done = os.sendfile(target, source, read_at, length)
         if not done:
-            raise OSError(errno.EIO, "a file has become shorter while it was copied")
+            raise OSError(errno.EIO, "a file was truncated while it was being copied")
         read_at += done
         length -= done

@@ -64,8 +64,8 @@ class OomWatch:
         # Whom it took only the kernel's log tells, which is not ours to read.
         return InfrastructureError(
             HOST_OOM,
-            f"{whose} struck when QEMU was killed, which had {had_mib} MiB; there are "
-            f"{host.memory_mib()} MiB for all programs together",
-            hint="run fewer guests at once with -j, or take a smaller memory_mib, or end what else "
-            "takes memory here",
+            f"QEMU was killed by {whose}; it had {had_mib} MiB, and the host has "
+            f"{host.memory_mib()} MiB for all programs",
+            hint="run fewer guests in parallel with -j, use a smaller memory_mib, or stop other "
+            "programs that use memory",
         )

@@ -233,7 +233,7 @@ async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> 
         raise failure
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     said = (vm.folder / _STDERR).read_text(errors="replace").strip()[-_STDERR_CHARACTERS:]
-    raise InfrastructureError("qemu-died", f"QEMU ended by itself ({how}){said and ': ' + said}")
+    raise InfrastructureError("qemu-died", f"QEMU exited by itself ({how}){said and ': ' + said}")
 
 
 async def first(*contenders: Awaitable[T]) -> T:

@@ -43,7 +43,7 @@ def sources(folder: Path | None = None) -> tuple[Path, ...]:
         raise InfrastructureError(
             "image",
             f"{folder} has no C sources",
-            hint="set MEMNOTIFY_HOME to the project's folder",
+            hint="set MEMNOTIFY_HOME to the folder of the project",
         )
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError
 
 RECIPE = 1
-"""To be raised with every change of what is written here: it is part of an image's key."""
+"""Increase with every change of what is written here: it is part of an image's key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ def assemble(pieces: Sequence[Path], tree: Path, *, log: CommandLog | None = Non
             fits, said = run_patch(Path(plain.name), tree, timeout=_PATIENCE, log=log)
         if not fits:
             failed = [f"{file} hunk {number}" for file, number in hunk_outcomes(said)[1]]
-            first = ", ".join(failed[:3]) or (said.splitlines() or ["patch refused it"])[-1]
+            first = ", ".join(failed[:3]) or (said.splitlines() or ["patch(1) rejected it"])[-1]
             raise InputError(
-                f"does not fit what the pieces before it make: {first}"
+                f"does not apply to the result of the preceding parts: {first}"
                 + (f" and {len(failed) - 3} more" if len(failed) > 3 else ""),
                 file=patch,
             )
@@ -71,7 +71,7 @@ def _decompress(file: Path, out: IO[bytes]) -> None:
             while block := data.read(1 << 20):
                 size += len(block)
                 if size > _MOST_BYTES:
-                    raise InputError("larger than any patch to a kernel", file=file)
+                    raise InputError("larger than any kernel patch", file=file)
                 out.write(block)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
         raise InputError(f"damaged: {error}", file=file) from error
@@ -95,7 +95,7 @@ def _refuse_ways_out(patch: Path, plain: Path) -> None:
                 before, after = (int(count or 1) for count in hunk.groups())
                 headers += 1
             elif line.startswith(b"@@"):
-                raise InputError("damaged: half a header of a hunk", file=patch)
+                raise InputError("damaged: incomplete hunk header", file=patch)
             elif _LINK.match(line):
                 raise InputError("it makes a symbolic link", file=patch)
             elif named := _NAME.match(line):
@@ -106,5 +106,5 @@ def _refuse_ways_out(patch: Path, plain: Path) -> None:
                     ):
                         raise InputError(f"{name} leads out of the tree", file=patch)
     if before > 0 or after > 0 or not headers:
-        why = "cut off within a hunk" if headers else "there is no unified diff in it"
+        why = "truncated within a hunk" if headers else "it has no unified diff"
         raise InputError(why, file=patch)

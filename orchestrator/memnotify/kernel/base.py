@@ -41,8 +41,10 @@ class KernelOrgSource(toml.Table):
 
 
 Suffix = Literal["xz", "bz2", "gz"]
-_Folder = Annotated[str, toml.spelled(r"https?://\S+/", "an address that ends with /")]
-_Sha256 = Annotated[str, toml.spelled(r"[0-9a-f]{64}", "a SHA-256: 64 small hexadecimal digits")]
+_Folder = Annotated[str, toml.spelled(r"https?://\S+/", "a URL that ends with /")]
+_Sha256 = Annotated[
+    str, toml.spelled(r"[0-9a-f]{64}", "a SHA-256: 64 lower-case hexadecimal digits")
+]
 _FileName = Annotated[
     str, toml.spelled(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain name of letters, digits and . _ + -")
 ]
@@ -171,7 +173,7 @@ class Base:
         found = self.table.arch.get(arch.value)
         if found is None:
             there = ", ".join(self.arches)
-            raise InputError(f"{self.name} is not built for {arch}", hint=f"only for: {there}")
+            raise InputError(f"{self.name} cannot be built for {arch}", hint=f"only for: {there}")
         return found
 
     def config(self, arch: Arch, variant: str = "") -> tuple[Path, ...]:
@@ -245,4 +247,4 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
     named += [(("can_lack", index), patch) for index, patch in enumerate(base.table.can_lack)]
     for key, patch in named:
         if patch not in forms:
-            yield key, f"{patch} is no form of a fix", known_names(patch, sorted(forms))
+            yield key, f"{patch} is not a form of a fix", known_names(patch, sorted(forms))

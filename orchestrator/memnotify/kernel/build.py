@@ -37,7 +37,7 @@ _HOST_FAILED = re.compile(
     r"[Cc]annot allocate memory|virtual memory exhausted|out of memory allocating",
     re.MULTILINE,
 )
-"""What compilers, linkers and make say where the memory or the disk did not suffice."""
+"""What compilers, linkers and make print when memory or disk space runs out."""
 
 # The same sources give the same bytes, whoever builds them and when.
 _STAMPS = {
@@ -195,7 +195,10 @@ def ensure_kernel(
                 raise _does_not_build(name, error, tree.build_log) from error
 
     return store.publish(
-        KIND, inputs, build, waiting=lambda: progress(f"waiting for another build of {name}")
+        KIND,
+        inputs,
+        build,
+        waiting=lambda: progress(f"waiting for another build of {name} to finish"),
     )
 
 
@@ -270,7 +273,7 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
     first = complaint[0].strip() if complaint else why
     return InfrastructureError(
         "host" if _HOST_FAILED.search(said) else "build",
-        "\n".join([f"{name} does not build: {first}", *tail]),
+        "\n".join([f"{name} failed to build: {first}", *tail]),
         hint=error.hint,
     )
 

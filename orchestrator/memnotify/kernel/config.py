@@ -58,7 +58,7 @@ def merge_fragments(paths: Iterable[Path]) -> tuple[ConfigOption, ...]:
                 wanted[symbol] = ConfigOption(symbol=symbol, value=value, file=path, line=number)
             elif line.strip() and not line.startswith("#"):
                 raise InputError(
-                    f"not a line of a configuration: {line.strip()}",
+                    f"not a configuration line: {line.strip()}",
                     file=path,
                     line=number,
                     hint="CONFIG_X=y, or # CONFIG_X is not set",
@@ -83,4 +83,4 @@ def check_config(wanted: Iterable[ConfigOption], config: str) -> None:
             f"\n  {line.file}:{line.line}: {line.text} (got {had.get(line.symbol, 'nothing')})"
             for line in dropped
         )
-        raise InputError(f"Kconfig did not take {len(dropped)} of the lines asked for:{shown}")
+        raise InputError(f"Kconfig dropped {len(dropped)} of the requested lines:{shown}")

@@ -106,7 +106,7 @@ def download(url: str, target: Path, sha256: str | None, *, web: Web | None = No
 
 def wrong_checksum(name: str, expected: str, found: str) -> InfrastructureError:
     return InfrastructureError(
-        "checksum", f"{name}: its SHA-256 is {found}, but {expected} was expected; thrown away"
+        "checksum", f"{name}: its SHA-256 is {found}, but {expected} was expected; file discarded"
     )
 
 
@@ -148,7 +148,9 @@ class _Part:
             if response.status == _PARTIAL:
                 if note is None or _range(response.headers) != (start, note.size):
                     self.discard()
-                    raise _BrokenOff("source", f"{url}: it sends another part than asked for")
+                    raise _BrokenOff(
+                        "source", f"{url}: the server sent another part than requested"
+                    )
             else:
                 start = 0
                 self._begin(url, response.headers)
@@ -184,7 +186,7 @@ class _Part:
                     raise InfrastructureError("source", f"{url}: larger than any kernel")
         # A connection that just ends looks like the end of the file.
         if length is not None and got != start + int(length):
-            raise _BrokenOff("source", f"{url}: broke off after {got} bytes")
+            raise _BrokenOff("source", f"{url}: connection closed after {got} bytes")
 
 
 def _blocks(url: str, response: IO[bytes]) -> Iterator[bytes]:
@@ -192,7 +194,7 @@ def _blocks(url: str, response: IO[bytes]) -> Iterator[bytes]:
         while block := response.read(1 << 20):
             yield block
     except (OSError, http.client.HTTPException) as error:
-        raise _BrokenOff("source", f"{url}: broke off: {error}") from error
+        raise _BrokenOff("source", f"{url}: connection lost: {error}") from error
 
 
 def _range(headers: Mapping[str, str]) -> tuple[int, int] | None:

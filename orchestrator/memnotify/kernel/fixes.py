@@ -161,7 +161,7 @@ def _fixes(folders: Sequence[Path]) -> list[_Fix]:
         numbers = [_number(patch, folder) for patch in patches]
         if numbers != sorted(set(numbers)):
             raise InputError(
-                "the numbers of the patches do not rise", file=folder / SERIES, hint=_MATCHED
+                "the numbers of the patches do not increase", file=folder / SERIES, hint=_MATCHED
             )
         for number, patch in zip(numbers, patches, strict=True):
             forms.setdefault(number, []).append(patch)
@@ -171,7 +171,7 @@ def _fixes(folders: Sequence[Path]) -> list[_Fix]:
     ]
 
 
-_MATCHED = "folders that stand for one another are matched by the numbers of their patches"
+_MATCHED = "alternative folders are matched by the numbers of their patches"
 
 
 def _number(patch: Patch, folder: Path) -> int:
@@ -191,7 +191,7 @@ def _choice(fix: _Fix, tree: _Tree, can_lack: Collection[str]) -> Choice:
         return Choice(forms=fix.forms, taken=taken)
     said = "; ".join(refused[form] for form in fix.forms)
     if not can_lack:
-        raise InputError(f"no form of a fix fits the tree: {said}", hint=_NO_FORM)
+        raise InputError(f"no form of a fix applies to the tree: {said}", hint=_NO_FORM)
     return Choice(forms=fix.forms, taken=(), lacks=said)
 
 
@@ -226,4 +226,4 @@ def _choose(fix: _Fix, tree: _Tree, refused: dict[Patch, str]) -> tuple[Patch, .
     return tuple(parts_taken) or None
 
 
-_NO_FORM = "patches/README.md says how to add another form"
+_NO_FORM = "patches/README.md describes how to add another form"

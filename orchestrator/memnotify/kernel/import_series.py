@@ -60,10 +60,12 @@ def import_series(
     """
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
-            raise InputError("is a file, not a folder", file=place, hint="-o names a folder")
+            raise InputError("is a file, not a folder", file=place, hint="-o must name a folder")
     series = folder / SERIES
     lock = f"series-{digest_value(str(folder.resolve()))}"
-    with store.lock(lock, waiting=lambda: progress(f"waiting for another import into {folder}")):
+    with store.lock(
+        lock, waiting=lambda: progress(f"waiting for another import into {folder} to finish")
+    ):
         undo_killed(folder)
         mails = [mail for word in request.mails for mail in _mails(word, request.mbox, log)]
         beside = read_series_file(series) if request.replace and series.is_file() else ()
@@ -88,7 +90,7 @@ def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
     wanted = message_id(word)
     if wanted is None:
         raise InputError(
-            "there is no such file", file=word, hint="a Message-Id or a link to lore will do, too"
+            "no such file", file=word, hint="a Message-Id or a link to lore also works"
         )
     with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
         thread = fetch_thread(wanted, Path(folder), mbox=mbox, log=log)

@@ -92,7 +92,7 @@ def find_originals(
     if all(each.verdict is Verdict.MISSING for each in found):
         places = ", ".join(str(path) for path in (*given, mbox, maildir) if path is not None)
         raise InputError(
-            f"has none of the {counted(len(found), 'mail')} of {wanted.revision}",
+            f"contains none of the {counted(len(found), 'mail')} of {wanted.revision}",
             file=places,
             hint=f"the first is {wanted.mails[0].known_as}; {_what_was_read(mails, by_digest)}",
         )
@@ -102,17 +102,18 @@ def find_originals(
 def _what_was_read(mails: Sequence[Mail], by_digest: bool) -> str:
     if not by_digest:
         return (
-            f"of a file of more than {MAX_BYTES >> 20} MiB mails are known by Message-Id and "
-            "subject only: save those that you mean, and give that file as MAIL to go by digest"
+            f"in a file larger than {MAX_BYTES >> 20} MiB, mails are matched by Message-Id and "
+            "subject only; to match by digest, save the mails that you mean to a file and give "
+            "it as MAIL"
         )
     if not any(mail.headers for mail in mails):
-        return "what is there is neither an mbox nor a mail"
-    return f"{counted(len(mails), 'mail')} there, of another Message-Id, digest and subject"
+        return "it is neither an mbox nor a mail"
+    return f"none of its {counted(len(mails), 'mail')} matches by Message-Id, digest or subject"
 
 
 def _there(path: Path) -> Path:
     if not path.exists():
-        raise InputError("there is no such file", file=path)
+        raise InputError("no such file", file=path)
     return path
 
 
@@ -148,7 +149,7 @@ def check_complete(wanted: RevisionOriginals, found: Sequence[Found]) -> None:
         raise InputError(
             f"{wanted.revision}: {missing} of {counted(len(found), 'mail')} {verb} missing, so "
             "nothing is registered",
-            hint="give the files as MAIL..., or another --mbox or --maildir",
+            hint="give the files as MAIL, or use another --mbox or --maildir",
         )
 
 
@@ -196,7 +197,7 @@ def import_originals(
             return dataclasses.replace(ready, said=tuple(reasons))
     for reason in reasons:
         progress(reason)
-    assert first is not None, f"no base of {wanted.revision} is one of the project"
+    assert first is not None, f"{wanted.revision} has no base that the project has"
     raise first
 
 
@@ -206,7 +207,7 @@ def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
         if not isinstance(patch, Imported) or each.digest is None:
             where = each.mail.source if each.mail is not None else None
             raise InputError(
-                f"{each.original.label}: changes no line, so it has no digest",
+                f"{each.original.label}: it changes no line, so it has no digest",
                 file=where,
                 hint="give the mail with the patch",
             )
@@ -221,7 +222,7 @@ def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
             raise InputError(
                 f"{patch.name} would not have the lines of {each.original.label}",
                 file=patch.post.mail.source,
-                hint="a bug; please report it with the mail",
+                hint="this is a bug; please report it with the mail",
             )
 
 
@@ -270,7 +271,7 @@ def register(
     ours = [port / patch for patch in wanted.table.ours if (port / patch).is_file()]
     with store.lock(
         f"registered-{name}-{ready.base}",
-        waiting=lambda: progress(f"waiting for another registration of {name}"),
+        waiting=lambda: progress(f"waiting for another registration of {name} to finish"),
     ):
         try:
             # One that was killed leaves it to the next with the same lock.
@@ -294,9 +295,9 @@ def register(
         except OSError as error:
             if no_space(error):
                 raise InfrastructureError(
-                    "disk-full", f"{place}: no space for the series"
+                    "disk-full", f"{place}: no space left for the series"
                 ) from error
-            hint = "$XDG_DATA_HOME names a folder that you may write below"
+            hint = "set XDG_DATA_HOME to a writable folder"
             raise InputError("cannot be written", file=place, hint=hint) from error
     return load_registered(name, ready.base)
 

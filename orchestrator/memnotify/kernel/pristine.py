@@ -44,7 +44,7 @@ def pristine_files(
                 return reader.read(name)
             except (_UnsoundError, OSError, ValueError):
                 reader = mend()
-        raise InfrastructureError("tree", f"{folder} changes all the time")
+        raise InfrastructureError("tree", f"{folder} keeps changing while it is being read")
 
     return read
 

@@ -35,7 +35,7 @@ _DOWNLOAD = 3600.0
 _TRACES = (".config", "include/config", "include/generated")
 
 UNREACHABLE = "unreachable"
-"""The kind of failure of a base that no place has the source of."""
+"""The kind of failure of a base whose source is not available anywhere."""
 
 Progress = Callable[[str], None]
 
@@ -62,7 +62,7 @@ def named_source(given: str) -> Path:
     path = Path(given).expanduser()
     refuse_special(path)
     if not (path.is_dir() or path.is_file()):
-        raise InputError("there is no such tree or tarball", file=path)
+        raise InputError("no such tree or tarball", file=path)
     return path
 
 
@@ -183,7 +183,9 @@ def _take(
         if not base.accepts(version):
             raise InputError(f"this is Linux {version}, which is not {base.name}", file=path)
         if any((path / name).exists() for name in _TRACES):
-            raise InputError("this tree has been built in", file=path, hint="run make mrproper")
+            raise InputError(
+                "a kernel has been built in this tree", file=path, hint="run make mrproper in it"
+            )
         progress(f"reading {path}")
         digest = digest_tree(path)
     else:
@@ -224,8 +226,9 @@ def _fetch(
             tried.append(" ".join(str(error).split()))
     raise InfrastructureError(
         UNREACHABLE,
-        f"no source of {base.name} can be had: {'; '.join(tried)}",
-        hint="give it by hand: " + command(f"kernel fetch {base.name} --source {_by_hand(base)}"),
+        f"no source of {base.name} is available: {'; '.join(tried)}",
+        hint="provide it yourself: "
+        + command(f"kernel fetch {base.name} --source {_by_hand(base)}"),
     )
 
 
@@ -276,7 +279,7 @@ def _from_debian(
             raise InfrastructureError(
                 "source",
                 f"Debian's {name}: {(said or [error.message])[0].removeprefix('E: ')}",
-                hint="are the package lists old? sudo apt-get update",
+                hint="if the package lists are outdated, run sudo apt-get update",
             ) from error
         (package,) = work.glob("*.deb")
         found = digest_file(package)
@@ -358,7 +361,7 @@ def _put_together(
             tarball = folder / pieces[0].file.name
             shutil.copyfile(pieces[0].file, tarball)
             return _facts(base, tarball, origin, pieces[0].sha256)
-        progress(f"putting {base.name} together")
+        progress(f"assembling {base.name}")
         tree = folder.with_name("tree")
         tree.mkdir()
         assemble([piece.file for piece in pieces], tree, log=log)

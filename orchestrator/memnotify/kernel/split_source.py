@@ -95,10 +95,11 @@ def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
         file = next((folder / name for name in names if (folder / name).is_file()), None)
         if file is None:
             raise InputError(
-                f"there is no {table.name} in this folder",
+                f"this folder has no {table.name}",
                 file=folder,
-                hint=f"{base.name} is made of {', '.join(piece.name for piece in source.piece)}, "
-                "each as it is or with .xz, .bz2 or .gz",
+                hint=f"{base.name} is made of "
+                f"{', '.join(piece.name for piece in source.piece)}, each uncompressed or "
+                "with .xz, .bz2 or .gz",
             )
         found = digest_file(file)
         expected = known.get(file.name, found)
@@ -152,7 +153,11 @@ def _download(
 def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:
     """Return what to do if a file is another than the one that was pinned."""
     pinned = name.removeprefix(f"{piece.name}.") not in piece.sha256
-    return f"pinned in {base.lock}: if the new one is right, remove its line" if pinned else None
+    return (
+        f"pinned in {base.lock}: if the new file is correct, remove its line there"
+        if pinned
+        else None
+    )
 
 
 def _candidates(

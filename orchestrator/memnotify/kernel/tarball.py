@@ -26,4 +26,6 @@ def top_and_version(tarball: Path) -> tuple[str, str]:
                 version = makefile_version(data.read().decode(errors="replace")) if data else None
                 if version is not None:
                     return ("" if len(path.parts) == 1 else path.parts[0]), version
-    raise InputError("no kernel source tree: no Makefile at the top states a version", file=tarball)
+    raise InputError(
+        "not a kernel source tree: it has no top-level Makefile that states a version", file=tarball
+    )

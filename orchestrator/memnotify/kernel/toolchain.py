@@ -50,7 +50,7 @@ def named_compiler(cc: str) -> list[str]:
     except ValueError as error:
         raise InputError(f"--cc {cc}: {error}") from error
     if not command or shutil.which(command[0]) is None:
-        raise InputError(f"no compiler is called {cc}")
+        raise InputError(f"there is no compiler {cc}")
     if "/" in command[0]:
         command[0] = str(Path(command[0]).absolute())
     return command
@@ -89,7 +89,7 @@ def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -
     if _compiles([*command, *flags], log):
         return flags
     if not _compiles(command, log):
-        raise InputError(f"{shlex.join(command)} does not compile even an empty file")
+        raise InputError(f"{shlex.join(command)} cannot compile even an empty file")
     return [flag for flag in flags if _compiles([*command, flag], log)]
 
 

@@ -212,7 +212,7 @@ def work_tree(
     name = folder.name
 
     def waiting() -> None:
-        progress(f"waiting for another build in the tree of {source.base} {arch}")
+        progress(f"waiting for another build in the tree of {source.base} {arch} to finish")
 
     with store.lock(f"tree-{name}", waiting=waiting):
         tree = _reopen(folder, environment)

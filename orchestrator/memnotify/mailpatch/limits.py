@@ -31,10 +31,10 @@ def check_data(data: bytes, path: Path, *, page: bool) -> None:
             raise InputError("a binary file, not a mail", file=path, line=number)
         if len(line) > _MAX_LINE and not page:
             raise InputError(
-                f"a line of {len(line)} bytes: no mail has such",
+                f"a line of {len(line)} bytes, longer than in any mail",
                 file=path,
                 line=number,
-                hint="save the page again as text, one line for each line of the mail",
+                hint="save the page again as text, with one line for each line of the mail",
             )
 
 

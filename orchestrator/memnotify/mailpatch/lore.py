@@ -42,9 +42,7 @@ def find_thread(
 ) -> Path | None:
     """As `fetch_thread`, but return None for a mail that is not there."""
     if mbox is not None and not mbox.exists():
-        raise InputError(
-            "there is no such file", file=mbox, hint="--mbox names an mbox or a maildir"
-        )
+        raise InputError("no such file", file=mbox, hint="--mbox names an mbox or a maildir")
     if mbox is not None:
         refuse_special(mbox)
     b4 = packaged_program("b4")
@@ -56,7 +54,7 @@ def find_thread(
         return found
     if mbox is not None or _NOT_THERE.search(done.stdout):
         return None
-    said = (done.stdout.strip().splitlines() or ["no word of why"])[-1]
+    said = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
     said = textwrap.shorten(said, 200, placeholder=" …", break_on_hyphens=False)
     raise InfrastructureError(
         "unreachable",

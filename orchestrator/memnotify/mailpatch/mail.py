@@ -73,7 +73,7 @@ def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
         files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
         files = [file for file in files if not file.name.startswith(".") and file.name != "series"]
         if not files:
-            raise InputError("there is no mail in this folder", file=path)
+            raise InputError("this folder contains no mail", file=path)
         return [mail for file in files for mail in read_mails(file)]
     try:
         with open_file(path) as file:
@@ -91,7 +91,7 @@ def mails_of(data: bytes, path: Path) -> list[Mail]:
     try:
         return [mail for mail in _split(data, path) if any(line.strip() for line in mail.lines)]
     except RecursionError as error:
-        raise InputError("mails within mails without an end", file=path) from error
+        raise InputError("mails are nested too deeply", file=path) from error
 
 
 def headers_of(data: bytes) -> dict[str, str]:

@@ -29,7 +29,7 @@ def mails_in_mbox(path: Path, wanted: Wanted | None) -> list[Mail]:
     Raises InputError if it cannot be read, or is none.
     """
     if not path.exists():
-        raise InputError("there is no such file", file=path, hint="--mbox names an mbox")
+        raise InputError("no such file", file=path, hint="--mbox names an mbox")
     if path.is_dir():
         raise InputError("is a folder", file=path, hint="--maildir names a maildir")
     try:
@@ -92,7 +92,7 @@ def mails_in_maildir(path: Path, wanted: Wanted) -> list[Mail]:
     """Return the wanted mails of a maildir. Raises InputError if it cannot be read, or is none."""
     parts = [path / "cur", path / "new"]
     if not all(part.is_dir() for part in parts):
-        raise InputError("is no maildir: it has no folders cur and new", file=path)
+        raise InputError("not a maildir: it has no folders cur and new", file=path)
     found: list[Mail] = []
     for file in (file for part in parts for file in sorted(part.iterdir())):
         try:

@@ -31,7 +31,7 @@ class RepairKind(StrEnum):
     DISPUTED = "other numbers of lines in the diffstat, or between hunks"
     OTHER = "not the file that git's index line states"
     ANSWER = "taken from an answer"
-    LEFT = "left as it is, though archives write such, too"
+    LEFT = "left as it is, although archives also produce this"
     MASKED = "masked addresses left masked"
 
 

@@ -90,7 +90,7 @@ class Restorer:
         except TooMuchError:
             raise self._error(
                 self._at.line,
-                f"{self._at.what} is too much work: it can be read in too many ways",
+                f"{self._at.what} is too ambiguous: it can be read in too many ways",
                 "does it say the same over and over, or is it no patch?",
             ) from None
 
@@ -162,8 +162,8 @@ class Restorer:
             if left:
                 raise self._error(
                     left[0].number,
-                    f"this line is left over after {what} of {file.name}: {left[0].text[:60]!r}",
-                    "the hunk's numbers count less; has the mail lost a line?",
+                    f"unexpected line after {what} of {file.name}: {left[0].text[:60]!r}",
+                    "the hunk header counts fewer lines; has the mail lost a line?",
                 )
             self._note(file, hunk, reading, stated)
             offset = reading.start - stated - reading.left_out
@@ -351,7 +351,7 @@ class Restorer:
             raise self._error(
                 number,
                 f"would change what is said: {laid.text.strip()[:60]!r}",
-                "a bug; please report it with the mail",
+                "this is a bug; please report it with the mail",
             )
         return laid.text
 

@@ -109,7 +109,7 @@ def import_mails(
     if not posts:
         files = ", ".join(dict.fromkeys(mail.source for mail in mails))
         raise InputError(
-            "there is no diff in it",
+            "it has no diff",
             file=files or "the mails",
             hint="a diff has lines that begin with ---, +++ and @@",
         )

@@ -164,7 +164,7 @@ def in_order(
                 f"patch {post.number}/{post.total} is here twice, and differs from "
                 f"{known.mail.source}'s",
                 file=post.mail.source,
-                hint="give one of the two",
+                hint="give only one of the two",
             )
     said += [_taken(post) for post in (*by_number.values(), *unnumbered) if post.reply]
     total = max(totals, default=0)

@@ -34,9 +34,9 @@ def write_series(
             return said
         if not replace and there:
             raise InputError(
-                "there are other patches already",
+                "the folder already has other patches",
                 file=folder,
-                hint="-o names another folder, or --replace puts these in their place",
+                hint="name another folder with -o, or replace them with --replace",
             )
         _put(folder, wanted, old - {patch.name for patch in imported.patches})
     except OSError as error:
@@ -140,11 +140,11 @@ def _left_by(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the files that a killed import made in a folder, and those it kept of before."""
     file, keeping = folder / PENDING / NAMES, folder / PENDING / _KEPT
     if not _is_plain(file):
-        raise _foreign(file, "is no plain file")
+        raise _foreign(file, "is not a plain file")
     try:
         names = file.read_text().splitlines()
     except UnicodeDecodeError as error:
-        raise _foreign(file, "is no text") from error
+        raise _foreign(file, "is not text") from error
     for name in names:
         if "/" in name or name in ("", ".", ".."):
             raise _foreign(file, f"{name!r} is not a plain name")
@@ -155,7 +155,7 @@ def _left_by(folder: Path) -> tuple[list[Path], list[Path]]:
     kept = list(keeping.iterdir())
     for path in (*made, *kept):
         if not _is_plain(path):
-            raise _foreign(file, f"{path.relative_to(folder)} is no plain file")
+            raise _foreign(file, f"{path.relative_to(folder)} is not a plain file")
     for path in kept:
         if path.name in there and there[path.name].is_dir():
             raise _foreign(file, f"{path.name} is a folder, but was a file")

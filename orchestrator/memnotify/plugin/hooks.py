@@ -17,39 +17,47 @@ ACTIVE = "memnotify-session"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("memnotify", "campaigns of memnotify as tests")
+    group = parser.getgroup("memnotify", "memnotify campaigns as tests")
     group.addoption(
         "--memnotify",
         action="append",
         metavar="CAMPAIGN.toml",
-        help="make every cell of this campaign a test; can be repeated",
+        help="make every cell of this campaign a test; may be repeated",
     )
     group.addoption(
         "--memnotify-output",
         default="runs",
         metavar="DIR",
-        help="the results go to DIR/<name of the campaign>; default: runs",
+        help="write results to DIR/<name of the campaign>; default: runs",
     )
-    group.addoption("--memnotify-shard", metavar="K/N", help="part K of N of each campaign only")
+    group.addoption(
+        "--memnotify-shard", metavar="K/N", help="run only part K of N of each campaign"
+    )
     group.addoption(
         "--memnotify-durations",
         metavar="FILE",
-        help="what memnotify show --json printed, to make parts that take equally long",
+        help="output of memnotify show --json, used to make all parts take equally long",
     )
     group.addoption(
-        "--memnotify-again", action="store_true", help="run cells that have results, too"
+        "--memnotify-again", action="store_true", help="also run cells that already have results"
     )
-    group.addoption("--memnotify-cold", action="store_true", help="boot every guest")
+    group.addoption(
+        "--memnotify-cold",
+        action="store_true",
+        help="boot every guest instead of starting it from a template",
+    )
     group.addoption("--memnotify-accel", default="auto", choices=("auto", "tcg", "kvm"))
     group.addoption("--memnotify-clock", default="virtual", choices=("virtual", "real"))
-    group.addoption("--memnotify-source", metavar="PATH", help="kernel tree or tarball")
+    group.addoption(
+        "--memnotify-source", metavar="PATH", help="kernel tree or tarball to build from"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "memnotify: a cell of a campaign; these tests run guests",
-        "cells(**parameters): limit the cells that a test with the fixture `cell` is run for, as "
-        'in cells(series="v4", clients=[32, 200])',
+        "cells(**parameters): select the cells for which a test that uses the `cell` fixture is "
+        'run, for example cells(series="v4", clients=[32, 200])',
     ):
         config.addinivalue_line("markers", line)
     if config.getoption("memnotify"):

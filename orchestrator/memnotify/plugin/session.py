@@ -140,7 +140,7 @@ class Session:
         ]
         if not chosen:
             which = ", ".join(f"{key}={' or '.join(map(str, wanted[key]))}" for key in wanted)
-            skip = pytest.mark.skip(reason=f"there is no cell with {which}")
+            skip = pytest.mark.skip(reason=f"no cell has {which}")
             chosen = [pytest.param(None, id="none", marks=skip)]
         metafunc.parametrize(_FIXTURE, chosen, indirect=True, scope="session")
 

@@ -26,7 +26,10 @@ def first_difference(one: Path, other: Path) -> str | None:
         same = (first.lost, first.torn) == (second.lost, second.torn)
         return None if same else "the files' metadata differ"
     if None in found.kinds:
-        return f"{counted(len(mine), 'record')} and {len(theirs)}, the first {found.index} alike"
+        return (
+            f"{counted(len(mine), 'record')} and {len(theirs)}, of which the first "
+            f"{found.index} are equal"
+        )
     left, right = (Kind(kind).name for kind in found.kinds if kind is not None)
     when = int(mine["time_ns"][found.index]) / 1e9
     place = f"record {found.index} ({left}, {when:.9f} s)"

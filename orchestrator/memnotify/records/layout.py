@@ -253,7 +253,7 @@ def init_header(buffer: Any, capacity: int) -> None:
     """
     size = len(buffer)
     if capacity < 1 or log_size(capacity) > size:
-        raise ValueError(f"{capacity} records do not fit into a region of {size} bytes")
+        raise ValueError(f"{capacity} records do not fit in a region of {size} bytes")
     header = np.zeros(1, HEADER)
     header["magic"] = MAGIC
     header["abi_version"] = ABI_VERSION

@@ -27,7 +27,7 @@ def describe_check(row: Any) -> str:
     if result == CheckResult.SKIPPED:
         return f"{name} skipped: {why}"
     if row["signal"]:
-        why = "came to no end" if error == errno.ETIMEDOUT else f"killed by signal {row['signal']}"
+        why = "did not finish" if error == errno.ETIMEDOUT else f"killed by signal {row['signal']}"
         return f"{name} FAILED: {why}"
     return f"{name} FAILED: {why} (line {row['line']})"
 

@@ -72,7 +72,7 @@ class LineBoard:
 
     def planned(self, cells: int, there: int) -> None:
         self._cells, self._done = cells, there
-        self._line(f"{counted(cells, 'cell')}, {there} of them there already")
+        self._line(f"{counted(cells, 'cell')}, {there} of them already finished")
 
     def stage(self, cell: str, stage: str) -> None:
         self._line(f"{cell}: {stage}")
@@ -127,7 +127,7 @@ class LiveBoard:
     def planned(self, cells: int, there: int) -> None:
         self._cells, self._done = cells, there
         if there:
-            self._print(f"[green]✓[/] {there} of {cells} cells are there already")
+            self._print(f"[green]✓[/] {there} of {cells} cells already finished")
 
     def stage(self, cell: str, stage: str) -> None:
         _, since = self._stages.get(cell, ("", time.monotonic()))

@@ -15,7 +15,7 @@ from memnotify.results.promises import Checked
 from memnotify.text import counted, printable
 
 _MOST = 5
-"""So many places where one invariant of one cell is broken are shown; --json has all."""
+"""How many violations of one invariant in one cell are shown; --json has all."""
 
 
 def print_check(console: Console, rows: Sequence[Checked], *, files: Path, records: str) -> None:
@@ -52,18 +52,18 @@ def _figure(answer: Answer | None) -> str:
 
 
 def _notes(rows: Sequence[Checked]) -> Iterator[str]:
-    yield "how often each was put to the test: 0 is not exercised, blank is not promised"
+    yield "times exercised (0: never, blank: not promised)"
     for series in sorted({str(row.point["series"]) for row in rows if row.answer is None}):
         yield (
-            f"{series}: no promises on file; write them into revision.toml in its folder, "
-            "patches/README.md says how, or bring the folder back if it is gone"
+            f"{series}: no promises on file; add them to revision.toml in its folder (see "
+            "patches/README.md), or restore the folder if it is missing"
         )
     for cell, row in {row.cell: row for row in rows}.items():
         if row.lost_records or row.torn_records:
             lost = counted(row.lost_records, "record")
             yield (
-                f"{cell}: {lost} lost, {row.torn_records} torn: "
-                "what seems broken may be in them, and what seems kept, too"
+                f"{cell}: {lost} lost, {row.torn_records} torn: broken and kept promises may "
+                "both be wrong"
             )
 
 
@@ -77,11 +77,11 @@ def _breaks(row: Checked, log: Path) -> Iterator[str]:
         more = f" and {len(found.records) - _MOST} more" if found.records[_MOST:] else ""
         who = "" if found.client is None else f", client {found.client}"
         yield (
-            f"  {log}: record {numbers}{more}: at {found.time_ns / 1e9:.3f} s{who}: "
-            f"promised {found.promised}; seen {found.seen}"
+            f"  {log}: record {numbers}{more}: at {found.time_ns / 1e9:.3f} s{who}: promised "
+            f"{found.promised}; observed {found.seen}"
         )
     if len(breaks) > _MOST:
-        yield f"  and {len(breaks) - _MOST} more, which --json has"
+        yield f"  and {len(breaks) - _MOST} more (see --json)"
 
 
 def _summary(rows: Sequence[Checked]) -> str:

@@ -14,11 +14,11 @@ from memnotify.text import counted, printable
 
 _MOST_VALUES = 8
 _EFFECTS = {
-    True: "Δ: the median of the differences between runs with the same seed [95 % interval]; "
-    "p in --json: Wilcoxon's signed-rank test; against",
-    False: "δ: Cliff's delta; p in --json: the Mann-Whitney U test; against",
+    True: "Δ: median difference between runs with the same seed [95 % interval], p in --json by "
+    "Wilcoxon's signed-rank test; relative to",
+    False: "δ: Cliff's delta, p in --json by the Mann-Whitney U test; relative to",
 }
-"""What stands beside the figures, by whether runs are paired."""
+"""The legend of the effect column, by whether runs are paired."""
 
 
 def print_comparison(

@@ -19,9 +19,9 @@ _SHOWN = 3  # cells that broke one
 def print_expectations(console: Console, results: Sequence[Expected]) -> None:
     """Print what `memnotify expect RUN` shows."""
     if not results:
-        console.print("the campaign expects nothing")
+        console.print("the campaign has no expectations")
         return
-    table = plain_table("expected", "in detail", "came out")
+    table = plain_table("expected", "details", "result")
     for result in results:
         words = (result.says, result.what, in_words(result))
         table.add_row(
@@ -32,20 +32,20 @@ def print_expectations(console: Console, results: Sequence[Expected]) -> None:
 
 
 def status_of(result: Expected) -> CaseStatus:
-    """Return how a CI service is told of what came out."""
+    """Return the status that a CI service is given for a result."""
     met = {True: CaseStatus.PASSED, False: CaseStatus.FAILED, None: CaseStatus.SKIPPED}
     return met[result.met]
 
 
 def in_words(result: Expected) -> str:
-    """Return what came out of an expectation, in words."""
+    """Return the result of an expectation in words."""
     if result.elsewhere:
-        return f"open: another part may have such a cell, see {command('merge --help')}"
+        return f"open: another part may have a matching cell, see {command('merge --help')}"
     if result.met is None:
         return "not tried"
     cells = sum(map(len, (result.kept, result.broken, result.absent)))
     text = f"{'met' if result.met else 'NOT met'}: in {len(result.kept)} of {cells}"
-    for found, word in ((result.broken, "not in"), (result.absent, "nothing to compare in")):
+    for found, word in ((result.broken, "not in"), (result.absent, "no counterpart for")):
         if found:
             more = " …" if len(found) > _SHOWN else ""
             text += f"; {word} {', '.join(found[:_SHOWN])}{more}"

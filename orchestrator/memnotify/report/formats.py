@@ -39,8 +39,8 @@ def make_report(run: RunFolder, output: Path) -> None:
     write = FORMATS.get(output.suffix)
     if write is None:
         raise InputError(
-            f"{output}: its suffix does not say in which format",
-            hint=f"end the name with one of {' '.join(FORMATS)}",
+            f"{output}: the suffix selects no known format",
+            hint=f"use a name that ends in one of {' '.join(FORMATS)}",
         )
     text = write(read_report(run))
     with writing(output):

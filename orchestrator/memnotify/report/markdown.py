@@ -11,7 +11,7 @@ from memnotify.text import printable
 
 _SHOWN = FIGURES[:6]
 _ALL_CELLS = 200
-"""GitHub cuts a summary at 1 MiB; a table of more cells than these helps nobody there."""
+"""GitHub truncates a summary at 1 MiB; a larger table would not be read there anyway."""
 
 
 def markdown(run: RunReport) -> str:
@@ -25,9 +25,7 @@ def markdown(run: RunReport) -> str:
     if len(wrong) > _ALL_CELLS:
         lines += [f"... and {len(wrong) - _ALL_CELLS} more", ""]
     if run.expected:
-        lines += _table(
-            ("expected", "in detail", "came out"), [_expected(one) for one in run.expected]
-        )
+        lines += _table(("expected", "details", "result"), [_expected(one) for one in run.expected])
     titles = ("cell", *(name.replace("_", " ") for name in _SHOWN), "outcome")
     lines += ["<details><summary>all cells</summary>", ""]
     lines += _table(titles, [_figures(cell) for cell in run.cells[:_ALL_CELLS]])

@@ -18,9 +18,13 @@ def verdict_lines(wanted: RevisionOriginals, found: Sequence[Found]) -> Iterator
         yield f"{original.label:{label}}  {each.verdict:{verdict}}  {original.subject}"
         indent = " " * (label + 2)
         if each.verdict is Verdict.MISSING:
-            yield f"{indent}Message-Id {original.message_id or 'not known'}, {original.date}"
+            yield f"{indent}Message-Id {original.message_id or 'unknown'}, {original.date}"
         if each.verdict is Verdict.OTHER:
-            has = "it has no diff" if each.digest is None else f"its digest is {each.digest.whole}"
+            has = (
+                "the mail has no diff"
+                if each.digest is None
+                else f"its digest is {each.digest.whole}"
+            )
             yield f"{indent}{has}; on file is {original.digest or 'none'}"
         if each.other_id is not None:
             yield f"{indent}taken from the mail {each.other_id}"

@@ -45,8 +45,9 @@ def _picture(found: Sequence[Curve], *, title: str, assumed: Sequence[str]) -> a
         for _, group in itertools.groupby(found, key=lambda curve: (curve.file, curve.column))
     ]
     foot = [
-        "Published samples black, scaled to our guest; ours in colour. Distance: the mean absolute "
-        "difference where both are, and as a part of the range of what was published there.",
+        "Published samples in black, scaled to the size of our guest; measured samples in "
+        "colour. Distance: the mean absolute difference where both series have samples, and the "
+        "same as a fraction of the published range.",
         *(f"Assumed: {words}" for words in assumed),
     ]
     lines = [line for words in foot for line in _wrapped(words)]
@@ -102,7 +103,7 @@ def _panel(group: Sequence[Curve]) -> Any:
         step = max(26, _LEADING * lines_of_one)
         size = {"width": WIDTH - 90 - _WORDS, "height": step * len(first.moments)}
     else:
-        time = alt.X("at:Q", title="seconds, from what both have in common")
+        time = alt.X("at:Q", title="seconds since the event that both series are aligned at")
         level = alt.Y("value:Q", title=_axis(first))
         dash = of(alt.StrokeDash, [1, 0], _DASHES)
         lines = alt.Chart(drawn).mark_line(interpolate="step-after", strokeWidth=1.5)
@@ -153,7 +154,7 @@ def _held(curve: Curve) -> Iterator[dict[str, Any]]:
 def _said(curve: Curve) -> str:
     found = curve.distance
     if found is None:
-        return f"{curve.label}: not to be compared"
+        return f"{curve.label}: not comparable"
     text = f"{curve.label}: distance {found.apart:.3g} {curve.unit}"
     if found.of_range is not None:
         text += f", {found.of_range:.0%} of the published range"

@@ -18,7 +18,7 @@ def print_plan(console: Console, found: Row) -> None:
     """Print what a run would do; `found` is run.preview's Preview as a mapping."""
     bases = found["bases"]
     if len(bases) > 1:
-        _line(console, "the first base that can be had, builds and boots is taken:")
+        _line(console, "the first base that is available, builds and boots is used:")
     for base in bases:
         _line(console, f"base {base['base']}, source {base['source']}")
     table = plain_table("base", "series", "arch", "cells", "kernel")
@@ -31,17 +31,17 @@ def print_plan(console: Console, found: Row) -> None:
     total, available = found["memory_mib"], found["available_mib"]
     _line(
         console,
-        f"{counted(found['cells'], 'cell')}; the host has {capacity['memory_mib']} MiB of its "
-        f"{total} MiB and {counted(capacity['cores'], 'core')} for guests, of which "
-        f"{available} MiB are available now",
+        f"{counted(found['cells'], 'cell')}; guests may use {capacity['memory_mib']} MiB of the "
+        f"host's {total} MiB and {counted(capacity['cores'], 'core')}; {available} MiB are "
+        "available now",
     )
 
 
 def _guests(console: Console, rows: Sequence[Row]) -> None:
-    table = plain_table("machine", "memory", "cells", "of the host each", "")
+    table = plain_table("machine", "memory", "cells", "host resources each", "")
     for row in rows:
         taken = f"{row['takes_mib']} MiB, {counted(row['cores'], 'core')}"
-        fits = "" if row["fits"] else "does not fit this host"
+        fits = "" if row["fits"] else "too large for this host"
         _add(table, row["machine"], f"{row['memory_mib']} MiB", str(row["cells"]), taken, fits)
     console.print(table)
 

@@ -20,7 +20,7 @@ def replay_lines(row: Row, *, outcome: str) -> list[str]:
     lines = [_agreement(row)]
     if row["outcome"] != outcome:
         why = f": {row['detail']}" if row["detail"] else ""
-        lines.append(f"the outcome was {outcome}, is {row['outcome']}{why}")
+        lines.append(f"the outcome was {outcome}, now {row['outcome']}{why}")
     was, now = row["missing"]
     if was != now:
         lines.append(f"{was:,} records were lost or torn, now {now:,}")
@@ -30,12 +30,12 @@ def replay_lines(row: Row, *, outcome: str) -> list[str]:
 
 def _agreement(row: Row) -> str:
     first, second = row["records"]
-    apart = f"times up to {row['greatest_ns']:,} ns apart"
+    apart = f"times differ by up to {row['greatest_ns']:,} ns"
     if row["agreement"] == "exact":
         return f"identical: {first:,} records"
     if row["agreement"] == "times":
         late = f"{row['late']:,} of {first:,} records"
-        return f"same records: {late} differ in time, {apart}; first {_record(row['first'])}"
+        return f"same records, but {late} differ in time, {apart}; first {_record(row['first'])}"
     count = f"{first:,} records" if first == second else f"{first:,} records, now {second:,}"
     where = _record(row["first_differing"])
     return f"different: {count}, {row['differing']:,} differ; {apart} before the first: {where}"
@@ -54,5 +54,5 @@ def _kind(kind: str | None) -> str:
 
 
 def _changed(fields: Sequence[Sequence[Any]]) -> str:
-    words = [f"{name} was {was}, is {now}" for name, was, now in fields[:_SHOWN]]
+    words = [f"{name} was {was}, now {now}" for name, was, now in fields[:_SHOWN]]
     return "; ".join([*words, "…"] if len(fields) > _SHOWN else words)

@@ -77,11 +77,9 @@ def _notes(verdict: Verdict) -> list[str]:
     if not outcome.ok:
         notes.append(f"{outcome}: {outcome.detail}" if outcome.detail else str(outcome))
     if verdict.torn_records:
-        notes.append(
-            f"cut short, as their writers were killed: {counted(verdict.torn_records, 'record')}"
-        )
+        notes.append(f"{counted(verdict.torn_records, 'record')} torn: the writers were killed")
     if verdict.lost_records:
-        notes.append(f"lost {counted(verdict.lost_records, 'record')}: its figures are too low")
+        notes.append(f"{counted(verdict.lost_records, 'record')} lost: the figures are too low")
     return notes
 
 
@@ -177,4 +175,4 @@ def print_cell(console: Console, verdict: Verdict, events: Sequence[Row]) -> Non
     if events:
         console.print(table)
     else:
-        console.print("no log was kept")
+        console.print("no log")

@@ -51,10 +51,10 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
     folder = run.cell(cell_id)
     again = command(f"run {run.path / 'campaign.toml'} -o {run.path}")
     if not (folder / MANIFEST).exists():
-        raise InputError(f"{wanted} has not run yet", hint=again)
+        raise InputError(f"{wanted} has not been run yet", hint=again)
     manifest = read_manifest(folder)
     if not run.has(cell_id) or not (folder / RECORDS).exists():
-        raise InputError(f"{wanted} has no whole result", file=folder, hint=again)
+        raise InputError(f"the results of {wanted} are incomplete", file=folder, hint=again)
     try:
         manifest.need(
             *("inputs", "digests", "name", "repeatability", "start", "versions", "command")
@@ -84,7 +84,7 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
             command=manifest.command,
         )
     except (KeyError, TypeError, ValueError) as error:
-        text = f"not a manifest that this version of memnotify understands: {error}"
+        text = f"not a manifest in the format of this version of memnotify: {error}"
         raise InputError(" ".join(text.split()), file=folder / MANIFEST, hint=again) from error
 
 
@@ -109,7 +109,7 @@ def _artifact(store: Store, kind: str, key: str, build: str) -> Artifact:
     found = store.get(kind, key)
     if found is None:
         raise InputError(
-            f"the {kind} that it ran with, {key[:12]}, is not in the store any more",
-            hint=f"{build!r} brings it back if nothing that it is made from has changed",
+            f"the {kind} that it ran with, {key[:12]}, is no longer in the store",
+            hint=f"{build!r} rebuilds it if its inputs have not changed",
         )
     return found

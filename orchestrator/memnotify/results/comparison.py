@@ -28,7 +28,7 @@ COMPARED = ordered(
     *("base", "series", "arch", "machine", "memory_mib", "clients"),
     among=(name for name in AXES if name != REPEAT),
 )
-"""The axes along which cells are compared, in the order in which they are shown."""
+"""The axes along which cells can be compared, in display order."""
 
 # What cells run in, beside their kernel; it follows from these axes.
 _TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
@@ -135,15 +135,16 @@ class GroupComparison:
         if self.pooled:
             axes = " and ".join(self.pooled)
             notes.append(
-                f"no interval, Δ and p: runs that differ in {axes} are no sample of one setting"
+                f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
+                "same setting"
             )
         notes += [f"cells ran with different {what}" for what in self.mixed]
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
-            (self.not_run, "have not run"),
-            (self.repeats, "not counted: another seed with the same scenario is no other run"),
-            (self.failed, "failed by the testbed's fault"),
-            (self.lost_records, "lost records: their figures are too low"),
+            (self.not_run, "have not been run"),
+            (self.repeats, "not counted: same scenario as another seed, so not an independent run"),
+            (self.failed, "failed because of the testbed"),
+            (self.lost_records, "lost records, so their figures are too low"),
         ):
             if count:
                 notes.append(f"cells: {count} {what}")
@@ -157,7 +158,7 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
         axis, equals, value = word.partition("=")
         if axis not in COMPARED or not equals or not value:
             hint = f"AXIS=VALUE, with one of {', '.join(COMPARED)}"
-            raise InputError(f"--only {word} names no value of an axis", hint=hint)
+            raise InputError(f"--only {word}: not a value of an axis", hint=hint)
         only.setdefault(axis, set()).add(value)
     return only
 
@@ -187,7 +188,7 @@ def compare_runs(
             if other.id != sample.id:
                 raise _not_one_cell(other, sample)
     if not samples:
-        raise InputError("no cell of this kind has results", hint=f"see {command('show RUN')}")
+        raise InputError("no matching cell has results", hint=f"see {command('show RUN')}")
     groups = tuple(dict.fromkeys(group for group, _ in samples))
     points = [
         point
@@ -196,8 +197,8 @@ def compare_runs(
     ]
     if not points:
         names = ", ".join(map(str, groups))
-        hint = f"cells have to differ in {by} and in nothing else"
-        raise InputError(f"there is no setting that all of {names} have run in", hint=hint)
+        hint = f"cells must differ in {by} and in nothing else"
+        raise InputError(f"no setting has been run with all of {names}", hint=hint)
     kept = {group: [samples[group, point] for point in points] for group in groups}
     values = {
         axis: tuple(dict.fromkeys(sample.axes[axis] for sample in kept[groups[0]]))
@@ -232,7 +233,7 @@ def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
     what = [names.get(key, key) for key in keys if one.inputs.get(key) != other.inputs.get(key)]
     return InputError(
         f"{one.id} and {other.id} are the same cell, run with different {', '.join(what)}",
-        hint="compare one of their runs, or run the other's campaign again",
+        hint="compare only one of these runs, or run the campaign of the other again",
     )
 
 
@@ -278,9 +279,9 @@ def _planned(
             axes = {axis: row.value(axis) for axis in COMPARED}
             for tool in _TOOLS:
                 if not isinstance(value := row.inputs[tool], str):
-                    raise ValueError(f"{tool} of {row.id} is {value!r}, not a text")
+                    raise ValueError(f"{tool} of {row.id} is {value!r}, not a string")
         except KeyError as error:
-            text = f"not a plan of this version: no {error}"
+            text = f"not a plan in the format of this version of memnotify: no {error}"
             raise InputError(text, file=run.path / PLAN) from error
         except ValueError as error:
             raise InputError(str(error), file=run.path / PLAN) from error

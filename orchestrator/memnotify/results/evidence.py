@@ -16,7 +16,7 @@ from memnotify.text import counted, printable
 from memnotify.units import NS_PER_S
 
 _SHOWN = 5
-"""Of records that are named in one line: pytest cuts what is longer than 240 characters."""
+"""The most records named in one line: pytest truncates lines at 240 characters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

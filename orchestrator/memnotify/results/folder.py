@@ -36,7 +36,7 @@ PLAN = "plan.json"
 _SHARD = "shard.json"
 
 ATTEMPTS = "attempts"
-"""In a cell's folder: what was left of the attempts before the last, 1, 2, ..."""
+"""In the folder of a cell: what earlier attempts left behind, 1, 2, ..."""
 
 
 class RunFolder:
@@ -51,7 +51,9 @@ class RunFolder:
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot hold results: {error.strerror}", file=self.path) from error
+            raise InputError(
+                f"cannot be used for results: {error.strerror}", file=self.path
+            ) from error
 
     def begin(
         self, campaign: bytes, plan: Sequence[PlanRow], *, whole: Sequence[str] | None = None
@@ -162,7 +164,8 @@ class RunFolder:
             plan = parse(read_text(file))
         except FileNotFoundError:
             raise InputError(
-                f"no run in {self.path}: there is no plan.json", hint=f"see {command('run --help')}"
+                f"{self.path} is not the folder of a run: it has no plan.json",
+                hint=f"see {command('run --help')}",
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
@@ -199,9 +202,9 @@ class RunFolder:
         if len(ids) == 1:
             return ids[0]
         if ids:
-            raise InputError(f"{wanted} could be any of {', '.join(ids)}")
+            raise InputError(f"{wanted} is ambiguous: it matches {', '.join(ids)}")
         raise InputError(
-            f"no cell of {self.path} is called {wanted}", hint=f"see {command(f'show {self.path}')}"
+            f"{self.path} has no cell {wanted}", hint=f"see {command(f'show {self.path}')}"
         )
 
 
@@ -210,19 +213,19 @@ def _outcome(folder: Path) -> Outcome:
     written = read_json(file := folder / MANIFEST)
     files, outcome = written.get("files"), written.get("outcome")
     if not (seal_holds(written) and isinstance(files, dict) and isinstance(outcome, str)):
-        raise InputError("not as it was written", file=file)
+        raise InputError("changed since it was written", file=file)
     if written.get("id", folder.name) != folder.name:  # older ones do not say
-        raise InputError("of another cell", file=file)
+        raise InputError("belongs to another cell", file=file)
     for name in files:
         if name != Path(name).name:  # it would lead elsewhere
-            raise InputError(f"{name!r} is no file of a cell", file=file)
+            raise InputError(f"{name!r} is not a file of a cell", file=file)
     for name, digest in files.items():
         try:
             found = digest_file(file := folder / name)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
         if found != digest:
-            raise InputError("not as it was written", file=file)
+            raise InputError("changed since it was written", file=file)
     try:
         return Outcome.parse(outcome)
     except ValueError as error:
@@ -241,7 +244,7 @@ def without_links(folder: Path) -> Path:
 
 def _no_link(path: Path) -> None:
     if path.is_symlink():
-        raise InputError("a link; results are files and folders", file=path)
+        raise InputError("a link; results must be files and folders", file=path)
 
 
 def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
@@ -281,10 +284,10 @@ def read_verdict(folder: Path) -> Verdict:
     try:
         verdict = Verdict.from_json(written)
     except ValueError as error:
-        text = f"not a verdict of this version of memnotify: {error}"
+        text = f"not a verdict in the format of this version of memnotify: {error}"
         raise InputError(text, file=file, hint="run the cell again") from error
     if verdict.id != folder.name:
-        raise InputError(f"of another cell, {verdict.id!r}", file=file)
+        raise InputError(f"belongs to another cell, {verdict.id!r}", file=file)
     return verdict
 
 
@@ -297,7 +300,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.from_json(written)
     except ValueError as error:
-        text = f"not a manifest that this version of memnotify understands: {error}"
+        text = f"not a manifest in the format of this version of memnotify: {error}"
         raise InputError(" ".join(text.split()), file=file, hint="run the cell again") from error
 
 

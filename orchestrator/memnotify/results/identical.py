@@ -15,7 +15,7 @@ from memnotify.series.registered import asked_for
 from memnotify.text import counted
 
 CellLog = tuple[str, Path]
-"""A cell's id, and the file with its log. Nothing in a log is of the host, or of its clock."""
+"""The id of a cell, and the file with its log. Logs do not depend on the host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,11 @@ class Alike:
             return f"{runs}identical" + (f" in all {self.pairs} runs" if self.pairs > 1 else "")
         how = [f"identical in {self.identical} of {counted(self.pairs, 'run')}"]
         if self.times:
-            how.append(f"the same at other times in {self.times} (up to {self.greatest_ns:,} ns)")
+            how.append(
+                f"same records at different times in {self.times} (up to {self.greatest_ns:,} ns)"
+            )
         how += [f"different in {self.different}"] if self.different else []
-        how += [f"not known in {self.lost}, whose logs lost records"] if self.lost else []
+        how += [f"unknown in {self.lost}, whose logs lost records"] if self.lost else []
         return runs + ", ".join(how) + (f"; first {self.first}" if self.first else "")
 
     def row(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def _judged(value: Any, *, detail: str) -> Any:
         return value
     outcome, more = value["outcome"], value.get(detail, "")
     if not isinstance(outcome, str) or not isinstance(more, str):
-        raise ValueError(f"outcome and {detail} are not texts")
+        raise ValueError(f"outcome and {detail} are not strings")
     return {**value, "outcome": Outcome.parse(outcome, detail=more)}
 
 

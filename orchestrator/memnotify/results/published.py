@@ -60,11 +60,13 @@ class FigureTable(toml.Table):
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
         if self.figure not in _NAMES:
-            raise ValueError(f"no figure {self.figure!r}; there is {', '.join(_NAMES)}")
+            raise ValueError(f"no figure {self.figure!r}; figures are {', '.join(_NAMES)}")
         if strange := sorted(self.cells.keys() - set(_AXES)):
-            raise ValueError(f"cells cannot be chosen by {strange[0]}, but by {', '.join(_AXES)}")
+            raise ValueError(
+                f"cells cannot be selected by {strange[0]}, only by {', '.join(_AXES)}"
+            )
         if self.at_least is None and self.at_most is None:
-            raise ValueError("at_least or at_most has to say what agrees")
+            raise ValueError("at_least or at_most must state what agrees")
         return self
 
 
@@ -113,7 +115,9 @@ def load_published(name: str) -> PublishedTable:
     file = folder / f"{name}.toml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
-        raise InputError(f"campaign {name} repeats no published experiment", hint=f"of {known}")
+        raise InputError(
+            f"campaign {name} does not reproduce a published experiment", hint=f"of {known}"
+        )
     return toml.load(file, PublishedTable)
 
 

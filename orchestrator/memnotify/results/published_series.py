@@ -35,7 +35,7 @@ _OURS = {
 }
 _OURS["samples"] = _OURS["seen"]
 _UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / KIB_PER_MIB), "tasks": ("tasks", 1.0)}
-"""Of a published column, by the end of its name: the unit that it is shown in, and a factor."""
+"""By the suffix of a published column's name: the unit that it is shown in, and a factor."""
 
 _OVER = ordered("machine", "scenario", "memory_mib", "clients", "series")
 
@@ -78,9 +78,9 @@ class SeriesTable(toml.Table):
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
         if (self.seconds is None) != bool(self.moment):
-            raise ValueError("needs either seconds, or a moment for each row that is compared")
+            raise ValueError("needs either seconds, or a moment for each row to compare")
         if self.moment and self.ours != "samples":
-            raise ValueError('moments are looked up in ours = "samples"')
+            raise ValueError('moments require ours = "samples"')
         for theirs, mine in self.columns.items():
             if theirs.rpartition("_")[2] not in _UNITS:
                 raise ValueError(f"{theirs} does not end in one of {', '.join(_UNITS)}")
@@ -141,7 +141,7 @@ def _read(path: Path, table: SeriesTable) -> list[dict[str, str]]:
     timed = table.seconds
     kept = [(number, row) for number, row in enumerate(rows, 2) if not timed or row[timed]]
     if not kept:
-        raise InputError(f"has no row with a time in {timed}", file=path)
+        raise InputError(f"no row has a time in {timed}", file=path)
     for moment in table.moment:
         if moment.row >= len(kept):
             raise InputError(f"has no row {moment.row}, counted from 0", file=path)

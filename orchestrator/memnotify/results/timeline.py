@@ -54,7 +54,7 @@ _QUIET_NS = NS_PER_S
 """Samples of one condition (below the gate, swapping) that are closer than this are one event."""
 
 _GAP_S = 2
-"""Between two rounds of the console; they show whole seconds, one apart if nothing is wrong."""
+"""A gap between two rounds of the console, which are normally one second apart."""
 
 
 def timeline_of(folder: Path) -> list[Event]:
@@ -68,7 +68,7 @@ def timeline_of(folder: Path) -> list[Event]:
     try:
         return timeline(log, manifest)
     except ValueError as error:
-        text = f"not a manifest that this version of memnotify understands: {error}"
+        text = f"not a manifest in the format of this version of memnotify: {error}"
         raise InputError(
             " ".join(text.split()), file=folder / MANIFEST, hint="run the cell again"
         ) from error
@@ -89,7 +89,7 @@ def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
         text = f"{counted(batch.wakeups, 'wakeup')} of {counted(batch.clients, 'client')}"
         text += f" within {batch.spread_ms:g} ms"
         if batch.after_ms is not None:
-            text += f", {batch.after_ms / 1000:.3f} s after the batch before"
+            text += f", {batch.after_ms / 1000:.3f} s after the previous batch"
         events.append(
             {
                 "t": batch.at_s,
@@ -133,7 +133,7 @@ Made = Iterator[tuple[int, Event]]
 def _boot(log: RecordLog, _: _Told) -> Made:
     for row in log.kind(Kind.BOOT):
         total, swap = int(row["total_kib"]), int(row["swap_kib"])
-        text = f"booted: {total / _MIB:.1f} MiB for the guest, {swap / _MIB:.0f} MiB of swap"
+        text = f"booted with {total / _MIB:.1f} MiB of memory and {swap / _MIB:.0f} MiB of swap"
         yield row["time_ns"], {"event": "boot", "text": text, "total_kib": total, "swap_kib": swap}
     for row in log.kind(Kind.DEVICE):
         there = bool(row["present"])
@@ -141,12 +141,12 @@ def _boot(log: RecordLog, _: _Told) -> Made:
         mode = f"mode {int(row['mode']):04o}" if row["mode"] else "no mode announced"
         number = f"{row['major']}:{row['minor']}"
         path = DeviceName.path_of(int(row["present"]))
-        text = f"{path} is there: {number}, {mode}" if there else f"no {path}"
+        text = f"{path} exists: {number}, {mode}" if there else f"no {path}"
         yield row["time_ns"], {"event": "device", "text": text, "present": there}
     for row in log.kind(Kind.START):
-        yield row["time_ns"], {"event": "start", "text": "the scenario starts"}
+        yield row["time_ns"], {"event": "start", "text": "scenario starts"}
     for row in log.kind(Kind.END):
-        yield row["time_ns"], {"event": "end", "text": "the scenario is over"}
+        yield row["time_ns"], {"event": "end", "text": "scenario ends"}
 
 
 def _steps(log: RecordLog, told: _Told) -> Made:
@@ -155,7 +155,7 @@ def _steps(log: RecordLog, told: _Told) -> Made:
         if number < len(told.steps):
             text = f"step {number}: {told.steps[number]}"
         else:
-            text = f"step {number}, which the scenario does not have"
+            text = f"step {number}, which is not in the scenario"
         if late > TICK_NS:  # it had to wait for the CPU
             text += f" ({late / 1e6:.0f} ms late)"
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
@@ -167,32 +167,32 @@ def _describe(action: Action) -> str:
             kind = action.kind.name.lower()
             return f"{counted(action.count, 'client')} of kind {kind}{_asked(action)}"
         case Balloon():
-            return f"balloon, to leave the guest {action.target_kib / _MIB:.4g} MiB"
+            return f"balloon, leaving the guest {action.target_kib / _MIB:.4g} MiB"
         case Stop():
             return f"stop {action.what.name.lower()}"
         case Group():
-            limit = f"limited to {action.limit_kib / _MIB:g} MiB"
-            limit = limit if action.limit_kib else "without limit"
-            return f"control group, version {action.version}, for hogs, {limit}"
+            limit = f"limit {action.limit_kib / _MIB:g} MiB"
+            limit = limit if action.limit_kib else "no limit"
+            return f"version {action.version} control group for hogs, {limit}"
         case Swappiness():
-            return f"vm.swappiness to {action.value}"
+            return f"set vm.swappiness to {action.value}"
         case Console():
             seconds = action.every_ns / 1e9
-            return f"a console that runs date and vmstat after each {seconds:g} s of sleep"
+            return f"console that runs date and vmstat every {seconds:g} s"
         case Dd():
             blocks = counted(action.count, "block")
             return f"dd of {blocks} of {action.block_kib / _MIB:.4g} MiB"
         case SelfCheck():
-            return f"self-check, with {action.memory_kib / _MIB:g} MiB to swap"
+            return f"self-check, swapping {action.memory_kib / _MIB:g} MiB"
         case Hog():
-            bound = "" if action.node is None else f", of node {action.node}"
+            bound = "" if action.node is None else f" on node {action.node}"
             return f"hog{_pace(action.rate_kib_s, action.ceiling_kib)}{bound}"
         case FileCache():
             return f"filecache{_pace(action.rate_kib_s, action.total_kib)}"
 
 
 def _pace(rate_kib_s: int, total_kib: int) -> str:
-    return f" of {rate_kib_s / _MIB:.4g} MiB/s, up to {total_kib / _MIB:g} MiB"
+    return f" at {rate_kib_s / _MIB:.4g} MiB/s up to {total_kib / _MIB:g} MiB"
 
 
 def _asked(clients: Clients) -> str:
@@ -296,7 +296,7 @@ def _gaps(log: RecordLog, told: _Told) -> Made:
     for before, row in itertools.pairwise(rows):
         seconds = (int(row["time_ns"]) - int(before["time_ns"])) / 1e9
         if seconds >= _GAP_S:
-            text = f"the console came through after a gap of {seconds:.1f} s"
+            text = f"console ran again after a gap of {seconds:.1f} s"
             yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}
 
 
@@ -316,9 +316,14 @@ def _exits(log: RecordLog, _: _Told) -> Made:
         op, code, signal, asked = (int(key[name]) for name in keys.dtype.names or ())
         what = Op(op).name.lower() if op in list(Op) else f"op {op}"
         how = (
-            "stopped" if asked else f"killed by signal {signal}" if signal else f"left with {code}"
+            "stopped"
+            if asked
+            else f"killed by signal {signal}"
+            if signal
+            else f"exited with status {code}"
         )
         for a, b in _runs(same["time_ns"]):
+            ended = counted(b - a, what.removesuffix("s"))
             event = {
                 "event": "exit",
                 "op": op,
@@ -326,7 +331,7 @@ def _exits(log: RecordLog, _: _Told) -> Made:
                 "signal": signal,
                 "asked": bool(asked),
             }
-            yield same["time_ns"][a], {**event, "count": b - a, "text": f"{b - a} of {what} {how}"}
+            yield same["time_ns"][a], {**event, "count": b - a, "text": f"{ended} {how}"}
 
 
 def _runs(times: Records) -> Iterator[tuple[int, int]]:

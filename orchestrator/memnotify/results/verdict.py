@@ -24,7 +24,7 @@ ALWAYS = (
 """What each verdict has, whatever came out."""
 
 _MOST = 10**24
-"""No figure comes near it, and it can be counted with."""
+"""Larger than any real figure, and safe to calculate with."""
 
 _LONGEST = 60  # letters of a wrong value that are shown
 
@@ -124,7 +124,7 @@ def _is_count(value: Any) -> bool:
 
 _MUST_BE: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
     {
-        **dict.fromkeys(ALWAYS, (_is_text, "a text")),
+        **dict.fromkeys(ALWAYS, (_is_text, "a string")),
         **{axis: (_is_count, "a whole number") for axis in POINT if AXES[axis].kind is int},
         "lost_records": (_is_count, "a whole number"),
         **dict.fromkeys(("guest_seconds", "wall_seconds"), (_is_number, "a number")),

@@ -28,7 +28,7 @@ from memnotify.store import Artifact, Store
 _PATIENCE = 6.0  # seconds
 
 _SLOW_S = 3.0
-"""Whoever waits for so long is told for what."""
+"""After this long a waiting user is told what is being waited for."""
 
 
 class Boot(Protocol):
@@ -117,7 +117,7 @@ def choose_base(
 
 
 _KINDS = (UNREACHABLE, "source", "checksum", "build", "boot", "qemu-died")
-"""Failures that are of a base: it cannot be had, does not build, or QEMU does not take it."""
+"""Failures of a base: it is unavailable, does not build, or does not boot in QEMU."""
 
 
 def _is_the_bases_fault(error: MemnotifyError) -> bool:
@@ -156,5 +156,5 @@ def _why(error: MemnotifyError, web: Web) -> str:
     message = error.message
     if hosts := [host for host in web.silent if f"/{host}/" in message]:
         # All addresses that were tried would hide the choice; `kernel fetch` names them.
-        return f"cannot be fetched, no answer of {' and '.join(hosts)}"
+        return f"cannot be fetched, no answer from {' and '.join(hosts)}"
     return message.partition("\n")[0]

@@ -141,15 +141,17 @@ def only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell:
         raise InputError(f"{campaign.path} names several bases", hint=f"--base {bases[0]}")
     if base is not None and base not in bases:
         raise InputError(
-            f"{base} is none of the bases of {campaign.path}", hint=f"it has {', '.join(bases)}"
+            f"{base} is not a base of {campaign.path}", hint=f"it has {', '.join(bases)}"
         )
     if source is not None:
         named_source(source)
     cells = plan_cells(campaign, base=base, source=source)
     cells = tuple(cell for cell in cells if cell.request.series == cells[0].request.series)
     if len(cells) > 1:
-        why = f"{campaign.path} has {len(cells)} cells for each series; a bisection takes one"
-        raise InputError(why, hint="give each axis one value")
+        why = (
+            f"{campaign.path} has {len(cells)} cells for each series; a bisection needs exactly one"
+        )
+        raise InputError(why, hint="give each axis a single value")
     return cells[0]
 
 

@@ -100,7 +100,7 @@ def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Ite
     """Be the only one of all processes that runs into a folder; `warn` is told if that waits."""
     path = folder.path
     lock = f"run-{digest_value(str(path.resolve()))[:16]}"
-    with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path}")):
+    with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path} to finish")):
         yield
 
 

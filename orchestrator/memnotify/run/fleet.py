@@ -42,7 +42,7 @@ Files = Mapping[str, bytes]
 class HostTable(toml.Table):
     """A host, as ssh knows it. `program` and `folder` are on it, from the user's home."""
 
-    address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address as ssh takes it: [user@]host")]
+    address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address for ssh: [user@]host")]
     program: str = "memnotify"
     folder: str = "memnotify-fleet"
     jobs: Annotated[int, Field(ge=1)] | None = None
@@ -122,12 +122,12 @@ def run_fleet(
     InfrastructureError if no host gave results.
     """
     if len(campaign.table.kernel.base) > 1:
-        text = "kernel.base: each host might take another of these"
+        text = "kernel.base: each host might choose a different base"
         raise InputError(text, file=campaign.path, hint="name one base")
     if path.exists() and not path.is_dir():
-        raise InputError("is a file, not a folder", file=path, hint="-o names a new folder")
+        raise InputError("is a file, not a folder", file=path, hint="-o must name a new folder")
     if path.exists() and any(path.iterdir()):
-        raise InputError(f"{path} is there already", hint="name a new folder with -o")
+        raise InputError(f"{path} already exists", hint="name a new folder with -o")
     files = _files(campaign, durations)
     with TemporaryDirectory(prefix="memnotify-fleet-") as name:
         parts = [
@@ -158,7 +158,7 @@ class _Part:
     host: HostTable
     shard: Shard
     folder: Path
-    """Here, for the results."""
+    """The folder on this host for the results."""
     remote: Remote
 
     @property
@@ -224,7 +224,7 @@ def _run_part(
         if done.return_code == _BAD_INPUT:
             raise InputError(f"{part.name}: {lines.last}")
         if done.return_code not in _DONE:
-            text = f"{host.program} ended with {done.return_code}: {lines.last}"
+            text = f"{host.program} exited with status {done.return_code}: {lines.last}"
             raise InfrastructureError("host", text)
         _must(remote, "tar", "-czf", f"{folder}/run.tar.gz", "-C", f"{folder}/run", ".")
         packed = part.folder.with_suffix(".tar.gz")

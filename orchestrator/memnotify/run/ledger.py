@@ -54,16 +54,16 @@ _LOOK_AGAIN_S = 0.1
 """Other processes cannot tell us that they are done, so we look."""
 
 _LONG_S = 5.0
-"""Who has to wait for so long, with nothing of its own under way, is told why."""
+"""A run that waits for this long without any guest of its own is told why."""
 
 _REMIND_S = 180.0
 """And told again after so long, with the figures of then."""
 
 PATIENCE_S = 600.0
-"""How long to wait for memory of the host while no guest holds any that could become free."""
+"""How long to wait for host memory while no guest holds any that could be released."""
 
 _PASSED_OVER_S = 5.0
-"""Who has not looked for so long is stopped (Ctrl-Z), and others need not wait for it."""
+"""A run that has not checked for this long is stopped (Ctrl-Z); others need not wait for it."""
 
 
 _CLAIM, _PLACE = "claim-", "place-"
@@ -142,7 +142,7 @@ class Ledger:
             raise InputError(
                 f"{name} needs {wanted.memory_mib} MiB of the host, which has "
                 f"{self.capacity.memory_mib} MiB for guests",
-                hint="take a smaller memory_mib, swap_mib or log_records, or a larger host",
+                hint="use a smaller memory_mib, swap_mib or log_records, or a larger host",
             )
 
     @asynccontextmanager
@@ -243,10 +243,10 @@ class Ledger:
             return True
         raise InfrastructureError(
             HOST_MEMORY,
-            f"a guest takes up to {wanted.memory_mib} MiB of the host, which has had less for "
-            f"{PATIENCE_S / 60:g} minutes: {available} of {host.memory_mib()} MiB are available, "
-            f"guests hold {taken.memory_mib}, other programs have the rest",
-            hint="end what else takes memory here, or take a smaller memory_mib",
+            f"a guest needs up to {wanted.memory_mib} MiB of host memory, and less has been "
+            f"available for {PATIENCE_S / 60:g} minutes: {available} of {host.memory_mib()} MiB "
+            f"are available, guests hold {taken.memory_mib}, other programs have the rest",
+            hint="stop other programs that use memory, or use a smaller memory_mib",
         )
 
     @contextmanager

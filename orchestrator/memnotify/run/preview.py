@@ -19,7 +19,7 @@ from memnotify.store import Store, digest_value
 
 IN_STORE = "in the store"
 TO_BUILD = "to build"
-TO_FETCH = "to build, when the source is here"
+TO_FETCH = "to build, once the source is available"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def _source(base: Base, given: str | None, store: Store) -> str:
             pass  # it may have the base in pieces
         return given
     kept = kept_source(base, store=store)
-    return "not here: to be fetched" if kept is None else f"{IN_STORE}: {kept.version}"
+    return "not available: to be fetched" if kept is None else f"{IN_STORE}: {kept.version}"
 
 
 def _state(request: KernelRequest, store: Store, log: CommandLog) -> str:
@@ -143,7 +143,7 @@ def _state(request: KernelRequest, store: Store, log: CommandLog) -> str:
                 return TO_BUILD
         inputs = kernel_inputs(request, store=store, log=log)
     except MemnotifyError as error:
-        return f"not to be built: {error.message.partition(chr(10))[0]}"
+        return f"cannot be built: {error.message.partition(chr(10))[0]}"
     if inputs is None:
         return TO_FETCH
     return IN_STORE if store.get(KIND, digest_value(inputs)) is not None else TO_BUILD

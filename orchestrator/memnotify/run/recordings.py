@@ -61,7 +61,7 @@ async def record(run: RunFolder, finished: Finished, again: Again) -> Replay:
         await _with_tape(again, made, play=True).run(finished, played)
         first, second = (read_records(folder / RECORDS).records for folder in (made, played))
         if compare(first, second, VIEWS).agreement is not Agreement.EXACT:
-            raise InfrastructureError("recording", f"{job.name}: QEMU plays another run")
+            raise InfrastructureError("recording", f"{job.name}: QEMU replays a different run")
         (made / _ABOUT).write_text(to_json(_about(job.cell)))
         if place.exists():
             shutil.rmtree(place)
@@ -112,7 +112,7 @@ async def debug(
     need_gdb()
     if (why := why_no_tape(job.cell)) is not None:
         tape = None
-        again.on_stage(f"no recording, so no way back: {why}")
+        again.on_stage(f"no recording, so gdb cannot go backwards: {why}")
     else:
         tape = find_tape(run, finished)
         if tape is None:

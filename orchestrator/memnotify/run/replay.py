@@ -169,7 +169,7 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
     for name, now in versions.items():
         was = finished.versions.get(name)
         if was != now:
-            yield f"{name} was {was}, is {now}"
+            yield f"{name} was {was}, now {now}"
     cell = finished.job.cell
     if qemu.hardware_digest(cell, cell.accel) == cell.hardware:
         return
@@ -179,7 +179,7 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
     if gone or new:
         yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
     else:
-        yield f"QEMU was packaged otherwise, is {qemu.version()}"
+        yield f"QEMU was another package, now {qemu.version()}"
 
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:

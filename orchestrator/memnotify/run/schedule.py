@@ -154,5 +154,7 @@ def _failure(error: Exception) -> Outcome:
             return Outcome(infrastructure="host", detail=str(error))
     if os.environ.get(TRACEBACK):
         raise error
-    detail = f"{type(error).__name__}: {error} (a bug; {TRACEBACK}=1 shows where)"
+    detail = (
+        f"{type(error).__name__}: {error} (this is a bug; set {TRACEBACK}=1 to see the traceback)"
+    )
     return Outcome(infrastructure="internal", detail=detail)

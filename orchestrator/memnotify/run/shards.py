@@ -34,7 +34,7 @@ class Shard:
         """Return what `2/5` says. Raises ValueError if it says nothing."""
         match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise ValueError(f"{text!r} is not one part of several, like 2/5")
+            raise ValueError(f"{text!r} is not a part such as 2/5")
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
     if into.path.exists() and not into.path.is_dir():
         raise InputError("is a file, not a folder", file=into.path, hint="name a new folder")
     if into.path.exists() and any(into.path.iterdir()):
-        raise InputError(f"{into.path} is there already", hint="name a new folder")
+        raise InputError(f"{into.path} already exists", hint="name a new folder")
     campaign = _same("another campaign", [(part, _read(part)) for part in parts])
     names = _same("another base", [(part, part.whole()) for part in parts])
     rows: dict[str, PlanRow] = {}

@@ -86,7 +86,7 @@ class _Part:
 
 
 Reader = Callable[[str], FileState | None]
-"""Gives a file of a tree by its path in it; None: there is none."""
+"""Returns a file of a tree by its path, or None if there is none."""
 
 
 def read_tree(tree: Path) -> Reader:
@@ -229,7 +229,9 @@ def _check_presence(patch: Patch, part: _Part, before: Mapping[str, FileState | 
     line = part.hunks[0].patch_line if part.hunks else None
     if part.before is None:
         if part.after is not None and before[part.after] is not None:
-            raise InputError(f"creates {part.after}, which exists", file=patch.path, line=line)
+            raise InputError(
+                f"creates {part.after}, which already exists", file=patch.path, line=line
+            )
         return
     if before[part.before] is None and not part.new:
         raise InputError(
@@ -314,7 +316,7 @@ def _failure(
 ) -> InputError:
     hint = None
     if fuzz is not None:
-        hint = f"it would fit with fuzz={fuzz}; if that is right, say so in the series file"
+        hint = f"it would apply with fuzz={fuzz}; if that is acceptable, add it to the series file"
     by_name = {name: part for part in parts for name in part.names}
     shown = []
     first = None
@@ -326,10 +328,10 @@ def _failure(
         head, body = show_mismatch(
             hunk, "" if state is None else state.data.decode(errors="replace")
         )
-        shown.append(f"hunk {number} of {len(part.hunks)} does not fit {name}:{head}\n{body}")
+        shown.append(f"hunk {number} of {len(part.hunks)} does not apply to {name}:{head}\n{body}")
     if not shown:
-        reason = "patch refused it"
+        reason = "patch(1) rejected it"
         if "previously applied" in text:
-            reason = "it is in the tree already"
+            reason = "it is already in the tree"
         shown = [reason + "".join(f"\n  | {line}" for line in text.splitlines())]
     return InputError("\n".join(shown), file=patch.path, line=first, hint=hint)

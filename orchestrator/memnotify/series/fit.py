@@ -128,7 +128,7 @@ def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]
     ):
         if word not in names:
             raise InputError(
-                f"there is no series of {word}", hint=f"there are: {', '.join(sorted(names))}"
+                f"there is no series {word}", hint=f"there are: {', '.join(sorted(names))}"
             )
     of_users = registered()
     return [

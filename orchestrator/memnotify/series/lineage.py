@@ -99,7 +99,7 @@ def _astray(name: str, known: Mapping[str, _Known]) -> Iterator[str]:
         yield f"{name} follows {follows}, and {follows} follows {name}"
     else:
         hint = known_names(follows, known)
-        yield f"{name} follows {follows}, which is not there" + (f" ({hint})" if hint else "")
+        yield f"{name} follows {follows}, which does not exist" + (f" ({hint})" if hint else "")
 
 
 def _walk(

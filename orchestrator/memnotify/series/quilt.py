@@ -84,8 +84,8 @@ def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
         wanted = own.asked_for(revision)
         hint = known_names(revision, [NONE, *known])
         if wanted in known:
-            hint = f"`{command(f'series originals {wanted}')}` makes it of the mails"
-        raise InputError(f"no series is called {revision}", hint=hint)
+            hint = f"run `{command(f'series originals {wanted}')}` to make it from the mails"
+        raise InputError(f"there is no series {revision}", hint=hint)
     return known[revision]
 
 
@@ -124,10 +124,10 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
         if (folder / SERIES).is_file():
             return _series_in(folder, folder.name, base or "")
         if folder.is_dir():
-            raise InputError("there is no `series` file in this folder", file=folder)
+            raise InputError("this folder has no `series` file", file=folder)
         if "/" in word:
             raise InputError(
-                f"there is no folder {word}, nor a series of that name",
+                f"{word} is neither a folder nor the name of a series",
                 hint=known_names(revision, [NONE, *revisions(root)]),
             )
     if given and base and given != base:
@@ -137,7 +137,9 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
         bases = bases_of(revision, root=root)
         if len(bases) > 1:
             choices = ", ".join(f"{revision}/{name}" for name in bases)
-            raise InputError(f"{revision} is for several bases", hint=f"name one: {choices}")
+            raise InputError(
+                f"{revision} has patches for several bases", hint=f"name one: {choices}"
+            )
         base = bases[0]
     return load_series(revision, base or "", root=root)
 
@@ -184,9 +186,9 @@ def _check_whole(folder: Path) -> None:
     """Raise InputError for the folder of a series while an import puts files into it."""
     if (folder / PENDING / NAMES).exists():
         raise InputError(
-            "an import into this folder was killed, or is just being written",
+            "an import into this folder was interrupted, or is still running",
             file=folder,
-            hint="`memnotify series import` into it puts back what was there, and goes on",
+            hint="`memnotify series import` into it restores the previous contents and continues",
         )
 
 
@@ -194,18 +196,21 @@ def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:
     path = file.parent / name
     if "/" in name:
         raise InputError(
-            f"{name} is not a plain name", file=file, line=line, hint="patches lie beside this file"
+            f"{name} is not a plain file name",
+            file=file,
+            line=line,
+            hint="patches must be in the same folder as this file",
         )
     if not path.is_file():
-        raise InputError(f"there is no {name} beside this file", file=file, line=line)
+        raise InputError(f"{name} is not in the same folder as this file", file=file, line=line)
     fuzz = 0
     for index, option in enumerate(options):
         given = re.fullmatch(r"-p1|fuzz=([012])", option)
         if given is None:
-            hint = "-p1 and fuzz=0, 1 or 2 are"
-            raise InputError(f"{option} is not an option", file=file, line=line, hint=hint)
+            hint = "options are -p1 and fuzz=0, 1 or 2"
+            raise InputError(f"{option} is not a known option", file=file, line=line, hint=hint)
         if option[:2] in [earlier[:2] for earlier in options[:index]]:
-            raise InputError(f"{option} is one too many", file=file, line=line)
+            raise InputError(f"{option}: too many options", file=file, line=line)
         fuzz = int(given[1] or fuzz)
     return Patch(path=path, sha256=digest_file(path), fuzz=fuzz)
 
@@ -246,8 +251,8 @@ def base_for_version(revision: str, version: str, *, root: Path = MEM_NOTIFY) ->
     if not fitting:
         raise InputError(
             f"series {revision} has no variant for Linux {version}",
-            hint=f"name a base whose patches to try: --for {bases[0]}, or {revision}/{bases[0]} as "
-            f"the series; there are patches for {', '.join(bases)}",
+            hint=f"name a base whose patches to use: --for {bases[0]}, or {revision}/{bases[0]} "
+            f"as the series; there are patches for {', '.join(bases)}",
         )
     return max(fitting, key=len)
 

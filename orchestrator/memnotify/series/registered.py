@@ -46,7 +46,7 @@ class Registered:
             for mail in self.mails
             if mail["verdict"] in ("another text", "no digest on file")
         ]
-        return notes + [f"{name} is ours" for name in self.ours]
+        return notes + [f"{name} is a series of the project" for name in self.ours]
 
 
 class _Mail(BaseModel):
@@ -104,7 +104,7 @@ def load_registered(name: str, base: str) -> Registered:
 
 def damaged(file: Path) -> InputError:
     """Return the refusal of a registered series of which a file is not what was written."""
-    return InputError("is damaged", file=file, hint="`memnotify series originals` writes it anew")
+    return InputError("is damaged", file=file, hint="`memnotify series originals` writes it again")
 
 
 def revision_of(name: str) -> str | None:

@@ -145,7 +145,7 @@ class BatchTable(toml.Table):
     @model_validator(mode="after")
     def _formula(self) -> Self:
         if self.order == "fifo" and (self.shift is None) == (self.divisor is None):
-            raise ValueError('order = "fifo" needs shift or divisor, one of them')
+            raise ValueError('order = "fifo" needs either shift or divisor')
         given = self.model_fields_set & {"shift", "divisor", "plus", "at_least", "at_most"}
         if self.order != "fifo" and given:
             raise ValueError(f'order = "{self.order}" has no {", ".join(sorted(given))}')
@@ -194,7 +194,7 @@ class Revision(toml.Table):
     @classmethod
     def _asked(cls, status: StatusTable, others: ValidationInfo) -> StatusTable:
         if others.data.get("pollin") == "gate":
-            raise ValueError('pollin = "gate" asks no status')
+            raise ValueError('pollin = "gate" does not look at the status')
         return status
 
     @field_validator("small_zone_divisor", "zoneinfo")
@@ -202,7 +202,7 @@ class Revision(toml.Table):
     def _of_zones(cls, value: Any, others: ValidationInfo) -> Any:
         status = others.data.get("status")
         if others.data.get("pollin") == "gate" or (status and status.kind != "zone"):
-            raise ValueError('is for status = { kind = "zone" }')
+            raise ValueError('requires status = { kind = "zone" }')
         return value
 
     @field_validator("fasync")
@@ -210,7 +210,7 @@ class Revision(toml.Table):
     def _of_batches(cls, value: Any, others: ValidationInfo) -> Any:
         batch = others.data.get("batch")
         if batch and batch.order != "fifo":
-            raise ValueError('is for batch.order = "fifo"')
+            raise ValueError('requires batch.order = "fifo"')
         return value
 
     def guard_s(self, watchers: int) -> float:
@@ -304,7 +304,7 @@ def _as_posted(name: str) -> str:
     how = f"with another text than was posted: {other}" if other else "as they were posted"
     changed = f"The patches of the mails, {how}"
     if unknown := of("no digest on file"):
-        changed += f"; whether this is the text that was posted is not known of {unknown}"
+        changed += f"; it is unknown whether {unknown} is the text that was posted"
     return f"{changed}."
 
 
@@ -326,7 +326,7 @@ def _inherited(
     base = own.based_on
     if base is None:
         if own.without:
-            raise refusal(("without",), "there is no based_on to leave something out of")
+            raise refusal(("without",), "there is no based_on, so nothing to leave out")
         return data
     # A series outside the package may be based on one in it.
     above = next((f for f in _files_of(base, root) if f.exists()), None)
