@@ -75,12 +75,12 @@ def test_a_missing_command_names_its_package(
 ) -> None:
     (tools / command).unlink()
     (missing,) = [check for check in examine(Store(tmp_path)) if check.state is CheckLevel.MISSING]
-    assert missing.mend == f"apt-get install {package}"
+    assert missing.fix == f"apt-get install {package}"
 
 
 def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Path) -> None:
     (note,) = [check for check in examine(Store(tmp_path)) if check.name == "6.1 source"]
-    assert (note.state, note.mend) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
+    assert (note.state, note.fix) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_command_prints_a_table_or_json_and_ends_with_3_if_something_is_miss
 ) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {"name", "state", "detail", "mend"} == set(found[0])
+    assert {"name", "state", "detail", "fix"} == set(found[0])
     (tools / "bison").unlink()
     assert main(["doctor"]) == 3
     printed = capsys.readouterr().out
