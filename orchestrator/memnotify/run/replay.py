@@ -43,7 +43,7 @@ class Replay:
 
     @property
     def kept(self) -> bool:
-        """Whether it kept the promise of the cell's class: bit for bit if `exact`, otherwise nothing."""
+        """Whether it kept the promise of its class: bit for bit if `exact`, otherwise nothing."""
         return self.finished.repeatability is not Repeatability.EXACT or (
             self.comparison.agreement is Agreement.EXACT
             and self.missing[0] == self.missing[1]
