@@ -1,6 +1,7 @@
-"""Rules for the documentation: layout, wording, and everything that it names exists.
+"""Rules for the documentation: layout and wording, and that everything it names exists.
 
-proselint and codespell run in `make lint`; these are the house's own rules. Code blocks are free.
+proselint and codespell run in `make lint`; these are this project's own rules. They ignore code
+blocks.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.support.prose import (
     without_spans,
 )
 
-# What is not plain English, and what to write for it.
+# Wording that is not plain English, and its replacement.
 BANNED = {
     r"\bmend(?:s|ed|ing)?\b": "fix",
     r"\bto the bit\b": "bit for bit",
@@ -58,7 +59,7 @@ BANNED = {
     r"\bthe compiler of today\b": "a present-day compiler",
     r"\bquiet host\b": "idle host",
 }
-# A pattern that begins a sentence is meant as it is written.
+# A pattern that matches the beginning of a sentence is case-sensitive.
 _BANNED = {
     re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
     for pattern, better in BANNED.items()
@@ -78,7 +79,7 @@ Rule = Callable[[Path, str], list[str]]
 
 
 def layout(path: Path, text: str) -> list[str]:
-    """One sentence per line; at most 120 columns, tables and unbreakable words excepted."""
+    """Check: one sentence per line; at most 120 columns, except tables and unbreakable words."""
     found = []
     for number, line in outside_code(text):
         if is_table(line) or line.startswith("#"):
@@ -105,7 +106,7 @@ def wording(path: Path, text: str) -> list[str]:
 
 
 def slug(heading: str) -> str:
-    """Return the anchor that GitHub gives a heading."""
+    """Return GitHub's anchor for a heading."""
     text = re.sub(r"[`*]|\]\([^)]*\)|\[", "", heading.lstrip("#").strip()).lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
@@ -131,7 +132,7 @@ def links(path: Path, text: str) -> list[str]:
 
 
 def paths(path: Path, text: str) -> list[str]:
-    """Every path of this project that a document names exists, also in code blocks."""
+    """Check that every path of this project in a document exists, also in code blocks."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         named = [(places.HOME / match[1], match[1]) for match in PATH.finditer(line)]
@@ -210,7 +211,7 @@ def test_the_picture_of_the_rooms_is_current(
 
 
 def test_the_linters_are_configured() -> None:
-    """`make lint` calls them; without this table codespell would read the patches."""
+    """`make lint` calls them; without this table, codespell would read the patches."""
     config = tomllib.loads((places.HOME / "pyproject.toml").read_text())["tool"]["codespell"]
     assert "*.patch" in config["skip"]
     makefile = (places.HOME / "Makefile").read_text()

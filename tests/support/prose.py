@@ -1,7 +1,7 @@
 """The prose of the documentation, without code blocks, tables and code spans.
 
-`python -m tests.support.prose` runs proselint on it: proselint knows no Markdown, and would read
-the output of programs as English.
+`python -m tests.support.prose` runs proselint on it. proselint does not know Markdown, and would
+read the output of programs as English.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FENCE = re.compile(r"^\s*(```+|~~~+)")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 _SPAN = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 _TARGET = re.compile(r"\]\([^)\s]*\)")
-# A full stop with a blank behind it that ends no sentence.
+# A full stop, followed by a blank, that does not end a sentence.
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|etc)\.|\.\.\.|…)[)\"'*]*$")
 _END = re.compile(r"[.!?][)\"'*_\]]*(?=\s+\S)")
 
@@ -34,7 +34,7 @@ class Line(NamedTuple):
 
 
 def documents(root: Path = places.HOME) -> list[Path]:
-    """Return the documents that git knows, so that runs and virtual environments are not read."""
+    """Return the documents in git, so that runs and virtual environments are left out."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"],
         cwd=root,
@@ -46,7 +46,7 @@ def documents(root: Path = places.HOME) -> list[Path]:
 
 
 def outside_code(text: str) -> Iterator[Line]:
-    """Yield the lines that are in no code block, neither fenced nor indented."""
+    """Yield the lines outside of code blocks, fenced or indented."""
     fence, before = "", ""
     for number, line in enumerate(text.splitlines(), 1):
         mark = _FENCE.match(line)
@@ -68,7 +68,7 @@ def is_table(line: str) -> bool:
 
 
 def without_spans(text: str) -> str:
-    """Return text with as many characters and lines, but nothing in code spans and link targets."""
+    """Return the text with the same length and lines, with code spans and link targets blanked."""
     text = _SPAN.sub(lambda span: re.sub(r"[^\n]", "x", span[0]), text)
     return _TARGET.sub(lambda target: "]" + "x" * (len(target[0]) - 1), text)
 
@@ -89,7 +89,7 @@ def prose_only(text: str) -> str:
     for number, line in outside_code(text):
         if not is_table(line) and not line.startswith("#"):
             lines[number - 1] = line
-    # A word for each code span, so that no two blanks stand together and no word twice.
+    # Replace each code span by a different word, so that no blanks meet and no word repeats.
     count = iter(range(10**6))
     return _SPAN.sub(lambda span: f"N{next(count)}" + "\n" * span[0].count("\n"), "\n".join(lines))
 
