@@ -292,7 +292,7 @@ def test_a_poll_that_failed_has_no_pollin() -> None:
 
 @pytest.mark.parametrize(("spacing", "caught"), [(30, set()), (60, {Invariant.ORDER})])
 def test_who_comes_a_moment_later_may_stand_in_front(spacing: int, caught: set[Invariant]) -> None:
-    """A client may lose the CPU on its way into the queue; the last of four is 90 or 180 ms late."""
+    """A client may lose the CPU before it queues: the last of four is 90 or 180 ms late."""
     one = replace(Model(), clients=4, notifications=[5 * S], spacing=spacing * MS)
     assert broken(replace(one, newest_first=True).run()) == caught
     assert answers(one.run())[Invariant.ORDER].tested == len(caught)

@@ -127,7 +127,7 @@ def _upto(times: Ints, when: int) -> int:
 
 
 def _last_before(times: Ints, when: Ints, *, default: int) -> Ints:
-    """For each of `when`, return the last of the sorted `times` that is not after it."""
+    """Return, for each of `when`, the last of the sorted `times` that is not after it."""
     if not times.size:
         return np.full(when.size, default, np.int64)
     place = np.searchsorted(times, when, side="right") - 1

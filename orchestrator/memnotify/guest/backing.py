@@ -38,7 +38,7 @@ def new_parts(cell: Cell, folder: Path) -> Iterator[Parts]:
 
 @contextmanager
 def parts_to_save(cell: Cell, folder: Path, *, state: bytes) -> Iterator[Parts]:
-    """Like `new_parts`, but with memories in files of ours, and a state file with content `state`.
+    """Make parts like `new_parts`, but with memory files to read, and a file that holds `state`.
 
     Raises InputError and OSError.
     """
