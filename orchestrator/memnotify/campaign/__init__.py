@@ -1,1 +1,1 @@
-"""Defining a run: schema, loading, scenarios, seeds, the plan of cells."""
+"""The definition of a run: schema, loading, scenarios, seeds, the plan of cells."""
