@@ -90,7 +90,7 @@ Reader = Callable[[str], FileState | None]
 
 
 def read_tree(tree: Path) -> Reader:
-    """Return a reader of a tree's files; InputError for folders, links and paths leading outside."""
+    """Return a reader of a tree's files; InputError for folders, links and paths leading out."""
 
     def read(name: str) -> FileState | None:
         path = tree / name

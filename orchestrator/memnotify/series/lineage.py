@@ -80,7 +80,7 @@ def _follows(name: str, known: Mapping[str, _Known]) -> str | None:
 
 
 def _parent(name: str, known: Mapping[str, _Known]) -> str | None:
-    """Return the predecessor of a revision, if it exists and does not itself follow the revision."""
+    """Return the predecessor of a revision, if it exists and is not also its successor."""
     parent = at = _follows(name, known)
     seen: set[str] = set()
     while at is not None and at in known and at not in seen:
