@@ -1,1 +1,1 @@
-"""Archived mails restored to patches that apply; range-diff."""
+"""Restore patches that apply from archived mails; range-diff."""
