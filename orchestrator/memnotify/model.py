@@ -155,7 +155,7 @@ class Finding(StrEnum):
     PANIC = "panic"
     REBOOT = "reboot"
     HANG = "hang"
-    AGENT = "agent"  # the program in the guest could not do its work
+    AGENT = "agent"  # the guest program could not do its work
     SELF_CHECK = "self-check"  # a test of the kernel failed
     OOM_KILL = "oom-kill"
     BALLOON = "balloon"  # a balloon target was not reached in time

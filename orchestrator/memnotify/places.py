@@ -22,7 +22,7 @@ CAMPAIGNS = HOME / "campaigns"
 def command(words: str) -> str:
     """Return a memnotify command for a hint, as the user would type it here.
 
-    If memnotify is not on the PATH, it is beside the running program, memnotify or pytest.
+    If memnotify is not on the PATH, this is the one beside the running program (or pytest).
     """
     beside = Path(sys.argv[0]).with_name("memnotify")
     program = beside if beside.is_file() and shutil.which("memnotify") is None else "memnotify"

@@ -83,7 +83,7 @@ class ClientKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTraits:
-    """The parameters of a kind of client: the fields of Clients that it needs, and may have.
+    """The parameters of a kind of client: it `needs` fields of Clients, and may have `takes`.
 
     `habits` are those that it may have. `keeps`: it keeps its memory when woken. `watches` is what
     it watches instead of a device of the series, and `group` the version of control groups that

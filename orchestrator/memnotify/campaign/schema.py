@@ -232,7 +232,7 @@ class HogTable(Table):
 
     rate_mib_s: Mib
     ceiling_mib: Mib | None = None
-    # Of RAM; with swap there is room for more than 100.
+    # Of RAM; with swap there is room for more than 100 %.
     ceiling_percent: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = None
     node: Annotated[int, Field(ge=0)] | None = None
 

@@ -160,7 +160,10 @@ class Base:
 
     @property
     def patches(self) -> tuple[tuple[Path, ...], ...]:
-        """Folders whose series come before every mem_notify series; several together are forms."""
+        """The folders whose series come before every mem_notify series.
+
+        Several in one tuple are forms of the same fixes.
+        """
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
 

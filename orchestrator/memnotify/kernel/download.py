@@ -112,7 +112,7 @@ def wrong_checksum(name: str, expected: str, found: str) -> InfrastructureError:
 
 @dataclass(frozen=True)
 class _Note:
-    """The file that a part belongs to. `validator` is the server's mark of this version of it."""
+    """The file that a part belongs to. `validator` is its ETag or Last-Modified."""
 
     url: str
     validator: str

@@ -107,7 +107,7 @@ class Broken:
 class Text:
     """The parsed text of a mail: the lines before the first diff, and the diffs.
 
-    `broken` are headers that must have had a diff, but for which none could be read.
+    `broken` are headers that must have had a diff, although none could be read.
     """
 
     head: tuple[str, ...]

@@ -250,7 +250,7 @@ class Restorer:
                     RepairKind.WRAPPED,
                     file=name,
                     line=line,
-                    # A line that had room left may just as well have ended there.
+                    # A short line need not have been wrapped: the next one may be separate.
                     sure=part.kind is not LineKind.ADDED
                     or (is_c(name) and len(part.text.expandtabs()) >= _WRAPPED),
                 )

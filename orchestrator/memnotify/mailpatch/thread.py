@@ -135,9 +135,6 @@ def in_order(
     numbers of patches that exist already. `revision` selects one of several revisions of a series.
     Raises InputError if two mails claim the same number, if they are of different series or
     revisions, and if the only mail for a patch is a reply that both quotes one and has its own.
-    `there` are numbers of patches that are had already; of several revisions of a series `revision`
-    is taken. Raises InputError if two mails claim the same number, if they are of different series
-    or revisions, and if of a patch there is but an answer that both quotes one and has its own.
     """
     posts, said = _of_revision(posts, revision)
     by_number: dict[int, Post] = {}
