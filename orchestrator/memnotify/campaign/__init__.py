@@ -1,1 +1,1 @@
-"""The definition of a run: schema, loading, scenarios, seeds, the plan of cells."""
+"""Defining a run: schema, loading, scenarios, seeds, the plan of cells."""

@@ -1,1 +1,1 @@
-"""Restore patches that apply from archived mails; range-diff."""
+"""Archived mails restored to patches that apply; range-diff."""

@@ -1,7 +1,7 @@
 """Use the `index` line of git's diffs, which has digests of a file before and after the change.
 
 Blanks in a string that an archive collapsed cannot be restored from the text, but they can be
-tried: if the old file has the digest in that line, the new one must have it too.
+tried: if the old file matches its digest in that line, the new one must match too.
 """
 
 from __future__ import annotations
