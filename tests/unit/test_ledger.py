@@ -33,7 +33,7 @@ TWO = Need(memory_mib=200, cores=2)
 
 @pytest.fixture(autouse=True)
 def host_with_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else runs on this host has no say here."""
+    """Keep other programs on this host from influencing the tests."""
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
 
 
@@ -128,7 +128,7 @@ def test_two_runs_do_not_take_the_same_room(
     def count_and_wait(ledger: Ledger) -> Need:
         taken = count(ledger)
         with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait()  # for another to have counted, too: it must not
+            both.wait()  # for another one to count as well: it must not
         return taken
 
     monkeypatch.setattr(Ledger, "_taken", count_and_wait)
@@ -154,7 +154,7 @@ asyncio.run(main())
 
 
 def claimed(folder: Path, *, seconds: float) -> bool:
-    """Say whether something small can be claimed in a time."""
+    """Return whether something small can be claimed within `seconds`."""
 
     async def main() -> None:
         async with asyncio.timeout(seconds), Ledger(folder, capacity=TWO).claim(Need(1, 1)):
@@ -218,7 +218,7 @@ def test_who_waits_gets_it_in_the_order_of_coming(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group, Ledger(tmp_path, capacity=TWO).claim(TWO):
             for name in "abcdef":
                 ledger = Ledger(tmp_path, capacity=TWO)
-                # Each second one would fit beside the one before it has gone.
+                # Every second one would fit before the one ahead of it has gone.
                 wanted = Need(200, 2) if name in "ace" else Need(1, 1)
                 group.create_task(hold(ledger, wanted, 0.01, got, name))
                 await asyncio.sleep(0)
@@ -252,7 +252,7 @@ def until(true: Callable[[], bool]) -> None:
 
 @contextlib.contextmanager
 def shut(folder: Path, *, seconds: float = 60) -> Iterator[None]:
-    """Hold the gate, as one who is stopped in it does; for some time at most."""
+    """Hold the gate as a process does that is stopped inside; for `seconds` at most."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("a") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
@@ -308,7 +308,7 @@ def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
         try:
             until(lambda: waiter.poll() is not None or bool(places(tmp_path)))
             assert not claimed(tmp_path, seconds=0.3)
-            with shut(tmp_path):  # who is stopped in the gate keeps everybody waiting
+            with shut(tmp_path):  # a process stopped in the gate blocks everybody
                 waiter.send_signal(number)
             monkeypatch.setattr("memnotify.run.ledger._PASSED_OVER_S", 1.0)
             assert claimed(tmp_path, seconds=10)
@@ -342,7 +342,7 @@ def test_who_waits_for_others_for_long_is_told_so_once(
 
 
 class HostMemory:
-    """What the host has available, as made up by a test; each look takes one, the last stays."""
+    """The host's available memory, made up: each call takes one value, and the last one stays."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *mib: int) -> None:
         self.mib = list(mib)
@@ -393,7 +393,7 @@ def test_nobody_waits_for_ever_for_memory_that_no_guest_has(
         return told.value
 
     async def main() -> None:
-        # What the other guest gives back when it ends is not enough.
+        # What the other guest releases when it ends is not enough.
         async with other.claim(Need(30, 1)):
             error = await attempt()
         assert error.kind == "host-memory"
@@ -401,7 +401,7 @@ def test_nobody_waits_for_ever_for_memory_that_no_guest_has(
         assert "40 of 1000 MiB are available, guests hold 30" in str(error)
         assert not places(tmp_path)
         await attempt()
-        async with ledger.claim(Need(40, 1)):  # something went on: hope anew
+        async with ledger.claim(Need(40, 1)):  # there was progress, so the time starts again
             pass
         await attempt()
 
@@ -485,7 +485,7 @@ def test_who_waits_for_memory_of_the_host_is_told_again_and_again(
     told: list[str] = []
 
     async def main() -> None:
-        async with ledger.claim(Need(10, 0)):  # a guest of its own is under way
+        async with ledger.claim(Need(10, 0)):  # a guest of its own is running
             available.mib = [20]
             with pytest.raises(TimeoutError):
                 async with (
