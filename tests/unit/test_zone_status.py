@@ -1,10 +1,9 @@
-"""What zones' status did, and how often each client was woken, from made-up samples."""
+"""What zones' status did, from made-up samples."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from memnotify.check.metrics import WakeupsEach, wakeups_each
 from memnotify.check.zone_status import ZoneStatus, zone_status
 from memnotify.records.layout import Kind
 
@@ -47,22 +46,3 @@ def test_rises_of_two_zones_and_not_of_one() -> None:
     both = samples(([0, 1, 0, 1, 0, 0], low), ([0, 0, 0, 0, 0, 1], low))
     assert (both.rises, both.rises_apart_ms) == (3, 200)
     assert samples(([0, 1, 1, 1, 1, 1], low), ([0, 1, 0, 0, 0, 1], low)).rises_apart_ms == 0
-
-
-@pytest.mark.parametrize(
-    ("woken", "clients", "least", "most", "nearest_ms"),
-    [
-        ([], 2, 0, 0, None),
-        ([1, 1, 1], 2, 0, 3, 100),
-        ([0, 1, 1], 2, 1, 2, 100),
-        ([0, 1, 2, 0, 1], 3, 1, 2, 300),
-        ([5], 1, 1, 1, None),
-    ],
-)
-def test_how_often_each_client_was_woken(
-    woken: list[int], clients: int, least: int, most: int, nearest_ms: float | None
-) -> None:
-    times = np.arange(len(woken), dtype=np.int64) * 100 * MS
-    log = log_of(rows(Kind.WAKEUP, times, client=woken, revents=1, result=1))
-    each = wakeups_each(log, clients)
-    assert each == WakeupsEach(least=least, most=most, nearest_ms=nearest_ms)
