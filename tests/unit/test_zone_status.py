@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from memnotify.check.zone_status import ZoneStatus, zone_status
+from memnotify.check.zone_status import ZoneStatus, gates, zone_status
 from memnotify.records.layout import Kind
 
 from tests.support.logs import log_of, rows
@@ -46,3 +46,16 @@ def test_rises_of_two_zones_and_not_of_one() -> None:
     both = samples(([0, 1, 0, 1, 0, 0], low), ([0, 0, 0, 0, 0, 1], low))
     assert (both.rises, both.rises_apart_ms) == (3, 200)
     assert samples(([0, 1, 1, 1, 1, 1], low), ([0, 1, 0, 0, 0, 1], low)).rises_apart_ms == 0
+
+
+def test_times_are_rounded_to_what_is_said() -> None:
+    times = [0, 100_456_789, 200_567_891]
+    stuck = rows(Kind.ZONE, times, name=b"DMA", free=GATE, high=10, status=1)
+    later = rows(Kind.ZONE, times, name=b"Normal", free=0, status=[0, 0, 1])
+    sooner = rows(Kind.ZONE, times, name=b"HighMem", free=0, status=[0, 1, 1])
+    found = zone_status(log_of(stuck, later, sooner))
+    assert (found.stuck_s, found.rises_apart_ms) == (0.201, 100.111)
+
+
+def test_a_name_that_is_no_text_has_a_gate() -> None:
+    assert gates(log_of(rows(Kind.ZONE, 0, name=b"DMA\xff", high=3))) == {"DMA\ufffd": 6}
