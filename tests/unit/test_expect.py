@@ -101,7 +101,7 @@ def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
 )
 def test_how_deep_an_expression_may_go(before: str, after: str) -> None:
     parse_expression(f"{before * 100}wakeups{after * 100} > 0")
-    with pytest.raises(ValueError, match="goes deeper than 100 sums"):
+    with pytest.raises(ValueError, match="nested more than 100 levels"):
         parse_expression(f"{before * 101}wakeups{after * 101} > 0")
 
 

@@ -61,7 +61,7 @@ def test_tests_that_pass_or_cannot_be_made_are_no_finding() -> None:
         ({"line": 42, "error": 14}, "swap FAILED: Bad address (line 42)"),
         ({"line": 42}, "swap FAILED: a wrong result (line 42)"),
         ({"signal": 11}, "swap FAILED: killed by signal 11"),
-        ({"signal": 9, "error": 110}, "swap FAILED: came to no end"),
+        ({"signal": 9, "error": 110}, "swap FAILED: did not finish"),
     ],
 )
 def test_a_failed_test_is_a_finding_that_names_it(values: dict[str, int], words: str) -> None:

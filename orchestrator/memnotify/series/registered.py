@@ -46,7 +46,7 @@ class Registered:
             for mail in self.mails
             if mail["verdict"] in ("another text", "no digest on file")
         ]
-        return notes + [f"{name} is a series of the project" for name in self.ours]
+        return notes + [f"{name} is a patch of this project" for name in self.ours]
 
 
 class _Mail(BaseModel):
