@@ -24,12 +24,12 @@ def similar(wrong: str, known: Iterable[str]) -> str | None:
 def known_names(wrong: str, known: Iterable[str]) -> str | None:
     """Return a hint for a name that is not known: the one that it resembles, or else all.
 
-    None if there are none.
+    None if there are none. A number resembles no other.
     """
     names = list(known)
     verb = "is" if len(names) == 1 else "are"
     listed = f"there {verb}: {', '.join(names)}" if names else None
-    return similar(wrong, names) or listed
+    return listed if wrong.isdigit() else similar(wrong, names) or listed
 
 
 def printable(text: str) -> str:

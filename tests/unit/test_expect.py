@@ -256,7 +256,7 @@ def test_the_command_says_it_and_exits_with_1(
     ("old", "new", "words"),
     [
         ('series = "v4"', 'series = "v5"', r"toml:15: expect\[0\]\.series: no cell has v5"),
-        ('series = "v4"', "clients = 2", r"expect\[0\]\.clients: no cell has 2"),
+        ('series = "v4"', "clients = 2", r"\]\.clients: no cell has 2 \(there are: 1, 32\)"),
         ('"wakeups == clients"', '"wakeups"', r"toml:16: .*compares nothing"),
         (
             '"wakeups == clients"',
