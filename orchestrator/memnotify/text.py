@@ -24,12 +24,12 @@ def similar(wrong: str, known: Iterable[str]) -> str | None:
 def known_names(wrong: str, known: Iterable[str]) -> str | None:
     """Return a hint for an unknown name: the known name that it resembles, or else all names.
 
-    None if no names are known.
+    None if no names are known. A number resembles no other name.
     """
     names = list(known)
     verb = "is" if len(names) == 1 else "are"
     listed = f"there {verb}: {', '.join(names)}" if names else None
-    return similar(wrong, names) or listed
+    return listed if wrong.isdigit() else similar(wrong, names) or listed
 
 
 def printable(text: str) -> str:

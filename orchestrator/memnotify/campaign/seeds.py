@@ -51,7 +51,7 @@ def _varied(step: Step, draw: Random, cpus: int) -> Step:
             spacing = _about(action.spacing_ns, SPACING_SPREAD, draw)
             action = dataclasses.replace(action, spacing_ns=spacing)
         case Hog() | FileCache():
-            rate = max(1, _about(action.rate_kib_s, RATE_SPREAD, draw))
+            rate = _about(action.rate_kib_s, RATE_SPREAD, draw)
             action = dataclasses.replace(action, rate_kib_s=rate)
         case _:
             return step
