@@ -339,7 +339,7 @@ def test_a_plan_that_names_no_cell_is_one_clear_line(
     plan.write_text(json.dumps(rows))
     for command in ("show", "check", "compare", "expect"):
         assert main([command, str(folder.path)]) == 2
-        assert f"plan.json: {value!r} is no {key} of a cell" in capsys.readouterr().err
+        assert f"plan.json: {value!r} is not the {key} of a cell" in capsys.readouterr().err
     merged = folder.path.with_name("merged")
     assert main(["merge", str(folder.path), "-o", str(merged)]) == 2
     assert not merged.exists()
@@ -627,7 +627,7 @@ def test_cells_for_which_the_host_never_has_the_memory_fail_and_the_others_run(
     assert told[64] == ("ok", "")
     outcome, detail = told[512]
     assert outcome == "infrastructure:host-memory"
-    assert "500 of " in detail and "takes up to " in detail
+    assert "500 of " in detail and "needs up to " in detail
     assert "trying again" not in bench.output.getvalue()
     # It is not a result: with enough memory, the next run runs the cells.
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)

@@ -271,7 +271,7 @@ def test_a_slow_command_of_a_source_is_not_taken_for_a_source_that_is_not_there(
 ) -> None:
     monkeypatch.setattr("memnotify.kernel.source.run", too_slow)
     monkeypatch.setattr("memnotify.kernel.source.shutil.which", lambda name: name)
-    with pytest.raises(CommandFailed, match="no end after"):
+    with pytest.raises(CommandFailed, match="timed out after"):
         fetch_source(load_base("6.1"), None, store=store, progress=print)
 
 
@@ -280,7 +280,7 @@ def test_who_does_not_get_the_base_that_he_prefers_is_told_how_to(
 ) -> None:
     said: list[str] = []
     choose_base(campaign(tmp_path), store=store, say=said.append)
-    told = [line for line in said if "give it by hand" in line]
+    told = [line for line in said if "provide it yourself" in line]
     assert len(told) == 2
     assert "kernel fetch 2.6.24 --source TREE" in told[1]
     assert told[1].startswith("for 2.6.24, ")

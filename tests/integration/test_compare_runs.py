@@ -286,7 +286,7 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (herd,) = (line.split() for line in table if line.startswith("herd"))
     assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-3", "[-4,", "-2]"]
     assert table[3 + len(UNITS)].startswith("Δ: median difference between runs")
-    assert table[3 + len(UNITS)].endswith("signed-rank test; against v3")
+    assert table[3 + len(UNITS)].endswith("signed-rank test; relative to v3")
     assert main(["compare", str(run), "--only", "seed=2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 2 * len(UNITS)
@@ -318,7 +318,7 @@ def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "no matching cell has results" in capsys.readouterr().err
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
     assert main(["compare", str(run)]) == 2
-    assert "not a plan of this version" in capsys.readouterr().err
+    assert "not a plan in the format of this version" in capsys.readouterr().err
 
 
 def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> None:

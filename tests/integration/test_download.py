@@ -87,7 +87,7 @@ def test_what_always_breaks_off_is_an_error_and_is_kept_for_later(
     site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Site, "answer", always_cut(Site.answer))
-    with pytest.raises(InfrastructureError, match="broke off after 300 bytes"):
+    with pytest.raises(InfrastructureError, match="closed after 300 bytes"):
         download(site.address + "file", target, SHA256)
     assert left(target) == ["file.part", "file.part.json"]
     monkeypatch.undo()

@@ -199,7 +199,7 @@ def test_one_that_is_not_sound_is_passed_over(lab: Lab) -> None:
         "hostile": "no source of hostile is available: ",
         "misfit": "does not apply to the result of the preceding parts: mm/vmscan.c hunk 1",
         "other": "is Linux 6.1.8, which is not other",
-        "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not fit mm/vmscan.c",
+        "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not apply to mm/vmscan.c",
         "broken": "broken v1 x86_64 failed to build: mm/vmscan.c:",
     }.items():
         *_, line, chosen = lab.choose(name)
@@ -242,9 +242,9 @@ def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:
     assert 64 + 130 < guests["takes_mib"] < 400 and guests["fits"]
     assert found["cells"] == 2
     assert found["memory_mib"] > found["capacity"]["memory_mib"] > 0
-    assert "the first base that can be had" in text and "not available: to be fetched" in text
+    assert "the first base that is available" in text and "not available: to be fetched" in text
     assert f"{guests['takes_mib']} MiB, 1 core" in text
-    assert f"2 cells; the host has {found['capacity']['memory_mib']} MiB" in text
+    assert f"2 cells; guests may use {found['capacity']['memory_mib']} MiB of the host's" in text
     assert not {"kernel", "source", "image", "template"} & made(lab.root / "store")
     assert made(lab.root).isdisjoint({"runs"})
 

@@ -138,7 +138,7 @@ def test_a_fix_that_fits_in_no_form_names_both_and_the_files(lab: Lab) -> None:
     assert line.startswith("no form of a fix applies to the tree: ")
     for folder in ("old", "new"):
         assert f"patches/fix/{folder}/0001-a.patch:" in line
-    assert line.count("hunk 1 of 1 does not fit mm/vmstat.c:") == 2
+    assert line.count("hunk 1 of 1 does not apply to mm/vmstat.c:") == 2
     assert lab.builds() == 0
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_no_form_fits_is_named_by_those_that_change_it(lab: Lab) -> 
     source = tree(lab, mm__vmstat_c=VMSTAT.replace("zone_free", "neither"))
     with pytest.raises(InputError) as caught:
         lab.build("none", source=source)
-    assert str(caught.value).count("does not fit mm/vmstat.c:") == 2
+    assert str(caught.value).count("does not apply to mm/vmstat.c:") == 2
     assert "mm/vmscan.c" not in str(caught.value)
 
 
@@ -210,7 +210,8 @@ def test_a_fix_for_files_that_only_some_trees_have_is_left_out_without_them(lab:
     assert "fixes that fit this tree: fix/old: 0001 0002; not needed: 0003" in lab.said
     has_it = lab.build("none", source=tree(lab, mm__script_c=script))
     assert taken(has_it)[-1] == ["fix/new/0003-c.patch"]
-    with pytest.raises(InputError, match=r"0003-c\.patch:\d+: hunk 1 of 1 does not fit mm/script"):
+    not_applied = r"0003-c\.patch:\d+: hunk 1 of 1 does not apply to mm/script"
+    with pytest.raises(InputError, match=not_applied):
         lab.build("none", source=tree(lab, mm__script_c="int another;\n"))
     # A patch in every folder is needed, whatever the tree lacks.
     put(lab, "fix/old/0003-c.patch", mm__script_c=(script, script + "int repaired;\n"))
@@ -234,7 +235,7 @@ def test_a_form_that_would_break_a_tree_can_ask_for_a_word_in_it(lab: Lab) -> No
     with pytest.raises(InputError) as caught:
         lab.build("none", source=source)
     assert "old/0003-c.patch: for a mm/vmstat.c with 'zone_free(' in it; " in str(caught.value)
-    assert "does not fit mm/vmscan.c" in str(caught.value)
+    assert "does not apply to mm/vmscan.c" in str(caught.value)
     name_folders(lab, '["fix/old", "fix/new"]', word.replace("0003", "0033"))
     said = (
         r"6\.1\.toml:2: only_if\[0\]\.patch: fix/old/0033-c\.patch is not a form of a fix .*0003-c"
@@ -250,7 +251,7 @@ def test_a_kernel_that_can_do_without_a_fix_says_that_it_lacks_it(lab: Lab) -> N
     source = tree(lab, mm__vmstat_c=VMSTAT.replace("zone_free", "neither"))
     lacking, other = lab.build("none", source=source).facts["choices"]
     assert lacking["taken"] == []
-    assert lacking["lacks"].count("hunk 1 of 1 does not fit mm/vmstat.c:1") == 2
+    assert lacking["lacks"].count("hunk 1 of 1 does not apply to mm/vmstat.c:1") == 2
     assert "lacks" not in other
     assert "fixes that fit this tree: LACKING: 0001; fix/old: 0002" in lab.said
     name_folders(lab, '["fix/old", "fix/new"]', can_lack='"fix/old/0001-a.patch", "fix/0002"')
@@ -260,7 +261,10 @@ def test_a_kernel_that_can_do_without_a_fix_says_that_it_lacks_it(lab: Lab) -> N
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("a.patch", "a.patch does not begin with a number and -"), ("0001-b.patch", "do not rise")],
+    [
+        ("a.patch", "a.patch does not begin with a number and -"),
+        ("0001-b.patch", "do not increase"),
+    ],
 )
 def test_forms_are_matched_by_number(lab: Lab, name: str, said: str) -> None:
     both_forms(lab)

@@ -171,7 +171,7 @@ def test_what_a_host_refuses_is_bad_input(lab: Lab) -> None:
     with pytest.raises(InputError, match=r"one \(1/1\): memnotify: no base is called 6\.1"):
         lab.run("one")
     lab.program.write_text("#!/bin/sh\necho 'Killed' >&2\nexit 137\n")
-    with pytest.raises(InfrastructureError, match="ended with 137: Killed"):
+    with pytest.raises(InfrastructureError, match="exited with status 137: Killed"):
         lab.run("one")
 
 

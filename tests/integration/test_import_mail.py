@@ -218,7 +218,7 @@ def test_a_patch_takes_the_place_of_another(
     mail = tmp_path / "real.eml"
     mail.write_bytes(archives.as_mail(real, real.lines))
     assert run(tmp_path / "out", mail) == 2
-    assert "--replace puts these in their place" in capsys.readouterr().err
+    assert "replace them with --replace" in capsys.readouterr().err
     assert series.read_text() == before
     assert run(tmp_path / "out", mail, options=("--replace",)) == 0
     assert series.read_text() == before.replace("0002-part-2", "0002-the-real-one")

@@ -88,7 +88,7 @@ def test_a_cell_that_is_not_found(
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(mn.InputError, match="no run in"):
+    with pytest.raises(mn.InputError, match="not the folder of a run"):
         mn.open_run(tmp_path)
 
 

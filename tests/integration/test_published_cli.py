@@ -276,7 +276,7 @@ def test_a_cell_that_has_not_run(
     ("old", "new", "words"),
     [
         ('"wakeups"', '"wakups"', r"old\.toml:15: .*no figure 'wakups'.*wakeups"),
-        ('series = "v5"', 'serie = "v5"', r"old\.toml:15: .*cannot be chosen by serie"),
+        ('series = "v5"', 'serie = "v5"', r"old\.toml:15: .*cells cannot be selected by serie"),
         ("at_least = 2", "", r"old\.toml:15: .*at_least or at_most"),
         ("at_least = 2", "at_lest = 2", r"old\.toml:19: .*unknown key.*at_least"),
     ],
@@ -295,7 +295,7 @@ def test_a_campaign_that_repeats_nothing(
     other = CAMPAIGN.replace('"old"', '"new"')
     (run.path / "campaign.toml").write_text(other)
     assert main(["published", str(run.path)]) == 2
-    assert "repeats no published experiment (of old)" in capsys.readouterr().err
+    assert "does not reproduce a published experiment (of old)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("published/*.toml")), ids=lambda p: p.stem)

@@ -348,7 +348,7 @@ def test_an_expectation_of_a_part(project: Project) -> None:
     result = project.run("-k", "expect", "--memnotify-shard=1/9")
     result.assert_outcomes(failed=1, skipped=2)
     assert "clients_woken == clients: not tried" in result.stdout.str()
-    assert "wakeups > clients: open: another part may have such a cell" in result.stdout.str()
+    assert "wakeups > clients: open: another part may have a matching cell" in result.stdout.str()
 
 
 def test_an_expectation_waits_for_a_testbed_that_works(project: Project) -> None:

@@ -234,13 +234,13 @@ def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Fin
 
     (finished.folder / "machine.cfg").write_text('[device "y"]\n  fd = "6"\n')
     (done,) = bench.replay(finished, newer)
-    assert lines(done)[1:] == ["qemu was 7.2.0, is 8.0.0"]
+    assert lines(done)[1:] == ["qemu was 7.2.0, now 8.0.0"]
     cell = dataclasses.replace(finished.job.cell, hardware="of another QEMU")
     other = dataclasses.replace(finished, job=dataclasses.replace(finished.job, cell=cell))
     (done,) = bench.replay(other, newer)
     assert done.kept
     assert lines(done)[1:] == [
-        "qemu was 7.2.0, is 8.0.0",
+        "qemu was 7.2.0, now 8.0.0",
         'QEMU was told [device "y"]; now [device "x"]',
     ]
 
@@ -270,8 +270,8 @@ def test_cells_that_cannot_be_replayed(
     for cell, why in (
         (damaged, "are incomplete"),
         (alien, "inputs.machine.smp"),
-        (unfinished, "has not run yet"),
-        ("zzz", "no cell of"),
+        (unfinished, "has not been run yet"),
+        ("zzz", "has no cell zzz"),
     ):
         assert main(["replay", str(folder.path), cell]) == 2
         said = capsys.readouterr().err

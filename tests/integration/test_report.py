@@ -425,7 +425,7 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
         "check": "3 cells, ",
         "compare": "cells: 1 have not been run",
         "report": "report.html",
-        "expect": "expects nothing",
+        "expect": "has no expectations",
     }
     for command, words in rest.items():
         assert main([command, run]) == (command == "check"), command

@@ -87,7 +87,7 @@ def test_what_one_cell_is_enough_for_is_decided_when_all_parts_are_there(
         assert not any(failed([result]) for result in came_out)
         for part in parts:
             assert main(["expect", str(part.path)]) == 0
-        assert "open: another part may have such a cell" in capsys.readouterr().out
+        assert "open: another part may have a matching cell" in capsys.readouterr().out
         whole = bench.path.with_name(f"whole{wakeups}")
         return main(["merge", *(str(part.path) for part in parts), "-o", str(whole)])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.distance import Distance, distance, distance_of_moments
+from memnotify.check.distance import Curve, Distance, distance, distance_of_moments
 
 
 def floats(*values: float) -> np.ndarray:
@@ -43,6 +43,18 @@ def test_what_ended_early_says_so() -> None:
     assert found.compared == 0.5
 
 
+def test_what_began_late_is_compared_from_then_on() -> None:
+    found = distance(floats(0, 1, 2, 3), floats(1, 1, 1, 5), floats(2, 4), floats(3, 3), hold_s=1)
+    assert found == Distance(apart=2, of_range=0.5, compared=0.5)
+
+
+def test_the_range_is_that_of_the_values_that_were_compared() -> None:
+    """Ours ends just where the last published sample, an outlier, begins."""
+    found = distance(floats(0, 1, 2), floats(1, 3, 100), floats(0, 2), floats(0, 0), hold_s=1)
+    assert found is not None
+    assert (found.apart, found.of_range) == (2, 1)
+
+
 def test_a_shift_in_time_is_apart() -> None:
     times, values = floats(0, 1, 2, 3, 4), floats(0, 0, 8, 0, 0)
     found = distance(times, values, floats(0, 1, 2, 3, 5), floats(0, 8, 0, 0, 0), hold_s=1)
@@ -73,3 +85,37 @@ def test_moments() -> None:
     assert (found.apart, found.of_range) == (2, 0.25)
     assert found.compared == pytest.approx(2 / 3)
     assert distance_of_moments(floats(1), floats(np.nan)) is None
+
+
+def curve(found: Distance | None) -> Curve:
+    nothing = floats()
+    return Curve(
+        file="free.csv",
+        says="free memory",
+        column="free_mib",
+        unit="MiB",
+        cell="ab12",
+        label="64 MiB",
+        moments=(),
+        published_s=nothing,
+        published=nothing,
+        ours_s=nothing,
+        ours=nothing,
+        hold_s=1,
+        distance=found,
+    )
+
+
+def test_what_is_told_of_a_curve() -> None:
+    told = {
+        "kind": "series",
+        "file": "free.csv",
+        "says": "free memory",
+        "column": "free_mib",
+        "cell": "ab12",
+        "label": "64 MiB",
+        "unit": "MiB",
+    }
+    apart = Distance(apart=2.5, of_range=0.25, compared=0.75)
+    assert curve(apart).row() == told | {"distance": 2.5, "of_range": 0.25, "compared": 0.75}
+    assert curve(None).row() == told | {"distance": None, "of_range": None, "compared": 0.0}

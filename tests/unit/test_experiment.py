@@ -114,3 +114,36 @@ def test_a_client_that_was_there_before_the_first_sample_has_no_start() -> None:
     early = guest(client_ns=ints(9) * S)
     assert figures(early).free_mib_at_start is None
     assert figures(early).cache_lost_mib is None
+
+
+def test_a_client_that_came_after_the_first_sample_has_that_as_its_start() -> None:
+    found = figures(guest(client_ns=ints(10) * S + 1))
+    assert (found.free_mib_at_start, found.cache_lost_mib) == (40, -2)
+
+
+def test_a_sample_at_the_moment_a_client_came_is_too_late_for_its_start() -> None:
+    assert figures(guest(client_ns=ints(11) * S)).free_mib_at_start == 40
+
+
+def test_a_guest_without_clients_has_no_start() -> None:
+    nobody = figures(guest(client_ns=ints()))
+    assert (nobody.free_mib_at_start, nobody.cache_lost_mib) == (None, None)
+
+
+def test_a_sample_at_the_moment_of_the_first_wakeup_is_of_it() -> None:
+    found = figures(guest(wakeup_ns=ints(13, 14, 15) * S))
+    assert (found.free_mib_at_first_wakeup, found.least_free_mib_after) == (30, 10)
+
+
+def test_a_wakeup_before_all_samples_goes_by_the_first() -> None:
+    assert figures(guest(wakeup_ns=ints(1, 14, 15) * S)).free_mib_at_first_wakeup == 40
+
+
+def test_wakeups_without_samples_have_no_memory() -> None:
+    found = figures(log_of(rows(Kind.WAKEUP, S, client=1, revents=1, result=1)))
+    assert (found.wakeups, found.free_mib_at_first_wakeup) == (1, None)
+
+
+def test_a_silence_lies_between_two_samples() -> None:
+    assert figures(log_of(rows(Kind.MEMINFO, S))).longest_silence_s is None
+    assert figures(log_of(rows(Kind.MEMINFO, [S, 3 * S]))).longest_silence_s == 2

@@ -397,7 +397,7 @@ def test_nobody_waits_for_ever_for_memory_that_no_guest_has(
         async with other.claim(Need(30, 1)):
             error = await attempt()
         assert error.kind == "host-memory"
-        assert "takes up to 150 MiB" in str(error)
+        assert "needs up to 150 MiB" in str(error)
         assert "40 of 1000 MiB are available, guests hold 30" in str(error)
         assert not places(tmp_path)
         await attempt()

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.metrics import BATCH_DISTANCE_NS, BATCH_PAUSE_NS, find_batches, measure
+from memnotify.check.metrics import (
+    BATCH_DISTANCE_NS,
+    BATCH_PAUSE_NS,
+    WakeupsEach,
+    find_batches,
+    measure,
+    wakeups_each,
+)
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 
@@ -198,3 +205,29 @@ def test_a_counter_is_what_the_sample_at_that_very_time_says() -> None:
     assert figures.first_wakeup_ms == 200.0
     at_start = measure(guest(wakeup_ns=ints(10 * S), wakeup_client=ints(3), start_ns=10 * S))
     assert at_start.swapped_out_before_first == 0
+
+
+@pytest.mark.parametrize(
+    ("woken", "clients", "least", "most", "nearest_ms"),
+    [
+        ([], 2, 0, 0, None),
+        ([1, 1, 1], 2, 0, 3, 100),
+        ([0, 1, 1], 2, 1, 2, 100),
+        ([0, 1, 2, 0, 1], 3, 1, 2, 300),
+        ([5], 1, 1, 1, None),
+        ([5], 0, 0, 1, None),
+        ([0, 1, 2] * 50, 3, 50, 50, 300),  # so many that a sort may mix up those of one client
+    ],
+)
+def test_how_often_each_client_was_woken(
+    woken: list[int], clients: int, least: int, most: int, nearest_ms: float | None
+) -> None:
+    times = np.arange(len(woken), dtype=np.int64) * 100 * MS
+    log = log_of(rows(Kind.WAKEUP, times, client=woken, revents=1, result=1))
+    each = wakeups_each(log, clients)
+    assert each == WakeupsEach(least=least, most=most, nearest_ms=nearest_ms)
+
+
+def test_the_time_between_two_wakeups_of_a_client_is_rounded_to_a_microsecond() -> None:
+    log = log_of(rows(Kind.WAKEUP, [0, 100_001_457], client=3, revents=1, result=1))
+    assert wakeups_each(log, 1).nearest_ms == 100.001

@@ -235,7 +235,7 @@ def test_no_word_of_a_cell_can_add_a_device(field: str, word: str) -> None:
     cell = make_cell()
     changes: dict[str, Any] = {field: word}
     machine = dataclasses.replace(cell.machine, **changes)
-    with pytest.raises(InputError, match="cannot be said in the description of a machine"):
+    with pytest.raises(InputError, match="cannot be used in the description of a machine"):
         describe(dataclasses.replace(cell, machine=machine))
 
 

@@ -104,6 +104,12 @@ def test_who_was_told_is_told_by_time() -> None:
     assert notified(log)["client"].tolist() == [1, 3, 0]
 
 
+def test_who_was_told_at_one_time_is_told_as_claimed() -> None:
+    count = 40  # a sort that is not stable mixes up so many
+    log = log_of(rows(Kind.WAKEUP, [5] * count, client=np.arange(count), revents=1, result=1))
+    assert notified(log)["client"].tolist() == list(range(count))
+
+
 def test_what_watches_something_else_is_left_out() -> None:
     kinds = [ClientKind.POLL, ClientKind.PSI, ClientKind.MEMORY_EVENTS]
     per_client = (Kind.POLL, Kind.WAKEUP, Kind.READ, Kind.EXIT)

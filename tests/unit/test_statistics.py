@@ -20,6 +20,10 @@ def test_no_value_and_one_value_have_no_interval() -> None:
     assert spread([7.0]) == Spread(n=1, median=7.0)
 
 
+def test_an_interval_is_computed_only_if_it_is_asked_for() -> None:
+    assert spread([1.0, 2.0, 4.0], interval=False) == Spread(n=3, median=2.0)
+
+
 def test_identical_values_have_an_interval_of_no_width_and_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -70,8 +70,8 @@ def figures(log: RecordLog) -> Figures:
     first = int(woken_ns[0]) if woken else 0
     before = max(0, int(np.searchsorted(times, first, side="right")) - 1)
     after = free[before:]
-    start = int(np.searchsorted(times, int(opened.min()) if opened.size else 0)) - 1
-    started = opened.size > 0 and start >= 0
+    start = int(np.searchsorted(times, int(opened.min()))) - 1 if opened.size else -1
+    at_start = slice(start, start + 1)  # of nothing if it is -1
 
     def at_first(column: Ints) -> float | None:
         return float(column[before]) / KIB_PER_MIB if woken and column.size else None
@@ -86,8 +86,8 @@ def figures(log: RecordLog) -> Figures:
         free_mib_at_first_wakeup=at_first(free),
         swapped_mib_at_first_wakeup=at_first(swapped),
         anon_mib_at_first_wakeup=at_first(anon),
-        free_mib_at_start=_mib(free[start : start + 1]) if started else None,
-        cache_lost_mib=_mib(cache[start : start + 1] - cache[-1:]) if started else None,
+        free_mib_at_start=_mib(free[at_start]),
+        cache_lost_mib=_mib(cache[at_start] - cache[-1:]),
         least_free_mib_after=_mib(np.sort(after)[:1]) if woken else None,
         greatest_free_mib_after=_mib(np.sort(after)[-1:]) if woken else None,
         least_cache_mib=_mib(np.sort(cache[_largest(cache) :])[:1]),

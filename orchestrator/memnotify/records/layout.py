@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 MAGIC = b"MNOTIFY1"
 ABI_VERSION = 3
@@ -222,16 +221,6 @@ LAYOUTS: Mapping[Kind, np.dtype[Any]] = MappingProxyType(
     | {Kind.MEMINFO: MEMINFO, Kind.ZONE: ZONE, Kind.SELF_CHECK: CHECK}
     | {Kind.CONSOLE: CONSOLE, Kind.SEEN: MEMINFO}
 )
-
-
-def payload(records: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
-    """Return the values of records of one kind, as a structured array of the same length.
-
-    `records` is a RECORD array that holds only that kind. The fields are those of MEMINFO, ZONE,
-    CHECK or CONSOLE, otherwise VALUE_NAMES[kind] as unsigned 64-bit numbers (negative ones in two's
-    complement).
-    """
-    return np.ascontiguousarray(records["value"]).view(LAYOUTS[kind])[:, 0]
 
 
 def log_size(capacity: int) -> int:
