@@ -21,7 +21,7 @@ from pathlib import Path
 from guests import Figure, Guest, guest, hog, parser, publish
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND
-from memnotify.run.ledger import QEMU_MIB, need, template_mib
+from memnotify.run.need import QEMU_MIB, need, template_mib
 from memnotify.store import Store
 
 ROUNDS = 7

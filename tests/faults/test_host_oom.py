@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.session import run_cell
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 
 from tests.support.lab import MadeUp
 

@@ -24,7 +24,7 @@ from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
-from memnotify.run.ledger import QEMU_MIB
+from memnotify.run.need import QEMU_MIB
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.store import Store
 

@@ -29,7 +29,8 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, copy_results
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 from memnotify.run.services import Services
 from memnotify.store import Artifact
 

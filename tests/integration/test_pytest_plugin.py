@@ -17,7 +17,8 @@ from memnotify.plugin import session
 
 # frames: pandas cannot be imported a second time, as pytester would do.
 from memnotify.results.folder import RunFolder
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 from memnotify.run.services import Services
 from memnotify.run.shards import merge
 

@@ -24,7 +24,8 @@ from memnotify.report.replay import replay_lines
 from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder
 from memnotify.run.guests import CellRunner, GuestRunner
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Artifact, sealed

@@ -24,8 +24,8 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.machine import load_machine
 from memnotify.host import available_mib
 from memnotify.model import Arch, Cell, KernelRequest
-from memnotify.run import ledger as ledger_module
-from memnotify.run.ledger import Ledger, Need, host_capacity, need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import QEMU_MIB, Need, host_capacity, need, template_mib
 from memnotify.scenario import Scenario
 
 TWO = Need(memory_mib=200, cores=2)
@@ -144,7 +144,8 @@ _HOLDER = """
 import asyncio, sys
 from functools import partial
 from pathlib import Path
-from memnotify.run.ledger import Ledger, Need, host_capacity
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need, host_capacity
 async def main():
     async with Ledger(Path(sys.argv[1]), capacity=Need(200, 2)).claim(Need(200, 2)):
         print("held", flush=True)
@@ -518,11 +519,11 @@ def test_a_cell_needs_ram_swap_disk_twice_its_log_qemu_and_a_template() -> None:
         log_records=1 << 20,
     )
     memories, log = 16_384 + 2_048 + 1_024, 64
-    template = ledger_module.template_mib(16_384)
+    template = template_mib(16_384)
     # Measured: a template of this guest takes 277 MiB, one of 64 MiB with Linux 6.1 22 MiB.
-    assert 277 < template < 400 and 22 < ledger_module.template_mib(64) < 32
+    assert 277 < template < 400 and 22 < template_mib(64) < 32
     wanted = need(cell, cores=8)
-    assert wanted == Need(memories + 2 * log + 1 + ledger_module.QEMU_MIB + template, 1)
+    assert wanted == Need(memories + 2 * log + 1 + QEMU_MIB + template, 1)
     # A host of 24 GiB has enough for it.
     assert wanted.memory_mib < 24_000 - 24_000 // 10
     without = dataclasses.replace(cell.machine, disk_mib=0)

@@ -20,7 +20,8 @@ from memnotify.process import CommandLog
 from memnotify.results.folder import RunFolder
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import Ledger, need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 from memnotify.store import Store, digest_value

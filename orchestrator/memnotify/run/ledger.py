@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import itertools
 import json
-import math
 import os
 import tempfile
 import time
@@ -31,24 +30,11 @@ from typing import TextIO
 
 from memnotify import host
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.guest.qemu import memories_of
-from memnotify.model import Cell, Clock
-from memnotify.records.layout import log_size
+from memnotify.run.need import Need, host_capacity
 from memnotify.text import counted
-from memnotify.units import BYTES_PER_MIB
 
 HOST_MEMORY = "host-memory"
 """The failure kind of a guest whose memory is held by other programs on the host."""
-
-QEMU_MIB = 130
-"""QEMU's own memory: a full cache of translated code of 64 MiB, its program, device state."""
-
-_TEMPLATE_MIB = 26
-_TEMPLATE_SHARE = 1 / 48
-"""Memory that a boot touches and a template holds: the kernel's own, and 64 bytes per 4 KiB page.
-
-bench/template.py measures this and QEMU's own memory, and fails if it is more.
-"""
 
 _LOOK_AGAIN_S = 0.1
 """Polling interval: other processes cannot tell us that they are done."""
@@ -72,17 +58,6 @@ _TOLD = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What one guest takes from the host."""
-
-    memory_mib: int
-    cores: int
-
-    def __str__(self) -> str:
-        return f"{self.memory_mib} MiB and {counted(self.cores, 'core')}"
-
-
-@dataclass(frozen=True, slots=True)
 class _Claim:
     """A claim that is held, as anyone can see it. `wanted` is None if it cannot be read."""
 
@@ -97,25 +72,6 @@ class _Claim:
             today = time.localtime()[:3] == began[:3]
             since = f" since {time.strftime('%H:%M' if today else '%Y-%m-%d %H:%M', began)}"
         return f"{_process(self.path.name)} has {wanted}{since}"
-
-
-def need(cell: Cell, *, cores: int) -> Need:
-    """Return the most that a cell takes; a guest never counts for more than the host's `cores`.
-
-    That is its memories (RAM, and swap or disk behind a PCI BAR), twice the log, which is copied
-    before the guest's memory is released, QEMU's own memory, and the guest's template.
-    """
-    memories_mib = sum(memory.mib for memory in memories_of(cell))
-    log_mib = math.ceil(2 * log_size(cell.log_records) / BYTES_PER_MIB)
-    own_mib = QEMU_MIB + template_mib(cell.memory_mib)
-    # In virtual time, all CPUs of a guest take turns on one thread.
-    busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp
-    return Need(memories_mib + log_mib + own_mib, min(busy, cores))
-
-
-def template_mib(memory_mib: int) -> int:
-    """Return the most memory that a template of a guest with this much RAM takes, in MiB."""
-    return _TEMPLATE_MIB + math.ceil(memory_mib * _TEMPLATE_SHARE)
 
 
 class Ledger:
@@ -416,9 +372,3 @@ def _process(claim: str) -> str:
         return f"pid {pid}"
     told = " ".join([Path(words[0]).name, *words[1:]]).strip()
     return f"pid {pid} ({told if len(told) <= _TOLD else told[: _TOLD - 1] + '…'})"
-
-
-def host_capacity() -> Need:
-    """Return what guests may take in total: a tenth, and at least 512 MiB, stay with the host."""
-    memory = host.memory_mib()
-    return Need(memory - max(512, memory // 10), host.cores())

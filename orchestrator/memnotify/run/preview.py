@@ -13,7 +13,7 @@ from memnotify.kernel.build import KIND, kernel_inputs
 from memnotify.kernel.source import given_source, kept_source, named_source
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
-from memnotify.run.ledger import Need, host_capacity, need
+from memnotify.run.need import Need, host_capacity, need
 from memnotify.series.quilt import tree_version
 from memnotify.store import Store, digest_value
 

@@ -24,7 +24,7 @@ from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import MACHINE, RECORDS
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import need
+from memnotify.run.need import need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

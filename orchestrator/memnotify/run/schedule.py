@@ -18,7 +18,8 @@ from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import HOST_MEMORY, need
+from memnotify.run.ledger import HOST_MEMORY
+from memnotify.run.need import need
 
 MAX_ATTEMPTS = 3
 
