@@ -105,7 +105,7 @@ def test_who_was_told_is_told_by_time() -> None:
 
 
 def test_who_was_told_at_one_time_is_told_as_claimed() -> None:
-    count = 40  # a sort that is not stable mixes up so many
+    count = 40  # enough for an unstable sort to mix them up
     log = log_of(rows(Kind.WAKEUP, [5] * count, client=np.arange(count), revents=1, result=1))
     assert notified(log)["client"].tolist() == list(range(count))
 
