@@ -140,6 +140,12 @@ def test_a_herd_is_counted_by_client() -> None:
     assert figures().herd == 0
 
 
+@pytest.mark.parametrize(("later_ns", "herd"), [(200 * MS, 2), (200 * MS + 1, 1)])
+def test_a_herd_wakes_within_the_interval_of_the_gate(later_ns: int, herd: int) -> None:
+    times = at(700) + np.array([0, later_ns])
+    assert figures(wakeup_ns=times, wakeup_client=ints(0, 1)).herd == herd
+
+
 @given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5)), min_size=1))
 def test_a_herd_is_the_most_clients_of_any_200_ms(woken: list[tuple[int, int]]) -> None:
     times, clients = zip(*sorted(woken), strict=True)
