@@ -69,7 +69,7 @@ def read_comparison(text: str) -> Expression:
     for name in expression.names:
         if name not in FIGURES:
             hint = similar(name, FIGURES) or "write words in quotes"
-            raise ValueError(f"{text!r}: there is no figure {name} ({hint})")
+            raise ValueError(f"{text!r}: unknown figure {name} ({hint})")
     expression.fit(FIGURES)
     for name, word in expression.words:
         known = _KNOWN.get(name, (word,))
