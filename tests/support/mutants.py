@@ -1,8 +1,8 @@
-"""Run mutmut over some modules of the package: `make mutants`, see docs/testing.md.
+"""Runs mutmut over some modules of the package: `make mutants`, see docs/testing.md.
 
-mutmut finds a package only beside the tests or in `src`. So it is given a copy of the package and
-of the tests in a folder of its own, where `orchestrator` is called `src`; the project's data are
-read where they are.
+mutmut finds a package only beside the tests or in `src`. So it gets a copy of the package and of
+the tests in a separate folder, in which `orchestrator` is called `src`; the project's data are read
+in place.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def changed(base: str) -> list[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the unit tests that import a module; what reaches it through others is left out."""
+    """Return the unit tests that import a module directly."""
     room, _, name = f"memnotify/{module}".removesuffix(".py").replace("/", ".").rpartition(".")
     imports = re.compile(
         rf"^from {re.escape(room)}\.{name} import|^from {re.escape(room)} import .*\b{name}\b",

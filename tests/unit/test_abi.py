@@ -104,7 +104,7 @@ STEPS: tuple[tuple[Action, tuple[int, ...]], ...] = (
     (Swappiness(value=60), (Op.SWAPPINESS, 60)),
     (Stop(what=Op.CONSOLE), (Op.STOP, Op.CONSOLE)),
 )
-"""Actions, and what each is to the guest and in the JSON of a plan: an Op, and its numbers."""
+"""Actions, and how the guest and the JSON of a plan represent them: an Op, and its numbers."""
 
 
 def test_a_scenario_comes_back_from_its_bytes() -> None:
@@ -140,7 +140,7 @@ def test_the_json_of_a_step_is_what_it_has_always_been(
         ("place", 2),
     ]
     assert mailbox.step_from_json(told) == step
-    del told["place"]  # not there in runs of before places
+    del told["place"]  # missing in runs made before places existed
     assert mailbox.step_from_json(told) == dataclasses.replace(step, place=0)
 
 
@@ -161,7 +161,7 @@ def test_the_table_of_kinds_is_whole() -> None:
 
 @st.composite
 def some_clients(draw: st.DrawFn) -> Clients:
-    """Clients with every field that their kind may have, of which those it needs are not 0."""
+    """Return clients with every field that their kind may have; required ones are not 0."""
     kind = draw(st.sampled_from(ClientKind))
     traits = CLIENT_KINDS[kind]
     fields: dict[str, Any] = {

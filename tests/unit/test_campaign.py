@@ -1,4 +1,4 @@
-"""Campaign files: what is refused, with which file, line and key, and what is not."""
+"""Campaign files: what is refused, with which file, line and key, and what is accepted."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ OURS = sorted([*CAMPAIGNS.glob("*.toml"), *CAMPAIGNS.glob("hypotheses/*.toml")])
 
 
 def register(root: Path, name: str, base: str) -> None:
-    """Make ours an original that somebody has registered."""
+    """Register our series as an original, as a user would."""
     revision = name.removesuffix("-original")
     folder = root / "memnotify/series" / name / base
     shutil.copytree(MEM_NOTIFY / revision / base, folder)
@@ -111,7 +111,7 @@ def test_of_several_bases_those_stay_that_an_original_was_imported_for(
         r"2\.6\.24, not for 6\.1 \(use one of those bases, or register it for another with --base",
     ):
         load_campaign(write(tmp_path, text))
-    # One that is not there at all is no reason to leave out bases.
+    # An original that does not exist at all is not a reason to leave out bases.
     with pytest.raises(InputError, match=r"there is no series v5-original"):
         load_campaign(write(tmp_path, several.replace("v4-original", "v5-original")))
 
@@ -119,7 +119,7 @@ def test_of_several_bases_those_stay_that_an_original_was_imported_for(
 STEP = "\n[[scenario.squeeze.step]]\nat_s = 30\n"
 MORE = 'clients = { kind = "poll", count = 15_968 }'  # with 32 of the matrix all there may be
 
-# what to replace, by what, and the file's line and the words that the refusal must have
+# What to replace, the replacement, and the line and words that the error must have.
 REFUSED = {
     "unknown key": (
         "clients = [1, 32]",
@@ -603,7 +603,7 @@ def test_what_a_kernel_does_not_have(
 
 
 def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever ports pressure stall information to an old kernel sets it in the series' config."""
+    """A port of pressure stall information to an old kernel sets it in the series' config."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     register(tmp_path, "v4-original", "2.6.24")
     config = tmp_path / "memnotify/series/v4-original/2.6.24/config"
@@ -623,7 +623,7 @@ def test_a_stopped_process_cannot_be_stopped_again(tmp_path: Path) -> None:
 
 
 def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
-    """What a key of a client means to the guest: `enum mn_client_arg` in record.h."""
+    """Check what a key of a client means to the guest: `enum mn_client_arg` in record.h."""
     wanted = {
         'kind = "exit", cache_mib = 1, open_first = true, read_bytes = 4': {
             ClientArg.CACHE: 1024,

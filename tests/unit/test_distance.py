@@ -1,4 +1,4 @@
-"""The distance of a published series from ours, of made-up curves whose answers are known."""
+"""The distance of a published series from ours, for made-up curves with known answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_same_curve_is_not_apart() -> None:
 
 
 def test_the_area_between_is_exact() -> None:
-    # Ours steps from 4 to 8 at 0.25: a quarter of the first second with 4, the rest with 8.
+    # Ours steps from 4 to 8 at 0.25: a quarter of the first second is 4, the rest 8.
     found = distance(floats(0, 1), floats(5, 10), floats(-1, 0.25, 9), floats(4, 8, 8), hold_s=1)
     assert found is not None
     assert found.apart == pytest.approx((0.25 * 1 + 0.75 * 3 + 1 * 2) / 2)

@@ -1,4 +1,4 @@
-"""Expectations: how a comparison is read, what it gives, and how a campaign's are told."""
+"""Expectations: how a comparison is parsed, its result, and how a campaign's are reported."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ ROWS = [("a", "v4", 1, 1), ("b", "v4", 32, 31), ("c", "v6", 1, 0)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """A run of three of the campaign's cells."""
+    """Make a run of three of the campaign's cells."""
     run = RunFolder(tmp_path / "run")
     run.make()
     plan = [PlanRow(id=name, name=name) for name, *_ in ROWS]

@@ -1,4 +1,4 @@
-"""The figures of an experiment, from made-up courses whose answers are known."""
+"""The figures of an experiment, for made-up logs with known answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ints(*values: int) -> np.ndarray:
 
 
 def guest(**changes: Any) -> RecordLog:
-    """Five samples, in which three times a client is woken; one that allocates, and a console."""
+    """Return five samples, three wakeups of clients, one that allocates, and a console."""
     made = {
         "sample_ns": ints(10, 11, 12, 13, 16) * S,
         "wakeup_ns": ints(12 * S + S // 2, 13 * S + 1, 15 * S),
@@ -47,7 +47,7 @@ def guest(**changes: Any) -> RecordLog:
         rows(Kind.RECLAIM, made["sample_ns"], oom_kill=made["oom_kills"]),
         rows(Kind.PAGING, made["sample_ns"], runnable=ints(1, 2, 41, 3, 1)),
         rows(Kind.WAKEUP, made["wakeup_ns"], client=made["wakeup_client"], revents=1, result=1),
-        rows(Kind.HOG, 12 * S, touched_kib=MIB, ceiling_kib=MIB),  # of a step, not of a client
+        rows(Kind.HOG, 12 * S, touched_kib=MIB, ceiling_kib=MIB),  # a step's, not a client's
         rows(Kind.HOG, np.full(made["filled_kib"].size, 13 * S), client=4, **filled),
         rows(Kind.CLIENT, made["client_ns"], client=ints(4, 2)[: made["client_ns"].size]),
         rows(Kind.CONSOLE, ints(10, 15, 11, 16) * S, runnable=ints(0, 2, 33, 1)),

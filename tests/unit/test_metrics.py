@@ -1,4 +1,4 @@
-"""Figures from made-up logs whose answers are known."""
+"""Figures from made-up logs with known answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TIMES = np.arange(100, 130, dtype=np.int64) * 100 * MS
 
 
 def guest(**changes: Any) -> RecordLog:
-    """Samples each 100 ms from 10 s on; the zone is below its gate of 200 pages from 10.5 s."""
+    """Return samples every 100 ms from 10 s on; below the gate of 200 pages from 10.5 s on."""
     made = {
         "start_ns": 10 * S,
         "wakeup_ns": ints(),
@@ -73,7 +73,7 @@ def test_a_guest_without_wakeups() -> None:
 def test_first_wakeup_counts_from_the_sample_that_shows_the_gate() -> None:
     figures = measure(guest(wakeup_ns=ints(10 * S + 730 * MS), wakeup_client=ints(3)))
     assert figures.first_wakeup_ms == 230.0
-    # The sample before the wakeup, at 10.7 s, less the one at the start.
+    # The sample before the wakeup, at 10.7 s, minus the one at the start.
     assert figures.swapped_out_before_first == 70
 
 
@@ -159,9 +159,9 @@ def test_a_sample_at_the_start_counts() -> None:
 @pytest.mark.parametrize(
     ("at_ms", "sizes"),
     [
-        ((0, 95, 195), [3]),  # a pause of 100 ms is none
+        ((0, 95, 195), [3]),  # 100 ms is not a pause
         ((0, 95, 195.000001), [2, 1]),
-        ((0, 190), [1, 1]),  # what starts 190 ms after the first is another
+        ((0, 190), [1, 1]),  # one that starts 190 ms after the first is another
         ((0, 189.999999), [2]),
     ],
 )
@@ -181,14 +181,14 @@ def test_batches_hold_all_wakeups_and_pauses_part_them(values: list[int]) -> Non
 
 
 def test_what_one_notification_woke_late_is_no_batch_of_its_own() -> None:
-    # Seen in a guest that reclaimed: 17 clients, a pause of 120 ms, and the other 83.
+    # Seen in a guest that was reclaiming: 17 clients, a pause of 120 ms, then the other 83.
     times = np.concatenate([np.full(17, 0), np.full(83, 120 * MS), np.full(5, 330 * MS)])
     batches = find_batches(times, np.arange(times.size), 0)
     assert [(batch.wakeups, batch.after_ms) for batch in batches] == [(100, None), (5, 330.0)]
 
 
 def test_batches_begin_just_there() -> None:
-    """After a longer pause than BATCH_PAUSE_NS, and at BATCH_DISTANCE_NS from the one before."""
+    """After a pause longer than BATCH_PAUSE_NS, and BATCH_DISTANCE_NS after the previous batch."""
     for times, sizes in (
         ([0, BATCH_DISTANCE_NS - 1], [2]),
         ([0, BATCH_DISTANCE_NS], [1, 1]),

@@ -1,4 +1,4 @@
-"""What the files of a run are read into: outcomes, axes, verdicts, manifests, rows of a plan."""
+"""The models of a run's files: outcomes, axes, verdicts, manifests, rows of a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""records.parquet: columns that a stranger can read, and files of the version before."""
+"""records.parquet: columns that a stranger can read, and files of the previous version."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SANE = log_of(
 
 
 def write_old(log: RecordLog, path: Path) -> None:
-    """Write version 1, with the five words as they lie in a record."""
+    """Write version 1, with the five words as they are in a record."""
     records = log.records
     client = np.ascontiguousarray(records["client"])
     columns: dict[str, Any] = {

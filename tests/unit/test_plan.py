@@ -1,4 +1,4 @@
-"""From campaign to cells: order, names, digests, and what a cell's steps turn into."""
+"""From campaign to cells: order, names, digests, and what a cell's steps become."""
 
 from __future__ import annotations
 

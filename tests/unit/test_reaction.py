@@ -1,4 +1,4 @@
-"""The figures that revisions are compared by, from made-up guests whose answers are known."""
+"""The figures by which revisions are compared, from made-up guests with known answers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLENTY = np.full(30, 1000, dtype=np.int64)
 
 
 def guest(*free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: Any) -> RecordLog:
-    """Samples of one zone after the other, as a log has them: by time, then zone."""
+    """Return samples of one zone after the other, as in a log: by time, then zone."""
     free = free or (FALLING,)
     made = {
         "wakeup_ns": ints(),
@@ -118,7 +118,7 @@ def test_a_zone_that_is_low_as_it_starts_crossed_before() -> None:
 def test_latencies_run_to_the_first_client_and_to_the_last_that_was_woken() -> None:
     found = figures(wakeup_ns=at(700, 900, 2000), wakeup_client=ints(0, 1, 0))
     assert found.gate_to_first_ms == pytest.approx(100 / 3)
-    assert found.gate_to_last_ms == pytest.approx(900 - 2000 / 3)  # client 0 comes again later
+    assert found.gate_to_last_ms == pytest.approx(900 - 2000 / 3)  # client 0 wakes again later
 
 
 def test_a_wakeup_before_the_gate_has_a_negative_latency() -> None:
@@ -148,7 +148,7 @@ def test_a_herd_is_the_most_clients_of_any_200_ms(woken: list[tuple[int, int]]) 
 
 
 def test_who_wakes_over_and_over_stays_one_of_the_herd() -> None:
-    """20 clients, each of which wakes every 50 ms from when it comes, a second after another."""
+    """20 clients start one second apart; from then on, each wakes every 50 ms."""
     woken = sorted((1000 * client + 50 * k, client) for client in range(20) for k in range(400))
     times, clients = zip(*woken, strict=True)
     assert figures(wakeup_ns=at(*times), wakeup_client=ints(*clients)).herd == 20
@@ -165,9 +165,9 @@ def test_over_freed_memory_is_what_comes_above_the_gate_after_the_first_wakeup()
     free = np.where(TIMES < START + 2 * S, FALLING, 200 + 256 * 3)  # 3 MiB above, from 2 s on
     woken = {"wakeup_ns": at(1990), "wakeup_client": ints(0)}
     assert figures(free, **woken).over_freed_mib == 3
-    # What was above before is not counted, and no zone makes up for another.
+    # Memory that was above before does not count, and zones are counted separately.
     assert figures(free, PLENTY, **woken).over_freed_mib == 3
-    # The balloon gave it, not the clients.
+    # The balloon released it, not the clients.
     assert figures(free, **woken, relief_ns=at(1995)).over_freed_mib is None
     assert figures(free, **woken, relief_ns=at(2050)).over_freed_mib == 3
     assert figures(free).over_freed_mib is None
@@ -195,7 +195,7 @@ def test_who_waits_and_is_not_woken_while_memory_is_low_is_missed() -> None:
     # Under way in the last sample that is low, and too late for it.
     assert figures(free, wakeup_ns=at(950), wakeup_client=ints(1)).missed_clients == 2
     assert figures(free, wakeup_ns=at(1050), wakeup_client=ints(1)).missed_clients == 3
-    # Who comes when it is over has missed nothing; nobody waits without a device.
+    # A client that comes when it is over has missed nothing; nobody waits without a device.
     assert figures(free, wait_ns=at(0, 0, 1500)).missed_clients == 2
     assert figures(free, waits=()).missed_clients is None
     # Just in time, for the pressure and for the wakeup.
@@ -221,7 +221,7 @@ def test_peak_runnable_and_cpu_time() -> None:
     # What ran before the start is not of the scenario; a sample at the start is.
     early = np.select([TIMES == START, TIMES == START + S], [99, 42], 1)
     assert figures(sampled=TIMES - S, runnable=early).peak_runnable == 42
-    # A log of before EXIT records had it.
+    # A log from before EXIT records had it.
     assert figures().client_cpu_ms is None
 
 

@@ -1,4 +1,4 @@
-"""What every reader of a log asks it: kinds, times, CPUs, zones and their gates, who was told."""
+"""What every reader asks of a log: kinds, times, CPUs, zones and their gates, who was notified."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_when_it_started_and_ended() -> None:
     log = log_of(
         rows(Kind.BOOT, S),
         rows(Kind.START, 9 * S, asked_ns=8 * S, start_ns=10 * S),
-        rows(Kind.START, 20 * S, start_ns=30 * S),  # a guest that says it twice
+        rows(Kind.START, 20 * S, start_ns=30 * S),  # a guest that reports it twice
         rows(Kind.END, 15 * S),
     )
     assert (log.start_ns, log.end_ns) == (10 * S, 20 * S)
@@ -62,7 +62,7 @@ def test_some_of_its_records() -> None:
 
 
 def zones() -> RecordLog:
-    """Two samples of four zones on two nodes, one of which is named as one of the other."""
+    """Return two samples of four zones on two nodes, with the same names on both."""
     names, nodes = [b"Normal", b"DMA", b"DMA", b"Normal"], [0, 0, 1, 1]
     return log_of(
         rows(

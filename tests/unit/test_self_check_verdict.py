@@ -1,4 +1,4 @@
-"""The self-check: what its records make of a cell, and what a campaign may say of it."""
+"""The self-check: the outcome that its records give, and how a campaign may use it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_campaign_asks_for_it_on_both_architectures() -> None:
     for cell in cells:
         (step,) = cell.scenario.steps
         assert isinstance(step.action, SelfCheck)
-        # Else nothing would be swapped.
+        # Otherwise nothing would be swapped.
         assert step.action.memory_kib > cell.memory_mib * 1024
 
 

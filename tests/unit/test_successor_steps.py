@@ -1,4 +1,4 @@
-"""Clients that watch what came after mem_notify: their tables, their records, what a failure is."""
+"""Clients that watch successors of mem_notify: their tables, their records, and their failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a seed changes in a scenario, and what it leaves alone."""
+"""What a seed changes in a scenario, and what it does not change."""
 
 from __future__ import annotations
 

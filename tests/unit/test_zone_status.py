@@ -1,4 +1,4 @@
-"""What zones' status did, from made-up samples."""
+"""How the status of zones changed, from made-up samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GATE = 100
 
 
 def samples(*zones: tuple[list[int], list[int]]) -> ZoneStatus:
-    """Samples each 100 ms of zones, each given by status and free pages."""
+    """Return the figures of samples every 100 ms; each zone has its status and free pages."""
     made = [
         (at * 100 * MS, zone, pages, on)
         for zone, (status, free) in enumerate(zones)
