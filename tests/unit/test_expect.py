@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memnotify.campaign.figures import FIGURES as ALL_FIGURES
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.check.expression import parse_expression
 from memnotify.cli.main import main
 from memnotify.errors import InputError

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import memnotify as mn
 import pytest
@@ -88,3 +89,35 @@ def test_the_package_imports_nothing_before_it_is_used() -> None:
     assert not before & {"numpy", "pandas", "pyarrow", "pydantic"}
     assert "memnotify.results.opened" in after
     assert "pandas" not in after  # only a frame needs it
+
+
+# The wire format of a scenario, which plans and manifests have, starts nothing.
+STARTS_NOTHING = {"memnotify.guest", "memnotify.guest.mailbox", "memnotify.series.registered"}
+STARTS = ("guest", "image", "kernel", "mailpatch", "process", "process_guard", "run", "series")
+
+
+@pytest.mark.parametrize("offered", ["memnotify.open_run", "memnotify.CellResults"])
+def test_reading_a_run_does_not_import_what_starts_guests(offered: str) -> None:
+    code = (
+        f"import sys, memnotify; {offered}; import memnotify.results.comparison;"
+        "print(*(name for name in sys.modules if name.startswith('memnotify.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    found = set(done.stdout.split())
+    assert "memnotify.results.frames" in found
+    rooms = tuple(f"memnotify.{room}." for room in STARTS)
+    started = {name for name in found if f"{name}.".startswith(rooms)}
+    assert started - {"memnotify.series"} <= STARTS_NOTHING
+
+
+def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+    def said(*words: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "memnotify", *words], capture_output=True, text=True
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, _ = said("--help")
+    assert code == 0 and out.startswith("usage: memnotify ")
+    code, _, err = said("show", str(tmp_path))
+    assert code == 2 and "is not the folder of a run" in err

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.check.reaction import UNITS, react
 from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.errors import InputError

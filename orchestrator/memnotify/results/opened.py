@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from memnotify.axes import AXES, Value
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.check.metrics import Metrics
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
