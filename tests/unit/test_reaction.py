@@ -141,6 +141,11 @@ def test_a_herd_is_counted_by_client() -> None:
     assert figures().herd == 0
 
 
+@pytest.mark.parametrize(("ms", "herd"), [(900, 2), (900.000001, 1)])
+def test_a_herd_is_of_200_ms_and_no_longer(ms: float, herd: int) -> None:
+    assert figures(wakeup_ns=at(700, ms), wakeup_client=ints(0, 1)).herd == herd
+
+
 @given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5)), min_size=1))
 def test_a_herd_is_the_most_clients_of_any_200_ms(woken: list[tuple[int, int]]) -> None:
     times, clients = zip(*sorted(woken), strict=True)
