@@ -238,7 +238,7 @@ def test_the_example_of_the_readme(
 def rows_of(heading: str) -> dict[str, str]:
     """Return the types of the columns that a table of the manual lists, by name."""
     text = MANUAL.read_text().partition(f"### {heading}\n")[2].partition("\n### ")[0]
-    found = {}
+    found: dict[str, str] = {}
     for names, kind in re.findall(r"^\| (`.*?) \| ([\w ]+) \|", text, re.MULTILINE):
         found |= dict.fromkeys(re.findall(r"`(.+?)`", names), kind)
     return found
