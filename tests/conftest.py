@@ -96,7 +96,7 @@ def kernel_artifact(
     """Return a function that builds a kernel, or finds it in the store.
 
     It takes series, arch, base, variant, and the folder of all series. With MEMNOTIFY_OFFLINE set,
-    a test is skipped if its kernel cannot be built for lack of its source; otherwise it fails, so
+    a test is skipped if its kernel cannot be built without its source; otherwise it fails, so
     that nobody takes silence for success.
     """
     log = CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl")

@@ -1,7 +1,7 @@
-"""Rules for the documentation: layout, wording, and everything that it names exists.
+"""Rules for the documentation: layout and wording, and that everything it names exists.
 
-The rule of wording is also for docstrings and comments. proselint and codespell run in `make lint`;
-these are the house's own rules. Code blocks are free.
+Docstrings and comments follow the rule of wording as well. proselint and codespell run in
+`make lint`; these are this project's own rules. They ignore code blocks.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.prose import (
     without_spans,
 )
 
-# What is not plain English, and what to write for it.
+# Wording that is not plain English, and its replacement.
 BANNED = {
     r"\bmend(?:s|ed|ing)?\b": "fix",
     r"\bto the bit\b": "bit for bit",
@@ -61,7 +61,7 @@ BANNED = {
     r"\bthe compiler of today\b": "a present-day compiler",
     r"\bquiet host\b": "idle host",
 }
-# The same for docstrings and comments, besides those above.
+# The same for docstrings and comments, in addition to the above.
 BANNED_IN_CODE = {
     r"(?:^|[.:;] )(?:Tell|Say) (?:if|whether)\b": "Return whether",
     r"(?:^|[.:;] )Whom\b(?!.*\?)": "a subject: 'The tasks that …'",
@@ -82,7 +82,7 @@ BANNED_IN_CODE = {
 
 
 def _compiled(banned: Mapping[str, str]) -> Mapping[re.Pattern[str], str]:
-    # A pattern that begins a sentence is meant as it is written.
+    # A pattern that matches the beginning of a sentence is case-sensitive.
     return {
         re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
         for pattern, better in banned.items()
@@ -91,14 +91,6 @@ def _compiled(banned: Mapping[str, str]) -> Mapping[re.Pattern[str], str]:
 
 _BANNED = _compiled(BANNED)
 _BANNED_IN_CODE = _compiled(BANNED | BANNED_IN_CODE)
-# Code whose docstrings and comments are not checked yet.
-NOT_YET = (
-    *(
-        f"orchestrator/memnotify/{room}/"
-        for room in ("guest", "check", "records", "results", "report", "run", "cli")
-    ),
-    *("tests/", "bench/"),
-)
 # Names of files that are made later, or belong to a user or to another tree.
 NOT_HERE = re.compile(
     r"[<>*…{}$]|\.\.\.|\bNAME\b|\bREV\b|\bBASE\b|NN-|"
@@ -114,7 +106,7 @@ Rule = Callable[[Path, str], list[str]]
 
 
 def layout(path: Path, text: str) -> list[str]:
-    """One sentence per line; at most 120 columns, tables and unbreakable words excepted."""
+    """Check: one sentence per line; at most 120 columns, except tables and unbreakable words."""
     found = []
     for number, line in outside_code(text):
         if is_table(line) or line.startswith("#"):
@@ -141,7 +133,7 @@ def wording(path: Path, text: str) -> list[str]:
 
 
 def code_wording(path: Path, text: str) -> list[str]:
-    """Docstrings and comments have none of the banned phrases, within a line or across two."""
+    """Check docstrings and comments for banned phrases, within a line or across two."""
     return [
         f"{passage.line_of(match.start())}: '{match[0].strip()}': write {better}"
         for passage in passages(text)
@@ -151,7 +143,7 @@ def code_wording(path: Path, text: str) -> list[str]:
 
 
 def slug(heading: str) -> str:
-    """Return the anchor that GitHub gives a heading."""
+    """Return GitHub's anchor for a heading."""
     text = re.sub(r"[`*]|\]\([^)]*\)|\[", "", heading.lstrip("#").strip()).lower()
     return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
@@ -177,7 +169,7 @@ def links(path: Path, text: str) -> list[str]:
 
 
 def paths(path: Path, text: str) -> list[str]:
-    """Every path of this project that a document names exists, also in code blocks."""
+    """Check that every path of this project in a document exists, also in code blocks."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         named = [(places.HOME / match[1], match[1]) for match in PATH.finditer(line)]
@@ -210,11 +202,12 @@ def test_a_document_keeps_the_rule(path: Path, rule: Rule) -> None:
 
 
 def test_docstrings_and_comments_keep_the_rule_of_wording() -> None:
-    files = [(file, str(file.relative_to(places.HOME))) for file in programs()]
-    checked = [(file, name) for file, name in files if not name.startswith(NOT_YET)]
-    assert checked
+    files = programs()
+    assert files
     found = [
-        f"{name}:{one}" for file, name in checked for one in code_wording(file, file.read_text())
+        f"{file.relative_to(places.HOME)}:{one}"
+        for file in files
+        for one in code_wording(file, file.read_text())
     ]
     assert not found, "\n".join(found)
 

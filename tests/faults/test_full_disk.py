@@ -81,7 +81,7 @@ def fails_for_want_of_room(build: Callable[[], object]) -> bool:
     try:
         build()
     except (MemnotifyError, OSError) as error:
-        # A compiler's own words get lost when the disk that its output goes to is the full one.
+        # A compiler's output is lost if it goes to the full disk.
         assert "No space left" in str(error) or "is the disk full?" in str(error), error
         return True
     return False

@@ -1,4 +1,4 @@
-"""Real guests that start from templates, and what is left if a process dies meanwhile."""
+"""Real guests that start from templates, and what is left if a process dies in the meantime."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Lab:
     def choose(self, name: str, *more: str) -> list[str]:
         """Return what is said for the bases `name`, `sound` and `last`.
 
-        The kernels are made up, too; they are only really booted with "boot".
+        The kernels are also made up; they are only really booted with "boot".
         """
         campaign = self.root / "try.toml"
         campaign.write_text(CAMPAIGN.format(name=name))

@@ -240,7 +240,7 @@ def test_exact_mails_are_imported_and_registered(
 
 
 def test_where_an_original_differs_from_ours_is_said(post: Post, capsys: Capture) -> None:
-    """Exact by its digest; the digest on file is of another text than ours."""
+    """Exact by its digest; the digest on file belongs to a text that differs from ours."""
 
     def other(line: str) -> str:
         return line.replace("zone->mem_notify_status,", "lamp(zone),")

@@ -183,7 +183,7 @@ def main() -> None:
     else:
         guest.say(GREETING)
     guest.serve(plan)
-    time.sleep(600)  # QEMU, too, stays when the session has ended
+    time.sleep(600)  # QEMU also stays when the session has ended
 
 
 main()

@@ -66,9 +66,9 @@ def lay_out(folder: Path, modules: Sequence[str], tests: Sequence[str]) -> None:
 
 
 def mutate(folder: Path, only: Sequence[str]) -> int:
-    """Run mutmut; print each mutant that no test noticed, and the figures of each module.
+    """Run mutmut; print each mutant that no test caught, and the figures of each module.
 
-    `only` has names of mutants to run, or patterns of them; none: all.
+    `only` has names or patterns of the mutants to run; empty: all.
     """
     environment = {**os.environ, "MEMNOTIFY_HOME": str(ROOT), "PYTHONPATH": ""}
 
@@ -83,7 +83,7 @@ def mutate(folder: Path, only: Sequence[str]) -> int:
         return 1
     figures: dict[str, dict[str, int]] = {}
     for name, state in re.findall(r"^ *(\S+): (.+)$", mutmut("results", "--all", "1").stdout, re.M):
-        if state == "not checked":  # is not one of `only`
+        if state == "not checked":  # not one of `only`
             continue
         module = name.partition(".x")[0]
         counts = figures.setdefault(module, {})

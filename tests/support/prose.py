@@ -29,7 +29,7 @@ _FENCE = re.compile(r"^\s*(```+|~~~+)")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 _SPAN = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 _TARGET = re.compile(r"\]\([^)\s]*\)")
-# A full stop with a blank behind it that ends no sentence.
+# A full stop, followed by a blank, that does not end a sentence.
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|etc)\.|\.\.\.|…)[)\"'*]*$")
 _END = re.compile(r"[.!?][)\"'*_\]]*(?=\s+\S)")
 
@@ -47,7 +47,7 @@ class Passage(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The lines joined with blanks, so that a phrase may begin on one and end on the next."""
+        """The lines joined with blanks, so that a phrase may span two lines."""
         return "".join(f"{line} " for line in self.lines if line)
 
     def line_of(self, offset: int) -> int:
@@ -57,12 +57,12 @@ class Passage(NamedTuple):
 
 
 def documents(root: Path = places.HOME) -> list[Path]:
-    """Return the documents that git knows, so that runs and virtual environments are not read."""
+    """Return the documents in git, so that runs and virtual environments are left out."""
     return _listed(root, "*.md")
 
 
 def programs(root: Path = places.HOME) -> list[Path]:
-    """Return the Python files of the package, the tests and the benchmarks that git knows."""
+    """Return the Python files in git of the package, the tests and the benchmarks."""
     return _listed(root, "orchestrator/*.py", "tests/*.py", "bench/*.py")
 
 
@@ -78,9 +78,9 @@ def _listed(root: Path, *patterns: str) -> list[Path]:
 
 
 def passages(source: str) -> Iterator[Passage]:
-    """Yield the docstrings of a Python program, also those of attributes, and its comments.
+    """Yield the docstrings of a Python program, including those of attributes, and its comments.
 
-    Comments on consecutive lines of their own are one passage.
+    Consecutive lines with only a comment are one passage.
     """
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -109,7 +109,7 @@ def _comments(block: list[tokenize.TokenInfo]) -> Passage:
 
 
 def outside_code(text: str) -> Iterator[Line]:
-    """Yield the lines that are in no code block, neither fenced nor indented."""
+    """Yield the lines outside of code blocks, fenced or indented."""
     fence, before = "", ""
     for number, line in enumerate(text.splitlines(), 1):
         mark = _FENCE.match(line)
@@ -131,7 +131,7 @@ def is_table(line: str) -> bool:
 
 
 def without_spans(text: str) -> str:
-    """Return text with as many characters and lines, but nothing in code spans and link targets."""
+    """Return the text with the same length and lines, with code spans and link targets blanked."""
     text = _SPAN.sub(lambda span: re.sub(r"[^\n]", "x", span[0]), text)
     return _TARGET.sub(lambda target: "]" + "x" * (len(target[0]) - 1), text)
 
@@ -152,7 +152,7 @@ def prose_only(text: str) -> str:
     for number, line in outside_code(text):
         if not is_table(line) and not line.startswith("#"):
             lines[number - 1] = line
-    # A word for each code span, so that no two blanks stand together and no word twice.
+    # Replace each code span by a different word, so that no blanks meet and no word repeats.
     count = iter(range(10**6))
     return _SPAN.sub(lambda span: f"N{next(count)}" + "\n" * span[0].count("\n"), "\n".join(lines))
 

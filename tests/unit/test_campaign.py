@@ -117,7 +117,7 @@ def test_of_several_bases_those_stay_that_an_original_was_imported_for(
 
 
 STEP = "\n[[scenario.squeeze.step]]\nat_s = 30\n"
-MORE = 'clients = { kind = "poll", count = 15_968 }'  # with 32 of the matrix all there may be
+MORE = 'clients = { kind = "poll", count = 15_968 }'  # with 32 of the matrix, the maximum
 
 # What to replace, the replacement, and the line and words that the error must have.
 REFUSED = {

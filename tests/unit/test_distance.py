@@ -49,7 +49,7 @@ def test_what_began_late_is_compared_from_then_on() -> None:
 
 
 def test_the_range_is_that_of_the_values_that_were_compared() -> None:
-    """Ours ends just where the last published sample, an outlier, begins."""
+    """Ours ends exactly where the last published sample, an outlier, begins."""
     found = distance(floats(0, 1, 2), floats(1, 3, 100), floats(0, 2), floats(0, 0), hold_s=1)
     assert found is not None
     assert (found.apart, found.of_range) == (2, 1)

@@ -67,7 +67,7 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
     write_records(log, file)
     console = Console(io.BytesIO())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # overflows come from nonsense, too
+        warnings.simplefilter("ignore", RuntimeWarning)  # overflows also come from nonsense
         outcome = judge(End(), log=log, console=console, disagreements=())
         result = CellResult(
             outcome=outcome,

@@ -216,7 +216,7 @@ def test_a_counter_is_what_the_sample_at_that_very_time_says() -> None:
         ([0, 1, 2, 0, 1], 3, 1, 2, 300),
         ([5], 1, 1, 1, None),
         ([5], 0, 0, 1, None),
-        ([0, 1, 2] * 50, 3, 50, 50, 300),  # so many that a sort may mix up those of one client
+        ([0, 1, 2] * 50, 3, 50, 50, 300),  # enough for an unstable sort to mix them up
     ],
 )
 def test_how_often_each_client_was_woken(

@@ -1,4 +1,4 @@
-"""Who counts as notified: figures, frames and checks use the same rule."""
+"""Which clients count as notified: figures, frames and checks use the same rule."""
 
 from __future__ import annotations
 

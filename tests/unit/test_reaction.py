@@ -135,7 +135,7 @@ def test_without_pressure_there_is_neither_latency_nor_anybody_missed() -> None:
 def test_a_herd_is_counted_by_client() -> None:
     times = at(700, 750, 800, 850, 901, 1500)
     found = figures(wakeup_ns=times, wakeup_client=ints(0, 1, 0, 2, 3, 0))
-    # From 750 to 901 ms all four, 0 for the second time; the first 200 ms have it twice, too.
+    # From 750 to 901 ms all four, 0 for the second time; the first 200 ms also have it twice.
     assert (found.herd, found.wakeups) == (4, 6)
     assert figures().herd == 0
 
@@ -177,7 +177,7 @@ def test_what_was_freed_up_to_the_first_wakeup_is_not_over_freed() -> None:
     free = np.where(TIMES < START + 2 * S, FALLING, 200 + 256 * 3)
     assert figures(free, wakeup_ns=at(2000), wakeup_client=ints(0)).over_freed_mib == 0
     assert figures(wakeup_ns=at(50), wakeup_client=ints(0)).over_freed_mib == 0
-    # Without a sample up to the wakeup nobody knows what was free.
+    # Without a sample up to the wakeup, the free memory is unknown.
     assert figures(free, wakeup_ns=at(-50), wakeup_client=ints(0)).over_freed_mib is None
 
 
@@ -218,7 +218,7 @@ def test_peak_runnable_and_cpu_time() -> None:
     runnable = np.where(TIMES[7] == TIMES, 42, 1)
     found = figures(runnable=runnable, client_cpu_ns=1_500_000)
     assert (found.peak_runnable, found.client_cpu_ms) == (42, 1.5)
-    # What ran before the start is not of the scenario; a sample at the start is.
+    # A sample before the start is not part of the scenario; one at the start is.
     early = np.select([TIMES == START, TIMES == START + S], [99, 42], 1)
     assert figures(sampled=TIMES - S, runnable=early).peak_runnable == 42
     # A log from before EXIT records had it.

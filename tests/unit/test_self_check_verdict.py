@@ -82,7 +82,7 @@ def test_tests_that_did_not_come_to_an_end_are_a_finding() -> None:
         ({}, "mmap passed"),
         ({"result": CheckResult.SKIPPED, "error": 19}, "mmap skipped: No such device"),
         ({"name": b"\xff"}, "\ufffd passed"),
-        # What a guest scribbled is no errno.
+        # A number that a guest scribbled is not an errno.
         (
             {"result": CheckResult.FAILED, "error": 2**32 - 1, "line": 5},
             "mmap FAILED: Unknown error 4095 (line 5)",

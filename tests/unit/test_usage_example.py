@@ -1,4 +1,4 @@
-"""The usage example of the patch: what is taken from the mail, and that it is unchanged."""
+"""The usage example of the patch: what is taken from the mail, without changes."""
 
 from __future__ import annotations
 

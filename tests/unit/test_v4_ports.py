@@ -102,7 +102,7 @@ def changed_lines_digest(text: str) -> str:
 
 @pytest.mark.parametrize("base", BASES)
 def test_the_changed_lines_of_the_third_patch_are_those_of_the_mail(base: str) -> None:
-    # The digest of the mail itself, from another archive than the text.
+    # The digest of the mail itself, from a different archive from the text's.
     mail = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"
     assert changed_lines_digest(text_of(base, 3)) == mail
 

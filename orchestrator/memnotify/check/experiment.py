@@ -71,7 +71,7 @@ def figures(log: RecordLog) -> Figures:
     before = max(0, int(np.searchsorted(times, first, side="right")) - 1)
     after = free[before:]
     start = int(np.searchsorted(times, int(opened.min()))) - 1 if opened.size else -1
-    at_start = slice(start, start + 1)  # of nothing if it is -1
+    at_start = slice(start, start + 1)  # empty if it is -1
 
     def at_first(column: Ints) -> float | None:
         return float(column[before]) / KIB_PER_MIB if woken and column.size else None

@@ -153,7 +153,7 @@ def _herd(wakeups: _Wakeups) -> int:
     end = np.searchsorted(times, times + HERD_NS, side="right")
     following = by_client[again + 1]
     end[by_client[again]] = np.minimum(end[by_client[again]], following)
-    ended = np.bincount(end)[: times.size]  # the last wakeup ends behind all
+    ended = np.bincount(end)[: times.size]  # the last wakeup ends after all others
     return int(np.cumsum(1 - ended).max(initial=0))
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import IO, BinaryIO
 
 CAP = 8 << 20  # bytes of the beginning that are kept
-TAIL = 64 << 10  # bytes of the end that are kept, too
+TAIL = 64 << 10  # bytes of the end that are kept as well
 _CHUNK = 16 << 10
 _PIPE = 1 << 20  # bytes; the most that Linux grants any user
 

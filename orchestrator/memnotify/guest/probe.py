@@ -1,6 +1,6 @@
 """Tests whether QEMU and KVM work, by booting something: nothing else is reliable.
 
-/dev/kvm may exist and be unusable, for lack of permission or because guests hang under a nested
+/dev/kvm may exist and be unusable, without permission or because guests hang under a nested
 hypervisor.
 """
 

@@ -44,7 +44,7 @@ async def load(monitor: Monitor, file: Path) -> None:
 
 
 async def _go(monitor: Monitor, job: str, file: Path) -> None:
-    # A migration capability; a snapshot obeys it, too, and holds all memory without it.
+    # A migration capability; a snapshot also obeys it, and holds all memory without it.
     shared = {"capability": "x-ignore-shared", "state": True}
     await monitor.execute("migrate-set-capabilities", capabilities=[shared])
     node = {"node-name": _NODE, "file": {"driver": "file", "filename": str(file)}}

@@ -58,7 +58,7 @@ class OomWatch:
         if (now.machine, now.group) == (before.machine, before.group):
             return None
         whose = "the host's OOM killer"
-        # A kill for lack of memory in the whole machine also counts in the group of the victim.
+        # A kill because the whole machine lacks memory also counts in the group of the victim.
         if now.group != before.group and now.at_limit != before.at_limit:
             whose = "the OOM killer of our control group"
         # Only the kernel's log names the victim, and we may not read that.

@@ -63,7 +63,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
         if (unit := _unit(kind, name)) is not None
     }
 )
-"""The units of the columns that have one; the file's metadata has them, too."""
+"""The units of the columns that have one; the file's metadata also has them."""
 
 
 def _type(form: np.dtype[Any]) -> Any:

@@ -211,7 +211,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 def _planned(row: PlanRow, axis: str) -> Value | None:
-    """Return a value that verdicts do not have; None if the plan is older and lacks it, too."""
+    """Return a value that verdicts do not have; None if an older plan also lacks it."""
     try:
         return row.value(axis)
     except KeyError:

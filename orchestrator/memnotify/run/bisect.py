@@ -26,8 +26,7 @@ class Bisection:
     """The result of a bisection.
 
     The outcome changes with one of `patches`: several if those in between do not build, none if it
-    is the same with all patches as without. `holds` says whether the question holds with all
-    patches.
+    never changes. `holds` is the answer to the question with all patches.
     """
 
     patches: tuple[Patch, ...]

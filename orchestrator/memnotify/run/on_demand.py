@@ -67,7 +67,7 @@ class OnDemand:
 
     @property
     def is_part(self) -> bool:
-        """Return whether the campaign has cells in other parts, too."""
+        """Return whether the campaign also has cells in other parts."""
         return len(self.cells) < len(self._whole)
 
     @cached_property
