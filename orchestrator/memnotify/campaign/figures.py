@@ -87,7 +87,7 @@ def read_comparison(text: str) -> Expression:
             hint = similar(name, FIGURES) or "write words in quotes"
             if name in UNITS:
                 hint = "memnotify compare computes it; the figures of a cell do not include it"
-            raise ValueError(f"{text!r}: there is no figure {name} ({hint})")
+            raise ValueError(f"{text!r}: unknown figure {name} ({hint})")
     expression.fit(FIGURES)
     for name, word in expression.words:
         known = _KNOWN.get(name, (word,))

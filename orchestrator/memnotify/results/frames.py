@@ -131,7 +131,7 @@ class CellResults:
         """
         if kind not in Kind.__members__:
             raise ValueError(
-                f"{kind!r} is no kind of record; there is {', '.join(Kind.__members__)}"
+                f"{kind!r} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
             )
         return frame_of(kind_table(self.log, Kind[kind]))
 

@@ -233,7 +233,7 @@ def _run_part(
         try:
             unpack(packed, "", part.folder, _LIMITS)
         except InputError as error:  # what a host sends is not the user's fault
-            raise InfrastructureError("host", f"results that came: {error.message}") from error
+            raise InfrastructureError("host", f"results received: {error.message}") from error
 
 
 @contextmanager
