@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import memnotify as mn
 import pytest
+from memnotify import places
 
 FUNCTIONS = {
     "load_campaign": "(path: 'str | os.PathLike[str]') -> 'Campaign'",
@@ -26,9 +28,11 @@ CLASSES = {
     "Campaign": {"machines", "path", "scenarios", "table", "text"},
     "CellResults": {
         *("balloon", "console", "detail", "figures", "folder", "kind", "log", "name", "outcome"),
-        *("parameters", "records", "samples", "timeline", "verdict", "wakeups", "which", "zones"),
+        *("parameters", "reaction", "records", "samples", "timeline", "verdict", "wakeups"),
+        *("which", "zones"),
     },
-    "Run": {"cell", "cells", "damaged", "missing", "path"},
+    "Chosen": {"lines", "log", "numbers"},
+    "Run": {"cell", "cells", "damaged", "missing", "path", "reactions"},
 }
 ERRORS = {
     "InfrastructureError": (("kind", "text"), {"exit_code", "hint", "kind", "message"}),
@@ -38,7 +42,8 @@ ERRORS = {
 METHODS = {
     "Run.cell": "(self, which: 'str | None' = None, /, **axes: 'Value') -> 'CellResults'",
     "CellResults.kind": "(self, kind: 'str') -> 'pd.DataFrame'",
-    "CellResults.which": "(self, rows: 'pd.Series[bool] | pd.DataFrame') -> 'Chosen'",
+    "CellResults.which": ("(self, rows: 'pd.Series[bool] | pd.DataFrame | pa.Table') -> 'Chosen'"),
+    "Chosen.lines": "(self) -> 'list[str]'",
 }
 
 
@@ -68,6 +73,13 @@ def test_classes(name: str) -> None:
     found = {*dir(offered), *inspect.get_annotations(offered)}
     assert {each for each in found if not each.startswith("_")} == CLASSES[name]
     assert inspect.getdoc(offered)
+
+
+def test_everything_that_is_offered_is_in_the_manual() -> None:
+    manual = (places.HOME / "docs/reference/records.md").read_text()
+    told = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`\n]+)`", manual))))
+    offered = set(mn.__all__).union(*CLASSES.values())
+    assert sorted(offered - told) == []
 
 
 @pytest.mark.parametrize("name", ERRORS)

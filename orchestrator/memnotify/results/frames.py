@@ -11,6 +11,7 @@ pandas, integers that may be missing have the type Int64.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from memnotify.check.reaction import UNITS, react
 from memnotify.files import read_bytes
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -76,6 +78,14 @@ class CellResults:
         return self.verdict.to_json()
 
     @cached_property
+    def reaction(self) -> Mapping[str, float | None]:
+        """The cell's figures of `memnotify compare`, computed from its log; None: it has none."""
+        if not (self.folder / RECORDS).exists():
+            return dict.fromkeys(UNITS)
+        # Not `self.log`, which would stay in memory: there may be many cells.
+        return dataclasses.asdict(react(read_records(self.folder / RECORDS)))
+
+    @cached_property
     def verdict(self) -> Verdict:
         return read_verdict(self.folder)
 
@@ -108,7 +118,10 @@ class CellResults:
 
     @cached_property
     def records(self) -> pd.DataFrame:
-        """All records: kind, client (NA: none), pid, cpu, value0 to value4 as unsigned numbers."""
+        """All records: kind, client (NA: none), pid, cpu, and the values of all kinds.
+
+        A column such as `zone_free` has the values of one kind, and is NA in records of others.
+        """
         return frame_of(records_table(self.log))
 
     def kind(self, kind: str) -> pd.DataFrame:
@@ -118,7 +131,7 @@ class CellResults:
         """
         if kind not in Kind.__members__:
             raise ValueError(
-                f"{kind!r} is no kind of record; there is {', '.join(Kind.__members__)}"
+                f"{kind!r} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
             )
         return frame_of(kind_table(self.log, Kind[kind]))
 
@@ -158,14 +171,18 @@ class CellResults:
         """What happened, in order: the events of `memnotify show RUN CELL`, not single records."""
         return frame_of(timeline_table(timeline_of(self.folder)))
 
-    def which(self, rows: pd.Series[bool] | pd.DataFrame) -> Chosen:
+    def which(self, rows: pd.Series[bool] | pd.DataFrame | pa.Table) -> Chosen:
         """Return the records for which a condition holds, or those of a frame, to be counted.
 
         If `assert not cell.which(cell.zones.free < cell.zones["min"])` fails, it names the records.
         Without pandas, conditions have no index: pass a filtered table of records instead.
+
+        Raises TypeError for anything else.
         """
-        if isinstance(rows, pa.Table):
+        if isinstance(rows, pa.Table) and RECORD in rows.column_names:
             numbers = rows[RECORD].to_numpy()
+        elif getattr(getattr(rows, "index", None), "name", None) != RECORD:
+            raise TypeError("neither records nor a condition on them: it has no number of a record")
         elif hasattr(rows, "columns"):
             numbers = rows.index.to_numpy(np.int64)
         else:
