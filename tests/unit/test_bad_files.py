@@ -222,7 +222,7 @@ def test_options_stand_between_arguments(words: str, value: Any) -> None:
         ("compare", "arguments are required: RUN"),
         ("show A --json B C", "unrecognized arguments: C"),
         ("series list --jsn", "unrecognized arguments: --jsn"),
-        ("series", "arguments are required: ACTION"),
+        ("series", "arguments are required: COMMAND"),
     ],
 )
 def test_what_is_no_argument_is_still_refused(words: str, said: str, capsys: Capture) -> None:

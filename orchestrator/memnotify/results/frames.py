@@ -11,6 +11,7 @@ pandas, integers that may be missing have the type Int64.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from memnotify.check.reaction import UNITS, react
 from memnotify.errors import InputError
 from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
@@ -85,6 +87,14 @@ class CellResults:
         return self.verdict.to_json()
 
     @cached_property
+    def reaction(self) -> Mapping[str, float | None]:
+        """The cell's figures of `memnotify compare`, computed from its log; None: it has none."""
+        if not (self.folder / RECORDS).exists():
+            return dict.fromkeys(UNITS)
+        # Not `self.log`, which would stay in memory: there may be many cells.
+        return dataclasses.asdict(react(read_records(self.folder / RECORDS)))
+
+    @cached_property
     def verdict(self) -> Verdict:
         return read_verdict(self.folder)
 
@@ -117,7 +127,10 @@ class CellResults:
 
     @cached_property
     def records(self) -> pd.DataFrame:
-        """All records: kind, client (NA: none), pid, cpu, value0 to value4 as unsigned numbers."""
+        """All records: kind, client (NA: none), pid, cpu, and the values of all kinds.
+
+        A column such as `zone_free` has the values of one kind, and is NA in records of others.
+        """
         return frame_of(records_table(self.log))
 
     def kind(self, kind: str) -> pd.DataFrame:
@@ -127,7 +140,7 @@ class CellResults:
         """
         if not isinstance(kind, str) or kind not in Kind.__members__:
             raise ValueError(
-                f"{shown(kind)} is no kind of record; there is {', '.join(Kind.__members__)}"
+                f"{shown(kind)} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
             )
         return frame_of(kind_table(self.log, Kind[kind]))
 
@@ -167,14 +180,14 @@ class CellResults:
         """What happened, in order: the events of `memnotify show RUN CELL`, not single records."""
         return frame_of(timeline_table(timeline_of(self.folder)))
 
-    def which(self, rows: pd.Series[bool] | pd.DataFrame) -> Chosen:
+    def which(self, rows: pd.Series[bool] | pd.DataFrame | pa.Table) -> Chosen:
         """Return the records for which a condition holds, or those of a frame, to be counted.
 
         If `assert not cell.which(cell.zones.free < cell.zones["min"])` fails, it names the records.
         Without pandas, conditions have no index: pass a filtered table of records instead.
 
-        Raises InputError for anything but a frame with the numbers of records, as its index or its
-        column `record`, or a condition on such a frame; and for records that this log has not.
+        Raises TypeError for anything but a frame with the numbers of records, as its index or its
+        column `record`, or a condition on such a frame; InputError for records that the log has not.
         """
         numbers = np.unique(_numbers(rows))
         strange = np.setdiff1d(numbers, indexes(self.log.records))
@@ -196,10 +209,9 @@ def _numbers(rows: Any) -> Ints:
         found = rows.index[rows.fillna(False).astype(bool)] if kind in _CONDITIONS else None
     found = None if found is None else np.asarray(found)
     if found is None or (found.size and found.dtype.kind not in "iu"):
-        raise InputError(
-            f"which() takes a frame of records, or a condition on one, not {_described(rows)}",
-            hint="a frame of records has their numbers as its index or its column `record`, as in "
-            "cell.zones or cell.zones.free < 100",
+        raise TypeError(
+            f"which() takes a frame of records, or a condition on one, not {_described(rows)} (as in "
+            "cell.zones and cell.zones.free < 100: each row has the number of its record)"
         )
     return found.astype(np.int64)
 
@@ -211,7 +223,7 @@ _CONDITIONS = ("boolean", "empty")
 def _described(rows: Any) -> str:
     kind = f"a {type(rows).__name__}"
     if hasattr(rows, "columns") or getattr(getattr(rows, "index", None), "name", RECORD) != RECORD:
-        return f"{kind} without the numbers of records"
+        return f"{kind} that has no number of a record"
     if hasattr(rows, "dtype"):
         return f"{kind} of {rows.dtype}"
     return kind if isinstance(rows, pa.ChunkedArray) else shown(rows)

@@ -232,8 +232,22 @@ def _run_part(
         part.folder.mkdir()
         try:
             unpack(packed, "", part.folder, _LIMITS)
+            _check_results(RunFolder(part.folder), files[_CAMPAIGN])
         except InputError as error:  # what a host sends is not the user's fault
-            raise InfrastructureError("host", f"results that came: {error.message}") from error
+            raise InfrastructureError("host", f"results received: {error.message}") from error
+
+
+def _check_results(results: RunFolder, campaign: bytes) -> None:
+    """Raise InputError for results that would keep us from merging those of the other hosts."""
+    results.whole()
+    for row in results.plan():
+        results.cell(row.id)
+    try:
+        found = read_bytes(results.path / _CAMPAIGN)
+    except OSError as error:
+        raise InputError(f"{_CAMPAIGN}: {error.strerror}") from error
+    if found != campaign:
+        raise InputError("they are of another campaign")
 
 
 @contextmanager
