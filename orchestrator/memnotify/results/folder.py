@@ -157,10 +157,10 @@ class RunFolder:
 
     def plan(self) -> list[PlanRow]:
         """Return plan.json. Raises InputError if the folder is not a run's, or contains links."""
-        for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
-            _no_link(path)
         file = self.path / PLAN
         try:
+            for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
+                _no_link(path)
             plan = parse(read_text(file))
         except FileNotFoundError:
             raise InputError(

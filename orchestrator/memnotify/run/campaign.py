@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,8 @@ def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) 
 def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Iterator[None]:
     """Lock a folder against other runs into it; `warn` is called if that has to wait."""
     path = folder.path
-    lock = f"run-{digest_value(str(path.resolve()))[:16]}"
+    # Not Path.resolve(), which raises for a loop of links; making the folder then says it well.
+    lock = f"run-{digest_value(os.path.realpath(path))[:16]}"
     with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path} to finish")):
         yield
 
