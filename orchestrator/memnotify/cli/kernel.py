@@ -32,21 +32,23 @@ def register(subparsers: Any) -> None:
     listing.set_defaults(handler=_list)
 
     fetch = actions.add_parser("fetch", help="fetch the source of a base")
-    fetch.add_argument("base", metavar="BASE")
+    fetch.add_argument("base", type=named, metavar="BASE")
     fetch.add_argument(
         "--source", type=named, metavar="PATH", help="use this tree, tarball or folder of parts"
     )
     fetch.set_defaults(handler=_fetch)
 
     build = actions.add_parser("build", help="build a base with a series applied")
-    build.add_argument("base", metavar="BASE")
-    build.add_argument("--series", metavar="REV", default=NONE, help="default: %(default)s")
+    build.add_argument("base", type=named, metavar="BASE")
+    build.add_argument(
+        "--series", type=named, metavar="REV", default=NONE, help="default: %(default)s"
+    )
     build.add_argument(
         "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
     )
     build.add_argument(
         "--variant",
-        default="",
+        type=named,
         metavar="NAME",
         help="use this alternative configuration of the base",
     )
@@ -91,7 +93,7 @@ def _build(args: argparse.Namespace) -> int:
         base=args.base,
         series=args.series,
         arch=Arch(args.arch),
-        variant=args.variant,
+        variant=args.variant or "",
         source=args.source,
         cc=args.cc,
     )
