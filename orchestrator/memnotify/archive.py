@@ -7,19 +7,21 @@ through a symbolic link, and archives that exceed the limits of their reader.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Self
 
 from memnotify.errors import InputError
+from memnotify.text import printable
 
 _LONGEST_HEADER = 1 << 20
 _HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
@@ -27,6 +29,28 @@ _HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.
 _Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
 
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+# What tarfile itself raises for nonsense in a header, such as a number that is none.
+_NONSENSE = (ValueError, ArithmeticError, LookupError, RecursionError)
+
+# What a name or a link can do to the file system. Other errors, such as a full disk, are not the
+# archive's.
+_OF_CONTENT = {
+    errno.EEXIST,
+    errno.EILSEQ,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+}
+
+# A path has at most 4095 bytes on Linux, and a name 255. A folder of ours comes before it.
+_LONGEST_NAME = 255
+_LONGEST_PATH = 3000
+_DEEPEST = 100
+_LATEST = 1 << 40  # seconds, in either direction
+_LONGEST_QUOTE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +82,9 @@ def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
     """
     try:
         # A stream never seeks back, so each byte is decompressed once. Reads gz, bz2 and xz.
-        with tarfile.open(tarball, "r|*", tarinfo=_Entry) as archive:
+        with ExitStack() as stack:
+            with _reading(tarball):
+                archive = stack.enter_context(tarfile.open(tarball, "r|*", tarinfo=_Entry))
             yield _counted(archive, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -68,7 +94,7 @@ def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
 
 def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> _Entries:
     size, sizes = 0, dict[str, int]()
-    for count, entry in enumerate(archive, 1):
+    for count, entry in enumerate(_read(archive, tarball), 1):
         # A hard link is unpacked as a copy.
         linked = sizes.get(normpath(entry.linkname), 0)
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
@@ -77,6 +103,24 @@ def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> 
             text = f"larger than any {limits.kind}: entry {count}, {size} bytes"
             raise InputError(text, file=tarball)
         yield archive, entry
+
+
+def _read(archive: tarfile.TarFile, tarball: Path) -> Iterator[tarfile.TarInfo]:
+    entries = iter(archive)
+    while True:
+        with _reading(tarball):
+            entry = next(entries, None)
+        if entry is None:
+            return
+        yield entry
+
+
+@contextmanager
+def _reading(tarball: Path) -> Iterator[None]:
+    try:
+        yield
+    except _NONSENSE as error:
+        raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
 
 
 def look_through(tarball: Path, top: str, limits: ArchiveLimits) -> None:
@@ -89,25 +133,45 @@ def look_through(tarball: Path, top: str, limits: ArchiveLimits) -> None:
 def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None:
     """Unpack the entries below `top` into an empty folder, with the timestamps of the archive.
 
-    Raises InputError for the first entry that does not belong in a plain tree of files.
+    Raises InputError for the first entry that does not belong in a plain tree of files, and OSError
+    for an error of the disk.
     """
     with opened(tarball, limits) as entries:
         for archive, entry, path, linked in _belonging(entries, top, tarball):
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if entry.isdir():
-                target.mkdir(exist_ok=True)
-            elif entry.issym():
-                target.symlink_to(entry.linkname)
-            elif linked is not None:
-                shutil.copy2(folder / linked, target)
-            else:
-                data = archive.extractfile(entry)
-                assert data is not None  # it is a file
-                mode = 0o755 if entry.mode & 0o100 else 0o644
-                with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-                    shutil.copyfileobj(data, out)
-                os.utime(target, (entry.mtime, entry.mtime))
+            with _placing(entry, tarball):
+                _place(archive, entry, folder / path, None if linked is None else folder / linked)
+
+
+def _place(
+    archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, linked: Path | None
+) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if entry.isdir():
+        target.mkdir(exist_ok=True)
+    elif entry.issym():
+        target.symlink_to(entry.linkname)
+    elif linked is not None:
+        shutil.copy2(linked, target)
+    else:
+        data = archive.extractfile(entry)
+        assert data is not None  # it is a file
+        mode = 0o755 if entry.mode & 0o100 else 0o644
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+            shutil.copyfileobj(data, out)
+        os.utime(target, (entry.mtime, entry.mtime))
+
+
+@contextmanager
+def _placing(entry: tarfile.TarInfo, tarball: Path) -> Iterator[None]:
+    """Turn an error that the content of the archive causes into InputError."""
+    try:
+        yield
+    except _NONSENSE as error:
+        raise _refused(entry, f"is damaged: {error}", tarball) from error
+    except OSError as error:
+        if error.errno not in _OF_CONTENT:
+            raise
+        raise _refused(entry, f"cannot be unpacked: {error.strerror}", tarball) from error
 
 
 def _belonging(
@@ -115,24 +179,73 @@ def _belonging(
 ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, PurePosixPath, PurePosixPath | None]]:
     """Yield archive, entry, path below `top` and hard link target of each entry below `top`."""
     links: set[PurePosixPath] = set()
+    tree = _Tree()
     for archive, entry in entries:
+        if "\0" in entry.name + entry.linkname:
+            raise _refused(entry, "is damaged: a name has a NUL", tarball)
         path = _inside(entry.name, top, tarball)
         if path is None:
             continue
         if not links.isdisjoint(path.parents) or path in links:
-            raise InputError(f"{entry.name} would be written through a symbolic link", file=tarball)
+            raise _refused(entry, "would be written through a symbolic link", tarball)
         if not (entry.isdir() or entry.isfile() or entry.issym() or entry.islnk()):
-            raise InputError(f"{entry.name} is not a file, folder or link", file=tarball)
+            raise _refused(entry, "is not a file, folder or link", tarball)
+        if not abs(entry.mtime) < _LATEST:  # not >=, because of a NaN
+            raise _refused(entry, f"is damaged: its time is {entry.mtime:g}", tarball)
         if entry.issym():
             _check_link(entry, path, tarball)
             links.add(path)
         linked = _linked(entry, top, links, tarball) if entry.islnk() else None
+        if linked is not None and str(linked) not in tree.files:
+            raise _refused(entry, "is a hard link, but no file before it is its target", tarball)
+        wrong = _too_long(path) or tree.add(path, folder=entry.isdir())
+        if wrong is not None:
+            raise _refused(entry, wrong, tarball)
         yield archive, entry, path, linked
+
+
+class _Tree:
+    """The paths of the entries so far."""
+
+    def __init__(self) -> None:
+        self.folders = {"."}
+        self.files: set[str] = set()
+        """Files and links."""
+
+    def add(self, path: PurePosixPath, *, folder: bool) -> str | None:
+        """Add a path. Returns what is wrong with it: another entry is in its place."""
+        for parent in map(str, path.parents):
+            if parent in self.files:
+                return "is below an entry that is not a folder"
+            if parent in self.folders:
+                break
+            self.folders.add(parent)
+        name = str(path)
+        if name in self.files or (name in self.folders and not folder):
+            return "is in the archive twice"
+        (self.folders if folder else self.files).add(name)
+        return None
+
+
+def _too_long(path: PurePosixPath) -> str | None:
+    names = [os.fsencode(name) for name in path.parts]
+    if max(map(len, names)) > _LONGEST_NAME or len(b"/".join(names)) > _LONGEST_PATH:
+        return "has too long a name for a file system"
+    return f"is more than {_DEEPEST} folders deep" if len(names) > _DEEPEST else None
+
+
+def _refused(entry: tarfile.TarInfo, wrong: str, tarball: Path) -> InputError:
+    return InputError(f"{_quoted(entry.name)} {wrong}", file=tarball)
+
+
+def _quoted(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
     if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(f"{name} leads out of the tree", file=tarball)
+        raise InputError(f"{_quoted(name)} leads out of the tree", file=tarball)
     path = PurePosixPath(normpath(name))
     if top and path.parts[:1] != (top,):
         return None
@@ -143,7 +256,9 @@ def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
 def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> None:
     leads = normpath(path.parent / entry.linkname)
     if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
-        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
+        raise _refused(entry, "is a link that leaves the tree", tarball)
+    if not 0 < len(os.fsencode(entry.linkname)) <= _LONGEST_PATH:
+        raise _refused(entry, "is a link with an empty or too long target", tarball)
 
 
 def _linked(
@@ -152,7 +267,7 @@ def _linked(
     """Return the path, below `top`, of the target of a hard link."""
     first = _inside(entry.linkname, top, tarball)
     if first is None or first in links or not links.isdisjoint(first.parents):
-        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
+        raise _refused(entry, "is a link that leaves the tree", tarball)
     return first
 
 

@@ -188,11 +188,13 @@ def test_all_hosts_run_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
         lab.run(*(f"host{number}" for number in range(count)))
 
 
-def packed(*names: str) -> bytes:
+def packed(*names: str, mtime: float = 0) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for name in names:
-            archive.addfile(tarfile.TarInfo(name))
+            entry = tarfile.TarInfo(name)
+            entry.mtime = mtime
+            archive.addfile(entry)
     return out.getvalue()
 
 
@@ -201,8 +203,17 @@ def packed(*names: str) -> bytes:
     [
         (packed("./cells/../../../evil"), "evil leads out of the tree"),
         (b"no tarball", "not a whole tar archive"),
+        (packed("./plan.json", mtime=10**20), "plan.json is damaged: its time is 1e+20"),
+        (packed("./plan.json", "./plan.json"), "plan.json is in the archive twice"),
+        (packed("./cells/file"), "is not the folder of a run: it has no plan.json"),
     ],
-    ids=["leads out", "no tarball"],  # the data of the first contains the time of day
+    ids=[
+        "leads out",
+        "no tarball",
+        "time",
+        "twice",
+        "no run",
+    ],  # the data of the first contains the time of day
 )
 def test_results_that_are_not_a_run_are_that_hosts_failure(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str

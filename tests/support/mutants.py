@@ -123,6 +123,9 @@ def main() -> int:
         "--only", action="append", default=[], help="mutants to run, such as '*.x_measure__*'"
     )
     args = parser.parse_args()
+    for module in args.module:
+        if not (PACKAGE / module).is_file():
+            parser.error(f"there is no module {module} in {PACKAGE.name}")
     modules = args.module or changed(args.base or usual_base())
     tests = args.test or sorted({test for module in modules for test in tests_of(module)})
     if not tests:

@@ -190,6 +190,79 @@ def test_a_mutation_is_caught_by_its_invariant_only(
     assert broken(made) == caught
 
 
+DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
+
+
+@pytest.mark.parametrize(
+    ("mutate", "invariant", "promised", "saw"),
+    [
+        (other_mode, Invariant.DEVICE, DEVICE, "/dev/mem_notify 1:13, mode 0666"),
+        (not_opened, Invariant.DEVICE, DEVICE, "none"),
+        (
+            again_too_soon,
+            Invariant.GUARD,
+            "2.000 s from one POLLIN to the next",
+            "1.400 s, at most 1.500 s",
+        ),
+        (
+            too_soon_after_boot,
+            Invariant.GUARD,
+            "2.000 s from boot to POLLIN",
+            "1.900 s, at most 1.900 s",
+        ),
+        (
+            two_notifications,
+            Invariant.RATE,
+            "0.200 s between notifications",
+            "4 woken within 0.061 s, in groups of 2, 2",
+        ),
+        (
+            one_for_all,
+            Invariant.BATCH,
+            "at most 2 woken at once",
+            "4 woken within 0.003 s, in one batch",
+        ),
+        (
+            no_reason,
+            Invariant.POLLIN,
+            "POLLIN only while the status of a zone is 1",
+            "19.950 s: DMA 1000 pages (gate 100), status 0; "
+            "20.050 s: DMA 1000 pages (gate 100), status 0",
+        ),
+        (
+            above_the_gate,
+            Invariant.GATE,
+            "a notification only when a zone has no more free pages than the gate allows",
+            "19.450 s: DMA 1000 pages (gate 100), status 0; "
+            "20.050 s: DMA 1000 pages (gate 100), status 0",
+        ),
+        (
+            stuck,
+            Invariant.CLEARS,
+            "status 0 above 100 free pages",
+            "DMA has 1000, and a status of 1",
+        ),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_break_says_what_was_promised_and_what_was_seen(
+    mutate: Callable[[MadeUp], None], invariant: Invariant, promised: str, saw: str
+) -> None:
+    made = Model().run()
+    mutate(made)
+    (first, *_) = answers(made)[invariant].breaks
+    assert (first.promised, first.seen) == (promised, saw)
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(100, Verdict.KEPT), (101, Verdict.BROKEN)])
+def test_a_status_need_not_be_0_while_a_zone_has_no_more_than_the_gate(
+    free: int, verdict: Verdict
+) -> None:
+    made = Model().run()
+    made.change(made.of(Kind.ZONE)[-1], status=1, free=free)
+    assert answers(made)[Invariant.CLEARS].verdict is verdict
+
+
 def test_too_small_a_batch_is_caught() -> None:
     made = replace(Model(), batch=1).run()
     assert broken(made) == {Invariant.BATCH}
@@ -390,8 +463,11 @@ def test_signals() -> None:
     found = answers(with_signals(1), SIGNALLED)
     assert found[Invariant.SIGNALS].verdict is Verdict.KEPT
     assert found[Invariant.SIGNALS].tested == 5
-    for count in (0, 2):
-        assert broken(with_signals(count), SIGNALLED) == {Invariant.SIGNALS}
+    for count, saw in ((0, "0 in 0.500 s"), (2, "2 signals")):
+        wrong = with_signals(count)
+        assert broken(wrong, SIGNALLED) == {Invariant.SIGNALS}
+        first = answers(wrong, SIGNALLED)[Invariant.SIGNALS].breaks[0]
+        assert (first.promised, first.seen) == ("1 signal with each notification", saw)
     assert answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is Verdict.NOT_EXERCISED
 
 
@@ -437,6 +513,11 @@ def zones(small: int, status: int) -> MadeUp:
         (1000, 0, Verdict.NOT_EXERCISED),
         (450, 0, Verdict.NOT_EXERCISED),  # a tenth, if the node has a few more pages
         (450, -1, Verdict.NOT_EXERCISED),
+        # Of 4443, 4444, 4468 and 4469 pages.
+        (443, -1, Verdict.KEPT),
+        (444, 0, Verdict.NOT_EXERCISED),
+        (468, -1, Verdict.NOT_EXERCISED),
+        (469, -1, Verdict.BROKEN),
     ],
 )
 def test_small_zones(present: int, status: int, verdict: Verdict) -> None:
@@ -469,3 +550,14 @@ def test_without_mem_notify_there_is_no_device_and_nobody_wakes() -> None:
     assert broken(made, None) == {Invariant.SILENCE}
     made.change(made.of(Kind.CLIENT)[0], errno=0)
     assert broken(made, None) == {Invariant.DEVICE, Invariant.SILENCE}
+    told = {(b.promised, b.seen) for answer in answers(made, None).values() for b in answer.breaks}
+    assert told == {("nobody is woken", "POLLIN"), ("no /dev/mem_notify", "the device exists")}
+
+
+def test_silence_is_put_to_the_test_only_in_a_guest_that_was_short_of_memory() -> None:
+    made = Model(batch=0).run()
+    for number in made.of(Kind.RECLAIM):
+        made.change(number, pgscan=7)
+    assert answers(made, None)[Invariant.SILENCE].tested == 0
+    made.change(made.of(Kind.RECLAIM)[-1], pgscan=8)
+    assert answers(made, None)[Invariant.SILENCE].tested == 6

@@ -450,6 +450,95 @@ def test_a_read_that_failed_takes_nothing() -> None:
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
 
 
+def _two_samples(*times: str, gate: int) -> str:
+    return "; ".join(f"{at} s: DMA 3000 pages (gate {gate}), status -" for at in times)
+
+
+ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, swapped=()), 12 * S)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "invariant", "promised", "saw"),
+    [
+        (
+            "v3",
+            told([5 * S, 5 * S + MS, 5 * S + 189 * MS]),
+            Invariant.ONCE,
+            "one POLLIN for each notification: at most 2 in 0.189 s",
+            "3, logged within 0.189 s",
+        ),
+        (
+            "v3-wake-all",
+            replace(
+                WAKE_ALL,
+                reads=True,
+                clients=1,
+                pause=9 * MS,
+                events=[5 * S, 5 * S + 90 * MS, 5 * S + 180 * MS],
+            ).run(),
+            Invariant.RATE,
+            "a notification for each POLLIN read: at most 2 in 0.180 s",
+            "3, logged within 0.180 s",
+        ),
+        (
+            "v3-throttled",
+            told([5 * S + number * 300 * US for number in range(5)]),
+            Invariant.THROTTLE,
+            "at most one POLLIN per tick: at most 3 in 0.001 s",
+            "5, logged within 0.001 s",
+        ),
+        (
+            "v1",
+            replace(V1, deaf=2, kind=LEAVE).run(),
+            Invariant.BATCH,
+            "all waiting clients are woken",
+            "2 were not woken within 0.500 s, though the status stays set",
+        ),
+        (
+            "v3-wake-all",
+            replace(WAKE_ALL, deaf=2, pause=50 * MS).run(),
+            Invariant.BATCH,
+            "all waiting clients are woken",
+            "2 were not woken within 0.500 s, though memory stayed low",
+        ),
+        (
+            "v2-wakeup",
+            replace(V2_WAKEUP, low=(), takes=False, clients=1, pause=400 * MS).run(),
+            Invariant.POLLIN,
+            "POLLIN only while the sum of free pages is low, or once after reclaim",
+            _two_samples("5.350", "5.850", gate=45),
+        ),
+        (
+            "v3-wake-all",
+            replace(WAKE_ALL, asks=Asks.STATUS, low=(), pause=90 * MS).run(),
+            Invariant.POLLIN,
+            "POLLIN only while the sum of free pages is low",
+            _two_samples("4.450", "5.050", gate=100),
+        ),
+        (
+            "v1",
+            ALWAYS,
+            Invariant.POLLIN,
+            "POLLIN only while a zone is low, or pages were swapped out just before",
+            _two_samples("8.950", "12.050", gate=45),
+        ),
+        (
+            "v1",
+            ALWAYS,
+            Invariant.SWAP,
+            "a wakeup only after pages were swapped out",
+            _two_samples("8.950", "12.050", gate=45),
+        ),
+    ],
+    ids=range(9),
+)
+def test_a_break_says_what_was_promised_and_what_was_seen(
+    name: str, made: MadeUp, invariant: Invariant, promised: str, saw: str
+) -> None:
+    (first, *_) = answers(made, name)[invariant].breaks
+    assert (first.promised, first.seen) == (promised, saw)
+
+
 # All of them
 
 

@@ -38,6 +38,8 @@ def test_a_status_that_stays_while_there_is_memory_is_stuck() -> None:
     found = samples(([0, 1, 1, 1, 1, 1, 1], [50, 50, 150, 150, 100, 101, 150]))
     assert found.stuck_s == 0.1
     assert samples(([1, 1, 1, 1], [150, 150, 150, 150])).stuck_s == pytest.approx(0.3)
+    assert samples(([1, 1, 1], [GATE + 1] * 3)).stuck_s == 0.2
+    assert samples(([1, 1, 1], [GATE] * 3)).stuck_s == 0
 
 
 def test_rises_of_two_zones_and_not_of_one() -> None:

@@ -78,7 +78,7 @@ def wakeups_each(log: RecordLog, clients: int) -> WakeupsEach:
     by_client = np.argsort(woken, kind="stable")
     apart = np.diff(times[by_client])[np.diff(woken[by_client]) == 0]
     return WakeupsEach(
-        least=int(counts.min(initial=woken.size)) if counts.size >= clients > 0 else 0,
+        least=int(counts.min()) if counts.size >= clients > 0 else 0,
         most=int(counts.max(initial=0)),
         nearest_ms=round(int(apart.min()) / NS_PER_MS, 3) if apart.size else None,
     )

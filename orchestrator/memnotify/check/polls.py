@@ -122,9 +122,10 @@ def once(story: Story) -> Answer:
         return cpus * (sources * (span // rate + 1) + 1)
 
     waits, asked = story.waits, _polled(story)
+    low = waits.low[asked]
     breaks = tuple(
-        _burst(story, asked[a:b], most, "one POLLIN for each notification")
-        for a, b in _bursts(waits.low[asked], waits.at[asked], most, rate)
+        _burst(story, asked[a:b], low[a:b], most, "one POLLIN for each notification")
+        for a, b in _bursts(low, waits.at[asked], most, rate)
     )
     # A client that polls again, or enough waiting clients, could have got another POLLIN at once.
     more = _again(story, asked) | (_waiting(story, asked) > most(HELD_UP_NS + RUN_NS))
@@ -150,7 +151,7 @@ def each(story: Story) -> Answer:
     read = story.was_read(asked)
     ends = np.flatnonzero((np.diff(waits.client[asked]) != 0) | ~read[:-1]) + 1
     breaks = tuple(
-        _burst(story, run[a:b], most, "a notification for each POLLIN that was read")
+        _burst(story, run[a:b], waits.at[run[a:b]], most, "a notification for each POLLIN read")
         for run in np.split(asked, ends)
         for a, b in _bursts(waits.at[run], waits.at[run], most, rate)
     )
@@ -172,7 +173,7 @@ def throttle(story: Story) -> Answer:
     asked = _polled(story)
     low, at = story.waits.low[asked], story.waits.at[asked]
     breaks = tuple(
-        _burst(story, asked[a:b], most, "at most one POLLIN per tick")
+        _burst(story, asked[a:b], low[a:b], most, "at most one POLLIN per tick")
         for a, b in _bursts(low, at, most, FASTEST_TICK_NS)
     )
     tested = int(np.count_nonzero(_again(story, asked) & _low_after(story, asked)))
@@ -241,9 +242,11 @@ def _length(low: Ints, at: Ints, most: Callable[[int], int], least: int) -> int:
     return int(at.size)
 
 
-def _burst(story: Story, asked: Ints, most: Callable[[int], int], promised: str) -> Break:
+def _burst(
+    story: Story, asked: Ints, low: Ints, most: Callable[[int], int], promised: str
+) -> Break:
     waits = story.waits
-    span = int(waits.at[asked[-1]] - waits.low[asked].min())
+    span = int(waits.at[asked[-1]] - low.min())
     logged = int(waits.at[asked[-1]] - waits.at[asked[0]])
     clients = np.unique(waits.client[asked])
     return Break(

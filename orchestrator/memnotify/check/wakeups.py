@@ -25,6 +25,7 @@ from memnotify.check.promises import (
 )
 from memnotify.check.story import NEVER, Story, Watchers, seconds
 from memnotify.records.log import Flags, Ints
+from memnotify.text import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +282,7 @@ def _passed_over(story: Story, window: Window, skipped: Ints, newest: int) -> Br
 def _wrong_signals(story: Story, window: Window, least: int, most: int) -> list[Break]:
     waits = story.waits
     if window.signals.size > most:
-        seen = f"{window.signals.size} signals"
+        seen = counted(window.signals.size, "signal")
     elif _logged(story, window):
         at = waits.at[waits.signal & waits.woken]
         got = int(np.count_nonzero((at >= window.low) & (at < window.first + HELD_UP_NS)))
@@ -290,7 +291,7 @@ def _wrong_signals(story: Story, window: Window, least: int, most: int) -> list[
         seen = f"{got} in {seconds(HELD_UP_NS)}"
     else:
         return []
-    exactly = f"{least} signals" if least == most else f"{least} to {most} signals"
+    exactly = counted(least, "signal") if least == most else f"{least} to {most} signals"
     return [
         Break(
             records=_records(story, np.concatenate([window.polls, window.signals])),
