@@ -44,6 +44,38 @@ def refuse_special(path: Path) -> None:
         raise InputError("not a regular file", file=path)
 
 
+def resolved(path: Path) -> Path:
+    """Return a path without symbolic links. Raises InputError for a loop of links."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError("a loop of symbolic links", file=path) from error
+
+
+def refuse_as_result(file: Path) -> None:
+    """Raise InputError for a file that cannot be written, before the work that it is for."""
+    try:
+        in_folder, is_folder = file.parent.is_dir(), file.is_dir()
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+    if is_folder or not in_folder:
+        what = "is a folder" if is_folder else "the folder that it goes into does not exist"
+        raise InputError(f"cannot be written: {what}", file=file)
+
+
+def refuse_as_folder(path: Path) -> None:
+    """Raise InputError for a path at which no new folder can be made, such as a dangling link."""
+    try:
+        if path.is_symlink() and not path.exists():
+            raise InputError("a link that leads nowhere", file=path, hint="name a new folder")
+        if path.exists() and not path.is_dir():
+            raise InputError("is a file, not a folder", file=path, hint="name a new folder")
+        if path.exists() and any(path.iterdir()):
+            raise InputError(f"{path} already exists", hint="name a new folder")
+    except OSError as error:
+        raise InputError(f"cannot hold results: {error.strerror}", file=path) from error
+
+
 def open_file(path: Path) -> BufferedReader:
     """Open a file to read its bytes.
 

@@ -53,6 +53,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def message(text: str) -> str:
+    """Return the message of an error, fit for a terminal.
+
+    Its further lines are indented, as the output of a program is; any other newline is of a name
+    that the message quotes, and must not begin a line.
+    """
+    return printable_lines(re.sub(r"\n(?!  )", r"\\n", text))
+
+
 def printable_lines(text: str, *, colored: bool = False) -> str:
     """Return lines that cannot control a terminal; if they are `colored`, colours are kept."""
     kept = f"{_HARMLESS}|{_COLOR}" if colored else _HARMLESS

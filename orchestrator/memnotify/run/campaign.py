@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
 from memnotify.campaign.plan import cell_name, plan_rows
 from memnotify.errors import InputError
+from memnotify.files import resolved
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell
 from memnotify.process import CommandLog
@@ -101,8 +101,7 @@ def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) 
 def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Iterator[None]:
     """Lock a folder against other runs into it; `warn` is called if that has to wait."""
     path = folder.path
-    # Not Path.resolve(), which raises for a loop of links; making the folder then says it well.
-    lock = f"run-{digest_value(os.path.realpath(path))[:16]}"
+    lock = f"run-{digest_value(str(resolved(path)))[:16]}"
     with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path} to finish")):
         yield
 
