@@ -61,7 +61,7 @@ test: setup lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # MODULES names them inside the package: `make mutants MODULES="check/metrics.py records/compare.py"`.
-mutants: setup ## change MODULES (else what differs from main) and say what no test notices
+mutants: setup ## change MODULES (else what the branch changed) and say what no test notices
 	nice $(BIN)/python -m tests.support.mutants $(MODULES)
 
 bench: setup ## run every program in bench/ into bench/results/

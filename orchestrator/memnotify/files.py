@@ -1,4 +1,4 @@
-"""Read files that users name, or that came with a run from elsewhere, if they are regular files.
+"""Files that users name, or that came with a run from elsewhere, read if they are regular files.
 
 A pipe without a writer blocks, and a device has no end, so anything except a file is refused before
 it is opened.
@@ -12,6 +12,22 @@ from io import BufferedReader
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.text import shown
+
+
+def named(name: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a name that a program was given; `what` it is called in messages.
+
+    Raises InputError for what cannot be a path. `Path` takes an empty name for the current folder.
+    """
+    text = os.fspath(name) if isinstance(name, str | os.PathLike) else name
+    if not isinstance(text, str):
+        raise InputError(f"{what} must be a name or a Path, not {shown(name)}")
+    if not text:
+        raise InputError(f"{what}: the name is empty")
+    if "\0" in text:
+        raise InputError(f"{what}: {shown(text)} is not a name: it has a null character")
+    return Path(text)
 
 
 def refuse_special(path: Path) -> None:

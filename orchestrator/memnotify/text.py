@@ -5,9 +5,25 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 _HARMLESS = "[\n\t]"
 _COLOR = "\x1b\\[[0-9;]*m"
+
+
+_LONGEST = 80
+"""The longest value that a message quotes in full."""
+
+
+def shortened(text: str) -> str:
+    """Return a text with its middle left out if it is too long for a message."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages quote it: on one line, and not too long."""
+    return shortened(printable(repr(value)))
 
 
 def counted(number: int, what: str) -> str:

@@ -338,7 +338,7 @@ def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> 
     entries += [ok("v4", woken=3, seed=seed) for seed in (1, 2, 3)]
     entries += [ok("v4-original", woken=3, seed=seed) for seed in (1, 2, 3)]
     same = compare_runs([made_up_run(tmp_path / "same", entries)], by="series")
-    assert same.notes() == ["v4-original against v4, record for record: identical in all 3 runs"]
+    assert same.notes() == ["v4-original against v4, record by record: identical in all 3 runs"]
     row = rows_of(same, "herd")["v4-original"]["records"]
     assert (row["versus"], row["pairs"], row["identical"], row["first"]) == ("v4", 3, 3, None)
     assert rows_of(same, "herd")["v3"]["records"] is None
@@ -352,7 +352,7 @@ def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> 
         "identical in 1 of 3 runs, same records at different times in 1 (up to 120 ns), "
         "different in 1"
     )
-    assert f"v4-original against v4, record for record: {said}; first " in note
+    assert f"v4-original against v4, record by record: {said}; first " in note
     cells = [cell_id(made_up_cell(name, 2)) for name in ("v4", "v4-original")]
     assert f"first {cells[0]} and {cells[1]}, record " in note
     assert "(WAKEUP, 10.250000000 s): time_ns 10250000000 and 10250000120" in note
@@ -373,5 +373,5 @@ def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path, which: 
 def test_an_original_without_ours_is_compared_with_the_first(tmp_path: Path) -> None:
     run = made_up_run(tmp_path / "run", [ok("v3", woken=3), ok("v4-original", woken=3)])
     assert compare_runs([run], by="series").notes() == [
-        "v4-original against v3, record for record: identical"
+        "v4-original against v3, record by record: identical"
     ]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import PlanRow, cell_name, plan_cells
+from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.campaign.row import PlanRow
 from memnotify.report.board import LineBoard
 from memnotify.results.folder import RunFolder
 from memnotify.run.on_demand import OnDemand

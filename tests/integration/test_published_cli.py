@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.places import CAMPAIGNS

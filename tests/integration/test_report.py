@@ -19,6 +19,8 @@ from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import VIEWS, RecordLog
 from memnotify.records.parquet import write_records
+from memnotify.report.cells import CaseStatus, ExpectReport, RunReport
+from memnotify.report.markdown import markdown
 from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
 
@@ -333,6 +335,12 @@ def test_markdown(run: Path) -> None:
             assert len(re.findall(r"(?<!\\)\|", line)) == bars, line
     names = [line.split(" | ")[0].removeprefix("| ").replace("\\", "") for line in all_cells[2:]]
     assert names == [row.name for row in RunFolder(run).plan()]
+
+
+def test_markdown_has_a_table_of_the_expectations() -> None:
+    wrong = ExpectReport(says="a|b", what="wakeups", came_out="1", status=CaseStatus.FAILED)
+    table = "| expected | details | result |\n| --- | --- | --- |\n| a\\|b | wakeups | 1 |\n\n"
+    assert table in markdown(RunReport(name="try", cells=(), expected=(wrong,)))
 
 
 def test_html(run: Path) -> None:

@@ -142,9 +142,9 @@ def test_what_b4_cannot_have_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     [
         ("", "is empty"),
         ("Subject: x\nFrom: y\n\n\n", "there is no text in this patch"),
-        ("--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n", "'b/../x' is no name of a file in"),
-        ("--- a/.git/x\n+++ b/.git/x\n@@ -1 +1 @@\n-a\n+b\n", "is no name of a file in the tree"),
-        ("--- a//x\n+++ b//x\n@@ -1 +1 @@\n-a\n+b\n", "is no name of a file in the tree"),
+        ("--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-a\n+b\n", "'b/../x' does not name a file in"),
+        ("--- a/.git/x\n+++ b/.git/x\n@@ -1 +1 @@\n-a\n+b\n", "does not name a file in the tree"),
+        ("--- a//x\n+++ b//x\n@@ -1 +1 @@\n-a\n+b\n", "does not name a file in the tree"),
     ],
     ids=["empty", "headers", "up", "git", "absolute"],
 )

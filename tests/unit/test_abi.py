@@ -189,7 +189,7 @@ def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
         (11, (), "11 is not a valid operation"),
         (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is not a valid kind of client"),
         (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is not a valid level of pressure"),
-        (Op.CLIENTS, (1, 1, 0, 0, 0, 0, 0, 0, 0, 48), "32 is no habit"),
+        (Op.CLIENTS, (1, 1, 0, 0, 0, 0, 0, 0, 0, 48), "32 is not a known habit"),
         (Op.CLIENTS, (3, 1, 0, 0), "4 arguments, 5 to 12 expected"),
         (Op.FILECACHE, (1, 4, 2, 0), "2 is not a valid kind of file"),
         (Op.FILECACHE, (1, 4, 0), "3 arguments, 2 or 4 expected"),

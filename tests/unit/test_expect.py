@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memnotify.campaign.figures import ALSO, read_comparison
 from memnotify.campaign.figures import FIGURES as ALL_FIGURES
-from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.check.expression import parse_expression
+from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
@@ -90,11 +91,34 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("max_batch < 1e999", "^a number is too large$"),
         ("max_batch" + " + 1" * 999 + " > 0", "is nested more than 100"),
         ("max_batch" + " + 1" * 99_999 + " > 0", "not an expression"),
+        ("max_batch / 0 > 1", "^'max_batch / 0' divides by 0$"),
+        ("1 < max_batch // 0.0", "divides by 0"),
+        (
+            "max(1, max_batch / (1 - min(1, 2))) > 1",
+            r"'max_batch / \(1 - min\(1, 2\)\)' divides by 0",
+        ),
+        ("(" * 3_000, r"^'\({39} … \({39}' is not an expression$"),
+        ("max_batch > " + "9" * 5_000, "^.{,150} is not an expression$"),
+        (
+            "max_batch > [" + "1, " * 1_000 + "]",
+            "^.{,150}is not a number, figure, sum, min or max$",
+        ),
+        ("max_batch in (" + "1, " * 1_000 + ")", "^.{,150}uses a comparison other than"),
     ],
 )
 def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_expression(text)
+
+
+@pytest.mark.parametrize("text", ["wakeups / 0.5 > 1", "1 / (wakeups - 1) > 0", "0 / wakeups < 1"])
+def test_a_division_that_may_work(text: str) -> None:
+    assert parse_expression(text).names == ("wakeups",)
+
+
+@pytest.mark.parametrize("text", ["0 < wakeups < 9", "1 < wakeups > max_batch < 3", "0 < wakeups"])
+def test_chains_in_which_each_comparison_has_a_figure(text: str) -> None:
+    assert read_comparison(text).text == text
 
 
 @pytest.mark.parametrize(
@@ -123,6 +147,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     [
         ("wakeup > 0", "no figure wakeup .did you mean wakeups?"),
         ("outcome != ok", "no figure ok .write words in quotes"),
+        ("gate_to_first_ms < 5", "no figure gate_to_first_ms .memnotify compare computes it"),
         ("1 < 2", "does not refer to a figure"),
         ("'outcome' != 'ok'", "does not refer to a figure"),
         ("outcome == 3", "compares a word with a number"),
@@ -137,6 +162,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("batches[0].wakups > 2", r"batches\[0\] has no member wakups .did you mean wakeups"),
         ("wakeups.least > 2", "wakeups.least: wakeups has no members"),
         ("wakeups[0] > 2", r"wakeups\[0\]: wakeups is not a list"),
+        ("wakeups > 0 > 1", "'wakeups > 0 > 1' compares 0 with 1: neither refers to a figure"),
+        ("1 < 2 * 3 <= wakeups", r"compares 1 with 2 \* 3: neither"),
+        ("series == 'v4' == 'v4'", "compares 'v4' with 'v4': neither"),
+        ("wakeups == 'a' != '" + "b" * 3_000 + "'", "^.{,300}$"),
     ],
 )
 def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:
@@ -157,6 +186,15 @@ def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:
 )
 def test_figures_of_the_right_kind_are_compared(text: str) -> None:
     assert read_comparison(text).text == text
+
+
+def test_the_names_that_compare_has_for_the_same_figures() -> None:
+    cell = {"max_batch": 5, "swapped_out_before_first": 0, "clients": 5}
+    both = read_comparison("max(batch_max, 1) == clients")
+    assert (both.holds(cell), both.names) == (True, ("clients", "max_batch"))
+    assert read_comparison("swapped_before_first == 0").holds(cell) is True
+    assert set(ALSO) <= set(UNITS) - set(ALL_FIGURES)
+    assert set(ALSO.values()) <= set(ALL_FIGURES)
 
 
 def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
@@ -220,6 +258,17 @@ def test_cells_are_picked_and_told_apart(folder: RunFolder) -> None:
 def change(folder: RunFolder, old: str, new: str) -> None:
     assert old in CAMPAIGN
     (folder.path / "campaign.toml").write_text(CAMPAIGN.replace(old, new))
+
+
+def test_an_expectation_may_name_a_figure_as_compare_does(folder: RunFolder) -> None:
+    change(folder, '["wakeups == clients", "batches[0].spread_ms < 5"]', '"batch_max > 0"')
+    (result,) = expectations(folder, folder.verdicts())
+    assert (result.what, result.absent) == ("batch_max > 0", ("a", "b"))
+    place = folder.cell("a") / "verdict.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "max_batch": 1}))
+    seal_results(folder.cell("a"), {"id": "a", "outcome": "ok"})
+    (result,) = expectations(folder, folder.verdicts())
+    assert (result.kept, result.absent) == (("a",), ("b",))
 
 
 def test_one_cell_is_enough_for_some(folder: RunFolder) -> None:

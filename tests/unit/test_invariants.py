@@ -333,6 +333,19 @@ def test_samples_that_are_far_apart_decide_nothing() -> None:
     assert not broken(made)
 
 
+@pytest.mark.parametrize(
+    ("more_ns", "caught"), [(0, {Invariant.GATE, Invariant.POLLIN}), (1, set())]
+)
+def test_samples_may_be_two_intervals_apart(more_ns: int, caught: set[Invariant]) -> None:
+    made = Model().run()
+    above_the_gate(made)  # at 20 s, between the samples at 19.95 and 20.15 s
+    (between,) = (n for n in made.of(Kind.ZONE) if made.rows[n][1] == 20 * S + 50 * MS)
+    (after,) = (n for n in made.of(Kind.ZONE) if made.rows[n][1] == 20 * S + 150 * MS)
+    made.change(after, at=20 * S + 150 * MS + more_ns)
+    del made.rows[between]
+    assert broken(made) == caught
+
+
 def test_a_log_that_ends_with_the_batch_does_not_say_that_it_was_too_small() -> None:
     made = replace(Model(), batch=1, notifications=[5 * S], end_ns=5 * S + 100 * MS).run()
     assert not broken(made)

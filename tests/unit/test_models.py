@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from memnotify.axes import AXES, POINT, ordered, point_of
 from memnotify.campaign.figures import FIGURES
-from memnotify.campaign.plan import PlanRow, cell_inputs, plan_rows
+from memnotify.campaign.plan import cell_inputs, plan_rows
+from memnotify.campaign.row import PlanRow
 from memnotify.campaign.schema import EXPECT_AXES, ExpectTable, MatrixTable
 from memnotify.check.expression import Scalar
 from memnotify.cli.main import main

@@ -18,6 +18,7 @@ from memnotify.records.log import RecordLog
 from memnotify.records.parquet import UNITS, read_records, write_records
 
 from tests.support.campaigns import record, zone
+from tests.support.old_records import write_old
 
 
 def log_of(*rows: np.ndarray, lost: int = 0) -> RecordLog:
@@ -33,26 +34,6 @@ SANE = log_of(
     zone(4, 300, b"Normal"),
     record(Kind.END, 5),
 )
-
-
-def write_old(log: RecordLog, path: Path) -> None:
-    """Write version 1, with the five words as they are in a record."""
-    records = log.records
-    client = np.ascontiguousarray(records["client"])
-    columns: dict[str, Any] = {
-        "index": pa.array(records["commit"] - np.uint32(1)),
-        "time_ns": pa.array(np.ascontiguousarray(records["time_ns"])),
-        "kind": pa.DictionaryArray.from_arrays(
-            (records["kind"] - np.uint16(1)).astype("i1"), [kind.name for kind in Kind]
-        ),
-        "client": pa.array(client, mask=client == layout.NO_CLIENT),
-        "pid": pa.array(np.ascontiguousarray(records["pid"])),
-        "cpu": pa.array(np.ascontiguousarray(records["cpu"])),
-    }
-    for number in range(5):
-        columns[f"value{number}"] = pa.array(np.ascontiguousarray(records["value"][:, number]))
-    metadata = {"lost": str(log.lost), "torn": str(log.torn)}
-    pq.write_table(pa.table(columns, metadata=metadata), path, compression="zstd")
 
 
 def noise(count: int) -> RecordLog:

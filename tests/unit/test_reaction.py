@@ -48,6 +48,7 @@ def guest(*free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: Any)
         "runnable": 1,
         "relief_ns": ints(),
         "client_cpu_ns": 0,
+        "oom_kill": 0,
         **changes,
     }
     sampled = made["sampled"]
@@ -60,7 +61,7 @@ def guest(*free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: Any)
         rows(Kind.START, 0, start_ns=START),
         rows(Kind.STEP, START, op=Op.HOG),
         rows(Kind.ZONE, np.repeat(sampled, len(free)), high=GATE // 2, **zones),
-        rows(Kind.RECLAIM, sampled, pswpout=np.arange(sampled.size)),
+        rows(Kind.RECLAIM, sampled, pswpout=np.arange(sampled.size), oom_kill=made["oom_kill"]),
         rows(Kind.PAGING, sampled, runnable=made["runnable"]),
         rows(Kind.POLL, made["wait_ns"], client=ints(*waits)),
         rows(Kind.WAKEUP, made["wakeup_ns"], client=made["wakeup_client"], revents=1, result=1),
@@ -138,6 +139,12 @@ def test_a_herd_is_counted_by_client() -> None:
     # From 750 to 901 ms all four, 0 for the second time; the first 200 ms also have it twice.
     assert (found.herd, found.wakeups) == (4, 6)
     assert figures().herd == 0
+
+
+@pytest.mark.parametrize(("later_ns", "herd"), [(200 * MS, 2), (200 * MS + 1, 1)])
+def test_a_herd_wakes_within_the_interval_of_the_gate(later_ns: int, herd: int) -> None:
+    times = at(700) + np.array([0, later_ns])
+    assert figures(wakeup_ns=times, wakeup_client=ints(0, 1)).herd == herd
 
 
 @given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5)), min_size=1))
@@ -223,6 +230,13 @@ def test_peak_runnable_and_cpu_time() -> None:
     assert figures(sampled=TIMES - S, runnable=early).peak_runnable == 42
     # A log from before EXIT records had it.
     assert figures().client_cpu_ms is None
+
+
+def test_swapped_pages_and_kills_are_those_of_the_cell() -> None:
+    found = figures(wakeup_ns=at(750), wakeup_client=ints(0), oom_kill=3)
+    assert (found.swapped_before_first, found.swapped_out, found.oom_kills) == (7, 29, 3)
+    nobody = figures()
+    assert (nobody.swapped_before_first, nobody.oom_kills) == (None, 0)
 
 
 def test_a_guest_that_never_started() -> None:

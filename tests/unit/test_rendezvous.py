@@ -195,6 +195,16 @@ def test_a_guest_that_claims_a_target_that_qemu_does_not_see() -> None:
     assert disagreements == ["step 0: the guest says that it reached 49152 KiB, QEMU says 53248"]
 
 
+@pytest.mark.parametrize(
+    "first", [ask(0, 1), ask(Reason.DONE, 1), ask(Reason.BALLOON_SET, 1, arg=49152), ask(99, 1)]
+)
+def test_a_guest_gets_no_scenario_before_it_is_ready(first: Ask) -> None:
+    guest = FakeGuest([first, ask(Reason.DONE, 2)])
+    end, _, _ = serve(guest)
+    assert end.finding is Finding.AGENT and f"reason {first.reason}, " in end.detail
+    assert guest.mailbox == b"" and guest.stages == ["boot"]
+
+
 @pytest.mark.parametrize("state", [State.BOOTING, State.RUNNING, 77])
 def test_a_pause_that_nobody_asked_for_is_a_panic(state: int) -> None:
     end, _, _ = serve(FakeGuest([READY, ask(0, 1, state=state)]))

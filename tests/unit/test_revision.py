@@ -235,7 +235,7 @@ def test_the_readme_has_every_key() -> None:
         ('\nbased_on = "mine"', "mine", r"2: based_on: mine is itself based on mine"),
         ('\nbased_on = "yours"', "yours", r"1: based_on: mine is itself based on yours"),
         ('based_on = "none"', "mine", r"1: based_on: there is no revision.toml of a series none"),
-        ('without = ["rate"]', "mine", r"1: without: there is no based_on"),
+        ('without = ["rate"]', "mine", r"1: without: only allowed with based_on"),
         ('based_on = "v6"\nwithout = [\n"rate",\n"rote"]', "mine", r"4: without\[1\]: v6 does not"),
         ('based_on = "v6"\nwithout = ["gate"]', "mine", r"1: gate: this key is missing"),
         ('based_on = "v6"\nwithout = "gate"', "mine", r"2: without: must be an array"),

@@ -98,6 +98,14 @@ def test_the_draws_spread_to_both_sides_and_nearly_as_far_as_they_may() -> None:
     assert max(rates) > 1 + 0.9 * RATE_SPREAD
 
 
+def test_how_far_the_draws_spread_stays() -> None:
+    """A seed means the same in runs made before."""
+    assert (SPACING_SPREAD, RATE_SPREAD) == (0.5, 0.05)
+    steps = varied(SCENARIO, 1, cpus=1).steps
+    drawn = (clients_of(steps[0]).spacing_ns, numbers(steps[4])[0], numbers(steps[5])[0])
+    assert drawn == (755069, 3161, 3930)
+
+
 def test_the_draws_do_not_depend_on_the_matrix() -> None:
     more = dataclasses.replace(
         SCENARIO,

@@ -50,6 +50,12 @@ def test_rises_of_two_zones_and_not_of_one() -> None:
     assert samples(([0, 1, 1, 1, 1, 1], low), ([0, 1, 0, 0, 0, 1], low)).rises_apart_ms == 0
 
 
+def test_rises_of_zones_that_take_turns() -> None:
+    low = [50] * 8
+    found = samples(([0, 1, 0, 0, 0, 0, 0, 1], low), ([0, 0, 0, 1, 0, 0, 0, 0], low))
+    assert (found.rises, found.rises_apart_ms) == (3, 200)
+
+
 def test_times_are_rounded_to_what_is_said() -> None:
     times = [0, 100_456_789, 200_567_891]
     stuck = rows(Kind.ZONE, times, name=b"DMA", free=GATE, high=10, status=1)

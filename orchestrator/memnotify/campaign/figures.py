@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import types
 import typing
@@ -12,10 +13,11 @@ from typing import Any
 from memnotify.axes import AXES, POINT
 from memnotify.check.expression import ANY, Expression, Scalar, Shape, parse_expression
 from memnotify.check.metrics import Metrics, WakeupsEach
+from memnotify.check.reaction import UNITS
 from memnotify.check.zone_status import ZoneStatus
 from memnotify.model import Arch, Ending, Finding, Outcome, Repeatability
 from memnotify.records.layout import CheckResult
-from memnotify.text import known_names, similar
+from memnotify.text import known_names, shown, similar
 
 
 def _shape(kind: Any) -> Shape:
@@ -51,6 +53,11 @@ FIGURES: Mapping[str, Shape] = MappingProxyType(
 """The fields of a verdict other than its id and name."""
 
 
+ALSO: Mapping[str, str] = MappingProxyType(
+    {"batch_max": "max_batch", "swapped_before_first": "swapped_out_before_first"}
+)
+"""Figures that have another name in `memnotify compare`, by that name; expressions accept both."""
+
 _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "outcome": (str(Outcome()), *(str(Outcome(finding=finding)) for finding in Finding)),
@@ -61,20 +68,33 @@ _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The possible values of a figure that is a word, if all are known."""
 
 
+def parse_comparison(text: str) -> Expression:
+    """Parse a comparison of figures, whether a verdict has them or not. Raises ValueError."""
+    expression = parse_expression(text)
+    for node in ast.walk(expression.comparison):
+        if isinstance(node, ast.Name):
+            node.id = ALSO.get(node.id, node.id)
+    return expression
+
+
 def read_comparison(text: str) -> Expression:
     """Parse a comparison of the figures of a verdict. Raises ValueError."""
-    expression = parse_expression(text)
+    expression = parse_comparison(text)
     if not expression.names:
-        raise ValueError(f"{text!r} does not refer to a figure of a cell")
+        raise ValueError(f"{shown(text)} does not refer to a figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
             hint = similar(name, FIGURES) or "write words in quotes"
-            raise ValueError(f"{text!r}: there is no figure {name} ({hint})")
+            if name in UNITS:
+                hint = "memnotify compare computes it; the figures of a cell do not include it"
+            raise ValueError(f"{shown(text)}: unknown figure {name} ({hint})")
     expression.fit(FIGURES)
     for name, word in expression.words:
         known = _KNOWN.get(name, (word,))
         if word not in known and not (name == "outcome" and _is_infrastructure(word)):
-            raise ValueError(f"{text!r}: {name} is never {word!r} ({known_names(word, known)})")
+            raise ValueError(
+                f"{shown(text)}: {name} is never {shown(word)} ({known_names(word, known)})"
+            )
     return expression
 
 

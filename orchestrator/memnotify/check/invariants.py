@@ -107,7 +107,7 @@ def silence(log: RecordLog) -> Answer:
             records=(int(row["commit"]) - 1,),
             time_ns=int(row["time_ns"]),
             client=int(row["client"]),
-            promised="nobody is woken",
+            promised="no client is woken",
             seen="POLLIN",
         )
         for row in rows

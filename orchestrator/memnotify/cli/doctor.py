@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memnotify import host, process
+from memnotify.cli.output import add_json
 from memnotify.errors import InfrastructureError
 from memnotify.guest import probe
 from memnotify.guest.privileges import qemu_user
@@ -202,7 +203,7 @@ def register(subparsers: Any) -> None:
         description="Check everything that the testbed needs. The exit status is 3 if something "
         "required is missing.",
     )
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+    add_json(parser)
     parser.set_defaults(handler=_doctor)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console, print_run
@@ -30,7 +31,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=path, required=True, metavar="DIR", help="folder of the new run"
     )
-    parser.add_argument("--json", action="store_true", help="print the same JSON as show --json")
+    add_json(parser, ", the same as show --json")
     parser.set_defaults(handler=_merge)
 
 

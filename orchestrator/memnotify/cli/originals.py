@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
@@ -76,7 +77,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     originals.add_argument(
         "--interactive", action="store_true", help="ask when a mail is ambiguous"
     )
-    originals.add_argument("--json", action="store_true")
+    add_json(originals)
     originals.set_defaults(handler=lambda args: _originals(args, ask))
 
 

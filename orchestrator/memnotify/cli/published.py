@@ -11,6 +11,7 @@ from typing import Any
 
 from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
 from memnotify.files import refuse_as_result
@@ -35,7 +36,7 @@ def register(subparsers: Any) -> None:
         "run, unless it is only an alternative reading of the published text.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.add_argument(
         "--csv",
         type=path,

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
@@ -30,7 +31,7 @@ def register(subparsers: Any) -> None:
         metavar="CELL",
         help="id of the cell, a prefix of it, or its name",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(handler=_show)
 
 

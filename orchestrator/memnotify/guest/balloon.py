@@ -68,7 +68,7 @@ class BalloonControl:
         """Note that the guest has seen the target, or has given up."""
         pending = self._pending
         if pending is None or pending.move.step != step or pending.move.settled_ns is not None:
-            self.disagreements.append(f"step {step} settled a move that nobody made")
+            self.disagreements.append(f"step {step} reported a balloon move that was not requested")
             return
         pending.reached = reached
         pending.move = replace(pending.move, settled_ns=now_ns)

@@ -189,7 +189,7 @@ def _clients(numbers: Sequence[int]) -> Clients:
     fields["kind"] = kind
     fields["habits"] = habits = Habit(fields.get("habits", 0))
     if strange := int(habits) & ~_ALL_HABITS:
-        raise ValueError(f"{strange} is no habit")
+        raise ValueError(f"{strange} is not a known habit")
     if "level" in fields:
         fields["level"] = _named(Level, fields["level"], "level of pressure")
     return Clients(**fields)

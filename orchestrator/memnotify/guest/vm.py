@@ -225,7 +225,9 @@ async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> 
         memory.look()
         oom.look()
         with contextlib.suppress(TimeoutError):
-            code = await asyncio.wait_for(child.wait(), _LOOK_SECONDS)
+            # Not wait_for(): before Python 3.12 it swallows a cancellation that comes with the end.
+            async with asyncio.timeout(_LOOK_SECONDS):
+                code = await child.wait()
     if vm.may_end:
         await asyncio.Event().wait()  # `conduct` deals with it
     had_mib = (memory.peak_bytes + vm.parts.taken_bytes()) >> 20

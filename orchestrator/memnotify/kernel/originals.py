@@ -234,7 +234,7 @@ def _tree_files(tree: Path, log: CommandLog | None) -> tuple[str, Reader]:
     """
     version = tree_version(tree)
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", version):
-        raise InputError(f"{version!r} is no version to register a series for", file=tree)
+        raise InputError(f"{version!r} is not a usable version", file=tree)
     read = read_tree(tree)
     base = _base_of(version)
     if base is None:

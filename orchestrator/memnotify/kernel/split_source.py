@@ -32,12 +32,12 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A piece on this machine. `vouched`: its digest need not be pinned."""
+    """A piece on this machine. `to_pin`: its digest is new, and goes into the lock file."""
 
     file: Path
     sha256: str
     origin: str
-    vouched: bool
+    to_pin: bool
 
 
 class _Lock(toml.Table):
@@ -61,7 +61,7 @@ def pin(base: Base, pieces: Iterable[Piece]) -> tuple[str, ...]:
 
     Raises OSError if it cannot be written.
     """
-    new = {piece.file.name: piece.sha256 for piece in pieces if not piece.vouched}
+    new = {piece.file.name: piece.sha256 for piece in pieces if piece.to_pin}
     if new:
         pinned = _pinned(base) | new
         lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
@@ -110,7 +110,7 @@ def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
                 hint=_unpin(base, table, file.name),
             )
         # Files that a user gives are not pinned for others.
-        pieces.append(Piece(file=file, sha256=found, origin=str(file.absolute()), vouched=True))
+        pieces.append(Piece(file=file, sha256=found, origin=str(file.absolute()), to_pin=False))
     return pieces
 
 
@@ -146,8 +146,8 @@ def _download(
             if urlsplit(url).netloc not in web.silent:
                 progress(f"downloading {url}")
             found = download(url, target, sha256, web=web)
-            return Piece(file=target, sha256=found, origin=url, vouched=sha256 is not None)
-    return Piece(file=target, sha256=sha256, origin=url, vouched=True)
+            return Piece(file=target, sha256=found, origin=url, to_pin=sha256 is None)
+    return Piece(file=target, sha256=sha256, origin=url, to_pin=False)
 
 
 def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:

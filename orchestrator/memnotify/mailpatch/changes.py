@@ -348,7 +348,7 @@ def _extended(change: Change, before: str | None, after: str | None) -> list[str
         mode = re.search(r" mode (\S+)", line)
         if mode and mode[1] not in _MODES:
             raise InputError(
-                f"{after} is to have mode {mode[1]}",
+                f"{after} would get mode {mode[1]}",
                 hint=f"a patch for a kernel has plain files only: {' or '.join(_MODES)}",
             )
         lines.append(line)

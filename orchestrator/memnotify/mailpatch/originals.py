@@ -113,7 +113,9 @@ def originals_of(revision: str, *, file: Path | None = None) -> RevisionOriginal
     chain = [revision]
     while (below := known.revision[chain[0]].on) is not None:
         if below not in known.revision or below in chain:
-            raise InputError(f"revision.{chain[0]}.on: {below} is no revision before it", file=file)
+            raise InputError(
+                f"revision.{chain[0]}.on: {below} is not an earlier revision", file=file
+            )
         chain.insert(0, below)
     mails = tuple(
         mail

@@ -121,7 +121,7 @@ def prove(
             if state is None or state.data != change.new.data():
                 raise InfrastructureError(
                     "import",
-                    f"git reads the patch of {change.after} otherwise than it was meant",
+                    f"git reads the patch of {change.after} differently than intended",
                     hint="please report it",
                 )
     return done.stdout

@@ -163,7 +163,7 @@ def _add(files: dict[str, _File], part: PatchedFile, number: int, patch: Patch) 
     path = name.split("\t")[0].partition("/")[2]
     odd = not path.isprintable() or any(p in ("", ".", "..", ".git") for p in path.split("/"))
     if odd or '"' in path:
-        raise InputError(f"{name[:200]!r} is no name of a file in the tree", file=patch.path)
+        raise InputError(f"{name[:200]!r} does not name a file in the tree", file=patch.path)
     file = files.setdefault(path, _File())
     if part.target_file == NULL:
         file.gone = number

@@ -11,14 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
-from memnotify.campaign.plan import PlanRow
-from memnotify.check.reaction import UNITS, react
+from memnotify.campaign.row import PlanRow
+from memnotify.check.reaction import UNITS
 from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome
 from memnotify.places import command
-from memnotify.records.parquet import read_records
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
+from memnotify.results.frames import CellResults
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
 from memnotify.text import known_names
@@ -314,10 +314,6 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
     if by in _SAME_SCENARIO:
         point = (*point, scenario)
     verdict = read_verdict(folder)
-    figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
-    there = (folder / RECORDS).exists()
-    if there:
-        figures = dataclasses.asdict(react(read_records(folder / RECORDS)))
     return _Sample(
         id=row.id,
         group=axes[by],
@@ -327,8 +323,8 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
         inputs=row.inputs,
         outcome=verdict.outcome,
         lost_records=verdict.lost_records,
-        figures=figures,
-        records=folder / RECORDS if there else None,
+        figures=CellResults(folder).reaction,
+        records=folder / RECORDS if (folder / RECORDS).exists() else None,
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from memnotify import toml
 from memnotify.axes import Value
+from memnotify.campaign.figures import parse_comparison
 from memnotify.campaign.schema import EXPECT_AXES, CampaignTable, ExpectTable
-from memnotify.check.expression import Expression, parse_expression
+from memnotify.check.expression import Expression
 from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.results.verdict import Verdict
 
@@ -60,7 +61,7 @@ def judge_expectation(
     `is_part` says whether these are the verdicts of only a part of the campaign.
     """
     for what in expect.what:
-        yield _compare(expect, parse_expression(what), verdicts, is_part=is_part)
+        yield _compare(expect, parse_comparison(what), verdicts, is_part=is_part)
 
 
 def failed(results: Iterable[Expected]) -> bool:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.errors import InputError
 from memnotify.files import read_text
 from memnotify.jsontext import dump, parse

@@ -11,6 +11,8 @@ pandas, integers that may be missing have the type Int64.
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from memnotify.files import read_bytes
+from memnotify.check.reaction import UNITS, react
+from memnotify.errors import InputError
+from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog
+from memnotify.records.log import Ints, RecordLog, indexes
 from memnotify.records.parquet import read_records
 from memnotify.results.evidence import Chosen
 from memnotify.results.folder import RECORDS, read_manifest, read_verdict
@@ -38,6 +42,7 @@ from memnotify.results.tables import (
 )
 from memnotify.results.timeline import timeline_of
 from memnotify.results.verdict import Verdict
+from memnotify.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,13 +72,27 @@ class CellResults:
 
     folder: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", named(self.folder, "cell"))
+
     def __repr__(self) -> str:
-        return self.name
+        try:
+            return self.name
+        except InputError:
+            return f"<no results of a cell in {self.folder}>"
 
     @cached_property
     def figures(self) -> Mapping[str, Any]:
         """The cell's row of `memnotify show --json`."""
         return self.verdict.to_json()
+
+    @cached_property
+    def reaction(self) -> Mapping[str, float | None]:
+        """The cell's figures of `memnotify compare`, computed from its log; None: it has none."""
+        if not (self.folder / RECORDS).exists():
+            return dict.fromkeys(UNITS)
+        # Not `self.log`, which would stay in memory: there may be many cells.
+        return dataclasses.asdict(react(read_records(self.folder / RECORDS)))
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -108,7 +127,10 @@ class CellResults:
 
     @cached_property
     def records(self) -> pd.DataFrame:
-        """All records: kind, client (NA: none), pid, cpu, value0 to value4 as unsigned numbers."""
+        """All records: kind, client (NA: none), pid, cpu, and the values of all kinds.
+
+        A column such as `zone_free` has the values of one kind, and is NA in records of others.
+        """
         return frame_of(records_table(self.log))
 
     def kind(self, kind: str) -> pd.DataFrame:
@@ -116,9 +138,9 @@ class CellResults:
 
         Raises ValueError if there is no such kind.
         """
-        if kind not in Kind.__members__:
+        if not isinstance(kind, str) or kind not in Kind.__members__:
             raise ValueError(
-                f"{kind!r} is no kind of record; there is {', '.join(Kind.__members__)}"
+                f"{shown(kind)} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
             )
         return frame_of(kind_table(self.log, Kind[kind]))
 
@@ -158,16 +180,50 @@ class CellResults:
         """What happened, in order: the events of `memnotify show RUN CELL`, not single records."""
         return frame_of(timeline_table(timeline_of(self.folder)))
 
-    def which(self, rows: pd.Series[bool] | pd.DataFrame) -> Chosen:
+    def which(self, rows: pd.Series[bool] | pd.DataFrame | pa.Table) -> Chosen:
         """Return the records for which a condition holds, or those of a frame, to be counted.
 
         If `assert not cell.which(cell.zones.free < cell.zones["min"])` fails, it names the records.
         Without pandas, conditions have no index: pass a filtered table of records instead.
+
+        Raises TypeError for anything but a frame with the numbers of records, as its index or its
+        column `record`, or a condition on such a frame; InputError for records that the log has not.
         """
-        if isinstance(rows, pa.Table):
-            numbers = rows[RECORD].to_numpy()
-        elif hasattr(rows, "columns"):
-            numbers = rows.index.to_numpy(np.int64)
-        else:
-            numbers = rows[rows.fillna(False).astype(bool)].index.to_numpy(np.int64)
-        return Chosen(self.log, np.unique(numbers))
+        numbers = np.unique(_numbers(rows))
+        strange = np.setdiff1d(numbers, indexes(self.log.records))
+        if strange.size:
+            raise InputError(f"{self!r} has no record {strange[0]}; the rows are of another cell")
+        return Chosen(self.log, numbers)
+
+
+def _numbers(rows: Any) -> Ints:
+    """Return the numbers of the records that a frame has, or for which a condition holds."""
+    pandas: Any = sys.modules.get("pandas")  # without it, nobody can have a frame of it
+    found: Any = None
+    if isinstance(rows, pa.Table):
+        found = rows[RECORD].to_numpy() if RECORD in rows.column_names else None
+    elif pandas is not None and isinstance(rows, pandas.DataFrame):
+        found = rows.index if rows.index.name == RECORD else rows.get(RECORD)
+    elif pandas is not None and isinstance(rows, pandas.Series) and rows.index.name == RECORD:
+        kind = pandas.api.types.infer_dtype(rows, skipna=True)
+        found = rows.index[rows.fillna(False).astype(bool)] if kind in _CONDITIONS else None
+    found = None if found is None else np.asarray(found)
+    if found is None or (found.size and found.dtype.kind not in "iu"):
+        raise TypeError(
+            f"which() takes a frame of records, or a condition on one, not {_described(rows)} (as in "
+            "cell.zones and cell.zones.free < 100: each row has the number of its record)"
+        )
+    return found.astype(np.int64)
+
+
+_CONDITIONS = ("boolean", "empty")
+"""Types of the values of a condition; `empty`: none of them is known."""
+
+
+def _described(rows: Any) -> str:
+    kind = f"a {type(rows).__name__}"
+    if hasattr(rows, "columns") or getattr(getattr(rows, "index", None), "name", RECORD) != RECORD:
+        return f"{kind} that has no number of a record"
+    if hasattr(rows, "dtype"):
+        return f"{kind} of {rows.dtype}"
+    return kind if isinstance(rows, pa.ChunkedArray) else shown(rows)

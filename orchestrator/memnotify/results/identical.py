@@ -44,7 +44,7 @@ class Alike:
 
     def sentence(self) -> str:
         """Return the text for the report."""
-        runs = f"{self.group} against {self.versus}, record for record: "
+        runs = f"{self.group} against {self.versus}, record by record: "
         if self.identical == self.pairs:
             return f"{runs}identical" + (f" in all {self.pairs} runs" if self.pairs > 1 else "")
         how = [f"identical in {self.identical} of {counted(self.pairs, 'run')}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import types
@@ -11,35 +12,68 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
-from memnotify.axes import AXES, Value
-from memnotify.campaign.plan import PlanRow
-from memnotify.check.metrics import Metrics
+from memnotify.axes import AXES, POINT, Value
+from memnotify.campaign.figures import FIGURES
+from memnotify.campaign.row import PlanRow
+from memnotify.check.metrics import Metrics, WakeupsEach
+from memnotify.check.reaction import Reaction
+from memnotify.check.zone_status import ZoneStatus
 from memnotify.errors import InputError
+from memnotify.files import named
+from memnotify.records.layout import CheckResult
 from memnotify.results.folder import RunFolder
 from memnotify.results.frames import CellResults, frame_of
-from memnotify.text import counted, known_names
+from memnotify.text import counted, known_names, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+_GATES = "gates"  # a column for each zone that a cell has
 
 
 def _arrow(hint: Any) -> Any:
-    inner = [each for each in typing.get_args(hint) if each is not types.NoneType]
-    return _ARROW.get(inner[0] if inner else hint)
+    if dataclasses.is_dataclass(hint):
+        return pa.struct(_fields(hint).items())
+    inner = [each for each in typing.get_args(hint) if each not in (types.NoneType, ...)]
+    if typing.get_origin(hint) is tuple:
+        return pa.list_(_arrow(inner[0]))
+    return _ARROW[inner[0] if inner else hint]
 
 
-# Other figures keep the type that was read: another version may have figures not listed here.
-_TYPES = {
-    **dict.fromkeys(("id", "name", "outcome", "detail", "repeatability"), pa.string()),
+def _fields(kind: Any) -> dict[str, Any]:
+    return {name: _arrow(hint) for name, hint in typing.get_type_hints(kind).items()}
+
+
+def _parts(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{part}": kind for part, kind in fields.items()}
+
+
+_POINT = {
+    **dict.fromkeys(("id", "name"), pa.string()),
     **{name: _ARROW[axis.kind] for name, axis in AXES.items()},
+    "outcome": pa.string(),
+}
+
+# All columns in their order. Other figures keep the type that was read: another version may have
+# figures that are not listed here.
+_CELLS = {
+    **_POINT,
+    "detail": pa.string(),
+    **_fields(Metrics),
+    **_parts("wakeups_each", _fields(WakeupsEach)),
+    **_parts("status", _fields(ZoneStatus)),
+    _GATES: pa.int64(),
+    **_parts("self_check", {result.name.lower(): pa.int64() for result in CheckResult}),
     **dict.fromkeys(("lost_records", "torn_records"), pa.int64()),
     **dict.fromkeys(("guest_seconds", "wall_seconds"), pa.float64()),
-    **{name: _arrow(hint) for name, hint in typing.get_type_hints(Metrics).items()},
+    "repeatability": pa.string(),
 }
+_REACTIONS = {**_POINT, **_fields(Reaction)}
+_ALWAYS = {"id", "name", "outcome", *POINT}
 
 
 class Run:
@@ -53,10 +87,10 @@ class Run:
     missing: Sequence[str]
     damaged: Sequence[str]
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises InputError if this folder has no run, or its plan cannot be read."""
-        self.path = path
-        folder = RunFolder(path)
+        self.path = named(path, "run")
+        folder = RunFolder(self.path)
         whole, self.damaged = folder.results()
         self._plan = {row.id: row for row in folder.plan()}
         self._cells = {cell_id: CellResults(place) for cell_id, place in whole.items()}
@@ -80,15 +114,19 @@ class Run:
         a column for each (`gates.DMA32`); `batches` is a list. A pandas data frame, or a
         pyarrow.Table without pandas.
         """
-        rows = [self._row(cell_id, cell) for cell_id, cell in self._cells.items()]
-        names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(_TYPES)
-        columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-        always = {"id", "name", "outcome", *AXES} - {"clock", "seed"}
-        schema = pa.schema(
-            pa.field(name, column.type, nullable=name not in always)
-            for name, column in columns.items()
-        )
-        return frame_of(pa.table(list(columns.values()), schema=schema))
+        return _frame([self._row(cell_id, cell) for cell_id, cell in self._cells.items()], _CELLS)
+
+    @cached_property
+    def reactions(self) -> pd.DataFrame:
+        """One row per cell that has results: its parameters and its figures of `memnotify compare`.
+
+        They are computed when first used, which reads the log of every cell.
+        """
+        rows = [
+            {name: row[name] for name in _POINT} | dict(cell.reaction)
+            for row, cell in ((self._row(*item), item[1]) for item in self._cells.items())
+        ]
+        return _frame(rows, _REACTIONS)
 
     def cell(self, which: str | None = None, /, **axes: Value) -> CellResults:
         """Return the one cell that matches.
@@ -100,15 +138,21 @@ class Run:
         """
         points = {cell_id: self._axes(cell_id, cell) for cell_id, cell in self._cells.items()}
         found = list(points)
-        if which is not None:
-            if "series" not in axes and any(at["series"] == which for at in points.values()):
-                axes = {"series": which, **axes}
-            else:
-                found = self._named(which)
         for axis, value in axes.items():
-            if axis not in AXES:
-                hint = known_names(axis, AXES)
-                raise InputError(f"a cell has no axis {axis}", hint=hint)
+            _check_value(axis, value)
+        if which is not None:
+            if not isinstance(which, str):
+                what = "found by its series, its id or its name, a string"
+                raise InputError(f"a cell is {what}, not {shown(which)}")
+            if not which:
+                raise InputError("the name of the cell is empty")
+            if all(at["series"] != which for at in points.values()):
+                found = self._named(which)
+            elif "series" in axes:
+                raise InputError(f"series is given twice: {which!r} and {axes['series']!r}")
+            else:
+                axes = {"series": which, **axes}
+        for axis, value in axes.items():
             known = {at[axis]: None for at in points.values()}
             if value not in known:
                 hint = known_names(str(value), map(str, known))
@@ -160,8 +204,8 @@ class Run:
             if name in row:
                 continue
             if isinstance(value, Mapping):
-                row |= {f"{name}.{part}": inner for part, inner in value.items()}
-            else:
+                row |= _parts(name, value)
+            elif value is not None or not isinstance(FIGURES.get(name), Mapping):
                 row[name] = value
         return row
 
@@ -171,7 +215,21 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
     Raises InputError if it has no run, or its plan cannot be read.
     """
-    return Run(Path(path))
+    return Run(path)
+
+
+def _check_value(axis: str, value: Any) -> None:
+    """Raise InputError for an axis that there is not, or a value that it can never have."""
+    if axis not in AXES:
+        raise InputError(f"a cell has no axis {axis}", hint=known_names(axis, AXES))
+    if AXES[axis].kind is str:
+        fits, what = isinstance(value, str), "a string"
+    else:
+        # A value from a frame may be numpy's, or a float. True is not 1.
+        fits = isinstance(value, int | float | np.integer) and not isinstance(value, bool)
+        what = "a whole number"
+    if not fits:
+        raise InputError(f"{axis} must be {what}, not {shown(value)}")
 
 
 def _planned(row: PlanRow, axis: str) -> Value | None:
@@ -184,8 +242,24 @@ def _planned(row: PlanRow, axis: str) -> Value | None:
         raise InputError(str(error)) from error
 
 
-def _column(name: str, values: Sequence[Any]) -> Any:
-    kind = _TYPES.get(name)
+def _frame(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> pd.DataFrame:
+    found = dict.fromkeys(name for row in rows for name in row)
+    gates = dict.fromkeys(
+        (name for name in found if name.startswith(f"{_GATES}.")), known.get(_GATES)
+    )
+    names: dict[str, Any] = {}
+    for name, kind in known.items():
+        names |= gates if name == _GATES else {name: kind}
+    names |= {name: None for name in found if name not in names}
+    columns = {name: _column([row.get(name) for row in rows], names[name]) for name in names}
+    schema = pa.schema(
+        pa.field(name, column.type, nullable=name not in _ALWAYS)
+        for name, column in columns.items()
+    )
+    return frame_of(pa.table(list(columns.values()), schema=schema))
+
+
+def _column(values: Sequence[Any], kind: Any) -> Any:
     try:
         column = pa.array(values, kind)
     except (pa.ArrowException, OverflowError, TypeError):

@@ -231,7 +231,7 @@ def _run_part(
             unpack(packed, "", part.folder, _LIMITS)
             _check_results(RunFolder(part.folder), files[_CAMPAIGN])
         except InputError as error:  # what a host sends is not the user's fault
-            raise InfrastructureError("host", f"results that came: {error.message}") from error
+            raise InfrastructureError("host", f"results received: {error.message}") from error
 
 
 def _check_results(results: RunFolder, campaign: bytes) -> None:

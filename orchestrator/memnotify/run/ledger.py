@@ -246,7 +246,9 @@ class Ledger:
     async def _a_moment(self) -> None:
         self._freed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
+            # Not wait_for(), which can swallow a cancellation before Python 3.12.
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await self._freed.wait()
 
     def _line_up(self) -> TextIO | None:
         """Return a place at the end of the queue, or None if the gate is closed."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from memnotify.campaign.load import Campaign
-from memnotify.campaign.plan import PlanRow, cell_name, plan_rows
+from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.campaign.row import PlanRow
 from memnotify.errors import InfrastructureError
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell

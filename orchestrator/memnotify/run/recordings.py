@@ -112,7 +112,7 @@ async def debug(
     need_gdb()
     if (why := why_no_tape(job.cell)) is not None:
         tape = None
-        again.on_stage(f"no recording, so gdb cannot go backwards: {why}")
+        again.on_stage(f"no recording, so gdb cannot go backward: {why}")
     else:
         tape = find_tape(run, finished)
         if tape is None:

@@ -14,7 +14,8 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Self, TypeVar
 
-from memnotify.campaign.plan import PlanRow, cell_name
+from memnotify.campaign.plan import cell_name
+from memnotify.campaign.row import PlanRow
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.files import read_bytes, read_text, refuse_as_folder, resolved
 from memnotify.jsontext import parse

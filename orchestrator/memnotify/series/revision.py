@@ -326,7 +326,7 @@ def _inherited(
     base = own.based_on
     if base is None:
         if own.without:
-            raise refusal(("without",), "there is no based_on, so nothing to leave out")
+            raise refusal(("without",), "only allowed with based_on")
         return data
     # A series outside the package may be based on one in it.
     above = next((f for f in _files_of(base, root) if f.exists()), None)
