@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def test_values_from_a_frame_find_a_cell(run: mn.Run) -> None:
     assert run.cell(named, series="v4").name == named
 
 
-NOT_RECORDS = {
+NOT_RECORDS: dict[str, Callable[[mn.Run, mn.CellResults], Any]] = {
     "nothing": lambda run, cell: None,
     "a list": lambda run, cell: [],
     "numbers": lambda run, cell: [1, 2],

@@ -261,8 +261,8 @@ def _check_starts(place: Place, scenario: ScenarioTable, matrix: MatrixTable) ->
     for number, (here, step) in enumerate(steps):
         if step.clients is None:
             continue
-        count = step.clients.count
-        count = max(matrix.clients or [0]) if count == "matrix" else count
+        matrix_count = max(matrix.clients or [0])
+        count = matrix_count if step.clients.count == "matrix" else step.clients.count
         end_s, end = scenario.duration_s, f"the end, duration_s = {scenario.duration_s:g}"
         for _, later in steps[number + 1 :]:
             if later.stop == "clients":

@@ -26,7 +26,7 @@ from memnotify.check.reaction import UNITS, react
 from memnotify.errors import InputError
 from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
-from memnotify.records.log import Ints, RecordLog, indexes
+from memnotify.records.log import Ints, RecordLog, indexes, ints
 from memnotify.records.parquet import read_records
 from memnotify.results.evidence import Chosen
 from memnotify.results.folder import RECORDS, read_manifest, read_verdict
@@ -187,7 +187,7 @@ class CellResults:
         Without pandas, conditions have no index: pass a filtered table of records instead.
 
         Raises TypeError for anything but a frame with the numbers of records, as its index or its
-        column `record`, or a condition on such a frame; InputError for records that the log has not.
+        column `record`, or a condition on such a frame, and InputError if the log lacks a record.
         """
         numbers = np.unique(_numbers(rows))
         strange = np.setdiff1d(numbers, indexes(self.log.records))
@@ -210,20 +210,19 @@ def _numbers(rows: Any) -> Ints:
     found = None if found is None else np.asarray(found)
     if found is None or (found.size and found.dtype.kind not in "iu"):
         raise TypeError(
-            f"which() takes a frame of records, or a condition on one, not {_described(rows)} (as in "
-            "cell.zones and cell.zones.free < 100: each row has the number of its record)"
+            "which() takes a frame of records, or a condition on one, such as "
+            f"cell.zones.free < 100; {_objection(rows)}"
         )
-    return found.astype(np.int64)
+    return ints(found)
 
 
 _CONDITIONS = ("boolean", "empty")
 """Types of the values of a condition; `empty`: none of them is known."""
 
 
-def _described(rows: Any) -> str:
+def _objection(rows: Any) -> str:
     kind = f"a {type(rows).__name__}"
-    if hasattr(rows, "columns") or getattr(getattr(rows, "index", None), "name", RECORD) != RECORD:
-        return f"{kind} that has no number of a record"
-    if hasattr(rows, "dtype"):
-        return f"{kind} of {rows.dtype}"
-    return kind if isinstance(rows, pa.ChunkedArray) else shown(rows)
+    if hasattr(rows, "dtype") and getattr(getattr(rows, "index", None), "name", None) == RECORD:
+        return f"{kind} of {rows.dtype} is not a condition"
+    large = hasattr(rows, "columns") or hasattr(rows, "dtype") or hasattr(rows, "to_pylist")
+    return f"{kind if large else shown(rows)} has no number of a record"
