@@ -39,7 +39,7 @@ packages: ## install the Debian packages that are missing
 	fi
 
 $(VENV)/.ready: requirements.lock pyproject.toml | packages
-	@echo "installing the Python packages of requirements.lock (about 0.8 GB on disk)"
+	@echo "installing the Python packages of requirements.lock (about 1.2 GB on disk)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .

@@ -88,6 +88,11 @@ def test_what_is_no_folder_is_not_that_of_a_run(
         assert "File name too long" in capsys.readouterr().err
 
 
+def test_too_long_a_name_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernel", "fetch", "6.1", "--source", LONG]) == 2
+    assert "File name too long" in capsys.readouterr().err
+
+
 def test_where_a_report_cannot_be_is_told_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from memnotify import __version__
-from memnotify.errors import TRACEBACK, MemnotifyError
+from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.text import message
 
 # In the order of the help text. Each module has register(subparsers), which sets `handler`.
@@ -103,7 +104,8 @@ def _run(argv: Sequence[str] | None) -> int:
     except OSError as error:
         # An error of the disk or the system, raised by a library and not translated anywhere.
         print(f"memnotify: {message(str(error))}", file=sys.stderr)
-        return MemnotifyError.exit_code
+        of_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)  # and the user gave the name
+        return InputError.exit_code if of_name else MemnotifyError.exit_code
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise

@@ -210,8 +210,8 @@ def _numbers(rows: Any) -> Ints:
     found = None if found is None else np.asarray(found)
     if found is None or (found.size and found.dtype.kind not in "iu"):
         raise TypeError(
-            "which() takes a frame of records, or a condition on one, such as cell.zones.free < 9; "
-            f"{_objection(rows)}"
+            "which() takes a frame of records, or a condition on one, such as "
+            f"cell.zones.free < 100; {_objection(rows)}"
         )
     return ints(found)
 
