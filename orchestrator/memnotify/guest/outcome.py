@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from memnotify.guest.console import Console
+from memnotify.guest.console import KernelConsole
 from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Outcome
 from memnotify.records.exits import failed_exits, killed_exits
@@ -26,7 +26,7 @@ def judge(
     end: End,
     *,
     log: RecordLog,
-    console: Console,
+    console: KernelConsole,
     disagreements: Sequence[str],
     overwritten: bool = False,
     ended: bool = False,
@@ -67,7 +67,7 @@ def judge(
     return Outcome(finding=ranked[0], detail=detail)
 
 
-def _oom_kills(log: RecordLog, console: Console) -> str | None:
+def _oom_kills(log: RecordLog, console: KernelConsole) -> str | None:
     samples = log.kind(Kind.RECLAIM)["oom_kill"]
     kills = int(samples.max()) if len(samples) else 0
     murdered = killed_exits(log)

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from memnotify.check.promises import Answer, Invariant, Verdict
+from memnotify.check.promises import Answer, Invariant, PromiseVerdict
 from memnotify.report.table import table_of_cells
 from memnotify.results.promises import Checked
 from memnotify.text import counted, printable
@@ -87,5 +87,5 @@ def _breaks(row: Checked, log: Path) -> Iterator[str]:
 def _summary(rows: Sequence[Checked]) -> str:
     count = Counter(row.answer.verdict for row in rows if row.answer is not None)
     cells = len({row.cell for row in rows})
-    verdicts = ", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict)
+    verdicts = ", ".join(f"{count[verdict]} {verdict}" for verdict in PromiseVerdict)
     return f"{counted(cells, 'cell')}, {counted(count.total(), 'promise')}: {verdicts}"
