@@ -11,6 +11,7 @@ from memnotify.cli.paths import named, path
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.originals import (
+    Against,
     check_complete,
     difference,
     find_originals,
@@ -123,9 +124,7 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     ready = import_originals(
         wanted,
         found,
-        base=args.base,
-        tree=args.tree,
-        fuzz=args.fuzz,
+        Against(base=args.base, tree=args.tree, fuzz=args.fuzz),
         choose=ask if args.interactive else None,
         store=store,
         progress=_say,

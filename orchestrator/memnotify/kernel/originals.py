@@ -153,13 +153,23 @@ def check_complete(wanted: RevisionOriginals, found: Sequence[Found]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """What originals are restored against: `tree`, else `base`, else the nearest base that will do.
+
+    `fuzz` is how many context lines at each end of a hunk may be missing from it.
+    """
+
+    base: str | None = None
+    tree: Path | None = None
+    fuzz: int = 0
+
+
 def import_originals(
     wanted: RevisionOriginals,
     found: Sequence[Found],
+    against: Against,
     *,
-    base: str | None = None,
-    tree: Path | None = None,
-    fuzz: int = 0,
     choose: Chooser | None = None,
     store: Store,
     log: CommandLog | None = None,
@@ -172,15 +182,16 @@ def import_originals(
     mails = [each.mail for each in found if each.mail is not None]
 
     def made(name: str, read: Reader) -> Ready:
-        imported = import_in_order(mails, read, fuzz=fuzz, choose=choose, log=log)
+        imported = import_in_order(mails, read, fuzz=against.fuzz, choose=choose, log=log)
         _check_changes(found, imported)
         return Ready(base=name, imported=imported, read=read)
 
-    if tree is not None:
-        name, read = _tree_files(tree, log)
+    if against.tree is not None:
+        name, read = _tree_files(against.tree, log)
         return made(name, read)
-    if base is not None:
-        return made(base, base_files(load_base(base), store=store, progress=progress))
+    if against.base is not None:
+        read = base_files(load_base(against.base), store=store, progress=progress)
+        return made(against.base, read)
     reasons: list[str] = []
     first: MemnotifyError | None = None
     web = Web(patience=_PATIENCE)
