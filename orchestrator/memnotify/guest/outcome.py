@@ -18,6 +18,7 @@ from memnotify.records.log import RecordLog
 from memnotify.records.self_check import describe_check
 from memnotify.scenario import SUCCESSORS, Op
 from memnotify.text import counted
+from memnotify.units import NS_PER_S
 
 _SHOWN = 3  # similar failures
 
@@ -131,6 +132,6 @@ def _missed(log: RecordLog) -> list[str]:
     moves = log.kind(Kind.BALLOON)
     missed = moves[moves["phase"] == BalloonPhase.MISSED]
     return [
-        f"step {step} did not reach {kib} KiB in {waited / 1e9:g} s"
+        f"step {step} did not reach {kib} KiB in {waited / NS_PER_S:g} s"
         for step, kib, waited in missed[["step", "target_kib", "elapsed_ns"]]
     ]
