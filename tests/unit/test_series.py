@@ -13,10 +13,13 @@ from memnotify.kernel.tree import write_files
 from memnotify.series.apply import Application, apply_series, read_tree
 from memnotify.series.quilt import (
     base_for_version,
+    compared,
     load_series,
     makefile_version,
+    named_series,
     read_series_file,
     revisions,
+    series_lines,
     tree_version,
     write_prefix,
 )
@@ -120,6 +123,117 @@ def test_an_unknown_revision_lists_what_there_is(tmp_path: Path) -> None:
         load_series("v7", "6.1", root=root)
     with pytest.raises(InputError, match=r"not for base 2\.6\.24 \(it is for: 6\.1\)"):
         load_series("v9", "2.6.24", root=root)
+
+
+def test_the_lines_of_a_series_file_are_kept_whole(tmp_path: Path) -> None:
+    root = put_series(tmp_path, "# no\na.patch\n  b#1.patch  fuzz=1 # why\n")
+    for name in ("a.patch", "b#1.patch"):
+        (root / "v9/6.1" / name).write_text("x")
+    lines = series_lines(root / "v9/6.1/series")
+    assert [(patch.name, patch.fuzz, line) for patch, line in lines] == [
+        ("a.patch", 0, "a.patch"),
+        ("b#1.patch", 1, "  b#1.patch  fuzz=1 # why"),
+    ]
+    missing = root / "v9/6.2/series"
+    with pytest.raises(InputError, match="cannot be read: ") as told:
+        series_lines(missing)
+    assert told.value.file == missing
+
+
+def test_an_import_that_has_not_ended_is_refused(tmp_path: Path) -> None:
+    root = put_series(tmp_path, "")
+    folder = root / "v9/6.1"
+    (folder / ".memnotify-import").mkdir()
+    assert named_series(str(folder)).patches == ()
+    (folder / ".memnotify-import/names").write_text("")
+    for word in (str(folder), "v9/6.1"):
+        with pytest.raises(InputError, match="was interrupted, or is still running") as told:
+            named_series(word, root=root)
+        assert told.value.file == folder
+        assert "restores the previous contents" in (told.value.hint or "")
+
+
+def two_bases(tmp_path: Path) -> Path:
+    """Write revision v9 for 5.9 and 6.1, and v8 for 6.1."""
+    root = put_series(tmp_path, "a.patch\n", a_patch="x")
+    for folder in ("v9/5.9", "v8/6.1"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "series").write_text("")
+    return root
+
+
+def test_a_series_is_named_by_revision_and_base_or_as_a_folder(tmp_path: Path) -> None:
+    root = two_bases(tmp_path)
+
+    def found(word: str, base: str | None = None) -> tuple[str, str, int]:
+        series = named_series(word, base, root=root)
+        return series.revision, series.base, len(series.patches)
+
+    assert found("v8") == ("v8", "6.1", 0)
+    assert found("v9/6.1") == found("v9", "6.1") == found("v9/6.1", "6.1") == ("v9", "6.1", 1)
+    assert found("v9/5.9") == ("v9", "5.9", 0)
+    assert found("none") == ("none", "", 0)
+    assert found("none/6.1") == found("none", "6.1") == ("none", "6.1", 0)
+    folder = str(root / "v9/6.1")
+    assert found(folder) == ("6.1", "", 1)
+    assert found(folder, "6.2") == ("6.1", "6.2", 1)
+
+
+@pytest.mark.parametrize(
+    ("word", "base", "said", "hint"),
+    [
+        ("v9", None, "v9 has patches for several bases", "name one: v9/5.9, v9/6.1"),
+        ("v9/6.1", "5.9", "v9/6.1 is not for base 5.9", "v9/5.9 may be"),
+        (
+            "v7/6.1",
+            None,
+            "v7/6.1 is neither a folder nor the name of a series",
+            "there are: none, v8, v9",
+        ),
+        ("v7", None, "there is no series v7", "there are: none, v8, v9"),
+    ],
+)
+def test_a_name_of_no_series_is_refused(
+    tmp_path: Path, word: str, base: str | None, said: str, hint: str
+) -> None:
+    with pytest.raises(InputError) as told:
+        named_series(word, base, root=two_bases(tmp_path))
+    assert (told.value.message, told.value.hint) == (said, hint)
+
+
+def test_a_folder_without_a_series_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this folder has no `series` file") as told:
+        named_series(str(tmp_path), root=two_bases(tmp_path / "patches"))
+    assert told.value.file == tmp_path
+
+
+def test_two_revisions_are_compared_for_the_base_that_both_are_for(tmp_path: Path) -> None:
+    root = two_bases(tmp_path)
+    one, other = compared("v9", "v8", root=root)
+    assert [(each.revision, each.base) for each in (one, other)] == [("v9", "6.1"), ("v8", "6.1")]
+    one, other = compared("v9/5.9", "v8", root=root)
+    assert [(each.revision, each.base) for each in (one, other)] == [("v9", "5.9"), ("v8", "6.1")]
+    with pytest.raises(InputError, match="v9 has patches for several bases"):
+        compared("v9", "v9", root=root)
+
+
+def test_the_first_patches_are_written_as_a_series_with_their_fuzz(tmp_path: Path) -> None:
+    files = {"a_patch": "one", "b_patch": "two"}
+    root = put_series(tmp_path / "patches", "a.patch fuzz=2\nb.patch\n", **files)
+    series = load_series("v9", "6.1", root=root)
+    assert write_prefix(series, 0, tmp_path / "out") == "none"
+    assert not (tmp_path / "out").exists()
+    for count, name, text in (
+        (1, "v9-first-1", "a.patch fuzz=2\n"),
+        (2, "v9", "a.patch fuzz=2\nb.patch\n"),
+    ):
+        folder = tmp_path / "out" / name / "6.1"
+        for _ in range(2):  # what was there before is replaced
+            assert write_prefix(series, count, tmp_path / "out") == name
+            assert (folder / "series").read_text() == text
+            assert len(list(folder.iterdir())) == count + 1
+            (folder / "stale.patch").write_text("")
+        assert (folder / "a.patch").read_text() == "one"
 
 
 def test_none_fits_every_base(tmp_path: Path) -> None:
