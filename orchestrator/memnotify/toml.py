@@ -226,7 +226,7 @@ _WORDS = (
     ("Cannot mutate immutable namespace {}", "{} is complete and cannot be extended"),
     ("Cannot overwrite a value", "this key has a value already"),
 )
-"""What tomllib says, and what we say; keys in place of {} are tuples there."""
+"""What tomllib says, and what we say; keys are tuples there, where {} stands."""
 
 
 def _in_words(message: str) -> str:

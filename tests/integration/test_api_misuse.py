@@ -113,7 +113,7 @@ def test_results_cannot_go_into_a_loop_of_links(
     monkeypatch.setattr(api, "Store", lambda: bench.store)
     monkeypatch.setattr(api, "choose_base", lambda *_, **__: "6.1")
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(mn.InputError, match="cannot be used for results"):
+    with pytest.raises(mn.InputError, match="a loop of symbolic links"):
         mn.run_campaign(bench.file, tmp_path / "loop", quiet=True)
 
 

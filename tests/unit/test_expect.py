@@ -145,9 +145,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("wakeup > 0", "no figure wakeup .did you mean wakeups?"),
-        ("outcome != ok", "no figure ok .write words in quotes"),
-        ("gate_to_first_ms < 5", "no figure gate_to_first_ms .memnotify compare computes it"),
+        ("wakeup > 0", "unknown figure wakeup .did you mean wakeups?"),
+        ("outcome != ok", "unknown figure ok .write words in quotes"),
+        ("gate_to_first_ms < 5", "unknown figure gate_to_first_ms .memnotify compare computes it"),
         ("1 < 2", "does not refer to a figure"),
         ("'outcome' != 'ok'", "does not refer to a figure"),
         ("outcome == 3", "compares a word with a number"),
