@@ -551,7 +551,7 @@ def test_without_mem_notify_there_is_no_device_and_nobody_wakes() -> None:
     made.change(made.of(Kind.CLIENT)[0], errno=0)
     assert broken(made, None) == {Invariant.DEVICE, Invariant.SILENCE}
     told = {(b.promised, b.seen) for answer in answers(made, None).values() for b in answer.breaks}
-    assert told == {("nobody is woken", "POLLIN"), ("no /dev/mem_notify", "the device exists")}
+    assert told == {("no client is woken", "POLLIN"), ("no /dev/mem_notify", "the device exists")}
 
 
 def test_silence_is_put_to_the_test_only_in_a_guest_that_was_short_of_memory() -> None:
