@@ -11,6 +11,10 @@ from typing import Self
 
 from memnotify.scenario import Scenario
 
+RECORDS = "records.parquet"
+CONSOLE = "console.log"
+"""Files that a guest leaves in the folder of its cell."""
+
 
 class Arch(StrEnum):
     """Architecture of a guest."""

@@ -30,6 +30,7 @@ from memnotify.scenario import (
     Stop,
     Swappiness,
 )
+from memnotify.units import NS_PER_S
 
 MAX_PROCESSES = 16_000
 """Processes that one scenario may start; the size of the agent's table (images/guest/agent.h)."""
@@ -173,12 +174,12 @@ def time_problem(times_ns: Sequence[int], duration_ns: int) -> tuple[int, str] |
     """
     before = 0
     for number, at in enumerate(times_ns):
-        seconds = f"{at / 1e9:g}"
+        seconds = f"{at / NS_PER_S:g}"
         if at < before:
-            why = f"comes after {before / 1e9:g} in the file; sort the steps by time"
+            why = f"comes after {before / NS_PER_S:g} in the file; sort the steps by time"
             return number, f"{seconds} {why}"
         if at >= duration_ns:
-            end = f"duration_s = {duration_ns / 1e9:g}"
+            end = f"duration_s = {duration_ns / NS_PER_S:g}"
             return (
                 number,
                 f"{seconds} is not before the end, {end}; every step must begin before the end",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from memnotify.check.invariants import check
-from memnotify.check.promises import Answer, Invariant, Verdict
+from memnotify.check.promises import Answer, Invariant, PromiseVerdict
 from memnotify.model import Arch
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind, Scenario
@@ -63,7 +63,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_revision_keeps_all_that_its_mutations_break(name: str, squeezed: Runner) -> None:
     found = answers(squeezed(name, SCENARIOS[name], base=BASE, arch=Arch.X86_64), name)
     assert {invariant: answer.verdict for invariant, answer in found.items()} == dict.fromkeys(
-        found, Verdict.KEPT
+        found, PromiseVerdict.KEPT
     )
     of_it = {Invariant(patch.stem) for patch in MUTATIONS if patch.parent.name == name}
     assert of_it and found.keys() >= of_it
@@ -77,5 +77,7 @@ def test_a_mutation_is_caught_by_its_invariant_only(
 ) -> None:
     guest = squeezed(f"{name}-{mutation}", SCENARIOS[name], base=BASE, arch=Arch.X86_64, root=root)
     found = answers(guest, name)
-    broken = {invariant for invariant, answer in found.items() if answer.verdict is Verdict.BROKEN}
+    broken = {
+        invariant for invariant, answer in found.items() if answer.verdict is PromiseVerdict.BROKEN
+    }
     assert broken == {Invariant(mutation)}

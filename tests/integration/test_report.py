@@ -339,7 +339,7 @@ def test_markdown(run: Path) -> None:
 
 
 def test_markdown_has_a_table_of_the_expectations() -> None:
-    wrong = ExpectReport(says="a|b", what="wakeups", came_out="1", status=CaseStatus.FAILED)
+    wrong = ExpectReport(says="a|b", what="wakeups", result="1", status=CaseStatus.FAILED)
     table = "| expected | details | result |\n| --- | --- | --- |\n| a\\|b | wakeups | 1 |\n\n"
     assert table in markdown(RunReport(name="try", cells=(), expected=(wrong,)))
 

@@ -22,7 +22,7 @@ from memnotify.kernel.build import ensure_kernel
 from memnotify.mailpatch import originals as on_file
 from memnotify.mailpatch.digest import patch_digests
 from memnotify.mailpatch.mail import read_mails
-from memnotify.mailpatch.originals import Verdict, identify, originals_of
+from memnotify.mailpatch.originals import MailVerdict, identify, originals_of
 from memnotify.mailpatch.restore_series import Imported, ImportedSeries, import_in_order
 from memnotify.model import Arch, KernelRequest
 from memnotify.places import PATCHES
@@ -133,7 +133,13 @@ def test_the_seed_has_the_digest_on_file_without_addresses() -> None:
     assert MASKED in [digest.without_addresses for digest in patch_digests(mail.lines)]
     found = identify([mail], originals_of("v4").mails)
     assert [each.verdict for each in found] == [
-        *(Verdict.MISSING, Verdict.MISSING, Verdict.MASKED, Verdict.MISSING, Verdict.MISSING)
+        *(
+            MailVerdict.MISSING,
+            MailVerdict.MISSING,
+            MailVerdict.MASKED,
+            MailVerdict.MISSING,
+            MailVerdict.MISSING,
+        )
     ]
     assert found[2].digest is not None and found[2].digest.lines == 162
 
@@ -144,7 +150,7 @@ def test_another_word_in_the_seed_is_another_text(tmp_path: Path, old: str) -> N
     at = text.index(old, text.index("@@"))
     (tmp_path / "mail").write_text(text[:at] + text[at:].replace(old, old + "x", 1))
     found = identify(read_mails(tmp_path / "mail"), originals_of("v4").mails)
-    assert found[2].verdict is Verdict.OTHER
+    assert found[2].verdict is MailVerdict.OTHER
 
 
 DIFF = [
@@ -563,16 +569,16 @@ def test_an_import_that_says_something_else_is_refused(
 @pytest.mark.parametrize(
     ("own_id", "verdict"),
     [
-        ("<2008.1.ADA@example.org>", Verdict.OTHER),
-        ("<2008.1.ADA@xxxxxxxxxxx>", Verdict.OTHER),
-        ("<2008.1.ADA () example ! org>", Verdict.OTHER),
-        (None, Verdict.OTHER),
-        ("<2009.1.ADA@example.org>", Verdict.MISSING),
+        ("<2008.1.ADA@example.org>", MailVerdict.OTHER),
+        ("<2008.1.ADA@xxxxxxxxxxx>", MailVerdict.OTHER),
+        ("<2008.1.ADA () example ! org>", MailVerdict.OTHER),
+        (None, MailVerdict.OTHER),
+        ("<2009.1.ADA@example.org>", MailVerdict.MISSING),
     ],
     ids=["same", "masked", "masked-with-blanks", "none", "another"],
 )
 def test_a_mail_with_the_subject_and_another_text(
-    post: Post, own_id: str | None, verdict: Verdict
+    post: Post, own_id: str | None, verdict: MailVerdict
 ) -> None:
     clean = post.mails[1]
     headers = {name: value for name, value in clean.headers.items() if name != "Message-Id"}

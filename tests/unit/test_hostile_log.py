@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.check.invariants import check
-from memnotify.guest.console import Console
+from memnotify.guest.console import KernelConsole
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import CellResult
@@ -65,7 +65,7 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
     started = time.process_time()
     log, file = scribbled(seed), tmp_path / "records.parquet"
     write_records(log, file)
-    console = Console(io.BytesIO())
+    console = KernelConsole(io.BytesIO())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # overflows also come from nonsense
         outcome = judge(End(), log=log, console=console, disagreements=())

@@ -19,8 +19,8 @@ from memnotify.check.promises import (
     Gate,
     Invariant,
     Promises,
+    PromiseVerdict,
     Status,
-    Verdict,
     Wakes,
 )
 from memnotify.records.layout import Kind
@@ -53,7 +53,7 @@ def answers(made: MadeUp, promises: Promises | None = PROMISES) -> dict[Invarian
 
 def broken(made: MadeUp, promises: Promises | None = PROMISES) -> set[Invariant]:
     found = answers(made, promises)
-    return {name for name, answer in found.items() if answer.verdict is Verdict.BROKEN}
+    return {name for name, answer in found.items() if answer.verdict is PromiseVerdict.BROKEN}
 
 
 def seen(made: MadeUp, invariant: Invariant, promises: Promises | None = PROMISES) -> str:
@@ -67,7 +67,7 @@ def seen(made: MadeUp, invariant: Invariant, promises: Promises | None = PROMISE
 def test_a_kernel_that_keeps_its_promises_is_put_to_the_test() -> None:
     found = answers(Model().run())
     assert {name: answer.verdict for name, answer in found.items()} == dict.fromkeys(
-        found, Verdict.KEPT
+        found, PromiseVerdict.KEPT
     )
     assert found.keys() == WAKEUPS | {
         Invariant.DEVICE,
@@ -85,13 +85,13 @@ def test_without_wakeups_nothing_but_the_device_is_exercised() -> None:
     found = answers(replace(Model(), batch=0).run())
     tested = {name for name, answer in found.items() if answer.tested}
     assert tested == {Invariant.DEVICE, Invariant.CLEARS}
-    assert found[Invariant.GUARD].verdict is Verdict.NOT_EXERCISED
+    assert found[Invariant.GUARD].verdict is PromiseVerdict.NOT_EXERCISED
 
 
 def test_a_batch_that_has_room_for_all_tests_neither_rate_nor_order() -> None:
     found = answers(replace(Model(), clients=2).run())
-    assert found[Invariant.RATE].verdict is Verdict.NOT_EXERCISED
-    assert found[Invariant.ORDER].verdict is Verdict.NOT_EXERCISED
+    assert found[Invariant.RATE].verdict is PromiseVerdict.NOT_EXERCISED
+    assert found[Invariant.ORDER].verdict is PromiseVerdict.NOT_EXERCISED
 
 
 def test_a_promise_that_was_not_made_has_no_answer() -> None:
@@ -254,9 +254,11 @@ def test_a_break_says_what_was_promised_and_what_was_seen(
     assert (first.promised, first.seen) == (promised, saw)
 
 
-@pytest.mark.parametrize(("free", "verdict"), [(100, Verdict.KEPT), (101, Verdict.BROKEN)])
+@pytest.mark.parametrize(
+    ("free", "verdict"), [(100, PromiseVerdict.KEPT), (101, PromiseVerdict.BROKEN)]
+)
 def test_a_status_need_not_be_0_while_a_zone_has_no_more_than_the_gate(
-    free: int, verdict: Verdict
+    free: int, verdict: PromiseVerdict
 ) -> None:
     made = Model().run()
     made.change(made.of(Kind.ZONE)[-1], status=1, free=free)
@@ -321,8 +323,8 @@ def test_a_status_between_two_samples_is_no_break() -> None:
         made.change(number, status=0)
     found = answers(made)
     assert not broken(made)
-    assert found[Invariant.POLLIN].verdict is Verdict.NOT_EXERCISED
-    assert found[Invariant.GATE].verdict is Verdict.KEPT
+    assert found[Invariant.POLLIN].verdict is PromiseVerdict.NOT_EXERCISED
+    assert found[Invariant.GATE].verdict is PromiseVerdict.KEPT
 
 
 def test_samples_that_are_far_apart_decide_nothing() -> None:
@@ -388,7 +390,7 @@ def test_where_somebody_waits_by_epoll_no_order_is_told() -> None:
     made = replace(Model(), newest_first=True).run()
     made.change(made.of(Kind.CLIENT, 3)[0], client_kind=ClientKind.EPOLL)
     assert not broken(made)
-    assert answers(made)[Invariant.ORDER].verdict is Verdict.NOT_EXERCISED
+    assert answers(made)[Invariant.ORDER].verdict is PromiseVerdict.NOT_EXERCISED
 
 
 @settings(max_examples=60)
@@ -461,14 +463,16 @@ SIGNALLED = replace(PROMISES, fasync=True, shares=lambda watchers, fasync: (fasy
 
 def test_signals() -> None:
     found = answers(with_signals(1), SIGNALLED)
-    assert found[Invariant.SIGNALS].verdict is Verdict.KEPT
+    assert found[Invariant.SIGNALS].verdict is PromiseVerdict.KEPT
     assert found[Invariant.SIGNALS].tested == 5
     for count, saw in ((0, "0 in 0.500 s"), (2, "2 signals")):
         wrong = with_signals(count)
         assert broken(wrong, SIGNALLED) == {Invariant.SIGNALS}
         first = answers(wrong, SIGNALLED)[Invariant.SIGNALS].breaks[0]
         assert (first.promised, first.seen) == ("1 signal with each notification", saw)
-    assert answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is Verdict.NOT_EXERCISED
+    assert (
+        answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is PromiseVerdict.NOT_EXERCISED
+    )
 
 
 def test_a_share_that_is_least_between_the_bounds_is_no_wrong_number_of_signals() -> None:
@@ -507,20 +511,20 @@ def zones(small: int, status: int) -> MadeUp:
 @pytest.mark.parametrize(
     ("present", "status", "verdict"),
     [
-        (400, -1, Verdict.KEPT),
-        (400, 0, Verdict.BROKEN),
-        (1000, -1, Verdict.BROKEN),
-        (1000, 0, Verdict.NOT_EXERCISED),
-        (450, 0, Verdict.NOT_EXERCISED),  # a tenth, if the node has a few more pages
-        (450, -1, Verdict.NOT_EXERCISED),
+        (400, -1, PromiseVerdict.KEPT),
+        (400, 0, PromiseVerdict.BROKEN),
+        (1000, -1, PromiseVerdict.BROKEN),
+        (1000, 0, PromiseVerdict.NOT_EXERCISED),
+        (450, 0, PromiseVerdict.NOT_EXERCISED),  # a tenth, if the node has a few more pages
+        (450, -1, PromiseVerdict.NOT_EXERCISED),
         # Of 4443, 4444, 4468 and 4469 pages.
-        (443, -1, Verdict.KEPT),
-        (444, 0, Verdict.NOT_EXERCISED),
-        (468, -1, Verdict.NOT_EXERCISED),
-        (469, -1, Verdict.BROKEN),
+        (443, -1, PromiseVerdict.KEPT),
+        (444, 0, PromiseVerdict.NOT_EXERCISED),
+        (468, -1, PromiseVerdict.NOT_EXERCISED),
+        (469, -1, PromiseVerdict.BROKEN),
     ],
 )
-def test_small_zones(present: int, status: int, verdict: Verdict) -> None:
+def test_small_zones(present: int, status: int, verdict: PromiseVerdict) -> None:
     promises = replace(PROMISES, small_zone_divisor=10)
     found = answers(zones(present, status), promises)
     assert found[Invariant.SMALL_ZONES].verdict is verdict

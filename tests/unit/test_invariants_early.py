@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memnotify.check.invariants import check
-from memnotify.check.promises import Answer, Asks, Invariant, Promises, Status, Verdict, Wakes
+from memnotify.check.promises import (
+    Answer,
+    Asks,
+    Invariant,
+    Promises,
+    PromiseVerdict,
+    Status,
+    Wakes,
+)
 from memnotify.records.layout import Kind
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind
@@ -36,7 +44,7 @@ def broken(made: MadeUp, name: str) -> set[Invariant]:
     for answer in found.values():
         for place in answer.breaks:
             assert place.records and max(place.records) < len(made.rows)
-    return {name for name, answer in found.items() if answer.verdict is Verdict.BROKEN}
+    return {name for name, answer in found.items() if answer.verdict is PromiseVerdict.BROKEN}
 
 
 def counts(made: MadeUp, name: str) -> dict[Invariant, int]:
@@ -108,21 +116,21 @@ def told(times: Sequence[int], cpus: int = 1) -> MadeUp:
 @pytest.mark.parametrize(
     ("apart_ms", "cpus", "verdict"),
     [  # the most that one CPU can do, with one left from before; a tick of 10 ms is allowed
-        ([1], 1, Verdict.KEPT),
-        ([1, 190], 1, Verdict.KEPT),
-        ([1, 188], 1, Verdict.BROKEN),
-        ([1, 190, 190, 190, 190, 190], 1, Verdict.KEPT),
-        ([1, 190, 190, 1], 1, Verdict.BROKEN),
-        ([1, 190, 190, 190, 190, 180], 1, Verdict.BROKEN),
+        ([1], 1, PromiseVerdict.KEPT),
+        ([1, 190], 1, PromiseVerdict.KEPT),
+        ([1, 188], 1, PromiseVerdict.BROKEN),
+        ([1, 190, 190, 190, 190, 190], 1, PromiseVerdict.KEPT),
+        ([1, 190, 190, 1], 1, PromiseVerdict.BROKEN),
+        ([1, 190, 190, 190, 190, 180], 1, PromiseVerdict.BROKEN),
         # With two CPUs, each may send one, and see what the other sees; so with the one before.
-        ([0.1] * 5, 2, Verdict.KEPT),
-        ([0.1] * 6, 2, Verdict.BROKEN),
-        ([0.1] * 19, 4, Verdict.KEPT),
-        ([0.1] * 20, 4, Verdict.BROKEN),
+        ([0.1] * 5, 2, PromiseVerdict.KEPT),
+        ([0.1] * 6, 2, PromiseVerdict.BROKEN),
+        ([0.1] * 19, 4, PromiseVerdict.KEPT),
+        ([0.1] * 20, 4, PromiseVerdict.BROKEN),
     ],
 )
 def test_how_many_there_may_be_in_a_time(
-    apart_ms: list[float], cpus: int, verdict: Verdict
+    apart_ms: list[float], cpus: int, verdict: PromiseVerdict
 ) -> None:
     times = [round(5 * S + ms * MS) for ms in accumulate(apart_ms, initial=0.0)]
     assert answers(told(times, cpus), "v3")[Invariant.ONCE].verdict is verdict
@@ -135,7 +143,7 @@ def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
             found.invariant: found
             for found in check(often, replace(promises(name), rate_ns=10 * MS))
         }[invariant]
-        assert answer.verdict is Verdict.NOT_EXERCISED
+        assert answer.verdict is PromiseVerdict.NOT_EXERCISED
 
 
 def test_who_may_be_late_is_given_the_time() -> None:
@@ -398,8 +406,10 @@ def test_one_poll_a_tick(name: str) -> None:
     assert broken(wrong.run(), name) == {Invariant.THROTTLE}
 
 
-@pytest.mark.parametrize(("apart_us", "verdict"), [(1000, Verdict.KEPT), (300, Verdict.BROKEN)])
-def test_a_tick_may_be_as_short_as_a_millisecond(apart_us: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("apart_us", "verdict"), [(1000, PromiseVerdict.KEPT), (300, PromiseVerdict.BROKEN)]
+)
+def test_a_tick_may_be_as_short_as_a_millisecond(apart_us: int, verdict: PromiseVerdict) -> None:
     made = told([5 * S + number * apart_us * US for number in range(20)])
     found = answers(made, "v3-throttled")[Invariant.THROTTLE]
     assert (found.verdict, found.tested) == (verdict, 19)

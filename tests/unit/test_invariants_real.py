@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from memnotify.check.invariants import check
-from memnotify.check.promises import Answer, Invariant, Verdict
+from memnotify.check.promises import Answer, Invariant, PromiseVerdict
 from memnotify.records.layout import Kind
 from memnotify.records.log import VIEWS, RecordLog, Records, indexes, ints
 from memnotify.records.parquet import read_records
@@ -108,7 +108,7 @@ def stuck(records: Records) -> None:
 def test_v4_keeps_every_promise_and_each_is_put_to_the_test(log: RecordLog) -> None:
     found = answers(log)
     assert {name: answer.verdict for name, answer in found.items()} == dict.fromkeys(
-        OF_V4, Verdict.KEPT
+        OF_V4, PromiseVerdict.KEPT
     )
 
 
@@ -133,7 +133,7 @@ def test_a_mutation_of_the_log_is_caught(
     changed = log.records.copy()
     mutate(changed)
     found = answers(dataclasses.replace(log, records=changed))
-    assert {name for name in found if found[name].verdict is Verdict.BROKEN} == caught
+    assert {name for name in found if found[name].verdict is PromiseVerdict.BROKEN} == caught
     for name in caught:
         records = {index for place in found[name].breaks for index in place.records}
         assert records <= set(indexes(changed).tolist())

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from memnotify.guest import console
-from memnotify.guest.console import Console
+from memnotify.guest.console import KernelConsole
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Outcome
@@ -35,12 +35,12 @@ def record(kind: Kind, *value: int) -> RecordLog:
     return RecordLog(records, lost=0, torn=0)
 
 
-def hear(*chunks: bytes) -> tuple[Console, bytes]:
+def hear(*chunks: bytes) -> tuple[KernelConsole, bytes]:
     """Send chunks to a console as a guest would; return it and its file's content."""
 
-    async def main() -> tuple[Console, bytes]:
+    async def main() -> tuple[KernelConsole, bytes]:
         file = io.BytesIO()
-        kept = Console(file)
+        kept = KernelConsole(file)
         with ExitStack() as ours, ExitStack() as theirs:
             source, sink = console.open_pipe(ours, theirs)
 

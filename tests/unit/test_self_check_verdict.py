@@ -11,7 +11,7 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
-from memnotify.guest.console import Console
+from memnotify.guest.console import KernelConsole
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Outcome
@@ -46,7 +46,7 @@ def log(*checks: np.ndarray, op: Op = Op.SELF_CHECK) -> RecordLog:
 
 
 def verdict(records: RecordLog) -> Outcome:
-    return judge(End(), log=records, console=Console(io.BytesIO()), disagreements=())
+    return judge(End(), log=records, console=KernelConsole(io.BytesIO()), disagreements=())
 
 
 def test_tests_that_pass_or_cannot_be_made_are_no_finding() -> None:

@@ -10,7 +10,7 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
-from memnotify.guest.console import Console
+from memnotify.guest.console import KernelConsole
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
 from memnotify.model import Finding
@@ -103,7 +103,7 @@ def outcome(kind: ClientKind, *, device: bool) -> str | None:
         (Kind.DEVICE, layout.NO_CLIENT, (int(device),)),
         (Kind.CLIENT, 0, (kind, 2)),  # ENOENT
     )
-    return judge(End(), log=log, console=Console(io.BytesIO()), disagreements=()).finding
+    return judge(End(), log=log, console=KernelConsole(io.BytesIO()), disagreements=()).finding
 
 
 def test_a_kernel_without_what_came_after_is_no_silent_success() -> None:

@@ -19,6 +19,7 @@ from memnotify.scenario import (
     Stop,
     Swappiness,
 )
+from memnotify.units import NS_PER_MS
 
 
 def client_count(scenario: ScenarioTable, clients: int | None) -> int:
@@ -40,7 +41,7 @@ def concrete(
         name=name,
         start_ns=ns(scenario.start_s),
         duration_ns=ns(scenario.duration_s),
-        sample_ns=round(scenario.sample_ms * 1_000_000),
+        sample_ns=round(scenario.sample_ms * NS_PER_MS),
         steps=tuple(
             Step(at_ns=ns(step.at_s), action=_action(step, memory_mib, clients or 0))
             for step in scenario.step
@@ -66,7 +67,7 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> Action:
             rate_kib_s=kib(step.filecache.rate_mib_s),
             total_kib=kib(step.filecache.total_mib),
             file=File[step.filecache.file.upper()],
-            touch_ns=round((step.filecache.touch_ms or 0) * 1_000_000),
+            touch_ns=round((step.filecache.touch_ms or 0) * NS_PER_MS),
         )
     if step.console is not None:
         return Console(every_ns=ns(step.console.every_s))

@@ -27,6 +27,7 @@ from memnotify.scenario_rules import (
 )
 from memnotify.text import shortened
 from memnotify.toml import Table, one_of, spelled
+from memnotify.units import NS_PER_MS, NS_PER_S
 
 MAX_CLIENTS = MAX_PROCESSES
 """Per cell. Clients are processes: a guest of 64 MiB has room for about 2,000."""
@@ -109,7 +110,7 @@ def kib(mib: float) -> int:
 
 
 def ns(seconds: float) -> int:
-    return round(seconds * 1_000_000_000)
+    return round(seconds * NS_PER_S)
 
 
 def _kib_s(mib_s: float) -> int:
@@ -117,7 +118,7 @@ def _kib_s(mib_s: float) -> int:
 
 
 def _ms(milliseconds: float) -> int:
-    return round(milliseconds * 1_000_000)
+    return round(milliseconds * NS_PER_MS)
 
 
 def _us(milliseconds: float) -> int:

@@ -50,7 +50,7 @@ class Invariant(StrEnum):
     SMALL_ZONES = "small-zones"
 
 
-class Verdict(StrEnum):
+class PromiseVerdict(StrEnum):
     """The result of a check. KEPT: exercised and not broken."""
 
     KEPT = "kept"
@@ -78,10 +78,10 @@ class Answer:
     breaks: tuple[Break, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> PromiseVerdict:
         if self.breaks:
-            return Verdict.BROKEN
-        return Verdict.KEPT if self.tested else Verdict.NOT_EXERCISED
+            return PromiseVerdict.BROKEN
+        return PromiseVerdict.KEPT if self.tested else PromiseVerdict.NOT_EXERCISED
 
 
 class Status(StrEnum):

@@ -359,7 +359,7 @@ class Story:
     def guard_ns(self, watchers: int) -> int:
         """Return the guard for a number of watchers, in nanoseconds; 0 without one."""
         guard = self.promises.guard_s
-        return round(guard(max(watchers, 0)) * 1e9) if guard else 0
+        return round(guard(max(watchers, 0)) * NS_PER_S) if guard else 0
 
     def woken(self) -> Ints:
         """Return the waits that ended with POLLIN or SIGIO, by time."""

@@ -11,6 +11,7 @@ from memnotify.cli.paths import named, path
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.originals import (
+    Against,
     check_complete,
     difference,
     find_originals,
@@ -18,7 +19,7 @@ from memnotify.kernel.originals import (
     mail_row,
     register,
 )
-from memnotify.mailpatch.originals import Verdict, originals_of
+from memnotify.mailpatch.originals import MailVerdict, originals_of
 from memnotify.mailpatch.repairs import Chooser
 from memnotify.mailpatch.report import report_lines
 from memnotify.places import command
@@ -107,8 +108,8 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     }
     if not args.json:
         print(printable_lines("\n".join(verdict_lines(wanted, found))), flush=True)
-    other = sum(each.verdict is Verdict.OTHER for each in found)
-    complete = all(each.verdict is not Verdict.MISSING for each in found)
+    other = sum(each.verdict is MailVerdict.OTHER for each in found)
+    complete = all(each.verdict is not MailVerdict.MISSING for each in found)
     if args.json and not (complete and (args.altered or not other)):
         print(dump(rows))
     check_complete(wanted, found)
@@ -123,9 +124,7 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     ready = import_originals(
         wanted,
         found,
-        base=args.base,
-        tree=args.tree,
-        fuzz=args.fuzz,
+        Against(base=args.base, tree=args.tree, fuzz=args.fuzz),
         choose=ask if args.interactive else None,
         store=store,
         progress=_say,

@@ -37,7 +37,7 @@ def open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[IO[bytes], IO[bytes]]
     )
 
 
-class Console:
+class KernelConsole:
     """Copies a pipe to a file until the other end closes."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from memnotify.guest.console import Console
+from memnotify.guest.console import KernelConsole
 from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Outcome
 from memnotify.records.exits import failed_exits, killed_exits
@@ -18,6 +18,7 @@ from memnotify.records.log import RecordLog
 from memnotify.records.self_check import describe_check
 from memnotify.scenario import SUCCESSORS, Op
 from memnotify.text import counted
+from memnotify.units import NS_PER_S
 
 _SHOWN = 3  # similar failures
 
@@ -26,7 +27,7 @@ def judge(
     end: End,
     *,
     log: RecordLog,
-    console: Console,
+    console: KernelConsole,
     disagreements: Sequence[str],
     overwritten: bool = False,
     ended: bool = False,
@@ -67,7 +68,7 @@ def judge(
     return Outcome(finding=ranked[0], detail=detail)
 
 
-def _oom_kills(log: RecordLog, console: Console) -> str | None:
+def _oom_kills(log: RecordLog, console: KernelConsole) -> str | None:
     samples = log.kind(Kind.RECLAIM)["oom_kill"]
     kills = int(samples.max()) if len(samples) else 0
     murdered = killed_exits(log)
@@ -131,6 +132,6 @@ def _missed(log: RecordLog) -> list[str]:
     moves = log.kind(Kind.BALLOON)
     missed = moves[moves["phase"] == BalloonPhase.MISSED]
     return [
-        f"step {step} did not reach {kib} KiB in {waited / 1e9:g} s"
+        f"step {step} did not reach {kib} KiB in {waited / NS_PER_S:g} s"
         for step, kib, waited in missed[["step", "target_kib", "elapsed_ns"]]
     ]

@@ -20,7 +20,7 @@ from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.model import BalloonMove, Cell, CellResult, Outcome
+from memnotify.model import RECORDS, BalloonMove, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -83,7 +83,7 @@ async def run_cell(
                 parts.region.records, until_ns=log_ends_ns(cell, ended_ns, limits)
             )
             overwritten = parts.region.overwritten()
-        await asyncio.to_thread(write_records, records, folder / "records.parquet")
+        await asyncio.to_thread(write_records, records, folder / RECORDS)
     except OSError as error:
         kind = "disk-full" if no_space(error) else "io"
         raise InfrastructureError(kind, f"{folder}: {error}") from error

@@ -23,9 +23,9 @@ from memnotify.guest.backing import Parts, memfd, parts_to_save, state_file
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.region import Region
 from memnotify.guest.rendezvous import Host
-from memnotify.guest.vm import CONSOLE, Vm, first, live, open_vm
+from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, watch
-from memnotify.model import Accel, Cell
+from memnotify.model import CONSOLE, Accel, Cell
 from memnotify.process import CommandLog
 from memnotify.store import Artifact
 

@@ -17,17 +17,16 @@ from typing import IO, NoReturn, TypeVar
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu
 from memnotify.guest.backing import Parts, memfd
-from memnotify.guest.console import Console, open_pipe
+from memnotify.guest.console import KernelConsole, open_pipe
 from memnotify.guest.privileges import QemuUser, qemu_user
 from memnotify.guest.qmp import Monitor, number, open_monitor
 from memnotify.guest.usage import MemoryMeter, OomWatch
 from memnotify.guest.watchdog import CpuClock
-from memnotify.model import Accel, Cell
+from memnotify.model import CONSOLE, Accel, Cell
 from memnotify.process import CommandLog, Rights, Spawned, spawn
 
 T = TypeVar("T")
 
-CONSOLE = "console.log"
 _DESCRIPTION = "machine.cfg"
 _STDERR = "qemu.log"
 _TRANSCRIPT = "qmp.jsonl"
@@ -47,7 +46,7 @@ class Vm:
     description: int  # the file from which QEMU reads it
     fds: tuple[int, ...]  # of all files that argv refers to
     gdb: socket.socket | None  # at which QEMU waits for gdb
-    console: Console
+    console: KernelConsole
     transcript: IO[str]
     folder: Path
     qemu_version: str = ""
@@ -105,7 +104,7 @@ def open_vm(
             description=description,
             fds=tuple(files),
             gdb=listener,
-            console=Console(console),
+            console=KernelConsole(console),
             transcript=transcript,
             folder=folder,
         )

@@ -15,6 +15,7 @@ from memnotify.guest.region import Region
 from memnotify.guest.rendezvous import End
 from memnotify.model import Cell, Finding
 from memnotify.scenario import Scenario
+from memnotify.units import NS_PER_S
 
 _PERIOD_SECONDS = 0.5
 
@@ -61,7 +62,7 @@ def cpu_patience(scenario: Scenario, memory_mib: int, limits: Limits) -> float:
     return (
         limits.hang_cpu_seconds
         + memory_mib / 1024 * _CPU_SECONDS_EACH_GIB
-        + scenario.sample_ns / 1e9 * _CPU_SECONDS_EACH_SECOND
+        + scenario.sample_ns / NS_PER_S * _CPU_SECONDS_EACH_SECOND
         + scenario.processes * _CPU_SECONDS_EACH_PROCESS
     )
 
@@ -130,7 +131,7 @@ async def watch(
         newest_ns, ended_ns = region.newest_ns(), region.ended_ns()
         # One second more: another CPU may still be writing a record that it claimed before.
         last_ns = log_ends_ns(cell, ended_ns, limits)
-        if last_ns is not None and newest_ns > last_ns + 1e9:
+        if last_ns is not None and newest_ns > last_ns + NS_PER_S:
             await monitor.execute("stop")
             return End(detail=_cut(limits))
         if over(anyone):
@@ -143,12 +144,12 @@ async def watch(
                     raise
                 where = str(error)
             return End(Finding.HANG, f"no record, no rendezvous, no sign of init {anyone}; {where}")
-        if newest_ns > end_ns + limits.overdue_guest_seconds * 1e9 and over(init):
+        if newest_ns > end_ns + limits.overdue_guest_seconds * NS_PER_S and over(init):
             where = await _registers(monitor)
             return End(
                 Finding.HANG,
-                f"at {newest_ns / 1e9:.0f} s the guest has not ended its scenario "
-                f"of {end_ns / 1e9:.0f} s: records, but no sign of init {init}; {where}",
+                f"at {newest_ns / NS_PER_S:.0f} s the guest has not ended its scenario "
+                f"of {end_ns / NS_PER_S:.0f} s: records, but no sign of init {init}; {where}",
             )
 
 
@@ -159,7 +160,7 @@ def log_ends_ns(cell: Cell, ended_ns: int, limits: Limits) -> int | None:
     """
     if ended_ns < cell.scenario.start_ns + cell.scenario.duration_ns:
         return None
-    return ended_ns + round(limits.teardown_guest_seconds * 1e9)
+    return ended_ns + round(limits.teardown_guest_seconds * NS_PER_S)
 
 
 def _cut(limits: Limits) -> str:

@@ -19,7 +19,7 @@ from memnotify.mailpatch.limits import MAX_BYTES
 from memnotify.mailpatch.lore import find_thread
 from memnotify.mailpatch.mail import Mail, read_mails
 from memnotify.mailpatch.mailbox import all_mails_in_mbox, mails_in_maildir, mails_in_mbox
-from memnotify.mailpatch.originals import Found, RevisionOriginals, Verdict, asks_for, identify
+from memnotify.mailpatch.originals import Found, MailVerdict, RevisionOriginals, asks_for, identify
 from memnotify.mailpatch.paths import Reader
 from memnotify.mailpatch.rangediff import named_patches, range_diff
 from memnotify.mailpatch.repairs import Chooser
@@ -85,11 +85,11 @@ def find_originals(
     mails += mails_in_maildir(maildir, asked) if maildir is not None else []
     found = identify(mails, wanted.mails)
     by_digest = mbox is None or mbox.stat().st_size <= MAX_BYTES
-    if mbox is not None and by_digest and any(one.verdict is Verdict.MISSING for one in found):
+    if mbox is not None and by_digest and any(one.verdict is MailVerdict.MISSING for one in found):
         # The file is no larger than a MAIL may be: its other mails can be matched by digest.
         mails += all_mails_in_mbox(mbox)
         found = identify(mails, wanted.mails)
-    if all(each.verdict is Verdict.MISSING for each in found):
+    if all(each.verdict is MailVerdict.MISSING for each in found):
         places = ", ".join(str(path) for path in (*given, mbox, maildir) if path is not None)
         raise InputError(
             f"contains none of the {counted(len(found), 'mail')} of {wanted.revision}",
@@ -123,7 +123,7 @@ def _from_lore(
     mails: list[Mail] = []
     found = identify(mails, wanted.mails)
     for number, original in enumerate(wanted.mails):
-        if original.message_id is None or found[number].verdict is not Verdict.MISSING:
+        if original.message_id is None or found[number].verdict is not MailVerdict.MISSING:
             continue
         progress(f"fetching {original.message_id}")
         with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
@@ -143,7 +143,7 @@ def _source(mail: Mail) -> str:
 
 def check_complete(wanted: RevisionOriginals, found: Sequence[Found]) -> None:
     """Raise InputError if a mail is missing."""
-    missing = sum(each.verdict is Verdict.MISSING for each in found)
+    missing = sum(each.verdict is MailVerdict.MISSING for each in found)
     if missing:
         verb = "is" if missing == 1 else "are"
         raise InputError(
@@ -153,13 +153,23 @@ def check_complete(wanted: RevisionOriginals, found: Sequence[Found]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """What originals are restored against: `tree`, else `base`, else the nearest base that will do.
+
+    `fuzz` is how many context lines at each end of a hunk may be missing from it.
+    """
+
+    base: str | None = None
+    tree: Path | None = None
+    fuzz: int = 0
+
+
 def import_originals(
     wanted: RevisionOriginals,
     found: Sequence[Found],
+    against: Against,
     *,
-    base: str | None = None,
-    tree: Path | None = None,
-    fuzz: int = 0,
     choose: Chooser | None = None,
     store: Store,
     log: CommandLog | None = None,
@@ -172,15 +182,16 @@ def import_originals(
     mails = [each.mail for each in found if each.mail is not None]
 
     def made(name: str, read: Reader) -> Ready:
-        imported = import_in_order(mails, read, fuzz=fuzz, choose=choose, log=log)
+        imported = import_in_order(mails, read, fuzz=against.fuzz, choose=choose, log=log)
         _check_changes(found, imported)
         return Ready(base=name, imported=imported, read=read)
 
-    if tree is not None:
-        name, read = _tree_files(tree, log)
+    if against.tree is not None:
+        name, read = _tree_files(against.tree, log)
         return made(name, read)
-    if base is not None:
-        return made(base, base_files(load_base(base), store=store, progress=progress))
+    if against.base is not None:
+        read = base_files(load_base(against.base), store=store, progress=progress)
+        return made(against.base, read)
     reasons: list[str] = []
     first: MemnotifyError | None = None
     web = Web(patience=_PATIENCE)
@@ -218,7 +229,7 @@ def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
             for line in repeated:
                 lines[line - 1] = ""  # so that this is not a hunk
             wanted = {digest.whole for digest in patch_digests(lines)}
-        if each.verdict is not Verdict.OTHER and (not made or made[0].whole not in wanted):
+        if each.verdict is not MailVerdict.OTHER and (not made or made[0].whole not in wanted):
             raise InputError(
                 f"{patch.name} would not have the lines of {each.original.label}",
                 file=patch.post.mail.source,
@@ -264,7 +275,7 @@ def register(
     It is called `<revision>-original`, or `<revision>-altered` if the text of a mail does not match
     its digest. Raises InputError if it does not apply, or cannot be written.
     """
-    altered = any(each.verdict is Verdict.OTHER for each in found)
+    altered = any(each.verdict is MailVerdict.OTHER for each in found)
     name = wanted.revision + (ALTERED if altered else ORIGINAL)
     place = root() / name / ready.base
     port = MEM_NOTIFY / wanted.revision / ready.base

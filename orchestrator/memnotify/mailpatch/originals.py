@@ -27,7 +27,7 @@ _Digest = Annotated[str, toml.spelled(r"[0-9a-f]{64}", "a SHA-256: 64 small hexa
 _Count = Annotated[int, Field(ge=1, le=1_000)]
 
 
-class Verdict(StrEnum):
+class MailVerdict(StrEnum):
     """How a mail compares with its entry on file."""
 
     EXACT = "exact"
@@ -97,7 +97,7 @@ class Found:
     """
 
     original: Original
-    verdict: Verdict
+    verdict: MailVerdict
     mail: Mail | None = None
     digest: PatchDigest | None = None
     other_id: str | None = None
@@ -155,9 +155,9 @@ def identify(mails: Sequence[Mail], wanted: Sequence[Original]) -> tuple[Found, 
             same = [(m, some) for m, some in digests if some and _same_subject(m, original)]
         if same:
             best = [_judged(original, mail, some) for mail, some in same]
-            found[number] = min(best, key=lambda each: list(Verdict).index(each.verdict))
+            found[number] = min(best, key=lambda each: list(MailVerdict).index(each.verdict))
     return tuple(
-        found.get(number) or Found(original=original, verdict=Verdict.MISSING)
+        found.get(number) or Found(original=original, verdict=MailVerdict.MISSING)
         for number, original in enumerate(wanted)
     )
 
@@ -171,16 +171,16 @@ def _digests(mail: Mail) -> tuple[PatchDigest, ...]:
 def _judged(original: Original, mail: Mail, digests: Sequence[PatchDigest]) -> Found:
     own = mail.headers.get("Message-Id")
     other = own if own is not None and not _same_id(mail, original) else None
-    verdict, digest = Verdict.OTHER, next(iter(digests), None)
+    verdict, digest = MailVerdict.OTHER, next(iter(digests), None)
     if original.digest is None:
-        verdict = Verdict.UNKNOWN if digests else Verdict.OTHER
+        verdict = MailVerdict.UNKNOWN if digests else MailVerdict.OTHER
     else:
         for each in digests:
             if each.whole == original.digest:
-                verdict, digest = Verdict.EXACT, each
+                verdict, digest = MailVerdict.EXACT, each
                 break
             if _is_masked(each, original):
-                verdict, digest = Verdict.MASKED, each
+                verdict, digest = MailVerdict.MASKED, each
     return Found(original=original, verdict=verdict, mail=mail, digest=digest, other_id=other)
 
 

@@ -19,12 +19,11 @@ from memnotify.report.cells import FIGURES
 from memnotify.report.expect import in_words
 from memnotify.results.evidence import evidence
 from memnotify.results.expectations import failed, is_about, judge_expectation
-from memnotify.results.folder import RECORDS, read_verdict
+from memnotify.results.folder import CONSOLE, RECORDS, read_verdict
 from memnotify.results.verdict import Verdict
 from memnotify.run.on_demand import OnDemand
 from memnotify.text import printable
 
-_CONSOLE = "console.log"
 _LINES = 10  # shown from the end of the console
 
 
@@ -123,7 +122,7 @@ def how_to_look(folder: Path) -> str:
     """Return where the results of a cell are, how to look at them, and the end of its console."""
     run = shown(folder.parent.parent)
     lines = [f"results in {shown(folder)}", command(f"show {run} {folder.name}")]
-    if (file := folder / _CONSOLE).is_file():
+    if (file := folder / CONSOLE).is_file():
         end = file.read_text(errors="replace").splitlines()[-_LINES:]
         lines += [printable(line) for line in end]
     return "\n".join(lines)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memnotify.records.log import Flags, Ints
+
 Rows = NDArray[Any]
 
 _TIME = "_ns"
@@ -93,11 +95,11 @@ def _bits(rows: Rows) -> np.dtype[Any]:
     return np.dtype((np.void, rows.dtype.itemsize))
 
 
-def _first(flags: NDArray[np.bool_], none: int) -> int:
+def _first(flags: Flags, none: int) -> int:
     return int(flags.argmax()) if flags.any() else none
 
 
-def _times(a: Rows, b: Rows) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _times(a: Rows, b: Rows) -> tuple[Flags, Ints]:
     """Return which of these unequal rows differ only in times, and by how much."""
     late = np.ones(len(a), bool)
     apart = np.zeros(len(a), np.int64)

@@ -9,6 +9,7 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import VIEWS
 from memnotify.records.parquet import read_records
 from memnotify.text import counted
+from memnotify.units import NS_PER_S
 
 
 def first_difference(one: Path, other: Path) -> str | None:
@@ -31,7 +32,7 @@ def first_difference(one: Path, other: Path) -> str | None:
             f"{found.index} are equal"
         )
     left, right = (Kind(kind).name for kind in found.kinds if kind is not None)
-    when = int(mine["time_ns"][found.index]) / 1e9
+    when = int(mine["time_ns"][found.index]) / NS_PER_S
     place = f"record {found.index} ({left}, {when:.9f} s)"
     if left != right:
         return f"{place}: {left} and {right}"

@@ -92,7 +92,7 @@ class ExpectReport:
 
     says: str
     what: str
-    came_out: str
+    result: str
     status: CaseStatus
 
 

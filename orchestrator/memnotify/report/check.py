@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from memnotify.check.promises import Answer, Invariant, Verdict
+from memnotify.check.promises import Answer, Invariant, PromiseVerdict
 from memnotify.report.table import table_of_cells
 from memnotify.results.promises import Checked
 from memnotify.text import counted, printable
+from memnotify.units import NS_PER_S
 
 _MOST = 5
 """The most violations shown of one invariant in one cell; --json has all."""
@@ -77,7 +78,7 @@ def _breaks(row: Checked, log: Path) -> Iterator[str]:
         more = f" and {len(found.records) - _MOST} more" if found.records[_MOST:] else ""
         who = "" if found.client is None else f", client {found.client}"
         yield (
-            f"  {log}: record {numbers}{more}: at {found.time_ns / 1e9:.3f} s{who}: promised "
+            f"  {log}: record {numbers}{more}: at {found.time_ns / NS_PER_S:.3f} s{who}: promised "
             f"{found.promised}; observed {found.seen}"
         )
     if len(breaks) > _MOST:
@@ -87,5 +88,5 @@ def _breaks(row: Checked, log: Path) -> Iterator[str]:
 def _summary(rows: Sequence[Checked]) -> str:
     count = Counter(row.answer.verdict for row in rows if row.answer is not None)
     cells = len({row.cell for row in rows})
-    verdicts = ", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict)
+    verdicts = ", ".join(f"{count[verdict]} {verdict}" for verdict in PromiseVerdict)
     return f"{counted(cells, 'cell')}, {counted(count.total(), 'promise')}: {verdicts}"

@@ -16,7 +16,7 @@ from memnotify.report.junit import junit
 from memnotify.report.ktap import ktap
 from memnotify.report.markdown import markdown
 from memnotify.results.expectations import expectations
-from memnotify.results.folder import CAMPAIGN, RunFolder, read_verdict
+from memnotify.results.folder import CAMPAIGN, CONSOLE, RunFolder, read_verdict
 from memnotify.results.timeline import timeline_of
 
 Format = Callable[[RunReport], str]
@@ -26,7 +26,6 @@ FORMATS: MappingProxyType[str, Format] = MappingProxyType(
 )
 """Formats by file suffix."""
 
-_CONSOLE = "console.log"
 _CONSOLE_BYTES = 4096  # of the end, where a panic would be
 
 
@@ -61,7 +60,7 @@ def read_report(run: RunFolder) -> RunReport:
     verdicts = [cell.verdict for cell in cells if cell.verdict is not None]
     expected = tuple(
         ExpectReport(
-            says=result.says, what=result.what, came_out=in_words(result), status=status_of(result)
+            says=result.says, what=result.what, result=in_words(result), status=status_of(result)
         )
         for result in expectations(run, verdicts)
     )
@@ -70,7 +69,7 @@ def read_report(run: RunFolder) -> RunReport:
 
 
 def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
-    log = folder / _CONSOLE
+    log = folder / CONSOLE
     return CellReport(
         id=folder.name,
         name=name,

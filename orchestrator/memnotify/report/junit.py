@@ -40,7 +40,7 @@ def junit(run: RunReport) -> str:
         for one in run.expected:
             case = SubElement(suite, "testcase", classname=_say(name), name=_say(_what(one)))
             if one.status in _ELEMENTS:
-                SubElement(case, _ELEMENTS[one.status], message=_say(one.came_out))
+                SubElement(case, _ELEMENTS[one.status], message=_say(one.result))
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -21,7 +21,7 @@ def ktap(run: RunReport) -> str:
         lines.append(_result(number, cell.name, cell.status, why))
     for number, one in enumerate(run.expected, len(run.cells) + 1):
         name = f"expect {one.says}: {one.what}"
-        lines.append(_result(number, name, one.status, one.came_out))
+        lines.append(_result(number, name, one.status, one.result))
     counts = {status: count(tests, status) for status in CaseStatus}
     passed, failed = counts[CaseStatus.PASSED], counts[CaseStatus.FAILED]
     skipped, error = counts[CaseStatus.SKIPPED], counts[CaseStatus.ERROR]

@@ -40,7 +40,7 @@ def _wrong(cell: CellReport) -> tuple[str, ...]:
 
 
 def _expected(one: ExpectReport) -> tuple[str, ...]:
-    return one.says, one.what, one.came_out
+    return one.says, one.what, one.result
 
 
 def _figures(cell: CellReport) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from memnotify.mailpatch.originals import Found, RevisionOriginals, Verdict
+from memnotify.mailpatch.originals import Found, MailVerdict, RevisionOriginals
 
 _WIDTH = 79
 
@@ -17,9 +17,9 @@ def verdict_lines(wanted: RevisionOriginals, found: Sequence[Found]) -> Iterator
         original = each.original
         yield f"{original.label:{label}}  {each.verdict:{verdict}}  {original.subject}"
         indent = " " * (label + 2)
-        if each.verdict is Verdict.MISSING:
+        if each.verdict is MailVerdict.MISSING:
             yield f"{indent}Message-Id {original.message_id or 'unknown'}, {original.date}"
-        if each.verdict is Verdict.OTHER:
+        if each.verdict is MailVerdict.OTHER:
             has = (
                 "the mail has no diff"
                 if each.digest is None
@@ -28,7 +28,7 @@ def verdict_lines(wanted: RevisionOriginals, found: Sequence[Found]) -> Iterator
             yield f"{indent}{has}; on file is {original.digest or 'none'}"
         if each.other_id is not None:
             yield f"{indent}taken from the mail {each.other_id}"
-        if original.note and each.verdict is not Verdict.EXACT:
+        if original.note and each.verdict is not MailVerdict.EXACT:
             yield f"{indent}note: {original.note}"
     if wanted.table.posted_for:
         yield f"posted for {wanted.table.posted_for}"

@@ -20,6 +20,8 @@ from memnotify.campaign.row import PlanRow
 from memnotify.errors import InputError
 from memnotify.files import read_text
 from memnotify.jsontext import dump, parse
+from memnotify.model import CONSOLE as CONSOLE
+from memnotify.model import RECORDS as RECORDS
 from memnotify.model import Ending, Outcome
 from memnotify.places import command
 from memnotify.results.manifest import Manifest
@@ -29,7 +31,6 @@ from memnotify.store import digest_file, seal_holds, sealed
 CAMPAIGN = "campaign.toml"
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
-RECORDS = "records.parquet"
 MACHINE = "machine.cfg"
 _DRAFT = ".new-"
 PLAN = "plan.json"

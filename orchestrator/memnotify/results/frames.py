@@ -29,7 +29,7 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import Ints, RecordLog, indexes, ints
 from memnotify.records.parquet import read_records
 from memnotify.results.evidence import Chosen
-from memnotify.results.folder import RECORDS, read_manifest, read_verdict
+from memnotify.results.folder import CONSOLE, RECORDS, read_manifest, read_verdict
 from memnotify.results.tables import (
     RECORD,
     balloon_table,
@@ -119,7 +119,7 @@ class CellResults:
     @cached_property
     def console(self) -> str:
         """Everything that the guest's kernel printed."""
-        return read_bytes(self.folder / "console.log").decode(errors="replace")
+        return read_bytes(self.folder / CONSOLE).decode(errors="replace")
 
     @cached_property
     def log(self) -> RecordLog:

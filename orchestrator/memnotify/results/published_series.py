@@ -23,7 +23,7 @@ from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog, Records
 from memnotify.results.verdict import Verdict
-from memnotify.units import KIB_PER_MIB
+from memnotify.units import KIB_PER_MIB, NS_PER_S
 
 PICTURES = (".svg", ".png", ".pdf")
 """File suffixes of the pictures that can be drawn of the series."""
@@ -171,7 +171,7 @@ def _course(
     origin = _origin(table.origin, log)
     ours_s, ours = np.zeros(0), np.zeros(0)
     if origin is not None:
-        ours_s = (records["time_ns"].astype(np.float64) - origin) / 1e9
+        ours_s = (records["time_ns"].astype(np.float64) - origin) / NS_PER_S
         ours = _column(records, mine)
     found = distance(seconds, values, ours_s, ours, hold_s=table.hold_s)
     # Of our samples, those long before or after are of no use.

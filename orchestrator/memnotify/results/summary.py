@@ -20,6 +20,7 @@ from memnotify.records.self_check import count_checks
 from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
 from memnotify.results.verdict import Verdict
 from memnotify.store import Artifact, digest_value
+from memnotify.units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
         repeatability=repeatability(job.cell, result),
         lost_records=result.lost_records,
         torn_records=torn,
-        guest_seconds=round(result.guest_ns / 1e9, 3),
+        guest_seconds=round(result.guest_ns / NS_PER_S, 3),
         wall_seconds=round(result.wall_seconds, 3),
         figures=figures,
     )

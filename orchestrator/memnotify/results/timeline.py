@@ -46,7 +46,7 @@ from memnotify.scenario import (
 )
 from memnotify.text import counted
 from memnotify.units import KIB_PER_MIB as _MIB
-from memnotify.units import NS_PER_S
+from memnotify.units import NS_PER_MS, NS_PER_S
 
 Event = dict[str, Any]
 
@@ -157,7 +157,7 @@ def _steps(log: RecordLog, told: _Told) -> Made:
         else:
             text = f"step {number}, which is not in the scenario"
         if late > TICK_NS:  # it had to wait for the CPU
-            text += f" ({late / 1e6:.0f} ms late)"
+            text += f" ({late / NS_PER_MS:.0f} ms late)"
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
 
 
@@ -177,7 +177,7 @@ def _describe(action: Action) -> str:
         case Swappiness():
             return f"set vm.swappiness to {action.value}"
         case Console():
-            seconds = action.every_ns / 1e9
+            seconds = action.every_ns / NS_PER_S
             return f"console that runs date and vmstat every {seconds:g} s"
         case Dd():
             blocks = counted(action.count, "block")
@@ -230,7 +230,7 @@ def _balloon(log: RecordLog, told: _Told) -> Made:
         if phase == BalloonPhase.REQUESTED:
             text = f"{what} requested"
         else:
-            seconds = int(row["elapsed_ns"]) / 1e9
+            seconds = int(row["elapsed_ns"]) / NS_PER_S
             word = "reached" if phase == BalloonPhase.REACHED else "NOT reached"
             text = f"{what} {word} after {seconds:.3f} s of guest time"
             if move is not None and move["query_seconds"] is not None:
@@ -252,7 +252,7 @@ def _below(zone: Records) -> Made:
         samples = below[a:b]
         least = int(free[samples].min())
         first, last = zone["time_ns"][samples[[0, -1]]].tolist()
-        seconds = (last - first) / 1e9
+        seconds = (last - first) / NS_PER_S
         threshold = int(gate[samples[0]])
         text = (
             f"zone {name} at or below the gate, {threshold} free pages: "
@@ -285,7 +285,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
     at = np.flatnonzero(grown > 0)
     for a, b in _runs(times[at]):
         total = int(grown[at[a:b]].sum())
-        seconds = (int(times[at[b - 1]]) - int(times[at[a]])) / 1e9
+        seconds = (int(times[at[b - 1]]) - int(times[at[a]])) / NS_PER_S
         event = {"event": kind, "count": total, "seconds": seconds, "text": say(total, seconds)}
         yield times[at[a]], event
 
@@ -294,7 +294,7 @@ def _gaps(log: RecordLog, told: _Told) -> Made:
     """Yield rounds of the console that came so late that a watcher would have seen a gap."""
     rows = log.kind(Kind.CONSOLE)
     for before, row in itertools.pairwise(rows):
-        seconds = (int(row["time_ns"]) - int(before["time_ns"])) / 1e9
+        seconds = (int(row["time_ns"]) - int(before["time_ns"])) / NS_PER_S
         if seconds >= _GAP_S:
             text = f"console ran again after a gap of {seconds:.1f} s"
             yield row["time_ns"], {"event": "gap", "seconds": seconds, "text": text}

@@ -24,13 +24,13 @@ from memnotify.archive import ArchiveLimits, unpack
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.files import read_bytes, refuse_as_folder
-from memnotify.results.folder import RunFolder
+from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.run.campaign import run_until_done
 from memnotify.run.shards import Shard, merge, read_durations
 
 _PATIENCE = 20  # seconds until a host has to answer
 _SIGN_OF_LIFE = 30  # seconds; TCP only notices that a peer is gone when it sends something
-_CAMPAIGN, _DURATIONS = "campaign.toml", "durations.json"
+_DURATIONS = "durations.json"
 _BAD_INPUT = 2  # an exit status of ours; with 0, 1 and 3 there are results
 _DONE = (0, 1, 3)
 # A cell has about ten files; both limits are far above what any campaign produces.
@@ -140,7 +140,7 @@ def run_fleet(
 
 def _files(campaign: Campaign, durations: Path | None) -> Files:
     """Return the files that a host needs, by path relative to its run."""
-    files = {_CAMPAIGN: campaign.text}
+    files = {CAMPAIGN: campaign.text}
     for name in campaign.scenarios.keys() - campaign.table.scenario.keys():
         file = f"{SCENARIOS}/{name}.toml"
         files[file] = read_bytes(campaign.path.parent / file)
@@ -206,7 +206,7 @@ def _run_part(
 ) -> None:
     host, shard, remote = part.host, part.shard, part.remote
     folder = f"{host.folder}/{campaign}-{shard.number}-of-{shard.count}"
-    words = [host.program, "run", f"{folder}/{_CAMPAIGN}", "-o", f"{folder}/run", "--json"]
+    words = [host.program, "run", f"{folder}/{CAMPAIGN}", "-o", f"{folder}/run", "--json"]
     words += ["--shard", str(shard), *options]
     words += ["-j", str(host.jobs)] if host.jobs else []
     words += ["--durations", f"{folder}/{_DURATIONS}"] if _DURATIONS in files else []
@@ -229,7 +229,7 @@ def _run_part(
         part.folder.mkdir()
         try:
             unpack(packed, "", part.folder, _LIMITS)
-            _check_results(RunFolder(part.folder), files[_CAMPAIGN])
+            _check_results(RunFolder(part.folder), files[CAMPAIGN])
         except InputError as error:  # what a host sends is not the user's fault
             raise InfrastructureError("host", f"results received: {error.message}") from error
 
@@ -240,9 +240,9 @@ def _check_results(results: RunFolder, campaign: bytes) -> None:
     for row in results.plan():
         results.cell(row.id)
     try:
-        found = read_bytes(results.path / _CAMPAIGN)
+        found = read_bytes(results.path / CAMPAIGN)
     except OSError as error:
-        raise InputError(f"{_CAMPAIGN}: {error.strerror}") from error
+        raise InputError(f"{CAMPAIGN}: {error.strerror}") from error
     if found != campaign:
         raise InputError("they are of another campaign")
 
