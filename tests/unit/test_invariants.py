@@ -530,6 +530,17 @@ def test_small_zones(present: int, status: int, verdict: PromiseVerdict) -> None
     assert found[Invariant.SMALL_ZONES].verdict is verdict
 
 
+def test_a_break_of_a_small_zone_names_its_sample() -> None:
+    made = zones(400, 0)
+    promises = replace(PROMISES, small_zone_divisor=10)
+    first = answers(made, promises)[Invariant.SMALL_ZONES].breaks[0]
+    assert first.promised == "the status of a zone below 1/10 of its node is -1, of others 0 or 1"
+    assert first.seen == "DMA32 has 400 of 4400 pages, status 0"
+    (record,) = made.log().records[list(first.records)]
+    assert (record["kind"], record["time_ns"]) == (Kind.ZONE, first.time_ns)
+    assert record["value"][0].tobytes().startswith(b"DMA32")
+
+
 def test_an_ignored_zone_is_no_reason() -> None:
     made = zones(400, -1)
     above_the_gate(made)
@@ -556,6 +567,12 @@ def test_without_mem_notify_there_is_no_device_and_nobody_wakes() -> None:
     assert broken(made, None) == {Invariant.DEVICE, Invariant.SILENCE}
     told = {(b.promised, b.seen) for answer in answers(made, None).values() for b in answer.breaks}
     assert told == {("no client is woken", "POLLIN"), ("no /dev/mem_notify", "the device exists")}
+    records = made.log().records
+    for invariant, kind in ((Invariant.SILENCE, Kind.WAKEUP), (Invariant.DEVICE, Kind.CLIENT)):
+        (one,) = answers(made, None)[invariant].breaks
+        (record,) = records[list(one.records)]
+        assert (record["kind"], record["client"], record["time_ns"]) == (kind, 0, one.time_ns)
+        assert one.client == (0 if kind is Kind.WAKEUP else None)
 
 
 def test_silence_is_put_to_the_test_only_in_a_guest_that_was_short_of_memory() -> None:

@@ -197,6 +197,8 @@ def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
     row = plan_rows([bound(cells[0])])[0]
     assert row.id == cell_id(bound(cells[0]))
     assert row.inputs["machine"]["name"] == "pc-swap-disk"
+    request = dataclasses.replace(cells[0].request, source="/tree")
+    assert plan_rows([bound(dataclasses.replace(cells[0], request=request))])[0].source == "/tree"
 
 
 def test_virtual_time_is_tcg(tmp_path: Path) -> None:
@@ -205,6 +207,7 @@ def test_virtual_time_is_tcg(tmp_path: Path) -> None:
     campaign = load_campaign(path)
     assert plan_cells(campaign)[0].accel is Accel.TCG
     assert plan_cells(campaign, clock=Clock.REAL)[0].accel is Accel.AUTO
+    assert plan_cells(campaign, clock=Clock.REAL)[0].clock is Clock.REAL
     with pytest.raises(InputError, match=r"^--accel kvm does not .*\(add --clock real, or use tcg"):
         plan_cells(campaign, accel=Accel.KVM)
 

@@ -85,6 +85,11 @@ def test_a_zone_is_its_name_on_its_node() -> None:
     assert [rows["free"].tolist() for rows in each] == [[80, 100], [90, 100], [70, 100], [60, 100]]
 
 
+def test_zones_are_told_apart_by_the_last_byte_of_their_names() -> None:
+    log = log_of(rows(Kind.ZONE, [S] * 3, name=[b"Movable2", b"Movable1", b"Movable2"]))
+    assert zone_numbers(log.kind(Kind.ZONE)).tolist() == [1, 0, 1]
+
+
 def test_the_gate_is_twice_what_is_kept() -> None:
     found = zones().kind(Kind.ZONE)
     assert gate_of(found).tolist() == [40, 60, 80, 100, 126, 126, 126, 126]
@@ -100,6 +105,7 @@ def test_who_was_told_is_told_by_time() -> None:
     log = log_of(
         rows(Kind.WAKEUP, [3, 1, 2], client=[0, 1, 2], revents=[1, 1, 0], result=1),
         rows(Kind.WAKEUP, 1, client=3, revents=2, result=1),
+        rows(Kind.WAKEUP, 4, client=4, revents=1, result=0),  # timed out: stale revents
     )
     assert notified(log)["client"].tolist() == [1, 3, 0]
 

@@ -57,6 +57,14 @@ def test_the_interval_is_as_wide_as_its_confidence() -> None:
     assert found.high == pytest.approx(51 + 9.85, abs=2)
 
 
+def test_the_interval_is_that_of_a_percentile_bootstrap_with_a_fixed_seed() -> None:
+    values = np.random.default_rng(3).normal(size=9)
+    draws = np.random.default_rng(2008).integers(0, 9, (1_000, 9))
+    low, high = np.percentile(np.median(values[draws], axis=1), [2.5, 97.5])
+    found = spread(values.tolist())
+    assert (found.n, found.low, found.high) == (9, pytest.approx(low), pytest.approx(high))
+
+
 @given(VALUES, VALUES)
 def test_delta_is_cliffs(values: list[float], reference: list[float]) -> None:
     found = effect(values, reference)
