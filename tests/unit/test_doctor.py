@@ -78,6 +78,14 @@ def test_a_missing_command_names_its_package(
     assert missing.mend == f"apt-get install {package}"
 
 
+def test_what_several_bases_lack_is_said_once(tools: Path, tmp_path: Path) -> None:
+    (tools / "flex").unlink()
+    checks = {check.name: check for check in examine(Store(tmp_path))}
+    assert checks["flex"].detail == "not found; required to build 6.1, 6.12"
+    assert checks["2.6.24 toolchain"].state is CheckLevel.OK
+    assert "6.1 toolchain" not in checks
+
+
 def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Path) -> None:
     (note,) = [check for check in examine(Store(tmp_path)) if check.name == "6.1 source"]
     assert (note.state, note.mend) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
