@@ -1,4 +1,4 @@
-"""Whom v3 and the steps after it tell, and when v6 is told with ageing counted: real guests, 6.1.
+"""Whom v3 and the steps after it tell, and when v6 is told with ageing counted: real guests.
 
 The numbers stand here as docs/history.md gives them, not as the patches do.
 """
@@ -6,6 +6,7 @@ The numbers stand here as docs/history.md gives them, not as the patches do.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from memnotify.model import Arch
 from memnotify.scenario import ClientKind, Clients, FileCache, Hog, Step
 
 from tests.support.squeezed import (
+    FORWARD,
     JIFFY,
     LATE,
     MEM_NOTIFY_FREQ,
@@ -31,31 +33,40 @@ CLIENTS = 16
 SCENARIO = squeeze(start_s=2, clients=CLIENTS, kind=ClientKind.EXIT)
 
 
-def told(squeezed: Runner, series: str) -> Guest:
-    return squeezed(series, SCENARIO, base="6.1", arch=Arch.X86_64)
+@pytest.fixture(params=FORWARD)
+def base(request: pytest.FixtureRequest) -> str:
+    """The base that everything here is tried on."""
+    return str(request.param)
 
 
-def test_v3_gives_an_event_to_one_poll_only(squeezed: Runner) -> None:
-    guest = told(squeezed, "v3")
+@pytest.fixture
+def told(squeezed: Runner, base: str) -> Callable[[str], Guest]:
+    return lambda series: squeezed(series, SCENARIO, base=base, arch=Arch.X86_64)
+
+
+def test_v3_gives_an_event_to_one_poll_only(told: Callable[[str], Guest]) -> None:
+    guest = told("v3")
     assert guest.times.size >= 5, "hardly tested"
     # More than HZ/5 between two events of the only CPU; whoever takes one may come late.
     assert np.diff(guest.times).min() > MEM_NOTIFY_FREQ - LATE
 
 
-def test_v3_and_one_gives_it_to_all(squeezed: Runner) -> None:
-    first = notifications(told(squeezed, "v3-wake-all").times)[0]
+def test_v3_and_one_gives_it_to_all(told: Callable[[str], Guest]) -> None:
+    first = notifications(told("v3-wake-all").times)[0]
     assert first.size == CLIENTS
     assert np.median(np.diff(first)) < JIFFY / 2, "they are not told at once"
 
 
-def test_v3_and_two_lets_one_pass_in_a_tick(squeezed: Runner) -> None:
-    guest = told(squeezed, "v3-throttled")
+def test_v3_and_two_lets_one_pass_in_a_tick(told: Callable[[str], Guest]) -> None:
+    guest = told("v3-throttled")
     assert guest.times.size >= 10, "hardly tested"
     # One in a tick, whenever in the tick it runs: of any three, two are a tick apart.
     assert (guest.times[2:] - guest.times[:-2]).min() > JIFFY
 
 
-def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(squeezed: Runner) -> None:
+def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(
+    squeezed: Runner, base: str
+) -> None:
     scenario = dataclasses.replace(
         squeeze(start_s=12, clients=1, duration_s=32),
         steps=(
@@ -67,7 +78,7 @@ def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(squeezed: Runne
     )
     woken = {
         series: squeezed(
-            series, scenario, base="6.1", arch=Arch.X86_64, memory_mib=96, machine="pc-disk"
+            series, scenario, base=base, arch=Arch.X86_64, memory_mib=96, machine="pc-disk"
         ).times.size
         for series in ("v6", "v6-ageing")
     }
