@@ -309,6 +309,7 @@ def test_without_a_network_one_line_says_what_was_tried(
 
 
 APT_CACHE = """#!/bin/sh
+[ "$*" = "pkgnames linux-source-" ] && { cat /DEB/names; exit; }
 [ "$*" = "show --no-all-versions linux-source-6.1" ] || exit 100
 printf 'Package: linux-source-6.1\\nVersion: 6.1.9-1\\nSHA256: {sha256}\\n'
 """
@@ -348,6 +349,21 @@ def test_debians_package_is_fetched_and_checked(debian: Path, store: Store) -> N
     (artifact,) = store.listing("source")
     assert artifact.inputs["sha256"] == source.digest  # the package is the tarball here
     assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
+
+
+def test_what_this_distribution_has_is_named_instead(debian: Path, store: Store) -> None:
+    other = base(DEBIAN | {"package": "linux-source-6.12"})
+    names = debian / "names"
+    names.write_text("linux-source-6.1\nlinux-source\nlinux-source-5.10\n")
+    with pytest.raises(
+        InfrastructureError,
+        match=r"linux-source-6\.12: not in this machine's package lists "
+        r"\(they have linux-source-5\.10, linux-source-6\.1\)",
+    ):
+        fetch(other, store)
+    names.write_text("")
+    with pytest.raises(InfrastructureError, match=r"package lists \(sudo apt-get update\)"):
+        fetch(other, store)
 
 
 def test_a_package_with_another_checksum_is_thrown_away(debian: Path, store: Store) -> None:

@@ -22,7 +22,7 @@ from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
 from memnotify.kernel.base import Base, bases, load_base
-from memnotify.kernel.source import kept_source
+from memnotify.kernel.source import kept_source, known_offers
 from memnotify.kernel.toolchain import missing_packages
 from memnotify.model import Accel
 from memnotify.places import command
@@ -161,7 +161,8 @@ def _source(base: Base, store: Store) -> Check:
     name = f"{base.name} source"
     kept = kept_source(base, store=store)
     if kept is None:
-        detail = "not fetched yet; the first build fetches it"
+        # Only looked up in what the machine has: a host that does not answer would take its time.
+        detail = f"not in the store; {'; '.join(known_offers(base))}"
         return Check(name, CheckLevel.NOTE, detail, command(f"kernel fetch {base.name}"))
     return Check(name, CheckLevel.OK, f"{kept.version}, {kept.origin}")
 

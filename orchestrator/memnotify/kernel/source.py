@@ -34,6 +34,9 @@ _DOWNLOAD = 3600.0
 # What building leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
 
+_NO_APT = "this is not a Debian system"
+_NOT_LISTED = "not in this machine's package lists"
+
 UNREACHABLE = "unreachable"
 """The kind of failure of a base whose source is not available anywhere."""
 
@@ -240,27 +243,66 @@ def _by_hand(base: Base) -> str:
     return "TREE-OR-TARBALL-OR-FOLDER-OF-PIECES" if in_pieces else "TREE-OR-TARBALL"
 
 
-def _from_debian(
-    base: Base, candidate: DebianSource, store: Store, log: CommandLog | None, progress: Progress
-) -> Artifact:
-    name = candidate.package
-    if shutil.which("apt-get") is None:
-        raise InfrastructureError("source", f"Debian's {name}: this is not a Debian system")
+def _listed(package: str, log: CommandLog | None = None) -> tuple[str, str] | None:
+    """Return version and SHA-256 of the newest package in this machine's lists, if there is one."""
     listed = run(
-        ["apt-cache", "show", "--no-all-versions", name],
+        ["apt-cache", "show", "--no-all-versions", package],
         env={"LC_ALL": "C"},
         timeout=60,
         log=log,
         check=False,
     ).stdout
     fields = dict(re.findall(r"^(Package|Version|SHA256): (\S+)$", listed, re.M))
-    if fields.get("Package") != name or not {"Version", "SHA256"} <= fields.keys():
+    if fields.get("Package") != package or not {"Version", "SHA256"} <= fields.keys():
+        return None
+    return fields["Version"], fields["SHA256"]
+
+
+def _other_packages(log: CommandLog | None = None) -> list[str]:
+    """Return the kernel sources that this machine's package lists have. None: the lists are empty,
+    or this is a distribution that has none."""
+    names = run(
+        ["apt-cache", "pkgnames", "linux-source-"],
+        env={"LC_ALL": "C"},
+        timeout=60,
+        log=log,
+        check=False,
+    ).stdout.split()
+    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+\.\d+", name))
+
+
+def known_offers(base: Base, *, log: CommandLog | None = None) -> list[str]:
+    """Say of each source of a base what is known without a network: one phrase for each."""
+    offers = []
+    for candidate in base.table.source:
+        if isinstance(candidate, DebianSource):
+            name = f"Debian's {candidate.package}"
+            if shutil.which("apt-get") is None:
+                offers.append(f"{name}: {_NO_APT}")
+            elif (listed := _listed(candidate.package, log)) is None:
+                offers.append(f"{name}: {_NOT_LISTED}")
+            else:
+                offers.append(f"{name} {listed[0]} is in this machine's package lists")
+        else:
+            offers.append("kernel.org was not asked")
+    return offers
+
+
+def _from_debian(
+    base: Base, candidate: DebianSource, store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    name = candidate.package
+    if shutil.which("apt-get") is None:
+        raise InfrastructureError("source", f"Debian's {name}: {_NO_APT}")
+    listed = _listed(name, log)
+    if listed is None:
+        others = _other_packages(log)
         raise InfrastructureError(
             "source",
-            f"Debian's {name}: not in this machine's package lists",
-            hint="sudo apt-get update",
+            f"Debian's {name}: {_NOT_LISTED}",
+            hint=f"they have {', '.join(others)}" if others else "sudo apt-get update",
         )
-    version, expected = fields["Version"], fields["SHA256"]
+    version, expected = listed
 
     def build(folder: Path) -> dict[str, str]:
         work = folder.with_name("download")
