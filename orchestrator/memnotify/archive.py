@@ -7,6 +7,8 @@ written through a symbolic link, and an archive with more in it than its reader 
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import os
 import shutil
@@ -15,14 +17,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
-from typing import Self
+from typing import BinaryIO, cast
 
 from memnotify.errors import InputError
 
 _LONGEST_HEADER = 1 << 20
-_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_PIECE = 1 << 16
 
 _Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
 
@@ -39,15 +42,45 @@ class ArchiveLimits:
     """Bytes, once unpacked."""
 
 
-class _Entry(tarfile.TarInfo):
-    """An entry whose headers are not as long as memory is; tarfile reads them whole."""
+class _Stream:
+    """The bytes of a tarball, unpacked, for tarfile to read: forwards only, each byte once.
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        entry = super().frombuf(buf, encoding, errors)
-        if entry.type in _HEADERS and entry.size > _LONGEST_HEADER:
-            raise tarfile.ReadError(f"a header of {entry.size} bytes")
-        return entry
+    tarfile reads a header whole, however long it says it is, and data in small pieces: so a long
+    read is a long header, and is refused. This looks at what tarfile asks for and relies on nothing
+    within it.
+    """
+
+    def __init__(self, plain: BinaryIO) -> None:
+        self._plain = plain
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        if size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        data = self._plain.read(size)
+        self._at += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> None:
+        if position < self._at:
+            raise tarfile.StreamError("seeking backwards")
+        while self._at < position and self.read(min(position - self._at, _PIECE)):
+            pass
+
+
+def _unpacked(file: BufferedReader) -> BinaryIO:
+    """Return what is in a file that is packed with gzip, bzip2 or xz, or is not packed."""
+    start = file.peek(8)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    if start.startswith(b"BZh"):
+        return cast("BinaryIO", bz2.BZ2File(file))
+    if start.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
+        return cast("BinaryIO", lzma.LZMAFile(file))
+    return file
 
 
 @contextmanager
@@ -57,8 +90,11 @@ def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
     Raises InputError if the archive is damaged or exceeds its limits.
     """
     try:
-        # A stream: never seeks back, so each byte is decompressed once. gz, bz2 and xz alike.
-        with tarfile.open(tarball, "r|*", tarinfo=_Entry) as archive:
+        with (
+            tarball.open("rb") as file,
+            _unpacked(file) as plain,
+            tarfile.TarFile(fileobj=cast("BinaryIO", _Stream(plain)), mode="r") as archive,
+        ):
             yield _counted(archive, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from memnotify.archive import ArchiveLimits, pack, unpack
+from memnotify.archive import ArchiveLimits, look_through, pack, unpack
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, BaseTable, load_base
 from memnotify.kernel.download import download
@@ -147,9 +147,21 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None
             unpack(file, "linux", out, limits)
         shutil.rmtree(out)
         out.mkdir()
-    header = tarball(tmp_path / "header", entry("linux/" + "a" * (1 << 20), b"x"))
-    with pytest.raises(InputError, match=r"a header of \d+ bytes"):
-        unpack(header, "linux", out, limits)
+    long = "linux/" + "a" * (1 << 20)
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "header", "w", format=form) as archive:
+            archive.addfile(tarfile.TarInfo(long))
+        with pytest.raises(InputError, match=r"a header of \d+ bytes"):
+            unpack(tmp_path / "header", "linux", out, limits)
+
+
+def test_a_header_that_only_says_that_it_is_long_is_refused(tmp_path: Path) -> None:
+    """A terabyte: tarfile would ask for all of it at once."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    (tmp_path / "x").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1024)
+    with pytest.raises(InputError, match=r"a header of 1099511627776 bytes"):
+        look_through(tmp_path / "x", "linux", LIMITS)
 
 
 def test_a_cut_or_foreign_file_is_no_archive(tmp_path: Path) -> None:
