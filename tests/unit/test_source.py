@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -403,6 +404,62 @@ def test_a_given_source_is_kept_for_later(tmp_path: Path, store: Store) -> None:
     file.unlink()
     assert ensure_source(base(), None, store=store, progress=quiet) == source
     assert source.tarball.name == "mine.tar.xz"
+
+
+def package(folder: Path, member: str, data: bytes) -> Path:
+    """A Debian package with one file in it."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb")
+    tree = folder / "package"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(
+        "Package: linux-source-6.1\nVersion: 6.1.9-1\nArchitecture: all\n"
+        "Maintainer: Nobody <nobody@example.org>\nDescription: source\n"
+    )
+    (tree / member).parent.mkdir(parents=True)
+    (tree / member).write_bytes(data)
+    file = folder / "mine.deb"
+    subprocess.run(["dpkg-deb", "-Znone", "--build", tree, file], check=True, capture_output=True)
+    return file
+
+
+def test_a_debian_package_can_be_given(tmp_path: Path, store: Store) -> None:
+    tarball = kernel_tarball(tmp_path / "linux.tar.xz")
+    file = package(tmp_path, "usr/src/linux.tar.xz", tarball.read_bytes())
+    source = fetch(base(DEBIAN), store, file)
+    assert (source.version, source.top, source.origin) == ("6.1.9", "linux", str(file))
+    assert source.tarball.read_bytes() == tarball.read_bytes()
+    assert source.tarball.name == "linux.tar.xz"
+    (artifact,) = store.listing("source")
+    assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
+    assert [path.name for path in artifact.path.parent.iterdir()] == [artifact.path.name]
+
+
+@pytest.mark.parametrize(
+    ("sources", "member", "data", "said"),
+    [
+        ([], "usr/src/linux.tar.xz", b"", r"a Debian package, and no Debian has 6\.1"),
+        ([DEBIAN], "usr/src/other.tar.xz", b"", r"has no usr/src/linux\.tar\.xz"),
+        ([DEBIAN], "usr/src/linux.tar.xz", b"x", r"linux\.tar\.xz in it: not a whole tar archive"),
+    ],
+)
+def test_another_debian_package_is_refused(
+    tmp_path: Path,
+    store: Store,
+    sources: list[dict[str, str]],
+    member: str,
+    data: bytes,
+    said: str,
+) -> None:
+    file = package(tmp_path, member, data)
+    with pytest.raises(InputError, match=said) as caught:
+        fetch(base(*sources), store, file)
+    assert caught.value.file == file
+    file.write_bytes(file.read_bytes()[:100])
+    if sources:
+        with pytest.raises(InputError, match="not a whole Debian package"):
+            fetch(base(*sources), store, file)
+    assert store.listing("source") == []
 
 
 @pytest.mark.parametrize("cut", [False, True])

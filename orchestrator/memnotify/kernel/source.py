@@ -34,6 +34,7 @@ _DOWNLOAD = 3600.0
 # What building leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
 
+_AR = b"!<arch>\n"  # what a Debian package begins with
 _NO_APT = "this is not a Debian system"
 _NOT_LISTED = "not in this machine's package lists"
 
@@ -199,6 +200,8 @@ def _take(
             tarball = folder / "linux.tar"
             pack(path, tarball)
             return _facts(base, tarball, str(path.absolute()), digest)
+        if _is_debian(path):
+            return _from_given_package(base, path, folder, digest, log)
         # Looked at in its own place, so that an error names the user's file and not our copy.
         facts = _facts(base, path, str(path.absolute()), digest)
         look_through(path, facts["top"], LIMITS)
@@ -208,6 +211,44 @@ def _take(
         return facts
 
     return store.publish(KIND, _given_inputs(base, digest), build)
+
+
+def _is_debian(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_AR)) == _AR
+
+
+def _from_given_package(
+    base: Base, path: Path, folder: Path, digest: str, log: CommandLog | None
+) -> dict[str, str]:
+    """Take the tarball out of a user's Debian package of kernel source."""
+    members = [one.member for one in base.table.source if isinstance(one, DebianSource)]
+    if not members:
+        raise InputError(f"a Debian package, and no Debian has {base.name}", file=path)
+    if shutil.which("dpkg-deb") is None:
+        raise InputError("a Debian package, and there is no dpkg-deb to unpack it", file=path)
+    work = folder.with_name("package")
+    try:
+        run(["dpkg-deb", "--extract", path, work], timeout=600, log=log)
+    except CommandFailed as error:
+        raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
+    for member in members:
+        inside = work / member
+        if inside.is_file() and inside.resolve() == inside.absolute():
+            break
+    else:
+        raise InputError(f"this Debian package has no {members[0]}", file=path)
+    try:
+        facts = _facts(base, inside, str(path.absolute()), digest)
+        look_through(inside, facts["top"], LIMITS)
+    except InputError as error:
+        if error.file != inside:
+            raise  # of the user's file
+        said = error.message.removeprefix(f"{inside}: ")
+        raise InputError(f"{member} in it: {said}", file=path) from error
+    inside.rename(folder / inside.name)
+    shutil.rmtree(work)
+    return facts
 
 
 def _fetch(
