@@ -1,4 +1,4 @@
-"""What is to be expected of demo.toml.
+"""What to expect of demo.toml.
 
 pytest --memnotify campaigns/demo.toml campaigns/test_demo.py
 """
@@ -9,8 +9,8 @@ import pytest
 from memnotify.results.frames import CellResults
 
 GUARD_NS = 10 * 10**9  # v4: PROC_WAKEUP_GUARD
-LATE_NS = 5 * 10**8  # who was held up when it was woken first logs that so late: docs/invariants.md
-BATCH = 100  # v4: at least so many of the watchers are woken at a time
+LATE_NS = 5 * 10**8  # the delay with which a client may log its wakeup: docs/invariants.md
+BATCH = 100  # v4: at least this many watchers are woken at a time
 
 
 @pytest.mark.cells(series="none")

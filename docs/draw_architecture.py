@@ -3,7 +3,7 @@
     python docs/draw_architecture.py [--check]
 
 The layers come from pyproject.toml, the arrows from the import graph, and each room's line from
-its docstring. With --check nothing is written: exit status 1 says that the picture is not current.
+its docstring. With --check nothing is written: exit status 1 means that the picture is outdated.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Edges = dict[str, set[str]]
 
 
 def layers() -> list[list[str]]:
-    """Return the layers from the top, as the contract of import-linter has them."""
+    """Return the layers from the top, as in import-linter's contract."""
     config = tomllib.loads((HOME / "pyproject.toml").read_text())
     contract = config["tool"]["importlinter"]["contracts"][0]
     return [[name.strip() for name in _names(layer)] for layer in contract["layers"]]
@@ -77,7 +77,7 @@ def reachable(edges: Edges, room: str) -> set[str]:
 
 
 def implied(edges: Edges, room: str, other: str) -> bool:
-    """Is there also a way from room to other by way of a third room?"""
+    """Return whether there is also a path from `room` to `other` through a third room."""
     return any(other in reachable(edges, third) for third in edges[room] if third != other)
 
 
@@ -111,7 +111,7 @@ def draw() -> str:
     rooms = [room for layer in upper for room in layer]
     edges = imports(rooms)
     top = {room: 20 + ROW * row for row, room in enumerate(rooms)}
-    # Each end of an arrow has a place of its own at its box, in the order of the other ends.
+    # Each end of an arrow has a separate place at its box, in the order of the other ends.
     pairs = sorted((one, other) for one, others in edges.items() for other in others)
     ends = {
         room: sorted((p for p in pairs if room in p), key=lambda p: (top[p[0]] + top[p[1]], p))

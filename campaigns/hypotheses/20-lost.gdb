@@ -1,5 +1,6 @@
 # Of the tasks that a kernel woke from the device's queue, how many then had POLLIN, and what did the others find? No record
-# says, for a wakeup without POLLIN does not return to the program. For a cell of 20-lost.toml on 2.6.24, x86-64:
+# says, for a wakeup without POLLIN does not return to the program. For a cell of 20-lost.toml or
+# 20-lost-without-swap.toml, on 2.6.24 and x86-64:
 #
 #   memnotify gdb runs/hypothesis-20 CELL -x campaigns/hypotheses/20-lost.gdb
 #

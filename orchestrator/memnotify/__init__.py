@@ -4,11 +4,12 @@
 
     run = mn.open_run("runs/demo")
     run.cells                                # parameters and figures of all cells, a data frame
+    run.reactions                            # the figures by which revisions are compared
     cell = run.cell("v4", clients=200, memory_mib=64)
-    cell.wakeups, cell.samples, cell.zones   # what its guest logged, data frames
+    cell.wakeups, cell.samples, cell.zones   # the log of its guest, as data frames
 
-`__all__` is what can be relied on; tests/test_public_api.py pins it. Nothing is imported before it
-is used. Data frames are of pandas where that is installed, else each is a pyarrow.Table.
+`__all__` is the stable interface; tests/unit/test_public_api.py pins it. Modules are imported on
+first use. Data frames are pandas DataFrames if pandas is installed, otherwise pyarrow Tables.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from memnotify.api import load_campaign, run_campaign
     from memnotify.campaign.load import Campaign
     from memnotify.errors import InfrastructureError, InputError, MemnotifyError
+    from memnotify.results.evidence import Chosen
     from memnotify.results.frames import CellResults
     from memnotify.results.opened import Run, open_run
 
@@ -28,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Campaign",
     "CellResults",
+    "Chosen",
     "InfrastructureError",
     "InputError",
     "MemnotifyError",
@@ -40,6 +43,7 @@ __all__ = [
 _MODULES = {
     "Campaign": "campaign.load",
     "CellResults": "results.frames",
+    "Chosen": "results.evidence",
     "InfrastructureError": "errors",
     "InputError": "errors",
     "MemnotifyError": "errors",

@@ -1,13 +1,14 @@
-"""Tarballs: read entry by entry, unpacked strictly, made.
+"""Read, strictly unpack and write tarballs.
 
-Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have. Refused are an
-entry that is not a plain file, folder or relative link inside the tree, an entry that would be
-written through a symbolic link, and an archive with more in it than its reader allows.
+This is stricter than tarfile's `data` filter, which Debian 12's Python lacks. It refuses entries
+other than plain files, folders and relative links inside the tree, entries that would be written
+through a symbolic link, and archives that exceed the limits of their reader.
 """
 
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -15,7 +16,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from posixpath import normpath
 from typing import BinaryIO, cast
 
 from memnotify.errors import InputError
+from memnotify.text import printable
 
 _LONGEST_HEADER = 1 << 20
 _PIECE = 1 << 16
@@ -31,10 +33,32 @@ _Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
 
 _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
+# What tarfile itself raises for nonsense in a header, such as a number that is none.
+_NONSENSE = (ValueError, ArithmeticError, LookupError, RecursionError)
+
+# What a name or a link can do to the file system. Other errors, such as a full disk, are not the
+# archive's.
+_OF_CONTENT = {
+    errno.EEXIST,
+    errno.EILSEQ,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+}
+
+# A path has at most 4095 bytes on Linux, and a name 255. A folder of ours comes before it.
+_LONGEST_NAME = 255
+_LONGEST_PATH = 3000
+_DEEPEST = 100
+_LATEST = 1 << 40  # seconds, in either direction
+_LONGEST_QUOTE = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:
-    """The most that an archive of some kind holds; `kind` completes "larger than any …"."""
+    """The limits for archives of one kind; `kind` completes the message "larger than any …"."""
 
     kind: str
     entries: int
@@ -55,7 +79,7 @@ class _Stream:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        if size > _LONGEST_HEADER:
+        if not 0 <= size <= _LONGEST_HEADER:
             raise tarfile.ReadError(f"a header of {size} bytes")
         data = self._plain.read(size)
         self._at += len(data)
@@ -85,27 +109,31 @@ def _unpacked(file: BufferedReader) -> BinaryIO:
 
 @contextmanager
 def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
-    """Yield the entries of a tarball, each with the archive to extract it from, in their order.
+    """Yield an iterator over the entries of a tarball, each with the archive to extract it from.
 
     Raises InputError if the archive is damaged or exceeds its limits.
     """
     try:
-        with (
-            tarball.open("rb") as file,
-            _unpacked(file) as plain,
-            tarfile.TarFile(fileobj=cast("BinaryIO", _Stream(plain)), mode="r") as archive,
-        ):
+        with ExitStack() as stack:
+            # A stream never seeks back, so each byte is decompressed once.
+            stream = _Stream(
+                stack.enter_context(_unpacked(stack.enter_context(tarball.open("rb"))))
+            )
+            with _reading(tarball):
+                archive = stack.enter_context(
+                    tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r")
+                )
             yield _counted(archive, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk, not of the archive
+            raise  # an error of the disk, not of the archive
         raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
 
 
 def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> _Entries:
     size, sizes = 0, dict[str, int]()
-    for count, entry in enumerate(archive, 1):
-        # A hard link becomes a copy.
+    for count, entry in enumerate(_read(archive, tarball), 1):
+        # A hard link is unpacked as a copy.
         linked = sizes.get(normpath(entry.linkname), 0)
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
         size += sizes[normpath(entry.name)]
@@ -115,60 +143,147 @@ def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> 
         yield archive, entry
 
 
+def _read(archive: tarfile.TarFile, tarball: Path) -> Iterator[tarfile.TarInfo]:
+    entries = iter(archive)
+    while True:
+        with _reading(tarball):
+            entry = next(entries, None)
+        if entry is None:
+            return
+        yield entry
+
+
+@contextmanager
+def _reading(tarball: Path) -> Iterator[None]:
+    try:
+        yield
+    except _NONSENSE as error:
+        raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
+
+
 def look_through(tarball: Path, top: str, limits: ArchiveLimits) -> None:
-    """Raise the InputError that `unpack` would raise; nothing is written."""
+    """Raise the InputError that `unpack` would raise, without writing anything."""
     with opened(tarball, limits) as entries:
         for _ in _belonging(entries, top, tarball):
             pass
 
 
 def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None:
-    """Unpack what is below `top` into an empty folder, with the times of the archive.
+    """Unpack the entries below `top` into an empty folder, with the timestamps of the archive.
 
-    Raises InputError for the first entry that does not belong into a plain tree of files.
+    Raises InputError for the first entry that does not belong in a plain tree of files, and OSError
+    for an error of the disk.
     """
     with opened(tarball, limits) as entries:
         for archive, entry, path, linked in _belonging(entries, top, tarball):
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if entry.isdir():
-                target.mkdir(exist_ok=True)
-            elif entry.issym():
-                target.symlink_to(entry.linkname)
-            elif linked is not None:
-                shutil.copy2(folder / linked, target)
-            else:
-                data = archive.extractfile(entry)
-                assert data is not None  # it is a file
-                mode = 0o755 if entry.mode & 0o100 else 0o644
-                with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
-                    shutil.copyfileobj(data, out)
-                os.utime(target, (entry.mtime, entry.mtime))
+            with _placing(entry, tarball):
+                _place(archive, entry, folder / path, None if linked is None else folder / linked)
+
+
+def _place(
+    archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, linked: Path | None
+) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if entry.isdir():
+        target.mkdir(exist_ok=True)
+    elif entry.issym():
+        target.symlink_to(entry.linkname)
+    elif linked is not None:
+        shutil.copy2(linked, target)
+    else:
+        data = archive.extractfile(entry)
+        assert data is not None  # it is a file
+        mode = 0o755 if entry.mode & 0o100 else 0o644
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as out:
+            shutil.copyfileobj(data, out)
+        os.utime(target, (entry.mtime, entry.mtime))
+
+
+@contextmanager
+def _placing(entry: tarfile.TarInfo, tarball: Path) -> Iterator[None]:
+    """Turn an error that the content of the archive causes into InputError."""
+    try:
+        yield
+    except _NONSENSE as error:
+        raise _refused(entry, f"is damaged: {error}", tarball) from error
+    except OSError as error:
+        if error.errno not in _OF_CONTENT:
+            raise
+        raise _refused(entry, f"cannot be unpacked: {error.strerror}", tarball) from error
 
 
 def _belonging(
     entries: _Entries, top: str, tarball: Path
 ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, PurePosixPath, PurePosixPath | None]]:
-    """Yield what is below `top`: archive, entry, its path there, and what it is a hard link to."""
+    """Yield archive, entry, path below `top` and hard link target of each entry below `top`."""
     links: set[PurePosixPath] = set()
+    tree = _Tree()
     for archive, entry in entries:
+        if "\0" in entry.name + entry.linkname:
+            raise _refused(entry, "is damaged: a name has a NUL", tarball)
         path = _inside(entry.name, top, tarball)
         if path is None:
             continue
         if not links.isdisjoint(path.parents) or path in links:
-            raise InputError(f"{entry.name} would be written through a symbolic link", file=tarball)
+            raise _refused(entry, "would be written through a symbolic link", tarball)
         if not (entry.isdir() or entry.isfile() or entry.issym() or entry.islnk()):
-            raise InputError(f"{entry.name} is not a file, folder or link", file=tarball)
+            raise _refused(entry, "is not a file, folder or link", tarball)
+        if not abs(entry.mtime) < _LATEST:  # not >=, because of a NaN
+            raise _refused(entry, f"is damaged: its time is {entry.mtime:g}", tarball)
         if entry.issym():
             _check_link(entry, path, tarball)
             links.add(path)
         linked = _linked(entry, top, links, tarball) if entry.islnk() else None
+        if linked is not None and str(linked) not in tree.files:
+            raise _refused(entry, "is a hard link, but no file before it is its target", tarball)
+        wrong = _too_long(path) or tree.add(path, folder=entry.isdir())
+        if wrong is not None:
+            raise _refused(entry, wrong, tarball)
         yield archive, entry, path, linked
+
+
+class _Tree:
+    """The paths of the entries so far."""
+
+    def __init__(self) -> None:
+        self.folders = {"."}
+        self.files: set[str] = set()
+        """Files and links."""
+
+    def add(self, path: PurePosixPath, *, folder: bool) -> str | None:
+        """Add a path. Returns what is wrong with it: another entry is in its place."""
+        for parent in map(str, path.parents):
+            if parent in self.files:
+                return "is below an entry that is not a folder"
+            if parent in self.folders:
+                break
+            self.folders.add(parent)
+        name = str(path)
+        if name in self.files or (name in self.folders and not folder):
+            return "is in the archive twice"
+        (self.folders if folder else self.files).add(name)
+        return None
+
+
+def _too_long(path: PurePosixPath) -> str | None:
+    names = [os.fsencode(name) for name in path.parts]
+    if max(map(len, names)) > _LONGEST_NAME or len(b"/".join(names)) > _LONGEST_PATH:
+        return "has too long a name for a file system"
+    return f"is more than {_DEEPEST} folders deep" if len(names) > _DEEPEST else None
+
+
+def _refused(entry: tarfile.TarInfo, wrong: str, tarball: Path) -> InputError:
+    return InputError(f"{_quoted(entry.name)} {wrong}", file=tarball)
+
+
+def _quoted(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
     if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(f"{name} leads out of the tree", file=tarball)
+        raise InputError(f"{_quoted(name)} leads out of the tree", file=tarball)
     path = PurePosixPath(normpath(name))
     if top and path.parts[:1] != (top,):
         return None
@@ -179,16 +294,18 @@ def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
 def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> None:
     leads = normpath(path.parent / entry.linkname)
     if entry.linkname.startswith("/") or leads == ".." or leads.startswith("../"):
-        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
+        raise _refused(entry, "is a link that leaves the tree", tarball)
+    if not 0 < len(os.fsencode(entry.linkname)) <= _LONGEST_PATH:
+        raise _refused(entry, "is a link with an empty or too long target", tarball)
 
 
 def _linked(
     entry: tarfile.TarInfo, top: str, links: set[PurePosixPath], tarball: Path
 ) -> PurePosixPath:
-    """Return the path, below `top`, of the file that a hard link is another name of."""
+    """Return the path, below `top`, of the target of a hard link."""
     first = _inside(entry.linkname, top, tarball)
     if first is None or first in links or not links.isdisjoint(first.parents):
-        raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)
+        raise _refused(entry, "is a link that leaves the tree", tarball)
     return first
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What a hog does in place of its work, by its ceiling: the guests of test_real_guests.py. */
+/* What a hog does instead of its work, by its ceiling: for the guests of test_real_guests.py. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "agent.h"
 #include "evil.h"
 
-/* Puts code into the kernel's own, in the place of a system call, and calls it. */
+/* Overwrites a system call in the kernel with code, and calls it. */
 static void run_in_kernel(const char *code, size_t size)
 {
 	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
@@ -23,7 +23,7 @@ static void run_in_kernel(const char *code, size_t size)
 	getppid();
 }
 
-/* All that is mapped of the region: header, mailbox, and a part of the log. */
+/* The mapped part of the region: header, mailbox, and a part of the log. */
 static void scribble(void)
 {
 	uint32_t random = 2008;

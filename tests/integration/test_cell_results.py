@@ -1,4 +1,4 @@
-"""What a finished cell left as data frames, and the records behind a finding."""
+"""The results of a finished cell as data frames, and the records behind a finding."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_an_empty_log(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     cell = results(tmp_path, made())
-    with pytest.raises(ValueError, match="'EXITS' is no kind of record; there is BOOT"):
+    with pytest.raises(ValueError, match="'EXITS' is not a record kind; known kinds: BOOT"):
         cell.kind("EXITS")
     (tmp_path / "records.parquet").write_bytes(b"")
     with pytest.raises(InputError, match="not a log of records"):

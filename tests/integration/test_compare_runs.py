@@ -1,4 +1,4 @@
-"""Whole runs compared: which cells are put beside each other, and what is said of the rest."""
+"""Comparing whole runs: which cells are compared with each other, and what happens to the rest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def record(kind: Kind, ms: float, client: int = layout.NO_CLIENT, **values: Any)
 
 
 def made_up_log(woken: int, first_ms: float) -> RecordLog:
-    """A guest whose only zone crosses the gate at 150 ms, and in which some of 5 clients wake."""
+    """Return the log of a guest whose zone reaches the gate at 150 ms; some of 5 clients wake."""
     made = [record(Kind.START, 0, start_ns=START)]
     for ms, free in ((0, 400), (100, 250), (200, 150), (300, 100)):
         made.append(record(Kind.ZONE, ms, name=b"DMA32", free=free, high=90, reserve=10))
@@ -79,7 +79,7 @@ Entry = tuple[Cell, RecordLog | None, str]
 
 
 def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
-    """A run whose cells have these logs and outcomes; `not run` is one without results."""
+    """Make a run whose cells have these logs and outcomes; `not run` is one without results."""
     run = RunFolder(path)
     run.make()
     run.begin(b"", plan_rows([cell for cell, _, _ in entries]))
@@ -122,9 +122,9 @@ def test_groups_are_compared_with_the_first(run: Path) -> None:
     assert herd["v4"]["test"] == "wilcoxon"
     assert herd["v4"]["difference"] == {"n": 3, "median": -3, "low": -4, "high": -2}
     latency = rows_of(found, "gate_to_first_ms")
-    assert latency["v3"]["median"] == pytest.approx(102)  # crossed at 150 ms, by the line
+    assert latency["v3"]["median"] == pytest.approx(102)  # crossed at 150 ms, by interpolation
     assert rows_of(found, "missed_clients")["v4"]["median"] == 3
-    assert rows_of(found, "client_cpu_ms")["v3"]["median"] == 5  # and nothing of the hog's
+    assert rows_of(found, "client_cpu_ms")["v3"]["median"] == 5  # without that of the hog
     assert found.same["memory_mib"] == 64
     assert herd["v4"]["over"] == {"seed": [1, 2, 3]}
     assert found.notes() == []
@@ -137,7 +137,7 @@ def test_any_axis(run: Path) -> None:
 
 
 def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
-    """Medians over other axes have neither interval nor effect, and it is said why."""
+    """Medians over other axes have neither interval nor effect, and a note says why."""
     entries = [
         ok(series, woken=clients, seed=seed, clients=clients, first_ms=first_ms)
         for series, first_ms in (("v3", 250), ("v4", 251))
@@ -176,7 +176,7 @@ def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Cloc
 def test_groups_with_other_seeds_are_not_paired(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In virtual time seed 2 repeats seed 1, and does not count; in real time it does."""
+    """In virtual time, seed 2 repeats seed 1 and does not count; in real time it does."""
     same = made_up_cell("v3").scenario
     changed: list[dict[str, Any]] = [{"scenario": same}, {"scenario": same}, {}]
     entries = [
@@ -322,12 +322,12 @@ def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> None:
-    """With ours of its name, and not with the first; what is the same, and where two logs part."""
+    """Compare with ours of its name, not with the first; say what is equal, and what differs."""
     entries = [ok("v3", woken=5, seed=seed) for seed in (1, 2, 3)]
     entries += [ok("v4", woken=3, seed=seed) for seed in (1, 2, 3)]
     entries += [ok("v4-original", woken=3, seed=seed) for seed in (1, 2, 3)]
     same = compare_runs([made_up_run(tmp_path / "same", entries)], by="series")
-    assert same.notes() == ["v4-original against v4, record for record: identical in all 3 runs"]
+    assert same.notes() == ["v4-original against v4, record by record: identical in all 3 runs"]
     row = rows_of(same, "herd")["v4-original"]["records"]
     assert (row["versus"], row["pairs"], row["identical"], row["first"]) == ("v4", 3, 3, None)
     assert rows_of(same, "herd")["v3"]["records"] is None
@@ -341,7 +341,7 @@ def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> 
         "identical in 1 of 3 runs, same records at different times in 1 (up to 120 ns), "
         "different in 1"
     )
-    assert f"v4-original against v4, record for record: {said}; first " in note
+    assert f"v4-original against v4, record by record: {said}; first " in note
     cells = [cell_id(made_up_cell(name, 2)) for name in ("v4", "v4-original")]
     assert f"first {cells[0]} and {cells[1]}, record " in note
     assert "(WAKEUP, 10.250000000 s): time_ns 10250000000 and 10250000120" in note
@@ -362,5 +362,5 @@ def test_logs_that_lost_records_are_not_called_identical(tmp_path: Path, which: 
 def test_an_original_without_ours_is_compared_with_the_first(tmp_path: Path) -> None:
     run = made_up_run(tmp_path / "run", [ok("v3", woken=3), ok("v4-original", woken=3)])
     assert compare_runs([run], by="series").notes() == [
-        "v4-original against v3, record for record: identical"
+        "v4-original against v3, record by record: identical"
     ]

@@ -1,4 +1,4 @@
-"""Downloads that break off, go on, start again, and are refused."""
+"""Downloads that break off, continue, start again, and are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def part(target: Path, url: str, data: bytes, *, size: int = len(DATA), sha: str = SHA256) -> None:
-    """Leave behind what an interrupted download would."""
+    """Leave the files of an interrupted download."""
     target.with_name("file.part").write_bytes(data)
     note = {"url": url, "validator": f'"{sha[:16]}"', "size": size}
     target.with_name("file.part.json").write_text(json.dumps(note))

@@ -1,6 +1,6 @@
-"""What can be wrong with a base that a campaign prefers, and that none of it stops the campaign.
+"""Everything that can be wrong with a campaign's preferred base, without stopping the campaign.
 
-Bases, series and sources are made up, and lie where MEMNOTIFY_HOME says.
+Bases, series and sources are made up, in the folder that MEMNOTIFY_HOME names.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def tarball(**changes: str) -> bytes:
 
 
 class Lab:
-    """A home with the base `sound`, the series v1 for it, and nothing of `last` but its file."""
+    """A home with the base `sound`, the series v1 for it, and only the file of the base `last`."""
 
     def __init__(self, root: Path, site: Site) -> None:
         self.root, self.site = root, site
@@ -103,7 +103,7 @@ class Lab:
         (root / "kernels/fragments/all.config").write_text("CONFIG_SWAP=y\n")
         (root / "images").symlink_to(HOME / "images")
         (root / "patches/mem_notify/v4").mkdir(parents=True)
-        mail = "patches/mem_notify/v4/original"  # the guest program has the example in it
+        mail = "patches/mem_notify/v4/original"  # the guest program contains its example
         (root / mail).symlink_to(HOME / mail)
         self.context = (TREE / "mm/vmscan.c").read_text().splitlines()[:3]
         self.add("sound", tarball())
@@ -126,7 +126,7 @@ class Lab:
     def choose(self, name: str, *more: str) -> list[str]:
         """Return what is said for the bases `name`, `sound` and `last`.
 
-        Only with "boot" are the kernels, which are made up, too, really booted.
+        The kernels are also made up; they are only really booted with "boot".
         """
         campaign = self.root / "try.toml"
         campaign.write_text(CAMPAIGN.format(name=name))

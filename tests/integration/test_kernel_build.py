@@ -42,7 +42,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def my_gcc(folder: Path, version: str) -> str:
-    """Make a compiler, always at the same path, that says it has this version."""
+    """Make a compiler, always at the same path, that reports this version."""
     path = folder / "my-gcc"
     says = f'[ "$1" = --version ] && echo my gcc {version} && exit'
     path.write_text(f'#!/bin/sh\n{says}\nexec gcc "$@"\n')
@@ -131,7 +131,7 @@ def test_a_kernel_does_not_depend_on_what_was_built_before(lab: Lab, tmp_path: P
     after_others = [lab.build(revision) for revision in ("v1", "v2", "none")][-1]
     alone = Lab(tmp_path / "alone")
     alone.root.mkdir()
-    # The same base file: the path of HOLD is in it, and so in the key.
+    # The same base file: it contains the path of HOLD, which is therefore part of the key.
     (alone.root / "kernels").symlink_to(lab.kernels)
     (alone.root / "series").symlink_to(lab.series)
     fresh = alone.build("none")
@@ -243,7 +243,7 @@ def test_another_version_is_refused(lab: Lab, tmp_path: Path) -> None:
 def test_makes_own_variables_do_not_reach_the_build(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAKEFLAGS", "n")  # as `make -n` would hand it down
+    monkeypatch.setenv("MAKEFLAGS", "n")  # as `make -n` would pass it on
     monkeypatch.setenv("CPATH", "/nonexistent")
     assert "first" in symbols(lab, "v1")
 
@@ -283,7 +283,7 @@ def test_two_processes_build_once(lab: Lab) -> None:
     lab.hold.touch()
     both = [start(lab, "v1"), start(lab, "v1")]
     wait_for(lambda: holding(lab))
-    time.sleep(0.5)  # for the second one to come to the lock
+    time.sleep(0.5)  # for the second one to reach the lock
     lab.hold.unlink()
     keys = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]

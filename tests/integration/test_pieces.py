@@ -1,4 +1,4 @@
-"""A base in pieces, with kernel.org played by a server on this machine."""
+"""A base in pieces, with a server on this machine as kernel.org."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of a run whose guests are made up, one of them by somebody hostile."""
+"""Reports of a run with made-up guests, one of them made by somebody hostile."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from memnotify.model import Cell, CellResult, Finding, Outcome
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import VIEWS, RecordLog
 from memnotify.records.parquet import write_records
+from memnotify.report.cells import CaseStatus, ExpectReport, RunReport
+from memnotify.report.markdown import markdown
 from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
 
@@ -53,7 +55,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def rewrite(file: Path, verdict: dict[str, Any]) -> None:
-    """Change a verdict, as one who knows of the manifest's digests."""
+    """Change a verdict, like somebody who knows of the manifest's digests."""
     file.write_text(json.dumps(verdict))
     manifest = read_json(file.with_name("manifest.json"))
     del manifest["seal"]
@@ -88,7 +90,7 @@ def test_no_file_of_ours_is_read_by_a_link_in_a_run(
 
 
 def numbered(name: str, lines: list[str]) -> list[str]:
-    """Return the number of each line of a TAP report, whose names begin so."""
+    """Return the numbers of the lines of a TAP report with names that begin like this."""
     found = [re.match(rf"(not )?ok (\d+) {name}", line) for line in lines]
     return [match[2] if match else "" for match in found]
 
@@ -115,7 +117,7 @@ def test_ktap(run: Path) -> None:
     assert "1..4" in lines
     results = [line for line in lines if not line.startswith(("#", "1..", "KTAP"))]
     assert numbered(r"6\.1-", results) == list("1234")
-    assert all(line.count("#") <= 1 for line in results)  # HOSTILE has one, too
+    assert all(line.count("#") <= 1 for line in results)  # HOSTILE has one as well
     assert sum(" # SKIP not run" in line for line in results) == 1
     assert sum(" # ERROR infrastructure:" in line for line in results) == 1
     assert sum(line.startswith("not ok") for line in results) == 2
@@ -240,7 +242,7 @@ def test_what_is_no_number_is_damage(
 def test_a_manifest_names_files_of_its_folder_only(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Whoever sends a run learns nothing of what is beside it."""
+    """Whoever sends a run must learn nothing about files beside it."""
     (tmp_path / "secret").write_text("a")
     file = min(run.glob("cells/*/manifest.json"))
     manifest = read_json(file)
@@ -335,6 +337,12 @@ def test_markdown(run: Path) -> None:
     assert names == [row.name for row in RunFolder(run).plan()]
 
 
+def test_markdown_has_a_table_of_the_expectations() -> None:
+    wrong = ExpectReport(says="a|b", what="wakeups", came_out="1", status=CaseStatus.FAILED)
+    table = "| expected | details | result |\n| --- | --- | --- |\n| a\\|b | wakeups | 1 |\n\n"
+    assert table in markdown(RunReport(name="try", cells=(), expected=(wrong,)))
+
+
 def test_html(run: Path) -> None:
     class Reader(HTMLParser):
         def __init__(self) -> None:
@@ -361,7 +369,7 @@ def test_html(run: Path) -> None:
 def test_nothing_hostile_gets_through(run: Path, suffix: str) -> None:
     text = report(run, suffix)
     if suffix == ".xml":
-        text = text.replace("\u202e", "")  # a program reads it
+        text = text.replace("\u202e", "")  # only programs read it
     assert all(c.isprintable() or c == "\n" for c in text)
     if suffix == ".ktap":
         assert "\nok 9" not in text

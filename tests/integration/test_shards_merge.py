@@ -23,7 +23,7 @@ from tests.support.campaigns import TEXT, Bench, Guests, finds
 
 
 class Parts(Bench):
-    """Runs one part of the campaign into a folder of its own."""
+    """Runs one part of the campaign into its own folder."""
 
     def part(self, text: str, guests: Any = None) -> RunFolder:
         campaign = load_campaign(self.file)
@@ -162,7 +162,7 @@ def test_a_part_with_a_link_is_refused(
     secret.write_text("not for the merged run")
     link = min(parts[0].cells.iterdir()) / name
     if name == "records.parquet":
-        link.rename(secret)  # so that its digest is as it should be
+        link.rename(secret)  # so that its digest is right
     link.symlink_to(secret)
     merged = bench.path.with_name("merged")
     assert main(["merge", *(str(part.path) for part in parts), "-o", str(merged)]) == 2

@@ -1,4 +1,4 @@
-"""Expectations: how a comparison is read, what it gives, and how a campaign's are told."""
+"""Expectations: how a comparison is parsed, its result, and how a campaign's are reported."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memnotify.campaign.figures import ALSO, read_comparison
 from memnotify.campaign.figures import FIGURES as ALL_FIGURES
-from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import PlanRow
+from memnotify.campaign.row import PlanRow
 from memnotify.check.expression import parse_expression
+from memnotify.check.reaction import UNITS
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
@@ -78,6 +79,7 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("max_batch", "compares nothing"),
         ("max_batch in clients", "other than"),
         ("open('x') == 1", "open"),
+        ("open(1, 2) == 1", "open"),
         ("max(1) == 1", r"max\(1\)"),
         ("max.__class__('x', 'y') == 1", "not a number"),
         ("[x for x in y] == 1", "not a number"),
@@ -105,6 +107,10 @@ def test_how_deep_an_expression_may_go(before: str, after: str) -> None:
         parse_expression(f"{before * 101}wakeups{after * 101} > 0")
 
 
+def test_an_expression_names_the_figures_that_it_asks_for_in_order() -> None:
+    assert parse_expression("max(b, c.least) < min(a, b) + 3").names == ("a", "b", "c")
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
@@ -118,9 +124,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     [
         ("wakeup > 0", "no figure wakeup .did you mean wakeups?"),
         ("outcome != ok", "no figure ok .write words in quotes"),
+        ("gate_to_first_ms < 5", "no figure gate_to_first_ms .memnotify compare computes it"),
         ("1 < 2", "does not refer to a figure"),
         ("'outcome' != 'ok'", "does not refer to a figure"),
         ("outcome == 3", "compares a word with a number"),
+        ("arch == 'infrastructure:host'", "arch is never 'infrastructure:host'"),
         ("wakeups == '3'", "compares a number with a word"),
         ("series < arch", "compares words with an operator other than"),
         ("series + 1 == 2", r"series \+ 1: series is a word"),
@@ -151,6 +159,15 @@ def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:
 )
 def test_figures_of_the_right_kind_are_compared(text: str) -> None:
     assert read_comparison(text).text == text
+
+
+def test_the_names_that_compare_has_for_the_same_figures() -> None:
+    cell = {"max_batch": 5, "swapped_out_before_first": 0, "clients": 5}
+    both = read_comparison("max(batch_max, 1) == clients")
+    assert (both.holds(cell), both.names) == (True, ("clients", "max_batch"))
+    assert read_comparison("swapped_before_first == 0").holds(cell) is True
+    assert set(ALSO) <= set(UNITS) - set(ALL_FIGURES)
+    assert set(ALSO.values()) <= set(ALL_FIGURES)
 
 
 def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
@@ -189,7 +206,7 @@ ROWS = [("a", "v4", 1, 1), ("b", "v4", 32, 31), ("c", "v6", 1, 0)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """A run of three of the campaign's cells."""
+    """Make a run of three of the campaign's cells."""
     run = RunFolder(tmp_path / "run")
     run.make()
     plan = [PlanRow(id=name, name=name) for name, *_ in ROWS]
@@ -214,6 +231,17 @@ def test_cells_are_picked_and_told_apart(folder: RunFolder) -> None:
 def change(folder: RunFolder, old: str, new: str) -> None:
     assert old in CAMPAIGN
     (folder.path / "campaign.toml").write_text(CAMPAIGN.replace(old, new))
+
+
+def test_an_expectation_may_name_a_figure_as_compare_does(folder: RunFolder) -> None:
+    change(folder, '["wakeups == clients", "batches[0].spread_ms < 5"]', '"batch_max > 0"')
+    (result,) = expectations(folder, folder.verdicts())
+    assert (result.what, result.absent) == ("batch_max > 0", ("a", "b"))
+    place = folder.cell("a") / "verdict.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "max_batch": 1}))
+    seal_results(folder.cell("a"), {"id": "a", "outcome": "ok"})
+    (result,) = expectations(folder, folder.verdicts())
+    assert (result.kept, result.absent) == (("a",), ("b",))
 
 
 def test_one_cell_is_enough_for_some(folder: RunFolder) -> None:
@@ -250,7 +278,7 @@ def test_the_command_says_it_and_exits_with_1(
     ("old", "new", "words"),
     [
         ('series = "v4"', 'series = "v5"', r"toml:15: expect\[0\]\.series: no cell has v5"),
-        ('series = "v4"', "clients = 2", r"expect\[0\]\.clients: no cell has 2"),
+        ('series = "v4"', "clients = 2", r"\]\.clients: no cell has 2 \(there are: 1, 32\)"),
         ('"wakeups == clients"', '"wakeups"', r"toml:16: .*compares nothing"),
         (
             '"wakeups == clients"',

@@ -1,4 +1,4 @@
-"""Mails that are no patches, or mean harm: one clear line, and nothing written."""
+"""Mails that are not patches, or mean harm: one clear line, and nothing written."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_names_in_a_header_of_git_are_those_that_were_checked() -> None:
 
 @pytest.mark.parametrize("mode", ["120000", "160000", "100777"])
 def test_only_plain_files_come_out_of_a_mail(mode: str) -> None:
-    with pytest.raises(InputError, match=f"mm/z.c is to have mode {mode}"):
+    with pytest.raises(InputError, match=f"mm/z.c would get mode {mode}"):
         diff_text(git_header(f"new file mode {mode}"))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import memnotify as mn
 import pytest
+from memnotify import places
 
 FUNCTIONS = {
     "load_campaign": "(path: 'str | os.PathLike[str]') -> 'Campaign'",
@@ -25,9 +28,11 @@ CLASSES = {
     "Campaign": {"machines", "path", "scenarios", "table", "text"},
     "CellResults": {
         *("balloon", "console", "detail", "figures", "folder", "kind", "log", "name", "outcome"),
-        *("parameters", "records", "samples", "timeline", "verdict", "wakeups", "which", "zones"),
+        *("parameters", "reaction", "records", "samples", "timeline", "verdict", "wakeups"),
+        *("which", "zones"),
     },
-    "Run": {"cell", "cells", "damaged", "missing", "path"},
+    "Chosen": {"lines", "log", "numbers"},
+    "Run": {"cell", "cells", "damaged", "missing", "path", "reactions"},
 }
 ERRORS = {
     "InfrastructureError": (("kind", "text"), {"exit_code", "hint", "kind", "message"}),
@@ -37,7 +42,8 @@ ERRORS = {
 METHODS = {
     "Run.cell": "(self, which: 'str | None' = None, /, **axes: 'Value') -> 'CellResults'",
     "CellResults.kind": "(self, kind: 'str') -> 'pd.DataFrame'",
-    "CellResults.which": "(self, rows: 'pd.Series[bool] | pd.DataFrame') -> 'Chosen'",
+    "CellResults.which": ("(self, rows: 'pd.Series[bool] | pd.DataFrame | pa.Table') -> 'Chosen'"),
+    "Chosen.lines": "(self) -> 'list[str]'",
 }
 
 
@@ -69,6 +75,13 @@ def test_classes(name: str) -> None:
     assert inspect.getdoc(offered)
 
 
+def test_everything_that_is_offered_is_in_the_manual() -> None:
+    manual = (places.HOME / "docs/reference/records.md").read_text()
+    told = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`\n]+)`", manual))))
+    offered = set(mn.__all__).union(*CLASSES.values())
+    assert sorted(offered - told) == []
+
+
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors(name: str) -> None:
     arguments, offered = ERRORS[name]
@@ -88,3 +101,35 @@ def test_the_package_imports_nothing_before_it_is_used() -> None:
     assert not before & {"numpy", "pandas", "pyarrow", "pydantic"}
     assert "memnotify.results.opened" in after
     assert "pandas" not in after  # only a frame needs it
+
+
+# The wire format of a scenario, which plans and manifests have, starts nothing.
+STARTS_NOTHING = {"memnotify.guest", "memnotify.guest.mailbox", "memnotify.series.registered"}
+STARTS = ("guest", "image", "kernel", "mailpatch", "process", "process_guard", "run", "series")
+
+
+@pytest.mark.parametrize("offered", ["memnotify.open_run", "memnotify.CellResults"])
+def test_reading_a_run_does_not_import_what_starts_guests(offered: str) -> None:
+    code = (
+        f"import sys, memnotify; {offered}; import memnotify.results.comparison;"
+        "print(*(name for name in sys.modules if name.startswith('memnotify.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    found = set(done.stdout.split())
+    assert "memnotify.results.frames" in found
+    rooms = tuple(f"memnotify.{room}." for room in STARTS)
+    started = {name for name in found if f"{name}.".startswith(rooms)}
+    assert started - {"memnotify.series"} <= STARTS_NOTHING
+
+
+def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+    def said(*words: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "memnotify", *words], capture_output=True, text=True
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, _ = said("--help")
+    assert code == 0 and out.startswith("usage: memnotify ")
+    code, _, err = said("show", str(tmp_path))
+    assert code == 2 and "is not the folder of a run" in err

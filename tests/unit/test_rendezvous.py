@@ -32,12 +32,12 @@ SCENARIO = Scenario(
 class FakeGuest:
     """A monitor and a region in one: each `cont` runs the guest up to its next turn in `script`.
 
-    A turn is what the guest asks, or an event that QEMU sends instead.
+    A turn is a request of the guest, or an event that QEMU sends instead.
     """
 
     def __init__(self, script: list[Ask | Message], *, events: bool = True) -> None:
         self.script: Iterator[Ask | Message] = iter(script)
-        self.events = events  # whether QEMU tells of changes of the balloon
+        self.events = events  # whether QEMU reports changes of the balloon
         self.actual = RAM_KIB
         self.commands: list[str] = []
         self.mailbox = b""
@@ -195,6 +195,16 @@ def test_a_guest_that_claims_a_target_that_qemu_does_not_see() -> None:
     assert disagreements == ["step 0: the guest says that it reached 49152 KiB, QEMU says 53248"]
 
 
+@pytest.mark.parametrize(
+    "first", [ask(0, 1), ask(Reason.DONE, 1), ask(Reason.BALLOON_SET, 1, arg=49152), ask(99, 1)]
+)
+def test_a_guest_gets_no_scenario_before_it_is_ready(first: Ask) -> None:
+    guest = FakeGuest([first, ask(Reason.DONE, 2)])
+    end, _, _ = serve(guest)
+    assert end.finding is Finding.AGENT and f"reason {first.reason}, " in end.detail
+    assert guest.mailbox == b"" and guest.stages == ["boot"]
+
+
 @pytest.mark.parametrize("state", [State.BOOTING, State.RUNNING, 77])
 def test_a_pause_that_nobody_asked_for_is_a_panic(state: int) -> None:
     end, _, _ = serve(FakeGuest([READY, ask(0, 1, state=state)]))
@@ -222,8 +232,8 @@ def test_a_guest_that_goes_down_is_a_reboot() -> None:
     "strange",
     [
         ask(99, 2),
-        ask(Reason.BALLOON_SET, 2, step=1, arg=49152),  # no balloon step
-        ask(Reason.BALLOON_SET, 2, step=3, arg=49152),  # no step at all
+        ask(Reason.BALLOON_SET, 2, step=1, arg=49152),  # not a balloon step
+        ask(Reason.BALLOON_SET, 2, step=3, arg=49152),  # no such step
         ask(Reason.BALLOON_SET, 2, step=0, arg=4),  # not this step's target
         ask(Reason.BALLOON_SETTLED, 2, step=2**32 - 1, arg=1),
         ask(Reason.READY, 2),

@@ -1,4 +1,4 @@
-"""The self-check: what its records make of a cell, and what a campaign may say of it."""
+"""The self-check: the outcome that its records give, and how a campaign may use it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from memnotify.places import HOME
 from memnotify.records import layout
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import RecordLog
+from memnotify.records.self_check import count_checks, describe_check
 from memnotify.results.manifest import Manifest
 from memnotify.results.timeline import timeline
 from memnotify.scenario import Op, SelfCheck
@@ -75,6 +76,30 @@ def test_tests_that_did_not_come_to_an_end_are_a_finding() -> None:
     assert verdict(log()).detail == "0 of its tests finished"
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "mmap passed"),
+        ({"result": CheckResult.SKIPPED, "error": 19}, "mmap skipped: No such device"),
+        ({"name": b"\xff"}, "\ufffd passed"),
+        # A number that a guest scribbled is not an errno.
+        (
+            {"result": CheckResult.FAILED, "error": 2**32 - 1, "line": 5},
+            "mmap FAILED: Unknown error 4095 (line 5)",
+        ),
+    ],
+)
+def test_what_a_record_says_of_its_test(values: dict[str, Any], words: str) -> None:
+    assert describe_check(check(**values)[0]) == words
+
+
+def test_tests_are_counted_by_how_they_came_out() -> None:
+    results = [CheckResult.PASSED, CheckResult.FAILED, CheckResult.PASSED]
+    counts = count_checks(log(*(check(result=result) for result in results)))
+    assert counts == {"passed": 2, "failed": 1, "skipped": 0}
+    assert count_checks(log()) is None
+
+
 def test_many_failures_are_counted() -> None:
     failures = [check(number=n, count=9, result=CheckResult.FAILED, line=n) for n in range(9)]
     assert verdict(log(*failures)).detail.endswith("(line 2); 6 more failed")
@@ -99,7 +124,7 @@ def test_the_campaign_asks_for_it_on_both_architectures() -> None:
     for cell in cells:
         (step,) = cell.scenario.steps
         assert isinstance(step.action, SelfCheck)
-        # Else nothing would be swapped.
+        # Otherwise nothing would be swapped.
         assert step.action.memory_kib > cell.memory_mib * 1024
 
 

@@ -1,4 +1,4 @@
-"""Jobs of QEMU's, and what is done to a state that was saved."""
+"""QEMU's jobs, and the changes to a saved state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qemu.qmp import EventListener, Message
 
 
 class FakeClient:
-    """A QEMU whose jobs go through `statuses`, as fast as they are asked for."""
+    """A QEMU whose jobs go through `statuses`, as fast as they are queried."""
 
     def __init__(self, *statuses: str, error: str | None = None) -> None:
         self.statuses = statuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -133,6 +134,98 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, out: Path, entries: list[E
     assert not list(tmp_path.rglob("evil"))
 
 
+def timed(name: str, mtime: float) -> Entry:
+    info, data = entry(name, b"x")
+    info.mtime = mtime
+    return info, data
+
+
+def pax(name: str, link: str = "", **headers: str) -> Entry:
+    info, data = entry(name, kind=tarfile.SYMTYPE if link else tarfile.REGTYPE, link=link)
+    info.pax_headers = headers
+    return info, data
+
+
+FOLDER = entry("linux/a", kind=tarfile.DIRTYPE)
+FILE = entry("linux/a", b"x")
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([timed("linux/a", 10**30)], r"linux/a is damaged: its time is 1e\+30"),
+        ([timed("linux/a", -(10**30))], r"linux/a is damaged: its time is -1e\+30"),
+        ([pax("linux/a", mtime="inf")], "linux/a is damaged: its time is inf"),
+        ([pax("linux/a", mtime="nan")], "linux/a is damaged: its time is nan"),
+        ([pax("linux/a", path="linux/a\0b")], r"linux/a\\x00b is damaged: a name has a NUL"),
+        ([pax("linux/a", link="b", linkpath="b\0")], "linux/a is damaged: a name has a NUL"),
+        ([FILE, FILE], "linux/a is in the archive twice"),
+        ([FILE, FOLDER], "linux/a is in the archive twice"),
+        ([FOLDER, FILE], "linux/a is in the archive twice"),
+        ([entry("linux/a/b"), FILE], "linux/a is in the archive twice"),
+        ([FILE, entry("linux/a/b/c")], "linux/a/b/c is below an entry that is not a folder"),
+        *(
+            ([FOLDER, entry("linux/b", kind=tarfile.LNKTYPE, link=link)], "linux/b is a hard link")
+            for link in ("linux/nothing", "linux/a", "linux/b")
+        ),
+        *(
+            ([entry("linux/b", kind=tarfile.SYMTYPE, link=link)], "linux/b is a link with an empty")
+            for link in ("", "a" * 5000)
+        ),
+        ([entry("linux/" + "a" * 300)], r"linux/a{94}\.\.\. has too long a name"),
+        ([entry("linux/" + 3000 * "d/" + "a")], "has too long a name"),
+        ([entry("linux/" + 101 * "d/" + "a")], "is more than 100 folders deep"),
+    ],
+)
+def test_what_no_file_system_holds_is_refused_without_writing(
+    tmp_path: Path, out: Path, entries: list[Entry], said: str
+) -> None:
+    file = tarball(tmp_path / "x", *entries, compression="")
+    for unpacked in (False, True):
+        with pytest.raises(InputError, match=said) as caught:
+            if unpacked:
+                unpack(file, "linux", out, LIMITS)
+            else:
+                look_through(file, "linux", LIMITS)
+        assert caught.value.file == file
+
+
+def test_nonsense_in_headers_is_not_our_bug(tmp_path: Path, out: Path) -> None:
+    plain = tarball(tmp_path / "plain", entry("linux/a"), compression="").read_bytes()
+    header = tarfile.TarInfo("x")
+    header.type = tarfile.XHDTYPE
+    # tarfile follows a chain of headers by recursion.
+    (tmp_path / "chain").write_bytes(header.tobuf(tarfile.USTAR_FORMAT) * 2000 + plain)
+    sparse = pax("linux/a", **{"GNU.sparse.major": "1", "GNU.sparse.minor": "0"})
+    tarball(tmp_path / "sparse", sparse, entry("linux/b", b"none\n"), compression="")
+    for name in ("chain", "sparse"):
+        with pytest.raises(InputError, match="not a whole tar archive"):
+            unpack(tmp_path / name, "linux", out, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("number", "ours"), [(errno.ENAMETOOLONG, False), (errno.ENOSPC, True), (errno.EACCES, True)]
+)
+def test_an_error_of_the_disk_is_not_the_archives(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, number: int, ours: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "utime", fail)
+    file = kernel_tarball(tmp_path / "x")
+    with pytest.raises(OSError if ours else InputError) as caught:
+        unpack(file, "linux", out, LIMITS)
+    if not ours:
+        assert "linux/Documentation/Makefile cannot be unpacked: File name too" in str(caught.value)
+
+
+def test_a_folder_may_be_there_twice(tmp_path: Path, out: Path) -> None:
+    file = tarball(tmp_path / "x", entry("linux/a/b"), FOLDER, FOLDER, entry("linux/a/c"))
+    unpack(file, "linux", out, LIMITS)
+    assert sorted(path.name for path in out.rglob("*")) == ["a", "b", "c"]
+
+
 def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None:
     limits = ArchiveLimits(kind="kernel", entries=20, size=1 << 20)
     many = tarball(tmp_path / "many", *(entry(f"linux/{n}") for n in range(21)))
@@ -212,7 +305,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address of a server that serves it."""
+    """Yield a folder, and the address of a server that serves it."""
     folder = tmp_path / "site"
     folder.mkdir()
 
@@ -307,7 +400,7 @@ def test_a_download_is_there_whole_or_not_at_all(site: tuple[Path, str], tmp_pat
 def test_without_a_network_one_line_says_what_was_tried(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get here
+    monkeypatch.setenv("PATH", str(tmp_path))  # hides apt-get
     where = base(
         {"kind": "debian", "package": "linux-source-6.1", "member": "x"},
         kernel_org("http://127.0.0.1:1/"),
@@ -338,7 +431,7 @@ mkdir -p "$3/usr/src" && cp "$2" "$3/usr/src/linux.tar.xz"
 
 @pytest.fixture
 def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins for Debian's programs; the package is the tarball. Returns where it comes from."""
+    """Make stand-ins for Debian's programs; the package is the tarball. Return its folder."""
     archive, programs = tmp_path / "archive", tmp_path / "bin"
     archive.mkdir()
     programs.mkdir()
@@ -360,7 +453,7 @@ def test_debians_package_is_fetched_and_checked(debian: Path, store: Store) -> N
     assert source.origin == "Debian's linux-source-6.1 6.1.9-1"
     assert source.version == "6.1.9"
     (artifact,) = store.listing("source")
-    assert artifact.inputs["sha256"] == source.digest  # the package is the tarball here
+    assert artifact.inputs["sha256"] == source.digest  # here, the package is the tarball
     assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
 
 

@@ -18,6 +18,7 @@ def test_a_name_that_is_not_known() -> None:
     assert known_names("pc-swp", ["pc", "pc-swap"]) == "did you mean pc-swap?"
     assert known_names("toaster", ["pc", "pc-swap"]) == "there are: pc, pc-swap"
     assert known_names("toaster", []) is None
+    assert known_names("2", ["1", "32"]) == "there are: 1, 32"  # 32 is no slip of the pen
 
 
 def test_a_hint_names_the_program_as_it_is_typed(

@@ -1,7 +1,8 @@
-"""The figures of a cell that can be asked for by name."""
+"""The figures of a cell that expressions can name."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import types
 import typing
@@ -12,6 +13,7 @@ from typing import Any
 from memnotify.axes import AXES, POINT
 from memnotify.check.expression import ANY, Expression, Scalar, Shape, parse_expression
 from memnotify.check.metrics import Metrics, WakeupsEach
+from memnotify.check.reaction import UNITS
 from memnotify.check.zone_status import ZoneStatus
 from memnotify.model import Arch, Ending, Finding, Outcome, Repeatability
 from memnotify.records.layout import CheckResult
@@ -24,7 +26,7 @@ def _shape(kind: Any) -> Shape:
     inner = [each for each in typing.get_args(kind) if each not in (types.NoneType, ...)]
     if typing.get_origin(kind) is tuple:
         return [_shape(inner[0])]
-    # `float | None` is a number, or nothing to compare.
+    # `float | None` is a number, or missing.
     return Scalar.WORD if kind is str else Scalar.NUMBER
 
 
@@ -51,6 +53,11 @@ FIGURES: Mapping[str, Shape] = MappingProxyType(
 """The fields of a verdict other than its id and name."""
 
 
+ALSO: Mapping[str, str] = MappingProxyType(
+    {"batch_max": "max_batch", "swapped_before_first": "swapped_out_before_first"}
+)
+"""Figures that have another name in `memnotify compare`, by that name; expressions accept both."""
+
 _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "outcome": (str(Outcome()), *(str(Outcome(finding=finding)) for finding in Finding)),
@@ -58,18 +65,29 @@ _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "repeatability": tuple(Repeatability),
     }
 )
-"""The possible words of a figure, if all are known."""
+"""The possible values of a figure that is a word, if all are known."""
+
+
+def parse_comparison(text: str) -> Expression:
+    """Parse a comparison of figures, whether a verdict has them or not. Raises ValueError."""
+    expression = parse_expression(text)
+    for node in ast.walk(expression.comparison):
+        if isinstance(node, ast.Name):
+            node.id = ALSO.get(node.id, node.id)
+    return expression
 
 
 def read_comparison(text: str) -> Expression:
-    """Read a comparison of figures that a verdict has. Raises ValueError."""
-    expression = parse_expression(text)
+    """Parse a comparison of the figures of a verdict. Raises ValueError."""
+    expression = parse_comparison(text)
     if not expression.names:
         raise ValueError(f"{text!r} does not refer to a figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
-            mend = similar(name, FIGURES) or "write words in quotes"
-            raise ValueError(f"{text!r}: there is no figure {name} ({mend})")
+            hint = similar(name, FIGURES) or "write words in quotes"
+            if name in UNITS:
+                hint = "memnotify compare computes it; the figures of a cell do not include it"
+            raise ValueError(f"{text!r}: unknown figure {name} ({hint})")
     expression.fit(FIGURES)
     for name, word in expression.words:
         known = _KNOWN.get(name, (word,))
@@ -79,7 +97,7 @@ def read_comparison(text: str) -> Expression:
 
 
 def _is_infrastructure(word: str) -> bool:
-    """Tell whether this is an outcome of which there is no list: the testbed may fail anyhow."""
+    """Return whether this is an infrastructure failure: there is no list of their kinds."""
     try:
         return Outcome.parse(word).ending is Ending.INFRASTRUCTURE
     except ValueError:

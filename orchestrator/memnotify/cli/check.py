@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
@@ -27,7 +28,7 @@ def register(subparsers: Any) -> None:
         "tested is reported as 'not exercised', not as kept.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(handler=_check)
 
 

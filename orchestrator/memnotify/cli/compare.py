@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.comparison import print_comparison
 from memnotify.report.table import plain_console
@@ -32,7 +33,7 @@ def register(subparsers: Any) -> None:
         metavar="AXIS=VALUE",
         help="only use cells with this value of the axis; may be repeated for several values",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(handler=_compare)
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
@@ -23,7 +24,7 @@ def register(subparsers: Any) -> None:
         "The exit status is 1 if one was not met.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(handler=_expect)
 
 

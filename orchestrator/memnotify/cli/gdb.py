@@ -25,11 +25,11 @@ def register(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "gdb",
-        help="debug the guest of a finished cell with gdb, forwards and backwards",
+        help="debug the guest of a finished cell with gdb, forward and backward",
         description="Replay the recording of a finished cell under gdb, with the symbols of the "
         "guest's kernel; the recording is made first if there is none. "
         "reverse-stepi, reverse-continue and goto-record go back in time. A cell "
-        "that cannot be recorded is re-run, forwards only. See docs/debugging.md.",
+        "that cannot be recorded is re-run, forward only. See docs/debugging.md.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument("cell", metavar="CELL", help="id of the cell, a prefix of it, or its name")

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from memnotify.cli.output import add_json
 from memnotify.image.build import INITRAMFS, ensure_image
 from memnotify.jsontext import dump
 from memnotify.model import Arch
@@ -31,7 +32,7 @@ def register(subparsers: Any) -> None:
         action="append",
         help="may be repeated; default: all",
     )
-    build.add_argument("--json", action="store_true", help="print a list of objects")
+    add_json(build)
     build.set_defaults(handler=_build)
 
 

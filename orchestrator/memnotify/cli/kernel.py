@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import named
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
@@ -19,28 +20,35 @@ from memnotify.report.table import plain_console
 from memnotify.series.quilt import NONE
 from memnotify.store import Store
 
+_BASE = "a base, such as 2.6.24; `memnotify kernel list` names them"
+
 
 def register(subparsers: Any) -> None:
     """Add `kernel` to the command line."""
     kernel = subparsers.add_parser("kernel", help="fetch, build and list kernels")
-    actions = kernel.add_subparsers(metavar="ACTION", required=True)
+    actions = kernel.add_subparsers(metavar="COMMAND", required=True)
 
     listing = actions.add_parser(
         "list", help="list the bases, their series, and the kernels in the store"
     )
-    listing.add_argument("--json", action="store_true")
+    add_json(listing)
     listing.set_defaults(handler=_list)
 
     fetch = actions.add_parser("fetch", help="fetch the source of a base")
-    fetch.add_argument("base", metavar="BASE")
+    fetch.add_argument("base", metavar="BASE", help=_BASE)
     fetch.add_argument(
         "--source", type=named, metavar="PATH", help="use this tree, tarball or folder of parts"
     )
     fetch.set_defaults(handler=_fetch)
 
     build = actions.add_parser("build", help="build a base with a series applied")
-    build.add_argument("base", metavar="BASE")
-    build.add_argument("--series", metavar="REV", default=NONE, help="default: %(default)s")
+    build.add_argument("base", metavar="BASE", help=_BASE)
+    build.add_argument(
+        "--series",
+        metavar="REV",
+        default=NONE,
+        help="apply this revision, such as v4; default: %(default)s",
+    )
     build.add_argument(
         "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
     )
@@ -54,7 +62,7 @@ def register(subparsers: Any) -> None:
         "--source", type=named, metavar="PATH", help="build from this tree or tarball"
     )
     build.add_argument("--cc", type=named, metavar="CC", help="compiler to use; default: gcc")
-    build.add_argument("--json", action="store_true")
+    add_json(build)
     build.set_defaults(handler=_build)
 
 

@@ -1,4 +1,4 @@
-"""`memnotify merge`: the parts of a campaign that ran on several machines, as one run."""
+"""`memnotify merge`: merge the parts of a campaign that ran on several machines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console, print_run
@@ -30,7 +31,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=path, required=True, metavar="DIR", help="folder of the new run"
     )
-    parser.add_argument("--json", action="store_true", help="print the same JSON as show --json")
+    add_json(parser, ", the same as show --json")
     parser.set_defaults(handler=_merge)
 
 
@@ -41,7 +42,7 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def show_merged(merged: RunFolder, missing: Sequence[str], *, as_json: bool) -> int:
-    """Print a run that was put together; returns the exit status."""
+    """Print a merged run and return the exit status."""
     verdicts = merged.verdicts()
     expected = expectations(merged, verdicts)
     if as_json:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
@@ -42,7 +43,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     originals.add_argument(
         "mails",
         nargs="*",
-        default=[],  # else a missing REV would be said to be missed along with it
+        default=[],  # otherwise the error for a missing REV would also name MAIL
         type=path,
         metavar="MAIL",
         help="a file or folder with mails, or a page saved from an archive",
@@ -74,7 +75,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     originals.add_argument(
         "--interactive", action="store_true", help="ask when a mail is ambiguous"
     )
-    originals.add_argument("--json", action="store_true")
+    add_json(originals)
     originals.set_defaults(handler=lambda args: _originals(args, ask))
 
 
@@ -85,7 +86,7 @@ def _say(line: str) -> None:
 def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     store = Store()
     wanted = originals_of(args.revision)
-    # What is wrong with these need not wait for the mails.
+    # Check these first: their errors need not wait for the mails.
     if args.base is not None:
         load_base(args.base)
     if args.tree is not None:

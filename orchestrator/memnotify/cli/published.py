@@ -1,4 +1,4 @@
-"""`memnotify published`: a run beside what was published of the experiment that it repeats."""
+"""`memnotify published`: compare a run with what was published about its experiment."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
 from memnotify.report.published import print_published, print_series
@@ -34,7 +35,7 @@ def register(subparsers: Any) -> None:
         "run, unless it is only an alternative reading of the published text.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.add_argument(
         "--csv",
         type=path,
@@ -72,7 +73,7 @@ def _published(args: argparse.Namespace) -> int:
         _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)
-        # Not before: it takes half a second that nobody else needs to wait for.
+        # Imported here: it takes half a second, which other uses need not wait for.
         from memnotify.report.overlay import save_overlay
 
         with writing(args.plot):
@@ -89,7 +90,7 @@ def _published(args: argparse.Namespace) -> int:
 
 
 def _wrote(file: Path) -> None:
-    # Not among what --json prints.
+    # Not on stdout, where --json prints.
     print(printable_lines(f"wrote {file}"), file=sys.stderr)
 
 

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.guest.session import run_cell
@@ -40,7 +41,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=path, metavar="DIR", help="keep the results in DIR/1, DIR/2, ..."
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(handler=_replay)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.merge import show_merged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
@@ -45,13 +46,24 @@ def register(subparsers: Any) -> None:
         "there are some, 1 if an [[expect]] of the campaign was not met, and 3 if "
         "the testbed itself failed.",
     )
-    parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml")
+    parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml", help="the campaign")
     parser.add_argument(
         "-j", "--jobs", type=_count, metavar="N", help="run at most N guests in parallel"
     )
     parser.add_argument("-o", "--output", type=path, metavar="DIR", help="default: runs/<name>")
-    parser.add_argument("--accel", choices=[accel.value for accel in Accel], default="auto")
-    parser.add_argument("--clock", choices=[clock.value for clock in Clock], default="virtual")
+    parser.add_argument(
+        "--accel",
+        choices=[accel.value for accel in Accel],
+        default="auto",
+        help="how QEMU runs guests; default: %(default)s",
+    )
+    parser.add_argument(
+        "--clock",
+        choices=[clock.value for clock in Clock],
+        default="virtual",
+        help="the clock that guests follow; only the virtual one gives the same records again; "
+        "default: %(default)s",
+    )
     parser.add_argument(
         "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
     )
@@ -88,7 +100,7 @@ def register(subparsers: Any) -> None:
         help="only print what the run needs and what of it is available: kernels, cells, host "
         "memory; nothing is fetched, built or run",
     )
-    parser.add_argument("--json", action="store_true", help="print the same JSON as show --json")
+    add_json(parser, ", the same as show --json")
     parser.set_defaults(handler=_run)
 
 
@@ -114,7 +126,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.plan:
         return _plan(args, campaign, durations, store)
     if args.shard is None:
-        # Before a base is chosen, which may fetch and build for an hour.
+        # Before choosing a base, which may fetch and build for an hour.
         refuse_too_large(campaign, plan_cells(campaign), Ledger(store.folder("ledger")))
     base = choose_base(
         campaign,

@@ -12,6 +12,7 @@ from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
 from memnotify.cli import trees
 from memnotify.cli.originals import register_originals
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.jsontext import dump
@@ -35,7 +36,7 @@ from memnotify.text import counted, printable_lines
 def register(subparsers: Any) -> None:
     """Add `series` to the command line."""
     series = subparsers.add_parser("series", help="work with patch series")
-    actions = series.add_subparsers(metavar="ACTION", required=True)
+    actions = series.add_subparsers(metavar="COMMAND", required=True)
 
     listing = actions.add_parser(
         "list",
@@ -45,10 +46,9 @@ def register(subparsers: Any) -> None:
         "what it changed. The exit status is 2 if the files of a revision are "
         "invalid; the others are still listed.",
     )
-    listing.add_argument(
-        "--json",
-        action="store_true",
-        help="print JSON with subjects and Message-Ids; promises: whether `check` knows the "
+    add_json(
+        listing,
+        " with subjects and Message-Ids; promises: whether `check` knows the "
         "promises of the revision; wrong: errors in its files, one line each",
     )
     listing.set_defaults(handler=_list)
@@ -107,7 +107,7 @@ def register(subparsers: Any) -> None:
         metavar="FILE",
         help="look up Message-Ids in this mbox instead of at lore.kernel.org",
     )
-    importing.add_argument("--json", action="store_true")
+    add_json(importing)
     importing.set_defaults(handler=_import)
 
     apply = actions.add_parser("apply", help="apply a revision strictly, or check that it applies")
@@ -215,7 +215,7 @@ def _list(args: argparse.Namespace) -> int:
         print(dump(lineage_rows(members)))
     else:
         print("\n".join(lineage_lines(members)))
-    # Of a file that several are based on, each of them says what is wrong.
+    # Several members may share a file, and each reports its errors.
     wrong = dict.fromkeys(line for member in members for line in member.wrong)
     for line in wrong:
         _say(f"memnotify: {line}")
@@ -272,7 +272,7 @@ def _diff(args: argparse.Namespace) -> int:
     auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     color = auto if args.color == "auto" else args.color == "always"
     said = range_diff(old.patches, new.patches, stat=args.stat, color=color, messages=args.messages)
-    # What a program reads is as it was.
+    # A program gets the text unchanged.
     terminal = sys.stdout.isatty()
     sys.stdout.write(printable_lines(said, colored=True) if terminal else said)
     return 0

@@ -1,4 +1,4 @@
-"""`memnotify show`: the table of a run, or what happened in one of its guests."""
+"""`memnotify show`: show the table of a run, or the timeline of one of its guests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from memnotify.cli.damaged import say_damaged
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
@@ -26,7 +27,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "cell", nargs="?", metavar="CELL", help="id of the cell, a prefix of it, or its name"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     parser.set_defaults(handler=_show)
 
 
@@ -50,7 +51,7 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
         raise InputError(
             f"{wanted} has not been run yet", hint=f"run its campaign again with {command('run')}"
         )
-    folder.manifest(cell_id)  # whole, or that is said
+    folder.manifest(cell_id)  # raises if the results are damaged
     verdict, events = read_verdict(cell), timeline_of(cell)
     if as_json:
         sys.stdout.write(to_json({**verdict.to_json(), "timeline": events}))

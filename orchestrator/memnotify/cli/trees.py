@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.jsontext import dump
 from memnotify.report.fit import fit_markdown, fit_rows
@@ -39,7 +40,7 @@ def register(actions: Any) -> None:
         metavar="BASE",
         help="only the series for this base; may be repeated",
     )
-    trees.add_argument("--json", action="store_true")
+    add_json(trees)
     trees.set_defaults(handler=_trees)
 
 

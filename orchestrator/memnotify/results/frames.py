@@ -1,16 +1,17 @@
-"""What a finished cell left, as data frames: for tests, notebooks and people.
+"""The results of a finished cell as data frames: for tests, notebooks and people.
 
-The frames are made from Arrow tables. They are pandas data frames where pandas can be imported, and
-else those tables, a pyarrow.Table with the same columns: pandas is optional.
+The frames are made from Arrow tables. They are pandas data frames if pandas can be imported;
+otherwise they are the tables, pyarrow.Table with the same columns. So pandas is optional.
 
 Every frame of records is indexed by the record's number, as `memnotify gdb --record` counts it (a
 pyarrow.Table has it as its first column, `record`), and has `time_ns` (the guest's CLOCK_MONOTONIC)
-and `t` (seconds since the scenario's start). docs/reference/records.md has all columns. In pandas,
-whole numbers that may be missing are of its type Int64.
+and `t` (seconds since the scenario's start). docs/reference/records.md lists all columns. In
+pandas, integers that may be missing have the type Int64.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from memnotify.check.reaction import UNITS, react
 from memnotify.files import read_bytes
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def frame_of(table: Any) -> pd.DataFrame:
-    """Return an Arrow table as a pandas data frame, or as it is where there is no pandas."""
+    """Return an Arrow table as a pandas data frame, or unchanged without pandas."""
     try:
         import pandas as pd
     except ImportError:
@@ -60,9 +62,9 @@ def frame_of(table: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class CellResults:
-    """One finished cell, by its folder. What is read is kept.
+    """One finished cell, by its folder. Whatever is read is cached.
 
-    Reading raises InputError where a result is damaged or missing.
+    Reading raises InputError if a result is damaged or missing.
     """
 
     folder: Path
@@ -72,8 +74,16 @@ class CellResults:
 
     @cached_property
     def figures(self) -> Mapping[str, Any]:
-        """Its row of `memnotify show --json`."""
+        """The cell's row of `memnotify show --json`."""
         return self.verdict.to_json()
+
+    @cached_property
+    def reaction(self) -> Mapping[str, float | None]:
+        """The cell's figures of `memnotify compare`, computed from its log; None: it has none."""
+        if not (self.folder / RECORDS).exists():
+            return dict.fromkeys(UNITS)
+        # Not `self.log`, which would stay in memory: there may be many cells.
+        return dataclasses.asdict(react(read_records(self.folder / RECORDS)))
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -85,7 +95,7 @@ class CellResults:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The point of the matrix that it is: series, memory_mib, clients, ..."""
+        """The cell's point of the matrix: series, memory_mib, clients, ..."""
         return self.verdict.point
 
     @property
@@ -99,7 +109,7 @@ class CellResults:
 
     @cached_property
     def console(self) -> str:
-        """All that the guest's kernel printed."""
+        """Everything that the guest's kernel printed."""
         return read_bytes(self.folder / "console.log").decode(errors="replace")
 
     @cached_property
@@ -108,48 +118,51 @@ class CellResults:
 
     @cached_property
     def records(self) -> pd.DataFrame:
-        """All records: kind, client (NA: none), pid, cpu, value0 to value4 as unsigned numbers."""
+        """All records: kind, client (NA: none), pid, cpu, and the values of all kinds.
+
+        A column such as `zone_free` has the values of one kind, and is NA in records of others.
+        """
         return frame_of(records_table(self.log))
 
     def kind(self, kind: str) -> pd.DataFrame:
-        """Return the records of one kind (`"EXIT"`) with their values under their names.
+        """Return the records of one kind (`"EXIT"`), with named values.
 
         Raises ValueError if there is no such kind.
         """
         if kind not in Kind.__members__:
             raise ValueError(
-                f"{kind!r} is no kind of record; there is {', '.join(Kind.__members__)}"
+                f"{kind!r} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
             )
         return frame_of(kind_table(self.log, Kind[kind]))
 
     @cached_property
     def wakeups(self) -> pd.DataFrame:
-        """The returns of poll() that notified a client, which is what the figures count."""
+        """The returns of poll() that notified a client; the figures count these."""
         return frame_of(wakeups_table(self.log))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """A row for each sample: its MEMINFO, with the values of its RECLAIM and its PAGING.
+        """One row per sample: its MEMINFO, with the values of its RECLAIM and its PAGING.
 
-        Their counters count since boot.
+        The counters count from boot.
         """
         return frame_of(samples_table(self.log))
 
     @cached_property
     def zones(self) -> pd.DataFrame:
-        """A row for each zone and sample.
+        """One row per zone and sample.
 
-        `gate` is v4's, the most free pages with which it lets a notification through; `status`
-        is NA where the kernel has none.
+        `gate` is v4's: the most free pages at which it lets a notification through. `status` is NA
+        if the kernel has none.
         """
         return frame_of(zones_table(self.log))
 
     @cached_property
     def balloon(self) -> pd.DataFrame:
-        """The balloon's trajectory: when a step was requested, and reached or missed, in the guest.
+        """The balloon's trajectory: when the guest requested each step, and reached or missed it.
 
-        `total_kib` is what the guest had then; `actual_kib`, `query_seconds` and `event_seconds`
-        are what the host saw of the step (docs/mechanisms.md).
+        `total_kib` is the guest's memory at that time; `actual_kib`, `query_seconds` and
+        `event_seconds` are the host's view of the step (docs/mechanisms.md).
         """
         return frame_of(balloon_table(self.log, read_manifest(self.folder).balloon))
 
@@ -158,14 +171,18 @@ class CellResults:
         """What happened, in order: the events of `memnotify show RUN CELL`, not single records."""
         return frame_of(timeline_table(timeline_of(self.folder)))
 
-    def which(self, rows: pd.Series[bool] | pd.DataFrame) -> Chosen:
+    def which(self, rows: pd.Series[bool] | pd.DataFrame | pa.Table) -> Chosen:
         """Return the records for which a condition holds, or those of a frame, to be counted.
 
-        `assert not cell.which(cell.zones.free < cell.zones["min"])` fails with their names.
-        Without pandas there are no conditions with an index: give it a table of records, filtered.
+        If `assert not cell.which(cell.zones.free < cell.zones["min"])` fails, it names the records.
+        Without pandas, conditions have no index: pass a filtered table of records instead.
+
+        Raises TypeError for anything else.
         """
-        if isinstance(rows, pa.Table):
+        if isinstance(rows, pa.Table) and RECORD in rows.column_names:
             numbers = rows[RECORD].to_numpy()
+        elif getattr(getattr(rows, "index", None), "name", None) != RECORD:
+            raise TypeError("neither records nor a condition on them: it has no number of a record")
         elif hasattr(rows, "columns"):
             numbers = rows.index.to_numpy(np.int64)
         else:

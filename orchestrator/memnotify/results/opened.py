@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import types
@@ -13,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from memnotify.axes import AXES, Value
-from memnotify.campaign.plan import PlanRow
-from memnotify.check.metrics import Metrics
+from memnotify.axes import AXES, POINT, Value
+from memnotify.campaign.figures import FIGURES
+from memnotify.campaign.row import PlanRow
+from memnotify.check.metrics import Metrics, WakeupsEach
+from memnotify.check.reaction import Reaction
+from memnotify.check.zone_status import ZoneStatus
 from memnotify.errors import InputError
+from memnotify.records.layout import CheckResult
 from memnotify.results.folder import RunFolder
 from memnotify.results.frames import CellResults, frame_of
 from memnotify.text import counted, known_names
@@ -25,28 +30,55 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+_GATES = "gates"  # a column for each zone that a cell has
 
 
 def _arrow(hint: Any) -> Any:
-    inner = [each for each in typing.get_args(hint) if each is not types.NoneType]
-    return _ARROW.get(inner[0] if inner else hint)
+    if dataclasses.is_dataclass(hint):
+        return pa.struct(_fields(hint).items())
+    inner = [each for each in typing.get_args(hint) if each not in (types.NoneType, ...)]
+    if typing.get_origin(hint) is tuple:
+        return pa.list_(_arrow(inner[0]))
+    return _ARROW[inner[0] if inner else hint]
 
 
-# What is not here is as what was read is: another version may know other figures.
-_TYPES = {
-    **dict.fromkeys(("id", "name", "outcome", "detail", "repeatability"), pa.string()),
+def _fields(kind: Any) -> dict[str, Any]:
+    return {name: _arrow(hint) for name, hint in typing.get_type_hints(kind).items()}
+
+
+def _parts(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{part}": kind for part, kind in fields.items()}
+
+
+_POINT = {
+    **dict.fromkeys(("id", "name"), pa.string()),
     **{name: _ARROW[axis.kind] for name, axis in AXES.items()},
+    "outcome": pa.string(),
+}
+
+# All columns in their order. Other figures keep the type that was read: another version may have
+# figures that are not listed here.
+_CELLS = {
+    **_POINT,
+    "detail": pa.string(),
+    **_fields(Metrics),
+    **_parts("wakeups_each", _fields(WakeupsEach)),
+    **_parts("status", _fields(ZoneStatus)),
+    _GATES: pa.int64(),
+    **_parts("self_check", {result.name.lower(): pa.int64() for result in CheckResult}),
     **dict.fromkeys(("lost_records", "torn_records"), pa.int64()),
     **dict.fromkeys(("guest_seconds", "wall_seconds"), pa.float64()),
-    **{name: _arrow(hint) for name, hint in typing.get_type_hints(Metrics).items()},
+    "repeatability": pa.string(),
 }
+_REACTIONS = {**_POINT, **_fields(Reaction)}
+_ALWAYS = {"id", "name", "outcome", *POINT}
 
 
 class Run:
     """The results of one run, read once.
 
-    `path` is its folder. `missing` has the names of the cells that are planned and have no whole
-    result, `damaged` a line for each of them that has one that is not whole.
+    `path` is its folder. `missing` has the names of planned cells without complete results;
+    `damaged` has a line for each of them whose results are incomplete.
     """
 
     path: Path
@@ -54,7 +86,7 @@ class Run:
     damaged: Sequence[str]
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError if there is no run in this folder, or its plan cannot be read."""
+        """Raises InputError if this folder has no run, or its plan cannot be read."""
         self.path = path
         folder = RunFolder(path)
         whole, self.damaged = folder.results()
@@ -74,29 +106,33 @@ class Run:
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """A row for each cell that has results: all of its parameters and figures.
+        """One row per cell that has results: all of its parameters and figures.
 
-        They are those of `memnotify show --json`, and `clock` and `seed`. A figure that has parts
-        has a column for each (`gates.DMA32`); `batches` is a list. A pandas data frame, or a
-        pyarrow.Table where there is no pandas.
+        They are those of `memnotify show --json`, plus `clock` and `seed`. A figure with parts has
+        a column for each (`gates.DMA32`); `batches` is a list. A pandas data frame, or a
+        pyarrow.Table without pandas.
         """
-        rows = [self._row(cell_id, cell) for cell_id, cell in self._cells.items()]
-        names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(_TYPES)
-        columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-        always = {"id", "name", "outcome", *AXES} - {"clock", "seed"}
-        schema = pa.schema(
-            pa.field(name, column.type, nullable=name not in always)
-            for name, column in columns.items()
-        )
-        return frame_of(pa.table(list(columns.values()), schema=schema))
+        return _frame([self._row(cell_id, cell) for cell_id, cell in self._cells.items()], _CELLS)
+
+    @cached_property
+    def reactions(self) -> pd.DataFrame:
+        """One row per cell that has results: its parameters and its figures of `memnotify compare`.
+
+        They are computed when first used, which reads the log of every cell.
+        """
+        rows = [
+            {name: row[name] for name in _POINT} | dict(cell.reaction)
+            for row, cell in ((self._row(*item), item[1]) for item in self._cells.items())
+        ]
+        return _frame(rows, _REACTIONS)
 
     def cell(self, which: str | None = None, /, **axes: Value) -> CellResults:
-        """Return the one cell that this names.
+        """Return the one cell that matches.
 
-        `which` is a series, or a cell's id, the beginning of it, or its name; `axes` are values on
-        any axes of the matrix, as in `run.cell("v4", clients=200, memory_mib=64)`.
+        `which` is a series, or a cell's id, a prefix of it, or its name; `axes` are values on any
+        axes of the matrix, as in `run.cell("v4", clients=200, memory_mib=64)`.
 
-        Raises InputError if there is no such axis, value or cell, or if there are several.
+        Raises InputError if there is no such axis, value or cell, or if several match.
         """
         points = {cell_id: self._axes(cell_id, cell) for cell_id, cell in self._cells.items()}
         found = list(points)
@@ -160,8 +196,8 @@ class Run:
             if name in row:
                 continue
             if isinstance(value, Mapping):
-                row |= {f"{name}.{part}": inner for part, inner in value.items()}
-            else:
+                row |= _parts(name, value)
+            elif value is not None or not isinstance(FIGURES.get(name), Mapping):
                 row[name] = value
         return row
 
@@ -169,13 +205,13 @@ class Run:
 def open_run(path: str | os.PathLike[str]) -> Run:
     """Open the results in a run's folder.
 
-    Raises InputError if there is no run in it, or its plan cannot be read.
+    Raises InputError if it has no run, or its plan cannot be read.
     """
     return Run(Path(path))
 
 
 def _planned(row: PlanRow, axis: str) -> Value | None:
-    """Return a value that no verdict has; None where the plan, an older one, has none either."""
+    """Return a value that verdicts do not have; None if an older plan also lacks it."""
     try:
         return row.value(axis)
     except KeyError:
@@ -184,11 +220,27 @@ def _planned(row: PlanRow, axis: str) -> Value | None:
         raise InputError(str(error)) from error
 
 
-def _column(name: str, values: Sequence[Any]) -> Any:
-    kind = _TYPES.get(name)
+def _frame(rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]) -> pd.DataFrame:
+    found = dict.fromkeys(name for row in rows for name in row)
+    gates = dict.fromkeys(
+        (name for name in found if name.startswith(f"{_GATES}.")), known.get(_GATES)
+    )
+    names: dict[str, Any] = {}
+    for name, kind in known.items():
+        names |= gates if name == _GATES else {name: kind}
+    names |= {name: None for name in found if name not in names}
+    columns = {name: _column([row.get(name) for row in rows], names[name]) for name in names}
+    schema = pa.schema(
+        pa.field(name, column.type, nullable=name not in _ALWAYS)
+        for name, column in columns.items()
+    )
+    return frame_of(pa.table(list(columns.values()), schema=schema))
+
+
+def _column(values: Sequence[Any], kind: Any) -> Any:
     try:
         column = pa.array(values, kind)
     except (pa.ArrowException, OverflowError, TypeError):
-        # Another version's, with values that have nothing in common.
+        # From another version, with values of unrelated types.
         return pa.array([None if value is None else json.dumps(value) for value in values])
     return column.cast(pa.float64()) if pa.types.is_null(column.type) else column

@@ -1,12 +1,13 @@
-"""What a finished cell left, as Arrow tables. docs/reference/records.md has their columns.
+"""The results of a finished cell as Arrow tables. docs/reference/records.md lists their columns.
 
-A column that may have nulls says so in its table's schema. All whole numbers are signed.
+A table's schema says which columns may have nulls. All integers are signed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -16,18 +17,33 @@ import pyarrow as pa
 from memnotify.model import BalloonMove
 from memnotify.records import layout
 from memnotify.records.clients import was_notified
-from memnotify.records.layout import BalloonPhase, Kind
+from memnotify.records.layout import BalloonPhase, CheckResult, Kind
 from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
+from memnotify.records.parquet import column_of
 from memnotify.records.zones import gate_of
+from memnotify.scenario import ClientKind, Op
 from memnotify.units import NS_PER_S
 
 RECORD = "record"
 """The column with the number of each row's record in its log."""
 
 Columns: TypeAlias = dict[str, tuple[Any, bool]]
-"""Of a table in the making: an Arrow array by its name, and whether it may have nulls."""
+"""A table in the making: its Arrow arrays by name, and whether each may have nulls."""
 
+WORDS: Mapping[tuple[Kind, str], type[IntEnum]] = MappingProxyType(
+    {
+        (Kind.STEP, "op"): Op,
+        (Kind.CLIENT, "client_kind"): ClientKind,
+        (Kind.EXIT, "op"): Op,
+        (Kind.BALLOON, "phase"): BalloonPhase,
+        (Kind.SELF_CHECK, "result"): CheckResult,
+    }
+)
+"""The values that are numbers in the log and words in a table; null if the number has no word."""
+
+_WORD = pa.dictionary(pa.int8(), pa.string())
 _COUNTERS = (Kind.RECLAIM, Kind.PAGING)
+_EVENT_WORDS = MappingProxyType({"phase": BalloonPhase, "op": Op, "result": CheckResult})
 
 TIMELINE: Mapping[str, Any] = MappingProxyType(
     {
@@ -39,35 +55,38 @@ TIMELINE: Mapping[str, Any] = MappingProxyType(
         **dict.fromkeys(("seconds", "spread_ms", "after_ms"), pa.float64()),
         **dict.fromkeys(
             (
-                *("step", "late_ns", "phase", "target_kib", "total_kib", "swap_kib"),
+                *("step", "late_ns", "target_kib", "total_kib", "swap_kib"),
                 *("node", "gate_pages", "least_free_pages", "batch", "wakeups", "clients"),
-                *("count", "op", "code", "signal", "errno", "number", "result", "line", "error"),
+                *("count", "code", "signal", "errno", "number", "line", "error"),
             ),
             pa.int64(),
         ),
+        **dict.fromkeys(_EVENT_WORDS, _WORD),
     }
 )
-"""The columns of a timeline: `t`, `event` and `text`, then the numbers that some event has."""
+"""The columns of a timeline: `t`, `event` and `text`, then the values that some event has."""
 
 
 def records_table(log: RecordLog) -> Any:
-    """Return all records, with their five words as unsigned numbers."""
+    """Return all records, with a column for each value of each kind, as records.parquet has it."""
     rows = log.records
     columns = _common(log, rows)
     kinds = pa.DictionaryArray.from_arrays(
         (rows["kind"].astype(np.int64) - 1).astype("i1"), [kind.name for kind in Kind]
     )
     columns["kind"] = (kinds, False)
-    for number in range(rows["value"].shape[1]):
-        columns[f"value{number}"] = (
-            pa.array(np.ascontiguousarray(rows["value"][:, number])),
-            False,
-        )
+    for kind in Kind:
+        at = np.flatnonzero(rows["kind"] == kind)
+        place, other = np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
+        place[at], other[at] = np.arange(at.size), False
+        picked = pa.array(place, mask=other)
+        for name, (values, _) in _values_of(log, kind).items():
+            columns[column_of(kind, name)] = (values.take(picked), True)
     return _table(columns)
 
 
 def kind_table(log: RecordLog, kind: Kind) -> Any:
-    """Return the records of one kind with their values under their names."""
+    """Return the records of one kind, with named values."""
     return _table(_of_kind(log, kind))
 
 
@@ -77,7 +96,7 @@ def wakeups_table(log: RecordLog) -> Any:
 
 
 def samples_table(log: RecordLog) -> Any:
-    """Return the MEMINFO records, with the values of the RECLAIM and the PAGING of their time."""
+    """Return the MEMINFO records, with the values of RECLAIM and PAGING of the same time."""
     columns = _of_kind(log, Kind.MEMINFO)
     times = ints(log.kind(Kind.MEMINFO)["time_ns"])
     for kind in _COUNTERS:
@@ -89,19 +108,15 @@ def samples_table(log: RecordLog) -> Any:
 
 
 def zones_table(log: RecordLog) -> Any:
-    """Return the ZONE records with v4's gate; `status` is null where the kernel has none."""
-    rows, columns = log.kind(Kind.ZONE), _of_kind(log, Kind.ZONE)
-    columns["gate"] = (pa.array(gate_of(rows)), False)
-    status = ints(rows["status"])
-    columns["status"] = (pa.array(status, mask=status == layout.NO_STATUS), True)
+    """Return the ZONE records with v4's gate."""
+    columns = _of_kind(log, Kind.ZONE)
+    columns["gate"] = (pa.array(gate_of(log.kind(Kind.ZONE))), False)
     return _table(columns)
 
 
 def balloon_table(log: RecordLog, moves: Iterable[BalloonMove]) -> Any:
-    """Return the BALLOON records, with what the host saw of each step."""
+    """Return the BALLOON records, with the host's view of each step."""
     rows, columns = log.kind(Kind.BALLOON), _of_kind(log, Kind.BALLOON)
-    phases = {phase.value: phase.name.lower() for phase in BalloonPhase}
-    columns["phase"] = (pa.array(map(phases.get, ints(rows["phase"]).tolist()), pa.string()), True)
     seen: dict[int, BalloonMove] = {}
     for move in moves:
         seen.setdefault(move.step, move)
@@ -117,27 +132,46 @@ def balloon_table(log: RecordLog, moves: Iterable[BalloonMove]) -> Any:
 
 
 def timeline_table(events: Iterable[Mapping[str, Any]]) -> Any:
-    """Return the events of `results.timeline`, with a column for each number that one has."""
+    """Return the events of `results.timeline`, with a column for each number that any has."""
     events = list(events)
     columns: Columns = {}
     for name, kind in TIMELINE.items():
         values = [event.get(name) for event in events]
         if kind == pa.int64():
             values = [None if value is None else _signed(value) for value in values]
-        columns[name] = (pa.array(values, kind), name not in ("t", "event", "text"))
+        words = _EVENT_WORDS.get(name)
+        column = pa.array(values, kind) if words is None else _worded(values, words)
+        columns[name] = (column, name not in ("t", "event", "text"))
     return _table(columns)
 
 
 def _signed(value: int) -> int:
-    return (value + 2**63) % 2**64 - 2**63  # the guest's word, which may be anything
+    return (value + 2**63) % 2**64 - 2**63  # it comes from the guest and may be anything
 
 
 def _of_kind(log: RecordLog, kind: Kind) -> Columns:
+    return _common(log, log.kind(kind)) | _values_of(log, kind)
+
+
+def _values_of(log: RecordLog, kind: Kind) -> Columns:
     rows = log.kind(kind)
-    columns = _common(log, rows)
+    columns: Columns = {}
     for name in layout.LAYOUTS[kind].names or ():
-        columns[name] = (_values(rows[name]), False)
+        if (words := WORDS.get((kind, name))) is not None:
+            columns[name] = (_worded(ints(rows[name]).tolist(), words), True)
+        elif (kind, name) == (Kind.ZONE, "status"):
+            status = ints(rows[name])
+            columns[name] = (pa.array(status, mask=status == layout.NO_STATUS), True)
+        else:
+            columns[name] = (_values(rows[name]), False)
     return columns
+
+
+def _worded(numbers: Sequence[int | None], words: type[IntEnum]) -> Any:
+    """Return a column with a word for each number; null if it has none."""
+    at = {word.value: index for index, word in enumerate(words)}
+    codes = pa.array([None if number is None else at.get(number) for number in numbers], pa.int8())
+    return pa.DictionaryArray.from_arrays(codes, [word.name.lower() for word in words])
 
 
 def _common(log: RecordLog, rows: Records) -> Columns:
@@ -160,7 +194,7 @@ def _values(values: Records) -> Any:
 
 
 def _first_with(times: Ints, among: Ints) -> tuple[Ints, Flags]:
-    """Return for each time where it is first found among others, and whether it is."""
+    """Return for each time where it first occurs among others, and whether it does."""
     known, first = np.unique(among, return_index=True)
     if not known.size:
         return np.zeros(times.size, np.int64), np.zeros(times.size, bool)

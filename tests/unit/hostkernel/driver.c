@@ -1,7 +1,7 @@
 /*
- * Does what the arguments say, one after another, and prints what came of each on a line of its own.
- * The file of the revision stands before this in the same unit; EVENT is its function, FOPS its
- * file operations.
+ * Runs the arguments as commands, one after another, and prints the result of each on a separate line.
+ * The revision's file precedes this one in the same unit; EVENT is its function, FOPS its file
+ * operations.
  */
 static struct file files[1000];
 

@@ -1,6 +1,6 @@
 /*
- * As much of Linux 2.6.24 as mm/mem_notify.c and mm/oom_notify.c need, for one process on the host.
- * Time stands still but for `tick` and naps, and whatever is waited for, woken or slept is printed.
+ * The part of Linux 2.6.24 that mm/mem_notify.c and mm/oom_notify.c need, for one process on the host.
+ * Time only advances by `tick` and naps; every wait, wakeup and sleep is printed.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -39,7 +39,7 @@ typedef int spinlock_t;
 #define spin_lock(lock) ((*(lock))++ && (abort(), 0))
 #define spin_unlock(lock) (--*(lock) && (abort(), 0))
 
-/* Zones: one that is small, one with a reserve, one of high memory, one without pages. */
+/* Zones: a small one, one with a reserve, one of high memory, one without pages. */
 enum { MAX_NR_ZONES = 4 };
 enum { NR_FREE_PAGES };
 struct zone {
@@ -62,7 +62,7 @@ static struct zone zones[MAX_NR_ZONES] = {
 typedef struct {
 	struct { struct zone *zones[2]; } node_zonelists[2];
 } pg_data_t;
-/* The first list is that of allocations for DMA, the second is for all others. */
+/* The first list is for DMA allocations, the second for all others. */
 static pg_data_t contig_page_data = { { { { zones } }, { { zones + 1, zones } } } };
 #define numa_node_id() 0
 #define NODE_DATA(nid) (&contig_page_data)
@@ -89,7 +89,7 @@ static void *kmalloc(size_t size, int flags)
 }
 #define kfree free
 
-/* What the driver says is to happen next, once, when something wakes or naps. */
+/* What the driver wants to happen, once, at the next wakeup or nap. */
 static void happen(char **commands);
 static char *on_wake, *on_nap;
 
@@ -110,7 +110,7 @@ static void wake_up(int *queue)
 }
 
 static bool signalled;
-static int frozen;	/* so many naps take no time */
+static int frozen;	/* the number of naps that take no time */
 #define current 0
 #define TASK_INTERRUPTIBLE 1
 static int state;

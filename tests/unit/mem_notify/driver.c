@@ -1,4 +1,4 @@
-/* Plays the words of its command line on /dev/mem_notify; files and zones go by number, from 0. */
+/* Runs the words of its command line on /dev/mem_notify; files and zones are numbered from 0. */
 
 #include "kernel.h"
 

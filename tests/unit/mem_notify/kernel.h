@@ -1,6 +1,6 @@
 #pragma once
 
-/* What mm/mem_notify.c of 2.6.24 and 2.6.25 asks of the kernel; what it does with it is printed. */
+/* The part of the kernel that mm/mem_notify.c of 2.6.24 and 2.6.25 uses; its calls are printed. */
 
 #include <errno.h>
 #include <limits.h>
