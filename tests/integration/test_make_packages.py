@@ -54,7 +54,7 @@ class Machine:
         (self.bin / "cat").symlink_to(path)
 
     def make(self) -> subprocess.CompletedProcess[str]:
-        command = [self.bin / "make", "-s", "packages", f"SHELL={self.bin}/bash"]
+        command = [str(self.bin / "make"), "-s", "packages", f"SHELL={self.bin}/bash"]
         environment = {"PATH": str(self.bin)}
         return subprocess.run(
             command, cwd=places.HOME, env=environment, capture_output=True, text=True, check=False
