@@ -47,7 +47,7 @@ packages: ## install the Debian packages that are missing
 	fi
 
 $(VENV)/.ready: requirements.lock pyproject.toml | packages
-	@echo "installing the Python packages of requirements.lock (about 0.8 GB on disk)"
+	@echo "installing the Python packages of requirements.lock (about 1.2 GB on disk)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
@@ -69,7 +69,7 @@ test: setup lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # MODULES names them inside the package: `make mutants MODULES="check/metrics.py records/compare.py"`.
-mutants: setup ## change MODULES (else what differs from main) and say what no test notices
+mutants: setup ## change MODULES (else what the branch changed) and say what no test notices
 	nice $(BIN)/python -m tests.support.mutants $(MODULES)
 
 bench: setup ## run every program in bench/ into bench/results/

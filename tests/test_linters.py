@@ -25,6 +25,8 @@ from tests.support.prose import (
     passages,
     programs,
     sentence_ends,
+    table_passages,
+    tables,
     without_spans,
 )
 
@@ -142,6 +144,16 @@ def code_wording(path: Path, text: str) -> list[str]:
     ]
 
 
+def table_wording(path: Path, text: str) -> list[str]:
+    """Check the comments and texts of a TOML file for banned phrases."""
+    return [
+        f"{passage.line_of(match.start())}: '{match[0].strip()}': write {better}"
+        for passage in table_passages(text)
+        for pattern, better in _BANNED_IN_CODE.items()
+        for match in pattern.finditer(without_spans(passage.text))
+    ]
+
+
 def slug(heading: str) -> str:
     """Return GitHub's anchor for a heading."""
     text = re.sub(r"[`*]|\]\([^)]*\)|\[", "", heading.lstrip("#").strip()).lower()
@@ -212,6 +224,17 @@ def test_docstrings_and_comments_keep_the_rule_of_wording() -> None:
     assert not found, "\n".join(found)
 
 
+def test_campaigns_keep_the_rule_of_wording() -> None:
+    files = tables()
+    assert {file.parent.name for file in files} >= {"campaigns", "hypotheses", "published"}
+    found = [
+        f"{file.relative_to(places.HOME)}:{one}"
+        for file in files
+        for one in table_wording(file, file.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_a_phrase_is_reported_at_its_line() -> None:
     text = 'a = 1\n"""A number.\n\nIt is put there\nin place of\na name."""\n# one\n# anew\n'
     assert [one.split(":")[0] for one in code_wording(places.HOME, text)] == ["5", "8"]
@@ -235,6 +258,8 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (code_wording, "# in place\n\n# of it\n", "if a:\n    # a in place\n    # of b\n    b()\n"),
         (code_wording, "# that is no reason\n", "# for what is no file\n"),
         (code_wording, '"""Return whether."""\n', '"""A file.\n\nTell if it is one."""\n'),
+        (table_wording, "a = 1\n# What is\n# it?\n", "# One in\n# place of two.\n"),
+        (table_wording, 'says = "it"\n', 'says = "it is vouched for"\n'),
         (links, "[a](../README.md) [b](#head)\n# Head\n", "[a](nowhere.md)\n"),
         (links, "[a](ci.md#cells-as-tests)\n", "[a](ci.md#cells-as-test)\n"),
         (paths, "`docs/ci.md`, `tests/unit/`\n", "`docs/ci.rst`\n"),

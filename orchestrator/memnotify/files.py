@@ -1,4 +1,4 @@
-"""Read files that users name, or that came with a run from elsewhere, if they are regular files.
+"""Files that users name, or that came with a run from elsewhere, read if they are regular files.
 
 A pipe without a writer blocks, and a device has no end, so anything except a file is refused before
 it is opened.
@@ -12,6 +12,22 @@ from io import BufferedReader
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.text import shown
+
+
+def named(name: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a name that a program was given; `what` it is called in messages.
+
+    Raises InputError for what cannot be a path. `Path` takes an empty name for the current folder.
+    """
+    text = os.fspath(name) if isinstance(name, str | os.PathLike) else name
+    if not isinstance(text, str):
+        raise InputError(f"{what} must be a name or a Path, not {shown(name)}")
+    if not text:
+        raise InputError(f"{what}: the name is empty")
+    if "\0" in text:
+        raise InputError(f"{what}: {shown(text)} is not a name: it has a null character")
+    return Path(text)
 
 
 def refuse_special(path: Path) -> None:
@@ -26,6 +42,38 @@ def refuse_special(path: Path) -> None:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InputError("not a regular file", file=path)
+
+
+def resolved(path: Path) -> Path:
+    """Return a path without symbolic links. Raises InputError for a loop of links."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError("a loop of symbolic links", file=path) from error
+
+
+def refuse_as_result(file: Path) -> None:
+    """Raise InputError for a file that cannot be written, before the work that it is for."""
+    try:
+        in_folder, is_folder = file.parent.is_dir(), file.is_dir()
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+    if is_folder or not in_folder:
+        what = "is a folder" if is_folder else "the folder that it goes into does not exist"
+        raise InputError(f"cannot be written: {what}", file=file)
+
+
+def refuse_as_folder(path: Path) -> None:
+    """Raise InputError for a path at which no new folder can be made, such as a dangling link."""
+    try:
+        if path.is_symlink() and not path.exists():
+            raise InputError("a link that leads nowhere", file=path, hint="name a new folder")
+        if path.exists() and not path.is_dir():
+            raise InputError("is a file, not a folder", file=path, hint="name a new folder")
+        if path.exists() and any(path.iterdir()):
+            raise InputError(f"{path} already exists", hint="name a new folder")
+    except OSError as error:
+        raise InputError(f"cannot hold results: {error.strerror}", file=path) from error
 
 
 def open_file(path: Path) -> BufferedReader:

@@ -10,13 +10,23 @@ import shutil
 import sys
 from pathlib import Path
 
-from memnotify.errors import InfrastructureError
+from memnotify.errors import InfrastructureError, InputError
 
 HOME = Path(os.environ.get("MEMNOTIFY_HOME") or Path(__file__).resolve().parents[2])
 IMAGES = HOME / "images"
 KERNELS = HOME / "kernels"
 PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
+
+
+def need(folder: Path) -> None:
+    """Raise InputError if a folder of the project's data is missing.
+
+    That is so if the package is installed without them.
+    """
+    if not folder.is_dir():
+        hint = "set MEMNOTIFY_HOME to the folder of the project"
+        raise InputError("the data of the project are missing", file=folder, hint=hint)
 
 
 def command(words: str) -> str:

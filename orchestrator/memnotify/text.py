@@ -5,9 +5,25 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 _HARMLESS = "[\n\t]"
 _COLOR = "\x1b\\[[0-9;]*m"
+
+
+_LONGEST = 80
+"""The longest value that a message quotes in full."""
+
+
+def shortened(text: str) -> str:
+    """Return a text with its middle left out if it is too long for a message."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages quote it: on one line, and not too long."""
+    return shortened(printable(repr(value)))
 
 
 def counted(number: int, what: str) -> str:
@@ -35,6 +51,15 @@ def known_names(wrong: str, known: Iterable[str]) -> str | None:
 def printable(text: str) -> str:
     """Return one line that cannot control a terminal, whatever a guest has written into it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def message(text: str) -> str:
+    """Return the message of an error, fit for a terminal.
+
+    Its further lines are indented, as the output of a program is; any other newline is of a name
+    that the message quotes, and must not begin a line.
+    """
+    return printable_lines(re.sub(r"\n(?!  )", r"\\n", text))
 
 
 def printable_lines(text: str, *, colored: bool = False) -> str:

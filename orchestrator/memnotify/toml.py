@@ -6,11 +6,15 @@ Python reports positions.
 
 from __future__ import annotations
 
+import ast
 import codecs
 import datetime
 import re
+import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +26,7 @@ from pydantic_core import PydanticKnownError
 
 from memnotify.errors import InputError
 from memnotify.files import open_file
-from memnotify.text import similar
+from memnotify.text import printable, shortened, shown, similar
 
 Key = tuple[str | int, ...]
 
@@ -61,7 +65,7 @@ def spelled(pattern: str, words: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not matches(text):
-            raise ValueError(f"{text!r} is not {words}")
+            raise ValueError(f"{shown(text)} is not {words}")
         return text
 
     return AfterValidator(check)
@@ -80,13 +84,17 @@ def one_of(members: Iterable[Enum]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _tree(text: bytes) -> tree_sitter.Tree:
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
+    return parser.parse(text)
+
+
 class LineNumbers(Mapping[Key, int]):
     """Line numbers (from 1) of every key, table and array element of one document."""
 
     def __init__(self, text: bytes) -> None:
         self._lines: dict[Key, int] = {}
-        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
-        tree = parser.parse(text.removeprefix(codecs.BOM_UTF8))
+        tree = _tree(text.removeprefix(codecs.BOM_UTF8))
         self._arrays: dict[Key, int] = {}
         for node in tree.root_node.named_children:
             if node.type == "pair":
@@ -174,7 +182,8 @@ def dotted(key: Key) -> str:
     """Return a key as users read it: `step[2].at_s`."""
     text = ""
     for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        word = shortened(printable(str(part)))
+        text += f"[{part}]" if isinstance(part, int) else f".{word}" if text else word
     return text
 
 
@@ -198,11 +207,63 @@ def read(path: Path) -> tuple[dict[str, Any], LineNumbers]:
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"at line (\d+)", str(error))
         line = int(at.group(1)) if at else data.count(b"\n") + 1
-        raise InputError(f"not TOML: {error}", file=path, line=line) from error
+        raise InputError(f"not TOML: {_in_words(str(error))}", file=path, line=line) from error
     except RecursionError as error:
-        raise InputError("tables or lists are nested too deeply", file=path) from error
+        line = _deepest(data)
+        raise InputError("tables or lists are nested too deeply", file=path, line=line) from error
     except ValueError as error:  # Python refuses numbers of thousands of digits
+        if found := _long_integer(data):
+            digits, line = found
+            why = f"not readable as TOML: a whole number of {digits} digits"
+            raise InputError(why, file=path, line=line) from error
         raise InputError(f"not readable as TOML: {error}", file=path) from error
+
+
+_TUPLE = re.compile(r"""\((?:(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"),? ?)+\)""")
+_WORDS = (
+    ("Cannot declare {} twice", "{} is declared twice"),
+    ("Cannot redefine namespace {}", "{} is declared already"),
+    ("Cannot mutate immutable namespace {}", "{} is complete and cannot be extended"),
+    ("Cannot overwrite a value", "this key has a value already"),
+)
+"""What tomllib says, and what we say; keys are tuples there, where {} stands."""
+
+
+def _in_words(message: str) -> str:
+    """Return a message of tomllib in terms of the file."""
+    found = _TUPLE.search(message)
+    key = found.group() if found else ""
+    for old, new in _WORDS:
+        if (text := old.format(key)) in message:
+            return message.replace(text, new.format(dotted(ast.literal_eval(key) if key else ())))
+    return message
+
+
+def _nodes(data: bytes) -> Iterator[tuple[int, tree_sitter.Node]]:
+    """Yield the nodes of a document with their depth, which may be too deep for a recursion."""
+    cursor = _tree(data).walk()
+    while True:
+        if cursor.node is not None:
+            yield cursor.depth, cursor.node
+        if cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return
+
+
+def _deepest(data: bytes) -> int:
+    _, node = max(_nodes(data), key=lambda item: item[0])
+    return node.start_point[0] + 1
+
+
+def _long_integer(data: bytes) -> tuple[int, int] | None:
+    """Return how many digits the first integer has that Python does not read, and its line."""
+    for _, node in _nodes(data):
+        digits = len(re.findall(rb"[0-9]", node.text or b"")) if node.type == "integer" else 0
+        if digits > sys.get_int_max_str_digits() > 0:
+            return digits, node.start_point[0] + 1
+    return None
 
 
 def check(model: type[T], value: Any, *, path: Path, lines: LineNumbers, at: Key = ()) -> T:
@@ -218,7 +279,8 @@ def check(model: type[T], value: Any, *, path: Path, lines: LineNumbers, at: Key
         keys = [_key(problem, at, lines) for problem in problems]
         # If a value may have one of several types, all of them are named.
         same = [problem for problem, key in zip(problems, keys, strict=True) if key == keys[0]]
-        raise _refusal(same, keys[0], model, path, lines) from None
+        known = _keys_of(model, keys[0][len(at) : -1])
+        raise _refusal(same, keys[0], known, path, lines) from None
 
 
 def _key(problem: Any, at: Key, lines: LineNumbers) -> Key:
@@ -238,13 +300,13 @@ def load(path: Path, model: type[T]) -> T:
 
 
 def _refusal(
-    problems: Sequence[Any], key: Key, model: type[BaseModel], path: Path, lines: LineNumbers
+    problems: Sequence[Any], key: Key, known: Iterable[str], path: Path, lines: LineNumbers
 ) -> InputError:
     problem, hint = problems[0], None
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "unknown key"
-        hint = similar(str(key[-1]), sorted(_all_keys(model)))
+        hint = similar(str(key[-1]), sorted(known))
     elif problem["type"] == "missing":
         message = "this key is missing"
     elif problem["type"] == "too_short":
@@ -265,23 +327,47 @@ def _refusal(
 def _written(value: Any) -> str:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    return str(value).lower() if isinstance(value, bool) else shown(value)
 
 
-def _all_keys(model: type[BaseModel]) -> set[str]:
-    found: set[str] = set()
-    seen: set[int] = set()
+def _keys_of(model: type[BaseModel], place: Key) -> set[str]:
+    """Return the keys that the table at a place in `model` may have."""
+    kinds: list[Any] = [model]
+    for part in place:
+        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
+    return {
+        info.alias or name
+        for kind in kinds
+        if _is_table(kind)
+        for name, info in kind.model_fields.items()
+    }
 
-    def walk(kind: Any) -> None:
-        if id(kind) in seen:
-            return
-        seen.add(id(kind))
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            for name, info in kind.model_fields.items():
-                found.add(info.alias or name)
-                walk(info.annotation)
-        for inner in getattr(kind, "__args__", ()):
-            walk(inner)
 
-    walk(model)
-    return found
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _inside(kind: Any, part: str | int) -> Iterator[Any]:
+    """Yield what a value of this type may have there, by key or by index."""
+    if _is_table(kind):
+        for name, info in kind.model_fields.items():
+            if part == (info.alias or name):
+                yield from _members(info.annotation)
+    elif isinstance(part, int) or typing.get_origin(kind) is dict:
+        yield from _members(typing.get_args(kind)[-1:])
+    else:  # one value without brackets: its index is not in the file
+        for item in _members(typing.get_args(kind)[:1]):
+            yield from _inside(item, part)
+
+
+def _members(kind: Any) -> Iterator[Any]:
+    """Yield the types that a type is made of, if it is a union, or has annotations."""
+    if isinstance(kind, tuple):
+        for each in kind:
+            yield from _members(each)
+    elif typing.get_origin(kind) is typing.Annotated:
+        yield from _members(typing.get_args(kind)[0])
+    elif typing.get_origin(kind) in (typing.Union, types.UnionType):
+        yield from _members(typing.get_args(kind))
+    else:
+        yield kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -315,7 +316,17 @@ def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["compare", str(tmp_path)]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
     assert main(["compare", str(run), "--only", "seed=9"]) == 2
-    assert "no matching cell has results" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no matching cell has results: --only seed=9 matches none (there are: 1, " in said
+    for verdict in run.glob("cells/*/verdict.json"):
+        verdict.write_text("{}")
+    assert main(["compare", str(run)]) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "no matching cell has results (damaged: " in line
+    for cell in (run / "cells").iterdir():
+        shutil.rmtree(cell)
+    assert main(["compare", str(run)]) == 2
+    assert f"show {run})" in capsys.readouterr().err
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
     assert main(["compare", str(run)]) == 2
     assert "not a plan in the format of this version" in capsys.readouterr().err

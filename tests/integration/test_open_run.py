@@ -353,5 +353,5 @@ def events_of_the_manual() -> str:
 def test_a_condition_without_the_number_of_a_record(run: mn.Run) -> None:
     cell = run.cell("v4", clients=3)
     for rows in (cell.timeline, cell.timeline.t > 1, pa.table({"t": [1.0]}), pa.array([True])):
-        with pytest.raises(TypeError, match="no number of a record"):
+        with pytest.raises(TypeError, match="takes a frame of records, or a condition"):
             cell.which(rows)

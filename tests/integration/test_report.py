@@ -40,6 +40,7 @@ def hostile(cell: Cell, folder: Path) -> CellResult:
     named = task.view(VIEWS[Kind.SELF_CHECK])
     named["name"], named["result"], named["error"] = TASK, CheckResult.FAILED, 2**32 - 1
     records = np.concatenate([made_up_log(cell, ZONE).records, task])
+    records["commit"] = np.arange(1, len(records) + 1)
     write_records(RecordLog(records, lost=0, torn=0), folder / "records.parquet")
     outcome = Outcome(finding=Finding.PANIC, detail=HOSTILE)
     return CellResult(outcome=outcome, guest_ns=S, wall_seconds=1.0, records=0, lost_records=0)

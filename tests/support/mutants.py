@@ -41,6 +41,22 @@ def changed(base: str) -> list[str]:
     return [str(file) for file in files if file.name != "__init__.py"]
 
 
+def usual_base() -> str:
+    """Return the commit to compare with: where the branch left main; on main, the one before."""
+
+    def commit(*words: str) -> str:
+        command = ["git", *words]
+        done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+        return done.stdout.strip()
+
+    head = commit("rev-parse", "HEAD")
+    for main in ("origin/main", "main"):
+        base = commit("merge-base", "HEAD", main)
+        if base and base != head:
+            return base
+    return "HEAD~1"
+
+
 def tests_of(module: str) -> list[str]:
     """Return the unit tests that import a module directly."""
     room, _, name = f"memnotify/{module}".removesuffix(".py").replace("/", ".").rpartition(".")
@@ -99,13 +115,18 @@ def mutate(folder: Path, only: Sequence[str]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", nargs="*", help="such as check/metrics.py; none: what changed")
-    parser.add_argument("--base", default="main", help="the commit to compare with")
+    parser.add_argument(
+        "--base", help="the commit to compare with; default: where the branch left main, or HEAD~1"
+    )
     parser.add_argument("--test", action="append", help="tests to run; none: who imports a module")
     parser.add_argument(
         "--only", action="append", default=[], help="mutants to run, such as '*.x_measure__*'"
     )
     args = parser.parse_args()
-    modules = args.module or changed(args.base)
+    for module in args.module:
+        if not (PACKAGE / module).is_file():
+            parser.error(f"there is no module {module} in {PACKAGE.name}")
+    modules = args.module or changed(args.base or usual_base())
     tests = args.test or sorted({test for module in modules for test in tests_of(module)})
     if not tests:
         print(f"no unit test imports any of: {', '.join(modules) or 'no module has changed'}")

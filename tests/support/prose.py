@@ -66,6 +66,24 @@ def programs(root: Path = places.HOME) -> list[Path]:
     return _listed(root, "orchestrator/*.py", "tests/*.py", "bench/*.py")
 
 
+def tables(root: Path = places.HOME) -> list[Path]:
+    """Return the campaigns, scenarios and published figures in git."""
+    return _listed(root, "campaigns/*.toml")
+
+
+def table_passages(source: str) -> Iterator[Passage]:
+    """Yield the text of a TOML file: each block of comments, and each other line by itself."""
+    block: list[str] = []
+    for number, line in enumerate([*source.split("\n"), ""], 1):
+        if line.startswith("#"):
+            block.append(line.lstrip("#").strip())
+            continue
+        if block:
+            yield Passage(number - len(block), tuple(block))
+            block = []
+        yield Passage(number, (line.strip(),))
+
+
 def _listed(root: Path, *patterns: str) -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns],

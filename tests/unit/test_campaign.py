@@ -191,6 +191,57 @@ REFUSED = {
         26,
         r"no earlier step starts a hog",
     ),
+    "stop of no clients": (
+        'count = "matrix" }',
+        'count = "matrix" }\n[[scenario.squeeze.step]]\nat_s = 1\nstop = "clients"\n'
+        '[[scenario.squeeze.step]]\nat_s = 2\nstop = "clients"',
+        24,
+        r"step\[2\]\.stop: no earlier step starts clients that are still running$",
+    ),
+    "a key of another table": (
+        "at_s = 5",
+        "at_s = 5\nnode = 1",
+        22,
+        r"step\[1\]\.node: unknown key$",
+    ),
+    "clients after the end": (
+        'count = "matrix" }',
+        "count = 41, spacing_ms = 1000 }",
+        18,
+        r"clients: of 41 clients, 1000 ms apart, only 40 would start before the end, "
+        r"duration_s = 40 \(",
+    ),
+    "clients of the matrix after the end": (
+        'count = "matrix" }',
+        'count = "matrix", spacing_ms = 1300 }',
+        18,
+        r"clients: of 32 clients, 1300 ms apart, only 31 would start before the end",
+    ),
+    "clients after a stop": (
+        'count = "matrix" }',
+        'count = "matrix", spacing_ms = 100 }\n[[scenario.squeeze.step]]\nat_s = 3\n'
+        'stop = "clients"',
+        18,
+        r"clients: of 32 clients, .*only 30 would start before they are stopped, at_s = 3 \(",
+    ),
+    "too many cells": (
+        "clients = [1, 32]",
+        f"clients = {list(range(1, 27))}\nrepeat = 1000\nseed = 1",
+        6,
+        r"matrix: 104000 cells .2 series \* 2 memory_mib \* 26 clients \* 1000 repeat.; .*at most",
+    ),
+    "far too many values": (
+        "clients = [1, 32]",
+        "clients = [" + "7, " * 50_000 + "]",
+        9,
+        r"matrix\.clients: 7 is listed twice",
+    ),
+    "a long name": (
+        'name = "try"',
+        f'name = "{"x" * 9_000}"',
+        1,
+        r"name: 'x{39} … x{39}' is not a name: at most 64 ",
+    ),
     "a number for a table": (
         "balloon = { percent = 75 }",
         "balloon = 75",
@@ -399,6 +450,42 @@ HINTS = {
     "a node on a machine without": "use a machine with numa_nodes, or omit node",
     "missing axis": "add, for example, clients = [1, 32, 200]",
 }
+
+
+@pytest.mark.parametrize(
+    ("spacing", "axes"),
+    [
+        (1290, ""),  # the last of 32 starts at 39.99 s
+        (1290, "repeat = 1"),
+        (860, "repeat = 2"),  # times 1.5 with a seed
+        (860, "seed = 1"),
+        (0, "repeat = 2"),
+    ],
+)
+def test_clients_that_start_just_before_the_end(tmp_path: Path, spacing: int, axes: str) -> None:
+    text = GOOD.replace('count = "matrix"', f'count = "matrix", spacing_ms = {spacing}')
+    text = text.replace("memory_mib", f"{axes}\nmemory_mib", 1)
+    load_campaign(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("axes", ["repeat = 2", "seed = 1"])
+def test_with_seeds_clients_may_start_later(tmp_path: Path, axes: str) -> None:
+    text = GOOD.replace('count = "matrix"', 'count = "matrix", spacing_ms = 861')
+    load_campaign(write(tmp_path, text))
+    text = text.replace("memory_mib", f"{axes}\nmemory_mib", 1)
+    said = r"861 ms apart \(and up to 1\.5 times that with seeds\), only 31 would start before the "
+    with pytest.raises(InputError, match=said):
+        load_campaign(write(tmp_path, text))
+
+
+def test_as_many_cells_as_a_campaign_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.campaign.load.MAX_CELLS", 8)
+    load_campaign(write(tmp_path, GOOD))
+    monkeypatch.setattr("memnotify.campaign.load.MAX_CELLS", 7)
+    with pytest.raises(InputError, match="8 cells"):
+        load_campaign(write(tmp_path, GOOD))
 
 
 @pytest.mark.parametrize(("case", "hint"), HINTS.items(), ids=HINTS)

@@ -126,6 +126,17 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: s
     assert str(tmp_path) in lines[0]
 
 
+def test_damage_is_not_hidden_by_what_follows_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = cell(tmp_path, 1, "v4", V4.run())
+    (tmp_path / "cells" / name / "records.parquet").write_text("PAR1")
+    assert main(["check", str(tmp_path)]) == 2
+    damage, line = capsys.readouterr().err.splitlines()
+    assert "records.parquet: changed since it was written" in damage
+    assert f"no cell of {tmp_path} that is not damaged has a log" in line
+
+
 def test_promises_are_read_from_the_revision_of_each_cell(tmp_path: Path) -> None:
     """A batch of 100 is v4's, and too large for v5."""
     cell(tmp_path, 1, "v4", V4.run())

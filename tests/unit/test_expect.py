@@ -91,11 +91,34 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("max_batch < 1e999", "^a number is too large$"),
         ("max_batch" + " + 1" * 999 + " > 0", "is nested more than 100"),
         ("max_batch" + " + 1" * 99_999 + " > 0", "not an expression"),
+        ("max_batch / 0 > 1", "^'max_batch / 0' divides by 0$"),
+        ("1 < max_batch // 0.0", "divides by 0"),
+        (
+            "max(1, max_batch / (1 - min(1, 2))) > 1",
+            r"'max_batch / \(1 - min\(1, 2\)\)' divides by 0",
+        ),
+        ("(" * 3_000, r"^'\({39} … \({39}' is not an expression$"),
+        ("max_batch > " + "9" * 5_000, "^.{,150} is not an expression$"),
+        (
+            "max_batch > [" + "1, " * 1_000 + "]",
+            "^.{,150}is not a number, figure, sum, min or max$",
+        ),
+        ("max_batch in (" + "1, " * 1_000 + ")", "^.{,150}uses a comparison other than"),
     ],
 )
 def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_expression(text)
+
+
+@pytest.mark.parametrize("text", ["wakeups / 0.5 > 1", "1 / (wakeups - 1) > 0", "0 / wakeups < 1"])
+def test_a_division_that_may_work(text: str) -> None:
+    assert parse_expression(text).names == ("wakeups",)
+
+
+@pytest.mark.parametrize("text", ["0 < wakeups < 9", "1 < wakeups > max_batch < 3", "0 < wakeups"])
+def test_chains_in_which_each_comparison_has_a_figure(text: str) -> None:
+    assert read_comparison(text).text == text
 
 
 @pytest.mark.parametrize(
@@ -122,9 +145,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("wakeup > 0", "no figure wakeup .did you mean wakeups?"),
-        ("outcome != ok", "no figure ok .write words in quotes"),
-        ("gate_to_first_ms < 5", "no figure gate_to_first_ms .memnotify compare computes it"),
+        ("wakeup > 0", "unknown figure wakeup .did you mean wakeups?"),
+        ("outcome != ok", "unknown figure ok .write words in quotes"),
+        ("gate_to_first_ms < 5", "unknown figure gate_to_first_ms .memnotify compare computes it"),
         ("1 < 2", "does not refer to a figure"),
         ("'outcome' != 'ok'", "does not refer to a figure"),
         ("outcome == 3", "compares a word with a number"),
@@ -139,6 +162,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("batches[0].wakups > 2", r"batches\[0\] has no member wakups .did you mean wakeups"),
         ("wakeups.least > 2", "wakeups.least: wakeups has no members"),
         ("wakeups[0] > 2", r"wakeups\[0\]: wakeups is not a list"),
+        ("wakeups > 0 > 1", "'wakeups > 0 > 1' compares 0 with 1: neither refers to a figure"),
+        ("1 < 2 * 3 <= wakeups", r"compares 1 with 2 \* 3: neither"),
+        ("series == 'v4' == 'v4'", "compares 'v4' with 'v4': neither"),
+        ("wakeups == 'a' != '" + "b" * 3_000 + "'", "^.{,300}$"),
     ],
 )
 def test_figures_that_no_cell_has_are_refused(text: str, words: str) -> None:

@@ -196,7 +196,7 @@ def test_series_that_a_user_has_registered_are_tried_if_they_are_named(
     ("words", "said"),
     [
         (["TREE", "--series", "v44"], "there is no series v44"),
-        (["TREE", "--base", "2.4"], "there is no series 2.4"),
+        (["TREE", "--base", "2.4"], "there is no base 2.4 (there are: "),
         (["TREE/a.c"], "not a kernel source tree"),
     ],
 )

@@ -109,6 +109,11 @@ def changed(path: Path, name: str, column: Any, version: bytes = b"2") -> None:
         ("kind", pa.array([b"x"] * 5).dictionary_encode(), "kind is of type dictionary<values=bin"),
         ("zone_name", pa.array(["x"] * 5).dictionary_encode(), "zone_name is of type dictionary"),
         ("index", pa.array(["x"] * 5), "index is of type string, not uint32"),
+        ("index", pa.array([0, 1, 1, 2, 3], pa.uint32()), "in its column index do not rise"),
+        ("index", pa.array([2**32 - 1] * 5, pa.uint32()), "in its column index do not rise"),
+        ("time_ns", pa.nulls(5, pa.uint64()), "a row of its column time_ns is empty"),
+        ("kind", pa.nulls(5, pa.string()).dictionary_encode(), "a row of its column kind is empty"),
+        ("kind", pa.array(["NOPE"] * 5).dictionary_encode(), "the unknown kind 'NOPE'"),
     ],
 )
 def test_columns_that_are_not_ours(tmp_path: Path, name: str, column: Any, said: str) -> None:
@@ -133,5 +138,64 @@ def test_a_value_that_is_not_there_is_zero(tmp_path: Path) -> None:
 
 def test_a_newer_version(tmp_path: Path) -> None:
     changed(tmp_path / "log", "raw", pa.nulls(5, pa.binary()), b"3")
-    with pytest.raises(InputError, match="version 3, of a newer memnotify"):
+    with pytest.raises(InputError, match="version 3, of a newer memnotify") as caught:
         read_records(tmp_path / "log")
+    assert caught.value.hint == "upgrade memnotify"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({b"lost": None}, "its metadata have no lost"),
+        ({b"lost": b"-5"}, "its lost is '-5', not a number"),
+        ({b"torn": b"9" * 5000}, "not a number"),
+        ({b"schema_version": b"0"}, "its schema_version is 0"),
+        *(
+            ({b"schema_version": bad}, "not a number")
+            for bad in (b"", b"-1", b" 2 ", b"2_0", b"2.")
+        ),
+    ],
+)
+def test_metadata_that_are_not_ours(
+    tmp_path: Path, change: dict[bytes, bytes | None], said: str
+) -> None:
+    write_records(SANE, tmp_path / "log")
+    table = pq.read_table(tmp_path / "log")
+    metadata = {**table.schema.metadata, **change}
+    kept = {name: value for name, value in metadata.items() if value is not None}
+    pq.write_table(table.replace_schema_metadata(kept), tmp_path / "log")
+    with pytest.raises(InputError, match=said) as caught:
+        read_records(tmp_path / "log")
+    assert caught.value.hint == "run the cell again"
+
+
+def test_columns_that_are_missing(tmp_path: Path) -> None:
+    write_records(SANE, tmp_path / "log")
+    table = pq.read_table(tmp_path / "log")
+    for name in ("index", "raw", "zone_name"):
+        pq.write_table(table.drop_columns([name]), tmp_path / "less")
+        with pytest.raises(InputError, match=f"it has no column {name}"):
+            read_records(tmp_path / "less")
+    # A kind of which the log has no records may be newer than the file.
+    pq.write_table(table.drop_columns(["balloon_target_kib"]), tmp_path / "less")
+    assert len(read_records(tmp_path / "less")) == 5
+    write_old(SANE, tmp_path / "old")
+    old = pq.read_table(tmp_path / "old")
+    at = old.column_names.index("value0")
+    for column, said in (
+        (pa.array([1.5] * 5), "value0 is of type double, not uint64"),
+        (pa.nulls(5, pa.uint64()), "a row of its column value0 is empty"),
+    ):
+        pq.write_table(old.set_column(at, "value0", column), tmp_path / "old")
+        with pytest.raises(InputError, match=said):
+            read_records(tmp_path / "old")
+
+
+def test_what_the_library_says_is_one_line(tmp_path: Path) -> None:
+    write_records(SANE, tmp_path / "log")
+    whole = (tmp_path / "log").read_bytes()
+    for data in (b"", b"PAR1PAR1", whole[:-50], whole[:-9] + b"\xff\xff" + whole[-7:]):
+        (tmp_path / "log").write_bytes(data)
+        with pytest.raises(InputError, match="not a log of records") as caught:
+            read_records(tmp_path / "log")
+        assert "\n" not in str(caught.value)

@@ -50,7 +50,8 @@ METHODS = {
 def test_names() -> None:
     assert set(mn.__all__) == FUNCTIONS.keys() | CLASSES.keys() | ERRORS.keys()
     assert mn.__all__ == sorted(mn.__all__)
-    assert set(mn.__all__) | {"__version__"} <= set(dir(mn))
+    assert "__version__" in dir(mn)
+    assert [name for name in dir(mn) if not name.startswith("_")] == mn.__all__
     with pytest.raises(AttributeError, match="has no attribute 'open_runs'"):
         _ = mn.open_runs
 

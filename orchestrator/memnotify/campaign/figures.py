@@ -17,7 +17,7 @@ from memnotify.check.reaction import UNITS
 from memnotify.check.zone_status import ZoneStatus
 from memnotify.model import Arch, Ending, Finding, Outcome, Repeatability
 from memnotify.records.layout import CheckResult
-from memnotify.text import known_names, similar
+from memnotify.text import known_names, shown, similar
 
 
 def _shape(kind: Any) -> Shape:
@@ -81,18 +81,20 @@ def read_comparison(text: str) -> Expression:
     """Parse a comparison of the figures of a verdict. Raises ValueError."""
     expression = parse_comparison(text)
     if not expression.names:
-        raise ValueError(f"{text!r} does not refer to a figure of a cell")
+        raise ValueError(f"{shown(text)} does not refer to a figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
             hint = similar(name, FIGURES) or "write words in quotes"
             if name in UNITS:
                 hint = "memnotify compare computes it; the figures of a cell do not include it"
-            raise ValueError(f"{text!r}: unknown figure {name} ({hint})")
+            raise ValueError(f"{shown(text)}: unknown figure {name} ({hint})")
     expression.fit(FIGURES)
     for name, word in expression.words:
         known = _KNOWN.get(name, (word,))
         if word not in known and not (name == "outcome" and _is_infrastructure(word)):
-            raise ValueError(f"{text!r}: {name} is never {word!r} ({known_names(word, known)})")
+            raise ValueError(
+                f"{shown(text)}: {name} is never {shown(word)} ({known_names(word, known)})"
+            )
     return expression
 
 

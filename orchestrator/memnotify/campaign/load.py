@@ -5,6 +5,7 @@ Nothing is fetched or built. Every refusal is an InputError with file, line and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from memnotify import toml
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.place import Place
 from memnotify.campaign.scenario import client_count
-from memnotify.campaign.schema import EXPECT_AXES, CampaignTable, ScenarioTable
+from memnotify.campaign.schema import EXPECT_AXES, MAX_CELLS, CampaignTable, ScenarioTable
 from memnotify.campaign.steps import check_steps, options_of
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
@@ -24,7 +25,7 @@ from memnotify.kernel.base import Base, load_base
 from memnotify.model import DiskBus, MachineProfile, SwapKind
 from memnotify.series.quilt import load_series
 from memnotify.series.registered import registered
-from memnotify.text import known_names
+from memnotify.text import known_names, shown
 
 SCENARIOS = "scenarios"
 """The folder next to a campaign with the scenarios that it does not define itself."""
@@ -55,6 +56,7 @@ def load_campaign(path: Path) -> Campaign:
     value, lines = toml.read(path)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     place = Place(path, lines)
+    _check_cells(place.at("matrix"), table)
     machines = {
         name: _named(place.at("matrix", "machine", index), load_machine, name)
         for index, name in enumerate(table.matrix.machine)
@@ -70,6 +72,24 @@ def load_campaign(path: Path) -> Campaign:
     _check_clients_axis(place.at("matrix"), table, scenarios)
     _check_expectations(place, table, scenarios)
     return Campaign(path, read_bytes(path), table, scenarios, machines)
+
+
+def _check_cells(place: Place, table: CampaignTable) -> None:
+    """Refuse more cells than anybody runs, before anything is done for each of them."""
+    matrix = table.matrix
+    counts = {
+        "series": len(matrix.series),
+        "arch": len(table.kernel.arch),
+        "machine": len(matrix.machine),
+        "scenario": len(matrix.scenario),
+        "memory_mib": len(matrix.memory_mib),
+        "clients": len(matrix.clients or [0]),
+        "repeat": matrix.repeat,
+    }
+    cells = math.prod(counts.values())
+    if cells > MAX_CELLS:
+        factors = " * ".join(f"{count} {axis}" for axis, count in counts.items() if count > 1)
+        place.refuse(f"{cells} cells ({factors}); a campaign has at most {MAX_CELLS}")
 
 
 def _check_expectations(
@@ -96,7 +116,8 @@ def _check_expectations(
                 names = [str(name) for name in known.get(figure) or (word,)]
                 if word not in names:
                     place.at("expect", index, "what", number).refuse(
-                        f"{text!r}: no cell has {figure} {word!r}", hint=known_names(word, names)
+                        f"{shown(text)}: no cell has {figure} {shown(word)}",
+                        hint=known_names(word, names),
                     )
 
 

@@ -6,6 +6,7 @@ are found by `memnotify.campaign.load`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -24,10 +25,14 @@ from memnotify.scenario_rules import (
     clients_problem,
     detail_problem,
 )
+from memnotify.text import shortened
 from memnotify.toml import Table, one_of, spelled
 
 MAX_CLIENTS = MAX_PROCESSES
 """Per cell. Clients are processes: a guest of 64 MiB has room for about 2,000."""
+
+MAX_CELLS = 100_000
+"""Per campaign: more is a mistake, and planning them takes minutes."""
 
 DEFAULT_SETTLE_S = 5.0
 _LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
@@ -75,9 +80,11 @@ def _listed(value: Any) -> Any:
 
 
 def _different(values: list[Any]) -> list[Any]:
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    twice = sorted(str(value) for value, times in Counter(values).items() if times > 1)
     if twice:
-        raise ValueError(f"{', '.join(twice)} is listed twice, so cells would be identical")
+        raise ValueError(
+            f"{shortened(', '.join(twice))} is listed twice, so cells would be identical"
+        )
     return values
 
 

@@ -14,10 +14,12 @@ from memnotify.campaign.schema import (
     ClientsTable,
     FilecacheTable,
     HogTable,
+    MatrixTable,
     ScenarioTable,
     StepTable,
     ns,
 )
+from memnotify.campaign.seeds import SPACING_SPREAD
 from memnotify.errors import InputError
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.kernel.base import Base
@@ -69,6 +71,7 @@ def check_steps(
     for base in bases:
         _check_kernel_has(place, scenario, base, _may_have(base, table, machines))
     _check_size(place, name, scenario, clients=max(table.matrix.clients or [1]))
+    _check_starts(place, scenario, table.matrix)
 
 
 def _steps(place: Place, scenario: ScenarioTable) -> Iterator[tuple[Place, StepTable]]:
@@ -112,7 +115,8 @@ def _check_processes(
     groups = 0
     for here, step in _steps(place, scenario):
         if step.stop is not None and step.stop not in running:
-            here.at("stop").refuse(f"no earlier step starts a {step.stop} that is still running")
+            what = "clients that are" if step.stop == "clients" else f"a {step.stop} that is"
+            here.at("stop").refuse(f"no earlier step starts {what} still running")
         if step.self_check is not None and "self_check" in running:
             here.at("self_check").refuse("a scenario can have only one self-check")
         for machine in machines:
@@ -243,6 +247,34 @@ def _check_effects(place: Place, scenario: ScenarioTable) -> None:
         if step.group is not None and not used:
             here.at("group").refuse(
                 "has no effect: no later step starts a hog, or clients that watch groups"
+            )
+
+
+def _check_starts(place: Place, scenario: ScenarioTable, matrix: MatrixTable) -> None:
+    """Refuse clients of which some would never start: the end, or a stop, comes before.
+
+    With seeds, the longest time between two clients that any seed may give counts.
+    """
+    seeded = matrix.seed > 0 or matrix.repeat > 1
+    stretch = 1 + SPACING_SPREAD if seeded else 1.0
+    steps = list(_steps(place, scenario))
+    for number, (here, step) in enumerate(steps):
+        if step.clients is None:
+            continue
+        matrix_count = max(matrix.clients or [0])
+        count = matrix_count if step.clients.count == "matrix" else step.clients.count
+        end_s, end = scenario.duration_s, f"the end, duration_s = {scenario.duration_s:g}"
+        for _, later in steps[number + 1 :]:
+            if later.stop == "clients":
+                end_s, end = later.at_s, f"they are stopped, at_s = {later.at_s:g}"
+                break
+        room, spacing = ns(end_s) - ns(step.at_s), ns(step.clients.spacing_ms / 1_000 * stretch)
+        if spacing and (count - 1) * spacing >= room:
+            some = f" (and up to {stretch:g} times that with seeds)" if seeded else ""
+            here.at("clients").refuse(
+                f"of {count} clients, {step.clients.spacing_ms:g} ms apart{some}, only "
+                f"{-(-room // spacing)} would start before {end}",
+                hint="reduce count or spacing_ms, or extend duration_s",
             )
 
 

@@ -6,7 +6,7 @@
 
 Names are figures of the cell; `.name` and `[number]` select a part of one. There are numbers,
 `+ - * / //`, `min` and `max`, comparisons, which may be chained, and quoted words, which can only
-be tested with == and !=.
+be tested with == and !=. In a chain, each comparison must refer to a figure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from memnotify.text import known_names
+from memnotify.text import known_names, shortened, shown
 
 Number = int | float
 
@@ -80,9 +80,7 @@ class Expression:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the figures that it uses, sorted."""
-        nodes = ast.walk(self.comparison)
-        found = {node.id for node in nodes if isinstance(node, ast.Name)}
-        return tuple(sorted(found - _FUNCTIONS.keys()))
+        return tuple(sorted(_names(self.comparison)))
 
     @property
     def words(self) -> Iterator[tuple[str, str]]:
@@ -106,13 +104,17 @@ class Expression:
 
     def fit(self, shapes: Mapping[str, Shape]) -> None:
         """Raise ValueError with the reason if the expression can never hold for these shapes."""
+        for one, other in itertools.pairwise(self._sides):
+            if not (_names(one) or _names(other)):
+                pair = f"{_text(one)} with {_text(other)}"
+                raise ValueError(f"{shown(self.text)} compares {pair}: neither refers to a figure")
         scalars = [_scalar(side, shapes) for side in self._sides]
-        for op, one, other in zip(self.comparison.ops, scalars, scalars[1:], strict=False):
-            if one is not other:
-                raise ValueError(f"{self.text!r} compares {one} with {other}")
-            if one is Scalar.WORD and not isinstance(op, ast.Eq | ast.NotEq):
+        for op, first, second in zip(self.comparison.ops, scalars, scalars[1:], strict=False):
+            if first is not second:
+                raise ValueError(f"{shown(self.text)} compares {first} with {second}")
+            if first is Scalar.WORD and not isinstance(op, ast.Eq | ast.NotEq):
                 raise ValueError(
-                    f"{self.text!r} compares words with an operator other than == and !="
+                    f"{shown(self.text)} compares words with an operator other than == and !="
                 )
 
 
@@ -121,18 +123,28 @@ def parse_expression(text: str) -> Expression:
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{text!r} is not an expression") from error
+        raise ValueError(f"{shown(text)} is not an expression") from error
     if not isinstance(body, ast.Compare):
-        raise ValueError(f"{text!r} compares nothing")
+        raise ValueError(f"{shown(text)} compares nothing")
     if not all(type(op) in _COMPARISONS for op in body.ops):
-        raise ValueError(f"{text!r} uses a comparison other than == != < <= > >=")
+        raise ValueError(f"{shown(text)} uses a comparison other than == != < <= > >=")
     nodes = (body.left, *body.comparators)
     for node in nodes:
         if not _is_word(node):
             _check(node)
     if any(map(_is_word, nodes)) and not all(isinstance(op, ast.Eq | ast.NotEq) for op in body.ops):
-        raise ValueError(f"{text!r} compares a word with an operator other than == and !=")
+        raise ValueError(f"{shown(text)} compares a word with an operator other than == and !=")
     return Expression(text, body)
+
+
+def _text(node: ast.expr) -> str:
+    return shortened(ast.unparse(node))
+
+
+def _names(node: ast.expr) -> set[str]:
+    """Return the figures that a part of an expression uses."""
+    found = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    return found - _FUNCTIONS.keys()
 
 
 def _is_word(node: ast.expr) -> bool:
@@ -156,29 +168,39 @@ def _check(node: ast.expr, depth: int = 0) -> None:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
             _check(left, depth + 1)
             _check(right, depth + 1)
+            if isinstance(op, ast.Div | ast.FloorDiv) and _is_zero(right):
+                raise ValueError(f"{shown(ast.unparse(node))} divides by 0")
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if (
             name in _FUNCTIONS and len(args) > 1
         ):
             for arg in args:
                 _check(arg, depth + 1)
         case _:
-            raise ValueError(f"{ast.unparse(node)!r} is not a number, figure, sum, min or max")
+            raise ValueError(f"{shown(ast.unparse(node))} is not a number, figure, sum, min or max")
+
+
+def _is_zero(node: ast.expr) -> bool:
+    """Return whether a part of an expression is 0, whatever the figures of a cell are."""
+    if _names(node):
+        return False
+    try:
+        return _value(node, {}) == 0
+    except ArithmeticError:
+        return False
 
 
 def _scalar(node: ast.expr, shapes: Mapping[str, Shape]) -> Scalar:
     shape = _shape(node, shapes)
     match shape:
         case Mapping():
-            raise ValueError(f"{ast.unparse(node)} has several figures: {_in(node, shape)}")
+            raise ValueError(f"{_text(node)} has several figures: {_in(node, shape)}")
         case list():
-            raise ValueError(
-                f"{ast.unparse(node)} is a list: select an element, as in {ast.unparse(node)}[0]"
-            )
+            raise ValueError(f"{_text(node)} is a list: select an element, as in {_text(node)}[0]")
     return shape
 
 
 def _in(node: ast.expr, shape: Mapping[str, Shape]) -> str:
-    return ", ".join(f"{ast.unparse(node)}.{'NAME' if name == ANY else name}" for name in shape)
+    return ", ".join(f"{_text(node)}.{'NAME' if name == ANY else name}" for name in shape)
 
 
 def _shape(node: ast.expr, shapes: Mapping[str, Shape]) -> Shape:
@@ -188,15 +210,15 @@ def _shape(node: ast.expr, shapes: Mapping[str, Shape]) -> Shape:
         case ast.Attribute(value=inner, attr=name):
             outer = _shape(inner, shapes)
             if not isinstance(outer, Mapping):
-                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} has no members")
+                raise ValueError(f"{_text(node)}: {_text(inner)} has no members")
             if name not in outer and ANY not in outer:
                 hint = known_names(name, outer)
-                raise ValueError(f"{ast.unparse(inner)} has no member {name} ({hint})")
+                raise ValueError(f"{_text(inner)} has no member {name} ({hint})")
             return outer[name if name in outer else ANY]
         case ast.Subscript(value=inner):
             outer = _shape(inner, shapes)
             if not isinstance(outer, list):
-                raise ValueError(f"{ast.unparse(node)}: {ast.unparse(inner)} is not a list")
+                raise ValueError(f"{_text(node)}: {_text(inner)} is not a list")
             return outer[0]
         case ast.BinOp(left=left, right=right):
             return _sum(node, (left, right), shapes)
@@ -208,7 +230,7 @@ def _shape(node: ast.expr, shapes: Mapping[str, Shape]) -> Shape:
 def _sum(node: ast.expr, parts: Iterable[ast.expr], shapes: Mapping[str, Shape]) -> Shape:
     for part in parts:
         if _scalar(part, shapes) is Scalar.WORD:
-            raise ValueError(f"{ast.unparse(node)}: {ast.unparse(part)} is a word")
+            raise ValueError(f"{_text(node)}: {_text(part)} is a word")
     return Scalar.NUMBER
 
 

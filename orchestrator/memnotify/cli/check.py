@@ -36,6 +36,9 @@ def _check(args: argparse.Namespace) -> int:
     run = RunFolder(args.run)
     damaged = say_damaged(args.run)
     rows = list(check_run(run))
+    if not rows and damaged:
+        hint = f"see {command(f'show {args.run}')}"
+        raise InputError(f"no cell of {args.run} that is not damaged has a log", hint=hint)
     if not rows:
         raise InputError(
             f"no cell of {args.run} has a log", hint=f"see {command(f'show {args.run}')}"

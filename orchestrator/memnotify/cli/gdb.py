@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from memnotify.cli.paths import path
+from memnotify.cli.paths import named, path
 from memnotify.guest.session import run_cell
 from memnotify.process import CommandLog
 from memnotify.results.cell import find_finished
@@ -32,7 +32,9 @@ def register(subparsers: Any) -> None:
         "that cannot be recorded is re-run, forward only. See docs/debugging.md.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument("cell", metavar="CELL", help="id of the cell, a prefix of it, or its name")
+    parser.add_argument(
+        "cell", type=named, metavar="CELL", help="id of the cell, a prefix of it, or its name"
+    )
     parser.add_argument(
         "--record",
         type=_index,

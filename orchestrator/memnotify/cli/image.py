@@ -27,8 +27,7 @@ def register(subparsers: Any) -> None:
     )
     build.add_argument(
         "--arch",
-        type=Arch,
-        choices=list(Arch),
+        choices=[arch.value for arch in Arch],
         action="append",
         help="may be repeated; default: all",
     )
@@ -42,7 +41,7 @@ def _build(args: argparse.Namespace) -> int:
     images = [
         {"arch": str(arch), "key": image.key, "path": str(image.path), **image.facts}
         for arch in args.arch or list(Arch)
-        for image in [ensure_image(arch, store=store, log=log)]
+        for image in [ensure_image(Arch(arch), store=store, log=log)]
     ]
     if args.json:
         print(dump(images))

@@ -35,16 +35,17 @@ def register(subparsers: Any) -> None:
     listing.set_defaults(handler=_list)
 
     fetch = actions.add_parser("fetch", help="fetch the source of a base")
-    fetch.add_argument("base", metavar="BASE", help=_BASE)
+    fetch.add_argument("base", type=named, metavar="BASE", help=_BASE)
     fetch.add_argument(
         "--source", type=named, metavar="PATH", help="use this tree, tarball or folder of parts"
     )
     fetch.set_defaults(handler=_fetch)
 
     build = actions.add_parser("build", help="build a base with a series applied")
-    build.add_argument("base", metavar="BASE", help=_BASE)
+    build.add_argument("base", type=named, metavar="BASE", help=_BASE)
     build.add_argument(
         "--series",
+        type=named,
         metavar="REV",
         default=NONE,
         help="apply this revision, such as v4; default: %(default)s",
@@ -54,7 +55,7 @@ def register(subparsers: Any) -> None:
     )
     build.add_argument(
         "--variant",
-        default="",
+        type=named,
         metavar="NAME",
         help="use this alternative configuration of the base",
     )
@@ -99,7 +100,7 @@ def _build(args: argparse.Namespace) -> int:
         base=args.base,
         series=args.series,
         arch=Arch(args.arch),
-        variant=args.variant,
+        variant=args.variant or "",
         source=args.source,
         cc=args.cc,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -11,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from memnotify import __version__
-from memnotify.errors import TRACEBACK, MemnotifyError
-from memnotify.text import printable_lines
+from memnotify.errors import TRACEBACK, InputError, MemnotifyError
+from memnotify.text import message
 
 # In the order of the help text. Each module has register(subparsers), which sets `handler`.
 COMMANDS = (
@@ -92,7 +93,7 @@ def _run(argv: Sequence[str] | None) -> int:
         sys.stdout.flush()  # here, where a closed pipe is handled
         return status
     except MemnotifyError as error:
-        print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
+        print(f"memnotify: {message(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
@@ -102,13 +103,14 @@ def _run(argv: Sequence[str] | None) -> int:
         return 141
     except OSError as error:
         # An error of the disk or the system, raised by a library and not translated anywhere.
-        print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
-        return MemnotifyError.exit_code
+        print(f"memnotify: {message(str(error))}", file=sys.stderr)
+        of_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)  # and the user gave the name
+        return InputError.exit_code if of_name else MemnotifyError.exit_code
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
         print(
-            f"memnotify: internal error: {type(error).__name__}: {printable_lines(str(error))} "
+            f"memnotify: internal error: {type(error).__name__}: {message(str(error))} "
             f"(this is a bug; set {TRACEBACK}=1 to see the traceback)",
             file=sys.stderr,
         )

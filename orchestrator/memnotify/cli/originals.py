@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import path
+from memnotify.cli.paths import named, path
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.originals import (
@@ -39,7 +39,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
         "docs/originals.md. The exit status is 1 if the text of a mail does not "
         "match its digest, 2 if a mail is missing, and 3 if lore cannot be reached.",
     )
-    originals.add_argument("revision", metavar="REV", help="such as v4")
+    originals.add_argument("revision", type=named, metavar="REV", help="such as v4")
     originals.add_argument(
         "mails",
         nargs="*",
@@ -54,7 +54,9 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     originals.add_argument("--maildir", type=path, metavar="DIR", help="a maildir, likewise")
     against = originals.add_mutually_exclusive_group()
     against.add_argument(
-        "--base", help="base to import the patches for; default: the nearest one that they apply to"
+        "--base",
+        type=named,
+        help="base to import the patches for; default: the nearest one that they apply to",
     )
     against.add_argument(
         "--tree", type=path, metavar="DIR", help="a kernel tree to import them for instead"

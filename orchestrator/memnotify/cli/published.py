@@ -14,6 +14,7 @@ from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
+from memnotify.files import refuse_as_result
 from memnotify.report.published import print_published, print_series
 from memnotify.report.table import plain_console
 from memnotify.results.folder import RunFolder, to_json
@@ -56,9 +57,7 @@ def _published(args: argparse.Namespace) -> int:
     if args.csv is not None and args.csv == args.plot:
         raise InputError(f"{args.csv}: --csv and --plot need different files")
     for file in filter(None, (args.csv, args.plot)):
-        if file.is_dir() or not file.parent.is_dir():
-            what = "is a folder" if file.is_dir() else "the folder that it goes into does not exist"
-            raise InputError(f"cannot be written: {what}", file=file)
+        refuse_as_result(file)
     if args.plot is not None and args.plot.suffix not in PICTURES:
         raise InputError(f"{args.plot}: the name of a plot must end in {' or '.join(PICTURES)}")
     say_damaged(args.run)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import path
+from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
@@ -34,7 +34,9 @@ def register(subparsers: Any) -> None:
         "differ although the cell's repeatability is exact.",
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument("cell", metavar="CELL", help="id of the cell, a prefix of it, or its name")
+    parser.add_argument(
+        "cell", type=named, metavar="CELL", help="id of the cell, a prefix of it, or its name"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--times", type=_count, default=1, metavar="N", help="re-run it N times")
     how.add_argument("--record", action="store_true", help="keep a recording for memnotify gdb")

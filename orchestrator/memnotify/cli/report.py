@@ -7,6 +7,7 @@ from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
+from memnotify.files import refuse_as_result
 from memnotify.report.formats import FORMATS, make_report
 from memnotify.results.folder import RunFolder
 
@@ -32,6 +33,8 @@ def register(subparsers: Any) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
+    if args.output is not None:
+        refuse_as_result(args.output)
     say_damaged(args.run)
     output = args.output or args.run / "report.html"
     make_report(RunFolder(args.run), output)

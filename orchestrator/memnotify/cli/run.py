@@ -127,7 +127,8 @@ def _run(args: argparse.Namespace) -> int:
         return _plan(args, campaign, durations, store)
     if args.shard is None:
         # Before choosing a base, which may fetch and build for an hour.
-        refuse_too_large(campaign, plan_cells(campaign), Ledger(store.folder("ledger")))
+        planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
+        refuse_too_large(campaign, planned, Ledger(store.folder("ledger")))
     base = choose_base(
         campaign,
         source=args.source,

@@ -63,11 +63,12 @@ def register(subparsers: Any) -> None:
     importing.add_argument(
         "mails",
         nargs="+",
+        type=named,
         metavar="MAIL",
         help="a mail, an mbox, a maildir, a page saved from an archive, or a Message-Id",
     )
     against = importing.add_mutually_exclusive_group(required=True)
-    against.add_argument("--base", help="base that the patches are for")
+    against.add_argument("--base", type=named, help="base that the patches are for")
     against.add_argument(
         "--tree", type=path, metavar="DIR", help="a kernel tree that the patches are for"
     )
@@ -111,13 +112,18 @@ def register(subparsers: Any) -> None:
     importing.set_defaults(handler=_import)
 
     apply = actions.add_parser("apply", help="apply a revision strictly, or check that it applies")
-    apply.add_argument("revision", metavar="REV", help="REV, REV/BASE, or a folder with a series")
+    apply.add_argument(
+        "revision", type=named, metavar="REV", help="REV, REV/BASE, or a folder with a series"
+    )
     target = apply.add_mutually_exclusive_group(required=True)
-    target.add_argument("--base", help="apply to the work tree of this base in the store")
+    target.add_argument(
+        "--base", type=named, help="apply to the work tree of this base in the store"
+    )
     target.add_argument("--tree", type=path, metavar="DIR", help="apply to this kernel tree")
     apply.add_argument(
         "--for",
         dest="variant",
+        type=named,
         metavar="BASE",
         help="with --tree: apply the patches for this base, whatever the tree is; default: the "
         "base that matches the version in the tree's Makefile",
@@ -136,7 +142,9 @@ def register(subparsers: Any) -> None:
         "they differ.",
     )
     for name, metavar in (("old", "A"), ("new", "B")):
-        diff.add_argument(name, metavar=metavar, help="REV, REV/BASE, or a folder with a series")
+        diff.add_argument(
+            name, type=named, metavar=metavar, help="REV, REV/BASE, or a folder with a series"
+        )
     diff.add_argument("--stat", action="store_true", help="show only the numbers of changed lines")
     diff.add_argument(
         "--no-messages",
@@ -163,7 +171,9 @@ def register(subparsers: Any) -> None:
         "to a question changes. The exit status is 1 if the answer is the same with "
         "all patches as with none.",
     )
-    bisect.add_argument("revision", metavar="REV", help="REV, or a folder with a `series` file")
+    bisect.add_argument(
+        "revision", type=named, metavar="REV", help="REV, or a folder with a `series` file"
+    )
     bisect.add_argument(
         "--campaign", type=path, metavar="FILE", required=True, help="a campaign with one cell"
     )
@@ -173,7 +183,9 @@ def register(subparsers: Any) -> None:
         required=True,
         help="a comparison of a figure of show --json: 'wakeups > 0', 'outcome != \"ok\"'",
     )
-    bisect.add_argument("--base", help="which base of the campaign to use, if it has several")
+    bisect.add_argument(
+        "--base", type=named, help="which base of the campaign to use, if it has several"
+    )
     bisect.add_argument(
         "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
     )

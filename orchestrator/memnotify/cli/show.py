@@ -8,7 +8,7 @@ from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import path
+from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.table import plain_console, print_cell, print_run
@@ -25,7 +25,11 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
-        "cell", nargs="?", metavar="CELL", help="id of the cell, a prefix of it, or its name"
+        "cell",
+        nargs="?",
+        type=named,
+        metavar="CELL",
+        help="id of the cell, a prefix of it, or its name",
     )
     add_json(parser)
     parser.set_defaults(handler=_show)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import path
+from memnotify.cli.paths import named, path
 from memnotify.jsontext import dump
 from memnotify.report.fit import fit_markdown, fit_rows
 from memnotify.series.fit import chosen, fit_trees
@@ -30,6 +30,7 @@ def register(actions: Any) -> None:
         "--series",
         action="append",
         default=[],
+        type=named,
         metavar="REV",
         help="only this revision; may be repeated",
     )
@@ -37,6 +38,7 @@ def register(actions: Any) -> None:
         "--base",
         action="append",
         default=[],
+        type=named,
         metavar="BASE",
         help="only the series for this base; may be repeated",
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from memnotify.errors import InputError
+from memnotify.files import resolved
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.download import Web
 from memnotify.kernel.fixes import fixes_for
@@ -62,7 +63,7 @@ def import_series(
         if place.exists() and not place.is_dir():
             raise InputError("is a file, not a folder", file=place, hint="-o must name a folder")
     series = folder / SERIES
-    lock = f"series-{digest_value(str(folder.resolve()))}"
+    lock = f"series-{digest_value(str(resolved(folder)))}"
     with store.lock(
         lock, waiting=lambda: progress(f"waiting for another import into {folder} to finish")
     ):

@@ -8,6 +8,7 @@ from typing import Any
 from memnotify.kernel.base import bases, load_base
 from memnotify.kernel.build import KIND
 from memnotify.kernel.source import kept_source
+from memnotify.places import KERNELS, need
 from memnotify.series.quilt import NONE, revisions
 from memnotify.store import Store
 
@@ -20,6 +21,7 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
     what distinguishes builds of the same name: `cc`, the digest of the `source`, and the time in
     UTC when it was `built`).
     """
+    need(KERNELS)
     built = store.listing(KIND)
     known = revisions()
     rows = []

@@ -7,7 +7,8 @@ kinds. Version 1 had the five words of a record instead, value0 to value4; it ca
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,7 @@ from memnotify.files import refuse_special
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
+from memnotify.text import printable
 
 SCHEMA_VERSION = 2
 
@@ -89,6 +91,12 @@ def _schema() -> Any:
 
 
 _SCHEMA = _schema()
+
+_COMMON = ("index", "time_ns", "kind", "client", "pid", "cpu")
+_NEW = (*_COMMON, "raw")
+_OLD_VALUES = tuple(f"value{number}" for number in range(_WORDS))
+_OLD = (*_COMMON, *_OLD_VALUES)
+"""The columns that a file must have, of this version and of version 1."""
 
 
 def write_records(log: RecordLog, path: Path) -> None:
@@ -175,12 +183,17 @@ def read_records(path: Path) -> RecordLog:
     try:
         with pq.ParquetFile(path) as file:  # the reader of pyarrow that makes no data set
             metadata = file.schema_arrow.metadata or {}
-            version = int(metadata.get(b"schema_version", b"1"))
+            version = _number({b"schema_version": b"1", **metadata}, "schema_version")
             if version > SCHEMA_VERSION:
-                raise ValueError(f"it has version {version}, of a newer memnotify")
-            _check_types(file.schema_arrow)
+                text = f"not a log of records: it has version {version}, of a newer memnotify"
+                raise InputError(text, file=path, hint="upgrade memnotify")
+            if version < 1:
+                raise ValueError("its schema_version is 0")
+            lost, torn = _number(metadata, "lost"), _number(metadata, "torn")
+            _check_columns(file.schema_arrow, _OLD if version == 1 else _NEW)
             parts = [np.zeros(0, layout.RECORD)]
             for batch in file.iter_batches(batch_size=_ROWS):
+                _refuse_nulls(batch, version)
                 parts.append(rows := np.zeros(len(batch), layout.RECORD))
                 rows["commit"] = batch["index"].to_numpy() + np.uint32(1)
                 rows["kind"] = _kinds(batch["kind"])
@@ -189,13 +202,37 @@ def read_records(path: Path) -> RecordLog:
                     rows[name] = batch[name].to_numpy()
                 rows["value"] = _old_words(batch) if version == 1 else _words(batch, rows["kind"])
         records = np.concatenate([part.view(_WHOLE) for part in parts]).view(layout.RECORD)
-        return RecordLog(records, lost=int(metadata[b"lost"]), torn=int(metadata[b"torn"]))
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise InputError(f"not a log of records: {error}", file=path) from error
+        numbers = records["commit"].astype(np.int64)
+        if (np.diff(numbers, prepend=0) < 1).any():
+            raise ValueError("the numbers in its column index do not rise")
+        return RecordLog(records, lost=lost, torn=torn)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        text = " ".join(f"not a log of records: {error}".split())
+        raise InputError(text, file=path, hint="run the cell again") from error
 
 
-def _check_types(schema: Any) -> None:
-    """Raise ValueError if a column has the wrong type: the file may come from anybody."""
+def _number(metadata: Mapping[bytes, bytes], name: str) -> int:
+    """Return a number of the metadata. Raises ValueError."""
+    text = metadata.get(name.encode())
+    if text is None:
+        raise ValueError(f"its metadata have no {name}")
+    if not re.fullmatch(rb"[0-9]{1,18}", text):
+        shown = printable(text[:20].decode(errors="replace"))
+        raise ValueError(f"its {name} is {shown!r}, not a number")
+    return int(text)
+
+
+def _check_columns(schema: Any, needed: Sequence[str]) -> None:
+    """Raise ValueError if a column is missing or has the wrong type: anybody may have written it.
+
+    A kind that was added later has no columns in an older file.
+    """
+    missing = [name for name in needed if name not in schema.names]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]}")
+    for name in _OLD_VALUES if needed is _OLD else ():
+        if (found := schema.field(name).type) != pa.uint64():
+            raise ValueError(f"its column {name} is of type {found}, not uint64")
     for field in schema:
         at = _SCHEMA.get_field_index(field.name)
         wanted = field.type if at < 0 else _SCHEMA.field(at).type
@@ -207,14 +244,25 @@ def _check_types(schema: Any) -> None:
             raise ValueError(f"its column {field.name} is of type {field.type}, not {wanted}")
 
 
+def _refuse_nulls(batch: Any, version: int) -> None:
+    required = [field.name for field in _SCHEMA if not field.nullable]
+    for name in (*required, *(_OLD_VALUES if version == 1 else ())):
+        if batch[name].null_count:
+            raise ValueError(f"a row of its column {name} is empty")
+
+
 def _kinds(column: Any) -> npt.NDArray[np.uint16]:
-    numbers = np.array([Kind[name] for name in column.dictionary.to_pylist()], np.uint16)
+    names = column.dictionary.to_pylist()
+    for name in names:
+        if name not in Kind.__members__:
+            raise ValueError(f"it has the unknown kind {name!r}")
+    numbers = np.array([Kind[name] for name in names], np.uint16)
     kinds: npt.NDArray[np.uint16] = numbers[column.indices.to_numpy()]
     return kinds
 
 
 def _old_words(batch: Any) -> npt.NDArray[np.uint64]:
-    return np.stack([batch[f"value{number}"].to_numpy() for number in range(_WORDS)], axis=1)
+    return np.stack([batch[name].to_numpy() for name in _OLD_VALUES], axis=1)
 
 
 def _words(batch: Any, kinds: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
@@ -227,6 +275,8 @@ def _words(batch: Any, kinds: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
             continue
         values = np.zeros(rows.size, form)
         for name in form.names:
+            if column_of(kind, name) not in batch.schema.names:
+                raise ValueError(f"it has no column {column_of(kind, name)}")
             column = batch[column_of(kind, name)].take(pa.array(rows))
             if form[name].kind == "S":
                 values[name] = _bytes(column.fill_null(""), form[name])

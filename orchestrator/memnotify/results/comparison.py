@@ -21,6 +21,7 @@ from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.frames import CellResults
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
+from memnotify.text import known_names
 
 Inputs = Mapping[str, Any]
 
@@ -174,8 +175,10 @@ def compare_runs(
     """
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
+    damaged: list[str] = []
     for run in map(RunFolder, paths):
-        whole, _ = run.results()
+        whole, lines = run.results()
+        damaged += lines
         for row, axes in _planned(run, only):
             if row.id not in whole:
                 not_run += 1
@@ -188,7 +191,7 @@ def compare_runs(
             if other.id != sample.id:
                 raise _not_one_cell(other, sample)
     if not samples:
-        raise InputError("no matching cell has results", hint=f"see {command('show RUN')}")
+        raise _no_results(paths, only, damaged)
     groups = tuple(dict.fromkeys(group for group, _ in samples))
     points = [
         point
@@ -224,6 +227,22 @@ def compare_runs(
         mixed=tuple(what for tool, what in _TOOLS.items() if _differs(tool, kept.values())),
         alike=alike,
     )
+
+
+def _no_results(
+    paths: Sequence[Path], only: Mapping[str, set[str]], damaged: Sequence[str]
+) -> InputError:
+    """Return the error for runs without a cell to compare; it says why, if that is known."""
+    rows = [axes for path in paths for _, axes in _planned(RunFolder(path), {})]
+    for axis, wanted in only.items():
+        there = [str(value) for value in dict.fromkeys(axes[axis] for axes in rows)]
+        for value in sorted(wanted.difference(there)):
+            return InputError(
+                f"no matching cell has results: --only {axis}={value} matches none",
+                hint=known_names(value, there),
+            )
+    hint = damaged[0] if damaged else f"see {command(f'show {paths[0]}')}"
+    return InputError("no matching cell has results", hint=hint)
 
 
 def _not_one_cell(one: _Sample, other: _Sample) -> InputError:

@@ -157,15 +157,20 @@ class RunFolder:
 
     def plan(self) -> list[PlanRow]:
         """Return plan.json. Raises InputError if the folder is not a run's, or contains links."""
-        for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
-            _no_link(path)
         file = self.path / PLAN
         try:
+            for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
+                _no_link(path)
             plan = parse(read_text(file))
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not the folder of a run: it has no plan.json",
                 hint=f"see {command('run --help')}",
+            ) from None
+        except NotADirectoryError:
+            raise InputError(
+                f"{self.path} is not the folder of a run, but a file",
+                hint=f"name the folder that {command('run')} wrote, such as runs/NAME",
             ) from None
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot be read: {error}", file=file) from error
@@ -285,7 +290,7 @@ def read_verdict(folder: Path) -> Verdict:
         verdict = Verdict.from_json(written)
     except ValueError as error:
         text = f"not a verdict in the format of this version of memnotify: {error}"
-        raise InputError(text, file=file, hint="run the cell again") from error
+        raise InputError(" ".join(text.split()), file=file, hint="run the cell again") from error
     if verdict.id != folder.name:
         raise InputError(f"belongs to another cell, {verdict.id!r}", file=file)
     return verdict

@@ -12,6 +12,7 @@ pandas, integers that may be missing have the type Int64.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +23,10 @@ import numpy as np
 import pyarrow as pa
 
 from memnotify.check.reaction import UNITS, react
-from memnotify.files import read_bytes
+from memnotify.errors import InputError
+from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog
+from memnotify.records.log import Ints, RecordLog, indexes, ints
 from memnotify.records.parquet import read_records
 from memnotify.results.evidence import Chosen
 from memnotify.results.folder import RECORDS, read_manifest, read_verdict
@@ -40,6 +42,7 @@ from memnotify.results.tables import (
 )
 from memnotify.results.timeline import timeline_of
 from memnotify.results.verdict import Verdict
+from memnotify.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,8 +72,14 @@ class CellResults:
 
     folder: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", named(self.folder, "cell"))
+
     def __repr__(self) -> str:
-        return self.name
+        try:
+            return self.name
+        except InputError:
+            return f"<no results of a cell in {self.folder}>"
 
     @cached_property
     def figures(self) -> Mapping[str, Any]:
@@ -129,9 +138,9 @@ class CellResults:
 
         Raises ValueError if there is no such kind.
         """
-        if kind not in Kind.__members__:
+        if not isinstance(kind, str) or kind not in Kind.__members__:
             raise ValueError(
-                f"{kind!r} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
+                f"{shown(kind)} is not a record kind; known kinds: {', '.join(Kind.__members__)}"
             )
         return frame_of(kind_table(self.log, Kind[kind]))
 
@@ -177,14 +186,43 @@ class CellResults:
         If `assert not cell.which(cell.zones.free < cell.zones["min"])` fails, it names the records.
         Without pandas, conditions have no index: pass a filtered table of records instead.
 
-        Raises TypeError for anything else.
+        Raises TypeError for anything but a frame with the numbers of records, as its index or its
+        column `record`, or a condition on such a frame, and InputError if the log lacks a record.
         """
-        if isinstance(rows, pa.Table) and RECORD in rows.column_names:
-            numbers = rows[RECORD].to_numpy()
-        elif getattr(getattr(rows, "index", None), "name", None) != RECORD:
-            raise TypeError("neither records nor a condition on them: it has no number of a record")
-        elif hasattr(rows, "columns"):
-            numbers = rows.index.to_numpy(np.int64)
-        else:
-            numbers = rows[rows.fillna(False).astype(bool)].index.to_numpy(np.int64)
-        return Chosen(self.log, np.unique(numbers))
+        numbers = np.unique(_numbers(rows))
+        strange = np.setdiff1d(numbers, indexes(self.log.records))
+        if strange.size:
+            raise InputError(f"{self!r} has no record {strange[0]}; the rows are of another cell")
+        return Chosen(self.log, numbers)
+
+
+def _numbers(rows: Any) -> Ints:
+    """Return the numbers of the records that a frame has, or for which a condition holds."""
+    pandas: Any = sys.modules.get("pandas")  # without it, nobody can have a frame of it
+    found: Any = None
+    if isinstance(rows, pa.Table):
+        found = rows[RECORD].to_numpy() if RECORD in rows.column_names else None
+    elif pandas is not None and isinstance(rows, pandas.DataFrame):
+        found = rows.index if rows.index.name == RECORD else rows.get(RECORD)
+    elif pandas is not None and isinstance(rows, pandas.Series) and rows.index.name == RECORD:
+        kind = pandas.api.types.infer_dtype(rows, skipna=True)
+        found = rows.index[rows.fillna(False).astype(bool)] if kind in _CONDITIONS else None
+    found = None if found is None else np.asarray(found)
+    if found is None or (found.size and found.dtype.kind not in "iu"):
+        raise TypeError(
+            "which() takes a frame of records, or a condition on one, such as "
+            f"cell.zones.free < 100; {_objection(rows)}"
+        )
+    return ints(found)
+
+
+_CONDITIONS = ("boolean", "empty")
+"""Types of the values of a condition; `empty`: none of them is known."""
+
+
+def _objection(rows: Any) -> str:
+    kind = f"a {type(rows).__name__}"
+    if hasattr(rows, "dtype") and getattr(getattr(rows, "index", None), "name", None) == RECORD:
+        return f"{kind} of {rows.dtype} is not a condition"
+    large = hasattr(rows, "columns") or hasattr(rows, "dtype") or hasattr(rows, "to_pylist")
+    return f"{kind if large else shown(rows)} has no number of a record"

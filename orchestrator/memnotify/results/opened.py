@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from memnotify.axes import AXES, POINT, Value
@@ -21,10 +22,11 @@ from memnotify.check.metrics import Metrics, WakeupsEach
 from memnotify.check.reaction import Reaction
 from memnotify.check.zone_status import ZoneStatus
 from memnotify.errors import InputError
+from memnotify.files import named
 from memnotify.records.layout import CheckResult
 from memnotify.results.folder import RunFolder
 from memnotify.results.frames import CellResults, frame_of
-from memnotify.text import counted, known_names
+from memnotify.text import counted, known_names, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,10 +87,10 @@ class Run:
     missing: Sequence[str]
     damaged: Sequence[str]
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         """Raises InputError if this folder has no run, or its plan cannot be read."""
-        self.path = path
-        folder = RunFolder(path)
+        self.path = named(path, "run")
+        folder = RunFolder(self.path)
         whole, self.damaged = folder.results()
         self._plan = {row.id: row for row in folder.plan()}
         self._cells = {cell_id: CellResults(place) for cell_id, place in whole.items()}
@@ -136,15 +138,21 @@ class Run:
         """
         points = {cell_id: self._axes(cell_id, cell) for cell_id, cell in self._cells.items()}
         found = list(points)
-        if which is not None:
-            if "series" not in axes and any(at["series"] == which for at in points.values()):
-                axes = {"series": which, **axes}
-            else:
-                found = self._named(which)
         for axis, value in axes.items():
-            if axis not in AXES:
-                hint = known_names(axis, AXES)
-                raise InputError(f"a cell has no axis {axis}", hint=hint)
+            _check_value(axis, value)
+        if which is not None:
+            if not isinstance(which, str):
+                what = "found by its series, its id or its name, a string"
+                raise InputError(f"a cell is {what}, not {shown(which)}")
+            if not which:
+                raise InputError("the name of the cell is empty")
+            if all(at["series"] != which for at in points.values()):
+                found = self._named(which)
+            elif "series" in axes:
+                raise InputError(f"series is given twice: {which!r} and {axes['series']!r}")
+            else:
+                axes = {"series": which, **axes}
+        for axis, value in axes.items():
             known = {at[axis]: None for at in points.values()}
             if value not in known:
                 hint = known_names(str(value), map(str, known))
@@ -207,7 +215,21 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
     Raises InputError if it has no run, or its plan cannot be read.
     """
-    return Run(Path(path))
+    return Run(path)
+
+
+def _check_value(axis: str, value: Any) -> None:
+    """Raise InputError for an axis that there is not, or a value that it can never have."""
+    if axis not in AXES:
+        raise InputError(f"a cell has no axis {axis}", hint=known_names(axis, AXES))
+    if AXES[axis].kind is str:
+        fits, what = isinstance(value, str), "a string"
+    else:
+        # A value from a frame may be numpy's, or a float. True is not 1.
+        fits = isinstance(value, int | float | np.integer) and not isinstance(value, bool)
+        what = "a whole number"
+    if not fits:
+        raise InputError(f"{axis} must be {what}, not {shown(value)}")
 
 
 def _planned(row: PlanRow, axis: str) -> Value | None:

@@ -331,7 +331,9 @@ def _exits(log: RecordLog, _: _Told) -> Made:
                 "signal": signal,
                 "asked": bool(asked),
             }
-            yield same["time_ns"][a], {**event, "count": b - a, "text": f"{ended} {how}"}
+            apart_s = (int(same["time_ns"][b - 1]) - int(same["time_ns"][a])) / NS_PER_S
+            text = f"{ended} {how}" + (f" within {apart_s:.3f} s" if b - a > 1 else "")
+            yield same["time_ns"][a], {**event, "count": b - a, "seconds": apart_s, "text": text}
 
 
 def _runs(times: Records) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
 from memnotify.campaign.plan import cell_name, plan_rows
 from memnotify.errors import InputError
+from memnotify.files import resolved
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell
 from memnotify.process import CommandLog
@@ -100,7 +101,7 @@ def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) 
 def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Iterator[None]:
     """Lock a folder against other runs into it; `warn` is called if that has to wait."""
     path = folder.path
-    lock = f"run-{digest_value(str(path.resolve()))[:16]}"
+    lock = f"run-{digest_value(str(resolved(path)))[:16]}"
     with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path} to finish")):
         yield
 

@@ -23,7 +23,7 @@ from memnotify import toml
 from memnotify.archive import ArchiveLimits, unpack
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.files import read_bytes
+from memnotify.files import read_bytes, refuse_as_folder
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_until_done
 from memnotify.run.shards import Shard, merge, read_durations
@@ -124,10 +124,7 @@ def run_fleet(
     if len(campaign.table.kernel.base) > 1:
         text = "kernel.base: each host might choose a different base"
         raise InputError(text, file=campaign.path, hint="name one base")
-    if path.exists() and not path.is_dir():
-        raise InputError("is a file, not a folder", file=path, hint="-o must name a new folder")
-    if path.exists() and any(path.iterdir()):
-        raise InputError(f"{path} already exists", hint="name a new folder with -o")
+    refuse_as_folder(path)
     files = _files(campaign, durations)
     with TemporaryDirectory(prefix="memnotify-fleet-") as name:
         parts = [

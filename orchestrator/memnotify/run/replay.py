@@ -14,7 +14,7 @@ from typing import Any
 
 from memnotify import __version__, host
 from memnotify.campaign.plan import cell_name
-from memnotify.errors import InfrastructureError
+from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
@@ -160,7 +160,11 @@ def _folder(output: Path | None, number: int) -> Iterator[Path]:
             yield Path(name)
     else:
         folder = output / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            text = f"cannot be used for results: {error.strerror}"
+            raise InputError(text, file=folder) from error
         yield folder
 
 

@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 from memnotify.campaign.plan import cell_name
 from memnotify.campaign.row import PlanRow
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.files import read_bytes, read_text
+from memnotify.files import read_bytes, read_text, refuse_as_folder, resolved
 from memnotify.jsontext import parse
 from memnotify.model import Cell
 from memnotify.results.folder import CAMPAIGN, RunFolder, copy_results
@@ -87,10 +87,7 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
     part. Raises InputError if the parts are not of one campaign on one base, if two of them ran a
     cell with different kernels, images or QEMUs, or if the new folder already exists.
     """
-    if into.path.exists() and not into.path.is_dir():
-        raise InputError("is a file, not a folder", file=into.path, hint="name a new folder")
-    if into.path.exists() and any(into.path.iterdir()):
-        raise InputError(f"{into.path} already exists", hint="name a new folder")
+    refuse_as_folder(into.path)
     campaign = _same("another campaign", [(part, _read(part)) for part in parts])
     names = _same("another base", [(part, part.whole()) for part in parts])
     rows: dict[str, PlanRow] = {}
@@ -105,7 +102,7 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
                 )
             if part.has(row.id):
                 holders.setdefault(row.name, part)
-    place = into.path.absolute()
+    place = resolved(into.path)  # a folder cannot be renamed to a link
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

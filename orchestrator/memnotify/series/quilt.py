@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 from memnotify.files import read_bytes, read_text
-from memnotify.places import PATCHES, command
+from memnotify.places import PATCHES, command, need
 from memnotify.series import registered as own
 from memnotify.store import digest_file, digest_value
 from memnotify.text import known_names
@@ -81,6 +81,7 @@ def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
     """Return the bases that a revision is for. Raises InputError if there is no such revision."""
     known = revisions(root)
     if revision not in known:
+        need(root)
         wanted = own.asked_for(revision)
         hint = known_names(revision, [NONE, *known])
         if wanted in known:
