@@ -64,9 +64,8 @@ def test_v3_and_two_lets_one_pass_in_a_tick(told: Callable[[str], Guest]) -> Non
     assert (guest.times[2:] - guest.times[:-2]).min() > JIFFY
 
 
-def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(
-    squeezed: Runner, base: str
-) -> None:
+# Not on 6.12: there v6 itself notifies in this guest (patches/mem_notify/v6-ageing/6.12/README.md).
+def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(squeezed: Runner) -> None:
     scenario = dataclasses.replace(
         squeeze(start_s=12, clients=1, duration_s=32),
         steps=(
@@ -78,7 +77,7 @@ def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(
     )
     woken = {
         series: squeezed(
-            series, scenario, base=base, arch=Arch.X86_64, memory_mib=96, machine="pc-disk"
+            series, scenario, base="6.1", arch=Arch.X86_64, memory_mib=96, machine="pc-disk"
         ).times.size
         for series in ("v6", "v6-ageing")
     }
