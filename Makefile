@@ -20,20 +20,28 @@ help: ## say what can be made
 
 setup: packages $(VENV)/.ready ## install what is missing: Debian packages, then .venv
 
+# A package also counts as installed if another one provides it: Debian 13 has libarchive13t64, which provides
+# libarchive13. Without any kernel source in the package lists, these were never fetched.
 packages: ## install the Debian packages that are missing
 	@if ! command -v apt-get >/dev/null; then \
 	    echo "not a Debian machine: please install what these packages hold: $(PACKAGES)"; exit 0; fi; \
+	have=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}, $${Provides}\n' \
+	    | sed -nE 's/^installed //; T; s/ *\([^)]*\)//g; s/, */\n/gp'); \
 	missing=(); \
 	for package in $(PACKAGES); do \
-	    [[ "$$(dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null)" == installed ]] \
-	        || missing+=($$package); \
+	    grep -qxF "$$package" <<<"$$have" || missing+=("$$package"); \
 	done; \
-	if ((!$${#missing[@]})); then \
-	    [[ "$$(apt-cache policy linux-source-6.1)" == *Candidate:* ]] \
-	        || $(SUDO) apt-get update -q; \
-	else \
+	todo="apt-get update"; \
+	if (($${#missing[@]})); then \
 	    echo "installing $${missing[*]}"; \
-	    $(SUDO) apt-get update -qq; \
+	    todo+=" && apt-get install -y --no-install-recommends $${missing[*]}"; \
+	elif [[ -n "$$(apt-cache pkgnames linux-source-)" ]]; then exit 0; fi; \
+	if [[ -n "$(SUDO)" ]] && ! command -v sudo >/dev/null; then \
+	    echo "this needs an administrator, as you are not root and there is no sudo: $$todo"; \
+	    exit $$(($${#missing[@]} > 0)); \
+	fi; \
+	$(SUDO) apt-get update -qq; \
+	if (($${#missing[@]})); then \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
 	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}"; \
 	fi

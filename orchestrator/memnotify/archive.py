@@ -7,7 +7,9 @@ through a symbolic link, and archives that exceed the limits of their reader.
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import os
 import shutil
@@ -16,15 +18,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
-from typing import Self
+from typing import BinaryIO, cast
 
 from memnotify.errors import InputError
 from memnotify.text import printable
 
 _LONGEST_HEADER = 1 << 20
-_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+_PIECE = 1 << 16
 
 _Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
 
@@ -63,15 +66,45 @@ class ArchiveLimits:
     """Bytes, once unpacked."""
 
 
-class _Entry(tarfile.TarInfo):
-    """An entry with a limit on its headers, which tarfile reads into memory whole."""
+class _Stream:
+    """The bytes of a tarball, unpacked, for tarfile to read: forwards only, each byte once.
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        entry = super().frombuf(buf, encoding, errors)
-        if entry.type in _HEADERS and entry.size > _LONGEST_HEADER:
-            raise tarfile.ReadError(f"a header of {entry.size} bytes")
-        return entry
+    tarfile reads a header whole, however long it says it is, and data in small pieces: so a long
+    read is a long header, and is refused. This looks at what tarfile asks for and relies on nothing
+    within it.
+    """
+
+    def __init__(self, plain: BinaryIO) -> None:
+        self._plain = plain
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        data = self._plain.read(size)
+        self._at += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> None:
+        if position < self._at:
+            raise tarfile.StreamError("seeking backwards")
+        while self._at < position and self.read(min(position - self._at, _PIECE)):
+            pass
+
+
+def _unpacked(file: BufferedReader) -> BinaryIO:
+    """Return what is in a file that is packed with gzip, bzip2 or xz, or is not packed."""
+    start = file.peek(8)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+    if start.startswith(b"BZh"):
+        return cast("BinaryIO", bz2.BZ2File(file))
+    if start.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
+        return cast("BinaryIO", lzma.LZMAFile(file))
+    return file
 
 
 @contextmanager
@@ -81,10 +114,15 @@ def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
     Raises InputError if the archive is damaged or exceeds its limits.
     """
     try:
-        # A stream never seeks back, so each byte is decompressed once. Reads gz, bz2 and xz.
         with ExitStack() as stack:
+            # A stream never seeks back, so each byte is decompressed once.
+            stream = _Stream(
+                stack.enter_context(_unpacked(stack.enter_context(tarball.open("rb"))))
+            )
             with _reading(tarball):
-                archive = stack.enter_context(tarfile.open(tarball, "r|*", tarinfo=_Entry))
+                archive = stack.enter_context(
+                    tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r")
+                )
             yield _counted(archive, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:

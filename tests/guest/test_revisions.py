@@ -21,12 +21,21 @@ from memnotify.series.apply import apply_series
 from memnotify.series.quilt import MEM_NOTIFY, revisions
 from memnotify.store import Store
 
-from tests.support.squeezed import JIFFY, LATE, SECOND, Guest, Runner, notifications, squeeze
+from tests.support.squeezed import (
+    FORWARD,
+    JIFFY,
+    LATE,
+    SECOND,
+    Guest,
+    Runner,
+    notifications,
+    squeeze,
+)
 
 pytestmark = pytest.mark.guest
 
 
-@pytest.mark.parametrize("base", ["6.1", "2.6.24", "2.6.25"])
+@pytest.mark.parametrize("base", [*FORWARD, "2.6.24", "2.6.25"])
 def test_every_patch_fits_without_fuzz_or_offset(
     base: str,
     store: Store,
@@ -40,7 +49,7 @@ def test_every_patch_fits_without_fuzz_or_offset(
     assert ours >= {"v4", "v5", "v6"}
     # Elsewhere, the third patch of v4, and of series that extend v4, is the mail's: made for -mm.
     (mails,) = (MEM_NOTIFY / "v4" / base).glob("0003-*.patch")
-    exempt = b"" if base == "6.1" else mails.read_bytes()
+    exempt = b"" if base in FORWARD else mails.read_bytes()
     with work_tree(source, Arch.X86_64, store=store, progress=print) as tree:
         for revision in sorted(ours):
             series = series_on(known, revision, tree.original)
@@ -51,16 +60,22 @@ def test_every_patch_fits_without_fuzz_or_offset(
             assert all(one.patch.path.read_bytes() == exempt for one in shifted), revision
 
 
+@pytest.fixture(scope="module", params=FORWARD)
+def base(request: pytest.FixtureRequest) -> str:
+    """The base that v6 is tried on."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def few(squeezed: Runner) -> Guest:
+def few(squeezed: Runner, base: str) -> Guest:
     """3 clients that poll and 1 that wants SIGIO: a batch of 1 of each, and a guard of 0.8 s."""
-    return squeezed("v6", squeeze(start_s=10, clients=3, fasync=1), base="6.1", arch=Arch.X86_64)
+    return squeezed("v6", squeeze(start_s=10, clients=3, fasync=1), base=base, arch=Arch.X86_64)
 
 
 @pytest.fixture(scope="module")
-def many(squeezed: Runner) -> Guest:
+def many(squeezed: Runner, base: str) -> Guest:
     """40 clients that poll: a batch of 40 / 16 + 1, and a guard of 8 s."""
-    return squeezed("v6", squeeze(start_s=10, clients=40), base="6.1", arch=Arch.X86_64)
+    return squeezed("v6", squeeze(start_s=10, clients=40), base=base, arch=Arch.X86_64)
 
 
 def of_kind(guest: Guest, kind: ClientKind) -> set[int]:
@@ -104,11 +119,11 @@ def test_one_who_wants_signals_has_a_share_rounded_up(few: Guest) -> None:
     assert np.mean(with_signal) > 0.9
 
 
-def test_a_zone_below_a_tenth_of_its_node_is_ignored(squeezed: Runner) -> None:
+def test_a_zone_below_a_tenth_of_its_node_is_ignored(squeezed: Runner, base: str) -> None:
     scenario = squeeze(start_s=2, clients=1, duration_s=1)
     calm = dataclasses.replace(scenario, steps=scenario.steps[:1])
     for memory_mib, status in ((64, 0), (192, -1)):
-        guest = squeezed("v6", calm, base="6.1", arch=Arch.X86_64, memory_mib=memory_mib)
+        guest = squeezed("v6", calm, base=base, arch=Arch.X86_64, memory_mib=memory_mib)
         zones = guest.log.kind(Kind.ZONE)
         assert set(zones["status"][zones["name"] == b"DMA"]) == {status}
         assert set(zones["status"][zones["name"] == b"DMA32"]) == {0}

@@ -25,6 +25,7 @@ MIB = 1024  # KiB
     ("base", "arch", "machine"),
     [
         ("6.1", Arch.X86_64, "pc-swap-disk"),
+        ("6.12", Arch.X86_64, "pc-swap-disk"),
         ("2.6.24", Arch.I386, "pc-swap-ide"),
         ("2.6.24", Arch.X86_64, "pc-swap-ide"),
     ],

@@ -13,12 +13,18 @@ from memnotify.model import Arch
 from memnotify.records.layout import Kind
 from memnotify.scenario import ClientKind, Clients, Group, Hog, Level, Op, Scenario, Step
 
-from tests.support.squeezed import MIB, SECOND, Guest, Runner, squeeze
+from tests.support.squeezed import FORWARD, MIB, SECOND, Guest, Runner, squeeze
 from tests.support.steps import of_kind
 
 pytestmark = pytest.mark.guest
 
 STALL_US, WINDOW_US = 150_000, 1_000_000
+
+
+@pytest.fixture(params=FORWARD)
+def base(request: pytest.FixtureRequest) -> str:
+    """The base that everything here is tried on."""
+    return str(request.param)
 
 
 def limited(version: int, *kinds: Clients) -> Scenario:
@@ -45,7 +51,9 @@ def wakeups(guest: Guest, kind: ClientKind) -> list[np.ndarray]:
     return [guest.times[guest.clients == client] for client in of_kind]
 
 
-def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runner) -> None:
+def test_psi_speaks_once_a_window_and_memory_events_of_the_group(
+    squeezed: Runner, base: str
+) -> None:
     guest = squeezed(
         "v4",
         limited(
@@ -54,7 +62,7 @@ def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runne
             Clients(kind=ClientKind.MEMORY_EVENTS, count=3),
             Clients(kind=ClientKind.POLL, count=3),
         ),
-        base="6.1",
+        base=base,
         arch=Arch.X86_64,
         memory_mib=96,
     )
@@ -67,23 +75,25 @@ def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runne
     assert all(times.size == 0 for times in wakeups(guest, ClientKind.POLL))
 
 
-def test_pressure_level_tells_a_listener_at_the_root_of_a_group_below(squeezed: Runner) -> None:
+def test_pressure_level_tells_a_listener_at_the_root_of_a_group_below(
+    squeezed: Runner, base: str
+) -> None:
     guest = squeezed(
         "v4",
         limited(1, Clients(kind=ClientKind.PRESSURE_LEVEL, count=3, level=Level.LOW)),
-        base="6.1",
+        base=base,
         arch=Arch.X86_64,
         memory_mib=96,
     )
     assert all(times.size >= 10 for times in wakeups(guest, ClientKind.PRESSURE_LEVEL))
 
 
-def test_the_example_of_the_patch_is_woken(squeezed: Runner) -> None:
+def test_the_example_of_the_patch_is_woken(squeezed: Runner, base: str) -> None:
     scenario = squeeze(start_s=10, clients=3, duration_s=25)
     poll, *pressure = scenario.steps
     example = of_kind(poll, ClientKind.USAGE)
     scenario = dataclasses.replace(scenario, steps=(example, *pressure))
-    guest = squeezed("v4", scenario, base="6.1", arch=Arch.X86_64)
+    guest = squeezed("v4", scenario, base=base, arch=Arch.X86_64)
     assert [times.size for times in wakeups(guest, ClientKind.USAGE)] == [1, 1, 1]
     exits = guest.log.kind(Kind.EXIT)
     left = exits[(exits["op"] == Op.CLIENTS) & (exits["sent_by_agent"] == 0)]

@@ -30,7 +30,9 @@ PROC_WAKEUP_GUARD = 10 * SECOND
 BATCH = 100
 
 
-@pytest.fixture(scope="module", params=["6.1 x86_64", "2.6.24 i386", "2.6.24 x86_64"])
+@pytest.fixture(
+    scope="module", params=["6.1 x86_64", "6.12 x86_64", "2.6.24 i386", "2.6.24 x86_64"]
+)
 def target(request: pytest.FixtureRequest) -> tuple[str, Arch]:
     """Return the base and the architecture that everything here is tested on."""
     base, arch = request.param.split()

@@ -70,6 +70,13 @@ def test_a_kernel_has_its_files_and_facts(lab: Lab) -> None:
     assert kernel.facts["seconds"] > 0
 
 
+def test_what_is_compiled_is_told_with_any_make(lab: Lab) -> None:
+    log = lab.build("v1").file("build.log").read_text()
+    assert {line for line in log.splitlines() if line.startswith("  CC ")} == {
+        f"  CC      {path.relative_to(TREE).with_suffix('.o')}" for path in TREE.glob("mm/*.c")
+    }
+
+
 def test_the_key_is_known_without_building(lab: Lab) -> None:
     request = KernelRequest(base="6.1", series="v1", arch=Arch.X86_64, source=str(TREE))
     inputs = kernel_inputs(

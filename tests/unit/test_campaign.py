@@ -67,7 +67,7 @@ def test_a_good_one_loads(tmp_path: Path) -> None:
 def test_the_demo_is_what_it_should_be() -> None:
     campaign = load_campaign(CAMPAIGNS / "demo.toml")
     matrix = campaign.table.matrix
-    assert campaign.table.kernel.base == ["2.6.24-rc6-mm1", "2.6.24", "6.1"]
+    assert campaign.table.kernel.base == ["2.6.24-rc6-mm1", "2.6.24", "6.1", "6.12"]
     assert matrix.series == ["none", "v4"]
     assert (matrix.memory_mib, matrix.clients) == ([64, 96], [1, 32, 200])
     assert campaign.scenarios["squeeze"].duration_s >= 40

@@ -78,9 +78,44 @@ def test_a_missing_command_names_its_package(
     assert missing.fix == f"apt-get install {package}"
 
 
+def test_what_several_bases_lack_is_said_once(tools: Path, tmp_path: Path) -> None:
+    (tools / "flex").unlink()
+    checks = {check.name: check for check in examine(Store(tmp_path))}
+    assert checks["flex"].detail == "not found; required to build 6.1, 6.12"
+    assert checks["2.6.24 toolchain"].state is CheckLevel.OK
+    assert "6.1 toolchain" not in checks
+
+
 def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Path) -> None:
     (note,) = [check for check in examine(Store(tmp_path)) if check.name == "6.1 source"]
     assert (note.state, note.fix) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
+
+
+def test_of_a_source_is_said_only_what_was_looked_at(tools: Path, tmp_path: Path) -> None:
+    def detail(name: str) -> str:
+        (note,) = [check for check in examine(Store(tmp_path)) if check.name == f"{name} source"]
+        return note.detail
+
+    not_asked = "kernel.org was not asked"
+    assert detail("2.6.24") == f"not in the store; {not_asked}"
+    assert detail("6.1") == (
+        f"not in the store; Debian's linux-source-6.1: this is not a Debian system; {not_asked}"
+    )
+    (tools / "apt-get").symlink_to("/bin/true")
+    cache = tools / "apt-cache"
+    cache.write_text(
+        '#!/bin/sh\n[ "$*" = "show --no-all-versions linux-source-6.12" ] || exit 100\n'
+        "echo Package: linux-source-6.12; echo Version: 6.12.9-1; echo SHA256: 00\n"
+    )
+    cache.chmod(0o755)
+    assert detail("6.1") == (
+        "not in the store; Debian's linux-source-6.1: not in this machine's package lists; "
+        + not_asked
+    )
+    assert detail("6.12") == (
+        "not in the store; Debian's linux-source-6.12 6.12.9-1 is in this machine's package lists; "
+        + not_asked
+    )
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:

@@ -9,6 +9,15 @@ from memnotify.errors import InputError
 from memnotify.kernel.base import bases, load_base
 from memnotify.kernel.config import check_config, fragment_text, merge_fragments
 
+# A version of each base, as a tree of it states it.
+VERSIONS = {
+    "2.6.24-rc6-mm1": "2.6.24-rc6-mm1",
+    "2.6.24": "2.6.24",
+    "2.6.25": "2.6.25",
+    "6.1.192": "6.1",
+    "6.12.118": "6.12",
+}
+
 
 def fragment(path: Path, text: str) -> Path:
     path.write_text(text)
@@ -66,3 +75,9 @@ def test_only_the_bases_own_versions_are_accepted() -> None:
     assert base.accepts("6.1.192")
     assert not base.accepts("6.10.2")
     assert not base.accepts("6.1.192-rc1")
+
+
+def test_a_version_is_of_one_base_only() -> None:
+    assert set(VERSIONS.values()) == set(bases())
+    fits = {tree: [name for name in bases() if load_base(name).accepts(tree)] for tree in VERSIONS}
+    assert fits == {tree: [name] for tree, name in VERSIONS.items()}

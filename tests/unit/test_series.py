@@ -332,13 +332,15 @@ def test_the_version_is_the_makefiles(text: str, version: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "base"), [("6.1.192", "6.1"), ("6.1", "6.1"), ("2.6.24", "2.6.24")]
+    ("version", "base"),
+    [("6.1.192", "6.1"), ("6.1", "6.1"), ("6.12.118", "6.12"), ("2.6.24", "2.6.24")],
 )
 def test_the_variant_is_chosen_by_version(tmp_path: Path, version: str, base: str) -> None:
     put_series(tmp_path, "")
     put_series(tmp_path / "more", "")
-    (tmp_path / "v9/2.6.24").mkdir()
-    (tmp_path / "v9/2.6.24/series").write_text("")
+    for other in ("2.6.24", "6.12"):
+        (tmp_path / "v9" / other).mkdir()
+        (tmp_path / "v9" / other / "series").write_text("")
     assert base_for_version("v9", version, root=tmp_path) == base
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -240,9 +241,21 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None
             unpack(file, "linux", out, limits)
         shutil.rmtree(out)
         out.mkdir()
-    header = tarball(tmp_path / "header", entry("linux/" + "a" * (1 << 20), b"x"))
-    with pytest.raises(InputError, match=r"a header of \d+ bytes"):
-        unpack(header, "linux", out, limits)
+    long = "linux/" + "a" * (1 << 20)
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "header", "w", format=form) as archive:
+            archive.addfile(tarfile.TarInfo(long))
+        with pytest.raises(InputError, match=r"a header of \d+ bytes"):
+            unpack(tmp_path / "header", "linux", out, limits)
+
+
+def test_a_header_that_only_says_that_it_is_long_is_refused(tmp_path: Path) -> None:
+    """A terabyte: tarfile would ask for all of it at once."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    (tmp_path / "x").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1024)
+    with pytest.raises(InputError, match=r"a header of 1099511627776 bytes"):
+        look_through(tmp_path / "x", "linux", LIMITS)
 
 
 def test_a_cut_or_foreign_file_is_no_archive(tmp_path: Path) -> None:
@@ -402,6 +415,7 @@ def test_without_a_network_one_line_says_what_was_tried(
 
 
 APT_CACHE = """#!/bin/sh
+[ "$*" = "pkgnames linux-source-" ] && { cat /DEB/names; exit; }
 [ "$*" = "show --no-all-versions linux-source-6.1" ] || exit 100
 printf 'Package: linux-source-6.1\\nVersion: 6.1.9-1\\nSHA256: {sha256}\\n'
 """
@@ -443,6 +457,21 @@ def test_debians_package_is_fetched_and_checked(debian: Path, store: Store) -> N
     assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
 
 
+def test_what_this_distribution_has_is_named_instead(debian: Path, store: Store) -> None:
+    other = base(DEBIAN | {"package": "linux-source-6.12"})
+    names = debian / "names"
+    names.write_text("linux-source-6.1\nlinux-source\nlinux-source-5.10\n")
+    with pytest.raises(
+        InfrastructureError,
+        match=r"linux-source-6\.12: not in this machine's package lists "
+        r"\(they have linux-source-5\.10, linux-source-6\.1\)",
+    ):
+        fetch(other, store)
+    names.write_text("")
+    with pytest.raises(InfrastructureError, match=r"package lists \(sudo apt-get update\)"):
+        fetch(other, store)
+
+
 def test_a_package_with_another_checksum_is_thrown_away(debian: Path, store: Store) -> None:
     with (debian / "x.deb").open("ab") as file:
         file.write(b"x")
@@ -468,6 +497,62 @@ def test_a_given_source_is_kept_for_later(tmp_path: Path, store: Store) -> None:
     file.unlink()
     assert ensure_source(base(), None, store=store, progress=quiet) == source
     assert source.tarball.name == "mine.tar.xz"
+
+
+def package(folder: Path, member: str, data: bytes) -> Path:
+    """A Debian package with one file in it."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb")
+    tree = folder / "package"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(
+        "Package: linux-source-6.1\nVersion: 6.1.9-1\nArchitecture: all\n"
+        "Maintainer: Nobody <nobody@example.org>\nDescription: source\n"
+    )
+    (tree / member).parent.mkdir(parents=True)
+    (tree / member).write_bytes(data)
+    file = folder / "mine.deb"
+    subprocess.run(["dpkg-deb", "-Znone", "--build", tree, file], check=True, capture_output=True)
+    return file
+
+
+def test_a_debian_package_can_be_given(tmp_path: Path, store: Store) -> None:
+    tarball = kernel_tarball(tmp_path / "linux.tar.xz")
+    file = package(tmp_path, "usr/src/linux.tar.xz", tarball.read_bytes())
+    source = fetch(base(DEBIAN), store, file)
+    assert (source.version, source.top, source.origin) == ("6.1.9", "linux", str(file))
+    assert source.tarball.read_bytes() == tarball.read_bytes()
+    assert source.tarball.name == "linux.tar.xz"
+    (artifact,) = store.listing("source")
+    assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
+    assert [path.name for path in artifact.path.parent.iterdir()] == [artifact.path.name]
+
+
+@pytest.mark.parametrize(
+    ("sources", "member", "data", "said"),
+    [
+        ([], "usr/src/linux.tar.xz", b"", r"a Debian package, and no Debian has 6\.1"),
+        ([DEBIAN], "usr/src/other.tar.xz", b"", r"has no usr/src/linux\.tar\.xz"),
+        ([DEBIAN], "usr/src/linux.tar.xz", b"x", r"linux\.tar\.xz in it: not a whole tar archive"),
+    ],
+)
+def test_another_debian_package_is_refused(
+    tmp_path: Path,
+    store: Store,
+    sources: list[dict[str, str]],
+    member: str,
+    data: bytes,
+    said: str,
+) -> None:
+    file = package(tmp_path, member, data)
+    with pytest.raises(InputError, match=said) as caught:
+        fetch(base(*sources), store, file)
+    assert caught.value.file == file
+    file.write_bytes(file.read_bytes()[:100])
+    if sources:
+        with pytest.raises(InputError, match="not a whole Debian package"):
+            fetch(base(*sources), store, file)
+    assert store.listing("source") == []
 
 
 @pytest.mark.parametrize("cut", [False, True])

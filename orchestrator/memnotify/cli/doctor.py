@@ -6,7 +6,7 @@ import argparse
 import ctypes.util
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
 from memnotify.kernel.base import Base, bases, load_base
-from memnotify.kernel.source import kept_source
+from memnotify.kernel.source import kept_source, known_offers
 from memnotify.kernel.toolchain import missing_packages
 from memnotify.model import Accel
 from memnotify.places import command
@@ -79,9 +79,9 @@ def examine(store: Store) -> Iterator[Check]:
     yield _kvm()
     for program, package in _COMMANDS.items():
         yield _command(program, package)
-    for name in bases():
-        base = load_base(name)
-        yield from _toolchain(base)
+    known = [load_base(name) for name in bases()]
+    yield from _toolchains(known)
+    for base in known:
         yield _source(base, store)
     for program, (package, without) in _HELPERS.items():
         yield _helper(program, package, without)
@@ -141,12 +141,20 @@ def _command(name: str, package: str) -> Check:
     return Check(name, CheckLevel.OK, path)
 
 
-def _toolchain(base: Base) -> Iterator[Check]:
-    missing = missing_packages(base)
-    for name, package in missing.items():
-        detail = f"not found; required to build {base.name}"
+def _toolchains(known: Iterable[Base]) -> Iterator[Check]:
+    """Yield each missing thing once, whichever bases need it, and the bases that lack nothing."""
+    needed: dict[tuple[str, str], list[str]] = {}
+    whole = []
+    for base in known:
+        missing = missing_packages(base)
+        for name, package in missing.items():
+            needed.setdefault((name, package), []).append(base.name)
+        if not missing:
+            whole.append(base)
+    for (name, package), names in needed.items():
+        detail = f"not found; required to build {', '.join(names)}"
         yield Check(name, CheckLevel.MISSING, detail, _apt(package))
-    if not missing:
+    for base in whole:
         yield Check(f"{base.name} toolchain", CheckLevel.OK, ", ".join(base.table.tools))
 
 
@@ -154,7 +162,8 @@ def _source(base: Base, store: Store) -> Check:
     name = f"{base.name} source"
     kept = kept_source(base, store=store)
     if kept is None:
-        detail = "not fetched yet; the first build fetches it"
+        # Only looked up in what the machine has: a host that does not answer would take its time.
+        detail = f"not in the store; {'; '.join(known_offers(base))}"
         return Check(name, CheckLevel.NOTE, detail, command(f"kernel fetch {base.name}"))
     return Check(name, CheckLevel.OK, f"{kept.version}, {kept.origin}")
 

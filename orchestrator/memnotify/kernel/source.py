@@ -34,6 +34,10 @@ _DOWNLOAD = 3600.0
 # Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
 
+_AR = b"!<arch>\n"  # what a Debian package begins with
+_NO_APT = "this is not a Debian system"
+_NOT_LISTED = "not in this machine's package lists"
+
 UNREACHABLE = "unreachable"
 """The kind of failure of a base whose source is not available anywhere."""
 
@@ -195,6 +199,8 @@ def _take(
             tarball = folder / "linux.tar"
             pack(path, tarball)
             return _facts(base, tarball, str(path.absolute()), digest)
+        if _is_debian(path):
+            return _from_given_package(base, path, folder, digest, log)
         # Checked in place, so that an error names the user's file and not our copy.
         facts = _facts(base, path, str(path.absolute()), digest)
         look_through(path, facts["top"], LIMITS)
@@ -204,6 +210,44 @@ def _take(
         return facts
 
     return store.publish(KIND, _given_inputs(base, digest), build)
+
+
+def _is_debian(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_AR)) == _AR
+
+
+def _from_given_package(
+    base: Base, path: Path, folder: Path, digest: str, log: CommandLog | None
+) -> dict[str, str]:
+    """Take the tarball out of a user's Debian package of kernel source."""
+    members = [one.member for one in base.table.source if isinstance(one, DebianSource)]
+    if not members:
+        raise InputError(f"a Debian package, and no Debian has {base.name}", file=path)
+    if shutil.which("dpkg-deb") is None:
+        raise InputError("a Debian package, and there is no dpkg-deb to unpack it", file=path)
+    work = folder.with_name("package")
+    try:
+        run(["dpkg-deb", "--extract", path, work], timeout=600, log=log)
+    except CommandFailed as error:
+        raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
+    for member in members:
+        inside = work / member
+        if inside.is_file() and inside.resolve() == inside.absolute():
+            break
+    else:
+        raise InputError(f"this Debian package has no {members[0]}", file=path)
+    try:
+        facts = _facts(base, inside, str(path.absolute()), digest)
+        look_through(inside, facts["top"], LIMITS)
+    except InputError as error:
+        if error.file != inside:
+            raise  # of the user's file
+        said = error.message.removeprefix(f"{inside}: ")
+        raise InputError(f"{member} in it: {said}", file=path) from error
+    inside.rename(folder / inside.name)
+    shutil.rmtree(work)
+    return facts
 
 
 def _fetch(
@@ -239,27 +283,66 @@ def _by_hand(base: Base) -> str:
     return "TREE-OR-TARBALL-OR-FOLDER-OF-PIECES" if in_pieces else "TREE-OR-TARBALL"
 
 
-def _from_debian(
-    base: Base, candidate: DebianSource, store: Store, log: CommandLog | None, progress: Progress
-) -> Artifact:
-    name = candidate.package
-    if shutil.which("apt-get") is None:
-        raise InfrastructureError("source", f"Debian's {name}: this is not a Debian system")
+def _listed(package: str, log: CommandLog | None = None) -> tuple[str, str] | None:
+    """Return version and SHA-256 of the newest package in this machine's lists, if there is one."""
     listed = run(
-        ["apt-cache", "show", "--no-all-versions", name],
+        ["apt-cache", "show", "--no-all-versions", package],
         env={"LC_ALL": "C"},
         timeout=60,
         log=log,
         check=False,
     ).stdout
     fields = dict(re.findall(r"^(Package|Version|SHA256): (\S+)$", listed, re.M))
-    if fields.get("Package") != name or not {"Version", "SHA256"} <= fields.keys():
+    if fields.get("Package") != package or not {"Version", "SHA256"} <= fields.keys():
+        return None
+    return fields["Version"], fields["SHA256"]
+
+
+def _other_packages(log: CommandLog | None = None) -> list[str]:
+    """Return the kernel sources that this machine's package lists have. None: the lists are empty,
+    or this is a distribution that has none."""
+    names = run(
+        ["apt-cache", "pkgnames", "linux-source-"],
+        env={"LC_ALL": "C"},
+        timeout=60,
+        log=log,
+        check=False,
+    ).stdout.split()
+    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+\.\d+", name))
+
+
+def known_offers(base: Base, *, log: CommandLog | None = None) -> list[str]:
+    """Say of each source of a base what is known without a network: one phrase for each."""
+    offers = []
+    for candidate in base.table.source:
+        if isinstance(candidate, DebianSource):
+            name = f"Debian's {candidate.package}"
+            if shutil.which("apt-get") is None:
+                offers.append(f"{name}: {_NO_APT}")
+            elif (listed := _listed(candidate.package, log)) is None:
+                offers.append(f"{name}: {_NOT_LISTED}")
+            else:
+                offers.append(f"{name} {listed[0]} is in this machine's package lists")
+        else:
+            offers.append("kernel.org was not asked")
+    return offers
+
+
+def _from_debian(
+    base: Base, candidate: DebianSource, store: Store, log: CommandLog | None, progress: Progress
+) -> Artifact:
+    name = candidate.package
+    if shutil.which("apt-get") is None:
+        raise InfrastructureError("source", f"Debian's {name}: {_NO_APT}")
+    listed = _listed(name, log)
+    if listed is None:
+        others = _other_packages(log)
         raise InfrastructureError(
             "source",
-            f"Debian's {name}: not in this machine's package lists",
-            hint="sudo apt-get update",
+            f"Debian's {name}: {_NOT_LISTED}",
+            hint=f"they have {', '.join(others)}" if others else "sudo apt-get update",
         )
-    version, expected = fields["Version"], fields["SHA256"]
+    version, expected = listed
 
     def build(folder: Path) -> dict[str, str]:
         work = folder.with_name("download")

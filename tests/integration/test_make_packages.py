@@ -1,0 +1,124 @@
+"""`make packages` on machines that are not this one: Debian's programs are stand-ins."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from memnotify import places
+
+PACKAGES = re.search(r"^PACKAGES := ((?:.*\\\n)*.*)", (places.HOME / "Makefile").read_text(), re.M)
+assert PACKAGES is not None
+NAMES = PACKAGES[1].replace("\\\n", " ").split()
+
+
+class Machine:
+    """Stand-ins in a folder that is all that PATH has; what apt-get and sudo were asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.asked = folder / "bin", folder / "asked"
+        self.bin.mkdir()
+        self.asked.touch()
+        for name in ("bash", "sed", "grep", "env", "make"):
+            path = shutil.which(name)
+            assert path is not None
+            (self.bin / name).symlink_to(path)
+        self.program("apt-get", f'echo "apt-get $*" >> {self.asked}')
+        self.program("id", "echo 0")
+        self.lists("linux-source-6.1\n")
+        self.installed(dict.fromkeys(NAMES, ""))
+
+    def program(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(f"#!/bin/bash\n{text}\n")
+        (self.bin / name).chmod(0o755)
+
+    def user(self, *, sudo: bool) -> None:
+        self.program("id", "echo 1000")
+        if sudo:
+            self.program("sudo", f'echo "sudo $*" >> {self.asked}')
+
+    def lists(self, names: str) -> None:
+        self.program("apt-cache", f'[ "$*" = "pkgnames linux-source-" ] && printf "{names}"; true')
+
+    def installed(self, provides: dict[str, str], *, removed: str = "nothing") -> None:
+        """Let dpkg know packages, and what each provides; one of them has only left its files."""
+        lines = [f"installed {name}, {what}" for name, what in provides.items()]
+        text = "\n".join([*lines, f"config-files {removed}, "])
+        self.program("dpkg-query", f"cat <<'END'\n{text}\nEND")
+        (self.bin / "cat").unlink(missing_ok=True)
+        path = shutil.which("cat")
+        assert path is not None
+        (self.bin / "cat").symlink_to(path)
+
+    def make(self) -> subprocess.CompletedProcess[str]:
+        command = [str(self.bin / "make"), "-s", "packages", f"SHELL={self.bin}/bash"]
+        environment = {"PATH": str(self.bin)}
+        return subprocess.run(
+            command, cwd=places.HOME, env=environment, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def without(name: str) -> dict[str, str]:
+    return {other: "" for other in NAMES if other != name}
+
+
+def test_nothing_is_installed_where_nothing_is_missing(machine: Machine) -> None:
+    done = machine.make()
+    assert (done.returncode, done.stdout, machine.asked.read_text()) == (0, "", "")
+
+
+def test_what_another_package_provides_is_installed(machine: Machine) -> None:
+    renamed = {"libarchive13t64": "libarchive13 (= 3.7.4-4), libarchive-any (= 3)"}
+    machine.installed(without("libarchive13") | renamed)
+    assert machine.make().stdout == ""
+    machine.installed(without("libarchive13") | {"libarchive13x": "xlibarchive13 (= 1)"})
+    assert machine.make().stdout == "installing libarchive13\n"
+
+
+def test_root_installs_what_is_missing(machine: Machine) -> None:
+    machine.installed(without("flex"), removed="flex")
+    done = machine.make()
+    assert (done.returncode, done.stdout) == (0, "installing flex\n")
+    update, install = machine.asked.read_text().splitlines()
+    assert update == "apt-get update -qq"
+    assert install.endswith(" -y --no-install-recommends flex")
+
+
+def test_a_user_installs_by_sudo(machine: Machine) -> None:
+    machine.user(sudo=True)
+    machine.installed(without("flex"))
+    assert machine.make().returncode == 0
+    asked = machine.asked.read_text().splitlines()
+    assert [line.split()[:2] for line in asked] == [["sudo", "apt-get"], ["sudo", "env"]]
+
+
+def test_a_user_without_sudo_is_given_the_line_for_an_administrator(machine: Machine) -> None:
+    machine.user(sudo=False)
+    assert machine.make().returncode == 0
+    machine.installed(without("flex"))
+    done = machine.make()
+    assert done.returncode != 0
+    assert done.stdout.splitlines()[-1] == (
+        "this needs an administrator, as you are not root and there is no sudo: "
+        "apt-get update && apt-get install -y --no-install-recommends flex"
+    )
+    assert machine.asked.read_text() == ""
+
+
+def test_package_lists_are_fetched_where_there_are_none(machine: Machine) -> None:
+    machine.lists("")
+    assert machine.make().returncode == 0
+    assert machine.asked.read_text() == "apt-get update -qq\n"
+    machine.asked.write_text("")
+    machine.user(sudo=False)
+    done = machine.make()
+    assert (done.returncode, machine.asked.read_text()) == (0, "")
+    assert done.stdout.endswith("there is no sudo: apt-get update\n")
