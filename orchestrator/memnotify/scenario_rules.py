@@ -2,7 +2,7 @@
 
 A campaign file is held to them with the names of its keys, a scenario that a program has put
 together with those of the fields. The guest program guards itself against the worst of what these
-rules refuse (images/guest/scenario.c); the limits here are its own, and a test compares them.
+rules refuse (images/guest/scenario_check.c); the limits here are its own, and a test compares them.
 """
 
 from __future__ import annotations
