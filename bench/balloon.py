@@ -1,9 +1,9 @@
 """Does a balloon lose pages when it goes down and up a thousand times?
 
-Guests share the cycles, since the mailbox of one holds only so many steps, and run at once: QEMU
-tells of a move once a second at most, and each waits for that. What a guest has when its balloon is
-up, after its first cycle and after each later one, is compared: what the first moves need for
-themselves they keep.
+The cycles are spread over several guests, because a mailbox holds a limited number of steps. The
+guests run at once: QEMU reports a move at most once a second, and each waits for that. The memory
+of a guest with its balloon up is compared after its first cycle and after each later one: what the
+first moves need for themselves, they keep.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Cycled:
 
     reached: int
     short: int
-    """Of MemTotal, at the most, when the balloon is up."""
+    """The most of MemTotal that is missing when the balloon is up."""
     lost: int
-    """Of MemFree, from the end of the first cycle to that of the last."""
+    """The loss of MemFree from the end of the first cycle to that of the last."""
     swing: int
-    """Between the most and the least MemFree at the ends of those cycles."""
+    """The greatest difference of MemFree at the ends of those cycles."""
 
 
 def cycling(request: KernelRequest, cycles: int) -> Guest:
@@ -71,7 +71,7 @@ async def cycle(one: Guest, template: Template) -> Cycled:
         result = await one.run_beside(template, keep=Path(folder))
         samples = read_records(Path(folder) / "records.parquet").kind(Kind.MEMINFO)
     cycles = len(one.cell.scenario.steps) // 2
-    # Half a move after it, so that it is over.
+    # Half a move later, so that the move is over.
     ends = START_S + 2 * MOVE_S * np.arange(1, cycles + 1) + 1.5 * MOVE_S
     up = samples[np.searchsorted(samples["time_ns"], np.round(ends * S).astype(np.int64))]
     free = up["free"].astype(np.int64)

@@ -1,7 +1,8 @@
 """How much sooner a campaign of 48 small cells is done with two guests at a time than with one.
 
-`memnotify run` as users type it, start-up included, with kernel, image and template in the store.
-The two sides alternate; the ratio is that of the best of each, because a busy host only adds.
+It runs `memnotify run` as users type it, start-up included, with kernel, image and template in the
+store. The two sides alternate; the ratio is that of the best of each, because a busy host only adds
+time.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def say(line: str) -> None:
 
 
 def timed_run(campaign: Path, folder: Path, *, jobs: int) -> tuple[float, float]:
-    """Run the campaign; returns wall time, and CPU time of all guests, in seconds."""
+    """Run the campaign; return wall time, and CPU time of all guests, in seconds."""
     started = time.monotonic()
     output = folder.with_suffix(".txt")
     words = [*MEMNOTIFY, "run", str(campaign), "-o", str(folder), "-j", str(jobs)]
@@ -71,7 +72,7 @@ def main() -> int:
     walls: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
         campaign = Path(name) / "campaign.toml"
-        # Kernel, image and template get into the store.
+        # Put kernel, image and template into the store.
         campaign.write_text(CAMPAIGN.replace(f"repeat = {CELLS // 4}", "repeat = 1"))
         timed_run(campaign, Path(name) / "warm", jobs=2)
         campaign.write_text(CAMPAIGN)

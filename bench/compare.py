@@ -1,8 +1,9 @@
 """How long `memnotify compare` takes over 1,000 cells with 10 M records, and in how much memory.
 
-The run is made up, but written by the functions that write real ones: per cell the samples of a
-minute with two zones, 200 clients that wait and wake again and again, and swapping. The command is
-run as users type it, start-up included; the best of several counts, as a busy host only adds.
+The run is made up, but written by the functions that write real ones. Each cell has the samples of
+a minute with two zones, 200 clients that wait and wake again and again, and swapping. The command
+runs as users type it, start-up included; the best of several runs counts, as a busy host only adds
+time.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def made_up_cell(series: str, seed: int, clients: int = CLIENTS) -> Cell:
             start_ns=START,
             duration_ns=60 * S,
             sample_ns=S // 10,
-            # Of each seed another: what only repeats a run does not count.
+            # Different for each seed: a cell that only repeats a run does not count.
             steps=(
                 Step(
                     at_ns=0,
@@ -71,7 +72,7 @@ def made_up_cell(series: str, seed: int, clients: int = CLIENTS) -> Cell:
 
 
 def rows(kind: Kind, times: np.ndarray, **fields: object) -> np.ndarray:
-    """Return records of one kind; a field may be a number or an array, by its name in the kind."""
+    """Return records of one kind; a field is a number or an array, by its name in the kind."""
     records = np.zeros(len(times), layout.RECORD)
     records["kind"], records["time_ns"] = kind, times
     records["client"] = fields.pop("client", layout.NO_CLIENT)
@@ -113,7 +114,7 @@ def made_up_log(random: np.random.Generator) -> RecordLog:
 
 
 def make_run(path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog]) -> int:
-    """Make the folder of a run of these cells; returns how many records are in it."""
+    """Make the folder of a run of these cells; return how many records are in it."""
     run = RunFolder(path)
     run.make()
     run.begin(b"", plan_rows(cells))
@@ -138,7 +139,7 @@ def make_run(path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog])
     return total
 
 
-# Runs the command in its own process, and leaves what it cost in a file.
+# Runs the command in its own process, and writes its cost to a file.
 MEASURED = r"""
 import json, pathlib, re, sys, time
 from memnotify.cli.main import main

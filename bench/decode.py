@@ -1,6 +1,6 @@
 """How long a full log of a million records takes: out of shared memory, to Parquet and back.
 
-Times are the best of several, in CPU seconds of all threads, so that a busy host does not count.
+Times are the best of several, in CPU seconds of all threads, so that a busy host does not matter.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long `campaigns/demo.toml` takes: with the kernels in the store, or from nothing (--cold).
 
-From nothing is an empty store: source, kernels, image and guests all count.
+"From nothing" means an empty store, so source, kernels, image and guests all count.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def say(line: str) -> None:
 
 
 def warm_up() -> None:
-    """Put into the user's store what the demo needs."""
+    """Put everything that the demo needs into the user's store."""
     store, log, campaign = Store(), CommandLog(), load_campaign(DEMO)
     base = choose_base(campaign, store=store, log=log, say=say)
     for request in dict.fromkeys(cell.request for cell in plan_cells(campaign, base=base)):
@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--cold", action="store_true", help="from an empty store")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    # Not in the system's temporary folder, which may be memory: a cold store takes gigabytes.
+    # Not in the system's temporary folder, which may be in memory: a cold store takes gigabytes.
     with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
         folder = Path(name)
         if args.cold:

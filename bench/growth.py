@@ -1,8 +1,9 @@
 """How the cost of cells grows with clients, guest seconds, memory, and the number of cells.
 
-Cost is CPU time, QEMU's and our own, from a template to the Parquet file; other work on the host
-changes it little, and of some tries the cheapest counts. One thing grows at a time, from a cell
-with 32 clients, 60 guest seconds and 64 MiB (128 MiB where clients grow). `--chart FILE` draws it.
+Cost is CPU time, QEMU's and our own, from a template to the Parquet file. Other work on the host
+changes it little, and the cheapest of several tries counts. One quantity grows at a time, from a
+cell with 32 clients, 60 guest seconds and 64 MiB (128 MiB if clients grow). `--chart FILE` draws
+it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ AXES: dict[str, tuple[tuple[int, ...], Callable[[int], Guest], bool]] = {
 
 
 def cost(one: Guest, times: int) -> float:
-    """Return the CPU seconds of running a cell some times, QEMU's and ours."""
+    """Return the CPU seconds for running a cell a number of times, QEMU's and ours."""
     template = one.template()
     tries = []
     for _ in range(TRIES):
@@ -49,7 +50,7 @@ def cost(one: Guest, times: int) -> float:
 
 
 def chart(figures: dict[str, dict[int, float]]) -> str:
-    """Return a text of bars, one block for each axis."""
+    """Return a chart of text bars, one block for each axis."""
     lines = []
     for axis, points in figures.items():
         lines.append(f"{axis:>14}   CPU seconds")

@@ -1,8 +1,8 @@
-"""Guest seconds for each second of wall time, and for each CPU second of QEMU's.
+"""Guest seconds per second of wall time, and per CPU second of QEMU.
 
-Whole cells count, from the start of QEMU, from a template, to the Parquet file. The best of several
-rounds, in which the scenarios take turns. What a busy guest makes of the instruction rate of its
-machine (icount_shift) is measured besides.
+Whole cells count, from the start of QEMU, from a template, to the Parquet file. Each figure is the
+best of several rounds, in which the scenarios take turns. It also measures how much of its
+machine's instruction rate (icount_shift) a busy guest achieves.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from memnotify.model import CellResult
 
 ROUNDS = 3
 SHIFTS = range(5)
-# Samples as often as the agent can take them: the guest's CPU is never idle.
+# Samples as often as the agent can take them, so the guest's CPU is never idle.
 busy = partial(guest, duration_s=5, sample_s=1e-4, log_records=1 << 20)
 
 
 def scenarios() -> dict[str, tuple[Guest, float | None]]:
-    """Return guests by name, each with its target in guest seconds for a second of wall time."""
+    """Return guests by name, each with its target in guest seconds per second of wall time."""
     mixed = (
         clients(32),
         hog(at_s=2, rate_mib_s=1, mib=30),
@@ -73,7 +73,7 @@ def main() -> int:
     results = best_of({name: one for name, (one, _) in table.items()})
     for name, result in results.items():
         one, target = table[name]
-        # From a boot to the start there is nothing but idling, which would flatter busy guests.
+        # From boot to start the guest only idles, which would flatter busy guests.
         seconds = result.guest_ns / S if name.startswith("idle") else busy_seconds(one, result)
         figures.append(Figure(name, seconds / result.wall_seconds, "x wall", target, "higher"))
         rate = seconds / result.qemu_cpu_seconds

@@ -1,8 +1,8 @@
 """How long it takes to import a series of ten mails against a full kernel tree.
 
-The mails are made of the project's own patches, with all white space eaten and collapsed, so that
-every repair is needed. Beside it: `git apply --check` of the ten patches that come out. Times are
-CPU seconds with those of all programs called, so that a busy host does not count.
+The mails are made from the project's own patches, with white space removed and collapsed, so that
+every repair is needed. For comparison: `git apply --check` of the ten resulting patches. Times are
+CPU seconds, including those of all programs called, so that a busy host does not matter.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ROUNDS = 3
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """Return the CPU time of the fastest of several rounds, in this process and in children."""
+    """Return the CPU time of the fastest of several rounds, of this process and its children."""
 
     def spent() -> float:
         both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -48,7 +48,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def damaged(patch: Path) -> str:
-    """Return a patch as a careless archive shows it: no tabs, no runs of blanks, no indentation."""
+    """Return a patch as a careless archive shows it: no tabs, single blanks, no indentation."""
     head, rule, diff = patch.read_text().partition("\n---\n")
     return head + rule + "\n".join(" ".join(line.split()) for line in diff.split("\n")) + "\n"
 
@@ -60,7 +60,7 @@ def main() -> None:
     store = Store()
     source = ensure_source(load_base(BASE), None, store=store, progress=print)
     read = pristine_files(source, Arch.X86_64, store=store, progress=print)
-    # Each revision is a series by itself; of these a round imports ten patches.
+    # Each revision is a series by itself; one round imports ten of their patches.
     series = [load_series(name, BASE).patches for name in ("v4", "v5")]
     assert sum(map(len, series)) >= PATCHES
     series[1] = series[1][: PATCHES - len(series[0])]
@@ -80,7 +80,7 @@ def main() -> None:
             made.clear()
             for mails in runs:
                 given = [mail for file in mails for mail in read_mails(file)]
-                # A string whose blanks were run together is asked about; any answer will do.
+                # The importer asks about a string whose blanks were merged; any answer will do.
                 done = import_mails(given, read, choose=lambda question: 0).patches
                 made.extend(patch.data for patch in done if isinstance(patch, Imported))
 
@@ -90,7 +90,7 @@ def main() -> None:
         at = 0
         for number, patches in enumerate(series):
             for upto in range(len(patches)):
-                # What the patch finds: the base with those before it.
+                # The tree that the patch expects: the base with the patches before it.
                 tree = folder / f"tree{number}-{upto}"
                 tree.mkdir()
                 whole = Series(revision="", base=BASE, patches=patches)

@@ -1,7 +1,7 @@
 """How long a kernel takes from nothing, and how much of that the next series on its base takes.
 
-Both are built in an empty store of their own: unpacking, configuring and compiling count, fetching
-the source does not (it is taken from the user's store, and fetched first if it is not there).
+Both are built in an empty store: unpacking, configuring and compiling count. Fetching the source
+does not: it is taken from the user's store, and fetched before if it is not there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def measure(base: str, arch: Arch, series: tuple[str, str]) -> list[float]:
     """Return the wall time in seconds of building each series, one after the other."""
     source = ensure_source(load_base(base), None, store=Store(), progress=say)
     seconds = []
-    # In the store's own folder: the system's temporary folder may be memory.
+    # In the store's own folder: the system's temporary folder may be in memory.
     with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as folder:
         log = CommandLog(Path(folder) / "commands.jsonl")
         for revision in series:

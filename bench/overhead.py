@@ -1,8 +1,8 @@
 """The orchestrator's own CPU time as a share of its guests', over the cells of the demo.
 
-Own is all that this process uses: start-up, scheduling, QMP, decoding, figures. The guests' is what
-their QEMUs use. Kernels that are not in the store yet are built in processes of their own, which
-do not count.
+Own CPU time is all that this process uses: start-up, scheduling, QMP, decoding, figures. The
+guests' is what their QEMUs use. Kernels missing from the store are built in separate processes,
+which do not count.
 """
 
 from __future__ import annotations

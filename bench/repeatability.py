@@ -1,7 +1,7 @@
-"""The same cells again and again on a loaded host: how many different logs come of it?
+"""How many different logs do repeated runs of the same cells give on a loaded host?
 
-In turns the guest boots and starts from its template; all logs are compared. The load is a busy
-process for each core, and one that is busy now and then. Kernels of 2.6.24 take part if
+The guest alternately boots and starts from its template; all logs are compared. The load is one
+busy process per core, and one that is busy now and then. Kernels of 2.6.24 take part if
 MEMNOTIFY_SOURCE_2_6_24 names a tree.
 """
 
@@ -57,7 +57,7 @@ def scenario(*, balloon: bool) -> Scenario:
 
 
 def cells() -> Iterator[tuple[str, Cell]]:
-    """Give the cells by what they are tried for."""
+    """Yield the cells, each with the name of what it tests."""
     source = os.environ.get("MEMNOTIFY_SOURCE_2_6_24")
     kernels: list[tuple[str, Arch, str | None]] = [("6.1", Arch.X86_64, None)]
     if source:
@@ -90,10 +90,10 @@ async def loaded_host() -> AsyncIterator[None]:
 
 
 async def different_logs(one: Guest, template: Template, *, runs: int, folder: Path) -> int:
-    """Run a cell, from power-on and from its template in turns.
+    """Run a cell, alternately from power-on and from its template.
 
-    Returns how many different logs came of it, and says how they differ. Raises InfrastructureError
-    if a guest could not be run.
+    Returns the number of different logs, and prints how they differ. Raises InfrastructureError if
+    a guest could not be run.
     """
     kept: list[Path] = []
     for number in range(2 * runs):

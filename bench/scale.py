@@ -1,7 +1,7 @@
 """How long the commands that read a run take over cells of 12,500 clients, and in how much memory.
 
-The run is made up: v4 as it wakes a sixteenth of its watchers each quarter of a second, ten rounds,
-so that each client is told ten times. The commands are run as users type them, start-up included.
+The run is made up: v4 wakes a sixteenth of its watchers every quarter of a second for ten rounds,
+so that each client is woken ten times. The commands run as users type them, start-up included.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GIB = 1.0
 
 
 def log() -> RecordLog:
-    """Return the log of a guest in which all wait at once, and each is told once a round."""
+    """Return the log of a guest in which all clients wait at once, and each wakes once a round."""
     everyone = np.arange(CLIENTS)
     fields = {"client": everyone}
     samples = START + np.arange(2 * ROUNDS * ROUND_NS // S) * S // 2

@@ -1,9 +1,9 @@
-"""A cell against a shell script that starts the same QEMU for the same scenario.
+"""A cell compared with a shell script that starts the same QEMU for the same scenario.
 
 The script boots its guest, answers the two rendezvous over QMP, and keeps log and console; it
-decodes nothing. Its log has to have as many records as the cell's, and to end at the same time. A
-cell that boots and one that starts from a template take turns with it. Neither the start of Python
-nor the making of the template, which a campaign has once for all its cells, counts.
+decodes nothing. Its log must have as many records as the cell's, and end at the same time. It
+alternates with a cell that boots and one that starts from a template. Neither Python's start-up
+counts, nor the making of the template, which a campaign does once for all its cells.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ wait
 
 
 def prepare(one: Guest, folder: Path) -> list[str]:
-    """Write what the script needs, and return its command line."""
+    """Write the files that the script needs, and return its command line."""
     cell = one.cell
     with Region(cell.log_records) as region:
         region.post(encode_scenario(cell.scenario))

@@ -1,8 +1,8 @@
 """Does the orchestrator grow while it runs 1,000 cells in a row?
 
-Cells of one guest second with one client, from one template, one after the other in one process,
-with a store and a folder for temporary files of their own. Looked at between two cells: after the
-first ones, when everything has been loaded, and after the last.
+The cells have one guest second and one client, start from one template, and run one after the other
+in one process, with its own store and temporary folder. Resources are compared between cells: after
+the first ones, when everything has been loaded, and after the last.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from memnotify.store import Store
 from rich.console import Console
 
 CELLS = 1000
-FIRST = 20  # cells after which all that is kept for later is there
-EVERY = 50  # cells, for those who watch
+FIRST = 20  # cells after which every cache is filled
+EVERY = 50  # interval of progress lines, in cells
 TARGET = 5.0  # %
 
 _UNITS = {"rss": "MiB", "store": "MiB"}
@@ -60,12 +60,12 @@ clients = {{ kind = "poll", count = "matrix" }}
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What this process and those that it has started hold."""
+    """The resources that this process and its children hold."""
 
     open_files: int
     sockets: int
     threads: int
-    processes: int  # that it has started and that are not reaped
+    processes: int  # children that are not reaped
     rss: float  # MiB
     store: float  # MiB on the disk
     temporary_files: int
@@ -76,7 +76,7 @@ def opened() -> list[str]:
     """Return what this process has open."""
     names = []
     for fd in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # that of the folder itself
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the folder itself
             names.append(str(fd.readlink()))
     return names
 
@@ -100,7 +100,7 @@ def state(store: Path, temporary: Path) -> State:
 
 
 class Watch(LineBoard):
-    """A board that looks at the orchestrator between two cells."""
+    """A board that samples the orchestrator's state between two cells."""
 
     def __init__(self, look: Callable[[], State]) -> None:
         super().__init__(Console(stderr=True))
@@ -121,7 +121,7 @@ class Watch(LineBoard):
 
 
 def soak(cells: int, folder: Path) -> tuple[State, State]:
-    """Run so many cells; returns what there was after the first ones, and after the last."""
+    """Run `cells` cells; return the state after the first ones, and after the last."""
     file, store, temporary = folder / "soak.toml", folder / "store", folder / "tmp"
     file.write_text(CAMPAIGN.format(cells=cells))
     temporary.mkdir()

@@ -1,8 +1,8 @@
-"""What starting from a template saves, and what guests from one template take of the host.
+"""What starting from a template saves, and how much of the host guests from one template take.
 
-Restored and cold guests take turns; times are from the start of QEMU to READY. Memory is what the
-kernel accounts to QEMU: RSS counts pages that others share as well, PSS shares them out. What a
-guest takes is what is QEMU's alone and all pages of the memory files that it has open.
+Restored and cold guests alternate; times are from the start of QEMU to READY. Memory is what the
+kernel accounts to QEMU: RSS includes pages that others share, PSS divides them. A guest takes what
+is QEMU's alone and all pages of the memory files that it has open.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from guests import Figure, Guest, guest, hog, parser, publish
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND
-from memnotify.run.ledger import QEMU_MIB, need, template_mib
+from memnotify.run.need import QEMU_MIB, need, template_mib
 from memnotify.store import Store
 
 ROUNDS = 7
@@ -31,7 +31,7 @@ MIB = 1 << 20
 
 
 def qemus() -> list[int]:
-    """Return our children that are QEMUs."""
+    """Return our child processes that are QEMUs."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     found = []
     for pid in map(int, children):
@@ -55,7 +55,7 @@ def memory_of(pid: int) -> dict[str, int]:
 
 
 def files_kib(pid: int) -> int:
-    """Return what the files in memory take that a process has open, in KiB."""
+    """Return the size in KiB of the memory files that a process has open."""
     blocks: dict[int, int] = {}
     for file in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
@@ -66,7 +66,7 @@ def files_kib(pid: int) -> int:
 
 
 async def peaks(work: asyncio.Task[list[object]]) -> dict[str, list[int]]:
-    """Look at all QEMUs while some work goes on; returns each one's largest RSS and PSS, in KiB."""
+    """Sample all QEMUs while `work` runs; return each one's largest RSS and PSS, in KiB."""
     seen: defaultdict[str, dict[int, int]] = defaultdict(dict)
     while not work.done():
         for pid in qemus():
@@ -83,11 +83,11 @@ async def run_together(one: Guest, template: Template | None, count: int) -> dic
 
 
 def touched_mib(one: Guest) -> float:
-    """Boot a guest and return how much of its RAM is there when it is READY."""
+    """Boot a guest and return how much of its RAM is allocated at READY, in MiB."""
     found: list[int] = []
 
     def look(stage: str) -> None:
-        if stage == "run" and not found:  # it still waits
+        if stage == "run" and not found:  # it is still waiting
             (pid,) = qemus()
             found.append(_mapping_kib(pid, one.cell.memory_mib << 20))
 
@@ -109,7 +109,7 @@ def _mappings(pid: int) -> Iterator[tuple[int, int, int]]:
 
 
 def starts(one: Guest, template: Template) -> tuple[list[float], list[float]]:
-    """Return the seconds to READY of restored and of cold guests, in turns."""
+    """Return the seconds to READY of restored and of cold guests, which alternate."""
     restored: list[float] = []
     cold: list[float] = []
     for _ in range(ROUNDS):
@@ -121,7 +121,7 @@ def starts(one: Guest, template: Template) -> tuple[list[float], list[float]]:
 
 
 def taken() -> list[Figure]:
-    """Return what a guest of 256 MiB that fills them takes, from its template and booted."""
+    """Return what a guest takes that fills its 256 MiB, from its template and booted."""
     one = guest(hog(at_s=1, rate_mib_s=50, mib=190), duration_s=12, sample_s=1, memory_mib=256)
     template = one.template()
     restored, booted = (asyncio.run(run_together(one, source, 1)) for source in (template, None))
@@ -139,7 +139,7 @@ def taken() -> list[Figure]:
 
 
 def own_mib(seen: dict[str, list[int]]) -> float:
-    """Return what is QEMU's own of a guest whose memories are files."""
+    """Return QEMU's own memory in MiB, for a guest whose memories are files."""
     return max(seen["Anonymous"]) / 1024
 
 

@@ -1,10 +1,9 @@
-"""A cell here against the same kernel under virtme-ng: to boot and run one command, and to idle.
+"""A cell compared with the same kernel under virtme-ng: booting to run a command, and idling.
 
-The kernel is 6.1's variant `virtme`, which serves both. There, `uname -r` and `sleep 60` run in the
-host's user land. Here, a cell of one guest second asks for the kernel's version, and one of 60
-guest seconds samples the memory once a second meanwhile; both start from a template, and the
-first boots as well, for comparison. Neither side uses KVM. The two sides alternate; the times are
-the best of several.
+The kernel is 6.1's variant `virtme`, which suits both. There, `uname -r` and `sleep 60` run in the
+host's user land. Here, a cell of one guest second asks for the kernel's version, and a cell of 60
+guest seconds samples the memory once a second. Both start from a template; for comparison, the
+first also boots. Neither side uses KVM. The two sides alternate; the times are the best of several.
 
 virtme-ng comes from PyPI, into a venv of its own in the store.
 """
@@ -44,7 +43,7 @@ START_S = 2
 IDLE_S = 60
 ROUNDS = 3
 PATIENCE_S = 600.0
-DONE = "script exited with code 0"  # says virtme-ng's init
+DONE = "script exited with code 0"  # printed by virtme-ng's init
 BOOT_TARGET, IDLE_TARGET = 12.0, 60.0
 
 
@@ -73,12 +72,12 @@ class There:
 
     def run(self, command: str) -> float:
         """Return the wall seconds of a guest that boots and runs a command."""
-        # On the console: without udev its guest does not find its other outputs, and its status.
+        # On the console: without udev, the guest does not find its other outputs and its status.
         words = ["--verbose", "--disable-kvm", "--memory", f"{MEMORY_MIB}M"]
         started = time.monotonic()
         done = process.run(
             [self._vng, "--run", self._kernel.file("bzImage"), *words, "--exec", command],
-            # It finds its other programs, which lie beside it, by PATH only.
+            # vng only finds its other programs, which lie beside it, by PATH.
             env={"PATH": f"{self._vng.parent}:{os.environ['PATH']}"},
             timeout=PATIENCE_S,
             check=False,
@@ -98,7 +97,7 @@ class Here:
         self._templates = Templates(store)
 
     def run(self, seconds: int, *, cold: bool = False) -> float:
-        """Return the wall seconds of a cell; its template is there before."""
+        """Return the wall seconds of a cell; its template is made before."""
         with tempfile.TemporaryDirectory() as folder:
             return asyncio.run(self._run(self._cell(seconds), Path(folder), cold=cold))
 
@@ -139,7 +138,7 @@ class Here:
 
 
 def best(sides: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Return the best time of each side; they take turns."""
+    """Return the best time of each side; the sides alternate."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(ROUNDS):
         for name, run in sides.items():

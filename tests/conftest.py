@@ -1,4 +1,4 @@
-"""What tests share: kernels and initramfs out of the user's store, and hypothesis' settings."""
+"""Shared by all tests: kernels and initramfs from the user's store, and hypothesis' settings."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ settings.register_profile(
 settings.load_profile("memnotify")
 
 BASE = "6.1"
-# Trees of bases that may be out of reach, by base: tests that need one are skipped without.
+# Trees of bases that may be unavailable; tests that need one are skipped without it.
 GIVEN = {"2.6.24": "MEMNOTIFY_SOURCE_2_6_24", "2.6.25": "MEMNOTIFY_SOURCE_2_6_25"}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_data_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Series that whoever runs the tests has registered are not seen by them."""
+    """Hide series that the user who runs the tests has registered."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 
 def _held(how: int) -> Iterator[None]:
-    """Hold the lock of those whom the OOM killer concerns, against the other workers of a run."""
+    """Hold the lock about the OOM killer against the other workers of a test run."""
     path = Path(tempfile.gettempdir()) / f"memnotify-tests-oom-{os.getuid()}.lock"
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -53,27 +53,27 @@ def _held(how: int) -> Iterator[None]:
 
 @pytest.fixture
 def oom_killer() -> Iterator[None]:
-    """For tests in which the OOM killer strikes."""
+    """Lock for tests in which the OOM killer strikes."""
     yield from _held(fcntl.LOCK_EX)
 
 
 @pytest.fixture
 def no_oom_killer() -> Iterator[None]:
-    """For tests that kill a QEMU, which is not to be taken for the OOM killer's victim."""
+    """Lock for tests that kill a QEMU, which must not be taken for the OOM killer's victim."""
     yield from _held(fcntl.LOCK_SH)
 
 
 @pytest.fixture(scope="session")
 def store() -> Store:
-    """The store of the user who runs the tests, so that kernels are built once."""
+    """Return the store of the user who runs the tests, so that kernels are built once."""
     return Store()
 
 
 @pytest.fixture(scope="session")
 def given_source() -> Callable[[str], str | None]:
-    """Return a function (base) that gives the tree to take, None for one that can be fetched.
+    """Return a function (base) that returns the tree to use, None for one that can be fetched.
 
-    It skips the test where a tree of the base would have to be named and is not.
+    It skips the test if the tree of the base must be named and is not.
     """
 
     def given(base: str) -> str | None:
@@ -96,8 +96,8 @@ def kernel_artifact(
     """Return a function that builds a kernel, or finds it in the store.
 
     It takes series, arch, base, variant, and the folder of all series. With MEMNOTIFY_OFFLINE set,
-    tests whose kernel cannot be built for want of its source are skipped; else they fail, so that
-    nobody takes silence for success.
+    a test is skipped if its kernel cannot be built for lack of its source; otherwise it fails, so
+    that nobody takes silence for success.
     """
     log = CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl")
 
@@ -127,13 +127,13 @@ def kernel_artifact(
 
 @pytest.fixture(scope="session")
 def kernel(kernel_artifact: Callable[..., Artifact]) -> Callable[..., Path]:
-    """Return a function that gives the path of a bzImage; it takes what `kernel_artifact` does."""
+    """Return a function that returns the path of a bzImage, with `kernel_artifact`'s arguments."""
     return lambda *args, **options: kernel_artifact(*args, **options).file("bzImage")
 
 
 @pytest.fixture(scope="session")
 def initramfs(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return a function (arch) that gives the path of an initramfs."""
+    """Return a function (arch) that returns the path of an initramfs."""
     log = CommandLog(tmp_path_factory.mktemp("image") / "commands.jsonl")
 
     def build(arch: Arch = Arch.X86_64) -> Path:

@@ -1,6 +1,7 @@
 """Rules for the documentation: layout, wording, and everything that it names exists.
 
-proselint and codespell run in `make lint`; these are the house's own rules. Code blocks are free.
+The rule of wording is also for docstrings and comments. proselint and codespell run in `make lint`;
+these are the house's own rules. Code blocks are free.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 import runpy
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.support.prose import (
     documents,
     is_table,
     outside_code,
+    passages,
+    programs,
     sentence_ends,
     without_spans,
 )
@@ -58,11 +61,44 @@ BANNED = {
     r"\bthe compiler of today\b": "a present-day compiler",
     r"\bquiet host\b": "idle host",
 }
-# A pattern that begins a sentence is meant as it is written.
-_BANNED = {
-    re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
-    for pattern, better in BANNED.items()
+# The same for docstrings and comments, besides those above.
+BANNED_IN_CODE = {
+    r"(?:^|[.:;] )(?:Tell|Say) (?:if|whether)\b": "Return whether",
+    r"(?:^|[.:;] )Whom\b(?!.*\?)": "a subject: 'The tasks that …'",
+    r"\b(?:what|which|that) is no (?!longer\b|more\b|less\b|better\b|worse\b|reason\b)": "is not a",
+    r"\bof which (?:nobody|none|no|there is no)\b": "for which no, without",
+    r"\btells? of\b": "describe, report",
+    r"\bnothing tells\b": "nothing shows",
+    r"\b(?:none such|such a one)\b": "none, such a file",
+    r"\bstands? there\b": "exists, occurs",
+    r"\b(?:is|are|was|were) had\b": "is available, exists",
+    r"\b(?:else|otherwise) than\b": "other than, except",
+    r"\banother(?: \w+){0,2} than\b": "a different one from, one other than",
+    r"\blet pass\b": "accept",
+    r"\bsees? to it\b": "handle",
+    r"\bwithout a word\b": "silently",
+    r"\bclear(?:s|ed)? away\b": "remove",
 }
+
+
+def _compiled(banned: Mapping[str, str]) -> Mapping[re.Pattern[str], str]:
+    # A pattern that begins a sentence is meant as it is written.
+    return {
+        re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
+        for pattern, better in banned.items()
+    }
+
+
+_BANNED = _compiled(BANNED)
+_BANNED_IN_CODE = _compiled(BANNED | BANNED_IN_CODE)
+# Code whose docstrings and comments are not checked yet.
+NOT_YET = (
+    *(
+        f"orchestrator/memnotify/{room}/"
+        for room in ("guest", "check", "records", "results", "report", "run", "cli")
+    ),
+    *("tests/", "bench/"),
+)
 # Names of files that are made later, or belong to a user or to another tree.
 NOT_HERE = re.compile(
     r"[<>*…{}$]|\.\.\.|\bNAME\b|\bREV\b|\bBASE\b|NN-|"
@@ -102,6 +138,16 @@ def wording(path: Path, text: str) -> list[str]:
             for match in pattern.finditer(bare)
         ]
     return found
+
+
+def code_wording(path: Path, text: str) -> list[str]:
+    """Docstrings and comments have none of the banned phrases, within a line or across two."""
+    return [
+        f"{passage.line_of(match.start())}: '{match[0].strip()}': write {better}"
+        for passage in passages(text)
+        for pattern, better in _BANNED_IN_CODE.items()
+        for match in pattern.finditer(without_spans(passage.text))
+    ]
 
 
 def slug(heading: str) -> str:
@@ -163,6 +209,21 @@ def test_a_document_keeps_the_rule(path: Path, rule: Rule) -> None:
     assert not found, "\n".join(f"{name}:{one}" for one in found)
 
 
+def test_docstrings_and_comments_keep_the_rule_of_wording() -> None:
+    files = [(file, str(file.relative_to(places.HOME))) for file in programs()]
+    checked = [(file, name) for file, name in files if not name.startswith(NOT_YET)]
+    assert checked
+    found = [
+        f"{name}:{one}" for file, name in checked for one in code_wording(file, file.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_phrase_is_reported_at_its_line() -> None:
+    text = 'a = 1\n"""A number.\n\nIt is put there\nin place of\na name."""\n# one\n# anew\n'
+    assert [one.split(":")[0] for one in code_wording(places.HOME, text)] == ["5", "8"]
+
+
 @pytest.mark.parametrize(
     ("rule", "good", "bad"),
     [
@@ -175,6 +236,12 @@ def test_a_document_keeps_the_rule(path: Path, rule: Rule) -> None:
         (wording, "`mend` is a name.\n", "| a cell | the records are the same to the bit |\n"),
         (wording, "Who is told?\n", "Who is killed leaves the queue.\n"),
         (wording, "It may do so too.\n", "It may, if it is there, too.\n"),
+        (code_wording, "a = 1  # fixed\n", "a = 1  # mended\n"),
+        (code_wording, 'says = "anew"  # again\n', '"""Build it anew."""\n'),
+        (code_wording, '"""Use `mend`."""\n', 'a = 1\n"""A number, in\nplace of a name."""\n'),
+        (code_wording, "# in place\n\n# of it\n", "if a:\n    # a in place\n    # of b\n    b()\n"),
+        (code_wording, "# that is no reason\n", "# for what is no file\n"),
+        (code_wording, '"""Return whether."""\n', '"""A file.\n\nTell if it is one."""\n'),
         (links, "[a](../README.md) [b](#head)\n# Head\n", "[a](nowhere.md)\n"),
         (links, "[a](ci.md#cells-as-tests)\n", "[a](ci.md#cells-as-test)\n"),
         (paths, "`docs/ci.md`, `tests/unit/`\n", "`docs/ci.rst`\n"),

@@ -1,4 +1,4 @@
-"""What the programs of this folder share: cells whose kernels are built, and figures."""
+"""Shared by the programs of this folder: cells whose kernels are built, and figures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Guest:
     initramfs: Path
 
     def template(self) -> Template:
-        """Return what it starts from; it is in the user's store afterwards."""
+        """Return the guest's template; afterwards, it is in the user's store."""
         found = asyncio.run(
             Templates(Store()).get(
                 self.cell,
@@ -71,7 +71,7 @@ class Guest:
         on_stage: Callable[[str], None] = lambda stage: None,
         keep: Path | None = None,
     ) -> CellResult:
-        """Run it; it has to end well. What it leaves is thrown away, or goes to `keep`."""
+        """Run it and require success. Its files are discarded, or go to `keep`."""
         with tempfile.TemporaryDirectory() as folder:
             result = await run_cell(
                 self.cell,
@@ -99,7 +99,7 @@ def guest(
     icount_shift: int = 1,
     log_records: int = 65_536,
 ) -> Guest:
-    """Return a guest of Linux 6.1 with v4; what it needs is built if it is not in the store."""
+    """Return a guest of Linux 6.1 with v4; missing artifacts are built."""
     profile = dataclasses.replace(load_machine(machine), icount_shift=icount_shift)
     return bind(
         Cell(
@@ -121,7 +121,7 @@ def guest(
 
 
 def bind(cell: Cell) -> Guest:
-    """Bind a cell to what it runs with; that is built if it is not in the store."""
+    """Bind a cell to its artifacts, which are built if they are not in the store."""
     store, log = Store(), CommandLog()
     kernel = ensure_kernel(cell.request, store=store, log=log, progress=say)
     image = ensure_image(cell.request.arch, store=store, log=log)
@@ -135,7 +135,7 @@ def bind(cell: Cell) -> Guest:
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of what a program prints; without a target it is there to be looked at."""
+    """One row of a program's output; without a target, it is for information only."""
 
     name: str
     value: float

@@ -1,7 +1,7 @@
-"""What gdb has to know of a guest of this testbed. Runs in gdb; its input is in the environment.
+"""gdb's side of a guest of this testbed. Runs in gdb; its input is in the environment.
 
-At a rendezvous the guest pauses itself, which gdb takes for a signal that it does not know. The
-host answers, and says so in a line on a pipe: `+` if the guest is to go on, and what it was.
+At a rendezvous the guest pauses itself, which gdb sees as an unknown signal. The host answers, and
+reports that as a line on a pipe: `+` if the guest is to continue, and what it asked for.
 """
 
 import json
@@ -11,15 +11,15 @@ import gdb
 
 SETTINGS = json.loads(os.environ["MEMNOTIFY_GDB"])
 PAUSE_SIGNAL = "?"
-STACK_BYTES = {4: 1 << 13, 8: 1 << 14}  # of a task, by the size of a word
-KERNEL = {4: 3 << 30, 8: 1 << 63}  # where its addresses begin
+STACK_BYTES = {4: 1 << 13, 8: 1 << 14}  # kernel stack of a task, by word size
+KERNEL = {4: 3 << 30, 8: 1 << 63}  # start of kernel addresses, by word size
 
 answers = os.fdopen(SETTINGS["answers"])
 go_on = False
 
 
 def on_stop(event):
-    """Note whether the guest has only made a rendezvous."""
+    """Note whether the guest only stopped for a rendezvous."""
     global go_on
     go_on = False
     if isinstance(event, gdb.SignalEvent) and event.stop_signal == PAUSE_SIGNAL:
@@ -29,7 +29,7 @@ def on_stop(event):
 
 
 class AfterContinue(gdb.Command):
-    """Go on after a rendezvous. Runs after each `continue`."""
+    """Continue after a rendezvous. Runs after each `continue`."""
 
     def __init__(self):
         super().__init__("memnotify-after-continue", gdb.COMMAND_RUNNING)
@@ -42,8 +42,8 @@ class AfterContinue(gdb.Command):
 class GotoRecord(gdb.Command):
     """goto-record N: go to where record N has just become valid.
 
-    N counts from 0, as `index` in records.parquet does. In a recording it may lie before or behind;
-    elsewhere the guest can only go forward.
+    N counts from 0, like `index` in records.parquet. In a recording, it may lie ahead or behind;
+    otherwise the guest can only go forward.
     """
 
     def __init__(self):
@@ -79,8 +79,8 @@ class GotoRecord(gdb.Command):
 class KernelStack(gdb.Command):
     """kernel-stack: every word on the stack that points into the kernel's code, innermost first.
 
-    Kernels here have neither frame pointers nor debug information, so `bt` is right about the first
-    frames only. This list has all callers in it, and some that have returned long since.
+    The kernels have neither frame pointers nor debug information, so `bt` is only right about the
+    first frames. This list has all callers in it, and also some that returned long ago.
     """
 
     def __init__(self):

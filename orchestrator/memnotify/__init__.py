@@ -5,10 +5,10 @@
     run = mn.open_run("runs/demo")
     run.cells                                # parameters and figures of all cells, a data frame
     cell = run.cell("v4", clients=200, memory_mib=64)
-    cell.wakeups, cell.samples, cell.zones   # what its guest logged, data frames
+    cell.wakeups, cell.samples, cell.zones   # the log of its guest, as data frames
 
-`__all__` is what can be relied on; tests/test_public_api.py pins it. Nothing is imported before it
-is used. Data frames are of pandas where that is installed, else each is a pyarrow.Table.
+`__all__` is the stable interface; tests/test_public_api.py pins it. Modules are imported on first
+use. Data frames are pandas DataFrames if pandas is installed, otherwise pyarrow Tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loading and running a campaign from Python, as `import memnotify` offers it."""
+"""Load and run a campaign from Python; `import memnotify` exports these functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from memnotify.store import Store
 def load_campaign(path: str | os.PathLike[str]) -> Campaign:
     """Read and check a campaign file. Nothing is fetched, built or run.
 
-    Raises InputError, with file and line, for the first thing that is wrong.
+    Raises InputError, with file and line, for the first error.
     """
     return load.load_campaign(Path(path))
 
@@ -44,22 +44,22 @@ def run_campaign(
     cc: str | None = None,
     quiet: bool = False,
 ) -> Run:
-    """Run a campaign, or what is not done of it yet, and return its results.
+    """Run a campaign, or the rest of it if part has already run, and return its results.
 
-    The arguments are the options of `memnotify run`. The results go into the folder `path`, by
-    default runs/<name of the campaign>; `jobs` guests run at once, by default as many as fit;
-    `again` runs even cells that have results; with `cold` every guest boots. Progress is shown on
-    standard error unless `quiet`.
+    The arguments are the options of `memnotify run`. Results go into the folder `path`, by default
+    runs/<name of the campaign>. `jobs` guests run at once, by default as many as fit. `again` also
+    runs cells that already have results; `cold` boots every guest. Progress is shown on standard
+    error unless `quiet`.
 
     Call it in the main thread. Raises InputError if something cannot work, before anything is
-    built, and InfrastructureError if something cannot be built or written. What a guest does, a
-    panic for one, is a result.
+    built, and InfrastructureError if something cannot be built or written. What a guest does, such
+    as a panic, is a result, not an exception.
     """
     if not isinstance(campaign, Campaign):
         campaign = load_campaign(campaign)
     hardware, time = Accel(accel), Clock(clock)
     store = Store()
-    # Before a base is chosen, which may fetch and build for an hour.
+    # Checked before a base is chosen, which may fetch and build for an hour.
     running.refuse_too_large(campaign, plan_cells(campaign), Ledger(store.folder("ledger")))
     console = Console(quiet=True) if quiet else plain_console(stderr=True)
     base = choose_base(

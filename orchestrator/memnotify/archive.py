@@ -1,8 +1,8 @@
-"""Tarballs: read entry by entry, unpacked strictly, made.
+"""Read, strictly unpack and write tarballs.
 
-Stricter than tarfile's `data` filter, which the Python of Debian 12 does not have. Refused are an
-entry that is not a plain file, folder or relative link inside the tree, an entry that would be
-written through a symbolic link, and an archive with more in it than its reader allows.
+This is stricter than tarfile's `data` filter, which Debian 12's Python lacks. It refuses entries
+other than plain files, folders and relative links inside the tree, entries that would be written
+through a symbolic link, and archives that exceed the limits of their reader.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:
-    """The most that an archive of some kind holds; `kind` completes "larger than any …"."""
+    """The limits for archives of one kind; `kind` completes the message "larger than any …"."""
 
     kind: str
     entries: int
@@ -40,7 +40,7 @@ class ArchiveLimits:
 
 
 class _Entry(tarfile.TarInfo):
-    """An entry whose headers are not as long as memory is; tarfile reads them whole."""
+    """An entry with a limit on its headers, which tarfile reads into memory whole."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -52,24 +52,24 @@ class _Entry(tarfile.TarInfo):
 
 @contextmanager
 def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
-    """Yield the entries of a tarball, each with the archive to extract it from, in their order.
+    """Yield an iterator over the entries of a tarball, each with the archive to extract it from.
 
     Raises InputError if the archive is damaged or exceeds its limits.
     """
     try:
-        # A stream: never seeks back, so each byte is decompressed once. gz, bz2 and xz alike.
+        # A stream never seeks back, so each byte is decompressed once. Reads gz, bz2 and xz.
         with tarfile.open(tarball, "r|*", tarinfo=_Entry) as archive:
             yield _counted(archive, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk, not of the archive
+            raise  # an error of the disk, not of the archive
         raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
 
 
 def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> _Entries:
     size, sizes = 0, dict[str, int]()
     for count, entry in enumerate(archive, 1):
-        # A hard link becomes a copy.
+        # A hard link is unpacked as a copy.
         linked = sizes.get(normpath(entry.linkname), 0)
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
         size += sizes[normpath(entry.name)]
@@ -80,16 +80,16 @@ def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> 
 
 
 def look_through(tarball: Path, top: str, limits: ArchiveLimits) -> None:
-    """Raise the InputError that `unpack` would raise; nothing is written."""
+    """Raise the InputError that `unpack` would raise, without writing anything."""
     with opened(tarball, limits) as entries:
         for _ in _belonging(entries, top, tarball):
             pass
 
 
 def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None:
-    """Unpack what is below `top` into an empty folder, with the times of the archive.
+    """Unpack the entries below `top` into an empty folder, with the timestamps of the archive.
 
-    Raises InputError for the first entry that does not belong into a plain tree of files.
+    Raises InputError for the first entry that does not belong in a plain tree of files.
     """
     with opened(tarball, limits) as entries:
         for archive, entry, path, linked in _belonging(entries, top, tarball):
@@ -113,7 +113,7 @@ def unpack(tarball: Path, top: str, folder: Path, limits: ArchiveLimits) -> None
 def _belonging(
     entries: _Entries, top: str, tarball: Path
 ) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, PurePosixPath, PurePosixPath | None]]:
-    """Yield what is below `top`: archive, entry, its path there, and what it is a hard link to."""
+    """Yield archive, entry, path below `top` and hard link target of each entry below `top`."""
     links: set[PurePosixPath] = set()
     for archive, entry in entries:
         path = _inside(entry.name, top, tarball)
@@ -149,7 +149,7 @@ def _check_link(entry: tarfile.TarInfo, path: PurePosixPath, tarball: Path) -> N
 def _linked(
     entry: tarfile.TarInfo, top: str, links: set[PurePosixPath], tarball: Path
 ) -> PurePosixPath:
-    """Return the path, below `top`, of the file that a hard link is another name of."""
+    """Return the path, below `top`, of the target of a hard link."""
     first = _inside(entry.linkname, top, tarball)
     if first is None or first in links or not links.isdisjoint(first.parents):
         raise InputError(f"{entry.name} is a link that leaves the tree", file=tarball)

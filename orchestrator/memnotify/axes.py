@@ -1,6 +1,6 @@
-"""The axes of a campaign's matrix: what cells differ in. Whatever lists axes takes them from here.
+"""The axes of a campaign's matrix: the parameters of cells. Every list of axes comes from here.
 
-A new axis needs its line in AXES, and, if users choose its values, a key in campaign/schema.py.
+A new axis needs a line in AXES and, if users choose its values, a key in campaign/schema.py.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ Value = str | int
 class Axis:
     """One axis.
 
-    `kind` is what its values are. `path` leads to the value: by the attributes of a cell, and by
-    the keys of a cell's inputs in plan.json and manifest.json. `in_verdict`: every verdict has it.
+    `kind` is the type of its values. `path` leads to the value: through the attributes of a cell,
+    and through the keys of a cell's inputs in plan.json and manifest.json. `in_verdict`: whether
+    every verdict has it.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Axis:
     in_verdict: bool = True
 
     def of(self, cell: Cell) -> Value:
-        """Return the value of a cell."""
+        """Return the value of a cell on this axis."""
         found: Any = cell
         for name in self.path:
             found = getattr(found, name)
@@ -37,9 +38,9 @@ class Axis:
         return value
 
     def read(self, inputs: Mapping[str, Any], *, cell_id: str) -> Value:
-        """Return the value in the inputs of a cell.
+        """Return the value on this axis from the inputs of a cell.
 
-        Raises KeyError if there is none, and ValueError if this axis can have no such value.
+        Raises KeyError if it is missing, and ValueError if it has the wrong type.
         """
         found: Any = inputs
         for key in self.path:
@@ -74,7 +75,7 @@ AXES: Mapping[str, Axis] = MappingProxyType(
         )
     }
 )
-"""All axes by their names, in the order in which verdicts have them."""
+"""All axes by name, in the order that verdicts use."""
 
 REPEAT = "repeat"
 """The axis along which only the seed differs."""
@@ -84,12 +85,12 @@ POINT = tuple(name for name, axis in AXES.items() if axis.in_verdict)
 
 
 def point_of(cell: Cell) -> dict[str, Value]:
-    """Return the point of the matrix that a cell is, as a JSON value."""
+    """Return the point of a cell in the matrix, as a JSON value."""
     return {name: AXES[name].of(cell) for name in POINT}
 
 
 def ordered(*first: str, among: Iterable[str] = POINT) -> tuple[str, ...]:
-    """Return names of axes: those given here in this order, then the others as they are."""
+    """Return names of axes: first those given, then the others in their own order."""
     names = tuple(among)
     if strange := set(first) - set(names):
         raise ValueError(f"no such axis: {', '.join(sorted(strange))}")

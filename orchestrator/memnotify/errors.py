@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TRACEBACK = "MEMNOTIFY_TRACEBACK"
-"""In the environment: let a bug of ours end the command, with Python's traceback."""
+"""Environment variable that makes a bug of the testbed end the command with a traceback."""
 
 
 def no_space(error: OSError) -> bool:
-    """Say whether a disk is full, or its user's share of it."""
+    """Return whether the error means that the disk is full or the user's quota is used up."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class MemnotifyError(Exception):
     """Anything that ends a command with one clear line.
 
-    `message` says what is wrong, `hint` how to mend it; `exit_code` is the command's status.
+    `message` says what is wrong, `hint` how to fix it; `exit_code` is the command's status.
     """
 
     exit_code = 3
@@ -39,7 +39,7 @@ class MemnotifyError(Exception):
 
 
 class InputError(MemnotifyError):
-    """Bad input or usage: exit status 2. Names the file and the line where there is one."""
+    """Bad input or usage: exit status 2. Names the file and the line, if there is one."""
 
     exit_code = 2
 
@@ -72,9 +72,9 @@ class InfrastructureError(MemnotifyError):
 
 @contextlib.contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """Raise InputError that names a file of the user's which cannot be written.
+    """Turn an OSError into an InputError that names the user's file as not writable.
 
-    A pipe that nobody reads is one: opening it would wait for ever.
+    This includes a pipe without a reader: opening it would block forever.
     """
     try:
         if file.is_fifo():

@@ -1,7 +1,7 @@
-"""Files that users name, or that came with a run from somewhere: read if they are files.
+"""Read files that users name, or that came with a run from elsewhere, if they are regular files.
 
-A pipe that nobody writes to never answers, and a device has no end, so that anything else than a
-file is refused before it is opened.
+A pipe without a writer blocks, and a device has no end, so anything except a file is refused before
+it is opened.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from memnotify.errors import InputError
 
 
 def refuse_special(path: Path) -> None:
-    """Raise InputError for a pipe, a device or a socket. A folder is let pass, and what is not
-    there: opening them says so. Raises OSError if nobody can look."""
+    """Raise InputError for a pipe, a device or a socket.
+
+    A folder or a missing file is accepted: opening it gives a clear error. Raises OSError if the
+    path cannot be examined.
+    """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -31,16 +34,16 @@ def open_file(path: Path) -> BufferedReader:
     Raises OSError as `open` does, and InputError as `refuse_special` does.
     """
     refuse_special(path)
-    # Without waiting, should it have become a pipe since.
+    # O_NONBLOCK, in case it has become a pipe since the check.
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return what is in a file. Raises as `open_file` does."""
+    """Return the content of a file. Raises as `open_file` does."""
     with open_file(path) as file:
         return file.read()
 
 
 def read_text(path: Path) -> str:
-    """Return what is in a file of UTF-8. Raises as `open_file` does, and UnicodeDecodeError."""
+    """Return the content of a UTF-8 file. Raises UnicodeDecodeError, and as `open_file` does."""
     return read_bytes(path).decode().replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""What this machine lets us use: memory and cores, within the limits of our control groups."""
+"""The memory and cores that this machine lets us use, within the limits of our control groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
-    """Return the memory of the machine, or of the narrowest control group around us, in MiB."""
+    """Return the machine's memory, or the lowest limit of our control groups, in MiB."""
     limits = [_meminfo(proc, "MemTotal")]
     for folder in _groups(proc, cgroups, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -25,7 +25,7 @@ def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
 
 
 def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
-    """Return how many cores we may keep busy: our CPU affinity, cut by control group quotas."""
+    """Return how many cores we may use: our CPU affinity, limited by control group quotas."""
     limits = [float(len(os.sched_getaffinity(0)))]
     for folder in _groups(proc, cgroups, "cpu"):
         quota = _words(folder / "cpu.max") or [
@@ -39,11 +39,11 @@ def cores(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
 
 @dataclass(frozen=True, slots=True)
 class OomKills:
-    """How many processes the OOM killer has taken since boot.
+    """How many processes the OOM killer has killed since boot.
 
-    `machine` are those of the whole kernel, those in `group` were in a control group around us:
-    whether that group had too little, or the whole machine. `at_limit` is how often such a group
-    was at its own limit, and could not go on. 0 where the kernel does not tell.
+    `machine` counts those of the whole kernel. `group` counts those in a control group of ours,
+    whether that group was out of memory or the whole machine. `at_limit` is how often such a group
+    hit its own limit and could not go on. A counter that the kernel does not provide is 0.
     """
 
     machine: int
@@ -52,13 +52,13 @@ class OomKills:
 
 
 def oom_kills(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> OomKills:
-    """Return how often the OOM killer has struck so far."""
+    """Return how many processes the OOM killer has killed so far."""
     inside = at_limit = 0
     for folder in _groups(proc, cgroups, "memory"):
         inside += _count(folder / "memory.events", "oom_kill")
         inside += _count(folder / "memory.oom_control", "oom_kill")
         at_limit += _count(folder / "memory.events", "oom")
-        # Version 1 tells of each time that the limit was met, also where reclaim was enough.
+        # Version 1 counts every time the limit was hit, even if reclaim freed enough.
         met = _words(folder / "memory.failcnt")
         at_limit += int(met[0]) if met and met[0].isdigit() else 0
     return OomKills(_count(proc / "vmstat", "oom_kill"), inside, at_limit)
@@ -78,7 +78,7 @@ def _words(file: Path) -> list[str]:
 
 
 def available_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:
-    """Return what the machine, and each group of ours, could give now without swapping, in MiB."""
+    """Return the memory that machine and control groups can give without swapping, in MiB."""
     found = [_meminfo(proc, "MemAvailable")]
     for folder in _groups(proc, cgroups, "memory"):
         for limit, usage, inactive in (
@@ -87,7 +87,7 @@ def available_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> in
         ):
             most, taken = (_words(folder / name)[:1] for name in (limit, usage))
             if most and taken and most[0].isdigit():
-                # Page cache that nobody uses is given back before anything is killed.
+                # Inactive page cache is reclaimed before anything is killed.
                 idle = _count(folder / "memory.stat", inactive)
                 found.append(max(0, int(most[0]) - int(taken[0]) + idle))
     return min(found) // BYTES_PER_MIB
@@ -101,7 +101,7 @@ def _meminfo(proc: Path, name: str) -> int:
 
 
 def _groups(proc: Path, cgroups: Path, controller: str) -> Iterator[Path]:
-    """Yield the folder of our group and of each one around it, in either version."""
+    """Yield the folders of our control group and of its ancestors, for either version."""
     try:
         lines = (proc / "self/cgroup").read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""JSON as RFC 8259 has it.
+"""JSON as RFC 8259 defines it.
 
-Python's own reads and writes NaN and Infinity, which no other program takes.
+Python's own parser reads and writes NaN and Infinity, which other programs reject.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import Any
 
 
 def parse(text: str | bytes) -> Any:
-    """Return the value of a text. Raises ValueError, also for what is no number, and RecursionError
-    for what is nested too deeply."""
+    """Return the value of a JSON text.
+
+    Raises ValueError, also for NaN, Infinity and numbers that are too large, and RecursionError for
+    a text that is nested too deeply.
+    """
     return json.loads(text, parse_constant=_refuse, parse_float=_number)
 
 
 def dump(value: Any, *, indent: int | None = 1) -> str:
-    """Return a value as text. A figure that is no finite number is null: nobody knows it."""
+    """Return a value as JSON text. A float that is not finite becomes null (unknown)."""
     try:
         return json.dumps(value, indent=indent, allow_nan=False)
     except ValueError:

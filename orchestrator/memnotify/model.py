@@ -1,6 +1,6 @@
-"""What every room talks about: plain frozen values, picklable and hashable.
+"""The values that all rooms share: plain, frozen, picklable and hashable.
 
-Units: times in nanoseconds of guest time (`_ns`), sizes in MiB or KiB as the name says.
+Units: times are in nanoseconds of guest time (`_ns`), sizes in MiB or KiB as the name says.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Clock(StrEnum):
 
 
 class DeviceName(IntEnum):
-    """Which device a kernel has; values of `enum mn_device`."""
+    """The device that a kernel has; values of `enum mn_device`."""
 
     NONE = 0
     MEM_NOTIFY = 1
@@ -43,15 +43,16 @@ class DeviceName(IntEnum):
 
     @staticmethod
     def path_of(value: int) -> str:
-        """Return the node of a value out of a log, whatever it is; of 0, what is missing there."""
+        """Return the device node for any value in a log; for 0, the node that is missing."""
         return "/dev/oom_notify" if value == DeviceName.OOM_NOTIFY else "/dev/mem_notify"
 
 
 class SwapKind(StrEnum):
-    """Where a guest swaps to.
+    """The device that a guest swaps to.
 
-    SLRAM: memory behind a PCI BAR, by MTD's driver of that name; it takes no guest RAM, and swaps
-    in guest time. VIRTIO, IDE (the disk of the time, `hda`): disks; their I/O ends in host time.
+    SLRAM: memory behind a PCI BAR, used through MTD's slram driver; it takes no guest RAM, and its
+    I/O completes in guest time. VIRTIO, IDE (a disk typical of 2008, `hda`): disks whose I/O
+    completes in host time.
     """
 
     NONE = "none"
@@ -61,9 +62,9 @@ class SwapKind(StrEnum):
 
 
 class DiskBus(StrEnum):
-    """What a guest reads its disk through.
+    """The bus of a guest's disk.
 
-    SLRAM: as for swap, in guest time. VIRTIO, which Linux 2.6.24 has no driver for, and IDE: in
+    SLRAM: as for swap, in guest time. VIRTIO, for which Linux 2.6.24 has no driver, and IDE: in
     host time.
     """
 
@@ -81,9 +82,9 @@ class MachineProfile:
     qemu_machine: str
     cpu: str
     smp: int = 1
-    threads: int = 1  # of the CPUs in one core
-    numa_nodes: int = 1  # CPUs and memory are shared out evenly
-    variant: str = ""  # the kernel's configuration that it is for, where a base has several
+    threads: int = 1  # CPUs per core
+    numa_nodes: int = 1  # CPUs and memory are divided evenly
+    variant: str = ""  # the kernel configuration that it needs, if a base has several
     swap: SwapKind = SwapKind.NONE
     swap_mib: int = 0
     disk_mib: int = 0  # a disk of zeros to read through the page cache; 0: none
@@ -93,16 +94,16 @@ class MachineProfile:
 
     @property
     def waits_for_the_host(self) -> bool:
-        """Whether it has a disk whose I/O ends in host time."""
+        """Whether it has a disk whose I/O completes in host time."""
         disk = self.disk_mib > 0 and self.disk_bus is not DiskBus.SLRAM
         return disk or self.swap in (SwapKind.VIRTIO, SwapKind.IDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelRequest:
-    """What to build. `source` overrides where the base's tree comes from (tree or tarball).
+    """A kernel to build. `source` overrides the base's own tree with a tree or tarball.
 
-    `variant` is another configuration that the base has for this architecture.
+    `variant` names another configuration of the base for this architecture.
     """
 
     base: str
@@ -115,10 +116,10 @@ class KernelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One point of the matrix. With its digests bound it is all that a worker needs.
+    """One point of the matrix. Once its digests are bound, it is all that a worker needs.
 
-    `kernel` and `image` are store keys, `hardware` is the digest of QEMU and all that it is told;
-    empty while the cell is only planned.
+    `kernel` and `image` are store keys. `hardware` is the digest of QEMU, its command line and the
+    machine description. All three are empty while the cell is only planned.
     """
 
     request: KernelRequest
@@ -137,8 +138,11 @@ class Cell:
 
 
 class Repeatability(StrEnum):
-    """EXACT: the same records every time, to the bit. UNPROVEN: virtual time, but something in the
-    cell keeps the host's. See docs/mechanisms.md."""
+    """Whether re-running a cell gives the same records. See docs/mechanisms.md.
+
+    EXACT: bit for bit the same records every time. UNPROVEN: virtual time, but something in the
+    cell depends on host time.
+    """
 
     EXACT = "exact"
     REAL_TIME = "real-time"
@@ -146,12 +150,12 @@ class Repeatability(StrEnum):
 
 
 class Finding(StrEnum):
-    """What the guest did that a scenario does not ask for. Most serious first."""
+    """What a guest did that its scenario does not ask for. Most serious first."""
 
     PANIC = "panic"
     REBOOT = "reboot"
     HANG = "hang"
-    AGENT = "agent"  # the program in the guest could not do its work
+    AGENT = "agent"  # the guest program could not do its work
     SELF_CHECK = "self-check"  # a test of the kernel failed
     OOM_KILL = "oom-kill"
     BALLOON = "balloon"  # a balloon target was not reached in time
@@ -169,7 +173,7 @@ class Ending(StrEnum):
 class Outcome:
     """How a cell ended: ok, a finding (a result), or an infrastructure failure (not a result).
 
-    `finding` is a plain word where another version found something that this one does not know.
+    `finding` is a plain string if another version reported a kind that this one does not know.
     """
 
     finding: Finding | str | None = None
@@ -178,7 +182,7 @@ class Outcome:
 
     @classmethod
     def parse(cls, text: str, *, detail: str = "") -> Self:
-        """Return the outcome that `str` made this text of. Raises ValueError if it made none."""
+        """Return the outcome whose `str` is this text. Raises ValueError if there is none."""
         ending, colon, kind = text.partition(":")
         match ending:
             case Ending.OK if not colon:
@@ -211,8 +215,8 @@ class BalloonMove:
     """One balloon step as the host saw it.
 
     `target_kib` is guest memory, RAM less balloon. Guest times are CLOCK_MONOTONIC at the
-    rendezvous; wall times are seconds from the command: `query_seconds` until query-balloon
-    gave the target, `event_seconds` until BALLOON_CHANGE did (None: never).
+    rendezvous. Wall times are seconds since the command: `query_seconds` until query-balloon
+    reported the target, `event_seconds` until BALLOON_CHANGE did (None: never).
     """
 
     step: int
@@ -226,12 +230,12 @@ class BalloonMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellResult:
-    """What running a cell gave; everything else is in its folder.
+    """The result of running a cell; everything else is in its folder.
 
-    `template` is the store key of what the guest started from; None: it booted. `start_seconds` of
-    wall time passed until it was ready for its scenario (None: it never was). `console_waited`: it
-    said so much that it may have waited until the host had read it. `qemu_uid` is the user as whom
-    QEMU was seen to run.
+    `template` is the store key of the template that the guest started from (None: it booted).
+    `start_seconds` is the wall time until it was ready for its scenario (None: it never was).
+    `console_waited`: the guest wrote so much to its console that it may have waited for the host to
+    read it. `qemu_uid` is the user that QEMU was observed to run as.
     """
 
     outcome: Outcome

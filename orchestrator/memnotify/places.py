@@ -1,5 +1,7 @@
-"""Where things are: the project's data beside the package (or where MEMNOTIFY_HOME says), programs
-that came with Python packages beside the interpreter."""
+"""The locations of the project's data, and of programs that Python packages install.
+
+Data is beside the package, or in MEMNOTIFY_HOME. Programs are beside the interpreter.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ CAMPAIGNS = HOME / "campaigns"
 
 
 def command(words: str) -> str:
-    """Return a command of ours for a hint, with the program as somebody here would type it.
+    """Return a memnotify command for a hint, as the user would type it here.
 
-    Where it is not on the PATH it stands beside the program that runs: this one, or pytest.
+    If memnotify is not on the PATH, this is the one beside the running program (or pytest).
     """
     beside = Path(sys.argv[0]).with_name("memnotify")
     program = beside if beside.is_file() and shutil.which("memnotify") is None else "memnotify"
@@ -28,7 +30,7 @@ def command(words: str) -> str:
 
 
 def packaged_program(name: str) -> str:
-    """Return a program that a Python package brings: of this environment, else of the PATH.
+    """Return a program that a Python package installs: from this environment, else from the PATH.
 
     Raises InfrastructureError if there is none.
     """

@@ -1,4 +1,4 @@
-"""The one place that starts processes.
+"""The only module that starts processes.
 
 Every command is logged with what is needed to run it again by hand, has a timeout, and dies with
 the testbed. `run` waits for a command and everything it starts (compilers, patch, apt-get);
@@ -43,10 +43,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a program may do that is not trusted: it never gets more rights than it starts with.
+    """The rights of an untrusted program: it can never gain more than it starts with.
 
-    With `uid` and `gid` it is another user, of no groups but `groups`; that takes root. Nobody need
-    have an account under these numbers.
+    With `uid` and `gid` it runs as another user, with no groups except `groups`; this requires
+    root. The numbers need not belong to an account.
     """
 
     uid: int | None = None
@@ -54,7 +54,7 @@ class Rights:
     groups: tuple[int, ...] = ()
 
     def options(self) -> tuple[str, ...]:
-        """Return what setpriv is told."""
+        """Return the options for setpriv."""
         if self.uid is None:
             return ("--no-new-privs",)
         groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
@@ -69,8 +69,8 @@ class Rights:
 class CommandLog:
     """A JSON-lines file with one object for each command that was started.
 
-    `shell` is a line that runs it again in the same folder with the same changes of the
-    environment. With no path nothing is written.
+    `shell` is a shell line that runs it again in the same folder, with the same changes to the
+    environment. Without a path nothing is written.
     """
 
     path: Path | None = None
@@ -115,9 +115,9 @@ def _tail(text: str) -> str:
 
 
 class CommandFailed(InfrastructureError):
-    """A command ended with another status than 0, could not be started, or took too long.
+    """A command exited with a status other than 0, could not be started, or timed out.
 
-    In the last case it is `timed_out`, which says something of this host and nothing of its input.
+    A timeout sets `timed_out`; it says something about this host and nothing about the input.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ def _communicate(
         except subprocess.TimeoutExpired:
             if beat is None or time.monotonic() >= deadline:
                 raise
-            input = None  # what is left of it is the first call's
+            input = None  # communicate() keeps the rest of it from the first call
             beat()
 
 
@@ -178,13 +178,13 @@ def run(
     beat: Callable[[], None] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Completed:
-    """Run a command to its end and return what it printed (stdout and stderr, one stream).
+    """Run a command to its end and return its output (stdout and stderr in one stream).
 
-    `timeout` is in seconds. `env` is added to the environment. With `output` the text goes to that
-    file (appended) and `Completed.stdout` is empty. `beat` is called every 20 s meanwhile. When the
-    call returns or raises, by whatever way, the command and everything it started is gone.
+    `timeout` is in seconds. `env` is added to the environment. With `output` the text is appended
+    to that file, and `Completed.stdout` is empty. `beat` is called every 20 s while the command
+    runs. However the call ends, the command and everything it started are gone afterwards.
 
-    Raises CommandFailed on a timeout, and on another exit status than 0 if `check`.
+    Raises CommandFailed on a timeout and, if `check`, on an exit status other than 0.
     """
     words = tuple(os.fspath(word) for word in argv)
     log = log or CommandLog()
@@ -229,7 +229,7 @@ def run(
 
 @dataclass
 class Spawned:
-    """A program that runs beside us. Use as an async context manager: leaving kills it."""
+    """A program in the background. Use it as an async context manager: leaving kills it."""
 
     process: asyncio.subprocess.Process
     argv: tuple[str, ...]
@@ -247,7 +247,7 @@ class Spawned:
         return self.process.returncode
 
     async def wait(self) -> int:
-        """Wait for the end; returns the exit code, negative for a signal."""
+        """Wait for the end and return the exit code, negative for a signal."""
         code = await self.process.wait()
         if not self._logged:
             self._logged = True
@@ -288,12 +288,13 @@ async def spawn(
 ) -> Spawned:
     """Start one program that is killed when this process dies, even by SIGKILL.
 
-    Its stdout and stderr go to `output`, or nowhere. It must not fork: only it, not its children,
-    is tied to us (QEMU runs with a seccomp filter that forbids it to start any). With `rights` it
-    is limited to those, and of our environment, which may have secrets, gets a few variables only.
+    Its stdout and stderr go to `output`, or are discarded. It must not fork: only the program
+    itself is killed with us, not its children (QEMU's seccomp filter forbids it to start any). With
+    `rights` it has only those, and it gets only a few variables of our environment, which may
+    contain secrets.
 
-    With `interactive` it has our terminal instead: stdin, stdout, stderr and Ctrl-C. That is for
-    a program that the user asked to talk to (gdb), which nobody needs to limit.
+    With `interactive` it uses our terminal instead: stdin, stdout, stderr and Ctrl-C. This is for a
+    program that the user asked to talk to (gdb), which needs no limits.
 
     Raises InfrastructureError if it cannot be started.
     """
@@ -305,14 +306,14 @@ async def spawn(
             sink = stack.enter_context(output.open("ab"))
         try:
             process = await asyncio.create_subprocess_exec(
-                # The signal comes when the *thread* that forked ends: the event loop's own here.
+                # The signal is sent when the *thread* that forked ends, here the event loop's.
                 # Changing the user would disarm it, but setpriv does that first.
                 SETPRIV,
                 *(rights.options() if rights is not None else ()),
                 "--pdeathsig",
                 "KILL",
                 "--",
-                # We may have died before the signal was armed: then nobody would ever send it.
+                # If we died before the signal was armed, it would never be sent.
                 "sh",
                 "-c",
                 '[ "$PPID" = "$0" ] && exec "$@"',

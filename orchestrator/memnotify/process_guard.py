@@ -4,8 +4,8 @@ Started by `process.run` as `python -I -S process_guard.py FD COMMAND...`. FD is
 pipe whose other end only the testbed holds: end of file there means that the testbed is gone
 (even by SIGKILL) or has given up, and then the command and all its descendants are killed.
 Descendants that have detached themselves are found because this process is their subreaper.
-Exits as the command did; 128 + N if signal N ended it. Imports nothing of the package, so that
-it starts in a few milliseconds.
+Exits with the status of the command, or 128 + N if signal N ended it. Imports nothing from the
+package, so that it starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _kill_descendants() -> None:
-    # A process may fork between the look and the kill, so look again until none is left.
+    # A process may fork between the scan and the kill, so scan again until none is left.
     while family := _descendants(os.getpid()):
         for pid in family:
             try:

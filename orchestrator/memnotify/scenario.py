@@ -1,7 +1,7 @@
-"""What happens in a guest, and when: steps, each with one typed action, and the kinds of client.
+"""Scenarios: timed steps, each with one typed action, and the kinds of clients.
 
-Plain frozen values, picklable and hashable. The name of a field ends in its unit. What is allowed
-is in scenario_rules.py; how a guest is told is in guest/mailbox.py.
+Plain frozen values, picklable and hashable. Names of fields end in their unit. scenario_rules.py
+has the limits; guest/mailbox.py is the format in which a guest gets a scenario.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STARTING = (*STOPPABLE, Op.SELF_CHECK)
 
 
 class Level(IntEnum):
-    """Which memory.pressure_level a client wants to be told of; values of `enum mn_level`."""
+    """The memory.pressure_level that a client is notified of; values of `enum mn_level`."""
 
     LOW = 1
     MEDIUM = 2
@@ -44,14 +44,14 @@ class Level(IntEnum):
 
 
 class File(IntEnum):
-    """What page cache is filled from; values of `enum mn_file`."""
+    """The file that the page cache is filled from; values of `enum mn_file`."""
 
     DISK = 0
     SPARSE = 1
 
 
 class Habit(IntFlag):
-    """How clients go about it; values of `enum mn_habit`."""
+    """Variations in what clients do; values of `enum mn_habit`."""
 
     OPEN_FIRST = 1
     FROM_THE_START = 2
@@ -64,7 +64,7 @@ NO_HABITS = Habit(0)
 
 
 class ClientKind(IntEnum):
-    """What a client does when woken; MN_CLIENT_KINDS in record.h. CLIENT_KINDS says more."""
+    """What a client does when woken; MN_CLIENT_KINDS in record.h. CLIENT_KINDS has more."""
 
     POLL = 1
     RELEASE = 2
@@ -83,11 +83,11 @@ class ClientKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTraits:
-    """What a kind of client is told: the fields of Clients that it needs, and that it may have.
+    """The parameters of a kind of client: it `needs` fields of Clients, and may have `takes`.
 
-    `habits` are those that it may have. It `keeps` its memory when woken. `watches` is what it
-    watches in place of a device of the series, and `group` the version of the control groups in
-    which that is.
+    `habits` are those that it may have. `keeps`: it keeps its memory when woken. `watches` is what
+    it watches instead of a device of the series, and `group` the version of control groups that
+    have this file.
     """
 
     needs: tuple[str, ...] = ()
@@ -142,17 +142,17 @@ CLIENT_KINDS: Mapping[ClientKind, ClientTraits] = MappingProxyType(
         ClientKind.IDLE: ClientTraits(keeps=True),
     }
 )
-"""All that this side of the ABI knows of each kind; the other side is images/guest/record.h."""
+"""What this side of the ABI knows about each kind; images/guest/record.h is the other side."""
 
 SUCCESSORS = frozenset(kind for kind, traits in CLIENT_KINDS.items() if traits.watches)
-"""Clients that watch what newer kernels have in place of /dev/mem_notify."""
+"""Clients that watch what newer kernels have instead of /dev/mem_notify."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
-    """Start `count` clients, `spacing_ns` apart. CLIENT_KINDS says which kind has which fields.
+    """Start `count` clients, `spacing_ns` apart. CLIENT_KINDS lists the fields of each kind.
 
-    They hold `cache_kib` each, and give `give_back_kib` of it back when woken. Those that fill
+    Each holds `cache_kib`, and gives back `give_back_kib` of it when woken. Clients that fill
     memory do so at a rate, or `step_kib` at once with a pause after each step.
     """
 
@@ -177,7 +177,7 @@ class Clients:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balloon:
-    """Leave the guest `target_kib`, RAM less balloon, for which it has `settle_ns`."""
+    """Leave the guest `target_kib` (RAM less balloon), to be reached within `settle_ns`."""
 
     op: ClassVar[Op] = Op.BALLOON
     target_kib: int
@@ -186,7 +186,7 @@ class Balloon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hog:
-    """Fill anonymous memory at a rate up to a ceiling; all of it of one NUMA node, from 0."""
+    """Fill anonymous memory at a rate up to a ceiling; with `node`, only on that NUMA node."""
 
     op: ClassVar[Op] = Op.HOG
     rate_kib_s: int
@@ -196,7 +196,7 @@ class Hog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCache:
-    """Read a file through the page cache; then, with `touch_ns`, touch all of it so often."""
+    """Read a file through the page cache; then, with `touch_ns`, touch it at that interval."""
 
     op: ClassVar[Op] = Op.FILECACHE
     rate_kib_s: int
@@ -215,7 +215,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfCheck:
-    """Run the tests of the kernel itself; that of swap fills `memory_kib`."""
+    """Run the self-tests of the kernel; the swap test fills `memory_kib`."""
 
     op: ClassVar[Op] = Op.SELF_CHECK
     memory_kib: int
@@ -223,7 +223,7 @@ class SelfCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Make a control group for the hogs of later steps; a limit of 0 is none."""
+    """Create a control group for the hogs of later steps; a limit of 0 means none."""
 
     op: ClassVar[Op] = Op.GROUP
     version: int
@@ -232,7 +232,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """Start a loop that runs date and vmstat after each `every_ns` of sleep."""
+    """Start a loop that sleeps for `every_ns`, then runs date and vmstat."""
 
     op: ClassVar[Op] = Op.CONSOLE
     every_ns: int
@@ -262,7 +262,7 @@ Action = Clients | Balloon | Hog | FileCache | Stop | SelfCheck | Group | Consol
 class Step:
     """One step. `at_ns` counts from the scenario's start.
 
-    `place` n: its first process starts on CPU n - 1, the others on those that follow; 0: the kernel
+    `place` n: the first process starts on CPU n - 1, the others on the CPUs after it. 0: the kernel
     chooses.
     """
 
@@ -286,8 +286,8 @@ class Step:
 class Scenario:
     """What happens in the guest, and when, with all parameters of one cell filled in.
 
-    `start_ns` is the guest's CLOCK_MONOTONIC at which it starts (or the next whole second, if the
-    boot took longer); steps are sorted by time.
+    `start_ns` is the guest's CLOCK_MONOTONIC at the start (or the next whole second, if the boot
+    took longer). Steps are sorted by time.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""What a scenario may ask of a guest: the rules of its steps, each stated once.
+"""The rules for the steps of a scenario, each stated once.
 
-A campaign file is held to them with the names of its keys, a scenario that a program has put
-together with those of the fields. The guest program guards itself against the worst of what these
-rules refuse (images/guest/scenario_check.c); the limits here are its own, and a test compares them.
+Messages use the names of keys for a campaign file, and the names of fields for a scenario that a
+program has built. The guest program itself checks the most important of these rules
+(images/guest/scenario_check.c). The limits here are those of the guest program; a test compares them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MAX_SWAPPINESS = 100
 GROUP_VERSIONS = (1, 2)
 
 Name = Callable[[str], str]
-"""The name of an action's field for the reader of a message."""
+"""Returns the name of an action's field as messages show it."""
 
 _COMMON = ("kind", "count", "spacing_ns", "habits")
 _PAGES = ("cache_kib", "give_back_kib", "step_kib", "text_kib")
@@ -57,14 +57,14 @@ _RATE_AND_SIZE = "rate and size must be above 0 and below 4 TiB"
 
 
 def habit_names(habits: Habit) -> list[str]:
-    """Return habits by the names of a campaign's keys."""
+    """Return the keys that a campaign uses for these habits."""
     return [habit.name.lower() for habit in Habit if habit in habits and habit.name]
 
 
 def detail_problem(kind: ClientKind, given: Collection[str], name: Name = str) -> str | None:
-    """Return what is wrong with the choice of fields and habits that clients of a kind are given.
+    """Return what is wrong with the set of fields and habits of a kind of client, or None.
 
-    `given` are fields of Clients besides those that all clients have, and names of habits.
+    `given` has the fields of Clients, except those that all clients have, and names of habits.
     """
     traits, quoted = CLIENT_KINDS[kind], f'kind = "{kind.name.lower()}"'
     known = {*traits.fields, *habit_names(traits.habits)}
@@ -76,7 +76,7 @@ def detail_problem(kind: ClientKind, given: Collection[str], name: Name = str) -
 
 
 def clients_problem(clients: Clients, name: Name = str) -> str | None:
-    """Return what is wrong with clients whose fields are those that their kind has."""
+    """Return what is wrong with the values of clients with the right fields, or None."""
     if not 1 <= clients.count <= MAX_PROCESSES:
         return f"{clients.count} clients; must be 1 to {MAX_PROCESSES}"
     if clients.read_bytes > MAX_READ:
@@ -167,7 +167,7 @@ def step_problem(step: Step) -> str | None:
 
 
 def time_problem(times_ns: Sequence[int], duration_ns: int) -> tuple[int, str] | None:
-    """Return the first step whose time is wrong, by number, and why; None if all are right.
+    """Return the number of the first step with a wrong time, and why; None if all are right.
 
     A step at the very end is wrong: it would begin when the guest is being stopped.
     """
@@ -201,7 +201,7 @@ def _whole_problem(scenario: Scenario) -> str | None:
 
 
 def check_scenario(scenario: Scenario) -> None:
-    """Raise InputError if a scenario is not one that the guest program carries out."""
+    """Raise InputError for a scenario that the guest program does not accept."""
     for number, step in enumerate(scenario.steps):
         if problem := step_problem(step):
             raise refusal(scenario, problem, number)

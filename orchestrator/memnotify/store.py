@@ -1,9 +1,9 @@
 """The artifact store: kernels, images and sources, each under the digest of its inputs.
 
-`<root>/<kind>/<key>/` appears whole or not at all, because it is built in a temporary folder and
-renamed. `artifact.json` in it lists size and SHA-256 of every file. Two processes that want the
-same artifact build it once: the second waits for the first one's lock. Locks are held on open
-file descriptors, so a killed process leaves none behind.
+`<root>/<kind>/<key>/` appears complete or not at all, because it is built in a temporary folder and
+renamed. Its `artifact.json` lists size and SHA-256 of every file. If two processes want the same
+artifact, it is built once: the second waits for the lock of the first. Locks are held on open file
+descriptors, so a killed process leaves none behind.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def digest_value(value: object) -> str:
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a JSON object with its own digest in it."""
+    """Return a JSON object with its own digest added."""
     return {**value, _SEAL: digest_value(value)}
 
 
 def seal_holds(value: Mapping[str, Any]) -> bool:
-    """Say whether an object is as it was sealed. One of an older version, without, is let pass."""
+    """Return whether an object is unchanged. An object without a seal (older versions) passes."""
     rest = {key: item for key, item in value.items() if key != _SEAL}
     return _SEAL not in value or value[_SEAL] == digest_value(rest)
 
@@ -77,7 +77,7 @@ def digest_tree(root: Path, *, skip: frozenset[str] = frozenset({".git"})) -> st
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A published folder. `inputs` is what its key was made from."""
+    """A published folder. Its key is the digest of `inputs`."""
 
     kind: str
     key: str
@@ -85,7 +85,7 @@ class Artifact:
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
     published: float = field(default=0.0, compare=False)
-    """Time in seconds since 1970, if it comes from a listing."""
+    """Seconds since 1970; only set if the artifact comes from `listing`."""
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -115,7 +115,7 @@ class Store:
     def lock(self, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold a lock among all processes that use this store.
 
-        `waiting` is called once if another process has it.
+        `waiting` is called once if another process holds it.
         """
         guard = FileLock(self.folder("locks") / f"{name}.lock")
         try:
@@ -136,13 +136,13 @@ class Store:
             yield
 
     def get(self, kind: str, key: str) -> Artifact | None:
-        """Return an artifact, or None if it is not there, any of its files is damaged, or it is
-        another one's under this key.
+        """Return an artifact, or None if it is missing or damaged.
 
-        Such a one is moved aside, so that it is built anew.
+        A damaged artifact, or one that does not belong under this key, is moved aside so that it is
+        built again.
         """
         if not _KEY.fullmatch(key):
-            return None  # out of a manifest, it could lead anywhere
+            return None  # a key from a manifest could be any path
         path = self.root / kind / key
         try:
             manifest = json.loads((path / MANIFEST).read_text())
@@ -172,7 +172,7 @@ class Store:
                     stat.st_mtime,
                 )
             except (OSError, ValueError, KeyError):
-                continue  # damaged, or gone since: `get` sees to it
+                continue  # damaged or removed: `get` handles that
             found.append(artifact)
         return sorted(found, key=lambda artifact: -artifact.published)
 
@@ -184,10 +184,11 @@ class Store:
         *,
         waiting: Callable[[], None] | None = None,
     ) -> Artifact:
-        """Return the artifact with these inputs; build it first if it is not there.
+        """Return the artifact with these inputs; build it first if it is missing.
 
         `build` gets an empty folder to fill and returns facts for the manifest (versions, seconds,
-        ...). If it raises, nothing is left. `inputs` must be a JSON value; the key is its digest.
+        ...). If it raises, nothing is left behind. `inputs` must be a JSON value; the key is its
+        digest.
         """
         key = digest_value(inputs)
         found = self.get(kind, key)
@@ -206,11 +207,11 @@ class Store:
         return found
 
     def prune(self, kind: str, *, budget: int) -> bool:
-        """Remove what was used longest ago of a kind, until the rest takes no more than `budget`.
+        """Remove the least recently used artifacts of a kind until the rest fits in `budget`.
 
-        `budget` is in bytes. When an artifact was used is its folder's mtime, for its users to set.
-        One whose lock `<kind>-<key>` is held stays. Says whether anything was removed. Raises
-        OSError.
+        `budget` is in bytes. The time of use is the mtime of an artifact's folder, which its users
+        set. An artifact whose lock `<kind>-<key>` is held stays. Returns whether anything was
+        removed. Raises OSError.
         """
         found, removed = [], False
         for artifact in self.listing(kind):
@@ -218,7 +219,7 @@ class Store:
                 size = sum(file.stat().st_size for file in artifact.path.iterdir())
                 found.append((artifact.path.stat().st_mtime_ns, size, artifact))
             except FileNotFoundError:
-                continue  # somebody else prunes
+                continue  # another process prunes at the same time
         for _, size, artifact in sorted(found, key=lambda item: -item[0]):
             budget -= size
             if budget < 0:
@@ -230,10 +231,10 @@ class Store:
 
     @contextmanager
     def draft(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Draft]:
-        """Give an empty folder that becomes the artifact with these inputs if it gets facts.
+        """Yield an empty folder that becomes the artifact with these inputs if its facts are set.
 
-        Without them, or if anything is raised, nothing is left. Call it with the lock
-        `<kind>-<key>` held, or somebody may do the same work.
+        Without facts, or after an exception, nothing is left behind. Hold the lock `<kind>-<key>`,
+        or another process may do the same work.
         """
         parent = self.folder(kind)
         with self._draft_folder(kind) as folder:
@@ -250,13 +251,13 @@ class Store:
             try:
                 draft.path.rename(parent / digest_value(inputs))
             except OSError as error:
-                # Somebody who does not know our lock (a copy by hand) was faster.
+                # Something that does not take our lock (a manual copy) was faster.
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
 
     @contextmanager
     def _draft_folder(self, kind: str) -> Iterator[Path]:
-        """Make a folder that is locked while we live; clear away those of the dead."""
+        """Create a folder that is locked while we live; remove those of dead processes."""
         with ExitStack() as stack:
             with self.lock(f"{kind}-drafts"):
                 for path in self.folder(kind).glob(f"{_DRAFT}*"):
@@ -267,11 +268,11 @@ class Store:
             yield folder
 
     def _say_if_full(self, error: InfrastructureError) -> None:
-        """Add to what a failed build says that there is hardly any room: not all compilers do."""
+        """Add to a build's error that the disk is nearly full: not all compilers say so."""
         free = shutil.disk_usage(self.root).free
         if free < _HARDLY_ANY:
-            said = f"is the disk full? {free >> 10} KiB are free for {self.root}"
-            error.hint = said if error.hint is None else f"{error.hint}; {said}"
+            full = f"is the disk full? {free >> 10} KiB are free for {self.root}"
+            error.hint = full if error.hint is None else f"{error.hint}; {full}"
 
     def _intact(self, path: Path, manifest: Any) -> bool:
         try:
@@ -288,8 +289,8 @@ class Store:
             return False
 
     def _discard(self, path: Path) -> None:
-        # As the draft of somebody dead, which the next one clears away if we die here. A full disk
-        # has room for a name, if not for a folder.
+        # Renamed like the draft of a dead process, which the next process removes if we die here.
+        # A full disk still has room for a rename, though not for a new folder.
         aside = path.with_name(f"{_DRAFT}{uuid.uuid4().hex}")
         with suppress(FileNotFoundError):  # another process was first
             path.rename(aside)
@@ -297,7 +298,7 @@ class Store:
 
 
 def _lock_folder(folder: Path) -> int:
-    """Return a descriptor that holds the lock. Raises BlockingIOError if somebody has it."""
+    """Return a descriptor that holds the lock. Raises BlockingIOError if it is taken."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -311,7 +312,7 @@ def _remove_if_left(folder: Path) -> None:
     try:
         fd = _lock_folder(folder)
     except (BlockingIOError, FileNotFoundError):
-        return  # somebody is at work in it, or has just ended
+        return  # in use, or just removed
     shutil.rmtree(folder, ignore_errors=True)
     os.close(fd)
 

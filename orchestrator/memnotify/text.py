@@ -1,4 +1,4 @@
-"""Words that messages have in common."""
+"""Helpers for the text of messages."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ def counted(number: int, what: str) -> str:
 
 
 def similar(wrong: str, known: Iterable[str]) -> str | None:
-    """Return a hint for a name that is not known: the known one that it resembles, if any."""
+    """Return a hint for an unknown name: the known name that it resembles, if any."""
     close = difflib.get_close_matches(wrong, list(known), 1)
     return f"did you mean {close[0]}?" if close else None
 
 
 def known_names(wrong: str, known: Iterable[str]) -> str | None:
-    """Return a hint for a name that is not known: the one that it resembles, or else all.
+    """Return a hint for an unknown name: the known name that it resembles, or else all names.
 
-    None if there are none.
+    None if no names are known. A number resembles no other name.
     """
     names = list(known)
     verb = "is" if len(names) == 1 else "are"
     listed = f"there {verb}: {', '.join(names)}" if names else None
-    return similar(wrong, names) or listed
+    return listed if wrong.isdigit() else similar(wrong, names) or listed
 
 
 def printable(text: str) -> str:
-    """Return one line that cannot steer a terminal, whatever a guest has written into it."""
+    """Return one line that cannot control a terminal, whatever a guest has written into it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def printable_lines(text: str, *, colored: bool = False) -> str:
-    """Return lines of which none can steer a terminal; if they are `colored`, colours stay."""
+    """Return lines that cannot control a terminal; if they are `colored`, colours are kept."""
     kept = f"{_HARMLESS}|{_COLOR}" if colored else _HARMLESS
     parts = re.split(f"({kept})", text)
     return "".join(part if re.fullmatch(kept, part) else printable(part) for part in parts)

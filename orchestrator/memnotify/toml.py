@@ -1,7 +1,7 @@
-"""TOML input that is refused with the file, the line and the key.
+"""Read TOML input; errors name the file, the line and the key.
 
-tomllib parses, pydantic checks, tree-sitter-toml knows the lines: none of the maintained TOML
-parsers for Python gives positions.
+tomllib parses, pydantic checks, and tree-sitter-toml gives the lines: no maintained TOML parser for
+Python reports positions.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _KINDS = {
     "literal_error": "{expected}",
     "enum": "{expected}",
 }
-"""What a value must be, by pydantic's types of errors, in terms of TOML and not of Python."""
+"""What a value must be, in terms of TOML instead of Python, by pydantic's type of error."""
 
 
 class Table(BaseModel):
-    """Base of every table that is read from TOML: no unknown keys, no silent conversions."""
+    """Base class of all tables read from TOML: no unknown keys, no silent conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -56,7 +56,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def spelled(pattern: str, words: str) -> AfterValidator:
-    """Return a validator of strings that match a pattern, which `words` say to people."""
+    """Return a validator of strings that match a pattern; `words` describes it in messages."""
     matches: Callable[[str], Any] = re.compile(pattern).fullmatch
 
     def check(text: str) -> str:
@@ -104,11 +104,11 @@ class LineNumbers(Mapping[Key, int]):
         return len(self._lines)
 
     def written(self, key: Key) -> Key:
-        """Return a key without an index that nobody wrote, as of one value without brackets."""
+        """Return a key without an index that is not in the file (one value without brackets)."""
         return key[:-1] if key and isinstance(key[-1], int) and key not in self else key
 
     def nearest(self, key: Key) -> int | None:
-        """Return the line of a key, or of the innermost table around it that is written down."""
+        """Return the line of a key, or of the innermost enclosing key that is in the file."""
         while key:
             if key in self._lines:
                 return self._lines[key]
@@ -127,7 +127,7 @@ class LineNumbers(Mapping[Key, int]):
         return [text]
 
     def _resolve(self, names: list[str]) -> Key:
-        # [[step]] then [step.x]: a name that is an array of tables means its newest element.
+        # [[step]] then [step.x]: the name of an array of tables means its last element.
         key: Key = ()
         for name in names:
             key = (*key, name)
@@ -139,7 +139,7 @@ class LineNumbers(Mapping[Key, int]):
         head, *pairs = node.named_children
         *outer, last = self._names(head)
         for count in range(1, len(outer) + 1):
-            self._note(self._resolve(outer[:count]), node)  # [a.b] makes a table a, too
+            self._note(self._resolve(outer[:count]), node)  # [a.b] also makes a table a
         key: Key = (*self._resolve(outer), last)
         if node.type == "table_array_element":
             self._note(key, node)
@@ -179,14 +179,14 @@ def dotted(key: Key) -> str:
 
 
 _MOST_BYTES = 16 << 20
-"""The limit for files written by people."""
+"""The limit for files that people write."""
 
 
 def read(path: Path) -> tuple[dict[str, Any], LineNumbers]:
     """Parse a TOML file. Raises InputError if it cannot be read or is not TOML."""
     try:
         with open_file(path) as file:
-            data = file.read(_MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)  # editors put it there
+            data = file.read(_MOST_BYTES + 1).removeprefix(codecs.BOM_UTF8)  # some editors add it
         if len(data) > _MOST_BYTES:
             raise InputError("too large: more than 16 MiB", file=path)
         return tomllib.loads(data.decode()), LineNumbers(data)
@@ -206,7 +206,7 @@ def read(path: Path) -> tuple[dict[str, Any], LineNumbers]:
 
 
 def check(model: type[T], value: Any, *, path: Path, lines: LineNumbers, at: Key = ()) -> T:
-    """Turn a parsed value into `model`. Raises InputError for the first thing that is wrong.
+    """Turn a parsed value into `model`. Raises InputError for the first error.
 
     `at` is the key of `value` in the document.
     """
@@ -216,13 +216,13 @@ def check(model: type[T], value: Any, *, path: Path, lines: LineNumbers, at: Key
         # Unknown keys first: a misspelt key also shows up as a missing one.
         problems = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
         keys = [_key(problem, at, lines) for problem in problems]
-        # Of a value that may be one of several things, all of them are named.
+        # If a value may have one of several types, all of them are named.
         same = [problem for problem, key in zip(problems, keys, strict=True) if key == keys[0]]
         raise _refusal(same, keys[0], model, path, lines) from None
 
 
 def _key(problem: Any, at: Key, lines: LineNumbers) -> Key:
-    # pydantic adds the names of union members to a key; they are in no document.
+    # pydantic adds the names of union members to a key; they are not in the document.
     key: Key = at
     unwritten = problem["type"] in ("missing", "extra_forbidden")
     for index, part in enumerate(problem["loc"], 1):

@@ -69,7 +69,7 @@ def cut(file: Path) -> None:
 
 
 def unreadable(file: Path) -> None:
-    """Let nobody read it, not even root."""
+    """Make it unreadable for everybody, even root."""
     file.unlink()
     file.mkdir()
 

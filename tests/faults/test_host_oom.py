@@ -1,4 +1,4 @@
-"""The OOM killer of the host takes QEMU: really, in a control group that has too little."""
+"""The host's OOM killer kills a QEMU: a real one, in a control group with too little memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.session import run_cell
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 
 from tests.support.lab import MadeUp
 
@@ -20,7 +21,7 @@ FAILED = "infrastructure:host-oom"
 
 @pytest.fixture
 def narrow(oom_killer: None) -> Iterator[Path]:
-    """A control group in which the OOM killer strikes; of the host's, only we may make one."""
+    """Make a control group in which the OOM killer strikes; only one test at a time may do so."""
     for root, limit in (
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
         (Path("/sys/fs/cgroup"), "memory.max"),
@@ -35,7 +36,7 @@ def narrow(oom_killer: None) -> Iterator[Path]:
                         (group / name).write_text(str(most))
                 yield group
             finally:
-                for _ in range(100):  # until the last that was in it is gone
+                for _ in range(100):  # until its last process is gone
                     with contextlib.suppress(OSError):
                         group.rmdir()
                         break
@@ -51,10 +52,10 @@ def test_a_guest_that_was_alone_is_not_tried_again(lab: MadeUp, narrow: Path) ->
     assert sorted(lab.outcomes().values()) == [[FAILED], ["ok"]]
     assert "trying again" not in told.out
     (cell,) = (cell for cell in lab.cells().values() if cell["outcome"] == FAILED)
-    assert "the host's OOM killer struck when QEMU was killed, which had " in cell["detail"]
+    assert "QEMU was killed by the host's OOM killer; it had " in cell["detail"]
     assert "run fewer guests in parallel with -j, use a smaller memory_mib" in cell["detail"]
     assert cell["detail"] in told.out.replace("\n", " ")
-    # It is no result: with room the next run does it.
+    # It is not a result: with enough memory, the next run runs the cell.
     assert lab.run("--cold", runner=run_cell).status == 0
     assert sorted(lab.outcomes().values()) == [["ok"], ["ok"]]
 

@@ -1,4 +1,4 @@
-"""A QEMU that does not do its part, made up so that it can be wrong in every way, at any time."""
+"""A QEMU that misbehaves: a fake one, so that it can fail in every way, at any time."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_what_is_started_is_the_qemu_that_was_asked_for_its_version(lab: MadeUp)
     log = (lab.run_folder.path / "commands.jsonl").read_text().splitlines()
     started = {word for line in log for word in json.loads(line)["argv"] if qemu.QEMU in word}
     assert started == {str(lab.bin / qemu.QEMU)}
-    # Where it is found is nothing of the guest's.
+    # The location of QEMU is not part of the guest.
     assert {manifest["command"][0] for manifest in lab.cells().values()} == {qemu.QEMU}
 
 
@@ -132,7 +132,7 @@ def test_a_console_of_1_gb_takes_no_more_than_its_cap(lab: MadeUp) -> None:
     assert 8 << 20 < max(sizes) < 9 << 20
 
 
-@pytest.mark.filterwarnings("error::RuntimeWarning")  # of numpy, which would go to the terminal
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # from numpy; it would go to the terminal
 @pytest.mark.parametrize("what", ["anywhere", "records", "end"])
 def test_rubbish_in_log_and_mailbox_is_the_guests_finding(lab: MadeUp, what: str) -> None:
     lab.plan(*(f"scribbles {what} {seed}" for seed in range(2)))

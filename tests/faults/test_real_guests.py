@@ -1,4 +1,4 @@
-"""Real guests and real QEMUs: what goes wrong in one cell of a campaign, and the rest of it."""
+"""Real guests and real QEMUs: failures in one cell of a campaign, and the rest of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.lab import CLIENT, QUIET, Lab, campaign, children
 pytestmark = pytest.mark.guest
 
 LIMITS = {"spin": Limits(hang_cpu_seconds=1.5)}
-KERNEL_START = 0xFFFFFFFF80000000  # of x86_64: where physical address 0 would be
+KERNEL_START = 0xFFFFFFFF80000000  # on x86_64: where physical address 0 would be
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def base(kernel_artifact: Callable[..., Artifact]) -> Artifact:
 
 @pytest.fixture(scope="module")
 def evil(base: Artifact, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The guest program, in which a hog of 1 to 5 MiB does evil."""
+    """Build the guest program with a hog that does evil if it has 1 to 5 MiB."""
     folder = tmp_path_factory.mktemp("evil")
     for path in (*sources(), Path(__file__).with_name("evil.c")):
         shutil.copy(path, folder)
@@ -69,7 +69,7 @@ def hog(mib: int) -> tuple[str, ...]:
 
 SQUEEZED = ("4", CLIENT, "at_s = 1\nballoon = { mib = 60, settle_s = 2 }")
 DIED = ["infrastructure:qemu-died", "ok"]
-# How the attempts of each cell end. The first one also makes the template, in which QEMU is killed.
+# How the attempts of each cell end. The first cell also makes the template, whose QEMU is killed.
 EXPECTED = {
     "boot": DIED,
     "restore": DIED,
@@ -86,7 +86,7 @@ EXPECTED = {
 
 
 class Faults:
-    """Runs cells, and kills the QEMU of some of them once, by what their scenarios are called."""
+    """Runs cells, and kills the QEMU of some of them once, depending on their scenarios' names."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._cell = ""

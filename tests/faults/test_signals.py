@@ -1,4 +1,4 @@
-"""An orchestrator, or a worker of pytest, that is told to end or killed while its guest runs."""
+"""An orchestrator, or a pytest worker, that is told to end or killed while its guest runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.lab import CLIENT, QUIET, Lab, alive, campaign, made_up, wait
 
 pytestmark = pytest.mark.guest
 
-# Restores what a background job ignores. The store of the run is one of its own.
+# Restores the signals that a background job ignores. The run has its own store.
 RUN = """
 import signal, sys
 from functools import partial

@@ -1,4 +1,4 @@
-"""The fixtures that run a guest under pressure."""
+"""Fixtures that run a guest under pressure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The balloon of 2.6.24, which is a driver of ours, and beside it upstream's of 2.6.25 and 6.1."""
+"""The balloon of 2.6.24, which is our driver, compared with upstream's of 2.6.25 and 6.1."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
 
 
 def memory(log: RecordLog, at_s: float) -> tuple[int, int]:
-    """Return MemTotal and MemFree, KiB, of the first sample at that time of the scenario."""
+    """Return MemTotal and MemFree, in KiB, of the first sample at that time of the scenario."""
     samples = log.kind(Kind.MEMINFO)
     sample = samples[samples["time_ns"] >= (START + at_s) * SECOND][0]
     return int(sample["total"]), int(sample["free"])
@@ -72,7 +72,7 @@ def memory(log: RecordLog, at_s: float) -> tuple[int, int]:
 @pytest.mark.parametrize("arch", Arch)
 @pytest.mark.parametrize("base", ["2.6.24", "2.6.25"])
 def test_no_page_is_lost_on_the_way_down_and_up(run: Run, base: str, arch: Arch) -> None:
-    cycles = 25  # QEMU tells of a move once a second at most, so each takes two
+    cycles = 25  # QEMU reports a move once a second at most, so each takes two seconds
     steps = []
     for at in range(1, cycles + 1):
         steps += [
@@ -83,7 +83,7 @@ def test_no_page_is_lost_on_the_way_down_and_up(run: Run, base: str, arch: Arch)
     assert result.outcome.ok, result.outcome
     assert [move.actual_kib for move in result.balloon] == [40 * MIB, RAM] * cycles
     full, _ = memory(log, 0.5)
-    # What the first moves need for themselves is not given back; it is not lost again and again.
+    # What the first moves need for themselves is not given back, but it is not lost repeatedly.
     _, free = memory(log, 2.75)
     for at in range(1, cycles + 1):
         assert memory(log, at + 0.25)[0] == full - 24 * MIB
@@ -104,7 +104,7 @@ def test_a_target_below_what_the_guest_can_give_is_tried_for_without_a_kill(
         balloon(14, RAM, settle_s=2),
     ]
     result, log = run("2.6.24", arch, steps, duration_s=17, sample_s=0.25)
-    # No OOM kill beside it, which would be the more serious finding.
+    # No OOM kill, which would be the more serious finding.
     assert result.outcome.finding is Finding.BALLOON, result.outcome
     full, _ = memory(log, 0.5)
     stuck, _ = memory(log, 7)
@@ -137,10 +137,10 @@ def test_the_same_targets_give_the_same_trajectory_on_both_kernels(run: Run) -> 
 
 @pytest.mark.parametrize("arch", Arch)
 def test_ours_goes_up_and_down_as_upstreams_of_the_next_release(run: Run, arch: Arch) -> None:
-    """2.6.25's driver, but for one line of ours, is the judge of the one that 2.6.24 lacks.
+    """2.6.25's driver, with one changed line, is the reference for the one that 2.6.24 lacks.
 
-    What each takes away is compared all along the way, at the same times of the scenario, and the
-    time that each needs to get there.
+    The memory that each takes away is compared all along, at the same times of the scenario, and
+    the time that each needs to get there.
     """
     targets = (56, 40, 48, 33.5, 60, 36, 52, 64)
     steps = [balloon(2 * n + 1, round(mib * MIB), settle_s=1) for n, mib in enumerate(targets)]
@@ -159,8 +159,8 @@ def test_ours_goes_up_and_down_as_upstreams_of_the_next_release(run: Run, arch: 
     ours, upstreams = taken
     assert len(ours) == len(upstreams)
     assert set(ours.tolist()) >= {RAM - round(mib * MIB) for mib in targets}
-    # Samples are 50 ms apart and a move takes about 20, so in each both are where they are going.
+    # Samples are 50 ms apart and a move takes about 20 ms, so each shows both at their targets.
     assert ours.tolist() == upstreams.tolist()
     assert told[0] == told[1] == [round(mib * MIB) for mib in targets]
-    # MemTotal is looked at every 10 ms, so that a little less may be seen one look later.
+    # MemTotal is read every 10 ms, so a small difference may be seen one reading later.
     assert abs(needed[0] - needed[1]).max() < 15_000_000  # ns

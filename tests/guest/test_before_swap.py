@@ -1,4 +1,4 @@
-"""That v4 notifies before the first page goes to swap, as gdb sees it in the kernel."""
+"""v4 notifies before the first page goes to swap, as gdb sees it in the kernel."""
 
 from __future__ import annotations
 
@@ -49,4 +49,4 @@ def test_v4_notifies_before_the_first_page_goes_to_swap(
     assert main(["gdb", str(run), cell["id"], "-x", str(SCRIPT)]) == 0
     said = capfd.readouterr().out
     assert "pages that had gone to swap at the first notification: 0\n" in said
-    assert "mem_notify_zones" in said and "kswapd" in said  # who was told of, by whom
+    assert "mem_notify_zones" in said and "kswapd" in said  # which zones, and which task

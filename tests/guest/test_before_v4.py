@@ -1,6 +1,6 @@
 """The revisions before v4 in real guests, on 2.6.24: whom an event reaches, and when.
 
-The numbers stand here as docs/history.md gives them, not as the patches do.
+The numbers are copied from docs/history.md, not from the patches.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Run = Callable[..., Guest]
 
 @pytest.fixture(scope="module")
 def guest(squeezed: Runner) -> Run:
-    """Return a function that gives a revision's guest, with clients that leave when they are told.
+    """Return a function that runs a revision's guest, with clients that leave when they are woken.
 
-    They have no memory to speak of, so it stays low when they have left.
+    They have hardly any memory, so memory stays low after they have left.
     """
 
     def run(revision: str, kind: ClientKind = ClientKind.EXIT) -> Guest:

@@ -1,4 +1,4 @@
-"""A guest that is recorded, played, and looked at with gdb, forward and back."""
+"""A guest that is recorded, replayed, and inspected with gdb, forward and backward."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(tmp_path: Path, kernel_artifact: Callable[..., Artifact]) -> Callable[[s
 
 @pytest.fixture
 def gdb(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Debug:
-    """Return a function that runs gdb commands on a run's only cell; returns what gdb printed."""
+    """Return a function that runs gdb commands on a run's only cell and returns gdb's output."""
 
     def gdb(folder: RunFolder, record: int, *commands: str) -> str:
         script = tmp_path / "commands"
@@ -82,10 +82,10 @@ def values(said: str) -> list[int]:
 def test_a_recorded_guest_goes_back_and_forth(run: Callable[[str], RunFolder], gdb: Debug) -> None:
     folder = run("pc-swap")
     cell = folder.plan()[0].id
-    # Also plays it, and fails if the played records are not those that were recorded.
+    # This also replays it, and fails if the replayed records differ from the recorded ones.
     main(["replay", "--record", str(folder.path), cell])
     kept = folder.path / "recordings" / cell
-    assert {path.stat().st_uid for path in kept.iterdir()} == {os.geteuid()}  # lent meanwhile
+    assert {path.stat().st_uid for path in kept.iterdir()} == {os.geteuid()}  # lent in between
     log = read_records(kept / RECORDS)
     settled = int(log.kind(Kind.BALLOON)["commit"][1]) - 1
     where = gdb(

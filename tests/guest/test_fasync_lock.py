@@ -1,9 +1,9 @@
-"""On two CPUs v5 can deadlock: the lock of its list of files is taken inside of the queue's.
+"""v5 can deadlock on two CPUs: it takes the lock of its list of files inside the queue's lock.
 
-One CPU holds the list's lock in fasync() and is interrupted by what frees a page, which takes the
-queue's lock to clear a zone's status. The other holds the queue's lock in a pressure event, and
-wants the list's for its signals. That moment is short; moments/fasync-lock.patch makes it long, and
-changes nothing of the locking. v6 drops the queue's lock first.
+One CPU holds the list's lock in fasync() and is interrupted by code that frees a page, which takes
+the queue's lock to clear a zone's status. The other CPU holds the queue's lock in a pressure event,
+and wants the list's lock for its signals. That window is short; moments/fasync-lock.patch makes it
+long without changing the locking. v6 drops the queue's lock first.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.guest
 BASE = "2.6.24"
 MACHINE = "pc-swap-smp2"
 PATCH = Path(__file__).parent / "moments" / "fasync-lock.patch"
-FILES = 31  # the one after them is interrupted
+FILES = 31  # the next one is interrupted
 # Both CPUs spin for two seconds of guest time, which took 16 seconds of QEMU's CPU time each. No
-# record is written meanwhile, and that is no hang.
+# record is written in that time, and that is not a hang.
 SPINNING = Limits(hang_cpu_seconds=240)
 
 
@@ -38,7 +38,7 @@ def fasync(at_s: int, count: int) -> Step:
     return Step(at_ns=at_s * SECOND, action=clients)
 
 
-# From 25 s on there is an event each few tenths of a second, as swap fills up.
+# From 25 s on, there is an event every few tenths of a second, as swap fills up.
 SCENARIO = Scenario(
     name="test",
     start_ns=12 * SECOND,
@@ -54,7 +54,7 @@ SCENARIO = Scenario(
 
 
 def longer(revision: str, root: Path) -> str:
-    """Make a series of a revision and the patch that makes the moment long; return its name."""
+    """Make a series of a revision plus the patch that lengthens the window; return its name."""
     name = f"{revision}-fasync-lock"
     folder = root / name / BASE
     shutil.copytree(MEM_NOTIFY / revision / BASE, folder)
@@ -65,7 +65,7 @@ def longer(revision: str, root: Path) -> str:
 
 
 def function_at(system_map: Path, address: int) -> str:
-    """Return the function of a kernel that has an address."""
+    """Return the function of a kernel at an address."""
     rows = [line.split() for line in system_map.read_text().splitlines()]
     return max((int(at, 16), name) for at, _, name in rows if int(at, 16) <= address)[1]
 

@@ -1,4 +1,4 @@
-"""The machines of 2008, with Linux 2.6.24 in them. The v4 checks on it are in test_v4.py."""
+"""The machines of 2008, running Linux 2.6.24. Their v4 checks are in test_v4.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Is the checker any good? A revision with one thing changed is caught by the invariant of that.
+"""Tests the checker: a revision with one change is caught by the invariant for that change.
 
-Each is a user's own series: the folder of the revision for 6.1 and one patch more.
+Each is a user's own series: the folder of the revision for 6.1 plus one patch.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.support.steps import of_kind
 pytestmark = pytest.mark.guest
 
 BASE = "6.1"
-# A sample each 50 ms: after each notification there is one that shows whether the status stays 1.
+# A sample every 50 ms: after each notification, one of them shows whether the status stays 1.
 STAY = dataclasses.replace(squeeze(start_s=10, clients=200, spacing_ms=1), sample_ns=SECOND // 20)
 
 
 def leaving(scenario: Scenario) -> Scenario:
-    """Return a scenario whose clients leave when they are told, as those for v3 did."""
+    """Return a scenario whose clients leave when they are woken, as those for v3 did."""
     first, *others = scenario.steps
     clients = of_kind(first, ClientKind.EXIT)
     return dataclasses.replace(scenario, steps=(clients, *others))
@@ -40,7 +40,7 @@ MUTATIONS = sorted((Path(__file__).parent / "mutations").glob("*/*.patch"))
 
 
 def answers(guest: Guest, name: str) -> dict[Invariant, Answer]:
-    """Return how the guest keeps what a revision, not its own series, promises."""
+    """Return how the guest keeps the promises of a revision that is not its own series."""
     revision = load_revision(name)
     assert revision is not None
     return {answer.invariant: answer for answer in check(guest.log, promises_of(revision))}
@@ -48,7 +48,7 @@ def answers(guest: Guest, name: str) -> dict[Invariant, Answer]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of series: each revision with each of its mutations."""
+    """Make a folder of series: each revision with each of its mutations."""
     root = tmp_path_factory.mktemp("series")
     for patch in MUTATIONS:
         folder = root / f"{patch.parent.name}-{patch.stem}" / BASE

@@ -1,4 +1,4 @@
-"""The expectations of campaigns/test_demo.py, tried as a user does on one guest of the demo."""
+"""The expectations of campaigns/test_demo.py, tried as by a user on one guest of the demo."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_guest_meets_what_is_expected(
         text = text.replace(whole, one)
     (pytester.path / "demo.toml").write_text(text)
     tests = (CAMPAIGNS / "test_demo.py").read_text()
-    # Here is no kernel without mem_notify: a marker that asks for one would be refused.
+    # There is no kernel without mem_notify here: a marker that asks for one would be refused.
     assert tests.count('series="none"') == 1
     tests = tests.replace('series="none"', 'campaign="another"')
     (pytester.path / "test_demo.py").write_text(tests)

@@ -43,7 +43,7 @@ STEPS = (
         ),
     ),
     Step(at_ns=4 * SECOND, action=Dd(block_kib=BUFFER, count=BLOCKS)),
-    # Grows until it is told, twice: one that leaves, and one that gives back and goes on.
+    # Grows until it is woken, twice: one that leaves, and one that gives back and continues.
     Step(
         at_ns=6 * SECOND,
         action=Clients(
@@ -78,7 +78,7 @@ def log(
     initramfs: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> RecordLog:
-    """One guest in which all of them run, one after another."""
+    """Return the log of one guest in which all of them run, one after another."""
     cell = Cell(
         request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
         machine=load_machine("pc-swap-disk"),
@@ -118,11 +118,11 @@ def test_the_device_is_open_before_the_cache_is_filled(log: RecordLog) -> None:
 
 def test_who_is_told_reads_and_leaves(log: RecordLog) -> None:
     told = [client for client in range(CLIENTS) if of(log, Kind.READ, client).size]
-    assert told  # the one that grows takes all the memory that there is
+    assert told  # the one that grows takes all available memory
     for client in told:
         (read,) = of(log, Kind.READ, client)
         (left,) = of(log, Kind.EXIT, client)
-        # v4 has no read(): what KOSAKI's program printed there was -1.
+        # v4 has no read(): KOSAKI's program printed -1 there.
         assert (int(read["result"].astype(np.int64)), int(read["errno"])) == (-1, errno.EINVAL)
         assert of(log, Kind.WAKEUP, client)["time_ns"][-1] <= read["time_ns"] <= left["time_ns"]
         assert (left["code"], left["signal"]) == (0, 0)
@@ -132,7 +132,7 @@ def test_the_console_starts_two_programs_a_second(log: RecordLog) -> None:
     rounds = log.kind(Kind.CONSOLE)
     assert not rounds["error"].any()
     assert 55 <= len(rounds) <= 60
-    assert len(np.unique(rounds["pid"])) == 1  # who logs; the programs have pids of their own
+    assert len(np.unique(rounds["pid"])) == 1  # of the logger; the programs have their own
     apart = np.diff(rounds["time_ns"].astype(np.int64))
     # It sleeps for a second after it is done, and so is a little later each time.
     assert apart.min() > SECOND
@@ -147,7 +147,7 @@ def test_what_the_console_shows_is_what_the_samples_have(log: RecordLog) -> None
         for name in ("free", "cached", "active", "inactive"):
             assert abs(int(row[name]) - int(near[name])) < 2 * MIB, name
         assert row["swapped"] == near["swap_total"] - near["swap_free"] == 0
-        assert row["runnable"] == 0  # `vmstat` itself does not count
+        assert row["runnable"] == 0  # not counting `vmstat` itself
 
 
 def test_dd_writes_all_of_it_and_leaves_it_in_the_page_cache(log: RecordLog) -> None:
@@ -165,7 +165,7 @@ def test_steps_are_written_at_once_and_then_it_sleeps(log: RecordLog) -> None:
     opened = of(log, Kind.CLIENT, CLIENTS)["time_ns"][0]
     assert told["finished_kib"] % STEP == 0
     assert told["finished_kib"] <= told["touched_kib"] <= told["finished_kib"] + STEP
-    # The first step is at once, and each pause begins when a step is done: never more than that.
+    # The first step comes at once, and each pause begins when a step is done: this is the maximum.
     most = 1 + (int(told["time_ns"]) - int(opened)) // PAUSE
     assert most - 3 <= told["finished_kib"] // STEP <= most
     (left,) = of(log, Kind.EXIT, CLIENTS)
@@ -181,7 +181,7 @@ def test_pages_are_given_back_from_the_start_on_and_meminfo_is_read(log: RecordL
     assert (given["given_kib"] == GIVEN).all()
     assert (given["time_ns"] - filled["time_ns"] >= DELAY).all()
     assert (seen["time_ns"] >= given["time_ns"]).all()
-    # What is left is what was filled until then, less all that was given.
+    # What is left is what was filled until then, minus all that was given.
     left = given["left_kib"].astype(np.int64)
     assert (
         left >= filled["touched_kib"].astype(np.int64) - GIVEN * np.arange(1, len(given) + 1)

@@ -1,4 +1,4 @@
-"""The published experiments on 6.1, short: the campaigns of 2.6.24 are in docs/reproduction.md."""
+"""The published experiments on 6.1, shortened; docs/reproduction.md has the campaigns on 2.6.24."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
 
 
 def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
-    # Not of the campaign: a kernel of 6.1 neither reclaims ramfs nor comes with another HZ.
+    # Different from the campaign: a 6.1 kernel neither reclaims ramfs nor has another HZ.
     habits = Habit.FROM_THE_START | Habit.MEMINFO
     ring = Clients(
         kind=ClientKind.CIRCULAR,
@@ -60,9 +60,9 @@ def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
     assert found.oom_kills == 1
     assert found.least_cache_mib is not None
     assert found.least_cache_mib <= 4
-    # Not as on 2.6.24: without swap, 6.1 thinks of anonymous pages when no cache is left.
+    # Unlike 2.6.24: without swap, 6.1 only turns to anonymous pages when no cache is left.
     assert found.wakeups <= 1
-    if found.wakeups:  # the OOM kill may come before anyone is told
+    if found.wakeups:  # the OOM kill may come before anyone is woken
         assert found.cache_mib_at_first_wakeup is not None
         assert found.cache_mib_at_first_wakeup <= 4
 
@@ -87,7 +87,7 @@ def on(
 
 
 def test_c_what_allocates_says_how_many_steps_it_had_finished(run: Run) -> None:
-    # Nothing else would keep it from what does not fit: 150 MiB, of 64 and 128 of swap.
+    # Nothing else would stop it from allocating more than fits: 150 MiB, with 64 and 128 of swap.
     steps = Clients(
         kind=ClientKind.ALLOCATE,
         count=1,
@@ -106,7 +106,7 @@ def test_c_what_allocates_says_how_many_steps_it_had_finished(run: Run) -> None:
 
 
 def herd(series: str) -> Cell:
-    """40 processes of 1 MiB that leave when they are woken, and a hog that needs their memory."""
+    """Return 40 processes of 1 MiB that leave when woken, and a hog that needs their memory."""
     told = Clients(kind=ClientKind.EXIT, count=40, cache_kib=MIB, spacing_ns=SECOND // 100)
     steps = (
         Step(at_ns=0, action=told),
@@ -124,5 +124,5 @@ def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> Non
     assert swapped["v3"] >= 10
     # Seen: 0.25 MiB, and 11.5 with another build of the guest program; v3 about 20.
     assert swapped["v4"] < min(swapped["v3"] - 5, 16)
-    # Those who leave first free memory, so that for v3's others the sum is no longer low.
+    # The first to leave free memory, so for v3's other clients the sum is no longer low.
     assert 1 <= found["v3"].clients_woken < found["v4"].clients_woken <= 40

@@ -1,4 +1,4 @@
-"""The same cell gives the same log, to the bit, however it starts and however busy the host is."""
+"""The same cell gives the same log bit for bit, however it starts and however busy the host is."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_booted_and_restored_on_a_busy_host_it_gives_the_same_bits(
     initramfs: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    # With the kernel's boot messages: a console that made the guest wait would show, too.
+    # With the kernel's boot messages, to detect a console that makes the guest wait.
     machine = dataclasses.replace(
         load_machine("pc-swap-disk"), smp=cpus, kernel_args=("loglevel=7",)
     )

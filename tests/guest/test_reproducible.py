@@ -1,4 +1,4 @@
-"""Kernels that carry nothing of when and where they were built. No guest is started."""
+"""Kernels contain no trace of when and where they were built. No guest is started."""
 
 from __future__ import annotations
 

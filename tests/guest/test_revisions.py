@@ -1,6 +1,6 @@
 """How the other revisions differ from v4: all of them on the trees, and v6 in real guests.
 
-The numbers stand here as docs/history.md gives them, not as the patches do.
+The numbers are copied from docs/history.md, not from the patches.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def test_every_patch_fits_without_fuzz_or_offset(
     given_source: Callable[[str], str | None],
     kernel_artifact: Callable[..., object],
 ) -> None:
-    kernel_artifact("none", base=base)  # skips or fails if the source cannot be had
+    kernel_artifact("none", base=base)  # skips or fails if the source is unavailable
     known = load_base(base)
     source = ensure_source(known, given_source(base), store=store, progress=print)
     ours = {name for name, bases in revisions().items() if base in bases} - {"none"}
     assert ours >= {"v4", "v5", "v6"}
-    # On the others the third patch of v4, and of what is v4 and one more, is the mail's: for -mm.
+    # Elsewhere, the third patch of v4, and of series that extend v4, is the mail's: made for -mm.
     (mails,) = (MEM_NOTIFY / "v4" / base).glob("0003-*.patch")
     exempt = b"" if base == "6.1" else mails.read_bytes()
     with work_tree(source, Arch.X86_64, store=store, progress=print) as tree:
@@ -69,7 +69,7 @@ def of_kind(guest: Guest, kind: ClientKind) -> set[int]:
 
 
 def distances(guest: Guest, clients: set[int]) -> np.ndarray:
-    """Return the times in ns between two wakeups of one client, for all of these."""
+    """Return the times in ns between two wakeups of one client, for all of these clients."""
     return np.concatenate([np.diff(guest.times[guest.clients == client]) for client in clients])
 
 
@@ -99,7 +99,7 @@ def test_one_who_wants_signals_has_a_share_rounded_up(few: Guest) -> None:
     signals = few.times[few.clients == signalled]
     polls = few.times[few.clients != signalled]
     assert signals.size >= 10
-    # Whoever polls is woken together with it, unless the guard keeps it from POLLIN.
+    # A polling client is woken together with it, unless the guard keeps it from POLLIN.
     with_signal = [np.abs(signals - when).min() <= LATE for when in polls]
     assert np.mean(with_signal) > 0.9
 

@@ -1,6 +1,6 @@
-"""Seeds in real guests: another seed is another run, of the same promises, and a place counts.
+"""Seeds in real guests: another seed is another run with the same promises, and the CPU matters.
 
-That the same scenario gives the same bits is what test_repeatability.py shows.
+test_repeatability.py shows that the same scenario gives the same bits.
 """
 
 from __future__ import annotations

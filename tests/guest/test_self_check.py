@@ -1,4 +1,4 @@
-"""The self-check in real guests: kernels of today, and 2.6.24 as built by a compiler of today."""
+"""The self-check in real guests: current kernels, and 2.6.24 built by a present-day compiler."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_kernel_is_sound(
     log = read_records(tmp_path / "records.parquet")
     checks = log.kind(Kind.SELF_CHECK)
     assert checks["number"].tolist() == list(range(checks["count"][0]))
-    # The machine has all that any test needs.
+    # The machine has everything that the tests need.
     assert set(checks["result"]) == {CheckResult.PASSED}
     # All that was read back had really been written out.
     assert np.ptp(log.kind(Kind.RECLAIM)["pswpin"]) > 1_000

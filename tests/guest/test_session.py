@@ -74,13 +74,13 @@ def hog(*, mib: int) -> Step:
 
 
 def qemus() -> list[int]:
-    """Return the processes that this one has started and not reaped."""
+    """Return the child processes of this one that are not reaped."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [int(pid) for pid in children]
 
 
 class Runner:
-    """Runs cells, and looks after each whether anything was left behind."""
+    """Runs cells, and checks after each whether anything was left behind."""
 
     def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
         self.kernel = kernel
@@ -123,8 +123,8 @@ def test_it_does_not_matter_when_a_guest_is_stopped_that_ends_its_processes(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = make_cell(clients(100))
-    # The log ends so long before the scenario does that the guest is stopped in its teardown, or
-    # is through with that before anybody looks.
+    # The log ends so long before the scenario that the guest is stopped in its teardown, or has
+    # finished it before anybody looks.
     early = Limits(teardown_guest_seconds=-0.999)
     logs, ended = [], []
     for period in (0.001, 10.0):
@@ -189,7 +189,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
         assert move.actual_kib == move.target_kib
         assert move.settled_ns is not None and move.settled_ns > move.requested_ns
         assert move.query_seconds is not None and move.event_seconds is not None
-    # What the guest sees of the balloon is what the host did.
+    # The guest's view of the balloon matches what the host did.
     totals = log.kind(Kind.MEMINFO)["total"]
     assert totals.max() - totals.min() == 8 * MIB
     assert result.versions["kernel"].startswith("6.1.")
@@ -211,7 +211,7 @@ def test_clients_that_give_back_or_leave_and_what_presses_and_is_stopped(
         balloon(at=5, mib=54),
         Step(at_ns=26 * SECOND, action=Stop(what=Op.HOG)),
         machine="pc-swap-disk",
-        start_s=10,  # before that v4 wakes nobody
+        start_s=10,  # before that, v4 wakes nobody
         duration_s=28,
     )
     result, log = run(cell)
@@ -328,7 +328,7 @@ def test_a_guest_that_spins_or_sleeps_with_interrupts_off_hangs(
 
 
 def test_a_guest_that_resets_itself_is_a_reboot(run: Runner) -> None:
-    # lidt with a limit of 0 (of the zeros behind the code), then int3: a triple fault.
+    # lidt with a limit of 0 (from the zeros after the code), then int3: a triple fault.
     run.kernel = bare_metal(run.folder.parent, "0f011d 40001000 cc")
     result, _ = run(make_cell())
     assert result.outcome.finding is Finding.REBOOT, result.outcome
@@ -363,7 +363,7 @@ def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runne
 def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Signals) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), duration_s=20)
     result, log = run(cell, on_stage=on("balloon 60 MiB", lambda pid: os.kill(pid, number)))
-    # QEMU 7.2 may come to a halt, and not to its end, if it is just being asked something.
+    # If QEMU 7.2 is just answering a query, it may hang instead of exiting.
     assert result.outcome.infrastructure in {"qemu-died", "qmp-timeout"}
     assert len(log.kind(Kind.CLIENT)) == 3
 

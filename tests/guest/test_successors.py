@@ -1,6 +1,6 @@
-"""What came after mem_notify, and the example of the patch, as clients in real guests.
+"""Successors of mem_notify, and the example of the patch, as clients in real guests.
 
-The numbers are those of the kernel's documentation: a trigger speaks once a window.
+The numbers are those of the kernel's documentation: a trigger fires once per window.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STALL_US, WINDOW_US = 150_000, 1_000_000
 
 
 def limited(version: int, *kinds: Clients) -> Scenario:
-    """Three clients of each kind, and anonymous memory that grows in a group limited to 24 MiB."""
+    """Return three clients of each kind, and memory that grows in a group limited to 24 MiB."""
     clients = (Step(at_ns=SECOND // 10, action=kind) for kind in kinds)
     return Scenario(
         name="limited",
@@ -63,7 +63,7 @@ def test_psi_speaks_once_a_window_and_memory_events_of_the_group(squeezed: Runne
         assert np.diff(times).min() >= WINDOW_US * 1000
     for times in wakeups(guest, ClientKind.MEMORY_EVENTS):
         assert times.size >= 10
-    # The guest itself has memory to spare, and that is all that mem_notify is about.
+    # The guest itself has memory to spare, and mem_notify only cares about that.
     assert all(times.size == 0 for times in wakeups(guest, ClientKind.POLL))
 
 

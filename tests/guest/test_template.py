@@ -1,4 +1,4 @@
-"""Real guests that start from templates, and what is left when somebody dies meanwhile."""
+"""Real guests that start from templates, and what is left if a process dies meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
-from memnotify.run.ledger import QEMU_MIB
+from memnotify.run.need import QEMU_MIB
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.store import Store
 
@@ -62,13 +62,13 @@ def make_cell(*steps: Step, machine: str = "pc", series: str = "none", **changes
 
 
 def qemus() -> list[int]:
-    """Return the processes that this one has started and not reaped."""
+    """Return the child processes of this one that are not reaped."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [int(pid) for pid in children]
 
 
 class Bench:
-    """Guests of one kernel, with templates in a store of their own."""
+    """Guests of one kernel, with templates in a separate store."""
 
     def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
         self.files = BootFiles(kernel, initramfs)
@@ -85,7 +85,7 @@ class Bench:
         return result, read_records(folder / "records.parquet")
 
     def both(self, cell: Cell) -> RecordLog:
-        """Run a cell cold, and from its template. Returns the log, which is the same."""
+        """Run a cell cold, and from its template. Return the log, which is the same."""
         start = self.template(cell)
         assert start is not None
         cold, _ = self.run(cell, None)
@@ -174,7 +174,7 @@ def test_a_qemu_that_dies_while_it_saves_or_is_restored(
     assert result.outcome.ok, result.outcome
 
 
-# Stops where `argv[1]` says, says which QEMU it has, and waits for its end.
+# Stops where `argv[1]` says, prints which QEMU it has, and waits to be killed.
 _ORCHESTRATOR = """
 import asyncio, os, sys
 from pathlib import Path
@@ -214,7 +214,7 @@ def test_nothing_is_left_of_an_orchestrator_that_is_killed(
 
 
 def running(pid: int) -> bool:
-    """Whoever has inherited an orphan may be slow to reap it."""
+    """Return whether a process runs; whoever inherited an orphan may be slow to reap it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -236,5 +236,5 @@ def test_a_full_guest_takes_its_memory_once_however_it_starts(
     assert (cold.outcome.ok, warm.outcome.ok) == (True, True)
     assert 150 < warm.memory_mib <= 1.1 * cold.memory_mib
     assert warm.memory_mib < 256 + QEMU_MIB
-    # Nor has the template become larger by it.
+    # Nor has the template grown.
     assert sum(os.fstat(fd).st_blocks * 512 for fd in start._files.values()) == before

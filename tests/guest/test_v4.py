@@ -1,6 +1,6 @@
-"""What the seed promises, seen in the logs of real guests.
+"""The seed's promises, seen in the logs of real guests.
 
-The constants stand here as the seed writes them, not as the port does.
+The constants are copied from the seed, not from the port.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BATCH = 100
 
 @pytest.fixture(scope="module", params=["6.1 x86_64", "2.6.24 i386", "2.6.24 x86_64"])
 def target(request: pytest.FixtureRequest) -> tuple[str, Arch]:
-    """The base and the architecture that everything here is tried on."""
+    """Return the base and the architecture that everything here is tested on."""
     base, arch = request.param.split()
     return base, Arch(arch)
 
@@ -45,7 +45,7 @@ def guest(target: tuple[str, Arch], squeezed: Runner) -> Callable[[str, Scenario
 
 @pytest.fixture(scope="module")
 def v4(target: tuple[str, Arch], guest: Callable[[str, Scenario], Guest]) -> Guest:
-    """200 clients under pressure for as long as two rounds of the guard take."""
+    """Return 200 clients under pressure for as long as two rounds of the guard take."""
     # The same scenario presses 2.6.24 later than 6.1.
     duration_s = 45 if target[0] == "2.6.24" else 30
     return guest("v4", squeeze(start_s=10, clients=200, duration_s=duration_s))
@@ -54,7 +54,7 @@ def v4(target: tuple[str, Arch], guest: Callable[[str, Scenario], Guest]) -> Gue
 def test_the_device_is_the_seeds(v4: Guest) -> None:
     (device,) = v4.log.kind(Kind.DEVICE)
     assert (device["present"], device["major"], device["minor"]) == (1, 1, 13)
-    # A kernel before 2.6.32 announces no mode.
+    # A kernel before 2.6.32 does not announce the mode.
     assert device["mode"] == (0 if v4.base == "2.6.24" else 0o444)
 
 
@@ -68,7 +68,7 @@ def test_the_first_notification_wakes_a_hundred_in_the_order_in_which_they_came(
 
 def test_every_client_is_woken_and_no_notification_wakes_more_than_a_hundred(v4: Guest) -> None:
     assert set(v4.clients) == set(range(200))
-    # A window that is shorter than the rate allows can hold the wakeups of one notification only.
+    # A window shorter than the rate limit can only hold the wakeups of one notification.
     window = MEM_NOTIFY_FREQ - LATE
     ends = np.searchsorted(v4.times, v4.times + window, side="left")
     assert (ends - np.arange(v4.times.size)).max() == BATCH
@@ -85,8 +85,8 @@ def test_no_descriptor_gets_two_pollins_within_ten_seconds(v4: Guest) -> None:
     again = [np.diff(v4.times[v4.clients == client]) for client in range(200)]
     distances = np.concatenate(again)
     assert distances.size >= (10 if v4.base == "2.6.24" else BATCH), "hardly put to the test"
-    # The guard runs from the check in poll(), the log from the return of poll() to the client, and
-    # reclaim may hold that up while its pages are swapped in: by 0.28 s on i386 (6.1).
+    # The guard runs from the check in poll(), the log from the return of poll() to the client;
+    # reclaim may delay that while its pages are swapped in: by 0.28 s on i386 (6.1).
     assert distances.min() >= PROC_WAKEUP_GUARD - JIFFY - 4 * LATE
 
 

@@ -1,6 +1,6 @@
-"""Whom v3 and the steps after it tell, and when v6 is told with ageing counted: real guests, 6.1.
+"""Which clients v3 and the steps after it wake, and when v6 with ageing does: real guests, 6.1.
 
-The numbers stand here as docs/history.md gives them, not as the patches do.
+The numbers are copied from docs/history.md, not from the patches.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def told(squeezed: Runner, series: str) -> Guest:
 def test_v3_gives_an_event_to_one_poll_only(squeezed: Runner) -> None:
     guest = told(squeezed, "v3")
     assert guest.times.size >= 5, "hardly tested"
-    # More than HZ/5 between two events of the only CPU; whoever takes one may come late.
+    # More than HZ/5 between two events on the only CPU; the client that takes one may come late.
     assert np.diff(guest.times).min() > MEM_NOTIFY_FREQ - LATE
 
 
@@ -51,7 +51,7 @@ def test_v3_and_one_gives_it_to_all(squeezed: Runner) -> None:
 def test_v3_and_two_lets_one_pass_in_a_tick(squeezed: Runner) -> None:
     guest = told(squeezed, "v3-throttled")
     assert guest.times.size >= 10, "hardly tested"
-    # One in a tick, whenever in the tick it runs: of any three, two are a tick apart.
+    # One per tick, whenever in the tick it runs: of any three, two are a tick apart.
     assert (guest.times[2:] - guest.times[:-2]).min() > JIFFY
 
 

@@ -1,4 +1,4 @@
-"""The patch with which an outcome changes: the search, and whole bisections of a small kernel."""
+"""The patch that changes an outcome: the search, and whole bisections of a small kernel."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_sentences() -> None:
     assert none == "wakeups>0 does not hold, with v4 and without"
 
 
-# The second patch breaks what the third mends.
+# The second patch breaks what the third fixes.
 HEADER = (TREE / "include/linux/mm.h").read_text().splitlines()[0]
 CHANGE = "--- a/include/linux/mm.h\n+++ b/include/linux/mm.h\n"
 CHANGES = {
@@ -111,8 +111,8 @@ CHANGES = {
 class Bench:
     """A campaign of one cell, and a small kernel with a series of five patches.
 
-    Each adds a variable. A guest wakes if its kernel has `patch4`, and
-    panics if it has `patch5`.
+    Each patch adds a variable. A guest wakes if its kernel has `patch4`, and panics if it has
+    `patch5`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -187,7 +187,7 @@ def test_the_patch_that_wakes(bench: Bench) -> None:
         "first 3 of 5: wakeups 0, no",
         "first 4 of 5: wakeups 1, yes",
     ]
-    # What has run once is not run again, and a kernel is kept under what it is made of.
+    # Nothing is run twice, and a kernel is stored under its inputs.
     assert bench.started == 4
     assert bench.bisect('outcome != "ok"') == ["5.patch"]
     assert bench.started == 4
@@ -202,7 +202,7 @@ def test_an_outcome_that_does_not_change(bench: Bench) -> None:
     assert bench.bisect("wakeups>1") == []
     assert bench.started == 2
     bench.said.clear()
-    assert bench.bisect("first_wakeup_ms<1e9") == []  # no sample says when the gate opened
+    assert bench.bisect("first_wakeup_ms<1e9") == []  # no sample shows when the gate opened
     assert bench.said[0] == "no patch: first_wakeup_ms -, no"
 
 
@@ -227,7 +227,7 @@ def test_a_campaign_of_several_cells_is_refused(bench: Bench) -> None:
     bench.file.write_text(TEXT.replace('"6.1"', '["6.1", "2.6.24"]'))
     with pytest.raises(InputError, match=r"--base 6\.1"):
         bench.bisect("wakeups>0")
-    with pytest.raises(InputError, match="is none of the bases"):
+    with pytest.raises(InputError, match="is not a base"):
         bench.bisect("wakeups>0", base="6.2")
 
 
@@ -238,7 +238,7 @@ def test_bad_input_is_refused_before_anything_is_built(
     assert main([*words, "--until", "wakeups"]) == 2
     assert "compares nothing" in capsys.readouterr().err
     assert main([*words, "--until", "wakeups>0", "--base", "6.2"]) == 2
-    assert "none of the bases" in capsys.readouterr().err
+    assert "not a base" in capsys.readouterr().err
     shutil.rmtree(bench.mine)
     words[2] = str(bench.mine)
     assert main([*words, "--until", "wakeups>0"]) == 2

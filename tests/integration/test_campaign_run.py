@@ -29,7 +29,8 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, copy_results
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 from memnotify.run.services import Services
 from memnotify.store import Artifact
 
@@ -59,7 +60,7 @@ def leaves_a_socket(cell: Cell, folder: Path) -> CellResult:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    # Whatever else runs on this host has no say here.
+    # Keep other programs on this host from influencing the tests.
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
     return Bench(tmp_path)
 
@@ -286,7 +287,7 @@ def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(
 
     monkeypatch.setattr("memnotify.guest.templates.make_template", make)
     folder = bench.run(Cold(), cold=False, limit=1)
-    assert asked == 3  # two kernels, and once more for the first
+    assert asked == 3  # two kernels, plus a second attempt for the first
     assert {str(row.outcome) for row in folder.verdicts()} == {"ok"}
     assert "trying again: QEMU was killed while it saved" in bench.output.getvalue()
     manifests = [json.loads(path.read_text()) for path in folder.cells.glob("*/manifest.json")]
@@ -311,7 +312,7 @@ def test_a_failed_testbed_takes_no_result_away(bench: Bench) -> None:
     guests = Guests(*[fails] * 3)
     with pytest.raises(InfrastructureError, match=r"qemu-died: .*its earlier result was kept"):
         bench.run(guests, limit=1, again=True)
-    assert len(guests.started) == 6  # the other cells ran to their ends
+    assert len(guests.started) == 6  # the other cells were completed
     assert "its earlier result is kept" in bench.output.getvalue()
     assert all(folder.has(row.id) for row in folder.plan())
     kept = guests.started[0]
@@ -339,7 +340,7 @@ def test_a_plan_that_names_no_cell_is_one_clear_line(
     plan.write_text(json.dumps(rows))
     for command in ("show", "check", "compare", "expect"):
         assert main([command, str(folder.path)]) == 2
-        assert f"plan.json: {value!r} is no {key} of a cell" in capsys.readouterr().err
+        assert f"plan.json: {value!r} is not the {key} of a cell" in capsys.readouterr().err
     merged = folder.path.with_name("merged")
     assert main(["merge", str(folder.path), "-o", str(merged)]) == 2
     assert not merged.exists()
@@ -478,7 +479,7 @@ def test_limit_caps_the_guests(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
 def test_boots_wait_for_each_other_and_only_until_ready(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four guests at once, of which two may boot; the others boot when these are READY."""
+    """Four guests at once, two of which may boot; the others boot when these are READY."""
     monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(10**6, 4))
     all_run = asyncio.Barrier(4)
     booting = most_booting = 0
@@ -537,7 +538,7 @@ def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
 def test_a_guest_that_is_too_large_is_refused_before_a_base_is_chosen(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of several bases, each of which might have to be fetched."""
+    """With several bases, each of which might have to be fetched."""
 
     def choose(*_: Any, **__: Any) -> str:
         raise AssertionError("a base was chosen")
@@ -627,8 +628,8 @@ def test_cells_for_which_the_host_never_has_the_memory_fail_and_the_others_run(
     assert told[64] == ("ok", "")
     outcome, detail = told[512]
     assert outcome == "infrastructure:host-memory"
-    assert "500 of " in detail and "takes up to " in detail
+    assert "500 of " in detail and "needs up to " in detail
     assert "trying again" not in bench.output.getvalue()
-    # It is no result: with room the next run does it.
+    # It is not a result: with enough memory, the next run runs the cells.
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
     assert all(row.outcome.ok for row in bench.run(Guests()).verdicts())

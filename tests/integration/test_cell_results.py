@@ -1,4 +1,4 @@
-"""What a finished cell left as data frames, and the records behind a finding."""
+"""The results of a finished cell as data frames, and the records behind a finding."""
 
 from __future__ import annotations
 

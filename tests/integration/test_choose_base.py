@@ -1,4 +1,4 @@
-"""Which base a campaign runs on, when it names several."""
+"""Which base a campaign runs on if it names several."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LIST = '["2.6.24-rc6-mm1", "2.6.24", "6.1"]'
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
-    """Refuse every connection; returns what was asked for, and how many seconds it may take."""
+    """Refuse every connection; return the URLs requested, each with its timeout in seconds."""
     asked: list[tuple[str, float]] = []
 
     def urlopen(request: object, timeout: float) -> None:
@@ -73,7 +73,7 @@ def source(folder: Path, extra: str) -> Path:
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[KernelRequest]:
-    """Pretend that every kernel can be built; returns those that were asked for."""
+    """Pretend that every kernel can be built; return those that were asked for."""
     asked: list[KernelRequest] = []
     monkeypatch.setattr(
         "memnotify.run.base_selection.ensure_kernel", lambda request, **rest: asked.append(request)
@@ -98,7 +98,7 @@ def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
         f"not 2.6.24: cannot be fetched, no answer from {hosts}"
     )
     assert len([line for line in said if line.startswith("downloading")]) == 2
-    # Each host that does not answer costs its patience once, not once for each file.
+    # Each host that does not answer costs one timeout, not one per file.
     asked_for = [url.split("/")[2] for url, _ in no_network]
     assert len(asked_for) == len(set(asked_for))
     assert sum(patience for _, patience in no_network) <= 15
@@ -271,7 +271,7 @@ def test_a_slow_command_of_a_source_is_not_taken_for_a_source_that_is_not_there(
 ) -> None:
     monkeypatch.setattr("memnotify.kernel.source.run", too_slow)
     monkeypatch.setattr("memnotify.kernel.source.shutil.which", lambda name: name)
-    with pytest.raises(CommandFailed, match="no end after"):
+    with pytest.raises(CommandFailed, match="timed out after"):
         fetch_source(load_base("6.1"), None, store=store, progress=print)
 
 
@@ -280,7 +280,7 @@ def test_who_does_not_get_the_base_that_he_prefers_is_told_how_to(
 ) -> None:
     said: list[str] = []
     choose_base(campaign(tmp_path), store=store, say=said.append)
-    told = [line for line in said if "give it by hand" in line]
+    told = [line for line in said if "provide it yourself" in line]
     assert len(told) == 2
     assert "kernel fetch 2.6.24 --source TREE" in told[1]
     assert told[1].startswith("for 2.6.24, ")

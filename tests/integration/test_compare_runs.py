@@ -1,4 +1,4 @@
-"""Whole runs compared: which cells are put beside each other, and what is said of the rest."""
+"""Comparing whole runs: which cells are compared with each other, and what happens to the rest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def record(kind: Kind, ms: float, client: int = layout.NO_CLIENT, **values: Any)
 
 
 def made_up_log(woken: int, first_ms: float) -> RecordLog:
-    """A guest whose only zone crosses the gate at 150 ms, and in which some of 5 clients wake."""
+    """Return the log of a guest whose zone reaches the gate at 150 ms; some of 5 clients wake."""
     made = [record(Kind.START, 0, start_ns=START)]
     for ms, free in ((0, 400), (100, 250), (200, 150), (300, 100)):
         made.append(record(Kind.ZONE, ms, name=b"DMA32", free=free, high=90, reserve=10))
@@ -79,7 +79,7 @@ Entry = tuple[Cell, RecordLog | None, str]
 
 
 def made_up_run(path: Path, entries: Sequence[Entry]) -> Path:
-    """A run whose cells have these logs and outcomes; `not run` is one without results."""
+    """Make a run whose cells have these logs and outcomes; `not run` is one without results."""
     run = RunFolder(path)
     run.make()
     run.begin(b"", plan_rows([cell for cell, _, _ in entries]))
@@ -122,9 +122,9 @@ def test_groups_are_compared_with_the_first(run: Path) -> None:
     assert herd["v4"]["test"] == "wilcoxon"
     assert herd["v4"]["difference"] == {"n": 3, "median": -3, "low": -4, "high": -2}
     latency = rows_of(found, "gate_to_first_ms")
-    assert latency["v3"]["median"] == pytest.approx(102)  # crossed at 150 ms, by the line
+    assert latency["v3"]["median"] == pytest.approx(102)  # crossed at 150 ms, by interpolation
     assert rows_of(found, "missed_clients")["v4"]["median"] == 3
-    assert rows_of(found, "client_cpu_ms")["v3"]["median"] == 5  # and nothing of the hog's
+    assert rows_of(found, "client_cpu_ms")["v3"]["median"] == 5  # without that of the hog
     assert found.same["memory_mib"] == 64
     assert herd["v4"]["over"] == {"seed": [1, 2, 3]}
     assert found.notes() == []
@@ -137,7 +137,7 @@ def test_any_axis(run: Path) -> None:
 
 
 def test_only_seeds_are_a_sample(tmp_path: Path) -> None:
-    """Medians over other axes have neither interval nor effect, and it is said why."""
+    """Medians over other axes have neither interval nor effect, and a note says why."""
     entries = [
         ok(series, woken=clients, seed=seed, clients=clients, first_ms=first_ms)
         for series, first_ms in (("v3", 250), ("v4", 251))
@@ -176,7 +176,7 @@ def test_a_seed_that_changes_nothing_is_no_other_run(tmp_path: Path, clock: Cloc
 def test_groups_with_other_seeds_are_not_paired(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In virtual time seed 2 repeats seed 1, and does not count; in real time it does."""
+    """In virtual time, seed 2 repeats seed 1 and does not count; in real time it does."""
     same = made_up_cell("v3").scenario
     changed: list[dict[str, Any]] = [{"scenario": same}, {"scenario": same}, {}]
     entries = [
@@ -286,7 +286,7 @@ def test_the_command(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (herd,) = (line.split() for line in table if line.startswith("herd"))
     assert herd == ["herd", "(clients)", "5", "[5,", "5]", "2", "[1,", "3]", "-3", "[-4,", "-2]"]
     assert table[3 + len(UNITS)].startswith("Δ: median difference between runs")
-    assert table[3 + len(UNITS)].endswith("signed-rank test; against v3")
+    assert table[3 + len(UNITS)].endswith("signed-rank test; relative to v3")
     assert main(["compare", str(run), "--only", "seed=2", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 2 * len(UNITS)
@@ -318,11 +318,11 @@ def test_bad_input(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "no matching cell has results" in capsys.readouterr().err
     (run / "plan.json").write_text('[{"id": "a", "name": "b"}]')
     assert main(["compare", str(run)]) == 2
-    assert "not a plan of this version" in capsys.readouterr().err
+    assert "not a plan in the format of this version" in capsys.readouterr().err
 
 
 def test_an_original_is_compared_with_ours_record_for_record(tmp_path: Path) -> None:
-    """With ours of its name, and not with the first; what is the same, and where two logs part."""
+    """Compare with ours of its name, not with the first; say what is equal, and what differs."""
     entries = [ok("v3", woken=5, seed=seed) for seed in (1, 2, 3)]
     entries += [ok("v4", woken=3, seed=seed) for seed in (1, 2, 3)]
     entries += [ok("v4-original", woken=3, seed=seed) for seed in (1, 2, 3)]

@@ -1,4 +1,4 @@
-"""Downloads that break off, go on, start again, and are refused."""
+"""Downloads that break off, continue, start again, and are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def part(target: Path, url: str, data: bytes, *, size: int = len(DATA), sha: str = SHA256) -> None:
-    """Leave behind what an interrupted download would."""
+    """Leave the files of an interrupted download."""
     target.with_name("file.part").write_bytes(data)
     note = {"url": url, "validator": f'"{sha[:16]}"', "size": size}
     target.with_name("file.part.json").write_text(json.dumps(note))
@@ -87,7 +87,7 @@ def test_what_always_breaks_off_is_an_error_and_is_kept_for_later(
     site: Site, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Site, "answer", always_cut(Site.answer))
-    with pytest.raises(InfrastructureError, match="broke off after 300 bytes"):
+    with pytest.raises(InfrastructureError, match="closed after 300 bytes"):
         download(site.address + "file", target, SHA256)
     assert left(target) == ["file.part", "file.part.json"]
     monkeypatch.undo()

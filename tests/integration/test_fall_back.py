@@ -1,6 +1,6 @@
-"""What can be wrong with a base that a campaign prefers, and that none of it stops the campaign.
+"""Everything that can be wrong with a campaign's preferred base, without stopping the campaign.
 
-Bases, series and sources are made up, and lie where MEMNOTIFY_HOME says.
+Bases, series and sources are made up, in the folder that MEMNOTIFY_HOME names.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def tarball(**changes: str) -> bytes:
 
 
 class Lab:
-    """A home with the base `sound`, the series v1 for it, and nothing of `last` but its file."""
+    """A home with the base `sound`, the series v1 for it, and only the file of the base `last`."""
 
     def __init__(self, root: Path, site: Site) -> None:
         self.root, self.site = root, site
@@ -103,7 +103,7 @@ class Lab:
         (root / "kernels/fragments/all.config").write_text("CONFIG_SWAP=y\n")
         (root / "images").symlink_to(HOME / "images")
         (root / "patches/mem_notify/v4").mkdir(parents=True)
-        mail = "patches/mem_notify/v4/original"  # the guest program has the example in it
+        mail = "patches/mem_notify/v4/original"  # the guest program contains its example
         (root / mail).symlink_to(HOME / mail)
         self.context = (TREE / "mm/vmscan.c").read_text().splitlines()[:3]
         self.add("sound", tarball())
@@ -126,7 +126,7 @@ class Lab:
     def choose(self, name: str, *more: str) -> list[str]:
         """Return what is said for the bases `name`, `sound` and `last`.
 
-        Only with "boot" are the kernels, which are made up, too, really booted.
+        The kernels are made up, too; they are only really booted with "boot".
         """
         campaign = self.root / "try.toml"
         campaign.write_text(CAMPAIGN.format(name=name))
@@ -199,7 +199,7 @@ def test_one_that_is_not_sound_is_passed_over(lab: Lab) -> None:
         "hostile": "no source of hostile is available: ",
         "misfit": "does not apply to the result of the preceding parts: mm/vmscan.c hunk 1",
         "other": "is Linux 6.1.8, which is not other",
-        "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not fit mm/vmscan.c",
+        "apart": "v1/apart/a.patch:3: hunk 1 of 1 does not apply to mm/vmscan.c",
         "broken": "broken v1 x86_64 failed to build: mm/vmscan.c:",
     }.items():
         *_, line, chosen = lab.choose(name)
@@ -242,9 +242,9 @@ def test_a_plan_says_what_is_there_and_does_nothing(lab: Lab) -> None:
     assert 64 + 130 < guests["takes_mib"] < 400 and guests["fits"]
     assert found["cells"] == 2
     assert found["memory_mib"] > found["capacity"]["memory_mib"] > 0
-    assert "the first base that can be had" in text and "not available: to be fetched" in text
+    assert "the first base that is available" in text and "not available: to be fetched" in text
     assert f"{guests['takes_mib']} MiB, 1 core" in text
-    assert f"2 cells; the host has {found['capacity']['memory_mib']} MiB" in text
+    assert f"2 cells; guests may use {found['capacity']['memory_mib']} MiB of the host's" in text
     assert not {"kernel", "source", "image", "template"} & made(lab.root / "store")
     assert made(lab.root).isdisjoint({"runs"})
 

@@ -1,4 +1,4 @@
-"""Fixes in several forms: which of them a tree gets, and what a build says of it."""
+"""Fixes in several forms: which one a tree gets, and what a build says about it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEW_SCAN = SCAN.replace("reclaim_mapped", "mapped")
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    """A base that gets each fix in the form of the folder `old`, or of the folder `new`."""
+    """Make a base that gets each fix in the form of the folder `old`, or of the folder `new`."""
     lab = Lab(tmp_path / "lab").set_up()
     name_folders(lab, '["fix/old", "fix/new"]')
     return lab
@@ -75,7 +75,7 @@ def fix(text: str, word: str = "fixed") -> tuple[str, str]:
 
 
 def taken(kernel: Artifact) -> list[list[str]]:
-    """Return for each fix the patches that were taken of it."""
+    """Return for each fix the patches taken from it."""
     choices = kernel.facts["choices"]
     return [[part["patch"] for part in choice["taken"]] for choice in choices]
 
@@ -138,7 +138,7 @@ def test_a_fix_that_fits_in_no_form_names_both_and_the_files(lab: Lab) -> None:
     assert line.startswith("no form of a fix applies to the tree: ")
     for folder in ("old", "new"):
         assert f"patches/fix/{folder}/0001-a.patch:" in line
-    assert line.count("hunk 1 of 1 does not fit mm/vmstat.c:") == 2
+    assert line.count("hunk 1 of 1 does not apply to mm/vmstat.c:") == 2
     assert lab.builds() == 0
 
 
@@ -155,7 +155,7 @@ def test_where_no_form_fits_whole_each_file_takes_the_first_that_fits_it(lab: La
     defined = {line.split()[-1] for line in kernel.file("System.map").read_text().splitlines()}
     assert defined >= {"a", "d"}
     assert not defined & {"b", "c"}
-    # The same form, whole, is another kernel.
+    # The same form, taken as a whole, is another kernel.
     whole = lab.build("none", source=tree(lab, mm__vmstat_c=NEW_VMSTAT, mm__vmscan_c=NEW_SCAN))
     assert taken(whole) == [["fix/new/0001-a.patch"]]
 
@@ -166,7 +166,7 @@ def test_a_file_that_no_form_fits_is_named_by_those_that_change_it(lab: Lab) -> 
     source = tree(lab, mm__vmstat_c=VMSTAT.replace("zone_free", "neither"))
     with pytest.raises(InputError) as caught:
         lab.build("none", source=source)
-    assert str(caught.value).count("does not fit mm/vmstat.c:") == 2
+    assert str(caught.value).count("does not apply to mm/vmstat.c:") == 2
     assert "mm/vmscan.c" not in str(caught.value)
 
 
@@ -188,7 +188,7 @@ def test_a_driver_is_taken_whole_or_not_at_all(lab: Lab) -> None:
     assert taken(with_it) == [["fix/new/0001-fix.patch"]]
     assert "CONFIG_MEMCG=y" in with_it.file("config").read_text()
     assert "CONFIG_SWAP" not in with_it.file("config").read_text()
-    # A driver of upstream's that is another still, and no place for ours.
+    # A third driver of upstream's, which leaves no place for ours.
     source = tree(lab, mm__upstream_c="int other;\n", mm__vmstat_c=NEW_VMSTAT)
     with pytest.raises(InputError, match=r"mm/upstream\.c:1; .*mm/vmstat\.c:1"):
         lab.build("none", source=source)
@@ -210,9 +210,10 @@ def test_a_fix_for_files_that_only_some_trees_have_is_left_out_without_them(lab:
     assert "fixes that fit this tree: fix/old: 0001 0002; not needed: 0003" in lab.said
     has_it = lab.build("none", source=tree(lab, mm__script_c=script))
     assert taken(has_it)[-1] == ["fix/new/0003-c.patch"]
-    with pytest.raises(InputError, match=r"0003-c\.patch:\d+: hunk 1 of 1 does not fit mm/script"):
+    not_applied = r"0003-c\.patch:\d+: hunk 1 of 1 does not apply to mm/script"
+    with pytest.raises(InputError, match=not_applied):
         lab.build("none", source=tree(lab, mm__script_c="int another;\n"))
-    # One that all folders have is needed, whatever the tree lacks.
+    # A patch in every folder is needed, whatever the tree lacks.
     put(lab, "fix/old/0003-c.patch", mm__script_c=(script, script + "int repaired;\n"))
     (lab.root.parent / "tree/mm/script.c").unlink()
     with pytest.raises(InputError, match=r"changes mm/script\.c, which is not in the tree; "):
@@ -220,7 +221,7 @@ def test_a_fix_for_files_that_only_some_trees_have_is_left_out_without_them(lab:
 
 
 def test_a_form_that_would_break_a_tree_can_ask_for_a_word_in_it(lab: Lab) -> None:
-    """The patch fits both trees, but what it writes means something in one of them only."""
+    """The patch fits both trees, but its code makes sense in only one of them."""
     both_forms(lab)
     put(lab, "fix/old/0003-c.patch", mm__page_alloc_c=fix(ALLOC))
     word = '{ patch = "fix/old/0003-c.patch", file = "mm/vmstat.c", text = "zone_free(" }'
@@ -234,7 +235,7 @@ def test_a_form_that_would_break_a_tree_can_ask_for_a_word_in_it(lab: Lab) -> No
     with pytest.raises(InputError) as caught:
         lab.build("none", source=source)
     assert "old/0003-c.patch: for a mm/vmstat.c with 'zone_free(' in it; " in str(caught.value)
-    assert "does not fit mm/vmscan.c" in str(caught.value)
+    assert "does not apply to mm/vmscan.c" in str(caught.value)
     name_folders(lab, '["fix/old", "fix/new"]', word.replace("0003", "0033"))
     said = (
         r"6\.1\.toml:2: only_if\[0\]\.patch: fix/old/0033-c\.patch is not a form of a fix .*0003-c"
@@ -250,7 +251,7 @@ def test_a_kernel_that_can_do_without_a_fix_says_that_it_lacks_it(lab: Lab) -> N
     source = tree(lab, mm__vmstat_c=VMSTAT.replace("zone_free", "neither"))
     lacking, other = lab.build("none", source=source).facts["choices"]
     assert lacking["taken"] == []
-    assert lacking["lacks"].count("hunk 1 of 1 does not fit mm/vmstat.c:1") == 2
+    assert lacking["lacks"].count("hunk 1 of 1 does not apply to mm/vmstat.c:1") == 2
     assert "lacks" not in other
     assert "fixes that fit this tree: LACKING: 0001; fix/old: 0002" in lab.said
     name_folders(lab, '["fix/old", "fix/new"]', can_lack='"fix/old/0001-a.patch", "fix/0002"')
@@ -260,7 +261,10 @@ def test_a_kernel_that_can_do_without_a_fix_says_that_it_lacks_it(lab: Lab) -> N
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("a.patch", "a.patch does not begin with a number and -"), ("0001-b.patch", "do not rise")],
+    [
+        ("a.patch", "a.patch does not begin with a number and -"),
+        ("0001-b.patch", "do not increase"),
+    ],
 )
 def test_forms_are_matched_by_number(lab: Lab, name: str, said: str) -> None:
     both_forms(lab)

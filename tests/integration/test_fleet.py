@@ -1,4 +1,4 @@
-"""A campaign on several hosts, with made-up guests: by a made-up ssh, and by a real one if any."""
+"""A campaign on several hosts with made-up guests: by a made-up ssh, and by a real one if any."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from memnotify.run.fleet import HostTable, load_fleet, run_fleet
 from tests.support.campaigns import TEXT
 
 ROOT = Path(__file__).parents[2]
-# What is called memnotify on a host: ours, but its guests and kernels are made up.
+# The program memnotify of a host: ours, but with made-up guests and kernels.
 PROGRAM = f"""#!{sys.executable}
 import os, sys
 from functools import partial
@@ -59,7 +59,7 @@ class Done:
 
 
 class Host:
-    """A host that is a folder; its ssh gives commands to a shell there."""
+    """A host that is a folder; its ssh runs commands in a shell there."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -171,12 +171,12 @@ def test_what_a_host_refuses_is_bad_input(lab: Lab) -> None:
     with pytest.raises(InputError, match=r"one \(1/1\): memnotify: no base is called 6\.1"):
         lab.run("one")
     lab.program.write_text("#!/bin/sh\necho 'Killed' >&2\nexit 137\n")
-    with pytest.raises(InfrastructureError, match="ended with 137: Killed"):
+    with pytest.raises(InfrastructureError, match="exited with status 137: Killed"):
         lab.run("one")
 
 
 def test_all_hosts_run_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    count = 40  # more than the threads that asyncio has by itself, on any machine
+    count = 40  # more than asyncio's default number of threads, on any machine
     all_there = threading.Barrier(count, timeout=30)
 
     def run(host: Host, command: str, **_: Any) -> Done:
@@ -202,7 +202,7 @@ def packed(*names: str) -> bytes:
         (packed("./cells/../../../evil"), "evil leads out of the tree"),
         (b"no tarball", "not a whole tar archive"),
     ],
-    ids=["leads out", "no tarball"],  # the first has the time of day in it
+    ids=["leads out", "no tarball"],  # the data of the first contains the time of day
 )
 def test_results_that_are_not_a_run_are_that_hosts_failure(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str
@@ -340,7 +340,7 @@ SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
 
 @pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[int]:
-    """Start an sshd on a port of its own; returns the port. Skips where that does not work."""
+    """Start an sshd on its own port and yield the port. Skips if that does not work."""
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", tmp_path / name], check=True)
     with socket.socket() as free:
@@ -389,7 +389,7 @@ def test_no_word_is_more_than_a_word_to_the_shell_of_a_host(lab: Lab) -> None:
 
 @pytest.mark.skipif(SSHD is None, reason="there is no sshd")
 def test_a_real_ssh(lab: Lab, sshd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's configuration and known_hosts count; a host with another key is refused."""
+    """The user's configuration and known_hosts apply; a host with another key is refused."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))

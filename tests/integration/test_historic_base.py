@@ -1,4 +1,4 @@
-"""What an old base needs: patches before the series, compiler words, configuration variants."""
+"""The needs of an old base: patches before the series, compiler options, configuration variants."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_base_own_patches_come_first_in_every_revision(lab: Lab) -> None:
     plain = build(lab, "none").key
     rewrite(lab, top='patches = ["toolchain/6.1", "guest/6.1"]')
     add_fix(lab, "toolchain/6.1", "mm/vmscan.c", SCAN, SCAN + "\nint fixed;\n")
-    # The second is made for what the first leaves.
+    # The second is made for the result of the first.
     again = SCAN + "\nint fixed;\nint driver;\n"
     add_fix(lab, "guest/6.1", "mm/vmscan.c", SCAN + "\nint fixed;\n", again)
     none, v1 = build(lab, "none"), build(lab, "v1")
@@ -82,7 +82,7 @@ def test_a_folder_of_patches_that_is_not_there_is_named(lab: Lab) -> None:
 
 
 def compiler(lab: Lab, name: str, *, refuses: str = "-fnothing") -> str:
-    """Make a compiler that does not know one word; returns its path."""
+    """Make a compiler that rejects one option; return its path."""
     file = lab.root / name
     file.write_text(
         f'#!/bin/sh\necho "$@" >> {lab.root}/words\n'
@@ -153,7 +153,7 @@ def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
     for folders in base.patches:
         for folder in folders:
             patches = read_series_file(folder / "series")
-            # A patch that no series names is one that no kernel gets.
+            # A patch that no series names would reach no kernel.
             assert [patch.path for patch in patches] == sorted(folder.glob("*.patch"))
             assert (folder / "README.md").exists()
     for arch, table in base.table.arch.items():
@@ -166,7 +166,7 @@ def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
 
 
 def test_what_is_different_in_2_6_25_is_known_by_its_number() -> None:
-    """The same number is the same fix, or the tree in between could get two halves of two fixes."""
+    """The same number means the same fix; otherwise the tree in between could get two halves."""
     old, new = (load_base(name).patches[0][0] for name in ("2.6.24", "2.6.25"))
     names = [{path.name for path in folder.glob("*.patch")} for folder in (old, new)]
     assert names[0] - names[1] == {"0004-i386-declare-do_IRQ-fastcall.patch"}
@@ -179,7 +179,7 @@ def test_a_base_brings_the_configuration_of_its_drivers(lab: Lab) -> None:
     plain = build(lab, "none")
     config = lab.root / "patches/guest/6.1/config"
     config.write_text("CONFIG_MEMCG=y\n# CONFIG_SWAP is not set\n")
-    lab.configure("CONFIG_SWAP=y\n")  # a fragment of the base's has the last word
+    lab.configure("CONFIG_SWAP=y\n")  # a fragment of the base overrides it
     with_it = build(lab, "none")
     assert plain.key != with_it.key
     assert with_it.file("config").read_text().split() == ["CONFIG_MEMCG=y", "CONFIG_SWAP=y"]

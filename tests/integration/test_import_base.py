@@ -1,4 +1,4 @@
-"""Imports against a base: read beside its builds, and built themselves."""
+"""Imports against a base: read while it is being built, and then built."""
 
 from __future__ import annotations
 

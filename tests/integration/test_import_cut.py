@@ -1,4 +1,4 @@
-"""Mails that are not whole: cut at the end, or without a part between."""
+"""Incomplete mails: cut at the end, or with a part missing in the middle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS = {
 }
 CLEAN = clean_patch(OLD, NEW, HEADERS)
 LINES = CLEAN.lines
-# The first hunk of a file that the patch makes, and of one that it changes.
+# The first hunk of a file that the patch creates, and of one that it changes.
 CREATES = next(at for at, line in enumerate(LINES) if line.startswith("@@ -0,0 "))
 CHANGES = next(at for at, line in enumerate(LINES) if re.match(r"@@ -[1-9]", line))
 
@@ -36,7 +36,7 @@ def run(tmp_path: Path, lines: Sequence[str], *options: str) -> tuple[int, Path]
 
 
 def refusal(tmp_path: Path, lines: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """Import a mail that has to be refused, and return what was said, without the file's name."""
+    """Import a mail that must be refused, and return the error, without the file's name."""
     code, mail = run(tmp_path, lines)
     said = capsys.readouterr().err
     assert code == 2
@@ -50,7 +50,7 @@ def refusal(tmp_path: Path, lines: Sequence[str], capsys: pytest.CaptureFixture[
 
 
 def new_file() -> tuple[list[str], int]:
-    """The patch up to the end of the file that it makes, and how many lines that has."""
+    """Return the patch up to the end of the file that it creates, and that file's line count."""
     found = re.match(r"@@ -0,0 \+1,(\d+) @@", LINES[CREATES])
     assert found
     return LINES[: CREATES + 1 + int(found[1])], int(found[1])
@@ -70,7 +70,7 @@ def test_a_mail_cut_in_a_new_file(
 def test_above_a_signature_a_header_may_count_wrong_by_two(
     tmp_path: Path, lost: int, stat: bool, code: int
 ) -> None:
-    """If there is no diffstat that counts the same."""
+    """If there is no diffstat with the same count."""
     lines, _ = new_file()
     lines = [line for line in lines if stat or "files changed" not in line]
     assert run(tmp_path, [*lines[:-lost], "-- ", "Ada"])[0] == code
@@ -142,7 +142,7 @@ OLD_NAMES = [at for at, line in enumerate(LINES) if line.startswith("--- ")]
 def test_a_header_without_its_first_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], at: int
 ) -> None:
-    """The file was left out, and what was there of its diff, if first, became the message's."""
+    """The file used to be left out; if its diff came first, the rest became part of the message."""
     said = refusal(tmp_path, [*LINES[:at], *LINES[at + 1 :]], capsys)
     assert said.startswith(("a diff of which the --- line, ", "a +++ line without its --- line"))
     bare = [line for line in LINES if not line.startswith(("diff --git", "index "))]

@@ -1,4 +1,4 @@
-"""Clean patches damaged in all the ways of archives, and what an import makes of them."""
+"""Clean patches, damaged in all the ways of archives, and the results of importing them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tests.support.archives import (
 )
 
 MAIL = Path(__file__).with_name("fakemail")
-# What archives write, in the code itself: entities, odd blanks; and a file with CRLF.
+# Code that itself contains what archives write: entities, odd blanks; and a file with CRLF.
 SIGNS = Path(__file__).with_name("fakesigns")
 HEADERS = {
     "From": "Ada <ada@example.org>",
@@ -54,7 +54,7 @@ HEADERS = {
     "Message-Id": "<20080115100029.1178.ADA@example.org>",
 }
 CASES, CHUNKS = 2000, 8
-LOST = CASES // 10  # cases more, in which a line is lost
+LOST = CASES // 10  # further cases, in which a line is lost
 REVISIONS = ("v3", "v4", "v5", "v6")
 DOUBTS = (RepairKind.NUMBERS, RepairKind.DISPUTED, RepairKind.OTHER)
 UNKNOWABLE = "may have had more blanks"
@@ -77,7 +77,7 @@ FORMS: tuple[Form, ...] = (
 
 @dataclass(frozen=True)
 class Subject:
-    """A patch, the files that it is for, and those that it should make of them."""
+    """A patch, the files that it is for, and the files that it should produce."""
 
     clean: Clean
     read: Read
@@ -86,9 +86,9 @@ class Subject:
 
     @property
     def loses_a_string(self) -> bool:
-        """Tell if runs of blanks in a string that is added cannot be known once collapsed.
+        """Return whether blanks in an added string cannot be known once they are collapsed.
 
-        With one blank or with several, it would be the same mail.
+        The mail would be the same with one blank or with several.
         """
         added = (line for line in self.clean.lines if line.startswith("+"))
         return any(re.search(r"\s\s", text) for line in added for text in STRING.findall(line))
@@ -108,7 +108,7 @@ def made_up(mail: Path = MAIL) -> Subject:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask clang-format once for the same text."""
+    """Ask clang-format only once about the same text."""
     asked: dict[object, list[list[int | None]]] = {}
 
     def once(texts: Sequence[Sequence[str]], **options: object) -> list[list[int | None]]:
@@ -139,21 +139,21 @@ def imported(
 
 
 def made_by(patch: Imported) -> dict[str, bytes]:
-    """Return the files that a patch makes."""
+    """Return the files that a patch produces."""
     return {change.after or "": change.new.data() for change in patch.changes}
 
 
 def restore(
     subject: Subject, kinds: set[str], seed: int, file: Path, form: Form = as_text
 ) -> dict[str, bytes]:
-    """Damage a patch, import it, and return the files that it makes."""
+    """Damage a patch, import it, and return the files that it produces."""
     return made_by(imported(subject, kinds, seed, file, form))
 
 
 def differing(subject: Subject, got: Mapping[str, bytes]) -> list[str]:
-    """Return the files that are wrong: in bytes, or, if the base has none such, in tokens.
+    """Return the files that differ: in bytes, or in tokens if the base has no such file.
 
-    Addresses count for nothing: masked ones stay masked.
+    Addresses do not count: masked ones stay masked.
     """
     wrong = [name for name in got if name not in subject.wanted]
     for name, data in subject.wanted.items():
@@ -195,7 +195,7 @@ def test_any_damages_together_are_undone_or_refused(
 
 
 def of_the_project(revision: str, read: Read) -> Iterator[Subject]:
-    """Yield the patches of a revision for 6.1, each with the files that those before it make."""
+    """Yield the patches of a revision for 6.1, each with the files that earlier ones produce."""
     files: dict[str, FileState | None] = {}
     for patch in load_series(revision, "6.1").patches:
         before = dict(files)
@@ -215,7 +215,7 @@ def of_the_project(revision: str, read: Read) -> Iterator[Subject]:
 
 @pytest.fixture(scope="module")
 def subjects(store: Store) -> list[Subject]:
-    """The made-up patches, and the project's own for 6.1."""
+    """Return the made-up patches, and the project's own for 6.1."""
     base = load_base("6.1")
     try:
         source = ensure_source(base, None, store=store, progress=lambda line: None)
@@ -235,11 +235,11 @@ def subjects(store: Store) -> list[Subject]:
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_damages(tmp_path: Path, subjects: list[Subject], chunk: int) -> None:
-    """Of all cases at least 99 % are restored, the rest is refused with a reason, none is wrong.
+    """At least 99 % of all cases are restored, the rest is refused with a reason, none is wrong.
 
-    Where a string of an added line had several blanks and they were collapsed, no program can know
-    it: those cases must be refused for that, and are counted apart, so that both figures can be
-    seen.
+    If a string of an added line had several blanks that were collapsed, no program can know that.
+    Those cases must be refused for that reason, and are counted separately, so that both figures
+    can be seen.
     """
     rng = random.Random(chunk)
     cases = CASES // CHUNKS
@@ -272,7 +272,7 @@ def test_random_damages(tmp_path: Path, subjects: list[Subject], chunk: int) -> 
 def test_a_lost_line_is_never_taken_for_sure(
     tmp_path: Path, subjects: list[Subject], chunk: int
 ) -> None:
-    """With a line less a mail is refused, or what comes out is as it was, or called likely."""
+    """Without one line, a mail is refused, or the result is unchanged, or is called likely."""
     rng = random.Random(CHUNKS + chunk)
     found: Counter[str] = Counter()
     wrong = []

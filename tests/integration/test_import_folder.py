@@ -1,4 +1,4 @@
-"""Where imported patches go: into a folder, whole or not at all, in the place of others."""
+"""The destination of imported patches: a folder, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def series(tree: Path, tmp_path: Path) -> Path:
-    """A folder with two patches, comments, and options."""
+    """Make a folder with two patches, comments, and options."""
     out = tmp_path / "out"
     one = mail(tmp_path / "1", "[PATCH 1/2] one", change(5, "one()"))
     two = mail(tmp_path / "2", "[PATCH 2/2] two", change(20, "two()"))
@@ -143,10 +143,10 @@ def test_what_a_killed_import_left_is_undone(
             break
         if (series / ".memnotify-import/names").exists():
             assert main(["series", "apply", str(series), "--tree", str(tree), "--check"]) == 2
-            assert "an import into this folder was killed" in capsys.readouterr().err
+            assert "interrupted, or is still running" in capsys.readouterr().err
         else:
             assert {k: v for k, v in files(series).items() if "/" not in k} == before
-        # Even an import that is refused puts things right first.
+        # Even an import that is refused first restores the folder.
         assert run(tree, series, third) == 2
         assert files(series) == before
     assert renames > 2
@@ -155,7 +155,7 @@ def test_what_a_killed_import_left_is_undone(
 
 
 def pending(folder: Path, names: bytes) -> Path:
-    """What a killed import leaves in a folder, with other `names`."""
+    """Make what a killed import leaves in a folder, with other `names`."""
     left = folder / ".memnotify-import"
     (left / "kept").mkdir(parents=True)
     (left / "kept/series").write_bytes((folder / "series").read_bytes())
@@ -164,7 +164,7 @@ def pending(folder: Path, names: bytes) -> Path:
 
 
 def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Import into a folder that may not be touched, and return what is said."""
+    """Import into a folder that must not be changed, and return the error."""
     before = files(series.parent)
     capsys.readouterr()
     assert run(tree, series, series.parent / "1") == 2
@@ -177,10 +177,10 @@ def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (b"../1", "names: '../1' is not a plain file name"),
-        (b"%(tmp)s/1", "/1' is not a plain file name"),
-        (b"..", "names: '..' is not a plain file name"),
-        (b"", "names: '' is not a plain file name"),
+        (b"../1", "names: '../1' is not a plain name"),
+        (b"%(tmp)s/1", "/1' is not a plain name"),
+        (b"..", "names: '..' is not a plain name"),
+        (b"", "names: '' is not a plain name"),
         (b"\xff", "names: is not text"),
         (b"sub", "names: sub is not a plain file"),
         (b"link", "names: link is not a plain file"),
@@ -227,11 +227,11 @@ def test_two_imports_at_once_are_one_after_the_other(
     running: list[subprocess.Popen[str]] = []
 
     def slowly(*args: Any, **options: Any) -> ImportedSeries:
-        # Another one begins when this one has read the series, and before it writes.
+        # Another import starts after this one has read the series, and before it writes.
         process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stderr is not None
-        assert process.stderr.readline() == f"waiting for another import into  to finish{series}\n"
+        assert process.stderr.readline() == f"waiting for another import into {series} to finish\n"
         return import_mails(*args, **options)
 
     monkeypatch.setattr(import_series, "import_mails", slowly)
@@ -428,7 +428,7 @@ def test_revisions_are_told_apart(
 def test_the_other_mails_of_v4_take_their_places(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a user does who has the real 1/5, 2/5, 4/5 and 5/5, with mails made of ours."""
+    """A user who has the real 1/5, 2/5, 4/5 and 5/5 does this; here, the mails are made of ours."""
     folder = tmp_path / "my-v4"
     folder.mkdir()
     for file in V4.iterdir():

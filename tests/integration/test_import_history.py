@@ -1,4 +1,4 @@
-"""What the mails of 2007 and 2008 are like, in mails made up here: none of their text."""
+"""Mails like those of 2007 and 2008, but made up here: they contain none of their text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def result(folder: Path, tree: Path) -> str:
-    """mm/a.c with a folder's series applied, strictly."""
+    """Return mm/a.c with a folder's series applied, strictly."""
     patches = read_series_file(folder / "series")
     state = apply_series(Series(revision="", base="", patches=patches), read_tree(tree)).files
     made = state["mm/a.c"]
@@ -125,7 +125,7 @@ def test_deep_foreign_paths(tree: Path, tmp_path: Path, old: str, new: str) -> N
 
 @pytest.mark.parametrize("above", ["home/ada", "usr/src", "/usr/src", "../../kernel"])
 def test_a_new_file_below_a_deep_foreign_path(tree: Path, tmp_path: Path, above: str) -> None:
-    """No file of the mail is in the tree, so that only the folder can tell."""
+    """None of the mail's files is in the tree, so only the folder's name can tell."""
     name = f"{above}/linux-2.6.24/Documentation/lamp.c"
     lines = [
         *(f"Index: {name}", "=" * 67, "--- /dev/null\t1970-01-01 00:00:00.000000000 +0000"),
@@ -157,7 +157,7 @@ def test_iso_2022_jp(tree: Path, tmp_path: Path) -> None:
     patch = (tmp_path / "out/0001-one.patch").read_text()
     assert f"From: {name} <ada@example.org>" in patch
     assert f"{name} wrote this." in patch
-    # And so with a header as mailers encode it.
+    # The same with a header as mailers encode it.
     encoded = text.replace(f"From: {name}", f"From: {Header(name, 'iso-2022-jp').encode()}")
     file.write_bytes(encoded.encode("iso-2022-jp"))
     assert run(tree, tmp_path / "again", file) == 0
@@ -263,7 +263,7 @@ TAGGED = ("[PATCH {v} {at}/7] part {at}", "")
 def a_set(
     subjects: tuple[str, str], author: str, revision: str, call: str, *, month: str = "Feb"
 ) -> list[bytes]:
-    """A cover letter, seven patches and a ninth mail; none says what it is an answer to."""
+    """Return a cover letter, seven patches and a ninth mail, all without In-Reply-To."""
     mails = []
     for at in range(9 if subjects is TITLED else 8):
         headers = {
@@ -281,7 +281,7 @@ def a_set(
 def test_a_set_of_mails_without_in_reply_to(
     tree: Path, tmp_path: Path, subjects: tuple[str, str], count: int
 ) -> None:
-    """Out of a mailbox, by author, date and n/m: one Message-Id is given."""
+    """Found in a mailbox by author, date and n/m: one Message-Id is given."""
     box = tmp_path / "list.mbox"
     others = a_set(subjects, "Bob", "v6", "bob") + a_set(subjects, "Ada", "v5", "five")
     others += a_set(subjects, "Ada", "v6", "march", month="Mar")

@@ -35,7 +35,7 @@ def run(output: Path, *mails: Path | str, options: tuple[str, ...] = ()) -> int:
 
 
 def applied(folder: Path, tree: Path = OLD) -> dict[str, FileState | None]:
-    """What a folder's series makes of the tree; strictly, with no fuzz."""
+    """Return the result of a folder's series on the tree; strictly, without fuzz."""
     patches = read_series_file(folder / "series")
     return dict(apply_series(Series(revision="", base="", patches=patches), read_tree(tree)).files)
 
@@ -105,7 +105,7 @@ def test_importing_the_output_again_gives_the_same_bytes(tmp_path: Path) -> None
 def test_a_mail_that_is_signed_inline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Form, escaped: bool
 ) -> None:
-    """RFC 4880 7.1: lines that begin with a dash have "- " before it; some archives undo that."""
+    """RFC 4880 7.1: "- " precedes lines that begin with a dash; some archives undo that."""
     body = [f"- {line}" if escaped and line.startswith("-") else line for line in CLEAN.lines]
     head = ["-----BEGIN PGP SIGNED MESSAGE-----", "Hash: SHA1", ""]
     foot = ["-----BEGIN PGP SIGNATURE-----", "", "iD8DBQFHj", "=abcd"]
@@ -150,7 +150,7 @@ def test_a_page_goes_on_below_a_hunk_that_counts_wrong(tmp_path: Path, more: int
 
 
 def parts() -> list[Clean]:
-    """The clean patch in pieces: one patch for each file, 1/4 to 5/4."""
+    """Return the clean patch in pieces: one patch for each file, 1/4 to 5/4."""
     begins = [at for at, line in enumerate(CLEAN.lines) if line.startswith("diff --git")]
     head = CLEAN.lines[: begins[0]]
     found = []
@@ -218,7 +218,7 @@ def test_a_patch_takes_the_place_of_another(
     mail = tmp_path / "real.eml"
     mail.write_bytes(archives.as_mail(real, real.lines))
     assert run(tmp_path / "out", mail) == 2
-    assert "--replace puts these in their place" in capsys.readouterr().err
+    assert "replace them with --replace" in capsys.readouterr().err
     assert series.read_text() == before
     assert run(tmp_path / "out", mail, options=("--replace",)) == 0
     assert series.read_text() == before.replace("0002-part-2", "0002-the-real-one")
@@ -227,7 +227,7 @@ def test_a_patch_takes_the_place_of_another(
 
 
 def ambiguous(tmp_path: Path) -> Path:
-    """A mail for one of two places that look the same, with line numbers that lead to neither."""
+    """Make a mail for one of two places that look the same; its line numbers match neither."""
     text = [
         "--- a/drivers/lamp.c",
         "+++ b/drivers/lamp.c",

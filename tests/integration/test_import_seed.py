@@ -1,4 +1,4 @@
-"""The mail that all began with: patch 3/5 of v4, as an archive's page shows it."""
+"""The mail with which it all began: patch 3/5 of v4, as an archive's page shows it."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_the_seed_becomes_what_was_restored_by_hand(
         both = [side.data.decode("latin-1").split("\n") for side in (ours, theirs)]
         assert tokens(both[0], c=is_c(name)) == tokens(both[1], c=is_c(name))
         differing += [(name, line) for line, other in zip(*both, strict=True) if line != other]
-    # How a comment was indented within nobody can know.
+    # Nobody can know how a comment was indented inside.
     owner = " * KOSAKI Motohiro <kosaki.motohiro@xxxxxxxxxxxxxx>"
     assert differing == [("include/linux/mem_notify.h", owner), ("mm/mem_notify.c", owner)]
 
 
 def with_the_seed(folder: Path, tree: Path) -> Path:
-    """Make v4 for 2.6.24 with the mail itself in the place of what was restored by hand."""
+    """Make v4 for 2.6.24 with the mail itself instead of the patch restored by hand."""
     folder.mkdir()
     for file in (V4 / "2.6.24").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
@@ -79,7 +79,7 @@ def test_the_series_goes_on_with_the_imported_patch(tmp_path: Path, tree: Path) 
 
 
 def object_code(series: str, tree: Path, bare: Path, log: CommandLog) -> list[str]:
-    """Compile what the seed touches, and return code, data and relocations without debugging."""
+    """Compile what the seed touches; return code, data and relocations without debug data."""
     request = KernelRequest(base="2.6.24", series=series, arch=Arch.X86_64, source=str(tree))
     plan = kernel_build._plan(request, KERNELS, MEM_NOTIFY, log)
     store, found = Store(), []

@@ -1,4 +1,4 @@
-"""What an import must not change, drop or leave out without a word."""
+"""What an import must not change, drop or leave out silently."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def run(tree: Path, *mails: Path | str) -> int:
 
 
 def made(tree: Path) -> dict[str, str]:
-    """The files that the imported series makes."""
+    """Return the files that the imported series produces."""
     patches = read_series_file(tree.parent / "out/series")
     files = apply_series(Series(revision="", base="", patches=patches), read_tree(tree)).files
     return {name: state.data.decode() for name, state in files.items() if state is not None}
 
 
 def again(tree: Path) -> bool:
-    """Tell if what was imported gives the same bytes when it is imported again."""
+    """Return whether importing the result again gives the same bytes."""
     out = tree.parent / "out"
     words = ["series", "import", str(out), "--tree", str(tree), "-o", str(tree.parent / "again")]
     assert main(words) == 0
@@ -95,13 +95,13 @@ def again(tree: Path) -> bool:
 
 
 def unsure(capsys: pytest.CaptureFixture[str], tree: Path, *mails: Path) -> list[str]:
-    """Import, and return the kinds of repairs that are likely only."""
+    """Import, and return the kinds of repairs that are only likely."""
     assert run(tree, *mails, "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     return [r["kind"] for row in rows for r in row["repairs"] if not r["sure"]]
 
 
-# --- added lines behind a hunk's header
+# --- added lines after a hunk's header
 
 
 @pytest.mark.parametrize("old", [3, 4])
@@ -117,7 +117,7 @@ def test_no_added_line_is_taken_for_the_rest_of_a_header(tree: Path, old: int) -
     assert wanted in made(tree)["mm/a.c"]
 
 
-# --- lines that are lost
+# --- lost lines
 
 LOCK = "+\tlock(b);\n+\tb = b + 2;\n+\tunlock(b);\n"
 FIRST = (
@@ -137,7 +137,7 @@ STAT = [
 def locked(
     count: int, added: str, *, second: bool, stat: int | None
 ) -> tuple[list[str], list[str]]:
-    """A patch for two files, and its head; the first hunk counts so many new lines."""
+    """Return a patch for two files, and its head; the first hunk counts `count` new lines."""
     hunks = [FIRST.format(count, added), *([SECOND] if second else [])]
     head = list(SIGNED)
     if stat is not None:
@@ -213,7 +213,7 @@ def test_many_lines_less_are_refused_everywhere(
     assert "lacks lines in hunk 1 of 2 of mm/a.c: 8 of 48 lines are" in capsys.readouterr().err
 
 
-# --- entities, and other signs that archives write
+# --- entities, and other characters that archives write
 
 
 def text_hunk(added: str, *, context: str = "  Call it") -> list[str]:
@@ -295,7 +295,7 @@ def test_where_no_line_of_the_tree_tells_entities_are_likely_only(
 
 
 def test_entities_left_in_code_are_named(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The bare && says that nothing was escaped, but some archives escape `<` only."""
+    """The bare && suggests that nothing was escaped, but some archives only escape `<`."""
     mail = write(tree.parent / "m", note("mm/n.c", "int x = (a && b &lt; c);"))
     assert len(unsure(capsys, tree, mail)) == 1
     assert made(tree)["mm/n.c"] == "int x = (a && b &lt; c);\n"
@@ -354,7 +354,7 @@ def test_marks_that_an_archive_put_in_are_taken_out(tree: Path, mark: str) -> No
     assert made(tree)["plain.txt"].startswith("line 1\nline  more\nline 2\n")
 
 
-# --- answers
+# --- replies
 
 PATCH = diff("mm/a.c", FIRST.format(8, LOCK), SECOND)
 
@@ -461,7 +461,7 @@ def test_an_answer_to_a_cover_letter_is_no_patch(
     assert list(made(tree)) == ["mm/a.c"]
 
 
-# --- line ends
+# --- line endings
 
 BATCH = "@@ -1,4 +1,5 @@\n one\n-two\n+TWO\n+new\n three\n four"
 
@@ -564,7 +564,7 @@ def test_a_file_without_a_last_line_end(tree: Path, hunk: str, wanted: str) -> N
     assert again(tree)
 
 
-# --- letters that archives cannot always show
+# --- characters that archives cannot always show
 
 
 def test_lines_of_other_letters_are_not_all_the_same(tree: Path) -> None:

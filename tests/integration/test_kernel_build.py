@@ -42,7 +42,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def my_gcc(folder: Path, version: str) -> str:
-    """Make a compiler, always at the same path, that says it has this version."""
+    """Make a compiler, always at the same path, that reports this version."""
     path = folder / "my-gcc"
     says = f'[ "$1" = --version ] && echo my gcc {version} && exit'
     path.write_text(f'#!/bin/sh\n{says}\nexec gcc "$@"\n')
@@ -124,7 +124,7 @@ def test_a_kernel_does_not_depend_on_what_was_built_before(lab: Lab, tmp_path: P
     after_others = [lab.build(revision) for revision in ("v1", "v2", "none")][-1]
     alone = Lab(tmp_path / "alone")
     alone.root.mkdir()
-    # The same base file: the path of HOLD is in it, and so in the key.
+    # The same base file: it contains the path of HOLD, which is therefore part of the key.
     (alone.root / "kernels").symlink_to(lab.kernels)
     (alone.root / "series").symlink_to(lab.series)
     fresh = alone.build("none")
@@ -137,7 +137,7 @@ def test_a_failing_series_changes_nothing(lab: Lab) -> None:
     lab.build("v1")
     text = (lab.series / "v2/6.1/a.patch").read_text().replace("return zone->free", "return 0")
     lab.add_patch("v3", text)
-    with pytest.raises(InputError, match=r"hunk 1 of 1 does not fit mm/vmstat\.c:4"):
+    with pytest.raises(InputError, match=r"hunk 1 of 1 does not apply to mm/vmstat\.c:4"):
         lab.build("v3")
     assert "int first;" in (lab.tree / "mm/vmstat.c").read_text()
     assert not (lab.tree / "mm/extra.c").exists()
@@ -146,7 +146,7 @@ def test_a_failing_series_changes_nothing(lab: Lab) -> None:
 def test_a_series_that_does_not_compile_is_told_and_the_tree_stays(lab: Lab) -> None:
     lab.build("none")
     lab.add_series("v3", mm__vmstat_c=VMSTAT + "\nint broken\n")
-    with pytest.raises(InfrastructureError, match="whole output in") as caught:
+    with pytest.raises(InfrastructureError, match="full output in") as caught:
         lab.build("v3")
     first, *rest = caught.value.message.splitlines()
     assert re.match(r"6\.1 v3 x86_64 failed to build: mm/vmstat\.c:\d+:.* error: ", first)
@@ -168,7 +168,7 @@ def test_a_host_without_room_is_not_taken_for_a_series_that_does_not_build(
     lab: Lab, said: str, kind: str
 ) -> None:
     lab.add_series("v3", mm__vmstat_c=VMSTAT + f"\n#error {said}\n")
-    with pytest.raises(InfrastructureError, match=f"does not build: .*{said}") as caught:
+    with pytest.raises(InfrastructureError, match=f"failed to build: .*{said}") as caught:
         lab.build("v3")
     assert caught.value.kind == kind
 
@@ -178,7 +178,7 @@ def test_a_build_that_takes_too_long_is_not_taken_for_one_that_fails(
 ) -> None:
     monkeypatch.setattr("memnotify.kernel.build._PATIENCE", 1.0)
     lab.hold.touch()
-    with pytest.raises(CommandFailed, match="no end after 1 s") as caught:
+    with pytest.raises(CommandFailed, match="timed out after 1 s") as caught:
         lab.build("none")
     assert caught.value.timed_out and caught.value.kind != "build"
 
@@ -236,7 +236,7 @@ def test_another_version_is_refused(lab: Lab, tmp_path: Path) -> None:
 def test_makes_own_variables_do_not_reach_the_build(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAKEFLAGS", "n")  # as `make -n` would hand it down
+    monkeypatch.setenv("MAKEFLAGS", "n")  # as `make -n` would pass it on
     monkeypatch.setenv("CPATH", "/nonexistent")
     assert "first" in symbols(lab, "v1")
 
@@ -276,7 +276,7 @@ def test_two_processes_build_once(lab: Lab) -> None:
     lab.hold.touch()
     both = [start(lab, "v1"), start(lab, "v1")]
     wait_for(lambda: holding(lab))
-    time.sleep(0.5)  # for the second one to come to the lock
+    time.sleep(0.5)  # for the second one to reach the lock
     lab.hold.unlink()
     keys = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]

@@ -75,7 +75,7 @@ def test_what_a_killed_session_was_asked_for_is_in_the_plan(bench: Bench) -> Non
     for name in names:
         killed.results(name)
     assert len(planned(bench)) == 5
-    # Nobody ends it: what is on the disk is what a SIGKILL leaves. The lock would be free then.
+    # Nobody closes it: the disk is in the state that a SIGKILL leaves. The lock would be free then.
     copy = bench.path.with_name("copy")
     bench.path.rename(copy)
     bench.path = copy

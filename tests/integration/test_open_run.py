@@ -88,7 +88,7 @@ def test_a_cell_that_is_not_found(
 
 
 def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(mn.InputError, match="no run in"):
+    with pytest.raises(mn.InputError, match="not the folder of a run"):
         mn.open_run(tmp_path)
 
 
@@ -148,7 +148,7 @@ def test_a_campaign_run_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def usual(bench: Bench, guests: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put made-up kernels and guests in the place of what mn.run_campaign() takes."""
+    """Replace the kernels and guests of mn.run_campaign() with made-up ones."""
     monkeypatch.setattr(api, "Store", lambda: bench.store)
     monkeypatch.setattr(api, "choose_base", lambda campaign, **_: campaign.table.kernel.base[0])
     monkeypatch.setattr(api, "Services", lambda *, store, board: bench.services(board, guests))

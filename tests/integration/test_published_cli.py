@@ -69,7 +69,7 @@ AXES = {"base": "6.1", "arch": "x86_64", "machine": "pc", "scenario": "grow", "c
 
 
 def log(filled_mib: int) -> RecordLog:
-    """One client that had filled so much when it was woken, a second after the start."""
+    """Return the log of one client, woken a second after the start with `filled_mib` filled."""
     rows = [
         (Kind.START, layout.NO_CLIENT, (0, 0)),
         (Kind.WAKEUP, 0, (1, 1)),
@@ -88,7 +88,7 @@ def log(filled_mib: int) -> RecordLog:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    """A run of two cells, v4 and v5, of which the first has 9 MiB filled, the second 30."""
+    """Make a run of two cells, v4 and v5; the first has filled 9 MiB, the second 30."""
     (tmp_path / "published" / "series").mkdir(parents=True)
     (tmp_path / "published" / "series" / "old.csv").write_text(SERIES)
     (tmp_path / "published" / "old.toml").write_text(FIGURES)
@@ -136,7 +136,7 @@ def test_the_table_for_people(run: RunFolder, capsys: pytest.CaptureFixture[str]
 
 
 def test_series(run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ours has 5 MiB free throughout; it is told at 1 s, and the samples end at 3 s."""
+    """Ours has 5 MiB free throughout; it is woken at 1 s, and the samples end at 3 s."""
     file = tmp_path / "out.csv"
     assert main(["published", str(run.path), "--csv", str(file), "--json"]) == 1
     *_, series = json.loads(capsys.readouterr().out)
@@ -168,7 +168,7 @@ def test_a_picture(run: RunFolder, tmp_path: Path, suffix: str, starts: bytes) -
     assert drawn.startswith(starts)
     if suffix == ".svg":
         text = drawn.decode()
-        # What it shows can be read, and searched for: words, not shapes.
+        # Its text can be read and searched: it consists of words, not shapes.
         for words in ("somebody, 2008", "free, MiB", "distance 2.33 MiB, 39%", "published</text>"):
             assert words in text
         assert 'stroke="#000000"' in text and 'stroke="#0072b2"' in text
@@ -231,7 +231,7 @@ def test_a_refuted_alternative_is_no_failure(
     assert "it is woken but once" in text
     run.cell("v5").rename(run.path / "gone")
     assert main(["published", str(run.path)]) == 0
-    # What is no alternative has to agree all the same.
+    # Anything that is not an alternative must still agree.
     put(run, "v4", log(13))
     assert main(["published", str(run.path)]) == 1
 
@@ -276,7 +276,7 @@ def test_a_cell_that_has_not_run(
     ("old", "new", "words"),
     [
         ('"wakeups"', '"wakups"', r"old\.toml:15: .*no figure 'wakups'.*wakeups"),
-        ('series = "v5"', 'serie = "v5"', r"old\.toml:15: .*cannot be chosen by serie"),
+        ('series = "v5"', 'serie = "v5"', r"old\.toml:15: .*cells cannot be selected by serie"),
         ("at_least = 2", "", r"old\.toml:15: .*at_least or at_most"),
         ("at_least = 2", "at_lest = 2", r"old\.toml:19: .*unknown key.*at_least"),
     ],
@@ -295,7 +295,7 @@ def test_a_campaign_that_repeats_nothing(
     other = CAMPAIGN.replace('"old"', '"new"')
     (run.path / "campaign.toml").write_text(other)
     assert main(["published", str(run.path)]) == 2
-    assert "repeats no published experiment (of old)" in capsys.readouterr().err
+    assert "does not reproduce a published experiment (of old)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("published/*.toml")), ids=lambda p: p.stem)

@@ -1,4 +1,4 @@
-"""Campaigns as tests: pytest in a folder of its own, with made-up guests.
+"""Campaigns as tests: pytest in its own folder, with made-up guests.
 
 `try.toml` (see tests.support.campaigns) has four cells: none and v4, with 1 and 3 clients.
 """
@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from memnotify.plugin import session
 
-# frames: pandas cannot be imported once more, which pytester would do.
+# frames: pandas cannot be imported a second time, as pytester would do.
 from memnotify.results.folder import RunFolder
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 from memnotify.run.services import Services
 from memnotify.run.shards import merge
 
@@ -30,8 +31,8 @@ CELLS = [
 ]
 LARGEST = CELLS[3]
 
-# Guests are made up in every process that runs cells. What is wrong with them stands in a file by
-# their names; each that starts leaves a line.
+# Guests are made up in every process that runs cells. A file lists their faults by name; each guest
+# that starts leaves a line.
 CONFTEST = f"""
 import asyncio, json, os, signal, sys
 from functools import partial
@@ -109,13 +110,13 @@ class Project:
         return Counter(file.read_text().split()) if file.exists() else Counter()
 
     def left(self) -> set[str]:
-        """What is in the run's folder besides results."""
+        """Return what is in the run's folder besides results."""
         return {path.name for path in self.run_folder.rglob(".*")}
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(session, "Services", Services)  # which the conftest replaces
+    monkeypatch.setattr(session, "Services", Services)  # the conftest replaces this
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     return Project(pytester)
 
@@ -128,7 +129,7 @@ def test_every_cell_is_a_test_with_a_stable_id(project: Project) -> None:
     found = project.run("--collect-only", "-q", "-p", "no:cacheprovider")
     assert collected(found) == [f"try.toml::{name}" for name in CELLS]
     assert not (project.path / "runs").exists()
-    assert not (project.path / "cache").exists()  # nothing was looked for, or built
+    assert not (project.path / "cache").exists()  # nothing was looked up, or built
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_outcomes_and_what_is_kept(project: Project) -> None:
 
     project.faults()
     again = project.run("--lf")
-    again.assert_outcomes(passed=1, failed=1)  # a finding is a result; a failed testbed is none
+    again.assert_outcomes(passed=1, failed=1)  # a finding is a result; a failed testbed is not
     assert project.started() == Counter(CELLS) + Counter({CELLS[2]: 3})
     plan = json.loads((project.run_folder / "plan.json").read_text())
     assert [row["name"] for row in plan] == [CELLS[1], CELLS[2]]
@@ -261,7 +262,7 @@ def test_a_worker_that_dies_takes_nothing_with_it(project: Project) -> None:
 
 @pytest.fixture
 def as_in_a_terminal() -> Iterator[None]:
-    # A shell starts what is to run in the background with SIGINT ignored.
+    # A shell starts background jobs with SIGINT ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -348,7 +349,7 @@ def test_an_expectation_of_a_part(project: Project) -> None:
     result = project.run("-k", "expect", "--memnotify-shard=1/9")
     result.assert_outcomes(failed=1, skipped=2)
     assert "clients_woken == clients: not tried" in result.stdout.str()
-    assert "wakeups > clients: open: another part may have such a cell" in result.stdout.str()
+    assert "wakeups > clients: open: another part may have a matching cell" in result.stdout.str()
 
 
 def test_an_expectation_waits_for_a_testbed_that_works(project: Project) -> None:

@@ -24,7 +24,8 @@ from memnotify.report.replay import replay_lines
 from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder
 from memnotify.run.guests import CellRunner, GuestRunner
-from memnotify.run.ledger import Ledger, Need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Artifact, sealed
@@ -37,7 +38,7 @@ def guest_runner(ledger: Ledger, runner: CellRunner = run_cell) -> GuestRunner:
 
 
 class KeepingBench(Bench):
-    """As Bench, with artifacts that are in the store."""
+    """Like Bench, with artifacts that are in the store."""
 
     def publish(self, kind: str, name: str, **inputs: Any) -> Artifact:
         def build(work: Path) -> dict[str, str]:
@@ -76,7 +77,7 @@ def finished(bench: KeepingBench, folder: RunFolder) -> Finished:
 
 
 def told_otherwise(cell: Path, before: str, after: str) -> None:
-    """Change what the manifest of a cell says, as one who knows of its seal."""
+    """Change a cell's manifest, like somebody who knows of its seal."""
     manifest = cell / "manifest.json"
     text = manifest.read_text()
     assert text.count(before) == 1
@@ -86,7 +87,7 @@ def told_otherwise(cell: Path, before: str, after: str) -> None:
 
 
 def changed(change: Callable[[np.ndarray], None]) -> Any:
-    """Return a runner whose log is changed."""
+    """Return a runner that changes its log."""
 
     async def run(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
         result = await Guests()(cell, folder=folder, **rest)
@@ -234,13 +235,13 @@ def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Fin
 
     (finished.folder / "machine.cfg").write_text('[device "y"]\n  fd = "6"\n')
     (done,) = bench.replay(finished, newer)
-    assert lines(done)[1:] == ["qemu was 7.2.0, is 8.0.0"]
+    assert lines(done)[1:] == ["qemu was 7.2.0, now 8.0.0"]
     cell = dataclasses.replace(finished.job.cell, hardware="of another QEMU")
     other = dataclasses.replace(finished, job=dataclasses.replace(finished.job, cell=cell))
     (done,) = bench.replay(other, newer)
     assert done.kept
     assert lines(done)[1:] == [
-        "qemu was 7.2.0, is 8.0.0",
+        "qemu was 7.2.0, now 8.0.0",
         'QEMU was told [device "y"]; now [device "x"]',
     ]
 
@@ -270,8 +271,8 @@ def test_cells_that_cannot_be_replayed(
     for cell, why in (
         (damaged, "are incomplete"),
         (alien, "inputs.machine.smp"),
-        (unfinished, "has not run yet"),
-        ("zzz", "no cell of"),
+        (unfinished, "has not been run yet"),
+        ("zzz", "has no cell zzz"),
     ):
         assert main(["replay", str(folder.path), cell]) == 2
         said = capsys.readouterr().err

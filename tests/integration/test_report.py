@@ -1,4 +1,4 @@
-"""Reports of a run whose guests are made up, one of them by somebody hostile."""
+"""Reports of a run with made-up guests, one of them made by somebody hostile."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def rewrite(file: Path, verdict: dict[str, Any]) -> None:
-    """Change a verdict, as one who knows of the manifest's digests."""
+    """Change a verdict, like somebody who knows of the manifest's digests."""
     file.write_text(json.dumps(verdict))
     manifest = read_json(file.with_name("manifest.json"))
     del manifest["seal"]
@@ -88,7 +88,7 @@ def test_no_file_of_ours_is_read_by_a_link_in_a_run(
 
 
 def numbered(name: str, lines: list[str]) -> list[str]:
-    """Return the number of each line of a TAP report, whose names begin so."""
+    """Return the numbers of the lines of a TAP report with names that begin like this."""
     found = [re.match(rf"(not )?ok (\d+) {name}", line) for line in lines]
     return [match[2] if match else "" for match in found]
 
@@ -115,7 +115,7 @@ def test_ktap(run: Path) -> None:
     assert "1..4" in lines
     results = [line for line in lines if not line.startswith(("#", "1..", "KTAP"))]
     assert numbered(r"6\.1-", results) == list("1234")
-    assert all(line.count("#") <= 1 for line in results)  # HOSTILE has one, too
+    assert all(line.count("#") <= 1 for line in results)  # HOSTILE has one as well
     assert sum(" # SKIP not run" in line for line in results) == 1
     assert sum(" # ERROR infrastructure:" in line for line in results) == 1
     assert sum(line.startswith("not ok") for line in results) == 2
@@ -240,7 +240,7 @@ def test_what_is_no_number_is_damage(
 def test_a_manifest_names_files_of_its_folder_only(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Whoever sends a run learns nothing of what is beside it."""
+    """Whoever sends a run must learn nothing about files beside it."""
     (tmp_path / "secret").write_text("a")
     file = min(run.glob("cells/*/manifest.json"))
     manifest = read_json(file)
@@ -361,7 +361,7 @@ def test_html(run: Path) -> None:
 def test_nothing_hostile_gets_through(run: Path, suffix: str) -> None:
     text = report(run, suffix)
     if suffix == ".xml":
-        text = text.replace("\u202e", "")  # a program reads it
+        text = text.replace("\u202e", "")  # only programs read it
     assert all(c.isprintable() or c == "\n" for c in text)
     if suffix == ".ktap":
         assert "\nok 9" not in text
@@ -425,7 +425,7 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
         "check": "3 cells, ",
         "compare": "cells: 1 have not been run",
         "report": "report.html",
-        "expect": "expects nothing",
+        "expect": "has no expectations",
     }
     for command, words in rest.items():
         assert main([command, run]) == (command == "check"), command

@@ -18,7 +18,7 @@ V4 = PATCHES / "mem_notify/v4/2.6.24"
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of v4 for 2.6.24, to change."""
+    """Make a copy of v4 for 2.6.24, to change."""
     folder = tmp_path / "mine"
     folder.mkdir()
     for file in V4.iterdir():
@@ -50,7 +50,7 @@ def test_a_repository_of_the_user_is_left_alone(
 def test_what_changed_is_shown(capsys: pytest.CaptureFixture[str], copy: Path) -> None:
     patch = copy / "0005-proc-zoneinfo-enhancement.patch"
     patch.write_text(patch.read_text().replace("mem_notify_status: %i", "mem_notify: %i"))
-    # The device's own file is known whole, so that later changes of it can be shown.
+    # The device's own file is known completely, so later changes of it can be shown.
     device = copy / "0003-add-dev-mem_notify-device.patch"
     device.write_text(device.read_text().replace("+\tint err = 0;\n", "+\tint err = 1;\n"))
     (copy / "series").write_text((copy / "series").read_text().rpartition("0006")[0])

@@ -1,4 +1,4 @@
-"""Original mails, found, checked, imported and registered: with mails made of our own patches."""
+"""Original mails found, checked, imported and registered; the mails are made of our own patches."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def expected(lines: list[str], *, without_addresses: bool = False) -> str:
-    """The digest as the rule in originals.toml has it, computed in another way than ours."""
+    """Return the digest by the rule in originals.toml, computed in a different way."""
     text = ""
     for part in PatchSet("\n".join(lines[begin(lines) :]) + "\n"):
         for line in (line for hunk in part for line in hunk if line.line_type in "+-"):
@@ -63,7 +63,7 @@ def begin(lines: list[str]) -> int:
 
 
 class Post:
-    """Five mails made of v4's patches for 2.6.24, and what is on file of them."""
+    """Five mails made of v4's patches for 2.6.24, and the data on file about them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -165,17 +165,17 @@ def test_the_rule_of_the_digest() -> None:
     assert one.lines == 5
     other = [line.replace("\t", "        ") for line in DIFF]
     assert patch_digests(other)[0] == one
-    # The rest of a line that a mailer broke, of the header too; and no newline at the end.
+    # The rest of a line that a mailer broke, also in the header; and no newline at the end.
     wrapped = list(DIFF)
     wrapped[6:7] = ["@@ -1,4 +1,5 @@ int", "x"]
     wrapped[10:11] = ["+ \td", "e"]
     wrapped.insert(-4, "\\ No newline at end of file")
     assert patch_digests(wrapped)[0] == one
-    # The blank that marks context is eaten: that is the second reading.
+    # The blank that marks context is gone: that is the second reading.
     eaten = [line.lstrip() for line in DIFF]
     assert patch_digests(eaten)[0].whole != one.whole
     assert patch_digests(eaten)[1] == one
-    # A hunk that is shorter than its header says ends where the next begins.
+    # A hunk that is shorter than its header says ends where the next one begins.
     short = [line.replace("-1,4 +1,5", "-1,9 +1,9") for line in DIFF]
     assert patch_digests(short)[0] == one
     assert patch_digests(["No", "diff", "+here", "--- a", "+++ b"]) == ()
@@ -219,7 +219,7 @@ def test_exact_mails_are_imported_and_registered(
     assert "posted for 2.6.24-rc6-mm1" in said
     assert f'registered: series = "v4-original" for 2.6.24, in {own_data}' in said
     assert "series diff v4/2.6.24 v4-original/2.6.24 --no-messages" in said
-    # Made of ours, but for the addresses, which ours has masked.
+    # Made of ours, except for the addresses, which are masked in ours.
     assert [line[:2] for line in said.splitlines() if " ! " in line] == ["3:"]
     assert sum(bool(re.match(r"\d:  \S+ = ", line)) for line in said.splitlines()) == 5
     assert registered() == {"v4-original": ("2.6.24",)}
@@ -227,20 +227,20 @@ def test_exact_mails_are_imported_and_registered(
     names = [patch.name for patch in load_series("v4-original", "2.6.24").patches]
     assert names[:2] == ["0001-lamp-1.patch", "0002-lamp-2.patch"]
     assert names[5] == "0006-build-fix-include-mem_notify.h.patch"
-    assert "0006-build-fix-include-mem_notify.h.patch is ours" in said
+    assert "0006-build-fix-include-mem_notify.h.patch is a patch of this project" in said
     assert load_revision("v4-original") == load_revision("v4")
     assert main(["series", "apply", "v4-original", "--tree", str(post.tree), "--check"]) == 0
     assert main(["series", "diff", "v4/2.6.24", "v4-original/2.6.24", "--no-messages"]) == 0
     assert main(["kernel", "list"]) == 0
     assert "v4-original" in capsys.readouterr().out
-    # Again: the same files.
+    # A second time: the same files.
     before = {path: path.read_bytes() for path in own_data.rglob("*") if path.is_file()}
     assert post.run("--mbox", post.whole()) == 0
     assert {path: path.read_bytes() for path in own_data.rglob("*") if path.is_file()} == before
 
 
 def test_where_an_original_differs_from_ours_is_said(post: Post, capsys: Capture) -> None:
-    """Exact by its digest, which on file is of another text than ours."""
+    """Exact by its digest; the digest on file is of another text than ours."""
 
     def other(line: str) -> str:
         return line.replace("zone->mem_notify_status,", "lamp(zone),")
@@ -253,7 +253,7 @@ def test_where_an_original_differs_from_ours_is_said(post: Post, capsys: Capture
     assert post.run("--mbox", post.box(*mails)) == 0
     said = capsys.readouterr().out
     assert [line[:2] for line in said.splitlines() if " ! " in line] == ["3:", "5:"]
-    # Which patch, of which file.
+    # It says which patch, and of which file.
     _, at = [n for n, line in enumerate(said.splitlines()) if " ! " in line]
     line, files = said.splitlines()[at : at + 2]
     assert line.endswith(" lamp 5") and "patch 5" not in said
@@ -309,7 +309,7 @@ def test_another_text_is_registered_only_as_such(post: Post, capsys: Capture) ->
 
 
 def test_mails_of_which_no_digest_or_message_id_is_known(post: Post, capsys: Capture) -> None:
-    """As of v6 4/8, and of v5 1/8: there is nothing to compare with, and that is said."""
+    """As for v6 4/8, and v5 1/8: there is nothing to compare with, and the output says so."""
     text = post.file.read_text()
     text = text.replace('message_id = "2008.2.ADA@example.org"\n', "")
     for number in (2, 4):
@@ -324,7 +324,7 @@ def test_mails_of_which_no_digest_or_message_id_is_known(post: Post, capsys: Cap
     assert "v4 2/5: no digest on file\nv4 4/5: no digest on file\n" in said
     assert registered() == {"v4-original": ("2.6.24",)}
     assert post.run("--mbox", post.box(*[post.mail(number) for number in (1, 3, 4, 5)])) == 2
-    assert "Message-Id not known, 2008-01-15 10:02:00 +0900" in capsys.readouterr().out
+    assert "Message-Id unknown, 2008-01-15 10:02:00 +0900" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_named(post: Post, capsys: Capture) -> None:
@@ -355,7 +355,7 @@ def test_a_mailbox_of_something_else(post: Post, capsys: Capture) -> None:
 
 
 def test_an_mbox_is_searched_by_digest_as_mails_are(post: Post, capsys: Capture) -> None:
-    """As `git format-patch` writes them: other Message-Ids, and subjects of one's own."""
+    """As `git format-patch` writes them: with other Message-Ids and subjects."""
 
     def formatted(number: int) -> bytes:
         clean = post.mails[number]
@@ -367,7 +367,7 @@ def test_an_mbox_is_searched_by_digest_as_mails_are(post: Post, capsys: Capture)
         return archives.as_mail(Clean(headers, clean.lines), clean.lines)
 
     other = {**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}
-    spam = archives.as_mail(Clean(other, ["At one."]), ["\0" * 100])  # which no import reads
+    spam = archives.as_mail(Clean(other, ["At one."]), ["\0" * 100])  # which no import can read
     box = post.box(spam, *map(formatted, NUMBERS))
     assert post.run("--mbox", box) == 0
     said = capsys.readouterr().out
@@ -410,7 +410,7 @@ def test_only_the_revision_has_to_be_given(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("where", ["--mbox", "--maildir"])
 def test_a_mail_that_is_too_large_is_named(post: Post, where: str, capsys: Capture) -> None:
-    """And not missing; one that nobody asked for is passed over."""
+    """It is not reported missing; one that nobody asked for is skipped."""
     filler = b"x" * 70 + b"\n"
     lunch = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
     other = archives.as_mail(lunch, lunch.lines) + filler * 260_000
@@ -435,7 +435,7 @@ def test_a_mail_that_is_too_large_is_named(post: Post, where: str, capsys: Captu
 
 
 def test_out_of_a_long_list_with_answers(post: Post) -> None:
-    """2,500 other mails, one that no import reads, and answers that quote the patches."""
+    """2,500 other mails, one that no import can read, and replies that quote the patches."""
     lunch = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
     noise = archives.as_mail(lunch, lunch.lines)
     huge = archives.as_mail(lunch, ["x" * 9_000])
@@ -453,7 +453,7 @@ def test_out_of_a_long_list_with_answers(post: Post) -> None:
 
 
 def test_what_does_not_fit_is_named_by_its_line_in_the_mailbox(post: Post, capsys: Capture) -> None:
-    """Context is no part of the digest, so that the mail is exact."""
+    """Context is not part of the digest, so the mail is exact."""
     clean = post.mails[5]
     at = next(at for at, line in enumerate(clean.lines) if line.startswith(" \t"))
     lines = [*clean.lines[:at], " \tno_such_line();", *clean.lines[at + 1 :]]
@@ -508,7 +508,7 @@ def test_a_damaged_registration_is_said(post: Post, own_data: Path, capsys: Capt
 def test_every_command_says_that_a_registration_is_damaged(
     post: Post, own_data: Path, facts: str | None, capsys: Capture
 ) -> None:
-    """None: the `series` file is there, and names nothing."""
+    """None: the `series` file exists, and names nothing."""
     assert post.run("--mbox", post.whole()) == 0
     (file,) = own_data.glob("v4-original/*/original.json")
     if facts is None:
@@ -540,7 +540,7 @@ def test_a_registration_that_cannot_be_written(post: Post, own_data: Path, capsy
     own_data.parent.mkdir(parents=True)
     own_data.write_text("a file")
     assert post.run("--mbox", post.whole()) == 2
-    assert "cannot be written ($XDG_DATA_HOME" in capsys.readouterr().err
+    assert "cannot be written (set XDG_DATA_HOME" in capsys.readouterr().err
 
 
 def test_an_import_that_says_something_else_is_refused(
@@ -634,7 +634,7 @@ esac
 def test_from_lore_by_message_id(
     post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    """A thread brings several mails; those that are not in it are asked for by themselves."""
+    """A thread brings several mails; those missing from it are requested one by one."""
     post.box(*[post.mail(number) for number in (1, 2, 4, 5)], name="thread.mbox")
     post.box(post.mail(3), name="alone.mbox")
     script = B4.format(folder=tmp_path, thread="2008.1.ADA*", alone="2008.3.ADA*")
@@ -688,7 +688,7 @@ def test_the_nearest_base_that_can_be_had_and_fits(
     assert tried == ["2.6.24-rc6-mm1", "2.6.24"]
     said = capsys.readouterr().out
     assert "not for 2.6.24-rc6-mm1: no source of 2.6.24-rc6-mm1" in said
-    # One that is there, and that the mails do not fit.
+    # A base that is available, but that the mails do not fit.
     (post.folder / "bare").mkdir()
     bare = made_up_tree(post.folder / "bare", [])
     readers["2.6.24-rc6-mm1"] = read_tree(bare)
@@ -707,7 +707,7 @@ def test_the_nearest_base_that_can_be_had_and_fits(
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An original of one mail, for the small tree of fakekernel."""
+    """Make an original of one mail, for the small tree of fakekernel."""
     text = (TREE / "mm/vmstat.c").read_text().split("\n")
     lines = [
         *("One.", "", "diff --git a/mm/vmstat.c b/mm/vmstat.c"),
@@ -752,7 +752,7 @@ def test_a_campaign_names_an_original_and_check_holds_it_to_its_promises(
     assert main(["run", str(bench.file), "-o", str(tmp_path / "none")]) == 2
     said = capsys.readouterr().err
     assert "try.toml:5: matrix.series[1]: there is no series v4-original" in said
-    assert "series originals v4` makes it of the mails" in said
+    assert "series originals v4` to make it from the mails" in said
     assert main(["series", "originals", "v4", str(small), "--tree", str(TREE)]) == 0
     cells = plan_cells(load_campaign(bench.file))
     assert {cell.request.series for cell in cells} == {"v4", "v4-original"}

@@ -23,7 +23,7 @@ from tests.support.campaigns import TEXT, Bench, Guests, finds
 
 
 class Parts(Bench):
-    """Runs one part of the campaign into a folder of its own."""
+    """Runs one part of the campaign into its own folder."""
 
     def part(self, text: str, guests: Any = None) -> RunFolder:
         campaign = load_campaign(self.file)
@@ -87,7 +87,7 @@ def test_what_one_cell_is_enough_for_is_decided_when_all_parts_are_there(
         assert not any(failed([result]) for result in came_out)
         for part in parts:
             assert main(["expect", str(part.path)]) == 0
-        assert "open: another part may have such a cell" in capsys.readouterr().out
+        assert "open: another part may have a matching cell" in capsys.readouterr().out
         whole = bench.path.with_name(f"whole{wakeups}")
         return main(["merge", *(str(part.path) for part in parts), "-o", str(whole)])
 
@@ -162,7 +162,7 @@ def test_a_part_with_a_link_is_refused(
     secret.write_text("not for the merged run")
     link = min(parts[0].cells.iterdir()) / name
     if name == "records.parquet":
-        link.rename(secret)  # so that its digest is as it should be
+        link.rename(secret)  # so that its digest is right
     link.symlink_to(secret)
     merged = bench.path.with_name("merged")
     assert main(["merge", *(str(part.path) for part in parts), "-o", str(merged)]) == 2

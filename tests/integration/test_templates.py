@@ -1,4 +1,4 @@
-"""Templates in the store, with made-up guests: made once, checked always, never half."""
+"""Templates in the store, with made-up guests: made once, always checked, never incomplete."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def save(folder: Path) -> dict[str, Any]:
 
 
 class Maker:
-    """In the place of `make_template`; `plan` says how it goes, time after time."""
+    """Replaces `make_template`; `plan` says what happens, call by call."""
 
     def __init__(self) -> None:
         self.plan: list[Callable[[], Any]] = []
@@ -93,7 +93,7 @@ async def get(source: Templates, cell: Cell) -> Template | None:
 
 
 def get_anew(folder: Path, cell: Cell | None = None) -> Template | None:
-    """Ask as a process would that has just been started."""
+    """Ask for a template like a process that has just been started."""
     return asyncio.run(get(Templates(Store(folder)), cell or make_cell()))
 
 
@@ -130,7 +130,7 @@ def test_another_guest_has_another_template(tmp_path: Path, maker: Maker) -> Non
     for changes in ({}, {"kernel": "K"}, {"image": "I"}, {"hardware": "H"}):
         assert get_anew(tmp_path, make_cell(**changes)) is not None
     assert maker.calls == len(names(tmp_path)) == 4
-    # What happens after READY is nothing to a template.
+    # What happens after READY does not concern a template.
     assert get_anew(tmp_path, make_cell(BALLOON, seed=7, repeat=3, clients=9)) is not None
     assert maker.calls == 4
 
@@ -150,7 +150,7 @@ def test_those_used_last_are_kept(
     for kernel in ("second", "first", "third"):
         use(kernel)
     assert set(names(tmp_path)) == set(used[-2:])
-    # One that is larger than all may be is there as long as it is the last.
+    # A template above the limit for all is kept as long as it is the newest.
     monkeypatch.setattr(templates, "_BUDGET_BYTES", 1)
     use("fourth")
     assert names(tmp_path) == used[-1:]
@@ -282,7 +282,7 @@ def test_no_guest_can_change_what_the_next_one_starts_from(tmp_path: Path, maker
 
 
 def blocks(parts: Parts) -> int:
-    """Return the bytes that a guest's memories take of the host."""
+    """Return how many bytes of the host a guest's memories take."""
     return sum(os.fstat(memory.fd).st_blocks * 512 for memory in parts.memories)
 
 
@@ -293,7 +293,7 @@ def test_memory_is_taken_once_and_only_when_touched(tmp_path: Path, maker: Maker
     with template.parts(make_cell(), tmp_path) as parts:
         assert 0 < blocks(parts) <= taken < MIB
         ram = parts.memories[0]
-        # As QEMU maps it: the machine's description says share = "on".
+        # Mapped as by QEMU: the machine's description says share = "on".
         description = qemu.machine_description(
             make_cell(), qemu.Descriptors(qmp=1, console=2, log=3, memories=parts.memories)
         )
@@ -301,7 +301,7 @@ def test_memory_is_taken_once_and_only_when_touched(tmp_path: Path, maker: Maker
         with mmap.mmap(ram.fd, ram.mib * MIB) as mapped:
             mapped[: 4 * MIB] = bytes(4 * MIB)
         assert 4 * MIB <= blocks(parts) < 5 * MIB
-        # What one guest touches is no other's, nor the template's.
+        # Memory that one guest touches belongs to no other guest, nor to the template.
         with template.parts(make_cell(), tmp_path) as others:
             assert blocks(others) <= taken
     assert sum(os.fstat(fd).st_blocks * 512 for fd in template._files.values()) == taken

@@ -1,7 +1,8 @@
-"""What archives and mailers do to a patch, done to clean ones on purpose.
+"""The damage that archives and mailers do to a patch, applied to clean ones on purpose.
 
-A mail is made of a clean patch file: its headers, and its text as lines. Each damage takes lines
-and gives lines; `KINDS` has them in the order in which they happen on a mail's way to a reader.
+A mail is made from a clean patch file: its headers, and its text as lines. Each kind of damage
+takes lines and returns lines; `KINDS` has them in the order in which they happen on a mail's way to
+a reader.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FOOTER = [
     'To unsubscribe from this list: send the line "unsubscribe linux-kernel" in',
     "the body of a message to majordomo@vger.kernel.org",
 ]
-BLANKS = " \t"  # those of other scripts are letters to an archive
+BLANKS = " \t"  # archives treat the blanks of other scripts as letters
 _HEADERS = ("From", "Date", "Subject", "Message-Id")
 
 
@@ -42,7 +43,7 @@ class Clean:
         block, _, body = text.partition("\n\n")
         found = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
         lines = body.removesuffix("\n").split("\n")
-        # The signature that git format-patch puts below.
+        # The signature that git format-patch appends.
         if "-- " in lines:
             lines = lines[: lines.index("-- ")]
         return Clean({name: found[name] for name in _HEADERS if name in found}, lines)
@@ -56,7 +57,7 @@ def _diff_begins(lines: Lines) -> int:
     )
 
 
-# --- on the way out: the author's tools
+# --- before sending: the author's tools
 
 
 def header_style(lines: Lines, rng: random.Random) -> Lines:
@@ -80,7 +81,7 @@ def header_style(lines: Lines, rng: random.Random) -> Lines:
 
 
 def stale_numbers(lines: Lines, rng: random.Random) -> Lines:
-    """Hunks say other lines than they are at, as for an older tree."""
+    """Give hunks other line numbers than their true ones, as from an older tree."""
     shift = rng.choice((-40, -7, 5, 90))
 
     def moved(match: re.Match[str]) -> str:
@@ -119,7 +120,7 @@ def stale_diffstat(lines: Lines, rng: random.Random) -> Lines:
     ]
 
 
-# --- on the way: mailers
+# --- in transit: mailers
 
 
 def wrapped(lines: Lines, rng: random.Random) -> Lines:
@@ -129,7 +130,7 @@ def wrapped(lines: Lines, rng: random.Random) -> Lines:
     for line in lines[begin:]:
         while len(line) > width:
             cut = line.rfind(" ", 2, width)
-            # Mailers break between words; what has none stays as long as it is.
+            # Mailers break between words; a line without blanks stays whole.
             if (
                 cut < 20
                 or line[:cut].strip() in ("", "+", "-")
@@ -153,7 +154,7 @@ def indented(lines: Lines, rng: random.Random) -> Lines:
 
 
 def lost_line(lines: Lines, rng: random.Random) -> Lines:
-    """One line of a hunk is gone; not one of `KINDS`, as it cannot be had again."""
+    """Drop one line of a hunk; not one of `KINDS`, because the line cannot be restored."""
     hunks = [at for at, line in enumerate(lines) if line.startswith("@@ ")]
     own = [
         at
@@ -235,7 +236,7 @@ KINDS: dict[str, Damage] = {
 
 
 def damaged(clean: Clean, kinds: set[str], rng: random.Random) -> Lines:
-    """Do several kinds of damage, in the order in which they happen."""
+    """Apply several kinds of damage, in the order in which they happen."""
     lines = clean.lines
     for name, damage in KINDS.items():
         if name in kinds:
@@ -243,17 +244,17 @@ def damaged(clean: Clean, kinds: set[str], rng: random.Random) -> Lines:
     return lines
 
 
-# --- how it is kept
+# --- storage formats
 
 
 def as_text(clean: Clean, lines: Lines) -> bytes:
-    """The text of a page, saved by hand."""
+    """Return the text of a page, saved by hand."""
     head = [clean.headers["Subject"], "", f"From: {clean.headers['From']}"]
     return "\n".join([*head, f"Date: {clean.headers['Date']}", "", "", *lines]).encode()
 
 
 def as_mail(clean: Clean, lines: Lines, *, encoding: str = "8bit", crlf: bool = False) -> bytes:
-    """A raw mail."""
+    """Return a raw mail."""
     head = [f"{name}: {value}" for name, value in clean.headers.items()]
     head += [
         "To: linux-kernel@vger.kernel.org",
@@ -271,14 +272,14 @@ def as_mail(clean: Clean, lines: Lines, *, encoding: str = "8bit", crlf: bool = 
 
 
 def as_mbox(mails: list[bytes]) -> bytes:
-    """Several raw mails in one file."""
+    """Return several raw mails in one file."""
     return b"".join(
         b"From lamp@example.org Mon Jan 14 20:02:23 2008\n" + mail + b"\n" for mail in mails
     )
 
 
 def as_attachment(clean: Clean, lines: Lines) -> bytes:
-    """A mail with a word of text, and the patch attached."""
+    """Return a mail with a word of text, and the patch attached."""
     message = EmailMessage()
     for name, value in clean.headers.items():
         message[name] = value
@@ -289,7 +290,7 @@ def as_attachment(clean: Clean, lines: Lines) -> bytes:
 
 
 def as_flowed(clean: Clean, lines: Lines) -> bytes:
-    """A mail in format=flowed: stuffed, and long lines broken behind a blank."""
+    """Return a mail in format=flowed: stuffed, with long lines broken after a blank."""
     done = []
     for line in lines:
         text = " " + line if line.startswith((" ", ">", "From ")) else line
@@ -304,7 +305,7 @@ def as_flowed(clean: Clean, lines: Lines) -> bytes:
 
 
 def as_hypermail(clean: Clean, lines: Lines) -> bytes:
-    """A page that hypermail made."""
+    """Return a page that hypermail made."""
     shown = {name: html.escape(value) for name, value in clean.headers.items()}
     body = "\n".join(html.escape(line, quote=False) for line in lines)
     return f"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN">
@@ -329,7 +330,7 @@ def as_hypermail(clean: Clean, lines: Lines) -> bytes:
 
 
 def as_marc(clean: Clean, lines: Lines) -> bytes:
-    """A page of MARC: everything in one <pre>, with links in it."""
+    """Return a page of MARC: everything in one <pre>, with links in it."""
     shown = {name: html.escape(value) for name, value in clean.headers.items()}
     body = "\n".join(html.escape(line) for line in lines)
     body = re.sub(r"(http://\S+)", r'<a href="\1" rel="nofollow">\1</a>', body)
@@ -354,7 +355,7 @@ Message-ID: <a href="?i=1">{clean.headers["Message-Id"].strip("<>")}</a></font>
 
 
 def as_spinics(clean: Clean, lines: Lines) -> bytes:
-    """A page that MHonArc made, as at Spinics."""
+    """Return a page that MHonArc made, as at Spinics."""
     shown = {name: html.escape(value) for name, value in clean.headers.items()}
     body = "\n".join(html.escape(line) for line in lines)
     return f"""<!-- MHonArc v2.6.19 -->
@@ -381,7 +382,7 @@ To unsubscribe from this list: send the line "unsubscribe lamps"
 
 
 def as_lkml(clean: Clean, lines: Lines) -> bytes:
-    """A page of lkml.org: a table for the headers, and line breaks in place of line ends."""
+    """Return a page of lkml.org: a table of headers, and <br /> instead of line ends."""
     shown = {name: html.escape(value) for name, value in clean.headers.items()}
     body = "<br />".join(html.escape(line) for line in lines)
     return f"""<?xml version="1.0" encoding="utf-8"?>
@@ -394,7 +395,7 @@ def as_lkml(clean: Clean, lines: Lines) -> bytes:
 
 
 def blob(file: Path) -> str:
-    """What git calls a file's content, cut off as in its diffs; all zeros if there is none."""
+    """Return git's name for a file's content, abbreviated as in its diffs; zeros for no file."""
     if not file.exists():
         return "0" * 7
     data = file.read_bytes()
@@ -402,7 +403,7 @@ def blob(file: Path) -> str:
 
 
 def clean_patch(old: Path, new: Path, headers: dict[str, str]) -> Clean:
-    """The patch between two folders, as git would have mailed it."""
+    """Return the patch between two folders, as git would have mailed it."""
     names = sorted(
         {
             str(file.relative_to(side))

@@ -1,4 +1,4 @@
-"""Whole campaigns with made-up guests: a file, a store with kernels of no bytes, a run's folder."""
+"""Whole campaigns with made-up guests: a file, a store with empty kernels, a run's folder."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def made_up_log(cell: Cell, zone_name: bytes = b"DMA32") -> RecordLog:
 
 
 class Guests:
-    """A runner that makes guests up; `plan` says for each start how it goes."""
+    """A runner of made-up guests; `plan` says for each start what happens."""
 
     def __init__(self, *plan: Callable[[Cell, Path], CellResult | None]) -> None:
         self.plan = list(plan)

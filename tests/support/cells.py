@@ -1,4 +1,4 @@
-"""Cells that no campaign has."""
+"""Cells that are in no campaign."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A model of the revisions before v4, where poll() decides who has POLLIN, and writes a log of it.
+"""A model of the revisions before v4, in which poll() decides who has POLLIN; it writes a log.
 
-Whoever is woken looks, and logs what it found, at random times up to what the checks grant.
+Woken clients look, and log what they found, at random times within what the checks allow.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ US = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class Early:
-    """A kernel, and clients that poll, and leave when they are told or poll again.
+    """A kernel, and clients that poll, and then leave when they are woken or poll again.
 
-    `events` are the notifications that pass the rate, or, with SWAPPED, runs of the timer, which
-    looks for the swap-out of `swapped`. In the intervals of `low` memory is short; with `near` by
-    so little that it is enough in the `gaps`, which no sample shows.
+    `events` are the notifications that pass the rate limit, or, with SWAPPED, runs of the timer,
+    which looks for the swap-out of `swapped`. Memory is short in the intervals of `low`; with
+    `near`, by so little that there is enough in the `gaps`, which no sample shows.
 
-    Of a wrong one `takes` may be false: the status stays, also when a client `reads`; `always`: the
-    timer wakes without swap-out; and the first clients, `deaf` of them, are not woken.
+    A wrong kernel may have `takes` false: the status stays, even when a client `reads`; or `always`
+    true: the timer wakes without swap-out; or it does not wake the first `deaf` clients.
     """
 
     asks: Asks
@@ -49,7 +49,7 @@ class Early:
     near: bool = False
     gaps: Sequence[tuple[int, int]] = ()
     swapped: Sequence[int] = ()
-    scanned: Sequence[int] | None = None  # as events, unless given
+    scanned: Sequence[int] | None = None  # the same as `events`, unless given
     reads: bool = False
     cpus: int = 1
     deaf: int = 0
@@ -93,17 +93,17 @@ class Early:
 
 
 class _Run:
-    """One run of the model: what happens next is in a queue by time."""
+    """One run of the model: a queue by time has what happens next."""
 
     def __init__(self, model: Early) -> None:
         self.model, self.made = model, MadeUp()
         self.chance, self.number = random.Random(model.seed), itertools.count()
         self.queue: list[tuple[int, int, Callable[[int, int], None], int]] = []
         self.status = False
-        self.taken = (-S, 0)  # when, and by how many who saw it at once
-        self.newest = 0  # event
-        self.swapped = 0  # up to when the timer ran
-        self.tick = -1  # of the last passage
+        self.taken = (-S, 0)  # time, and how many clients saw it at that time
+        self.newest = 0  # the newest event
+        self.swapped = 0  # the time of the timer's last run
+        self.tick = -1  # of the last poll() that passed
         self.asleep: set[int] = set()
         self.gone: set[int] = set()
         self.seen, self.since, self.polls = ([0] * model.clients for _ in range(3))
@@ -118,7 +118,7 @@ class _Run:
     def run(self) -> MadeUp:
         model, made = self.model, self.made
         made.add(Kind.BOOT, 1, cpus=model.cpus)
-        swapped = model.status is Status.SWAPPED  # only v1 has a timer, and a name of its own
+        swapped = model.status is Status.SWAPPED  # only v1 has a timer, and another device name
         device = DeviceName.OOM_NOTIFY if swapped else DeviceName.MEM_NOTIFY
         made.add(Kind.DEVICE, 1, present=device, major=1, minor=13, mode=0o444, errno=0)
         made.add(Kind.STEP, S, op=Op.CLIENTS)
@@ -196,7 +196,7 @@ class _Run:
         if self.status:
             self.status, self.taken = not self.model.takes, (when, 1)
             return True
-        # Of several CPUs each may see it before it is cleared.
+        # With several CPUs, each may see it before it is cleared.
         if when == at and count < self.model.cpus:
             self.taken = (at, count + 1)
             return True

@@ -1,4 +1,4 @@
-"""A b4 that does what a shell script says."""
+"""A b4 that runs a given shell script."""
 
 from __future__ import annotations
 

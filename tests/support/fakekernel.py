@@ -1,4 +1,4 @@
-"""A laboratory around fakelinux: a base, series and a store of its own."""
+"""A test environment around fakelinux: a base, series and its own store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ make = "make"
 
 @dataclass
 class Lab:
-    """Everything lies below one folder, so that another process can use the same."""
+    """Everything is below one folder, so that another process can use the same."""
 
     root: Path
     said: list[str] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Lab:
         return CommandLog(self.root / "commands.jsonl")
 
     def set_up(self) -> Lab:
-        """Write the base and a configuration that the tree takes."""
+        """Write the base, and a configuration that the tree accepts."""
         (self.kernels / "fragments").mkdir(parents=True)
         (self.kernels / "6.1.toml").write_text(_BASE.format(hold=self.hold))
         self.configure("CONFIG_SWAP=y\n# CONFIG_MEMCG is not set\n")

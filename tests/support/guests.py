@@ -1,4 +1,4 @@
-"""Real guests: from the files that they boot from to what came of them."""
+"""Real guests: from the files that they boot from to their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class BootFiles:
     initramfs: Path
 
     def template(self, cell: Cell, templates: Templates) -> Template | None:
-        """Return the template of a cell; it is made if it is not there."""
+        """Return the template of a cell; make it if it does not exist."""
         found = templates.get(
             cell,
             kernel=self.kernel,

@@ -17,7 +17,7 @@ MAKEFILE = "VERSION = 2\nPATCHLEVEL = 6\nSUBLEVEL = 24\n"
 
 
 def small_tree(folder: Path) -> Path:
-    """Make a tree of a Makefile and of mm/a.c, which `change` changes."""
+    """Make a tree of a Makefile and mm/a.c, which `change` changes."""
     (folder / "mm").mkdir(parents=True)
     (folder / "Makefile").write_text(MAKEFILE)
     (folder / "mm/a.c").write_text("".join(f"\tline({n});\n" for n in range(40)))
@@ -49,7 +49,7 @@ def run(tree: Path, output: Path, *words: Path | str) -> int:
 
 
 def made_up_tree(folder: Path, patches: list[Path]) -> Path:
-    """A tree that has what the patches need of their files, and nothing else."""
+    """Make a tree that has what the patches expect in their files, and nothing else."""
     lines: dict[str, dict[int, str]] = {}
     created: set[str] = set()
     for patch in patches:

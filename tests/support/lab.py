@@ -1,4 +1,4 @@
-"""Runs of `memnotify run` as users start them, in which something goes wrong; what is left."""
+"""Runs of `memnotify run`, as users start them, in which something goes wrong."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ QUIET = ("2", CLIENT)
 
 @dataclass(frozen=True)
 class Told:
-    """What a user is told: status, and the lines of both streams."""
+    """What a user sees: the status, and the lines of both streams."""
 
     status: int
     out: str
@@ -66,13 +66,13 @@ class Told:
 
 
 def children() -> list[int]:
-    """Return the processes that this one has started and not reaped."""
+    """Return the child processes of this one that are not reaped."""
     found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [int(pid) for pid in found]
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; whoever has inherited an orphan may be slow to reap it."""
+    """Return whether a process runs; whoever inherited an orphan may be slow to reap it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -87,22 +87,22 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 async def made_up(cell: Cell, **_: Any) -> CellResult:
-    """Run a guest that takes no time and leaves nothing."""
+    """Return the result of a guest that takes no time and leaves nothing."""
     return CellResult(outcome=Outcome(), guest_ns=1, wall_seconds=0.1, records=0, lost_records=0)
 
 
 def _opened() -> set[str]:
-    """Return what this process has open, but for what somebody has forgotten to refer to."""
+    """Return what this process has open, except for unreferenced garbage."""
     gc.collect()
     found = set()
     for fd in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # that of this very look
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the folder itself
             found.add(f"{fd.name}: {fd.readlink()}")
     return found
 
 
 class Lab:
-    """A campaign with a store of its own. Each run is looked after: nothing may be left."""
+    """A campaign with its own store. Each run is checked: nothing may be left behind."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class Lab:
         assert (taken.memory_mib, taken.cores) == (0, 0)
 
     def cells(self) -> dict[str, dict[str, Any]]:
-        """Return the manifest of each cell that is there, by its scenario."""
+        """Return the manifest of each existing cell, by its scenario."""
         found = {}
         for row in self.run_folder.plan() if self.run_folder.begun else []:
             file = self.run_folder.cell(row.id) / "manifest.json"
@@ -174,12 +174,12 @@ class Lab:
 
 
 def as_ourselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let QEMU stay who we are: only we reach a program in the folder of a test."""
+    """Keep QEMU running as us: only we can reach a program in a test's folder."""
     monkeypatch.setattr(vm, "qemu_user", QemuUser)
 
 
 class MadeUp(Lab):
-    """Two cells, run by a QEMU that goes by `plans`, one for each start."""
+    """Two cells, run by a made-up QEMU that follows `plans`, one for each start."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""Logs made up for a test: records of one kind at a time, by the names of their values."""
+"""Made-up logs for tests: records of one kind at a time, by the names of their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memnotify.records.log import VIEWS, RecordLog, Records
 def rows(kind: Kind, times: Any, *, client: Any = NO_CLIENT, **values: Any) -> Records:
     """Return records of one kind, one for each time in ns.
 
-    `client` and each value are the same in all, or an array with one for each.
+    `client` and each value are one for all, or an array with one for each.
     """
     found = np.zeros(np.size(times), RECORD)
     view = found.view(VIEWS[kind])

@@ -1,8 +1,8 @@
-"""A QEMU that is none: it speaks QMP, and plays a guest that boots, runs its scenario and ends.
+"""A fake QEMU: it speaks QMP, and plays a guest that boots, runs its scenario and ends.
 
-What it does otherwise is the first line of the file `plan` beside it, which it takes out; without
-one it plays along. It is copied to a folder of its own as `qemu-system-x86_64` and run by `python
--IS`, so it knows nothing of the project.
+The first line of the file `plan` beside it, which it removes, tells it to behave otherwise; without
+one it plays along. It is copied to its own folder as `qemu-system-x86_64` and run by `python -IS`,
+so it knows nothing of the project.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def die() -> None:
 
 
 def be_taken(group: str) -> None:
-    """Take more memory than a control group may have."""
+    """Take more memory than the control group allows."""
     (Path(group) / "cgroup.procs").write_text(str(os.getpid()))
     taken = []
     while True:
@@ -74,7 +74,7 @@ class Guest:
     def _receive(self) -> bytes:
         try:
             return self.qmp.recv(1 << 16)
-        except ConnectionResetError:  # nobody has read all that was said
+        except ConnectionResetError:  # the peer has not read everything that was sent
             return b""
 
     def say(self, message: object) -> None:
@@ -119,7 +119,7 @@ class Guest:
             self.ask(DONE)
 
     def scribble(self, plan: str) -> None:
-        """Write rubbish into the whole region; or records that look well, but for their values."""
+        """Write rubbish into the whole region, or records that are only valid in form."""
         _, what, seed = plan.split()
         rng = random.Random(seed)
         if what == "anywhere":
@@ -176,14 +176,14 @@ def main() -> None:
     if plan == "never speaks":
         time.sleep(600)
     if plan == "greets endlessly":
-        with contextlib.suppress(OSError):  # at some point nobody listens any more
+        with contextlib.suppress(OSError):  # at some point the peer stops listening
             guest.qmp.sendall(b"x" * (11 << 20))
     elif plan.startswith("greets "):
         guest.qmp.sendall(json.loads(plan.removeprefix("greets ")).encode("latin-1"))
     else:
         guest.say(GREETING)
     guest.serve(plan)
-    time.sleep(600)  # as QEMU stays when the session has ended
+    time.sleep(600)  # QEMU, too, stays when the session has ended
 
 
 main()

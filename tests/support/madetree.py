@@ -1,4 +1,4 @@
-"""Kernel trees that have no more than the patches of a series expect."""
+"""Kernel trees that contain no more than what the patches of a series expect."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from unidiff.patch import PatchSet
 
 
 def no_file(name: str) -> FileState | None:
-    """Say of every file that it is not there, as an empty tree does."""
+    """Return None for every file, as for an empty tree."""
     return None
 
 
 def made_up_tree(series: Series) -> dict[str, FileState]:
-    """Return files that have what the hunks expect where they expect it, and else nothing.
+    """Return files that have the hunks' context where the hunks expect it, and nothing else.
 
-    Files that the series itself adds are not among them.
+    Files that the series itself adds are left out.
     """
     files: dict[str, dict[int, str]] = defaultdict(dict)
     added = set()

@@ -1,4 +1,4 @@
-"""Logs of a guest that never ran: a model of mem_notify writes them, record by record."""
+"""Logs of a guest that never ran, written record by record by a model of mem_notify."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ OF_V4 = frozenset(
         Invariant.CLEARS,
     }
 )
-"""What v4 promises."""
+"""v4's promises."""
 
-GATE = 100  # pages, of the zone below
+GATE = 100  # pages, of the only zone
 LOW, PLENTY = 80, 1_000
 
 
@@ -44,7 +44,7 @@ class MadeUp:
         self.rows.append((kind, at, client, values))
 
     def of(self, kind: Kind, client: int | None = None) -> list[int]:
-        """Return where the records of a kind (and client) are in `rows`."""
+        """Return the indexes in `rows` of the records of a kind (and client)."""
         return [
             number
             for number, row in enumerate(self.rows)
@@ -65,15 +65,15 @@ def _time(row: tuple[Kind, int, int, dict[str, Any]]) -> int:
 
 
 def prompt(_notification: int, position: int) -> int:
-    """Log that one was woken at once, one client after the other."""
+    """Return delays with which each client logs its wakeup at once, one after the other."""
     return (position + 1) * MS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A kernel that keeps its promises, or does not, and clients that poll for ever.
+    """A kernel that keeps its promises, or does not, and clients that poll forever.
 
-    `late` says how long after a notification the n-th whom it wakes logs it.
+    `late` returns how long after a notification the n-th client that it wakes logs its wakeup.
     """
 
     clients: int = 6
@@ -111,7 +111,7 @@ class Model:
             chosen = (queue[::-1] if self.newest_first else queue)[: self.batch]
             for position, client in enumerate(chosen):
                 if now - last[client] < self.guard_ns:
-                    continue  # it took a place, and gets nothing
+                    continue  # it takes a place, and gets nothing
                 at = now + self.late(number, position)
                 made.add(Kind.WAKEUP, at, client, revents=1, result=1, since_ns=since[client])
                 made.add(Kind.POLL, at + 1, client, polls=1)
@@ -120,7 +120,7 @@ class Model:
     def _sample(self, made: MadeUp) -> None:
         first, last = self.notifications[0] - 500 * MS, self.notifications[-1] + 500 * MS
         for at in range(50 * MS, self.end_ns, 100 * MS):
-            # The last stays on until memory is free again.
+            # The status of the last notification stays 1 until memory is free again.
             on = any(now <= at < now + self.on_ns for now in self.notifications)
             on |= self.notifications[-1] <= at < last
             free = LOW if first <= at < last else PLENTY

@@ -1,8 +1,8 @@
-"""Run mutmut over some modules of the package: `make mutants`, see docs/testing.md.
+"""Runs mutmut over some modules of the package: `make mutants`, see docs/testing.md.
 
-mutmut finds a package only beside the tests or in `src`. So it is given a copy of the package and
-of the tests in a folder of its own, where `orchestrator` is called `src`; the project's data are
-read where they are.
+mutmut finds a package only beside the tests or in `src`. So it gets a copy of the package and of
+the tests in a separate folder, in which `orchestrator` is called `src`; the project's data are read
+in place.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def changed(base: str) -> list[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the unit tests that import a module; what reaches it through others is left out."""
+    """Return the unit tests that import a module directly."""
     room, _, name = f"memnotify/{module}".removesuffix(".py").replace("/", ".").rpartition(".")
     imports = re.compile(
         rf"^from {re.escape(room)}\.{name} import|^from {re.escape(room)} import .*\b{name}\b",
@@ -65,8 +65,11 @@ def lay_out(folder: Path, modules: Sequence[str], tests: Sequence[str]) -> None:
     tomllib.loads(config)
 
 
-def mutate(folder: Path) -> int:
-    """Run mutmut; print each mutant that no test noticed, and the figures of each module."""
+def mutate(folder: Path, only: Sequence[str]) -> int:
+    """Run mutmut; print each mutant that no test noticed, and the figures of each module.
+
+    `only` has names of mutants to run, or patterns of them; none: all.
+    """
     environment = {**os.environ, "MEMNOTIFY_HOME": str(ROOT), "PYTHONPATH": ""}
 
     def mutmut(*words: str) -> subprocess.CompletedProcess[str]:
@@ -74,12 +77,14 @@ def mutate(folder: Path) -> int:
             [MUTMUT, *words], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE
         )
 
-    done = mutmut("run", "--max-children", "1")
+    done = mutmut("run", "--max-children", "1", *only)
     if done.returncode != 0:
         print(done.stdout.replace("\r", "\n")[-4000:])
         return 1
     figures: dict[str, dict[str, int]] = {}
     for name, state in re.findall(r"^ *(\S+): (.+)$", mutmut("results", "--all", "1").stdout, re.M):
+        if state == "not checked":  # is not one of `only`
+            continue
         module = name.partition(".x")[0]
         counts = figures.setdefault(module, {})
         counts[state] = counts.get(state, 0) + 1
@@ -96,6 +101,9 @@ def main() -> int:
     parser.add_argument("module", nargs="*", help="such as check/metrics.py; none: what changed")
     parser.add_argument("--base", default="main", help="the commit to compare with")
     parser.add_argument("--test", action="append", help="tests to run; none: who imports a module")
+    parser.add_argument(
+        "--only", action="append", default=[], help="mutants to run, such as '*.x_measure__*'"
+    )
     args = parser.parse_args()
     modules = args.module or changed(args.base)
     tests = args.test or sorted({test for module in modules for test in tests_of(module)})
@@ -105,7 +113,7 @@ def main() -> int:
     print(f"{', '.join(modules)} against {', '.join(tests)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="memnotify-mutants-") as name:
         lay_out(Path(name), modules, tests)
-        return mutate(Path(name))
+        return mutate(Path(name), args.only)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,23 @@
-"""The prose of the documentation, without code blocks, tables and code spans.
+"""The prose of the documentation, and of the docstrings and comments of the code.
 
-`python -m tests.support.prose` runs proselint on it: proselint knows no Markdown, and would read
-the output of programs as English.
+Of documents it leaves out code blocks, tables and code spans. `python -m tests.support.prose` runs
+proselint on the rest: proselint does not know Markdown, and would read the output of programs as
+English.
 """
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import re
 import subprocess
 import sys
 import tempfile
+import tokenize
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -33,16 +39,73 @@ class Line(NamedTuple):
     text: str
 
 
+class Passage(NamedTuple):
+    """A docstring or a block of comments: the number of its first line, and its lines."""
+
+    number: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The lines joined with blanks, so that a phrase may begin on one and end on the next."""
+        return "".join(f"{line} " for line in self.lines if line)
+
+    def line_of(self, offset: int) -> int:
+        """Return the number of the line that an offset in the text is on."""
+        ends = accumulate(len(line) + bool(line) for line in self.lines)
+        return self.number + bisect_right(list(ends), offset)
+
+
 def documents(root: Path = places.HOME) -> list[Path]:
     """Return the documents that git knows, so that runs and virtual environments are not read."""
+    return _listed(root, "*.md")
+
+
+def programs(root: Path = places.HOME) -> list[Path]:
+    """Return the Python files of the package, the tests and the benchmarks that git knows."""
+    return _listed(root, "orchestrator/*.py", "tests/*.py", "bench/*.py")
+
+
+def _listed(root: Path, *patterns: str) -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"],
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=root,
         capture_output=True,
         check=True,
         text=True,
     ).stdout
     return sorted(root / name for name in listed.split("\0") if name and (root / name).exists())
+
+
+def passages(source: str) -> Iterator[Passage]:
+    """Yield the docstrings of a Python program, also those of attributes, and its comments.
+
+    Comments on consecutive lines of their own are one passage.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str() as text)):
+                lines = (line.strip() for line in text.split("\n"))
+                yield Passage(node.lineno, tuple(lines))
+    block: list[tokenize.TokenInfo] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            alone = not token.line[: token.start[1]].strip()
+            if block and not (alone and _goes_on(block[-1], token)):
+                yield _comments(block)
+                block = []
+            block.append(token)
+    if block:
+        yield _comments(block)
+
+
+def _goes_on(before: tokenize.TokenInfo, token: tokenize.TokenInfo) -> bool:
+    return token.start == (before.start[0] + 1, before.start[1])
+
+
+def _comments(block: list[tokenize.TokenInfo]) -> Passage:
+    lines = (token.string.lstrip("#").strip() for token in block)
+    return Passage(block[0].start[0], tuple(lines))
 
 
 def outside_code(text: str) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""A cell's row as verdict.json has it, for tests that have no guest to make one of."""
+"""A cell's row of verdict.json, for tests without a guest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def row(cell_id: str, **given: Any) -> dict[str, Any]:
-    """Return what each verdict has, made up but for what is given."""
+    """Return the keys of every verdict, with made-up values except for those given."""
     return {
         "id": cell_id,
         "name": f"cell {cell_id}",

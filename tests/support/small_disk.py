@@ -1,4 +1,4 @@
-"""A disk that is full soon: a small tmpfs in a mount namespace of a process of its own."""
+"""A disk that fills up soon: a small tmpfs in a mount namespace of a separate process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SKIP = "skip: "
 
 
 def in_namespace(work: Callable[[], None], *, seconds: float = 300) -> None:
-    """Do something in a child that may mount; fail as it fails, skip where nobody may mount.
+    """Run `work` in a child that may mount; fail as it fails, skip if nobody may mount.
 
-    A fork of a process with threads may wait for ever for what another thread had locked; the child
-    is killed after `seconds`.
+    A fork of a process with threads may wait forever for a lock that another thread held, so the
+    child is killed after `seconds`.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -63,7 +63,7 @@ def _all_of(pipe: int, deadline: float) -> str:
 
 
 def _unshare() -> str | None:
-    """Get mounts of our own, as root of a user namespace if need be; says why if that cannot be."""
+    """Get private mounts, as root of a user namespace if necessary; return why that failed."""
     libc, user, group = ctypes.CDLL(None, use_errno=True), os.geteuid(), os.getegid()
     if libc.unshare(_NEW_MOUNTS):
         if libc.unshare(_NEW_MOUNTS | _NEW_USER):
@@ -77,7 +77,7 @@ def _unshare() -> str | None:
 
 @contextmanager
 def small(folder: Path, kib: int) -> Iterator[Callable[[], None]]:
-    """Mount a disk of so many KiB on a folder; what is given makes it large."""
+    """Mount a disk of `kib` KiB on a folder, and yield a function that enlarges it."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def mount(*options: str) -> None:

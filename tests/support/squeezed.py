@@ -1,4 +1,4 @@
-"""Guests under pressure, and their wakeups: what the tests of all revisions share."""
+"""Guests under pressure, and their wakeups: shared by the tests of all revisions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIB = 1024  # KiB
 JIFFY = SECOND // 250
 MEM_NOTIFY_FREQ = SECOND // 5
 
-# How long a woken client may take to log that it was woken: others run before it, and reclaim too.
+# How long a woken client may take to log its wakeup: others run before it, and reclaim as well.
 LATE = SECOND // 10
 
 
@@ -32,10 +32,10 @@ def squeeze(
     spacing_ms: int = 0,
     kind: ClientKind = ClientKind.POLL,
 ) -> Scenario:
-    """Clients, then anonymous memory that grows beyond RAM, in a guest that shrinks.
+    """Return clients, then anonymous memory that grows beyond RAM, in a guest that shrinks.
 
-    The clients are of one `kind`; `fasync` more do not poll but want SIGIO. They start `spacing_ms`
-    apart.
+    The clients are of one `kind`; `fasync` further ones do not poll but want SIGIO. They start
+    `spacing_ms` apart.
     """
     spacing = spacing_ms * SECOND // 1000
     signalled = Step(at_ns=0, action=Clients(kind=ClientKind.FASYNC, count=fasync))
@@ -55,7 +55,7 @@ def squeeze(
 
 @dataclass(frozen=True)
 class Guest:
-    """A log, and the wakeups in it: times in ns of guest time, and clients, in order of time."""
+    """A log and its wakeups: times in ns of guest time, and clients, in order of time."""
 
     base: str
     log: RecordLog
@@ -64,7 +64,7 @@ class Guest:
 
 
 class Runner(Protocol):
-    """Runs a scenario in a guest, which has to end well; `root` has the series."""
+    """Runs a scenario in a guest, which must end well; `root` has the series."""
 
     def __call__(
         self,
@@ -80,7 +80,7 @@ class Runner(Protocol):
 
 
 class Ending(Protocol):
-    """Runs a scenario in a guest, however that ends. Returns how it did, and its folder."""
+    """Runs a scenario in a guest, however that ends. Returns the outcome, and its folder."""
 
     def __call__(
         self,
@@ -97,5 +97,5 @@ class Ending(Protocol):
 
 
 def notifications(times: np.ndarray) -> list[np.ndarray]:
-    """Split wakeups where more than LATE passes between two of them."""
+    """Split wakeups where two of them are more than LATE apart."""
     return np.split(times, np.flatnonzero(np.diff(times) > LATE) + 1)

@@ -1,4 +1,4 @@
-"""Steps as the guest is told of them, and steps made of others."""
+"""Steps as the guest gets them, and steps derived from others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web server for tests: serves a folder, in ranges too, and breaks off where it is told to."""
+"""A web server for tests: serves a folder, also in ranges, and breaks off on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Request = BaseHTTPRequestHandler
 
 
 class Site:
-    """`cut` has, by file name, after how many bytes the next answer ends, once."""
+    """`cut` maps a file name to the number of bytes after which its next answer ends, once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Files that no user writes on purpose, and that have to end in one clear line all the same."""
+"""Files that no user writes on purpose, and that still have to end in one clear line."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_what_is_published_is_not_written_into_nothing(
 
 @pytest.fixture(params=["pipe", "socket", "device"])
 def special(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """Something that has a name and is no file; reading it would wait for ever, or never end."""
+    """Yield something that has a name but is not a file; reading it would block or never end."""
     path = tmp_path / "special"
     if request.param == "device":
         yield Path("/dev/zero")
@@ -247,7 +247,7 @@ def test_what_is_no_argument_is_still_refused(words: str, said: str, capsys: Cap
 def test_names_in_the_file_of_a_base_stand_for_something(
     tmp_path: Path, old: str, new: str, says: str
 ) -> None:
-    """A name that stands for nothing is said before anything is fetched for it."""
+    """A dangling name is reported before anything is fetched for it."""
     for folder in ("guest/new", "guest/old", "toolchain/new"):
         (tmp_path / "patches" / folder).mkdir(parents=True)
         (tmp_path / "patches" / folder / "series").write_text("0001-a.patch\n")

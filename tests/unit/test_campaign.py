@@ -1,4 +1,4 @@
-"""Campaign files: what is refused, with which file, line and key, and what is not."""
+"""Campaign files: what is refused, with which file, line and key, and what is accepted."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ balloon = { percent = 100 }
 """
 
 
+TEXT = 'clients = {{ kind = "exit", count = 1, cache_mib = 1, text_mib = {} }}'
+
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "try.toml"
     path.write_text(text)
@@ -74,7 +77,7 @@ OURS = sorted([*CAMPAIGNS.glob("*.toml"), *CAMPAIGNS.glob("hypotheses/*.toml")])
 
 
 def register(root: Path, name: str, base: str) -> None:
-    """Make ours an original that somebody has registered."""
+    """Register our series as an original, as a user would."""
     revision = name.removesuffix("-original")
     folder = root / "memnotify/series" / name / base
     shutil.copytree(MEM_NOTIFY / revision / base, folder)
@@ -105,17 +108,18 @@ def test_of_several_bases_those_stay_that_an_original_was_imported_for(
     with pytest.raises(
         InputError,
         match=r"toml:7: matrix\.series\[1\]: v4-original was imported for "
-        r"2\.6\.24, not for 6\.1",
+        r"2\.6\.24, not for 6\.1 \(use one of those bases, or register it for another with --base",
     ):
         load_campaign(write(tmp_path, text))
-    # One that is not there at all is no reason to leave out bases.
+    # An original that does not exist at all is not a reason to leave out bases.
     with pytest.raises(InputError, match=r"there is no series v5-original"):
         load_campaign(write(tmp_path, several.replace("v4-original", "v5-original")))
 
 
 STEP = "\n[[scenario.squeeze.step]]\nat_s = 30\n"
+MORE = 'clients = { kind = "poll", count = 15_968 }'  # with 32 of the matrix all there may be
 
-# what to replace, by what, and the file's line and the words that the refusal must have
+# What to replace, the replacement, and the line and words that the error must have.
 REFUSED = {
     "unknown key": (
         "clients = [1, 32]",
@@ -141,6 +145,12 @@ REFUSED = {
     ),
     "balloon above 100 %": ("percent = 75", "percent = 120", 22, r"step\[1\]\.balloon\.percent"),
     "no room to live": ("percent = 75", "mib = 2", 22, r"step\[1\]\.balloon\.mib.*2 MiB"),
+    "nor by a share": (
+        "percent = 75",
+        "percent = 5",
+        22,
+        r"step\[1\]\.balloon\.percent: leaves 3\.19922 MiB to a guest of 64 MiB; no kernel",
+    ),
     "two targets": (
         "percent = 75",
         "mib = 40, percent = 5",
@@ -381,6 +391,40 @@ def test_refused(tmp_path: Path, old: str, new: str, line: int, words: str) -> N
     assert "\n" not in text
 
 
+HINTS = {
+    "balloons overlap": "reduce its settle_s",
+    "no disk": "use a machine with disk_mib",
+    "text without a disk": "use a machine with disk_mib",
+    "dd without a disk": "use a machine with disk_mib",
+    "a node on a machine without": "use a machine with numa_nodes, or omit node",
+    "missing axis": "add, for example, clients = [1, 32, 200]",
+}
+
+
+@pytest.mark.parametrize(("case", "hint"), HINTS.items(), ids=HINTS)
+def test_a_refusal_says_what_to_do(tmp_path: Path, case: str, hint: str) -> None:
+    old, new, *_ = REFUSED[case]
+    with pytest.raises(InputError) as caught:
+        load_campaign(write(tmp_path, GOOD.replace(old, new)))
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("percent = 75", "percent = 75, settle_s = 15"),  # until the next balloon step
+        ("percent = 100", "percent = 100, settle_s = 20"),  # until the end
+        ("percent = 75", "mib = 8"),
+        ("balloon = { percent = 100 }", "self_check = { memory_mib = 192 }"),  # RAM and swap
+        ("[64, 96]", "[64, 100]"),
+        ('count = "matrix" }', 'count = "matrix" }' + STEP.replace("30", "1") + MORE),
+    ],
+)
+def test_what_is_just_possible(tmp_path: Path, old: str, new: str) -> None:
+    assert GOOD.count(old) == 1
+    assert load_campaign(write(tmp_path, GOOD.replace(old, new))).scenarios
+
+
 @pytest.mark.parametrize(
     ("memory", "hint"), [(512, ""), (1040, ""), (2200, "2192 or 2208"), (100, "96 or 112")]
 )
@@ -394,6 +438,9 @@ def test_numa_nodes_begin_where_the_kernel_finds_them(
         return
     with pytest.raises(InputError, match=rf"matrix\.memory_mib: {memory} MiB in the 2 .*{hint}"):
         load_campaign(write(tmp_path, text))
+    several = text.replace(f"memory_mib = {memory}", f"memory_mib = [512, {memory}]")
+    with pytest.raises(InputError, match=rf"matrix\.memory_mib\[1\]: {memory} MiB"):
+        load_campaign(write(tmp_path, several))
 
 
 def test_too_many_clients_in_all(tmp_path: Path) -> None:
@@ -405,7 +452,11 @@ def test_too_many_clients_in_all(tmp_path: Path) -> None:
 def test_a_kernel_without_a_driver_for_the_disk(tmp_path: Path) -> None:
     text = GOOD.replace('"pc-swap"', '"pc-swap-virtio"')
     assert load_campaign(write(tmp_path, text)).machines
-    with pytest.raises(InputError, match=r"toml:10: .*2\.6\.24 has no driver for the virtio swap"):
+    with pytest.raises(
+        InputError,
+        match=r"toml:10: .*2\.6\.24 has no driver for the virtio swap .*"
+        r"\(use a machine with slram or IDE\)$",
+    ):
         load_campaign(write(tmp_path, text.replace('"6.1"', '["6.1", "2.6.24"]')))
 
 
@@ -431,6 +482,9 @@ def test_a_scenario_in_a_file_of_its_own(tmp_path: Path) -> None:
     file.write_text(body.replace("scenario.squeeze.", ""))
     assert load_campaign(write(tmp_path, head)).scenarios["squeeze"].duration_s == 40
 
+    with pytest.raises(InputError, match=r"matrix\.scenario: .*\[scenario\.b\].*there is: squeeze"):
+        load_campaign(write(tmp_path, head.replace('"squeeze"', '"b"')))
+
     file.write_text(body.replace("scenario.squeeze.", "").replace("percent = 75", "mib = 80"))
     with pytest.raises(InputError, match=r"scenarios/squeeze\.toml:9: step\[1\]\.balloon\.mib"):
         load_campaign(write(tmp_path, head))
@@ -451,8 +505,19 @@ def test_what_is_mapped_of_a_disk_is_there(tmp_path: Path) -> None:
 
     load(disk, ", touch_ms = 100")
     load(disk + 1, "")
-    with pytest.raises(InputError, match=rf"total_mib: maps more than the {disk} MiB of the disk"):
+    words = rf"total_mib: maps more than the {disk} MiB of the disk .*\(a disk is only read again"
+    with pytest.raises(InputError, match=words):
         load(disk + 1, ", touch_ms = 100")
+
+
+@pytest.mark.parametrize("step", ["dd = {{ block_mib = 16, count = {} }}", TEXT])
+def test_what_is_written_or_mapped_may_fill_the_disk(tmp_path: Path, step: str) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-disk"') + STEP
+    disk = load_campaign(write(tmp_path, text + "swappiness = 1")).machines["pc-swap-disk"].disk_mib
+    fits = disk // 16 if step.startswith("dd") else disk
+    assert load_campaign(write(tmp_path, text + step.format(fits))).scenarios
+    with pytest.raises(InputError, match=rf"the disk of machine pc-swap-disk has {disk} \("):
+        load_campaign(write(tmp_path, text + step.format(fits + 1)))
 
 
 def test_clients_that_no_kernel_would_signal(tmp_path: Path) -> None:
@@ -466,6 +531,25 @@ def test_clients_that_no_kernel_would_signal(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"toml:18: .*clients\.fasync: .*none, v4 sends SIGIO"):
         load_campaign(write(tmp_path, also))
     assert load_campaign(write(tmp_path, also.replace('"v4"', '"v5"'))).scenarios
+
+    late = GOOD + STEP + 'clients = { kind = "fasync", count = 1 }\n'
+    with pytest.raises(InputError, match=r"step\[3\]\.clients\.kind: .*\(add one of v5, "):
+        load_campaign(write(tmp_path, late))
+
+
+def test_a_machine_that_does_not_run_an_architecture(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '["pc-swap", "x86-64-numa"]')
+    several = text.replace('"6.1"', '"2.6.24"\narch = ["x86_64", "i386"]')
+    with pytest.raises(InputError, match=r"toml:5: kernel\.arch\[1\]: machine x86-64-numa only"):
+        load_campaign(write(tmp_path, several))
+
+
+def test_a_group_is_for_what_comes_after_it(tmp_path: Path) -> None:
+    hog = STEP + "hog = { rate_mib_s = 1, ceiling_mib = 9 }\n"
+    group = STEP + "group = { version = 2 }\n"
+    assert load_campaign(write(tmp_path, GOOD + group + hog)).scenarios
+    with pytest.raises(InputError, match=r"step\[4\]\.group: has no effect: no later step starts"):
+        load_campaign(write(tmp_path, GOOD + hog + group))
 
 
 def on(base: str, step: str) -> str:
@@ -483,10 +567,28 @@ SPARSE = 'filecache = { rate_mib_s = 8, total_mib = 16, file = "sparse" }'
 @pytest.mark.parametrize(
     ("good", "bad", "step", "words"),
     [
-        ("6.1", "2.6.24", PSI, r"clients\.kind: kernels of 2\.6\.24 have no /proc/pressure/memory"),
+        (
+            "6.1",
+            "2.6.24",
+            PSI,
+            r"clients\.kind: kernels of 2\.6\.24 have no /proc/pressure/memory "
+            r"\(CONFIG_PSI is not set for 2\.6\.24\)",
+        ),
         ("6.1", "2.6.25", PSI, r"clients\.kind: kernels of 2\.6\.25 have no /proc/pressure/memory"),
-        ("6.1", "2.6.24", GROUP, r"group: kernels of 2\.6\.24 have no control groups of memory"),
-        ("2.6.24", "6.1", SPARSE, r"filecache\.file: 6\.1 never reclaims pages of ramfs"),
+        (
+            "6.1",
+            "2.6.24",
+            GROUP,
+            r"group: kernels of 2\.6\.24 have no control groups of memory "
+            r"\(CONFIG_MEMCG is not set for 2\.6\.24\)",
+        ),
+        (
+            "2.6.24",
+            "6.1",
+            SPARSE,
+            r"filecache\.file: 6\.1 never reclaims pages of ramfs, .* "
+            r"\(use a machine with a disk, or an older base\)",
+        ),
     ],
 )
 def test_what_a_kernel_does_not_have(
@@ -501,7 +603,7 @@ def test_what_a_kernel_does_not_have(
 
 
 def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever ports pressure stall information to an old kernel sets it in the series' config."""
+    """A port of pressure stall information to an old kernel sets it in the series' config."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     register(tmp_path, "v4-original", "2.6.24")
     config = tmp_path / "memnotify/series/v4-original/2.6.24/config"
@@ -521,7 +623,7 @@ def test_a_stopped_process_cannot_be_stopped_again(tmp_path: Path) -> None:
 
 
 def test_each_habit_is_a_number_of_the_step(tmp_path: Path) -> None:
-    """What a key of a client means to the guest: `enum mn_client_arg` in record.h."""
+    """Check what a key of a client means to the guest: `enum mn_client_arg` in record.h."""
     wanted = {
         'kind = "exit", cache_mib = 1, open_first = true, read_bytes = 4': {
             ClientArg.CACHE: 1024,
@@ -558,6 +660,8 @@ def test_a_buffer_that_is_larger_than_the_guest(tmp_path: Path) -> None:
     text = GOOD.replace('"pc-swap"', '"pc-swap-disk"') + STEP
     assert load_campaign(write(tmp_path, text + "dd = { block_mib = 64, count = 1 }")).scenarios
     with pytest.raises(
-        InputError, match=r"toml:30: .*dd\.block_mib: a buffer of 65 MiB in a guest of 64 MiB"
+        InputError,
+        match=r"toml:30: .*dd\.block_mib: a buffer of 65 MiB in a guest of 64 MiB "
+        r"\(use smaller buffers, and more of them\)",
     ):
         load_campaign(write(tmp_path, text + "dd = { block_mib = 65, count = 1 }"))

@@ -1,6 +1,6 @@
 """The ids of cells, which name their folders: a cell keeps its id from version to version.
 
-These were worked out before steps had typed actions, from the same text.
+These were computed before steps had typed actions, from the same text.
 """
 
 from __future__ import annotations

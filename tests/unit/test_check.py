@@ -1,4 +1,4 @@
-"""`memnotify check`: what it prints, its data, and its exit status."""
+"""`memnotify check`: its output, its data, and its exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ V4 = Model(clients=120, batch=100, guard_ns=10 * S, notifications=[12 * S, 13 * 
 
 
 def cell(run: Path, number: int, series: str, made: MadeUp | None) -> str:
-    """Add a cell that has run to a run's folder; returns its id."""
+    """Add a cell that has run to a run's folder; return its id."""
     name = f"{number:016x}"
     folder = run / "cells" / name
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The workflow files that users copy: YAML, shell and commands of ours that are as they say."""
+"""The workflow files that users copy: valid YAML and shell, and commands that exist."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCRIPTS = [*github_scripts(), *gitlab_scripts()]
 
 
 def commands(program: str) -> list[list[str]]:
-    """Return the arguments of every call of a program, with a value for what the service gives."""
+    """Return the arguments of every call of a program, with a value for each of the service's."""
     found = []
     for script in SCRIPTS:
         for line in script.replace("\\\n", " ").splitlines():

@@ -58,7 +58,7 @@ def test_times_may_differ_either_way_also_those_within_a_record(by: int) -> None
 
 
 def test_a_great_difference_of_times_is_exact() -> None:
-    by = 2**53 + 1  # no float64
+    by = 2**53 + 1  # not representable as a float64
     second = log()
     second["time_ns"][at(Kind.MEMINFO, after=40)] += np.uint64(by)
     assert against(second).greatest_ns == by

@@ -1,4 +1,4 @@
-"""What an archive did to white space, where the tree has no line to tell by."""
+"""How an archive changed white space, where the tree has no line to compare with."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ CAPACITY = 64
 
 
 class Log:
-    """A region that a guest would have written."""
+    """A region as a guest would have written it."""
 
     def __init__(self) -> None:
         self.region = bytearray(layout.region_size(CAPACITY))
@@ -150,7 +150,7 @@ def test_region_hands_out_what_it_was_given() -> None:
 
 def test_what_a_guest_wrote_after_the_end_of_its_log_is_left_out() -> None:
     with Region(CAPACITY) as region:
-        # 1 to 6 were claimed in turn; 3 and 5 were never finished, and 6 came after 4's time.
+        # 1 to 6 were claimed in turn; 3 and 5 were never finished, and 6 is later than 4.
         records = np.zeros(6, layout.RECORD)
         records["commit"], records["kind"] = [1, 2, 0, 4, 0, 6], Kind.POLL
         records["time_ns"] = [10, 20, 0, 30, 0, 31]

@@ -1,4 +1,4 @@
-"""Where two logs part: first_difference."""
+"""Where two logs first differ: first_difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distance of a published series from ours, of made-up curves whose answers are known."""
+"""The distance of a published series from ours, for made-up curves with known answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.distance import Distance, distance, distance_of_moments
+from memnotify.check.distance import Curve, Distance, distance, distance_of_moments
 
 
 def floats(*values: float) -> np.ndarray:
@@ -22,7 +22,7 @@ def test_the_same_curve_is_not_apart() -> None:
 
 
 def test_the_area_between_is_exact() -> None:
-    # Ours steps from 4 to 8 at 0.25: a quarter of the first second with 4, the rest with 8.
+    # Ours steps from 4 to 8 at 0.25: a quarter of the first second is 4, the rest 8.
     found = distance(floats(0, 1), floats(5, 10), floats(-1, 0.25, 9), floats(4, 8, 8), hold_s=1)
     assert found is not None
     assert found.apart == pytest.approx((0.25 * 1 + 0.75 * 3 + 1 * 2) / 2)
@@ -41,6 +41,18 @@ def test_what_ended_early_says_so() -> None:
     found = distance(floats(0, 1, 2, 3), floats(1, 1, 1, 1), floats(0, 2), floats(1, 1), hold_s=1)
     assert found is not None
     assert found.compared == 0.5
+
+
+def test_what_began_late_is_compared_from_then_on() -> None:
+    found = distance(floats(0, 1, 2, 3), floats(1, 1, 1, 5), floats(2, 4), floats(3, 3), hold_s=1)
+    assert found == Distance(apart=2, of_range=0.5, compared=0.5)
+
+
+def test_the_range_is_that_of_the_values_that_were_compared() -> None:
+    """Ours ends just where the last published sample, an outlier, begins."""
+    found = distance(floats(0, 1, 2), floats(1, 3, 100), floats(0, 2), floats(0, 0), hold_s=1)
+    assert found is not None
+    assert (found.apart, found.of_range) == (2, 1)
 
 
 def test_a_shift_in_time_is_apart() -> None:
@@ -73,3 +85,37 @@ def test_moments() -> None:
     assert (found.apart, found.of_range) == (2, 0.25)
     assert found.compared == pytest.approx(2 / 3)
     assert distance_of_moments(floats(1), floats(np.nan)) is None
+
+
+def curve(found: Distance | None) -> Curve:
+    nothing = floats()
+    return Curve(
+        file="free.csv",
+        says="free memory",
+        column="free_mib",
+        unit="MiB",
+        cell="ab12",
+        label="64 MiB",
+        moments=(),
+        published_s=nothing,
+        published=nothing,
+        ours_s=nothing,
+        ours=nothing,
+        hold_s=1,
+        distance=found,
+    )
+
+
+def test_what_is_told_of_a_curve() -> None:
+    told = {
+        "kind": "series",
+        "file": "free.csv",
+        "says": "free memory",
+        "column": "free_mib",
+        "cell": "ab12",
+        "label": "64 MiB",
+        "unit": "MiB",
+    }
+    apart = Distance(apart=2.5, of_range=0.25, compared=0.75)
+    assert curve(apart).row() == told | {"distance": 2.5, "of_range": 0.25, "compared": 0.75}
+    assert curve(None).row() == told | {"distance": None, "of_range": None, "compared": 0.0}

@@ -27,7 +27,7 @@ def fresh_probe() -> Iterator[None]:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all that PATH has, with every command that the doctor looks for."""
+    """Make a folder that is the whole PATH, with every command that the doctor looks for."""
     folder = tmp_path / "bin"
     folder.mkdir()
     needed = [name for base in map(load_base, bases()) for name in base.table.tools]
@@ -36,8 +36,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         assert path is not None, f"{name} is needed on the machine that runs the tests"
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(path)
-    fake_qemu(folder, "exit 85")  # what the boot sector makes of a working QEMU
-    be(monkeypatch, QemuUser())  # who else may not come into the folder
+    fake_qemu(folder, "exit 85")  # the status of a working QEMU with the boot sector
+    be(monkeypatch, QemuUser())  # no other user may enter the folder
     monkeypatch.setenv("PATH", str(folder))
     return folder
 
@@ -75,12 +75,12 @@ def test_a_missing_command_names_its_package(
 ) -> None:
     (tools / command).unlink()
     (missing,) = [check for check in examine(Store(tmp_path)) if check.state is CheckLevel.MISSING]
-    assert missing.mend == f"apt-get install {package}"
+    assert missing.fix == f"apt-get install {package}"
 
 
 def test_a_source_that_is_not_there_yet_can_be_fetched(tools: Path, tmp_path: Path) -> None:
     (note,) = [check for check in examine(Store(tmp_path)) if check.name == "6.1 source"]
-    assert (note.state, note.mend) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
+    assert (note.state, note.fix) == (CheckLevel.NOTE, "memnotify kernel fetch 6.1")
 
 
 def test_what_only_makes_it_faster_is_not_missing(tools: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_who_qemu_is_is_told(tools: Path, tmp_path: Path, monkeypatch: pytest.Mo
         CheckLevel.NOTE,
         "root: no CAP_SETUID; a guest that escapes QEMU would be root",
     )
-    # Our own folder is nobody's business, so QEMU there cannot be started.
+    # Nobody else may enter our own folder, so QEMU cannot be started there.
     be(monkeypatch, QemuUser(pwd.getpwnam("nobody")))
     assert said() == (CheckLevel.OK, "nobody, with no_new_privs")
 
@@ -123,10 +123,10 @@ def test_a_kvm_that_hangs_is_found_out(
 ) -> None:
     fake_qemu(tools, 'case "$*" in *kvm*) exec sleep 60;; esac; exit 85')
     monkeypatch.setattr(probe, "_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(probe, "KVM", tmp_path)  # there, and may be opened
+    monkeypatch.setattr(probe, "KVM", tmp_path)  # exists, and may be opened
     checks = {check.name: check for check in examine(Store(tmp_path))}
     assert checks["kvm"].state is CheckLevel.NOTE
-    assert "did not get through" in checks["kvm"].detail
+    assert "did not finish" in checks["kvm"].detail
     assert probe.choose(Accel.AUTO, Clock.REAL) is Accel.TCG
 
 
@@ -152,7 +152,7 @@ def test_the_command_prints_a_table_or_json_and_ends_with_3_if_something_is_miss
 ) -> None:
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {"name", "state", "detail", "mend"} == set(found[0])
+    assert {"name", "state", "detail", "fix"} == set(found[0])
     (tools / "bison").unlink()
     assert main(["doctor"]) == 3
     printed = capsys.readouterr().out

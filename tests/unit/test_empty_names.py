@@ -1,4 +1,4 @@
-"""An empty name, as of a shell's variable that is not set, is not the current folder."""
+"""An empty name, such as from an unset shell variable, is not the current folder."""
 
 from __future__ import annotations
 

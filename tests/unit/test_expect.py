@@ -1,4 +1,4 @@
-"""Expectations: how a comparison is read, what it gives, and how a campaign's are told."""
+"""Expectations: how a comparison is parsed, its result, and how a campaign's are reported."""
 
 from __future__ import annotations
 
@@ -78,6 +78,7 @@ def test_what_a_comparison_gives(text: str, holds: bool | None) -> None:
         ("max_batch", "compares nothing"),
         ("max_batch in clients", "other than"),
         ("open('x') == 1", "open"),
+        ("open(1, 2) == 1", "open"),
         ("max(1) == 1", r"max\(1\)"),
         ("max.__class__('x', 'y') == 1", "not a number"),
         ("[x for x in y] == 1", "not a number"),
@@ -101,8 +102,12 @@ def test_what_is_no_comparison_is_refused(text: str, words: str) -> None:
 )
 def test_how_deep_an_expression_may_go(before: str, after: str) -> None:
     parse_expression(f"{before * 100}wakeups{after * 100} > 0")
-    with pytest.raises(ValueError, match="goes deeper than 100 sums"):
+    with pytest.raises(ValueError, match="nested more than 100 levels"):
         parse_expression(f"{before * 101}wakeups{after * 101} > 0")
+
+
+def test_an_expression_names_the_figures_that_it_asks_for_in_order() -> None:
+    assert parse_expression("max(b, c.least) < min(a, b) + 3").names == ("a", "b", "c")
 
 
 @given(st.text(max_size=30))
@@ -121,6 +126,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ("1 < 2", "does not refer to a figure"),
         ("'outcome' != 'ok'", "does not refer to a figure"),
         ("outcome == 3", "compares a word with a number"),
+        ("arch == 'infrastructure:host'", "arch is never 'infrastructure:host'"),
         ("wakeups == '3'", "compares a number with a word"),
         ("series < arch", "compares words with an operator other than"),
         ("series + 1 == 2", r"series \+ 1: series is a word"),
@@ -189,7 +195,7 @@ ROWS = [("a", "v4", 1, 1), ("b", "v4", 32, 31), ("c", "v6", 1, 0)]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """A run of three of the campaign's cells."""
+    """Make a run of three of the campaign's cells."""
     run = RunFolder(tmp_path / "run")
     run.make()
     plan = [PlanRow(id=name, name=name) for name, *_ in ROWS]
@@ -250,7 +256,7 @@ def test_the_command_says_it_and_exits_with_1(
     ("old", "new", "words"),
     [
         ('series = "v4"', 'series = "v5"', r"toml:15: expect\[0\]\.series: no cell has v5"),
-        ('series = "v4"', "clients = 2", r"expect\[0\]\.clients: no cell has 2"),
+        ('series = "v4"', "clients = 2", r"\]\.clients: no cell has 2 \(there are: 1, 32\)"),
         ('"wakeups == clients"', '"wakeups"', r"toml:16: .*compares nothing"),
         (
             '"wakeups == clients"',

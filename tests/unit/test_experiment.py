@@ -1,4 +1,4 @@
-"""The figures of an experiment, from made-up courses whose answers are known."""
+"""The figures of an experiment, for made-up logs with known answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ints(*values: int) -> np.ndarray:
 
 
 def guest(**changes: Any) -> RecordLog:
-    """Five samples, in which three times a client is woken; one that allocates, and a console."""
+    """Return five samples, three wakeups of clients, one that allocates, and a console."""
     made = {
         "sample_ns": ints(10, 11, 12, 13, 16) * S,
         "wakeup_ns": ints(12 * S + S // 2, 13 * S + 1, 15 * S),
@@ -47,7 +47,7 @@ def guest(**changes: Any) -> RecordLog:
         rows(Kind.RECLAIM, made["sample_ns"], oom_kill=made["oom_kills"]),
         rows(Kind.PAGING, made["sample_ns"], runnable=ints(1, 2, 41, 3, 1)),
         rows(Kind.WAKEUP, made["wakeup_ns"], client=made["wakeup_client"], revents=1, result=1),
-        rows(Kind.HOG, 12 * S, touched_kib=MIB, ceiling_kib=MIB),  # of a step, not of a client
+        rows(Kind.HOG, 12 * S, touched_kib=MIB, ceiling_kib=MIB),  # a step's, not a client's
         rows(Kind.HOG, np.full(made["filled_kib"].size, 13 * S), client=4, **filled),
         rows(Kind.CLIENT, made["client_ns"], client=ints(4, 2)[: made["client_ns"].size]),
         rows(Kind.CONSOLE, ints(10, 15, 11, 16) * S, runnable=ints(0, 2, 33, 1)),
@@ -114,3 +114,36 @@ def test_a_client_that_was_there_before_the_first_sample_has_no_start() -> None:
     early = guest(client_ns=ints(9) * S)
     assert figures(early).free_mib_at_start is None
     assert figures(early).cache_lost_mib is None
+
+
+def test_a_client_that_came_after_the_first_sample_has_that_as_its_start() -> None:
+    found = figures(guest(client_ns=ints(10) * S + 1))
+    assert (found.free_mib_at_start, found.cache_lost_mib) == (40, -2)
+
+
+def test_a_sample_at_the_moment_a_client_came_is_too_late_for_its_start() -> None:
+    assert figures(guest(client_ns=ints(11) * S)).free_mib_at_start == 40
+
+
+def test_a_guest_without_clients_has_no_start() -> None:
+    nobody = figures(guest(client_ns=ints()))
+    assert (nobody.free_mib_at_start, nobody.cache_lost_mib) == (None, None)
+
+
+def test_a_sample_at_the_moment_of_the_first_wakeup_is_of_it() -> None:
+    found = figures(guest(wakeup_ns=ints(13, 14, 15) * S))
+    assert (found.free_mib_at_first_wakeup, found.least_free_mib_after) == (30, 10)
+
+
+def test_a_wakeup_before_all_samples_goes_by_the_first() -> None:
+    assert figures(guest(wakeup_ns=ints(1, 14, 15) * S)).free_mib_at_first_wakeup == 40
+
+
+def test_wakeups_without_samples_have_no_memory() -> None:
+    found = figures(log_of(rows(Kind.WAKEUP, S, client=1, revents=1, result=1)))
+    assert (found.wakeups, found.free_mib_at_first_wakeup) == (1, None)
+
+
+def test_a_silence_lies_between_two_samples() -> None:
+    assert figures(log_of(rows(Kind.MEMINFO, S))).longest_silence_s is None
+    assert figures(log_of(rows(Kind.MEMINFO, [S, 3 * S]))).longest_silence_s == 2

@@ -1,4 +1,4 @@
-"""How far a series fits a tree: nothing is hidden behind the first patch that fails."""
+"""How a series fits a tree: nothing is hidden behind the first patch that fails."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_what_fits_of_a_patch_stays_and_the_next_is_judged_by_itself(tmp_path: P
     one = series(
         tmp_path,
         first=head("a.c") + changed(10) + changed(30),
-        # The first needs what the hunk that fits has left, the second does not.
+        # The second needs the result of the first one's hunk that fits; the third is independent.
         second=head("a.c") + changed(10, what="new 10").replace("+new 10", "+newer"),
         third=head("a.c") + changed(50),
     )

@@ -1,4 +1,4 @@
-"""Functions of the guest program on the host, where calls fail as no guest makes them fail."""
+"""Functions of the guest program on the host, with calls that fail as no guest makes them fail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNITS = (
     "usage.c",
 )
 
-# What stands in the place of the rest of the program, and of the C library where a call is to fail.
+# Replaces the rest of the program, and the C library for calls that must fail.
 REST = """\
 #include <errno.h>
 #include <stdarg.h>
@@ -183,7 +183,7 @@ def test_a_node_that_a_hog_cannot_be_bound_to_ends_it(call: Call) -> None:
 def test_a_client_that_allocates_more_than_there_are_addresses_says_so(
     call: Call, arch: Arch
 ) -> None:
-    expected = {Arch.I386: errno.ENOMEM, Arch.X86_64: errno.EIO}  # the second is that of poll()
+    expected = {Arch.I386: errno.ENOMEM, Arch.X86_64: errno.EIO}  # the second comes from poll()
     for gib in (4, 5):
         kib_per_s = 0
         done = call("client", ClientKind.ALLOCATE, 1, gib << 20, 0, 0, kib_per_s)

@@ -1,4 +1,4 @@
-"""The guest program itself, built for both architectures and run on the host where it can be."""
+"""The guest program itself, built for both architectures and run on the host if possible."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ENUMS = {
 
 @pytest.fixture(scope="module")
 def store() -> Store:
-    # The user's own: the compiler's C library takes a minute to build, and only once.
+    # The user's own store: building the compiler's C library takes a minute, but only once.
     return Store()
 
 
@@ -101,7 +101,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fresh(tmp_path: Path, store: Store) -> Store:
-    """A store with no images in it, but with the compiler's cache."""
+    """Return a store without images, but with the compiler's cache."""
     other = Store(tmp_path / "store")
     other.folder(".").joinpath("zig-cache").symlink_to(store.folder("zig-cache"))
     return other

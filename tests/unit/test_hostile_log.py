@@ -1,4 +1,4 @@
-"""A guest that writes what it likes into its log: all that reads one gets through, and soon."""
+"""A guest that writes anything into its log: all readers get through it, and soon."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EDGES = np.array([0, 1, 2, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1]
 
 
 def scribbled(seed: int) -> RecordLog:
-    """Return a log of valid records, of which everything else is noise, or an edge of its type."""
+    """Return a log of valid records in which everything else is noise, or an edge of its type."""
     random = np.random.default_rng(seed)
     region = bytearray(layout.region_size(RECORDS))
     layout.init_header(region, RECORDS)
@@ -47,7 +47,7 @@ def scribbled(seed: int) -> RecordLog:
     edges = random.choice(EDGES, (RECORDS, 8))
     words = np.where(random.random((RECORDS, 8)) < 0.5, edges, noise)
     records[:] = np.ascontiguousarray(words).view(layout.RECORD)[:, 0]
-    if seed % 2:  # times that could be, so that more than the first look is taken
+    if seed % 2:  # plausible times, so that checks go beyond the first test
         records["time_ns"] = np.sort(random.integers(0, 10**11, RECORDS, np.uint64))
         records["client"] = random.integers(0, 5, RECORDS)
     records["commit"] = np.arange(1, RECORDS + 1)
@@ -67,7 +67,7 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
     write_records(log, file)
     console = Console(io.BytesIO())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # numbers that run over are nonsense, too
+        warnings.simplefilter("ignore", RuntimeWarning)  # overflows come from nonsense, too
         outcome = judge(End(), log=log, console=console, disagreements=())
         result = CellResult(
             outcome=outcome,

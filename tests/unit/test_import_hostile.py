@@ -1,4 +1,4 @@
-"""Mails that are no patches, or mean harm: one clear line, and nothing written."""
+"""Mails that are not patches, or mean harm: one clear line, and nothing written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each invariant on made-up logs: kept, broken by its own mutation only, not exercised."""
+"""Each invariant on made-up logs: kept, broken only by its own mutation, not exercised."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def not_opened(made: MadeUp) -> None:
 
 
 def again_too_soon(made: MadeUp) -> None:
-    """Wake client 0 for the second time after 1.4 s, in place of 3."""
+    """Wake client 0 for the second time after 1.4 s instead of 3."""
     second = made.of(Kind.WAKEUP, 0)[1]
     made.change(second, at=6 * S + 401 * MS)
     made.change(made.of(Kind.POLL, 0)[2], at=6 * S + 402 * MS)
@@ -149,7 +149,7 @@ def one_for_all(made: MadeUp) -> None:
 
 
 def no_reason(made: MadeUp) -> None:
-    """Give POLLIN at once to a client that a signal had disturbed, with nothing low."""
+    """Give POLLIN at once to a client that a signal interrupted, with nothing low."""
     since = made.rows[made.of(Kind.POLL, 0)[-1]][1]
     made.add(Kind.WAKEUP, 20 * S, 0, revents=0, result=2**64 - 1, errno=4, since_ns=since)
     made.add(Kind.POLL, 20 * S + 1, 0)
@@ -212,7 +212,7 @@ def test_a_break_names_its_records() -> None:
     assert (first.client, first.time_ns) == (0, 6 * S + 401 * MS)
 
 
-# What a log cannot decide is neither broken nor a test
+# Undecidable from a log: neither broken nor a test
 
 
 def test_who_was_held_up_has_not_been_woken_too_soon() -> None:
@@ -230,7 +230,7 @@ def test_who_was_held_up_has_not_been_woken_too_soon() -> None:
     times = [made.rows[number][1] for number in made.of(Kind.WAKEUP, 2)]
     assert times[1] - times[0] < 9_730 * MS
     assert not broken(made, promises)
-    # Each against its first POLLIN, and that against the boot.
+    # Each client's second POLLIN against its first, and the first against the boot.
     assert answers(made, promises)[Invariant.GUARD].tested == 6
 
 
@@ -292,7 +292,7 @@ def test_a_poll_that_failed_has_no_pollin() -> None:
 
 @pytest.mark.parametrize(("spacing", "caught"), [(30, set()), (60, {Invariant.ORDER})])
 def test_who_comes_a_moment_later_may_stand_in_front(spacing: int, caught: set[Invariant]) -> None:
-    """On the way into the queue one may lose the CPU: the last of four comes 90 or 180 ms later."""
+    """A client may lose the CPU before it queues: the last of four is 90 or 180 ms late."""
     one = replace(Model(), clients=4, notifications=[5 * S], spacing=spacing * MS)
     assert broken(replace(one, newest_first=True).run()) == caught
     assert answers(one.run())[Invariant.ORDER].tested == len(caught)
@@ -356,7 +356,7 @@ def test_a_log_of_nonsense_stops_no_check(name: str) -> None:
 
 
 def with_signals(count: int) -> MadeUp:
-    """As the model, and clients 6 and 7 that wait for SIGIO; so many signals a notification."""
+    """Return the model with clients 6 and 7 waiting for SIGIO, and `count` signals each time."""
     made = Model().run()
     for client in (6, 7):
         made.add(Kind.CLIENT, 2 * S, client, client_kind=ClientKind.FASYNC)
@@ -385,7 +385,7 @@ def test_signals() -> None:
 def test_a_share_that_is_least_between_the_bounds_is_no_wrong_number_of_signals() -> None:
     """v5 gives 2 · 8 // w signals with w watchers: 2, 1 and 1 with 15, 16 and 17.
 
-    Of 8 pollers 7 wait; the last two are being started when the notification comes.
+    7 of 8 pollers wait; the last two are being started when the notification comes.
     """
     made, now = MadeUp(), 20 * S
     made.add(Kind.DEVICE, 1, present=1, major=1, minor=13, mode=0o444)
@@ -422,7 +422,7 @@ def zones(small: int, status: int) -> MadeUp:
         (400, 0, Verdict.BROKEN),
         (1000, -1, Verdict.BROKEN),
         (1000, 0, Verdict.NOT_EXERCISED),
-        (450, 0, Verdict.NOT_EXERCISED),  # a tenth, if the node has a few pages more
+        (450, 0, Verdict.NOT_EXERCISED),  # a tenth, if the node has a few more pages
         (450, -1, Verdict.NOT_EXERCISED),
     ],
 )

@@ -78,12 +78,12 @@ def test_v3_tells_one_of_many_and_each_time_it_is_put_to_the_test() -> None:
 @pytest.mark.parametrize("kind", [ClientKind.POLL, ClientKind.EXIT])
 @pytest.mark.parametrize("clients", [1, 16, 200])
 def test_the_old_v3_is_caught_that_asked_the_sum_alone(clients: int, kind: ClientKind) -> None:
-    """As it was reconstructed first: everyone who found the sum low had POLLIN, and it lasted."""
+    """As first reconstructed: every client that found the sum low had POLLIN, and it lasted."""
     spacing = S // clients
     wrong = replace(V3, asks=Asks.GATE, low=((4 * S, 5 * S + 300 * MS),), pause=20 * MS)
     old = replace(wrong, clients=clients, kind=kind, spacing=spacing, events=(5 * S,)).run()
     caught = broken(old, "v3")
-    # One that leaves with its first POLLIN is one for one notification.
+    # A client that leaves with its first POLLIN is one for one notification.
     assert caught == (set() if clients == 1 and kind is LEAVE else {Invariant.ONCE})
     if clients == 200 and kind is LEAVE:
         (first,) = answers(old, "v3")[Invariant.ONCE].breaks
@@ -96,7 +96,7 @@ def test_a_status_that_nobody_clears_is_caught() -> None:
 
 
 def told(times: Sequence[int], cpus: int = 1) -> MadeUp:
-    """Tell one client at these times, each just after it went into poll()."""
+    """Wake one client at these times, each just after it went into poll()."""
     made = replace(V3, clients=1, events=(), cpus=cpus).run()
     made.rows = [row for row in made.rows if row[0] not in (Kind.POLL, Kind.EXIT)]
     for number, at in enumerate(times):
@@ -107,14 +107,14 @@ def told(times: Sequence[int], cpus: int = 1) -> MadeUp:
 
 @pytest.mark.parametrize(
     ("apart_ms", "cpus", "verdict"),
-    [  # what one CPU can do at the most, with one left from before: a tick of 10 ms is granted
+    [  # the most that one CPU can do, with one left from before; a tick of 10 ms is allowed
         ([1], 1, Verdict.KEPT),
         ([1, 190], 1, Verdict.KEPT),
         ([1, 188], 1, Verdict.BROKEN),
         ([1, 190, 190, 190, 190, 190], 1, Verdict.KEPT),
         ([1, 190, 190, 1], 1, Verdict.BROKEN),
         ([1, 190, 190, 190, 190, 180], 1, Verdict.BROKEN),
-        # Of two each may send one, and see what the other sees; so with the one before.
+        # With two CPUs, each may send one, and see what the other sees; so with the one before.
         ([0.1] * 5, 2, Verdict.KEPT),
         ([0.1] * 6, 2, Verdict.BROKEN),
         ([0.1] * 19, 4, Verdict.KEPT),
@@ -139,7 +139,7 @@ def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
 
 
 def test_who_may_be_late_is_given_the_time() -> None:
-    """Of five that were asleep four can have been told in the half second before."""
+    """Of five sleeping clients, four can have been woken in the half second before."""
     old = replace(V3, asks=Asks.GATE, kind=LEAVE, events=(6 * S,))
     assert not broken(replace(old, clients=4).run(), "v3")
     assert broken(replace(old, clients=5).run(), "v3") == {Invariant.ONCE}
@@ -189,7 +189,7 @@ def test_v1_tells_everyone_after_swap_out() -> None:
     found = counts(replace(V1, kind=LEAVE).run(), "v1")
     assert found[Invariant.SWAP] == found[Invariant.POLLIN] == 6
     assert not broken(replace(V1, kind=LEAVE).run(), "v1")
-    # All six leave at once; of seven, one of whom came late, six are left to be woken.
+    # All six leave at once; of seven, one of which came late, six are left to be woken.
     assert counts(V1.run(), "v1")[Invariant.BATCH] == 1
 
 
@@ -201,13 +201,13 @@ def test_v1_that_leaves_some_out_is_caught() -> None:
 def test_v1_that_wakes_without_swap_out_is_caught() -> None:
     wrong = replace(V1, always=True, events=(12 * S,), kind=LEAVE, swapped=())
     assert broken(_asleep_until(wrong, 12 * S), "v1") == {Invariant.SWAP, Invariant.POLLIN}
-    # A zone that is low is a reason of poll(), and none of the timer.
+    # A low zone is a reason for poll(), but not for the timer.
     low = replace(wrong, low=((12 * S - 300 * MS, 13 * S),))
     assert broken(_asleep_until(low, 12 * S), "v1") == {Invariant.SWAP}
 
 
 def _asleep_until(wrong: Early, when: int) -> MadeUp:
-    """Run a model whose status is set from then on."""
+    """Run a model whose status is set from `when` on."""
     made = replace(wrong, always=False).run()
     for client in range(wrong.clients):
         since = made.rows[made.of(Kind.POLL, client)[0]][1]
@@ -217,7 +217,7 @@ def _asleep_until(wrong: Early, when: int) -> MadeUp:
 
 
 def test_what_v1_saw_while_nobody_watched_may_be_told_to_the_first() -> None:
-    """The total of the last look stays, however long ago that was."""
+    """The total of the last check is kept, however long ago that was."""
     made = replace(V1, swapped=(S,), kind=LEAVE, events=(3 * S + 500 * MS,)).run()
     assert len(made.of(Kind.WAKEUP)) == 6
     assert not broken(made, "v1")
@@ -277,20 +277,20 @@ def test_v2_with_a_wakeup_tells_everyone_while_the_sum_is_low() -> None:
 
 
 def test_a_status_that_v2_does_not_clear_is_caught() -> None:
-    """It gives POLLIN for ever; one that was left from before may be told once."""
+    """It gives POLLIN forever; one that was left from before may wake one client once."""
     wrong = replace(V2_WAKEUP, low=(), takes=False, clients=1, pause=400 * MS)
     assert broken(wrong.run(), "v2-wakeup") == {Invariant.POLLIN}
     kept = replace(wrong, takes=True, events=(5 * S, 6 * S))
     assert len(kept.run().of(Kind.WAKEUP)) == 2
     assert not broken(kept.run(), "v2-wakeup")
-    # The second one follows reclaim. Without that there is no event, and no reason.
+    # The second one follows reclaim. Without reclaim there is no event, and no reason.
     assert counts(kept.run(), "v2-wakeup")[Invariant.POLLIN] == 1
     assert broken(replace(kept, scanned=()).run(), "v2-wakeup") == {Invariant.POLLIN}
 
 
 @pytest.mark.parametrize(("model", "name"), [(WAKE_ALL, "v3-wake-all"), (V2_WAKEUP, "v2-wakeup")])
 def test_a_sum_that_is_lifted_between_two_samples_accuses_nobody(model: Early, name: str) -> None:
-    """Those who look while kswapd has lifted it above the gate sleep on, and no sample tells."""
+    """Clients that look while kswapd has lifted the sum sleep on, unseen by any sample."""
     event = 6 * S + 20 * MS
     deep = replace(model, low=((5450 * MS, 8 * S),), events=(event,), clients=12, pause=50 * MS)
     if model is V2_WAKEUP:
@@ -402,12 +402,12 @@ def test_who_reads_waits_for_the_next_notification(name: str) -> None:
     often = [5 * S + number * 190 * MS for number in range(8)]
     kept = replace(reading, events=often).run()
     assert len(kept.of(Kind.WAKEUP)) == 3 * 8
-    # The last ones are read, too: then there is nothing until the end.
+    # The last ones are read as well, so nothing follows until the end.
     assert counts(kept, name)[Invariant.RATE] == 3 * 8
     assert not broken(kept, name)
     wrong = replace(reading, events=[5 * S + number * 90 * MS for number in range(3)])
     assert broken(wrong.run(), name) == {Invariant.RATE}
-    # A kernel whose read() does nothing gives POLLIN for ever.
+    # A kernel whose read() does nothing gives POLLIN forever.
     assert broken(replace(reading, takes=False).run(), name) == {Invariant.RATE}
     assert not broken(replace(reading, takes=False, reads=False).run(), name)
 
@@ -416,7 +416,7 @@ def test_each_cpu_sends_for_who_reads() -> None:
     reading = replace(WAKE_ALL, reads=True, clients=1, pause=9 * MS, low=((4 * S, 11 * S),))
     often = [5 * S + number * 94 * MS for number in range(8)]
     assert not broken(replace(reading, events=often, cpus=2).run(), "v3-wake-all")
-    # The rate of v3-throttled is one for all CPUs.
+    # The rate of v3-throttled applies to all CPUs together.
     assert broken(replace(reading, events=often, cpus=2).run(), "v3-throttled") == {Invariant.RATE}
 
 
@@ -453,7 +453,7 @@ def test_a_sound_kernel_never_breaks_anything(
     model, ends = MODELS[name], 16 * S
     events: Sequence[int] = model.events
     if model.status is not Status.SWAPPED:
-        # Each CPU at its own rate, as often as that lets it; v2 has none.
+        # Each CPU at its own rate, as often as allowed; v2 has no rate.
         least = US if name.startswith("v2") else 200 * MS + 1
         sources = cpus if name in ("v3", "v3-wake-all") else 1
         events = sorted(

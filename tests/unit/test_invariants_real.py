@@ -1,7 +1,7 @@
 """The log of a real guest, 6.1 x86_64 with v4 and 200 clients, kept by v4 and broken by mutations.
 
-It is the cell with 200 clients of campaigns/revisions.toml: 100 are woken at 22.60 s of guest time,
-the others at 26.72 s, and so on.
+It is from the cell with 200 clients of campaigns/revisions.toml: 100 are woken at 22.60 s of guest
+time, the others at 26.72 s, and so on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def answers(log: RecordLog) -> dict[Invariant, Answer]:
 
 
 def rows(records: Records, kind: Kind) -> tuple[Records, np.ndarray]:
-    """Return records of a log as those of a kind, to write to, and which of them are."""
+    """Return a writable view of records as one kind, and the indexes of that kind."""
     return records.view(VIEWS[kind]), np.flatnonzero(records["kind"] == kind)
 
 
@@ -50,7 +50,7 @@ def starts(records: Records) -> list[int]:
 
 
 def move(records: Records, first: int, last: int, by: int) -> None:
-    """Move what clients log between two times."""
+    """Shift the records of clients between two times."""
     times, kinds = records["time_ns"], records["kind"]
     chosen = np.isin(kinds, [Kind.WAKEUP, Kind.POLL]) & (times >= first) & (times < last)
     times[chosen] = (times[chosen].astype(np.int64) + by).astype(np.uint64)
@@ -79,14 +79,14 @@ def one_for_all(records: Records) -> None:
 
 
 def newest_first(records: Records) -> None:
-    """Let the clients of the first two batches change places."""
+    """Swap the clients of the first two batches."""
     chosen = np.isin(records["kind"], [Kind.WAKEUP, Kind.POLL])
     chosen &= records["time_ns"] >= starts(records)[0]
     records["client"][chosen] = (records["client"][chosen] + 100) % 200
 
 
 def only_some(records: Records) -> None:
-    """Take most of the first batch out of the log, and all that these clients do later."""
+    """Remove most of the first batch from the log, and everything these clients do later."""
     first = starts(records)[0]
     late = np.isin(records["kind"], [Kind.WAKEUP, Kind.POLL]) & (records["time_ns"] >= first)
     records["kind"][late & (records["client"] >= 12) & (records["client"] < 100)] = Kind.END
@@ -120,7 +120,7 @@ def test_v4_keeps_every_promise_and_each_is_put_to_the_test(log: RecordLog) -> N
         (two_notifications, {Invariant.RATE}),
         (one_for_all, {Invariant.BATCH}),
         (newest_first, {Invariant.ORDER}),
-        # Those who are left out are in front of those who are woken next.
+        # The skipped clients are ahead of those woken next.
         (only_some, {Invariant.BATCH, Invariant.ORDER}),
         (plenty, {Invariant.GATE, Invariant.POLLIN}),
         (stuck, {Invariant.CLEARS}),

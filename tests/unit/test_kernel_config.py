@@ -1,4 +1,4 @@
-"""Configuration: fragments merged, and nothing dropped silently."""
+"""Configuration: fragments are merged, and nothing is dropped silently."""
 
 from __future__ import annotations
 

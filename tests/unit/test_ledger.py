@@ -24,8 +24,8 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.machine import load_machine
 from memnotify.host import available_mib
 from memnotify.model import Arch, Cell, KernelRequest
-from memnotify.run import ledger as ledger_module
-from memnotify.run.ledger import Ledger, Need, host_capacity, need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import QEMU_MIB, Need, host_capacity, need, template_mib
 from memnotify.scenario import Scenario
 
 TWO = Need(memory_mib=200, cores=2)
@@ -33,7 +33,7 @@ TWO = Need(memory_mib=200, cores=2)
 
 @pytest.fixture(autouse=True)
 def host_with_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else runs on this host has no say here."""
+    """Keep other programs on this host from influencing the tests."""
     monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
 
 
@@ -128,7 +128,7 @@ def test_two_runs_do_not_take_the_same_room(
     def count_and_wait(ledger: Ledger) -> Need:
         taken = count(ledger)
         with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait()  # for another to have counted, too: it must not
+            both.wait()  # for another one to count as well: it must not
         return taken
 
     monkeypatch.setattr(Ledger, "_taken", count_and_wait)
@@ -144,7 +144,8 @@ _HOLDER = """
 import asyncio, sys
 from functools import partial
 from pathlib import Path
-from memnotify.run.ledger import Ledger, Need, host_capacity
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import Need, host_capacity
 async def main():
     async with Ledger(Path(sys.argv[1]), capacity=Need(200, 2)).claim(Need(200, 2)):
         print("held", flush=True)
@@ -154,7 +155,7 @@ asyncio.run(main())
 
 
 def claimed(folder: Path, *, seconds: float) -> bool:
-    """Say whether something small can be claimed in a time."""
+    """Return whether something small can be claimed within `seconds`."""
 
     async def main() -> None:
         async with asyncio.timeout(seconds), Ledger(folder, capacity=TWO).claim(Need(1, 1)):
@@ -218,7 +219,7 @@ def test_who_waits_gets_it_in_the_order_of_coming(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group, Ledger(tmp_path, capacity=TWO).claim(TWO):
             for name in "abcdef":
                 ledger = Ledger(tmp_path, capacity=TWO)
-                # Each second one would fit beside the one before it has gone.
+                # Every second one would fit before the one ahead of it has gone.
                 wanted = Need(200, 2) if name in "ace" else Need(1, 1)
                 group.create_task(hold(ledger, wanted, 0.01, got, name))
                 await asyncio.sleep(0)
@@ -252,7 +253,7 @@ def until(true: Callable[[], bool]) -> None:
 
 @contextlib.contextmanager
 def shut(folder: Path, *, seconds: float = 60) -> Iterator[None]:
-    """Hold the gate, as one who is stopped in it does; for some time at most."""
+    """Hold the gate as a process does that is stopped inside; for `seconds` at most."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("a") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
@@ -308,7 +309,7 @@ def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
         try:
             until(lambda: waiter.poll() is not None or bool(places(tmp_path)))
             assert not claimed(tmp_path, seconds=0.3)
-            with shut(tmp_path):  # who is stopped in the gate keeps everybody waiting
+            with shut(tmp_path):  # a process stopped in the gate blocks everybody
                 waiter.send_signal(number)
             monkeypatch.setattr("memnotify.run.ledger._PASSED_OVER_S", 1.0)
             assert claimed(tmp_path, seconds=10)
@@ -342,7 +343,7 @@ def test_who_waits_for_others_for_long_is_told_so_once(
 
 
 class HostMemory:
-    """What the host has available, as made up by a test; each look takes one, the last stays."""
+    """The host's available memory, made up: each call takes one value, and the last one stays."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *mib: int) -> None:
         self.mib = list(mib)
@@ -393,15 +394,15 @@ def test_nobody_waits_for_ever_for_memory_that_no_guest_has(
         return told.value
 
     async def main() -> None:
-        # What the other guest gives back when it ends is not enough.
+        # What the other guest releases when it ends is not enough.
         async with other.claim(Need(30, 1)):
             error = await attempt()
         assert error.kind == "host-memory"
-        assert "takes up to 150 MiB" in str(error)
+        assert "needs up to 150 MiB" in str(error)
         assert "40 of 1000 MiB are available, guests hold 30" in str(error)
         assert not places(tmp_path)
         await attempt()
-        async with ledger.claim(Need(40, 1)):  # something went on: hope anew
+        async with ledger.claim(Need(40, 1)):  # there was progress, so the time starts again
             pass
         await attempt()
 
@@ -485,7 +486,7 @@ def test_who_waits_for_memory_of_the_host_is_told_again_and_again(
     told: list[str] = []
 
     async def main() -> None:
-        async with ledger.claim(Need(10, 0)):  # a guest of its own is under way
+        async with ledger.claim(Need(10, 0)):  # a guest of its own is running
             available.mib = [20]
             with pytest.raises(TimeoutError):
                 async with (
@@ -518,11 +519,11 @@ def test_a_cell_needs_ram_swap_disk_twice_its_log_qemu_and_a_template() -> None:
         log_records=1 << 20,
     )
     memories, log = 16_384 + 2_048 + 1_024, 64
-    template = ledger_module.template_mib(16_384)
+    template = template_mib(16_384)
     # Measured: a template of this guest takes 277 MiB, one of 64 MiB with Linux 6.1 22 MiB.
-    assert 277 < template < 400 and 22 < ledger_module.template_mib(64) < 32
+    assert 277 < template < 400 and 22 < template_mib(64) < 32
     wanted = need(cell, cores=8)
-    assert wanted == Need(memories + 2 * log + 1 + ledger_module.QEMU_MIB + template, 1)
+    assert wanted == Need(memories + 2 * log + 1 + QEMU_MIB + template, 1)
     # A host of 24 GiB has enough for it.
     assert wanted.memory_mib < 24_000 - 24_000 // 10
     without = dataclasses.replace(cell.machine, disk_mib=0)

@@ -1,7 +1,7 @@
-"""The revisions before v4: what their folders have, and what their device does, as the mails say.
+"""The revisions before v4: the content of their folders, and what their device does.
 
-The numbers and Message-Ids stand here as the mails give them, not as the patches do. What a device
-does is tried on the host: its file is compiled with hostkernel/kernel.h in place of the kernel.
+Numbers and Message-Ids are copied from the mails here, not from the patches. Devices are tried on
+the host: their file is compiled with hostkernel/kernel.h instead of the kernel's headers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ K = ".KOSAKI.MOTOHIRO@jp.fujitsu.com"
 MAILS: dict[str, list[str | None]] = {
     "v1": ["20071030210743.GA304@dmt"],
     "v2": ["20071121195316.GA21481@dmt"],
-    "v2-wakeup": ["20071121195316.GA21481@dmt", None],  # it is only said that he added one
+    "v2-wakeup": ["20071121195316.GA21481@dmt", None],  # the mails only say that he added one
     "v3": ["20071224203250.GA23149@dmt"],
     "v3-wake-all": ["20071224203250.GA23149@dmt", f"20071225182144.D26D{K}"],
     "v3-throttled": [
@@ -48,7 +48,7 @@ BUILT_ON = {
     "v6-ageing": "v6",
 }
 
-FREQ = 50 + 1  # ticks from one event to the next: more than a fifth of a second, at HZ = 250
+FREQ = 50 + 1  # ticks between two events: more than a fifth of a second, at HZ = 250
 BOOT = f"tick {FREQ}"
 LOW = ("free 0 40", "free 1 49")  # one page below 2 · (high + reserve) of the zones in kernel.h
 ENOUGH = "free 1 50"
@@ -106,7 +106,7 @@ Device = Callable[..., list[str]]
 
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Device]:
-    """Return a function that gives a revision's device: it takes commands, and says what came."""
+    """Return a function that returns a revision's device: it takes commands, returns events."""
 
     @functools.cache
     def build(revision: str) -> Path:
@@ -149,13 +149,13 @@ def test_v1_looks_for_swapout_once_a_second_while_it_is_open(
 ) -> None:
     does = device("v1")
     assert does("swapout 5", "tick 300", "armed") == ["0"]
-    # What was swapped out before notifies the first user, a second after open.
+    # Earlier swap-out notifies the first user, a second after open.
     assert does("swapout 5", "open 0", "tick 249", "tick 1", "armed") == ["0", "wake", "1"]
     assert does("open 0", "tick 250", "swapout 1", "tick 249", "tick 1", "tick 250") == [
         "0",
         "wake",
     ]
-    # A second user changes nothing, the last one ends it.
+    # A second user changes nothing; the last one to leave stops it.
     assert does("open 0", "open 1", "release 0", "armed", "release 1", "armed") == [
         "0",
         "0",
@@ -201,7 +201,7 @@ def test_v2_wakes_nobody_and_the_first_poll_takes_the_status(
     assert device("v2")(*told) == ["0", "0", "1", "0", "1", "0"]
     assert device("v2-wakeup")(*told) == ["0", "0", "wake", "1", "0", "wake", "wake", "1", "0"]
     assert device("v2-wakeup")("open 0", "on-wake poll 0", "event") == ["0", "wake 1"]
-    assert device("v2")("event", "tick 9999", "open 0", "poll 0") == ["0", "1"]  # of long ago
+    assert device("v2")("event", "tick 9999", "open 0", "poll 0") == ["0", "1"]  # from long ago
 
 
 @pytest.mark.parametrize("revision", ["v2", "v2-wakeup"])
@@ -209,7 +209,7 @@ def test_v2_gives_pollin_when_all_zones_together_are_at_their_low_marks(
     device: Callable[[str], Device], revision: str
 ) -> None:
     does = device(revision)
-    # low 2 + 20 + 4, reserves 5 + 7; high memory counts, too.
+    # low 2 + 20 + 4, reserves 5 + 7; high memory counts as well.
     at = ["open 0", "free 0 10", "free 1 20"]
     assert does(*at, "free 2 9", "poll 0") == ["0", "0"]
     assert does(*at, "free 2 8", "poll 0", "poll 0") == ["0", "1", "1"]
@@ -285,11 +285,11 @@ def test_wake_all_tells_everyone_until_they_read(
     does = device(revision)
     told = [BOOT, *LOW, "open 0", "open 1", "event", "open 2"]
     polls = [f"poll {file}" for file in (0, 1, 0, 1)]
-    between = [word for poll in polls for word in (poll, "tick 1")]  # so that none has to nap
+    between = [word for poll in polls for word in (poll, "tick 1")]  # so that nobody has to nap
     assert does(*told, *between) == ["0", "0", "wake", "0", "1", "1", "1", "1"]
-    # Who opens after an event waits for the next.
+    # A file that is opened after an event waits for the next.
     assert does(*told, "poll 2", f"tick {FREQ}", "event", "poll 2")[-3:] == ["0", "wake", "1"]
-    # A read of any size takes note of it, once for all events before.
+    # A read of any size acknowledges all events before it.
     assert does(*told, "read 0 0", "poll 0", "poll 1")[-3:] == ["0", "0", "1"]
     assert does(*told, "read 0 4", f"tick {FREQ}", "event", "poll 0")[-3:] == ["0", "wake", "1"]
 
@@ -319,12 +319,12 @@ TOLD = (BOOT, *LOW, "open 0", "open 1", "event")
 @pytest.mark.parametrize("revision", ["v3-throttled", "v3-faster"])
 def test_throttled_lets_one_pass_in_a_tick(device: Callable[[str], Device], revision: str) -> None:
     does = device(revision)
-    # A nap of 1 ms is two ticks at this HZ: one in which it began, and a whole one.
+    # A nap of 1 ms is two ticks at this HZ: the one in which it begins, and a whole one.
     assert does(*TOLD, "poll 0", "poll 1", "poll 0")[3:] == ["1", "nap1 1", "nap1 1"]
     assert does(*TOLD, "poll 0", "tick 1", "poll 1")[3:] == ["1", "1"]
-    # Who naps meets the gate as it is then.
+    # After a nap, the gate decides by the state at that time.
     assert does(*TOLD, "poll 0", f"on-nap {ENOUGH}", "poll 1")[3:] == ["1", "nap1 0"]
-    # Nobody naps who has nothing to be told.
+    # A client with no pending event does not nap.
     assert does(*TOLD, "poll 0", "read 1 4", "poll 1")[3:] == ["1", "0", "0"]
 
 
@@ -344,7 +344,7 @@ def test_a_signal_ends_a_nap_without_pollin(device: Callable[[str], Device], rev
     does = device(revision)
     said = does(*TOLD, "poll 0", "signal 1", "freeze 1", "poll 1", "signal 0", "poll 1")
     assert said[3:] == ["1", "nap1 0", "nap1 1"]
-    # A signal does not keep from POLLIN who need not nap, and such a nap is no collision.
+    # A signal does not keep a client that need not nap from POLLIN, and such a nap is no collision.
     assert does(*TOLD, "signal 1", "poll 0")[3:] == ["1"]
     nap = ["signal 1", "freeze 1", "poll 1"] * 16
     assert does(*TOLD, "poll 0", *nap, "signal 0", "freeze 1", "poll 1")[-1] == "nap1 nap1 1"
@@ -365,7 +365,7 @@ def test_faster_sends_home_who_waits_with_an_event_that_is_over(
     over = [*TOLD, ENOUGH, "poll 0", "freeze 9"]
     assert device("v3-throttled")(*over, "poll 1")[3:] == ["0", " ".join(["nap1"] * 10) + " 0"]
     assert device("v3-faster")(*over, "poll 1", *LOW, "poll 1")[3:] == ["0", "0", "0"]
-    # Until the next event. Who naps meanwhile goes home, too.
+    # Until the next event. A client that naps in the meantime goes home as well.
     more = [*over, *LOW, f"tick {FREQ}", "event", "poll 1"]
     assert device("v3-faster")(*more)[3:] == ["0", "wake", "1"]
     while_napping = [*TOLD, "poll 0", f"on-nap {ENOUGH};tick 1;poll 0", "poll 1"]

@@ -1,6 +1,6 @@
-"""mm/mem_notify.c of v4 to v6 as the patches make it, compiled with a kernel of a few macros.
+"""mm/mem_notify.c of v4 to v6 as the patches make it, compiled against a kernel of a few macros.
 
-What happens in which order on one CPU is decided here in a moment; tests/guest has real kernels.
+This checks the order of events on one CPU in a moment; tests/guest has real kernels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Play = Callable[..., list[str]]
 
 
 def sources(revision: str, base: str, folder: Path) -> dict[str, str]:
-    """Return the series' own files, which need nothing of the tree, as its patches make them."""
+    """Return the files of the series that need nothing from the tree, as its patches make them."""
     folder.mkdir(exist_ok=True)
     patches = []
     for patch in load_series(revision, base).patches:
@@ -54,7 +54,7 @@ def build(folder: Path, revision: str) -> Path:
     program = folder / "driver"
     words: list[str | Path] = ["gcc", "-std=gnu11", "-w"]
     words += ["-I", folder, "-I", folder / "include", "-I", STUBS]
-    # v4 and v5 get the header by way of others of the kernel's.
+    # v4 and v5 get the header through other headers of the kernel.
     words += ["-include", STUBS / "kernel.h", "-include", "linux/mem_notify.h"]
     subprocess.run([*words, STUBS / "driver.c", "-o", program], check=True)
     return program
@@ -117,7 +117,7 @@ def test_how_many_are_woken(play: Play, revision: str, watchers: int, woken: int
 
 def test_nobody_watching(play: Play, programs: Callable[[str], Path]) -> None:
     assert wakeups(play("v6", "pressure:1", "open:1", "poll:0")) == []
-    # The status is set before the division, so that the pressure stays for who comes.
+    # The status is set before the division, so the pressure stays for later watchers.
     done = subprocess.run([programs("v5"), "pressure:1"], check=False)
     assert done.returncode == -signal.SIGFPE
 
@@ -171,7 +171,7 @@ def test_where_all_have_fasync_everyone_who_polls_is_woken(
 ) -> None:
     nr = count // 16 + 1
     woken = wakeups(play(revision, f"open:{count}", *all_on(count), "pressure:1"))
-    assert woken[0] == "wake 0"  # to wake_up_locked_nr() that is everyone
+    assert woken[0] == "wake 0"  # to wake_up_locked_nr(), 0 means everyone
     assert [line.split()[0] for line in woken[1:]] == ["signal"] * nr
 
 
@@ -229,7 +229,7 @@ def test_setting_fasync(play: Play, revision: str) -> None:
         return [line for line in said if line.startswith(("on", "off"))]
 
     assert on_and_off("on:0", "on:0", "off:0", "off:0") == ["on 1", "on 0", "off 1", "off 0"]
-    # Closed with FASYNC set, it is no longer signalled, nor counted.
+    # A file closed with FASYNC set is no longer signalled, nor counted.
     said = wakeups(play(revision, "open:2", "on:0", "close:0", "pressure:1"))
     assert said == ["wake 1"]
 

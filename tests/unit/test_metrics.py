@@ -1,4 +1,4 @@
-"""Figures from made-up logs whose answers are known."""
+"""Figures from made-up logs with known answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.metrics import BATCH_DISTANCE_NS, BATCH_PAUSE_NS, find_batches, measure
+from memnotify.check.metrics import (
+    BATCH_DISTANCE_NS,
+    BATCH_PAUSE_NS,
+    WakeupsEach,
+    find_batches,
+    measure,
+    wakeups_each,
+)
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 
@@ -28,7 +35,7 @@ TIMES = np.arange(100, 130, dtype=np.int64) * 100 * MS
 
 
 def guest(**changes: Any) -> RecordLog:
-    """Samples each 100 ms from 10 s on; the zone is below its gate of 200 pages from 10.5 s."""
+    """Return samples every 100 ms from 10 s on; below the gate of 200 pages from 10.5 s on."""
     made = {
         "start_ns": 10 * S,
         "wakeup_ns": ints(),
@@ -66,7 +73,7 @@ def test_a_guest_without_wakeups() -> None:
 def test_first_wakeup_counts_from_the_sample_that_shows_the_gate() -> None:
     figures = measure(guest(wakeup_ns=ints(10 * S + 730 * MS), wakeup_client=ints(3)))
     assert figures.first_wakeup_ms == 230.0
-    # The sample before the wakeup, at 10.7 s, less the one at the start.
+    # The sample before the wakeup, at 10.7 s, minus the one at the start.
     assert figures.swapped_out_before_first == 70
 
 
@@ -152,9 +159,9 @@ def test_a_sample_at_the_start_counts() -> None:
 @pytest.mark.parametrize(
     ("at_ms", "sizes"),
     [
-        ((0, 95, 195), [3]),  # a pause of 100 ms is none
+        ((0, 95, 195), [3]),  # 100 ms is not a pause
         ((0, 95, 195.000001), [2, 1]),
-        ((0, 190), [1, 1]),  # what starts 190 ms after the first is another
+        ((0, 190), [1, 1]),  # one that starts 190 ms after the first is another
         ((0, 189.999999), [2]),
     ],
 )
@@ -174,14 +181,14 @@ def test_batches_hold_all_wakeups_and_pauses_part_them(values: list[int]) -> Non
 
 
 def test_what_one_notification_woke_late_is_no_batch_of_its_own() -> None:
-    # Seen in a guest that reclaimed: 17 clients, a pause of 120 ms, and the other 83.
+    # Seen in a guest that was reclaiming: 17 clients, a pause of 120 ms, then the other 83.
     times = np.concatenate([np.full(17, 0), np.full(83, 120 * MS), np.full(5, 330 * MS)])
     batches = find_batches(times, np.arange(times.size), 0)
     assert [(batch.wakeups, batch.after_ms) for batch in batches] == [(100, None), (5, 330.0)]
 
 
 def test_batches_begin_just_there() -> None:
-    """After a longer pause than BATCH_PAUSE_NS, and at BATCH_DISTANCE_NS from the one before."""
+    """After a pause longer than BATCH_PAUSE_NS, and BATCH_DISTANCE_NS after the previous batch."""
     for times, sizes in (
         ([0, BATCH_DISTANCE_NS - 1], [2]),
         ([0, BATCH_DISTANCE_NS], [1, 1]),
@@ -198,3 +205,29 @@ def test_a_counter_is_what_the_sample_at_that_very_time_says() -> None:
     assert figures.first_wakeup_ms == 200.0
     at_start = measure(guest(wakeup_ns=ints(10 * S), wakeup_client=ints(3), start_ns=10 * S))
     assert at_start.swapped_out_before_first == 0
+
+
+@pytest.mark.parametrize(
+    ("woken", "clients", "least", "most", "nearest_ms"),
+    [
+        ([], 2, 0, 0, None),
+        ([1, 1, 1], 2, 0, 3, 100),
+        ([0, 1, 1], 2, 1, 2, 100),
+        ([0, 1, 2, 0, 1], 3, 1, 2, 300),
+        ([5], 1, 1, 1, None),
+        ([5], 0, 0, 1, None),
+        ([0, 1, 2] * 50, 3, 50, 50, 300),  # so many that a sort may mix up those of one client
+    ],
+)
+def test_how_often_each_client_was_woken(
+    woken: list[int], clients: int, least: int, most: int, nearest_ms: float | None
+) -> None:
+    times = np.arange(len(woken), dtype=np.int64) * 100 * MS
+    log = log_of(rows(Kind.WAKEUP, times, client=woken, revents=1, result=1))
+    each = wakeups_each(log, clients)
+    assert each == WakeupsEach(least=least, most=most, nearest_ms=nearest_ms)
+
+
+def test_the_time_between_two_wakeups_of_a_client_is_rounded_to_a_microsecond() -> None:
+    log = log_of(rows(Kind.WAKEUP, [0, 100_001_457], client=3, revents=1, result=1))
+    assert wakeups_each(log, 1).nearest_ms == 100.001

@@ -1,4 +1,4 @@
-"""What the files of a run are read into: outcomes, axes, verdicts, manifests, rows of a plan."""
+"""The models of a run's files: outcomes, axes, verdicts, manifests, rows of a plan."""
 
 from __future__ import annotations
 
@@ -181,6 +181,8 @@ def test_a_plan_is_read_back() -> None:
     written = json.loads(to_json(planned.to_json()))
     assert to_json(PlanRow.from_json(written).to_json()) == to_json(planned.to_json())
     assert PlanRow.from_json(written).value("series") == cell.request.series
+    assert PlanRow.from_json({"id": "i", "name": "n", "source": 3}) == PlanRow(id="i", name="n")
+    assert PlanRow.from_json({"id": "i", "name": "n"}) == PlanRow(id="i", name="n")
     other = {"name": "n", "of_next_year": 1, "id": "i"}
     assert to_json(PlanRow.from_json(other).to_json()) == to_json(other)
 
@@ -191,6 +193,7 @@ def test_a_plan_is_read_back() -> None:
         ("x", "not the plan of a run"),
         ({"id": "i"}, "not the plan of a run"),
         ({"id": "../i", "name": "n"}, r"'\.\./i' is not the id"),
+        ({"id": 5, "name": "n"}, "5 is not the id"),
         ({"id": "i", "name": 1}, "1 is not the name"),
         ({"id": "i", "name": "n", "inputs": []}, "not an object"),
     ],

@@ -1,4 +1,4 @@
-"""Who counts as notified: the figures, the frames and the checks go by one rule."""
+"""Who counts as notified: figures, frames and checks use the same rule."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def one_wakeup(revents: int, result: int) -> MadeUp:
         (POLLIN | POLLERR, 1, 1),
         (POLLERR, 1, 0),
         (POLLIN, 0, 0),
-        (POLLIN, FAILED, 0),  # revents are of the time before
+        (POLLIN, FAILED, 0),  # revents are left from the previous call
         (POLLPRI, FAILED, 0),
     ],
 )

@@ -1,4 +1,4 @@
-"""Published series over ours: which records are taken, aligned on what, and what is refused."""
+"""Published series over ours: which records are used, how they are aligned, what is refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GUEST = log_of(
     record(Kind.STEP, 9, step=0),
     record(Kind.STEP, 10, step=1),
     console(10, 30, 4),
-    record(Kind.CONSOLE, 10.5, error=12),  # a round that failed shows nothing
+    record(Kind.CONSOLE, 10.5, error=12),  # a failed round shows nothing
     console(11, 20, 8),
     console(20, 1, 1),
 )
@@ -75,9 +75,9 @@ def test_a_series_is_scaled_and_put_on_its_origin(folder: Path) -> None:
     found = one(COURSE, GUEST, folder)
     free, queue = found["free"], found["r"]
     assert (free.cell, free.label, free.unit, queue.unit) == ("cell-v3", "v3", "MiB", "tasks")
-    assert free.published_s.tolist() == [0, 1]  # the row without a time is no sample
+    assert free.published_s.tolist() == [0, 1]  # the row without a time is not a sample
     assert free.published.tolist() == [30, 22]
-    assert free.ours_s.tolist() == [0, 1]  # 10 s after is too far away to be shown
+    assert free.ours_s.tolist() == [0, 1]  # 10 s later is too far away to be shown
     assert free.ours.tolist() == [30, 20]
     assert free.distance is not None and queue.distance is not None
     assert (free.distance.apart, free.distance.of_range, free.distance.compared) == (1, 1 / 8, 1)

@@ -1,4 +1,4 @@
-"""The packages that the Makefile installs are those that the bases ask for."""
+"""The packages that the Makefile installs are those that the bases require."""
 
 from __future__ import annotations
 

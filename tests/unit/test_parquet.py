@@ -1,4 +1,4 @@
-"""records.parquet: columns that a stranger can read, and files of the version before."""
+"""records.parquet: columns that a stranger can read, and files of the previous version."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SANE = log_of(
 
 
 def write_old(log: RecordLog, path: Path) -> None:
-    """Write version 1, with the five words as they lie in a record."""
+    """Write version 1, with the five words as they are in a record."""
     records = log.records
     client = np.ascontiguousarray(records["client"])
     columns: dict[str, Any] = {
@@ -125,12 +125,29 @@ def changed(path: Path, name: str, column: Any, version: bytes = b"2") -> None:
         ("raw", pa.array([1] * 5), "raw is of type int64, not binary"),
         ("raw", pa.array([b"short"] * 5), "raw values are not of 40 bytes"),
         ("kind", pa.array(["ZONE"] * 5), "kind is of type string"),
+        ("kind", pa.array([b"x"] * 5).dictionary_encode(), "kind is of type dictionary<values=bin"),
+        ("zone_name", pa.array(["x"] * 5).dictionary_encode(), "zone_name is of type dictionary"),
+        ("index", pa.array(["x"] * 5), "index is of type string, not uint32"),
     ],
 )
 def test_columns_that_are_not_ours(tmp_path: Path, name: str, column: Any, said: str) -> None:
     changed(tmp_path / "log", name, column)
     with pytest.raises(InputError, match=said):
         read_records(tmp_path / "log")
+
+
+def test_a_column_that_only_another_program_knows_is_let_be(tmp_path: Path) -> None:
+    write_records(SANE, tmp_path / "log")
+    table = pq.read_table(tmp_path / "log")
+    pq.write_table(table.append_column("remark", pa.array(["x"] * 5)), tmp_path / "log")
+    assert read_records(tmp_path / "log").records.tobytes() == SANE.records.tobytes()
+
+
+def test_a_value_that_is_not_there_is_zero(tmp_path: Path) -> None:
+    changed(tmp_path / "log", "zone_free", pa.nulls(5, pa.uint32()))
+    assert read_records(tmp_path / "log").kind(Kind.ZONE)["free"].tolist() == [0, 0]
+    changed(tmp_path / "log", "zone_name", pa.nulls(5, pa.string()))
+    assert read_records(tmp_path / "log").kind(Kind.ZONE)["name"].tolist() == [b"", b""]
 
 
 def test_a_newer_version(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A reader that goes away is no failed check."""
+"""A reader that goes away is not a failed check."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""From campaign to cells: order, names, digests, and what a cell's steps turn into."""
+"""From campaign to cells: order, names, digests, and what a cell's steps become."""
 
 from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
 from memnotify.errors import InputError
-from memnotify.model import Accel, Arch, Cell, Clock
+from memnotify.model import Accel, Arch, Cell, Clock, KernelRequest
 from memnotify.scenario import ClientKind, File, Op
 
 from tests.support.steps import numbers
@@ -157,9 +158,34 @@ def test_the_kernel_that_was_asked_for_is_in_the_id(cells: tuple[Cell, ...], fie
     assert cell_id(bound(one, request=request)) != cell_id(one)
 
 
-def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...]) -> None:
-    with pytest.raises(ValueError, match="only planned"):
-        cell_id(cells[0])
+@pytest.mark.parametrize("field", ["kernel", "image", "hardware"])
+def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...], field: str) -> None:
+    name = "6.1-none-x86_64-pc-swap-disk-64M-all-10c-r1"
+    with pytest.raises(ValueError, match=f"^{name} is only planned$"):
+        cell_id(bound(cells[0], **{field: ""}))
+
+
+def test_kernels_are_asked_for_as_the_user_says(tmp_path: Path) -> None:
+    path = tmp_path / "try.toml"
+    bases = '["2.6.24", "2.6.24-rc6-mm1"]'
+    several = TEXT.replace('"6.1"', bases).replace('"pc-swap-disk"', '"x86-64-numa"')
+    path.write_text(re.sub("(?s)filecache = .*?\n", "swappiness = 1\n", several))
+    campaign = load_campaign(path)
+    assert {cell.request.base for cell in plan_cells(campaign)} == {"2.6.24"}
+    (request,) = {
+        dataclasses.replace(cell.request, series="s")
+        for cell in plan_cells(campaign, base="2.6.24-rc6-mm1", source="/tree", cc="gcc-4.8")
+    }
+    variant = campaign.machines["x86-64-numa"].variant
+    assert variant
+    assert request == KernelRequest(
+        base="2.6.24-rc6-mm1",
+        series="s",
+        arch=Arch.X86_64,
+        variant=variant,
+        source="/tree",
+        cc="gcc-4.8",
+    )
 
 
 def test_cells_are_values(cells: tuple[Cell, ...]) -> None:
@@ -179,7 +205,7 @@ def test_virtual_time_is_tcg(tmp_path: Path) -> None:
     campaign = load_campaign(path)
     assert plan_cells(campaign)[0].accel is Accel.TCG
     assert plan_cells(campaign, clock=Clock.REAL)[0].accel is Accel.AUTO
-    with pytest.raises(InputError, match="--clock real"):
+    with pytest.raises(InputError, match=r"^--accel kvm does not .*\(add --clock real, or use tcg"):
         plan_cells(campaign, accel=Accel.KVM)
 
 

@@ -1,4 +1,4 @@
-"""Processes: what is logged, what a failure says, and that nothing outlives us."""
+"""Processes: what is logged, what a failure reports, and that nothing outlives us."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
-        return False  # the second when it ends between open() and read()
+        return False  # the second if it ends between open() and read()
 
 
 def pids(file: Path, count: int) -> list[int]:
@@ -138,7 +138,7 @@ def test_what_a_command_leaves_running_is_killed_when_it_ends(tmp_path: Path) ->
     assert not [pid for pid in pids(file, 1) if alive(pid)]
 
 
-# Restores what a background job ignores, and does not outlive a test that is killed itself.
+# Restores the signals that a background job ignores, and dies with a test that is killed itself.
 CHILD = """
 import ctypes, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)

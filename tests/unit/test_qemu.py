@@ -195,7 +195,7 @@ def test_slram_takes_no_disk_and_is_told_where_its_bars_are(tmp_path: Path) -> N
         (64, 2048, 0x1_0000_0000),
         (3072, 512, 0xC0000000),
         (3328, 512, 0x1_0000_0000),
-        (16384, 2048, 0x4_8000_0000),  # the RAM ends at 17 GiB
+        (16384, 2048, 0x4_8000_0000),  # RAM ends at 17 GiB
     ],
 )
 def test_a_bar_that_finds_no_room_below_the_ram_goes_above_it(
@@ -210,7 +210,7 @@ def test_a_cpu_that_the_guest_does_not_know_stands_between_each_two() -> None:
     cell = make_cell(dataclasses.replace(load_machine("pc"), smp=3))
     text = describe(cell)
     assert 'cpus = "1"' in text and 'maxcpus = "5"' in text
-    # In the order in which they take turns, after the first, which QEMU makes itself.
+    # In the order of their turns, after the first CPU, which QEMU makes itself.
     assert re.findall(r'socket-id = "(\d)"', text) == ["3", "1", "4", "2"]
     assert {"maxcpus=3", "nr_cpus=3"} <= set(qemu.kernel_command_line(cell, ()).split())
 
@@ -235,7 +235,7 @@ def test_no_word_of_a_cell_can_add_a_device(field: str, word: str) -> None:
     cell = make_cell()
     changes: dict[str, Any] = {field: word}
     machine = dataclasses.replace(cell.machine, **changes)
-    with pytest.raises(InputError, match="cannot be said in the description of a machine"):
+    with pytest.raises(InputError, match="cannot be used in the description of a machine"):
         describe(dataclasses.replace(cell, machine=machine))
 
 

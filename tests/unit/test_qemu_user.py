@@ -1,4 +1,4 @@
-"""Whom QEMU runs as, what it may do then, and what it can open."""
+"""The user that QEMU runs as, its rights, and the files that it can open."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def asked_anew() -> Iterator[None]:
 
 @pytest.fixture
 def account(asked_anew: None) -> pwd.struct_passwd:
-    """Return whom QEMU becomes here, which takes root, and more than the one user of some roots."""
+    """Return the user that QEMU becomes here; needs root, and a root with more than one user."""
     found = qemu_user()
     if found.account is None:
         pytest.skip(found.problem or "only root can be somebody else")
@@ -118,7 +118,7 @@ def test_a_container_without_a_capability_is_told(
 
 
 def can_open(fd: int, mode: str, rights: Rights) -> bool:
-    """Say whether whoever has these rights can open what he inherits anew, as QEMU does."""
+    """Return whether a process with these rights can reopen an inherited file, as QEMU does."""
     script = f": {mode} /proc/self/fd/{fd}"
     done = process.run(
         rights.command(["sh", "-c", script]), timeout=20, check=False, pass_fds=(fd,)
@@ -172,7 +172,7 @@ def test_what_may_be_something_else_is_not_lent(tmp_path: Path, kind: str) -> No
         os.mkfifo(file)
     with pytest.raises((OSError, InputError)), qemu_user().lent(file, os.O_RDWR):
         pytest.fail("it was lent")
-    assert secret.stat().st_ctime_ns == before.st_ctime_ns  # not given away, not even for a moment
+    assert secret.stat().st_ctime_ns == before.st_ctime_ns  # never changed, even for a moment
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o600])

@@ -1,4 +1,4 @@
-"""The figures that revisions are compared by, from made-up guests whose answers are known."""
+"""The figures by which revisions are compared, from made-up guests with known answers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLENTY = np.full(30, 1000, dtype=np.int64)
 
 
 def guest(*free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: Any) -> RecordLog:
-    """Samples of one zone after the other, as a log has them: by time, then zone."""
+    """Return samples of one zone after the other, as in a log: by time, then zone."""
     free = free or (FALLING,)
     made = {
         "wakeup_ns": ints(),
@@ -96,10 +96,29 @@ def test_nobody_knows_when_a_zone_crossed_that_was_low_from_the_first_sample_on(
     assert figures(FALLING, low, wakeup_ns=at(900), wakeup_client=ints(0)).gate_to_first_ms is None
 
 
+def test_a_zone_crosses_when_it_has_as_many_free_pages_as_the_gate() -> None:
+    at_gate = np.where(TIMES < START + 100 * MS, 400, GATE)
+    assert gate_crossing(guest(at_gate)) == START + 100 * MS
+    assert gate_crossing(guest(np.maximum(at_gate, GATE + 1))) is None
+
+
+def test_a_zone_that_does_not_cross_hides_no_other() -> None:
+    assert gate_crossing(guest(PLENTY, FALLING)) == gate_crossing(guest(FALLING))
+
+
+def test_a_crossing_before_the_start_is_unknown() -> None:
+    assert gate_crossing(guest(sampled=TIMES - S)) is None
+
+
+def test_a_zone_that_is_low_as_it_starts_crossed_before() -> None:
+    twice = np.where(TIMES == START, 0, FALLING)
+    assert gate_crossing(guest(twice)) is None
+
+
 def test_latencies_run_to_the_first_client_and_to_the_last_that_was_woken() -> None:
     found = figures(wakeup_ns=at(700, 900, 2000), wakeup_client=ints(0, 1, 0))
     assert found.gate_to_first_ms == pytest.approx(100 / 3)
-    assert found.gate_to_last_ms == pytest.approx(900 - 2000 / 3)  # client 0 comes again later
+    assert found.gate_to_last_ms == pytest.approx(900 - 2000 / 3)  # client 0 wakes again later
 
 
 def test_a_wakeup_before_the_gate_has_a_negative_latency() -> None:
@@ -129,7 +148,7 @@ def test_a_herd_is_the_most_clients_of_any_200_ms(woken: list[tuple[int, int]]) 
 
 
 def test_who_wakes_over_and_over_stays_one_of_the_herd() -> None:
-    """20 clients, each of which wakes every 50 ms from when it comes, a second after another."""
+    """20 clients start one second apart; from then on, each wakes every 50 ms."""
     woken = sorted((1000 * client + 50 * k, client) for client in range(20) for k in range(400))
     times, clients = zip(*woken, strict=True)
     assert figures(wakeup_ns=at(*times), wakeup_client=ints(*clients)).herd == 20
@@ -146,12 +165,27 @@ def test_over_freed_memory_is_what_comes_above_the_gate_after_the_first_wakeup()
     free = np.where(TIMES < START + 2 * S, FALLING, 200 + 256 * 3)  # 3 MiB above, from 2 s on
     woken = {"wakeup_ns": at(1990), "wakeup_client": ints(0)}
     assert figures(free, **woken).over_freed_mib == 3
-    # What was above before is not counted, and no zone makes up for another.
+    # Memory that was above before does not count, and zones are counted separately.
     assert figures(free, PLENTY, **woken).over_freed_mib == 3
-    # The balloon gave it, not the clients.
+    # The balloon released it, not the clients.
     assert figures(free, **woken, relief_ns=at(1995)).over_freed_mib is None
     assert figures(free, **woken, relief_ns=at(2050)).over_freed_mib == 3
     assert figures(free).over_freed_mib is None
+
+
+def test_what_was_freed_up_to_the_first_wakeup_is_not_over_freed() -> None:
+    free = np.where(TIMES < START + 2 * S, FALLING, 200 + 256 * 3)
+    assert figures(free, wakeup_ns=at(2000), wakeup_client=ints(0)).over_freed_mib == 0
+    assert figures(wakeup_ns=at(50), wakeup_client=ints(0)).over_freed_mib == 0
+    # Without a sample up to the wakeup nobody knows what was free.
+    assert figures(free, wakeup_ns=at(-50), wakeup_client=ints(0)).over_freed_mib is None
+
+
+@pytest.mark.parametrize("ms", [1000, 1990])
+def test_a_balloon_that_moved_before_took_nothing_from_the_clients(ms: int) -> None:
+    free = np.where(TIMES < START + 2 * S, FALLING, 200 + 256 * 3)
+    woken = {"wakeup_ns": at(1990), "wakeup_client": ints(0)}
+    assert figures(free, **woken, relief_ns=at(ms)).over_freed_mib == 3
 
 
 def test_who_waits_and_is_not_woken_while_memory_is_low_is_missed() -> None:
@@ -161,16 +195,33 @@ def test_who_waits_and_is_not_woken_while_memory_is_low_is_missed() -> None:
     # Under way in the last sample that is low, and too late for it.
     assert figures(free, wakeup_ns=at(950), wakeup_client=ints(1)).missed_clients == 2
     assert figures(free, wakeup_ns=at(1050), wakeup_client=ints(1)).missed_clients == 3
-    # Who comes when it is over has missed nothing; nobody waits without a device.
+    # A client that comes when it is over has missed nothing; nobody waits without a device.
     assert figures(free, wait_ns=at(0, 0, 1500)).missed_clients == 2
     assert figures(free, waits=()).missed_clients is None
+    # Just in time, for the pressure and for the wakeup.
+    assert figures(free, wait_ns=at(0, 0, 900)).missed_clients == 3
+    assert figures(free, wakeup_ns=at(1000), wakeup_client=ints(1)).missed_clients == 2
+
+
+def test_memory_that_stays_low_is_a_reason_to_be_woken_at_any_time() -> None:
+    assert figures(wakeup_ns=at(9000), wakeup_client=ints(1)).missed_clients == 2
+
+
+def test_memory_is_low_for_the_missed_from_the_gate_on_and_from_the_start_on() -> None:
+    once = np.where(TIMES == START, GATE, PLENTY)
+    assert figures(once).missed_clients == 3
+    assert figures(once + (once == GATE)).missed_clients is None
+    assert figures(np.where(TIMES == START, 0, PLENTY), sampled=TIMES - 1).missed_clients is None
 
 
 def test_peak_runnable_and_cpu_time() -> None:
     runnable = np.where(TIMES[7] == TIMES, 42, 1)
     found = figures(runnable=runnable, client_cpu_ns=1_500_000)
     assert (found.peak_runnable, found.client_cpu_ms) == (42, 1.5)
-    # A log of before EXIT records had it.
+    # What ran before the start is not of the scenario; a sample at the start is.
+    early = np.select([TIMES == START, TIMES == START + S], [99, 42], 1)
+    assert figures(sampled=TIMES - S, runnable=early).peak_runnable == 42
+    # A log from before EXIT records had it.
     assert figures().client_cpu_ms is None
 
 

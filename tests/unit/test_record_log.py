@@ -1,4 +1,4 @@
-"""What every reader of a log asks it: kinds, times, CPUs, zones and their gates, who was told."""
+"""What every reader asks of a log: kinds, times, CPUs, zones and their gates, who was notified."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_when_it_started_and_ended() -> None:
     log = log_of(
         rows(Kind.BOOT, S),
         rows(Kind.START, 9 * S, asked_ns=8 * S, start_ns=10 * S),
-        rows(Kind.START, 20 * S, start_ns=30 * S),  # a guest that says it twice
+        rows(Kind.START, 20 * S, start_ns=30 * S),  # a guest that reports it twice
         rows(Kind.END, 15 * S),
     )
     assert (log.start_ns, log.end_ns) == (10 * S, 20 * S)
@@ -62,7 +62,7 @@ def test_some_of_its_records() -> None:
 
 
 def zones() -> RecordLog:
-    """Two samples of four zones on two nodes, one of which is named as one of the other."""
+    """Return two samples of four zones on two nodes, with the same names on both."""
     names, nodes = [b"Normal", b"DMA", b"DMA", b"Normal"], [0, 0, 1, 1]
     return log_of(
         rows(
@@ -102,6 +102,12 @@ def test_who_was_told_is_told_by_time() -> None:
         rows(Kind.WAKEUP, 1, client=3, revents=2, result=1),
     )
     assert notified(log)["client"].tolist() == [1, 3, 0]
+
+
+def test_who_was_told_at_one_time_is_told_as_claimed() -> None:
+    count = 40  # a sort that is not stable mixes up so many
+    log = log_of(rows(Kind.WAKEUP, [5] * count, client=np.arange(count), revents=1, result=1))
+    assert notified(log)["client"].tolist() == list(range(count))
 
 
 def test_what_watches_something_else_is_left_out() -> None:

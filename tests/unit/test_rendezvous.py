@@ -32,12 +32,12 @@ SCENARIO = Scenario(
 class FakeGuest:
     """A monitor and a region in one: each `cont` runs the guest up to its next turn in `script`.
 
-    A turn is what the guest asks, or an event that QEMU sends instead.
+    A turn is a request of the guest, or an event that QEMU sends instead.
     """
 
     def __init__(self, script: list[Ask | Message], *, events: bool = True) -> None:
         self.script: Iterator[Ask | Message] = iter(script)
-        self.events = events  # whether QEMU tells of changes of the balloon
+        self.events = events  # whether QEMU reports changes of the balloon
         self.actual = RAM_KIB
         self.commands: list[str] = []
         self.mailbox = b""
@@ -222,8 +222,8 @@ def test_a_guest_that_goes_down_is_a_reboot() -> None:
     "strange",
     [
         ask(99, 2),
-        ask(Reason.BALLOON_SET, 2, step=1, arg=49152),  # no balloon step
-        ask(Reason.BALLOON_SET, 2, step=3, arg=49152),  # no step at all
+        ask(Reason.BALLOON_SET, 2, step=1, arg=49152),  # not a balloon step
+        ask(Reason.BALLOON_SET, 2, step=3, arg=49152),  # no such step
         ask(Reason.BALLOON_SET, 2, step=0, arg=4),  # not this step's target
         ask(Reason.BALLOON_SETTLED, 2, step=2**32 - 1, arg=1),
         ask(Reason.READY, 2),

@@ -1,4 +1,4 @@
-"""From a guest's remains to its outcome: judge, console."""
+"""From what a guest leaves to its outcome: judge, console."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def record(kind: Kind, *value: int) -> RecordLog:
 
 
 def hear(*chunks: bytes) -> tuple[Console, bytes]:
-    """Let a console hear chunks as a guest would send them; return it and its file's content."""
+    """Send chunks to a console as a guest would; return it and its file's content."""
 
     async def main() -> tuple[Console, bytes]:
         file = io.BytesIO()
@@ -62,7 +62,7 @@ def test_a_guest_need_not_wait_for_us_to_read_what_it_says() -> None:
     with ExitStack() as ours, ExitStack() as theirs:
         _, sink = console.open_pipe(ours, theirs)
         os.set_blocking(sink.fileno(), False)
-        # One byte at a time, as a serial line does it; None would be "try again".
+        # One byte at a time, as from a serial line; None would be "try again".
         assert all(sink.write(b"x") == 1 for _ in range(100_000))
 
 
@@ -136,7 +136,7 @@ def test_a_finding_after_the_end_of_the_scenario_says_so(end: End) -> None:
     assert verdict(ended=True).ok
     cut = verdict(End(detail="the log ends there"), ended=True)
     assert cut.ok and cut.detail == "the log ends there"
-    # What the log tells is of before.
+    # Findings in the log are from before the end.
     log = record(Kind.EXIT, 0, signal.SIGKILL, 0, Op.HOG)
     assert "after the end" not in verdict(log=log, ended=True).detail
 

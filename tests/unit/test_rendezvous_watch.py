@@ -1,4 +1,4 @@
-"""When a guest is given up."""
+"""When the host gives up on a guest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REGISTERS = "CPU#0\r\nRIP=ffffffff81000000 RFL=00000046 [---Z-P-] CPL=0 II=0 A20
 
 
 class FakeQemu:
-    """Region, monitor and CPU clock of a guest whose state is a function of the looks at it."""
+    """Region, monitor and CPU clock of a guest whose state is a function of the number of looks."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class FakeQemu:
 
 
 class Enough(Exception):
-    """The guest has been looked at for as long as the test wants."""
+    """The guest has been watched for as long as the test wants."""
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def test_progress_starts_the_count_anew() -> None:
 
 
 def test_a_busy_host_does_not_make_a_guest_hang() -> None:
-    # The guest gets next to no CPU, but it does get some: only its own time counts.
+    # The guest gets hardly any CPU, but only its own time counts.
     fake = FakeQemu(cpu=lambda look: look * 0.01)
     assert give_up(fake, Limits(idle_wall_seconds=0.05), patience=0.5) is None
 
@@ -132,13 +132,13 @@ def test_a_qemu_that_takes_no_cpu_at_all_is_given_up_by_the_wall_clock() -> None
 
 
 def test_a_guest_whose_init_is_stuck_at_its_end_is_given_up() -> None:
-    # Its clients get on: there is a new record each time.
+    # Its clients make progress: there is a new record each time.
     fake = FakeQemu(
         progress=lambda look: look, newest=lambda look: 10 * look, cpu=lambda look: look * 0.5
     )
     end = give_up(fake, Limits(overdue_guest_seconds=100, hang_cpu_seconds=60))
     assert end is not None and end.finding is Finding.HANG
-    # Guest time alone would have been enough after 52 looks, the CPU time takes 121.
+    # Guest time alone would have been enough after 52 looks; CPU time takes 121.
     assert fake.looks in (121, 122)
     assert "s the guest has not ended its scenario of 410 s" in end.detail
     assert "no sign of init for 60 CPU seconds" in end.detail
@@ -165,7 +165,7 @@ def test_processes_that_take_too_long_to_end_are_not_waited_for() -> None:
     assert end == End(
         detail="its processes had not all ended 30 s after the scenario; the log ends there"
     )
-    # Not at 440 s: up to 442 s what is written is part of the log, and one second more is granted.
+    # Not at 440 s: records up to 442 s are part of the log, and one more second is allowed.
     assert fake.looks == 45 and fake.commands == ["stop"]
 
 

@@ -1,4 +1,4 @@
-"""What the revisions promise: the data of each, the loader, and the patches beside it."""
+"""The promises of the revisions: the data of each, the loader, and the patches beside it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def promised(name: str) -> Revision:
 
 
 def user_revision(root: Path, text: str | None) -> Path:
-    """Make a revision `mine` for 6.1 with this revision.toml; returns the file's path."""
+    """Make a revision `mine` for 6.1 with this revision.toml; return the file's path."""
     folder = root / "mine"
     (folder / "6.1").mkdir(parents=True)
     (folder / "6.1/series").write_text("")
@@ -49,7 +49,7 @@ def user_revision(root: Path, text: str | None) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "limits"),
-    [  # with 1, 15, 16, 50, 100, 200, 1600 and 3200 watchers, worked out by hand
+    [  # with 1, 15, 16, 50, 100, 200, 1600 and 3200 watchers, computed by hand
         ("v3", [1, 15, 16, 50, 100, 200, 1600, 3200]),
         ("v4", [100, 100, 100, 100, 100, 100, 100, 200]),
         ("v4-tenth", [100, 100, 100, 100, 100, 100, 160, 320]),
@@ -184,7 +184,7 @@ def test_what_does_not_go_together_is_refused_where_it_stands(
 
 
 def test_a_revision_inherits_what_it_does_not_say(tmp_path: Path) -> None:
-    """The base is one of ours, which lies in another folder."""
+    """The base is one of ours, which is in another folder."""
     user_revision(tmp_path, 'based_on = "v6"\nguard = { kind = "constant", seconds = 3.0 }')
     mine, v6 = load_revision("mine", root=tmp_path), promised("v6")
     assert mine is not None

@@ -1,4 +1,4 @@
-"""The self-check: what its records make of a cell, and what a campaign may say of it."""
+"""The self-check: the outcome that its records give, and how a campaign may use it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from memnotify.places import HOME
 from memnotify.records import layout
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import RecordLog
+from memnotify.records.self_check import count_checks, describe_check
 from memnotify.results.manifest import Manifest
 from memnotify.results.timeline import timeline
 from memnotify.scenario import Op, SelfCheck
@@ -60,7 +61,7 @@ def test_tests_that_pass_or_cannot_be_made_are_no_finding() -> None:
         ({"line": 42, "error": 14}, "swap FAILED: Bad address (line 42)"),
         ({"line": 42}, "swap FAILED: a wrong result (line 42)"),
         ({"signal": 11}, "swap FAILED: killed by signal 11"),
-        ({"signal": 9, "error": 110}, "swap FAILED: came to no end"),
+        ({"signal": 9, "error": 110}, "swap FAILED: did not finish"),
     ],
 )
 def test_a_failed_test_is_a_finding_that_names_it(values: dict[str, int], words: str) -> None:
@@ -73,6 +74,30 @@ def test_tests_that_did_not_come_to_an_end_are_a_finding() -> None:
     assert verdict(log(check(), check(**SWAP))).detail == "2 of 3 tests finished"
     assert verdict(log(check(), check(), check())).detail == "1 of 3 tests finished"
     assert verdict(log()).detail == "0 of its tests finished"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "mmap passed"),
+        ({"result": CheckResult.SKIPPED, "error": 19}, "mmap skipped: No such device"),
+        ({"name": b"\xff"}, "\ufffd passed"),
+        # What a guest scribbled is no errno.
+        (
+            {"result": CheckResult.FAILED, "error": 2**32 - 1, "line": 5},
+            "mmap FAILED: Unknown error 4095 (line 5)",
+        ),
+    ],
+)
+def test_what_a_record_says_of_its_test(values: dict[str, Any], words: str) -> None:
+    assert describe_check(check(**values)[0]) == words
+
+
+def test_tests_are_counted_by_how_they_came_out() -> None:
+    results = [CheckResult.PASSED, CheckResult.FAILED, CheckResult.PASSED]
+    counts = count_checks(log(*(check(result=result) for result in results)))
+    assert counts == {"passed": 2, "failed": 1, "skipped": 0}
+    assert count_checks(log()) is None
 
 
 def test_many_failures_are_counted() -> None:
@@ -99,7 +124,7 @@ def test_the_campaign_asks_for_it_on_both_architectures() -> None:
     for cell in cells:
         (step,) = cell.scenario.steps
         assert isinstance(step.action, SelfCheck)
-        # Else nothing would be swapped.
+        # Otherwise nothing would be swapped.
         assert step.action.memory_kib > cell.memory_mib * 1024
 
 

@@ -26,7 +26,7 @@ NUMBERS = [f"line {number}" for number in range(1, 41)]
 
 
 def diff(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> str:
-    """Return a patch between two sets of files (None: not there)."""
+    """Return a patch between two sets of files (None: no such file)."""
     text = "A patch.\n---\n"
     for name in sorted(new):
         before, after = old.get(name), new[name]
@@ -64,7 +64,7 @@ def put_series(root: Path, series: str, **patches: str) -> Path:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A tree with a Makefile and one file of forty lines."""
+    """Make a tree with a Makefile and one file of forty lines."""
     tree = tmp_path / "tree"
     (tree / "mm").mkdir(parents=True)
     (tree / "Makefile").write_text(MAKEFILE)

@@ -1,4 +1,4 @@
-"""`memnotify series list`: the family tree, for people and programs, with files that are wrong."""
+"""`memnotify series list`: the family tree, for people and programs, and with invalid files."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ OURS: dict[str, str | None] = {
     "v6": "v5",
     "v6-ageing": "v6",
 }
-VARIANTS = {"v4-tenth", "v4-long-uptime", "v6-ageing"}  # of ours: nobody posted them
+VARIANTS = {"v4-tenth", "v4-long-uptime", "v6-ageing"}  # our own: nobody posted them
 
 LINEAGE = '[lineage]\ndate = 2008-01-15\nauthor = "A"\nchanged = "B"\n'
 
 
 def add(root: Path, name: str, lineage: str | None, *bases: str, more: str = "") -> None:
-    """Make a revision; `lineage` is what stands in its file's table, after date and author."""
+    """Make a revision; `lineage` goes into its file's table, after date and author."""
     for base in bases or ("6.1",):
         (root / name / base).mkdir(parents=True)
         (root / name / base / "series").write_text("")
@@ -52,7 +52,7 @@ def changed(what: str, follows: str | None = None) -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root, two that follow it, of which one has a child, and one that says nothing."""
+    """Make a root, two revisions that follow it, one of them with a child, and one without data."""
     add(tmp_path, "one", changed("The first one.") + 'posted_against = "2.6.23"\n', "6.1", "2.6.24")
     add(tmp_path, "two", changed("Another.", "one").replace("Another", "Longer and " * 9 + "long"))
     add(tmp_path, "aside", changed("Beside it.", "one").replace('"one"', '"one"'))
@@ -141,7 +141,8 @@ def test_a_file_that_others_are_based_on_is_told_once(
 def test_a_series_file_that_is_wrong_is_told(root: Path) -> None:
     (root / "two/6.1/series").write_text("not-there.patch\n")
     (line,) = [line for member in family(root) for line in member.wrong]
-    assert line.startswith(f"{root / 'two/6.1/series'}:1: there is no not-there.patch")
+    file = root / "two/6.1/series"
+    assert line.startswith(f"{file}:1: not-there.patch is not in the same folder as this file")
 
 
 def test_who_follows_in_a_circle_or_nobody_is_a_root(root: Path) -> None:
@@ -188,7 +189,7 @@ def test_where_ours_come_from() -> None:
 def test_originals_that_a_user_has_registered_follow_their_revision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They promise what the revision promises, and are listed below it."""
+    """They make the same promises as the revision, and are listed below it."""
     monkeypatch.setattr(registered, "root", lambda: tmp_path)
     folder = tmp_path / "v4-original/2.6.24"
     shutil.copytree(MEM_NOTIFY / "v4/2.6.24", folder)

@@ -32,7 +32,7 @@ def test_every_cell_is_in_one_part_and_the_parts_are_balanced(
     usual = sum(durations.values()) / len(durations) if durations else 1.0
     seconds = [durations.get(name, usual) for name in NAMES]
     longest = max(sum(durations.get(cell_name(c), usual) for c in part) for part in parts)
-    # Whoever starts a cell last had least until then, so at most the mean (Graham 1966).
+    # The part that gets the last cell had the least until then: at most the mean (Graham 1966).
     assert longest <= sum(seconds) / count + max(seconds) + 1e-6
 
 

@@ -1,4 +1,4 @@
-"""The table for people: it fits a page, cuts nothing, and says what is wrong."""
+"""The table for people: it fits a page, truncates nothing, and says what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs of QEMU's, and what is done to a state that was saved."""
+"""QEMU's jobs, and the changes to a saved state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qemu.qmp import EventListener, Message
 
 
 class FakeClient:
-    """A QEMU whose jobs go through `statuses`, as fast as they are asked for."""
+    """A QEMU whose jobs go through `statuses`, as fast as they are queried."""
 
     def __init__(self, *statuses: str, error: str | None = None) -> None:
         self.statuses = statuses
@@ -63,7 +63,7 @@ def test_a_job_that_fails_says_why() -> None:
 
 
 def test_a_job_that_never_ends_is_given_up() -> None:
-    with pytest.raises(InfrastructureError, match="not through with 'snapshot-save'") as caught:
+    with pytest.raises(InfrastructureError, match="did not finish 'snapshot-save'") as caught:
         save(FakeClient("created", "running"))
     assert caught.value.kind == "qmp-timeout"
 
@@ -72,7 +72,7 @@ def test_without_qemu_img_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match="no qemu-img") as caught:
+    with pytest.raises(InputError, match="qemu-img is not installed") as caught:
         snapshots.create(tmp_path / "state", log=None)
     assert "qemu-utils" in str(caught.value.hint)
 

@@ -199,7 +199,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address of a server that serves it."""
+    """Yield a folder, and the address of a server that serves it."""
     folder = tmp_path / "site"
     folder.mkdir()
 
@@ -294,7 +294,7 @@ def test_a_download_is_there_whole_or_not_at_all(site: tuple[Path, str], tmp_pat
 def test_without_a_network_one_line_says_what_was_tried(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get here
+    monkeypatch.setenv("PATH", str(tmp_path))  # hides apt-get
     where = base(
         {"kind": "debian", "package": "linux-source-6.1", "member": "x"},
         kernel_org("http://127.0.0.1:1/"),
@@ -324,7 +324,7 @@ mkdir -p "$3/usr/src" && cp "$2" "$3/usr/src/linux.tar.xz"
 
 @pytest.fixture
 def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins for Debian's programs; the package is the tarball. Returns where it comes from."""
+    """Make stand-ins for Debian's programs; the package is the tarball. Return its folder."""
     archive, programs = tmp_path / "archive", tmp_path / "bin"
     archive.mkdir()
     programs.mkdir()
@@ -346,7 +346,7 @@ def test_debians_package_is_fetched_and_checked(debian: Path, store: Store) -> N
     assert source.origin == "Debian's linux-source-6.1 6.1.9-1"
     assert source.version == "6.1.9"
     (artifact,) = store.listing("source")
-    assert artifact.inputs["sha256"] == source.digest  # the package is the tarball here
+    assert artifact.inputs["sha256"] == source.digest  # here, the package is the tarball
     assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
 
 

@@ -1,4 +1,4 @@
-"""Files with holes: the same bytes afterwards, and still the same holes."""
+"""Files with holes: afterwards they have the same bytes, and the same holes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def contents() -> st.SearchStrategy[Content]:
-    """Size of a file in bytes, and what is written to it: pages, each full of one byte."""
+    """Return a file's size in bytes, and the pages written to it, each full of one byte."""
     pages = st.lists(st.tuples(st.integers(0, PAGES - 1), st.integers(0, 255)), max_size=PAGES)
     return st.tuples(st.integers(0, PAGES * PAGE), pages)
 
@@ -85,5 +85,5 @@ def test_a_pack_that_has_become_shorter_is_an_error(stack: ExitStack) -> None:
     pack = memfd(stack, "pack")
     index = sparse.pack({"ram": make(stack, (PAGE, [(0, 1)]))}, pack)
     os.truncate(pack, PAGE - 1)
-    with pytest.raises(OSError, match="shorter"):
+    with pytest.raises(OSError, match="truncated"):
         sparse.unpack(pack, index["ram"], memfd(stack, "ram"))

@@ -1,4 +1,4 @@
-"""Medians with intervals and effects, against definitions."""
+"""Medians with intervals, and effects, compared with their definitions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ VALUES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=12)
 def test_no_value_and_one_value_have_no_interval() -> None:
     assert spread([]) == Spread(n=0, median=None)
     assert spread([7.0]) == Spread(n=1, median=7.0)
+
+
+def test_an_interval_is_computed_only_if_it_is_asked_for() -> None:
+    assert spread([1.0, 2.0, 4.0], interval=False) == Spread(n=3, median=2.0)
 
 
 def test_identical_values_have_an_interval_of_no_width_and_no_warning() -> None:
@@ -46,7 +50,7 @@ def test_the_interval_covers_the_true_median_as_often_as_it_says() -> None:
 
 
 def test_the_interval_is_as_wide_as_its_confidence() -> None:
-    """Of 101 values the 95 % are between those whose ranks are 1.96 * sqrt(101) / 2 from it."""
+    """Of 101 values, the 95 % interval is within ranks of 1.96 * sqrt(101) / 2 from the median."""
     found = spread([float(value) for value in range(1, 102)])
     assert found.median == 51
     assert found.low == pytest.approx(51 - 9.85, abs=2)
@@ -70,13 +74,13 @@ def test_groups_that_do_not_overlap_are_told_apart() -> None:
 
 
 def test_a_small_difference_shows_where_runs_are_paired() -> None:
-    """The seeds spread the values far wider than the groups are apart."""
+    """The seeds spread the values much further than the groups are apart."""
     seeds = [10.0 * seed for seed in range(10)]
     values = [value + 1 + value / 1000 for value in seeds]
     found, apart = paired_effect(values, seeds), effect(values, seeds)
     assert found is not None and apart is not None and found.difference is not None
     assert (found.test, apart.test) == (Significance.WILCOXON, Significance.MANN_WHITNEY)
-    assert found.p == pytest.approx(2 / 2**10)  # all of ten signs are one
+    assert found.p == pytest.approx(2 / 2**10)  # all ten signs are equal
     assert apart.p > 0.5
     assert found.difference.median == pytest.approx(1.045)
     assert found.difference.low is not None and found.difference.low >= 1

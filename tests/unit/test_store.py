@@ -1,4 +1,4 @@
-"""The artifact store: whole or not at all, once, and never damaged."""
+"""The artifact store: artifacts are complete or absent, built once, and never damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that watch what came after mem_notify: their tables, their records, what a failure is."""
+"""Clients that watch successors of mem_notify: their tables, their records, and their failures."""
 
 from __future__ import annotations
 
@@ -63,7 +63,11 @@ def test_what_the_guest_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        ((LOW,), r"try\.toml:12: .*kind: pressure_level requires control groups of version 1"),
+        (
+            (LOW,),
+            r"try\.toml:12: .*kind: pressure_level requires control groups of version 1 "
+            r"\(add an earlier step: group = \{ version = 1 \}\)",
+        ),
         ((V1, EVENTS), r"try\.toml:13: .*memory_events requires control groups of version 2"),
         ((V1, V2), "only one group"),
         ((PSI.replace("stall_ms = 150, ", ""),), "needs stall_ms and window_ms"),

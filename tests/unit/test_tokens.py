@@ -1,4 +1,4 @@
-"""What a line says, and what every archive leaves of it."""
+"""The tokens of a line, and what every archive preserves of them."""
 
 from __future__ import annotations
 

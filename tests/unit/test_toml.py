@@ -1,4 +1,4 @@
-"""TOML: every refusal names the file, the line and the key."""
+"""TOML: every error names the file, the line and the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a QEMU takes of the host, and who took it away."""
+"""How much of the host a QEMU takes, and who killed it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def watch_of(*counts: OomKills) -> OomWatch:
 def test_a_kill_meanwhile_is_named_with_figures_and_a_fix() -> None:
     failure = watch_of(OomKills(3, 0), OomKills(4, 0)).failure(had_mib=2150)
     assert failure is not None and failure.kind == HOST_OOM
-    assert "the host's OOM killer struck when QEMU was killed, which had 2150 MiB" in str(failure)
+    assert "killed by the host's OOM killer; it had 2150 MiB" in str(failure)
     assert f"{host.memory_mib()} MiB" in str(failure)
     assert "-j" in str(failure) and "memory_mib" in str(failure)
     inside = watch_of(OomKills(3, 7, 2), OomKills(4, 8, 3)).failure(had_mib=1)
@@ -29,9 +29,9 @@ def test_a_kill_meanwhile_is_named_with_figures_and_a_fix() -> None:
 
 
 def test_a_kill_for_the_whole_machine_is_not_our_groups(tmp_path: Path) -> None:
-    # The kernel counts it in `oom_kill` of the group of whom it killed, too.
+    # The kernel also counts it in `oom_kill` of the victim's group.
     failure = watch_of(OomKills(3, 7, 2), OomKills(4, 8, 2)).failure(had_mib=1)
-    assert failure is not None and "the host's OOM killer struck" in str(failure)
+    assert failure is not None and "killed by the host's OOM killer" in str(failure)
     assert "control group" not in str(failure)
     at_limit = watch_of(OomKills(3, 7, 2), OomKills(3, 7, 3)).failure(had_mib=1)
     assert at_limit is None, "nobody was killed"
@@ -49,7 +49,7 @@ def test_a_kill_is_remembered_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> N
     now[0] = 10.0
     watch.look()
     counts[0] = OomKills(1, 0)
-    for second in range(11, 60):  # the guest has much to give back before it is gone
+    for second in range(11, 60):  # the guest has much to release before it is gone
         now[0] = float(second)
         watch.look()
         assert watch.failure(had_mib=1) is not None
@@ -75,7 +75,7 @@ def test_kills_are_counted_in_either_version_of_control_groups(tmp_path: Path) -
     assert host.oom_kills().machine >= 0
 
 
-# Takes 30 MiB of its own, and looks at as much of a file in memory.
+# Takes 30 MiB of its own, and reads as much of a memory file.
 _TAKES = f"""
 import mmap, os
 own = bytearray(os.urandom(30 << 20))

@@ -1,4 +1,4 @@
-"""The usage example of the patch: what is cut out of the mail, and what is left as it is."""
+"""The usage example of the patch: what is taken from the mail, and that it is unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ports of v4 to the trees of 2008, held against the archived mail and against each other."""
+"""The ports of v4 to the trees of 2008, compared with the archived mail and with each other."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_line_of_pagewalk_is_what_the_release_lacks() -> None:
 
 @pytest.mark.parametrize("base", BASES)
 def test_the_third_patch_is_the_archived_mail(base: str) -> None:
-    # An archive leaves of white space one blank inside a line, and none at its start.
+    # An archive leaves one blank for white space inside a line, and none at its start.
     def shrunk(text: str) -> list[str]:
         words = (" ".join(line.lstrip(" ").split()) for line in text.splitlines())
         return [line for line in words if line]
@@ -87,8 +87,8 @@ def test_where_the_hunk_of_the_scheduler_stands_on_its_own_base() -> None:
 def changed_lines_digest(text: str) -> str:
     """Return the SHA-256 over the changed lines of a patch, without white space and addresses.
 
-    Each line is its sign and what follows with all white space taken out; nothing is between them.
-    An archive masks addresses, so all that is in angle brackets with an @ goes.
+    Each line is its sign and the rest without any white space; lines are not separated. An archive
+    masks addresses, so everything in angle brackets with an @ is removed.
     """
     lines = []
     for file in PatchSet(text):
@@ -102,7 +102,7 @@ def changed_lines_digest(text: str) -> str:
 
 @pytest.mark.parametrize("base", BASES)
 def test_the_changed_lines_of_the_third_patch_are_those_of_the_mail(base: str) -> None:
-    # Of the mail itself, from another archive than the one that the text came from.
+    # The digest of the mail itself, from another archive than the text.
     mail = "056c880fcbfe9513755da4025cf0309c7aea19ef6cd758d70b02a7223c33bd43"
     assert changed_lines_digest(text_of(base, 3)) == mail
 
@@ -130,19 +130,19 @@ def test_v5_and_v6_change_the_same_in_2_6_25_as_in_2_6_24(revision: str) -> None
         assert one.name == other.name
         added_here, added_there = changes(one.path), changes(other.path)
         number = one.name[:4]
-        if number == "0002":  # the modes have a name there, and epoll needs no change
+        if number == "0002":  # there, the modes have a name, and epoll needs no change
             assert {line.partition(" ")[0] for line in added_there} == {
                 "include/linux/wait.h",
                 "kernel/sched.c",
             }
-        elif number == "0006":  # in a branch there, so further in
+        elif number == "0006":  # there, it is in a branch, so indented further
             assert code(added_there) == code(added_here)
         else:
             assert added_here == added_there
 
 
 def code(lines: Counter[str]) -> set[str]:
-    """Return lines without their indentation, comments left out."""
+    """Return lines without their indentation, and without comments."""
     words = {" ".join(line.split()) for line in lines}
     return {line for line in words if not line.split(" ", 1)[1].startswith("*")}
 

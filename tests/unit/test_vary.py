@@ -1,4 +1,4 @@
-"""What a seed changes in a scenario, and what it leaves alone."""
+"""What a seed changes in a scenario, and what it does not change."""
 
 from __future__ import annotations
 
@@ -81,6 +81,21 @@ def test_every_order_and_every_cpu_comes() -> None:
     for index in (0, 4, 5):
         assert {steps[index].place for steps in drawn} == {1, 2, 3}
     assert all(step.place == 0 for steps in drawn for step in steps[6:])
+
+
+def test_of_two_cpus_both_come() -> None:
+    drawn = [varied(SCENARIO, seed, cpus=2).steps for seed in range(1, 20)]
+    assert {steps[4].place for steps in drawn} == {1, 2}
+
+
+def test_the_draws_spread_to_both_sides_and_nearly_as_far_as_they_may() -> None:
+    drawn = [varied(SCENARIO, seed, cpus=1).steps for seed in range(1, 200)]
+    spacings = [clients_of(steps[0]).spacing_ns / SPACING for steps in drawn]
+    assert min(spacings) < 1 - 0.9 * SPACING_SPREAD
+    assert max(spacings) > 1 + 0.9 * SPACING_SPREAD
+    rates = [numbers(steps[5])[0] / numbers(SCENARIO.steps[5])[0] for steps in drawn]
+    assert min(rates) < 1 - 0.9 * RATE_SPREAD
+    assert max(rates) > 1 + 0.9 * RATE_SPREAD
 
 
 def test_the_draws_do_not_depend_on_the_matrix() -> None:

@@ -1,11 +1,10 @@
-"""What zones' status did, and how often each client was woken, from made-up samples."""
+"""How the status of zones changed, from made-up samples."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from memnotify.check.metrics import WakeupsEach, wakeups_each
-from memnotify.check.zone_status import ZoneStatus, zone_status
+from memnotify.check.zone_status import ZoneStatus, gates, zone_status
 from memnotify.records.layout import Kind
 
 from tests.support.logs import log_of, rows
@@ -15,7 +14,7 @@ GATE = 100
 
 
 def samples(*zones: tuple[list[int], list[int]]) -> ZoneStatus:
-    """Samples each 100 ms of zones, each given by status and free pages."""
+    """Return the figures of samples every 100 ms; each zone has its status and free pages."""
     made = [
         (at * 100 * MS, zone, pages, on)
         for zone, (status, free) in enumerate(zones)
@@ -49,20 +48,14 @@ def test_rises_of_two_zones_and_not_of_one() -> None:
     assert samples(([0, 1, 1, 1, 1, 1], low), ([0, 1, 0, 0, 0, 1], low)).rises_apart_ms == 0
 
 
-@pytest.mark.parametrize(
-    ("woken", "clients", "least", "most", "nearest_ms"),
-    [
-        ([], 2, 0, 0, None),
-        ([1, 1, 1], 2, 0, 3, 100),
-        ([0, 1, 1], 2, 1, 2, 100),
-        ([0, 1, 2, 0, 1], 3, 1, 2, 300),
-        ([5], 1, 1, 1, None),
-    ],
-)
-def test_how_often_each_client_was_woken(
-    woken: list[int], clients: int, least: int, most: int, nearest_ms: float | None
-) -> None:
-    times = np.arange(len(woken), dtype=np.int64) * 100 * MS
-    log = log_of(rows(Kind.WAKEUP, times, client=woken, revents=1, result=1))
-    each = wakeups_each(log, clients)
-    assert each == WakeupsEach(least=least, most=most, nearest_ms=nearest_ms)
+def test_times_are_rounded_to_what_is_said() -> None:
+    times = [0, 100_456_789, 200_567_891]
+    stuck = rows(Kind.ZONE, times, name=b"DMA", free=GATE, high=10, status=1)
+    later = rows(Kind.ZONE, times, name=b"Normal", free=0, status=[0, 0, 1])
+    sooner = rows(Kind.ZONE, times, name=b"HighMem", free=0, status=[0, 1, 1])
+    found = zone_status(log_of(stuck, later, sooner))
+    assert (found.stuck_s, found.rises_apart_ms) == (0.201, 100.111)
+
+
+def test_a_name_that_is_no_text_has_a_gate() -> None:
+    assert gates(log_of(rows(Kind.ZONE, 0, name=b"DMA\xff", high=3))) == {"DMA\ufffd": 6}

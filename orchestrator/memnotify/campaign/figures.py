@@ -1,4 +1,4 @@
-"""The figures of a cell that can be asked for by name."""
+"""The figures of a cell that expressions can name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _shape(kind: Any) -> Shape:
     inner = [each for each in typing.get_args(kind) if each not in (types.NoneType, ...)]
     if typing.get_origin(kind) is tuple:
         return [_shape(inner[0])]
-    # `float | None` is a number, or nothing to compare.
+    # `float | None` is a number, or missing.
     return Scalar.WORD if kind is str else Scalar.NUMBER
 
 
@@ -58,18 +58,18 @@ _KNOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "repeatability": tuple(Repeatability),
     }
 )
-"""The possible words of a figure, if all are known."""
+"""The possible values of a figure that is a word, if all are known."""
 
 
 def read_comparison(text: str) -> Expression:
-    """Read a comparison of figures that a verdict has. Raises ValueError."""
+    """Parse a comparison of the figures of a verdict. Raises ValueError."""
     expression = parse_expression(text)
     if not expression.names:
         raise ValueError(f"{text!r} does not refer to a figure of a cell")
     for name in expression.names:
         if name not in FIGURES:
-            mend = similar(name, FIGURES) or "write words in quotes"
-            raise ValueError(f"{text!r}: there is no figure {name} ({mend})")
+            hint = similar(name, FIGURES) or "write words in quotes"
+            raise ValueError(f"{text!r}: there is no figure {name} ({hint})")
     expression.fit(FIGURES)
     for name, word in expression.words:
         known = _KNOWN.get(name, (word,))
@@ -79,7 +79,7 @@ def read_comparison(text: str) -> Expression:
 
 
 def _is_infrastructure(word: str) -> bool:
-    """Tell whether this is an outcome of which there is no list: the testbed may fail anyhow."""
+    """Return whether this is an infrastructure failure: there is no list of their kinds."""
     try:
         return Outcome.parse(word).ending is Ending.INFRASTRUCTURE
     except ValueError:

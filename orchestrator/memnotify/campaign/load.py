@@ -1,6 +1,6 @@
-"""A campaign file that can be run: read, and refused here if anything in it cannot work.
+"""Read a campaign file, and refuse it if anything in it cannot work.
 
-Nothing is fetched or built for that. Every refusal is an InputError with file, line and key.
+Nothing is fetched or built. Every refusal is an InputError with file, line and key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Campaign:
-    """A checked campaign: its text as given, its tables, and what its names stand for."""
+    """A checked campaign: its text, its tables, and the scenarios and machines that it names."""
 
     path: Path
     text: bytes
@@ -50,7 +50,7 @@ def load_campaign(path: Path) -> Campaign:
     """Read and check a campaign file.
 
     A scenario that has no table in the file is looked for in `scenarios/NAME.toml` beside it.
-    Raises InputError for the first thing that is wrong.
+    Raises InputError for the first error.
     """
     value, lines = toml.read(path)
     table = toml.check(CampaignTable, value, path=path, lines=lines)
@@ -101,17 +101,17 @@ def _check_expectations(
 
 
 def _named(place: Place, find: Callable[[str], T], name: str) -> T:
-    """Look up what a name in the campaign stands for, and blame the campaign if there is none."""
+    """Look up a name in the campaign; an unknown name is an error of the campaign file."""
     try:
         return find(name)
     except InputError as error:
         if error.file is not None:
-            raise  # what it stands for is broken itself
+            raise  # the error is in the file that the name stands for
         place.refuse(error.message, hint=error.hint)
 
 
 def _bases_of_originals(place: Place, table: CampaignTable) -> CampaignTable:
-    """Leave out the bases that an original, which the user has registered, was not imported for."""
+    """Leave out the bases for which a registered original of the matrix was not imported."""
     known = registered()
     bases = table.kernel.base
     left = bases
@@ -178,7 +178,7 @@ def _check_disks(place: Place, base: Base, machine: MachineProfile, config: Sequ
 
 
 def _scenario(place: Place, table: CampaignTable, name: str) -> tuple[Place, ScenarioTable]:
-    """Return a scenario's table, and where it is."""
+    """Return a scenario's table and its place."""
     if name in table.scenario:
         return Place(place.path, place.lines, ("scenario", name)), table.scenario[name]
     file = place.path.parent / SCENARIOS / f"{name}.toml"

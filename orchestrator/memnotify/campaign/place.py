@@ -1,4 +1,4 @@
-"""A place in a file of tables, to name in a refusal."""
+"""A place in a TOML file, for error messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memnotify.errors import InputError
 
 @dataclass(frozen=True)
 class Place:
-    """A table of a document, to name in refusals."""
+    """A table or key of a document, which error messages name."""
 
     path: Path
     lines: toml.LineNumbers
@@ -22,7 +22,7 @@ class Place:
         return Place(self.path, self.lines, (*self.key, *key))
 
     def refuse(self, why: str, *, hint: str | None = None) -> NoReturn:
-        """Raise InputError that names this place."""
+        """Raise an InputError that names this place."""
         key = self.lines.written(self.key)
         line = self.lines.nearest(key) or 1
         raise InputError(f"{toml.dotted(key)}: {why}", file=self.path, line=line, hint=hint)

@@ -1,4 +1,4 @@
-"""From a campaign to its cells, and from a cell to its name and its digest."""
+"""Expand a campaign to its cells, and give each cell its name and its digest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from memnotify.model import Accel, Cell, Clock, KernelRequest
 from memnotify.store import Artifact, digest_value
 
 ID_DIGITS = 16
-_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # is the name of a folder
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # it is the name of a folder
 
 
 def plan_cells(
@@ -35,9 +35,8 @@ def plan_cells(
 ) -> tuple[Cell, ...]:
     """Return the cells of a campaign in the order in which its axes are written.
 
-    `base` is one of the campaign's, by default the first; `source` overrides where its tree comes
-    from, `cc` what compiles it. Raises InputError for KVM with virtual time, which only TCG can
-    count.
+    `base` is one of the campaign's, by default the first. `source` overrides its kernel source,
+    `cc` its compiler. Raises InputError for KVM with virtual time: only TCG can count instructions.
     """
     if clock is Clock.VIRTUAL:
         if accel is Accel.KVM:
@@ -89,7 +88,7 @@ def plan_cells(
 
 
 def cell_name(cell: Cell) -> str:
-    """Return what people call a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`."""
+    """Return the readable name of a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`."""
     request = cell.request
     return "-".join(
         (
@@ -106,9 +105,9 @@ def cell_name(cell: Cell) -> str:
 
 
 def cell_inputs(cell: Cell) -> dict[str, Any]:
-    """Return all that a cell's results depend on, as a JSON value.
+    """Return everything that a cell's results depend on, as a JSON value.
 
-    Where the kernel's source was found is left out: the kernel's key covers what is in it.
+    The location of the kernel's source is left out: the kernel's key covers its content.
     """
     inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
@@ -116,7 +115,7 @@ def cell_inputs(cell: Cell) -> dict[str, Any]:
 
 
 def bind(cell: Cell, kernel: Artifact, image: Artifact) -> Cell:
-    """Return a planned cell with the digests of all that it depends on.
+    """Return a planned cell with the digests of everything that it depends on.
 
     Raises InfrastructureError if there is no QEMU.
     """
@@ -139,9 +138,10 @@ def cell_id(cell: Cell) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
-    """A cell of a run, as plan.json has it. `inputs` is empty where no version wrote it.
+    """A cell of a run, as in plan.json. `inputs` is empty if the version that wrote it had none.
 
-    `as_read` is the whole object, if it was read: another version may have written more, or less.
+    `as_read` is the whole object if it was read from a file: another version may have written more
+    keys or fewer.
     """
 
     id: str
@@ -152,7 +152,7 @@ class PlanRow:
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """Return what `to_json` made this of. Raises ValueError if that is none."""
+        """Return the row of a JSON value. Raises ValueError if it is not one."""
         if not isinstance(value, dict) or not {"id", "name"} <= value.keys():
             raise ValueError("not the plan of a run")
         cell, name, inputs = value["id"], value["name"], value.get("inputs", {})
@@ -172,13 +172,13 @@ class PlanRow:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON value; what was read, as it was read."""
+        """Return the row as a JSON value; a row from a file is returned unchanged."""
         if self.as_read is not None:
             return dict(self.as_read)
         return {"id": self.id, "name": self.name, "source": self.source, "inputs": self.inputs}
 
     def value(self, axis: str) -> Value:
-        """Return where the cell stands on an axis. Raises as `Axis.read` does."""
+        """Return the value of the cell on an axis. Raises as `Axis.read` does."""
         return AXES[axis].read(self.inputs, cell_id=self.id)
 
 

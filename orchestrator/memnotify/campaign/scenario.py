@@ -1,4 +1,4 @@
-"""From a scenario's table to the scenario of one cell, with every parameter filled in."""
+"""Turn a scenario's table into the scenario of one cell, with every parameter filled in."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from memnotify.scenario import (
 
 
 def client_count(scenario: ScenarioTable, clients: int | None) -> int:
-    """Return how many clients a guest has in all; `clients` is the matrix's number."""
+    """Return the total number of clients in a guest; `clients` is the number from the matrix."""
     counts = [step.clients.count for step in scenario.step if step.clients is not None]
     return sum((clients or 0) if count == "matrix" else count for count in counts)
 
 
 def balloon_kib(table: BalloonTable, memory_mib: int) -> int:
-    """Return a target, the memory left to the guest, in whole pages of 4 KiB."""
+    """Return a balloon target, the memory left to the guest, in KiB (whole pages of 4 KiB)."""
     return kib(table.mib if table.mib is not None else memory_mib * (table.percent or 0) / 100)
 
 
@@ -78,12 +78,12 @@ def _action(step: StepTable, memory_mib: int, clients: int) -> Action:
         return Swappiness(value=step.swappiness)
     if step.group is not None:
         return Group(version=step.group.version, limit_kib=kib(step.group.limit_mib or 0))
-    assert step.stop is not None  # the schema lets no other step through
+    assert step.stop is not None  # the schema allows no other step
     return Stop(what=Op[step.stop.upper()])
 
 
 def ceiling_kib(hog: HogTable, memory_mib: int) -> int:
-    """Return how much a hog fills at most, in whole pages of 4 KiB."""
+    """Return how much a hog fills at most, in KiB (whole pages of 4 KiB)."""
     if hog.ceiling_mib is not None:
         return kib(hog.ceiling_mib)
     return kib(memory_mib * (hog.ceiling_percent or 0) / 100)

@@ -1,7 +1,7 @@
-"""The tables of a campaign file: names, types and ranges, as campaigns/README.md explains them.
+"""The tables of a campaign file: names, types and ranges; campaigns/README.md explains them.
 
-What needs more than one table to be judged (a balloon above the RAM of one cell, a step after the
-end) is refused by `memnotify.campaign.load`.
+Errors that involve more than one table (a balloon above the RAM of one cell, a step after the end)
+are found by `memnotify.campaign.load`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from memnotify.scenario_rules import (
 from memnotify.toml import Table, one_of, spelled
 
 MAX_CLIENTS = MAX_PROCESSES
-"""In one cell. Clients are processes: a guest of 64 MiB has room for some 2,000."""
+"""Per cell. Clients are processes: a guest of 64 MiB has room for about 2,000."""
 
 DEFAULT_SETTLE_S = 5.0
 _LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
@@ -42,7 +42,7 @@ Name = Annotated[
 
 
 def _least(least: float, words: str) -> AfterValidator:
-    """Return a validator of numbers that are 0, or enough to be more than nothing to a guest."""
+    """Return a validator of numbers that are 0, or do not round to 0 in a guest."""
 
     def check(value: float) -> float:
         if 0 < value < least:
@@ -61,12 +61,12 @@ Mib = Annotated[float, Field(gt=0, le=1_048_576, allow_inf_nan=False), _PAGE]
 Millis = Annotated[float, Field(ge=0, le=60_000, allow_inf_nan=False), _US]
 SomeMillis = Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False), _US]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-# TOML has no enumerations, so a name has to be let in here although the tables are strict.
+# TOML has no enumerations, so a string is accepted here although the tables are strict.
 ArchName = Annotated[Arch, Field(strict=False)]
 
 
 def default_log_records(clients: int) -> int:
-    """Return how many records a log has room for if the scenario does not say."""
+    """Return how many records a log has room for if the scenario does not set that."""
     return max(_LOG_RECORDS, clients * _LOG_RECORDS_EACH)
 
 
@@ -82,7 +82,7 @@ def _different(values: list[Any]) -> list[Any]:
 
 
 T = TypeVar("T")
-# One value may be written without brackets.
+# A single value may be written without brackets.
 Values = Annotated[
     list[T], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_different)
 ]
@@ -97,7 +97,7 @@ def _one_of(table: Table, names: tuple[str, ...], what: str) -> str:
 
 
 def kib(mib: float) -> int:
-    """Return a size as the guest counts it, in whole pages of 4 KiB."""
+    """Return a size in KiB, rounded down to whole pages of 4 KiB as in the guest."""
     return int(mib * 1024) // 4 * 4
 
 
@@ -137,7 +137,7 @@ _CLIENT_KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
         "level": ("level", _level),
     }
 )
-"""Of each key that only some kinds of client have: its field of Clients, and the way there."""
+"""For each key that only some kinds of clients have: its field of Clients, and the conversion."""
 
 _KEYS = {field: key for key, (field, _) in _CLIENT_KEYS.items()}
 _HABITS = {str(habit.name).lower(): habit for habit in Habit}
@@ -148,7 +148,7 @@ def _key_of(field: str) -> str:
 
 
 class ClientsTable(Table):
-    """Clients that watch /dev/mem_notify, or what came after it; sizes are per client."""
+    """Clients that watch /dev/mem_notify or one of its successors; sizes are per client."""
 
     kind: Annotated[str, one_of(ClientKind)]
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)]
@@ -159,7 +159,7 @@ class ClientsTable(Table):
     stall_ms: Annotated[SomeMillis, Field(le=10_000)] | None = None
     window_ms: Annotated[float, Field(ge=500, le=10_000, allow_inf_nan=False)] | None = None
     level: Annotated[str, one_of(Level)] | None = None
-    # In place of a rate: so much at once, and then a sleep, whenever that was done.
+    # Instead of a rate: allocate step_mib at once, then sleep for pause_ms, and repeat.
     step_mib: Mib | None = None
     pause_ms: SomeMillis | None = None
     open_first: bool | None = None
@@ -183,7 +183,7 @@ class ClientsTable(Table):
         return self
 
     def clients(self, count: int) -> Clients:
-        """Return the action, in place of `count` with so many clients."""
+        """Return the action, with this number of clients instead of the table's."""
         habits = Habit(0)
         for key, habit in _HABITS.items():
             habits |= habit if getattr(self, key) else Habit(0)
@@ -227,12 +227,12 @@ class BalloonTable(Table):
 class HogTable(Table):
     """A process that fills anonymous memory at a rate, up to a ceiling, and holds it.
 
-    `node`: the NUMA node, from 0, that all of its memory has to be of.
+    `node`: the NUMA node, counted from 0, that all of its memory must come from.
     """
 
     rate_mib_s: Mib
     ceiling_mib: Mib | None = None
-    # Of RAM; with swap there is room for more.
+    # Of RAM; with swap there is room for more than 100 %.
     ceiling_percent: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = None
     node: Annotated[int, Field(ge=0)] | None = None
 
@@ -248,7 +248,7 @@ class FilecacheTable(Table):
     rate_mib_s: Mib
     total_mib: Mib
     file: Literal["disk", "sparse"] = "disk"
-    # Then it maps the file and touches every page of it, each time after so long.
+    # Afterwards it maps the file, and touches every page of it at this interval.
     touch_ms: Annotated[float, Field(ge=1, le=3_600_000, allow_inf_nan=False)] | None = None
 
 
@@ -267,7 +267,7 @@ _ACTIONS = (
 
 
 class ConsoleTable(Table):
-    """What a person of 2008 watched with: a loop over sleep, date and vmstat, each a program."""
+    """What people watched memory with in 2008: a loop that runs sleep, date and vmstat."""
 
     every_s: SomeSeconds = 1.0
 
@@ -280,20 +280,20 @@ class DdTable(Table):
 
 
 class SelfCheckTable(Table):
-    """Tests of the kernel itself. `memory_mib`: what the test of swap fills."""
+    """Self-tests of the kernel. `memory_mib`: how much the swap test fills."""
 
     memory_mib: Mib
 
 
 class GroupTable(Table):
-    """A control group that the hogs of later steps live in, with a limit to their memory."""
+    """A control group for the hogs of later steps, with an optional limit on their memory."""
 
     version: Annotated[int, Field(ge=min(GROUP_VERSIONS), le=max(GROUP_VERSIONS))]
     limit_mib: Mib | None = None
 
 
 class StepTable(Table):
-    """One thing that happens, `at_s` seconds after the scenario's start."""
+    """One action, `at_s` seconds after the scenario's start."""
 
     at_s: Seconds
     clients: ClientsTable | None = None
@@ -314,7 +314,7 @@ class StepTable(Table):
 
 
 class ScenarioTable(Table):
-    """What happens in a guest. `start_s` is the guest's own clock at the first instant."""
+    """What happens in a guest. `start_s` is the guest's own clock at the start."""
 
     start_s: Seconds = 10.0
     duration_s: SomeSeconds
@@ -326,7 +326,8 @@ class ScenarioTable(Table):
 class KernelTable(Table):
     """What the kernels of a campaign have in common.
 
-    Of several bases the first is taken on which all kernels of the campaign can be built.
+    If there are several bases, the first one on which all kernels of the campaign can be built is
+    used.
     """
 
     base: Values[Name]
@@ -336,8 +337,8 @@ class KernelTable(Table):
 class MatrixTable(Table):
     """The axes: every combination is a cell.
 
-    `clients` is for the scenarios whose client steps say count = "matrix". Repeats differ in the
-    seed: `seed`, `seed` + 1, ... `memnotify.campaign.seeds` says what it changes; 0: nothing.
+    `clients` is for scenarios with count = "matrix" in a client step. Repeats differ in the seed:
+    `seed`, `seed` + 1, ... `memnotify.campaign.seeds` states what it changes; 0 changes nothing.
     """
 
     series: Values[Name]
@@ -355,10 +356,10 @@ def _comparison(text: str) -> str:
 
 
 class ExpectTable(Table):
-    """What is expected of the cells that the axes here pick; an axis that is left out picks all.
+    """An expectation of the cells that the axes here select; an omitted axis selects all.
 
-    `clients` is the number in a guest. `says` is for people, `what` as in check/expression.py. It
-    has to be so in all cells, or with `some` in at least one.
+    `clients` is the number in a guest. `says` is for people; `what` is an expression
+    (check/expression.py). It must hold in all cells, or with `some` in at least one.
     """
 
     says: str

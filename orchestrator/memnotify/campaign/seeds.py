@@ -1,7 +1,8 @@
-"""What a seed changes in a scenario, so that the spread over repeats is real.
+"""Vary a scenario by a seed, so that the spread over repeats is real.
 
-In virtual time two guests that are told the same do the same. What users of real machines cannot
-hold still is drawn here instead: who starts when, how fast memory goes, and on which CPU.
+In virtual time, two guests with the same input behave identically. What cannot be controlled on a
+real machine is drawn from the seed instead: when each client starts, how fast memory is used, and
+on which CPU.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ RATE_SPREAD = 0.05
 """A hog or a filecache is at most this much faster or slower than the scenario says."""
 
 SPACING_SPREAD = 0.5
-"""The same of the time between the starts of two clients."""
+"""The same for the time between the starts of two clients."""
 
 
 def varied(scenario: Scenario, seed: int, *, cpus: int) -> Scenario:
-    """Return a scenario as a seed has it; seed 0 is the scenario as it is written.
+    """Return a scenario varied by a seed; seed 0 gives the scenario as written.
 
-    All is drawn with `random.Random(seed)`, which is the same on every machine, and from nothing
-    but the scenario and the number of CPUs: cells that differ in their kernel have the same draws.
+    All values are drawn with `random.Random(seed)`, which is the same on every machine, and depend
+    only on the scenario and the number of CPUs: cells that differ in their kernel have the same
+    draws.
 
-    - Client steps that follow each other at the same time change places.
+    - Consecutive client steps at the same time are shuffled.
     - The time between two clients of a step is multiplied by 1 ± SPACING_SPREAD.
     - The rate of each hog and filecache is multiplied by 1 ± RATE_SPREAD.
-    - With several CPUs, a step's processes start on a CPU that is drawn, and those after it.
+    - With several CPUs, a step's processes start on a drawn CPU and the CPUs after it.
     """
     if seed == 0:
         return scenario
@@ -49,7 +51,7 @@ def _varied(step: Step, draw: Random, cpus: int) -> Step:
             spacing = _about(action.spacing_ns, SPACING_SPREAD, draw)
             action = dataclasses.replace(action, spacing_ns=spacing)
         case Hog() | FileCache():
-            rate = max(1, _about(action.rate_kib_s, RATE_SPREAD, draw))
+            rate = _about(action.rate_kib_s, RATE_SPREAD, draw)
             action = dataclasses.replace(action, rate_kib_s=rate)
         case _:
             return step

@@ -1,4 +1,4 @@
-"""What the steps of a scenario ask for that cannot be, or would do nothing."""
+"""Refuse steps of a scenario that cannot work or would have no effect."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from memnotify.series.quilt import NONE, load_series, revisions
 from memnotify.series.revision import load_revision
 
 MIN_GUEST_MIB = 8
-"""A balloon target below this is a mistake in the unit: no kernel here runs in that little."""
+"""A balloon target below this is a mistake in the unit: no kernel here runs in so little memory."""
 
 _RUNNING = tuple(op.name.lower() for op in STARTING)  # steps that start processes
 
 _MEMORY_GROUPS = ("CONFIG_MEMCG", "CONFIG_CGROUP_MEM_RES_CTLR", "CONFIG_CGROUP_MEM_CONT")
-"""What the option has been called, newest first."""
+"""The names that this option has had, newest first."""
 
 _RAMFS_IS_KEPT = (2, 6, 28)
-"""Since then pages of ramfs are on the unevictable list."""
+"""Since this version, pages of ramfs are on the unevictable list."""
 
 
 def options_of(base: Base, config: Sequence[Path]) -> set[str]:
@@ -55,8 +55,10 @@ def check_steps(
     machines: Sequence[MachineProfile],
     bases: Sequence[Base],
 ) -> None:
-    """Raise InputError for the first thing in a scenario that cannot be, or would do nothing, on
-    the machines, and with the bases, memories, series and clients of its campaign."""
+    """Raise InputError for the first step that cannot work or would have no effect.
+
+    It is judged for the machines, bases, memories, series and clients of the campaign.
+    """
     memories, series = table.matrix.memory_mib, table.matrix.series
     _check_times(place, scenario)
     _check_balloons(place, scenario, memories)
@@ -159,12 +161,15 @@ def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> 
 
 
 def _group_of(clients: ClientsTable) -> int | None:
-    """Return the version of the control groups in which clients have what they watch."""
+    """Return the version of control groups that has the file which clients watch, or None."""
     return CLIENT_KINDS[ClientKind[clients.kind.upper()]].group
 
 
 def _check_group(place: Place, step: StepTable, version: int) -> None:
-    """`version` is that of the control groups that a step before has made; 0: none."""
+    """Refuse a second group, and clients whose group is missing.
+
+    `version` is that of the group that an earlier step has created; 0: none.
+    """
     if step.group is not None and version:
         place.at("group").refuse("a scenario can have only one group")
     if step.clients is None:
@@ -178,8 +183,10 @@ def _check_group(place: Place, step: StepTable, version: int) -> None:
 
 
 def _check_signals(place: Place, scenario: ScenarioTable, series: list[str]) -> None:
-    """Refuse clients that wait for SIGIO where no series sends one; beside one that does, `none`
-    and the others are what it is compared with."""
+    """Refuse clients that wait for SIGIO if no series of the campaign sends it.
+
+    If one does, the others (such as `none`) are there for comparison.
+    """
     for here, step in _steps(place, scenario):
         if step.clients is None or any(map(_may_signal, series)):
             continue
@@ -193,7 +200,7 @@ def _check_signals(place: Place, scenario: ScenarioTable, series: list[str]) -> 
 
 
 def _may_signal(series: str) -> bool:
-    """Tell whether a kernel of a series sends SIGIO; of one without promises nobody knows."""
+    """Return whether kernels of a series may send SIGIO; without promises, that is unknown."""
     if series == NONE:
         return False
     revision = load_revision(series)
@@ -206,7 +213,7 @@ def _check_sizes(
     memories: list[int],
     machines: Sequence[MachineProfile],
 ) -> None:
-    """Refuse what no guest of the campaign has room for, and what rounds to nothing in one."""
+    """Refuse sizes that do not fit in a guest of the campaign, or that round to 0 in one."""
     for here, step in _steps(place, scenario):
         for memory in memories:
             if step.dd is not None and step.dd.block_mib > memory:
@@ -225,7 +232,7 @@ def _check_sizes(
 
 
 def _check_effects(place: Place, scenario: ScenarioTable) -> None:
-    """Refuse a control group that nothing is in, and that nobody watches."""
+    """Refuse a control group that no later step uses or watches."""
     steps = list(_steps(place, scenario))
     for number, (here, step) in enumerate(steps):
         later = [other for _, other in steps[number + 1 :]]
@@ -240,7 +247,7 @@ def _check_effects(place: Place, scenario: ScenarioTable) -> None:
 
 
 def _may_have(base: Base, table: CampaignTable, machines: Sequence[MachineProfile]) -> set[str]:
-    """Return the options that all kernels of a base have, or that one of the series sets."""
+    """Return the options that all kernels of a base have, and those that some series sets."""
     configs = [
         base.config(arch, machine.variant) for arch in table.kernel.arch for machine in machines
     ]
@@ -255,8 +262,10 @@ def _check_kernel_has(
     base: Base,
     has: set[str],
 ) -> None:
-    """Refuse what kernels of a base do not have: pressure stall information, control groups of
-    memory, and pages of ramfs that can be reclaimed. `has` are their options."""
+    """Refuse steps that need something which kernels of a base lack; `has` are their options.
+
+    That is pressure stall information, memory control groups, or reclaimable pages of ramfs.
+    """
     release = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", base.name)
     version = tuple(int(part or 0) for part in release.groups()) if release else ()
     for here, step in _steps(place, scenario):

@@ -1,1 +1,1 @@
-"""Promises, wakeups, metrics and statistics of a log."""
+"""Checks and figures of a log: promises, wakeups, metrics and statistics."""

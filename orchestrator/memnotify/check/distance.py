@@ -1,6 +1,6 @@
-"""How far a series is from one that was published.
+"""The distance of a measured series from a published one.
 
-Works on plain arrays. Seconds and values are of whatever origin and unit, the same for both.
+Works on plain arrays. Both series must have the same origin of time and the same units.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distance:
-    """What `distance` found.
+    """The result of `distance`.
 
-    `apart` is in the unit of the values. `of_range` is `apart` as a part of the range (most less
-    least) of the published values that were compared: 0 is the same curve, and the best level line
-    has at most 0.5; None where the published values are all the same. `compared` is the part of
-    the published time in which there is something of ours; below 1 the rest was not looked at.
+    `apart` is in the unit of the values. `of_range` is `apart` divided by the range (maximum minus
+    minimum) of the compared published values: 0 for the same curve, at most 0.5 for the best
+    constant; None if the published values are all equal. `compared` is the fraction of the
+    published time for which we have data; the rest was not compared.
     """
 
     apart: float
@@ -34,14 +34,15 @@ def distance(
 ) -> Distance | None:
     """Return the distance of two step functions, or None if they have no time in common.
 
-    The mean absolute difference over time: with the published samples P_i at t_i, and ours as O(t),
+    It is the mean absolute difference over time. With the published samples P_i at t_i, and ours as
+    the function O(t),
 
         apart = sum over i of the integral of |P_i - O(t)| dt over I_i / sum over i of |I_i|
 
-    I_i is what the sample stands for, from t_i to t_(i+1), but for `hold_s` seconds at most: of a
-    gap in what was published nobody knows anything, so it is not compared. O(t) is the newest of
-    our samples, from the first to the last. The integral is exact, not a sum over a grid, and
-    time is not warped: what comes late is apart. All times are sorted.
+    I_i is the time that a sample stands for, from t_i to t_(i+1), but at most `hold_s` seconds:
+    gaps in the published data are not compared. O(t) is our newest sample at t, from our first
+    sample to our last. The integral is exact, not a sum over a grid, and time is not warped: a
+    delay counts as a difference. All times are sorted.
     """
     if not published_s.size or not ours_s.size:
         return None
@@ -66,9 +67,9 @@ def distance(
 
 
 def distance_of_moments(published: Floats, ours: Floats) -> Distance | None:
-    """Return the mean absolute difference of values at moments that belong together.
+    """Return the mean absolute difference of values at corresponding moments.
 
-    Ours are NaN where the moment did not come.
+    Ours are NaN for moments that did not occur.
     """
     there = ~np.isnan(ours)
     if not there.any():
@@ -86,8 +87,8 @@ def _distance(apart: float, used: list[float], compared: float) -> Distance:
 class Curve:
     """One column of one cell beside the published one, both scaled, on one axis of seconds.
 
-    Where the rows are moments, `seconds` are their numbers. `label` names the cell among the
-    others of the series.
+    If the rows are moments, `seconds` holds their numbers. `label` tells the cell from the other
+    cells of the series.
     """
 
     file: str
@@ -96,16 +97,16 @@ class Curve:
     unit: str
     cell: str
     label: str
-    moments: tuple[str, ...]  # what the CSV calls them, or none
+    moments: tuple[str, ...]  # their names in the CSV, or empty
     published_s: Floats
     published: Floats
     ours_s: Floats
     ours: Floats
-    hold_s: float  # what a published sample stands for, at most
+    hold_s: float  # the longest time that a published sample stands for
     distance: Distance | None
 
     def row(self) -> dict[str, Any]:
-        """Return what is said of it, as a JSON value."""
+        """Return the facts about the curve as a JSON value."""
         found = self.distance
         return {
             "kind": "series",

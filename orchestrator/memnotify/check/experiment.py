@@ -1,4 +1,4 @@
-"""The figures that the experiments of 2008 were told in, from a guest's log.
+"""The figures in which the experiments of 2008 were reported, from a guest's log.
 
 All times are guest time, CLOCK_MONOTONIC in nanoseconds.
 """
@@ -19,16 +19,16 @@ from memnotify.units import KIB_PER_MIB, NS_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What an experiment gave. None: there is no sample, or nobody was woken.
+    """The figures of an experiment. None: there is no sample, or nobody was woken.
 
     "At the first wakeup" is the last sample before it; "after" is every sample from then on; "at
-    the start" is the last sample before a client opened what it watches.
+    the start" is the last sample before a client opened the file that it watches.
     """
 
-    total_kib: float | None  # MemTotal, the least: with the balloon where the scenario has it
+    total_kib: float | None  # minimum of MemTotal, so with the balloon if the scenario has one
     wakeups: float
     clients_woken: float
-    told_at_mib: float | None  # steps that a client had finished when it was first woken
+    told_at_mib: float | None  # whole steps that a client had finished at its first wakeup
     filled_mib_at_first_wakeup: float | None
     cache_mib_at_first_wakeup: float | None
     free_mib_at_first_wakeup: float | None
@@ -39,14 +39,14 @@ class Figures:
     least_free_mib_after: float | None
     greatest_free_mib_after: float | None
     least_cache_mib: float | None  # after the cache was largest
-    swap_grew_mib: float | None  # from the start to the most that was in use
+    swap_grew_mib: float | None  # from the first sample to the most swap in use
     freed_at_once_mib: float | None  # greatest growth of free memory within a second
-    run_queue: float | None  # greatest number of runnable tasks, the one that samples left out
+    run_queue: float | None  # greatest number of runnable tasks, without the one that samples
     longest_silence_s: float | None  # between two samples
-    console_run_queue: float | None  # the greatest that the console showed
-    console_gap_s: float | None  # the longest time between two of its rounds
-    round_s: float | None  # from one wakeup to the next, the median
-    free_mib_given_back: float | None  # as a client saw it after giving memory back, the median
+    console_run_queue: float | None  # the greatest number that the console showed
+    console_gap_s: float | None  # the longest time between two rounds of the console
+    round_s: float | None  # median time from one wakeup to the next
+    free_mib_given_back: float | None  # median of what clients saw after giving memory back
     most_anon_mib: float | None
     oom_kills: float
 
@@ -60,18 +60,18 @@ def figures(log: RecordLog) -> Figures:
     swapped = ints(memory["swap_total"]) - ints(memory["swap_free"])
     runnable = ints(log.kind(Kind.PAGING)["runnable"])
     opened = ints(log.kind(Kind.CLIENT)["time_ns"])
-    # What a client that allocates had filled each time that it was woken, and its whole steps.
+    # What a client that allocates had filled at each of its wakeups, and how many whole steps.
     filled = log.kind(Kind.HOG)
     filled = filled[filled["client"] != NO_CLIENT]
-    console = log.kind(Kind.CONSOLE)  # by the time that it showed
+    console = log.kind(Kind.CONSOLE)  # its times are those that it showed
     rounds, shown = np.sort(ints(console["time_ns"])), console["runnable"][console["error"] == 0]
 
     woken = woken_ns.size > 0
     first = int(woken_ns[0]) if woken else 0
     before = max(0, int(np.searchsorted(times, first, side="right")) - 1)
     after = free[before:]
-    start = int(np.searchsorted(times, int(opened.min()) if opened.size else 0)) - 1
-    started = opened.size > 0 and start >= 0
+    start = int(np.searchsorted(times, int(opened.min()))) - 1 if opened.size else -1
+    at_start = slice(start, start + 1)  # of nothing if it is -1
 
     def at_first(column: Ints) -> float | None:
         return float(column[before]) / KIB_PER_MIB if woken and column.size else None
@@ -86,8 +86,8 @@ def figures(log: RecordLog) -> Figures:
         free_mib_at_first_wakeup=at_first(free),
         swapped_mib_at_first_wakeup=at_first(swapped),
         anon_mib_at_first_wakeup=at_first(anon),
-        free_mib_at_start=_mib(free[start : start + 1]) if started else None,
-        cache_lost_mib=_mib(cache[start : start + 1] - cache[-1:]) if started else None,
+        free_mib_at_start=_mib(free[at_start]),
+        cache_lost_mib=_mib(cache[at_start] - cache[-1:]),
         least_free_mib_after=_mib(np.sort(after)[:1]) if woken else None,
         greatest_free_mib_after=_mib(np.sort(after)[-1:]) if woken else None,
         least_cache_mib=_mib(np.sort(cache[_largest(cache) :])[:1]),
@@ -125,7 +125,7 @@ def _largest(column: Ints) -> int:
 
 
 def _grew_within(times: Ints, kib: Ints, window_ns: int) -> float | None:
-    """Return by how many MiB a column grew at most from one sample to one within a window."""
+    """Return the greatest growth in MiB from one sample to another within a window."""
     if not times.size:
         return None
     ends = np.searchsorted(times, times + window_ns, side="right")

@@ -1,12 +1,12 @@
-"""A comparison of a cell's figures, as expectations make it: a small part of Python's syntax.
+"""Comparisons of a cell's figures, as expectations use them: a small subset of Python's syntax.
 
     max_batch <= max(clients // 16, 100)
     batches[1].after_ms >= 9900
     outcome != "ok"
 
-Names are figures of the cell, `.name` and `[number]` are what is in one of them; there are numbers,
-`+ - * / //`, `min` and `max`, comparisons, which may be chained, and words in quotes to be equal to
-or not.
+Names are figures of the cell; `.name` and `[number]` select a part of one. There are numbers,
+`+ - * / //`, `min` and `max`, comparisons, which may be chained, and quoted words, which can only
+be tested with == and !=.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ Number = int | float
 
 
 class Scalar(StrEnum):
-    """What can be compared."""
+    """The types that can be compared."""
 
     NUMBER = "a number"
     WORD = "a word"
 
 
 ANY = "*"
-"""In a shape: stands for names that are not known in advance."""
+"""In a shape: stands for any name."""
 
 Shape: TypeAlias = "Scalar | Mapping[str, Shape] | list[Shape]"
-"""Of a figure: what it is, or the shapes of what is in it, by name, or of each in a list."""
+"""The shape of a figure: a scalar, or the shapes of its parts by name, or of each list element."""
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = MappingProxyType(
     {
@@ -58,7 +58,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = MappingProx
         ast.GtE: operator.ge,
     }
 )
-_DEEPEST = 100  # sums in sums; Python's own stack ends somewhere behind
+_DEEPEST = 100  # nesting depth, well below the limit of Python's stack
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"min": min, "max": max})
 
 
@@ -68,7 +68,7 @@ class _AbsentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A comparison that has been read."""
+    """A parsed comparison."""
 
     text: str
     comparison: ast.Compare
@@ -79,14 +79,14 @@ class Expression:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The figures that it asks for, sorted."""
+        """Return the figures that it uses, sorted."""
         nodes = ast.walk(self.comparison)
         found = {node.id for node in nodes if isinstance(node, ast.Name)}
         return tuple(sorted(found - _FUNCTIONS.keys()))
 
     @property
     def words(self) -> Iterator[tuple[str, str]]:
-        """The figures that are compared with words, each with its word."""
+        """Yield the figures that are compared with words, each with its word."""
         sides = self._sides
         for one, other in (*itertools.pairwise(sides), *itertools.pairwise(reversed(sides))):
             match one, other:
@@ -94,7 +94,7 @@ class Expression:
                     yield name, word
 
     def holds(self, figures: Mapping[str, Any]) -> bool | None:
-        """Compare; None if a figure is not there or null, or is beyond what can be counted with."""
+        """Compare; return None if a figure is missing or null, or cannot be computed with."""
         try:
             values = [_compared(side, figures) for side in self._sides]
         except (_AbsentError, ArithmeticError):
@@ -105,7 +105,7 @@ class Expression:
         return all(_COMPARISONS[type(op)](a, b) for op, a, b in steps)
 
     def fit(self, shapes: Mapping[str, Shape]) -> None:
-        """Raise ValueError that says why, if it can hold for no figures of these shapes."""
+        """Raise ValueError with the reason if the expression can never hold for these shapes."""
         scalars = [_scalar(side, shapes) for side in self._sides]
         for op, one, other in zip(self.comparison.ops, scalars, scalars[1:], strict=False):
             if one is not other:
@@ -117,7 +117,7 @@ class Expression:
 
 
 def parse_expression(text: str) -> Expression:
-    """Read an expression. Raises ValueError that says what is wrong with it."""
+    """Parse an expression. Raises ValueError that says what is wrong with it."""
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -243,4 +243,4 @@ def _look(node: ast.expr, figures: Mapping[str, Any]) -> Any:
             return _ARITHMETIC[type(op)](_value(left, figures), _value(right, figures))
         case ast.Call(func=ast.Name(id=name), args=args):
             return _FUNCTIONS[name](*(_value(arg, figures) for arg in args))
-    raise AssertionError(ast.dump(node))  # _check lets nothing else through
+    raise AssertionError(ast.dump(node))  # _check rejects everything else

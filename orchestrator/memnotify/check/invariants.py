@@ -1,4 +1,4 @@
-"""A revision's promises against the log of one guest."""
+"""Checks a revision's promises against the log of one guest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from memnotify.records.log import RecordLog, ints
 
 
 def check(log: RecordLog, promises: Promises | None) -> tuple[Answer, ...]:
-    """Return how each invariant that a revision has came out.
+    """Return the result of each invariant that a revision promises.
 
-    Without promises the kernel has no mem_notify: no device, and nobody is woken.
+    Without promises, the kernel has no mem_notify: there is no device, and nobody is woken.
     """
     if promises is None:
         watching = of_mem_notify(log)
@@ -81,7 +81,7 @@ def device(log: RecordLog, promises: Promises) -> Answer:
 
 
 def no_device(log: RecordLog) -> Answer:
-    """Check that there is no device, and nobody could open it."""
+    """Check that there is no device, and that nobody could open it."""
     devices, clients = log.kind(Kind.DEVICE), log.kind(Kind.CLIENT)
     found = [devices[devices["present"] != 0], clients[clients["errno"] == 0]]
     breaks = tuple(

@@ -14,18 +14,19 @@ from memnotify.records.zones import above_gate
 from memnotify.units import NS_PER_MS, NS_PER_S
 
 BATCH_PAUSE_NS = 100_000_000
-"""A pause between wakeups that is longer than this starts a new batch.
+"""A longer pause between wakeups than this starts a new batch.
 
-The gate lets one notification through every 200 ms. The clients that it wakes log that as soon as
-they get the CPU: within a few ms if it is idle, over 100 ms and more while the guest reclaims. Half
-the gate keeps the former apart and the latter together.
+The gate lets one notification through every 200 ms. The clients that it wakes log it as soon as
+they get the CPU: within a few ms if the CPU is idle, after 100 ms and more while the guest
+reclaims. Half the gate's interval separates the batches in the first case and keeps one together in
+the second.
 """
 
 BATCH_DISTANCE_NS = 190_000_000
-"""What starts sooner than this after a batch's first wakeup belongs to it, pause or no pause.
+"""A wakeup sooner than this after a batch's first one belongs to the batch, whatever the pause.
 
-It is the gate's 200 ms less two jiffies and what the first client may be late: two notifications
-cannot be nearer.
+It is the gate's 200 ms, less two jiffies and the possible delay of the first client: two
+notifications cannot be closer.
 """
 
 
@@ -37,16 +38,16 @@ class WakeupBatch:
     wakeups: int
     clients: int
     spread_ms: float  # from the first to the last
-    after_ms: float | None  # since the first wakeup of the batch before
+    after_ms: float | None  # since the first wakeup of the previous batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     """The figures of a cell. Pages are counted from the scenario's start.
 
-    `first_wakeup_ms` runs from the first sample that shows a zone at or below the gate to the first
-    wakeup, so it is no finer than the interval of the samples: 0 when that sample came after the
-    wakeup; None without a wakeup, or if no sample up to the one after it shows such a zone.
+    `first_wakeup_ms` is the time from the first sample that shows a zone at or below the gate to
+    the first wakeup, so its resolution is the sampling interval. It is 0 if that sample came after
+    the wakeup; None without a wakeup, or if no sample up to the one after it shows such a zone.
     """
 
     wakeups: int
@@ -61,8 +62,8 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeupsEach:
-    """How often the client that was woken least, and most, was woken; and the least time between
-    two wakeups of one client, None if nobody was woken twice."""
+    """How often the clients woken least and most often were woken, and the shortest time between
+    two wakeups of one client: None if nobody was woken twice."""
 
     least: int
     most: int
@@ -70,7 +71,7 @@ class WakeupsEach:
 
 
 def wakeups_each(log: RecordLog, clients: int) -> WakeupsEach:
-    """Count the wakeups of each of so many clients."""
+    """Count the wakeups of each of `clients` clients."""
     wakeups = notified(log)
     times, woken = ints(wakeups["time_ns"]), ints(wakeups["client"])
     counts = np.unique(woken, return_counts=True)[1]
@@ -100,7 +101,7 @@ def measure(log: RecordLog) -> Metrics:
         first_wakeup_ms=_first_wakeup_ms(log, int(times[0])) if times.size else None,
         swapped_out_before_first=before_first,
         swapped_out=_last(swapped) - swap_start,
-        # Old kernels have no counter; the kills of init's own children show in either way.
+        # Old kernels have no counter, but kills of init's own children show either way.
         oom_kills=max(_last(ints(reclaim["oom_kill"])), len(killed_exits(log))),
         batches=batches,
     )
@@ -110,7 +111,7 @@ def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[WakeupBatch
     """Split sorted wakeups by BATCH_PAUSE_NS and BATCH_DISTANCE_NS."""
     if not times.size:
         return ()
-    each = times.tolist()  # a guest's rubbish may be too far apart for numpy's numbers
+    each = times.tolist()  # invalid times from a guest may overflow numpy's integers
     first = [0]
     for start in (np.flatnonzero(np.diff(times) > BATCH_PAUSE_NS) + 1).tolist():
         if each[start] - each[first[-1]] >= BATCH_DISTANCE_NS:
@@ -138,7 +139,7 @@ def _first_wakeup_ms(log: RecordLog, first: int) -> float | None:
 
 
 def _counter_at(times: Ints, counter: Ints, when: int) -> int:
-    """Return a counter's value in the last sample up to a time, or in the first there is."""
+    """Return a counter's value in the last sample up to a time, or else in the first sample."""
     if not times.size:
         return 0
     return int(counter[max(0, int(np.searchsorted(times, when, side="right")) - 1)])

@@ -1,7 +1,8 @@
-"""What the wakeups of a log say of revisions that wake everyone, or nobody.
+"""Checks of wakeups for revisions that wake everyone, or nobody.
 
-There it is poll() that decides who has POLLIN. How many may have it in a time is bounded, and those
-bounds hold for when they were decided, which is not logged: between `Waits.low` and `Waits.at`.
+With these, poll() decides who gets POLLIN. The number of POLLINs within a time is bounded. The
+bounds hold for the times of the decisions, which are not logged: each lies between `Waits.low` and
+`Waits.at`.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from memnotify.check.story import NEVER, Story, seconds
 from memnotify.records.log import Flags, Ints, ints
 
 _WIDEST = 6
-"""Bursts are searched for within this many rate intervals, more than any client is late."""
+"""Bursts are searched for within this many rate intervals, longer than any client is delayed."""
 
 _CHUNK = 10_000
 
 
 def everyone(story: Story) -> Answer | None:
-    """Check that a notification wakes all who wait, if they have POLLIN when they look.
+    """Check that a notification wakes all waiting clients, if they have POLLIN when they look.
 
-    Memory is surely low when they look only if all samples around are far below the gate: near it
-    kswapd may lift the sum above for some milliseconds that no sample shows. None where that cannot
-    be said: the first to look takes what the others would have found, or each has to wait for its
-    turn, or the status of a zone may be 0 again.
+    Memory is certainly low when they look only if all samples around are far below the gate. Near
+    the gate, kswapd may lift the sum above it for some milliseconds that no sample shows. Returns
+    None if this cannot be decided: if the first to look takes what the others would have found, if
+    each has to wait its turn, or if the status of a zone may be 0 again.
     """
     promises = story.promises
     lasts = promises.asks is Asks.EITHER and promises.status is Status.SWAPPED
@@ -56,7 +57,7 @@ def everyone(story: Story) -> Answer | None:
             continue
         passed = first + HELD_UP_NS
         if passed >= story.end_ns:
-            break  # who is left then may have been woken behind the end of the log
+            break  # the rest may have been woken after the end of the log
         near = (samples.times > first - HELD_UP_NS) & (samples.times < passed)
         there = (waits.since < first - HELD_UP_NS) & (waits.at >= first) & (waits.gone > passed)
         there &= ~waits.signal
@@ -64,7 +65,7 @@ def everyone(story: Story) -> Answer | None:
         if not there.any() or not stays or not story.calm(first - HELD_UP_NS, passed):
             continue
         left = np.flatnonzero(there & (waits.at >= passed))
-        # Where those who are woken give memory back, it may have been enough between two samples.
+        # If the woken clients give memory back, there may have been enough between two samples.
         sure = lasts or story.keeps
         tested += int(not left.size or sure)
         if left.size and sure:
@@ -81,7 +82,7 @@ def everyone(story: Story) -> Answer | None:
 
 
 def nobody(story: Story) -> Answer:
-    """Check that nobody is woken who sleeps in poll(); one that looks by itself may have POLLIN.
+    """Check that no client that sleeps in poll() is woken; one that looks by itself may get POLLIN.
 
     A test is a client that sleeps while pages are scanned.
     """
@@ -105,10 +106,10 @@ def nobody(story: Story) -> Answer:
 
 
 def once(story: Story) -> Answer:
-    """Check that of one notification one poll() has POLLIN: the one that takes the status.
+    """Check that only one poll() gets POLLIN from a notification: the one that takes the status.
 
-    On a CPU two are more than the rate apart, and one may have been left from before. With several
-    CPUs each has a rate of its own, and each may see the same status before one clears it.
+    Two notifications on one CPU are at least the rate apart, and one may be left from before. With
+    several CPUs, each has its own rate, and each may see the same status before one clears it.
     """
     rate = (story.promises.rate_ns or 0) - TICK_NS
     cpus = story.cpus
@@ -125,16 +126,16 @@ def once(story: Story) -> Answer:
         _burst(story, asked[a:b], most, "one POLLIN for each notification")
         for a, b in _bursts(waits.low[asked], waits.at[asked], most, rate)
     )
-    # A client that polls again, or so many that wait, could have had another POLLIN at once.
+    # A client that polls again, or enough waiting clients, could have got another POLLIN at once.
     more = _again(story, asked) | (_waiting(story, asked) > most(HELD_UP_NS + RUN_NS))
     tested = int(np.count_nonzero(more & _low_after(story, asked)))
     return Answer(invariant=Invariant.ONCE, tested=max(tested, len(breaks)), breaks=breaks)
 
 
 def each(story: Story) -> Answer:
-    """Check the rate of notifications where a client that has read() one waits for the next.
+    """Check the rate of notifications if a client that has read() one waits for the next.
 
-    Of one client the POLLINs after the first, each read, need as many notifications since then.
+    If a client read() after each POLLIN, each POLLIN after the first needs a new notification.
     """
     promises, waits = story.promises, story.waits
     rate = (promises.rate_ns or 0) - TICK_NS
@@ -158,10 +159,10 @@ def each(story: Story) -> Answer:
 
 
 def throttle(story: Story) -> Answer:
-    """Check that one poll() in a tick gets as far as the gate, on each CPU at the most.
+    """Check that at most one poll() per tick gets as far as the gate, on each CPU.
 
-    Who sleeps is woken with all others, and may log it late. So it shows with those who come back
-    at once, and still find memory low.
+    Sleeping clients are woken all together, and may log it late. So this shows with clients that
+    poll again at once and still find memory low.
     """
     cpus = story.cpus
 
@@ -185,7 +186,7 @@ def _polled(story: Story) -> Ints:
 
 
 def _again(story: Story, asked: Ints) -> Flags:
-    """Tell after which of these waits the client was back in poll() at once."""
+    """Return after which of these waits the client was back in poll() at once."""
     waits = story.waits
     following = np.minimum(asked + 1, waits.client.size - 1)  # by client, and then by time
     same = (following != asked) & (waits.client[following] == waits.client[asked])
@@ -193,7 +194,7 @@ def _again(story: Story, asked: Ints) -> Flags:
 
 
 def _waiting(story: Story, asked: Ints) -> Ints:
-    """Count the clients that were in poll() when each of these waits was over."""
+    """Count the clients that were in poll() when each of these waits ended."""
     waits = story.waits
     polls = ~waits.signal
     since, end = (np.sort(x[polls]) for x in (waits.since, np.minimum(waits.at, waits.gone)))
@@ -202,7 +203,7 @@ def _waiting(story: Story, asked: Ints) -> Ints:
 
 
 def _low_after(story: Story, asked: Ints) -> Flags:
-    """Tell of which of these waits the next sample shows that memory is low."""
+    """Return for which of these waits the next sample shows that memory is low."""
     after = np.searchsorted(story.samples.times, story.waits.at[asked], side="left")
     return np.asarray(np.append(story.samples.low, False)[after], bool)
 
@@ -210,9 +211,9 @@ def _low_after(story: Story, asked: Ints) -> Flags:
 def _bursts(
     low: Ints, at: Ints, most: Callable[[int], int], step: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield slices of POLLINs, by time, of which more were decided in their span than may be.
+    """Yield slices of POLLINs, by time, that hold more decisions than their time span allows.
 
-    `most` of a span grows with each `step` of it. Slices do not overlap.
+    `most(span)` grows with each `step` of the span. Slices do not overlap.
     """
     start = np.zeros(at.size, bool)
     size = np.zeros(at.size, np.int64)
@@ -232,7 +233,7 @@ def _bursts(
 
 
 def _length(low: Ints, at: Ints, most: Callable[[int], int], least: int) -> int:
-    """Return how many of these, `least` of which are too many, are so, counted from the first."""
+    """Return how many of these, counted from the first, are too many; at least `least` are."""
     spans = at - np.minimum.accumulate(low)
     for count, span in enumerate(spans.tolist()[least:], least + 1):
         if count <= most(span):

@@ -1,6 +1,6 @@
-"""What the checks of a revision are given, what they answer, and what is granted to a log.
+"""The input and output of a revision's checks, and the tolerances that they grant a log.
 
-Plain values and functions: where a revision keeps its promises is no business of this room.
+Plain values and functions: how a revision stores its promises is of no concern here.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ TICK_NS = 10_000_000
 """The longest timer tick of a kernel here (HZ = 100): mem_notify counts in ticks."""
 
 FASTEST_TICK_NS = 1_000_000
-"""The shortest one (HZ = 1000)."""
+"""The shortest timer tick (HZ = 1000)."""
 
 RUN_NS = 20_000_000
-"""The time within which a sample is read, and a client that need not wait returns from poll()."""
+"""The time to read a sample, and for a client that need not wait to return from poll()."""
 
 QUEUE_NS = 100_000_000
 """A client that enters poll() this much later than another is behind it in the queue."""
 
 LATE_NS = 100_000_000
-"""The time within which the first client woken by a notification logs it."""
+"""The time within which the first client that a notification wakes logs its wakeup."""
 
 HELD_UP_NS = 500_000_000
-"""The same for the last client, in a calm guest: its own pages may have to be swapped in first."""
+"""The same for the last client, in a calm guest: its pages may have to be swapped in first."""
 
 CALM_TASKS = 10
 """A guest with more runnable tasks is not calm: a woken client may take seconds to log it."""
@@ -51,7 +51,7 @@ class Invariant(StrEnum):
 
 
 class Verdict(StrEnum):
-    """KEPT: put to the test and not broken."""
+    """The result of a check. KEPT: exercised and not broken."""
 
     KEPT = "kept"
     BROKEN = "broken"
@@ -71,7 +71,7 @@ class Break:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How often an invariant was put to the test in a log, and where it is broken."""
+    """How often a log exercised an invariant, and where it breaks it."""
 
     invariant: Invariant
     tested: int
@@ -85,7 +85,7 @@ class Answer:
 
 
 class Status(StrEnum):
-    """What poll() asks under the name of status; patches/README.md explains each."""
+    """What poll() calls the status; patches/README.md explains each."""
 
     ZONE = "zone"
     TAKEN = "taken"
@@ -103,7 +103,7 @@ class Asks(StrEnum):
 
 
 class Wakes(StrEnum):
-    """Whom a notification wakes. FIFO: those who have waited longest."""
+    """Which clients a notification wakes. FIFO: those that have waited longest."""
 
     NOBODY = "none"
     EVERYONE = "all"
@@ -114,8 +114,8 @@ class Wakes(StrEnum):
 class Gate:
     """Memory is low at or below `factor` * (watermark `mark` + lowmem_reserve[MAX_NR_ZONES-1]).
 
-    In pages of a zone, or of the `sum` of all zones, those of high memory only with `highmem`.
-    `strict`: below it only.
+    This is in pages of one zone, or with `sum` of all zones; high memory counts only with
+    `highmem`. With `strict`, memory is low only below that.
     """
 
     factor: int = 2
@@ -129,13 +129,13 @@ class Gate:
 class Promises:
     """A revision's promises.
 
-    `device` is (major, minor, mode) of the node `path`. `gate` is asked by poll(), if `asks` says
-    so, and else by a notification. `status` is None where poll() does not ask for one; `look_ns` is
-    how often the timer of SWAPPED runs. `rate_ns` is from one notification to the next, in the
-    whole system or, with `rate_of_cpu`, on one CPU; None: as often as it likes. `guard_s` takes the
-    number of watchers; None: there is no guard. `shares` takes the watchers and how many of them
-    have FASYNC set, and returns how many of them one notification of FIFO signals and wakes.
-    `throttled`: one poll() in a tick gets as far as the gate.
+    `device` is (major, minor, mode) of the node `path`. poll() tests `gate` if `asks` says so;
+    otherwise a notification does. `status` is None if poll() does not test one; `look_ns` is the
+    period of the timer of SWAPPED. `rate_ns` is the least time between notifications in the whole
+    system or, with `rate_of_cpu`, on one CPU; None: no limit. `guard_s` takes the number of
+    watchers; None: there is no guard. `shares` takes the number of watchers and how many of them
+    have FASYNC set, and returns how many of them one FIFO notification signals and wakes.
+    `throttled`: one poll() per tick gets as far as the gate.
     """
 
     device: tuple[int, int, int]

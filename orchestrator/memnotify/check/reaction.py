@@ -1,7 +1,7 @@
-"""How the clients of one guest reacted to pressure: the figures that revisions are compared by.
+"""How one guest's clients reacted to pressure: the figures by which revisions are compared.
 
-docs/comparing.md explains each. All times are guest time, CLOCK_MONOTONIC in nanoseconds, and what
-is sampled is no finer than the interval of the samples.
+docs/comparing.md explains each. All times are guest time, CLOCK_MONOTONIC in nanoseconds. The
+resolution of sampled values is the sampling interval.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ HERD_NS = 200_000_000
 """The interval of the gate: all wakeups within it come from at most one notification."""
 
 _RELIEF = (Op.BALLOON, Op.STOP)
-"""Steps after which memory may be free that no client released: balloon moves, exits."""
+"""Steps that may free memory that no client released: balloon moves, exits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """The figures of a guest. None: it has no such figure, for example no wakeup."""
+    """The figures of a guest. None: there is no such figure, for example without a wakeup."""
 
     gate_to_first_ms: float | None
     gate_to_last_ms: float | None
@@ -68,7 +68,7 @@ UNITS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wakeups:
-    """When clients were notified, by time, and which."""
+    """When clients were notified, by time, and which clients."""
 
     times: Ints
     clients: Ints
@@ -110,9 +110,9 @@ def react(log: RecordLog) -> Reaction:
 def gate_crossing(log: RecordLog) -> float | None:
     """Return when the first zone came down to the gate, in ns.
 
-    Between the last sample above it and the first at or below, free pages are taken to fall evenly:
-    off by less than the time from one sample to the next. None if no zone did, or if one was there
-    in its first sample already, so that nobody knows since when.
+    Free pages are interpolated linearly between the last sample above the gate and the first at or
+    below it, so the error is less than one sampling interval. None if no zone came down, or if one
+    was already there in its first sample, so that the time is unknown.
     """
     zones = log.kind(Kind.ZONE)
     times, beyond = ints(zones["time_ns"]), above_gate(zones)
@@ -145,22 +145,22 @@ def _first_wakeups(wakeups: _Wakeups) -> Ints:
 
 
 def _herd(wakeups: _Wakeups) -> int:
-    """Return how many clients woke within HERD_NS, at most; one that wakes twice counts once."""
+    """Return the most clients that woke within HERD_NS; each counts once."""
     times, clients = wakeups.times, wakeups.clients
-    # A wakeup counts until its client's next one takes its place, or it is HERD_NS old.
+    # A wakeup counts until its client wakes again, or until it is HERD_NS old.
     by_client = np.argsort(clients, kind="stable")
     again = np.flatnonzero(clients[by_client[1:]] == clients[by_client[:-1]])
     end = np.searchsorted(times, times + HERD_NS, side="right")
     following = by_client[again + 1]
     end[by_client[again]] = np.minimum(end[by_client[again]], following)
-    ended = np.bincount(end, minlength=times.size + 1)[: times.size]
+    ended = np.bincount(end)[: times.size]  # the last wakeup ends behind all
     return int(np.cumsum(1 - ended).max(initial=0))
 
 
 def _over_freed_mib(log: RecordLog, wakeups: _Wakeups) -> float | None:
-    """Return by how much memory above the gate grew after the first wakeup, at most.
+    """Return the greatest growth of memory above the gate after the first wakeup.
 
-    Of each sample, the free pages of every zone beyond its threshold are added up. The last sample
+    For each sample, the free pages of every zone above its threshold are added up. The last sample
     up to the first wakeup is compared with those after it, up to the first step of _RELIEF.
     """
     if not wakeups.times.size:
@@ -181,14 +181,14 @@ def _over_freed_mib(log: RecordLog, wakeups: _Wakeups) -> float | None:
 def _missed(log: RecordLog, wakeups: _Wakeups) -> int | None:
     """Return how many clients waited while a zone was at or below the gate and were never woken.
 
-    None if none waited, or no zone was.
+    None if no client waited, or no zone was low.
     """
     waits, zones = log.kind(Kind.POLL), log.kind(Kind.ZONE)
     sampled = ints(zones["time_ns"])
     low = sampled[(sampled >= log.start_ns) & (above_gate(zones) <= 0)]
     if not low.size or not waits.size:
         return None
-    # A wakeup that is under way in the last such sample counts; so it ends with the one after.
+    # Wakeups under way at the last such sample count, so the time ends with the next sample.
     later = sampled[sampled > low.max()]
     end = later.min() if later.size else np.iinfo(np.int64).max
     waiting = np.unique(waits["client"][ints(waits["time_ns"]) <= low.max()])

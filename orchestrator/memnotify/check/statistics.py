@@ -1,4 +1,4 @@
-"""What a few numbers say of many: medians with intervals, and how far two groups are apart."""
+"""Statistics of a few values: medians with intervals, and how far two groups are apart."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 _RESAMPLES = 1_000
 _EXACT = 50  # pairs
-_SEED = 2008  # the same numbers have the same interval
+_SEED = 2008  # the same values give the same interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """A median, with its bootstrap interval of CONFIDENCE if asked for and values are several."""
+    """A median; with its bootstrap interval of CONFIDENCE if wanted and for several values."""
 
     n: int
     median: float | None
@@ -26,7 +26,7 @@ class Spread:
 
 
 class Significance(StrEnum):
-    """What a p value is of, two-sided. WILCOXON: the signed ranks of paired differences."""
+    """The test behind a two-sided p value. WILCOXON: signed ranks of paired differences."""
 
     WILCOXON = "wilcoxon"
     MANN_WHITNEY = "mann-whitney"
@@ -36,9 +36,9 @@ class Significance(StrEnum):
 class Effect:
     """How two groups differ.
 
-    `delta` is Cliff's: the share of all pairs in which the group's value is the greater, less the
-    share in which the reference's is; 1 and -1: they do not overlap. `difference` is of values that
-    belong together, one of each group; None if none do.
+    `delta` is Cliff's: the fraction of all pairs in which the group's value is greater, minus the
+    fraction in which the reference's is; at 1 and -1 they do not overlap. `difference` is that of
+    paired values, one of each group; None if there are no pairs.
     """
 
     delta: float
@@ -54,7 +54,7 @@ def spread(values: Sequence[float], *, interval: bool = True) -> Spread:
     median = float(np.median(values))
     if len(values) == 1 or not interval:
         return Spread(n=len(values), median=median)
-    from scipy.stats import bootstrap  # takes a second, which only those who compare shall pay
+    from scipy.stats import bootstrap  # takes a second, so only when needed
 
     found = bootstrap(
         (np.asarray(values, dtype=float),),
@@ -69,7 +69,7 @@ def spread(values: Sequence[float], *, interval: bool = True) -> Spread:
 
 
 def effect(values: Sequence[float], reference: Sequence[float]) -> Effect | None:
-    """Return how a group differs from a reference; None if either has less than two values."""
+    """Return how a group differs from a reference; None if either has fewer than two values."""
     if min(len(values), len(reference)) < 2:
         return None
     from scipy.stats import mannwhitneyu
@@ -80,7 +80,7 @@ def effect(values: Sequence[float], reference: Sequence[float]) -> Effect | None
 
 
 def paired_effect(values: Sequence[float], reference: Sequence[float]) -> Effect | None:
-    """Return the same of values of which each belongs to the one at its place in the reference."""
+    """Return the same for paired values: each belongs to the reference value at its index."""
     apart = effect(values, reference)
     if apart is None:
         return None
@@ -94,10 +94,10 @@ def paired_effect(values: Sequence[float], reference: Sequence[float]) -> Effect
 
 
 def _signed_ranks(differences: NDArray[np.float64]) -> float:
-    """Return the p value of differences, none of them 0: exact, or for many the normal limit's.
+    """Return the p value of nonzero differences: exact, or for many by the normal approximation.
 
-    Where differences are equal, scipy.stats.wilcoxon goes through all signs one by one, which
-    for thirteen takes it a second; the distribution of the sum gives the same at once.
+    With ties, scipy.stats.wilcoxon goes through all combinations of signs one by one, which takes
+    a second for thirteen; the distribution of the sum gives the same at once.
     """
     from scipy.stats import rankdata, wilcoxon
 

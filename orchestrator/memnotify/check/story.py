@@ -1,4 +1,4 @@
-"""A guest's log as the checks of a revision read it: who waited, when, and what the samples show.
+"""A guest's log as the checks read it: who waited, when, and what the samples show.
 
 All times are guest time, CLOCK_MONOTONIC in nanoseconds.
 """
@@ -25,18 +25,17 @@ _HIGHMEM = b"HighMem"
 
 
 def seconds(ns: int) -> str:
-    """Return a time as what was seen is told in."""
+    """Return a time as text for `seen` and `promised`."""
     return f"{ns / NS_PER_S:.3f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Each time a client went into poll(), or waited for SIGIO; by client, and then by time.
+    """Each time a client went into poll(), or waited for SIGIO; by client, then by time.
 
-    `at` is when it came back, NEVER if it did not; `woken` if with POLLIN. That was decided between
-    `low` and `at`. `before` is when the client had had POLLIN before, 0 (boot) if never.
-    Since `gone` its process may have been gone. `poll` and `wakeup` are the indexes of the two
-    records.
+    `at` is when it came back, NEVER if it did not; `woken` whether it had POLLIN. That was decided
+    between `low` and `at`. `before` is when the client last had POLLIN before, 0 (boot) if never.
+    From `gone` on, its process may be gone. `poll` and `wakeup` are the indexes of the two records.
     """
 
     client: Ints
@@ -53,11 +52,11 @@ class Waits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """The samples of /proc/zoneinfo, by time. One flag a sample.
+    """The samples of /proc/zoneinfo, by time, with one flag of each kind per sample.
 
-    `on`: some zone's status is 1. `low`: memory is low by the gate; `deep`: half as much is free as
-    the gate allows, or less, in some zone or in sum. `plenty`: more than twice as much is free as
-    that would be, in every zone or in sum; `each_plenty`: in every zone.
+    `on`: some zone's status is 1. `low`: memory is low according to the gate. `deep`: at most half
+    of what the gate allows is free, in some zone or in sum. `plenty`: more than twice what the gate
+    allows is free, in every zone or in sum; `each_plenty`: in every zone.
     """
 
     times: Ints
@@ -66,12 +65,12 @@ class Samples:
     deep: Flags
     plenty: Flags
     each_plenty: Flags
-    rows: tuple[Ints, ...]  # of the ZONE records, of each sample
+    rows: tuple[Ints, ...]  # for each sample, its rows in the ZONE records
 
     def around(self, first_ns: Ints, last_ns: Ints) -> tuple[Ints, Ints]:
-        """Return the sample at or before a time and that at or after another, for each pair.
+        """Return, for each pair, the sample at or before the first time and at or after the second.
 
-        They are -1 and the number of samples where there is none.
+        If there is none, the index is -1 or the number of samples.
         """
         return (
             ints(np.searchsorted(self.times, first_ns, side="right") - 1),
@@ -79,19 +78,19 @@ class Samples:
         )
 
     def on_between(self, first_ns: int, last_ns: int) -> bool:
-        """Tell whether a sample after the one time and before the other shows a status of 1."""
+        """Return whether a sample between the two times shows a status of 1."""
         return bool(np.any(self.on & (self.times > first_ns) & (self.times < last_ns)))
 
 
 def _with_fasync(clients: Records) -> Flags:
-    """Return which CLIENT records are of files with FASYNC, whether or not they poll as well."""
+    """Return which CLIENT records are of files with FASYNC, whether or not they also poll."""
     also: Flags = ints(clients["habits"]) & Habit.FASYNC != 0
     found: Flags = (clients["client_kind"] == ClientKind.FASYNC) | also
     return found
 
 
 class Watchers:
-    """How many files were open on the device: bounds, because no record is that sharp."""
+    """How many files were open on the device: bounds, because records do not tell exactly."""
 
     def __init__(self, log: RecordLog, *, fasync_only: bool = False) -> None:
         rows = log.kind(Kind.CLIENT)
@@ -115,11 +114,11 @@ class Watchers:
         self._left, self._leaving = np.sort(left), np.sort(_earliest_exit(log, exits))
 
     def at_least(self, first_ns: int, last_ns: int) -> int:
-        """Return how many were open all the time, at the least."""
+        """Return the least number of files that were open the whole time."""
         return _upto(self._opened, first_ns) - _upto(self._leaving, last_ns)
 
     def at_most(self, first_ns: int, last_ns: int) -> int:
-        """Return how many were open at any time, at the most."""
+        """Return the greatest number of files that were open at any time."""
         return _upto(self._started, last_ns) - _upto(self._left, first_ns)
 
 
@@ -128,7 +127,7 @@ def _upto(times: Ints, when: int) -> int:
 
 
 def _last_before(times: Ints, when: Ints, *, default: int) -> Ints:
-    """Return the last of some sorted times that is not after each of others."""
+    """Return, for each of `when`, the last of the sorted `times` that is not after it."""
     if not times.size:
         return np.full(when.size, default, np.int64)
     place = np.searchsorted(times, when, side="right") - 1
@@ -136,9 +135,9 @@ def _last_before(times: Ints, when: Ints, *, default: int) -> Ints:
 
 
 def _earliest_exit(log: RecordLog, exits: Records) -> Ints:
-    """Return since when these processes may have been gone; EXIT is logged when one is reaped."""
+    """Return the earliest time at which each process may be gone; EXIT is logged at the reaping."""
     reaped = ints(exits["time_ns"])
-    # Whom the agent kills it kills at a step, or after the last sample.
+    # The agent kills clients only at a step, or after the last sample.
     steps = log.kind(Kind.STEP)
     stops = ints(steps["time_ns"])[(steps["op"] == Op.STOP) & (steps["arg0"] == Op.CLIENTS)]
     stopped = _last_before(stops, reaped, default=-1)
@@ -154,7 +153,7 @@ def _earliest_exit(log: RecordLog, exits: Records) -> Ints:
 
 
 def _places(client: Ints, index: Ints) -> NDArray[np.uint64]:
-    """Return numbers that sort as clients do, and then as indexes in the log."""
+    """Return numbers that sort by client, then by index in the log."""
     return (client.astype(np.uint64) << np.uint64(32)) + index.astype(np.uint64)
 
 
@@ -170,9 +169,9 @@ def _newest(client: Ints, at: Ints, woken: Flags) -> Ints:
 
 
 class Story:
-    """A log, put in order under what a revision promises.
+    """A log, prepared for checks against a revision's promises.
 
-    `log` is without the clients that do not watch mem_notify; `end_ns` and `cpus` are the guest's.
+    `log` leaves out clients that do not watch mem_notify; `end_ns` and `cpus` are of the whole log.
     """
 
     def __init__(self, log: RecordLog, promises: Promises) -> None:
@@ -184,7 +183,7 @@ class Story:
 
     @property
     def zones(self) -> Records:
-        """The ZONE records, which `Samples.rows` and `gates` are of."""
+        """Return the ZONE records, to which `Samples.rows` and `gates` refer."""
         return self.log.kind(Kind.ZONE)
 
     @cached_property
@@ -225,24 +224,25 @@ class Story:
 
     @cached_property
     def gates(self) -> Ints:
-        """The gate of each ZONE record, in pages."""
+        """Return the gate of each ZONE record, in pages."""
         gate = self.promises.gate
         return gate_of(self.zones, factor=gate.factor, mark=gate.mark)
 
     @property
     def _unusable(self) -> Ints:
-        """What zone_watermark_ok() may leave out of the free pages, which a gate of v1's asks.
+        """Return the free pages that zone_watermark_ok() may not count, for a gate like v1's.
 
-        Since 4.4: a hundredth of the zone and one block, kept for atomic allocations.
+        Since 4.4: a hundredth of the zone and one block, reserved for atomic allocations.
         """
         gate, present = self.promises.gate, ints(self.zones["present"])
         asks_it = gate.mark == "low" and not gate.sum
         return present // 100 + 1024 if asks_it else np.zeros_like(present)
 
     def grew(self, counter: str, first_ns: Ints, last_ns: Ints) -> tuple[Flags, Flags]:
-        """Tell of pairs of times if it is known what a counter of reclaim did, and if it grew.
+        """Return for which pairs of times a counter of reclaim is known, and whether it grew.
 
-        What it had at the sample at or before the one is compared with that at or after the other.
+        Its value in the sample at or before the first time is compared with that at or after the
+        second.
         """
         rows = self.log.kind(Kind.RECLAIM if counter in _RECLAIM else Kind.PAGING)
         times, values = ints(rows["time_ns"]), ints(rows[counter])
@@ -256,7 +256,7 @@ class Story:
     @cached_property
     def waits(self) -> Waits:
         polls, wakeups = self.log.kind(Kind.POLL), self.log.kind(Kind.WAKEUP)
-        # A client goes in and comes back by turns: its WAKEUP follows its POLL.
+        # POLL and WAKEUP of a client alternate: its WAKEUP follows its POLL.
         client = np.concatenate([ints(polls["client"]), ints(wakeups["client"])])
         index = np.concatenate([indexes(polls), indexes(wakeups)])
         came_back = np.repeat([False, True], [len(polls), len(wakeups)])
@@ -295,14 +295,14 @@ class Story:
         )
 
     def _last_calm(self, when: Ints) -> Ints:
-        """Return up to when the guest was calm before each of these times, at the least."""
+        """Return for each of these times until when before it the guest was certainly calm."""
         times, calm = self._calm
         newest = _last_before(times, when, default=0)
         newest_calm = _last_before(times[calm], when, default=0)
         return np.where(newest == newest_calm, when, newest_calm)
 
     def calm(self, first_ns: int, last_ns: int) -> bool:
-        """Tell whether there are samples between two times, and all are of a calm guest."""
+        """Return whether there are samples between two times, all of a calm guest."""
         times, calm = self._calm
         span = (times > first_ns) & (times < last_ns)
         return bool(span.any() and calm[span].all())
@@ -314,13 +314,13 @@ class Story:
 
     @cached_property
     def in_turn(self) -> bool:
-        """Whether each waits where it came: a client in epoll keeps its place when it is woken."""
+        """Return whether waiting clients queue in turn: one in epoll keeps its place when woken."""
         return not np.any(self.log.kind(Kind.CLIENT)["client_kind"] == ClientKind.EPOLL)
 
     def asleep(self, waits: Ints) -> Flags:
-        """Tell which of these waits, which ended, a notification ended.
+        """Return which of these waits, all ended, were ended by a notification.
 
-        So long after they began, in a guest that is calm, poll() has looked once, and sleeps.
+        Long after it began, in a calm guest, poll() has already looked once, and sleeps.
         """
         since, at = self.waits.since[waits], self.waits.at[waits]
         long = at - since > 2 * HELD_UP_NS
@@ -332,18 +332,18 @@ class Story:
 
     @cached_property
     def signals_logged(self) -> bool:
-        """Whether every signal is in the log; a client that polls as well leaves its pending."""
+        """Return whether all signals are logged; a client that also polls leaves its pending."""
         clients = self.log.kind(Kind.CLIENT)
         return not np.any(ints(clients["habits"]) & Habit.FASYNC)
 
     @cached_property
     def keeps(self) -> bool:
-        """Whether no client gives memory back when it is woken."""
+        """Return whether no client gives memory back when it is woken."""
         kinds = [kind for kind, traits in CLIENT_KINDS.items() if traits.keeps]
         return bool(np.isin(self.log.kind(Kind.CLIENT)["client_kind"], kinds).all())
 
     def was_read(self, waits: Ints) -> Flags:
-        """Tell after which of these waits the client read() the device before it polled again."""
+        """Return after which of these waits the client read() the device before it polled again."""
         reads, whole = self.log.kind(Kind.READ), self.waits
         reads = reads[reads["result"] == 0]
         following = np.minimum(waits + 1, whole.client.size - 1)  # by client, and then by time
@@ -357,7 +357,7 @@ class Story:
         return np.asarray(from_ < to, bool)
 
     def guard_ns(self, watchers: int) -> int:
-        """Return the guard with so many watchers, in nanoseconds; 0 without one."""
+        """Return the guard for a number of watchers, in nanoseconds; 0 without one."""
         guard = self.promises.guard_s
         return round(guard(max(watchers, 0)) * 1e9) if guard else 0
 

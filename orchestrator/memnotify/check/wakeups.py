@@ -1,9 +1,9 @@
-"""What the wakeups of a log say of guard, rate, batch, order and signals.
+"""Checks of wakeups: guard, rate, batch, order and signals.
 
-Nobody logs a notification, and who is woken logs it late, if its pages have to be swapped in first.
-But the first of a batch is not that late. So where nobody has been woken for as long as anyone can
-be held up in a calm guest, a notification came just before the next wakeup, and until another can
-come all wakeups are of this one: a window.
+Notifications are not logged, and a woken client logs its wakeup late if its pages have to be
+swapped in first. But the first client of a batch is not that late. So if nobody has been woken for
+as long as a client can be delayed in a calm guest, a notification came just before the next wakeup.
+Until another one can come, all wakeups belong to it: this is a window.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from memnotify.records.log import Flags, Ints
 class Window:
     """The wakeups of one notification, if the rate is kept; waits, by time.
 
-    It came between `low` and `first`, and the next one not before `end`.
+    The notification came between `low` and `first`, and the next one not before `end`.
     """
 
     low: int
@@ -42,7 +42,7 @@ class Window:
 
 
 def windows(story: Story) -> list[Window]:
-    """Return a window for each wakeup that nobody was woken shortly before, by time."""
+    """Return a window for each wakeup without another one shortly before, by time."""
     rate = story.promises.rate_ns
     if rate is None or story.promises.rate_of_cpu or story.promises.wakes is not Wakes.FIFO:
         return []
@@ -55,7 +55,7 @@ def windows(story: Story) -> list[Window]:
         low = first - LATE_NS
         end = low + rate - TICK_NS
         members = woken[i : int(np.searchsorted(at, end, side="left"))]
-        # Who was through poll() at once may not have stood in the queue.
+        # A client that returned from poll() at once may not have been in the queue.
         queued = waits.at[members] - waits.since[members] > RUN_NS
         signal = waits.signal[members]
         if (queued[0] or signal[0]) and story.calm(first - HELD_UP_NS, first):
@@ -68,8 +68,8 @@ def guard(story: Story, told: list[Window]) -> Answer:
     """Check that no open file gets a second POLLIN within the guard, nor one that soon after boot.
 
     The guard runs from the first POLLIN, not from when it was logged. So a pair breaks it only if
-    it does with the first as early as it can have been; and it is a test only if that is known to
-    half of the guard, and the client was back in poll() while the guard ran.
+    it does with the earliest possible time of the first. It is a test only if that time is known to
+    within half the guard, and the client was back in poll() while the guard ran.
     """
     waits, low = story.waits, story.waits.low.copy()
     for window in told:
@@ -80,7 +80,7 @@ def guard(story: Story, told: list[Window]) -> Answer:
         at, since = int(waits.at[i]), int(waits.since[i])
         if before is not None and waits.client[before] != waits.client[i]:
             before = None
-        # The stamp of a new file is the time of the boot.
+        # The time stamp of a newly opened file is the boot.
         start, logged = (0, 0) if before is None else (int(low[before]), int(waits.at[before]))
         least = story.guard_ns(story.watchers.at_least(since, at))
         if at - start < least - TICK_NS:
@@ -103,10 +103,10 @@ def guard(story: Story, told: list[Window]) -> Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Queue:
-    """Who stood in the queue when a notification came, and stayed: waits, the longest first."""
+    """The clients that queued when a notification came, and stayed: waits, the longest first."""
 
     waits: Ints
-    free: Flags  # whose guard was over
+    free: Flags  # those whose guard was over
 
 
 def _queue(story: Story, window: Window) -> _Queue:
@@ -119,12 +119,12 @@ def _queue(story: Story, window: Window) -> _Queue:
 
 
 def _shares(story: Story, window: Window) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Return (signals, polls) of a notification at the least and at the most; None for everyone."""
+    """Return the least and greatest (signals, polls) of a notification; None for everyone."""
     shares = story.promises.shares
     if shares is None:
         return None
     span = (window.low, window.end)
-    # Every number between the bounds: a rounded share can be less with one watcher more.
+    # Try every number between the bounds: a rounded share can shrink with one more watcher.
     found = [
         shares(watchers, min(fasync, watchers))
         for watchers in _numbers(story.watchers, span)
@@ -138,7 +138,7 @@ def _shares(story: Story, window: Window) -> tuple[tuple[int, int], tuple[int, i
 
 
 def _numbers(watchers: Watchers, span: tuple[int, int]) -> range:
-    """Return how many may have been open in a time."""
+    """Return the possible numbers of open files during a time span."""
     return range(max(watchers.at_least(*span), 0), max(watchers.at_most(*span), 0) + 1)
 
 
@@ -179,10 +179,10 @@ def notifications(story: Story, told: list[Window]) -> list[Answer]:
 
 
 def _too_many(story: Story, window: Window, most: int) -> tuple[Invariant, Break]:
-    """Say what broke where more were woken than one notification may wake.
+    """Return what broke if more were woken than one notification may wake.
 
-    Either it was too big, or two came too soon: if the wakeups come in groups that one each may
-    wake, with a tick and more between them, it was the latter.
+    Either it was too big, or two came too soon. If the wakeups come in groups that one notification
+    may wake, a tick or more apart, two came too soon.
     """
     at = story.waits.at[window.polls]
     groups = np.split(at, np.flatnonzero(np.diff(at) >= TICK_NS) + 1)
@@ -201,10 +201,10 @@ def _too_many(story: Story, window: Window, most: int) -> tuple[Invariant, Break
 
 
 def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Break] | None:
-    """Find a batch that was too small; None if it cannot be said.
+    """Find a batch that was too small; return None if that cannot be decided.
 
-    Of those in front all must have been woken whose guard was over, if the status stayed 1 until
-    they had run, and they log it soon if the guest stays calm.
+    All clients in front whose guard was over must have been woken, if the status stayed 1 until
+    they had run; in a calm guest, they log it soon.
     """
     waits = story.waits
     front = queue.waits[:least]
@@ -212,8 +212,8 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
         return None
     near = waits.since[queue.waits] <= waits.since[front[-1]] + QUEUE_NS
     if not queue.free[near].all():
-        return None  # who still had the guard took a place, and got nothing
-    # Anyone's wakeup that comes soon after may be of this notification, and logged late.
+        return None  # a guarded client took a place, and got nothing
+    # Any wakeup soon after may be of this notification, logged late.
     came = waits.woken & ~waits.signal
     came &= (waits.at >= window.first) & (waits.at < window.first + HELD_UP_NS)
     got = int(np.count_nonzero(came))
@@ -231,23 +231,23 @@ def _too_few(story: Story, window: Window, queue: _Queue, least: int) -> list[Br
 
 
 def _all_looked(story: Story, window: Window) -> bool:
-    """Tell whether all who were woken are known to have found the status at 1, and logged it.
+    """Return whether all woken clients certainly found the status at 1, and logged their wakeup.
 
-    The notification has set it, and only the next one can set it again: if a sample before that
-    shows it at 1, it was so all the time.
+    The notification set the status, and only the next one can set it again: if a sample before that
+    shows 1, it was 1 all the time.
     """
     after, before = window.first + RUN_NS, window.end - RUN_NS
     return story.samples.on_between(after, before) and _logged(story, window)
 
 
 def _logged(story: Story, window: Window) -> bool:
-    """Tell whether 500 ms later nobody who was woken can still be on the way to the log."""
+    """Return whether after 500 ms no woken client can still be about to log its wakeup."""
     end = window.first + HELD_UP_NS
     return end < story.end_ns and story.calm(end - HELD_UP_NS // 2, end)
 
 
 def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Break] | None:
-    """Find who was not woken although others were who stood behind; None if it cannot be said."""
+    """Find clients passed over for others behind them; return None if that cannot be decided."""
     waits = story.waits
     if not story.in_turn:
         return None
@@ -257,7 +257,7 @@ def _skipped(story: Story, window: Window, queue: _Queue, most: int) -> list[Bre
     if not missing.size:
         return []
     if window.polls.size + missing.size <= most:
-        # They may have been woken, too: and log it late, or have found the status at 0 again.
+        # They may have been woken as well: and log it late, or have found the status at 0 again.
         late = waits.woken[missing] & (waits.at[missing] < window.first + HELD_UP_NS)
         missing = missing[~late]
         if missing.size and not _all_looked(story, window):

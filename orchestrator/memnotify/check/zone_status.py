@@ -1,4 +1,4 @@
-"""What the zones' mem_notify_status did in one cell, as far as samples show it."""
+"""How the zones' mem_notify_status changed in one cell, as far as samples show it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from memnotify.units import NS_PER_MS, NS_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneStatus:
-    """`rises`: how often a status became 1.
+    """The figures of the status.
 
-    `stuck_s`: the longest time in which all samples of a zone show status 1 with more free pages
-    than the gate lets through. `rises_apart_ms`: the least time between the rises of two zones;
-    None if there were not two. Neither is finer than the interval of the samples.
+    `rises`: how often a status became 1. `stuck_s`: the longest time in which all samples of a zone
+    show status 1 with more free pages than the gate lets through. `rises_apart_ms`: the least time
+    between rises of two zones; None without two. The resolution is the sampling interval.
     """
 
     rises: int
@@ -46,9 +46,9 @@ def zone_status(log: RecordLog) -> ZoneStatus:
 
 
 def gates(log: RecordLog) -> dict[str, int]:
-    """Return the gate of each zone in pages, by its name, as the first sample has it.
+    """Return the gate of each zone in pages, by name, according to the first sample.
 
-    Of zones of one name the last node's counts.
+    If several zones have one name, the last node's counts.
     """
     zones = log.kind(Kind.ZONE)
     first = zones[zones["time_ns"] == zones["time_ns"].min(initial=2**64 - 1)]

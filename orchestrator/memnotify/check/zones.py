@@ -1,7 +1,7 @@
-"""What the samples of /proc/zoneinfo say of POLLIN, gate and status.
+"""Checks of POLLIN, gate and status against the samples of /proc/zoneinfo.
 
-A sample is a look at one moment. What came between two of them is decided only where both agree and
-are far from the threshold; the rest is no test.
+A sample shows one moment. What happened between two samples is decided only if both agree and are
+far from the threshold; everything else is not a test.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _GAP_NS = 200_000_000
 """Samples further apart than this are not used."""
 
 _LATE_TIMER_NS = 500_000_000
-"""By then a kernel timer with this period has run, however busy the guest is."""
+"""The time within which a kernel timer with this period has run, however busy the guest is."""
 
 
 def pollin(story: Story) -> Answer:
     """Check that POLLIN is given only while poll() has a reason.
 
-    A status of 1, or low memory, in a sample from before it can have been decided to after it was
-    logged is a reason. It is broken where none has one, and all show more than twice as much free
-    as the gate asks for, so that there was none between them.
+    A status of 1, or low memory, is a reason if it is in a sample from before the earliest decision
+    to after the wakeup was logged. The promise is broken if no sample has one, and all show more
+    than twice as much free memory as the gate, so that there was no reason between them either.
     """
     samples, waits, promises = story.samples, story.waits, story.promises
     asked = story.woken()
@@ -37,7 +37,7 @@ def pollin(story: Story) -> Answer:
     if not promises.gate.sum:
         said = "a zone is low"
     if promises.asks is Asks.EITHER and promises.status is Status.TAKEN:
-        # A status that was left may be the reason of one of two that follow each other.
+        # A status that was left may be the reason of either of two successive POLLINs.
         since = np.minimum(since, np.concatenate([[0], since[:-1]]))
         excuse = _reclaimed(story, since, waits.at[asked])
         said += ", or once after reclaim"
@@ -61,7 +61,7 @@ def pollin(story: Story) -> Answer:
 def gate(story: Story) -> Answer:
     """Check that a notification comes only when a zone is at or below the gate's threshold."""
     waits, asked = story.waits, story.woken()
-    # Who goes into poll() when a status is 1 needs no notification.
+    # A client that enters poll() while a status is 1 needs no notification.
     asked = asked[waits.signal[asked] | (waits.at[asked] - waits.since[asked] > RUN_NS)]
     return _reasons(
         story,
@@ -74,7 +74,7 @@ def gate(story: Story) -> Answer:
 
 
 def swap(story: Story) -> Answer:
-    """Check that a timer wakes those who sleep in poll() only after pages were swapped out."""
+    """Check that a timer wakes clients that sleep in poll() only after pages were swapped out."""
     waits, asked = story.waits, story.woken()
     asked = asked[story.asleep(asked)]
     since = waits.low[asked] - _looked_at(story)
@@ -92,12 +92,12 @@ def swap(story: Story) -> Answer:
 
 
 def _looked_at(story: Story) -> int:
-    """Return how long before a poll() that the timer told pages were swapped out, at the most."""
+    """Return how long before a poll() the pages were swapped out that the timer saw, at most."""
     return 2 * (story.promises.look_ns or 0) + _LATE_TIMER_NS
 
 
 def _swapped(story: Story, since: Ints, low: Ints, at: Ints) -> _Excuse:
-    """Tell where pages were swapped out, or may have been while nobody had the device open."""
+    """Return where pages were swapped out, or may have been while nobody had the device open."""
     known, grew = story.grew("pswpout", since, at)
     watched = [
         story.watchers.at_least(*span) > 0
@@ -107,7 +107,7 @@ def _swapped(story: Story, since: Ints, low: Ints, at: Ints) -> _Excuse:
 
 
 def _reclaimed(story: Story, since: Ints, at: Ints) -> _Excuse:
-    """Tell where pages were scanned, or a zone was so short of them that kswapd may have run."""
+    """Return where pages were scanned, or a zone was so short that kswapd may have run."""
     first, last = story.samples.around(since, at)
     known = (first >= 0) & (last < story.samples.times.size)
     there = np.zeros(known.size, bool)
@@ -121,7 +121,7 @@ def _reclaimed(story: Story, since: Ints, at: Ints) -> _Excuse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Excuse:
-    """A reason that is in no single sample: if a log can tell of it, and if it was there."""
+    """A reason that no single sample shows: whether the log can tell, and whether it was there."""
 
     known: Flags
     there: Flags
@@ -144,7 +144,7 @@ def _reasons(
     excuse: _Excuse | None = None,
     plenty: bool = True,
 ) -> Answer:
-    """Answer if each of the waits `asked` had a reason, between `since` and when it was logged."""
+    """Check that each wait in `asked` had a reason, between `since` and when it was logged."""
     samples, waits = story.samples, story.waits
     first, last = samples.around(since, waits.at[asked])
     known = (first >= 0) & (last < samples.times.size)
@@ -180,7 +180,7 @@ def _records(story: Story, sample: int) -> list[int]:
 
 
 def _free(story: Story, *samples: int) -> str:
-    """Return what samples show of each zone."""
+    """Return what samples show of each zone, as text."""
     shown = []
     for sample in samples:
         rows = story.samples.rows[sample]
@@ -201,7 +201,7 @@ def _status(zone: np.void) -> str:
 
 
 def clears(story: Story) -> Answer:
-    """Check that a zone's status is 0 when its free pages have come above the gate.
+    """Check that a zone's status is 0 once its free pages have risen above the gate.
 
     Both are read under the zone's lock. A test is a sample above the gate whose predecessor had a
     status of 1.
@@ -229,10 +229,10 @@ def clears(story: Story) -> Answer:
 
 
 def small_zones(story: Story) -> Answer:
-    """Check that a zone has the status -1 if and only if it is small beside its node.
+    """Check that a zone has the status -1 if and only if it is small compared with its node.
 
-    What a node has present is not in the log: it is at least what its zones have, and at most a
-    twentieth more, because 2.6.24 leaves the memmap out of a zone.
+    The log does not have the node's present pages: they are at least the sum over its zones, and at
+    most a twentieth more, because 2.6.24 leaves the memmap out of a zone.
     """
     zones, divisor = story.zones, story.promises.small_zone_divisor or 1
     present = ints(zones["present"])

@@ -1,4 +1,4 @@
-"""The message of commands that read runs about damaged results."""
+"""The message about damaged results, for commands that read runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memnotify.text import printable
 
 
 def say_damaged(*runs: Path) -> bool:
-    """Print a line for each cell whose results are damaged; return whether there are any."""
+    """Print a line for each cell with damaged results; return whether there are any."""
     damaged = [line for run in runs for line in RunFolder(run).results()[1]]
     for line in damaged:
         print(printable(line), file=sys.stderr)

@@ -34,13 +34,13 @@ _GIB = 1 << 30
 _QEMU_AT_LEAST = (7, 2)
 # One unpacked kernel source with its archive, and the object trees of two series.
 _DISK_GIB = 4
-# The largest guests of the demo on one core, and QEMU and the host's own share beside them.
+# The largest guests of the demo on one core, plus QEMU's own and the host's share.
 _MEMORY_MIB = 1024
 
-# What the testbed itself calls, and the Debian package that has it. What building a kernel needs
-# besides is said in kernels/<base>.toml.
+# Commands that the testbed itself calls, with their Debian package. Further ones for building a
+# kernel are listed in kernels/<base>.toml.
 _COMMANDS = {SETPRIV: "util-linux", "patch": "patch", "qemu-img": "qemu-utils"}
-# What is good to have: the package, and what it is like without.
+# Optional commands: the package, and what is missing without it.
 _HELPERS = {
     "ccache": ("ccache", "without it, rebuilding kernels is slower"),
     "gdb": ("gdb", "required by memnotify gdb"),
@@ -57,12 +57,12 @@ class CheckLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the doctor's report. `mend` is the command that fixes it, if there is one."""
+    """One line of the doctor's report. `fix` is the command that fixes it, if there is one."""
 
     name: str
     state: CheckLevel
     detail: str
-    mend: str = ""
+    fix: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,7 +73,7 @@ def _apt(package: str) -> str:
 
 
 def examine(store: Store) -> Iterator[Check]:
-    """Yield all checks, in the order of the report. Boots two tiny guests; takes some seconds."""
+    """Yield all checks, in the order of the report. Boots two tiny guests, so it takes seconds."""
     yield from _qemu()
     yield _kvm()
     for program, package in _COMMANDS.items():
@@ -173,15 +173,13 @@ def _libarchive() -> Check:
 
 
 def _disk(store: Path) -> Check:
-    # The store may not exist yet: its file system is that of the nearest folder that does.
+    # The store may not exist yet: its file system is that of the nearest existing parent.
     folder = next(path for path in (store, *store.parents) if path.exists())
     free = shutil.disk_usage(folder).free / _GIB
     detail = f"{free:.1f} GiB free for {store}"
     if free < _DISK_GIB:
-        mend = (
-            f"free {_DISK_GIB} GiB, or point XDG_CACHE_HOME at a file system with that much space"
-        )
-        return Check("disk", CheckLevel.MISSING, detail, mend)
+        fix = f"free {_DISK_GIB} GiB, or point XDG_CACHE_HOME at a file system with that much space"
+        return Check("disk", CheckLevel.MISSING, detail, fix)
     return Check("disk", CheckLevel.OK, detail)
 
 
@@ -224,5 +222,5 @@ def _table(checks: list[Check]) -> Table:
     table = Table("check", "state", "detail", "fix")
     for check in checks:
         state = Text(check.state, style=_STYLES[check.state])
-        table.add_row(check.name, state, Text(check.detail), Text(check.mend))
+        table.add_row(check.name, state, Text(check.detail), Text(check.fix))
     return table

@@ -1,4 +1,4 @@
-"""The `memnotify` command: finds the subcommand, and turns failures into one line and a status."""
+"""The `memnotify` command: runs the subcommand, and turns failures into one line and a status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from memnotify import __version__
 from memnotify.errors import TRACEBACK, MemnotifyError
 from memnotify.text import printable_lines
 
-# In the order of the help text. Each module has register(subparsers), and sets `handler`.
+# In the order of the help text. Each module has register(subparsers), which sets `handler`.
 COMMANDS = (
     "doctor",
     "kernel",
@@ -34,7 +34,7 @@ COMMANDS = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that takes options between arguments, too: `compare RUN --json RUN`.
+    """A parser that also accepts options between arguments: `compare RUN --json RUN`.
 
     argparse itself expects the values of a repeatable argument to be consecutive.
     """
@@ -69,16 +69,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     try:
         return _run(argv)
     except KeyboardInterrupt:
-        return _interrupted()  # a second Ctrl-C, while the first was on its way there
+        return _interrupted()  # a second Ctrl-C while the first was being handled
 
 
 def _interrupted() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # we are on the way out
+        signal.signal(number, signal.SIG_IGN)  # we are exiting
     print("memnotify: interrupted", file=sys.stderr)
     return 130
 
@@ -89,7 +89,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         args = parser().parse_args(argv)
         status = int(args.handler(args))
-        sys.stdout.flush()  # here, where a reader that has gone is known
+        sys.stdout.flush()  # here, where a closed pipe is handled
         return status
     except MemnotifyError as error:
         print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
@@ -97,11 +97,11 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
-        # The reader of our output has gone; keep the interpreter's own flush from complaining.
+        # The reader of our output is gone; keep the interpreter's own flush from complaining.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        # Of the disk or the system: what a library met and nobody could put better.
+        # An error of the disk or the system, raised by a library and not translated anywhere.
         print(f"memnotify: {printable_lines(str(error))}", file=sys.stderr)
         return MemnotifyError.exit_code
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`memnotify merge`: the parts of a campaign that ran on several machines, as one run."""
+"""`memnotify merge`: merge the parts of a campaign that ran on several machines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def show_merged(merged: RunFolder, missing: Sequence[str], *, as_json: bool) -> int:
-    """Print a run that was put together; returns the exit status."""
+    """Print a merged run and return the exit status."""
     verdicts = merged.verdicts()
     expected = expectations(merged, verdicts)
     if as_json:

@@ -42,7 +42,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     originals.add_argument(
         "mails",
         nargs="*",
-        default=[],  # else a missing REV would be said to be missed along with it
+        default=[],  # otherwise the error for a missing REV would also name MAIL
         type=path,
         metavar="MAIL",
         help="a file or folder with mails, or a page saved from an archive",
@@ -85,7 +85,7 @@ def _say(line: str) -> None:
 def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     store = Store()
     wanted = originals_of(args.revision)
-    # What is wrong with these need not wait for the mails.
+    # Check these first: their errors need not wait for the mails.
     if args.base is not None:
         load_base(args.base)
     if args.tree is not None:

@@ -1,4 +1,4 @@
-"""Types of arguments that name files; an empty one, of a variable not set, is no file at all."""
+"""Argument types for file names; an empty one, such as from an unset variable, is refused."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def named(text: str) -> str:
 
 
 def path(text: str) -> Path:
-    """Return a path: `Path` itself takes the empty one for the current folder."""
+    """Return a path; `Path` itself would take an empty name for the current folder."""
     return Path(named(text))

@@ -1,4 +1,4 @@
-"""`memnotify published`: a run beside what was published of the experiment that it repeats."""
+"""`memnotify published`: compare a run with what was published about its experiment."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _published(args: argparse.Namespace) -> int:
         _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)
-        # Not before: it takes half a second that nobody else needs to wait for.
+        # Imported here: it takes half a second, which other uses need not wait for.
         from memnotify.report.overlay import save_overlay
 
         with writing(args.plot):
@@ -89,7 +89,7 @@ def _published(args: argparse.Namespace) -> int:
 
 
 def _wrote(file: Path) -> None:
-    # Not among what --json prints.
+    # Not on stdout, where --json prints.
     print(printable_lines(f"wrote {file}"), file=sys.stderr)
 
 

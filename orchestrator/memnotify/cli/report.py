@@ -1,4 +1,4 @@
-"""`memnotify report`: a run as a page, or as what a CI service reads."""
+"""`memnotify report`: write a run as a page, or in a format for a CI service."""
 
 from __future__ import annotations
 

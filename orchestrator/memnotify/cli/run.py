@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.plan:
         return _plan(args, campaign, durations, store)
     if args.shard is None:
-        # Before a base is chosen, which may fetch and build for an hour.
+        # Before choosing a base, which may fetch and build for an hour.
         refuse_too_large(campaign, plan_cells(campaign), Ledger(store.folder("ledger")))
     base = choose_base(
         campaign,

@@ -215,7 +215,7 @@ def _list(args: argparse.Namespace) -> int:
         print(dump(lineage_rows(members)))
     else:
         print("\n".join(lineage_lines(members)))
-    # Of a file that several are based on, each of them says what is wrong.
+    # Several members may share a file, and each reports its errors.
     wrong = dict.fromkeys(line for member in members for line in member.wrong)
     for line in wrong:
         _say(f"memnotify: {line}")
@@ -272,7 +272,7 @@ def _diff(args: argparse.Namespace) -> int:
     auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     color = auto if args.color == "auto" else args.color == "always"
     said = range_diff(old.patches, new.patches, stat=args.stat, color=color, messages=args.messages)
-    # What a program reads is as it was.
+    # A program gets the text unchanged.
     terminal = sys.stdout.isatty()
     sys.stdout.write(printable_lines(said, colored=True) if terminal else said)
     return 0

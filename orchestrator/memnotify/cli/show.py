@@ -1,4 +1,4 @@
-"""`memnotify show`: the table of a run, or what happened in one of its guests."""
+"""`memnotify show`: show the table of a run, or the timeline of one of its guests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
         raise InputError(
             f"{wanted} has not been run yet", hint=f"run its campaign again with {command('run')}"
         )
-    folder.manifest(cell_id)  # whole, or that is said
+    folder.manifest(cell_id)  # raises if the results are damaged
     verdict, events = read_verdict(cell), timeline_of(cell)
     if as_json:
         sys.stdout.write(to_json({**verdict.to_json(), "timeline": events}))

@@ -1,4 +1,4 @@
-"""What a guest is made of on the host: log, memories and disks, none of which has a name."""
+"""The host resources of a guest: log, memories and disks, all of them unnamed files."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ class Parts:
     region: Region
     memories: tuple[qemu.Memory, ...]
     disks: tuple[qemu.Disk, ...]
-    state: int = -1  # a file of the guest's own: what QEMU was, or is, when the guest is saved
+    state: int = -1  # file private to this guest: QEMU's saved state
 
     def taken_bytes(self) -> int:
-        """Return what the files in memory take of the host. Memory without one is QEMU's."""
+        """Return how much host memory the in-memory files take. Memory without a file is QEMU's."""
         fds = [self.region.fd, self.state, *(memory.fd for memory in self.memories)]
         return sum(os.fstat(fd).st_blocks * 512 for fd in fds if fd >= 0)
 
 
 @contextmanager
 def new_parts(cell: Cell, folder: Path) -> Iterator[Parts]:
-    """Make the parts of a guest that is switched on. Raises InputError, and OSError."""
+    """Make the parts of a guest that is switched on. Raises InputError and OSError."""
     with Region(cell.log_records) as region, qemu.open_disks(cell, folder) as disks:
         yield Parts(region, qemu.memories_of(cell), disks)
 
 
 @contextmanager
 def parts_to_save(cell: Cell, folder: Path, *, state: bytes) -> Iterator[Parts]:
-    """Make such parts with memories that can be read from here, and a file of that content.
+    """Make parts like `new_parts`, but with memory files to read, and a file that holds `state`.
 
-    Raises InputError, and OSError.
+    Raises InputError and OSError.
     """
     with new_parts(cell, folder) as parts, ExitStack() as stack:
         memories = tuple(
@@ -60,7 +60,7 @@ def state_file(stack: ExitStack, content: bytes) -> int:
 
 
 def memfd(stack: ExitStack, name: str) -> int:
-    """Return a new file in memory that is closed with the stack; any user's QEMU can open it."""
+    """Return a new memory file, closed with the stack, that QEMU can open as any user."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     stack.callback(os.close, fd)
     return fd

@@ -1,8 +1,8 @@
 """The balloon over QMP: set at one rendezvous, agreed on at a later one.
 
-QEMU limits BALLOON_CHANGE to one a second of wall time, so a guest in virtual time may be many
-guest seconds further when it comes. Therefore nobody waits for it until the next move or the end;
-the guest is paused then, and loses nothing but wall time.
+QEMU limits BALLOON_CHANGE events to one per second of wall time; meanwhile, a guest in virtual time
+may advance many guest seconds. So nobody waits for the event until the next move or the end: the
+guest is paused then, and only wall time is lost.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from qemu.qmp import EventListener, Message
 from memnotify.guest.qmp import Monitor, number
 from memnotify.model import BalloonMove
 
-_THROTTLE_SECONDS = 1.5  # QEMU's second, and some for a busy host
+_THROTTLE_SECONDS = 1.5  # QEMU's one second, plus some for a busy host
 _PAGE_KIB = 4
-_CLOCKS_DIFFER = 0.1  # seconds between two looks at two clocks
+_CLOCKS_DIFFER = 0.1  # seconds that two clocks may differ
 
 
 @dataclass(slots=True)
 class _Pending:
-    """The newest move, and what its times are measured from."""
+    """The newest move, and the reference points for its times."""
 
     move: BalloonMove
     sent: float  # time.monotonic()
     sent_wall: float  # time.time(), because QEMU stamps events with it
     before_kib: int
     event_kib: int | None = None
-    reached: bool = False  # says the guest
+    reached: bool = False  # as reported by the guest
 
     def meets(self, kib: int) -> bool:
         return abs(kib - self.move.target_kib) < _PAGE_KIB
 
     def stayed_at(self, kib: int) -> bool:
-        """Whether no event is due, because nothing has moved."""
+        """Return whether no event is due because nothing has moved."""
         return self.event_kib is None and kib == self.before_kib
 
 
 class BalloonControl:
-    """Carries out a guest's balloon steps and keeps both sides' view of each in `moves`."""
+    """Carries out a guest's balloon steps. `moves` has each one as guest and host saw it."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        # Its own queue from the very start, so that no change can be missed.
+        # Listen from the start, so that no change is missed.
         self._changes: EventListener = monitor.listen("BALLOON_CHANGE")
         self._pending: _Pending | None = None
         self._moves: list[BalloonMove] = []
@@ -57,7 +57,7 @@ class BalloonControl:
         return (*self._moves, *pending)
 
     async def set(self, *, step: int, target_kib: int, now_ns: int) -> None:
-        """Start a move to `target_kib` of guest memory, when the one before is agreed on."""
+        """Start a move to `target_kib` of guest memory, once the previous one is agreed on."""
         await self.agree()
         before = await self._actual_kib()
         move = BalloonMove(step=step, target_kib=target_kib, requested_ns=now_ns)
@@ -65,7 +65,7 @@ class BalloonControl:
         await self._monitor.execute("balloon", value=target_kib << 10)
 
     async def settled(self, *, step: int, reached: bool, now_ns: int) -> None:
-        """Take down that the guest has seen the target, or has given up."""
+        """Note that the guest has seen the target, or has given up."""
         pending = self._pending
         if pending is None or pending.move.step != step or pending.move.settled_ns is not None:
             self.disagreements.append(f"step {step} settled a move that nobody made")
@@ -77,7 +77,7 @@ class BalloonControl:
     async def agree(self) -> None:
         """Close the newest move: wait until query-balloon and the last BALLOON_CHANGE agree.
 
-        Call it with the guest paused. What is no agreement after a second and a half goes to
+        Call it with the guest paused. If they do not agree within 1.5 seconds, that is noted in
         `disagreements`.
         """
         pending = self._pending
@@ -122,6 +122,6 @@ class BalloonControl:
             number(event, "timestamp", part, told=told) for part in ("seconds", "microseconds")
         )
         seconds = whole + micro / 1e6 - pending.sent_wall
-        # Unless the host's clock was set meanwhile.
+        # Unless the host's clock was set in the meantime.
         if abs(seconds) <= time.monotonic() - pending.sent + _CLOCKS_DIFFER:
             pending.move = replace(pending.move, event_seconds=seconds)

@@ -1,4 +1,4 @@
-"""The guest's serial console, kept in a file that a babbling guest cannot grow without end."""
+"""The guest's serial console, copied to a file of bounded size."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from contextlib import ExitStack
 from typing import IO, BinaryIO
 
 CAP = 8 << 20  # bytes of the beginning that are kept
-TAIL = 64 << 10  # bytes of the end that are kept besides
+TAIL = 64 << 10  # bytes of the end that are kept, too
 _CHUNK = 16 << 10
-_PIPE = 1 << 20  # bytes; what Linux lets everyone have
+_PIPE = 1 << 20  # bytes; the most that Linux grants any user
 
 _PANIC = re.compile(rb"Kernel panic - not syncing[^\r\n]*")
 _OOM = re.compile(rb"Out of memory: Kill(?:ed)? process[^\r\n]*")
 
 
 def open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[IO[bytes], IO[bytes]]:
-    """Return the ends to read and to write of a pipe; each is closed with its stack.
+    """Return the read end and the write end of a pipe; each is closed with its stack.
 
-    It holds more than guests say as a rule. A socket would not do: it charges about 800 bytes for
-    each byte that a serial line writes, is full after some 300, and then the guest waits in the
-    host's time.
+    The pipe holds more than a guest usually prints. A socket is unsuitable: it charges about 800
+    bytes for each byte that a serial line writes, so it is full after some 300 bytes, and then the
+    guest waits in host time.
     """
     reader, writer = os.pipe()
-    # A user who has many large pipes already is refused.
+    # The kernel refuses this to a user who already has many large pipes.
     with contextlib.suppress(OSError):
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
     return (
@@ -38,29 +38,29 @@ def open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[IO[bytes], IO[bytes]]
 
 
 class Console:
-    """Copies what comes out of a pipe to a file, until the other end closes."""
+    """Copies a pipe to a file until the other end closes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._written = 0
         self._cut = 0
-        self._pipe = 0  # bytes that it holds
+        self._pipe = 0  # capacity in bytes
         self._tail: deque[bytes] = deque()
         self.panic: str | None = None
         self.oom: str | None = None
 
     @property
     def may_have_waited(self) -> bool:
-        """Whether the guest said more than the pipe holds, and so may have waited for us."""
+        """Return whether the guest wrote more than the pipe holds, so that it may have waited."""
         return self._written + self._cut > self._pipe
 
     def begin(self, text: bytes) -> None:
-        """Start with what the guest's console said before it came to us. Raises OSError."""
+        """Start with what the console printed before this process read it. Raises OSError."""
         self._look(text)
         self._keep(text)
 
     async def copy(self, pipe: IO[bytes]) -> None:
-        """Read to the end of file; the pipe is closed then. Raises OSError of the file."""
+        """Read until the end of file, then close the pipe. Raises OSError if the file fails."""
         self._pipe = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)

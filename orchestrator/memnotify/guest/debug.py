@@ -1,7 +1,7 @@
-"""gdb on a guest: on one that is played from a tape, and can go back, or on a new one.
+"""gdb on a guest: a new one, or one replayed from a tape, which can also run backward.
 
-gdb lets the guest go and stop. The host only answers what the guest asks at a rendezvous, as often
-as it asks it: after going back, the same requests come again.
+gdb starts and stops the guest. The host only answers the guest's requests at a rendezvous. After
+going back, the same requests come again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _AGENT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """What a guest is made of, and what gdb is told of it."""
+    """The files that make up a guest, and that gdb needs."""
 
     kernel: Path
     initramfs: Path
@@ -62,15 +62,15 @@ async def debug_cell(
 ) -> int:
     """Run gdb on a guest that has just been switched on, and return gdb's exit status.
 
-    gdb has the terminal, or runs the commands in `script`. It starts where record number `record`,
-    from 0, has just become valid, if that is given.
+    gdb takes the terminal, or runs the commands in `script`. If `record` is given, gdb starts where
+    the record of that number, from 0, has just become valid.
 
-    Raises InputError if there is no gdb or the image is too old, InfrastructureError if QEMU fails.
+    Raises InputError if gdb is missing or the image is too old, InfrastructureError if QEMU fails.
     """
     need_gdb()
     window = _window(files.agent, log)
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
-    # A socket's path must be short, so this is not beside the run.
+    # A socket's path must be short, so it is not in the run's folder.
     with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
         folder = Path(name)
         symbols, gdb = folder / "symbols", folder / "gdb"
@@ -106,7 +106,7 @@ async def debug_cell(
 
 
 def _window(agent: Path, log: CommandLog) -> dict[str, int]:
-    """Ask the guest program where each of its processes has a window of the log mapped."""
+    """Ask the guest program where its processes map a window of the log."""
     said = process.run([agent, "--abi"], timeout=_AGENT_SECONDS, log=log).stdout
     try:
         window: dict[str, int] = json.loads(said)["window"]
@@ -119,7 +119,7 @@ def _window(agent: Path, log: CommandLog) -> dict[str, int]:
 
 
 def _copy(tape: qemu.Tape, folder: Path) -> qemu.Tape:
-    """Copy a tape, because QEMU writes to the file with the snapshots."""
+    """Copy a tape, because QEMU writes to the snapshot file."""
     copy = qemu.Tape(folder, play=True)
     shutil.copyfile(tape.events, copy.events)
     shutil.copyfile(tape.snapshots, copy.snapshots)
@@ -134,7 +134,7 @@ async def _attend(
     script: Path | None,
     log: CommandLog,
 ) -> int:
-    """Run gdb to its end, and answer the guest meanwhile."""
+    """Run gdb until it exits, and serve the guest meanwhile."""
     reading, writing = os.pipe()
     argv = ["gdb", "-q", "-nx", "-x", str(places.IMAGES / "gdb" / "guest.py")]
     if script is not None:
@@ -160,7 +160,7 @@ async def _attend(
 
 
 async def _answer(cell: Cell, region: Region, monitor: Monitor, answers: int) -> None:
-    """Do what the guest asks for, each time it stops, and tell gdb."""
+    """Serve the guest's request each time it stops, and tell gdb."""
     mail = encode_scenario(cell.scenario)
     events = monitor.listen("GUEST_PANICKED")
     while True:

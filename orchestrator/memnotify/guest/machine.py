@@ -1,4 +1,4 @@
-"""Machine profiles: the hardware of a guest, one file in images/machines for each."""
+"""Machine profiles: the hardware of a guest, one file each in images/machines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memnotify.model import Arch, DiskBus, MachineProfile, SwapKind
 from memnotify.places import IMAGES
 from memnotify.text import known_names
 
-# TOML has strings only, so strict pydantic has to be told that a word may become a StrEnum.
+# TOML has only strings, so strict pydantic must be told that a string may become a StrEnum.
 _ArchName = Annotated[Arch, Field(strict=False)]
 _SwapName = Annotated[SwapKind, Field(strict=False)]
 _BusName = Annotated[DiskBus, Field(strict=False)]
@@ -63,7 +63,7 @@ def machine_names(folder: Path | None = None) -> list[str]:
 
 
 def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
-    """Return one machine profile. Raises InputError if there is none of that name or it is bad."""
+    """Return one machine profile. Raises InputError if it does not exist or is invalid."""
     folder = folder or IMAGES / "machines"
     if name not in machine_names(folder):
         hint = known_names(name, machine_names(folder))

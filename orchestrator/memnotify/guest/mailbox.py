@@ -1,8 +1,8 @@
-"""The wire format of a scenario: what the host puts into the mailbox of a guest that is booted.
+"""The wire format of a scenario: what the host writes to the mailbox of a booted guest.
 
-`struct mn_scenario` and `struct mn_step` of images/guest/record.h; a test compares every offset. An
-action is a row of numbers there, and also in the JSON of a plan and a manifest, which were written
-so before actions had types; nobody else knows the order of the numbers.
+It mirrors `struct mn_scenario` and `struct mn_step` of images/guest/record.h; a test compares every
+offset. There, and in the JSON of plans and manifests, an action is a row of numbers: those files
+were written so before actions had types. Only this module knows the order of the numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from memnotify.scenario_rules import check_scenario, refusal
 E = TypeVar("E", bound=IntEnum)
 
 ARGS = 14
-"""Numbers that a step has room for."""
+"""How many numbers a step can hold."""
 
 STEP = np.dtype([("at_ns", "<u8"), ("op", "<u4"), ("place", "<u4"), ("arg", "<u8", ARGS)])
 SCENARIO_HEADER = np.dtype(
@@ -61,7 +61,7 @@ MAX_STEPS = (MAILBOX_SIZE - SCENARIO_HEADER.itemsize) // STEP.itemsize
 
 
 class ClientArg(IntEnum):
-    """Which number of a CLIENTS step is what; values of `enum mn_client_arg`."""
+    """The position of each number of a CLIENTS step: the values of `enum mn_client_arg`."""
 
     KIND = 0
     COUNT = 1
@@ -91,7 +91,7 @@ _CLIENT_FIELDS: Mapping[ClientArg, tuple[str, ...]] = {
     ClientArg.READ: ("read_bytes",),
     ClientArg.TEXT: ("text_kib",),
 }
-"""The fields of Clients by number. Several have one number if no kind of client has two of them."""
+"""The fields of Clients by number. Fields that no kind of client combines may share a number."""
 
 _ALL_HABITS = int(reduce(or_, Habit))
 _CLIENT_NUMBERS = range(ClientArg.RATE, len(ClientArg) + 1)
@@ -107,7 +107,7 @@ _NUMBERS: Mapping[Op, Sequence[int]] = {
     Op.DD: (2,),
     Op.SWAPPINESS: (1,),
 }
-"""How many numbers an action may have; those that are left out are 0."""
+"""How many numbers an action may have; missing ones are 0."""
 
 
 def _numbers(action: Action) -> tuple[int, ...]:
@@ -148,7 +148,7 @@ def _client_numbers(clients: Clients) -> tuple[int, ...]:
 
 
 def _action(op: int, numbers: Sequence[int]) -> Action:
-    """Return the action of a row of numbers. Raises ValueError if there is none."""
+    """Return the action that a row of numbers describes. Raises ValueError if there is none."""
     counts = _NUMBERS[_named(Op, op, "operation")]
     if len(numbers) not in counts:
         few = " or ".join(map(str, counts))
@@ -203,9 +203,9 @@ def _named(kind: type[E], value: int, what: str) -> E:
 
 
 def encode_scenario(scenario: Scenario) -> bytes:
-    """Return what goes to MAILBOX_OFFSET: `struct mn_scenario` and its steps.
+    """Return the bytes for MAILBOX_OFFSET: `struct mn_scenario` and its steps.
 
-    Raises InputError if the scenario is not one that the agent accepts.
+    Raises InputError if the agent would not accept the scenario.
     """
     check_scenario(scenario)
     if len(scenario.steps) > MAX_STEPS:
@@ -252,9 +252,9 @@ _SCENARIO_ROW = TypeAdapter(_ScenarioRow)
 
 
 def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
-    """Return a scenario as it is in the JSON of a plan and a manifest.
+    """Return a scenario as it appears in the JSON of a plan and a manifest.
 
-    The id of a cell is a digest of this, so it can never change.
+    A cell's id is a digest of this, so it must never change.
     """
     return {
         "name": scenario.name,
@@ -266,7 +266,7 @@ def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
 
 
 def scenario_from_json(value: Any) -> Scenario:
-    """Return the scenario that `scenario_to_json` has written. Raises ValueError."""
+    """Return the scenario that `scenario_to_json` wrote. Raises ValueError."""
     row = _SCENARIO_ROW.validate_python(value)
     return Scenario(
         name=row.name,
@@ -284,7 +284,7 @@ def step_to_json(step: Step) -> dict[str, Any]:
 
 
 def step_from_json(value: Any) -> Step:
-    """Return the step that `step_to_json` has written. Raises ValueError."""
+    """Return the step that `step_to_json` wrote. Raises ValueError."""
     return _step(_STEP_ROW.validate_python(value))
 
 

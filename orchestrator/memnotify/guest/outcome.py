@@ -1,4 +1,4 @@
-"""From what is left of a guest to one outcome."""
+"""Derives a cell's outcome from what a guest left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memnotify.records.self_check import describe_check
 from memnotify.scenario import SUCCESSORS, Op
 from memnotify.text import counted
 
-_SHOWN = 3  # of failures that are alike
+_SHOWN = 3  # similar failures
 
 
 def judge(
@@ -33,15 +33,15 @@ def judge(
 ) -> Outcome:
     """Return the outcome: the most serious finding, with all of them in the detail.
 
-    `disagreements` is what host and guest did not agree on about the balloon; `overwritten` says
-    that the guest wrote over the host's part of the log; `ended` that the scenario was over when it
-    came to its end: what was asked for is in the log.
+    `disagreements` lists where host and guest disagreed about the balloon. `overwritten` says that
+    the guest wrote to the host's part of the log. `ended` says that the scenario was over when the
+    guest ended, so that everything that was asked for is in the log.
     """
     found: dict[Finding, str] = {}
     if end.finding is not None:
         found[end.finding] = end.detail
     if console.panic is not None and end.finding is not Finding.PANIC:
-        # A kernel without a pvpanic driver reboots or hangs after a panic: that is no other thing.
+        # Without a pvpanic driver, a kernel reboots or hangs after a panic. It is the same finding.
         found = {Finding.PANIC: end.detail}
     if Finding.PANIC in found and console.panic is not None:
         found[Finding.PANIC] = console.panic
@@ -79,10 +79,10 @@ def _oom_kills(log: RecordLog, console: Console) -> str | None:
 
 
 def _failures(log: RecordLog) -> list[str]:
-    """Return what processes of the scenario could not do; they exit with the errno."""
+    """Return what processes of the scenario failed to do; their exit code is the errno."""
     found = [f"{_name(row)} {_how(row)}" for row in failed_exits(log)[:_SHOWN]]
-    # A kernel without mem_notify is a kernel to compare with; one that should have what came after
-    # and has not is not.
+    # A kernel without mem_notify serves as a comparison. A kernel that lacks a successor that it
+    # should have does not.
     device, clients = log.kind(Kind.DEVICE), log.kind(Kind.CLIENT)
     present = len(device) > 0 and bool(device["present"][0])
     told = present | np.isin(clients["client_kind"], list(SUCCESSORS))
@@ -97,7 +97,7 @@ def _failures(log: RecordLog) -> list[str]:
 
 
 def _name(row: Any) -> str:
-    # Not by its pid: that in a record is its writer's, and the agent writes these.
+    # Not by pid: a record has the pid of its writer, and the agent writes these.
     if row["client"] != NO_CLIENT:
         return f"client {row['client']}"
     op = int(row["op"])
@@ -113,7 +113,7 @@ def _how(row: Any) -> str:
 
 
 def _self_check(log: RecordLog) -> list[str]:
-    """Return what failed of a self-check, and whether all of its tests were there to fail."""
+    """Return which tests of a self-check failed, and whether any did not run."""
     if not (log.kind(Kind.STEP)["op"] == Op.SELF_CHECK).any():
         return []
     done = log.kind(Kind.SELF_CHECK)

@@ -1,8 +1,8 @@
-"""Whom QEMU runs as: never root, if that can be helped.
+"""The user that QEMU runs as: never root, if that can be avoided.
 
-QEMU emulates devices for a kernel that nobody vouches for, so it gets no name of a file but only
-open files, and is a user who may do nothing. Its own `-runas` would not do: it opens its files
-before, and its sandbox, which is set up first, forbids it to change its user.
+QEMU emulates devices for an untrusted kernel. So it gets open files instead of file names, and runs
+as an unprivileged user. QEMU's own `-runas` does not work here: QEMU opens its files before it
+changes user, and its sandbox, which it sets up first, forbids the change.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ from memnotify.process import Rights
 KVM = Path("/dev/kvm")
 
 _NAMES = ("memnotify", "nobody")
-"""The first of these that exists is used. With its own account QEMU shares nothing with others."""
+"""The first of these that exists is used. Under an account of its own, QEMU shares nothing."""
 
-# By their numbers in linux/capability.h. The third and the fourth change the user; without the
-# first QEMU could not open what we give it, and without the second we could not kill it.
+# Numbers from linux/capability.h. The last two change the user. Without the first, QEMU could not
+# open the files that we give it; without the second, we could not kill it.
 _CAPABILITIES = {"CAP_CHOWN": 0, "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _TRY_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class QemuUser:
-    """Whom QEMU becomes. Without an `account` it stays who we are; root, if that is a problem."""
+    """The user that QEMU becomes: ours without an `account`. `problem` says why it stays root."""
 
     account: pwd.struct_passwd | None = None
     problem: str | None = None
 
     def rights(self, accel: Accel) -> Rights:
-        """Return what QEMU may do. Only with KVM is it in the group that may use that."""
+        """Return QEMU's rights. Only with KVM is it in the group that may use /dev/kvm."""
         if self.account is None:
             return Rights()
         groups = _kvm_group() if accel is Accel.KVM else ()
         return Rights(self.account.pw_uid, self.account.pw_gid, groups)
 
     def lend(self, fd: int) -> None:
-        """Let QEMU open anew, by /proc/self/fd, a file or pipe that it inherits. Raises OSError."""
+        """Let QEMU reopen an inherited file or pipe through /proc/self/fd. Raises OSError."""
         if self.account is not None:
             os.fchown(fd, self.account.pw_uid, self.account.pw_gid)
 
     @contextmanager
     def lent(self, file: Path, flags: int) -> Iterator[int]:
-        """Open a file with a name, and lend it meanwhile.
+        """Open a named file, and lend it to QEMU until the context ends.
 
-        Raises OSError, and InputError for what is no file or has another name, by which QEMU would
-        be lent something else: the file may be of a run that somebody sent.
+        Raises OSError, and InputError if it is not a regular file or has a second hard link: it may
+        belong to a run that somebody sent, and QEMU would get access to something else.
         """
         fd = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
         try:
@@ -76,9 +76,9 @@ class QemuUser:
             os.close(fd)
 
     def readable(self, stack: ExitStack, file: Path) -> int:
-        """Open a file that QEMU is to read: itself if everyone may, or else a copy in memory.
+        """Open a file for QEMU to read: itself if everyone may read it, else a copy in memory.
 
-        It is closed with the stack. Raises OSError.
+        The file is closed with the stack. Raises OSError.
         """
         fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, fd)
@@ -91,7 +91,7 @@ class QemuUser:
 
 @functools.cache
 def qemu_user() -> QemuUser:
-    """Return whom QEMU runs as. Asked once for each process."""
+    """Return the user that QEMU runs as. Determined once per process."""
     if os.geteuid() != 0:
         return QemuUser()
     account = next(filter(None, map(_account, _NAMES)), None)
@@ -109,15 +109,15 @@ def _account(name: str) -> pwd.struct_passwd | None:
 
 
 def _problem(rights: Rights) -> str | None:
-    """Return why we, although we are root, cannot let QEMU run as another user."""
+    """Return why QEMU cannot run as another user although we are root."""
     found = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.M)
     effective = int(found[1], 16) if found else 0
     lacking = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
     if lacking:
         return f"no {', '.join(lacking)}"
     try:
-        # A container may map one user only, or forbid to leave groups; and QEMU itself may be
-        # where nobody else can reach it.
+        # A container may map only one user, or forbid dropping groups. QEMU itself may be in a
+        # folder that other users cannot enter.
         asked = qemu.located([qemu.QEMU, "--version"])
         process.run(rights.command(asked), timeout=_TRY_SECONDS)
     except InfrastructureError as error:
@@ -126,7 +126,7 @@ def _problem(rights: Rights) -> str | None:
 
 
 def _kvm_group() -> tuple[int, ...]:
-    """Return the group that may use KVM, none if that is root's."""
+    """Return the group that may use KVM; empty if that is root's."""
     try:
         device = KVM.stat()
     except OSError:

@@ -1,6 +1,7 @@
-"""Does QEMU run here, and does KVM? Told by booting something, because nothing else tells.
+"""Tests whether QEMU and KVM work, by booting something: nothing else is reliable.
 
-/dev/kvm may be there and unusable: not permitted, or a nested hypervisor under which a guest hangs.
+/dev/kvm may exist and be unusable, for lack of permission or because guests hang under a nested
+hypervisor.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from memnotify.guest.privileges import KVM, qemu_user
 from memnotify.guest.qemu import QEMU, SANDBOX, inherited, located
 from memnotify.model import Accel, Clock
 
-_TIMEOUT_SECONDS = 5.0  # a working one is through the BIOS in a second, even without KVM
+_TIMEOUT_SECONDS = 5.0  # a working guest leaves the BIOS within a second, even without KVM
 _ANSWER = 0x2A
-
-# Goes to 64-bit mode with paging and does there what Linux does but a half-working KVM (one that
-# emulates instructions in place of running them) may not: cmpxchg16b. Loaded at 0x7c00; page tables
-# at 0x1000, 0x2000 and 0x3000 map the first 2 MiB.
+# Enters 64-bit mode with paging and executes cmpxchg16b there, as Linux does. A half-working KVM
+# (one that emulates instructions instead of running them) may fail to do so. Loaded at 0x7c00; page
+# tables at 0x1000, 0x2000 and 0x3000 map the first 2 MiB.
+# 0x1000, 0x2000 and 0x3000 map the first 2 MiB.
 _CODE = bytes.fromhex(
     "fa 6631c0 8ed8 8ec0"  # cli; xor eax,eax; mov ds,ax; mov es,ax
     "66bf00100000 0f22df"  # mov edi,0x1000; mov cr3,edi
@@ -46,7 +47,7 @@ BOOT_SECTOR = _CODE.ljust(510, b"\0") + b"\x55\xaa"
 
 
 def boots(accel: Accel) -> str | None:
-    """Boot a sector of our own from a disk. Returns None if it ran, else what went wrong."""
+    """Boot a boot sector of our own from a disk. Return None if it ran, else what went wrong."""
     user = qemu_user()
     with tempfile.TemporaryFile() as disk:
         disk.write(BOOT_SECTOR)
@@ -63,18 +64,18 @@ def boots(accel: Accel) -> str | None:
                 check=False,
                 pass_fds=(disk.fileno(),),
             )
-        except process.CommandFailed:  # the timeout: no status is checked
+        except process.CommandFailed:  # a timeout: the status is not checked
             return f"a guest did not finish its boot sector in {_TIMEOUT_SECONDS:g} s"
         except InfrastructureError as error:
             return str(error)
-    if done.returncode == _ANSWER << 1 | 1:  # what isa-debug-exit makes of it
+    if done.returncode == _ANSWER << 1 | 1:  # how isa-debug-exit encodes it
         return None
     return done.stdout.strip() or f"QEMU ended with status {done.returncode}"
 
 
 @functools.cache
 def kvm_problem() -> str | None:
-    """Return why KVM cannot be used, or None if it can. Asked once for each process."""
+    """Return why KVM cannot be used, or None if it can. Tested once per process."""
     if not KVM.exists():
         return f"there is no {KVM}"
     if not os.access(KVM, os.R_OK | os.W_OK):

@@ -1,4 +1,4 @@
-"""What QEMU is told: a machine description for -readconfig, and a command line for the rest."""
+"""QEMU's configuration: a machine description for -readconfig, and a command line for the rest."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from memnotify.process import CommandLog, run
 from memnotify.records import layout
 from memnotify.store import digest_value
 
-QEMU = "qemu-system-x86_64"  # runs i386 guests just as well
-_QEMU_I386 = "qemu-system-i386"  # to gdb it shows registers of 32 bits
+QEMU = "qemu-system-x86_64"  # also runs i386 guests
+_QEMU_I386 = "qemu-system-i386"  # shows 32-bit registers to gdb
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 POWER_ON = datetime(2008, 1, 15)
 """The date on a guest's clock at power-on: the day on which v4 was posted."""
 
-# Blocks of code that QEMU has translated. Its own default grows to an eighth of the host's memory.
+# Size of the cache of translated code. QEMU's default is up to an eighth of the host's memory.
 _TRANSLATIONS_MIB = 64
 
-# Of the random numbers that a kernel gets at boot. The same for all, because one template serves
-# cells of every seed; a cell's own seed comes with its scenario.
+# Seed of the random numbers that a kernel gets at boot. All guests use the same one, because one
+# template serves cells of every seed; a cell's own seed comes with its scenario.
 _SEED = "2008"
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk of a guest: an open file without a name, and what the guest calls it."""
+    """A disk of a guest: an unnamed open file, and the guest's name for it."""
 
     name: str  # "swap" or "disk"
     device: str  # "/dev/vda"
@@ -53,9 +53,9 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory that a guest can write to: a node's RAM, or the BAR that it swaps to.
+    """Memory that a guest can write to: the RAM of a node, or the BAR that it swaps to.
 
-    Without a file it is QEMU's own. With one, it is the file.
+    Without a file, QEMU allocates it.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Descriptors:
     log: int
     disks: tuple[Disk, ...] = ()
     memories: tuple[Memory, ...] = ()
-    state: int = -1  # QEMU's own, of a guest that is restored
+    state: int = -1  # QEMU's saved state, if the guest is restored
 
     def numbers(self) -> tuple[int, ...]:
         files = [disk.fd for disk in self.disks]
@@ -83,9 +83,9 @@ class Descriptors:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """QEMU's recording of a run: what came from outside the guest, and at which instruction.
+    """QEMU's recording of a run: the inputs from outside the guest, and when each one arrived.
 
-    `folder` has its files. A tape is either made by a run, or played.
+    `folder` holds the files. A tape is either made by a run, or played.
     """
 
     folder: Path
@@ -103,7 +103,7 @@ class Tape:
 
 @dataclass(frozen=True, slots=True)
 class OpenTape:
-    """The files of a tape under the names by which QEMU opens what it inherits."""
+    """The files of a tape, under the names by which QEMU opens inherited files."""
 
     events: Path
     snapshots: Path
@@ -121,7 +121,7 @@ def memories_of(cell: Cell) -> tuple[Memory, ...]:
 
 @contextmanager
 def open_disks(cell: Cell, folder: Path) -> Iterator[tuple[Disk, ...]]:
-    """Make the cell's disks in `folder`: sparse files of zeros that have no name.
+    """Make the cell's disks in `folder`: unnamed sparse files of zeros.
 
     Raises OSError if the file system is full or cannot hold files of that size.
     """
@@ -150,15 +150,15 @@ def _disks(cell: Cell) -> list[tuple[Disk, int]]:
 
 
 def inherited(fd: int) -> Path:
-    """Return the name by which QEMU opens anew a file that it inherits."""
+    """Return the name by which QEMU reopens a file that it inherits."""
     return Path(f"/proc/self/fd/{fd}")
 
 
 def located(argv: Sequence[str]) -> list[str]:
-    """Return a command with the path of its program, as we find it.
+    """Return a command with the full path of its program, as found in our PATH.
 
-    Whom QEMU runs as may be unable to enter a folder of our PATH, and would go on to the next.
-    What is recorded has the bare name, because a guest does not depend on where QEMU is.
+    The user that QEMU runs as may be unable to enter a folder of our PATH, and would try the next
+    one. Records keep the bare name, because a guest does not depend on where QEMU is installed.
     """
     found = shutil.which(argv[0])
     return [argv[0] if found is None else str(Path(found).absolute()), *argv[1:]]
@@ -166,17 +166,17 @@ def located(argv: Sequence[str]) -> list[str]:
 
 @functools.cache
 def version(log: CommandLog | None = None) -> str:
-    """Return what QEMU calls itself, with its distribution's revision, which covers the firmware.
+    """Return QEMU's version string with the distribution's revision, which covers the firmware.
 
-    Raises InfrastructureError if there is no QEMU.
+    Raises InfrastructureError if QEMU is missing.
     """
     return run(located([QEMU, "--version"]), timeout=30, log=log).stdout.splitlines()[0]
 
 
 def hardware_digest(cell: Cell, accel: Accel) -> str:
-    """Return the digest of all that makes up a guest besides kernel and image.
+    """Return the digest of everything that makes up a guest except kernel and image.
 
-    That is QEMU, the machine description, and the command line with the kernel's in it.
+    That is QEMU, the machine description, and QEMU's command line, which contains the kernel's.
     """
     disks = tuple(disk for disk, _ in _disks(cell))
     argv = command_line(
@@ -193,16 +193,16 @@ def hardware_digest(cell: Cell, accel: Accel) -> str:
 
 def _virtual_time_words(machine: MachineProfile) -> list[str]:
     return [
-        # Counting instructions confuses the calibration of the local APIC's timer. Without it the
-        # guest keeps a timer of 1 ms resolution and more, and boots in a quarter of the CPU time.
-        # Linux 2.6 for x86_64 knows the second name only.
+        # Counting instructions breaks the calibration of the local APIC's timer. Without that
+        # timer, the guest keeps one with a resolution of 1 ms or better, and boots in a quarter of
+        # the CPU time. Linux 2.6 for x86_64 only knows the second name.
         "nolapic_timer",
         "noapictimer",
-        # The TSC is the virtual clock itself. Linux 6.1 need not watch it, and where there is no
-        # second clock to watch it by, would not have high-resolution timers.
+        # The TSC is the virtual clock itself, so Linux 6.1 need not watch it. Without a second
+        # clock to watch it by, 6.1 would disable high-resolution timers.
         "tsc=reliable",
-        # Not the spare ones. Linux 2.6 knows the first name only, and 6.1 takes room for them
-        # without the second.
+        # Leave out the spare CPUs. Linux 2.6 only knows the first name; without the second, 6.1
+        # allocates memory for them.
         *([f"maxcpus={machine.smp}", f"nr_cpus={machine.smp}"] if machine.smp > 1 else []),
         f"mn.insn_ns={1 << machine.icount_shift}",
     ]
@@ -214,14 +214,14 @@ def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
     words = [
         "console=ttyS0",
         "quiet",
-        # An oops is a finding: make it a panic. `panic=1` reboots, and QEMU pauses in place of
-        # that; a negative time would mean "at once" today but "never" to Linux 2.6.
+        # An oops is a finding: make it a panic. `panic=1` reboots, and QEMU pauses instead.
+        # A negative time means "at once" today but "never" to Linux 2.6.
         "oops=panic",
         "panic=1",
         "norandmaps",
         *(_virtual_time_words(cell.machine) if cell.clock is Clock.VIRTUAL else []),
-        # On a busy host so many ticks may be lost in real time that Linux takes its timer for dead.
-        # 2.6 for x86_64 believes just that when it is told not to check.
+        # In real time on a busy host, so many ticks may be lost that Linux takes its timer for
+        # dead. Linux 2.6 for x86_64 does so exactly when it is told not to check.
         *(["no_timer_check"] if cell.clock is Clock.REAL and i386 else []),
         f"mn.ram_kib={cell.memory_mib << 10}",
         *slram.words(cell),
@@ -232,18 +232,19 @@ def kernel_command_line(cell: Cell, disks: tuple[Disk, ...]) -> str:
 
 
 def _spare_cpus(cell: Cell) -> int:
-    """Return the CPUs of which the guest knows nothing, one between each two that it has.
+    """Return the number of CPUs that the guest does not know of, one between each two that it has.
 
-    QEMU lets the CPUs of a guest in virtual time take turns. When the turn of one ends at a timer's
-    time, it runs the timer in the turn of the next, which so is over before it has begun. A CPU
-    that waits for an interrupt or for a lock (PAUSE) gives its turn away, but while one is busy
-    every second gets none: Linux 6.1 waits for ever for its second CPU. Here the spare ones do.
+    QEMU runs the CPUs of a guest in virtual time in turns. When the turn of one ends at a timer's
+    expiry, QEMU runs the timer in the turn of the next CPU, whose turn is over before it has begun.
+    A CPU that waits for an interrupt or a lock (PAUSE) yields its turn; but while one CPU is busy,
+    every second CPU gets no turn, and Linux 6.1 waits for its second CPU forever. The spare CPUs
+    take the lost turns.
     """
     return cell.machine.smp - 1 if cell.clock is Clock.VIRTUAL else 0
 
 
 def _quotable(value: object) -> object:
-    """Return what stands in the description; a word of its own making would be another device.
+    """Return a value for the description, after checking that it cannot add a device of its own.
 
     Raises InputError. The profiles are checked, but a cell may come from a run that somebody sent.
     """
@@ -255,7 +256,7 @@ def _quotable(value: object) -> object:
 
 @functools.cache
 def _machine_template() -> jinja2.Template:
-    # Compiling it would take most of what a cell costs the orchestrator.
+    # Cached: compiling it takes most of the orchestrator's time per cell.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(IMAGES / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -268,7 +269,7 @@ def _machine_template() -> jinja2.Template:
 
 
 def machine_description(cell: Cell, fds: Descriptors) -> str:
-    """Return the text of the file for -readconfig."""
+    """Return the text of the -readconfig file."""
     machine = cell.machine
     spare_cpus = _spare_cpus(cell)
     return _machine_template().render(
@@ -298,7 +299,7 @@ def command_line(
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    `gdb` is the descriptor of the socket at which QEMU is to wait for a gdb.
+    `gdb` is the descriptor of the socket at which QEMU waits for gdb.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
@@ -311,7 +312,7 @@ def command_line(
     program = _QEMU_I386 if debugging and cell.request.arch is Arch.I386 else QEMU
     argv = [program, "-nodefaults", "-no-user-config", "-sandbox", SANDBOX, "-display", "none"]
     argv += ["-readconfig", str(description)]
-    # QEMU 7.2 takes the following from the command line only.
+    # QEMU 7.2 accepts the following only on the command line.
     argv += ["-seed", _SEED]
     if accel is Accel.KVM:
         if cell.clock is Clock.VIRTUAL:
@@ -325,11 +326,11 @@ def command_line(
     else:
         argv += ["-accel", f"tcg,tb-size={_TRANSLATIONS_MIB}"]
     argv += ["-cpu", cell.machine.cpu]
-    # Whatever the guest does, QEMU stays and can be asked; an exit is always QEMU's own failure.
+    # Whatever the guest does, QEMU stays up and can be queried; an exit is QEMU's own failure.
     argv += ["-action", "panic=pause,reboot=shutdown,shutdown=pause"]
     argv += ["-kernel", str(kernel), "-initrd", str(initramfs)]
     argv += ["-append", kernel_command_line(cell, disks)]
-    # Paused until we listen, so that no event is lost.
+    # Start paused, so that no event is lost before we listen.
     argv += ["-S"]
     if tape is not None:
         argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={tape.snapshots}"]
@@ -339,10 +340,10 @@ def command_line(
 
 
 def _in_turn(cell: Cell) -> str:
-    """Let QEMU's main loop run between turns of the CPUs only, which it does when it records.
+    """Run QEMU's main loop only between turns of the CPUs, as it does while recording.
 
-    Else it may move the clock while a CPU halts whose last instructions are not counted yet. QEMU
-    7.2 does not replay a disk of the host's time.
+    Otherwise it may move the clock while a halting CPU still has instructions to be counted. QEMU
+    7.2 cannot replay a disk whose I/O completes in host time.
     """
     return "" if cell.machine.waits_for_the_host else ",rr=record,rrfile=/dev/null"
 

@@ -15,18 +15,18 @@ from qemu.qmp import EventListener, ExecuteError, Message, QMPClient, QMPError, 
 
 from memnotify.errors import InfrastructureError
 
-# What matters is raised as well; without this the library's notes would go to the user's terminal.
+# Errors that matter are raised as well; without this, the library logs to the user's terminal.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
-# What the library raises when there is no session any more; ValueError: bytes that are no message.
+# What the library raises once the session is gone; ValueError: bytes that are not a message.
 _LOST = (QMPError, OSError, EOFError, ValueError)
 
 
 class _RecordingClient(QMPClient):
-    """A QMP client that writes every message down as it passes.
+    """A QMP client that writes down every message that passes.
 
-    Where that fails the session goes on; `failure` says why.
+    If writing fails, the session goes on, and `failure` says why.
     """
 
     def __init__(self, transcript: IO[str]) -> None:
@@ -60,15 +60,15 @@ class Monitor:
         self.patience = patience
 
     def listen(self, *names: str) -> EventListener:
-        """Return a queue of all events of these names that come from now on."""
+        """Return a queue of all events with these names from now on."""
         listener = EventListener(names)
         self._client.register_listener(listener)
         return listener
 
     async def execute(self, command: str, **arguments: object) -> Any:
-        """Run one command and return what it returns.
+        """Run one command and return its result.
 
-        Raises InfrastructureError: `qmp-timeout` without an answer in time, `qmp-error` if QEMU
+        Raises InfrastructureError: `qmp-timeout` if no answer comes in time, `qmp-error` if QEMU
         refuses, `qmp-lost` if the session has ended.
         """
         try:
@@ -84,9 +84,9 @@ class Monitor:
             raise InfrastructureError("qmp-lost", f"{command!r} got no answer: {error}") from error
 
     async def job(self, command: str, **arguments: object) -> None:
-        """Run a command that starts a job of QEMU's, and wait for the job's end.
+        """Run a command that starts a QEMU job, and wait for the job to end.
 
-        Raises InfrastructureError: `qmp-job` if the job fails, and what `execute` does.
+        Raises InfrastructureError: `qmp-job` if the job fails, and whatever `execute` raises.
         """
         events = self.listen("JOB_STATUS_CHANGE")
         await self.execute(command, **{"job-id": command}, **arguments)
@@ -105,7 +105,7 @@ class Monitor:
         await self.execute("job-dismiss", id=command)
 
     async def ended(self) -> None:
-        """Wait until QEMU has broken off the session."""
+        """Wait until QEMU has closed the session."""
         while self._client.runstate is Runstate.RUNNING:
             await self._client.runstate_changed()
 
@@ -114,10 +114,10 @@ class Monitor:
 async def open_monitor(
     sock: socket.socket, *, transcript: IO[str], patience: float
 ) -> AsyncIterator[Monitor]:
-    """Speak QMP over a connected socket; `patience` is in seconds, for the answer to each command.
+    """Speak QMP over a connected socket; `patience` is the timeout for each answer, in seconds.
 
-    The socket is closed at the end. Raises InfrastructureError if QEMU does not greet, and OSError
-    at the end if the transcript is not whole.
+    The socket is closed at the end. Raises InfrastructureError if QEMU sends no greeting, and
+    OSError at the end if the transcript is incomplete.
     """
     client = _RecordingClient(transcript)
     try:
@@ -134,7 +134,7 @@ async def open_monitor(
         if client.failure is not None:
             raise client.failure
     finally:
-        # Whether the session ended well is of no interest any more: QEMU is about to be gone.
+        # Whether the session ended cleanly no longer matters: QEMU is about to be gone.
         try:
             async with asyncio.timeout(patience):
                 await client.disconnect()
@@ -143,9 +143,9 @@ async def open_monitor(
 
 
 def number(message: object, *path: str, told: str) -> int:
-    """Return the number at a path into an answer or event; `told` is what it came by.
+    """Return the number at a path in an answer or event; `told` names its source.
 
-    Raises InfrastructureError: `qmp-garbage` if there is none.
+    Raises InfrastructureError: `qmp-garbage` if there is no number.
     """
     value = message
     for name in path:
@@ -156,6 +156,6 @@ def number(message: object, *path: str, told: str) -> int:
 
 
 def data_of(event: Mapping[str, object]) -> dict[str, Any]:
-    """Return an event's data; empty if it has none."""
+    """Return an event's data, or an empty dict."""
     data = event.get("data")
     return data if isinstance(data, dict) else {}

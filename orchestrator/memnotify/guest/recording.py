@@ -1,10 +1,10 @@
-"""Recording a guest with QEMU's record/replay, so that the run can be played again to the bit.
+"""Records a guest with QEMU's record/replay, so that the run can be replayed bit for bit.
 
-QEMU writes down what comes from outside the guest, and at which instruction. A rendezvous is not in
-it: the guest pauses again when the tape is played, and has to be answered as before.
+QEMU records each input from outside the guest, and at which instruction it arrived. A rendezvous is
+not part of it: on replay, the guest pauses again and has to be answered as before.
 
-QEMU goes back in time by loading the last snapshot and going forward from there, and would stop
-at every rendezvous on the way. So a snapshot is taken after each of them.
+To go back in time, QEMU loads the last snapshot and runs forward from there; it would stop at every
+rendezvous on the way. So a snapshot is taken after each rendezvous.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from memnotify.model import Cell, Clock
 from memnotify.process import CommandLog
 from memnotify.records.layout import State
 
-_LOOKS, _LOOK_SECONDS = 100, 0.02  # for a guest to go on; one that hangs has nothing to lose
-_QUIT_SECONDS = 60.0  # snapshots are written back
+_LOOKS, _LOOK_SECONDS = 100, 0.02  # for a guest to continue; a hung one loses nothing
+_QUIT_SECONDS = 60.0  # QEMU writes back the snapshots
 
 
 def why_no_tape(cell: Cell) -> str | None:
-    """Return why a cell cannot be recorded, or None. What was tried is in docs/debugging.md."""
+    """Return why a cell cannot be recorded, or None. docs/debugging.md says what was tried."""
     machine = cell.machine
     if cell.clock is Clock.REAL:
         return "it runs in real time"
@@ -38,7 +38,7 @@ def why_no_tape(cell: Cell) -> str | None:
 
 
 def new_tape(folder: Path, *, log: CommandLog) -> Tape:
-    """Make a folder with an empty tape. Raises InputError without qemu-img, InfrastructureError."""
+    """Make a folder with an empty tape. Raises InfrastructureError; InputError without qemu-img."""
     folder.mkdir(parents=True, exist_ok=True)
     tape = Tape(folder, play=False)
     snapshots.create(tape.snapshots, log=log)
@@ -46,7 +46,7 @@ def new_tape(folder: Path, *, log: CommandLog) -> Tape:
 
 
 class Recorder:
-    """Lets a guest go on that is being recorded, and ends the recording."""
+    """Resumes a guest that is being recorded, and ends the recording."""
 
     def __init__(self, vm: Vm, monitor: Monitor) -> None:
         self._vm = vm
@@ -54,8 +54,8 @@ class Recorder:
         self._resumed = 0
 
     async def resume(self) -> None:
-        """Take a snapshot of the paused guest, and let it go on. Raises InfrastructureError."""
-        if self._resumed:  # QEMU itself takes the one of the start
+        """Take a snapshot of the paused guest, and resume it. Raises InfrastructureError."""
+        if self._resumed:  # QEMU itself takes the first one
             command = f"savevm rendezvous-{self._resumed}"
             said = await self._monitor.execute("human-monitor-command", **{"command-line": command})
             if said:
@@ -64,8 +64,8 @@ class Recorder:
         await self._monitor.execute("cont")
 
     async def finish(self) -> None:
-        """End QEMU so that its recording is whole. Raises InfrastructureError."""
-        # What the guest did just before the end is played only if the tape goes on after it.
+        """End QEMU so that its recording is complete. Raises InfrastructureError."""
+        # The guest's last actions are only replayed if the tape continues after them.
         await self._monitor.execute("cont")
         for _ in range(_LOOKS):
             if self._vm.parts.region.ask().state != State.RENDEZVOUS:

@@ -1,4 +1,4 @@
-"""The memory that host and guest share, seen from the host."""
+"""The memory that host and guest share, as the host sees it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memnotify.records.log import RecordLog
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the guest last said in the header. Any number in it may be nonsense."""
+    """The guest's last request, from the header. Any number in it may be nonsense."""
 
     state: int
     reason: int
@@ -28,9 +28,9 @@ class Ask:
 
 
 class Region:
-    """A memfd with header, mailbox and log. Having no name, it cannot be left behind.
+    """A memfd with header, mailbox and log. It has no name, so it cannot be left behind.
 
-    Use as a context manager. Raises InputError if the log is too large for a PCI BAR.
+    Use it as a context manager. Raises InputError if the log is too large for a PCI BAR.
     """
 
     def __init__(self, log_records: int) -> None:
@@ -56,12 +56,12 @@ class Region:
         os.close(self.fd)
 
     def _header(self) -> np.void:
-        # A copy, because a view of the map would keep it from being closed.
+        # Copy it: a view of the map would keep the map from being closed.
         header: np.void = np.frombuffer(self._map[: layout.HEADER.itemsize], layout.HEADER)[0]
         return header
 
     def ask(self) -> Ask:
-        """Return what the guest asks for."""
+        """Return the guest's request."""
         header = self._header()
         what = header["failure_what"].decode(errors="replace")
         return Ask(
@@ -75,38 +75,38 @@ class Region:
         )
 
     def progress(self) -> tuple[int, int, int, int]:
-        """Return numbers of which at least one moves as long as the guest gets on."""
+        """Return numbers, at least one of which changes while the guest makes progress."""
         header = self._header()
         lost, sequence, beats = (int(header[name]) for name in ("lost", "sequence", "beats"))
         return int(header["next"]), lost, sequence, beats
 
     def beats(self) -> int:
-        """Return a number that moves as long as the guest's init gets on, whatever it does."""
+        """Return a number that changes while the guest's init makes progress, whatever it does."""
         return int(self._header()["beats"])
 
     def ended_ns(self) -> int:
-        """Return when the scenario was over, in guest time, and 0 before.
+        """Return the guest time at which the scenario ended, or 0 if it has not.
 
-        From then on the guest only ends its processes.
+        After that, the guest only ends its processes.
         """
         return int(self._header()["ended_ns"])
 
     def newest_ns(self) -> int:
-        """Return CLOCK_MONOTONIC of the newest record, even of one that did not fit."""
+        """Return CLOCK_MONOTONIC of the newest record, including one that did not fit."""
         return int(self._header()["newest_ns"])
 
     def overwritten(self) -> bool:
-        """Tell whether something in the guest has written where only the host may write."""
+        """Return whether the guest has written to the part that only the host may write."""
         return bool(self._map[: layout.HOST_PART] != self._ours)
 
     def post(self, mail: bytes) -> None:
-        """Put a scenario (`mailbox.encode_scenario`) into the mailbox."""
+        """Put a scenario (from `mailbox.encode_scenario`) into the mailbox."""
         self._map[layout.MAILBOX_OFFSET : layout.MAILBOX_OFFSET + len(mail)] = mail
 
     def records(self, *, until_ns: int | None = None) -> RecordLog:
         """Return a copy of the valid records, up to a guest time. The guest should be stopped.
 
-        What was claimed after the last of them is left out, too, and is not torn.
+        Records claimed after the last of these are left out as well, and do not count as torn.
         """
         log = decode(self._map, self.capacity)
         late = log.records["time_ns"] > (2**64 - 1 if until_ns is None else until_ns)

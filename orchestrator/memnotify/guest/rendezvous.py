@@ -1,8 +1,7 @@
-"""The host's half of the rendezvous: the guest pauses itself and asks, the host answers.
+"""The host's half of the rendezvous: the guest pauses itself with a request, the host answers.
 
-A write to the pvpanic port pauses the machine and gives GUEST_PANICKED. A real panic does the
-same; the guest meant a rendezvous only if the header says so, with a sequence number that has not
-been answered yet.
+A write to the pvpanic port pauses the machine and sends GUEST_PANICKED. A real panic does the same.
+It is a rendezvous only if the header says so, with a sequence number that has not been answered.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from memnotify.scenario import Balloon, Scenario
 from memnotify.units import KIB_PER_MIB
 
 BOOT = "boot"
-"""The stage before READY of a guest that does not start from a template."""
+"""The stage before READY of a guest that boots instead of starting from a template."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a guest ended; no finding means that it said DONE."""
+    """How a guest ended; without a finding, the guest said DONE."""
 
     finding: Finding | None = None
     detail: str = ""
@@ -37,7 +36,7 @@ class End:
 class Host:
     """Answers one guest's rendezvous, from the first one (READY) to its end.
 
-    `mail` is the scenario as the guest reads it; `resume` lets a paused guest go on.
+    `mail` is the scenario as the guest reads it; `resume` resumes a paused guest.
     """
 
     def __init__(
@@ -61,9 +60,9 @@ class Host:
         self._answered = 0
 
     async def boot(self) -> End | None:
-        """Let the guest run to its first rendezvous; None if it is READY there.
+        """Let the guest run to its first rendezvous; return None if it is READY there.
 
-        A start from a template takes the place of this. Raises InfrastructureError.
+        A start from a template replaces this. Raises InfrastructureError.
         """
         self._on_stage(BOOT)
         await self._resume()
@@ -73,7 +72,7 @@ class Host:
         return None if ask.reason == Reason.READY else _nonsense(ask)
 
     async def conduct(self) -> End:
-        """Give the scenario to a guest that is paused at READY, and serve it to its end.
+        """Give the scenario to a guest that is paused at READY, and serve it until it ends.
 
         Raises InfrastructureError.
         """
@@ -109,7 +108,7 @@ class Host:
         return ask
 
     async def _serve(self, ask: Ask) -> bool:
-        """Do what a balloon step asks; returns False if the scenario has no such step."""
+        """Carry out a balloon request; return False if the scenario has no such step."""
         target_kib = self._balloon_target(ask.step)
         if target_kib is None:
             return False
@@ -125,7 +124,7 @@ class Host:
         return False
 
     def _balloon_target(self, step: int) -> int | None:
-        # The guest's word for a step is only a number to look up: its target is the scenario's.
+        # The guest only names a step; the target comes from the scenario.
         if step >= len(self._scenario.steps):
             return None
         action = self._scenario.steps[step].action

@@ -1,4 +1,4 @@
-"""Running one cell: a guest from its start to its end, and what is kept of it."""
+"""Runs one cell: a guest from start to end, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ async def run_cell(
 ) -> CellResult:
     """Run one guest and leave records.parquet, console.log and qmp.jsonl in `folder`.
 
-    `folder` also gets machine.cfg, and qemu.log with what QEMU itself had to say. With a `template`
-    the guest starts from that, else it boots. With a `tape`, which excludes a template, the run is
-    recorded on it or played from it (see guest/recording.py). Whatever happens, QEMU is gone
-    afterwards. If QEMU fails once it was started, that is an outcome (`infrastructure:...`), and
+    `folder` also gets machine.cfg, and qemu.log with QEMU's own output. With a `template`, the
+    guest starts from that; otherwise it boots. With a `tape`, which excludes a template, the run is
+    recorded on the tape or replayed from it (see guest/recording.py). QEMU is always gone
+    afterwards. If QEMU fails after it was started, that is an outcome (`infrastructure:...`), and
     the log up to then is kept.
 
-    Raises InputError for a cell that is impossible, and InfrastructureError if QEMU could not be
-    started or what came of it could not be written.
+    Raises InputError for an impossible cell, and InfrastructureError if QEMU cannot be started or
+    its results cannot be written.
     """
     started = time.monotonic()
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
@@ -117,7 +117,7 @@ async def run_cell(
 
 
 class _Session:
-    """The host's part in one guest, and what came of it."""
+    """The host's side of one guest, and its results."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class _Session:
         return await live(vm, conduct, patience=self._limits.qmp_seconds, log=log)
 
     async def _serve(self, host: Host, vm: Vm, monitor: Monitor) -> End:
-        """Serve a guest from its start to its end."""
+        """Serve a guest from start to end."""
         if self._template is None:
             if (end := await host.boot()) is not None:
                 return end

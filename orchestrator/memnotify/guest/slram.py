@@ -1,4 +1,4 @@
-"""Disks that are memory behind PCI BARs: their sizes, and the addresses that slram is told."""
+"""Disks in memory behind PCI BARs: their sizes, and the addresses that slram needs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from memnotify.records import layout
 
 _GIB = 1 << 30
 _WINDOW_END = 0xFEC00000  # the page of the I/O APIC
-_WINDOW_STARTS = (2 * _GIB, 3 * _GIB, 0xE0000000)  # the first that is not RAM
-# As QEMU's pc has it: with 3.5 GiB and more, what is above 3 GiB goes above 4 GiB.
+_WINDOW_STARTS = (2 * _GIB, 3 * _GIB, 0xE0000000)  # the first address that is not RAM
+# As on QEMU's pc: from 3.5 GiB on, RAM beyond the first 3 GiB is placed above 4 GiB.
 _MOST_BELOW, _SPLIT_AT = 3 * _GIB, 0xE0000000
 
 
 def sizes(cell: Cell) -> dict[str, int]:
-    """Return the bytes of each such disk, in the order of the slots."""
+    """Return the size of each such disk in bytes, in the order of the slots."""
     machine = cell.machine
     kinds = {
         "swap": machine.swap_mib if machine.swap is SwapKind.SLRAM else 0,
@@ -23,13 +23,12 @@ def sizes(cell: Cell) -> dict[str, int]:
 
 
 def addresses(cell: Cell) -> dict[str, int]:
-    """Return the addresses of the BARs, which slram must be told at boot.
+    """Return the addresses of the BARs, which slram needs at boot.
 
-    SeaBIOS lets the prefetchable BARs, of which the log's is one, end below the I/O APIC's page, in
-    the order of their size, largest first and then as the slots are. Where there is no room for
-    that, all go above 4 GiB and above the RAM that is there (src/fw/pciinit.c,
-    pci_bios_init_root_regions_mem and pci_bios_map_devices). Elsewhere the guest would not find its
-    disks.
+    SeaBIOS places the prefetchable BARs, one of which is the log's, so that they end below the I/O
+    APIC's page: largest first, then in the order of the slots. If they do not fit there, all go
+    above 4 GiB and above all RAM (src/fw/pciinit.c, pci_bios_init_root_regions_mem and
+    pci_bios_map_devices). With wrong addresses, the guest would not find its disks.
     """
     slram = sizes(cell)
     bars = sorted(
@@ -50,7 +49,7 @@ def addresses(cell: Cell) -> dict[str, int]:
 
 
 def words(cell: Cell) -> list[str]:
-    """Return what the kernel's command line says of them."""
+    """Return the words for these disks on the kernel's command line."""
     slram, where = sizes(cell), addresses(cell)
     if not slram:
         return []

@@ -1,7 +1,7 @@
 """A guest's state in a qcow2 file: what QEMU calls an internal snapshot.
 
-Beside a migration it is the other way in which QEMU saves a guest, by the same code, and the only
-one that a QEMU can take that records (see `qemu.command_line`).
+QEMU saves a guest either in this way or by migration; both use the same code. A QEMU that records
+can only take snapshots (see `qemu.command_line`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TAG = "ready"
 
 def create(file: Path, *, log: CommandLog | None) -> None:
     """Make a qcow2 file without snapshots. Raises InputError without qemu-img."""
-    # A QEMU that records and is paused does not get through its own `blockdev-create`.
+    # A paused QEMU that records never completes its own `blockdev-create`.
     if shutil.which(_QEMU_IMG) is None:
         raise InputError(f"{_QEMU_IMG} is not installed", hint="install the package qemu-utils")
     argv = [_QEMU_IMG, "create", "-q", "-f", "qcow2", str(file), "1M"]
@@ -31,7 +31,7 @@ def create(file: Path, *, log: CommandLog | None) -> None:
 
 
 async def save(monitor: Monitor, file: Path) -> None:
-    """Save a paused guest, without the memories that it shares with others, nor its disks.
+    """Save a paused guest, without its disks and without memory that it shares with others.
 
     Raises InfrastructureError.
     """
@@ -39,12 +39,12 @@ async def save(monitor: Monitor, file: Path) -> None:
 
 
 async def load(monitor: Monitor, file: Path) -> None:
-    """Bring a paused QEMU to what was saved; it writes to the file. Raises InfrastructureError."""
+    """Load a state into a paused QEMU, which writes to the file. Raises InfrastructureError."""
     await _go(monitor, "snapshot-load", file)
 
 
 async def _go(monitor: Monitor, job: str, file: Path) -> None:
-    # The name is of migrations; a snapshot of which nothing is said has all memories in it.
+    # A migration capability; a snapshot obeys it, too, and holds all memory without it.
     shared = {"capability": "x-ignore-shared", "state": True}
     await monitor.execute("migrate-set-capabilities", capabilities=[shared])
     node = {"node-name": _NODE, "file": {"driver": "file", "filename": str(file)}}
@@ -53,10 +53,10 @@ async def _go(monitor: Monitor, job: str, file: Path) -> None:
 
 
 def forget_address(file: Path, name: str) -> None:
-    """Take the guest address of a shared memory behind a PCI BAR out of what was saved.
+    """Remove the guest address of shared memory behind a PCI BAR from a saved state.
 
-    With x-ignore-shared QEMU compares it before it restores PCI, when every BAR is at 0 still
-    (ram_load in migration/ram.c). In the file stands: length of the block's name, name, size,
+    With x-ignore-shared, QEMU compares the address before it restores PCI, while every BAR is still
+    at 0 (ram_load in migration/ram.c). The file holds: length of the block's name, name, size,
     address. Raises InfrastructureError if it does not, and OSError.
     """
     block = re.compile(rb"[\x01-\xff][0-9a-f:.]+/%b.{16}" % name.encode(), re.DOTALL)

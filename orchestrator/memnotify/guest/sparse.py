@@ -1,4 +1,4 @@
-"""Files that are mostly holes: copied without them, and kept in one file without them.
+"""Copies and packs files that are mostly holes, without the holes.
 
 Sizes and offsets are in bytes. All functions raise OSError.
 """
@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Extents = list[tuple[int, int]]
-"""Offset and length of each stretch of data."""
+"""Offset and length of each extent of data."""
 
 
 def extents(fd: int) -> Extents:
-    """Return where a file has data; what is between is holes."""
+    """Return where a file has data; the rest is holes."""
     found, end = [], os.fstat(fd).st_size
     for start in _data(fd, end):
         stop = os.lseek(fd, start, os.SEEK_HOLE)
@@ -29,7 +29,7 @@ def _data(fd: int, end: int) -> Iterator[int]:
         try:
             at = os.lseek(fd, at, os.SEEK_DATA)
         except OSError as error:
-            if error.errno != errno.ENXIO:  # a hole up to the end
+            if error.errno != errno.ENXIO:  # only a hole is left
                 raise
             return
         yield at
@@ -37,14 +37,14 @@ def _data(fd: int, end: int) -> Iterator[int]:
 
 
 def copy(source: int, target: int) -> None:
-    """Give an empty file the size and the data of another."""
+    """Give an empty file the size and data of another file."""
     os.truncate(target, os.fstat(source).st_size)
     for offset, length in extents(source):
         _copy(source, offset, target, offset, length)
 
 
 def pack(sources: Mapping[str, int], target: int) -> dict[str, Any]:
-    """Write the data of all sources one after the other. Returns what `unpack` needs, for JSON."""
+    """Write the data of all sources one after the other. Return what `unpack` needs, for JSON."""
     index: dict[str, Any] = {}
     at = 0
     for name, source in sources.items():
@@ -57,7 +57,7 @@ def pack(sources: Mapping[str, int], target: int) -> dict[str, Any]:
 
 
 def unpack(source: int, entry: Mapping[str, Any], target: int) -> None:
-    """Give an empty file what one entry of an index says."""
+    """Give an empty file the size and data of one entry of an index."""
     os.truncate(target, entry["size"])
     at = entry["at"]
     for offset, length in entry["extents"]:

@@ -1,8 +1,8 @@
 """Symbols for gdb, from a kernel's System.map.
 
-Kernels here are built without debug information, so that names and addresses are all that there is
-to know, and System.map has those. gdb wants them in an ELF file: this writes one that has a symbol
-table and no code, because gdb reads the code out of the guest.
+The kernels are built without debug information, so only names and addresses are known; System.map
+has them. gdb wants them in an ELF file. This module writes one with a symbol table and no code,
+because gdb reads the code from the guest.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _symbol(arch: Arch) -> np.dtype[Any]:
 def write_symbols(system_map: Path, output: Path, *, arch: Arch) -> None:
     """Write an ELF file with the symbols of a System.map.
 
-    Raises InputError if that is no System.map.
+    Raises InputError if the file is not a System.map.
     """
     try:
         rows = [line.split(maxsplit=2) for line in system_map.read_text().splitlines()]
@@ -57,7 +57,7 @@ def write_symbols(system_map: Path, output: Path, *, arch: Arch) -> None:
         start = min(address for address, kind, _ in found if kind in _CODE)
     except (OSError, ValueError) as error:
         raise InputError(f"not a System.map: {error}", file=system_map) from error
-    # What is below are offsets into the memory of a CPU.
+    # Lower values are offsets into per-CPU memory.
     found = sorted(row for row in found if row[0] >= start)
     end = max(address for address, kind, _ in found if kind in _CODE) + 1
     symbols = _table(found, arch)
@@ -74,7 +74,7 @@ def _table(found: list[tuple[int, str, str]], arch: Arch) -> npt.NDArray[Any]:
     lengths = (len(name.encode()) + 1 for *_, name in found[:-1])
     body["name"] = list(itertools.accumulate(lengths, initial=1))
     body["value"] = addresses
-    # Up to the next symbol that is elsewhere.
+    # Up to the next symbol with another address.
     body["size"] = edges[np.searchsorted(edges, addresses, side="right")] - addresses
     body["info"] = _GLOBAL << 4 | np.where(code, _FUNCTION, _OBJECT)
     body["section"] = np.where(code, _TEXT_INDEX, _ABSOLUTE)
@@ -82,7 +82,7 @@ def _table(found: list[tuple[int, str, str]], arch: Arch) -> npt.NDArray[Any]:
 
 
 def _file(arch: Arch, symbols: npt.NDArray[Any], strings: bytes, *, text: tuple[int, int]) -> bytes:
-    """Put together header, section headers, symbols, strings and the names of the sections."""
+    """Assemble header, section headers, symbols, strings and section names."""
     wide = arch is Arch.X86_64
     word = "<u8" if wide else "<u4"
     header, sections = np.zeros(1, _header(word)), np.zeros(5, _section(word))

@@ -1,8 +1,8 @@
 """Templates: a guest that has booted and waits at READY, saved once, from which cells start.
 
-A template holds QEMU's own state in a snapshot, the guest's memories, its disks, and the log and
-console up to then. Nothing of a cell's scenario is in it: the guest has not read its mailbox yet.
-`memnotify.guest.templates` keeps them in the store.
+A template holds QEMU's own state in a snapshot, the guest's memories and disks, and its log and
+console so far. It holds nothing of a cell's scenario: the guest has not read its mailbox yet.
+`memnotify.guest.templates` keeps templates in the store.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from memnotify.process import CommandLog
 from memnotify.store import Artifact
 
 _PACK = "guest"
-_INDEX = "index.json"  # not in the facts, which the store does not check
+_INDEX = "index.json"  # not among the facts, which the store does not verify
 _STATE = "state.qcow2"
 _LOG = "log"
-# What nobody can change any more cannot differ from what was verified.
+# Sealed: what nobody can change cannot differ from what was verified.
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class Template:
-    """A template in the memory of this process. Its files are closed when nobody refers to it."""
+    """A template in this process's memory. Its files are closed when nobody refers to it."""
 
     def __init__(self, artifact: Artifact) -> None:
         """Load a template that the store has verified. Raises OSError."""
@@ -55,11 +55,11 @@ class Template:
 
     @contextmanager
     def parts(self, cell: Cell, folder: Path) -> Iterator[Parts]:
-        """Make the parts of a guest that goes on from here. Raises InputError, and OSError.
+        """Make the parts of a guest that continues from here. Raises InputError and OSError.
 
-        All files are the guest's own. Mapped copy-on-write, a file of ours would take what the
-        guest touches twice: a fault in a hole, even one that only reads, first fills the hole with
-        a page of zeros, which stays, and then copies that page.
+        All files are private to the guest. If it mapped our file copy-on-write, each page that it
+        touches would be taken twice: a fault in a hole, even a read, first fills the hole with a
+        page of zeros, which stays, and then copies that page.
         """
         with (
             Region(cell.log_records) as region,
@@ -78,7 +78,7 @@ class Template:
         return dataclasses.replace(memory, fd=fd)
 
     async def restore(self, monitor: Monitor, parts: Parts) -> None:
-        """Bring a paused QEMU with these parts to where the saved guest was. Still paused.
+        """Restore the saved guest into a paused QEMU with these parts, and leave it paused.
 
         Raises InfrastructureError.
         """
@@ -101,10 +101,10 @@ async def make_template(
     log: CommandLog | None,
     limits: Limits,
 ) -> dict[str, Any] | None:
-    """Boot a guest and save it in `folder`. Returns facts: what it took, in seconds and bytes.
+    """Boot a guest and save it in `folder`. Return facts: the cost in seconds and bytes.
 
-    Returns None if the guest does not get as far as READY: what is wrong with it is for a cell to
-    find out. Raises InfrastructureError, InputError and OSError.
+    Returns None if the guest does not reach READY: a cell will find out what is wrong with it.
+    Raises InfrastructureError, InputError and OSError.
     """
     started = time.monotonic()
     state = folder / _STATE
@@ -154,7 +154,7 @@ async def make_template(
 
 
 def _pack(vm: Vm) -> int:
-    """Write the pack and its index; returns the size of the pack in bytes."""
+    """Write the pack and its index; return the size of the pack in bytes."""
     sources = {_LOG: vm.parts.region.fd}
     sources |= {memory.name: memory.fd for memory in vm.parts.memories}
     sources |= {disk.name: disk.fd for disk in vm.parts.disks}

@@ -1,4 +1,4 @@
-"""Where cells get their templates from: out of the store, made there once for all processes."""
+"""Supplies cells with templates from the store, where each is made once for all processes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from memnotify.store import Store, digest_value
 KIND = "template"
 
 _FORMAT = 4
-"""To be raised with every change of what is saved, or how: it is part of a template's key."""
+"""Part of a template's key: raise it with every change of what is saved, or how."""
 
 _BUDGET_BYTES = 2 << 30
-"""What all templates in the store may take: some 90 of guests with 64 MiB."""
+"""Limit for all templates in the store: enough for some 90 guests with 64 MiB."""
 
 _OPEN = 4
-"""Templates that stay in memory although no guest starts from them just now."""
+"""Templates kept in memory although no guest is starting from them."""
 
 _OPEN_BYTES = 256 << 20
-"""What these may take together; the newest one stays whatever it takes."""
+"""Limit for these together; the newest one is kept whatever its size."""
 
 
 def template_inputs(cell: Cell) -> dict[str, Any]:
-    """Return all that a bound cell's guest depends on up to READY, as a JSON value.
+    """Return everything that a bound cell's guest depends on up to READY, as a JSON value.
 
-    `hardware` covers QEMU, its command line and the machine with memory and size of the log.
+    `hardware` covers QEMU, its command line, and the machine with its memory and log size.
     """
     return {
         "format": _FORMAT,
@@ -48,7 +48,7 @@ def template_inputs(cell: Cell) -> dict[str, Any]:
 
 
 class Templates:
-    """The templates of one process. What has been verified once is kept in memory, sealed."""
+    """The templates of one process. A verified template is kept in memory, sealed."""
 
     def __init__(
         self, store: Store, *, limits: Limits | None = None, most_open: int = _OPEN
@@ -56,7 +56,7 @@ class Templates:
         self._store = store
         self._most_open = most_open
         self._limits = limits or Limits()
-        # None: the guest does not get as far as READY.
+        # None: the guest does not reach READY.
         self._open: OrderedDict[str, Template | None] = OrderedDict()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -70,12 +70,12 @@ class Templates:
         log: CommandLog | None,
         boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> Template | None:
-        """Return the template that a bound cell starts from; make it if it is not there.
+        """Return the template that a bound cell starts from; make it if it does not exist.
 
         `boot` is held while a guest boots for that.
 
-        Returns None where a guest has to boot: if it runs in real time, of which a saved guest has
-        missed some, or if no guest like it gets as far as READY.
+        Returns None if the guest has to boot: because it runs in real time, and a saved guest would
+        have missed some of it, or because no guest like it reaches READY.
 
         Raises InfrastructureError if a template cannot be made, kept or read.
         """
@@ -117,18 +117,18 @@ class Templates:
                         try:
                             await make()
                         except OSError as error:
-                            # Each can be made again, so all others make room for this one.
+                            # Templates can be made again, so all others make room for this one.
                             if not (no_space(error) and self._store.prune(KIND, budget=0)):
                                 raise
                             await make()
                     artifact = self._store.get(KIND, key)
                 if artifact is None:
                     return None
-                # Pruned is what was used longest ago. Without a time utime() takes that of the
-                # last tick, which is the same for all that was used within some milliseconds.
+                # Pruning removes the least recently used. Without explicit times, utime() uses the
+                # time of the last tick, which is the same for all uses within some milliseconds.
                 os.utime(artifact.path, ns=(now := time.time_ns(), now))
                 if is_new:
-                    with suppress(OSError):  # one that cannot be removed takes no other away
+                    with suppress(OSError):  # one that cannot be removed does not matter
                         self._store.prune(KIND, budget=_BUDGET_BYTES)
                 return Template(artifact)
         except OSError as error:

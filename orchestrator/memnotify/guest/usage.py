@@ -1,4 +1,4 @@
-"""What one QEMU takes of the host's memory, and whether the host's OOM killer took it away."""
+"""The host memory that one QEMU takes, and whether the host's OOM killer killed it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from memnotify import host
 from memnotify.errors import InfrastructureError
 
 HOST_OOM = "host-oom"
-"""The kind of failure of a QEMU that the OOM killer took."""
+"""The failure kind of a QEMU that the OOM killer killed."""
 
 _LATELY_S = 60.0
-"""An exit of 16 GiB takes seconds, and only then do we hear of it."""
+"""A QEMU with 16 GiB takes seconds to exit, and we only learn of it then."""
 
 _OWN = re.compile(r"^(?:RssAnon|RssFile):\s+(\d+) kB", re.MULTILINE)
 
 
 class MemoryMeter:
-    """The most that one process has had of its own, as far as it was looked at.
+    """The highest private memory of one process among all samples taken.
 
-    Memory that it shares with us by a file is not counted: the file tells that.
+    Memory that it shares with us through a file is not counted here; the file shows its size.
     """
 
     def __init__(self, pid: int) -> None:
@@ -39,29 +39,29 @@ class MemoryMeter:
 
 
 class OomWatch:
-    """Tells whether the OOM killer struck within the last minute, of the host or of our groups."""
+    """Tells whether the host's or our groups' OOM killer struck within the last minute."""
 
     def __init__(self, count: Callable[[], host.OomKills] = host.oom_kills) -> None:
         self._count = count
         self._seen = deque([(time.monotonic(), count())])
 
     def look(self) -> None:
-        """To be called now and then: what was long before does not count."""
+        """Sample the counts. Call this regularly: kills from long before do not count."""
         now = time.monotonic()
         self._seen.append((now, self._count()))
         while len(self._seen) > 1 and self._seen[1][0] < now - _LATELY_S:
             self._seen.popleft()
 
     def failure(self, *, had_mib: int) -> InfrastructureError | None:
-        """Return what to say of a QEMU that was killed and had so much, if it was for memory."""
+        """Return a failure if the OOM killer may have killed this QEMU, which had `had_mib` MiB."""
         before, now = self._seen[0][1], self._count()
         if (now.machine, now.group) == (before.machine, before.group):
             return None
         whose = "the host's OOM killer"
-        # A kill for want of memory in the whole machine counts in the group of the killed, too.
+        # A kill for lack of memory in the whole machine also counts in the group of the victim.
         if now.group != before.group and now.at_limit != before.at_limit:
             whose = "the OOM killer of our control group"
-        # Whom it took only the kernel's log tells, which is not ours to read.
+        # Only the kernel's log names the victim, and we may not read that.
         return InfrastructureError(
             HOST_OOM,
             f"QEMU was killed by {whose}; it had {had_mib} MiB, and the host has "

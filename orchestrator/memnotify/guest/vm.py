@@ -1,4 +1,4 @@
-"""One QEMU process: its sockets, what it leaves in a folder, and its end."""
+"""One QEMU process: its sockets, the files that it leaves in a folder, and its end."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Vm:
-    """One guest on the host, and what is learnt of it while it runs."""
+    """One guest on the host, and what is learnt about it while it runs."""
 
     cell: Cell
     parts: Parts
     argv: list[str]
     user: QemuUser
     rights: Rights
-    description: int  # the file that QEMU reads it from
-    fds: tuple[int, ...]  # of all files that argv speaks of
-    gdb: socket.socket | None  # at which QEMU waits for a gdb
+    description: int  # the file from which QEMU reads it
+    fds: tuple[int, ...]  # of all files that argv refers to
+    gdb: socket.socket | None  # at which QEMU waits for gdb
     console: Console
     transcript: IO[str]
     folder: Path
     qemu_version: str = ""
     qemu_uid: int | None = None
     cpu_seconds: float = 0.0
-    memory_bytes: int = 0  # what it took of the host, QEMU's own and the guest's
-    may_end: bool = False  # QEMU has been told to end, or somebody else may tell it
+    memory_bytes: int = 0  # host memory taken, QEMU's own and the guest's
+    may_end: bool = False  # QEMU was told to end, or somebody else may do so
 
 
 @contextmanager
@@ -71,8 +71,8 @@ def open_vm(
 ) -> Iterator[Vm]:
     """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
 
-    All files are opened here, because QEMU may be a user who can reach none of them. With `gdb` a
-    gdb can connect to a socket of that name. Raises OSError.
+    All files are opened here, because QEMU may run as a user who cannot reach any of them. With
+    `gdb`, gdb can connect to a socket of that name. Raises OSError.
     """
     user = qemu_user()
     with ExitStack() as stack:
@@ -131,9 +131,9 @@ async def live(
 ) -> T:
     """Start QEMU, return what `conduct` returns, and kill it.
 
-    `patience` is for the answer to one QMP command, in seconds. Raises InfrastructureError:
-    `spawn`, `qemu-died`, `host-oom`, or what `open_monitor` and `Monitor.execute` raise; and
-    OSError if what the guest says cannot be written.
+    `patience` is the timeout for one QMP command, in seconds. Raises InfrastructureError: `spawn`,
+    `qemu-died`, `host-oom`, or whatever `open_monitor` and `Monitor.execute` raise; and OSError if
+    the guest's output cannot be written.
     """
     with ExitStack() as ours, ExitStack() as theirs:
         our_qmp, their_qmp = map(_closing, (ours, theirs), socket.socketpair())
@@ -153,7 +153,7 @@ async def live(
             vm.user.lend(fd)
         listening: tuple[int, ...] = ()
         if vm.gdb is not None:
-            # With our own end open a gdb would wait for ever for a QEMU that is dead.
+            # If our own end stayed open, gdb would wait forever for a QEMU that is dead.
             listening = (theirs.enter_context(vm.gdb).fileno(),)
         copier = asyncio.create_task(vm.console.copy(our_console))
         try:
@@ -168,15 +168,15 @@ async def live(
                 attended = _attend(vm, child, our_qmp, conduct, patience)
                 return await first(attended, _cut_off(copier))
         finally:
-            # Only when nobody holds the other end any more does the console end.
+            # The console only ends once nobody holds the other end.
             theirs.close()
             await copier
 
 
 async def _cut_off(copier: asyncio.Task[None]) -> NoReturn:
-    """Raise what ends the copying of the console before its end: the guest would wait for ever."""
+    """Raise what ends the console's copying early: without it the guest would wait forever."""
     await asyncio.shield(copier)
-    while True:  # it has ended with QEMU, of which others tell
+    while True:  # it ended with QEMU, which is reported elsewhere
         await asyncio.Event().wait()
 
 
@@ -187,7 +187,7 @@ async def _attend(
     conduct: Callable[[Monitor, CpuClock], Awaitable[T]],
     patience: float,
 ) -> T:
-    """See one QEMU through to the guest's end."""
+    """Attend to one QEMU until the guest ends."""
     cpu, memory, oom = CpuClock(child.pid), MemoryMeter(child.pid), OomWatch()
     death = partial(_death, vm, child, memory, oom)
     try:
@@ -219,7 +219,7 @@ def _user_of(child: Spawned) -> int | None:
 
 
 async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> NoReturn:
-    """Raise InfrastructureError when QEMU has died; until then see what it takes."""
+    """Raise InfrastructureError when QEMU has died; until then, sample its memory."""
     code = None
     while code is None:
         memory.look()
@@ -227,7 +227,7 @@ async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> 
         with contextlib.suppress(TimeoutError):
             code = await asyncio.wait_for(child.wait(), _LOOK_SECONDS)
     if vm.may_end:
-        await asyncio.Event().wait()  # whoever conducts the guest knows
+        await asyncio.Event().wait()  # `conduct` deals with it
     had_mib = (memory.peak_bytes + vm.parts.taken_bytes()) >> 20
     if code == -signal.SIGKILL and (failure := oom.failure(had_mib=had_mib)) is not None:
         raise failure
@@ -237,7 +237,7 @@ async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> 
 
 
 async def first(*contenders: Awaitable[T]) -> T:
-    """Return what the first of several gives, or raise what it raises; cancel the others."""
+    """Return the result of the first to finish, or raise its exception; cancel the others."""
     tasks = [asyncio.ensure_future(contender) for contender in contenders]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

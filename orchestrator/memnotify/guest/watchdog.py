@@ -1,4 +1,4 @@
-"""Is the guest getting on? Told by log, by its init's signs of life, and by QEMU's CPU time."""
+"""Detects a hung guest from its log, its init's signs of life, and QEMU's CPU time."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _PERIOD_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When to give up.
+    """When to give up on a guest.
 
-    A guest hangs if there was no sign of life while QEMU took `hang_cpu_seconds` of CPU time, so
-    that a busy host does not make a guest hang; or for `idle_wall_seconds` in which QEMU took none;
-    or if its clients go on writing records `overdue_guest_seconds` of guest time after the
-    scenario's end, but its init gives no sign of life for as long as above. What its processes
-    write more than `teardown_guest_seconds` after the end is left out of the log, and not waited
-    for: thousands of them that are swapped out take longer to end than the scenario took.
-    `qmp_seconds` is for the answer to one QMP command.
+    A guest hangs if it gives no sign of life while QEMU uses `hang_cpu_seconds` of CPU time, so
+    that a busy host does not count as a hang; or for `idle_wall_seconds` in which QEMU uses none;
+    or if its clients still write records `overdue_guest_seconds` of guest time after the
+    scenario's end, but its init gives no sign of life for as long as above. Records written more
+    than `teardown_guest_seconds` after the end are left out of the log, and nobody waits for them:
+    thousands of processes that are swapped out take longer to end than the scenario took.
+    `qmp_seconds` is the timeout for one QMP command.
     """
 
     hang_cpu_seconds: float = 60.0
@@ -40,23 +40,23 @@ class Limits:
 
 
 _CPU_SECONDS_EACH_SECOND = 40.0
-"""What a busy guest second may take. Seen, at 1 ns an instruction on a busy host: up to 23."""
+"""Allowance for a busy guest second. Seen, at 1 ns per instruction on a busy host: up to 23."""
 
 _CPU_SECONDS_EACH_PROCESS = 0.01
-"""For its end: where all end at once, the first of them may be through with it last."""
+"""Allowance for its exit: if all exit at once, the first to begin may be the last to finish."""
 
 
 _CPU_SECONDS_EACH_GIB = 30.0
-"""For one allocation that has to look at all memory before it finds a page to take, as init's own
-fork() may, and nothing is told meanwhile. Seen: 12 500 processes in 16 GiB, seconds of guest time.
+"""Allowance for one allocation that scans all memory before it finds a page, as in init's fork();
+no sign of life comes meanwhile. Seen: 12 500 processes in 16 GiB, seconds of guest time.
 """
 
 
 def cpu_patience(scenario: Scenario, memory_mib: int, limits: Limits) -> float:
-    """Return the CPU seconds without a sign of life in which a guest of this scenario hangs.
+    """Return how many CPU seconds without a sign of life make this scenario's guest count as hung.
 
-    A slow guest is not a dead one: from one sample to the next it need not give any, nor while
-    thousands of its processes end, nor while it looks for a free page.
+    A slow guest is not a dead one: it need not give a sign of life between two samples, while
+    thousands of its processes exit, or while it looks for a free page.
     """
     return (
         limits.hang_cpu_seconds
@@ -67,7 +67,7 @@ def cpu_patience(scenario: Scenario, memory_mib: int, limits: Limits) -> float:
 
 
 class CpuClock:
-    """CPU seconds that one process has taken, remembered when it is gone."""
+    """The CPU seconds that one process has used, kept after it is gone."""
 
     def __init__(self, pid: int) -> None:
         self._stat = Path(f"/proc/{pid}/stat")
@@ -83,7 +83,7 @@ class CpuClock:
 
 
 class _Since:
-    """What QEMU has taken since something last moved."""
+    """QEMU's CPU and idle time since something last changed."""
 
     def __init__(self, seen: object) -> None:
         self.cpu = self.idle = 0.0
@@ -106,11 +106,11 @@ async def watch(
 ) -> End:
     """Return when the guest hangs, with the evidence, or takes too long to end its processes.
 
-    It also hangs if its clients write records for ever, but its init is stuck. All that is looked
-    at is memory and /proc: a QMP command to a running guest would cost its repeatability.
+    It also hangs if its clients write records forever while its init is stuck. This only reads
+    memory and /proc: a QMP command to a running guest would make it unrepeatable.
 
-    Raises InfrastructureError if QEMU does not answer when asked for the evidence, unless it is the
-    guest that keeps it busy.
+    Raises InfrastructureError if QEMU does not answer when asked for the evidence, unless the guest
+    is what keeps it busy.
     """
     end_ns = cell.scenario.start_ns + cell.scenario.duration_ns
     patience = cpu_patience(cell.scenario, cell.memory_mib, limits)
@@ -128,7 +128,7 @@ async def watch(
         init.look(region.beats(), **taken)
         anyone.look(region.progress(), **taken)
         newest_ns, ended_ns = region.newest_ns(), region.ended_ns()
-        # A second more: another CPU may still be writing what it claimed before.
+        # One second more: another CPU may still be writing a record that it claimed before.
         last_ns = log_ends_ns(cell, ended_ns, limits)
         if last_ns is not None and newest_ns > last_ns + 1e9:
             await monitor.execute("stop")
@@ -137,8 +137,8 @@ async def watch(
             try:
                 where = await _registers(monitor)
             except InfrastructureError as error:
-                # One that spins with interrupts off keeps the main loop waiting until its turn
-                # ends, which may be seconds of guest time.
+                # A guest that spins with interrupts off keeps the main loop waiting until its turn
+                # ends, which may take seconds of guest time.
                 if error.kind != "qmp-timeout" or anyone.cpu < patience:
                     raise
                 where = str(error)
@@ -153,9 +153,9 @@ async def watch(
 
 
 def log_ends_ns(cell: Cell, ended_ns: int, limits: Limits) -> int | None:
-    """Return the guest time after which nothing is of the cell any more; None before its end.
+    """Return the guest time after which records are not the cell's any more; None before its end.
 
-    `ended_ns` is what the guest says. One that says so too early is not believed.
+    `ended_ns` is the guest's claim. A claim that comes too early is not believed.
     """
     if ended_ns < cell.scenario.start_ns + cell.scenario.duration_ns:
         return None
@@ -168,7 +168,7 @@ def _cut(limits: Limits) -> str:
 
 
 async def _registers(monitor: Monitor) -> str:
-    """Stop the guest and have its registers written into the transcript; return the main ones."""
+    """Stop the guest and write its registers to the transcript; return the main ones."""
     await monitor.execute("stop")
     await monitor.execute("query-cpus-fast")
     arguments = {"command-line": "info registers -a"}

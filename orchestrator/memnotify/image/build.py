@@ -1,4 +1,4 @@
-"""Builds the guest program and its initramfs, once for each architecture and set of sources."""
+"""Build the guest program and its initramfs, once for each architecture and set of sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memnotify.store import Artifact, Store, digest_file, digest_value
 AGENT = "agent"
 INITRAMFS = "initramfs.cpio"
 
-# The oldest processors that kernels of 2008 were built for: nothing newer may be in the program.
+# The oldest processors that kernels of 2008 were built for: the program may need nothing newer.
 _TARGETS: Mapping[Arch, tuple[str, ...]] = {
     Arch.I386: ("-target", "x86-linux-musl", "-mcpu=pentium"),
     Arch.X86_64: ("-target", "x86_64-linux-musl", "-mcpu=x86_64"),
@@ -27,12 +27,12 @@ _TARGETS: Mapping[Arch, tuple[str, ...]] = {
 _FLAGS = (
     *("-std=c11", "-D_GNU_SOURCE", "-static", "-s", "-Os"),
     *("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"),
-    # As the kernel does: the region is bytes that several types look at.
+    # As in the kernel: the same bytes of the region are accessed through several types.
     "-fno-strict-aliasing",
-    # A trap would be a dead init without a word, and zig turns them on by default.
+    # zig enables traps by default; a trap would kill init without a message.
     "-fno-sanitize=all",
 )
-_TIMEOUT = 900.0  # seconds; the first build of all compiles musl, too
+_TIMEOUT = 900.0  # seconds; the very first build also compiles musl
 
 
 def sources(folder: Path | None = None) -> tuple[Path, ...]:
@@ -60,9 +60,9 @@ def _compiler_version() -> str:
 def compile_program(
     arch: Arch, files: tuple[Path, ...], output: Path, *, store: Store, log: CommandLog
 ) -> None:
-    """Compile the guest program into `output`, beside which it finds what is made for it.
+    """Compile the guest program into `output`; generated files are included from its folder.
 
-    Raises CommandFailed with the compiler's words: a warning is an error.
+    Raises CommandFailed with the compiler's messages; a warning is an error.
     """
     cache = str(store.folder("zig-cache"))
     compiler = (sys.executable, "-m", "ziglang", "cc", *_TARGETS[arch], *_FLAGS)
@@ -89,12 +89,12 @@ def ensure_image(
     folder: Path | None = None,
     waiting: Callable[[], None] | None = None,
 ) -> Artifact:
-    """Return the image for an architecture, built if the store does not have it.
+    """Return the image for an architecture; build it if the store does not have it.
 
     Its files are `agent` (the program; `agent --abi` runs on the host), `initramfs.cpio`, and the
-    example of the patch that a client of kind usage is made of.
-    `folder` has the program's sources (default: images/guest); `waiting` is called if another
-    process is building the same image.
+    patch's usage example, from which clients of kind usage are built. `folder` has the program's
+    sources (default: images/guest). `waiting` is called if another process is building the same
+    image.
 
     Raises InfrastructureError if the program does not compile or a library is missing.
     """

@@ -1,4 +1,4 @@
-"""The usage example of the patch that added /dev/mem_notify, cut out of its mail to be compiled."""
+"""The usage example from the mail of the patch that added /dev/mem_notify, for compilation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def mail() -> Path:
 
 
 def usage_example(path: Path) -> str:
-    """Return the example in a mail as C: its lines as they are, but for "...", which is no C.
+    """Return the example in a mail as C: its lines unchanged, except for "...", which is not C.
 
-    The compiler is told that these are lines of the mail, so that is what it names if it has
-    something to say. Raises InfrastructureError if the mail has no example.
+    A #line directive makes the compiler's messages refer to the mail. Raises InfrastructureError if
+    the mail has no example.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     if _FIRST not in lines or _LAST not in lines[lines.index(_FIRST) :]:

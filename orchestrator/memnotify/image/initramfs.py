@@ -1,8 +1,8 @@
-"""The initramfs of a guest: one program and the few nodes that it needs before it makes its own.
+"""The initramfs of a guest: one program, and the few nodes that it needs before it creates others.
 
-Written by libarchive in the kernel's newc format, so device nodes need no root, and uncompressed,
-because the kernel would spend more guest time on unpacking than QEMU on loading it. The same
-program gives the same bytes.
+It is written by libarchive in the kernel's newc format, so device nodes need no root. It is
+uncompressed, because the kernel would spend more guest time on unpacking it than QEMU on loading
+it. The same program gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError
 
 RECIPE = 1
-"""Increase with every change of what is written here: it is part of an image's key."""
+"""Increase this when the content that is written here changes: it is part of an image's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Node:
 NODES = (
     Node("dev", 0o755),
     Node("dev/console", 0o600, (5, 1)),  # the kernel opens it for process 1
-    Node("dev/mem", 0o600, (1, 1)),  # the region of old kernels without resource files
+    Node("dev/mem", 0o600, (1, 1)),  # maps the region on old kernels without resource files
     Node("dev/null", 0o666, (1, 3)),
     Node("proc", 0o555),
     Node("sys", 0o555),

@@ -1,4 +1,4 @@
-"""A series applied to a tree of the user's, or to the work tree of a base."""
+"""Apply a series to a user's tree, or to the work tree of a base."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from memnotify.store import Store
 
 
 def series_on(base: Base, revision: str, read: Reader, *, root: Path = MEM_NOTIFY) -> Series:
-    """Return a revision's patches for a base, after those that a tree of the base gets.
+    """Return a revision's patches for a base, preceded by the base's own patches.
 
-    `read` gives the tree's files. Raises InputError as `named_series` and `fixes_for` do.
+    `read` returns the tree's files. Raises InputError as `named_series` and `fixes_for` do.
     """
     series = named_series(revision, base.name, root=root)
     return fixes_for(base, read).on(series)
@@ -35,11 +35,12 @@ def series_on(base: Base, revision: str, read: Reader, *, root: Path = MEM_NOTIF
 def apply_to_tree(
     revision: str, tree: Path, *, variant: str | None = None, check: bool = False
 ) -> tuple[Path, Application]:
-    """Apply a revision to a tree, all of it or nothing; with `check` never any of it.
+    """Apply a revision to a tree, completely or not at all; with `check`, write nothing.
 
     `revision` may be a folder with a `series` file, or REV/BASE. `variant` is the base whose
-    patches to take; if neither says that, the tree's Makefile decides. Returns the tree and how it
-    applied. Raises InputError if the tree is none, no variant fits, or a patch does not apply.
+    patches to use; if neither names a base, the tree's Makefile decides. Returns the tree and how
+    the series applied. Raises InputError if the folder is not a kernel tree, no variant fits, or a
+    patch does not apply.
     """
     version = tree_version(tree)
     name, _, given = revision.partition("/")
@@ -60,13 +61,13 @@ def apply_to_base(
     store: Store,
     progress: Callable[[str], None],
 ) -> tuple[Path, Application]:
-    """Apply a revision to the work tree of a base's first architecture; fetch it if need be.
+    """Apply a revision to the work tree of a base's first architecture; fetch it if needed.
 
-    Returns that tree and how it applied, the base's own patches included. Whatever series it had
-    before is taken out first. Raises as `apply_to_tree` and `ensure_source` do.
+    Returns that tree and how the patches applied, including the base's own. A series that the tree
+    had before is removed first. Raises as `apply_to_tree` and `ensure_source` do.
     """
     known = load_base(base)
-    named_series(revision, known.name)  # what is wrong with it need not wait for a download
+    named_series(revision, known.name)  # report its errors before a download
     source = ensure_source(known, None, store=store, progress=progress)
     arch = known.arches[0]
     pristine = pristine_files(source, arch, store=store, progress=progress)

@@ -1,8 +1,8 @@
-"""A tree put together from its pieces: a tarball, and patches over it.
+"""Assemble a tree from its pieces: a tarball, and patches on top of it.
 
 These patches have tens of thousands of hunks in half of the tree, so they are applied in place, to
-a tree that is thrown away if one fails; a series (see `memnotify.series.apply`) has the better
-messages. What would write outside the tree is refused before GNU patch sees it.
+a tree that is discarded if one fails; `memnotify.series.apply` gives better messages for a series.
+A patch that would write outside the tree is refused before GNU patch sees it.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def assemble(pieces: Sequence[Path], tree: Path, *, log: CommandLog | None = Non
             _decompress(patch, cast(IO[bytes], plain))
             plain.flush()
             _refuse_ways_out(patch, Path(plain.name))
-            fits, said = run_patch(Path(plain.name), tree, timeout=_PATIENCE, log=log)
+            fits, output = run_patch(Path(plain.name), tree, timeout=_PATIENCE, log=log)
         if not fits:
-            failed = [f"{file} hunk {number}" for file, number in hunk_outcomes(said)[1]]
-            first = ", ".join(failed[:3]) or (said.splitlines() or ["patch(1) rejected it"])[-1]
+            failed = [f"{file} hunk {number}" for file, number in hunk_outcomes(output)[1]]
+            first = ", ".join(failed[:3]) or (output.splitlines() or ["patch(1) rejected it"])[-1]
             raise InputError(
                 f"does not apply to the result of the preceding parts: {first}"
                 + (f" and {len(failed) - 3} more" if len(failed) > 3 else ""),
@@ -77,12 +77,12 @@ def _decompress(file: Path, out: IO[bytes]) -> None:
         raise InputError(f"damaged: {error}", file=file) from error
     except OSError as error:
         if error.errno is not None:
-            raise  # of the disk, not of the file
+            raise  # an error of the disk, not of the file
         raise InputError(f"damaged: {error}", file=file) from error
 
 
 def _refuse_ways_out(patch: Path, plain: Path) -> None:
-    """Raise InputError if a header names a file outside the tree, makes a link, or lacks lines."""
+    """Raise InputError if a patch names a file outside the tree, creates a link, or lacks lines."""
     before = after = headers = 0
     with plain.open("rb") as file:
         for line in file:

@@ -1,4 +1,4 @@
-"""Bases: what kernels/<base>.toml says about an unpatched tree and how it is built."""
+"""Bases: kernels/<base>.toml describes an unpatched tree and how it is built."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memnotify.text import known_names, similar
 
 
 class DebianSource(toml.Table):
-    """A Debian package with the tarball `member` in it."""
+    """A Debian package that contains the tarball `member`."""
 
     kind: Literal["debian"]
     package: str
@@ -27,7 +27,7 @@ class DebianSource(toml.Table):
 
 
 class KernelOrgSource(toml.Table):
-    """The newest tarball in a folder of kernel.org; its file of checksums lists what there is."""
+    """The newest tarball in a folder of kernel.org, as listed in its file of checksums."""
 
     kind: Literal["kernel.org"]
     folder: str
@@ -51,9 +51,9 @@ _FileName = Annotated[
 
 
 class PieceTable(toml.Table):
-    """One file of a tree that is put together: `name` and a suffix, in any of `folders`.
+    """One file of an assembled tree: `name` and a suffix, in any of `folders`.
 
-    `sha256` has the digests that are known, `checksums` the name of the folder's own list.
+    `sha256` has the known digests, `checksums` is the name of the folder's own list.
     """
 
     name: _FileName
@@ -63,7 +63,7 @@ class PieceTable(toml.Table):
 
 
 class PiecesSource(toml.Table):
-    """A tree in pieces: the first is a tarball, each of the others a patch over what is before."""
+    """A tree in pieces: the first is a tarball, the others are patches to apply in this order."""
 
     kind: Literal["pieces"]
     piece: Annotated[list[PieceTable], Field(min_length=1)]
@@ -75,9 +75,9 @@ Candidate = Annotated[DebianSource | KernelOrgSource | PiecesSource, Field(discr
 class ArchTable(toml.Table):
     """How an architecture is built.
 
-    `config` are fragments below kernels/fragments, each `variant` a list of others in their place;
-    `make` are variables. `cc` are words that belong to the compiler's name, as -m32 does, and
-    `cc_flags` those that it is given if it knows them, after the base's.
+    `config` are fragments below kernels/fragments; each `variant` is a list that replaces them.
+    `make` are variables. `cc` are words that belong to the compiler's name, such as -m32.
+    `cc_flags` are added after the base's, each only if the compiler knows it.
     """
 
     config: list[str]
@@ -95,9 +95,9 @@ _Folders = Annotated[list[str], Field(min_length=1), BeforeValidator(_several)]
 
 
 class OnlyIfTable(toml.Table):
-    """Where a patch has to find more than its hunks: `file` has to have `text` in it.
+    """A further condition for a patch, besides its hunks: `file` must contain `text`.
 
-    `patch` is its name below patches/, "toolchain/2.6.24/0001-x.patch".
+    `patch` is its name below patches/, such as "toolchain/2.6.24/0001-x.patch".
     """
 
     patch: str
@@ -106,11 +106,11 @@ class OnlyIfTable(toml.Table):
 
 
 class BaseTable(toml.Table):
-    """The whole file. `version` is a pattern for what the tree's own Makefile says.
+    """The whole file. `version` is a pattern for the version in the tree's own Makefile.
 
-    `patches` are folders below patches/ whose series come before every mem_notify series. A list of
-    folders in it are forms of the same fixes (see `memnotify.kernel.fixes`), to which `only_if`
-    applies; `can_lack` are forms of those that a kernel can do without if none of theirs fits.
+    `patches` are folders below patches/ whose series come before every mem_notify series. A nested
+    list of folders has alternative forms of the same fixes (see `memnotify.kernel.fixes`), to which
+    `only_if` applies; `can_lack` names forms of fixes that a kernel can do without if no form fits.
     """
 
     version: str
@@ -139,7 +139,7 @@ def _checked_pattern(value: str) -> str:
 
 @dataclass(frozen=True)
 class Base:
-    """A base by name, what its file says, and the folder of that file."""
+    """A base: its name, the content of its file, and the folder of that file."""
 
     name: str
     table: BaseTable
@@ -155,12 +155,15 @@ class Base:
 
     @property
     def lock(self) -> Path:
-        """Where the digests of pieces are pinned that nobody else vouches for."""
+        """The file that pins the digests of pieces for which there is no other digest."""
         return self.root / f"{self.name}.lock"
 
     @property
     def patches(self) -> tuple[tuple[Path, ...], ...]:
-        """The folders whose series come before every mem_notify series; several: forms of one."""
+        """The folders whose series come before every mem_notify series.
+
+        Several in one tuple are forms of the same fixes.
+        """
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
 
@@ -169,7 +172,7 @@ class Base:
         return tuple(Arch(name) for name in self.table.arch)
 
     def arch(self, arch: Arch) -> ArchTable:
-        """Return what is special to one architecture. Raises InputError if it cannot be built."""
+        """Return the table of an architecture. Raises InputError if it cannot be built."""
         found = self.table.arch.get(arch.value)
         if found is None:
             there = ", ".join(self.arches)
@@ -177,7 +180,7 @@ class Base:
         return found
 
     def config(self, arch: Arch, variant: str = "") -> tuple[Path, ...]:
-        """Return the fragments of a configuration; `variant` is "" for the usual one.
+        """Return the fragments of a configuration; `variant` is "" for the default one.
 
         Raises InputError if there is no such architecture or variant.
         """
@@ -191,7 +194,7 @@ class Base:
         return tuple(self.fragments / name for name in names)
 
     def accepts(self, version: str) -> bool:
-        """Say whether a tree of this version is this base."""
+        """Return whether a tree of this version is this base."""
         return re.fullmatch(self.table.version, version) is not None
 
 
@@ -216,12 +219,12 @@ def load_base(name: str, *, root: Path = KERNELS) -> Base:
 
 
 def label(patch: Patch) -> str:
-    """Return what a base's file calls a patch: `toolchain/2.6.24/0001-x.patch`."""
+    """Return the name of a patch in a base's file: `toolchain/2.6.24/0001-x.patch`."""
     return "/".join(patch.path.parts[-3:])
 
 
 def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
-    """Yield the keys of the names that stand for nothing, each with what is wrong, and a hint."""
+    """Yield the key of each name that refers to nothing, with a message and a hint."""
     for arch, table in base.table.arch.items():
         names: dict[toml.Key, list[str]] = {("arch", arch, "config"): table.config}
         for variant, some in table.variant.items():

@@ -29,7 +29,7 @@ from memnotify.store import Artifact, Store, digest_value
 from memnotify.text import counted
 
 KIND = "kernel"
-_RECIPE = 2  # raise it when a change of this module changes what comes out
+_RECIPE = 2  # increase it when a change of this module changes the result
 _PATIENCE = 4 * 3600.0
 _IMAGE = "arch/x86/boot/bzImage"
 _HOST_FAILED = re.compile(
@@ -39,7 +39,7 @@ _HOST_FAILED = re.compile(
 )
 """What compilers, linkers and make print when memory or disk space runs out."""
 
-# The same sources give the same bytes, whoever builds them and when.
+# The same sources give the same bytes, whoever builds them, and whenever.
 _STAMPS = {
     "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
     "KBUILD_BUILD_USER": "memnotify",
@@ -50,9 +50,9 @@ _STAMPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """All that a build depends on but the source.
+    """Everything that a build depends on except the source.
 
-    `fitted` says what the base's own fixes and their configuration are for a source.
+    `fitted` adds the base's own fixes for a source, and their configuration.
     """
 
     base: Base
@@ -65,11 +65,11 @@ class _Plan:
     def fitted(
         self, source: Source, *, store: Store, log: CommandLog, progress: Callable[[str], None]
     ) -> _Plan:
-        """Return the plan with what the base adds to this source; raises as `fixes_for` does."""
+        """Return the plan with the base's fixes for this source. Raises as `fixes_for` does."""
         read = pristine_files(source, self.request.arch, store=store, progress=progress)
         fixes = fixes_for(self.base, read, log=log)
-        if said := fixes.summary:
-            progress(f"fixes that fit this tree: {said}")
+        if summary := fixes.summary:
+            progress(f"fixes that fit this tree: {summary}")
         return replace(
             self,
             series=fixes.on(self.series),
@@ -83,7 +83,7 @@ class _Plan:
         return {"CC": cc, **self.base.arch(self.request.arch).make, **_STAMPS}
 
     def inputs(self, source: str) -> dict[str, Any]:
-        """Return what the key is made of; `source` is its digest."""
+        """Return the inputs of the key; `source` is the digest of the source."""
         return {
             "base": self.base.name,
             "source": source,
@@ -108,7 +108,7 @@ class _Plan:
 def _wanted(
     base: Base, request: KernelRequest, series: Series, fixes: Sequence[Path] = ()
 ) -> tuple[ConfigOption, ...]:
-    """Return the options: of the base's fixes, of its configuration, and of the series, in turn."""
+    """Return the options of the base's fixes, its configuration and the series, in this order."""
     own = [series.config] if series.config else []
     return merge_fragments([*fixes, *base.config(request.arch, request.variant), *own])
 
@@ -133,10 +133,10 @@ def kernel_inputs(
     kernels: Path = KERNELS,
     series: Path = MEM_NOTIFY,
 ) -> dict[str, Any] | None:
-    """Return what the key of a kernel is made of (see `store.digest_value`), without building it.
+    """Return the inputs of a kernel's key (see `store.digest_value`), without building it.
 
-    None if that cannot be known yet, because the base's source is not in the store. Raises as
-    `ensure_kernel` does for everything that is wrong with the request.
+    None if they are not known yet, because the base's source is not in the store. Raises as
+    `ensure_kernel` does for an invalid request.
     """
     plan = _plan(request, kernels, series, log)
     if request.source is None:
@@ -160,19 +160,18 @@ def ensure_kernel(
     kernels: Path = KERNELS,
     series: Path = MEM_NOTIFY,
 ) -> Artifact:
-    """Return a kernel; build it first, and fetch the base's source, if need be.
+    """Return a kernel; if needed, fetch the base's source and build it first.
 
     The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
     `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
-    fuzz), `choices` (of fixes that the base has in several forms: which there are, and what was
-    taken; see `memnotify.kernel.fixes`), `cc_flags_dropped` (those of the base that the compiler
-    does not know), `seconds` (wall, of configuring and compiling), `object_tree` (`kept`: make
-    built on what an earlier build had left), `ccache_hits` and `ccache_misses` (None without
-    ccache).
+    fuzz), `choices` (for fixes that the base has in several forms: the forms, and which was
+    applied; see `memnotify.kernel.fixes`), `cc_flags_dropped` (flags of the base that the compiler
+    does not know), `seconds` (wall time of configuring and compiling), `object_tree` (`kept`: make
+    reused objects of an earlier build), `ccache_hits` and `ccache_misses` (None without ccache).
 
-    Raises InputError for a request that cannot be met (unknown base or series, a series that does
-    not apply, a configuration that Kconfig does not take), InfrastructureError if the source
-    cannot be had, tools are missing, make fails (`build`), or the host has no room for it (`host`).
+    Raises InputError for an invalid request (unknown base or series, a series that does not apply,
+    a configuration that Kconfig rejects), InfrastructureError if the source is not available, tools
+    are missing, make fails (`build`), or the host runs out of memory or disk space (`host`).
     """
     plan = _plan(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
@@ -265,14 +264,14 @@ def _build(
 def _does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
     """Return an error whose first line has the first complaint of compiler, linker or make.
 
-    It is of the kind `build`, or `host` if it is the host that has failed them.
+    Its kind is `build`, or `host` if the host ran out of memory or disk space.
     """
-    said = output.read_text(errors="replace") if output.exists() else ""
-    complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", said, re.M)
+    text = output.read_text(errors="replace") if output.exists() else ""
+    complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", text, re.M)
     why, *tail = error.message.splitlines()
     first = complaint[0].strip() if complaint else why
     return InfrastructureError(
-        "host" if _HOST_FAILED.search(said) else "build",
+        "host" if _HOST_FAILED.search(text) else "build",
         "\n".join([f"{name} failed to build: {first}", *tail]),
         hint=error.hint,
     )
@@ -283,9 +282,9 @@ def _compiled(output: Path) -> int:
 
 
 def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
-    """Return the command line of make up to its targets."""
+    """Return the command line of make, without targets."""
     variables = {"HOSTCC": "gcc", **plan.variables}
-    # Nothing of the user's environment (MAKEFLAGS, CFLAGS, CPATH, …) reaches the build.
+    # Nothing from the user's environment (MAKEFLAGS, CFLAGS, CPATH, …) reaches the build.
     environment = {
         name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
     }
@@ -298,8 +297,9 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
-            # Not CCACHE_DEPEND: it does not see .incbin, and the file that packs the kernel differs
-            # in nothing else from another kernel's of the same size. What it kept is not used.
+            # Not CCACHE_DEPEND: it does not see .incbin, and the file that embeds the kernel has no
+            # other difference from that of another kernel of the same size. The namespace keeps
+            # entries that were cached in that mode from being used.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),
         }

@@ -1,7 +1,7 @@
-"""The kernel's configuration: allnoconfig, and the lines of the fragments on top.
+"""The kernel's configuration: allnoconfig, plus the lines of the fragments.
 
-Kconfig drops without a word what its dependencies do not allow. Every line asked for has to be in
-the outcome, so that a fragment says what the kernel is.
+Kconfig silently drops options whose dependencies are not met. Every requested line must be in the
+result, so that a fragment states what the kernel has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LINE = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)\s*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigOption:
-    """One line of a fragment; `value` is `n` for a symbol that is not to be set."""
+    """One line of a fragment; `value` is `n` for a symbol that must not be set."""
 
     symbol: str
     value: str
@@ -41,9 +41,9 @@ def _parse(line: str) -> tuple[str, str] | None:
 
 
 def merge_fragments(paths: Iterable[Path]) -> tuple[ConfigOption, ...]:
-    """Return the lines of all fragments, by symbol; of two for one symbol the later one holds.
+    """Return the lines of all fragments, sorted by symbol; the last line for a symbol wins.
 
-    Raises InputError for a line that is neither setting nor comment.
+    Raises InputError for a line that is neither a setting nor a comment.
     """
     wanted: dict[str, ConfigOption] = {}
     for path in paths:
@@ -67,14 +67,14 @@ def merge_fragments(paths: Iterable[Path]) -> tuple[ConfigOption, ...]:
 
 
 def fragment_text(wanted: Iterable[ConfigOption]) -> str:
-    """Return what KCONFIG_ALLCONFIG reads."""
+    """Return the text for KCONFIG_ALLCONFIG."""
     return "".join(f"{line.text}\n" for line in wanted)
 
 
 def check_config(wanted: Iterable[ConfigOption], config: str) -> None:
-    """Compare a finished .config with what was asked for.
+    """Compare a finished .config with the requested options.
 
-    Raises InputError listing every line that is not in it, with its fragment and line.
+    Raises InputError that lists every option that is not in it, with its fragment and line.
     """
     had = dict(filter(None, map(_parse, config.splitlines())))
     dropped = [line for line in wanted if had.get(line.symbol, "n") != line.value]

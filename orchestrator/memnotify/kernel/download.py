@@ -1,7 +1,7 @@
-"""Files from the web: resumed where an earlier try broke off, and there only when whole.
+"""Download files: resume interrupted downloads, and give a file its name only when complete.
 
-What there is of a file is kept as `NAME.part`, with a note of where it came from. It is gone on
-with only if the server confirms that the file is still the same one; else it is fetched anew.
+A partial file is kept as `NAME.part`, with a note of where it came from. It is resumed only if the
+server confirms that the file is unchanged; otherwise it is fetched again from the start.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RANGE_REFUSED = 416
 
 
 class Refused(InfrastructureError):
-    """A server answered, but with something else than the file."""
+    """A server answered, but not with the file."""
 
     def __init__(self, url: str, status: int, reason: str) -> None:
         super().__init__("source", f"{url}: {status} {reason}")
@@ -40,9 +40,9 @@ class _BrokenOff(InfrastructureError):
 
 @dataclass
 class Web:
-    """Opens addresses. A host that could not be reached is not asked again: that takes time.
+    """Opens URLs. A host that could not be reached is not tried again, to save time.
 
-    `patience` is in seconds without a byte.
+    `patience` is the timeout in seconds without data.
     """
 
     patience: float = 10.0
@@ -56,7 +56,7 @@ class Web:
     def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the response.
 
-        Raises Refused if the server gives none, InfrastructureError if it cannot be reached.
+        Raises Refused for an HTTP error, InfrastructureError if the server cannot be reached.
         """
         host = urlsplit(url).netloc
         if host not in self._silent:
@@ -72,7 +72,7 @@ class Web:
         raise InfrastructureError("source", f"{url}: {self._silent[host]}")
 
     def read(self, url: str) -> str:
-        """Return a text of at most 16 MiB. Raises as `open`, or if it breaks off."""
+        """Return a text of at most 16 MiB. Raises as `open` does, or if the connection breaks."""
         with self.open(url) as response:
             try:
                 return bytes(response.read(16 << 20)).decode(errors="replace")
@@ -81,10 +81,10 @@ class Web:
 
 
 def download(url: str, target: Path, sha256: str | None, *, web: Web | None = None) -> str:
-    """Download a file; it is there under its name only when it is whole and has this checksum.
+    """Download a file; it gets its name only when it is complete and has this checksum.
 
-    Returns its SHA-256, which with None may be any. Raises InfrastructureError if it cannot be had,
-    which keeps what there is of it for the next time, or if it is another file, which does not.
+    Returns its SHA-256; None accepts any. Raises InfrastructureError if the download fails, which
+    keeps the partial file for the next time, or if the checksum differs, which discards it.
     """
     web = web or Web()
     part = _Part(target)
@@ -112,7 +112,7 @@ def wrong_checksum(name: str, expected: str, found: str) -> InfrastructureError:
 
 @dataclass(frozen=True)
 class _Note:
-    """What a part is a part of. `validator` is what the server calls this state of the file."""
+    """The file that a part belongs to. `validator` is its ETag or Last-Modified."""
 
     url: str
     validator: str
@@ -120,7 +120,7 @@ class _Note:
 
 
 class _Part:
-    """What there is of a file that is being downloaded."""
+    """The partial file of a download."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(target.name + ".part")
@@ -131,7 +131,7 @@ class _Part:
         self._note_file.unlink(missing_ok=True)
 
     def fetch(self, url: str, web: Web) -> None:
-        """Fetch what is missing."""
+        """Fetch the missing rest."""
         note = self._note(url)
         start = self.path.stat().st_size if note else 0
         if note and start == note.size:
@@ -167,7 +167,7 @@ class _Part:
     def _begin(self, url: str, headers: Mapping[str, str]) -> None:
         self.discard()
         tag = headers.get("ETag") or ""
-        # A weak tag may stay when bytes change.
+        # A weak tag may stay the same when bytes change.
         validator = tag if tag.startswith('"') else headers.get("Last-Modified")
         size = headers.get("Content-Length") or ""
         if validator and size.isdecimal():
@@ -184,7 +184,7 @@ class _Part:
                 if got > _MOST_BYTES:
                     self.discard()
                     raise InfrastructureError("source", f"{url}: larger than any kernel")
-        # A connection that just ends looks like the end of the file.
+        # A connection that is closed early looks like the end of the file.
         if length is not None and got != start + int(length):
             raise _BrokenOff("source", f"{url}: connection closed after {got} bytes")
 
@@ -198,6 +198,6 @@ def _blocks(url: str, response: IO[bytes]) -> Iterator[bytes]:
 
 
 def _range(headers: Mapping[str, str]) -> tuple[int, int] | None:
-    """Return where a part starts, and the size of the whole file."""
+    """Return the start of a part, and the size of the whole file."""
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", headers.get("Content-Range") or "")
     return None if found is None else (int(found[1]), int(found[2]))

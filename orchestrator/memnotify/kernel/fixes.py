@@ -1,9 +1,9 @@
-"""What every tree of a base gets before a series: fixes and drivers, in the form that fits it.
+"""The patches that a base's tree gets before a series: fixes and drivers, in a form that fits.
 
-A base of which nobody here has seen the tree names several folders for one purpose. Their patches
-with the same number are forms of one fix, and the tree gets the first that fits. What is chosen
-depends on the source and on the forms alone; a build's key has what was applied, as if the base
-had named just that.
+A base whose tree was not available here names several folders for one purpose. Their patches with
+the same number are forms of one fix, and the tree gets the first form that fits. The choice depends
+only on the source and on the forms. The key of a build has the patches that were applied, as if the
+base had named just those.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NUMBER = re.compile(r"(\d+)-")
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What became of one fix: its forms, and what was taken of them.
+    """The choice for one fix: its forms, and those that were taken.
 
-    If that is nothing, the fix is not needed, or the kernel `lacks` it, and here is why.
+    If none was taken, the fix is not needed, or the kernel `lacks` it for this reason.
     """
 
     forms: tuple[Patch, ...]
@@ -36,7 +36,7 @@ class Choice:
 
     @property
     def fact(self) -> dict[str, Any]:
-        """Return it for the facts of a build."""
+        """Return the choice as an entry in the facts of a build."""
         return {
             "forms": [label(patch) for patch in self.forms],
             "taken": [
@@ -49,7 +49,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Fixes:
-    """The patches of a base, the fragments of configuration beside them, and what was chosen."""
+    """The patches of a base, the configuration fragments beside them, and the choices."""
 
     patches: tuple[Patch, ...]
     config: tuple[Path, ...]
@@ -61,20 +61,20 @@ class Fixes:
 
     @property
     def summary(self) -> str:
-        """Say in one line what was chosen; "" if there was no choice."""
-        said: dict[str, list[str]] = {}
+        """Return the choices in one line; "" if there were none."""
+        chosen: dict[str, list[str]] = {}
         for choice in self.choices:
             number = choice.forms[0].name.partition("-")[0]
             for patch in choice.taken:
-                said.setdefault(label(patch).rpartition("/")[0], []).append(number)
+                chosen.setdefault(label(patch).rpartition("/")[0], []).append(number)
             if not choice.taken:
-                said.setdefault("LACKING" if choice.lacks else "not needed", []).append(number)
-        return "; ".join(f"{name}: {' '.join(numbers)}" for name, numbers in said.items())
+                chosen.setdefault("LACKING" if choice.lacks else "not needed", []).append(number)
+        return "; ".join(f"{name}: {' '.join(numbers)}" for name, numbers in chosen.items())
 
 
 @dataclass(frozen=True)
 class _Fix:
-    """Forms of one fix, the preferred one first; `everywhere`: each of the folders has one."""
+    """Forms of one fix, the preferred one first; `everywhere`: every folder has one."""
 
     forms: tuple[Patch, ...]
     everywhere: bool
@@ -82,7 +82,7 @@ class _Fix:
 
 @dataclass
 class _Tree:
-    """The files of a tree as the fixes chosen so far leave them."""
+    """The files of a tree with the fixes chosen so far applied."""
 
     source: Reader
     conditions: Mapping[str, OnlyIfTable]
@@ -93,12 +93,12 @@ class _Tree:
         return self.files[name] if name in self.files else self.source(name)
 
     def try_out(self, patch: Patch) -> Mapping[str, FileState | None]:
-        """Return what a patch makes of the files. Raises InputError if it does not fit."""
+        """Return the files with a patch applied. Raises InputError if it does not fit."""
         alone = Series(revision="", base="", patches=(patch,))
         return apply_series(alone, self.read, log=self.log).files
 
     def rules_out(self, patch: Patch) -> str | None:
-        """Return in one line which condition of a patch is not met, None if each is."""
+        """Return in one line the condition of a patch that is not met; None if it is met."""
         condition = self.conditions.get(label(patch))
         if condition is None:
             return None
@@ -108,7 +108,7 @@ class _Tree:
         return f"{patch.path}: for a {condition.file} with {condition.text!r} in it"
 
     def refuses(self, patch: Patch) -> str | None:
-        """Return in one line why a patch does not fit, None if it does."""
+        """Return in one line why a patch does not fit; None if it does."""
         try:
             self.try_out(patch)
         except InputError as error:
@@ -119,8 +119,8 @@ class _Tree:
 def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fixes:
     """Return the patches that a tree of a base gets before a series.
 
-    `read` gives the files of the tree; it is asked only where there is a choice. Raises InputError
-    if a `series` file is wrong, and if a fix fits in no form.
+    `read` returns the files of the tree; it is called only if there is a choice. Raises InputError
+    if a `series` file is wrong, or if no form of a fix fits.
     """
     can_lack = set(base.table.can_lack)
     tree = _Tree(read, {condition.patch: condition for condition in base.table.only_if}, log)
@@ -147,7 +147,7 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
 
 
 def usual_config(base: Base) -> tuple[Path, ...]:
-    """Return the fragments beside the patches that a base prefers, whatever a tree will take."""
+    """Return the fragments beside the patches that a base prefers, whichever a tree will get."""
     preferred = (folders[0] / CONFIG for folders in base.patches)
     return tuple(file for file in preferred if file.is_file())
 
@@ -184,22 +184,22 @@ def _number(patch: Patch, folder: Path) -> int:
 
 
 def _choice(fix: _Fix, tree: _Tree, can_lack: Collection[str]) -> Choice:
-    """Choose among the forms of a fix; raises InputError if none fits and it cannot be lacking."""
+    """Choose among the forms of a fix; raises InputError if none fits and the fix is needed."""
     refused: dict[Patch, str] = {}
     taken = _choose(fix, tree, refused)
     if taken is not None:
         return Choice(forms=fix.forms, taken=taken)
-    said = "; ".join(refused[form] for form in fix.forms)
+    why = "; ".join(refused[form] for form in fix.forms)
     if not can_lack:
-        raise InputError(f"no form of a fix applies to the tree: {said}", hint=_NO_FORM)
-    return Choice(forms=fix.forms, taken=(), lacks=said)
+        raise InputError(f"no form of a fix applies to the tree: {why}", hint=_NO_FORM)
+    return Choice(forms=fix.forms, taken=(), lacks=why)
 
 
 def _choose(fix: _Fix, tree: _Tree, refused: dict[Patch, str]) -> tuple[Patch, ...] | None:
-    """Return the first form that fits as a whole, else for each file the first that fits there.
+    """Return the first form that fits as a whole, or else the first that fits for each file.
 
-    Nothing, if only some of the folders have a form, and what it is for is not in the tree. None,
-    if no form fits; `refused` gets the reasons.
+    Returns () if only some of the folders have a form, and the tree has none of the files that it
+    changes. Returns None if no form fits; `refused` gets the reasons.
     """
     refused |= {form: why for form in fix.forms if (why := tree.rules_out(form)) is not None}
     forms = [form for form in fix.forms if form not in refused]

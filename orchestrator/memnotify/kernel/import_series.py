@@ -1,4 +1,4 @@
-"""Mails restored against a tree of the user's, or against a base, and written as a series."""
+"""Restore mails against a user's tree or a base, and write them as a series."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from memnotify.store import Store, digest_value
 class ImportRequest:
     """What to import: `mails` are files, folders and Message-Ids (of `mbox`, if one is given).
 
-    They are restored against `base` or `tree`. With `replace` the patches take the place of those
-    in the folder that have the same numbers.
+    They are restored against `base` or `tree`. With `replace` the patches replace those in the
+    folder that have the same numbers.
     """
 
     mails: Sequence[str]
@@ -53,10 +53,10 @@ def import_series(
     log: CommandLog | None = None,
     progress: Callable[[str], None],
 ) -> ImportedSeries:
-    """Restore mails against a base or a tree, and write them into a folder: all, or nothing.
+    """Restore mails against a base or a tree, and write them into a folder: all or nothing.
 
-    While another import into the same folder is under way this one waits. Raises as
-    `import_mails`, `write_series` and `fetch_thread` do.
+    Waits while another import into the same folder is running. Raises as `import_mails`,
+    `write_series` and `fetch_thread` do.
     """
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
@@ -79,8 +79,8 @@ def import_series(
             choose=choose,
             log=log,
         )
-        said = write_series(imported, folder, replace=request.replace)
-    return dataclasses.replace(imported, said=(*imported.said, *said))
+        notes = write_series(imported, folder, replace=request.replace)
+    return dataclasses.replace(imported, said=(*imported.said, *notes))
 
 
 def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
@@ -101,7 +101,7 @@ def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
 
 
 def _companions(wanted: str, thread: Sequence[Mail], mbox: Path) -> list[Mail]:
-    """Return the mails of a set that its thread has not, because their headers do not tie them."""
+    """Return the mails of a set that its thread lacks because no header links them to it."""
     anchor = next((mail for mail in thread if _id(mail) == wanted), None)
     if anchor is None or is_whole(anchor, thread):
         return []
@@ -117,7 +117,7 @@ def _id(mail: Mail) -> str:
 def _files(
     base: str | None, tree: Path | None, store: Store, progress: Callable[[str], None]
 ) -> Reader:
-    """Return a reader of the files that a series finds: of a base, after the base's own patches."""
+    """Return a reader of the files that a series changes: a base's have its patches applied."""
     if tree is not None:
         tree_version(tree)
         return read_tree(tree)
@@ -128,9 +128,9 @@ def _files(
 def base_files(
     known: Base, *, store: Store, web: Web | None = None, progress: Callable[[str], None]
 ) -> Reader:
-    """Return a reader of the files of a base, after the base's own patches.
+    """Return a reader of the files of a base, with the base's own patches applied.
 
-    Raises InfrastructureError if its source cannot be had, InputError as `fixes_for` does.
+    Raises InfrastructureError if its source is not available, InputError as `fixes_for` does.
     """
     source = ensure_source(known, None, store=store, web=web, progress=progress)
     pristine = pristine_files(source, known.arches[0], store=store, progress=progress)
@@ -138,9 +138,9 @@ def base_files(
 
 
 def with_fixes(known: Base, read: Reader, *, log: CommandLog | None = None) -> Reader:
-    """Return a reader of a tree's files after the base's own patches.
+    """Return a reader of a tree's files with the base's own patches applied.
 
-    Raises InputError if they do not apply, as they do not to a tree that has them.
+    Raises InputError if they do not apply, as to a tree that already has them.
     """
     own = fixes_for(known, read, log=log).on(Series(revision="", base=known.name))
     patched = apply_series(own, read, log=log).files

@@ -1,4 +1,4 @@
-"""What kernels there can be, and which are in the store."""
+"""List the kernels that can be built, and those in the store."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
 
     Its keys are `base`, `arches`, `series`, `source` (None, or `version`, `origin` and `digest`)
     and `builds`, newest first (each with `key`, `series`, `arch`, `variant`, `version`, `path`, and
-    what tells builds of one name apart: `cc`, the digest of the `source`, and when, in UTC, it was
-    `built`).
+    what distinguishes builds of the same name: `cc`, the digest of the `source`, and the time in
+    UTC when it was `built`).
     """
     built = store.listing(KIND)
     known = revisions()

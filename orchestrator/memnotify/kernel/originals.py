@@ -1,4 +1,4 @@
-"""The original mails of a revision: found, checked, imported for a base, and registered."""
+"""Find, check, import and register the original mails of a revision."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from memnotify.series.registered import (
 from memnotify.store import Store
 from memnotify.text import counted
 
-# A network that swallows everything must not hold up the next base for long.
+# A network that drops all packets must not delay the next base for long.
 _PATIENCE = 6.0  # seconds
 
 Progress = Callable[[str], None]
@@ -55,7 +55,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """Originals that were imported for a base; `said` is why it is not a nearer one."""
+    """Originals that were imported for a base; `said` states why nearer bases were not used."""
 
     base: str
     imported: ImportedSeries
@@ -72,10 +72,10 @@ def find_originals(
     log: CommandLog | None = None,
     progress: Progress,
 ) -> tuple[Found, ...]:
-    """Return what there is of the originals of a revision, in what the user has or else at lore.
+    """Find the originals of a revision in the user's files, or on lore if none are given.
 
-    Raises InputError for what cannot be read or has none of them, InfrastructureError if lore
-    cannot be reached.
+    Raises InputError for files that cannot be read or have none of them, InfrastructureError if
+    lore cannot be reached.
     """
     if not (given or mbox or maildir):
         return _from_lore(wanted, log, progress)
@@ -86,7 +86,7 @@ def find_originals(
     found = identify(mails, wanted.mails)
     by_digest = mbox is None or mbox.stat().st_size <= MAX_BYTES
     if mbox is not None and by_digest and any(one.verdict is Verdict.MISSING for one in found):
-        # A file that is no longer than MAIL may be: its other mails may be known by a digest.
+        # The file is no larger than a MAIL may be: its other mails can be matched by digest.
         mails += all_mails_in_mbox(mbox)
         found = identify(mails, wanted.mails)
     if all(each.verdict is Verdict.MISSING for each in found):
@@ -165,9 +165,9 @@ def import_originals(
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Ready:
-    """Restore the originals against a base or a tree, by default the nearest base that will do.
+    """Restore the originals against a base or a tree, by default the nearest base that they fit.
 
-    Raises InputError if they do not fit, InfrastructureError if no base can be had.
+    Raises InputError if they do not fit, InfrastructureError if no base is available.
     """
     mails = [each.mail for each in found if each.mail is not None]
 
@@ -189,7 +189,7 @@ def import_originals(
             read = base_files(load_base(name), store=store, web=web, progress=progress)
             ready = made(name, read)
         except MemnotifyError as error:
-            # That they do not fit a base says more than that another cannot be had.
+            # That they do not fit a base says more than that another is not available.
             if first is None or isinstance(first, InfrastructureError):
                 first = error
             reasons.append(f"not for {name}: {error.message.partition(chr(10))[0]}")
@@ -202,7 +202,7 @@ def import_originals(
 
 
 def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
-    """Raise InputError if an import says something else than the mail, which would be a bug."""
+    """Raise InputError if an import differs from its mail, which would be a bug."""
     for each, patch in zip(found, imported.patches, strict=True):
         if not isinstance(patch, Imported) or each.digest is None:
             where = each.mail.source if each.mail is not None else None
@@ -216,7 +216,7 @@ def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
         if repeated := patch.post.text.repeated:
             lines = list(patch.post.mail.lines)
             for line in repeated:
-                lines[line - 1] = ""  # so that the hunk is none
+                lines[line - 1] = ""  # so that this is not a hunk
             wanted = {digest.whole for digest in patch_digests(lines)}
         if each.verdict is not Verdict.OTHER and (not made or made[0].whole not in wanted):
             raise InputError(
@@ -227,10 +227,10 @@ def _check_changes(found: Sequence[Found], imported: ImportedSeries) -> None:
 
 
 def _tree_files(tree: Path, log: CommandLog | None) -> tuple[str, Reader]:
-    """Return the name of the base that a tree is, or its version, and a reader of its files.
+    """Return the name of a tree's base, or else its version, and a reader of its files.
 
-    The base's own patches are in what is read, if they are not in the tree: they come before the
-    series in every build.
+    The reader applies the base's own patches if the tree does not have them: in every build they
+    come before the series.
     """
     version = tree_version(tree)
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", version):
@@ -259,10 +259,10 @@ def register(
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Registered:
-    """Put what was imported among the user's series, where every command finds it; return it.
+    """Register an import as a series of the user's, where every command finds it; return it.
 
-    It is called `<revision>-original`, and `<revision>-altered` if a mail has another text than its
-    digest is of. Raises InputError if it does not apply, or cannot be written.
+    It is called `<revision>-original`, or `<revision>-altered` if the text of a mail does not match
+    its digest. Raises InputError if it does not apply, or cannot be written.
     """
     altered = any(each.verdict is Verdict.OTHER for each in found)
     name = wanted.revision + (ALTERED if altered else ORIGINAL)
@@ -274,7 +274,7 @@ def register(
         waiting=lambda: progress(f"waiting for another registration of {name} to finish"),
     ):
         try:
-            # One that was killed leaves it to the next with the same lock.
+            # A killed process leaves its draft to the next one that holds this lock.
             draft = root() / f".draft-{name}-{ready.base}"
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
@@ -285,7 +285,7 @@ def register(
                     Series(revision=name, base=ready.base, patches=patches), ready.read, log=log
                 )
                 place.parent.mkdir(exist_ok=True)
-                # One who reads meanwhile finds the old one, none, or the new one.
+                # A concurrent reader finds the old series, none, or the new one.
                 if place.exists():
                     (place / FACTS).unlink(missing_ok=True)
                     shutil.rmtree(place)
@@ -322,7 +322,7 @@ def _write(
 
 
 def mail_row(found: Found) -> dict[str, object]:
-    """Return what is known of a mail as a JSON value."""
+    """Return what is known about a mail, as a JSON value."""
     original, mail, digest = found.original, found.mail, found.digest
     return {
         "label": original.label,
@@ -342,10 +342,10 @@ def mail_row(found: Found) -> dict[str, object]:
 
 
 def difference(registered: Registered, *, log: CommandLog | None = None) -> str | None:
-    """Return in numbers of lines where a registered series differs from ours; None without ours."""
+    """Return how a registered series differs from ours, in numbers of lines; None without ours."""
     if registered.base not in revisions().get(registered.revision, ()):
         return None
     ours = load_series(registered.revision, registered.base)
     theirs = load_series(registered.name, registered.base)
-    said = range_diff(ours.patches, theirs.patches, stat=True, messages=False, log=log)
-    return named_patches(said, ours.patches, theirs.patches)
+    text = range_diff(ours.patches, theirs.patches, stat=True, messages=False, log=log)
+    return named_patches(text, ours.patches, theirs.patches)

@@ -1,8 +1,8 @@
-"""The files of a base as its source has them, read beside whoever builds in the same work tree.
+"""Read the unpatched files of a base, also while a build runs in the same work tree.
 
-A build keeps the original of a file, and notes that in the tree's state, before it writes over it.
-So a file is the source's if it has the size and times that it was unpacked with, and the original
-is kept if it has not.
+Before a build overwrites a file, it saves the original and records that in the tree's state. So a
+file is unpatched if it has the size and times that it was unpacked with; if not, its original has
+been saved.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _TRIES = 3
 def pristine_files(
     source: Source, arch: Arch, *, store: Store, progress: Callable[[str], None]
 ) -> Callable[[str], FileState | None]:
-    """Return a reader of a source's files by name (None: there is none).
+    """Return a reader of a source's files by name (None: no such file).
 
-    The work tree is locked only if it has to be unpacked, or was changed by somebody. The reader
-    raises InputError as that of `read_tree` does, and InfrastructureError if the tree never is
-    sound.
+    The work tree is locked only if it must be unpacked, or was changed by something else. The
+    reader raises InputError as that of `read_tree` does, and InfrastructureError if the tree keeps
+    changing.
     """
     folder = tree_folder(source, arch, store=store)
     reader: _Reader | None = None
 
-    def mend() -> _Reader:
+    def reopen() -> _Reader:
         with work_tree(source, arch, store=store, progress=progress):
             return _Reader(folder)
 
@@ -43,14 +43,14 @@ def pristine_files(
                 reader = reader or _Reader(folder)
                 return reader.read(name)
             except (_UnsoundError, OSError, ValueError):
-                reader = mend()
+                reader = reopen()
         raise InfrastructureError("tree", f"{folder} keeps changing while it is being read")
 
     return read
 
 
 class _UnsoundError(Exception):
-    """A file is neither the source's nor is its original kept."""
+    """A file is not the source's, and its original has not been saved."""
 
 
 class _Reader:
@@ -63,7 +63,7 @@ class _Reader:
         wanted = self.files.get(name)
         before = stamp(tree / name)
         if wanted is None and before is None:
-            # Not in the source; or in it as a folder, or below a link, which the reader tells.
+            # Not in the source; or a folder in it, or below a link, which this reader reports.
             return read_tree(tree)(name)
         if before is not None and before == wanted:
             state = read_tree(tree)(name)
@@ -73,7 +73,7 @@ class _Reader:
         if name not in kept:
             if wanted is not None:
                 raise _UnsoundError(name)
-            # What no series put there came by a build, unless it is a folder.
+            # A file that no series added is a product of a build.
             return read_tree(tree)(name) if (tree / name).is_dir() else None
         mode = kept[name]
         if mode is None:

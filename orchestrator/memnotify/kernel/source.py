@@ -1,9 +1,9 @@
-"""Where the tree of a base comes from: fetched or given once, then kept in the store as a tarball.
+"""The source tree of a base: fetched or given once, then kept in the store as a tarball.
 
 Every source has the SHA-256 that its publisher states (a Debian archive's signed package lists,
-kernel.org's list of checksums) or, for one given by hand, the one that it has; for one in pieces
-`memnotify.kernel.split_source` says what vouches. It is part of the key of every kernel built from
-it.
+kernel.org's list of checksums). For a source that the user gives, it is computed. For a source in
+pieces, see `memnotify.kernel.split_source`. The digest is part of the key of every kernel built
+from the source.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_va
 KIND = "source"
 _DOWNLOAD = 3600.0
 
-# What building leaves behind, in 2.6.24 and in 6.1.
+# Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
 
 UNREACHABLE = "unreachable"
@@ -44,8 +44,8 @@ Progress = Callable[[str], None]
 class Source:
     """A kernel tree in a tarball, below its folder `top`.
 
-    `digest` is the SHA-256 of what was given: the tarball, or the tree (`store.digest_tree`) that
-    was given or put together.
+    `digest` is the SHA-256 of the tarball, or `store.digest_tree` of a tree that was given or
+    assembled.
     """
 
     base: str
@@ -57,8 +57,7 @@ class Source:
 
 
 def named_source(given: str) -> Path:
-    """Return the path that a user gave with --source. Raises InputError if no tree or tarball is
-    there."""
+    """Return the path given with --source. Raises InputError if it is not a tree or tarball."""
     path = Path(given).expanduser()
     refuse_special(path)
     if not (path.is_dir() or path.is_file()):
@@ -77,9 +76,9 @@ def kept_source(base: Base, *, store: Store) -> Source | None:
 
 
 def given_source(base: Base, given: str, *, store: Store) -> Source | None:
-    """Return what the store has of a tree or a tarball that a user has given, if it has it.
+    """Return the stored source of a tree or tarball that the user names, or None.
 
-    Raises InputError if nothing is there.
+    Raises InputError if the path does not exist.
     """
     path = named_source(given)
     if path.is_dir() and not (path / "Makefile").exists():
@@ -104,9 +103,9 @@ def fetch_source(
 ) -> Source:
     """Fetch a base's source, or take the one `given`, and keep it for later builds.
 
-    What is given is a tree, a tarball, or a folder with the pieces that the base is made of. Raises
-    InputError if it is not this base, InfrastructureError if no candidate of the base's file can be
-    had; its message says what was tried.
+    `given` is a tree, a tarball, or a folder with the pieces of the base. Raises InputError if it
+    is not this base, InfrastructureError if no source in the base's file is available; the message
+    lists what was tried.
     """
     if given is not None:
         artifact = _take(base, named_source(given), store, log, progress)
@@ -128,13 +127,13 @@ def ensure_source(
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Source:
-    """Return the source to build from: `given` for this once, else the kept one, else fetched."""
+    """Return the source to build from: `given` (this time only), the kept one, or a fetched one."""
     if given is not None:
         return _source(_take(base, named_source(given), store, log, progress))
     kept = kept_source(base, store=store)
     if kept is not None:
         return kept
-    # Under a lock: two builds on a fresh machine fetch once.
+    # Under a lock, so that two builds on a new machine fetch it only once.
     with store.lock(f"fetch-{base.name}"):
         kept = kept_source(base, store=store)
         return kept or fetch_source(base, store=store, web=web, log=log, progress=progress)
@@ -196,7 +195,7 @@ def _take(
             tarball = folder / "linux.tar"
             pack(path, tarball)
             return _facts(base, tarball, str(path.absolute()), digest)
-        # Looked at in its own place, so that an error names the user's file and not our copy.
+        # Checked in place, so that an error names the user's file and not our copy.
         facts = _facts(base, path, str(path.absolute()), digest)
         look_through(path, facts["top"], LIMITS)
         shutil.copyfile(path, folder / path.name)
@@ -213,7 +212,7 @@ def _fetch(
     tried: list[str] = []
     for candidate in base.table.source:
         if tried:
-            progress(tried[-1])  # of the last one the error below tells
+            progress(tried[-1])  # the error below reports the last one
         try:
             if isinstance(candidate, DebianSource):
                 return _from_debian(base, candidate, store, log, progress)
@@ -222,7 +221,7 @@ def _fetch(
             return _from_pieces(base, candidate, store, web, log, progress)
         except MemnotifyError as error:
             if isinstance(error, CommandFailed) and error.timed_out:
-                raise  # a slow host: the next source would be another one for no good reason
+                raise  # a slow host is no reason to use another source
             tried.append(" ".join(str(error).split()))
     raise InfrastructureError(
         UNREACHABLE,
@@ -275,10 +274,10 @@ def _from_debian(
                 log=log,
             )
         except CommandFailed as error:
-            said = [line for line in error.done.stdout.splitlines() if line.startswith("E: ")]
+            errors = [line for line in error.done.stdout.splitlines() if line.startswith("E: ")]
             raise InfrastructureError(
                 "source",
-                f"Debian's {name}: {(said or [error.message])[0].removeprefix('E: ')}",
+                f"Debian's {name}: {(errors or [error.message])[0].removeprefix('E: ')}",
                 hint="if the package lists are outdated, run sudo apt-get update",
             ) from error
         (package,) = work.glob("*.deb")

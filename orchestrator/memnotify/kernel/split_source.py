@@ -1,9 +1,8 @@
-"""The files of a tree that comes in pieces: found, checked, pinned.
+"""Find, check and pin the files of a tree that comes in pieces.
 
-What vouches for a piece, in this order: the digest in kernels/<base>.toml, the one in
-kernels/<base>.lock, and the list of checksums in its folder. If none of them names it, its digest
-is written to the lock file once the tree that it is a part of has proved right; from then on
-another file is refused.
+The digest of a piece is looked up in this order: in kernels/<base>.toml, in kernels/<base>.lock,
+and in the list of checksums in its folder. If none of them has it, the digest is written to the
+lock file once the assembled tree has been accepted; from then on a different file is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A piece that is on this machine. `vouched`: somebody else than the file itself says so."""
+    """A piece on this machine. `vouched`: its digest need not be pinned."""
 
     file: Path
     sha256: str
@@ -58,7 +57,7 @@ def _pinned(base: Base) -> dict[str, str]:
 
 
 def pin(base: Base, pieces: Iterable[Piece]) -> tuple[str, ...]:
-    """Write the digests of pieces that nothing vouches for to the lock file; returns their names.
+    """Write the digests of pieces that have no other digest to the lock file; return their names.
 
     Raises OSError if it cannot be written.
     """
@@ -75,18 +74,19 @@ def pin(base: Base, pieces: Iterable[Piece]) -> tuple[str, ...]:
 def fetch_pieces(
     base: Base, source: PiecesSource, *, store: Store, web: Web, progress: Callable[[str], None]
 ) -> list[Piece]:
-    """Return all pieces, in the store's folder of downloads.
+    """Fetch all pieces into the store's folder of downloads, and return them.
 
-    Raises InfrastructureError for the first that cannot be had; the message says what was tried.
+    Raises InfrastructureError for the first one that is not available; the message lists what was
+    tried.
     """
     known = known_digests(base, source)
     return [_fetch(base, piece, known, store, web, progress) for piece in source.piece]
 
 
 def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
-    """Return the pieces that lie in a folder of the user's, compressed in any way or not at all.
+    """Return the pieces in a folder of the user's, each compressed in any way or uncompressed.
 
-    Raises InputError if one is missing, or is not the file that it should be.
+    Raises InputError if one is missing, or has the wrong digest.
     """
     known = known_digests(base, source)
     pieces = []
@@ -109,7 +109,7 @@ def given_pieces(base: Base, source: PiecesSource, folder: Path) -> list[Piece]:
                 file=file,
                 hint=_unpin(base, table, file.name),
             )
-        # What is given by hand is not pinned for others.
+        # Files that a user gives are not pinned for others.
         pieces.append(Piece(file=file, sha256=found, origin=str(file.absolute()), vouched=True))
     return pieces
 
@@ -151,7 +151,7 @@ def _download(
 
 
 def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:
-    """Return what to do if a file is another than the one that was pinned."""
+    """Return a hint for a file that differs from the pinned one; None if it was not pinned."""
     pinned = name.removeprefix(f"{piece.name}.") not in piece.sha256
     return (
         f"pinned in {base.lock}: if the new file is correct, remove its line there"
@@ -163,7 +163,10 @@ def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:
 def _candidates(
     piece: PieceTable, folder: str, known: Mapping[str, str], web: Web
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield names and digests in one folder, the best vouched for first; asks for its list late."""
+    """Yield names and digests in one folder: known digests, those in its list, then None.
+
+    The list is fetched only when it is needed.
+    """
     names = [f"{piece.name}.{suffix}" for suffix in _SUFFIXES]
     yield from ((name, known[name]) for name in names if name in known)
     listed = _listed(folder + piece.checksums, web) if piece.checksums else {}

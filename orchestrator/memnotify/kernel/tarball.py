@@ -1,4 +1,4 @@
-"""Tarballs of kernel sources: what version is in one, and how much there may be."""
+"""Tarballs of kernel sources: their version and their limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs that build a kernel: whether they are there, and which they are."""
+"""The programs that build a kernel: which of them are missing, and their versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memnotify.process import CommandLog, run
 
 @dataclass(frozen=True)
 class Toolchain:
-    """`cc` is the compiler's command line; `versions` what each program says that it is.
+    """`cc` is the compiler's command line; `versions` is what each program reports.
 
     `dropped` are the base's flags that the compiler does not know.
     """
@@ -27,7 +27,7 @@ class Toolchain:
 
 
 def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, str]:
-    """Return what building a base needs and this machine lacks: program or header → package."""
+    """Return what this machine lacks for building a base: program or header → package."""
     table = base.table
     missing = {name: deb for name, deb in table.tools.items() if shutil.which(name) is None}
     if "gcc" not in missing:
@@ -44,7 +44,7 @@ def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, 
 
 
 def named_compiler(cc: str) -> list[str]:
-    """Return the words of what a user gave with --cc. Raises InputError if there is none such."""
+    """Return the words of the compiler given with --cc. Raises InputError if it does not exist."""
     try:
         command = shlex.split(cc)
     except ValueError as error:
@@ -85,7 +85,7 @@ def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None =
 
 
 def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -> list[str]:
-    """Return those of some flags that a compiler knows; mostly it is all of them."""
+    """Return the flags that a compiler knows; usually it knows all of them."""
     if _compiles([*command, *flags], log):
         return flags
     if not _compiles(command, log):
@@ -94,11 +94,11 @@ def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -
 
 
 def _compiles(command: list[str], log: CommandLog | None) -> bool:
-    # With -Werror, because clang only warns of what it does not know.
+    # With -Werror, because clang only warns about flags that it does not know.
     probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
     return run(probe, timeout=60, log=log, check=False).returncode == 0
 
 
 def _version(command: list[str], log: CommandLog | None) -> str:
-    said = run([*command, "--version"], timeout=60, log=log).stdout
-    return next((line.strip() for line in said.splitlines() if line.strip()), "")
+    output = run([*command, "--version"], timeout=60, log=log).stdout
+    return next((line.strip() for line in output.splitlines() if line.strip()), "")

@@ -1,10 +1,10 @@
 """The work trees: one unpacked source for each base, architecture and source digest.
 
-Unpacking and compiling from nothing for each series would take minutes. A work tree goes from one
-series to the next by writing only the files whose content differs, so that make compiles little.
-That is safe only if the tree is what we think it is: size and times of every file are recorded
-when it is unpacked, checked before each use, and a tree that differs, or in which a build was cut
-short, is thrown away.
+Unpacking and compiling from scratch for each series would take minutes. A work tree switches from
+one series to the next by writing only the files whose content differs, so that make compiles
+little. That is safe only if the tree is as expected: size and times of every file are recorded when
+it is unpacked and checked before each use. A tree that differs, or in which a build was
+interrupted, is discarded.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ _STAMPS = TypeAdapter(dict[str, Stamp])
 
 
 class TreeState(BaseModel):
-    """What is known of a tree beside its files: state.json.
+    """The state of a tree, kept beside its files in state.json.
 
-    `touched` are the files that the series writes, and `modes` has those whose originals are kept
-    (None: the base has no such file). `environment` is that of the objects in it, empty: none.
+    `touched` are the files that the series writes, and `modes` has those whose originals are saved
+    (None: the base has no such file). `environment` is that of its object files; empty if there are
+    none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,12 +57,12 @@ def read_state(folder: Path) -> TreeState:
 
 
 def read_stamps(folder: Path) -> dict[str, Stamp]:
-    """Return what each file was when the tree was unpacked. Raises as `read_state` does."""
+    """Return the stamps of all files at unpacking. Raises as `read_state` does."""
     return _STAMPS.validate_json((folder / _FILES).read_bytes())
 
 
 def stamp(path: Path) -> Stamp | None:
-    """Return the size and times of a file, by which a change of it shows; None: not there."""
+    """Return the size and times of a file, which show a change of it; None if it is missing."""
     try:
         stat = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -70,9 +71,9 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def write_files(tree: Path, files: Mapping[str, FileState | None]) -> None:
-    """Bring files of a tree to a state; one that is in it already is not touched.
+    """Write files of a tree; a file that already has the wanted state is not touched.
 
-    Everything is written beside its place first, so that a full disk changes nothing.
+    Everything is first written to temporary files beside them, so that a full disk changes nothing.
     """
     read = read_tree(tree)
     changed = {name: state for name, state in files.items() if read(name) != state}
@@ -98,7 +99,7 @@ def write_files(tree: Path, files: Mapping[str, FileState | None]) -> None:
 
 @dataclass
 class WorkTree:
-    """A tree that is ours alone while its lock is held. Get one from `work_tree`."""
+    """A tree that only we use while its lock is held. Get one from `work_tree`."""
 
     folder: Path
     built_before: bool = False
@@ -113,7 +114,7 @@ class WorkTree:
 
     @property
     def build_log(self) -> Path:
-        """Return where make's output goes: not into the artifact, which a failure takes along."""
+        """Return the file for make's output: not in the artifact, which a failure removes."""
         return self.folder / "build.log"
 
     def original(self, name: str) -> FileState | None:
@@ -124,9 +125,9 @@ class WorkTree:
         return None if mode is None else FileState(self._kept(name).read_bytes(), mode)
 
     def switch(self, series: Series, *, log: CommandLog | None = None) -> Application:
-        """Make the tree base plus series. Raises InputError if the series does not apply.
+        """Turn the tree into base plus series. Raises InputError if the series does not apply.
 
-        After a series that does not apply the tree is as it was.
+        A series that does not apply leaves the tree unchanged.
         """
         applied = apply_series(series, self.original, log=log)
         for name in applied.files:
@@ -139,9 +140,9 @@ class WorkTree:
 
     @contextmanager
     def building(self, environment: str) -> Iterator[None]:
-        """Build within: a tree in which a build was cut short is not used again.
+        """Enter this for a build: a tree in which a build was interrupted is not used again.
 
-        `environment` names what objects of earlier builds depend on besides the sources.
+        `environment` stands for everything except the sources that object files depend on.
         """
         self._environment = environment
         with self._busy():
@@ -155,7 +156,7 @@ class WorkTree:
         try:
             yield
         except CommandFailed as error:
-            # make itself gave up, and left whole objects only.
+            # make itself stopped, and left only complete object files.
             if error.done.returncode == _MAKE_ERROR:
                 self._save(busy=False)
             raise
@@ -191,7 +192,7 @@ class WorkTree:
 
 
 def tree_folder(source: Source, arch: Arch, *, store: Store) -> Path:
-    """Return where the work tree of a source and architecture is, or would be."""
+    """Return the folder of a source's work tree for an architecture, whether it exists or not."""
     return store.folder("trees") / f"{source.base}-{arch}-{source.digest[:16]}"
 
 
@@ -204,9 +205,9 @@ def work_tree(
     store: Store,
     progress: Callable[[str], None],
 ) -> Iterator[WorkTree]:
-    """Hold the work tree of a source and architecture; unpack it if there is no sound one.
+    """Lock the work tree of a source and architecture; unpack it if there is no valid one.
 
-    One whose objects come from another `environment` is not sound either.
+    A tree whose objects come from another `environment` is not valid either.
     """
     folder = tree_folder(source, arch, store=store)
     name = folder.name

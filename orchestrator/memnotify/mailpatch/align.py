@@ -1,9 +1,9 @@
-"""Which lines of a hunk are context, which are changes, and where in the file they belong.
+"""Find out which lines of a hunk are context or changes, and where in the file they belong.
 
-A hunk out of an archive may have lost the marker of every context line, may have lines wrapped,
-eaten or added, and its numbers may be wrong. The file itself says what the lines were: every old
-line of the hunk has to be found there, in order and without a gap, with white space ignored. Among
-the readings that are possible the one with the least damage is taken, if there is only one.
+A hunk from an archive may have lost the markers of all context lines. Its lines may be wrapped,
+dropped or inserted, and its numbers may be wrong. The file itself shows what the lines were: every
+old line of the hunk must be found there, in order and without a gap, ignoring white space. Of the
+possible readings, the one with the least damage is taken, if there is only one.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from memnotify.mailpatch.tokens import BLANKS, key
 
 _STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
-_JOINED = 6  # a line is not wrapped into more pieces than these
-_READINGS = 4  # kept of each place, to see if they differ
+_JOINED = 6  # the most pieces that a line is wrapped into
+_READINGS = 4  # kept for each state, to see if they differ
 _ANCHORS = 3
-_COMMON = 20  # places of a line that tells little
+_COMMON = 20  # a line with more places than this says little
 _NARROWEST = 60
-_EATEN = 3  # empty lines more than the hunk's header counts
+_EATEN = 3  # dropped empty lines beyond the count in the hunk's header
 
-# What a repair costs, so that the least damage that explains a hunk is found first. A line that
-# begins with a marker may be the rest of a wrapped one (`a` and `+ b`): it is no better to believe
-# that than that the header counts wrong, so that both are shown.
+# The cost of each repair, so that the least damage that explains a hunk is found first. A line that
+# begins with a marker may be the rest of a wrapped one (`a` and `+ b`). That is as unlikely as a
+# wrong count in the header, so both readings are shown.
 _WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200, 400
 
 
@@ -43,16 +43,16 @@ class LineKind(StrEnum):
     CONTEXT = " "
     REMOVED = "-"
     ADDED = "+"
-    FOREIGN = "?"  # context that the tree does not have, and fuzz allows
-    SKIPPED = ""  # not of the hunk: an empty line, the rest of its header, "\\ No newline …"
+    FOREIGN = "?"  # context that the tree does not have, but that fuzz allows
+    SKIPPED = ""  # not part of the hunk: an empty line, the rest of its header, "\\ No newline …"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One line of a hunk: the lines of the mail that it was made of, and its line in the tree.
+    """One line of a hunk: the lines of the mail that it is made of, and its line in the tree.
 
-    `mail` is empty for an empty line that the archive has eaten. `tree` is an index from 0, None
-    for what the tree does not have.
+    `mail` is empty for an empty line that the archive dropped. `tree` is an index from 0, or None
+    for a line that the tree does not have.
     """
 
     kind: LineKind
@@ -61,7 +61,7 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The mail's text without its marker, put together with a blank where it was wrapped."""
+        """The mail's text without its marker, joined with a blank where it was wrapped."""
         first, *rest = (line.text for line in self.mail)
         bare = first[1:] if self.kind in (LineKind.ADDED, LineKind.REMOVED) else first
         return " ".join(
@@ -70,7 +70,7 @@ class Part:
 
     @property
     def ends_file(self) -> bool:
-        """Tell if it says that the line before it has no line end."""
+        """Whether it states that the line before it has no line end."""
         return self.kind is LineKind.SKIPPED and _says_no_end(self.mail[0].text)
 
 
@@ -78,24 +78,24 @@ class Part:
 class Reading:
     """One way to read a hunk at one place; `start` is the index of its first old line, from 0.
 
-    `counted` tells that the numbers of lines are those of the hunk's header.
+    `counted`: the numbers of lines are those in the hunk's header.
     """
 
     start: int
     parts: tuple[Part, ...]
     cost: int
     counted: bool
-    rest: tuple[Line, ...]  # of the body, after the hunk's end
+    rest: tuple[Line, ...]  # lines of the body after the hunk's end
 
     @property
     def left_out(self) -> int:
-        """How many lines of context before the first line in the tree fuzz has left out."""
+        """How many lines of context fuzz has left out before the first line in the tree."""
         first = next((at for at, p in enumerate(self.parts) if p.tree is not None), 0)
         return sum(part.kind is LineKind.FOREIGN for part in self.parts[:first])
 
     @property
     def outcome(self) -> tuple[tuple[int, str | None], ...]:
-        """What makes two readings the same: what is removed, and added, where."""
+        """The effect of a reading, equal for equivalent ones: what is removed and added, where."""
         at = self.start
         changes: list[tuple[int, str | None]] = []
         for part in self.parts:
@@ -118,13 +118,13 @@ def find_readings(
     width: int = 0,
     effort: Effort,
 ) -> list[Reading]:
-    """Return the best readings of a hunk, one or more if they are equally good, [] if none.
+    """Return the best readings of a hunk: several if they are equally good, [] if there are none.
 
-    `expected` is the index in the file where it should begin, `after` the first where it may. A
-    place that is expected wins over others that are as good, and stays a choice beside better ones
-    if the numbers are right there; `fuzz` is how many lines of context at
-    each end need not be in the tree. `width` is the length of the mail's longest line: nothing that
-    would have fitted in it was wrapped. Raises TooMuchError.
+    `expected` is the index in the file where it should begin, `after` the first index where it may.
+    The expected place wins over others that are as good. It stays a choice beside better ones if
+    its numbers are right. `fuzz` is how many lines of context at each end may be missing in the
+    tree. `width` is the length of the mail's longest line: a line that would have fitted in it was
+    not wrapped. Raises TooMuchError.
     """
     reader = _Reader(hunk, index, fuzz, width, effort)
     here: list[Reading] = []
@@ -142,7 +142,7 @@ def find_readings(
         best = here
     elif here and here[0].cost < least + _COUNT:
         best = [*here, *best]
-    # Of those that come to the same, the longest: it has the context that is there.
+    # Of equivalent readings keep the longest: it has all the context.
     different: dict[object, Reading] = {}
     for reading in best:
         known = different.get(reading.outcome)
@@ -166,13 +166,13 @@ def _starts(hunk: RawHunk, index: FileIndex, expected: int, after: int) -> list[
         if number and (number >= _ANCHORS or count > _COMMON):
             break
         for place in places:
-            # Lines before it may be additions, wrapped (one line in several), or eaten.
+            # Lines before it may be additions, wrapped (one line in several), or dropped.
             starts.update(range(max(after, place - at - 3), place + 1))
     return sorted(starts, key=lambda start: (start != expected, start))
 
 
 class _State(NamedTuple):
-    """How far a reading is: lines of the mail, lines of the tree, old and new lines of the hunk."""
+    """The progress of a reading: lines of mail and tree, and old and new lines of the hunk."""
 
     mail: int
     tree: int
@@ -183,7 +183,7 @@ class _State(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """How a state was reached: by so many lines of the mail, from `mail` on, read as one."""
+    """How a state was reached: `pieces` lines of the mail, from `mail` on, were read as one."""
 
     kind: LineKind
     mail: int
@@ -201,11 +201,11 @@ class _Path(NamedTuple):
         return tuple(reversed(found))
 
 
-_Step = tuple[int, LineKind, int]  # what it costs, what is read, and of how many lines of the mail
+_Step = tuple[int, LineKind, int]  # the cost, what is read, and how many lines of the mail it takes
 
 
 class _Reader:
-    """Reads one hunk at any place of a file: the way of least cost from its first line to its end.
+    """Reads one hunk at any place of a file, by the path of least cost through its lines.
 
     `fuzz` and `width` are as for `find_readings`.
     """
@@ -225,7 +225,7 @@ class _Reader:
         self.removed = [
             key(line.text[1:]) if line.text.startswith("-") else None for line in hunk.body
         ]
-        # What lines say that are not of ASCII, unless an archive could not show it.
+        # The letters of lines that are not ASCII, unless the archive could not show them.
         self.said = [
             None if line.text.isascii() or "\ufffd" in line.text else letters(line.text)
             for line in hunk.body
@@ -240,7 +240,7 @@ class _Reader:
         self.unchanged = 1 + max(changes, default=-1)  # from here on there is no change
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
-        """Return the readings of least cost at a place, [] if they cost more than `limit`."""
+        """Return the readings of least cost at a place; [] if they cost more than `limit`."""
         self.effort.spend(_STEPS_FOR_A_PLACE)
         first = _State(0, start, 0, 0, False, 0)
         queue: list[tuple[int, int, _State, _Path | None]] = [(0, 0, first, None)]
@@ -277,18 +277,18 @@ class _Reader:
         )
 
     def _ending_cost(self, state: _State) -> int | None:
-        """Return what it costs to let the hunk end here; None if it cannot."""
+        """Return the cost of ending the hunk here; None if it cannot end here."""
         if not state.changed:
             return None
         if (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count):
             self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
             return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
-        # With wrong numbers only what comes after can tell where the hunk ends.
+        # If the numbers are wrong, only the text after it can show where the hunk ends.
         follows = self.follows[state.mail]
         if follows is None or (self.hunk.last and is_footer(follows)):
             return _COUNT
-        # Or an archive's page goes on, after an empty line and without a change. If both
-        # numbers count more, that is context which the tree does not have.
+        # Or an archive's page continues, after an empty line and without a change. If both
+        # numbers count more, those lines are context that the tree does not have.
         half = state.old == self.hunk.old_count or state.new == self.hunk.new_count
         if half and self.hunk.last and state.mail >= self.unchanged:
             self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
@@ -323,7 +323,7 @@ class _Reader:
             yield 0, LineKind.ADDED, 1
             yield from self._joined_added(at)
         elif not text.startswith(("+", "-")) and word and state.foreign < self.fuzz:
-            # At either end only, as GNU patch has it: before any change, or up to the hunk's end.
+            # Only at either end, as in GNU patch: before any change, or up to the hunk's end.
             left = self.hunk.old_count - state.old
             if left <= self.fuzz if state.changed else state.old < self.fuzz:
                 yield _FUZZ, LineKind.FOREIGN, 1
@@ -360,7 +360,7 @@ class _Reader:
 
 
 def _read(state: _State, kind: LineKind, pieces: int, path: _Path | None) -> tuple[_State, _Path]:
-    """Return where one is after so many lines of the mail were read as one line."""
+    """Return the state after `pieces` lines of the mail were read as one line."""
     mail, tree, old, new, changed, foreign = state
     in_tree = kind is LineKind.CONTEXT or kind is LineKind.REMOVED
     change = kind is LineKind.ADDED or kind is LineKind.REMOVED
@@ -381,9 +381,9 @@ def _says_no_end(text: str) -> bool:
 
 
 def _may_go_on(line: str, rest: str, width: int) -> bool:
-    """Tell if `rest`, which begins with a marker, may be the end of a line that was wrapped."""
+    """Return whether `rest`, which begins with a marker, may be the end of a wrapped line."""
     found = re.match(r"[+-]{1,2}=? ?(\S+)", rest)
     if found is None or re.search(r"[;{}:]\s*$|\*/\s*$", line) or line.lstrip("+ \t")[:1] in "*#/":
         return False
-    # If the next word had room, nobody wrapped; nor does anybody below 60 columns.
+    # No mailer wraps a line if the next word has room, or before 60 columns.
     return len(line.rstrip()) + 1 + len(found[0].split()[0]) >= max(width, _NARROWEST)

@@ -1,4 +1,4 @@
-"""The changes of a file, made of the readings of its hunks, and written as a diff."""
+"""Build the changes of a file from the readings of its hunks, and write them as a diff."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _MODES = ("100644", "100755")
 _NO_BLOB, _EMPTY_BLOB = "0000000", "e69de29"
 _CONTEXT = 3
 _LINES_LOOKED_AT = 50  # in the time of a step
-_FUNCTION = 400  # lines; further away nothing is looked for
+_FUNCTION = 400  # lines; a function's ends are not searched further away
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A file as lines; `ends` tells that the last one has a line end."""
+    """A file as lines; `ends`: the last one has a line end."""
 
     lines: tuple[str, ...] = ()
     ends: bool = True
 
     @staticmethod
     def of(data: bytes) -> Lines:
-        """Bytes that are not UTF-8 are kept as they are."""
+        """Return the lines of a file; bytes that are not UTF-8 are preserved."""
         if not data:
             return Lines()
         text = data.decode("utf-8", "surrogateescape")
@@ -69,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LineEnd:
-    """What an added line ends with: a CR or nothing; `put_back`, if the mail does not say so."""
+    """The end of an added line, a CR or nothing; `put_back`: it is not from the mail."""
 
     text: str
     put_back: bool = False
@@ -100,7 +100,7 @@ class OpenFile:
         ]
 
     def has_foreign_ends(self) -> bool:
-        """Tell if a line that the tree has without a CR has one in the mail."""
+        """Return whether a line that has no CR in the tree has one in the mail."""
         old = self._ended()
         return any(
             part.mail[-1].text.endswith(CR) and not old[part.tree].endswith(CR)
@@ -110,10 +110,11 @@ class OpenFile:
         )
 
     def line_ends(self, *, foreign: bool) -> list[LineEnd]:
-        """Return for each added line of all hunks if it has a CR: as the mail says, if that has
-        any, or else as the old line before it (after it, at the beginning of a hunk).
+        """Return the line end of each added line of all hunks.
 
-        If the mail's line ends are `foreign`, they say nothing.
+        It is that in the mail, if the mail has any CR, or else that of the old line before it
+        (after it, at the beginning of a hunk). If the mail's line ends are `foreign`, they are
+        ignored.
         """
         old = self._ended()
         with_cr = sum(line.endswith(CR) for line in old)
@@ -131,7 +132,7 @@ class OpenFile:
                     sure = not has_cr or with_cr > 0
                     found.append(LineEnd(CR if has_cr else "", sure=sure))
                 elif part.kind is LineKind.ADDED:
-                    # The same line once more: that it has none may be all that changes.
+                    # The same line again: the loss of its CR may be the whole change.
                     same = part.text in removed
                     put_back = has_cr or with_cr > 0
                     sure = alike and not same
@@ -147,7 +148,7 @@ class OpenFile:
         return self.old.lines if self.old.ends else self.old.lines[:-1]
 
     def witnesses(self) -> list[Witness]:
-        """Return the lines that both the tree and, in one piece, the mail have."""
+        """Return the lines that the tree has, and that the mail has in one piece."""
         return [
             Witness(
                 self.old.lines[part.tree].removesuffix(CR),
@@ -161,9 +162,9 @@ class OpenFile:
 
 
 def pieces_of(file: OpenFile, added: Iterator[str]) -> list[CodeSpan]:
-    """Return a file's hunks within whole functions, where it can be seen how lines are indented.
+    """Return a file's hunks within whole functions, which show how lines are indented.
 
-    `added` gives the text of the added lines, in order.
+    `added` yields the text of the added lines, in order.
     """
     old = [line.removesuffix(CR) for line in file.old.lines]
     runs: list[list[Row]] = []
@@ -194,7 +195,7 @@ def _context(lines: Sequence[str], begin: int, end: int) -> list[Row]:
 
 
 def _function_begin(lines: Sequence[str], at: int) -> int:
-    """Return the line after the last one before a line that ends a function, or the like."""
+    """Return the line after the closest end of a function, or the like, above a line."""
     for index in range(at - 1, max(-1, at - _FUNCTION), -1):
         if lines[index].startswith("}"):
             return index + 1
@@ -247,7 +248,7 @@ def _blocks(file: OpenFile, added: Iterator[str], effort: Effort) -> list[_Block
 
 
 def _end_last_line(block: _Block, old: Lines) -> None:
-    """Let a block that goes on behind a last line without an end put that line anew, with one."""
+    """Let a block that continues after a last line without a line end replace it by one with it."""
     if old.ends or block.begin < len(old.lines):
         return
     last = old.lines[-1]
@@ -268,10 +269,10 @@ class _Span:
 
 
 def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
-    """Return what a file's hunks make of it; `added` gives the restored added lines, in order.
+    """Return the change by a file's hunks; `added` yields the restored added lines, in order.
 
-    Hunks have three lines of context at either end, as GNU patch wants it: with fewer at one end
-    it looks for the hunk at that end of the file only. Raises TooMuchError.
+    Hunks have three lines of context at either end, as GNU patch requires: with fewer at one end,
+    it looks for the hunk only at that end of the file. Raises TooMuchError.
     """
     old = file.old.lines
     blocks = _blocks(file, added, effort)
@@ -314,7 +315,7 @@ def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
 
 
 def _section(section: str, old: Sequence[str], start: int, effort: Effort) -> str:
-    """Return what follows the second @@ as the tree has it: the mail's is cut off somewhere."""
+    """Return the text after the second @@ as in the tree: in the mail it is cut off somewhere."""
     wanted = key(section)
     if not wanted:
         return ""
@@ -331,10 +332,10 @@ def _section(section: str, old: Sequence[str], start: int, effort: Effort) -> st
 
 
 def _extended(change: Change, before: str | None, after: str | None) -> list[str]:
-    """Return the lines of git's header that say more than the names do.
+    """Return the lines of git's header that have more than the names.
 
-    None is passed on as it came: the names in them are ours, which have been checked, and a mode
-    is that of a plain file.
+    No line is passed on unchecked: the names in them are replaced by ours, which have been checked,
+    and a mode must be that of a plain file.
     """
     lines = []
     for line in change.extended:
@@ -355,7 +356,7 @@ def _extended(change: Change, before: str | None, after: str | None) -> list[str
 
 
 def diff_text(change: Change) -> str:
-    """Return a change in the form of git's diffs. Raises InputError for what is no plain file."""
+    """Return a change as a git diff. Raises InputError for anything but a plain file."""
     before, after = change.before or change.after, change.after or change.before
     lines = [f"diff --git a/{before} b/{after}"]
     lines += _extended(change, before, after)
@@ -367,7 +368,7 @@ def diff_text(change: Change) -> str:
         lines.append("--- /dev/null" if change.before is None else f"--- a/{before}")
         lines.append("+++ /dev/null" if change.after is None else f"+++ b/{after}")
     elif None in (change.before, change.after) and not any("index " in line for line in lines):
-        # By this GNU patch knows that there is no more to come.
+        # This tells GNU patch that no hunks follow.
         blobs = (_NO_BLOB, _EMPTY_BLOB) if change.before is None else (_EMPTY_BLOB, _NO_BLOB)
         lines.append("index {}..{}".format(*blobs))
     shift = 0

@@ -1,8 +1,8 @@
 """Indentation of C by clang-format, in the kernel's style.
 
-Only the indentation is taken of what it says: what is within lines is the author's. GNU indent was
-not taken, as it has no style for a `case` or a macro like list_for_each_entry(), stops at code that
-it cannot parse (and a piece of a file always is such), and has nobody who keeps it up.
+Only the indentation of its output is used: the text within lines stays the author's. GNU indent is
+not used: it has no style for a `case` or a macro such as list_for_each_entry(), stops at code that
+it cannot parse (which a piece of a file always is), and is not maintained.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from memnotify.mailpatch.tokens import in_comment
 from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
-# Lines stay where they are (no limit of columns), and nothing is sorted, joined or put in.
+# Lines stay as they are (no column limit), and nothing is sorted, joined or inserted.
 _STYLE = """\
 BasedOnStyle: LLVM
 IndentWidth: 8
@@ -49,8 +49,8 @@ def indentations(
 ) -> list[list[int | None]]:
     """Return for each line of each piece of C the column where it should begin.
 
-    None for an empty line, and for all lines of a piece that clang-format would change otherwise
-    than by white space. Raises InfrastructureError if there is no clang-format.
+    None for an empty line, and for all lines of a piece in which clang-format would change more
+    than white space. Raises InfrastructureError if there is no clang-format.
     """
     if not texts:
         return []
@@ -76,7 +76,7 @@ def indentations(
 
 
 def _held(text: Sequence[str]) -> list[str]:
-    """Put an empty comment behind each line, for clang-format would join some otherwise."""
+    """Append an empty comment to each line, because clang-format would join some otherwise."""
     held = []
     comment = False
     directive = False
@@ -90,26 +90,26 @@ def _held(text: Sequence[str]) -> list[str]:
     return held
 
 
-def _said(line: str) -> str:
-    # In macros clang-format makes new lines, which end with a backslash.
+def _bare(line: str) -> str:
+    # In macros clang-format adds new lines, which end with a backslash.
     return "".join(line.split()).replace("\\", "")
 
 
 def _columns(before: Sequence[str], after: Sequence[str]) -> list[int | None]:
-    """Compare by what is not white space: where a line's first character went."""
-    said = [_said(line) for line in after]
-    if "".join(_said(line) for line in before) != "".join(said):
+    """Return the new column of each line's first character, found by ignoring white space."""
+    bare = [_bare(line) for line in after]
+    if "".join(_bare(line) for line in before) != "".join(bare):
         return [None] * len(before)
-    begins = list(itertools.accumulate((len(text) for text in said), initial=0))
+    begins = list(itertools.accumulate((len(text) for text in bare), initial=0))
     columns: list[int | None] = []
     offset, row = 0, 0
     for line in before:
-        text = _said(line)
+        text = _bare(line)
         if not text:
             columns.append(None)
             continue
         # The last line that begins at or before the character; empty lines begin where the next do.
-        while row + 1 < len(said) and begins[row + 1] <= offset:
+        while row + 1 < len(bare) and begins[row + 1] <= offset:
             row += 1
         columns.append(len(after[row]) - len(after[row].lstrip()))
         offset += len(text)

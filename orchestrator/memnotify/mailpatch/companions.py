@@ -1,4 +1,4 @@
-"""The other mails of a set that no header ties together: by author, date, revision and n/m."""
+"""Find the other mails of a set that no header links, by author, date, revision and n/m."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from memnotify.mailpatch.mail import Mail
 from memnotify.mailpatch.mailbox import Wanted
 from memnotify.mailpatch.thread import ParsedSubject, place_of
 
-_TOGETHER = timedelta(days=1)  # a set that is sent by hand takes an hour
+_TOGETHER = timedelta(days=1)  # sending a set by hand takes about an hour
 
 
 def is_whole(mail: Mail, thread: Sequence[Mail]) -> bool:
-    """Tell if a thread has every patch of the set that one of its mails belongs to."""
+    """Return whether a thread has every patch of the set that one of its mails belongs to."""
     total = place_of(mail.subject).total
     places = [place for other in thread if not (place := place_of(other.subject)).reply]
     return {p.number for p in places if p.total == total} >= set(range(1, total + 1))
 
 
 def companions_of(mail: Mail) -> Wanted:
-    """Return what tells of a mail by its headers if it belongs to the same set as this one.
+    """Return a test of a mail's headers: whether it belongs to the same set as this mail.
 
-    It has the same author, was sent within a day, and states the same revision; and the same m of
-    n/m, or none at all, and then the same name before its title, as in "mem_notify v6: a sample".
+    It must have the same author, a date within a day, and the same revision. It must also have the
+    same m of n/m, or no n/m but the same name before its title, as in "mem_notify v6: a sample".
     """
     own, author, sent = place_of(mail.subject), _author(mail.headers), _date(mail.headers)
 
@@ -52,7 +52,7 @@ def _revision(place: ParsedSubject) -> int:
 
 
 def _name(place: ParsedSubject) -> str:
-    """Return what stands before the first colon of a title that names a revision there."""
+    """Return the text before the first colon of a title that names a revision there."""
     name, colon, _ = place.title.partition(":")
     return " ".join(name.lower().split()) if colon and place.titled is not None else ""
 

@@ -1,7 +1,7 @@
-"""The diffs in the text of a mail, read without trusting any white space in it.
+"""Read the diffs in the text of a mail, without trusting any white space in it.
 
-Nothing is decided here about the lines of a hunk but where they may end: which of them are
-context, and where the hunk really ends, is known only beside the tree (`align`).
+All that is decided here about the lines of a hunk is where they may end. Which of them are context,
+and where the hunk really ends, can only be decided with the tree (`align`).
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _EXTENDED = re.compile(
     r"|rename to|similarity index|dissimilarity index) .*|index [0-9a-f]+\.\.[0-9a-f]+.*"
 )
 _BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
-# What only a diff has, after its margin; and anywhere in a line, with a blank between its words.
+# Text that only a diff has: after its margin, or anywhere in a line if its blanks are intact.
 _TRACE = re.compile(r'\+\+\+ "?[^\s/]+/\S|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@')
 _ANYWHERE = re.compile(r'diff --git "?a/\S|\+\+\+ "?b/\S|@@ -\d+(?:,\d+)? \+\d')
 _BETWEEN = re.compile(
     r"Index: |diff -|={20,}|RCS file: |retrieving revision |[$%#] (?:quilt|git|hg|svn|cvs) diff\b"
 )
 _BINARY = re.compile(r"GIT binary patch|Binary files .* differ")
-# What a diff may have before its first hunk, and a hunk's header that is cut.
+# Lines that a diff may have before its first hunk, and a truncated hunk header.
 _HEADERS = re.compile(rf"Index: \S|diff -|={{20,}}|--- \S*/\S|\+\+\+ \S*/\S|@@|{_EXTENDED.pattern}")
-_EMPTY = "e69de29"  # git's name of an empty file, for which an `index` line needs no hunk
+_EMPTY = "e69de29"  # git's digest of an empty file: with it, an `index` line needs no hunk
 _PREAMBLE = 6  # lines: git's and quilt's, wrapped
 _MAX_NUMBER = 10_000_000
 _SHOWN = 100  # columns of a name, in messages
@@ -47,9 +47,9 @@ _SHOWN = 100  # columns of a name, in messages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of a mail's text, without its quoting prefix; `number` is from 1, in the text.
+    """A line of a mail's text, without its quoting prefix; `number` counts from 1 in the text.
 
-    `outside` tells that it has none, where the diff has one: somebody's word between the lines.
+    `outside`: it has no prefix although the diff has one, so it is a comment between the lines.
     """
 
     number: int
@@ -59,9 +59,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawHunk:
-    """A hunk as its header has it, and the lines up to the next thing that begins.
+    """A hunk with the numbers of its header, and the lines up to the next header.
 
-    `section` is what follows the second @@. `last` tells that the file's diff ends with it.
+    `section` is the text after the second @@. `last`: it is the last hunk of the file's diff.
     """
 
     line: int
@@ -78,8 +78,8 @@ class RawHunk:
 class RawDiff:
     """The changes of one file; paths as the mail has them, without dates.
 
-    `quoted` tells that all of it is behind a margin, as in an answer. `blobs` are git's digests of
-    the old file and of the new, cut off; empty if there are none.
+    `quoted`: all of it is behind a margin, as in a reply. `blobs` are git's abbreviated digests of
+    the old and the new file; empty if there are none.
     """
 
     line: int
@@ -93,9 +93,9 @@ class RawDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """A diff's header of which a part is not there: its line, and what is wrong with it.
+    """An incomplete header of a diff: its line, and what is wrong with it.
 
-    `prose` tells that an answer or a cover letter may say such a thing and have no diff.
+    `prose`: a reply or a cover letter may have such a line without having a diff.
     """
 
     line: int
@@ -105,17 +105,17 @@ class Broken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A mail's text taken apart: what is before the first diff, and the diffs.
+    """The parsed text of a mail: the lines before the first diff, and the diffs.
 
-    `broken` are the headers that no diff could be made of, though they must have had one.
+    `broken` are headers that must have had a diff, although none could be read.
     """
 
     head: tuple[str, ...]
     diffs: tuple[RawDiff, ...]
     quoted: bool
-    wrapped: tuple[int, ...]  # the lines of headers that were wrapped
+    wrapped: tuple[int, ...]  # the lines of wrapped headers
     broken: tuple[Broken, ...] = ()
-    repeated: tuple[int, ...] = ()  # the lines of the headers of hunks that stand there twice
+    repeated: tuple[int, ...] = ()  # the header lines of hunks that occur twice
 
 
 @dataclass
@@ -133,8 +133,9 @@ class _Reader:
 def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
     """Find the diffs in the lines of a mail's text.
 
-    `file` is named in errors, with lines counted from `first` (None: decoded, no line of the file).
-    Raises InputError for a binary diff, a header that cannot be read, and numbers beyond reason.
+    `file` is named in errors, with lines counted from `first` (None: decoded text, without lines of
+    the file). Raises InputError for a binary diff, a header that cannot be read, and absurd
+    numbers.
     """
     reader = _Reader(lines, file, first)
     diffs: list[RawDiff] = []
@@ -158,7 +159,7 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
         if _BETWEEN.match(line.lstrip(" \t>|")):
             head = head[:number]
             break
-    # Who quotes a piece of a patch does so as he likes.
+    # A piece of a patch may be quoted in any way.
     bare = [line.lstrip(" \t>|:}") for line in lines] if reader.quoted else lines
     broken = list(_broken(bare, {diff.line - 1 for diff in diffs if not diff.hunks}))
     if not broken:
@@ -175,7 +176,7 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
 
 
 def _broken(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
-    """Yield the headers that lack a part; those of `whole` (indices) need no hunk."""
+    """Yield the headers that lack a part; those at the indices `whole` need no hunk."""
     for at, line in enumerate(lines):
         if not line.startswith("--- ") or not _HEADERS.match(line):
             continue
@@ -190,7 +191,7 @@ def _broken(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
     while begin and _HEADERS.match(lines[begin - 1]):
         begin -= 1
     run = lines[begin:end]
-    # With a hunk's header it is that hunk which was cut.
+    # If the header of a hunk is there, it is that hunk which was truncated.
     if not run or _HUNK.match(run[-1]) or all(line.startswith(("=", "@@")) for line in run):
         return
     git = next((at for at in range(begin, end) if at in whole), None)
@@ -204,7 +205,7 @@ def _broken(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
 def _unread(
     lines: Sequence[str], bare: Sequence[str], unread: Sequence[int], diffs: Sequence[RawDiff]
 ) -> Iterator[Broken]:
-    """Yield what looks like a diff and is in none; `unread` are the indices of such lines."""
+    """Yield lines that look like a diff but are in none; `unread`: indices of lines in no diff."""
     starts = [diff.line for diff in diffs]
     for at in unread:
         git, trace = _GIT.fullmatch(bare[at]), _TRACE.match(bare[at])
@@ -212,7 +213,7 @@ def _unread(
         if not diffs:
             what = "a diff that cannot be read" if _ANYWHERE.search(lines[at]) else None
         elif git and not git["margin"]:
-            # An odd line may stand between this one and the rest of the header.
+            # There may be an odd line between this one and the rest of the header.
             below = bisect_right(starts, at)
             names = {path_of(git["old"]), path_of(git["new"])}
             if not any(names & {d.before, d.after} for d in diffs[below : below + 1]):
@@ -223,7 +224,7 @@ def _unread(
             quoted = lines[at].lstrip()[:1] in tuple(">|:}")
             yield Broken(line=at + 1, message=what, prose=quoted or not diffs)
     for hunk in (hunk for diff in diffs for hunk in diff.hunks if not hunk.last):
-        # Without a line between that ends the hunk, the next file's header looks like its end.
+        # Without a separating line, the header of the next file looks like the end of the hunk.
         end = next((line for line in reversed(hunk.body) if line.text.strip()), None)
         if end and _TRACE.match(end.text):
             yield Broken(line=end.number, message="a +++ line without its --- line")
@@ -236,7 +237,7 @@ def _named(line: str) -> str:
 
 
 def _bare(line: str, margin: str) -> str:
-    """Take the quoting prefix or the added indentation off a line."""
+    """Return a line without the quoting prefix or the added indentation."""
     for prefix in (margin, margin.rstrip()):
         if prefix and line.startswith(prefix):
             return line[len(prefix) :]
@@ -246,7 +247,7 @@ def _bare(line: str, margin: str) -> str:
 def _file_header(
     reader: _Reader, index: int, wrapped: list[int]
 ) -> tuple[RawDiff, int, int] | None:
-    """Return the diff whose header begins at a line, the line after it, and the header's first."""
+    """Return the diff with a header at a line, the line after it, and the header's first line."""
     lines = reader.lines
     git = _GIT.match(lines[index])
     start = index
@@ -262,7 +263,7 @@ def _file_header(
     found = None
     if old:
         margin = old["margin"]
-        # A long line with dates is easily wrapped, once.
+        # A long line with dates may have been wrapped once.
         for skip in (1, 2):
             if index + skip < len(lines):
                 new = _NEW.match(_bare(lines[index + skip], margin))
@@ -342,7 +343,7 @@ def _ends_hunk(lines: Sequence[str], index: int, margin: str) -> bool:
     old = _OLD.match(lines[index])
     if not old:
         return False
-    # Another diff may be quoted where this one is not.
+    # The other diff may be quoted although this one is not.
     margins = {margin, old["margin"] if old["margin"].strip() else margin}
     return any(
         _NEW.match(_bare(other, own)) for other in lines[index + 1 : index + 3] for own in margins

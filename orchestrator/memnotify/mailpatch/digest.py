@@ -1,11 +1,11 @@
-"""The digest of a patch mail: what it changes, whatever was done to its white space.
+"""The digest of a patch mail: it covers the changes, but not their white space.
 
 It is the SHA-256 of all added and removed lines in the order of the mail, each as its sign and its
-text without any white space, put together with nothing between. Which lines a hunk has is counted
-as its header says, so that a footer below does not count. Headers and context do not count either.
-A line of a hunk that begins with no sign is the rest of a line that a mailer broke; or it is
-context, if an archive has eaten the blank that marks it. No mail tells which, so there are two
-readings, and a digest that is known says which of them is right.
+text without any white space, joined with nothing in between. A hunk has as many lines as its header
+states, so a footer below it does not count. Headers and context do not count either. A line of a
+hunk without a sign is the rest of a line that a mailer wrapped, or it is context, if an archive
+removed the blank that marks it. A mail does not show which, so there are two readings; a known
+digest decides which of them is right.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _HUNK = re.compile(r"@@[ \t]*-\d+(?:,(\d+))?[ \t]+\+\d+(?:,(\d+))?[ \t]*@@")
-# What ends a hunk whose header counts more lines than the mail has.
+# Lines that end a hunk whose header counts more lines than the mail has.
 _NEXT = re.compile(r"@@[ \t]*-\d|diff -|Index: ")
-# The second is what some archives make of one: <somebody () example ! org>.
+# The second is how some archives show an address: <somebody () example ! org>.
 _ADDRESS = re.compile(r"<[^<>]*@[^<>]*>|<[\w.+-]+(?:\(\)|\(at\)|\[at\]|_at_)[\w.!+-]+>")
 _SIGNS = ("+", "-")
 _CONTEXT = (" ", "\\")
@@ -26,9 +26,9 @@ _CONTEXT = (" ", "\\")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchDigest:
-    """The digests of a patch with all that it says, and with the addresses in <> taken out.
+    """The digests of a patch: of its full text, and without the addresses in <>.
 
-    `lines` is how many added and removed lines they are of.
+    `lines` is the number of added and removed lines.
     """
 
     whole: str
@@ -37,9 +37,9 @@ class PatchDigest:
 
 
 def patch_digests(lines: Sequence[str]) -> tuple[PatchDigest, ...]:
-    """Return the digests of the diff in the text of a mail, for each reading; none without a diff.
+    """Return the digests of the diff in the text of a mail, for each reading; () without a diff.
 
-    The first one is of the mail as it stands, with the blanks that mark its context.
+    The first one is for the mail as it is, with the blanks that mark its context.
     """
     readings = [list(changed_lines(lines, eaten=eaten)) for eaten in (False, True)]
     return tuple(
@@ -56,7 +56,7 @@ def patch_digests(lines: Sequence[str]) -> tuple[PatchDigest, ...]:
 def changed_lines(lines: Sequence[str], *, eaten: bool = False) -> Iterator[str]:
     """Yield each added and removed line: its sign, and its text without white space.
 
-    `eaten`: a line without a sign is context, and not the rest of the line before it.
+    `eaten`: a line without a sign is context, not the rest of the line before it.
     """
     at = 0
     while at < len(lines):
@@ -64,7 +64,7 @@ def changed_lines(lines: Sequence[str], *, eaten: bool = False) -> Iterator[str]
         if header is None:
             continue
         old, new = (1 if count is None else int(count) for count in header.groups())
-        going: str | None = None  # the changed line that the next may be the rest of
+        going: str | None = None  # the changed line that the next line may continue
         while (old > 0 or new > 0) and at < len(lines):
             line = lines[at].removesuffix("\r")
             if _ends(lines, at):
@@ -79,7 +79,7 @@ def changed_lines(lines: Sequence[str], *, eaten: bool = False) -> Iterator[str]
                 if going is not None:
                     yield going
                 going = None
-                if not line.startswith("\\"):  # of "No newline at end of file", which is no line
+                if not line.startswith("\\"):  # "No newline at end of file" is not a line
                     old, new = old - 1, new - 1
             elif going is not None:
                 going += _bare(line)
@@ -88,7 +88,7 @@ def changed_lines(lines: Sequence[str], *, eaten: bool = False) -> Iterator[str]
 
 
 def _header(lines: Sequence[str], at: int) -> tuple[re.Match[str] | None, int]:
-    """Return the header of a hunk that is at a line, if one is, and the line behind it."""
+    """Return the hunk header at a line, if there is one, and the line after it."""
     found = _HUNK.match(lines[at])
     if found is None and lines[at].startswith("@@") and at + 1 < len(lines):
         found = _HUNK.match(f"{lines[at].rstrip()} {lines[at + 1].strip()}")
@@ -98,7 +98,7 @@ def _header(lines: Sequence[str], at: int) -> tuple[re.Match[str] | None, int]:
 
 
 def _ends(lines: Sequence[str], at: int) -> bool:
-    """Tell whether another hunk or another file begins at a line, though more were counted."""
+    """Return whether another hunk or file begins at a line, although more lines were counted."""
     if _NEXT.match(lines[at]):
         return True
     below = lines[at + 1 : at + 3]

@@ -1,6 +1,6 @@
-"""HTML entities in the text of a mail: undone as often as they may be the archive's.
+"""Decode HTML entities in the text of a mail, as often as an archive may have encoded it.
 
-Whether they are is not known here: `&lt;` may be what a patch says. See `signs`.
+Whether it did is not decided here: `&lt;` may be the text of a patch. See `escapes`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TIMES = 3
 
 
 def levels_of(lines: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Return lines as they are, and with entities undone, as often as they may be escaped."""
+    """Return lines as they are, and decoded as often as they may have been escaped."""
     levels = [tuple(lines)]
     while len(levels) <= _TIMES and _may_be_escaped(levels[-1]):
         levels.append(tuple(_undone(line) for line in levels[-1]))
@@ -32,18 +32,18 @@ def _undone(line: str) -> str:
 
 def _sign(entity: re.Match[str]) -> str:
     sign = html.unescape(entity[0])
-    # A line stays a line.
+    # A line must stay one line.
     return sign if sign >= " " or sign == "\t" else entity[0]
 
 
 def _may_be_escaped(lines: Sequence[str]) -> bool:
-    """Tell if all that HTML would escape is escaped."""
+    """Return whether everything that HTML would escape is escaped."""
     lines = [plain(line) for line in lines]
     begin = next((at for at, line in enumerate(lines) if _NEW_FILE.match(line)), None)
     if begin is None:
         return False
     diff = lines[begin:]
-    # The footer below it may be another program's.
+    # The footer below it may come from another program.
     changed = [line for line in diff if _CHANGED.match(line)]
     return any(
         ENTITY.search(text) is not None and re.search("[<>]|&", ENTITY.sub("", text)) is None

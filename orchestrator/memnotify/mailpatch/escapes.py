@@ -1,8 +1,9 @@
-"""Signs that archives write for others, and that a patch may mean as well: whose they are.
+"""Decide whether escapes and odd characters come from the archive or are part of the patch.
 
-HTML entities, odd blanks and invisible marks in added lines are the archive's if they are in the
-lines that the tree has otherwise, and the patch's if the tree has them, too. Where no line tells,
-C does (outside strings and comments it has none of them), and then the mail's words.
+HTML entities, odd blanks and invisible marks in added lines come from the archive if they are in
+lines that the tree has without them, and belong to the patch if the tree has them as well. If no
+line shows that, C does (it has none of them outside strings and comments), and then the mail's
+prose.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from memnotify.mailpatch.tokens import MARKS, code_of, in_comment, is_c, key, pl
 
 _SIGN = re.compile(r"[<>&]")
 _BARE = re.compile(r"[<>]|&(?!#?\w+;)")
-_ARCHIVES = "\u00a0\u200b\u2060\ufeff\u00ad"  # of the odd ones, those that archives put in
+_ARCHIVES = "\u00a0\u200b\u2060\ufeff\u00ad"  # those of the odd marks that archives insert
 _NONE = Line(number=1, text="")
-_PLACES = 20  # looked at for a line
+_PLACES = 20  # examined for a line
 
 Opened = Sequence[OpenFile]
 Lines = tuple[str, ...]
@@ -33,7 +34,7 @@ Lines = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """Decides for one mail; `open_files` opens the files of a text's diffs, `error` makes one."""
+    """Decides for one mail; `open_files` opens the files of a text, `error` builds an error."""
 
     mail: Mail
     open_files: Callable[[Text], Opened]
@@ -41,9 +42,9 @@ class Signs:
     choose: Chooser | None
 
     def read(self) -> tuple[Text, list[Repair]]:
-        """Return the mail's text as it was written, and what was done to it or left open.
+        """Return the mail's text as it was written, and the repairs, including what is left open.
 
-        Raises InputError where nothing tells, and `choose` is not there to ask.
+        Raises InputError if nothing decides and there is no `choose` to ask.
         """
         readings = [
             (number, self._text(lines, tuple(MARKS)))
@@ -56,7 +57,7 @@ class Signs:
             number, text, sure = self._level(readings)
         if number:
             repairs.append(Repair(kind=RepairKind.DECODED, detail="HTML entities", sure=sure))
-        # Some archives escape one sign and not the others: then they are not undone.
+        # Some archives escape one character and not the others: then nothing is decoded.
         if (not number and not sure) or _has_code_with_entities(text):
             repairs.append(Repair(kind=RepairKind.LEFT, detail="HTML entities", sure=False))
         lines = self.mail.levels[number]
@@ -80,7 +81,7 @@ class Signs:
         return read_diffs(bare, file=self.mail.source, first=self.mail.first)
 
     def _level(self, readings: Sequence[tuple[int, Text]]) -> tuple[int, Text, bool]:
-        """Return how often entities are undone, the text, and if that is sure."""
+        """Return how often entities are decoded, the text, and whether that is sure."""
         levels = self.mail.levels
         told = []
         for number, text in readings:
@@ -111,7 +112,7 @@ class Signs:
         return readings[self.choose(Question(what, choices))]
 
     def _archives(self, mark: str, lines: Lines, text: Text) -> tuple[bool, bool]:
-        """Tell if an odd mark is the archive's, and if that is sure.
+        """Return whether an odd mark comes from the archive, and whether that is sure.
 
         `text` was read without any marks; `lines` have them.
         """
@@ -145,7 +146,7 @@ def _added(text: Text) -> tuple[Line, ...]:
 
 
 def _old_lines(text: Text, files: Opened) -> Iterator[tuple[Line, Iterator[str]]]:
-    """Yield the lines of hunks that the tree has, with the first of those that may be meant."""
+    """Yield the lines of hunks that the tree has, each with the first of its candidates there."""
     for diff, file in zip(text.diffs, files, strict=True):
         old, index = file.old.lines, index_of(file.old.lines)
         for line in (line for hunk in diff.hunks for line in hunk.body):
@@ -157,7 +158,7 @@ def _old_lines(text: Text, files: Opened) -> Iterator[tuple[Line, Iterator[str]]
 
 
 def _in_tree(text: Text, files: Opened, lines: Lines, before: Lines | None) -> bool:
-    """Tell if the tree has lines as this level of the text has them, and no other could."""
+    """Return whether the tree has a line as it is at this level of the text and no other."""
     for line, _ in _old_lines(text, files):
         at = line.number - 1
         if _SIGN.search(line.text) if before is None else lines[at] != before[at]:

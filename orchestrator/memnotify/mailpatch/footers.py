@@ -1,4 +1,4 @@
-"""What is below the last hunk of a mail: footers, signatures, the rest of an archive's page."""
+"""The text below the last hunk of a mail: footers, signatures, the rest of an archive's page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memnotify.mailpatch.diffs import Line
 def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
     """Return those lines after a hunk's end that look as if they belonged to it.
 
-    What follows the last hunk of a file may be a footer, a signature or an archive's page; between
+    The last hunk of a file may be followed by a footer, a signature or an archive's page. Between
     two hunks there is nothing.
     """
     found = []
@@ -26,6 +26,6 @@ def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
 
 
 def is_footer(text: str) -> bool:
-    """Tell if a line begins what mailers and lists put below a patch."""
+    """Return whether a line begins the text that mailers and lists add below a patch."""
     text = text.rstrip()
     return text in ("-", "--", "---") or text.startswith(("To unsubscribe", "_____", "-----"))

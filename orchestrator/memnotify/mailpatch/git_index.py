@@ -1,7 +1,7 @@
-"""What the `index` line of git's diffs proves: what a file was before and after, by digests.
+"""Use the `index` line of git's diffs, which has digests of a file before and after the change.
 
-Blanks in a string that an archive has run together cannot be known again, but they can be tried:
-if the old file is the one that the line states, so has to be the new one.
+Blanks in a string that an archive collapsed cannot be restored from the text, but they can be
+tried: if the old file matches its digest in that line, the new one must match too.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import OpenFile, rebuild
 
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
-_HOLE = "\0"  # no mail has such
-_TRIES = 20_000  # steps; a digest of seven digits fits one of 268 million other files, too
-_SHARE = 8  # of what is left of the effort a search takes this part at most
-_MOST = 100  # blanks that were lost
-_BYTES, _PIECES = 50_000, 20  # digested, and put together, in the time of a step
+_HOLE = "\0"  # not in any mail
+_TRIES = 20_000  # steps; a digest of seven digits also fits one of 268 million other files
+_SHARE = 8  # a search takes at most this fraction (1/8) of the steps that are left
+_MOST = 100  # lost blanks
+_BYTES, _PIECES = 50_000, 20  # digested, and joined, in the time of a step
 
 
 def is_stated(file: OpenFile) -> bool:
-    """Tell if a diff states the digest of the new file, and the old one is the one it was for."""
+    """Return whether a diff states the new file's digest, and the old file has the stated one."""
     before, after = file.diff.blobs
     if file.after is None or not before:
         return False
@@ -39,11 +39,11 @@ def confirmed(
     doubtful: Sequence[Collection[int]],
     effort: Effort,
 ) -> list[str] | None:
-    """Return the added lines with which a file becomes the one that is stated; None if none do.
+    """Return the added lines that give the new file its stated digest; None if none do.
 
-    They are `added`, each with its end, or these with more blanks in strings: in those of the first
-    of the sets of lines in `doubtful` with which it can be done. A search that is long ends with
-    none. Raises TooMuchError.
+    They are `added`, each with its end, or these with more blanks in strings: in the lines of the
+    first set in `doubtful` for which that is possible. A search that takes too long returns None.
+    Raises TooMuchError.
     """
     for chosen in ((), *doubtful):
         holed = [
@@ -59,7 +59,7 @@ def confirmed(
 
 
 def _filled(holed: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Yield lines with so many blanks in place of each hole."""
+    """Yield lines with each hole replaced by a number of blanks."""
     left = iter(widths)
     for text in holed:
         first, *rest = text.split(_HOLE)
@@ -75,7 +75,7 @@ def _digest(data: bytes) -> str:
 
 
 def _fitting(pieces: Sequence[bytes], wanted: str, effort: Effort) -> list[int] | None:
-    """Return how many blanks between the pieces of a file give it a digest."""
+    """Return the numbers of blanks between the pieces of a file that give it a digest."""
     size = sum(map(len, pieces)) + len(pieces) - 1
     left = min(_TRIES, effort.left // _SHARE)
     step = 1 + size // _BYTES + len(pieces) // _PIECES
@@ -96,7 +96,7 @@ def _fitting(pieces: Sequence[bytes], wanted: str, effort: Effort) -> list[int] 
 
 
 def _spread(more: int, places: int) -> Iterator[list[int]]:
-    """Yield the ways to have a blank in each of some places, and so many more in all."""
+    """Yield the ways to put a blank in each of some places, plus `more` blanks in total."""
     if not places:
         yield []
         return

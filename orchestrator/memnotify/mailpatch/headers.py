@@ -1,4 +1,4 @@
-"""The names of files in the headers of diffs: without dates, and without git's quotes."""
+"""Extract the names of files in the headers of diffs, without dates and git's quotes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LETTERS = dict(zip(b'abtnvfr"\\', b'\a\b\t\n\v\f\r"\\', strict=True))
 
 
 def path_of(text: str) -> str:
-    """Return the path of a header line: what is before a tab, a date or the end."""
+    """Return the path in a header line: the text before a tab, a date or the end."""
     text = text.split("\t")[0].strip()
     dated = _DATE.search(text)
     return unquoted((text[: dated.start()] if dated else text).strip())
 
 
 def unquoted(name: str) -> str:
-    """Return a name without quotes; between git's, a \\ and a letter or octal digits are a byte."""
+    """Return a name without quotes; in git's, \\ and a letter or octal digits stand for a byte."""
     if not name.startswith('"') or not name.endswith('"'):
         return name.strip('"')
     data = _ESCAPE.sub(

@@ -1,4 +1,4 @@
-"""What no mail and no file of mails exceeds; more is refused before any work is done on it."""
+"""Limits that no mail and no file of mails exceeds; larger ones are refused before any work."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 
-MAX_BYTES = 16 << 20  # a thread of a hundred patches with all answers has some 5 MiB
+MAX_BYTES = 16 << 20  # a thread of a hundred patches with all replies has about 5 MiB
 MAX_HEADER = 1_000  # characters
 _MAX_PAGE = 4 << 20  # bytes; one page shows one mail
 _MAX_LINES = 400_000
 _MAX_LINE = 4_000  # bytes; mail itself allows 998, RFC 5322 2.1.1
-_MAX_PAGE_LINE = 20_000  # characters: of menus and the like
+_MAX_PAGE_LINE = 20_000  # characters, for menus and the like
 _MAX_MAILS = 2_000
 _ONE_SERIES = "give the mails of one series only"
 
 
 def check_data(data: bytes, path: Path, *, page: bool) -> None:
-    """Raise InputError for what is no mail: nothing, not text, or too large for any."""
+    """Raise InputError for data that is not a mail: empty, not text, or too large."""
     if not data.strip():
         raise InputError("is empty", file=path)
     if page and len(data) > _MAX_PAGE:
@@ -39,13 +39,13 @@ def check_data(data: bytes, path: Path, *, page: bool) -> None:
 
 
 def check_text(lines: Sequence[str], path: Path, *, page: bool = False) -> None:
-    """Raise InputError if the decoded lines of a mail, or of a page, are more than any has."""
+    """Raise InputError if a decoded line is longer than in any mail, or in any page."""
     longest = max((len(line) for line in lines), default=0)
     if longest > (_MAX_PAGE_LINE if page else _MAX_LINE):
         raise InputError("a line that is longer than any mail has", file=path)
 
 
 def check_mails(count: int, path: Path) -> None:
-    """Raise InputError if there are more mails in a file than any thread has."""
+    """Raise InputError if a file has more mails than any thread has."""
     if count > _MAX_MAILS:
         raise InputError(f"more than {_MAX_MAILS:,} mails", file=path, hint=_ONE_SERIES)

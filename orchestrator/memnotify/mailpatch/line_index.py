@@ -1,4 +1,4 @@
-"""The lines of a file, to be found by what every archive leaves of them."""
+"""Look up the lines of a file by the part of them that every archive preserves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FileIndex:
             self.places[word].append(number)
 
     def is_other(self, number: int, said: str | None) -> bool:
-        """Tell if a line has other letters than those that a mail says, of which keys have none."""
+        """Return whether a line differs from that of a mail in letters that its key leaves out."""
         return said is not None and said != letters(self.lines[number])
 
 

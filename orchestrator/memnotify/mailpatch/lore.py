@@ -1,4 +1,4 @@
-"""Whole threads by Message-Id: b4 fetches them from lore.kernel.org, or out of a local mbox."""
+"""Fetch whole threads by Message-Id with b4, from lore.kernel.org or from a local mbox."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from memnotify.process import CommandLog, run
 
 _ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
 _FETCH = 300.0  # seconds
-_NOT_THERE = re.compile(r"Server returned an error: 404|No messages found")  # as b4 says it
+_NOT_THERE = re.compile(r"Server returned an error: 404|No messages found")  # messages of b4
 
 
 def message_id(text: str) -> str | None:
-    """Return the Message-Id that a word is, with or without <> or the address of an archive."""
+    """Return the Message-Id in a word, which may have <> or the URL of an archive around it."""
     found = _ID.fullmatch(text)
     return found["id"] if found else None
 
@@ -27,8 +27,8 @@ def fetch_thread(
 ) -> Path:
     """Put the thread of a Message-Id into a folder as an mbox, and return that file.
 
-    Raises InputError if the mbox given is not there, or if it or lore has no such mail, and
-    InfrastructureError if lore cannot be reached or b4 is not there.
+    Raises InputError if the given mbox does not exist, or if it or lore has no such mail, and
+    InfrastructureError if lore cannot be reached or b4 is missing.
     """
     found = find_thread(wanted, folder, mbox=mbox, log=log)
     if found is None:
@@ -40,7 +40,7 @@ def fetch_thread(
 def find_thread(
     wanted: str, folder: Path, *, mbox: Path | None = None, log: CommandLog | None = None
 ) -> Path | None:
-    """As `fetch_thread`, but return None for a mail that is not there."""
+    """Do as `fetch_thread`, but return None if there is no such mail."""
     if mbox is not None and not mbox.exists():
         raise InputError("no such file", file=mbox, hint="--mbox names an mbox or a maildir")
     if mbox is not None:
@@ -54,10 +54,10 @@ def find_thread(
         return found
     if mbox is not None or _NOT_THERE.search(done.stdout):
         return None
-    said = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
-    said = textwrap.shorten(said, 200, placeholder=" …", break_on_hyphens=False)
+    reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
+    reason = textwrap.shorten(reason, 200, placeholder=" …", break_on_hyphens=False)
     raise InfrastructureError(
         "unreachable",
-        f"b4 cannot fetch {wanted}: {said}",
+        f"b4 cannot fetch {wanted}: {reason}",
         hint="save the mails from an archive and name the files, or give a local --mbox",
     )

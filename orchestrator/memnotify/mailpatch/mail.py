@@ -1,8 +1,8 @@
-"""Mails in every form in which archives keep them: what each says, as lines of text.
+"""Read mails in every form in which archives keep them, as lines of text.
 
-A file is an mbox (and so is what `git format-patch` writes), one raw mail, a page of a web archive,
-or the text of one; a folder is a maildir, or has such files. White space is left as it is; what
-undoes the wrapping of the mail itself (transfer encodings, format=flowed, HTML) is undone.
+A file is an mbox (such as `git format-patch` writes), one raw mail, a page of a web archive, or the
+text of one. A folder is a maildir, or has such files. White space is kept as it is; only the
+encoding of the mail itself (transfer encodings, format=flowed, HTML) is undone.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 class Mail:
     """A mail: where it was read from, its headers, and its text.
 
-    `sha256` is of the bytes that were read. `levels` are the text's lines, and these without HTML
-    entities, as often as these may be the archive's and not the text's own. `first` is the line of
-    the file that the text begins at; None if it had to be decoded. `undone` says what was decoded.
+    `sha256` is that of the bytes that were read. `levels` has the lines of the text, and then the
+    same lines with HTML entities decoded, as often as these may come from the archive and not from
+    the text. `first` is the line of the file at which the text begins; None if it had to be
+    decoded. `undone` lists the encodings that were undone.
     """
 
     source: str
@@ -53,7 +54,7 @@ class Mail:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The text with all entities undone that may be the archive's."""
+        """The text with all entities decoded that may come from the archive."""
         return self.levels[-1]
 
     @property
@@ -62,10 +63,10 @@ class Mail:
 
 
 def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
-    """Return the mails of a file or a folder, in the order in which they are there.
+    """Return the mails of a file or a folder, in their order there.
 
-    Messages call it `named`, if that is given: a file of our own has no name that says anything.
-    Raises InputError if it cannot be read, or is no text.
+    Messages call it `named`, if that is given: the name of a temporary file means nothing to users.
+    Raises InputError if it cannot be read, or is not text.
     """
     if path.is_dir():
         parts = [path / "cur", path / "new"]
@@ -86,7 +87,7 @@ def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
 
 
 def mails_of(data: bytes, path: Path) -> list[Mail]:
-    """Return the mails in the bytes of a file. Raises InputError if they are no text."""
+    """Return the mails in the bytes of a file. Raises InputError if they are not text."""
     check_data(data, path, page=_is_page(data))
     try:
         return [mail for mail in _split(data, path) if any(line.strip() for line in mail.lines)]
@@ -95,7 +96,7 @@ def mails_of(data: bytes, path: Path) -> list[Mail]:
 
 
 def headers_of(data: bytes) -> dict[str, str]:
-    """Return From, Date, Subject and Message-Id of a raw mail, as far as it has them."""
+    """Return From, Date, Subject and Message-Id of a raw mail, if it has them."""
     return _headers(_line_ends(data).partition(b"\n\n")[0])[0]
 
 
@@ -125,15 +126,15 @@ def _split(data: bytes, path: Path) -> Iterator[Mail]:
 
 
 def _line_ends(data: bytes) -> bytes:
-    """Take off the CR of every line, but not if a diff has them and its headers have none.
+    """Remove the CR of every line, unless a diff has them and its headers have none.
 
-    Then they are not the transport's, but those of the file that is patched.
+    Then they do not come from the transport, but from the file that is patched.
     """
     return data if re.search(rb"@@ -\d[^\n]*[^\r\n]\n", data) else data.replace(b"\r\n", b"\n")
 
 
 def _is_raw(data: bytes) -> bool:
-    """Tell if a mail begins with a block of headers, and at least two that mails have."""
+    """Return whether a mail begins with a block of headers, at least two of them usual in mails."""
     block = data.partition(b"\n\n")[0].decode("latin-1").split("\n")
     if not all(_HEADER.match(line) or line[:1] in (" ", "\t") for line in block):
         return False
@@ -158,7 +159,7 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Mail:
         sha256=_digest(whole),
         headers=headers,
         provenance=provenance,
-        # What an import has written is as it should be.
+        # A file that an import has written needs no decoding.
         levels=(tuple(lines),) if provenance else levels_of(lines),
         first=begins,
         undone=(*undone, *escaped),
@@ -188,7 +189,7 @@ def _words(value: str) -> str:
 
 
 def _decoded(data: bytes, charset: str | None = None) -> str:
-    # Headers that are not encoded, and bodies that do not say what they are in.
+    # For headers that are not encoded, and bodies without a charset.
     if b"\x1b$" in data and (charset or "us-ascii").lower() == "us-ascii":
         charset = "iso-2022-jp"
     for name in (charset or "utf-8", "utf-8"):
@@ -200,7 +201,7 @@ def _decoded(data: bytes, charset: str | None = None) -> str:
 
 
 def _body(message: Message, path: Path) -> tuple[list[str], list[str]]:
-    """Return the lines of a mail's parts that are text, in order, and what was undone."""
+    """Return the lines of a mail's text parts, in order, and the encodings that were undone."""
     texts: list[list[str]] = []
     pages: list[list[str]] = []
     undone: list[str] = []
@@ -232,7 +233,7 @@ def _body(message: Message, path: Path) -> tuple[list[str], list[str]]:
             lines = _unflowed(lines, delsp=str(part.get_param("delsp", "")).lower() == "yes")
             undone.append("format=flowed")
         texts.append(lines)
-    # A page within a mail says the same once more.
+    # An HTML part of a mail repeats its text.
     if not any("@@" in line for text in texts for line in text) and pages:
         texts += pages
         undone.append("HTML")
@@ -240,7 +241,7 @@ def _body(message: Message, path: Path) -> tuple[list[str], list[str]]:
 
 
 def _unflowed(lines: Sequence[str], *, delsp: bool) -> list[str]:
-    """Undo format=flowed (RFC 3676): join lines that end with a blank, take stuffing off."""
+    """Undo format=flowed (RFC 3676): join lines that end with a blank, remove space-stuffing."""
     done: list[str] = []
     going = False
     for line in lines:
@@ -256,10 +257,10 @@ def _unflowed(lines: Sequence[str], *, delsp: bool) -> list[str]:
 
 
 def _unescaped(lines: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Undo the dash-escaping of a text that is signed inline (RFC 4880 7.1), and say so.
+    """Undo the dash-escaping of a text that is signed inline (RFC 4880 7.1), and report that.
 
-    The armor becomes empty lines, so that the others stay where they are. A text with a line that
-    was not escaped is left alone: then its blanks are its own.
+    The armor becomes empty lines, so that line numbers stay the same. A text with an unescaped line
+    is left alone: then its blanks are its own.
     """
     begin = next((at for at, line in enumerate(lines) if line.rstrip() == _SIGNED), None)
     if begin is None:
@@ -270,7 +271,7 @@ def _unescaped(lines: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     below = next((at + 1 for at in range(end, len(lines)) if bare[at] == _SIGNATURE[1]), len(lines))
     if any(line.startswith("-") and not line.startswith("- ") for line in lines[text:end]):
         return list(lines), ()
-    # What is signed ends here; the line tells that it is no part of the diff.
+    # The signed text ends here; this line marks the end of the diff.
     ends = ["-----"] if end < len(lines) else []
     return [
         *lines[:begin],
@@ -300,12 +301,12 @@ def _from_page(data: bytes, path: Path) -> Mail:
 
 
 def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
-    """Read the text of one page of an archive, or of several, one after the other."""
+    """Read the text of one page of an archive, or of several consecutive ones."""
     lines = _decoded(data).split("\n")
     starts = [0]
     diff = False
     for at, line in enumerate(lines):
-        # The subject of another page, if a diff is behind us and headers follow.
+        # The subject of another page, if it comes after a diff and headers follow.
         subject = diff and _TAG.match(line.removeprefix("Subject:").strip())
         if subject and any(_ABOVE_MAIL.match(other) for other in lines[at + 1 : at + 8]):
             starts.append(at)
@@ -326,7 +327,7 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
 
 
 def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
-    """Return the headers that the text of a page shows above the mail, and where that begins."""
+    """Return the headers that a page's text shows above the mail, and where the mail begins."""
     headers: dict[str, str] = {}
     last = 0
     # lkml.org shows a table, whose text has no colons.

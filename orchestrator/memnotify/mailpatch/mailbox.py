@@ -1,4 +1,4 @@
-"""Some mails out of a mailbox, which may be a whole list's of a year: read one after the other."""
+"""Select mails from a mailbox, which may hold a year of a whole list: they are read one by one."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from memnotify.mailpatch.limits import MAX_BYTES
 from memnotify.mailpatch.mail import Mail, headers_of, mails_of, read_mails
 
 Wanted = Callable[[Mapping[str, str]], bool]
-"""Tells of a mail by its headers (From, Date, Subject, Message-Id) if it is wanted."""
+"""Returns from a mail's headers (From, Date, Subject, Message-Id) whether it is wanted."""
 
 _START = re.compile(rb"From (?=\S+ .*\d\d:\d\d:\d\d)")
 
 
 def all_mails_in_mbox(path: Path) -> list[Mail]:
-    """Return all mails of an mbox that can be read. Raises InputError if the file cannot be."""
+    """Return all readable mails of an mbox. Raises InputError if the file cannot be read."""
     return mails_in_mbox(path, None)
 
 
 def mails_in_mbox(path: Path, wanted: Wanted | None) -> list[Mail]:
-    """Return the wanted mails of an mbox; with None all, but for those that cannot be read.
+    """Return the wanted mails of an mbox; with None, all that can be read.
 
-    Raises InputError if it cannot be read, or is none.
+    Raises InputError if it cannot be read, or is not an mbox.
     """
     if not path.exists():
         raise InputError("no such file", file=path, hint="--mbox names an mbox")
@@ -35,7 +35,7 @@ def mails_in_mbox(path: Path, wanted: Wanted | None) -> list[Mail]:
     try:
         with open_file(path) as file:
             if not _START.match(file.readline(1_000)):
-                # One mail, or the text of pages: not long enough to be read in part.
+                # One mail, or the text of pages: small enough to be read whole.
                 return read_mails(path)
         return [
             dataclasses.replace(mail, first=None if mail.first is None else mail.first + above)
@@ -57,8 +57,10 @@ def _readable(data: bytes, path: Path) -> list[Mail]:
 def _is_wanted(
     wanted: Wanted, data: bytes, mail: bytes, path: Path, line: int | None = None
 ) -> bool:
-    """Ask for a mail by its headers; `data` is all of it. Raises InputError for one that is wanted
-    and too large to be read."""
+    """Return whether a mail is wanted, by its headers; `data` is the whole mail.
+
+    Raises InputError for a mail that is wanted, and too large to be read.
+    """
     headers = headers_of(mail)
     if not wanted(headers):
         return False
@@ -71,7 +73,7 @@ def _is_wanted(
 def _split(path: Path) -> Iterator[tuple[bytes, int]]:
     """Yield each mail of an mbox with its From line, and the number of lines above it.
 
-    Of one that is too large there is only the beginning, but more of it than a mail may have.
+    A mail that is too large is truncated, to slightly more than the largest size allowed.
     """
     data = bytearray()
     above = count = 0
@@ -89,7 +91,7 @@ def _split(path: Path) -> Iterator[tuple[bytes, int]]:
 
 
 def mails_in_maildir(path: Path, wanted: Wanted) -> list[Mail]:
-    """Return the wanted mails of a maildir. Raises InputError if it cannot be read, or is none."""
+    """Return the wanted mails of a maildir. Raises InputError if it is not one, or unreadable."""
     parts = [path / "cur", path / "new"]
     if not all(part.is_dir() for part in parts):
         raise InputError("not a maildir: it has no folders cur and new", file=path)

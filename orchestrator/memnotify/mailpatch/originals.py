@@ -1,6 +1,6 @@
-"""The patch mails of 2007 and 2008: which there are, and how one that a user has is told by them.
+"""The patch mails of 2007 and 2008: the list of them, and how the mails of a user are identified.
 
-patches/mem_notify/originals.toml has a digest of each and none of their text.
+patches/mem_notify/originals.toml has a digest of each mail, and none of its text.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Count = Annotated[int, Field(ge=1, le=1_000)]
 
 
 class Verdict(StrEnum):
-    """How a mail compares with what is on file of it."""
+    """How a mail compares with its entry on file."""
 
     EXACT = "exact"
     MASKED = "addresses masked"
@@ -52,19 +52,19 @@ class Original(toml.Table):
 
     @property
     def label(self) -> str:
-        """What it is called in a line of a report: its revision, and its n/m."""
+        """Its name in a line of a report: its revision and its n/m."""
         return f"{self.revision} {self.part}/{self.of}"
 
     @property
     def known_as(self) -> str:
-        """Return its Message-Id, if that is known, its subject and its date."""
+        """Return its Message-Id (if known), its subject and its date."""
         if self.message_id is None:
             return f"“{self.subject}”, {self.date}, with a Message-Id that is not known"
         return f"{self.message_id}, “{self.subject}”, {self.date}"
 
 
 class RevisionTable(toml.Table):
-    """What the patches of a revision are for; the file's head explains the fields."""
+    """What the patches of a revision apply to; the file's head explains the fields."""
 
     on: str | None = None
     posted_for: str | None = None
@@ -90,10 +90,10 @@ class RevisionOriginals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A mail that was looked for: what there is of it, and what is to be said of that.
+    """The result of a search for a mail: the mail, if one was found, and the verdict on it.
 
-    `other_id` is the Message-Id of the mail that was taken, where it has another one. `digest` is
-    that of the mail as it was read when it was compared.
+    `other_id` is the Message-Id of the mail that was taken, if it has a different one. `digest` is
+    that of the reading of the mail that was compared.
     """
 
     original: Original
@@ -125,7 +125,7 @@ def originals_of(revision: str, *, file: Path | None = None) -> RevisionOriginal
 
 
 def asks_for(wanted: Sequence[Original]) -> Callable[[Mapping[str, str]], bool]:
-    """Return what tells of a mail by its headers if it can be one of these originals."""
+    """Return a test of a mail's headers: whether it can be one of these originals."""
     ids = {mail.message_id.lower() for mail in wanted if mail.message_id is not None}
     subjects = {_words(mail.subject) for mail in wanted}
 
@@ -137,10 +137,11 @@ def asks_for(wanted: Sequence[Original]) -> Callable[[Mapping[str, str]], bool]:
 
 
 def identify(mails: Sequence[Mail], wanted: Sequence[Original]) -> tuple[Found, ...]:
-    """Return for each original that is wanted what there is of it among some mails.
+    """Find each wanted original among some mails.
 
-    A mail is taken by its Message-Id; else, as pages of archives show or mask none, by its digest,
-    or by its subject if it has a diff and no Message-Id that says that it is another mail.
+    A mail is matched by its Message-Id. Pages of archives show none or mask it; then it is matched
+    by its digest, or by its subject if it has a diff and no Message-Id that proves it to be another
+    mail.
     """
     digests = [(mail, _digests(mail)) for mail in mails]
     found: dict[int, Found] = {}
@@ -160,7 +161,7 @@ def identify(mails: Sequence[Mail], wanted: Sequence[Original]) -> tuple[Found, 
 
 
 def _digests(mail: Mail) -> tuple[PatchDigest, ...]:
-    """Return the digests of all that a mail may be read as: with entities, without, and bare."""
+    """Return the digests of all readings of a mail: with entities, without, and without marks."""
     texts = [*mail.levels, *([plain(line) for line in level] for level in mail.levels)]
     return tuple(dict.fromkeys(digest for text in texts for digest in patch_digests(text)))
 
@@ -198,13 +199,13 @@ def _same_id(mail: Mail, original: Original) -> bool:
 
 
 def _same_subject(mail: Mail, original: Original) -> bool:
-    """Tell whether a mail can be an original whose text is not known by its subject."""
+    """Return whether a mail can be an original by its subject, whatever its text."""
     if _words(mail.subject) != _words(original.subject):
         return False
     own = mail.headers.get("Message-Id", "").strip().strip("<>")
     if not own or original.message_id is None:
         return True
-    # An archive masks the domain, and may mask it with blanks.
+    # An archive masks the domain, and may use blanks for that.
     local = re.split(r"@|\s", own, maxsplit=1)[0]
     return local.lower() == original.message_id.partition("@")[0].lower()
 

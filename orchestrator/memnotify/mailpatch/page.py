@@ -1,7 +1,7 @@
-"""The text of a page that a browser saved from a web archive.
+"""Extract the text of a page that a browser saved from a web archive.
 
-Archives differ in everything but this: the mail is in a <pre>, or in lines that end with <br>, and
-headers are in the text above it, or in comments that the archive's program wrote for itself.
+Archives have only this in common: the mail is in a <pre>, or in lines that end with <br>, and
+headers are in the text above it, or in comments that the archive's program wrote for its own use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MHONARC = {"message-id": "Message-Id", "subject": "Subject", "from-r13": "", "d
 
 
 def looks_like_page(text: str) -> bool:
-    """Tell if a text is HTML."""
+    """Return whether a text is HTML."""
     return (
         re.match(
             r"\s*(?:<\?xml.*?\?>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype|html|head|body|pre)\b",
@@ -96,7 +96,7 @@ class _Page(HTMLParser):
             self._line.append(text if any(self._line) else text.lstrip(" "))
             return
         if self._after_pre:
-            # A line end right after <pre> is not shown.
+            # A line end directly after <pre> is not shown.
             data = re.sub(r"^\r?\n", "", data)
             self._after_pre = False
         first, *rest = data.replace("\r\n", "\n").split("\n")

@@ -16,7 +16,7 @@ from memnotify.process import CommandLog, run
 from memnotify.series.apply import FileState, put_files, read_tree
 
 NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-"""Environment in which git does not look at what its user has set."""
+"""Environment in which git ignores its user's configuration."""
 
 _STAT = re.compile(
     r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)|\s*\d+ files? changed.*"
@@ -26,7 +26,7 @@ _HG = re.compile(r"# (?:User|Date|Node ID|Parent|Branch|EXP-\S*)\b|#  *\w{3} \w{
 
 
 def split_message(head: Sequence[str]) -> tuple[list[str], list[str], bool]:
-    """Return the message before a mail's diff, notes after its ---, and if it had a diffstat."""
+    """Return a mail's message, the notes after its ---, and whether it had a diffstat."""
     lines = list(head)
     at = next((n for n, line in enumerate(lines) if line.rstrip() == "---"), None)
     total = next(
@@ -42,7 +42,7 @@ def split_message(head: Sequence[str]) -> tuple[list[str], list[str], bool]:
 
 
 def _without_hg(lines: Sequence[str]) -> list[str]:
-    """Return a message without the head that Mercurial's patchbomb puts above it."""
+    """Return a message without the header lines that Mercurial's patchbomb adds above it."""
     at = next((n for n, line in enumerate(lines) if line == "# HG changeset patch"), None)
     if at is None:
         return list(lines)
@@ -62,10 +62,10 @@ def _trimmed(lines: Sequence[str]) -> list[str]:
 
 
 def provenance(mail: Mail, repairs: Sequence[Repair]) -> list[str]:
-    """Return the header lines that tell where a patch is from and what was done to it.
+    """Return the header lines that record where a patch is from and how it was repaired.
 
-    What earlier imports wrote stays; a mail that has such lines, and that nothing was done to,
-    gets none, so that importing a patch again gives the same bytes.
+    Lines of earlier imports are kept. A mail that has such lines and was not repaired gets no new
+    ones, so that importing a patch again gives the same bytes.
     """
     lines = list(mail.provenance)
     done = [repair for repair in repairs if repair.changes]
@@ -95,16 +95,15 @@ def patch_bytes(
 def prove(
     changes: Sequence[Change], before: Mapping[str, FileState | None], *, log: CommandLog | None
 ) -> str:
-    """Let git apply a patch to the files as they are, and return its diffstat.
+    """Let git apply a patch to the original files, and return its diffstat.
 
-    Raises InfrastructureError if git makes anything else of them than we did: then the patch does
-    not say what it should.
+    Raises InfrastructureError if git's result differs from ours: then the patch is wrong.
     """
     diff = "".join(diff_text(change) for change in changes).encode("utf-8", "surrogateescape")
     with tempfile.TemporaryDirectory(prefix="memnotify-prove-") as folder:
         root = Path(folder)
         put_files(root, {name: state for name, state in before.items() if state is not None})
-        # Not in a repository, whatever is around the folder for temporary files.
+        # Not in a repository, even if the folder for temporary files is in one.
         env = {"GIT_DIR": os.fspath(root / "none"), "LC_ALL": "C", **NO_SETTINGS}
         done = run(
             ["git", "apply", "--apply", "--stat", "--summary", "--whitespace=nowarn", "-"],

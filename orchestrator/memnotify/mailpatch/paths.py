@@ -1,4 +1,4 @@
-"""Which files of the tree a mail's diffs are for, and no others."""
+"""Open the files of the tree that a mail's diffs are for, and no others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from memnotify.mailpatch.diffs import NULL, RawDiff
 from memnotify.series.apply import FileState
 
 _LONGEST_NAME = 255  # bytes
-_STEPS_FOR_A_FILE = 20  # to look if it is there
-_DEEPEST = 12  # folders above the tree that a name may have
+_STEPS_FOR_A_FILE = 20  # to check whether it exists
+_DEEPEST = 12  # the most folders above the tree in a name
 # The folders at the top of a kernel tree, in 2007 and now.
 _TOP = re.compile(
     "Documentation|LICENSES|arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib"
@@ -28,7 +28,7 @@ Reader = Callable[[str], FileState | None]
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens the files of diffs; `error` makes an error of a line, a message and a hint."""
+    """Opens the files of diffs; `error` creates an error from a line, a message and a hint."""
 
     read: Reader
     effort: Effort
@@ -37,8 +37,8 @@ class Opener:
     def open(self, diffs: Sequence[RawDiff]) -> list[OpenFile]:
         """Return the files of a mail's diffs.
 
-        Raises InputError for names out of the tree, for files that are not there or must not be,
-        and for a file that would be changed twice, or that would be below another.
+        Raises InputError for names outside the tree, for files that are missing or must not exist,
+        and for a file that would be changed twice, or that would be below another file.
         """
         strip = self._strip(diffs)
         files = [self._open(diff, *self._names(diff, strip)) for diff in diffs]
@@ -74,24 +74,24 @@ class Opener:
             raise self.error(diff.line, "a diff of no file", "one of its two names is wrong")
         renamed = any(line.startswith(("rename", "copy")) for line in diff.extended)
         if before is not None and after is not None and not renamed:
-            # Copies are called mem.c.orig, or lie in a folder of another name.
+            # Copies are called mem.c.orig, or are in a folder of another name.
             before = after if self.read(after) is not None else before
             after = before
         return before, after
 
     def _strip(self, diffs: Sequence[RawDiff]) -> int:
-        """Return how many components to take off the names: as many as lead to files there are."""
+        """Return how many components to strip from the names so that they name existing files."""
         names = [{diff.before, diff.after} - {NULL} for diff in diffs]
         paths = [PurePosixPath(name) for some in names for name in some]
 
         def fit(strip: int) -> tuple[int, int, int]:
-            """Return how many names are files, and begin as names of a kernel's files do."""
+            """Return how many names are files, begin like kernel files, and are below linux*."""
             found = top = below = 0
             for path in paths:
                 parts = path.parts[strip:]
                 self.effort.spend(_STEPS_FOR_A_FILE)
                 if parts and ".." not in parts and parts[0] != "/":
-                    # What is wrong with a name is said when it is opened.
+                    # An error in a name is reported when it is opened.
                     with contextlib.suppress(InputError, OSError):
                         found += self.read("/".join(parts)) is not None
                     if len(parts) > 1 and _TOP.fullmatch(parts[0]):
@@ -106,7 +106,7 @@ class Opener:
     def _stripped(self, diff: RawDiff, name: str, strip: int) -> str:
         path = PurePosixPath(name)
         parts = path.parts[strip:]
-        # A name out of somebody's home will do, if what is left of it is one of a kernel's files.
+        # A name in somebody's home is accepted if the rest of it is one of a kernel's files.
         foreign = path.is_absolute() or ".." in path.parts
         unsafe = ".." in parts or ".git" in parts or (foreign and not strip)
         if foreign and parts and not unsafe:

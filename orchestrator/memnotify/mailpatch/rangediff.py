@@ -1,10 +1,10 @@
-"""Two series compared patch by patch, as git range-diff does it.
+"""Compare two series patch by patch, with git range-diff.
 
-range-diff compares commits, and commits need files, which a patch shows only a few lines of. More
-is not needed, nor is the tree: each hunk gets a place of its own in a made-up file, which has the
-hunk's old lines before its patch and its new lines from then on. So the commits have the very
-diffs of the patches, whatever base these are for. Files that the series itself creates are known
-whole.
+range-diff compares commits, and commits need files, of which a patch shows only a few lines.
+Neither the rest of them nor the tree is needed: each hunk gets its own place in a made-up file,
+which has the hunk's old lines before its patch and its new lines from then on. So the commits have
+exactly the diffs of the patches, whatever base these are for. Files that the series itself creates
+are known completely.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from memnotify.series.quilt import Patch
 # More empty lines than any context, so that hunks stay apart.
 _APART = [""] * 12
 _TIMEOUT = 120.0
-# As git range-diff has it, in percent: how much of a patch may differ and it is still the same one.
+# For git range-diff, in percent: how much of a patch may differ if it is to count as the same one.
 # Ports to other bases differ more than the next version of a patch does.
 _CREATION_FACTOR = 100
 
@@ -48,7 +48,7 @@ class _Place:
 
 @dataclass
 class _File:
-    """A file over the commits of a series: places of hunks, or its whole text from `born` on."""
+    """A file across the commits of a series: the places of hunks, or its whole text."""
 
     places: list[_Place] = field(default_factory=list)
     whole: dict[int, list[str]] = field(default_factory=dict)  # by patch, if the series creates it
@@ -76,11 +76,11 @@ def range_diff(
     messages: bool = True,
     log: CommandLog | None = None,
 ) -> str:
-    """Return what `git range-diff` says of two series; with `stat`, as numbers of lines.
+    """Return the output of `git range-diff` for two series; with `stat`, as numbers of lines.
 
-    Without `messages` a patch is known by its number only, and what it changes is all that counts.
-    Raises InputError if a series is empty, and if a patch is no diff, or does not fit a file that
-    its own series creates.
+    Without `messages`, patches are named by their number, and only their changes are compared.
+    Raises InputError if a series is empty, and if a patch is not a diff, or does not fit a file
+    that its own series creates.
     """
     if not old or not new:
         which = "the first" if not old else "the second"
@@ -88,7 +88,7 @@ def range_diff(
     factor = f"--creation-factor={_CREATION_FACTOR}"
     with tempfile.TemporaryDirectory(prefix="memnotify-diff-") as folder:
         root = Path(folder)
-        # Whoever calls from a hook of git has these set, and then git would write there.
+        # A caller in a git hook has these variables set, and git would write to that repository.
         env = {
             "GIT_DIR": folder,
             "GIT_OBJECT_DIRECTORY": os.fspath(root / "objects"),
@@ -107,11 +107,11 @@ def range_diff(
 _PAIR = re.compile(r"^(?P<old>\d+|-): +\S+ [=!<>] +(?P<new>\d+|-): +\S+ (?P<title>patch \d+)$")
 
 
-def named_patches(said: str, old: Sequence[Patch], new: Sequence[Patch]) -> str:
-    """Return what `range_diff` says as numbers of lines, with titles and files of the patches."""
+def named_patches(text: str, old: Sequence[Patch], new: Sequence[Patch]) -> str:
+    """Return the output of `range_diff` with `stat`, with titles and files of the patches."""
     lines, patch = [], None
-    for line in said.splitlines():
-        # Numbers are set in a column.
+    for line in text.splitlines():
+        # Numbers are padded to a column.
         if pair := _PAIR.match(line.strip()):
             side, number = (old, pair["old"]) if pair["new"] == "-" else (new, pair["new"])
             patch = side[int(number) - 1]
@@ -197,11 +197,11 @@ def _find(text: Sequence[str], lines: Sequence[str], near: int) -> int | None:
 def _commit(
     branch: str, message: str, files: dict[str, _File], number: int, before: str | None
 ) -> bytes:
-    said = message.encode(errors="replace")
+    data = message.encode(errors="replace")
     stream = f"commit refs/heads/{branch}\n".encode()
-    # The same date always, so that the same series give the same output.
+    # Always the same date, so that the same series give the same output.
     stream += b"committer memnotify <memnotify@localhost> 0 +0000\n"
-    stream += f"data {len(said)}\n".encode() + said + b"\n"
+    stream += f"data {len(data)}\n".encode() + data + b"\n"
     if before is not None and number == 1:
         stream += f"from refs/heads/{before}\n".encode()
     for path, file in files.items():

@@ -1,9 +1,9 @@
-"""White space for added lines whose own an archive has taken.
+"""Restore the white space of added lines that an archive has removed.
 
-C is indented as clang-format would, but calibrated by the code around: a line gets the indentation
-that its neighbours have whom clang-format would indent the same. In other files it is that of the
-neighbour that looks most alike. Wide gaps within a line (tables, lists of #define) go on to the
-column where those of a like neighbour do. All of this is white space; the words stay the mail's.
+C is indented as by clang-format, but calibrated by the surrounding code: a line gets the
+indentation of those neighbours that clang-format would indent the same. In other files it gets that
+of the most similar neighbour. Wide gaps within a line (tables, lists of #define) extend to the same
+column as in a similar neighbour. Only white space is changed; the words stay those of the mail.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from memnotify.process import CommandLog
 _TAB = 8
 _NEAR = 40  # lines
 _ALIKE = 0.5
-_ENTRY_LINES = 400  # of a Kconfig file, with its help
+_ENTRY_LINES = 400  # of an entry of a Kconfig file, with its help
 _STEPS_FOR_A_ROW = 16
 _STEPS_FOR_A_PAIR = 3
 _PAIRS = 64  # of words, compared in the time of a step
@@ -36,12 +36,12 @@ _ENTRY = re.compile(
     r"(?:config|menuconfig|choice|endchoice|menu|endmenu|mainmenu|if|endif|source|comment)\b"
 )
 _HELP = re.compile(r"(?:---)?help(?:---)?")
-_RULE = re.compile(r"[^\s#][^=#]*:(?!=)")  # of a makefile: what follows begins with a tab
+_RULE = re.compile(r"[^\s#][^=#]*:(?!=)")  # of a makefile: the lines after it begin with a tab
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a piece of a file: one of the tree's, or an added one as the mail has it."""
+    """A line of a piece of a file: one of the tree, or an added one as in the mail."""
 
     kind: LineKind
     text: str
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSpan:
-    """A run of lines around changes, from one end of a function to another."""
+    """A run of lines around changes, from the end of one function to the end of another."""
 
     name: str
     rows: tuple[Row, ...]
@@ -57,7 +57,7 @@ class CodeSpan:
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """An added line; `other` is what it may have been, if blanks in a string may be missing."""
+    """An added line; `other` is an alternative, if blanks in a string may be missing."""
 
     text: str
     other: str | None = None
@@ -66,7 +66,7 @@ class Laid:
 def lay_out(
     pieces: Sequence[CodeSpan], damage: Damage, *, effort: Effort, log: CommandLog | None = None
 ) -> list[list[Laid]]:
-    """Return the added lines of each piece, with white space in place of what was lost.
+    """Return the added lines of each piece, with lost white space restored.
 
     Raises InfrastructureError if there is no clang-format, and TooMuchError.
     """
@@ -121,7 +121,7 @@ class _Layout:
 
     def lines(self) -> list[Laid]:
         laid: list[Laid] = []
-        comment: int | None = None  # the line where the comment begins that we are in
+        comment: int | None = None  # the line where the current comment begins
         for at, row in enumerate(self.rows):
             if row.kind is LineKind.ADDED:
                 laid.append(self._added(at, comment))
@@ -150,7 +150,7 @@ class _Layout:
         line = spread(lead, bare, model, self.damage.inner)
         if bare == said:
             return line
-        # The end of a line of a macro: backslashes stand below each other.
+        # The end of a line of a macro: backslashes are aligned.
         for near in chain([model or ""], self._near(at)):
             body = near.rstrip().removesuffix("\\")
             if body != near.rstrip() and body.strip():
@@ -167,14 +167,14 @@ class _Layout:
         made = self._made(at, comment)
         if self.damage.lead == LOST or after(self.damage.lead, made) == lead_of(text):
             return made
-        # Of what may have become these blanks, what lines like this one have.
+        # Of the white space that may have become these blanks, use that of similar lines.
         block = (self.rows[index].text for index in self._block(at))
         leads = (lead_of(line) for line in chain(block, self._near(at)))
         fits = (lead for lead in leads if after(self.damage.lead, lead) == lead_of(text))
         return next(fits, unexpand(len(lead_of(text)), shift=self.damage.lead.shift))
 
     def _made(self, at: int, comment: int | None) -> str:
-        """Return the white space that a line should begin with, by all that is around it."""
+        """Return the white space that a line should begin with, according to its surroundings."""
         text = self.rows[at].text
         if comment is not None:
             opener = lead_of(self.done[comment])
@@ -195,7 +195,7 @@ class _Layout:
         return lead_of(next(self._near(at), "") if before is None else before)
 
     def _calibrated(self, at: int, column: int) -> str:
-        """Return the indentation that a line has here which clang-format would put at a column."""
+        """Return the indentation used here for lines that clang-format would put at a column."""
         columns = self.columns or ()
         text = self.rows[at].text
         for index in self._block(at):
@@ -203,7 +203,7 @@ class _Layout:
                 return lead_of(self.rows[index].text)
         for index in self._around(at):
             row = self.rows[index]
-            # Of lines that go on within parentheses each is indented by its own.
+            # Each continuation line within parentheses is indented in its own way.
             same = column % _TAB == 0 or row.text.lstrip()[:1] == text.lstrip()[:1] not in _WORD
             if columns[index] == column and row.kind is not LineKind.ADDED and same:
                 return lead_of(row.text)
@@ -218,17 +218,17 @@ class _Layout:
         return _tabbed(column)
 
     def _kconfig(self, text: str) -> str:
-        """Return the indentation that Documentation/CodingStyle has for Kconfig files."""
+        """Return the indentation that Documentation/CodingStyle requires in Kconfig files."""
         if _ENTRY.match(text.strip()):
             return ""
         before = (line.strip() for line in reversed(self.done[-_ENTRY_LINES:]))
         last = next((line for line in before if _ENTRY.match(line) or _HELP.fullmatch(line)), "")
         return "\t  " if _HELP.fullmatch(last) else "\t"
 
-    # --- the lines to go by
+    # --- the lines that serve as models
 
     def _around(self, at: int) -> Iterator[int]:
-        """Yield the lines around one, the nearest first, those before it before those after."""
+        """Yield the lines around one, the nearest first, and of two the one before it first."""
         for distance in range(1, _NEAR + 1):
             for index in (at - distance, at + distance):
                 if 0 <= index < len(self.rows):
@@ -241,7 +241,7 @@ class _Layout:
                 yield row.text
 
     def _block(self, at: int) -> list[int]:
-        """Return the removed lines of the change that a line is in, the most alike first."""
+        """Return the removed lines of the change that a line is in, the most similar first."""
         text = self.rows[at].text
         return sorted(self.removed[at], key=lambda index: -self._ratio(self.rows[index].text, text))
 
@@ -254,7 +254,7 @@ class _Layout:
         return self._ratio(one, other) >= _ALIKE
 
     def _model(self, at: int) -> str | None:
-        """Return the removed line that one replaces, or the nearest line of the same form."""
+        """Return the line to imitate: the same text, the removed one, or one of the same form."""
         text = self.rows[at].text
         said = key(text)
         for near in self._near(at):
@@ -305,16 +305,15 @@ def _said(line: str) -> tuple[str, ...]:
 
 
 def _form(text: str) -> str:
-    """Return a word with all names, numbers and strings made the same, and parentheses empty."""
+    """Return a word with names, numbers and strings replaced by markers, and parentheses empty."""
     text = re.sub(r"\(.*\)", "()", re.sub(r'"(?:\\.|[^"\\])*"', '"', text))
     return re.sub(r"[0-9]+", "0", re.sub(r"[A-Za-z_][\w-]*(?:\.\w+)*", "a", text))
 
 
 def spread(lead: str, said: str, model: str | None, space: Space) -> str:
-    """Put the gaps of a like line between words, so that what follows begins at its column.
+    """Put the gaps of a similar line between words, so that each word begins at the same column.
 
-    What is within parentheses is one word. Where tabs only became blanks (`space`), a gap stays as
-    wide as it is.
+    Text in parentheses is one word. If tabs only became blanks (`space`), a gap keeps its width.
     """
     ours, theirs = _words(said), _words(model or "")
     line = lead + (said[: ours[0][1]] if ours else "")
@@ -334,7 +333,7 @@ def spread(lead: str, said: str, model: str | None, space: Space) -> str:
 
 
 def _narrowed(line: str, gap: str, made: str, shift: int) -> str:
-    """Return the gap that became so many blanks: one like another line's, or tabs, or blanks."""
+    """Return the gap that became these blanks: that of another line, or tabs, or blanks."""
     mark = " " * shift
     width = _length(mark + line)
     tabs = "\t" * ((width + len(gap)) // _TAB - width // _TAB)
@@ -346,7 +345,7 @@ def _narrowed(line: str, gap: str, made: str, shift: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _words(line: str) -> tuple[tuple[int, int, str], ...]:
-    """Return begin, end and form of each word of a line; blanks in parentheses part none."""
+    """Return begin, end and form of each word of a line; blanks in parentheses separate none."""
     found = []
     depth = 0
     begin = None
@@ -365,7 +364,7 @@ def _words(line: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def to_column(line: str, column: int, gap: str) -> str:
-    """Return the white space that leads from a line's end to a column, of a gap's kind."""
+    """Return the white space from a line's end to a column, of the same kind as a gap."""
     width = _length(line)
     if width >= column:
         return "\t" if gap.startswith("\t") else " "

@@ -1,4 +1,4 @@
-"""What was done to a mail so that its patch applies, and how sure that is."""
+"""The repairs to a mail that make its patch apply, and how sure they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class RepairKind(StrEnum):
-    """The kinds of damage that are undone; the values are what users read."""
+    """The kinds of damage that are undone; the values are shown to users."""
 
     DECODED = "decoded"
     QUOTED = "quoting or indentation taken off"
@@ -35,8 +35,8 @@ class RepairKind(StrEnum):
     MASKED = "masked addresses left masked"
 
 
-# Of these nothing is done to the patch.
 _PROOF = "confirmed by the index line"
+# These do not change the patch.
 _SAID = (
     RepairKind.DISPUTED,
     RepairKind.OTHER,
@@ -48,9 +48,9 @@ _SAID = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """One repair: in which file of the tree, at which line of the mail's text, and what exactly.
+    """One repair: the file of the tree, the line of the mail's text, and the details.
 
-    `sure` tells that nothing else is possible: the tree or the numbers of the hunk say so.
+    `sure`: nothing else is possible, according to the tree or to the numbers of the hunk.
     """
 
     kind: RepairKind
@@ -60,7 +60,7 @@ class Repair:
     sure: bool = True
 
     def confirmed(self) -> Repair:
-        """Return the same as one that git's index line proves right."""
+        """Return this repair as confirmed by git's index line."""
         if self.sure and self.kind is not RepairKind.STRING:
             return self
         detail = f"{self.detail}, {_PROOF}" if self.detail else _PROOF
@@ -68,13 +68,13 @@ class Repair:
 
     @property
     def changes(self) -> bool:
-        """Tell if the patch is other than the mail's for it."""
+        """Whether it makes the patch differ from the mail's."""
         return self.kind not in _SAID
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something that the mail and the tree leave open; `choices` are shown to the user."""
+    """A question that mail and tree leave open; `choices` are shown to the user."""
 
     text: str
     choices: tuple[str, ...]
@@ -85,7 +85,7 @@ Chooser = Callable[[Question], int]
 
 
 def summary(repairs: Iterable[Repair]) -> list[str]:
-    """Return one line for each kind of repair: how many, of which files, and how sure."""
+    """Return one line for each kind of repair: how many, in which files, and how sure."""
     groups: dict[tuple[RepairKind, bool], list[Repair]] = {}
     for repair in repairs:
         groups.setdefault((repair.kind, repair.sure), []).append(repair)
@@ -96,8 +96,8 @@ def _line(kind: RepairKind, sure: bool, found: Sequence[Repair]) -> str:
     files = Counter(repair.file for repair in found if repair.file)
     where = ", ".join(f"{name} {count}" if count > 1 else name for name, count in files.items())
     details = dict.fromkeys(repair.detail for repair in found if repair.detail)
-    said = "; ".join(details) if len(details) <= 3 else ""
+    shown = "; ".join(details) if len(details) <= 3 else ""
     text = f"{len(found)} × {kind}" if len(found) > 1 else str(kind)
-    text += f" ({said})" if said else ""
+    text += f" ({shown})" if shown else ""
     text += f": {where}" if where else ""
     return text if sure else f"{text} [likely]"

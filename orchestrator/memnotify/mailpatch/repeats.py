@@ -1,4 +1,4 @@
-"""Hunks that stand twice in a mail, as one of 2007 has: they are taken once."""
+"""Drop the repetition of hunks that occur twice in a mail, as in one of 2007."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def without_repeats(diffs: Sequence[RawDiff]) -> tuple[list[RawDiff], tuple[int, ...]]:
-    """Return the diffs without hunks that are there already, and the lines of the headers of those.
+    """Return the diffs without repeated hunks, and the header lines of the repeated ones.
 
-    A file that comes again with nothing but such hunks is left out whole.
+    A file that occurs again with only such hunks is left out completely.
     """
     kept: list[RawDiff] = []
     gone: list[int] = []
@@ -44,7 +44,7 @@ def _same(hunk: RawHunk, other: RawHunk) -> bool:
 
 
 def _lines(hunk: RawHunk) -> list[str]:
-    """Return the lines of a hunk as its header counts them: what follows is not of it."""
+    """Return as many lines of a hunk as its header counts: later ones are not part of it."""
     old, new = hunk.old_count, hunk.new_count
     lines = []
     for line in hunk.body:

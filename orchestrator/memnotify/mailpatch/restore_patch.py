@@ -1,4 +1,4 @@
-"""One mail's diffs made into changes that fit a tree, or a reason why not."""
+"""Turn the diffs of one mail into changes that fit a tree, or report why that is impossible."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """The changes of a patch, its text as it was written, and what had to be repaired."""
+    """The changes of a patch, its text as it was written, and the repairs."""
 
     text: Text
     changes: tuple[Change, ...]
@@ -42,7 +42,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """What is being read: its line in the mail, and what it is called."""
+    """The part that is being read: its line in the mail, and its name in messages."""
 
     line: int
     what: str
@@ -50,7 +50,7 @@ class _At:
 
 @dataclass(frozen=True, slots=True)
 class _Added:
-    """An added line: as the mail has it, as it was laid out, and its end."""
+    """An added line: as in the mail, as laid out, and its line end."""
 
     part: Part
     text: str
@@ -72,7 +72,7 @@ class Restorer:
     _at: _At = field(init=False)
 
     def restore(self) -> Restored:
-        """Return the changes of the mail. Raises InputError for the first thing that stays open."""
+        """Return the changes of the mail. Raises InputError for the first open question."""
         opener = Opener(self.read, self.effort, self._error)
         signs = Signs(
             mail=self.mail,
@@ -250,7 +250,7 @@ class Restorer:
                     RepairKind.WRAPPED,
                     file=name,
                     line=line,
-                    # A line that had room may as well end where something else begins.
+                    # A short line need not have been wrapped: the next one may be separate.
                     sure=part.kind is not LineKind.ADDED
                     or (is_c(name) and len(part.text.expandtabs()) >= _WRAPPED),
                 )
@@ -297,7 +297,7 @@ class Restorer:
         return changes
 
     def _rebuilt(self, file: OpenFile, rows: Sequence[_Added], damage: Damage) -> Change:
-        """Return what a file becomes; by its `index` line, if that can tell more than the mail."""
+        """Return the change of a file; use its `index` line if that states more than the mail."""
         known = None
         if is_stated(file):
             doubtful = [n for n, row in enumerate(rows) if row.laid.other is not None]
@@ -333,11 +333,11 @@ class Restorer:
         return rebuild(file, iter(restored), self.effort)
 
     def _decided(self, file: OpenFile, part: Part, text: str, laid: Laid) -> str:
-        """Return an added line as it was laid out, if it says what the mail says."""
+        """Return an added line as laid out, if its text is that of the mail."""
         number = part.mail[0].number
         if laid.other is not None:
-            # Two strings became the mail's one, and nothing tells which: not even those around it,
-            # whose blanks often put something in a column.
+            # Two different strings would both look like this in the mail, and nothing decides
+            # between them: not even the strings around it, whose blanks often align columns.
             question = Question(
                 f"a string of {file.name} may have had more blanks, as those around it have",
                 (laid.text, laid.other),
@@ -356,15 +356,15 @@ class Restorer:
         return laid.text
 
     def _unwrapped(self, file: OpenFile, part: Part) -> str:
-        """Return an added line without its marker; ask, if it was wrapped within a string."""
+        """Return an added line without its marker; ask if it was wrapped within a string."""
         if len(part.mail) == 1 or not is_c(file.name):
             return part.text
         first, *rest = part.mail
-        said = first.text[1:].rstrip()
+        joined = first.text[1:].rstrip()
         for line in rest:
-            choices = (f"{said} {line.text.strip()}", said + line.text.strip())
+            choices = (f"{joined} {line.text.strip()}", joined + line.text.strip())
             chosen = 0
-            if in_string(said):
+            if in_string(joined):
                 question = Question(
                     f"a string of {file.name} was wrapped: is there a blank where the line ends?",
                     choices,
@@ -373,14 +373,14 @@ class Restorer:
                     raise self._error(line.number, question.text, "--interactive shows both")
                 self._repair(RepairKind.CHOSEN, file=file.name, line=line.number)
                 chosen = self.choose(question)
-            said = choices[chosen]
-        return said
+            joined = choices[chosen]
+        return joined
 
 
 def _first(
     find: Callable[..., list[Reading]], expected: Sequence[int], fuzzes: Iterable[int]
 ) -> list[Reading]:
-    """Return the readings with the least fuzz; of the first place that decides, if one does."""
+    """Return the readings with the least fuzz, preferably of a place that has only one."""
     for fuzz in fuzzes:
         tried = [find(expected=place, fuzz=fuzz) for place in expected]
         alone = next((readings for readings in tried if len(readings) == 1), None)

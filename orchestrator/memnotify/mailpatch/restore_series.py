@@ -1,4 +1,4 @@
-"""Archived mails made into a series that applies to a tree."""
+"""Turn archived mails into a series that applies to a tree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from memnotify.series.quilt import SERIES, Patch, Series
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """One patch: the name and the bytes of its file, what it changes, and what was repaired."""
+    """One patch: the name and the bytes of its file, its changes, and its repairs."""
 
     name: str
     data: bytes
@@ -37,9 +37,9 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedSeries:
-    """The patches of a thread in order, and what there is to say about the thread.
+    """The patches of a thread in order, and notes about the thread.
 
-    Those that were in the series before are among them as `Patch`.
+    Patches that were in the series before are included as `Patch`.
     """
 
     patches: tuple[Imported | Patch, ...]
@@ -48,11 +48,11 @@ class ImportedSeries:
 
 @dataclass
 class _Overlay:
-    """A tree with the patches before applied to it."""
+    """A tree with the earlier patches applied to it."""
 
     read: Reader
     files: dict[str, FileState | None] = field(default_factory=dict)
-    folders: set[str] = field(default_factory=set)  # of files that patches have made
+    folders: set[str] = field(default_factory=set)  # of files that patches have created
 
     def __call__(self, name: str) -> FileState | None:
         if name not in self.files:
@@ -89,13 +89,13 @@ def import_mails(
     choose: Chooser | None = None,
     log: CommandLog | None = None,
 ) -> ImportedSeries:
-    """Restore the patches of mails against the files that `read` gives, one on top of the other.
+    """Restore the patches of mails against the files that `read` returns, one on top of the other.
 
-    `beside` is a series in which they take the place of the patches with the same numbers. `fuzz`
-    is how many lines of context at each end of a hunk need not be in the tree; `revision` is the
-    one to take where mails are of several; `choose` is asked
-    where the mail leaves something open, and without it that is an error. Raises InputError for the
-    first patch that cannot be restored, or of `beside` no longer applies: then there is no series.
+    `beside` is a series in which they replace the patches with the same numbers. `fuzz` is how many
+    lines of context at each end of a hunk may be missing in the tree. `revision` selects one if the
+    mails are of several. `choose` is called for questions that a mail leaves open; without it they
+    are errors. Raises InputError for the first patch that cannot be restored, or of `beside` that
+    no longer applies: then there is no series.
     """
     without = []
     posts = []
@@ -131,7 +131,7 @@ def import_in_order(
     choose: Chooser | None = None,
     log: CommandLog | None = None,
 ) -> ImportedSeries:
-    """Restore the patches of mails whose order is known, whatever their subjects say of it.
+    """Restore the patches of mails whose order is known, whatever their subjects state.
 
     Raises InputError as `import_mails` does.
     """
@@ -140,7 +140,7 @@ def import_in_order(
         text = read_diffs([plain(line) for line in mail.lines], file=mail.source, first=mail.first)
         if not text.diffs:
             raise InputError(f"“{mail.subject}” has no diff", file=mail.source)
-        # That its subject begins with Re: is no doubt, as it is known to be the patch.
+        # A subject that begins with Re: does not matter: the mail is known to be the patch.
         posts.append(replace(post_of(mail, text), reply=False))
     restored, said = _restored(dict(enumerate(posts, 1)), (), read, fuzz, choose, log)
     return ImportedSeries(patches=restored, said=tuple(said))
@@ -154,7 +154,7 @@ def _restored(
     choose: Chooser | None,
     log: CommandLog | None,
 ) -> tuple[tuple[Imported | Patch, ...], list[str]]:
-    """Return the patches of a series, restored one on top of the other, and what to say of it."""
+    """Return the patches of a series, restored one on top of the other, and notes about it."""
     tree = _Overlay(read)
     effort = Effort.of(len(numbered))
     said: list[str] = []
@@ -176,9 +176,9 @@ def _restored(
 
 
 def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]:
-    """Return patches by number; those without an n/m come after all numbers that are spoken for.
+    """Return patches by number; those without an n/m come after all numbers that are in use.
 
-    Raises InputError if such a one is to take the place of another patch: nobody said of which.
+    Raises InputError if a patch without a number is to replace another: it is not known which.
     """
     numbered = {post.number: post for post in posts if post.total}
     after = max((post.total for post in posts), default=0)
@@ -194,7 +194,7 @@ def _numbered(posts: Sequence[Post], beside: Sequence[Patch]) -> dict[int, Post]
 
 
 def _check_places(posts: Mapping[int, Post], beside: Sequence[Patch]) -> None:
-    """Raise InputError if two patches have the number that a mail is to take the place of."""
+    """Raise InputError if two patches have the number of a mail that is to replace one."""
     for number, post in posts.items():
         names = [patch.name for patch in beside if number_of(patch) == number]
         if len(names) > 1:
@@ -215,7 +215,7 @@ def number_of(patch: Patch | Imported) -> int | None:
 def _merged(
     posts: Mapping[int, Post], beside: Sequence[Patch]
 ) -> Iterator[tuple[int, Post | Patch]]:
-    """Yield a series in order, with posts in place of its patches of the same numbers."""
+    """Yield a series in order, with posts instead of its patches of the same numbers."""
     waiting = dict(sorted(posts.items()))
     for patch in beside:
         number = number_of(patch)
@@ -270,7 +270,7 @@ def _import(
 
 
 def _same_stat(head: Sequence[str], stat: str) -> bool:
-    """Compare two diffstats by their numbers, not by how wide they were drawn."""
+    """Compare two diffstats by their numbers, not by the width of their graphs."""
 
     def numbers(lines: Sequence[str]) -> list[str]:
         rows = [re.fullmatch(r"\s*(.*\S)\s*\|\s*(\d+).*", line) for line in lines]

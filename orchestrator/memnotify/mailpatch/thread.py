@@ -1,4 +1,4 @@
-"""The order of patches in a thread, as the n/m of their subjects has it."""
+"""The order of patches in a thread, according to the n/m of their subjects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Post:
     title: str
     reply: bool
     tagged: int | None = None  # the revision that its tags state, such as [PATCH v4 3/5]
-    titled: int | None = None  # or the end of its title
+    titled: int | None = None  # or its title
 
     @property
     def revision(self) -> int:
@@ -47,30 +47,30 @@ class Post:
 
     @property
     def quotes(self) -> bool:
-        """Tell if it is an answer with nothing but somebody else's patch in it."""
+        """Whether it is a reply that only quotes somebody else's patch."""
         return self.reply and all(diff.quoted for diff in self.text.diffs)
 
     @property
     def mixed(self) -> bool:
-        """Tell if it is an answer that quotes a patch and has another."""
+        """Whether it is a reply that quotes a patch and has another."""
         return self.reply and len({diff.quoted for diff in self.text.diffs}) > 1
 
     @property
     def broken(self) -> tuple[Broken, ...]:
-        """What shows that a diff cannot be read; answers and cover letters may speak of diffs."""
+        """The signs of an unreadable diff; replies and cover letters may only speak of diffs."""
         speaks = self.reply or (self.total > 0 and not self.number)
         return tuple(found for found in self.text.broken if not (speaks and found.prose))
 
     @property
     def slug(self) -> str:
-        """The title as a part of a file's name, like that of git format-patch."""
+        """The title as part of a file name, like that of git format-patch."""
         words = re.sub(r"[^A-Za-z0-9._]+", "-", self.title).strip("-.")
         return re.sub(r"\.{2,}", ".", words)[:_SLUG].rstrip("-.") or "patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedSubject:
-    """What a subject says of a mail; the fields are those of `Post`."""
+    """The information in a subject; the fields are those of `Post`."""
 
     number: int
     total: int
@@ -81,7 +81,7 @@ class ParsedSubject:
 
 
 def place_of(subject: str) -> ParsedSubject:
-    """Return what a subject says of its mail's place in a series."""
+    """Return the information in a subject about its mail's place in a series."""
     bare = _REPLY.sub("", subject).strip()
     tags = _TAGS.match(bare)
     title = bare[tags.end() :] if tags else bare
@@ -107,7 +107,7 @@ def place_of(subject: str) -> ParsedSubject:
 
 
 def post_of(mail: Mail, text: Text) -> Post:
-    """Return what the subject of a mail says about it."""
+    """Return a mail as a post, with the information in its subject."""
     place = place_of(mail.subject)
     return Post(
         mail=mail,
@@ -122,19 +122,19 @@ def post_of(mail: Mail, text: Text) -> Post:
 
 
 def title_of(subject: str) -> str:
-    """Return a subject without what mailers and git put before it."""
+    """Return a subject without the prefixes of mailers and git."""
     return place_of(subject).title
 
 
 def in_order(
     posts: Sequence[Post], *, there: Collection[int | None] = (), revision: int | None = None
 ) -> tuple[list[Post], list[str]]:
-    """Return patches in the order of their numbers, and what there is to say about them.
+    """Return patches in the order of their numbers, and notes about them.
 
-    An answer gives way to the patch, whether it quotes that or has another of its own. `there` are
-    numbers of patches that are had already; of several revisions of a series `revision` is taken.
+    A patch wins over a reply, whether that quotes it or has another of its own. `there` has the
+    numbers of patches that exist already. `revision` selects one of several revisions of a series.
     Raises InputError if two mails claim the same number, if they are of different series or
-    revisions, and if of a patch there is but an answer that both quotes one and has its own.
+    revisions, and if the only mail for a patch is a reply that both quotes one and has its own.
     """
     posts, said = _of_revision(posts, revision)
     by_number: dict[int, Post] = {}
@@ -151,7 +151,7 @@ def in_order(
     patches = [post for post in posts if not post.reply]
     for post in sorted(posts, key=_likeness, reverse=True):
         known = by_number.get(post.number) if post.total else next(iter(patches), None)
-        # What answers a cover letter, or a patch that is had already, is none that is missing.
+        # A reply to a cover letter, or to a patch that exists already, is not a missing patch.
         idle = bool(patches) and (not post.number or post.number in there or post.mixed)
         if post.reply and (known is not None or idle):
             said.append(_left_out(post))
@@ -176,13 +176,13 @@ def in_order(
 
 
 def _likeness(post: Post) -> tuple[bool, bool, int]:
-    """Rank the mails with a number: the patch itself, then the answer that quotes most of it."""
+    """Rank the mails with a number: the patch itself, then the reply that quotes most of it."""
     hunks = sum(len(diff.hunks) for diff in post.text.diffs)
     return not post.reply, post.quotes, hunks if post.reply else 0
 
 
 def _whole(post: Post) -> Post:
-    """Return an answer with one patch in it. Raises InputError if it quotes one and has another."""
+    """Return a post with one patch in it. Raises InputError if it quotes one and has another."""
     if post.mixed:
         raise InputError(
             f"“{post.mail.subject}” quotes a patch and has another of its own",
@@ -211,12 +211,12 @@ def _taken(post: Post) -> str:
 
 
 def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post], list[str]]:
-    """Return the posts of one revision, and what there is to say about the others."""
+    """Return the posts of one revision, and notes about the others."""
     numbered = [post for post in posts if post.total]
     there = sorted({post.revision for post in numbered})
     known = ", ".join(f"v{number}" for number in there)
     if wanted is None:
-        # A title may end in "v2" for other reasons, if nobody claims the same number.
+        # A title may end in "v2" for other reasons, unless two mails claim the same number.
         places = {post.number for post in numbered if not post.reply}
         patches = [post for post in numbered if not post.reply]
         mixed = len({post.tagged or 1 for post in patches}) > 1 or (
@@ -235,7 +235,7 @@ def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post],
             file=posts[0].mail.source,
             hint=f"there is: {known or 'none with n/m in its subject'}",
         )
-    # A sample that goes with a series has no number, but the name of its revision.
+    # A sample program that comes with a series has no number, but names its revision.
     taken = [
         post
         for post in posts

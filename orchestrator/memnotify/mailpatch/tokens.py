@@ -1,4 +1,4 @@
-"""What a line says, whatever its white space: its tokens, and its key for finding it again."""
+"""The content of a line, whatever its white space: its tokens, and a key to find it by."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import string
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-# C11 6.4, preprocessing tokens. No lexer library is used: these take whole files, and what is
-# compared here are fragments, with comments and strings that begin or end elsewhere.
+# C11 6.4, preprocessing tokens. No lexer library is used: they need whole files, and this module
+# compares fragments, with comments and strings that begin or end elsewhere.
 _C = re.compile(
     r"""
       (?P<comment> /\*.*?(?:\*/|\Z) | //.*?(?:\n|\Z) )
@@ -26,7 +26,7 @@ _C = re.compile(
 _C_NAMES = (".c", ".h", ".S", ".y", ".l")
 
 BLANKS = string.whitespace
-"""White space to programs. Blanks of other scripts are text: only archives put them for blanks."""
+"""White space for programs. Other Unicode blanks are text: only archives use them for blanks."""
 
 _BLANKS = re.compile(r"\s+")
 _WORDS = re.compile(f"[^{BLANKS}]+")
@@ -34,11 +34,11 @@ MARKS = {
     **dict.fromkeys("\u00a0\u2007\u202f\u3000", " "),
     **dict.fromkeys("\u200b\u2060\ufeff\u00ad", ""),
 }
-"""Odd blanks and invisible marks, and what they are to who reads."""
+"""Odd blanks and invisible marks, and what a reader sees for each."""
 _FOREIGN = re.compile("[^\\x00-\\x7f]+|\\?+")
 # How archives mask addresses. MHonArc and hypermail: all after the @; openwall: its beginning;
-# MARC, pipermail, gmane: the @ and the dots, by words; content networks: the whole.
-_NAME = r"(?<![\w.+-])[\w.+-]+"  # not looked for again within itself
+# MARC, pipermail, gmane: the @ and the dots, with words; content networks: the whole.
+_NAME = r"(?<![\w.+-])[\w.+-]+"  # does not match again within itself
 _ADDRESS = re.compile(
     r"\[email protected\]"
     rf"|{_NAME}@[\w.-]*\w"
@@ -55,17 +55,17 @@ _MAY_HOLD_ADDRESS = ("@", " at ", " () ", " <at> ", "(at)", "[at]", "[email")
 
 
 def is_c(name: str) -> bool:
-    """Tell from its name if a file is C, or is run through the C preprocessor."""
+    """Return whether a file is C, or is run through the C preprocessor, by its name."""
     return PurePosixPath(name).suffix in _C_NAMES
 
 
 def is_makefile(name: str) -> bool:
-    """Tell from its name if a file is read by make."""
+    """Return whether a file is read by make, by its name."""
     return PurePosixPath(name).name in ("Makefile", "Kbuild") or name.endswith(".mk")
 
 
 def tokens(lines: Iterable[str], *, c: bool) -> list[str]:
-    """Return the tokens of lines: of C, or else words; of a comment, its words.
+    """Return the tokens of lines: those of C, or else words; a comment gives its words.
 
     Strings are tokens, so white space in them counts.
     """
@@ -79,14 +79,14 @@ def tokens(lines: Iterable[str], *, c: bool) -> list[str]:
 
 
 def code_of(line: str) -> str:
-    """Return a line of C with a blank in the place of each comment and string."""
+    """Return a line of C with a blank instead of each comment and string."""
     return _C.sub(lambda m: " " if m["comment"] or m[0][-1:] in "\"'" else m[0], line)
 
 
 def plain(line: str, marks: Iterable[str] = MARKS) -> str:
     """Return a line with ordinary blanks for odd ones, and without invisible marks.
 
-    `marks` are those that are meant; all, if nothing is said.
+    `marks` are those to replace or remove, by default all.
     """
     if line.isascii():
         return line
@@ -99,7 +99,7 @@ def masked(line: str) -> list[str]:
 
 
 def key(line: str) -> str:
-    """Return what every archive leaves of a line: no white space, no addresses, no accents."""
+    """Return the part of a line that all archives keep: no white space, addresses or accents."""
     bare = "".join(line.split())
     plain_enough = bare.isascii() and "?" not in bare
     if plain_enough and not any(sign in line for sign in _MAY_HOLD_ADDRESS):
@@ -109,13 +109,13 @@ def key(line: str) -> str:
 
 
 def in_string(text: str) -> bool:
-    """Tell if a piece of C ends within a string."""
+    """Return whether a piece of C ends within a string."""
     found = tokens([text], c=True)
     return bool(found) and re.fullmatch(r'(?:u8|[uUL])?"(?:\\.|[^"\\])*', found[-1]) is not None
 
 
 def in_comment(text: str, before: bool) -> bool:
-    """Tell if a comment goes on after a line of C, from whether one goes on `before` it."""
+    """Return whether a comment continues after a line of C; `before`: one was open before it."""
     rest = text
     if before:
         _, closed, rest = text.partition("*/")

@@ -1,7 +1,7 @@
-"""What a mail lacks: lines of its last hunk, a header's other half, files of its diffstat.
+"""Find out what a mail lacks: lines of its last hunk, half of a header, files of its diffstat.
 
-The counts of a hunk's header may be wrong as well, so what else the mail says of them decides: the
-next hunk, the diffstat, and if the mail ends there.
+The counts in a hunk's header may be wrong as well, so other evidence in the mail decides: the next
+hunk, the diffstat, and whether the mail ends there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from memnotify.mailpatch.diffs import RawHunk
 from memnotify.mailpatch.footers import is_footer
 from memnotify.mailpatch.headers import unquoted
 
-_MISCOUNT = 2  # lines: people who edit a patch by hand count wrong by these
+_MISCOUNT = 2  # lines by which people who edit a patch by hand miscount
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")
 _TOTAL = re.compile(
     r"\s*(\d{1,7}) files? changed(?:, (\d{1,7}) insertions?\(\+\))?"
@@ -25,15 +25,15 @@ _MARGIN = " \t>|:}"
 
 
 def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str | None:
-    """Say how many lines are there of a hunk, if they are too few for a wrong count.
+    """Return a message on the lines that are left of a hunk, if too few for a miscount; else None.
 
     `reading` is None if the hunk could not be read: then the lines are counted by their markers.
-    `followed` tells that more of the diff is below it, so that the mail was not cut there.
+    `followed`: more of the diff is below it, so the mail was not truncated there.
     """
     if reading is None:
         body = [line.text for line in hunk.body]
         ends = next((at for at, text in enumerate(body) if is_footer(text)), None)
-        # The text's own last line end gives an empty line more.
+        # The last line end of the text itself gives one more empty line.
         there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
         old = sum(not text.startswith("+") for text in there)
         new = sum(not text.startswith("-") for text in there)
@@ -42,8 +42,8 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
         old, new = _counts(reading)
         footer = followed or any(line.text.strip() for line in reading.rest)
     fewer = hunk.new_count - new
-    # A hunk that was edited has other added lines, and its old lines are all there. A new file has
-    # no old lines to tell that.
+    # A hunk that was edited differs in its added lines, and still has all its old lines. A new file
+    # has no old lines that could show this.
     allowed = _MISCOUNT if hunk.old_count or footer else 0
     if fewer > allowed:
         return f"{new} of {hunk.new_count} lines are there"
@@ -54,7 +54,7 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
 
 
 def _counts(reading: Reading) -> tuple[int, int]:
-    """Return how many old and new lines a hunk has, as it was read."""
+    """Return how many old and new lines a hunk has in a reading."""
     kinds = [part.kind for part in reading.parts if part.kind is not LineKind.SKIPPED]
     old = sum(kind is not LineKind.ADDED for kind in kinds)
     return old, sum(kind is not LineKind.REMOVED for kind in kinds)
@@ -63,12 +63,12 @@ def _counts(reading: Reading) -> tuple[int, int]:
 def counts_told(
     readings: Sequence[tuple[RawHunk, Reading]], stated: int | None
 ) -> tuple[list[bool | None], bool]:
-    """Tell for each hunk of a file what else in the mail agrees with: the lines that it has (True),
-    or those its header counts (False). None if nothing does, or both. And tell if anything agrees
-    with neither.
+    """Return for each hunk of a file what the rest of the mail confirms, and if anything disagrees.
 
-    `stated` is how many lines the file's diffstat has. Where the next hunk begins, by the old file
-    and by the new, says how many lines a hunk puts in.
+    True: the lines that the hunk has. False: the lines that its header counts. None: neither or
+    both. The second value is whether anything agrees with neither. `stated` is how many lines the
+    file has in the diffstat. Where the next hunk begins in the old and in the new file shows how
+    many lines a hunk adds.
     """
     told: list[set[bool]] = [set() for _ in readings]
     changed = more = fewer = 0
@@ -84,7 +84,7 @@ def counts_told(
             told[at] |= {here} if here != header else set()
             disputed |= not here and not header
     if stated is not None:
-        # Of old lines that are lost some may have been removed ones: each counts twice.
+        # Some of the lost old lines may have been removed lines: each of those counts twice.
         lacking = stated - changed
         lost = lacking in range(more, more + 2 * fewer + 1, 2)
         disputed |= bool(lacking) and not lost
@@ -100,7 +100,7 @@ def _shift(hunk: RawHunk) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Diffstat:
-    """The diffstat in a mail's head: the lines of each file, and those of all, if it says so."""
+    """The diffstat in a mail's head: the lines of each file, and the totals if there are any."""
 
     rows: dict[str, int]
     files: int | None
@@ -108,7 +108,7 @@ class Diffstat:
 
     @staticmethod
     def of(head: Sequence[str]) -> Diffstat:
-        """Read what looks like one; there may be none."""
+        """Return the diffstat in the lines before a mail's diff; it may be empty."""
         lines = [line.lstrip(_MARGIN) for line in head]
         rows = {unquoted(row[1]): int(row[2]) for line in lines if (row := _STAT.fullmatch(line))}
         total = next((found for line in lines if (found := _TOTAL.fullmatch(line))), None)
@@ -117,9 +117,9 @@ class Diffstat:
         return Diffstat(rows, int(total[1]), int(total[2] or 0) + int(total[3] or 0))
 
     def lines_of(self, name: str) -> int | None:
-        """Return how many lines of a file are changed; None if that is not said, or contradicted.
+        """Return how many lines of a file are changed; None if not stated or inconsistent.
 
-        A diffstat may leave out the first folders of a long name.
+        A diffstat may omit the first folders of a long name.
         """
         if self.files != len(self.rows) or self.changed != sum(self.rows.values()):
             return None
@@ -127,7 +127,7 @@ class Diffstat:
         return found[0] if len(found) == 1 else None
 
     def without_diff(self, names: Collection[str]) -> list[str]:
-        """Return the files that are named here, and that are not among `names`."""
+        """Return the files in the diffstat that are not among `names`."""
         if self.files is None:
             return []
         return [file for file in self.rows if not any(f"/{name}".endswith(file) for name in names)]

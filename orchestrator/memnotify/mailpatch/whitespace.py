@@ -1,4 +1,4 @@
-"""What an archive did to the white space of a mail, as the lines that the tree has too tell."""
+"""Infer what an archive did to a mail's white space from the lines that the tree also has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GAP = re.compile(f"(?<=[^{BLANKS}])[{BLANKS}]+(?=[^{BLANKS}])")
 
 
 class Fate(StrEnum):
-    """What became of white space; of two that explain all, the gentler is taken."""
+    """What became of white space; if two fates explain everything, the gentler one is taken."""
 
     KEPT = "kept"
     EXPANDED = "tabs became blanks"
@@ -23,9 +23,9 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The fate of some white space; `shift` columns stood before a line when tabs became blanks.
+    """The fate of white space; `shift` columns were before a line when tabs became blanks.
 
-    The marker is one, and the mail may have been quoted by then. Only the rest by 8 matters.
+    The marker is one, and the mail may have been quoted by then. Only the value modulo 8 matters.
     """
 
     fate: Fate
@@ -47,7 +47,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A line of the tree and the whole line of the mail that shows it, with marker or without."""
+    """A line of the tree, and the whole line of the mail that shows it, with or without marker."""
 
     tree: str
     mail: str
@@ -65,10 +65,10 @@ def gaps_of(line: str) -> list[str]:
 
 
 def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
-    """Return the gentlest damage that all witnesses agree with.
+    """Return the gentlest damage that is consistent with all witnesses.
 
-    `added` are the added lines of the mail, without their +: where no witness has white space to
-    tell by, tabs or wide gaps in them show that it was kept.
+    `added` are the added lines of the mail, without their +: if no witness has white space to judge
+    by, tabs or wide gaps in them show that it was kept.
     """
     witnesses = [witness for witness in witnesses if witness.tree.strip()]
     lead = _lead(witnesses)
@@ -77,7 +77,7 @@ def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
         lead = _unwitnessed([lead_of(line) for line in added])
     if inner is None:
         gaps = [gap for line in added for gap in gaps_of(line)]
-        # Blanks that were run together are one, and tabs that became blanks did so everywhere.
+        # Collapsed blanks are one blank, and tabs became blanks everywhere or nowhere.
         wide = any("\t" in gap for gap in gaps) or (lead == LOST and any(len(g) > 1 for g in gaps))
         inner = KEPT if wide else lead
     return Damage(lead, inner)
@@ -87,7 +87,7 @@ def _lead(witnesses: Sequence[Witness]) -> Space | None:
     told = [witness for witness in witnesses if lead_of(witness.tree)]
     if not told:
         return None
-    # The marker of context is eaten everywhere or nowhere.
+    # The marker of context was removed everywhere or nowhere.
     for eaten in (False, True):
         if not eaten and not all(w.removed or w.mail.startswith((" ", "\t")) for w in witnesses):
             continue
@@ -100,7 +100,7 @@ def _lead(witnesses: Sequence[Witness]) -> Space | None:
 
 
 def after(space: Space, text: str) -> str:
-    """Return what became of white space, or of a line with it, that was not lost."""
+    """Return what became of white space that was not lost, or of a line with it."""
     if space.fate is Fate.KEPT:
         return text
     return (" " * space.shift + text).expandtabs(_TAB)[space.shift :]
@@ -114,7 +114,7 @@ def _inner(witnesses: Sequence[Witness]) -> Space | None:
     ]
     if not told:
         return None
-    # Tabs that each became one blank may have been run together with others: that tells nothing.
+    # Tabs that each became one blank may have been collapsed with others: that shows nothing.
     wide = any(len(gap) > 1 for _, gaps in told for gap in gaps)
     for space in _ORDER if wide else (KEPT,):
         if all(gaps_of(after(space, tree)) == gaps for tree, gaps in told):
@@ -131,6 +131,6 @@ def _unwitnessed(leads: Sequence[str]) -> Space:
 
 
 def unexpand(width: int, *, shift: int = 0) -> str:
-    """Return indentation of the kernel's style for blanks that tabs were expanded to."""
+    """Return indentation in the kernel's style for blanks that tabs were expanded to."""
     tabs, blanks = divmod(width + shift, _TAB)
     return "\t" * tabs + " " * blanks if tabs else " " * width

@@ -1,4 +1,4 @@
-"""A series written into a folder: all of it, or nothing."""
+"""Write a series into a folder: all or nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from memnotify.errors import InfrastructureError, InputError, no_space
 from memnotify.mailpatch.restore_series import Imported, ImportedSeries, number_of
 from memnotify.series.quilt import NAMES, PENDING, SERIES, Patch, read_series_file, series_lines
 
-_FRESH, _KEPT = "fresh", "kept"  # files that come, and those that go
+_FRESH, _KEPT = "fresh", "kept"  # new files, and those that they replace
 
 
 def write_series(
     imported: ImportedSeries, folder: Path, *, replace: bool = False
 ) -> tuple[str, ...]:
-    """Write the patches and the `series` file into a folder, and return what there is to say.
+    """Write the patches and the `series` file into a folder, and return notes for the user.
 
-    Patches of the folder that are in the series already keep their lines there, and comments stay
-    before and behind the patch that they stood at. Raises InputError if the folder has patches that
-    this would change, and `replace` is not given, and if it cannot be written.
+    Patches of the folder that are already in the series keep their lines there, and comments stay
+    before and after their patch. Raises InputError if the folder has patches that this would change
+    and `replace` is not given, and if it cannot be written.
     """
     series = folder / SERIES
     old = {patch.name for patch in read_series_file(series)} if series.is_file() else set()
@@ -52,10 +52,10 @@ def _names(imported: ImportedSeries) -> str:
 
 
 def _series_text(imported: ImportedSeries, series: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the new text of a `series` file, and what it no longer says."""
+    """Return the new text of a `series` file, and notes about what was dropped from it."""
     staying = {patch.name for patch in imported.patches if isinstance(patch, Patch)}
     known = {patch.name: (patch, line) for patch, line in series_lines(series)}
-    above: dict[str, list[str]] = {}  # each patch's line, with those before it that name none
+    above: dict[str, list[str]] = {}  # each patch's line, and those above it without a patch
     run: list[str] = []
     for line in series.read_text().splitlines():
         run.append(line)
@@ -83,9 +83,9 @@ def _series_text(imported: ImportedSeries, series: Path) -> tuple[str, tuple[str
 
 
 def _put(folder: Path, wanted: Mapping[str, bytes], gone: Collection[str]) -> None:
-    """Bring files of a folder to a state; whatever goes wrong, it is then as it was before.
+    """Replace files of a folder; if anything goes wrong, the folder is restored.
 
-    While `names` is there, with those that the folder had not, nobody reads it as a series; and if
+    While the file `names` exists, which lists the new files, the folder is not read as a series. If
     this process is killed, the next import undoes what it did.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
@@ -117,10 +117,10 @@ def _put(folder: Path, wanted: Mapping[str, bytes], gone: Collection[str]) -> No
 
 
 def undo_killed(folder: Path) -> None:
-    """Undo an import into a folder that ended on the way. Call it with the folder's lock held.
+    """Undo an interrupted import into a folder. Call it with the folder's lock held.
 
-    Raises InputError if what is there is not what an import leaves: the folder may come from
-    others, and nothing but its own files is touched.
+    Raises InputError if the folder does not have what an import leaves: it may come from others,
+    and only files of an import are touched.
     """
     scratch = folder / PENDING
     if scratch.is_symlink():
@@ -137,7 +137,7 @@ def undo_killed(folder: Path) -> None:
 
 
 def _left_by(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files that a killed import made in a folder, and those it kept of before."""
+    """Return the files that a killed import created in a folder, and the old ones that it saved."""
     file, keeping = folder / PENDING / NAMES, folder / PENDING / _KEPT
     if not _is_plain(file):
         raise _foreign(file, "is not a plain file")

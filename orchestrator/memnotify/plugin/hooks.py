@@ -1,6 +1,6 @@
-"""What pytest loads wherever this package is installed: options, markers and the `cell` fixture.
+"""The part that pytest always loads: options, markers and the `cell` fixture.
 
-It costs nothing until --memnotify is given: the rest of the package is imported only then.
+It costs nothing without --memnotify: only that option imports the rest of the package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from memnotify.results.frames import CellResults
 
 ACTIVE = "memnotify-session"
-"""The name of the plugin that is registered with --memnotify."""
+"""The name under which the plugin is registered if --memnotify is given."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,7 +73,7 @@ def _memnotify_cell(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="session")
 def cell(_memnotify_cell: Any, pytestconfig: pytest.Config) -> CellResults:
-    """The results of each cell of the campaigns in turn; the cell is run if need be."""
+    """The results of each cell of the campaigns in turn; a cell without results is run first."""
     session = pytestconfig.pluginmanager.get_plugin(ACTIVE)
     if session is None:
         pytest.skip("needs --memnotify CAMPAIGN.toml")

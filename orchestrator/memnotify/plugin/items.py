@@ -1,4 +1,4 @@
-"""A campaign as a file of tests: each of its cells is one, and each of its expectations."""
+"""A campaign as a file of tests: one for each cell and one for each expectation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from memnotify.run.on_demand import OnDemand
 from memnotify.text import printable
 
 _CONSOLE = "console.log"
-_LINES = 10  # of the end of the console
+_LINES = 10  # shown from the end of the console
 
 
 class CampaignFile(pytest.File):
@@ -39,13 +39,13 @@ class CampaignFile(pytest.File):
         for name in self._run.cells:
             yield CellItem.from_parent(self, name=name, run=self._run)
         for number, expect in enumerate(self._run.campaign.table.expect):
-            # As refusals of a campaign file call it.
+            # The same name as in error messages about the campaign file.
             name = f"expect[{number}]"
             yield ExpectItem.from_parent(self, name=name, run=self._run, expect=expect)
 
 
 class CellItem(pytest.Item):
-    """Runs its cell in the set-up, so a failed testbed is an error; a finding is a failure."""
+    """Runs its cell in the set-up: a failure of the testbed is an error, a finding a failure."""
 
     def __init__(self, *, run: OnDemand, **given: Any) -> None:
         super().__init__(**given)
@@ -55,7 +55,7 @@ class CellItem(pytest.Item):
         self.add_marker("memnotify")
         self.extra_keyword_matches.add(run.campaign.table.name)
         if self.config.pluginmanager.hasplugin("xdist"):
-            # With --dist loadgroup, the tests of a cell wait where it runs.
+            # With --dist loadgroup, all tests of a cell go to the worker that runs it.
             self.add_marker(pytest.mark.xdist_group(self.name))
 
     def setup(self) -> None:
@@ -84,7 +84,7 @@ class CellItem(pytest.Item):
 
 
 class ExpectItem(pytest.Item):
-    """Compares the cells of an expectation, which are run if need be, with what it says."""
+    """Compares an expectation with its cells; those without results are run first."""
 
     def __init__(self, *, run: OnDemand, expect: ExpectTable, **given: Any) -> None:
         super().__init__(**given)
@@ -100,8 +100,8 @@ class ExpectItem(pytest.Item):
 
     def runtest(self) -> None:
         results = list(judge_expectation(self._expect, self._verdicts, is_part=self._run.is_part))
-        said = [f"{result.what}: {in_words(result)}" for result in results]
-        lines = [printable(line) for line in (self._expect.says, *said)]
+        found = [f"{result.what}: {in_words(result)}" for result in results]
+        lines = [printable(line) for line in (self._expect.says, *found)]
         if failed(results):
             pytest.fail("\n".join(lines), pytrace=False)
         if all(result.met is None for result in results):
@@ -112,7 +112,7 @@ class ExpectItem(pytest.Item):
 
 
 def finished(run: OnDemand, name: str) -> Path:
-    """Return the folder of a cell that has run. Fails the test if the testbed did."""
+    """Return the folder of a cell; run it if needed. Fails the test if the testbed fails."""
     try:
         return run.results(name)
     except MemnotifyError as error:
@@ -130,5 +130,5 @@ def how_to_look(folder: Path) -> str:
 
 
 def shown(path: Path) -> Path:
-    """Return a path as somebody who is in the current folder would type it."""
+    """Return a path relative to the current folder, if it is below that."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

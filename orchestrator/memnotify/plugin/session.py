@@ -1,7 +1,7 @@
-"""A pytest session with --memnotify: which cells there are, and who runs them.
+"""A pytest session with --memnotify: its cells, and the process that runs each of them.
 
-The controller, which is pytest itself where there is no pytest-xdist, chooses the base of each
-campaign and leads its run; the workers are told the bases, so all of them collect the same.
+The controller (pytest itself if there is no pytest-xdist) chooses the base of each campaign and
+leads its run. It passes the bases to the workers, so that all of them collect the same tests.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Asked:
 
 
 class Session:
-    """The plugin of one process of a session."""
+    """The plugin in one process of a session."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -83,7 +83,7 @@ class Session:
                 runs.append(_run(campaign, cells, options, store))
                 self._known[campaign.table.name] = _values(campaign, cells)
             if self._told is None and not self._config.option.collectonly:
-                # In one order, so that two sessions do not wait for each other.
+                # In a fixed order, so that two sessions cannot deadlock.
                 for run in sorted(runs, key=lambda run: run.folder.path):
                     self._held.enter_context(run.lead(_say))
         self._runs = {run.campaign.path.resolve(): run for run in runs}
@@ -110,7 +110,7 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a new worker of pytest-xdist."""
+        """Pass the bases to a new worker of pytest-xdist."""
         node.workerinput[_BASES] = list(self._bases)
 
     def pytest_report_header(self) -> list[str]:
@@ -127,7 +127,7 @@ class Session:
         return CampaignFile.from_parent(parent, path=file_path, run=run)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        # It is not there where a project has a fixture `cell` of its own.
+        # It is missing if the project has its own fixture `cell`.
         if _FIXTURE not in metafunc.fixturenames:
             return
         wanted = _wanted(metafunc.definition)
@@ -145,7 +145,7 @@ class Session:
         metafunc.parametrize(_FIXTURE, chosen, indirect=True, scope="session")
 
     def _refuse_unknown(self, wanted: Mapping[str, Sequence[Any]]) -> None:
-        # A campaign may wait for another session, and a cell be in another part of its own.
+        # The test may be for a campaign of another session, or for a cell of another shard.
         names = wanted.get("campaign", self._known)
         here = [self._known[name] for name in names if name in self._known]
         for key in wanted.keys() - {"campaign"} if here else ():
@@ -156,7 +156,7 @@ class Session:
                     pytest.fail(f"cells: no cell has {key}={value!r} ({hint})", pytrace=False)
 
     def results(self, asked: Asked) -> CellResults:
-        """Return what the fixture `cell` gives; the cell is run if need be."""
+        """Return the value of the fixture `cell`; run the cell first if it has no results."""
         from memnotify.results.frames import CellResults
 
         self._folders[asked] = finished(asked.run, asked.name)
@@ -189,7 +189,7 @@ def _campaigns(files: Iterable[str]) -> Sequence[Campaign]:
 
 
 def _values(campaign: Campaign, cells: Iterable[Cell]) -> Mapping[str, Sequence[Any]]:
-    """Return what a marker may ask of a campaign: what its cells have, or any of its bases."""
+    """Return the values that a marker may select: those of the cells, and all bases."""
     points = [point_of(cell) for cell in cells]
     values = {key: [point[key] for point in points] for key in POINT}
     return values | {"base": campaign.table.kernel.base}
@@ -215,7 +215,7 @@ def _run(campaign: Campaign, cells: Sequence[Cell], options: Any, store: Store) 
 
 
 def _with_ids(cells: Iterable[Asked]) -> dict[str, Asked]:
-    """Return the cells by their names, with the campaign's before those that occur twice."""
+    """Return the cells by name; names that occur twice are prefixed with the campaign's."""
     cells = list(cells)
     counted = Counter(asked.name for asked in cells)
     return {
@@ -227,7 +227,7 @@ def _with_ids(cells: Iterable[Asked]) -> dict[str, Asked]:
 
 
 def _wanted(test: pytest.Item) -> dict[str, tuple[Any, ...]]:
-    """Return what the `cells` markers of a test ask for; of two the nearest counts."""
+    """Return the values that the `cells` markers of a test select; the closest marker wins."""
     wanted: dict[str, tuple[Any, ...]] = {}
     for mark in reversed(list(test.iter_markers("cells"))):
         if mark.args:

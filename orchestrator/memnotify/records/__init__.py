@@ -1,1 +1,1 @@
-"""The log's layout in shared memory, decoding, comparing two logs."""
+"""The log of a guest: its layout in shared memory, decoding, and comparing two logs."""

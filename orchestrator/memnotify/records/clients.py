@@ -1,4 +1,4 @@
-"""What the records of clients say: who was notified, and who watches mem_notify at all."""
+"""The records of clients: who was notified, and which clients watch mem_notify."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from memnotify.records.log import Flags, RecordLog, Records, ints, take
 from memnotify.scenario import SUCCESSORS
 
 _POLLIN = 0x001
-_POLLPRI = 0x002  # what PSI and memory.events say; a client of mem_notify does not ask for it
+_POLLPRI = 0x002  # set by PSI and memory.events; a client of mem_notify does not ask for it
 _OF_CLIENTS = (Kind.POLL, Kind.WAKEUP, Kind.READ, Kind.EXIT)
 
 
 def was_notified(wakeups: Records) -> Flags:
-    """Return which WAKEUP records say that a client was notified, as every figure counts it.
+    """Return which WAKEUP records are notifications, as every figure counts them.
 
-    poll() returned more than 0, with POLLIN, or POLLPRI for a successor; SIGIO likewise. One that
-    failed has stale revents.
+    poll() returned more than 0, with POLLIN, or POLLPRI for a successor; likewise for SIGIO. A
+    failed poll() leaves stale revents.
     """
     found: Flags = (ints(wakeups["result"]) > 0) & (wakeups["revents"] & (_POLLIN | _POLLPRI) != 0)
     return found
 
 
 def notified(log: RecordLog) -> Records:
-    """Return the WAKEUP records that say so, by time."""
+    """Return the WAKEUP records that are notifications, by time."""
     wakeups = log.kind(Kind.WAKEUP)
     found = take(wakeups, was_notified(wakeups))
     return take(found, np.argsort(found["time_ns"], kind="stable"))
 
 
 def of_mem_notify(log: RecordLog) -> RecordLog:
-    """Return the log without what clients wrote that watch what came after mem_notify."""
+    """Return the log without the records of clients that watch a successor of mem_notify."""
     clients = log.kind(Kind.CLIENT)
     others = np.isin(clients["client_kind"], list(SUCCESSORS))
     if not others.any():

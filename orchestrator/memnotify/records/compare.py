@@ -1,7 +1,7 @@
-"""Are two logs of one cell the same? Which record differs first, and by how much do times differ?
+"""Compares two logs of one cell: the first record that differs, and by how much times differ.
 
-Works on plain structured arrays, and knows of their fields only that one whose name ends in `_ns`
-is a time.
+Works on plain structured arrays. All it knows of their fields is that a name ending in `_ns` is a
+time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Agreement(StrEnum):
 class Difference:
     """One record that differs: its index, its kind in both logs, and the fields that differ.
 
-    `fields` has (name, first, second) for each. A log that ends before has None as kind.
+    `fields` has (name, first, second) for each. The kind is None for a log that has already ended.
     """
 
     index: int
@@ -41,11 +41,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What comparing two logs gave.
+    """The result of comparing two logs.
 
-    `records` is how many the two have. `differing` records differ in more than times, `late` in
-    times only; `greatest_ns` is the greatest difference of two times up to the first of the former,
-    because what comes after it is another story. `first` is the first record that differs at all.
+    `records` is the length of each log. `differing` records differ in more than times, `late` only
+    in times. `greatest_ns` is the greatest difference of two times before the first of the former;
+    later times are not comparable. `first` is the first record that differs at all.
     """
 
     records: tuple[int, int]
@@ -65,12 +65,12 @@ class Comparison:
 def compare(first: Rows, second: Rows, views: Mapping[Any, np.dtype[Any]]) -> Comparison:
     """Compare two logs record by record, in the order in which they were claimed.
 
-    Both have the same dtype, with a field `kind`; `views` has the layout of a whole record of each
-    kind, of the same size, whose fields are compared.
+    Both have the same dtype, with a field `kind`. `views` maps each kind to the layout of a whole
+    record, of the same size, whose fields are compared.
     """
     common = min(len(first), len(second))
     a, b = first[:common], second[:common]
-    # Bits first, so that what no view names counts, too; then what differs in nothing but times.
+    # Compare bits first, to include bytes that no view names; then find what differs only in times.
     other = a.view(_bits(a)) != b.view(_bits(b))
     apart = np.zeros(common, np.int64)
     late = np.zeros(common, bool)
@@ -98,12 +98,12 @@ def _first(flags: NDArray[np.bool_], none: int) -> int:
 
 
 def _times(a: Rows, b: Rows) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Return which of these rows, none of them equal, differ in times only, and how far."""
+    """Return which of these unequal rows differ only in times, and by how much."""
     late = np.ones(len(a), bool)
     apart = np.zeros(len(a), np.int64)
     for name in a.dtype.names or ():
         if name.endswith(_TIME):
-            # Modulo 2**64, so that it is right for a negative one, too.
+            # Modulo 2**64, so that negative differences are right as well.
             apart = np.maximum(apart, np.abs((a[name] - b[name]).astype(np.int64)))
         else:
             late &= a[name] == b[name]
@@ -113,14 +113,14 @@ def _times(a: Rows, b: Rows) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
 def _difference(
     first: Rows, second: Rows, index: int, views: Mapping[Any, np.dtype[Any]]
 ) -> Difference | None:
-    """Describe the record at an index; None if both logs end there."""
+    """Describe the record at an index; return None if both logs end there."""
     kinds = [int(log["kind"][index]) if index < len(log) else None for log in (first, second)]
     if kinds == [None, None]:
         return None
     fields: tuple[tuple[str, Any, Any], ...] = ()
     if kinds[0] is not None and kinds[0] == kinds[1]:
         a, b = first[index : index + 1], second[index : index + 1]
-        # Words that the kind does not name are empty, or something is badly wrong.
+        # Words that the kind does not name are empty, unless something is badly wrong.
         fields = _fields(a.view(views[kinds[0]])[0], b.view(views[kinds[0]])[0])
         fields = fields or _fields(a[0], b[0])
     return Difference(index=index, kinds=(kinds[0], kinds[1]), fields=fields)

@@ -1,6 +1,6 @@
-"""The log of a guest, out of the shared memory.
+"""Decodes a guest's log from the shared memory.
 
-The guest wrote those bytes, so a record counts only if its `commit` and its kind are right.
+The guest wrote these bytes, so a record counts only if its `commit` and its kind are valid.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 
-_KNOWN = np.isin(np.arange(1 << 16), list(Kind))  # indexed by what stands in a record's `kind`
+_KNOWN = np.isin(np.arange(1 << 16), list(Kind))  # indexed by a record's `kind`
 
 
 def decode(region: Any, capacity: int) -> RecordLog:
@@ -23,7 +23,7 @@ def decode(region: Any, capacity: int) -> RecordLog:
     """
     header = np.frombuffer(region, layout.HEADER, count=1)[0]
     claimed = min(int(header["next"]), capacity)
-    # One plain copy: a structured array would be copied field by field.
+    # Make one plain copy: a structured array would be copied field by field.
     raw = np.frombuffer(region, np.uint8, claimed * layout.RECORD.itemsize, layout.RECORDS_OFFSET)
     records = raw.copy().view(layout.RECORD)
     valid = records["commit"] == np.arange(1, claimed + 1, dtype="<u4")

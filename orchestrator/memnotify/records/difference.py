@@ -1,4 +1,4 @@
-"""Where two logs of the same cell part."""
+"""The first difference between two logs of the same cell."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from memnotify.text import counted
 
 
 def first_difference(one: Path, other: Path) -> str | None:
-    """Compare two records.parquet bit for bit, as logs; return where they part, or None.
+    """Compare two records.parquet bit for bit, as logs; return where they first differ, or None.
 
-    The answer names the first record that differs, and its fields that do. Raises InputError if a
-    file is no log of records.
+    The text names the first record that differs, and the fields in which it does. Raises InputError
+    if a file is not a log of records.
     """
     if one.read_bytes() == other.read_bytes():
         return None

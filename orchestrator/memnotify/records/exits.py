@@ -1,4 +1,4 @@
-"""What the EXIT records of a log say: how the scenario's processes ended."""
+"""The EXIT records of a log: how the scenario's processes ended."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from memnotify.records.log import RecordLog, Records, take
 
 
 def killed_exits(log: RecordLog) -> Records:
-    """Return the EXIT records of processes that the OOM killer ended: by SIGKILL, not the agent."""
+    """Return the EXIT records of OOM kills: ended by a SIGKILL that the agent did not send."""
     exits = log.kind(Kind.EXIT)
     return take(exits, (exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0))
 
 
 def failed_exits(log: RecordLog) -> Records:
-    """Return the EXIT records of processes that did not end as the scenario wants.
+    """Return the EXIT records of processes that did not end as the scenario intends.
 
-    Those of `killed_exits` are another finding.
+    Those in `killed_exits` are a separate finding.
     """
     exits = log.kind(Kind.EXIT)
     crashed = (exits["signal"] != 0) & (exits["signal"] != signal.SIGKILL)

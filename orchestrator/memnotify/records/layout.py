@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 MAGIC = b"MNOTIFY1"
 ABI_VERSION = 3
@@ -23,11 +22,11 @@ RECORDS_OFFSET = 65536
 HOST_PART = 64  # bytes at the start of the header that only the host writes
 NO_CLIENT = 0xFFFF_FFFF
 NO_STATUS = -(2**31)
-"""`ZONE["status"]` of a kernel that has no such line in /proc/zoneinfo."""
+"""`ZONE["status"]` if the kernel's /proc/zoneinfo has no such line."""
 
 
 class State(IntEnum):
-    """`enum mn_state`: what the agent is doing. Only RENDEZVOUS means that it asked for a pause."""
+    """`enum mn_state`: what the agent is doing. Only in RENDEZVOUS has it asked for a pause."""
 
     BOOTING = 0
     RENDEZVOUS = 1
@@ -45,7 +44,7 @@ class Reason(IntEnum):
 
 
 class Kind(IntEnum):
-    """`enum mn_kind`: what a record tells."""
+    """`enum mn_kind`: what a record describes."""
 
     BOOT = 1
     DEVICE = 2
@@ -203,7 +202,7 @@ VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.WRITTEN: ("written_kib", "errno"),
     }
 )
-"""What `value[0]`, `value[1]`, ... of a record mean. The other kinds have a layout of their own."""
+"""The meaning of `value[0]`, `value[1]`, ... of a record. Other kinds have their own layout."""
 
 
 def _layout(names: tuple[str, ...]) -> np.dtype[Any]:
@@ -224,18 +223,8 @@ LAYOUTS: Mapping[Kind, np.dtype[Any]] = MappingProxyType(
 )
 
 
-def payload(records: npt.NDArray[Any], kind: Kind) -> npt.NDArray[Any]:
-    """Return the values of records of one kind, as a structured array of the same length.
-
-    `records` is a RECORD array that holds only that kind. The fields are those of MEMINFO, ZONE,
-    CHECK or CONSOLE, else VALUE_NAMES[kind] as unsigned 64-bit numbers (negative: in two's
-    complement).
-    """
-    return np.ascontiguousarray(records["value"]).view(LAYOUTS[kind])[:, 0]
-
-
 def log_size(capacity: int) -> int:
-    """Return the bytes that header, mailbox and `capacity` records fill."""
+    """Return the size in bytes of header, mailbox and `capacity` records."""
     size: int = RECORDS_OFFSET + capacity * RECORD.itemsize
     return size
 
@@ -248,7 +237,7 @@ def region_size(capacity: int) -> int:
 def init_header(buffer: Any, capacity: int) -> None:
     """Write the header of a new region into a writable buffer (an mmap, a bytearray).
 
-    Mailbox and records must be zero already, as in a new file. Raises ValueError if `capacity`
+    Mailbox and records must already be zero, as in a new file. Raises ValueError if `capacity`
     records do not fit.
     """
     size = len(buffer)

@@ -1,7 +1,7 @@
-"""The log of one guest, as everything that reads one takes it.
+"""The log of one guest, as all its readers take it.
 
-The guest wrote the records, so nothing in them is trusted: no number out of them is used as an
-index before it is clipped. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
+The guest wrote the records, so nothing in them is trusted: a number from them is clipped before it
+is used as an index. All times are guest time, CLOCK_MONOTONIC in nanoseconds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ VIEWS: Mapping[Kind, np.dtype[Any]] = MappingProxyType({kind: _view(kind) for ki
 
 
 def ints(column: Any) -> Ints:
-    """Return numbers of a log as signed ones; a negative number there is in two's complement."""
+    """Return numbers of a log as signed; negative ones are stored in two's complement."""
     return np.asarray(column, dtype=np.int64)
 
 
@@ -61,7 +61,7 @@ def indexes(rows: Records) -> Ints:
 def take(rows: Records, chosen: Flags | Ints) -> Records:
     """Return some of these whole records.
 
-    As plain bytes, because numpy copies a structured record field by field.
+    They are copied as plain bytes, because numpy copies a structured record field by field.
     """
     taken: Records = rows.view(_WHOLE)[chosen].view(rows.dtype)
     return taken
@@ -71,9 +71,9 @@ def take(rows: Records, chosen: Flags | Ints) -> Records:
 class RecordLog:
     """The valid records of a guest in the order in which they were claimed.
 
-    `records` has the dtype layout.RECORD, and must not change. `lost` did not fit into the log;
-    `torn` were claimed, but never finished (the writer was killed, or the guest stopped there) or
-    make no sense.
+    `records` has the dtype layout.RECORD, and must not change. `lost` records did not fit into the
+    log. `torn` records were claimed but never finished (the writer was killed, or the guest stopped
+    there), or make no sense.
     """
 
     records: Records
@@ -84,11 +84,11 @@ class RecordLog:
         return len(self.records)
 
     def kind(self, kind: Kind) -> Records:
-        """Return the records of one kind as a structured array that cannot be written to.
+        """Return the records of one kind as a read-only structured array.
 
         Its fields are `commit` (claim number from 1), `cpu`, `client`, `pid`, `time_ns`, and those
-        of the kind: those of layout.LAYOUTS, unsigned 64-bit numbers where layout.VALUE_NAMES has
-        them.
+        of the kind: those of layout.LAYOUTS, or unsigned 64-bit numbers named in
+        layout.VALUE_NAMES.
         """
         found = self._kinds.get(kind)
         if found is None:
@@ -102,22 +102,22 @@ class RecordLog:
         return {}
 
     def only(self, chosen: Flags) -> RecordLog:
-        """Return the log with some of its records."""
+        """Return the log with only the chosen records."""
         return RecordLog(take(self.records, chosen), lost=self.lost, torn=self.torn)
 
     @cached_property
     def start_ns(self) -> int:
-        """When the scenario started; 0 if it did not."""
+        """Return the scenario's start; 0 if it did not start."""
         start = ints(self.kind(Kind.START)["start_ns"])
         return int(start[0]) if start.size else 0
 
     @property
     def end_ns(self) -> int:
-        """The time of the newest record; 0 if there is none."""
+        """Return the time of the newest record; 0 if there is none."""
         return int(self.records["time_ns"].max()) if len(self.records) else 0
 
     @property
     def cpus(self) -> int:
-        """How many CPUs the guest has, by what it said when it had booted, and by who wrote."""
+        """Return the number of CPUs: what the guest reported at boot, or more if more wrote."""
         booted, writers = self.kind(Kind.BOOT)["cpus"], self.records["cpu"]
         return max(int(booted.max(initial=1)), int(writers.max(initial=0)) + 1)

@@ -1,7 +1,7 @@
-"""The log of a guest in a file, records.parquet. docs/reference/records.md has its columns.
+"""The log of a guest as a file, records.parquet. docs/reference/records.md lists its columns.
 
-Every value of every kind has a column of its own, `zone_free`, which is null in records of other
-kinds. Version 1 had the five words of a record instead, value0 to value4; it is still read.
+Every value of every kind has its own column, such as `zone_free`, which is null in records of other
+kinds. Version 1 had the five words of a record instead, value0 to value4; it can still be read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from memnotify.records.log import RecordLog
 SCHEMA_VERSION = 2
 
 _ROWS = 1 << 16
-"""Of a row group: there are a hundred columns, and each takes memory for every row."""
+"""Rows per row group: there are a hundred columns, and each takes memory for every row."""
 
 _WORDS = layout.RECORD["value"].shape[0]
 _BYTES = layout.RECORD["value"].itemsize
@@ -39,7 +39,7 @@ _PAGES = ("pswpin", "pswpout", "pgscan", "pgsteal", "pgdeactivate", "pgrefill")
 
 
 def column_of(kind: Kind, name: str) -> str:
-    """Return the name of the column with a value of a kind."""
+    """Return the name of the column for a value of a kind."""
     return f"{kind.name.lower()}_{name}"
 
 
@@ -63,13 +63,13 @@ UNITS: Mapping[str, str] = MappingProxyType(
         if (unit := _unit(kind, name)) is not None
     }
 )
-"""The units of the columns that have one; they are in the file's metadata, too."""
+"""The units of the columns that have one; the file's metadata has them, too."""
 
 
 def _type(form: np.dtype[Any]) -> Any:
     if form.kind == "S":
         return pa.string()
-    # Negative numbers are in two's complement there.
+    # Negative numbers are stored in two's complement.
     return pa.int64() if form == np.uint64 else pa.from_numpy_dtype(form)
 
 
@@ -96,8 +96,8 @@ def write_records(log: RecordLog, path: Path) -> None:
 
     Columns: index (claim number from 0), time_ns, kind (its name), client (null: none), pid, cpu,
     and one for each value of each kind. `raw` has the 40 bytes of a record's values if the columns
-    do not hold all of them: a name that is no text, or a word that its kind does not have. The
-    numbers of lost and torn records, the version and the units are in the file's metadata. Raises
+    cannot hold all of them: a name that is not text, or a word that its kind does not have. The
+    file's metadata has the numbers of lost and torn records, the version and the units. Raises
     OSError.
     """
     metadata = {
@@ -161,7 +161,7 @@ def _spread(values: npt.NDArray[Any], rows: npt.NDArray[Any], length: int) -> An
 
 
 def _texts(values: npt.NDArray[Any], rows: npt.NDArray[Any], length: int) -> tuple[Any, Any]:
-    """Return such a column of texts, and what they are in bytes."""
+    """Return such a column of texts, and the bytes that they stand for."""
     known, which = np.unique(values, return_inverse=True)
     texts = [name.decode(errors="replace") for name in known.tolist()]
     column = pa.array(texts, pa.string()).take(_spread(which, rows, length))
@@ -170,10 +170,10 @@ def _texts(values: npt.NDArray[Any], rows: npt.NDArray[Any], length: int) -> tup
 
 
 def read_records(path: Path) -> RecordLog:
-    """Read records.parquet back. Raises InputError if it cannot be read or is something else."""
+    """Read records.parquet back. Raises InputError if it is unreadable or something else."""
     refuse_special(path)
     try:
-        with pq.ParquetFile(path) as file:  # of pyarrow's readers the one without a data set
+        with pq.ParquetFile(path) as file:  # the reader of pyarrow that makes no data set
             metadata = file.schema_arrow.metadata or {}
             version = int(metadata.get(b"schema_version", b"1"))
             if version > SCHEMA_VERSION:
@@ -195,7 +195,7 @@ def read_records(path: Path) -> RecordLog:
 
 
 def _check_types(schema: Any) -> None:
-    """Raise ValueError if a column is not what it must be: the file may be anybody's."""
+    """Raise ValueError if a column has the wrong type: the file may come from anybody."""
     for field in schema:
         at = _SCHEMA.get_field_index(field.name)
         wanted = field.type if at < 0 else _SCHEMA.field(at).type
@@ -246,6 +246,6 @@ def _words(batch: Any, kinds: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
 def _bytes(column: Any, form: np.dtype[Any]) -> npt.NDArray[Any]:
     encoded = column.dictionary_encode()
     texts = [text.encode() for text in encoded.dictionary.to_pylist()]
-    # What is too long is cut: a letter that stands for a byte is longer, and `raw` has that byte.
+    # Too long a text is cut: the replacement of a byte is longer, and `raw` has that byte.
     found: npt.NDArray[Any] = np.array(texts, form)[encoded.indices.to_numpy()]
     return found

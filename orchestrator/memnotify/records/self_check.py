@@ -1,4 +1,4 @@
-"""What the SELF_CHECK records of a log say: how the tests of the kernel came out."""
+"""The SELF_CHECK records of a log: the results of the tests of the kernel."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import RecordLog
 
-_MAX_ERRNO = 4095  # of Linux; C's strerror() takes no number that does not fit an int
+_MAX_ERRNO = 4095  # Linux's limit; strerror() only takes numbers that fit an int
 
 
 def describe_check(row: Any) -> str:
-    """Return what a SELF_CHECK record says, for people."""
+    """Return a readable description of a SELF_CHECK record."""
     name, result, error = (
         row["name"].decode(errors="replace"),
         row["result"],

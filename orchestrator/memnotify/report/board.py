@@ -1,7 +1,7 @@
-"""Progress of a run: a live board on a terminal, plain lines with the time anywhere else.
+"""Progress of a run: a live board on a terminal, timestamped lines anywhere else.
 
-What is finished scrolls away above the board, so nothing is lost and the board stays as small as
-the number of guests that run.
+Finished items scroll away above the board, so nothing is lost and the board is only as large as the
+number of running guests.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from memnotify.text import counted, printable
 
 
 class Board(Protocol):
-    """Where a run reports to. Texts may come from a guest; they are shown as they are."""
+    """The receiver of a run's progress. Texts may come from a guest, and are shown literally."""
 
     def building(self, what: str, text: str) -> None:
-        """A kernel or an image is being built; `text` is what is done just now."""
+        """A kernel or an image is being built; `text` is the current step."""
 
     def built(self, what: str, text: str) -> None: ...
 
     def planned(self, cells: int, there: int) -> None:
-        """So many cells are asked for, of which so many have their results already."""
+        """`cells` cells are wanted, `there` of which already have results."""
 
     def stage(self, cell: str, stage: str) -> None: ...
 
@@ -52,7 +52,7 @@ def open_board(console: Console) -> LiveBoard | LineBoard:
 
 
 class LineBoard:
-    """One line for each thing that happens."""
+    """One line per event."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -92,7 +92,7 @@ class LineBoard:
 
 
 class LiveBoard:
-    """A region at the bottom of the terminal: builds, then the guests that run."""
+    """A region at the bottom of the terminal: builds, then running guests."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -1,4 +1,4 @@
-"""What a report says of each cell, whatever its format."""
+"""What a report says about each cell, in any format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIGURES = (
 
 
 class CaseStatus(StrEnum):
-    """How a CI service is told of an outcome. A finding is a failure of the kernel under test."""
+    """An outcome as a CI service sees it. A finding is a failure of the kernel under test."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -45,8 +45,8 @@ _STATUS = {
 class CellReport:
     """One cell of a plan. Texts may come from a guest, and every format escapes them.
 
-    `verdict` is None if it has not run; `log` is its console's path below the run's folder, and
-    `console` the end of what is in there; `events` is its timeline.
+    `verdict` is None if the cell has not run. `log` is the path of its console below the run's
+    folder, `console` the end of that file, and `events` the cell's timeline.
     """
 
     id: str
@@ -58,7 +58,7 @@ class CellReport:
 
     @property
     def row(self) -> Mapping[str, Any]:
-        """All of its verdict by name."""
+        """The fields of its verdict by name."""
         return {} if self.verdict is None else self.verdict.to_json()
 
     @property
@@ -79,7 +79,7 @@ class CellReport:
         return 0.0 if self.verdict is None else float(self.verdict.wall_seconds)
 
     def values(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield those of its parameters or figures that are known, as texts."""
+        """Yield those of its parameters or figures that are known, as text."""
         row = self.row
         for name in names:
             if row.get(name) is not None:
@@ -88,7 +88,7 @@ class CellReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectReport:
-    """What came out of one comparison, `what`, of a campaign's expectation, which `says` names."""
+    """The result of one comparison, `what`, of an expectation, which `says` names."""
 
     says: str
     what: str

@@ -1,4 +1,4 @@
-"""What `memnotify check` prints for people."""
+"""Prints the table of `memnotify check`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from memnotify.results.promises import Checked
 from memnotify.text import counted, printable
 
 _MOST = 5
-"""How many violations of one invariant in one cell are shown; --json has all."""
+"""The most violations shown of one invariant in one cell; --json has all."""
 
 
 def print_check(console: Console, rows: Sequence[Checked], *, files: Path, records: str) -> None:
     """Print a table of cells and invariants, and where each is broken.
 
-    `rows` has one for each cell and invariant; a cell's log is `files`/<id>/`records`.
+    `rows` has one row for each cell and invariant; a cell's log is `files`/<id>/`records`.
     """
     cells = {row.cell: row.point for row in rows}
     table, differing = table_of_cells(console, list(cells.values()))

@@ -1,4 +1,4 @@
-"""The table of a comparison, for people."""
+"""Prints the table of a comparison."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def print_comparison(
     same: Mapping[str, Value],
     notes: Sequence[str],
 ) -> None:
-    """Print what `memnotify compare` shows: a line for each figure, a column for each group.
+    """Print what `memnotify compare` shows: one line per figure, one column per group.
 
-    `rows` are by figure, then group. `same` has the axes with one value.
+    `rows` are sorted by figure, then group. `same` has the axes with a single value.
     """
     groups = list(dict.fromkeys(row.group for row in rows))
     by, cells, over = rows[0].by, rows[0].cells, rows[0].over
@@ -96,7 +96,7 @@ def _figure(row: GroupFigure) -> str:
 
 
 def _number(value: float | None, sign: str = "") -> str:
-    """Return three digits, or all of a greater number's; `sign`: "+" for one in any case."""
+    """Return three significant digits, or all of a larger integer; `sign`: "+" forces a sign."""
     if not value:
         return "0"
     whole = value == int(value) or abs(value) >= 100

@@ -1,4 +1,4 @@
-"""What came out of a campaign's expectations, for people."""
+"""Prints the results of a campaign's expectations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memnotify.report.table import plain_table
 from memnotify.results.expectations import Expected
 from memnotify.text import printable
 
-_SHOWN = 3  # cells that broke one
+_SHOWN = 3  # cells shown that broke an expectation
 
 
 def print_expectations(console: Console, results: Sequence[Expected]) -> None:
@@ -32,13 +32,13 @@ def print_expectations(console: Console, results: Sequence[Expected]) -> None:
 
 
 def status_of(result: Expected) -> CaseStatus:
-    """Return the status that a CI service is given for a result."""
+    """Return the status that a CI service gets for a result."""
     met = {True: CaseStatus.PASSED, False: CaseStatus.FAILED, None: CaseStatus.SKIPPED}
     return met[result.met]
 
 
 def in_words(result: Expected) -> str:
-    """Return the result of an expectation in words."""
+    """Return the result of an expectation as text."""
     if result.elsewhere:
         return f"open: another part may have a matching cell, see {command('merge --help')}"
     if result.met is None:

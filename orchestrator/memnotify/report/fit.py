@@ -1,4 +1,4 @@
-"""How series fit trees, as Markdown for a page of the documentation and as rows for programs."""
+"""How series fit trees, as Markdown for the documentation and as rows for programs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from memnotify.text import printable
 
 
 def fit_markdown(fits: Sequence[SeriesFit]) -> str:
-    """Return a table with a row for each series, then one for each series that has a row for
-    each of its patches."""
+    """Return a table with one row per series, then for each series a table with one row
+    per patch."""
     trees = fits[0].trees if fits else ()
     lines = _table(("series", *trees), ((f"`{one.name}`", *map(_whole, one.fits)) for one in fits))
     for one in fits:
@@ -25,7 +25,7 @@ def fit_markdown(fits: Sequence[SeriesFit]) -> str:
 
 
 def fit_rows(fits: Sequence[SeriesFit]) -> list[dict[str, Any]]:
-    """Return one object for each series, tree and patch."""
+    """Return one object per series, tree and patch."""
     return [
         {
             "series": one.name,
@@ -48,7 +48,7 @@ def fit_rows(fits: Sequence[SeriesFit]) -> list[dict[str, Any]]:
 
 
 def _whole(patches: Sequence[PatchFit]) -> str:
-    """Return what becomes of a series: `applies`, or which of its patches do not."""
+    """Return the result for a series: `applies`, or which of its patches do not."""
     failed = [fit.patch.name.partition("-")[0] for fit in patches if fit.failed]
     if failed:
         return f"fails: {', '.join(map(_code, failed))}"
@@ -58,7 +58,7 @@ def _whole(patches: Sequence[PatchFit]) -> str:
 
 
 def _cell(fit: PatchFit) -> str:
-    """Return how one patch fits: which hunks of which files fail, and what moved by how much."""
+    """Return how one patch fits: which hunks fail, and which moved by how much."""
     files = dict.fromkeys(hunk.file for hunk in fit.shifted)
     moved = [_moved(file, [hunk for hunk in fit.shifted if hunk.file == file]) for file in files]
     parts = [

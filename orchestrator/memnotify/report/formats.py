@@ -1,4 +1,4 @@
-"""A run's folder as a report in one of several formats."""
+"""Writes a report of a run's folder in one of several formats."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ Format = Callable[[RunReport], str]
 FORMATS: MappingProxyType[str, Format] = MappingProxyType(
     {".html": html, ".xml": junit, ".ktap": ktap, ".md": markdown}
 )
-"""By the suffix of the file."""
+"""Formats by file suffix."""
 
 _CONSOLE = "console.log"
-_CONSOLE_BYTES = 4096  # of the end, which is where a panic is
+_CONSOLE_BYTES = 4096  # of the end, where a panic would be
 
 
 def make_report(run: RunFolder, output: Path) -> None:
-    """Write a report of a run into a file, in the format that the file's suffix names.
+    """Write a report of a run to a file, in the format given by the file's suffix.
 
-    Raises InputError if there is no run, a result of it is damaged, the suffix says nothing, or the
-    file cannot be written.
+    Raises InputError if there is no run, one of its results is damaged, the suffix is unknown, or
+    the file cannot be written.
     """
     write = FORMATS.get(output.suffix)
     if write is None:
@@ -44,12 +44,12 @@ def make_report(run: RunFolder, output: Path) -> None:
         )
     text = write(read_report(run))
     with writing(output):
-        # A lone surrogate has no bytes.
+        # A lone surrogate cannot be encoded.
         output.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_report(run: RunFolder) -> RunReport:
-    """Return all that a report says of a run. Raises InputError as `make_report` does."""
+    """Return the data of a run's report. Raises InputError as `make_report` does."""
     whole, _ = run.results()
     cells = tuple(
         _cell(run, whole[row.id], row.name)

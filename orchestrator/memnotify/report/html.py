@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: no script, no network."""
+"""A run as a self-contained HTML page: no script, no network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _page() -> jinja2.Template:
 
 
 def html(run: RunReport) -> str:
-    """Return a run as a page: a table of its cells, and each one's timeline below it."""
+    """Return a run as a page: a table of its cells, then the timeline of each."""
     verdicts = [cell.verdict for cell in run.cells if cell.verdict is not None]
     return _page().render(
         run=run,

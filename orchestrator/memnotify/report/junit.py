@@ -1,4 +1,4 @@
-"""JUnit XML, as GitLab, Jenkins and the report actions of GitHub read it."""
+"""JUnit XML, as GitLab, Jenkins and GitHub's report actions read it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from memnotify.report.cells import (
     count,
 )
 
-# All that XML 1.0 can say (section 2.2), less what steers a terminal; there is no way to escape it.
+# All characters of XML 1.0 (section 2.2) except terminal controls; XML cannot escape the others.
 _UNSAYABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ATTACHMENT = "[[ATTACHMENT|"
 _ELEMENTS = {CaseStatus.FAILED: "failure", CaseStatus.ERROR: "error", CaseStatus.SKIPPED: "skipped"}
 
 
 def junit(run: RunReport) -> str:
-    """Return a run as JUnit XML: one test case for each cell, and a suite of what was expected.
+    """Return a run as JUnit XML: one test case per cell, and a suite of its expectations.
 
-    A cell's parameters and figures are its properties, and its console is attached in Jenkins'
-    manner, which GitLab knows, too.
+    A cell's parameters and figures are properties. Its console is attached in Jenkins' format,
+    which GitLab knows, too.
     """
     suites = Element("testsuites")
     suite = _suite(suites, run.name, run.cells)
@@ -72,7 +72,7 @@ def _case(suite: Element, campaign: str, cell: CellReport) -> None:
             why.set("type", _say(cell.outcome))
     if cell.log is not None:
         out = SubElement(case, "system-out")
-        # A guest is not to say which file of the CI service is attached.
+        # A guest must not choose the file that the CI service attaches.
         console = cell.console.replace(_ATTACHMENT, "[[attachment ")
         out.text = _say(f"{console}\n{_ATTACHMENT}{cell.log}]]\n")
 

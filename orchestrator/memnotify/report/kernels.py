@@ -15,7 +15,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def bases_table(rows: Rows) -> Table:
-    """Return a line for each base; `rows` are what kernel.listing returns."""
+    """Return a table with one row per base; `rows` come from `list_kernels`."""
     table = plain_table("base", "arch", "series", "source")
     for row in rows:
         source = row["source"]
@@ -25,7 +25,7 @@ def bases_table(rows: Rows) -> Table:
 
 
 def builds_table(rows: Rows) -> Table:
-    """Return a line for each kernel that has been built."""
+    """Return a table with one row per kernel that has been built."""
     table = plain_table("base", "series", "arch", "variant", "key", "built (UTC)", "compiler")
     for row in rows:
         for build in row["builds"]:

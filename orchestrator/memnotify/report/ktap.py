@@ -1,4 +1,4 @@
-"""KTAP, the form in which the kernel's own tests report (Documentation/dev-tools/ktap.rst)."""
+"""KTAP, the format of the kernel's own tests (Documentation/dev-tools/ktap.rst)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from memnotify.text import printable
 
 
 def ktap(run: RunReport) -> str:
-    """Return a run as KTAP: one test for each cell, its figures as diagnostics before it.
+    """Return a run as KTAP: one test per cell, preceded by its figures as diagnostics.
 
-    What was expected of them comes after them, one test each.
+    Then follows one test per expectation.
     """
     tests: tuple[CellReport | ExpectReport, ...] = (*run.cells, *run.expected)
     lines = ["KTAP version 1", f"# {printable(run.name)}", f"1..{len(tests)}"]
@@ -47,5 +47,5 @@ def _result(number: int, name: str, status: CaseStatus, why: str) -> str:
 
 
 def _plain(text: str) -> str:
-    # A number sign would begin a directive, and KTAP has no way to escape it.
+    # A number sign would start a directive, and KTAP cannot escape it.
     return printable(text).replace("#", "*")

@@ -1,4 +1,4 @@
-"""What `memnotify series list` prints, for people and for programs."""
+"""Prints `memnotify series list`, and returns its rows for programs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from memnotify.series.lineage import Member
 from memnotify.text import printable
 
 _WIDTH = 80
-_LEAST = 16  # of the last column
+_LEAST = 16  # minimum width of the last column
 _TITLES = ("revision", "posted", "against", "patches for")
 _UNKNOWN = "-"
 
 
 def lineage_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
-    """Return one object for each revision, in the order of the tree."""
+    """Return one object per revision, in the order of the tree."""
     return [
         {
             "revision": member.revision,
@@ -35,7 +35,7 @@ def lineage_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
 
 
 def lineage_lines(members: Sequence[Member]) -> Iterator[str]:
-    """Yield a line for each revision, in a tree, and below it who changed what."""
+    """Yield one line per revision, as a tree, followed by lines that say who changed what."""
     rows = [_columns(member) for member in members]
     widths = [max(len(row[place]) for row in (_TITLES, *rows)) for place in range(3)]
     yield from _row(_TITLES, widths, "")
@@ -50,7 +50,7 @@ def lineage_lines(members: Sequence[Member]) -> Iterator[str]:
 
 
 def _row(words: Sequence[str], widths: Sequence[int], stem: str) -> Iterator[str]:
-    """Yield the columns, and the rest of the last one below it."""
+    """Yield the columns, with the last one wrapped below."""
     head = "".join(f"{word:<{width}}  " for word, width in zip(words, widths, strict=False))
     room = max(_WIDTH - len(head), _LEAST)
     first, *more = textwrap.wrap(words[-1], room, break_on_hyphens=False) or [""]

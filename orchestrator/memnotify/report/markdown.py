@@ -1,4 +1,4 @@
-"""The summary of a run for a CI job's page, in the Markdown that GitHub and GitLab show."""
+"""The summary of a run for a CI job's page, in Markdown for GitHub and GitLab."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from memnotify.text import printable
 
 _SHOWN = FIGURES[:6]
 _ALL_CELLS = 200
-"""GitHub truncates a summary at 1 MiB; a larger table would not be read there anyway."""
+"""GitHub truncates a summary at 1 MiB; nobody would read a larger table there anyway."""
 
 
 def markdown(run: RunReport) -> str:
-    """Return a run as Markdown: the counts, what went wrong, what came out of what was
-    expected, then a table of all cells, folded."""
+    """Return a run as Markdown: the counts, failures, and expectations, then a folded table
+    of all cells."""
     verdicts = [cell.verdict for cell in run.cells if cell.verdict is not None]
     lines = [f"### {_say(run.name)}: {summary(verdicts, planned=len(run.cells))}", ""]
     wrong = [cell for cell in run.cells if cell.status in (CaseStatus.FAILED, CaseStatus.ERROR)]
@@ -54,6 +54,6 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _say(text: str) -> str:
-    """Escape what Markdown or HTML would take for more than text."""
+    """Escape everything that Markdown or HTML would interpret."""
     text = html.escape(printable(text), quote=False)
     return "".join(f"\\{c}" if c in "\\`*_[]|~#!" else c for c in text)

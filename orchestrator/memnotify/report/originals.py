@@ -1,4 +1,4 @@
-"""What became of the original mails of a revision, for people."""
+"""Prints the verdicts on a revision's original mails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WIDTH = 79
 
 
 def verdict_lines(wanted: RevisionOriginals, found: Sequence[Found]) -> Iterator[str]:
-    """Yield the verdict on each mail; of one that is missing what it is known by."""
+    """Yield the verdict on each mail; for a missing one also its identification."""
     label = max(len(each.original.label) for each in found)
     verdict = max(len(each.verdict) for each in found)
     for each in found:

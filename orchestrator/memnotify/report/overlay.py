@@ -1,7 +1,7 @@
 """A picture of published and reproduced series: the published in black, ours in colour.
 
-One panel for each column of each series, with the distance in its title. Altair describes the
-picture, and vl-convert draws it, without a browser.
+It has one panel for each column of each series, with the distance in its title. Altair describes
+the picture, and vl-convert draws it, without a browser.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import altair as alt
 
 from memnotify.check.distance import Curve
 
-WIDTH, HEIGHT = 640, 110  # of a panel with its legend: with its axis a picture is 700 px wide
+WIDTH, HEIGHT = 640, 110  # of a panel with its legend; with the axis, a picture is 700 px wide
 _BLACK = "#000000"
-# Okabe and Ito's colours for those who do not see all of them, without black and yellow.
+# Okabe and Ito's palette for colour-blind readers, without black and yellow.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
 _DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3])
 _FONT = 11
 _LEADING = 14
-_LINE = 110  # letters of a line of the caption
-_WORDS = 250  # pixels of what a moment is called
-_LETTERS = 40  # that are not wider than that
+_LINE = 110  # characters per line of the caption
+_WORDS = 250  # width of a moment's name in pixels
+_LETTERS = 40  # characters that fit into that width
 _PUBLISHED = "published"
 
 
 def save_overlay(path: Path, found: Sequence[Curve], *, title: str, assumed: Sequence[str]) -> None:
-    """Draw the curves, of which there is at least one, into a file; its suffix is of PICTURES."""
+    """Draw at least one curve into a file, the suffix of which must be in PICTURES."""
     larger = 2.0 if path.suffix == ".png" else 1.0
     _picture(found, title=title, assumed=assumed).save(
         str(path), format=cast(Any, path.suffix[1:]), scale_factor=larger
@@ -56,7 +56,7 @@ def _picture(found: Sequence[Curve], *, title: str, assumed: Sequence[str]) -> a
         .mark_text(
             align="left",
             baseline="top",
-            x=-_WORDS if found[-1].moments else -40,  # below the labels of the axis
+            x=-_WORDS if found[-1].moments else -40,  # aligned with the labels of the axis
             y=0,
             fontSize=_FONT,
             lineHeight=_LEADING,
@@ -76,7 +76,7 @@ def _picture(found: Sequence[Curve], *, title: str, assumed: Sequence[str]) -> a
 
 
 def _panel(group: Sequence[Curve]) -> Any:
-    """Return the panel of one column: over time, or, where there are moments, a line for each."""
+    """Return the panel of one column: over time, or with one row per moment."""
     first = group[0]
     labels = [_PUBLISHED, *(curve.label for curve in group)]
     legend = alt.Legend(title=None, orient="right", symbolSize=60, symbolOpacity=1)
@@ -94,7 +94,7 @@ def _panel(group: Sequence[Curve]) -> Any:
     drawn: dict[str, Any] = {"values": [*_held(first), *ours]}
     if first.moments:
         value = alt.X("value:Q", title=_axis(first), scale=alt.Scale(zero=False))
-        # A label with several lines is one with a list.
+        # Altair shows a list as a label with several lines.
         labels_axis = alt.Axis(labelLimit=0, labelExpr="split(datum.label, '\\n')")
         moment = alt.Y("at:O", title=None, sort=None, axis=labels_axis)
         chart: Any = alt.Chart(both).mark_point(size=45, strokeWidth=2, opacity=1)
@@ -141,7 +141,7 @@ def _label(moment: str) -> str:
 
 
 def _held(curve: Curve) -> Iterator[dict[str, Any]]:
-    """Yield the published line, which is broken where nothing was published."""
+    """Yield the published line, with breaks where nothing was published."""
     at = curve.published_s.tolist()
     for start, value, following in zip(at, curve.published.tolist(), [*at[1:], None], strict=True):
         end = start + curve.hold_s

@@ -1,4 +1,4 @@
-"""What `memnotify run --plan` prints, for people."""
+"""Prints `memnotify run --plan`."""
 
 from __future__ import annotations
 

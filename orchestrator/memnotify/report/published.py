@@ -1,4 +1,4 @@
-"""The table *published, reproduced, ratio, agrees?*, for people."""
+"""Prints the comparison with published figures: *published, reproduced, ratio, agrees?*"""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from memnotify.text import printable
 Row = Mapping[str, Any]
 
 _AGREES = {True: "yes", False: "no", None: "not run"}
-_REFUTED = "refuted"  # an alternative reading that ours does not agree with
+_REFUTED = "refuted"  # an alternative reading with which ours does not agree
 
 
 def print_published(console: Console, source: str, machine: str, rows: Sequence[Compared]) -> None:
-    """Print what `memnotify published RUN` shows of the figures."""
+    """Print the figures of `memnotify published RUN`."""
     console.print(Text(printable(f"{source}: {machine}")), style="dim", soft_wrap=True)
     ours = dict.fromkeys((*row.bases, *row.arches) for row in rows if row.cells)
     if ours:
@@ -49,7 +49,7 @@ def print_published(console: Console, source: str, machine: str, rows: Sequence[
 
 
 def print_series(console: Console, rows: Sequence[Row]) -> None:
-    """Print how far the series are apart; `rows` are those of campaign.overlay's curves."""
+    """Print the distances of the series; `rows` come from `Curve.row`."""
     table = plain_table("series", "column", "cells")
     for title in ("distance", "of range", "compared"):
         table.add_column(title, justify="right", no_wrap=True)

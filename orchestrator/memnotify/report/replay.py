@@ -1,4 +1,4 @@
-"""What came of running a cell again, for people."""
+"""Prints the result of running a cell again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = 4  # fields of one record
 
 
 def replay_lines(row: Row, *, outcome: str) -> list[str]:
-    """Return what `memnotify replay` prints of one run, from what it gives with --json.
+    """Return what `memnotify replay` prints about one run, from its --json output.
 
     `outcome` is how the cell ended the first time.
     """

@@ -1,4 +1,4 @@
-"""The table of a run, for people."""
+"""Prints the table of a run."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _STYLES = {Ending.OK: "", Ending.FINDING: "yellow", Ending.INFRASTRUCTURE: "red"
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would exit with 1, which says that a check failed
+        raise BrokenPipeError  # rich would exit with 1, which means that a check failed
 
 
 def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """Return a console that cuts nothing where there is no terminal that sets a width."""
+    """Return a console that truncates nothing, unless a terminal sets the width."""
     console = _Console(file=file, stderr=stderr, highlight=False)
     return (
         console
@@ -49,7 +49,7 @@ def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Conso
 
 
 def plain_table(*titles: str) -> Table:
-    """Return a table without lines, of columns with these titles that wrap."""
+    """Return a table without lines, with columns that have these titles and wrap."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in titles:
         table.add_column(title, overflow="fold")
@@ -57,10 +57,9 @@ def plain_table(*titles: str) -> Table:
 
 
 def print_run(console: Console, verdicts: Sequence[Verdict], *, planned: int) -> None:
-    """Print what `memnotify show RUN` shows: a table, one row a cell, and what went wrong.
+    """Print what `memnotify show RUN` shows: a table with one row per cell, then what went wrong.
 
-    What is the same for all cells stands above the table; a figure that nobody can know (no wakeup,
-    no log) is `-`.
+    Values that all cells share stand above the table. An unknown figure (no wakeup, no log) is `-`.
     """
     if verdicts:
         table, differing = table_of_cells(console, [verdict.point for verdict in verdicts])
@@ -86,10 +85,10 @@ def _notes(verdict: Verdict) -> list[str]:
 def table_of_cells(
     console: Console, points: Sequence[Mapping[str, Value]]
 ) -> tuple[Table, list[str]]:
-    """Begin a table with a row for each cell: columns for its id and for the axes that differ.
+    """Start a table with one row per cell: columns for its id and for the axes that differ.
 
-    `points` are those of the cells in the matrix. Prints what they share. Returns the table, and
-    the names of those axes.
+    `points` are the cells' points in the matrix. Prints the values that they share. Returns the
+    table and the names of the differing axes.
     """
     differing = [
         key for key in _SHARED if key in _ALWAYS or len({str(point[key]) for point in points}) > 1

@@ -1,7 +1,7 @@
-"""A cell that has run: found in its run's folder, and bound again to what it ran with.
+"""A cell that has run: found in its run's folder, and bound again to its artifacts.
 
-The manifest has everything: the cell is rebuilt from its inputs, and kernel and image are taken out
-of the store by their keys, not built.
+The manifest has everything: the cell is rebuilt from its inputs, and kernel and image are fetched
+from the store by their keys, not built.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from memnotify.store import Artifact, Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A finished cell. `folder` has its results, which are whole, and its log among them."""
+    """A finished cell. `folder` has its complete results, including its log."""
 
     job: Job
     folder: Path
     outcome: Outcome
     repeatability: Repeatability
-    from_template: bool  # or else the guest booted
+    from_template: bool  # else the guest booted
     versions: Mapping[str, str]
-    command: tuple[str, ...]  # QEMU's argv, with the cell's own folder as the current one
+    command: tuple[str, ...]  # QEMU's argv, relative to the cell's own folder
 
     @property
     def records(self) -> Path:
@@ -42,10 +42,10 @@ class Finished:
 
 
 def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
-    """Return a finished cell by its id, the beginning of it, or its name.
+    """Return a finished cell by its id, a prefix of it, or its name.
 
-    Raises InputError if there is no such cell, it has no whole result, or the kernel or the image
-    that it ran with is not in the store any more.
+    Raises InputError if there is no such cell, its results are incomplete, or its kernel or image
+    is no longer in the store.
     """
     cell_id = run.find(wanted)
     folder = run.cell(cell_id)
@@ -94,7 +94,7 @@ def _cells() -> TypeAdapter[Cell]:
 
 
 def _read_cell(inputs: Mapping[str, Any]) -> Cell:
-    """Return the cell that `plan.cell_inputs` made these from. Raises ValueError, KeyError."""
+    """Return the cell from which `plan.cell_inputs` made these. Raises ValueError and KeyError."""
     request = {**inputs["request"], "variant": inputs["machine"]["variant"]}
     try:
         scenario = scenario_from_json(inputs["scenario"])

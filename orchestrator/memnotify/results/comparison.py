@@ -1,4 +1,4 @@
-"""Runs compared along one axis of their matrix, everything else equal."""
+"""Compares runs along one axis of their matrix, all other axes being equal."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ COMPARED = ordered(
 )
 """The axes along which cells can be compared, in display order."""
 
-# What cells run in, beside their kernel; it follows from these axes.
+# What cells run in besides their kernel; determined by these axes.
 _TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
 _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
 
-# Along these a scenario has to stay the same to the last step, and not in name only.
+# Along these axes, a scenario must be the same to the last step, not only by name.
 _SAME_SCENARIO = ("base", "series", "arch", "clock")
 
 Point = tuple[Value, ...]
@@ -42,7 +42,7 @@ Point = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """A cell that has run: where it stands, and what its guest did."""
+    """A cell that has run: its place in the comparison, and what its guest did."""
 
     id: str
     group: Value
@@ -60,9 +60,9 @@ class _Sample:
 class GroupFigure:
     """A figure, `metric`, in one group of `cells` cells, along the axis `by`.
 
-    `over` has the axes that the group has several values of. `versus` is the group that it is
-    compared with (None: itself), `apart` how far it is from that. `records` says how the logs of
-    the two compare.
+    `over` has the axes on which the group has several values. `versus` is the group that it is
+    compared with (None: itself), and `apart` the difference. `records` says how the logs of the two
+    compare.
     """
 
     by: str
@@ -100,12 +100,12 @@ class GroupFigure:
 class GroupComparison:
     """Groups of cells side by side.
 
-    `rows` has each figure of each group, by figure, then group, the first group being what the
-    others are compared with. `same` has the axes that all cells have one value of. `left_out`
-    cells have no counterpart in every group; `failed` are the testbed's fault, and `not_run` have
-    no results. `pooled` are the axes beside the seed that a group has several values of. `repeats`
-    are guests with another seed and the same scenario, which would say the same again. `mixed` is
-    what else differs that should not.
+    `rows` has each figure of each group, by figure, then group; the first group is the one that the
+    others are compared with. `same` has the axes on which all cells have the same value. `left_out`
+    counts cells without a counterpart in every group, `failed` failures of the testbed, and
+    `not_run` cells without results. `pooled` are the axes other than the seed on which a group has
+    several values. `repeats` counts guests with another seed but the same scenario, which would
+    only repeat a result. `mixed` lists other differences that should not exist.
     """
 
     rows: tuple[GroupFigure, ...]
@@ -121,7 +121,7 @@ class GroupComparison:
     alike: tuple[Alike, ...]
 
     def notes(self) -> list[str]:
-        """Return what a reader has to know beside the figures: what ended how, what is missing."""
+        """Return what a reader needs besides the figures: how cells ended, and what is missing."""
         ended = {
             group: ", ".join(
                 f"{count} {outcome}"
@@ -152,7 +152,7 @@ class GroupComparison:
 
 
 def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
-    """Return the values that each axis is narrowed to, from words such as `clients=200`."""
+    """Return the values to which each axis is narrowed, from words such as `clients=200`."""
     only: dict[str, set[str]] = {}
     for word in words:
         axis, equals, value = word.partition("=")
@@ -168,9 +168,9 @@ def compare_runs(
 ) -> GroupComparison:
     """Compare the cells of some runs along the axis `by`.
 
-    `only` narrows axes to some of their values. A point is a value of each of the other axes; those
-    count that have results in every group. Raises InputError if there are none, or if a point has
-    two different cells in one group: it says what differs.
+    `only` narrows axes to some of their values. A point is a value on each of the other axes; only
+    points with results in every group count. Raises InputError if there are none, or if a point has
+    two different cells in one group; the error says what differs.
     """
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
@@ -227,7 +227,7 @@ def compare_runs(
 
 
 def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
-    """Return the refusal of two cells that stand at the same place and are not the same."""
+    """Return the error for two different cells at the same place."""
     names = {"kernel": "kernels", **_TOOLS}
     keys = dict.fromkeys((*names, *one.inputs, *other.inputs))
     what = [names.get(key, key) for key in keys if one.inputs.get(key) != other.inputs.get(key)]
@@ -238,7 +238,7 @@ def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
 
 
 def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, CellLog]]:
-    """Return the logs of each series, by the points that they stand at."""
+    """Return the logs of each series, by point."""
     return {
         str(group): {s.point: (s.id, s.records) for s in found if s.records is not None}
         for group, found in groups.items()
@@ -250,7 +250,7 @@ def _pooled(over: Iterable[str]) -> tuple[str, ...]:
 
 
 def _different(samples: Sequence[_Sample], by: str) -> list[_Sample]:
-    """Return these without those in virtual time that only repeat another one's scenario."""
+    """Return these without cells in virtual time that only repeat another one's scenario."""
     found: dict[Any, _Sample] = {}
     for sample in samples:
         others = [value for axis, value in sample.axes.items() if axis not in ("seed", by)]
@@ -260,7 +260,7 @@ def _different(samples: Sequence[_Sample], by: str) -> list[_Sample]:
 
 
 def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
-    """Tell whether cells that should have run with the same image, say, have not."""
+    """Return whether cells that should have run with the same tool, such as the image, have not."""
     seen: dict[Point, str] = {}
     samples = [sample for group in groups for sample in group]
     places = [tuple(sample.axes[axis] for axis in _TOOLS_AXES) for sample in samples]
@@ -273,7 +273,7 @@ def _differs(tool: str, groups: Iterable[Sequence[_Sample]]) -> bool:
 def _planned(
     run: RunFolder, only: Mapping[str, set[str]]
 ) -> Iterator[tuple[PlanRow, dict[str, Value]]]:
-    """Yield the chosen rows of a run's plan, each with its values of all axes."""
+    """Yield the chosen rows of a run's plan, each with its values on all axes."""
     for row in run.plan():
         try:
             axes = {axis: row.value(axis) for axis in COMPARED}
@@ -347,7 +347,7 @@ def _rows(
 def _effect(
     mine: Mapping[Point, float], reference: Mapping[Point, float], *, paired: bool
 ) -> Effect | None:
-    """Compare two groups; `paired`: a guest of each has had the same scenario, at each point."""
+    """Compare two groups; `paired`: at each point, both ran a guest with the same scenario."""
     if not paired:
         return effect(list(mine.values()), list(reference.values()))
     both = [point for point in mine if point in reference]

@@ -1,4 +1,4 @@
-"""Records of a guest's log by their numbers, in words: what a test or a finding points at."""
+"""Describes records of a guest's log by number: the evidence of a test or a finding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """Some records of a log; empty ones count as false. `numbers` are sorted, from 0."""
+    """Some records of a log; false if empty. `numbers` are sorted, from 0."""
 
     log: RecordLog
     numbers: Ints
@@ -44,7 +44,7 @@ class Chosen:
 
 
 def evidence(log: RecordLog, outcome: Outcome) -> Chosen:
-    """Return the records that a finding was made of; the last ones if it left none."""
+    """Return the records on which a finding is based, or the last ones if there are none."""
     find = None if outcome.finding is None else _EVIDENCE.get(outcome.finding)
     chosen = [] if find is None else find(log)
     numbers = np.sort(np.concatenate([np.zeros(0, np.int64), *map(indexes, chosen)]))
@@ -105,5 +105,5 @@ _COMMON = ("commit", "cpu", "client", "time_ns")
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return printable(value.decode(errors="replace"))
-    # Unsigned in the log: a negative number is in two's complement.
+    # Unsigned in the log: negative numbers are stored in two's complement.
     return str(value.astype(np.int64)) if value.dtype == np.uint64 else str(value)

@@ -1,4 +1,4 @@
-"""What a campaign expects of its cells, and what came out: `[[expect]]` against the verdicts."""
+"""Checks a campaign's expectations, `[[expect]]`, against the verdicts of its cells."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from memnotify.results.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What came out of one comparison, `what`, of an expectation, which `says` names.
+    """The result of one comparison, `what`, of an expectation, which `says` names.
 
-    `some`: one cell is enough. `met`: None if no such cell has run, or it is open. `elsewhere`: it
-    is open, since the cell that is enough may be in another part of the campaign. `kept`, `broken`
-    and `absent` are the ids of the cells that it is about; in the last there is no such figure.
+    `some`: one cell is enough. `met` is None if no such cell has run, or if the result is open.
+    `elsewhere`: it is open, because the cell that suffices may be in another part of the campaign.
+    `kept`, `broken` and `absent` are ids of the matching cells; those in `absent` lack the figure.
     """
 
     says: str
@@ -38,9 +38,9 @@ class Expected:
 
 
 def expectations(folder: RunFolder, verdicts: Sequence[Verdict]) -> list[Expected]:
-    """Compare the verdicts of a run with what its campaign.toml expects.
+    """Compare the verdicts of a run with the expectations in its campaign.toml.
 
-    Raises InputError if this is no run's folder.
+    Raises InputError if the folder is not a run's.
     """
     is_part = len(folder.whole()) > len(folder.plan())
     value, lines = toml.read(path := folder.path / CAMPAIGN)
@@ -55,16 +55,16 @@ def expectations(folder: RunFolder, verdicts: Sequence[Verdict]) -> list[Expecte
 def judge_expectation(
     expect: ExpectTable, verdicts: Sequence[Verdict], *, is_part: bool
 ) -> Iterator[Expected]:
-    """Yield what came out of each comparison of one expectation.
+    """Yield the result of each comparison of one expectation.
 
-    `is_part` tells whether these are the verdicts of a part of the campaign.
+    `is_part` says whether these are the verdicts of only a part of the campaign.
     """
     for what in expect.what:
         yield _compare(expect, parse_expression(what), verdicts, is_part=is_part)
 
 
 def failed(results: Iterable[Expected]) -> bool:
-    """Tell whether an expectation was not met. One that was not tried has not failed."""
+    """Return whether an expectation was not met. One that was not tried has not failed."""
     return any(result.met is False for result in results)
 
 
@@ -91,6 +91,6 @@ def _compare(
 
 
 def is_about(expect: ExpectTable, point: Mapping[str, Value]) -> bool:
-    """Tell whether an expectation picks the cell at a point of the matrix."""
+    """Return whether an expectation selects the cell at a point of the matrix."""
     wanted = ((axis, getattr(expect, axis)) for axis in EXPECT_AXES)
     return all(values is None or point[axis] in values for axis, values in wanted)

@@ -1,9 +1,9 @@
-"""The folder of a run: what is written, when it counts as there, and how it is read back.
+"""The folder of a run: what is written, when it counts as present, and how it is read back.
 
     campaign.toml  plan.json  shard.json  commands.jsonl
     cells/<id>/{manifest.json,verdict.json,records.parquet,...}
 
-A cell's folder is made under another name and renamed, so it is whole or it is not there.
+A cell's folder is made under another name and then renamed, so it is either complete or absent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PLAN = "plan.json"
 _SHARD = "shard.json"
 
 ATTEMPTS = "attempts"
-"""In the folder of a cell: what earlier attempts left behind, 1, 2, ..."""
+"""In the folder of a cell: the files of earlier attempts, in 1, 2, ..."""
 
 
 class RunFolder:
@@ -47,7 +47,7 @@ class RunFolder:
         self.cells = path / "cells"
 
     def make(self) -> None:
-        """Make the folder. Raises InputError if that cannot be, before anything is built."""
+        """Make the folder. Raises InputError if that fails, before anything is built."""
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -60,7 +60,7 @@ class RunFolder:
     ) -> None:
         """Write campaign.toml and plan.json. Call it with the run's lock held.
 
-        If the plan is of one part of a campaign only, `whole` has the names of all of its cells.
+        If the plan covers only one part of a campaign, `whole` has the names of all of its cells.
         """
         _write(self.path / CAMPAIGN, campaign)
         _write(self.path / PLAN, to_json([row.to_json() for row in plan]).encode())
@@ -71,22 +71,22 @@ class RunFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a plan, good or bad."""
+        """Whether there is a plan, valid or not."""
         return (self.path / PLAN).exists()
 
     def clear(self) -> None:
-        """Clear away what a killed run left half done. Call it with the run's lock held."""
+        """Remove what a killed run left unfinished. Call it with the run's lock held."""
         for path in self.cells.glob(_DRAFT + "*"):
             shutil.rmtree(path, ignore_errors=True)
 
     def cell(self, cell_id: str) -> Path:
-        """Return a cell's folder, there or not. Raises InputError if it has links."""
+        """Return a cell's folder, existing or not. Raises InputError if it contains links."""
         return without_links(self.cells / cell_id)
 
     def has(self, cell_id: str) -> bool:
-        """Tell whether a cell's results are there and whole.
+        """Return whether a cell's results are present and complete.
 
-        An infrastructure failure is no result. Raises InputError if they have links.
+        An infrastructure failure is not a result. Raises InputError if the folder contains links.
         """
         folder = self.cell(cell_id)
         try:
@@ -95,19 +95,19 @@ class RunFolder:
             return False
 
     def manifest(self, cell_id: str) -> Manifest:
-        """Return the manifest of a cell whose results are whole, a failed one's among them.
+        """Return the manifest of a cell with complete results, including a failed one.
 
-        Raises InputError that names what is damaged, or missing.
+        Raises InputError that names what is damaged or missing.
         """
         folder = self.cell(cell_id)
         _outcome(folder)
         return read_manifest(folder)
 
     def results(self) -> tuple[dict[str, Path], list[str]]:
-        """Return the folders of the cells with whole results, by id, failed ones among them.
+        """Return the folders of the cells with complete results, by id, including failed ones.
 
-        They are in the order of the plan. And a line for each cell whose results are there and not
-        whole: it counts as not run.
+        They are in the order of the plan. Also returns a line for each cell with incomplete
+        results: it counts as not run.
         """
         whole: dict[str, Path] = {}
         damaged = []
@@ -124,7 +124,7 @@ class RunFolder:
 
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:
-        """Give an empty folder to fill for one attempt; it is gone afterwards unless published."""
+        """Provide an empty folder for one attempt; it is removed afterwards unless published."""
         folder = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{cell_id}-", dir=self.cells))
         try:
             yield folder
@@ -140,9 +140,9 @@ class RunFolder:
         verdict: Verdict,
         failed: Path | None = None,
     ) -> None:
-        """Complete a draft with manifest and verdict, and put it in the cell's place.
+        """Complete a draft with manifest and verdict, and move it to the cell's place.
 
-        What is in `failed`, left by attempts before, goes with it.
+        The content of `failed`, left by earlier attempts, goes with it.
         """
         if failed is not None and any(failed.iterdir()):
             failed.rename(draft / ATTEMPTS)
@@ -156,7 +156,7 @@ class RunFolder:
             draft.rename(place)
 
     def plan(self) -> list[PlanRow]:
-        """Return plan.json. Raises InputError if this is no run's folder, or one of links."""
+        """Return plan.json. Raises InputError if the folder is not a run's, or contains links."""
         for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
             _no_link(path)
         file = self.path / PLAN
@@ -177,7 +177,7 @@ class RunFolder:
             raise InputError(str(error), file=file) from error
 
     def whole(self) -> list[str]:
-        """Return the names of all cells of the campaign, also where this is one part of it."""
+        """Return the names of all cells of the campaign, even if this run is one part of it."""
         file = self.path / _SHARD
         if not file.exists():
             return [row.name for row in self.plan()]
@@ -187,15 +187,15 @@ class RunFolder:
         return [str(name) for name in names]
 
     def verdicts(self) -> list[Verdict]:
-        """Return the verdicts of the cells with whole results, in the order of the plan.
+        """Return the verdicts of the cells with complete results, in the order of the plan.
 
-        Raises InputError if one is of another version.
+        Raises InputError if one has another version.
         """
         whole, _ = self.results()
         return [read_verdict(folder) for folder in whole.values()]
 
     def find(self, wanted: str) -> str:
-        """Return the id of a cell by its id, the beginning of it, or its name."""
+        """Return the id of a cell by its id, a prefix of it, or its name."""
         plan = self.plan()
         ids = [row.id for row in plan if row.name == wanted]
         ids = ids or [row.id for row in plan if wanted and row.id.startswith(wanted)]
@@ -209,15 +209,15 @@ class RunFolder:
 
 
 def _outcome(folder: Path) -> Outcome:
-    """Return the outcome of a cell. Raises InputError if its results are not whole."""
+    """Return the outcome of a cell. Raises InputError if its results are incomplete."""
     written = read_json(file := folder / MANIFEST)
     files, outcome = written.get("files"), written.get("outcome")
     if not (seal_holds(written) and isinstance(files, dict) and isinstance(outcome, str)):
         raise InputError("changed since it was written", file=file)
-    if written.get("id", folder.name) != folder.name:  # older ones do not say
+    if written.get("id", folder.name) != folder.name:  # older manifests have no id
         raise InputError("belongs to another cell", file=file)
     for name in files:
-        if name != Path(name).name:  # it would lead elsewhere
+        if name != Path(name).name:  # it would be a path to another folder
             raise InputError(f"{name!r} is not a file of a cell", file=file)
     for name, digest in files.items():
         try:
@@ -233,9 +233,9 @@ def _outcome(folder: Path) -> Outcome:
 
 
 def without_links(folder: Path) -> Path:
-    """Return a folder of results, there or not. Raises InputError if it is a link or has one.
+    """Return a folder of results, existing or not. Raises InputError if it is or contains a link.
 
-    A run may have been sent by somebody, whose links lead to any file of ours.
+    Somebody may have sent the run, and a link could lead to any of our files.
     """
     for path in (folder, *folder.rglob("*")):
         _no_link(path)
@@ -255,7 +255,7 @@ def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def copy_results(source: Path, target: Path) -> None:
-    """Copy a cell's folder, but not sockets and pipes, which a QEMU that was killed leaves.
+    """Copy a cell's folder without the sockets and pipes that a killed QEMU leaves.
 
     Raises OSError.
     """
@@ -268,7 +268,7 @@ def _no_files(folder: str, names: list[str]) -> list[str]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return an object that a run wrote. Raises InputError if it is damaged."""
+    """Return a JSON object that a run wrote. Raises InputError if it is damaged."""
     try:
         value = parse(read_text(file))
     except (OSError, ValueError, RecursionError) as error:
@@ -279,7 +279,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def read_verdict(folder: Path) -> Verdict:
-    """Return the verdict in a cell's folder. Raises InputError if it is damaged, or no such one."""
+    """Return the verdict in a cell's folder. Raises InputError if damaged or another cell's."""
     written = read_json(file := folder / VERDICT)
     try:
         verdict = Verdict.from_json(written)
@@ -292,9 +292,9 @@ def read_verdict(folder: Path) -> Verdict:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest in a cell's folder, whether its results are whole or not.
+    """Return the manifest in a cell's folder, whether its results are complete or not.
 
-    Raises InputError if it is damaged, or no manifest.
+    Raises InputError if it is damaged or not a manifest.
     """
     written = read_json(file := folder / MANIFEST)
     try:

@@ -1,12 +1,12 @@
-"""What a finished cell left, as data frames: for tests, notebooks and people.
+"""The results of a finished cell as data frames: for tests, notebooks and people.
 
-The frames are made from Arrow tables. They are pandas data frames where pandas can be imported, and
-else those tables, a pyarrow.Table with the same columns: pandas is optional.
+The frames are made from Arrow tables. They are pandas data frames if pandas can be imported;
+otherwise they are the tables, pyarrow.Table with the same columns. So pandas is optional.
 
 Every frame of records is indexed by the record's number, as `memnotify gdb --record` counts it (a
 pyarrow.Table has it as its first column, `record`), and has `time_ns` (the guest's CLOCK_MONOTONIC)
-and `t` (seconds since the scenario's start). docs/reference/records.md has all columns. In pandas,
-whole numbers that may be missing are of its type Int64.
+and `t` (seconds since the scenario's start). docs/reference/records.md lists all columns. In
+pandas, integers that may be missing have the type Int64.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def frame_of(table: Any) -> pd.DataFrame:
-    """Return an Arrow table as a pandas data frame, or as it is where there is no pandas."""
+    """Return an Arrow table as a pandas data frame, or unchanged without pandas."""
     try:
         import pandas as pd
     except ImportError:
@@ -60,9 +60,9 @@ def frame_of(table: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class CellResults:
-    """One finished cell, by its folder. What is read is kept.
+    """One finished cell, by its folder. Whatever is read is cached.
 
-    Reading raises InputError where a result is damaged or missing.
+    Reading raises InputError if a result is damaged or missing.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class CellResults:
 
     @cached_property
     def figures(self) -> Mapping[str, Any]:
-        """Its row of `memnotify show --json`."""
+        """The cell's row of `memnotify show --json`."""
         return self.verdict.to_json()
 
     @cached_property
@@ -85,7 +85,7 @@ class CellResults:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The point of the matrix that it is: series, memory_mib, clients, ..."""
+        """The cell's point of the matrix: series, memory_mib, clients, ..."""
         return self.verdict.point
 
     @property
@@ -99,7 +99,7 @@ class CellResults:
 
     @cached_property
     def console(self) -> str:
-        """All that the guest's kernel printed."""
+        """Everything that the guest's kernel printed."""
         return read_bytes(self.folder / "console.log").decode(errors="replace")
 
     @cached_property
@@ -112,7 +112,7 @@ class CellResults:
         return frame_of(records_table(self.log))
 
     def kind(self, kind: str) -> pd.DataFrame:
-        """Return the records of one kind (`"EXIT"`) with their values under their names.
+        """Return the records of one kind (`"EXIT"`), with named values.
 
         Raises ValueError if there is no such kind.
         """
@@ -124,32 +124,32 @@ class CellResults:
 
     @cached_property
     def wakeups(self) -> pd.DataFrame:
-        """The returns of poll() that notified a client, which is what the figures count."""
+        """The returns of poll() that notified a client; the figures count these."""
         return frame_of(wakeups_table(self.log))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """A row for each sample: its MEMINFO, with the values of its RECLAIM and its PAGING.
+        """One row per sample: its MEMINFO, with the values of its RECLAIM and its PAGING.
 
-        Their counters count since boot.
+        The counters count from boot.
         """
         return frame_of(samples_table(self.log))
 
     @cached_property
     def zones(self) -> pd.DataFrame:
-        """A row for each zone and sample.
+        """One row per zone and sample.
 
-        `gate` is v4's, the most free pages with which it lets a notification through; `status`
-        is NA where the kernel has none.
+        `gate` is v4's: the most free pages at which it lets a notification through. `status` is NA
+        if the kernel has none.
         """
         return frame_of(zones_table(self.log))
 
     @cached_property
     def balloon(self) -> pd.DataFrame:
-        """The balloon's trajectory: when a step was requested, and reached or missed, in the guest.
+        """The balloon's trajectory: when the guest requested each step, and reached or missed it.
 
-        `total_kib` is what the guest had then; `actual_kib`, `query_seconds` and `event_seconds`
-        are what the host saw of the step (docs/mechanisms.md).
+        `total_kib` is the guest's memory at that time; `actual_kib`, `query_seconds` and
+        `event_seconds` are the host's view of the step (docs/mechanisms.md).
         """
         return frame_of(balloon_table(self.log, read_manifest(self.folder).balloon))
 
@@ -161,8 +161,8 @@ class CellResults:
     def which(self, rows: pd.Series[bool] | pd.DataFrame) -> Chosen:
         """Return the records for which a condition holds, or those of a frame, to be counted.
 
-        `assert not cell.which(cell.zones.free < cell.zones["min"])` fails with their names.
-        Without pandas there are no conditions with an index: give it a table of records, filtered.
+        If `assert not cell.which(cell.zones.free < cell.zones["min"])` fails, it names the records.
+        Without pandas, conditions have no index: pass a filtered table of records instead.
         """
         if isinstance(rows, pa.Table):
             numbers = rows[RECORD].to_numpy()

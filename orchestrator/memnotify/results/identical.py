@@ -1,4 +1,4 @@
-"""Are the logs of two series the same, record for record? What an original and ours are asked."""
+"""Compares the logs of two series record by record, such as an original with our version of it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CellLog = tuple[str, Path]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alike:
-    """The logs of a group beside those of another: in how many pairs they agree, and how far.
+    """How the logs of one group compare with those of another, counted in pairs.
 
-    `times`: the same records, but not at the same times, at most `greatest_ns` apart. `lost`: of
-    one of the two not all records are there, so that nobody knows. `first` says of the first pair
-    that is not identical which cells these are, and where they part.
+    `times`: the same records at different times, at most `greatest_ns` apart. `lost`: one of the
+    two logs is incomplete, so the pair is undecided. `first` says which cells the first pair is
+    that is not identical, and where they first differ.
     """
 
     group: str
@@ -39,11 +39,11 @@ class Alike:
 
     @property
     def is_news(self) -> bool:
-        """Whether people are told: of an original always, else if what may differ does not."""
+        """Whether to report it: always for an original, otherwise only if all are identical."""
         return asked_for(self.group) is not None or self.identical == self.pairs
 
     def sentence(self) -> str:
-        """Return what people are told."""
+        """Return the text for the report."""
         runs = f"{self.group} against {self.versus}, record for record: "
         if self.identical == self.pairs:
             return f"{runs}identical" + (f" in all {self.pairs} runs" if self.pairs > 1 else "")
@@ -64,8 +64,8 @@ class Alike:
 def compare_logs(groups: Mapping[str, Mapping[Hashable, CellLog]]) -> Iterator[Alike]:
     """Yield for each group but the first how its logs compare, point by point.
 
-    An original is compared with the series of ours that it is the original of, if that is among
-    the groups; any other with the first. Raises InputError if a log cannot be read.
+    An original is compared with the series of ours that was made from it, if that is among the
+    groups; any other group with the first. Raises InputError if a log cannot be read.
     """
     reference = next(iter(groups))
     for group, logs in groups.items():

@@ -1,4 +1,4 @@
-"""manifest.json: how the results of a cell came to be, and the digests of their files."""
+"""manifest.json: how the results of a cell were made, and the digests of their files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOOT, TEMPLATE = "boot", "template"
 
 
 def _judged(value: Any, *, detail: str) -> Any:
-    """Return an object of a file with its outcome read; the key `detail` says more of it."""
+    """Return an object with its outcome parsed; the key `detail` holds the outcome's detail."""
     if not isinstance(value, Mapping) or "outcome" not in value:
         return value
     outcome, more = value["outcome"], value.get(detail, "")
@@ -32,10 +32,10 @@ def _judged(value: Any, *, detail: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How a guest came to be ready for its scenario.
+    """How a guest became ready for its scenario.
 
-    `origin` is BOOT or TEMPLATE; `template` is that one's key in the store. It took `seconds` of
-    wall time (None: it never was ready).
+    `origin` is BOOT or TEMPLATE; `template` is the template's key in the store. It took `seconds`
+    of wall time (None: it never was ready).
     """
 
     origin: Annotated[Text, Field(alias="from")]
@@ -63,14 +63,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Where the results of a cell come from.
+    """The origin of a cell's results.
 
-    `inputs` is all that they depend on, as campaign.plan.cell_inputs returns it, `digests` those of
-    its parts; `kernel` and `image` say what these were made of. `command` is QEMU's, with the
-    cell's own folder as the current one. `files` has the digests of the other files in the folder.
+    `inputs` is everything that they depend on, as returned by campaign.plan.cell_inputs; `digests`
+    has the digests of its parts. `kernel` and `image` say what these were made of. `command` is
+    QEMU's, relative to the cell's own folder. `files` has the digests of the folder's other files.
 
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
-    read.
+    read from a file.
     """
 
     id: Text = ""
@@ -100,7 +100,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Return what `to_json` made this of. Raises ValueError if that is none."""
+        """Return the manifest that `to_json` wrote. Raises ValueError if this is not one."""
         read = _judged(value, detail="detail")
         try:
             found = _manifests().validate_python({**read, "as_read": None})
@@ -111,7 +111,7 @@ class Manifest:
         return dataclasses.replace(found, as_read=dict(value))  # type: ignore[return-value]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON value; what was read, as it was read."""
+        """Return it as a JSON value; if it was read from a file, unchanged."""
         if self.as_read is not None:
             return dict(self.as_read)
         return {
@@ -139,7 +139,7 @@ class Manifest:
         }
 
     def need(self, *keys: str) -> None:
-        """Raise ValueError if it was read without one of these keys."""
+        """Raise ValueError if it was read from a file that lacks one of these keys."""
         for key in keys:
             if self.as_read is not None and key not in self.as_read:
                 raise ValueError(f"it has no {key}")

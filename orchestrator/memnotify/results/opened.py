@@ -32,7 +32,7 @@ def _arrow(hint: Any) -> Any:
     return _ARROW.get(inner[0] if inner else hint)
 
 
-# What is not here is as what was read is: another version may know other figures.
+# Other figures keep the type that was read: another version may have figures not listed here.
 _TYPES = {
     **dict.fromkeys(("id", "name", "outcome", "detail", "repeatability"), pa.string()),
     **{name: _ARROW[axis.kind] for name, axis in AXES.items()},
@@ -45,8 +45,8 @@ _TYPES = {
 class Run:
     """The results of one run, read once.
 
-    `path` is its folder. `missing` has the names of the cells that are planned and have no whole
-    result, `damaged` a line for each of them that has one that is not whole.
+    `path` is its folder. `missing` has the names of planned cells without complete results;
+    `damaged` has a line for each of them whose results are incomplete.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Run:
     damaged: Sequence[str]
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError if there is no run in this folder, or its plan cannot be read."""
+        """Raises InputError if this folder has no run, or its plan cannot be read."""
         self.path = path
         folder = RunFolder(path)
         whole, self.damaged = folder.results()
@@ -74,11 +74,11 @@ class Run:
 
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """A row for each cell that has results: all of its parameters and figures.
+        """One row per cell that has results: all of its parameters and figures.
 
-        They are those of `memnotify show --json`, and `clock` and `seed`. A figure that has parts
-        has a column for each (`gates.DMA32`); `batches` is a list. A pandas data frame, or a
-        pyarrow.Table where there is no pandas.
+        They are those of `memnotify show --json`, plus `clock` and `seed`. A figure with parts has
+        a column for each (`gates.DMA32`); `batches` is a list. A pandas data frame, or a
+        pyarrow.Table without pandas.
         """
         rows = [self._row(cell_id, cell) for cell_id, cell in self._cells.items()]
         names = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(_TYPES)
@@ -91,12 +91,12 @@ class Run:
         return frame_of(pa.table(list(columns.values()), schema=schema))
 
     def cell(self, which: str | None = None, /, **axes: Value) -> CellResults:
-        """Return the one cell that this names.
+        """Return the one cell that matches.
 
-        `which` is a series, or a cell's id, the beginning of it, or its name; `axes` are values on
-        any axes of the matrix, as in `run.cell("v4", clients=200, memory_mib=64)`.
+        `which` is a series, or a cell's id, a prefix of it, or its name; `axes` are values on any
+        axes of the matrix, as in `run.cell("v4", clients=200, memory_mib=64)`.
 
-        Raises InputError if there is no such axis, value or cell, or if there are several.
+        Raises InputError if there is no such axis, value or cell, or if several match.
         """
         points = {cell_id: self._axes(cell_id, cell) for cell_id, cell in self._cells.items()}
         found = list(points)
@@ -169,13 +169,13 @@ class Run:
 def open_run(path: str | os.PathLike[str]) -> Run:
     """Open the results in a run's folder.
 
-    Raises InputError if there is no run in it, or its plan cannot be read.
+    Raises InputError if it has no run, or its plan cannot be read.
     """
     return Run(Path(path))
 
 
 def _planned(row: PlanRow, axis: str) -> Value | None:
-    """Return a value that no verdict has; None where the plan, an older one, has none either."""
+    """Return a value that verdicts do not have; None if the plan is older and lacks it, too."""
     try:
         return row.value(axis)
     except KeyError:
@@ -189,6 +189,6 @@ def _column(name: str, values: Sequence[Any]) -> Any:
     try:
         column = pa.array(values, kind)
     except (pa.ArrowException, OverflowError, TypeError):
-        # Another version's, with values that have nothing in common.
+        # From another version, with values of unrelated types.
         return pa.array([None if value is None else json.dumps(value) for value in values])
     return column.cast(pa.float64()) if pa.types.is_null(column.type) else column

@@ -1,4 +1,4 @@
-"""A run's logs against what their revisions promise: the data behind `memnotify check`."""
+"""Checks a run's logs against the promises of their revisions: the data of `memnotify check`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from memnotify.units import NS_PER_MS
 
 
 def promises_of(revision: Revision) -> Promises:
-    """Return a revision's promises as the checks take them."""
+    """Return a revision's promises in the form that the checks take."""
     device, rate, gate, status = revision.device, revision.rate, revision.gate, revision.status
     return Promises(
         device=(device.major, device.minor, device.mode),
@@ -49,10 +49,10 @@ def promises_of(revision: Revision) -> Promises:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One invariant, held against one cell's log.
+    """The result of one invariant for one cell's log.
 
-    `answer` is None, once, if the cell's revision has no promises on file, or is not there any
-    more. `lost_records` and `torn_records` are those of the log.
+    A cell gets a single one without an `answer` if its revision has no promises on file, or no
+    longer exists. `lost_records` and `torn_records` are those of the log.
     """
 
     cell: str
@@ -83,9 +83,9 @@ _NOT_PROMISED: Mapping[str, Any] = MappingProxyType(
 
 
 def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[Checked]:
-    """Hold each cell with a log against each invariant of its revision.
+    """Check each cell that has a log against each invariant of its revision.
 
-    Raises InputError if the folder is no run, a log cannot be read, or a revision is wrong.
+    Raises InputError if the folder is not a run's, a log cannot be read, or a revision is invalid.
     """
 
     @functools.cache

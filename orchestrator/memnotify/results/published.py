@@ -1,4 +1,4 @@
-"""What was published of an experiment, and what a run of its campaign gave.
+"""Compares what was published about an experiment with a run of its campaign.
 
 campaigns/published/<campaign>.toml has the published figures as data; campaigns/README.md explains
 its keys.
@@ -38,8 +38,8 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 class FigureTable(toml.Table):
     """One figure. Bounds are in the unit of `value`, before `scale`.
 
-    `note` goes with it in any case, `why_not` if ours does not agree. An `alternative` is another
-    reading of what was published, which is there to be refuted: that it does not agree is no fault.
+    `note` is always printed, `why_not` only if ours does not agree. An `alternative` is another
+    reading of the publication, given in order to refute it: disagreement is not a fault.
     """
 
     figure: str
@@ -50,7 +50,7 @@ class FigureTable(toml.Table):
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     at_least: Number | None = None
     at_most: Number | None = None
-    # From the start of one step to that of another, by their numbers from 0; else the whole.
+    # From the start of one step to that of another, numbered from 0; otherwise the whole run.
     from_step: Annotated[int, Field(ge=0)] | None = None
     until_step: Annotated[int, Field(ge=0)] | None = None
     note: str = ""
@@ -71,9 +71,9 @@ class FigureTable(toml.Table):
 
 
 class PublishedTable(toml.Table):
-    """What was published of one experiment, by whom, and what it ran on.
+    """What was published about one experiment, by whom, and on which machine it ran.
 
-    `assumed` is what the description leaves open, or we do otherwise.
+    `assumed` lists what the description leaves open, or what we do differently.
     """
 
     source: str
@@ -85,7 +85,7 @@ class PublishedTable(toml.Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A published figure beside ours, the median of `cells` cells on `bases` and `arches`.
+    """A published figure and ours, the median of `cells` cells on `bases` and `arches`.
 
     `expected` is `published` scaled to our guest. `agrees` is None if no cell has run.
     """
@@ -107,9 +107,9 @@ class Compared:
 
 
 def load_published(name: str) -> PublishedTable:
-    """Return what was published of the experiment that a campaign repeats.
+    """Return what was published about the experiment that a campaign repeats.
 
-    Raises InputError if there is nothing, or something is wrong with it.
+    Raises InputError if there is nothing, or if it is invalid.
     """
     folder = CAMPAIGNS / "published"
     file = folder / f"{name}.toml"
@@ -123,7 +123,7 @@ def load_published(name: str) -> PublishedTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedComparison:
-    """What was published of a run's campaign, and the run beside it: its figures and its series."""
+    """What was published about a run's campaign, compared with the run: figures and series."""
 
     table: PublishedTable
     figures: tuple[Compared, ...]
@@ -131,9 +131,9 @@ class PublishedComparison:
 
 
 def compare_published(folder: RunFolder) -> PublishedComparison:
-    """Compare a run with what was published of its campaign.
+    """Compare a run with what was published about its campaign.
 
-    Raises InputError if the folder is not a run's, or nothing was published of its campaign.
+    Raises InputError if the folder is not a run's, or nothing was published about its campaign.
     """
     folder.plan()
     table = load_published(toml.load(folder.path / CAMPAIGN, CampaignTable).name)
@@ -175,7 +175,7 @@ def _compare(wanted: FigureTable, cells: Sequence[tuple[Verdict, RecordLog]]) ->
     expected = None if wanted.value is None else wanted.value * wanted.scale
     agrees = None
     if ours:
-        # A cell without the figure (nobody was woken, say) does not agree.
+        # A cell without the figure (for example because nobody was woken) does not agree.
         agrees = len(there) == len(ours) and all(
             (wanted.at_least is None or value >= wanted.at_least * wanted.scale)
             and (wanted.at_most is None or value <= wanted.at_most * wanted.scale)

@@ -1,4 +1,4 @@
-"""The series that were published of an experiment, over those of a run of its campaign.
+"""Compares the published series of an experiment with those of a run of its campaign.
 
 campaigns/published/series/ has the published ones as CSV; campaigns/README.md explains the keys.
 """
@@ -26,7 +26,7 @@ from memnotify.results.verdict import Verdict
 from memnotify.units import KIB_PER_MIB
 
 PICTURES = (".svg", ".png", ".pdf")
-"""Suffixes of the files that the series can be drawn into."""
+"""File suffixes of the pictures that can be drawn of the series."""
 
 _SAMPLED = ("free", "buffers", "cached", "active", "inactive")
 _OURS = {
@@ -35,7 +35,7 @@ _OURS = {
 }
 _OURS["samples"] = _OURS["seen"]
 _UNITS = {"MiB": ("MiB", 1.0), "kB": ("MiB", 1 / KIB_PER_MIB), "tasks": ("tasks", 1.0)}
-"""By the suffix of a published column's name: the unit that it is shown in, and a factor."""
+"""By suffix of a published column's name: the displayed unit, and the factor to convert to it."""
 
 _OVER = ordered("machine", "scenario", "memory_mib", "clients", "series")
 
@@ -43,10 +43,10 @@ _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class MomentTable(toml.Table):
-    """When in our guest it was as in a row of the CSV: the sample before or after an event.
+    """The moment in our guest that corresponds to a row of the CSV: a sample next to an event.
 
-    `client`: the client of that number, from 0, opens the device; `told`: it has its first wakeup;
-    `end`: the scenario is over.
+    `client`: the client of that number, from 0, opens the device; `told`: it gets its first wakeup;
+    `end`: the scenario ends.
     """
 
     row: Annotated[int, Field(ge=0)]
@@ -57,10 +57,10 @@ class MomentTable(toml.Table):
 class SeriesTable(toml.Table):
     """One published series.
 
-    `seconds` is the CSV's column of time; at `origin_s` of it there is what is `origin` in our
-    guest: the first wakeup, the first time that a client has read meminfo, or the start of a step.
-    Or the rows are `moment`s. `columns` says which column is which of ours. A sample stands for
-    `hold_s` at most.
+    `seconds` is the CSV's column of time; its value `origin_s` corresponds to `origin` in our
+    guest: the first wakeup, the first time that a client reads meminfo, or the start of a step.
+    Otherwise the rows are `moment`s. `columns` maps its columns to ours. A sample stands for at
+    most `hold_s` seconds.
     """
 
     file: Annotated[str, toml.spelled(r"[a-z0-9-]+\.csv", "the name of a CSV file")]
@@ -93,9 +93,9 @@ class SeriesTable(toml.Table):
 def curves(
     table: SeriesTable, folder: Path, cells: Sequence[tuple[Verdict, RecordLog]]
 ) -> Iterator[Curve]:
-    """Yield every column of a series over every cell that it is of.
+    """Yield every column of a series for every cell that it matches.
 
-    Raises InputError if the CSV in `folder` is not what the table says.
+    Raises InputError if the CSV in `folder` does not match the table.
     """
     published = _read(folder / table.file, table)
     chosen = [
@@ -137,7 +137,7 @@ def _read(path: Path, table: SeriesTable) -> list[dict[str, str]]:
     for name in numbers:
         if not rows or rows[0].get(name) is None:
             raise InputError(f"has no column {name}", file=path, line=1)
-    # A row without a time is of a state that is not part of the series.
+    # A row without a time is a state that is not part of the series.
     timed = table.seconds
     kept = [(number, row) for number, row in enumerate(rows, 2) if not timed or row[timed]]
     if not kept:
@@ -174,7 +174,7 @@ def _course(
         ours_s = (records["time_ns"].astype(np.float64) - origin) / 1e9
         ours = _column(records, mine)
     found = distance(seconds, values, ours_s, ours, hold_s=table.hold_s)
-    # Of ours, what is long before or after is of no use to anybody.
+    # Of our samples, those long before or after are of no use.
     near = (ours_s >= seconds[0] - 5) & (ours_s <= seconds[-1] + 5)
     return {
         "moments": (),
@@ -216,7 +216,7 @@ def _at(moment: MomentTable, log: RecordLog, samples: Records, column: Floats) -
     events = events[events["client"] == moment.client]
     if not events.size:
         return float("nan")
-    # Before the client takes anything; after it has stopped.
+    # The sample before the client takes anything, or after it has stopped.
     when = events["time_ns"][0]
     place = int(np.searchsorted(times, when)) - (moment.at == "client")
     return float(column[place]) if 0 <= place < column.size else float("nan")
@@ -253,7 +253,7 @@ def _origin(origin: str | int, log: RecordLog) -> float | None:
 
 
 def csv_text(found: Iterable[Curve]) -> str:
-    """Return the points of published and reproduced series, one in a row, as CSV."""
+    """Return the points of published and reproduced series as CSV, one per row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("series", "column", "unit", "of", "label", "seconds", "moment", "value"))

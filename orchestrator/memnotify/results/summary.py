@@ -1,4 +1,4 @@
-"""What is written about a cell that has run: its figures, and where they come from."""
+"""Writes the summary of a cell that has run: its figures, and where they come from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Job:
 
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
-    """Return what came out of a cell. Figures are null if there is no log."""
+    """Return the verdict of a cell. Figures are null if there is no log."""
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
     torn, checked, each, status, opens = None, None, None, None, None
     if records.exists():
@@ -59,7 +59,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
 
 
 def repeatability(cell: Cell, result: CellResult) -> Repeatability:
-    """Say whether another run gives the same records, by what the cell is made of and has said.
+    """Return whether another run gives the same records, judging by the cell and its result.
 
     docs/mechanisms.md has the reasons, and the runs that were compared.
     """
@@ -83,10 +83,10 @@ def _start(result: CellResult) -> Start:
 
 
 def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Manifest:
-    """Return a cell's manifest, but for the digests of the results themselves.
+    """Return a cell's manifest, without the digests of the results themselves.
 
-    The last attempt is the one whose results are kept. `draft` is the folder it ran in; it means
-    nothing afterwards, so `command` has the cell's own folder as the current one.
+    The results of the last attempt are the ones kept. `draft` is the folder it ran in; the folder
+    is gone afterwards, so `command` is relative to the cell's own folder.
     """
     result = attempts[-1]
     inputs = cell_inputs(job.cell)

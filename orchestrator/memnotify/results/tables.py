@@ -1,6 +1,6 @@
-"""What a finished cell left, as Arrow tables. docs/reference/records.md has their columns.
+"""The results of a finished cell as Arrow tables. docs/reference/records.md lists their columns.
 
-A column that may have nulls says so in its table's schema. All whole numbers are signed.
+A table's schema says which columns may have nulls. All integers are signed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RECORD = "record"
 """The column with the number of each row's record in its log."""
 
 Columns: TypeAlias = dict[str, tuple[Any, bool]]
-"""Of a table in the making: an Arrow array by its name, and whether it may have nulls."""
+"""A table in the making: its Arrow arrays by name, and whether each may have nulls."""
 
 _COUNTERS = (Kind.RECLAIM, Kind.PAGING)
 
@@ -67,7 +67,7 @@ def records_table(log: RecordLog) -> Any:
 
 
 def kind_table(log: RecordLog, kind: Kind) -> Any:
-    """Return the records of one kind with their values under their names."""
+    """Return the records of one kind, with named values."""
     return _table(_of_kind(log, kind))
 
 
@@ -77,7 +77,7 @@ def wakeups_table(log: RecordLog) -> Any:
 
 
 def samples_table(log: RecordLog) -> Any:
-    """Return the MEMINFO records, with the values of the RECLAIM and the PAGING of their time."""
+    """Return the MEMINFO records, with the values of RECLAIM and PAGING of the same time."""
     columns = _of_kind(log, Kind.MEMINFO)
     times = ints(log.kind(Kind.MEMINFO)["time_ns"])
     for kind in _COUNTERS:
@@ -89,7 +89,7 @@ def samples_table(log: RecordLog) -> Any:
 
 
 def zones_table(log: RecordLog) -> Any:
-    """Return the ZONE records with v4's gate; `status` is null where the kernel has none."""
+    """Return the ZONE records with v4's gate; `status` is null if the kernel has none."""
     rows, columns = log.kind(Kind.ZONE), _of_kind(log, Kind.ZONE)
     columns["gate"] = (pa.array(gate_of(rows)), False)
     status = ints(rows["status"])
@@ -98,7 +98,7 @@ def zones_table(log: RecordLog) -> Any:
 
 
 def balloon_table(log: RecordLog, moves: Iterable[BalloonMove]) -> Any:
-    """Return the BALLOON records, with what the host saw of each step."""
+    """Return the BALLOON records, with the host's view of each step."""
     rows, columns = log.kind(Kind.BALLOON), _of_kind(log, Kind.BALLOON)
     phases = {phase.value: phase.name.lower() for phase in BalloonPhase}
     columns["phase"] = (pa.array(map(phases.get, ints(rows["phase"]).tolist()), pa.string()), True)
@@ -117,7 +117,7 @@ def balloon_table(log: RecordLog, moves: Iterable[BalloonMove]) -> Any:
 
 
 def timeline_table(events: Iterable[Mapping[str, Any]]) -> Any:
-    """Return the events of `results.timeline`, with a column for each number that one has."""
+    """Return the events of `results.timeline`, with a column for each number that any has."""
     events = list(events)
     columns: Columns = {}
     for name, kind in TIMELINE.items():
@@ -129,7 +129,7 @@ def timeline_table(events: Iterable[Mapping[str, Any]]) -> Any:
 
 
 def _signed(value: int) -> int:
-    return (value + 2**63) % 2**64 - 2**63  # the guest's word, which may be anything
+    return (value + 2**63) % 2**64 - 2**63  # it comes from the guest and may be anything
 
 
 def _of_kind(log: RecordLog, kind: Kind) -> Columns:
@@ -160,7 +160,7 @@ def _values(values: Records) -> Any:
 
 
 def _first_with(times: Ints, among: Ints) -> tuple[Ints, Flags]:
-    """Return for each time where it is first found among others, and whether it is."""
+    """Return for each time where it first occurs among others, and whether it does."""
     known, first = np.unique(among, return_index=True)
     if not known.size:
         return np.zeros(times.size, np.int64), np.zeros(times.size, bool)

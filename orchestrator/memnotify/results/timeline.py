@@ -1,7 +1,7 @@
-"""What happened in one guest, in order: the data behind `memnotify show RUN CELL`.
+"""What happened in one guest, in order: the data of `memnotify show RUN CELL`.
 
-Every event is a JSON object with `t` (guest seconds since the scenario's start), `event` (its kind)
-and `text` (for people), and the numbers that the text is made of.
+Every event is a JSON object with `t` (guest seconds since the scenario's start), `event` (its
+kind), `text` (for people), and the numbers in the text.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _GAP_S = 2
 def timeline_of(folder: Path) -> list[Event]:
     """Return the events of the cell whose results are in a folder; none if it left no log.
 
-    Raises InputError if they are damaged.
+    Raises InputError if the results are damaged.
     """
     if not (folder / RECORDS).exists():
         return []
@@ -77,8 +77,8 @@ def timeline_of(folder: Path) -> list[Event]:
 def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
     """Return the events of one guest, sorted by time.
 
-    `log` is of the guest and thus not trusted; `manifest` is the cell's. Raises ValueError
-    if its inputs are not what a run writes.
+    `log` comes from the guest and is not trusted; `manifest` is the cell's. Raises ValueError if
+    the manifest's inputs are not what a run writes.
     """
     told = _told(manifest)
     events: list[Event] = []
@@ -107,7 +107,7 @@ def timeline(log: RecordLog, manifest: Manifest) -> list[Event]:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What a manifest tells: the scenario's steps in words, and the balloon's moves by step."""
+    """Facts from a manifest: the scenario's steps in words, and the balloon's moves by step."""
 
     steps: Sequence[str]
     moves: Mapping[int, Mapping[str, Any]]
@@ -137,7 +137,7 @@ def _boot(log: RecordLog, _: _Told) -> Made:
         yield row["time_ns"], {"event": "boot", "text": text, "total_kib": total, "swap_kib": swap}
     for row in log.kind(Kind.DEVICE):
         there = bool(row["present"])
-        # Before 2.6.32 no kernel tells the mode of a device.
+        # Kernels before 2.6.32 do not announce the mode of a device.
         mode = f"mode {int(row['mode']):04o}" if row["mode"] else "no mode announced"
         number = f"{row['major']}:{row['minor']}"
         path = DeviceName.path_of(int(row["present"]))
@@ -205,7 +205,7 @@ def _asked(clients: Clients) -> str:
 
 
 def _watched(kind: int) -> str:
-    if kind not in list(ClientKind):  # the guest's word
+    if kind not in list(ClientKind):  # it comes from the guest
         return "the device"
     return CLIENT_KINDS[ClientKind(kind)].watches or "the device"
 
@@ -291,7 +291,7 @@ def _growth(log: RecordLog, field: str, kind: str, say: Callable[[int, float], s
 
 
 def _gaps(log: RecordLog, told: _Told) -> Made:
-    """Rounds of the console that came so late that whoever watched would have seen a gap."""
+    """Yield rounds of the console that came so late that a watcher would have seen a gap."""
     rows = log.kind(Kind.CONSOLE)
     for before, row in itertools.pairwise(rows):
         seconds = (int(row["time_ns"]) - int(before["time_ns"])) / 1e9
@@ -335,7 +335,7 @@ def _exits(log: RecordLog, _: _Told) -> Made:
 
 
 def _runs(times: Records) -> Iterator[tuple[int, int]]:
-    """Yield slices (from, to) of sorted times that have no longer pause than _QUIET_NS in them."""
+    """Yield slices (from, to) of sorted times without a pause longer than _QUIET_NS."""
     if times.size:
         ends = np.flatnonzero(np.diff(ints(times)) > _QUIET_NS) + 1
         edges = [0, *ends.tolist(), times.size]

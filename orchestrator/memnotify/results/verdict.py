@@ -1,7 +1,7 @@
-"""verdict.json: what came out of a cell.
+"""verdict.json: the result of a cell.
 
-A run may have been sent by somebody, who can seal whatever he likes: what is read back has the
-types that it must have, or is refused.
+Somebody may have sent the run, and can seal whatever they like. So the types of whatever is read
+back are checked.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ ALWAYS = (
     *("id", "name", *POINT, "repeatability"),
     *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
 )
-"""What each verdict has, whatever came out."""
+"""The keys that every verdict has, whatever the outcome."""
 
 _MOST = 10**24
 """Larger than any real figure, and safe to calculate with."""
 
-_LONGEST = 60  # letters of a wrong value that are shown
+_LONGEST = 60  # characters of a wrong value that are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What came out of a cell, and of which.
+    """The result of a cell, and which cell it is.
 
-    `point` has a value for each axis of the matrix. `figures` are those of its log by their names,
-    as campaign.figures has them; null without a log. `torn_records` is None without a log, too.
-    `as_read` is the whole object, if it was read: another version may have written more, or less.
+    `point` has a value for each axis of the matrix. `figures` are those of its log by name, as in
+    campaign.figures; null without a log. `torn_records` is also None without a log. `as_read` is
+    the whole object, if it was read: another version may have written more, or less.
     """
 
     id: str
@@ -52,14 +52,14 @@ class Verdict:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Return what `to_json` made this of. Raises ValueError if that is none."""
+        """Return the verdict that `to_json` wrote. Raises ValueError if this is not one."""
         if absent := [key for key in ALWAYS if key not in value]:
             raise ValueError(f"it has no {absent[0]}")
         for key, (fits, what) in _MUST_BE.items():
             if not fits(value[key]):
                 raise ValueError(f"{key} is {_shown(value[key])}, not {what}")
         for key, shape in FIGURES.items():
-            # Whoever wrote it may have known fewer figures than we do.
+            # It may have been written by a version with fewer figures.
             if value.get(key) is not None:
                 for wrong in _wrong(key, value[key], shape):
                     raise ValueError(wrong)
@@ -83,7 +83,7 @@ class Verdict:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row of `memnotify show --json`; what was read, as it was read."""
+        """Return the row of `memnotify show --json`; if it was read from a file, unchanged."""
         if self.as_read is not None:
             return dict(self.as_read)
         return {
@@ -109,7 +109,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    # Of Python's whole numbers some are too large for isfinite().
+    # Some Python integers are too large for isfinite().
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -134,7 +134,7 @@ _MUST_BE: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
 
 
 def _wrong(name: str, value: Any, shape: Shape) -> Iterator[str]:
-    """Yield what is wrong with a figure; one that is null is not known."""
+    """Yield what is wrong with a figure; null means unknown, and is valid."""
     if isinstance(shape, Scalar):
         fits = _is_text(value) if shape is Scalar.WORD else value is None or _is_number(value)
         if not fits:

@@ -1,4 +1,4 @@
-"""The base of a campaign that names several: the first whose kernels can all be had, and boot."""
+"""Chooses the base of a campaign that names several: the first that builds completely and boots."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from memnotify.process import CommandLog
 from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
-# A network that swallows everything must not hold up every run: kernel.org has two names, so this
-# is paid twice at most.
+# A network that drops every packet must not delay every run: kernel.org has two names, so this wait
+# occurs at most twice.
 _PATIENCE = 6.0  # seconds
 
 _SLOW_S = 3.0
-"""After this long a waiting user is told what is being waited for."""
+"""After this long, a waiting user is told what takes so long."""
 
 
 class Boot(Protocol):
@@ -40,7 +40,7 @@ class Boot(Protocol):
 def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None:
     """Boot a guest in virtual time, and keep it as a template.
 
-    Raises InfrastructureError if it does not get as far as its scenario.
+    Raises InfrastructureError if the guest does not get as far as its scenario.
     """
     image = ensure_image(cell.request.arch, store=store, log=log)
     template = Templates(store).get(
@@ -67,15 +67,15 @@ def choose_base(
 ) -> str:
     """Return the base to run a campaign on, and say in one line which it is and why.
 
-    A base will do if its tree can be had (`source` if that is given, the store's, or a fetched one)
-    and every kernel that the campaign needs of it can be built and boots; they are in the store
-    then, and so are the templates. That a base cannot be had, does not take the patches, does not
-    build or does not boot is the reason for the next one. For the last, and so for a lone one,
-    nothing is tried here: what is wrong with it is an error of the build, or a finding.
+    A base is usable if its tree is available (from `source` if given, from the store, or by
+    fetching) and every kernel that the campaign needs of it builds and boots; afterwards, kernels
+    and templates are in the store. A base that is unavailable, rejects the patches, or does not
+    build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
+    one: what is wrong with it is an error of the build, or a finding.
 
-    Raises InputError if `source` or the compiler `cc` is not there, which no other base would mend;
-    and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a full
-    disk): that a host is slow must not change what is measured.
+    Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
+    fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
+    full disk): a slow host must not change what is measured.
     """
     if cc is not None:
         named_compiler(cc)
@@ -121,16 +121,16 @@ _KINDS = (UNREACHABLE, "source", "checksum", "build", "boot", "qemu-died")
 
 
 def _is_the_bases_fault(error: MemnotifyError) -> bool:
-    """Tell whether another base might do: neither the testbed nor the host has failed."""
+    """Return whether another base might work: neither the testbed nor the host has failed."""
     if not isinstance(error, InfrastructureError):
-        return True  # a series that does not apply, a configuration that Kconfig does not take
-    # A QEMU that ends by itself does not take the kernel; one that was killed tells nothing of it.
+        return True  # a series that does not apply, a configuration that Kconfig rejects
+    # A QEMU that exits by itself rejects the kernel; one that was killed says nothing about it.
     return error.kind in _KINDS and "(killed by " not in error.message
 
 
 @contextmanager
 def _if_slow(what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Say what is under way if that takes some seconds."""
+    """Say what is being done if it takes more than some seconds."""
     timer = threading.Timer(_SLOW_S, say, [f"choosing a base: {what}"])
     timer.daemon = True
     timer.start()
@@ -143,18 +143,18 @@ def _if_slow(what: str, say: Callable[[str], None]) -> Iterator[None]:
 def _kernels(
     campaign: Campaign, base: str, source: str | None, cc: str | None
 ) -> dict[KernelRequest, Cell]:
-    """Return what has to be built, each with the first of the cells that it is for."""
+    """Return the kernels to build, each with the first of the cells that need it."""
     cells: dict[KernelRequest, Cell] = {}
     for cell in plan_cells(campaign, base=base, source=source, cc=cc):
         cells.setdefault(cell.request, cell)
-    # A series that does not apply shows before anything is compiled.
+    # Patched kernels first: a series that does not apply fails before anything is compiled.
     return dict(sorted(cells.items(), key=lambda item: item[0].series == NONE))
 
 
 def _why(error: MemnotifyError, web: Web) -> str:
-    """Return the first line of a message: what follows shows hunks, or what make said."""
+    """Return the first line of a message; the rest shows hunks, or the output of make."""
     message = error.message
     if hosts := [host for host in web.silent if f"/{host}/" in message]:
-        # All addresses that were tried would hide the choice; `kernel fetch` names them.
+        # The list of all addresses tried would bury the choice; `kernel fetch` shows it.
         return f"cannot be fetched, no answer from {' and '.join(hosts)}"
     return message.partition("\n")[0]

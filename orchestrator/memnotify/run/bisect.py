@@ -1,4 +1,4 @@
-"""The first patch of a series with which a cell's outcome changes, as `git bisect run` finds it."""
+"""Finds the first patch of a series that changes a cell's outcome, like `git bisect run`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from memnotify.series.quilt import Patch, Series, named_series, write_prefix
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bisection:
-    """What was found.
+    """The result of a bisection.
 
-    The outcome changes with one of `patches`: more than one if what lies between does not build,
-    none if it is the same with all patches as without. `holds` says whether the question holds with
-    all patches.
+    The outcome changes with one of `patches`: several if those in between do not build, none if it
+    is the same with all patches as without. `holds` says whether the question holds with all
+    patches.
     """
 
     patches: tuple[Patch, ...]
@@ -49,13 +49,13 @@ def bisect_series(
 ) -> Bisection:
     """Find the first patch of a series with which the answer to a question changes.
 
-    `cell` is the campaign's `only_cell`; `revision` (a folder, or REV) takes the place of its
-    series. Each tried prefix of the series is built, runs the cell in a guest that boots, and has a
-    run's folder of its own below `path`, so that what has run once is not run again. A prefix that
-    does not build is passed over, as one that `git bisect skip` names.
+    `cell` is the campaign's `only_cell`; `revision` (a folder, or REV) replaces its series. Each
+    prefix of the series that is tried is built, and runs the cell in a guest that boots. It has its
+    own run folder below `path`, so nothing is run twice. A prefix that does not build is skipped,
+    as with `git bisect skip`.
 
-    Raises InputError if the series does not fit, and InfrastructureError if the base alone or the
-    whole series does not build, or the testbed fails.
+    Raises InputError if the series does not apply, and InfrastructureError if the base alone or the
+    whole series does not build, or if the testbed fails.
     """
     series = named_series(revision, cell.request.base)
     if not series.patches:
@@ -83,7 +83,7 @@ def bisect_series(
             say(f"{label}: does not build")
             return None
         row = _verdict(folder).to_json()
-        holds = bool(question.holds(row))  # what cannot be compared does not hold
+        holds = bool(question.holds(row))  # a comparison that cannot be made does not hold
         found = {name: row[name] for name in question.names}
         shown = ", ".join(
             f"{name} {'-' if value is None else value}" for name, value in found.items()
@@ -95,9 +95,9 @@ def bisect_series(
 
 
 def search(series: Series, test: Test) -> Bisection:
-    """Search by halves; `test` answers for the first so many patches, None if they do not build.
+    """Search by bisection; `test` answers for a number of patches, None if they do not build.
 
-    As in every bisection, an answer that changes more than once may be missed.
+    As in any bisection, an answer that changes more than once may be missed.
     """
     low, high = 0, len(series.patches)
     before, after = test(low), test(high)
@@ -132,9 +132,9 @@ def sentence(found: Bisection, question: Expression, revision: str) -> str:
 
 
 def only_cell(campaign: Campaign, base: str | None, source: str | None) -> Cell:
-    """Return the cell of a campaign that has one, whatever its series, and on one of its bases.
+    """Return the only cell of a campaign, apart from its series, on one of its bases.
 
-    Raises InputError if there are more.
+    Raises InputError if there are several.
     """
     bases = campaign.table.kernel.base
     if base is None and len(bases) > 1:

@@ -1,4 +1,4 @@
-"""A whole campaign: plan, build what it needs, run the cells whose results are not there."""
+"""Runs a whole campaign: plan, build what is needed, run the cells that have no results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from memnotify.process import CommandLog
 from memnotify.results.folder import RunFolder
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import Ledger, need
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 from memnotify.store import Store, digest_value
@@ -41,11 +42,11 @@ def run_campaign(
 ) -> RunFolder:
     """Run a campaign into the folder `path` and return it.
 
-    `whole` has the names of all cells if these are a part of the campaign.
+    `whole` has the names of all cells if these are only a part of the campaign.
 
-    Raises InputError for a cell that this machine cannot hold, before anything is built, and
-    InfrastructureError if something cannot be built or written. A guest that fails, by whatever
-    fault, is a result in the folder.
+    Raises InputError for a cell that does not fit on this machine, before anything is built, and
+    InfrastructureError if something cannot be built or written. A guest that fails, for whatever
+    reason, is a result in the folder.
     """
     store, board = services.store, services.board
     ledger = Ledger(store.folder("ledger"))
@@ -80,9 +81,9 @@ def run_campaign(
 
 
 def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) -> None:
-    """Raise InputError for the first cell that this machine cannot hold, whatever its base.
+    """Raise InputError for the first cell that does not fit on this machine, whatever its base.
 
-    It names the line of the campaign with the memory of the guest.
+    The error names the line of the campaign that sets the guest's memory.
     """
     for cell in cells:
         try:
@@ -97,7 +98,7 @@ def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) 
 
 @contextmanager
 def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Iterator[None]:
-    """Be the only one of all processes that runs into a folder; `warn` is told if that waits."""
+    """Lock a folder against other runs into it; `warn` is called if that has to wait."""
     path = folder.path
     lock = f"run-{digest_value(str(path.resolve()))[:16]}"
     with store.lock(lock, waiting=lambda: warn(f"waiting for another run into {path} to finish")):
@@ -105,9 +106,9 @@ def hold(folder: RunFolder, *, store: Store, warn: Callable[[str], None]) -> Ite
 
 
 def run_until_done(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; SIGTERM and Ctrl-C cancel it, and guests are killed on the way.
+    """Run a coroutine; SIGTERM and Ctrl-C cancel it, and it kills its guests on the way.
 
-    However often they come: asyncio's own handler would leave everything at the second Ctrl-C.
+    This holds for any number of signals: asyncio's own handler would exit at the second Ctrl-C.
     """
     before = {number: signal.getsignal(number) for number in _ENDING}
 

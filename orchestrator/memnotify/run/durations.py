@@ -1,4 +1,4 @@
-"""How long cells took the last time, by their names, over all runs of this user."""
+"""How long each cell took the last time, by name, over all runs of this user."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from memnotify.store import Store
 
 
 class Durations:
-    """Wall seconds in one file of the store; as it only orders work, a damaged one is empty."""
+    """Wall seconds in one file of the store. They only order work, so a damaged file is ignored."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._file = store.folder("durations") / "seconds.json"
 
     def note(self, name: str, seconds: float) -> None:
-        """Keep how long a cell took, where that can be written."""
+        """Store how long a cell took, if that can be written."""
         with contextlib.suppress(OSError), self._store.lock("durations"):
             draft = self._file.with_suffix(".new")
             draft.write_text(dump(self._read() | {name: round(seconds, 3)}))
             draft.replace(self._file)
 
     def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return jobs so that none of the long ones is left to run alone at the end.
+        """Return jobs in an order that leaves no long one to run alone at the end.
 
-        One of which nothing is known counts as the mean of the others; of those that are alike,
-        the one with more clients, then with more memory, goes first.
+        An unknown duration counts as the mean of the known ones. Among equals, the job with more
+        clients, then with more memory, goes first.
         """
         known = self._read()
         seconds = [known[job.name] for job in jobs if job.name in known]

@@ -1,7 +1,7 @@
-"""A campaign on several hosts at once: each runs a part over ssh, and the parts are merged here.
+"""Runs a campaign on several hosts at once: each runs a part over ssh; the parts are merged here.
 
-A host has this package, and kernels and images of its own in its store. What it has run stays
-there, so that a second try runs only what is missing.
+A host has this package, and its own kernels and images in its store. Its results stay there, so a
+second try runs only what is missing.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from memnotify.run.campaign import run_until_done
 from memnotify.run.shards import Shard, merge, read_durations
 
 _PATIENCE = 20  # seconds until a host has to answer
-_SIGN_OF_LIFE = 30  # seconds; TCP notices that the other side is gone only if something is sent
+_SIGN_OF_LIFE = 30  # seconds; TCP only notices that a peer is gone when it sends something
 _CAMPAIGN, _DURATIONS = "campaign.toml", "durations.json"
-_BAD_INPUT = 2  # of our exit statuses; with 0, 1 and 3 there are results
+_BAD_INPUT = 2  # an exit status of ours; with 0, 1 and 3 there are results
 _DONE = (0, 1, 3)
-# A cell has about ten files; both are far above what any campaign leaves behind.
+# A cell has about ten files; both limits are far above what any campaign produces.
 _LIMITS = ArchiveLimits(kind="run", entries=1_000_000, size=256 << 30)
 
 Files = Mapping[str, bytes]
 
 
 class HostTable(toml.Table):
-    """A host, as ssh knows it. `program` and `folder` are on it, from the user's home."""
+    """A host, as ssh knows it. `program` and `folder` are relative to the user's home on it."""
 
     address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address for ssh: [user@]host")]
     program: str = "memnotify"
@@ -63,7 +63,7 @@ class FleetResult:
 
 
 class Remote(Protocol):
-    """What is used of fabric.Connection."""
+    """The part of fabric.Connection that is used."""
 
     def run(self, command: str, **options: Any) -> Any: ...
     def put(self, local: Any, remote: str) -> Any: ...
@@ -75,12 +75,12 @@ Connect = Callable[[str], Remote]
 
 
 def connect(address: str) -> Remote:
-    """Return a connection by the user's own ssh configuration, keys and agent.
+    """Return a connection that uses the user's ssh configuration, keys and agent.
 
-    Only to a host whose key is in known_hosts: fabric by itself would take any. Raises InputError
-    if the configuration or known_hosts is malformed.
+    It only connects to a host whose key is in known_hosts; fabric by itself would accept any.
+    Raises InputError if the configuration or known_hosts is malformed.
     """
-    from fabric import Connection  # takes half a second, which only a fleet shall pay
+    from fabric import Connection  # takes half a second, so only for a fleet
     from paramiko import RejectPolicy, SSHException, Transport
     from paramiko.hostkeys import InvalidHostKey
 
@@ -115,11 +115,11 @@ def run_fleet(
     say: Callable[[str], None],
     connect: Connect = connect,
 ) -> FleetResult:
-    """Run a part of a campaign on each host, and put the results into a new run's folder.
+    """Run a part of a campaign on each host, and put the results into a new run folder.
 
-    `options` are for `memnotify run` there; `say` gets its lines. A host that fails leaves the
-    others to finish. Raises InputError for what cannot work, or what a host refuses, and
-    InfrastructureError if no host gave results.
+    `options` are for `memnotify run` on the hosts; `say` gets its output lines. If one host fails,
+    the others still finish. Raises InputError for invalid input, here or according to a host, and
+    InfrastructureError if no host returned results.
     """
     if len(campaign.table.kernel.base) > 1:
         text = "kernel.base: each host might choose a different base"
@@ -142,13 +142,13 @@ def run_fleet(
 
 
 def _files(campaign: Campaign, durations: Path | None) -> Files:
-    """Return what a host needs, by where it is beside its run."""
+    """Return the files that a host needs, by path relative to its run."""
     files = {_CAMPAIGN: campaign.text}
     for name in campaign.scenarios.keys() - campaign.table.scenario.keys():
         file = f"{SCENARIOS}/{name}.toml"
         files[file] = read_bytes(campaign.path.parent / file)
     if durations is not None:
-        read_durations(durations)  # or each host would say what is wrong with it
+        read_durations(durations)  # otherwise every host would report the error
         files[_DURATIONS] = read_bytes(durations)
     return files
 
@@ -174,7 +174,7 @@ async def _run_all(
     say: Callable[[str], None],
 ) -> dict[str, InfrastructureError]:
     failures: dict[str, InfrastructureError] = {}
-    # asyncio's own has as many threads as suit this machine, which has next to nothing to do.
+    # asyncio's default pool is sized for this machine's CPUs, but here threads only wait.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(len(parts)))
 
     async def one(part: _Part) -> None:
@@ -189,14 +189,14 @@ async def _run_all(
             for part in parts:
                 group.create_task(one(part))
     except ExceptionGroup as group:
-        # Not by except*: Python 3.11.2 puts what that raises into a group of its own.
+        # Not with except*: Python 3.11.2 wraps what that raises in a new group.
         refused, _ = group.split(InputError)
         if refused is None:
             raise
         raise refused.exceptions[0] from None
     finally:
         for part in parts:
-            part.remote.close()  # which ends a thread that waits for it
+            part.remote.close()  # ends a thread that waits for it
     return failures
 
 
@@ -232,13 +232,13 @@ def _run_part(
         part.folder.mkdir()
         try:
             unpack(packed, "", part.folder, _LIMITS)
-        except InputError as error:  # what came from one host is no fault of the user's
+        except InputError as error:  # what a host sends is not the user's fault
             raise InfrastructureError("host", f"results that came: {error.message}") from error
 
 
 @contextmanager
 def _failures_of_host() -> Iterator[None]:
-    """Turn what ssh, the network and the disk raise into InfrastructureError; bugs stay bugs."""
+    """Turn errors of ssh, network and disk into InfrastructureError; bugs stay bugs."""
     from invoke.exceptions import Failure, ThreadException
     from paramiko import SSHException
 
@@ -256,7 +256,7 @@ def _must(remote: Remote, *words: str) -> None:
 
 
 class _Lines(io.TextIOBase):
-    """A stream that hands on whole lines, and remembers the last."""
+    """A stream that passes on whole lines, and remembers the last."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

@@ -1,4 +1,4 @@
-"""Running one guest: from its template if there is one, else it boots when it is its turn."""
+"""Runs one guest: from its template if there is one, otherwise by booting in its turn."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CellRunner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestRunner:
-    """What it takes to run guests. Without `templates` every guest boots; boots wait for the
+    """Everything needed to run guests. Without `templates`, every guest boots; boots wait for the
     ledger."""
 
     ledger: Ledger

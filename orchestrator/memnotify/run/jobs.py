@@ -1,4 +1,4 @@
-"""From planned cells to jobs: each kernel and image is built when a cell first needs it."""
+"""Turns planned cells into jobs: kernels and images are built when a cell first needs them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Builder = Callable[..., Artifact]
 
 
 class Jobs:
-    """The jobs of one process. What other processes build just now is waited for."""
+    """The jobs of one process. It waits for builds that are under way in other processes."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Jobs:
     def of(self, cell: Cell) -> Job:
         """Return the job of a planned cell. Raises InputError and InfrastructureError.
 
-        Not for asyncio: Ctrl-C has to reach the compiler, and would wait for a thread to end.
+        Not for asyncio: Ctrl-C must reach the compiler, and would wait for a thread to end.
         """
         kernel, image = self._kernel(cell.request), self._image(cell.request.arch)
         bound = bind(cell, kernel, image)

@@ -1,14 +1,14 @@
-"""How many guests may run at once: one ledger of memory, cores and boots for all runs of this user.
+"""Limits how many guests run at once: one ledger of memory, cores and boots for a user's runs.
 
-A claim is a file that its holder keeps locked, so the kernel drops it with the holder, however that
-ends. What is claimed is written in it. Who has to wait has a file of that kind, too, a place in a
-queue: first come, first served, whoever it is, so that no run can keep another one out. Claims and
-places are looked at and made under one more lock, the gate. Nobody waits for that in a call that
-blocks: who holds it may be stopped, and an event loop that blocks hears no Ctrl-C.
+A claim is a file that its holder keeps locked, so the kernel releases it when the holder ends,
+however that happens. The file says what is claimed. Each waiting guest has a similar file, a place
+in a queue: first come, first served across all runs, so no run can starve another. Claims and
+places are read and made under another lock, the gate. Nobody waits for the gate in a blocking call:
+its holder may be stopped, and a blocked event loop does not see Ctrl-C.
 
-Programs that are no guests of ours make no claims. So the guest at the head of the queue also waits
-until the host has its memory available; if no guest is left whose end could free it, for ten
-minutes at most.
+Programs that are not our guests make no claims. So the guest at the head of the queue also waits
+until the host has enough memory available. If no guest is left that could free it by ending, it
+waits for ten minutes at most.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import itertools
 import json
-import math
 import os
 import tempfile
 import time
@@ -31,33 +30,20 @@ from typing import TextIO
 
 from memnotify import host
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.guest.qemu import memories_of
-from memnotify.model import Cell, Clock
-from memnotify.records.layout import log_size
+from memnotify.run.need import Need, host_capacity
 from memnotify.text import counted
-from memnotify.units import BYTES_PER_MIB
 
 HOST_MEMORY = "host-memory"
-"""The kind of failure of a guest whose memory other programs of the host hold."""
-
-QEMU_MIB = 130
-"""QEMU's own memory: 64 MiB of translated code when that is full, its program, device state."""
-
-_TEMPLATE_MIB = 26
-_TEMPLATE_SHARE = 1 / 48
-"""What a boot touches, and a template holds: the kernel's own, and 64 bytes for each page of 4 KiB.
-
-That, and what QEMU takes, is measured by bench/template.py, which fails if it is more.
-"""
+"""The failure kind of a guest whose memory is held by other programs on the host."""
 
 _LOOK_AGAIN_S = 0.1
-"""Other processes cannot tell us that they are done, so we look."""
+"""Polling interval: other processes cannot tell us that they are done."""
 
 _LONG_S = 5.0
-"""A run that waits for this long without any guest of its own is told why."""
+"""A run that waits this long without any guest of its own is told why."""
 
 _REMIND_S = 180.0
-"""And told again after so long, with the figures of then."""
+"""The interval at which it is told again, with new figures."""
 
 PATIENCE_S = 600.0
 """How long to wait for host memory while no guest holds any that could be released."""
@@ -69,17 +55,6 @@ _PASSED_OVER_S = 5.0
 _CLAIM, _PLACE = "claim-", "place-"
 _SHOWN = 3
 _TOLD = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What one guest takes from the host."""
-
-    memory_mib: int
-    cores: int
-
-    def __str__(self) -> str:
-        return f"{self.memory_mib} MiB and {counted(self.cores, 'core')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,30 +74,11 @@ class _Claim:
         return f"{_process(self.path.name)} has {wanted}{since}"
 
 
-def need(cell: Cell, *, cores: int) -> Need:
-    """Return what a cell takes at most. `cores` is what the host has: a guest counts as no more.
-
-    That is its memories (RAM, and swap or disk behind a PCI BAR), the log twice, since it is copied
-    before the guest's memory is given back, QEMU's own, and the template that it starts from.
-    """
-    memories_mib = sum(memory.mib for memory in memories_of(cell))
-    log_mib = math.ceil(2 * log_size(cell.log_records) / BYTES_PER_MIB)
-    own_mib = QEMU_MIB + template_mib(cell.memory_mib)
-    # With virtual time all CPUs of a guest take turns on one thread.
-    busy = 1 if cell.clock is Clock.VIRTUAL else cell.machine.smp
-    return Need(memories_mib + log_mib + own_mib, min(busy, cores))
-
-
-def template_mib(memory_mib: int) -> int:
-    """Return what a template of a guest with so much RAM takes at most."""
-    return _TEMPLATE_MIB + math.ceil(memory_mib * _TEMPLATE_SHARE)
-
-
 class Ledger:
-    """The claims below one folder, against what the host can give to guests.
+    """The claims below one folder, and the host's capacity for guests.
 
-    `boots` is how many guests may boot at once, by default half as many as there are cores and at
-    least two: it is in a boot that a guest's memory and code come into being on the host.
+    `boots` is how many guests may boot at once. The default is half the number of cores, and at
+    least two: a guest allocates its memory and translated code on the host while it boots.
     """
 
     def __init__(
@@ -149,15 +105,15 @@ class Ledger:
     async def claim(
         self, wanted: Need, *, waiting: Callable[[], None] | None = None
     ) -> AsyncIterator[Callable[[], None]]:
-        """Hold memory and cores; waits for others to give them back, and behind who came before.
+        """Hold memory and cores; wait until others release them, and for earlier waiters.
 
-        Calling what it gives ends the claim before the block does. `waiting` is called if it is
-        other runs or programs that are waited for, and for long; and again every few minutes.
+        Calling the value that it yields ends the claim before the block does. `waiting` is called
+        if the wait is long and for other runs or programs, and again every few minutes.
 
-        Raises InfrastructureError if the host has had too little memory available for long, while
-        no guest held what is missing.
+        Raises InfrastructureError if the host has had too little memory available for too long,
+        while no guest held the missing memory.
         """
-        # Whoever of us still finds the gate shut came before.
+        # If one of our own guests is still trying to enter the queue, it came first.
         fd = None if self._coming.locked() else self._try(wanted)
         if fd is None:
             with self._telling(wanted, waiting):
@@ -167,7 +123,7 @@ class Ledger:
                 with _left_at_last(file) as place:
                     while (fd := self._try(wanted, place)) is None:
                         await self._a_moment()
-            self._freed.set()  # for the next in the queue
+            self._freed.set()  # wakes the next in the queue
         claims = [fd]
         self._held += 1
 
@@ -183,16 +139,16 @@ class Ledger:
             release()
 
     async def in_company(self) -> bool:
-        """Tell whether any other guest than the one of ours that asks holds memory or cores."""
+        """Return whether any guest other than the one of ours that asks holds memory or cores."""
         while True:
             with self._gate() as entered:
                 if entered:
-                    self._taken()  # the claims of the dead are gone afterwards
+                    self._taken()  # removes the claims of dead processes
                     return len(list(self._folder.glob(f"{_CLAIM}*"))) > 1
             await self._a_moment()
 
     def obstacle(self, wanted: Need) -> str:
-        """Return what a guest that wants so much waits for just now, with figures and holders."""
+        """Return what a guest that wants this much is waiting for, with figures and holders."""
         claims = list(self._claims())
         taken = self._sum(claims)
         free = Need(
@@ -225,10 +181,10 @@ class Ledger:
         return "; ".join([why, *shown])
 
     def _wait_for_host(self, wanted: Need, taken: Need) -> bool:
-        """Tell whether the host has too little memory available for the head of the queue.
+        """Return whether the host has too little memory available for the head of the queue.
 
-        Raises InfrastructureError if that has been so for long, and if all guests ended it would
-        still be so.
+        Raises InfrastructureError if that has lasted too long, and would remain so if all guests
+        ended.
         """
         available = host.available_mib()
         if not wanted.memory_mib or available >= wanted.memory_mib:
@@ -257,7 +213,7 @@ class Ledger:
         def look() -> None:
             nonlocal timer
             again = _LONG_S
-            # That guests of one run wait for each other is what -j and the ledger are for.
+            # It is normal that guests of one run wait for each other: that is -j and the ledger.
             if waiting is not None and (not self._held or host.available_mib() < wanted.memory_mib):
                 waiting()
                 again = _REMIND_S
@@ -270,7 +226,7 @@ class Ledger:
             timer.cancel()
 
     def boot(self) -> AbstractAsyncContextManager[Callable[[], None]]:
-        """Hold one of the boots that may go on at once, as `claim` holds the rest."""
+        """Hold one of the boots that may run at once, in the same way as `claim`."""
         return self._boots.claim(Need(0, 1))
 
     @cached_property
@@ -279,7 +235,7 @@ class Ledger:
 
     @contextmanager
     def _gate(self) -> Iterator[bool]:
-        """Give whether we are in: if not, somebody else is, and it is to be tried again."""
+        """Yield whether we entered; if not, somebody else is inside, and the caller tries again."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("a") as gate:
             yield _locked(gate)
@@ -293,7 +249,7 @@ class Ledger:
             await asyncio.wait_for(self._freed.wait(), _LOOK_AGAIN_S)
 
     def _line_up(self) -> TextIO | None:
-        """Return a place at the end of the queue."""
+        """Return a place at the end of the queue, or None if the gate is closed."""
         with self._gate() as entered:
             if not entered:
                 return None
@@ -307,13 +263,13 @@ class Ledger:
             return file
 
     def _behind(self, place: Path | None) -> bool:
-        """Tell whether somebody waits who came before, or anyone if we do not wait yet."""
+        """Return whether an earlier waiter is waiting, or any if we have no place yet."""
         before = itertools.takewhile(lambda other: other != place, self._places())
         return any(map(_waits, before))
 
     def _try(self, wanted: Need, place: Path | None = None) -> int | None:
         if place is not None:
-            os.utime(place)  # we look, though the gate may be shut
+            os.utime(place)  # we are checking, even if the gate is closed
         with self._gate() as entered:
             if not entered or self._behind(place):
                 return None
@@ -326,7 +282,7 @@ class Ledger:
                 return None
             if self._wait_for_host(wanted, taken):
                 return None
-            # With whose it is in the name: what is in it is read by runs of any version.
+            # The owner goes into the name: runs of any version read the content.
             prefix = f"{_CLAIM}{os.getpid()}-"
             fd, name = tempfile.mkstemp(prefix=prefix, dir=self._folder)
             try:
@@ -339,9 +295,9 @@ class Ledger:
             return fd
 
     def _claims(self, *, remove: bool = False) -> Iterator[_Claim]:
-        """Yield what is held; with `remove`, which takes the gate, remove what the dead have left.
+        """Yield the claims that are held; with `remove`, delete those of dead processes.
 
-        Looking waits for nobody.
+        `remove` needs the gate. Reading does not wait for anybody.
         """
         for path in sorted(self._folder.glob(f"{_CLAIM}*")):
             with contextlib.suppress(FileNotFoundError), path.open() as file:
@@ -360,7 +316,7 @@ class Ledger:
         memory = cores = 0
         for claim in claims:
             if claim.wanted is None:
-                return self.capacity  # nobody knows how much of it: look again later
+                return self.capacity  # it is unknown how much: check again later
             memory += claim.wanted.memory_mib
             cores += claim.wanted.cores
         return Need(memory, cores)
@@ -391,7 +347,7 @@ def _waits(place: Path) -> bool:
     with contextlib.suppress(FileNotFoundError), place.open() as file:
         if not _locked(file):
             return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
-        place.unlink()  # whose it was is gone
+        place.unlink()  # its owner is gone
     return False
 
 
@@ -402,23 +358,17 @@ def _is_ours(place: Path) -> bool:
 
 
 def _process(claim: str) -> str:
-    """Return whose a claim is: its process, and what that was told to do, if that is to be seen."""
+    """Return the owner of a claim: its process, and the command line if that is readable."""
     pid, dash, _ = claim.removeprefix(_CLAIM).partition("-")
     if not (dash and pid.isdecimal()):
         return "another run"
     words: list[str] = []
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    # What Python was told to run, without Python and the path of the program.
+    # The command without Python and without the path of the program.
     if words and Path(words[0]).name.startswith("python"):
         words = words[1:]
     if not words:
         return f"pid {pid}"
     told = " ".join([Path(words[0]).name, *words[1:]]).strip()
     return f"pid {pid} ({told if len(told) <= _TOLD else told[: _TOLD - 1] + '…'})"
-
-
-def host_capacity() -> Need:
-    """Return what guests may take in all: a tenth, and at least 512 MiB, stay with the host."""
-    memory = host.memory_mib()
-    return Need(memory - max(512, memory // 10), host.cores())

@@ -1,7 +1,7 @@
 """A campaign whose cells run when somebody asks for them, in any of several processes.
 
-One process leads: it holds the run's folder, as `memnotify run` does. The others share what they
-have done through a folder of the session, in which every cell has a lock and a mark.
+One process leads: it holds the run's folder, as `memnotify run` does. The others share their
+progress through a session folder, in which every cell has a lock and a mark.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
 
 _SESSION = ".session"
 _PLAN_AGAIN = 1.25
-"""The plan is written when so many times the cells are in it. A thousand cells write it 30 times;
-anew for each it would take them some minutes."""
+"""The plan is rewritten when its cells have grown by this factor: about 30 times for a thousand
+cells. Rewriting it for each cell would take minutes."""
 
 
 class OnDemand:
     """One process's view of such a campaign.
 
-    `cells` may be a part of it; `whole` has the names of all. With `options.again` even those cells
-    run whose results are there, once in a session. Its `limit` has no meaning here.
+    `cells` may be a part of it; `whole` has the names of all cells. With `options.again`, even
+    cells with results run once in a session. `options.limit` has no meaning here.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class OnDemand:
 
     @property
     def is_part(self) -> bool:
-        """Tell whether other parts of the campaign have cells, too."""
+        """Return whether the campaign has cells in other parts, too."""
         return len(self.cells) < len(self._whole)
 
     @cached_property
@@ -76,20 +76,20 @@ class OnDemand:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        # One for all cells: memory that one has waited for in vain, the next does not wait for.
+        # One ledger for all cells: if one has waited for memory in vain, the next does not.
         return Ledger(self._store.folder("ledger"))
 
     @contextmanager
     def lead(self, warn: Callable[[str], None]) -> Iterator[None]:
-        """Hold the run's folder, in one of the processes and while any of them runs cells.
+        """Hold the run's folder: in one of the processes, for as long as any of them runs cells.
 
-        The plan in it becomes that of the cells that are asked for; if there are none it stays as
-        it was, or is an empty one, as `merge` needs a plan. `warn` is told if another run is waited
-        for. Raises InputError for a bad folder.
+        Its plan becomes that of the cells that are asked for. Without any, it stays as it was, or
+        is written empty, because `merge` needs a plan. `warn` is called if another run is waited
+        for. Raises InputError if the folder is unusable.
         """
         with hold(self.folder, store=self._store, warn=warn):
             self.folder.make()
-            self._close()  # what a session that was killed has left
+            self._close()  # removes what a killed session left
             self._session.mkdir()
             if not self.folder.begun:
                 self.folder.begin(self.campaign.text, [], whole=self._whole)
@@ -104,11 +104,11 @@ class OnDemand:
         shutil.rmtree(self._session, ignore_errors=True)
 
     def results(self, name: str) -> Path:
-        """Return the folder with a cell's results; run it first if they are not there.
+        """Return the folder with a cell's results; run it first if there are none.
 
-        Waits for another process that runs it. Raises InputError for a cell that this machine
-        cannot hold or whose kernel cannot be built, and InfrastructureError if the testbed failed:
-        then there are no results.
+        Waits for another process that is running it. Raises InputError for a cell that does not fit
+        on this machine or whose kernel cannot be built, and InfrastructureError if the testbed
+        failed, so that there are no results.
         """
         cell = self.cells[name]
         ledger = self._ledger
@@ -151,7 +151,7 @@ class OnDemand:
         return FileLock(self._session / f"{name}.lock")
 
     def _enter(self, job: Job) -> None:
-        """Take down that a cell is asked for, and now and then write the plan."""
+        """Note that a cell is asked for, and rewrite the plan now and then."""
         entry = self._session / f"{job.id}.json"
         planned = self._session / "planned"
         with self._lock("plan"):
@@ -170,14 +170,14 @@ class OnDemand:
         return list(self._session.glob("*.json"))
 
     def _plan(self) -> None:
-        """Make the plan that of the cells that were asked for, if there were any."""
+        """Write the plan of the cells that were asked for, if there are any."""
         place = {name: number for number, name in enumerate(self._whole)}
         found = (
             PlanRow.from_json(row)
             for entry in self._entries()
             for row in json.loads(entry.read_text())
         )
-        # What a killed session of another campaign has left is none of ours.
+        # A killed session of another campaign may have left other cells.
         rows = sorted((row for row in found if row.name in place), key=lambda row: place[row.name])
         if not rows:
             return

@@ -13,7 +13,7 @@ from memnotify.kernel.build import KIND, kernel_inputs
 from memnotify.kernel.source import given_source, kept_source, named_source
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
-from memnotify.run.ledger import Need, host_capacity, need
+from memnotify.run.need import Need, host_capacity, need
 from memnotify.series.quilt import tree_version
 from memnotify.store import Store, digest_value
 
@@ -32,7 +32,7 @@ class PlannedBase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedKernel:
-    """A kernel that some cells need, and whether it is there."""
+    """A kernel that some cells need, and whether it has been built."""
 
     base: str
     series: str
@@ -44,7 +44,7 @@ class PlannedKernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedGuests:
-    """Guests of one size: what each takes of the host at most, and if it can have that at all."""
+    """Guests of one size: the most that each takes of the host, and whether it fits at all."""
 
     machine: str
     memory_mib: int
@@ -58,8 +58,8 @@ class PlannedGuests:
 class Preview:
     """What a run needs, and what this host has.
 
-    `bases` are in the order in which they are tried: the first that can be had, builds and boots is
-    taken. The cells are the same on each.
+    `bases` are in the order in which they are tried: the first that is available, builds and boots
+    is used. The cells are the same on each.
     """
 
     bases: tuple[PlannedBase, ...]
@@ -76,7 +76,7 @@ def preview(
 ) -> Preview:
     """Return what a run would do; `plans` has the cells on each base, in the order of preference.
 
-    Nothing is fetched, built or run. Raises InputError if `source` is not there.
+    Nothing is fetched, built or run. Raises InputError if `source` does not exist.
     """
     if source is not None:
         named_source(source)
@@ -129,7 +129,7 @@ def _source(base: Base, given: str | None, store: Store) -> str:
             if path.is_dir() and not base.accepts(version := tree_version(path)):
                 return f"{given} is Linux {version}"
         except InputError:
-            pass  # it may have the base in pieces
+            pass  # it may have the base's tree in pieces
         return given
     kept = kept_source(base, store=store)
     return "not available: to be fetched" if kept is None else f"{IN_STORE}: {kept.version}"

@@ -30,7 +30,7 @@ _ABOUT = "recording.json"
 
 
 def find_tape(run: RunFolder, finished: Finished) -> qemu.Tape | None:
-    """Return the recording of a cell, to be played.
+    """Return the recording of a cell, to be replayed.
 
     None if there is none, or if it was made with another QEMU or another machine. Raises InputError
     if there are links among the recordings.
@@ -43,12 +43,12 @@ def find_tape(run: RunFolder, finished: Finished) -> qemu.Tape | None:
 
 
 async def record(run: RunFolder, finished: Finished, again: Again) -> Replay:
-    """Run a finished cell again and keep the recording, in place of one that is there.
+    """Run a finished cell again and keep the recording, replacing an existing one.
 
-    It is played once, to be sure of it. Returns how the recorded run compares with the cell's.
+    It is replayed once as a check. Returns how the recorded run compares with the cell's.
 
     Raises InputError if such a cell cannot be recorded, and InfrastructureError if QEMU failed or
-    does not play what it has recorded.
+    cannot replay its recording.
     """
     job = finished.job
     if (why := why_no_tape(job.cell)) is not None:
@@ -79,7 +79,7 @@ def _about(cell: Cell) -> dict[str, Any]:
 
 
 def _with_tape(again: Again, folder: Path, *, play: bool) -> Again:
-    """Return what runs a cell with the tape in a folder. QEMU can only record from power-on."""
+    """Return a runner of cells that uses the tape in a folder. QEMU only records from power-on."""
 
     async def run(cell: Cell, *, log: CommandLog | None, **given: Any) -> CellResult:
         if play:
@@ -100,11 +100,11 @@ async def debug(
     number: int | None,
     script: Path | None,
 ) -> int:
-    """Run gdb on a cell's guest, at record `number` if that is given; returns gdb's exit status.
+    """Run gdb on a cell's guest, at record `number` if given; return gdb's exit status.
 
-    The guest is played from the cell's recording, which is made first if need be. One that cannot
-    be recorded runs anew. Raises InputError if the cell has no such record, and as `record` and
-    `debug_cell` do; InfrastructureError as they do.
+    The guest is replayed from the cell's recording, which is made first if necessary. A cell that
+    cannot be recorded is run again instead. Raises InputError if the cell has no such record;
+    otherwise, raises what `record` and `debug_cell` do.
     """
     job = finished.job
     if number is not None:
@@ -119,7 +119,7 @@ async def debug(
             again.on_stage("recording the cell")
             await record(run, finished, again)
             tape = find_tape(run, finished)
-    # By hand a session may last for hours, in which others shall have the cores.
+    # An interactive session may last for hours, in which others should have the cores.
     async with again.claim(job.cell, still=script is None):
         return await debug_cell(
             job.cell,
@@ -138,7 +138,7 @@ async def debug(
 
 def _check_number(number: int, finished: Finished) -> None:
     numbers = read_records(finished.records).records["commit"]
-    # Of a cell that is not exact another run may get further, so only the end is known.
+    # If the cell is not exact, another run may get further; only the end of this one is known.
     if not len(numbers) or number >= int(numbers[-1]):
         has = f"records 0 to {int(numbers[-1]) - 1}" if len(numbers) else "no records"
         raise InputError(f"there is no record {number}: {finished.job.name} has {has}")

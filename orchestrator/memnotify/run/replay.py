@@ -1,4 +1,4 @@
-"""Running a finished cell again, to see whether it comes out the same."""
+"""Runs a finished cell again, to see whether the result is the same."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from memnotify.records.parquet import read_records
 from memnotify.results.cell import Finished
 from memnotify.results.folder import MACHINE, RECORDS
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import need
+from memnotify.run.need import need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """One more run of a finished cell, against the first.
+    """One more run of a finished cell, compared with the first.
 
-    `missing` counts the records that were lost or torn, in the first run and in this one. `changed`
-    says what of QEMU and the machine is not as it was, a sentence for each.
+    `missing` counts lost or torn records, in the first run and in this one. `changed` has a
+    sentence for each change of QEMU and the machine.
     """
 
     finished: Finished
@@ -43,7 +43,7 @@ class Replay:
 
     @property
     def kept(self) -> bool:
-        """Whether it came out as the cell's class promises: `exact` to the bit, others nothing."""
+        """Whether it kept the promise of its class: bit for bit if `exact`, otherwise nothing."""
         return self.finished.repeatability is not Repeatability.EXACT or (
             self.comparison.agreement is Agreement.EXACT
             and self.missing[0] == self.missing[1]
@@ -84,15 +84,15 @@ def _printable(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """What it takes to run a finished cell again."""
+    """Everything needed to run a finished cell again."""
 
     guests: GuestRunner
     on_stage: Callable[[str], None]
 
     def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
-        """Hold what a cell takes of the host; no cores if its guest will mostly stand `still`.
+        """Claim what a cell takes of the host; no cores if its guest will mostly stand `still`.
 
-        Raises InputError if that never fits, and InfrastructureError as `Ledger.claim` does.
+        Raises InputError if it can never fit, and InfrastructureError as `Ledger.claim` does.
         """
         wanted = need(cell, cores=0 if still else host.cores())
         ledger = self.guests.ledger
@@ -102,7 +102,7 @@ class Again:
         )
 
     async def run(self, finished: Finished, folder: Path) -> CellResult:
-        """Run a cell; it starts as it did.
+        """Run a cell; it starts in the same way as the first time.
 
         Raises InfrastructureError, also if QEMU failed, and InputError as `claim` does.
         """
@@ -125,10 +125,11 @@ async def replay(
     output: Path | None,
     on_replay: Callable[[Replay], None],
 ) -> list[Replay]:
-    """Run a finished cell again, so many times, and compare each run with the first.
+    """Run a finished cell again `times` times, and compare each run with the first.
 
-    What the runs leave is kept in `output`/1, 2, ... if that is given; `on_replay` is told of each.
-    Raises InputError if a log cannot be read, and InfrastructureError if QEMU failed.
+    If `output` is given, the files of the runs are kept in `output`/1, 2, ...; `on_replay` is
+    called for each run. Raises InputError if a log cannot be read, and InfrastructureError if QEMU
+    failed.
     """
     replays = []
     for number in range(1, times + 1):
@@ -164,7 +165,7 @@ def _folder(output: Path | None, number: int) -> Iterator[Path]:
 
 
 def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[str]:
-    """Say what of the host's side is not as it was; kernel and image are the same by their keys."""
+    """Yield what changed on the host's side; kernel and image are the same by their keys."""
     versions = {"memnotify": __version__, **result.versions}
     for name, now in versions.items():
         was = finished.versions.get(name)
@@ -183,9 +184,9 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
 
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:
-    """Return what QEMU was told, in an order of no meaning and without numbers of descriptors."""
-    # Of files it has their names only, or descriptors; kernel and initramfs are the same by their
-    # keys, and the description follows.
+    """Return QEMU's arguments, unordered and without numbers of descriptors."""
+    # Leave out file names and descriptors: kernel and initramfs are the same by their keys, and
+    # the description follows.
     files = re.compile(r".*/(bzImage|initramfs\.cpio)|machine\.cfg|/proc/self/fd/\d+")
     told = {word for word in command if not files.fullmatch(word)}
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Running cells: as many at once as the ledger allows, retried only if the testbed failed."""
+"""Runs cells: as many at once as the ledger allows, retried only if the testbed failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import HOST_MEMORY, need
+from memnotify.run.ledger import HOST_MEMORY
+from memnotify.run.need import need
 
 MAX_ATTEMPTS = 3
 
@@ -34,9 +35,9 @@ async def run_jobs(
 ) -> None:
     """Run all jobs and publish their results; longest first, so that none is left to run alone.
 
-    `limit` caps how many run at once. A guest that fails does not disturb the others, nor does a
-    bug of ours in one of them. Raises InputError, InfrastructureError if results cannot be written,
-    or, when all have run, if the testbed failed in a cell that keeps its earlier result; cancelling
+    `limit` caps how many run at once. A failing guest does not disturb the others, nor does a bug
+    of ours in one of them. Raises InputError; InfrastructureError if results cannot be written, or,
+    when all have run, if the testbed failed in a cell that keeps its earlier result. Cancelling
     kills all guests.
     """
     slots = asyncio.Semaphore(limit or len(jobs) or 1)
@@ -69,7 +70,7 @@ async def run_jobs(
             for job in durations.longest_first(jobs):
                 started = asyncio.Event()
                 group.create_task(run(job, started))
-                # In order: a small guest must not slip in for ever where a large one waits.
+                # In order: small guests must not overtake a waiting large one forever.
                 await started.wait()
     except ExceptionGroup as group:
         raise _for_users(group) from group
@@ -78,7 +79,7 @@ async def run_jobs(
 
 
 def _for_users(group: ExceptionGroup[Exception]) -> Exception:
-    """Return the error among several that a user can act on; if there is none, all of them."""
+    """Return the first of several errors that a user can act on; otherwise all of them."""
     for error in group.exceptions:
         if isinstance(error, MemnotifyError):
             return error
@@ -95,11 +96,11 @@ async def _try_and_publish(
     board: Board,
     refused: InfrastructureError | None,
 ) -> CellResult:
-    """Try a cell until it gives a result, or too often; `failed` takes what other attempts left.
+    """Try a cell until it has a result or has failed too often; `failed` gets files of failures.
 
-    A failure of the testbed takes no place of a result that is there. A guest for which the host
-    had not the memory even alone is not tried again: it would be so again. Nor is one that has
-    waited for memory in vain: `refused` says how that ended.
+    A failure of the testbed never replaces an existing result. A guest for which the host lacked
+    memory even when alone is not retried: it would fail again. Nor is one that waited for memory in
+    vain: `refused` is the error that ended the wait.
     """
     attempts: list[CellResult] = []
     while True:
@@ -115,12 +116,12 @@ async def _try_and_publish(
             )
             if outcome.infrastructure is not None and len(attempts) < MAX_ATTEMPTS and not hopeless:
                 board.warn(f"{job.name}: {outcome}, trying again: {outcome.detail}")
-                draft.rename(failed / str(len(attempts)))  # a full disk has room for that
+                draft.rename(failed / str(len(attempts)))  # works even on a full disk
                 continue
             if outcome.infrastructure is not None and folder.has(job.id):
                 board.warn(f"{job.name}: {outcome}: its earlier result is kept")
             else:
-                # Not in a thread: a cancelled one would go on in a folder that is being removed.
+                # Not in a thread: a cancelled one would continue in a folder that is being removed.
                 verdict = make_verdict(job, result, draft / RECORDS)
                 manifest = make_manifest(job, attempts, draft)
                 folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
@@ -137,7 +138,7 @@ async def _attempt(job: Job, guests: GuestRunner, draft: Path, board: Board) -> 
     try:
         return await guests.run(job, folder=draft, on_stage=on_stage)
     except InputError:
-        raise  # a user can mend it, and no other cell would fare better
+        raise  # the user can fix it, and other cells would fail likewise
     except Exception as error:
         return _no_result(_failure(error), time.monotonic() - started)
 

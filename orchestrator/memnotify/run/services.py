@@ -1,4 +1,4 @@
-"""What a run is made with, and how: one value each, in place of a dozen parameters."""
+"""What a run uses, and how: one value each, instead of a dozen parameters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from memnotify.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Where what is built is kept, who is told, and what does the work.
+    """Where artifacts are kept, who is informed, and what does the work.
 
-    Tests put something else in the place of the last three.
+    Tests replace the last three.
     """
 
     store: Store
@@ -29,7 +29,7 @@ class Services:
 
 
 def jobs_of(services: Services, log: CommandLog) -> Jobs:
-    """Return what makes jobs of cells, with these services."""
+    """Return a maker of jobs that uses these services."""
     return Jobs(
         services.store,
         log=log,
@@ -43,8 +43,8 @@ def jobs_of(services: Services, log: CommandLog) -> Jobs:
 class RunOptions:
     """How a user wants a run.
 
-    `limit` caps the guests at a time; `again` runs even those cells whose results are there; with
-    `cold` every guest boots, in place of starting from a template.
+    `limit` caps the number of guests at a time; with `again`, even cells with results run; with
+    `cold`, every guest boots instead of starting from a template.
     """
 
     limit: int | None = None

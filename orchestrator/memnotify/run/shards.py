@@ -1,6 +1,6 @@
 """One campaign on several machines: each runs a part of the cells, and the results are merged.
 
-Every machine works out the same parts by itself, from the campaign and a file of durations.
+Every machine computes the same parts by itself, from the campaign and a file of durations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return what `2/5` says. Raises ValueError if it says nothing."""
+        """Return the part that `2/5` denotes. Raises ValueError if the text denotes none."""
         match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise ValueError(f"{text!r} is not a part such as 2/5")
@@ -43,9 +43,9 @@ class Shard:
     def of(self, cells: Sequence[Cell], durations: Mapping[str, float]) -> tuple[Cell, ...]:
         """Return the cells of this part, in their order.
 
-        `durations` are in seconds, by the cell's name; one that is not known counts as their mean.
-        The longest goes first, to the part that has least (Graham's LPT rule, which is at most a
-        third above the best there is).
+        `durations` are in seconds, by the cell's name; an unknown one counts as their mean. The
+        longest cell goes first, to the part with the least load (Graham's LPT rule, at most a third
+        above the optimum).
         """
         usual = mean(durations.values()) if durations else 1.0
         seconds = [durations.get(cell_name(cell), usual) for cell in cells]
@@ -60,7 +60,7 @@ class Shard:
 
 
 def read_durations(file: Path) -> dict[str, float]:
-    """Return the wall seconds of each cell by its name, from what `show --json` printed.
+    """Return the wall seconds of each cell by its name, from the output of `show --json`.
 
     Raises InputError if the file is something else.
     """
@@ -80,11 +80,11 @@ def read_durations(file: Path) -> dict[str, float]:
 
 
 def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
-    """Put the results of several parts of one campaign into one new run's folder.
+    """Merge the results of several parts of one campaign into a new run's folder.
 
-    It is whole or it is not there. Returns the names of cells that no part has a result of. Raises
-    InputError if the parts are not of one campaign on one base, if two of them ran a cell with
-    different kernels, images or QEMUs, or if the new folder is there already.
+    The folder is either complete or absent. Returns the names of cells that have no result in any
+    part. Raises InputError if the parts are not of one campaign on one base, if two of them ran a
+    cell with different kernels, images or QEMUs, or if the new folder already exists.
     """
     if into.path.exists() and not into.path.is_dir():
         raise InputError("is a file, not a folder", file=into.path, hint="name a new folder")

@@ -1,9 +1,9 @@
 """Strict application of a series.
 
-GNU patch is the engine, because it reports the offset and the fuzz of every hunk, which
-`git apply` does not. It never sees the tree: it works on a copy of the files that the series
-touches, and what comes out is returned as values. So a series that fails leaves no trace, a check
-is the same thing without the writing, and the caller can write only what differs.
+GNU patch does the work, because it reports offset and fuzz of every hunk, which `git apply` does
+not. It never sees the tree: it works on a copy of the files that the series touches, and the
+results are returned as values. So a failed series leaves no trace, a check is the same operation
+without writing, and the caller can write only what differs.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from memnotify.series.quilt import Patch, Series
 _HUNK = re.compile(
     r"Hunk #(\d+) (succeeded|FAILED) at (\d+)(?: with fuzz (\d+))?(?: \(offset (-?\d+) lines?\))?"
 )
-_MAX_FUZZ = 2  # as much as a series may allow
-_ANY_BYTES = "latin-1"  # what is decoded so can be written as it was
+_MAX_FUZZ = 2  # the most that a series may allow
+_ANY_BYTES = "latin-1"  # decodes any bytes, and encodes them back unchanged
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a file is to a patch: its bytes and permission bits."""
+    """A file as a patch sees it: its bytes and permission bits."""
 
     data: bytes
     mode: int
@@ -40,7 +40,7 @@ class FileState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedHunk:
-    """A hunk that did not fit exactly: where it went, and how far and how well."""
+    """A hunk that did not fit exactly: the line where it applied, its offset and its fuzz."""
 
     file: str
     hunk: int
@@ -60,7 +60,7 @@ class AppliedPatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """What a series makes of a tree: each file it touches (None: deleted), and how it applied."""
+    """The result of a series: each file it touches (None: deleted), and how each patch applied."""
 
     files: Mapping[str, FileState | None]
     patches: tuple[AppliedPatch, ...]
@@ -68,7 +68,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The hunks of one patch for one file, by its name before and after (None: /dev/null)."""
+    """The hunks of one patch for one file, with its name before and after (None: /dev/null)."""
 
     before: str | None
     after: str | None
@@ -80,8 +80,8 @@ class _Part:
 
     @property
     def new(self) -> bool:
-        """Whether it makes a file."""
-        # Some diffs do not name /dev/null for a new file, but start it from line 0.
+        """Whether it creates a file."""
+        # Some diffs do not name /dev/null for a new file, but start at line 0.
         return self.before is None or (bool(self.hunks) and self.hunks[0].start == 0)
 
 
@@ -90,13 +90,13 @@ Reader = Callable[[str], FileState | None]
 
 
 def read_tree(tree: Path) -> Reader:
-    """Return a reader of the files of a tree; it raises InputError where a link leads out of it."""
+    """Return a reader of a tree's files; InputError for folders, links and paths leading out."""
 
     def read(name: str) -> FileState | None:
         path = tree / name
         try:
             inside = path.resolve().is_relative_to(tree.resolve())
-        except (OSError, RuntimeError) as error:  # links that lead to one another
+        except (OSError, RuntimeError) as error:  # a loop of links
             raise InputError(f"{name} is behind a loop of links", file=tree) from error
         if not inside:
             raise InputError(f"{name} leads out of the tree", file=tree)
@@ -115,10 +115,10 @@ def read_tree(tree: Path) -> Reader:
 
 
 def apply_series(series: Series, read: Reader, *, log: CommandLog | None = None) -> Application:
-    """Apply a series to the files that `read` gives (by path in the tree; None: not there).
+    """Apply a series to the files that `read` returns (by path in the tree; None: missing).
 
     Raises InputError for the first patch that is malformed, leaves the tree, or has a hunk that
-    does not fit; the message shows what each such hunk expected and what is there.
+    does not fit; the message shows what each such hunk expected and what the file has.
     """
     parts = [(patch, _parse(patch)) for patch in series.patches]
     names = sorted({name for _, files in parts for part in files for name in part.names})
@@ -131,17 +131,17 @@ def apply_series(series: Series, read: Reader, *, log: CommandLog | None = None)
 
 
 def changed_files(patch: Patch) -> tuple[str, ...]:
-    """Return the files that a patch changes, makes or deletes. Raises InputError if malformed."""
+    """Return the files that a patch changes, creates or deletes. Raises InputError if malformed."""
     return tuple(dict.fromkeys(name for part in _parse(patch) for name in part.names))
 
 
 def is_whole(patch: Patch) -> bool:
-    """Whether a patch makes, deletes or renames a file, so that no part of it stands alone."""
+    """Return whether a patch creates, deletes or renames a file, so that it cannot be split."""
     return any(part.new or part.before != part.after for part in _parse(patch))
 
 
 def put_files(folder: Path, files: Mapping[str, FileState | None]) -> None:
-    """Write files below a folder of ours, and delete those that are None."""
+    """Write files below a scratch folder, and delete those that are None."""
     for name, state in files.items():
         path = folder / name
         if state is None:
@@ -193,7 +193,7 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
 
 @contextmanager
 def _diff_of(patch: Patch) -> Iterator[Path]:
-    """Hold a file with what is to be applied of a patch: mostly its own."""
+    """Yield a file with the part of a patch that is to be applied; usually the patch itself."""
     if not patch.only:
         yield patch.path
         return
@@ -247,7 +247,7 @@ def run_patch(
     timeout: float = 60,
     log: CommandLog | None = None,
 ) -> tuple[bool, str]:
-    """Let GNU patch change the files below a folder; returns if all hunks fit, and what it says.
+    """Run GNU patch on the files below a folder; return whether all hunks fit, and its output.
 
     `timeout` is in seconds. Raises InfrastructureError if it takes longer.
     """
@@ -275,7 +275,7 @@ def run_patch(
 
 
 def hunk_outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:
-    """Return from patch's messages the hunks that moved, and those that failed."""
+    """Parse the output of patch, and return the hunks that moved and those that failed."""
     file = ""
     shifted: list[AppliedHunk] = []
     failed: list[tuple[str, int]] = []

@@ -1,7 +1,7 @@
 """How far a series fits a tree that it may not have been made for, patch by patch.
 
-`apply_series` stops at the first patch that does not apply. Here what of it does apply stays, and
-the patches after it are judged by themselves: a table of trees is to show every hunk that needs
+`apply_series` stops at the first patch that does not apply. Here the hunks of it that apply are
+kept, and the later patches are judged as well: a table of trees is to show every hunk that needs
 work, not only the first.
 """
 
@@ -32,7 +32,7 @@ Read = Callable[[str], FileState | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The hunks of a patch that do not fit one file, of as many as it has for that file."""
+    """The hunks of a patch that do not fit one file, and how many it has for that file."""
 
     file: str
     hunks: tuple[int, ...]
@@ -41,7 +41,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatchFit:
-    """How one patch fits: the hunks that moved, and those that failed; neither: exactly."""
+    """How one patch fits: the hunks that moved, and those that failed; exactly if none did."""
 
     patch: Patch
     hunks: int
@@ -56,7 +56,7 @@ class PatchFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFit:
-    """How a series fits each of several trees; `fits` has a row for each tree, in their order."""
+    """How a series fits each of several trees; `fits` has a row for each tree, in that order."""
 
     series: Series
     trees: tuple[str, ...]
@@ -68,7 +68,7 @@ class SeriesFit:
 
 
 def fit_series(series: Series, read: Read) -> tuple[PatchFit, ...]:
-    """Return how each patch fits the files that `read` gives, after what fits of those before it.
+    """Return how each patch fits the files that `read` returns, after the earlier hunks that fit.
 
     Raises InputError for a patch that is malformed or leaves the tree.
     """
@@ -94,7 +94,7 @@ def fit_series(series: Series, read: Read) -> tuple[PatchFit, ...]:
 
 
 def fit_trees(series: Sequence[Series], trees: Sequence[Path]) -> list[SeriesFit]:
-    """Return how each series fits each tree. Raises InputError, also for what is not a tree."""
+    """Return how each series fits each tree. Raises InputError, also if a folder is not a tree."""
     names = tree_names(trees)
     return [
         SeriesFit(
@@ -107,7 +107,7 @@ def fit_trees(series: Sequence[Series], trees: Sequence[Path]) -> list[SeriesFit
 
 
 def tree_names(trees: Sequence[Path]) -> tuple[str, ...]:
-    """Return what to call each tree: its version, or its folder where two have the same."""
+    """Return a name for each tree: its version, or its folder if two have the same version."""
     versions = [tree_version(tree) for tree in trees]
     return tuple(
         version if versions.count(version) == 1 else str(tree)
@@ -116,10 +116,10 @@ def tree_names(trees: Sequence[Path]) -> tuple[str, ...]:
 
 
 def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the revisions and bases of the project's series, or of those that are named.
+    """Return revision and base of each of the project's series, or of those that are named.
 
-    Series that a user has registered are his own: they have to be named. Raises
-    InputError for a name that chooses none.
+    Series that the user has registered are included only if they are named. Raises InputError for a
+    name that selects none.
     """
     known = [(name, one) for name, bases in revisions().items() for one in bases]
     for word, names in (
@@ -141,7 +141,7 @@ def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]
 def _fit_partly(
     patch: Patch, read: Read, error: InputError
 ) -> tuple[PatchFit, dict[str, FileState | None]]:
-    """Return how a patch that does not apply fits, and what its files are with what does."""
+    """Return how a failing patch fits, and its files with the hunks that do apply."""
     shifted: list[AppliedHunk] = []
     failed: list[Failed] = []
     files = PatchSet(patch.path.read_bytes().decode(errors="replace"))
@@ -152,7 +152,7 @@ def _fit_partly(
         names = {_name(file): read(_name(file)) for file in files}
         put_files(tree, names)
         for file in files:
-            # A file at a time, so that what patch refuses whole is known without reading why.
+            # One file at a time: if patch refuses a file as a whole, its output need not be read.
             part = scratch / "part"
             part.write_text(str(file))
             done, text = run_patch(part, tree, fuzz=patch.fuzz)
@@ -163,12 +163,12 @@ def _fit_partly(
                 failed.append(Failed(file=_name(file), hunks=numbers, of=len(file)))
         left = {name: read_tree(tree)(name) for name in names}
     if not failed:
-        raise error  # it is not that a hunk does not fit
+        raise error  # the reason is not a hunk that does not fit
     hunks = sum(len(file) for file in files)
     return PatchFit(patch=patch, hunks=hunks, shifted=tuple(shifted), failed=tuple(failed)), left
 
 
 def _name(file: PatchedFile) -> str:
-    """Return which file of the tree a part of a patch is for."""
+    """Return the file of the tree that a part of a patch is for."""
     name = file.target_file if file.source_file == "/dev/null" else file.source_file
     return str(PurePosixPath(*name.split("/")[1:]))

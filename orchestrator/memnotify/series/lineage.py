@@ -16,9 +16,9 @@ from memnotify.text import known_names
 class Member:
     """A revision with its place in the tree.
 
-    `bases` are those that there are patches for. `branch` has, from the root on, whether the
-    revision, or that of its ancestors, is the last of those that follow the same one. `promises`:
-    whether its file has any. `wrong` says what is, of each of its files.
+    `bases` are those that have patches. `branch` states for the revision and each of its ancestors,
+    from the root on, whether it is the last of its siblings. `promises`: whether its file has any.
+    `wrong` lists the errors in its files.
     """
 
     revision: str
@@ -38,9 +38,9 @@ class _Known:
 
 
 def family(root: Path = MEM_NOTIFY) -> list[Member]:
-    """Return every revision but `none`, each before those that follow it, the oldest first.
+    """Return every revision except `none`, each before those that follow it, the oldest first.
 
-    One whose files are wrong, or that follows none that is there, is a root.
+    A revision whose files are wrong, or whose predecessor does not exist, is a root.
     """
     known = {name: _read(name, bases, root) for name, bases in revisions(root).items()}
     parents = {name: _parent(name, known) for name in known}
@@ -70,8 +70,8 @@ def _read(name: str, bases: tuple[str, ...], root: Path) -> _Known:
         promises = load_revision(name, root=root) is not None
     except InputError as error:
         wrong.append(str(error))
-    told = tuple(dict.fromkeys(wrong))
-    return _Known(bases=bases, lineage=lineage, promises=promises, wrong=told)
+    errors = tuple(dict.fromkeys(wrong))
+    return _Known(bases=bases, lineage=lineage, promises=promises, wrong=errors)
 
 
 def _follows(name: str, known: Mapping[str, _Known]) -> str | None:
@@ -80,7 +80,7 @@ def _follows(name: str, known: Mapping[str, _Known]) -> str | None:
 
 
 def _parent(name: str, known: Mapping[str, _Known]) -> str | None:
-    """Return what a revision follows, if it is there and does not follow the revision itself."""
+    """Return the predecessor of a revision, if it exists and is not also its successor."""
     parent = at = _follows(name, known)
     seen: set[str] = set()
     while at is not None and at in known and at not in seen:
@@ -108,7 +108,7 @@ def _walk(
     parent: str | None,
     above: tuple[bool, ...],
 ) -> Iterator[tuple[str, tuple[bool, ...]]]:
-    """Yield what follows a revision, by date and name, each with its branch."""
+    """Yield the revisions that follow one, by date and name, each with its branch."""
 
     def age(name: str) -> tuple[bool, str, str]:
         lineage = known[name].lineage

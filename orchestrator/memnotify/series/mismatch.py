@@ -1,4 +1,4 @@
-"""A hunk that does not fit, beside the place in the tree that comes nearest to it."""
+"""Show a hunk that does not fit beside the most similar place in the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SLACK = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedHunk:
-    """What a hunk expects: the lines before the change, from line `start` (from 1) of the file.
+    """What a hunk expects: the old lines, from line `start` of the file (counted from 1).
 
     `patch_line` is the line of its header in the patch.
     """
@@ -22,12 +22,12 @@ class ExpectedHunk:
 
 
 def show_mismatch(hunk: ExpectedHunk, text: str) -> tuple[int, str]:
-    """Return the line of a file that a hunk comes nearest to, and the two side by side.
+    """Return the line of a file where it is most similar to a hunk, and both side by side.
 
-    Rows that differ are marked with an exclamation mark; numbers are the file's.
+    Rows that differ are marked with an exclamation mark. Line numbers are those of the file.
     """
     lines = text.removesuffix("\n").split("\n")
-    # A few lines more on either side, for what was put in between.
+    # A few lines more on either side, for lines that were inserted in between.
     start = max(_nearest(hunk, lines) - _SLACK, 0)
     window = lines[start : start + len(hunk.expected) + 2 * _SLACK]
     rows = _align(hunk.expected, window)

@@ -17,15 +17,15 @@ from memnotify.text import known_names
 NONE = "none"
 SERIES, CONFIG = "series", "config"
 PENDING, NAMES = ".memnotify-import", "names"
-"""Of an import: its folder within that of a series, and the file that is there while it writes."""
+"""The folder of an import within that of a series, and the file that exists while it writes."""
 MEM_NOTIFY = PATCHES / "mem_notify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One patch of a series; `fuzz` is how much of it the series allows.
+    """One patch of a series; `fuzz` is how much fuzz the series allows.
 
-    `only`, if not empty, are those of its files that are changed; the rest of it is left out.
+    If `only` is not empty, only these of its files are changed; the rest of the patch is left out.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """The patches that make one revision out of one base, in order.
+    """The patches that turn a base into a revision, in order.
 
     `config` is a fragment with the options that its kernel needs besides those of the base.
     """
@@ -52,15 +52,15 @@ class Series:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what the patches say, how strictly they are applied, and the options."""
+        """SHA-256 over the content of the patches, their fuzz, and the options."""
         options = [[digest_file(self.config)]] if self.config else []
         return digest_value([[patch.sha256, patch.fuzz] for patch in self.patches] + options)
 
 
 def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
-    """Return every revision but `none`, which fits all, with the bases that it is for.
+    """Return every revision except `none`, which fits every base, with the bases that it is for.
 
-    Beside the project's own there are the originals that the user has registered.
+    The originals that the user has registered are included.
     """
     found = {
         folder.name: tuple(sorted(file.parent.name for file in folder.glob("*/series")))
@@ -72,7 +72,7 @@ def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
 
 
 def folder_of(revision: str, *, root: Path = MEM_NOTIFY) -> Path:
-    """Return the folder of a revision, whether it is there or not."""
+    """Return the folder of a revision, whether it exists or not."""
     is_own = root == MEM_NOTIFY and not (root / revision).is_dir() and revision in own.registered()
     return (own.root() if is_own else root) / revision
 
@@ -112,10 +112,10 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
 
 
 def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:
-    """Return a series by what users call it: a folder with a `series` file, REV, or REV/BASE.
+    """Return the series that a user names: a folder with a `series` file, REV, or REV/BASE.
 
-    Raises InputError as `load_series` does, and if a revision is for several bases and `base` does
-    not say which.
+    Raises InputError as `load_series` does, and if a revision is for several bases and none is
+    given.
     """
     revision, _, given = word.partition("/")
     if revision not in (NONE, *revisions(root)):
@@ -183,7 +183,7 @@ def series_lines(path: Path) -> list[tuple[Patch, str]]:
 
 
 def _check_whole(folder: Path) -> None:
-    """Raise InputError for the folder of a series while an import puts files into it."""
+    """Raise InputError if an import into the folder of a series is incomplete."""
     if (folder / PENDING / NAMES).exists():
         raise InputError(
             "an import into this folder was interrupted, or is still running",
@@ -240,7 +240,7 @@ def tree_version(tree: Path) -> str:
 
 
 def base_for_version(revision: str, version: str, *, root: Path = MEM_NOTIFY) -> str:
-    """Return the base whose variant of a revision fits a tree: 6.1.192 is 6.1.
+    """Return the base of a revision that fits the version of a tree, such as 6.1 for 6.1.192.
 
     Raises InputError if there is none.
     """
@@ -258,10 +258,10 @@ def base_for_version(revision: str, version: str, *, root: Path = MEM_NOTIFY) ->
 
 
 def write_prefix(series: Series, count: int, root: Path) -> str:
-    """Write the first `count` patches below `root` as a revision; returns its name.
+    """Write the first `count` patches below `root` as a revision, and return its name.
 
-    A kernel with all patches is the one that has been built of the series itself: its name is the
-    same. Without any it is `none`, and nothing is written.
+    With all patches the name is that of the series itself, so a kernel of it that has been built is
+    reused. With no patches the name is `none`, and nothing is written.
     """
     if count == 0:
         return NONE
@@ -281,7 +281,7 @@ def write_prefix(series: Series, count: int, root: Path) -> str:
 
 
 def _config_of(series: Series, config: Path, count: int) -> str:
-    """Return the lines for options that the first `count` patches have or leave to the base."""
+    """Return the lines of `config`, without the options that only the left-out patches define."""
     left_out = "".join(p.path.read_text(errors="replace") for p in series.patches[count:])
     later = set(re.findall(r"^\+(?:menu)?config[ \t]+(\w+)", left_out, re.M))
     return "".join(

@@ -1,8 +1,8 @@
-"""Originals that a user has imported: series of his own, beside those of the project.
+"""Originals that a user has imported: series beside those of the project.
 
-Each is a folder `<name>/<base>` with a `series` file, its patches, and `original.json`, which says
-where they came from. They lie in the user's data and not in the cache, because they may be hard to
-get again. What they promise is what the revision promises that they are the originals of.
+Each is a folder `<name>/<base>` with a `series` file, its patches, and `original.json`, which
+states where they came from. They are in the user's data folder and not in the cache, because they
+may be hard to obtain again. They have the promises of the revision that they are the originals of.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _SERIES = "series"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A registered series for one base, and what is known of each of its mails.
+    """A registered series for one base, and what is known about each of its mails.
 
     `mails` has objects with `label`, `subject`, `date`, `message_id`, `verdict`, `digest` and
-    `patch`; `ours` are patches of the project that were put behind them.
+    `patch`; `ours` are patches of the project that were appended.
     """
 
     name: str
@@ -40,17 +40,17 @@ class Registered:
     ours: tuple[str, ...]
 
     def notes(self) -> list[str]:
-        """Return what has to be said of it wherever it is shown."""
+        """Return the notes that must accompany it wherever it is shown."""
         notes = [
             f"{mail['label']}: {mail['verdict']}"
             for mail in self.mails
             if mail["verdict"] in ("another text", "no digest on file")
         ]
-        return notes + [f"{name} is a series of the project" for name in self.ours]
+        return notes + [f"{name} is a patch of this project" for name in self.ours]
 
 
 class _Mail(BaseModel):
-    """Of a mail, what is asked for; the rest is passed on."""
+    """The keys of a mail that are checked; the others are passed on."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -83,7 +83,7 @@ def registered() -> dict[str, tuple[str, ...]]:
 
 
 def load_registered(name: str, base: str) -> Registered:
-    """Return a registered series. Raises InputError if what is there is not what was written."""
+    """Return a registered series. Raises InputError if its files were damaged since."""
     folder = root() / name / base
     file = folder / FACTS
     try:
@@ -103,18 +103,18 @@ def load_registered(name: str, base: str) -> Registered:
 
 
 def damaged(file: Path) -> InputError:
-    """Return the refusal of a registered series of which a file is not what was written."""
+    """Return the error for a registered series with a damaged file."""
     return InputError("is damaged", file=file, hint="`memnotify series originals` writes it again")
 
 
 def revision_of(name: str) -> str | None:
-    """Return the revision that a registered series has the originals of; None for other names."""
+    """Return the revision whose originals a registered series has; None for other names."""
     bases = registered().get(name, ())
     return load_registered(name, bases[0]).revision if bases else None
 
 
 def asked_for(name: str) -> str | None:
-    """Return the revision whose originals a name asks for, whether they are there or not."""
+    """Return the revision whose originals a name means, whether they exist or not."""
     for ending in (ORIGINAL, ALTERED):
         if name.endswith(ending):
             return name.removesuffix(ending)
@@ -124,7 +124,7 @@ def asked_for(name: str) -> str | None:
 def write_facts(
     folder: Path, *, revision: str, mails: Sequence[Mapping[str, Any]], ours: Sequence[str]
 ) -> None:
-    """Register the series in a folder: it counts from now on."""
+    """Register the series in a folder; it is visible from now on."""
     text = dump({"revision": revision, "mails": list(mails), "ours": list(ours)})
     draft = folder / f".{FACTS}"
     draft.write_text(text + "\n")

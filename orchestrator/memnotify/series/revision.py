@@ -1,4 +1,4 @@
-"""What a revision of the series promises, and where it comes from, as data.
+"""The promises of a revision of the series, and its origin, as data.
 
 Both are in patches/mem_notify/<revision>/revision.toml; patches/README.md has the keys.
 """
@@ -28,8 +28,8 @@ _Line = Annotated[str, toml.spelled(r"\S(.*\S)?", "one line of text")]
 class Lineage(toml.Table):
     """Where a revision comes from.
 
-    `follows` names the revision that it was made from, `posted_against` the tree. `mails` has a
-    Message-Id for each part that one is known of.
+    `follows` names the revision that it was made from, `posted_against` the tree. `mails` has the
+    Message-Id of each part for which it is known.
     """
 
     date: datetime.date
@@ -55,8 +55,8 @@ class Device(toml.Table):
 class GateTable(toml.Table):
     """Memory is low at or below factor * (watermark + lowmem_reserve[MAX_NR_ZONES-1]) free pages.
 
-    `mark` says which watermark. `of` one zone; or of the `sum` of all zones, those of high memory
-    only if `highmem`. `strict`: below it only.
+    `mark` selects the watermark. `of` is one zone, or the `sum` of all zones; that includes high
+    memory only if `highmem`. `strict`: only below that value, not at it.
     """
 
     factor: Annotated[int, Field(ge=1, le=1_000)]
@@ -75,7 +75,7 @@ class GateTable(toml.Table):
 class RateTable(toml.Table):
     """No two notifications within `ms` milliseconds, in the whole system or on one CPU.
 
-    `strict`: nor just that long after one; a difference of one tick.
+    `strict`: nor exactly `ms` after one, which is a difference of one tick.
     """
 
     ms: Annotated[int, Field(ge=1, le=86_400_000)]
@@ -84,12 +84,12 @@ class RateTable(toml.Table):
 
 
 class StatusTable(toml.Table):
-    """What poll() asks under the name of status.
+    """What poll() tests as the status.
 
-    `zone`: one for each zone, set by a notification of it and cleared when its memory is back.
-    `taken`: one for all, set by a notification; the poll() that finds it set clears it.
-    `unread`: of a file, that there was a notification since it was opened or last read.
-    `swapped`: one for all, set anew by a timer of `ms`: were pages swapped out since it last ran?
+    `zone`: one per zone, set by a notification from it and cleared when its memory has recovered.
+    `taken`: a global one, set by a notification; the poll() that finds it set clears it. `unread`:
+    one per open file: whether there was a notification since it was opened or last read. `swapped`:
+    a global one, which a timer of `ms` updates: whether pages were swapped out since it last ran.
     """
 
     kind: Literal["zone", "taken", "unread", "swapped"]
@@ -111,7 +111,7 @@ class ConstantGuard(toml.Table):
     seconds: _Seconds
 
     def seconds_for(self, watchers: int) -> float:
-        """Return the seconds; the number of watchers is all the same."""
+        """Return the seconds; they do not depend on the number of watchers."""
         return self.seconds
 
 
@@ -123,16 +123,16 @@ class PerWatcherGuard(toml.Table):
     at_most_s: _Seconds
 
     def seconds_for(self, watchers: int) -> float:
-        """Return the seconds with so many files open on the device."""
+        """Return the seconds for this number of files open on the device."""
         return min(self.seconds * watchers, self.at_most_s)
 
 
 class BatchTable(toml.Table):
-    """Whom a notification wakes.
+    """The watchers that a notification wakes.
 
-    `none`: nobody. `all`: everyone. `fifo`: of the watchers who have waited longest
-    clamp((watchers >> shift) + plus, at_least, at_most); with `divisor`, watchers // divisor takes
-    the place of the shift.
+    `none`: no watcher. `all`: every watcher. `fifo`: those that have waited longest,
+    clamp((watchers >> shift) + plus, at_least, at_most) of them; with `divisor`, watchers //
+    divisor replaces the shift.
     """
 
     order: Literal["none", "all", "fifo"]
@@ -154,7 +154,7 @@ class BatchTable(toml.Table):
         return self
 
     def limit(self, watchers: int) -> int:
-        """Return the most that one notification wakes with so many files open on the device."""
+        """Return how many one notification wakes at most, for this number of open files."""
         if self.order == "none":
             return 0
         if self.order == "all":
@@ -165,14 +165,14 @@ class BatchTable(toml.Table):
 
 
 class Revision(toml.Table):
-    """The promises of a file; what a revision does not have is left out of it.
+    """The promises of a file; it omits what a revision does not have.
 
-    `pollin` is what poll() asks. If the gate is not in it, a notification asks the gate.
-    `throttle`: one poll() in a tick gets as far as the gate. `small_zone_divisor`: a zone with less
+    `pollin` is what poll() tests. If that does not include the gate, notifications test the gate.
+    `throttle`: one poll() per tick gets as far as the gate. `small_zone_divisor`: a zone with less
     than this part of its node's pages has the status -1 and is ignored. `fasync`: how the share of
-    a batch that gets SIGIO is rounded. `zoneinfo`: where mem_notify_status stands in
-    /proc/zoneinfo. `based_on`: a revision whose promises these are, but for those that are given
-    here and those that `without` names.
+    a batch that gets SIGIO is rounded. `zoneinfo`: the position of mem_notify_status in
+    /proc/zoneinfo. `based_on`: a revision that has the same promises, except for those given here
+    and those listed in `without`.
     """
 
     device: Device
@@ -218,10 +218,10 @@ class Revision(toml.Table):
         return self.guard.seconds_for(watchers) if self.guard else 0.0
 
     def shares(self, watchers: int, fasync: int) -> tuple[int, int]:
-        """Return how many of a batch get SIGIO and how many pollers wake, at the most.
+        """Return how many of a batch get SIGIO at most, and how many pollers wake at most.
 
-        `fasync` of the `watchers` have FASYNC set. Raises ZeroDivisionError where the kernel
-        divides by zero, too.
+        `fasync` of the `watchers` have FASYNC set. Raises ZeroDivisionError where the kernel also
+        divides by zero.
         """
         signals, polls = 0, self.batch.limit(watchers)
         if self.fasync == "truncate":
@@ -232,7 +232,7 @@ class Revision(toml.Table):
                 return 0, 0
             groups = (fasync, watchers - fasync)
             signals, polls = (min(-(-polls * n // watchers), n) for n in groups)
-        # To wake_up_locked_nr() 0 means everyone in the queue, those with FASYNC who poll, too.
+        # wake_up_locked_nr() takes 0 as everyone in the queue, including pollers with FASYNC.
         return signals, polls or watchers
 
 
@@ -245,10 +245,10 @@ class _Own(toml.Table):
 
 
 def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
-    """Return what a revision promises; None if no promises of it are on file.
+    """Return the promises of a revision; None if none are on file.
 
-    The originals of a revision, which a user has registered, promise what it promises. Raises
-    InputError if there is no such revision, or if its file, or one that it is based on, is wrong.
+    Originals that the user has registered have the promises of their revision. Raises InputError if
+    there is no such revision, or if its file, or one that it is based on, is wrong.
     """
     _, path = _told_by(revision, root)
     if not path.exists():
@@ -263,9 +263,9 @@ def load_revision(revision: str, *, root: Path = MEM_NOTIFY) -> Revision | None:
 
 
 def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
-    """Return where a revision comes from, if its file says so. Raises InputError.
+    """Return where a revision comes from, if its file states that. Raises InputError.
 
-    The originals of a revision, which a user has registered, are shown as what follows it.
+    Originals that the user has registered are shown as successors of their revision.
     """
     teller, path = _told_by(revision, root)
     if not path.exists():
@@ -279,9 +279,9 @@ def load_lineage(revision: str, *, root: Path = MEM_NOTIFY) -> Lineage | None:
 
 
 def _told_by(revision: str, root: Path) -> tuple[str, Path]:
-    """Return the revision whose file tells of a series, and the file, whether it is there or not.
+    """Return the revision whose file describes a series, and the file, whether it exists or not.
 
-    That is the series itself, or what a user has registered the originals of.
+    That is the series itself or, for registered originals, their revision.
     """
     path = root / revision / FILE
     if root == MEM_NOTIFY and not path.exists():
@@ -291,7 +291,7 @@ def _told_by(revision: str, root: Path) -> tuple[str, Path]:
 
 
 def _as_posted(name: str) -> str:
-    """Say of a registered series whether its patches are those that were posted."""
+    """Return a sentence on whether the patches of a registered series are those posted."""
     mails = [mail for base in bases_of(name) for mail in load_registered(name, base).mails]
 
     def of(verdict: str) -> str:
@@ -316,7 +316,7 @@ def _own(path: Path, data: dict[str, Any], lines: toml.LineNumbers) -> _Own:
 def _inherited(
     path: Path, data: dict[str, Any], lines: toml.LineNumbers, root: Path, heirs: tuple[Path, ...]
 ) -> dict[str, Any]:
-    """Return what a file says with the promises that it inherits. `heirs` are based on it."""
+    """Return the data of a file with the promises that it inherits. `heirs` are based on it."""
 
     def refusal(key: toml.Key, message: str, hint: str | None = None) -> InputError:
         where = f"{toml.dotted(key)}: {message}"
