@@ -27,8 +27,24 @@
 #define NSEC_PER_SEC 1000000000ull
 #define NSEC_PER_MSEC 1000000ull
 
+/* A byte at a port that makes QEMU pause the guest (-action panic=pause). */
+#define MN_PVPANIC_PORT 0x505
+#define MN_PVPANIC_PANICKED 1
+
+#define mn_barrier() __asm__ volatile("" ::: "memory")
+
 /* abi.c: the layout as JSON, for the test that compares it with Python's. */
 void mn_print_abi(void);
+
+/* fail.c: the end of the guest. A failure pauses it, once the program may use I/O ports. */
+extern bool mn_fail_pauses;
+noreturn void mn_fail_at(uint32_t line, const char *what, int error);
+#define mn_fail(what, error) mn_fail_at(__LINE__, what, error)
+noreturn void mn_power_off(void);
+
+/* files.c: a file as a whole. Reading returns the length, or -1; writing an errno. */
+ssize_t mn_read_file(const char *path, char *text, size_t size);
+int mn_write_file(const char *path, const char *text);
 
 /* clock.c: CLOCK_MONOTONIC, and sleep until a time of it. Sleep for a time is for those who are to be
  * late by what the kernel's timer and their own work take, as programs of 2008 were. */
@@ -36,8 +52,13 @@ uint64_t mn_now(void);
 void mn_sleep_until(uint64_t when);
 void mn_sleep_for(uint64_t ns);
 
-/* shared.c: the region. Every process may log. */
+/* shared_find.c: finds the region, and fails if there is none. */
 void mn_shared_map(void);
+
+/* shared.c: the region: header and mailbox, and a window of the log. Every process may log. Opening it
+ * returns -1 if it is not there. */
+extern char mn_front[MN_RECORDS_OFFSET];
+int mn_shared_open(const char *path, off_t start);
 void mn_shared_forked(void);
 struct mn_header *mn_header(void);
 const struct mn_scenario *mn_mailbox(void);
@@ -47,12 +68,9 @@ void mn_log_at(uint64_t when, enum mn_kind kind, uint32_t client, const void *va
 #define mn_log(kind, client, ...) \
 	mn_log_at(mn_now(), kind, client, (const uint64_t[5]){ __VA_ARGS__ })
 
-/* rendezvous.c: asking the host for something, and telling it of a failure. */
+/* rendezvous.c: asking the host for something. */
 void mn_rendezvous_init(void);
 void mn_rendezvous(enum mn_reason reason, uint32_t step, uint64_t arg);
-noreturn void mn_fail_at(uint32_t line, const char *what, int error);
-#define mn_fail(what, error) mn_fail_at(__LINE__, what, error)
-noreturn void mn_power_off(void);
 
 /* boot.c: what init does before there is a scenario. */
 struct mn_boot {
@@ -63,7 +81,6 @@ struct mn_boot {
 void mn_boot_mount(void);
 void mn_boot(struct mn_boot *boot);
 void mn_parameter(const char *name, char *value, size_t size);
-ssize_t mn_read_file(const char *path, char *text, size_t size);
 const char *mn_device(void);	/* the path of the device that the kernel has */
 
 /* samples.c: /proc/meminfo, vmstat and zoneinfo into records. */
@@ -79,10 +96,13 @@ void mn_allocate(const uint64_t arg[MN_ARGS]);
 void mn_allocate_stop(uint32_t client);
 void mn_allocate_give(uint32_t client);
 
-/* clients.c: the revents of a poll() that returned `ready`. */
-uint64_t mn_said(const struct pollfd *watched, int ready);
+/* The revents of a poll() that returned `ready`: a call that fails leaves what the one before said. */
+static inline uint64_t mn_said(const struct pollfd *watched, int ready)
+{
+	return ready > 0 ? (uint64_t)watched->revents : 0;
+}
 
-/* Bodies of forked processes: clients.c, pressure.c, dd.c, selfcheck.c. */
+/* Bodies of forked processes: clients.c, pressure.c, dd.c, selfcheck_run.c. */
 noreturn void mn_client(uint32_t client, const uint64_t arg[MN_ARGS], const char *disk);
 void mn_touch(char *memory, uint64_t from_kib, uint64_t to_kib);
 noreturn void mn_hog(uint64_t start, const uint64_t arg[MN_ARGS]);

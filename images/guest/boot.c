@@ -28,22 +28,6 @@ const char *mn_device(void)
 	return devices[device ? device : MN_DEVICE_MEM_NOTIFY];
 }
 
-/* Returns the length, or -1. The text is terminated, and cut off if it does not fit. */
-ssize_t mn_read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
-	ssize_t got = -1;
-
-	if (fd < 0)
-		return -1;
-	while (length < size - 1 && (got = read(fd, text + length, size - 1 - length)) > 0)
-		length += (size_t)got;
-	close(fd);
-	text[length] = '\0';
-	return got < 0 ? -1 : (ssize_t)length;
-}
-
 void mn_boot_mount(void)
 {
 	if (mount("proc", "/proc", "proc", 0, NULL) && errno != EBUSY)

@@ -104,12 +104,6 @@ static int open_watched(struct pollfd *device, enum mn_client_kind kind,
 	return error;
 }
 
-/* A call that fails leaves what the one before said. */
-uint64_t mn_said(const struct pollfd *watched, int ready)
-{
-	return ready > 0 ? (uint64_t)watched->revents : 0;
-}
-
 /*
  * A piece of the disk's end, as the text of a program that is not locked in memory: the kernel may drop
  * it, and what comes after a wakeup has to have it back.

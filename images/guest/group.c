@@ -4,12 +4,9 @@
  * version 1 or 2, so a scenario has groups of one version.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "agent.h"
 
@@ -17,18 +14,6 @@
 #define GROUP MN_GROUPS "/hogs"
 
 static bool asked;
-
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) < 0)
-		error = errno;
-	close(fd);
-	return error;
-}
 
 static int make_group(bool second, uint64_t limit_kib)
 {
@@ -39,7 +24,7 @@ static int make_group(bool second, uint64_t limit_kib)
 	    mount("none", ROOT, second ? "cgroup2" : "cgroup", 0, second ? NULL : "memory"))
 		return errno;
 	if (second) {
-		error = write_text(ROOT "/cgroup.subtree_control", "+memory");
+		error = mn_write_file(ROOT "/cgroup.subtree_control", "+memory");
 		if (error)
 			return error;
 	}
@@ -48,7 +33,7 @@ static int make_group(bool second, uint64_t limit_kib)
 	if (!limit_kib)
 		return 0;
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)limit_kib * 1024);
-	return write_text(second ? GROUP "/memory.high" : GROUP "/memory.limit_in_bytes", bytes);
+	return mn_write_file(second ? GROUP "/memory.high" : GROUP "/memory.limit_in_bytes", bytes);
 }
 
 void mn_group(const uint64_t arg[MN_ARGS])
@@ -63,5 +48,5 @@ void mn_group(const uint64_t arg[MN_ARGS])
 /* Returns an errno. Without a group of that name there is nothing to join. */
 int mn_group_join(void)
 {
-	return asked ? write_text(GROUP "/cgroup.procs", "0") : 0;
+	return asked ? mn_write_file(GROUP "/cgroup.procs", "0") : 0;
 }

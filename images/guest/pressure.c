@@ -168,10 +168,10 @@ noreturn void mn_filecache(uint64_t start, const uint64_t arg[MN_ARGS], const ch
 void mn_swappiness(uint64_t value)
 {
 	char text[24];
-	int fd = open("/proc/sys/vm/swappiness", O_WRONLY | O_CLOEXEC);
-	int size = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	int error;
 
-	if (fd < 0 || write(fd, text, (size_t)size) != size)
-		mn_fail("swappiness", errno);
-	close(fd);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	error = mn_write_file("/proc/sys/vm/swappiness", text);
+	if (error)
+		mn_fail("swappiness", error);
 }

@@ -8,23 +8,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/io.h>
 #include <sys/mman.h>
-#include <sys/reboot.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
 #include "agent.h"
-
-#define PVPANIC_PORT 0x505
-#define PVPANIC_PANICKED 1
-
-#define barrier() __asm__ volatile("" ::: "memory")
 
 #define LOCAL_APIC 0xfee00000
 #define TASK_PRIORITY 0x80	/* a register of it */
@@ -35,7 +27,6 @@
 #define CMOS_REG_A 0x0a
 #define CMOS_STOPPED 0x70	/* the divider is held in reset */
 
-static bool has_ports;
 static uint64_t insn_ns;	/* what an instruction takes of virtual time; 0: real time */
 static bool ticks_for_ever;
 static uint64_t tick_ticks;	/* more than a tick of the timer, in ticks of the TSC */
@@ -119,7 +110,7 @@ void mn_rendezvous_init(void)
 
 	if (iopl(3))
 		mn_fail("iopl", errno);
-	has_ports = true;
+	mn_fail_pauses = true;
 	mn_parameter("mn.insn_ns", number, sizeof(number));
 	insn_ns = strtoull(number, NULL, 10);
 	if (!insn_ns)
@@ -186,7 +177,7 @@ static void pause_in_virtual_time(void)
 
 	while (__rdtsc() < until)
 		;
-	outb(PVPANIC_PANICKED, PVPANIC_PORT);
+	outb(MN_PVPANIC_PANICKED, MN_PVPANIC_PORT);
 	if (ticks_for_ever)
 		go_on_at(until + tick_ticks);
 	unmask(before);
@@ -201,39 +192,13 @@ void mn_rendezvous(enum mn_reason reason, uint32_t step, uint64_t arg)
 	header->arg = arg;
 	header->time_ns = mn_now();
 	header->sequence++;
-	barrier();
+	mn_barrier();
 	header->state = MN_RENDEZVOUS;
-	barrier();
+	mn_barrier();
 	if (insn_ns)
 		pause_in_virtual_time();
 	else
-		outb(PVPANIC_PANICKED, PVPANIC_PORT);
-	barrier();
+		outb(MN_PVPANIC_PANICKED, MN_PVPANIC_PORT);
+	mn_barrier();
 	header->state = MN_RUNNING;
-}
-
-noreturn void mn_power_off(void)
-{
-	sync();
-	reboot(RB_POWER_OFF);
-	for (;;)
-		pause();
-}
-
-noreturn void mn_fail_at(uint32_t line, const char *what, int error)
-{
-	struct mn_header *header = mn_header();
-
-	dprintf(STDERR_FILENO, "memnotify: %s: errno %d, line %u\n", what, error, line);
-	if (header) {
-		header->failure = (uint32_t)error;
-		header->failure_line = line;
-		strncpy(header->failure_what, what, sizeof(header->failure_what) - 1);
-		barrier();
-		header->state = MN_FAILED;
-		barrier();
-	}
-	if (has_ports)
-		outb(PVPANIC_PANICKED, PVPANIC_PORT);
-	mn_power_off();
 }

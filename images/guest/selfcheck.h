@@ -20,6 +20,10 @@ struct self_test {
 extern const struct self_test mn_calls_tests[], mn_process_tests[], mn_signal_tests[],
 	mn_memory_tests[];
 
+/* selfcheck.c: the record of the test that runs, and how it comes into the log. */
+extern struct mn_check mn_check;
+void mn_check_log(enum mn_check_result result, uint32_t line, int error, int killed_by);
+
 /* selfcheck.c: ends the test with a record that names the line. */
 noreturn void mn_check_failed(uint32_t line, int error);
 noreturn void mn_check_skipped(int error);

@@ -8,22 +8,15 @@
  * window, which it moves when it is handed a record beyond it. Both lie over
  * .bss, next to the program's own data, and so share a page-table page with it.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "agent.h"
 
-#define IVSHMEM 0x1af41110u	/* PCI vendor << 16 | device */
-#define PCI_DEVICES "/sys/bus/pci/devices"
-
-static char front[MN_RECORDS_OFFSET] __attribute__((aligned(MN_PAGE)));
+char mn_front[MN_RECORDS_OFFSET] __attribute__((aligned(MN_PAGE)));
 static struct mn_record window[MN_WINDOW] __attribute__((aligned(MN_PAGE)));
 
 static int region = -1;		/* a file that holds the region ... */
@@ -33,7 +26,7 @@ static uint32_t pid;
 
 struct mn_header *mn_header(void)
 {
-	return region < 0 ? NULL : (struct mn_header *)front;
+	return region < 0 ? NULL : (struct mn_header *)mn_front;
 }
 
 const void *mn_window(void)
@@ -43,15 +36,7 @@ const void *mn_window(void)
 
 const struct mn_scenario *mn_mailbox(void)
 {
-	return (const struct mn_scenario *)(front + MN_MAILBOX_OFFSET);
-}
-
-static unsigned long pci_id(const char *device, const char *what)
-{
-	char path[128], text[16];
-
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/%s", device, what);
-	return mn_read_file(path, text, sizeof(text)) > 0 ? strtoul(text, NULL, 16) : 0;
+	return (const struct mn_scenario *)(mn_front + MN_MAILBOX_OFFSET);
 }
 
 static bool map(void *where, size_t size, uint32_t offset)
@@ -60,85 +45,25 @@ static bool map(void *where, size_t size, uint32_t offset)
 		    region_start + (off_t)offset) == where;
 }
 
-/* There may be a second such device: the memory that serves as swap. */
-static int open_region(const char *path, off_t start)
-{
-	region = open(path, O_RDWR | O_CLOEXEC);
-	region_start = start;
-	if (region >= 0 && map(front, sizeof(front), 0) &&
-	    !memcmp(front, MN_MAGIC, sizeof(MN_MAGIC) - 1))
-		return region;
-	if (region >= 0)
-		close(region);
-	return region = -1;
-}
-
-static int open_sysfs(void)
-{
-	DIR *dir = opendir(PCI_DEVICES);
-	struct dirent *entry;
-	char path[128];
-	int fd = -1;
-
-	while (dir && fd < 0 && (entry = readdir(dir))) {
-		if (pci_id(entry->d_name, "vendor") << 16 != (IVSHMEM & 0xffff0000u) ||
-		    pci_id(entry->d_name, "device") != (IVSHMEM & 0xffffu))
-			continue;
-		snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource2", entry->d_name);
-		fd = open_region(path, 0);
-	}
-	if (dir)
-		closedir(dir);
-	return fd;
-}
-
-/*
- * A kernel without those files in sysfs: find the address in the older list, where
- * a line is devfn, id, IRQ, the seven base addresses, ..., all in hexadecimal.
- */
-static int open_devmem(void)
-{
-	static char text[8192];
-	char *line = text, *end;
-	int fd;
-
-	if (mn_read_file("/proc/bus/pci/devices", text, sizeof(text)) <= 0)
-		return -1;
-	for (; line; line = strchr(line, '\n')) {
-		unsigned long long field[6];
-
-		for (int i = 0; i < 6; i++, line = end)
-			field[i] = strtoull(line, &end, 16);
-		if (field[1] != IVSHMEM)
-			continue;
-		if ((fd = open_region("/dev/mem", (off_t)(field[5] & ~15ull))) >= 0)
-			return fd;
-	}
-	return -1;
-}
-
-void mn_shared_map(void)
-{
-	const struct mn_header *header = (const struct mn_header *)front;
-	int fd = open_sysfs();
-
-	if (fd < 0)
-		fd = open_devmem();
-	if (fd < 0)
-		mn_fail("no region of ours", errno);
-	if (header->abi_version != MN_ABI_VERSION)
-		mn_fail("not our region", EPROTO);
-	if (header->region_size % MN_PAGE || header->region_size < MN_RECORDS_OFFSET ||
-	    header->capacity >
-		    (header->region_size - MN_RECORDS_OFFSET) / sizeof(struct mn_record))
-		mn_fail("log capacity", EPROTO);
-	mn_shared_forked();
-}
-
 /* Asking for the pid with each record would be a system call with each record. */
 void mn_shared_forked(void)
 {
 	pid = (uint32_t)getpid();
+}
+
+/* There may be a second such device: the memory that serves as swap. */
+int mn_shared_open(const char *path, off_t start)
+{
+	region = open(path, O_RDWR | O_CLOEXEC);
+	region_start = start;
+	if (region >= 0 && map(mn_front, sizeof(mn_front), 0) &&
+	    !memcmp(mn_front, MN_MAGIC, sizeof(MN_MAGIC) - 1))
+		mn_shared_forked();
+	else if (region >= 0) {
+		close(region);
+		region = -1;
+	}
+	return region;
 }
 
 void mn_alive(void)

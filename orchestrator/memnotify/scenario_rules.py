@@ -2,7 +2,8 @@
 
 Messages use the names of keys for a campaign file, and the names of fields for a scenario that a
 program has built. The guest program itself checks the most important of these rules
-(images/guest/scenario.c). The limits here are those of the guest program; a test compares them.
+(images/guest/scenario_check.c). The limits here are those of the guest program; a test compares
+them.
 """
 
 from __future__ import annotations

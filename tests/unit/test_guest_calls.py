@@ -20,6 +20,7 @@ UNITS = (
     "allocate.c",
     "clients.c",
     "epoll.c",
+    "files.c",
     "group.c",
     "pressure.c",
     "successors.c",
