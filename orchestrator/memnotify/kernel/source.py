@@ -312,7 +312,7 @@ def _other_packages(log: CommandLog | None = None) -> list[str]:
 
 
 def known_offers(base: Base, *, log: CommandLog | None = None) -> list[str]:
-    """Say of each source of a base what is known without a network: one phrase for each."""
+    """Return what is known about each source of a base without a network: one phrase for each."""
     offers = []
     for candidate in base.table.source:
         if isinstance(candidate, DebianSource):
