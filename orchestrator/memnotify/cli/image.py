@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from memnotify.cli.output import add_json
 from memnotify.image.build import INITRAMFS, ensure_image
 from memnotify.image.program import prebuild
 from memnotify.jsontext import dump
 from memnotify.model import Arch
 from memnotify.process import CommandLog
+from memnotify.report.table import plain_console, plain_table
 from memnotify.store import Store
 
 
@@ -55,10 +53,10 @@ def _build(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(images))
         return 0
-    table = Table("arch", "initramfs bytes", "file")
+    table = plain_table("arch", "initramfs bytes", "file")
     for image in images:
         table.add_row(image["arch"], str(image["initramfs_bytes"]), f"{image['path']}/{INITRAMFS}")
-    Console(soft_wrap=True).print(table)
+    plain_console().print(table)
     return 0
 
 
