@@ -7,7 +7,6 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
@@ -23,17 +22,15 @@ from memnotify.results.published_series import PICTURES, csv_text
 from memnotify.text import printable_lines
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "published",
-        help="compare a run with the published results of its experiment",
-        description="Print the published figures of the experiment that the run's campaign "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Print the published figures of the experiment that the run's campaign "
         "reproduces next to those of the run, and the distance between the "
         "published time series and those of the run: the mean absolute difference "
         "over time, in the unit of the series and as a fraction of the published "
         "range. The exit status is 1 if a figure does not agree or has not been "
-        "run, unless it is only an alternative reading of the published text.",
+        "run, unless it is only an alternative reading of the published text."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     add_json(parser)
