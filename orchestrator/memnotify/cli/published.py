@@ -13,6 +13,7 @@ from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
+from memnotify.extras import extra
 from memnotify.files import refuse_as_result
 from memnotify.report.published import print_published, print_series
 from memnotify.report.table import plain_console
@@ -57,6 +58,10 @@ def _published(args: argparse.Namespace) -> int:
         refuse_as_result(file)
     if args.plot is not None and args.plot.suffix not in PICTURES:
         raise InputError(f"{args.plot}: the name of a plot must end in {' or '.join(PICTURES)}")
+    if args.plot is not None:
+        # Imported here: it takes half a second, which other uses need not wait for.
+        with extra("report", "--plot"):
+            from memnotify.report.overlay import save_overlay
     say_damaged(args.run)
     found = compare_published(RunFolder(args.run))
     published, curves = found.table, found.curves
@@ -69,9 +74,6 @@ def _published(args: argparse.Namespace) -> int:
         _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)
-        # Imported here: it takes half a second, which other uses need not wait for.
-        from memnotify.report.overlay import save_overlay
-
         with writing(args.plot):
             save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
         _wrote(args.plot)
