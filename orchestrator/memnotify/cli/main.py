@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from memnotify import __version__
+import memnotify
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.text import message
 
@@ -55,6 +55,14 @@ class _Parser(argparse.ArgumentParser):
             self._within = False
 
 
+class _Version(argparse.Action):
+    """argparse's own would look up the version at every start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"memnotify {memnotify.__version__}")
+        parser.exit()
+
+
 def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """Return the parser of the whole command line, or of the command that `words` name.
 
@@ -66,7 +74,9 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         epilog="Exit status: 0 success; 1 a check or an expectation failed; 2 invalid input or "
         "usage; 3 infrastructure failure.",
     )
-    top.add_argument("--version", action="version", version=f"memnotify {__version__}")
+    top.add_argument(
+        "--version", action=_Version, nargs=0, help="show program's version number and exit"
+    )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     # No option before the command has a value.
     chosen = None if words is None else next((w for w in words if not w.startswith("-")), "")
