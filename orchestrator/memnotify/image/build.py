@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.image import example, initramfs
 from memnotify.model import Arch
@@ -75,6 +76,7 @@ def compile_program(
             output,
             *(path for path in files if path.suffix == ".c"),
         ],
+        allow=[PYTHON, COMPILER],
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
@@ -112,7 +114,7 @@ def ensure_image(
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
         agent = work / AGENT
-        (work / example.INCLUDED).write_text(usage)
+        (work / example.INCLUDED).write_text(usage, encoding="utf-8")
         compile_program(arch, files, agent, store=store, log=log)
         initramfs.write_initramfs(work / INITRAMFS, program=agent.read_bytes())
         return {

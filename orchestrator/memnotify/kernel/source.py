@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.archive import look_through, pack
+from memnotify.environment import NETWORK
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
 from memnotify.files import refuse_special
 from memnotify.kernel.assemble import assemble
@@ -72,7 +73,7 @@ def named_source(given: str) -> Path:
 def kept_source(base: Base, *, store: Store) -> Source | None:
     """Return the source that was fetched last, if it is in the store."""
     try:
-        key = _pointer(base, store).read_text().strip()
+        key = _pointer(base, store).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     artifact = store.get(KIND, key)
@@ -117,7 +118,7 @@ def fetch_source(
         artifact = _fetch(base, store, web or Web(), log, progress)
     pointer = _pointer(base, store)
     fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
-    fresh.write_text(artifact.key + "\n")
+    fresh.write_text(artifact.key + "\n", encoding="utf-8")
     fresh.replace(pointer)
     return _source(artifact)
 
@@ -287,7 +288,7 @@ def _listed(package: str, log: CommandLog | None = None) -> tuple[str, str] | No
     """Return version and SHA-256 of the newest package in this machine's lists, if there is one."""
     listed = run(
         ["apt-cache", "show", "--no-all-versions", package],
-        env={"LC_ALL": "C"},
+        allow=[NETWORK],
         timeout=60,
         log=log,
         check=False,
@@ -303,7 +304,7 @@ def _other_packages(log: CommandLog | None = None) -> list[str]:
     or this is a distribution that has none."""
     names = run(
         ["apt-cache", "pkgnames", "linux-source-"],
-        env={"LC_ALL": "C"},
+        allow=[NETWORK],
         timeout=60,
         log=log,
         check=False,
@@ -352,12 +353,12 @@ def _from_debian(
             run(
                 ["apt-get", "-q", "download", f"{name}={version}"],
                 cwd=work,
-                env={"LC_ALL": "C"},
+                allow=[NETWORK],
                 timeout=_DOWNLOAD,
                 log=log,
             )
         except CommandFailed as error:
-            errors = [line for line in error.done.stdout.splitlines() if line.startswith("E: ")]
+            errors = [line for line in error.done.stderr.splitlines() if line.startswith("E: ")]
             raise InfrastructureError(
                 "source",
                 f"Debian's {name}: {(errors or [error.message])[0].removeprefix('E: ')}",
