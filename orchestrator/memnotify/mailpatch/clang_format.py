@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memnotify.environment import PYTHON
+from memnotify.extras import packaged_program
 from memnotify.mailpatch.tokens import in_comment
-from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
 # Lines stay as they are (no column limit), and nothing is sorted, joined or inserted.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from memnotify.environment import MAILS, NETWORK, PYTHON
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import packaged_program
 from memnotify.files import refuse_special
 from memnotify.mailpatch.patchfile import NO_SETTINGS
-from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
 _ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
