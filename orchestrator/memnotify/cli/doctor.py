@@ -204,13 +204,11 @@ def _memory() -> Check:
 _STYLES = {CheckLevel.OK: "green", CheckLevel.MISSING: "bold red", CheckLevel.NOTE: "yellow"}
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="check that this machine can run the testbed",
-        description="Check everything that the testbed needs. The exit status is 3 if something "
-        "required is missing.",
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Check everything that the testbed needs. The exit status is 3 if something "
+        "required is missing."
     )
     add_json(parser)
     parser.set_defaults(handler=_doctor)

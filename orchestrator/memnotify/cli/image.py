@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from memnotify.cli.output import add_json
 from memnotify.image.build import INITRAMFS, ensure_image
@@ -14,12 +10,12 @@ from memnotify.image.program import prebuild
 from memnotify.jsontext import dump
 from memnotify.model import Arch
 from memnotify.process import CommandLog
+from memnotify.report.table import plain_console, plain_table
 from memnotify.store import Store
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser("image", help="build the program that runs in guests")
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     build = commands.add_parser(
         "build",
@@ -55,10 +51,10 @@ def _build(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(images))
         return 0
-    table = Table("arch", "initramfs bytes", "file")
+    table = plain_table("arch", "initramfs bytes", "file")
     for image in images:
         table.add_row(image["arch"], str(image["initramfs_bytes"]), f"{image['path']}/{INITRAMFS}")
-    Console(soft_wrap=True).print(table)
+    plain_console().print(table)
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import named
@@ -23,10 +22,9 @@ from memnotify.store import Store
 _BASE = "a base, such as 2.6.24; `memnotify kernel list` names them"
 
 
-def register(subparsers: Any) -> None:
-    """Add `kernel` to the command line."""
-    kernel = subparsers.add_parser("kernel", help="fetch, build and list kernels")
-    actions = kernel.add_subparsers(metavar="COMMAND", required=True)
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    actions = parser.add_subparsers(metavar="COMMAND", required=True)
 
     listing = actions.add_parser(
         "list", help="list the bases, their series, and the kernels in the store"

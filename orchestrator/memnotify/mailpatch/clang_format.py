@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from memnotify.extras import packaged_program
 from memnotify.mailpatch.tokens import in_comment
-from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
 # Lines stay as they are (no column limit), and nothing is sorted, joined or inserted.

@@ -7,8 +7,8 @@ import textwrap
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import packaged_program
 from memnotify.files import refuse_special
-from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
 _ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
