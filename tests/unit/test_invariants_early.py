@@ -468,6 +468,12 @@ def test_memory_must_be_low_for_half_a_second_before_and_after(more_ns: int, cau
     assert broken(made, "v3-wake-all") == ({Invariant.BATCH} if caught else set())
 
 
+def test_a_notification_about_which_nothing_is_known_does_not_hide_the_next() -> None:
+    made = waking([2 * S] * 3, [3 * S + 200 * MS, FIRST, None])  # memory is low from 4 s on
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, len(found.breaks)) == (1, 1)
+
+
 @pytest.mark.parametrize(("more_ns", "caught"), [(0, False), (1, True)])
 def test_who_left_by_itself_has_not_been_left_out(more_ns: int, caught: bool) -> None:
     late = FIRST + 500 * MS + more_ns  # the last that is known of it
