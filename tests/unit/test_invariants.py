@@ -23,12 +23,12 @@ from memnotify.check.promises import (
     Status,
     Wakes,
 )
-from memnotify.check.story import Story
+from memnotify.check.story import Story, Watchers
 from memnotify.check.wakeups import windows
 from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.promises import promises_of
-from memnotify.scenario import ClientKind, Op
+from memnotify.scenario import ClientKind, Habit, Op
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 
@@ -734,3 +734,77 @@ def test_silence_is_put_to_the_test_only_in_a_guest_that_was_short_of_memory() -
     assert answers(made, None)[Invariant.SILENCE].tested == 0
     made.change(made.of(Kind.RECLAIM)[-1], pgscan=8)
     assert answers(made, None)[Invariant.SILENCE].tested == 6
+
+
+# What is known of the clients, and of the guest
+
+
+@pytest.mark.parametrize(("busy", "caught"), [(10, True), (11, False)])
+def test_how_many_tasks_may_run_in_a_calm_guest(busy: int, caught: bool) -> None:
+    assert bool(broken(replace(Model(), batch=1, runnable=busy).run())) == caught
+
+
+@pytest.mark.parametrize(
+    ("first", "caught"),
+    [  # The sample at 5.05 s is more than 20 ms after the wakeup, and before the next notification.
+        (5_030 * MS, False),
+        (5_030 * MS - 1, True),
+        (4_980 * MS, False),
+        (4_980 * MS + 1, True),
+    ],
+)
+def test_a_status_that_stayed_shows_that_a_batch_was_too_small(first: int, caught: bool) -> None:
+    made = waits((0, 2 * S, first), (1, 2 * S, None))
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=150, status=int(made.rows[number][1] == 5_050 * MS))
+    assert (Invariant.BATCH in broken(made)) == caught
+
+
+def opened(*, stop: Op | None = None) -> MadeUp:
+    """Start client 0 at 2 s and client 1 at 3 s; client 0 is last heard of at 4 s."""
+    made = MadeUp()
+    made.add(Kind.STEP, S, op=Op.CLIENTS)
+    made.add(Kind.STEP, 1_500 * MS, op=Op.HOG)
+    for client in range(3):
+        errno = 2 if client == 2 else 0
+        made.add(Kind.CLIENT, (2 + client) * S, client, client_kind=ClientKind.POLL, errno=errno)
+        made.add(Kind.POLL, (2 + client) * S + MS, client, polls=0)
+    made.add(Kind.WAKEUP, 4 * S, 0, revents=1, result=1)
+    for at in (4_500 * MS, 5_500 * MS, 8 * S):
+        made.add(Kind.MEMINFO, at)
+    if stop is not None:
+        made.add(Kind.STEP, 5 * S, op=Op.STOP, arg0=stop)
+    made.add(Kind.EXIT, 6 * S, 0, sent_by_agent=int(stop is not None), op=Op.CLIENTS)
+    return made
+
+
+def test_how_many_files_are_open_at_least_and_at_most() -> None:
+    watchers = Watchers(opened().log())
+    times = (2 * S - 1, 2 * S, 3 * S - 1, 3 * S)
+    assert [watchers.at_least(at, at) for at in times] == [0, 1, 1, 2]
+    assert [watchers.at_least(3 * S, at) for at in (4 * S - 1, 4 * S)] == [2, 1]
+    # They may have been opened since the step that started them, and until the exit was seen.
+    assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]
+    assert [watchers.at_most(at, 9 * S) for at in (6 * S - 1, 6 * S)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("stop", "leaves"),
+    [(None, 4 * S), (Op.CLIENTS, 5 * S), (Op.HOG, 5_500 * MS)],
+    ids=["by itself", "at a step", "at the end"],
+)
+def test_when_a_client_may_have_left(stop: Op | None, leaves: int) -> None:
+    """At the end, the agent kills the clients after the last sample."""
+    watchers = Watchers(opened(stop=stop).log())
+    assert [watchers.at_least(3 * S, at) for at in (leaves - 1, leaves)] == [2, 1]
+
+
+def test_a_file_has_fasync_before_its_client_first_waits() -> None:
+    made = opened()
+    made.change(made.of(Kind.CLIENT, 0)[0], client_kind=ClientKind.FASYNC)
+    made.change(made.of(Kind.CLIENT, 1)[0], habits=Habit.FASYNC)
+    made.change(made.of(Kind.POLL, 1)[0], polls=1)  # the first was lost
+    watchers = Watchers(made.log(), fasync_only=True)
+    first = 2 * S + MS
+    assert [watchers.at_least(at, at) for at in (first - 1, first, 3 * S + MS)] == [0, 1, 1]
+    assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]

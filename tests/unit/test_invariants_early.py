@@ -341,6 +341,28 @@ def test_who_was_held_up_on_the_way_into_poll_did_not_sleep() -> None:
     assert not broken(made, "v2")
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "caught"),
+    [
+        (2_500 * MS, 3_500 * MS, False),
+        (2_500 * MS, 3_500 * MS + 1, True),
+        # The guest is busy at 4.05 s. The second before the wakeup counts.
+        (2 * S, 4_050 * MS, True),
+        (2 * S, 4_050 * MS + 1, False),
+        (2 * S, 5_050 * MS - 1, False),
+        (2 * S, 5_050 * MS, True),
+    ],
+)
+def test_who_is_in_poll_for_a_second_of_a_calm_guest_sleeps(
+    since: int, until: int, caught: bool
+) -> None:
+    made = waking([since], [until])
+    for number in made.of(Kind.PAGING):
+        if made.rows[number][1] == 4_050 * MS:
+            made.change(number, runnable=11)
+    assert (Invariant.SILENCE in broken(made, "v2")) == caught
+
+
 # v2 with a wakeup
 
 
