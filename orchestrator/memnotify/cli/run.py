@@ -12,7 +12,7 @@ from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.merge import show_merged
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import named, path
+from memnotify.cli.paths import campaign, named, path
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
@@ -43,7 +43,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         "there are some, 1 if an [[expect]] of the campaign was not met, and 3 if "
         "the testbed itself failed."
     )
-    parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml", help="the campaign")
+    parser.add_argument(
+        "campaign",
+        type=campaign,
+        metavar="CAMPAIGN.toml",
+        help="the campaign: a file of yours, or campaigns/NAME.toml, which comes with memnotify",
+    )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add all other arguments, and the handler, which wants `campaign`."""
     parser.add_argument(
         "-j", "--jobs", type=_count, metavar="N", help="run at most N guests in parallel"
     )
@@ -98,7 +108,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "memory; nothing is fetched, built or run",
     )
     add_json(parser, ", the same as show --json")
-    parser.set_defaults(handler=_run)
+    parser.set_defaults(handler=execute)
 
 
 def _count(text: str) -> int:
@@ -114,7 +124,8 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _run(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
+    """Run `args.campaign`, or only plan it."""
     campaign = load_campaign(args.campaign)
     if args.fleet is not None:
         return _run_fleet(args, campaign)
