@@ -188,7 +188,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     for move in result.balloon:
         assert move.actual_kib == move.target_kib
         assert move.settled_ns is not None and move.settled_ns > move.requested_ns
-        assert move.query_seconds is not None and move.event_seconds is not None
+        assert move.query_seconds is not None and 0 < move.query_seconds < 60
     # The guest's view of the balloon matches what the host did.
     totals = log.kind(Kind.MEMINFO)["total"]
     assert totals.max() - totals.min() == 8 * MIB

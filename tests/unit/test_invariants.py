@@ -23,7 +23,7 @@ from memnotify.check.promises import (
     Status,
     Wakes,
 )
-from memnotify.records.layout import Kind
+from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind, Op
@@ -191,36 +191,42 @@ def test_a_mutation_is_caught_by_its_invariant_only(
 
 
 DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
+DEVICES = [(Kind.DEVICE, NO_CLIENT)]
+TWO_ZONES = [(Kind.ZONE, NO_CLIENT)] * 2
 
 
 @pytest.mark.parametrize(
-    ("mutate", "invariant", "promised", "saw"),
+    ("mutate", "invariant", "promised", "saw", "records"),
     [
-        (other_mode, Invariant.DEVICE, DEVICE, "/dev/mem_notify 1:13, mode 0666"),
-        (not_opened, Invariant.DEVICE, DEVICE, "none"),
+        (other_mode, Invariant.DEVICE, DEVICE, "/dev/mem_notify 1:13, mode 0666", DEVICES),
+        (not_opened, Invariant.DEVICE, DEVICE, "none", DEVICES),
         (
             again_too_soon,
             Invariant.GUARD,
             "2.000 s from one POLLIN to the next",
             "1.400 s, at most 1.500 s",
+            [(Kind.WAKEUP, 0)] * 2,
         ),
         (
             too_soon_after_boot,
             Invariant.GUARD,
             "2.000 s from boot to POLLIN",
             "1.900 s, at most 1.900 s",
+            [(Kind.WAKEUP, 0)],
         ),
         (
             two_notifications,
             Invariant.RATE,
             "0.200 s between notifications",
             "4 woken within 0.061 s, in groups of 2, 2",
+            [(Kind.WAKEUP, client) for client in range(4)],
         ),
         (
             one_for_all,
             Invariant.BATCH,
             "at most 2 woken at once",
             "4 woken within 0.003 s, in one batch",
+            [(Kind.WAKEUP, client) for client in range(4)],
         ),
         (
             no_reason,
@@ -228,6 +234,7 @@ DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
             "POLLIN only while the status of a zone is 1",
             "19.950 s: DMA 1000 pages (gate 100), status 0; "
             "20.050 s: DMA 1000 pages (gate 100), status 0",
+            [(Kind.WAKEUP, 0), *TWO_ZONES],
         ),
         (
             above_the_gate,
@@ -235,23 +242,35 @@ DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
             "a notification only when a zone has no more free pages than the gate allows",
             "19.450 s: DMA 1000 pages (gate 100), status 0; "
             "20.050 s: DMA 1000 pages (gate 100), status 0",
+            [(Kind.WAKEUP, 4), *TWO_ZONES],
         ),
         (
             stuck,
             Invariant.CLEARS,
             "status 0 above 100 free pages",
             "DMA has 1000, and a status of 1",
+            [(Kind.ZONE, NO_CLIENT)],
         ),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_a_break_says_what_was_promised_and_what_was_seen(
-    mutate: Callable[[MadeUp], None], invariant: Invariant, promised: str, saw: str
+    mutate: Callable[[MadeUp], None],
+    invariant: Invariant,
+    promised: str,
+    saw: str,
+    records: list[tuple[Kind, int]],
 ) -> None:
     made = Model().run()
     mutate(made)
     (first, *_) = answers(made)[invariant].breaks
     assert (first.promised, first.seen) == (promised, saw)
+    named = made.log().records[list(first.records)]
+    assert list(zip(named["kind"], named["client"], strict=True)) == records
+    decides = named[-1] if invariant is Invariant.GUARD else named[0]
+    assert first.time_ns == decides["time_ns"]
+    one = invariant in (Invariant.GUARD, Invariant.POLLIN, Invariant.GATE)
+    assert first.client == (decides["client"] if one else None)
 
 
 @pytest.mark.parametrize(

@@ -303,8 +303,8 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),
         }
-    # make 4.4 has these variables in MAKEFLAGS, and Linux 2.6 takes any `s` there for -s. What is
-    # compiled is to be told all the same: progress counts it.
+    # make 4.4 has these variables in MAKEFLAGS, and Linux 2.6 takes any `s` there for -s. Progress
+    # counts the lines that name what is compiled, so they must be printed.
     variables["quiet"] = "quiet_"
     words = [f"{name}={value}" for name, value in environment.items()]
     return ["env", "-i", *words, "make", *(f"{name}={value}" for name, value in variables.items())]
