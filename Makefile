@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
           --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --build-deps-for editable
 
-.PHONY: help setup setup-dev packages demo test lint mutants bench architecture lock clean
+.PHONY: help setup setup-dev packages demo test lint mutants bench architecture lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -99,5 +99,12 @@ lock: setup-dev ## pin the versions and hashes of all Python packages anew
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
+# hatchling gives every file in it the time of the commit, so the same commit gives the same bytes.
+dist: setup-dev ## build a wheel and an sdist into dist/, from the commit that is checked out
+	rm -rf dist
+	epoch=$$(git log -1 --format=%ct 2>/dev/null) && export SOURCE_DATE_EPOCH=$$epoch; \
+	$(BIN)/python -m hatchling build -t sdist -t wheel
+	cd dist && sha256sum *
+
 clean: ## remove the runs and .venv (the store in the cache folder stays)
-	rm -rf $(VENV) runs bench/results
+	rm -rf $(VENV) runs dist bench/results
