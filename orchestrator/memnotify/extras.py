@@ -73,6 +73,8 @@ def _missing(name: str, what: str, library: str) -> InfrastructureError:
 def _install() -> str:
     """Return the command that installs into this environment, as the user would type it here."""
     folder = Path(sys.executable).parent
+    if (folder.parent / "pipx_metadata.json").exists():
+        return "pipx runpip memnotify install"
     found = shutil.which("pip")
     if found is not None and Path(found).parent == folder:
         return "pip install"
