@@ -14,8 +14,10 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 WORKERS ?= auto
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
-          --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --build-deps-for editable
+# Universal: what only a later Python needs is in it as well. stdin has the packages that an editable install needs.
+COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
+              print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
+          | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help setup setup-dev packages demo test lint mutants bench architecture lock dist clean
 
@@ -95,9 +97,9 @@ architecture: setup-dev ## draw docs/architecture.svg from the import graph
 
 # The versions of the demo's packages hold for those of the tests too: both share .venv.
 lock: setup-dev ## pin the versions and hashes of all Python packages anew
-	$(PIP) pip-tools
-	$(COMPILE) --output-file requirements.lock pyproject.toml
-	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(PIP) uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 # hatchling gives every file in it the time of the commit, so the same commit gives the same bytes.
 dist: setup-dev ## build a wheel and an sdist into dist/, from the commit that is checked out
