@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.image import example, prebuilt
 from memnotify.model import Arch
@@ -92,6 +93,7 @@ def compile_program(
             output,
             *(path for path in files if path.suffix == ".c"),
         ],
+        allow=[PYTHON, COMPILER],
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
@@ -117,7 +119,9 @@ def _compiled(
 
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
-        (work / example.INCLUDED).write_text(example.usage_example(example.mail()))
+        (work / example.INCLUDED).write_text(
+            example.usage_example(example.mail()), encoding="utf-8"
+        )
         compile_program(arch, files, work / AGENT, store=store, log=log)
         return {"seconds": round(time.monotonic() - started, 3)}
 
