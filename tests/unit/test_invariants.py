@@ -327,7 +327,7 @@ def waits(*spans: tuple[int, int, int | None], model: Model = ONE) -> MadeUp:
     return made
 
 
-def tested(made: MadeUp, invariant: Invariant, promises: Promises = PROMISES) -> int:
+def exercised(made: MadeUp, invariant: Invariant, promises: Promises = PROMISES) -> int:
     return answers(made, promises)[invariant].tested
 
 
@@ -351,14 +351,14 @@ def test_who_was_in_the_queue(since: int, until: int | None, exits: bool, counts
     made = waits(*BATCH_OF_TWO, (2, since, until))
     if exits:
         made.change(made.of(Kind.EXIT, 2)[0], sent_by_agent=0)
-    assert tested(made, Invariant.RATE) == int(counts)
+    assert exercised(made, Invariant.RATE) == int(counts)
 
 
 @pytest.mark.parametrize(("more_ns", "counts"), [(-1, True), (0, False)])
 def test_who_is_guarded_could_not_have_been_woken(more_ns: int, counts: bool) -> None:
     before = LEAST - 2 * S - 10 * MS + more_ns
     made = waits((2, 2 * S, before), (2, before + 1, None), *BATCH_OF_TWO)
-    assert tested(made, Invariant.RATE) == int(counts)
+    assert exercised(made, Invariant.RATE) == int(counts)
 
 
 @pytest.mark.parametrize(("more_ns", "caught"), [(-1, True), (0, False)])
@@ -380,7 +380,7 @@ def test_when_the_guard_is_over(more_ns: int, caught: bool) -> None:
 def test_what_puts_the_guard_to_the_test(guard_ns: int, back: int, counted: int) -> None:
     made = waits((0, 2 * S, FIRST), (0, back, 8 * S))
     promises = replace(PROMISES, guard_s=lambda _: guard_ns / S)
-    assert tested(made, Invariant.GUARD, promises) == counted
+    assert exercised(made, Invariant.GUARD, promises) == counted
 
 
 @pytest.mark.parametrize(("more_ns", "groups"), [(0, [3, 1]), (1, [3, 1, 1])])
@@ -410,7 +410,7 @@ def test_who_is_behind_in_the_queue(more_ns: int, caught: bool) -> None:
     late = 3 * S + 100 * MS + more_ns
     made = waits((0, 3 * S, None), (1, late, FIRST), (2, late, FIRST + MS))
     assert (Invariant.ORDER in broken(made)) == caught
-    assert tested(made, Invariant.ORDER) == int(caught)
+    assert exercised(made, Invariant.ORDER) == int(caught)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ def test_the_samples_around_a_wait_count(since: int, until: int, shown: int, cou
 @pytest.mark.parametrize(("more_ns", "counted"), [(0, 0), (1, 1)])
 def test_who_was_hardly_in_poll_may_have_needed_no_notification(more_ns: int, counted: int) -> None:
     made = waits((0, 5 * S - 20 * MS - more_ns, 5 * S))
-    assert tested(made, Invariant.GATE) == counted
+    assert exercised(made, Invariant.GATE) == counted
 
 
 # Undecidable from a log: neither broken nor a test
