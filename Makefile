@@ -13,12 +13,20 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One worker per core that this process may use.
 WORKERS ?= auto
 
-.PHONY: help setup packages demo test lint mutants bench architecture lock clean
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Universal: what only a later Python needs is in it as well. stdin has the packages that an editable install needs.
+COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
+              print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
+          | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: help setup setup-dev packages demo test lint mutants bench architecture lock clean
 
 help: ## say what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-setup: packages $(VENV)/.ready ## install what is missing: Debian packages, then .venv
+setup: packages $(VENV)/.ready ## install what is missing for the demo: Debian packages, then .venv
+
+setup-dev: setup $(VENV)/.ready-dev ## the same, with all extras and the tools for tests
 
 # A package also counts as installed if another one provides it: Debian 13 has libarchive13t64, which provides
 # libarchive13. Without any kernel source in the package lists, these were never fetched.
@@ -47,16 +55,22 @@ packages: ## install the Debian packages that are missing
 	fi
 
 $(VENV)/.ready: requirements.lock pyproject.toml | packages
-	@echo "installing the Python packages of requirements.lock (about 1.2 GB on disk)"
+	@echo "installing the Python packages of requirements.lock (0.3 GB on disk)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation --no-deps --editable .
+	touch $@
+
+# The versions are those of requirements.lock, so this only adds packages.
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@echo "installing the Python packages of requirements-dev.lock (1.1 GB on disk)"
+	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
 demo: setup ## build kernels and an image, run campaigns/demo.toml, print who woke when
 	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo
 
-lint: setup ## ruff, mypy, the layers of the package, and the English of the documentation
+lint: setup-dev ## ruff, mypy, the layers of the package, and the English of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -65,27 +79,27 @@ lint: setup ## ruff, mypy, the layers of the package, and the English of the doc
 	$(BIN)/codespell
 	$(BIN)/python -m tests.support.prose
 
-test: setup lint ## lint, then every test; builds the kernels it needs
+test: setup-dev lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # MODULES names them inside the package: `make mutants MODULES="check/metrics.py records/compare.py"`.
-mutants: setup ## change MODULES (else what the branch changed) and say what no test notices
+mutants: setup-dev ## change MODULES (else what the branch changed) and say what no test notices
 	nice $(BIN)/python -m tests.support.mutants $(MODULES)
 
-bench: setup ## run every program in bench/ into bench/results/
+bench: setup-dev ## run every program in bench/ into bench/results/
 	mkdir -p bench/results
 	for program in bench/*.py; do \
 	    $(BIN)/python $$program --json bench/results/$$(basename $$program .py).json; \
 	done
 
-architecture: setup ## draw docs/architecture.svg from the import graph
+architecture: setup-dev ## draw docs/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
 
-lock: setup ## pin the versions and hashes of all Python packages anew
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
-	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --build-deps-for editable \
-	    --output-file requirements.lock pyproject.toml
+# The versions of the demo's packages hold for those of the tests too: both share .venv.
+lock: setup-dev ## pin the versions and hashes of all Python packages anew
+	$(PIP) uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the runs and .venv (the store in the cache folder stays)
 	rm -rf $(VENV) runs bench/results

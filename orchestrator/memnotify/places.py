@@ -1,7 +1,4 @@
-"""The locations of the project's data, and of programs that Python packages install.
-
-Data is beside the package, or in MEMNOTIFY_HOME. Programs are beside the interpreter.
-"""
+"""The locations of the project's data: beside the package, or in MEMNOTIFY_HOME."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from memnotify.errors import InfrastructureError, InputError
+from memnotify.errors import InputError
 
 HOME = Path(os.environ.get("MEMNOTIFY_HOME") or Path(__file__).resolve().parents[2])
 IMAGES = HOME / "images"
@@ -37,15 +34,3 @@ def command(words: str) -> str:
     beside = Path(sys.argv[0]).with_name("memnotify")
     program = beside if beside.is_file() and shutil.which("memnotify") is None else "memnotify"
     return f"{program} {words}"
-
-
-def packaged_program(name: str) -> str:
-    """Return a program that a Python package installs: from this environment, else from the PATH.
-
-    Raises InfrastructureError if there is none.
-    """
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.is_file() else shutil.which(name)
-    if found is None:
-        raise InfrastructureError(name, f"there is no {name}", hint="run make setup to install it")
-    return found

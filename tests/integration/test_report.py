@@ -109,7 +109,16 @@ def test_junit(run: Path) -> None:
             assert {"id", "base", "series", "memory_mib", "clients", "wall_seconds"} <= names
     for out in suite.iter("system-out"):
         (attached,) = re.findall(r"\[\[ATTACHMENT\|([^]]*)\]\]", out.text or "")
-        assert (run / attached).is_file()
+        assert Path(attached).is_file()
+
+
+def test_a_console_is_attached_by_its_path_from_the_folder_of_the_job(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.parent)
+    for out in ElementTree.fromstring(report(run, ".xml")).iter("system-out"):
+        (attached,) = re.findall(r"\[\[ATTACHMENT\|([^]]*)\]\]", out.text or "")
+        assert Path(attached).parts[:2] == (run.name, "cells")
 
 
 def test_ktap(run: Path) -> None:

@@ -57,6 +57,7 @@ def test_what_a_stranger_reads(tmp_path: Path) -> None:
     assert table["zone_free"].to_pylist() == [None, 500, None, 300, None]
     assert table["wakeup_result"].to_pylist() == [None, None, -1, None, None]
     assert table["boot_swap_kib"].to_pylist()[0] == 131072
+    assert table["client"].to_pylist() == [None, None, 7, None, None]
     assert table["raw"].null_count == 5
     metadata = table.schema.metadata
     assert metadata[b"schema_version"] == b"2"

@@ -15,13 +15,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from memnotify import host, process
+from memnotify import host, limits, process
 from memnotify.cli.output import add_json
 from memnotify.errors import InfrastructureError
 from memnotify.guest import probe
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
+from memnotify.kernel import location
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.source import kept_source, known_offers
 from memnotify.kernel.toolchain import missing_packages
@@ -87,6 +88,11 @@ def examine(store: Store) -> Iterator[Check]:
         yield _helper(program, package, without)
     yield _libarchive()
     yield _disk(store.root)
+    if (problem := location.problem(store.root)) is not None:
+        fix = "point XDG_CACHE_HOME at another folder"
+        yield Check("store", CheckLevel.MISSING, f"{store.root}: {problem}", fix)
+    if found := limits.problems():
+        yield Check("limits", CheckLevel.MISSING, "; ".join(found))
     yield _memory()
     yield Check("cores", CheckLevel.OK, str(host.cores()))
 
@@ -204,13 +210,11 @@ def _memory() -> Check:
 _STYLES = {CheckLevel.OK: "green", CheckLevel.MISSING: "bold red", CheckLevel.NOTE: "yellow"}
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="check that this machine can run the testbed",
-        description="Check everything that the testbed needs. The exit status is 3 if something "
-        "required is missing.",
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Check everything that the testbed needs. The exit status is 3 if something "
+        "required is missing."
     )
     add_json(parser)
     parser.set_defaults(handler=_doctor)

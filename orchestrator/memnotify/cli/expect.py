@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
@@ -15,13 +14,11 @@ from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "expect",
-        help="compare a run with the expectations of its campaign",
-        description="Print each [[expect]] of the campaign, and in how many cells it was met. "
-        "The exit status is 1 if one was not met.",
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Print each [[expect]] of the campaign, and in how many cells it was met. "
+        "The exit status is 1 if one was not met."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     add_json(parser)

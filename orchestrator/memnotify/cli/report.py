@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
@@ -12,14 +11,12 @@ from memnotify.report.formats import FORMATS, make_report
 from memnotify.results.folder import RunFolder
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "report",
-        help="write a report as HTML, JUnit XML, KTAP or Markdown",
-        description="Write a report of a run. The suffix of the file selects the format: .html "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Write a report of a run. The suffix of the file selects the format: .html "
         "(a page to read), .xml (JUnit), .ktap (the format of the kernel's own "
-        "tests) or .md (a summary for a CI job).",
+        "tests) or .md (a summary for a CI job)."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(

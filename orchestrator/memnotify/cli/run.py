@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
@@ -34,17 +33,15 @@ from memnotify.store import Store
 from memnotify.text import counted, printable
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "run",
-        help="run a campaign",
-        description="Build the kernels of a campaign, run the cells that have no results yet, "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Build the kernels of a campaign, run the cells that have no results yet, "
         "and print the table. For each combination of kernel, image, machine and "
         "memory, one guest is booted and saved as a template, from which the cells "
         "start. Findings are results, not failures: the exit status is 0 even if "
         "there are some, 1 if an [[expect]] of the campaign was not met, and 3 if "
-        "the testbed itself failed.",
+        "the testbed itself failed."
     )
     parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml", help="the campaign")
     parser.add_argument(

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
@@ -33,10 +32,9 @@ from memnotify.store import Store
 from memnotify.text import counted, printable_lines
 
 
-def register(subparsers: Any) -> None:
-    """Add `series` to the command line."""
-    series = subparsers.add_parser("series", help="work with patch series")
-    actions = series.add_subparsers(metavar="COMMAND", required=True)
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    actions = parser.add_subparsers(metavar="COMMAND", required=True)
 
     listing = actions.add_parser(
         "list",

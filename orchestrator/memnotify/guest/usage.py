@@ -32,7 +32,7 @@ class MemoryMeter:
 
     def look(self) -> None:
         try:
-            text = self._status.read_text()
+            text = self._status.read_text(encoding="utf-8")
         except OSError:
             return  # reaped
         self.peak_bytes = max(self.peak_bytes, sum(map(int, _OWN.findall(text))) << 10)

@@ -16,6 +16,7 @@ from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import Web
+from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
 from memnotify.model import Cell, KernelRequest
@@ -81,6 +82,7 @@ def choose_base(
         named_compiler(cc)
     if source is not None:
         named_source(source)
+    refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
     web, log = Web(patience=_PATIENCE), log or CommandLog()
     reasons: list[str] = []

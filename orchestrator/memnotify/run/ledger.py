@@ -237,7 +237,7 @@ class Ledger:
     def _gate(self) -> Iterator[bool]:
         """Yield whether we entered; if not, somebody else is inside, and the caller tries again."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("a") as gate:
+        with (self._folder / "lock").open("a", encoding="utf-8") as gate:
             yield _locked(gate)
 
     def _places(self) -> list[Path]:
@@ -258,7 +258,7 @@ class Ledger:
             last = max(
                 (int(other.name.removeprefix(_PLACE)) for other in self._places()), default=0
             )
-            file = (self._folder / f"{_PLACE}{last + 1:09}").open("x")
+            file = (self._folder / f"{_PLACE}{last + 1:09}").open("x", encoding="utf-8")
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(str(os.getpid()))
             file.flush()
@@ -302,7 +302,7 @@ class Ledger:
         `remove` needs the gate. Reading does not wait for anybody.
         """
         for path in sorted(self._folder.glob(f"{_CLAIM}*")):
-            with contextlib.suppress(FileNotFoundError), path.open() as file:
+            with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
                 if _locked(file):
                     if remove:
                         path.unlink()  # its holder is gone
@@ -346,7 +346,7 @@ def _locked(file: TextIO) -> bool:
 
 
 def _waits(place: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError), place.open() as file:
+    with contextlib.suppress(FileNotFoundError), place.open(encoding="utf-8") as file:
         if not _locked(file):
             return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
         place.unlink()  # its owner is gone
@@ -355,7 +355,7 @@ def _waits(place: Path) -> bool:
 
 def _is_ours(place: Path) -> bool:
     with contextlib.suppress(OSError):
-        return place.read_text() == str(os.getpid())
+        return place.read_text(encoding="utf-8") == str(os.getpid())
     return False
 
 
@@ -366,7 +366,9 @@ def _process(claim: str) -> str:
         return "another run"
     words: list[str] = []
     with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+        words = (
+            Path(f"/proc/{pid}/cmdline").read_text(errors="replace", encoding="utf-8").split("\0")
+        )
     # The command without Python and without the path of the program.
     if words and Path(words[0]).name.startswith("python"):
         words = words[1:]

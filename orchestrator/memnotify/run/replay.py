@@ -194,7 +194,7 @@ def _told(command: tuple[str, ...], folder: Path) -> set[str]:
     files = re.compile(r".*/(bzImage|initramfs\.cpio)|machine\.cfg|/proc/self/fd/\d+")
     told = {word for word in command if not files.fullmatch(word)}
     with contextlib.suppress(OSError):
-        text = (folder / MACHINE).read_text()
+        text = (folder / MACHINE).read_text(encoding="utf-8")
         lines = re.sub(r'(/proc/self/fd/|^  fd = ")\d+', r"\1N", text, flags=re.M).splitlines()
         told |= {line.strip() for line in lines if not line.startswith("#")}
     return told

@@ -249,6 +249,8 @@ def run_patch(
 ) -> tuple[bool, str]:
     """Run GNU patch on the files below a folder; return whether all hunks fit, and its output.
 
+    That includes its complaints only if they do not fit.
+
     `timeout` is in seconds. Raises InfrastructureError if it takes longer.
     """
     done = run(
@@ -266,12 +268,12 @@ def run_patch(
             *options,
         ],
         cwd=tree,
-        env={"LC_ALL": "C"},
         timeout=timeout,
         log=log,
         check=False,
     )
-    return done.returncode == 0, done.stdout
+    fits = done.returncode == 0
+    return fits, done.stdout if fits else done.said
 
 
 def hunk_outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:

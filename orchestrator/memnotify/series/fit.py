@@ -156,7 +156,7 @@ def _fit_partly(
         for file in files:
             # One file at a time: if patch refuses a file as a whole, its output need not be read.
             part = scratch / "part"
-            part.write_text(str(file))
+            part.write_text(str(file), encoding="utf-8")
             done, text = run_patch(part, tree, fuzz=patch.fuzz)
             moved, refused = hunk_outcomes(text)
             shifted += moved

@@ -275,18 +275,20 @@ def write_prefix(series: Series, count: int, root: Path) -> str:
     for patch in series.patches[:count]:
         shutil.copyfile(patch.path, folder / patch.name)
         lines.append(f"{patch.name} fuzz={patch.fuzz}" if patch.fuzz else patch.name)
-    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines))
+    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if series.config:
-        (folder / CONFIG).write_text(_config_of(series, series.config, count))
+        (folder / CONFIG).write_text(_config_of(series, series.config, count), encoding="utf-8")
     return name
 
 
 def _config_of(series: Series, config: Path, count: int) -> str:
     """Return the lines of `config`, without the options that only the left-out patches define."""
-    left_out = "".join(p.path.read_text(errors="replace") for p in series.patches[count:])
+    left_out = "".join(
+        p.path.read_text(errors="replace", encoding="utf-8") for p in series.patches[count:]
+    )
     later = set(re.findall(r"^\+(?:menu)?config[ \t]+(\w+)", left_out, re.M))
     return "".join(
         line
-        for line in config.read_text().splitlines(keepends=True)
+        for line in config.read_text(encoding="utf-8").splitlines(keepends=True)
         if (named := re.search(r"CONFIG_(\w+)", line)) is None or named[1] not in later
     )
