@@ -122,3 +122,18 @@ def test_package_lists_are_fetched_where_there_are_none(machine: Machine) -> Non
     done = machine.make()
     assert (done.returncode, machine.asked.read_text()) == (0, "")
     assert done.stdout.endswith("there is no sudo: apt-get update\n")
+
+
+def test_other_distributions_are_told_what_to_install(machine: Machine) -> None:
+    (machine.bin / "apt-get").unlink()
+    done = machine.make()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "not a Debian machine, so nothing is installed; "
+        f"please install what these packages hold: {' '.join(NAMES)}\n"
+    )
+    machine.program("pacman", "exit 1")
+    assert "on Arch, this installs what is needed: pacman -S --needed bc " in machine.make().stdout
+    machine.program("dnf", "exit 1")
+    assert "on Fedora, this installs what is needed: dnf install bc " in machine.make().stdout
+    assert machine.make().stdout.count("\n") == 1
