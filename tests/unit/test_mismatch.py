@@ -52,6 +52,27 @@ def shown(*expected: str, start: int, text: str = LINES) -> tuple[int, list[str]
                 "    line 12  |     12  line 12",
             ],
         ),
+        (  # two lines for one of the file
+            ("line 10", "X", "Y", "line 12"),
+            10,
+            10,
+            [
+                "    line 10  |     10  line 10",
+                "  ! X        |     11  line 11",
+                "  ! Y        |",
+                "    line 12  |     12  line 12",
+            ],
+        ),
+        (  # more lines inserted than are looked at
+            ("line 10", "line 19"),
+            10,
+            10,
+            [
+                "    line 10  |     10  line 10",
+                "  ! line 19  |     11  line 11",
+            ],
+        ),
+        (("nothing",), 1, 1, ["  ! nothing  |      1  line 1"]),
         (  # it ends
             ("line 29", "line 30", "line 31"),
             29,
