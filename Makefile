@@ -9,6 +9,11 @@ BIN := $(VENV)/bin
 # What a fresh Debian 12 lacks: to build kernels, to run and debug guests, to make an initramfs and a venv.
 PACKAGES := bc bison ca-certificates ccache flex gcc gdb git libarchive13 libc6-dev libelf-dev make patch perl \
             python3-venv qemu-system-x86 qemu-utils util-linux xz-utils
+# The same on other distributions, from their package lists; not tried.
+FEDORA := bc bison ca-certificates ccache flex gcc gdb git glibc-devel elfutils-libelf-devel libarchive make patch \
+          perl python3 qemu-img qemu-system-x86-core util-linux xz
+ARCH := bc bison ca-certificates ccache flex gcc gdb git glibc libarchive libelf make patch perl python qemu-img \
+        qemu-system-x86 util-linux xz
 # In a first demo, pip needs only the first of these, and the compiler none of the others.
 FIRST := python3-venv
 LATER := gdb qemu-system-x86 qemu-utils
@@ -49,7 +54,12 @@ packages packages-first packages-build:
 	@$(call stage,packages) \
 	if [[ -n "$(SPLIT)" && $@ != packages-first ]]; then said=1; else said=; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	    [[ -n "$$said" ]] || echo "not a Debian machine: please install what these packages hold: $(PACKAGES)"; exit 0; fi; \
+	    if [[ -n "$$said" ]]; then exit 0; fi; \
+	    echo -n "not a Debian machine, so nothing is installed; "; \
+	    if command -v dnf >/dev/null; then echo "on Fedora, this installs what is needed: dnf install $(FEDORA)"; \
+	    elif command -v pacman >/dev/null; then echo "on Arch, this installs what is needed: pacman -S --needed $(ARCH)"; \
+	    else echo "please install what these packages hold: $(PACKAGES)"; fi; \
+	    exit 0; fi; \
 	have=$$(dpkg-query -W -f='$${db:Status-Status} $${Package}, $${Provides}\n' \
 	    | sed -nE 's/^installed //; T; s/ *\([^)]*\)//g; s/, */\n/gp'); \
 	missing=(); all=(); \

@@ -152,3 +152,18 @@ def test_a_demo_gives_an_administrator_one_line_with_everything(
     assert done.returncode != 0
     assert done.stdout.endswith("apt-get install -y --no-install-recommends flex gdb\n")
     assert done.stdout.count("administrator") == 1
+
+
+def test_other_distributions_are_told_what_to_install(machine: Machine) -> None:
+    (machine.bin / "apt-get").unlink()
+    done = machine.make()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "not a Debian machine, so nothing is installed; "
+        f"please install what these packages hold: {' '.join(NAMES)}\n"
+    )
+    machine.program("pacman", "exit 1")
+    assert "on Arch, this installs what is needed: pacman -S --needed bc " in machine.make().stdout
+    machine.program("dnf", "exit 1")
+    assert "on Fedora, this installs what is needed: dnf install bc " in machine.make().stdout
+    assert machine.make().stdout.count("\n") == 1

@@ -15,12 +15,14 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -232,6 +234,8 @@ def machine(
     """Make a machine of a base system: configuration, user, and a clone of this checkout."""
     place = folder / user
     upper = place / "upper"
+    if not keep:
+        shutil.rmtree(place, ignore_errors=True)  # of a run that was killed
     for part in (upper, place / "work", place / "root"):
         part.mkdir(parents=True, exist_ok=True)
     (upper / "etc" / "apt" / "apt.conf.d").mkdir(parents=True, exist_ok=True)
@@ -425,7 +429,14 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any(result.status for result in results))
 
 
+def ended(number: int, _: object) -> NoReturn:
+    """End on a signal as on Ctrl-C, which cleans up."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, ended)
+    signal.signal(signal.SIGHUP, ended)
     try:
         sys.exit(main())
     except (Unusable, OSError, subprocess.CalledProcessError) as error:
