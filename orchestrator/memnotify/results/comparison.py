@@ -131,7 +131,9 @@ class GroupComparison:
             for group, found in self.outcomes.items()
             if not all(outcome.ok for outcome in found)
         }
-        notes = [f"{group}: {how}" for group, how in ended.items()]
+        # First, because such cells may differ for that reason alone.
+        notes = [f"cells ran with different {what}" for what in self.mixed]
+        notes += [f"{group}: {how}" for group, how in ended.items()]
         notes += [found.sentence() for found in self.alike if found.is_news]
         if self.pooled:
             axes = " and ".join(self.pooled)
@@ -139,7 +141,6 @@ class GroupComparison:
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
                 "same setting"
             )
-        notes += [f"cells ran with different {what}" for what in self.mixed]
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not been run"),
