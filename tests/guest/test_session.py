@@ -179,7 +179,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     assert seen["Uid"].split() == [str(uid)] * 4
     assert (result.qemu_uid, seen["NoNewPrivs"], seen["Seccomp"]) == (uid, "1", "2")
     assert account is None or (seen["Groups"].strip(), int(seen["CapEff"], 16)) == ("", 0)
-    assert stages == ["boot", "run", "balloon 56 MiB", "run", "balloon 64 MiB", "run"]
+    assert stages == ["boot", "run", "balloon 56.0 MiB", "run", "balloon 64.0 MiB", "run"]
     assert result.guest_ns == log.end_ns >= 7 * SECOND
     assert len(log.kind(Kind.CLIENT)) == 3
     assert log.kind(Kind.BOOT)["swap_kib"][0] > 120 * MIB
