@@ -30,7 +30,8 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
               print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help setup setup-dev packages packages-first packages-build demo demo-source demo-kernels version test lint mutants bench architecture lock dist clean
+.PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-kernels test lint \
+        mutants bench architecture lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -106,11 +107,11 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
-# What does not need one another comes side by side: first python3-venv; then what the compiler needs, while pip
-# and the kernel source come too; then QEMU, while the first kernel is compiled.
+# The first time, what does not need one another comes side by side: first python3-venv; then what the compiler needs,
+# while pip and the kernel source come too; then QEMU, while the first kernel is compiled.
 demo: ## build kernels and an image, run campaigns/demo.toml, print who woke when, and how long it took
 	@mkdir -p runs && rm -f $(STAGES) $(STAGES).lists
-	@$(MAKE) --no-print-directory --jobs=4 SPLIT=1 packages demo-kernels
+	@$(MAKE) --no-print-directory --jobs=4 SPLIT=1 packages $(if $(wildcard $(VENV)/.ready),version,demo-kernels)
 	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo --stages $(STAGES)
 
 demo-source: version

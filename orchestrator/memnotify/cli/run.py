@@ -26,7 +26,7 @@ from memnotify.run.base_selection import choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
-from memnotify.run.prepare import build_all, fetch_source
+from memnotify.run.prepare import build_all, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
@@ -184,6 +184,9 @@ def execute(args: argparse.Namespace) -> int:
             )
             print(text, file=sys.stderr)
     console = plain_console(stderr=args.json)
+    if args.stages is not None:
+        requests = [cell.request for cell in cells]
+        build_timed(requests, store=store, log=log, say=_say, timed=timed)
     with timed(GUESTS), open_board(console) as board:
         folder = run_campaign(
             campaign,

@@ -5,7 +5,7 @@ A first run on a new machine can then do other things beside it, such as install
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from memnotify.campaign.load import Campaign
 from memnotify.errors import InfrastructureError
@@ -14,7 +14,7 @@ from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import Web
 from memnotify.kernel.source import UNREACHABLE, ensure_source
-from memnotify.model import Cell
+from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.base_selection import PATIENCE, choose_base, kernels_of
 from memnotify.run.stages import IMAGE, SOURCE, Timed, kernel_stage
@@ -58,11 +58,19 @@ def build_all(
         campaign, source=source, cc=cc, store=store, log=log, say=say, boot=_later, timed=timed
     )
     requests = kernels_of(campaign, base, source, cc)
-    for request in requests:
+    build_timed(requests, store=store, log=log, say=say, timed=timed)
+
+
+def build_timed(
+    requests: Iterable[KernelRequest], *, store: Store, log: CommandLog, say: Say, timed: Timed
+) -> None:
+    """Build kernels and the images for them; each kernel is a stage of its own."""
+    known = tuple(dict.fromkeys(requests))
+    for request in known:
         with timed(kernel_stage(request)):
             ensure_kernel(request, store=store, log=log, progress=say)
     with timed(IMAGE):
-        for arch in dict.fromkeys(request.arch for request in requests):
+        for arch in dict.fromkeys(request.arch for request in known):
             ensure_image(arch, store=store, log=log)
 
 
