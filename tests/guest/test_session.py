@@ -350,7 +350,7 @@ def on(stage: str, act: Callable[[int], None]) -> Callable[[str], None]:
 @pytest.mark.usefixtures("no_oom_killer")
 def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runner) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), balloon(at=3, mib=64))
-    kill = on("balloon 64 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
+    kill = on("balloon 64.0 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
     result, log = run(cell, on_stage=kill)
     assert result.outcome.infrastructure == "qemu-died"
     assert "SIGKILL" in result.outcome.detail
