@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 from memnotify import places
 
-PACKAGES = re.search(r"^PACKAGES := ((?:.*\\\n)*.*)", (places.HOME / "Makefile").read_text(), re.M)
-assert PACKAGES is not None
-NAMES = PACKAGES[1].replace("\\\n", " ").split()
+
+def listed(variable: str) -> list[str]:
+    text = (places.HOME / "Makefile").read_text("utf-8")
+    found = re.search(rf"^{variable} := ((?:.*\\\n)*.*)", text, re.MULTILINE)
+    assert found is not None
+    return found[1].replace("\\\n", " ").split()
+
+
+NAMES = listed("PACKAGES")
 
 
 class Machine:
@@ -167,3 +173,12 @@ def test_other_distributions_are_told_what_to_install(machine: Machine) -> None:
     machine.program("dnf", "exit 1")
     assert "on Fedora, this installs what is needed: dnf install bc " in machine.make().stdout
     assert machine.make().stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "command"), [("FEDORA", "dnf install"), ("ARCH", "pacman -S --needed")]
+)
+def test_readme_names_the_same_packages(variable: str, command: str) -> None:
+    found = re.search(rf"{command} ([^`]*)`", (places.HOME / "README.md").read_text("utf-8"))
+    assert found is not None
+    assert found[1].split() == listed(variable)

@@ -135,7 +135,9 @@ def test_the_data_of_the_project_are_missing(
 def test_the_choices_of_an_architecture_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["image", "build", "--arch", "arm"])
-    assert "invalid choice: 'arm' (choose from 'i386', 'x86_64')" in capsys.readouterr().err
+    # Python 3.13 leaves the quotation marks out.
+    said = capsys.readouterr().err.replace("'", "")
+    assert "invalid choice: arm (choose from i386, x86_64)" in said
 
 
 def test_a_module_that_is_not_there_has_no_mutants(

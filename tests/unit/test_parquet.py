@@ -146,7 +146,7 @@ def test_a_newer_version(tmp_path: Path) -> None:
     changed(tmp_path / "log", "raw", pa.nulls(5, pa.binary()), b"3")
     with pytest.raises(InputError, match="version 3, of a newer memnotify") as caught:
         read_records(tmp_path / "log")
-    assert caught.value.hint == "upgrade memnotify"
+    assert (caught.value.hint, caught.value.file) == ("upgrade memnotify", tmp_path / "log")
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,7 @@ def test_a_newer_version(tmp_path: Path) -> None:
         ({b"lost": None}, "its metadata have no lost"),
         ({b"lost": b"-5"}, "its lost is '-5', not a number"),
         ({b"torn": b"9" * 5000}, "not a number"),
+        ({b"torn": b"\xff1"}, "its torn is '\ufffd1', not a number"),
         ({b"schema_version": b"0"}, "its schema_version is 0"),
         *(
             ({b"schema_version": bad}, "not a number")
