@@ -2,7 +2,7 @@
 
 The world has a home of the project with a base, two series and a campaign, a kernel tree that
 compiles in a second, and a made-up QEMU. `World.work` does everything in it that a user does, from
-the source to a report, and returns what came of it, without the names of the world's folders.
+the source to a report, and returns the results, without the names of the world's folders.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import memnotify
+import pytest
 from memnotify.guest.qemu import QEMU
 from memnotify.places import IMAGES, PATCHES
 from memnotify.text import printable
 
 from tests.support.archives import as_mail, clean_patch
+from tests.support.docker_seccomp import SKIP
 from tests.support.fakekernel import TREE, Lab
 
 PACKAGE = Path(memnotify.__file__).parent
@@ -65,9 +67,10 @@ _TIMES = re.compile(
 class Surrounding:
     """What stands around a command.
 
-    `env` is added to a plain environment; an empty value in `unset` removes one. `around` is a
-    command that runs the command. `names` are the names of folders, by role. `files` are below
-    HOME. `refused`: commands that say this, and why.
+    `env` is added to a plain environment, without the variables in `unset`. `around` is a command
+    that runs the command. In both, `{role}` is the folder of that role, and `{root}` that of the
+    world. `names` are the names of folders, by role; `files` are below HOME. `prepare` is a shell
+    script that is run in the finished world. `encoding` is that of the output.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +78,8 @@ class Surrounding:
     around: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
+    prepare: str = ""
+    encoding: str = "utf-8"
 
 
 @dataclass
@@ -112,11 +116,13 @@ class World:
         mail = clean_patch(FAKEMAIL / "old", FAKEMAIL / "new", MAIL)
         (self.root / "mail.eml").write_bytes(as_mail(mail, mail.lines))
         (self.root / "small.toml").write_text(CAMPAIGN, encoding="utf-8")
+        if self.around.prepare:
+            subprocess.run(["sh", "-ec", self.filled(self.around.prepare)], check=True)
 
     def _checkout(self) -> None:
         checkout = self.place("checkout")
         lab = Lab(checkout).set_up()
-        lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint first;\n")
+        lab.add_series("v1", mm__vmstat_c=VMSTAT + "\nint first; /* für Umlaute */\n")
         lab.add_series("v2", mm__vmstat_c=VMSTAT + "\nint second;\n", mm__extra_c="int extra;\n")
         (checkout / "patches").mkdir()
         lab.series.rename(checkout / "patches/mem_notify")
@@ -143,11 +149,15 @@ class World:
         }
         if "checkout" not in self.around.names:
             plain["MEMNOTIFY_HOME"] = str(checkout)
-        given = {
-            name: value.replace("{root}", str(self.root)) for name, value in self.around.env.items()
-        }
+        given = {name: self.filled(value) for name, value in self.around.env.items()}
         found = {**plain, **given}
         return {name: value for name, value in found.items() if name not in self.around.unset}
+
+    def filled(self, text: str) -> str:
+        """Return a text of a surrounding with the names of this world's folders."""
+        for role in ROLES:
+            text = text.replace(f"{{{role}}}", str(self.place(role)))
+        return text.replace("{root}", str(self.root))
 
     def commands(self) -> dict[str, list[str]]:
         """Return everything that a user does, in order, by name."""
@@ -168,11 +178,13 @@ class World:
             "doctor": ["doctor", "--json"],
         }
 
-    def start(self, words: Sequence[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def start(
+        self, words: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run one program in the surrounding."""
         return subprocess.run(
-            [*self.around.around, *words],
-            env=self.environment,
+            [*map(self.filled, self.around.around), *words],
+            env={**self.environment, **(env or {})},
             cwd=self.place("work"),
             timeout=SECONDS,
             **options,
@@ -188,14 +200,19 @@ class World:
         plan.write_text(json.dumps(asked), encoding="utf-8")
         driver = str(Path(__file__).with_name("surrounded.py"))
         done = self.start([sys.executable, driver, str(plan)], capture_output=True)
+        if done.returncode == SKIP:
+            pytest.skip(f"not possible here: {' '.join(self.around.around)}")
         assert result.exists(), (done.stdout + done.stderr)[-4000:].decode(errors="replace")
         found: dict[str, Any] = json.loads(result.read_bytes())
         for told in found.values():
-            told["out"] = self.plain(told["out"])
+            told["out"] = self.plain(self._decoded(told["out"]))
         if "doctor" in found:
             found["doctor"]["out"] = _states(found["doctor"]["out"])
         found["files"] = self.files()
         return found
+
+    def _decoded(self, text: str) -> str:
+        return text.encode("utf-8", "surrogateescape").decode(self.around.encoding)
 
     def plain(self, text: str) -> str:
         """Return a text without the names of our folders, and without times of the host."""

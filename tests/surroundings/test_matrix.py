@@ -7,6 +7,8 @@ of each command is compared with a plain world.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import docker_seccomp
 from tests.support.surroundings import Surrounding, World
 
 NASTY = "a 'b\" [c] ü\n*$d%;#"
@@ -108,9 +111,6 @@ VARIABLES = {
     "C": {"LC_ALL": "C"},
     "POSIX by category": {"LC_ALL": "", "LC_CTYPE": "POSIX", "LC_NUMERIC": "C", "LANG": "C"},
     "a locale that is not there": {"LC_ALL": "tlh_KX.UTF-8", "LANGUAGE": "tlh:de"},
-    "an output in ASCII": {"PYTHONIOENCODING": "ascii"},
-    "an output in Latin 1": {"PYTHONIOENCODING": "latin-1"},
-    "no bytes but ASCII": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "Kiritimati": {"TZ": "Pacific/Kiritimati"},
     "a time zone of rules": {"TZ": "XXX+11:30YYY,M1.1.0,M12.5.0"},
     "no time zone": {"TZ": ":/nonexistent"},
@@ -118,6 +118,12 @@ VARIABLES = {
     "relative folders": {"PATH": "../../bin:/usr/local/bin:/usr/bin:/bin:", "TMPDIR": "../../tmp"},
     "no such TMPDIR": {"TMPDIR": "/nonexistent"},
 }
+# A locale of another encoding, where the system has the definitions.
+LOCALE = """
+    mkdir "{{root}}/locales"
+    localedef -i {language} -f {charset} "{{root}}/locales/{language}.{charset}" || true
+"""
+ROOT = () if os.geteuid() == 0 else ("--map-root-user",)
 GITCONFIG = """\
 [core]
     autocrlf = true
@@ -141,6 +147,53 @@ GITCONFIG = """\
 SURROUNDINGS = {
     "plain": Surrounding(),
     **{name: Surrounding(env=env) for name, env in VARIABLES.items()},
+    "an output in ASCII": Surrounding(env={"PYTHONIOENCODING": "ascii"}, encoding="ascii"),
+    "an output in UTF-16": Surrounding(env={"PYTHONIOENCODING": "utf-16-le"}, encoding="utf-16-le"),
+    "nothing but ASCII": Surrounding(
+        env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, encoding="ascii"
+    ),
+    "a locale of Latin 1": Surrounding(
+        prepare=LOCALE.format(language="en_US", charset="ISO-8859-1"),
+        env={"LOCPATH": "{root}/locales", "LC_ALL": "en_US.ISO-8859-1"},
+        encoding="latin-1",
+    ),
+    "a locale of Turkish": Surrounding(
+        prepare=LOCALE.format(language="tr_TR", charset="UTF-8"),
+        env={"LOCPATH": "{root}/locales", "LC_ALL": "tr_TR.UTF-8"},
+    ),
+    "a repository of another user": Surrounding(
+        prepare="""
+            git init -q "{root}"
+            git -C "{root}" config core.autocrlf true
+            git -C "{root}" config diff.noprefix true
+            git -C "{root}" config apply.whitespace error-all
+            printf '* text eol=crlf\n*.c binary\n' > "{root}/.gitattributes"
+            chown -R nobody "{root}" || true
+        """
+    ),
+    "a worktree of git": Surrounding(
+        prepare="""
+            git init -q "{root}/repository"
+            for folder in "{tree}" "{checkout}" "{work}"; do
+                printf 'gitdir: {root}/repository/.git/worktrees/tree\n' > "$folder/.git"
+            done
+        """
+    ),
+    **{
+        f"{role} that is read-only": Surrounding(
+            around=(
+                *("unshare", *ROOT, "--mount", "sh", "-c"),
+                'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 77; exec "$@"',
+                f"{{{role}}}",
+            )
+        )
+        for role in ("tmp", "home", "tree", "work", "checkout")
+    },
+    "Docker's seccomp profile": Surrounding(around=(sys.executable, docker_seccomp.__file__)),
+    "a low soft limit of open files": Surrounding(around=("prlimit", "--nofile=64:4096")),
+    "limits that are just enough": Surrounding(
+        around=("prlimit", "--nofile=256", f"--fsize={2 << 30}", f"--as={(2048 + 64) << 20}")
+    ),
     "only what is needed": Surrounding(unset=("LC_ALL", "TMPDIR", "HOME")),
     "a user's settings": Surrounding(
         files={
@@ -178,7 +231,7 @@ Worlds = Callable[[str], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def worlds(initramfs: Callable[..., Path]) -> Iterator[Worlds]:
-    """Return a function that returns what came of the commands in a surrounding, run once."""
+    """Return a function that returns the results of the commands in a surrounding, run once."""
     known: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory(prefix="memnotify-surroundings-") as name:
         Path(name).chmod(0o755)  # QEMU's user enters it
@@ -205,7 +258,9 @@ def test_it_is_the_same_as_in_a_plain_surrounding(
         assert found == plain
         return
     seen = (found["status"], found["out"])
-    assert seen == (plain["status"], plain["out"]), found["err"][-2000:]
+    encoding = SURROUNDINGS[surrounding].encoding
+    wanted = plain["out"].encode(encoding, "backslashreplace").decode(encoding)
+    assert seen == (plain["status"], wanted), found["err"][-2000:]
     assert "Traceback" not in found["err"]
 
 
@@ -216,3 +271,4 @@ def test_the_plain_surrounding_shows_something(worlds: Worlds) -> None:
     kinds = {name.rpartition("/")[2] for name in plain["files"]}
     assert kinds >= {"bzImage", "records.parquet", "report.md", "series", "plan.json"}
     assert len(plain["files"]) >= 17
+    assert "ü" in plain["diff"]["out"]  # an output in ASCII has something to escape

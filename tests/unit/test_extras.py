@@ -86,6 +86,8 @@ def test_the_hint_is_the_pip_of_this_environment(
     assert extras._install() == ".venv/bin/python3 -m pip install"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert extras._install() == "uv pip install --python .venv/bin/python3"
+    (tmp_path / ".venv" / "pipx_metadata.json").write_text("{}")
+    assert extras._install() == "pipx runpip memnotify install"
 
 
 def test_every_extra_that_is_named_exists() -> None:

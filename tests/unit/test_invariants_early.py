@@ -585,6 +585,14 @@ def test_who_reads_and_leaves_shows_no_rate() -> None:
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
 
 
+def test_who_reads_only_after_the_next_pollin_has_not_read_the_first() -> None:
+    made = told([5 * S, 5 * S + MS])
+    made.add(Kind.READ, 5 * S + 2 * MS, 0, result=0)
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
+    made.add(Kind.READ, 5 * S + 1, 0, result=0)
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 1
+
+
 def test_a_read_that_failed_takes_nothing() -> None:
     made = replace(WAKE_ALL, reads=True, takes=False, clients=1, pause=9 * MS).run()
     for number in made.of(Kind.READ):
@@ -787,3 +795,19 @@ def test_kswapd_may_have_run_for_one_zone_of_v2_though_the_sum_is_plenty() -> No
         at = wrong.rows[number][1]
         wrong.add(Kind.ZONE, at, name=b"DMA32", free=90, high=50, low=45, present=4000)
     assert not broken(wrong, "v2-wakeup")
+
+
+def test_one_sample_of_a_short_zone_is_enough_for_kswapd_of_v2() -> None:
+    made = told([5_100 * MS, 5_300 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert broken(made, "v2-wakeup") == {Invariant.POLLIN}
+    made.add(Kind.ZONE, 5_150 * MS, name=b"DMA32", free=90, high=50, low=45, present=4000)
+    assert not broken(made, "v2-wakeup")
+
+
+def test_what_came_after_the_last_sample_decides_nothing() -> None:
+    made = told([19 * S, 19_960 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert counts(made, "v2-wakeup")[Invariant.POLLIN] == 0

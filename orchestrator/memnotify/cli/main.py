@@ -24,6 +24,7 @@ COMMANDS = {
     "kernel": "fetch, build and list kernels",
     "series": "work with patch series",
     "image": "build the program that runs in guests",
+    "demo": "run the demo: two kernels, twelve guests, and who woke when",
     "run": "run a campaign",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",

@@ -39,6 +39,10 @@ HOST_MEMORY = "host-memory"
 _LOOK_AGAIN_S = 0.1
 """Polling interval: other processes cannot tell us that they are done."""
 
+_LOOKS = 10
+"""Only each of so many looks goes through all claims, unless the folder has changed since the last:
+of a process that was killed, and of the host's memory, the folder shows nothing."""
+
 _LONG_S = 5.0
 """A run that waits this long without any guest of its own is told why."""
 
@@ -90,6 +94,8 @@ class Ledger:
         self._freed = asyncio.Event()
         self._coming = asyncio.Lock()
         self._held = 0
+        self._names: dict[int, str] = {}  # of our claims, by descriptor
+        self._seen: int | None = None  # the folder's mtime_ns when we last looked at the claims
         self._hopeless_since: float | None = None
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
@@ -119,7 +125,7 @@ class Ledger:
             with self._telling(wanted, waiting):
                 async with self._coming:
                     while (file := self._line_up()) is None:
-                        await self._a_moment()
+                        await self._pause()
                 with _left_at_last(file) as place:
                     while (fd := self._try(wanted, place)) is None:
                         await self._a_moment()
@@ -129,6 +135,9 @@ class Ledger:
 
         def release() -> None:
             while claims:
+                # Removed first: whoever waits sees that the folder has changed.
+                with contextlib.suppress(OSError):
+                    Path(self._names.pop(claims[-1])).unlink()
                 os.close(claims.pop())
                 self._held -= 1
             self._freed.set()
@@ -145,7 +154,7 @@ class Ledger:
                 if entered:
                     self._taken()  # removes the claims of dead processes
                     return len(list(self._folder.glob(f"{_CLAIM}*"))) > 1
-            await self._a_moment()
+            await self._pause()
 
     def obstacle(self, wanted: Need) -> str:
         """Return what a guest that wants this much is waiting for, with figures and holders."""
@@ -244,11 +253,24 @@ class Ledger:
         return sorted(self._folder.glob(f"{_PLACE}*"))
 
     async def _a_moment(self) -> None:
+        """Wait until it is worth to look at the claims again."""
+        for _ in range(_LOOKS):
+            if await self._pause() or self._seen is None or self._seen != self._changed_ns():
+                return
+
+    async def _pause(self) -> bool:
+        """Wait for the polling interval; return whether one of our own claims was released."""
         self._freed.clear()
         with contextlib.suppress(TimeoutError):
             # Not wait_for(), which can swallow a cancellation before Python 3.12.
             async with asyncio.timeout(_LOOK_AGAIN_S):
                 await self._freed.wait()
+        return self._freed.is_set()
+
+    def _changed_ns(self) -> int | None:
+        with contextlib.suppress(OSError):
+            return self._folder.stat().st_mtime_ns
+        return None
 
     def _line_up(self) -> TextIO | None:
         """Return a place at the end of the queue, or None if the gate is closed."""
@@ -273,7 +295,10 @@ class Ledger:
         if place is not None:
             os.utime(place)  # we are checking, even if the gate is closed
         with self._gate() as entered:
-            if not entered or self._behind(place):
+            if not entered:
+                return None
+            self._seen = self._changed_ns()
+            if self._behind(place):
                 return None
             taken = self._taken()
             if (
@@ -290,6 +315,7 @@ class Ledger:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 os.write(fd, json.dumps([wanted.memory_mib, wanted.cores]).encode())
+                self._names[fd] = name
             except BaseException:
                 os.close(fd)
                 Path(name).unlink()
