@@ -333,7 +333,7 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
-            # Keeps entries from being used that were cached when assembly was in depend mode, too.
+            # Keeps entries from being used that were cached when assembly was also in depend mode.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),
         }
