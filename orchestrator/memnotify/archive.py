@@ -24,7 +24,7 @@ from posixpath import normpath
 from typing import BinaryIO, cast
 
 from memnotify.errors import InputError
-from memnotify.text import printable
+from memnotify.text import printable, shortened
 
 _LONGEST_HEADER = 1 << 20
 _PIECE = 1 << 16
@@ -53,7 +53,6 @@ _LONGEST_NAME = 255
 _LONGEST_PATH = 3000
 _DEEPEST = 100
 _LATEST = 1 << 40  # seconds, in either direction
-_LONGEST_QUOTE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,17 +272,12 @@ def _too_long(path: PurePosixPath) -> str | None:
 
 
 def _refused(entry: tarfile.TarInfo, wrong: str, tarball: Path) -> InputError:
-    return InputError(f"{_quoted(entry.name)} {wrong}", file=tarball)
-
-
-def _quoted(name: str) -> str:
-    text = printable(name)
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+    return InputError(f"{shortened(printable(entry.name))} {wrong}", file=tarball)
 
 
 def _inside(name: str, top: str, tarball: Path) -> PurePosixPath | None:
     if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(f"{_quoted(name)} leads out of the tree", file=tarball)
+        raise InputError(f"{shortened(printable(name))} leads out of the tree", file=tarball)
     path = PurePosixPath(normpath(name))
     if top and path.parts[:1] != (top,):
         return None

@@ -15,7 +15,8 @@ from memnotify.guest.balloon import BalloonControl
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.image.build import ensure_image, sources
+from memnotify.image.build import ensure_image
+from memnotify.image.program import sources
 from memnotify.model import Arch, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.store import Artifact, Store

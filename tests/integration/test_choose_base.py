@@ -269,7 +269,7 @@ def test_a_full_disk_is_no_reason_for_another_base(
 def test_a_slow_command_of_a_source_is_not_taken_for_a_source_that_is_not_there(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memnotify.kernel.source.run", too_slow)
+    monkeypatch.setattr("memnotify.kernel.debian.run", too_slow)
     monkeypatch.setattr("memnotify.kernel.source.shutil.which", lambda name: name)
     with pytest.raises(CommandFailed, match="timed out after"):
         fetch_source(load_base("6.1"), None, store=store, progress=print)

@@ -6,6 +6,7 @@ import io
 
 from memnotify.model import Finding, Outcome
 from memnotify.report.board import LineBoard, LiveBoard, open_board
+from memnotify.report.table import plain_console, plain_table
 from memnotify.text import printable, printable_lines
 from rich.console import Console
 
@@ -78,3 +79,16 @@ def test_printable_lines_stay_lines_and_may_keep_their_colours() -> None:
 def test_printable_leaves_text_alone() -> None:
     assert printable("zone DMA32 – 12 ×") == "zone DMA32 – 12 ×"
     assert printable("a\x1b[2J\r\u202e") == "a\\x1b[2J\\r\\u202e"
+
+
+def test_no_line_of_a_table_ends_in_blanks() -> None:
+    out = io.StringIO()
+    table = plain_table("name", "what")
+    table.add_row("one", "short")
+    table.add_row("a longer name", "a longer text than the other")
+    plain_console(out).print(table)
+    assert out.getvalue().splitlines() == [
+        "name           what",
+        "one            short",
+        "a longer name  a longer text than the other",
+    ]

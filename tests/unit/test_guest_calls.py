@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from memnotify.image import example
-from memnotify.image.build import compile_program
+from memnotify.image.program import compile_program
 from memnotify.model import Arch
 from memnotify.places import IMAGES
 from memnotify.process import CommandLog, Completed, run

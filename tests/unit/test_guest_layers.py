@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from memnotify.image import build, example
+from memnotify.image import example, program
 from memnotify.model import Arch
 from memnotify.process import run
 from memnotify.store import Store
@@ -20,7 +20,14 @@ def _objects(files: list[Path], folder: Path) -> None:
     """Compile each C file into an object of its name, with the flags of the image."""
     cache = str(Store().folder("zig-cache"))
     (folder / example.INCLUDED).write_text(example.usage_example(example.mail()))
-    compiler = (sys.executable, "-m", "ziglang", "cc", *build._TARGETS[Arch.X86_64], *build._FLAGS)
+    compiler = (
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        *program._TARGETS[Arch.X86_64],
+        *program._FLAGS,
+    )
     for path in files:
         run(
             [*compiler, "-I", folder, "-c", "-o", folder / f"{path.stem}.o", path],
@@ -60,7 +67,7 @@ def needs(sources: list[Path], folder: Path) -> dict[str, set[str]]:
 
 
 def test_no_file_needs_one_that_needs_it(tmp_path: Path) -> None:
-    graph = needs(list(build.sources()), tmp_path)
+    graph = needs(list(program.sources()), tmp_path)
     order = list(TopologicalSorter(graph).static_order())
     assert set(order) == set(graph)
     assert order[-1] == "main.c"

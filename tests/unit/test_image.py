@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import re
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
 
 import libarchive
 import pytest
-from memnotify.errors import InfrastructureError
-from memnotify.image import initramfs
-from memnotify.image.build import ensure_image, sources
+from memnotify import places
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.image import initramfs, prebuilt
+from memnotify.image.build import ensure_image
+from memnotify.image.program import ensure_program, sources
 from memnotify.model import Arch
 from memnotify.process import CommandLog
 from memnotify.store import Store
@@ -74,17 +79,139 @@ def test_no_sources_is_said(tmp_path: Path) -> None:
         sources(tmp_path)
 
 
-def test_the_flags_of_the_compiler_are_part_of_the_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Compiler:
+    """Stands for zig: `program.compile_program` and the version that is installed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+        self.version: str | None = "ziglang 0"
+        monkeypatch.setattr("memnotify.image.program.compile_program", self.compile)
+        monkeypatch.setattr("memnotify.image.program._compiler_version", lambda: self.version)
+
+    def compile(self, arch: Arch, files: tuple[Path, ...], output: Path, **_: Any) -> None:
+        self.calls += 1
+        output.write_bytes(b"".join(path.read_bytes() for path in files if path.suffix == ".c"))
+
+
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
+    return Compiler(monkeypatch)
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of images/, which the project uses instead of its own."""
+    copy = tmp_path / "images"
+    shutil.copytree(places.IMAGES, copy)
+    monkeypatch.setattr("memnotify.places.IMAGES", copy)
+    return copy
+
+
+def key(store: Path) -> str:
+    return ensure_image(Arch.I386, store=Store(store), log=CommandLog()).key
+
+
+def test_nothing_is_compiled_for_the_sources_of_the_project(
+    tmp_path: Path, compiler: Compiler
 ) -> None:
-    def compile_program(arch: Arch, files: tuple[Path, ...], output: Path, **_: Any) -> None:
-        output.write_bytes(b"program")
+    compiler.version = None
+    for arch in Arch:
+        image = ensure_image(arch, store=Store(tmp_path), log=CommandLog())
+        assert image.file("agent").read_bytes() == prebuilt.path(arch).read_bytes()
+        assert image.file("agent").stat().st_mode & 0o111
+        assert ensure_program(arch, store=Store(tmp_path), log=CommandLog()).prebuilt
+    assert compiler.calls == 0
 
-    def key() -> str:
-        return ensure_image(Arch.I386, store=Store(tmp_path), log=CommandLog()).key
 
-    monkeypatch.setattr("memnotify.image.build.compile_program", compile_program)
-    before = key()
-    assert key() == before
-    monkeypatch.setattr("memnotify.image.build._FLAGS", ("-O2",))
-    assert key() != before
+@pytest.mark.parametrize("change", ["source", "flags", "example"])
+def test_what_a_prebuilt_program_was_not_made_from_is_compiled(
+    change: str, tmp_path: Path, images: Path, compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = key(tmp_path / "store")
+    if change == "source":
+        with (images / "guest" / "main.c").open("a") as file:
+            file.write("/* changed */\n")
+    elif change == "flags":
+        monkeypatch.setattr("memnotify.image.program._FLAGS", ("-O2",))
+    else:
+        monkeypatch.setattr("memnotify.image.example.usage_example", lambda _: "int changed;\n")
+    assert key(tmp_path / "store") != before
+    assert compiler.calls == 1
+    key(tmp_path / "store")
+    assert compiler.calls == 1
+
+
+def test_a_change_that_gives_the_same_program_gives_the_same_image(
+    tmp_path: Path, images: Path, compiler: Compiler
+) -> None:
+    header = images / "guest" / "record.h"
+    keys = set()
+    for comment in ("/* one */\n", "/* two */\n"):
+        header.write_text(header.read_text() + comment)
+        keys.add(key(tmp_path / "store"))
+    assert compiler.calls == 2
+    assert len(keys) == 1
+
+
+def test_without_a_compiler_changed_sources_are_refused(
+    tmp_path: Path, images: Path, compiler: Compiler
+) -> None:
+    (images / "guest" / "more.c").write_text("int more;\n")
+    compiler.version = None
+    with pytest.raises(InfrastructureError) as caught:
+        key(tmp_path / "store")
+    assert str(images / "guest") in str(caught.value)
+    assert "zig" in str(caught.value) and "pip install ziglang==" in str(caught.value)
+
+
+def test_a_damaged_prebuilt_program_is_refused(
+    tmp_path: Path, images: Path, compiler: Compiler
+) -> None:
+    with (images / "prebuilt" / "agent-i386").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(InfrastructureError, match=r"agent-i386 is not the program that made\.toml"):
+        key(tmp_path / "store")
+    assert not list(tmp_path.glob("store/image/*"))
+
+
+def test_without_the_folder_everything_is_compiled(
+    tmp_path: Path, images: Path, compiler: Compiler
+) -> None:
+    shutil.rmtree(images / "prebuilt")
+    key(tmp_path / "store")
+    assert compiler.calls == 1
+    compiler.version = None
+    with pytest.raises(InfrastructureError, match=r"must be compiled.*\(pip install ziglang\)$"):
+        key(tmp_path / "other")
+
+
+def test_prebuild_writes_what_is_then_used(
+    tmp_path: Path,
+    images: Path,
+    compiler: Compiler,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (images / "guest" / "main.c").write_text("int changed;\n")
+    assert main(["image", "prebuild"]) == 0
+    made = images / "prebuilt" / "made.toml"
+    assert capsys.readouterr().out.splitlines() == [
+        *(str(prebuilt.path(arch)) for arch in Arch),
+        str(made),
+    ]
+    assert 'compiler = "ziglang 0"' in made.read_text()
+    calls, compiler.version = compiler.calls, None
+    assert key(tmp_path / "store")
+    assert compiler.calls == calls == 2
+
+
+@pytest.mark.parametrize("line", ['program = "x"', "more = 1"])
+def test_a_made_toml_that_is_not_one_is_refused(
+    line: str, tmp_path: Path, images: Path, compiler: Compiler
+) -> None:
+    made = images / "prebuilt" / "made.toml"
+    text = re.sub('program = ".*"', line, made.read_text())
+    made.write_text(text)
+    with pytest.raises(InputError, match=r"made\.toml:"):
+        key(tmp_path / "store")

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from memnotify.cli.output import add_json
 from memnotify.image.build import INITRAMFS, ensure_image
+from memnotify.image.program import prebuild
 from memnotify.jsontext import dump
 from memnotify.model import Arch
 from memnotify.process import CommandLog
+from memnotify.report.table import plain_console, plain_table
 from memnotify.store import Store
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser("image", help="build the program that runs in guests")
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     build = commands.add_parser(
         "build",
         help="build the image unless it is in the store",
-        description="Compile the guest program and write its initramfs into the store.",
+        description="Write an initramfs with the guest program into the store. "
+        "The program is compiled only if images/prebuilt has none from the present sources.",
     )
     build.add_argument(
         "--arch",
@@ -33,6 +31,13 @@ def register(subparsers: Any) -> None:
     )
     add_json(build)
     build.set_defaults(handler=_build)
+    again = commands.add_parser(
+        "prebuild",
+        help="compile the guest program into images/prebuilt",
+        description="Compile images/guest for each architecture into images/prebuilt, "
+        "after a change of its sources.",
+    )
+    again.set_defaults(handler=_prebuild)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -46,8 +51,15 @@ def _build(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(images))
         return 0
-    table = Table("arch", "initramfs bytes", "file")
+    table = plain_table("arch", "initramfs bytes", "file")
     for image in images:
         table.add_row(image["arch"], str(image["initramfs_bytes"]), f"{image['path']}/{INITRAMFS}")
-    Console(soft_wrap=True).print(table)
+    plain_console().print(table)
+    return 0
+
+
+def _prebuild(_: argparse.Namespace) -> int:
+    store = Store()
+    for path in prebuild(store=store, log=CommandLog(store.folder("logs") / "image.jsonl")):
+        print(path)
     return 0

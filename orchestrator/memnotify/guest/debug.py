@@ -175,7 +175,7 @@ async def _answer(cell: Cell, region: Region, monitor: Monitor, answers: int) ->
             said = "+the guest has booted and starts its scenario"
         elif ask.reason == Reason.BALLOON_SET:
             await monitor.execute("balloon", value=ask.arg << 10)
-            said = f"+balloon to {ask.arg / KIB_PER_MIB:g} MiB"
+            said = f"+balloon to {ask.arg / KIB_PER_MIB:.1f} MiB"
         elif ask.reason == Reason.BALLOON_SETTLED:
             said = "+the balloon has settled" if ask.arg else "+the balloon has not settled"
         else:

@@ -113,7 +113,7 @@ class Host:
         if target_kib is None:
             return False
         if ask.reason == Reason.BALLOON_SET and ask.arg == target_kib:
-            self._on_stage(f"balloon {target_kib / KIB_PER_MIB:g} MiB")
+            self._on_stage(f"balloon {target_kib / KIB_PER_MIB:.1f} MiB")
             await self.balloon.set(step=ask.step, target_kib=target_kib, now_ns=ask.time_ns)
             return True
         if ask.reason == Reason.BALLOON_SETTLED:

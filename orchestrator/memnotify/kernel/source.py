@@ -18,23 +18,22 @@ from pathlib import Path
 from memnotify.archive import look_through, pack
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
 from memnotify.files import refuse_special
+from memnotify.kernel import debian
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, wrong_checksum
 from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
 from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
-from memnotify.process import CommandFailed, CommandLog, run
+from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.quilt import tree_version
 from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_value
 
 KIND = "source"
-_DOWNLOAD = 3600.0
 
 # Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
 
-_AR = b"!<arch>\n"  # what a Debian package begins with
 _NO_APT = "this is not a Debian system"
 _NOT_LISTED = "not in this machine's package lists"
 
@@ -72,7 +71,7 @@ def named_source(given: str) -> Path:
 def kept_source(base: Base, *, store: Store) -> Source | None:
     """Return the source that was fetched last, if it is in the store."""
     try:
-        key = _pointer(base, store).read_text().strip()
+        key = _pointer(base, store).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     artifact = store.get(KIND, key)
@@ -117,7 +116,7 @@ def fetch_source(
         artifact = _fetch(base, store, web or Web(), log, progress)
     pointer = _pointer(base, store)
     fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
-    fresh.write_text(artifact.key + "\n")
+    fresh.write_text(artifact.key + "\n", encoding="utf-8")
     fresh.replace(pointer)
     return _source(artifact)
 
@@ -199,7 +198,7 @@ def _take(
             tarball = folder / "linux.tar"
             pack(path, tarball)
             return _facts(base, tarball, str(path.absolute()), digest)
-        if _is_debian(path):
+        if debian.is_package(path):
             return _from_given_package(base, path, folder, digest, log)
         # Checked in place, so that an error names the user's file and not our copy.
         facts = _facts(base, path, str(path.absolute()), digest)
@@ -210,11 +209,6 @@ def _take(
         return facts
 
     return store.publish(KIND, _given_inputs(base, digest), build)
-
-
-def _is_debian(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_AR)) == _AR
 
 
 def _from_given_package(
@@ -228,7 +222,7 @@ def _from_given_package(
         raise InputError("a Debian package, and there is no dpkg-deb to unpack it", file=path)
     work = folder.with_name("package")
     try:
-        run(["dpkg-deb", "--extract", path, work], timeout=600, log=log)
+        debian.unpack(path, work, log)
     except CommandFailed as error:
         raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
     for member in members:
@@ -283,46 +277,18 @@ def _by_hand(base: Base) -> str:
     return "TREE-OR-TARBALL-OR-FOLDER-OF-PIECES" if in_pieces else "TREE-OR-TARBALL"
 
 
-def _listed(package: str, log: CommandLog | None = None) -> tuple[str, str] | None:
-    """Return version and SHA-256 of the newest package in this machine's lists, if there is one."""
-    listed = run(
-        ["apt-cache", "show", "--no-all-versions", package],
-        env={"LC_ALL": "C"},
-        timeout=60,
-        log=log,
-        check=False,
-    ).stdout
-    fields = dict(re.findall(r"^(Package|Version|SHA256): (\S+)$", listed, re.M))
-    if fields.get("Package") != package or not {"Version", "SHA256"} <= fields.keys():
-        return None
-    return fields["Version"], fields["SHA256"]
-
-
-def _other_packages(log: CommandLog | None = None) -> list[str]:
-    """Return the kernel sources that this machine's package lists have. None: the lists are empty,
-    or this is a distribution that has none."""
-    names = run(
-        ["apt-cache", "pkgnames", "linux-source-"],
-        env={"LC_ALL": "C"},
-        timeout=60,
-        log=log,
-        check=False,
-    ).stdout.split()
-    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+\.\d+", name))
-
-
 def known_offers(base: Base, *, log: CommandLog | None = None) -> list[str]:
-    """Say of each source of a base what is known without a network: one phrase for each."""
+    """Return what is known about each source of a base without a network: one phrase for each."""
     offers = []
     for candidate in base.table.source:
         if isinstance(candidate, DebianSource):
             name = f"Debian's {candidate.package}"
-            if shutil.which("apt-get") is None:
+            if not debian.has_apt():
                 offers.append(f"{name}: {_NO_APT}")
-            elif (listed := _listed(candidate.package, log)) is None:
+            elif (listed := debian.listed(candidate.package, log)) is None:
                 offers.append(f"{name}: {_NOT_LISTED}")
             else:
-                offers.append(f"{name} {listed[0]} is in this machine's package lists")
+                offers.append(f"{name} {listed.version} is in this machine's package lists")
         else:
             offers.append("kernel.org was not asked")
     return offers
@@ -332,52 +298,36 @@ def _from_debian(
     base: Base, candidate: DebianSource, store: Store, log: CommandLog | None, progress: Progress
 ) -> Artifact:
     name = candidate.package
-    if shutil.which("apt-get") is None:
+    if not debian.has_apt():
         raise InfrastructureError("source", f"Debian's {name}: {_NO_APT}")
-    listed = _listed(name, log)
+    listed = debian.listed(name, log)
     if listed is None:
-        others = _other_packages(log)
+        others = debian.kernel_sources(log)
         raise InfrastructureError(
             "source",
             f"Debian's {name}: {_NOT_LISTED}",
             hint=f"they have {', '.join(others)}" if others else "sudo apt-get update",
         )
-    version, expected = listed
 
     def build(folder: Path) -> dict[str, str]:
         work = folder.with_name("download")
         work.mkdir()
-        progress(f"downloading Debian's {name} {version}")
-        try:
-            run(
-                ["apt-get", "-q", "download", f"{name}={version}"],
-                cwd=work,
-                env={"LC_ALL": "C"},
-                timeout=_DOWNLOAD,
-                log=log,
-            )
-        except CommandFailed as error:
-            errors = [line for line in error.done.stdout.splitlines() if line.startswith("E: ")]
-            raise InfrastructureError(
-                "source",
-                f"Debian's {name}: {(errors or [error.message])[0].removeprefix('E: ')}",
-                hint="if the package lists are outdated, run sudo apt-get update",
-            ) from error
-        (package,) = work.glob("*.deb")
+        progress(f"downloading Debian's {name} {listed.version}")
+        package = debian.download(name, listed.version, work, log)
         found = digest_file(package)
-        if found != expected:
-            raise wrong_checksum(package.name, expected, found)
-        run(["dpkg-deb", "--extract", package, work / "unpacked"], timeout=600, log=log)
+        if found != listed.sha256:
+            raise wrong_checksum(package.name, listed.sha256, found)
+        debian.unpack(package, work / "unpacked", log)
         tarball = folder / Path(candidate.member).name
         (work / "unpacked" / candidate.member).rename(tarball)
         shutil.rmtree(work)
-        return _facts(base, tarball, f"Debian's {name} {version}")
+        return _facts(base, tarball, f"Debian's {name} {listed.version}")
 
     inputs = {
         "base": base.name,
         "package": name,
-        "version": version,
-        "sha256": expected,
+        "version": listed.version,
+        "sha256": listed.sha256,
         "member": candidate.member,
     }
     return store.publish(KIND, inputs, build)

@@ -45,8 +45,8 @@ _STATUS = {
 class CellReport:
     """One cell of a plan. Texts may come from a guest, and every format escapes them.
 
-    `verdict` is None if the cell has not run. `log` is the path of its console below the run's
-    folder, `console` the end of that file, and `events` the cell's timeline.
+    `verdict` is None if the cell has not run. `log` is the path of its console from the
+    current folder, `console` the end of that file, and `events` the cell's timeline.
     """
 
     id: str

@@ -74,10 +74,16 @@ def _cell(run: RunFolder, folder: Path, name: str) -> CellReport:
         id=folder.name,
         name=name,
         verdict=read_verdict(folder),
-        log=str(log.relative_to(run.path)) if log.is_file() else None,
+        log=_from_here(log) if log.is_file() else None,
         console=_end(log) if log.is_file() else "",
         events=timeline_of(folder),
     )
+
+
+def _from_here(path: Path) -> str:
+    """Return a path as a CI service finds it that runs its jobs in the current folder."""
+    path, here = path.absolute(), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _end(file: Path) -> str:

@@ -27,7 +27,7 @@ def junit(run: RunReport) -> str:
     """Return a run as JUnit XML: one test case per cell, and a suite of its expectations.
 
     A cell's parameters and figures are properties. Its console is attached in Jenkins' format,
-    which GitLab also knows.
+    which GitLab also knows; both look for it from the folder in which the job runs.
     """
     suites = Element("testsuites")
     suite = _suite(suites, run.name, run.cells)

@@ -17,14 +17,14 @@ def replay_lines(row: Row, *, outcome: str) -> list[str]:
 
     `outcome` is how the cell ended the first time.
     """
-    lines = [_agreement(row)]
+    # What changed comes first: another QEMU alone can make a difference.
+    lines = [*row["changed"], _agreement(row)]
     if row["outcome"] != outcome:
         why = f": {row['detail']}" if row["detail"] else ""
         lines.append(f"the outcome was {outcome}, now {row['outcome']}{why}")
     was, now = row["missing"]
     if was != now:
         lines.append(f"{was:,} records were lost or torn, now {now:,}")
-    lines += row["changed"]
     return [printable(line) for line in lines]
 
 

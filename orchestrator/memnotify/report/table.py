@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -17,6 +18,7 @@ from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]
 
+_TRAILING = re.compile(r" +$", re.M)
 _MAX_BATCHES = 3
 _SHARED = ordered("base", "series", "arch", "machine", "scenario")
 _ALWAYS = ("series", "memory_mib", "clients")
@@ -38,13 +40,22 @@ class _Console(Console):
         raise BrokenPipeError  # rich would exit with 1, which means that a check failed
 
 
+class _File(_Console):
+    """A console for files and pipes: no width limits a line, and no blanks end it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write(_TRAILING.sub("", captured.get()))
+
+
 def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
     """Return a console that truncates nothing, unless a terminal sets the width."""
     console = _Console(file=file, stderr=stderr, highlight=False)
     return (
         console
         if console.is_terminal
-        else _Console(file=file, stderr=stderr, highlight=False, width=1_000)
+        else _File(file=file, stderr=stderr, highlight=False, width=1_000)
     )
 
 

@@ -16,6 +16,7 @@ from memnotify.axes import AXES, POINT, Value
 from memnotify.campaign.figures import FIGURES
 from memnotify.check.expression import ANY, Scalar, Shape
 from memnotify.model import Outcome
+from memnotify.text import shown
 
 ALWAYS = (
     *("id", "name", *POINT, "repeatability"),
@@ -25,8 +26,6 @@ ALWAYS = (
 
 _MOST = 10**24
 """Larger than any real figure, and safe to calculate with."""
-
-_LONGEST = 60  # characters of a wrong value that are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +56,17 @@ class Verdict:
             raise ValueError(f"it has no {absent[0]}")
         for key, (fits, what) in _MUST_BE.items():
             if not fits(value[key]):
-                raise ValueError(f"{key} is {_shown(value[key])}, not {what}")
+                raise ValueError(f"{key} is {shown(value[key])}, not {what}")
         for key, shape in FIGURES.items():
             # It may have been written by a version with fewer figures.
-            if value.get(key) is not None:
+            if value.get(key) is not None and not _fits(value[key], shape):
                 for wrong in _wrong(key, value[key], shape):
                     raise ValueError(wrong)
         try:
             outcome = Outcome.parse(value["outcome"], detail=value["detail"])
         except ValueError:
-            shown = _shown(value["outcome"])
-            raise ValueError(f"outcome is {shown}, not an outcome") from None
+            found = shown(value["outcome"])
+            raise ValueError(f"outcome is {found}, not an outcome") from None
         return cls(
             id=value["id"],
             name=value["name"],
@@ -133,28 +132,40 @@ _MUST_BE: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
 )
 
 
+def _fits(value: Any, shape: Shape) -> bool:
+    """Return whether nothing is wrong with a figure; words for what is wrong take much longer."""
+    if isinstance(shape, Scalar):
+        return _is_text(value) if shape is Scalar.WORD else value is None or _is_number(value)
+    if isinstance(shape, list):
+        inner = shape[0]
+        return isinstance(value, list) and all(
+            _fits(item, inner) and (not isinstance(inner, Mapping) or inner.keys() <= item.keys())
+            for item in value
+        )
+    return isinstance(value, Mapping) and all(
+        inner is None or _fits(item, inner)
+        for key, item in value.items()
+        for inner in (shape.get(key, shape.get(ANY)),)
+    )
+
+
 def _wrong(name: str, value: Any, shape: Shape) -> Iterator[str]:
     """Yield what is wrong with a figure; null means unknown, and is valid."""
     if isinstance(shape, Scalar):
         fits = _is_text(value) if shape is Scalar.WORD else value is None or _is_number(value)
         if not fits:
-            yield f"{name} is {_shown(value)}, not {shape}"
+            yield f"{name} is {shown(value)}, not {shape}"
     elif isinstance(shape, list):
         if not isinstance(value, list):
-            yield f"{name} is {_shown(value)}, not a list"
+            yield f"{name} is {shown(value)}, not a list"
             return
         for at, item in enumerate(value):
             yield from _wrong(f"{name}[{at}]", item, shape[0])
             if isinstance(shape[0], Mapping):
                 yield from (f"{name}[{at}] has no {key}" for key in shape[0] if key not in item)
     elif not isinstance(value, Mapping):
-        yield f"{name} is {_shown(value)}, not an object"
+        yield f"{name} is {shown(value)}, not an object"
     else:
         for key, item in value.items():
             if (inner := shape.get(key, shape.get(ANY))) is not None:
                 yield from _wrong(f"{name}.{key}", item, inner)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,0 +1,170 @@
+"""The guest program: as images/prebuilt has it, or compiled from images/guest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memnotify import places
+from memnotify.environment import COMPILER, PYTHON
+from memnotify.errors import InfrastructureError
+from memnotify.image import example, prebuilt
+from memnotify.model import Arch
+from memnotify.process import CommandLog, run
+from memnotify.store import Store, digest_file, digest_value
+
+AGENT = "agent"
+"""The name of the program in the store."""
+
+# The oldest processors that kernels of 2008 were built for: the program may need nothing newer.
+_TARGETS: Mapping[Arch, tuple[str, ...]] = {
+    Arch.I386: ("-target", "x86-linux-musl", "-mcpu=pentium"),
+    Arch.X86_64: ("-target", "x86_64-linux-musl", "-mcpu=x86_64"),
+}
+_FLAGS = (
+    *("-std=c11", "-D_GNU_SOURCE", "-static", "-s", "-Os"),
+    *("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"),
+    # As in the kernel: the same bytes of the region are accessed through several types.
+    "-fno-strict-aliasing",
+    # zig enables traps by default; a trap would kill init without a message.
+    "-fno-sanitize=all",
+)
+_TIMEOUT = 900.0  # seconds; the very first build also compiles musl
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The guest program for one architecture. `prebuilt`: nothing was compiled for it."""
+
+    content: bytes
+    prebuilt: bool
+
+
+def sources(folder: Path | None = None) -> tuple[Path, ...]:
+    """Return the files of the guest program, sorted. Default: images/guest."""
+    folder = folder or places.IMAGES / "guest"
+    found = tuple(sorted(path for path in folder.glob("*.[ch]") if path.is_file()))
+    if not any(path.suffix == ".c" for path in found):
+        raise InfrastructureError(
+            "image",
+            f"{folder} has no C sources",
+            hint="set MEMNOTIFY_HOME to the folder of the project",
+        )
+    return found
+
+
+def _compiler_version() -> str | None:
+    try:
+        return f"ziglang {importlib.metadata.version('ziglang')}"
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _inputs(arch: Arch, files: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what the program is made from, except for the compiler, as a JSON value."""
+    return {
+        "arch": str(arch),
+        "sources": {path.name: digest_file(path) for path in files},
+        "example": digest_value(example.usage_example(example.mail())),
+        "flags": [*_TARGETS[arch], *_FLAGS],
+    }
+
+
+def compile_program(
+    arch: Arch, files: tuple[Path, ...], output: Path, *, store: Store, log: CommandLog
+) -> None:
+    """Compile the guest program into `output`; generated files are included from its folder.
+
+    Raises CommandFailed with the compiler's messages; a warning is an error.
+    """
+    cache = str(store.folder("zig-cache"))
+    compiler = (sys.executable, "-m", "ziglang", "cc", *_TARGETS[arch], *_FLAGS)
+    run(
+        [
+            *compiler,
+            "-I",
+            output.parent,
+            "-o",
+            output,
+            *(path for path in files if path.suffix == ".c"),
+        ],
+        allow=[PYTHON, COMPILER],
+        env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
+        timeout=_TIMEOUT,
+        log=log,
+    )
+
+
+def _compiled(
+    arch: Arch,
+    files: tuple[Path, ...],
+    *,
+    store: Store,
+    log: CommandLog,
+    waiting: Callable[[], None] | None,
+) -> bytes:
+    compiler = _compiler_version()
+    if compiler is None:
+        raise InfrastructureError(
+            "compiler",
+            f"{files[0].parent} must be compiled, since images/prebuilt has no program made from "
+            "these sources, and the C compiler (zig) is not installed",
+            hint=f"pip install {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
+        )
+
+    def build(work: Path) -> Mapping[str, Any]:
+        started = time.monotonic()
+        (work / example.INCLUDED).write_text(
+            example.usage_example(example.mail()), encoding="utf-8"
+        )
+        compile_program(arch, files, work / AGENT, store=store, log=log)
+        return {"seconds": round(time.monotonic() - started, 3)}
+
+    inputs = _inputs(arch, files) | {"compiler": compiler}
+    return store.publish("program", inputs, build, waiting=waiting).file(AGENT).read_bytes()
+
+
+def ensure_program(
+    arch: Arch,
+    *,
+    store: Store,
+    log: CommandLog,
+    folder: Path | None = None,
+    waiting: Callable[[], None] | None = None,
+) -> Program:
+    """Return the guest program; compile it only if images/prebuilt has none from these sources.
+
+    `folder` has the sources (default: images/guest). `waiting` is called if another process is
+    compiling the same program.
+
+    Raises InfrastructureError if the compiler is missing or a prebuilt program is damaged, and
+    CommandFailed if the program does not compile.
+    """
+    files = sources(folder)
+    content = prebuilt.program(arch, digest_value(_inputs(arch, files)))
+    if content is not None:
+        return Program(content, prebuilt=True)
+    compiled = _compiled(arch, files, store=store, log=log, waiting=waiting)
+    return Program(compiled, prebuilt=False)
+
+
+def prebuild(*, store: Store, log: CommandLog) -> tuple[Path, ...]:
+    """Compile images/guest for each architecture into images/prebuilt; return what was written.
+
+    Raises InfrastructureError if the compiler is missing or the folder cannot be written, and
+    CommandFailed if the program does not compile.
+    """
+    files = sources()
+    programs = {
+        arch: (
+            digest_value(_inputs(arch, files)),
+            _compiled(arch, files, store=store, log=log, waiting=None),
+        )
+        for arch in Arch
+    }
+    return prebuilt.write(programs, compiler=_compiler_version() or "")
