@@ -1,4 +1,4 @@
-"""The environment of the programs that the testbed starts: made anew, and not inherited.
+"""The environment of the programs that the testbed starts: constructed, and not inherited.
 
 A caller's shell, git hook, make or tracer sets variables that change what a program does or prints.
 A variable of the caller's reaches a program only if it stands here, with the reason.

@@ -34,7 +34,7 @@ def prepare() -> None:
 
 
 def hold() -> None:
-    """Open /dev/null in place of each closed standard stream, and let children be waited for."""
+    """Open /dev/null for each closed standard stream, and let children be waited for."""
     for fd in range(len(_NAMES)):
         try:
             os.fstat(fd)

@@ -71,7 +71,7 @@ DISTROS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one command in one distribution as one user."""
+    """The result of one command in one distribution as one user."""
 
     distro: str
     user: str

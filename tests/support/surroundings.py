@@ -2,7 +2,7 @@
 
 The world has a home of the project with a base, two series and a campaign, a kernel tree that
 compiles in a second, and a made-up QEMU. `World.work` does everything in it that a user does, from
-the source to a report, and returns what came of it, without the names of the world's folders.
+the source to a report, and returns the results, without the names of the world's folders.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ Worlds = Callable[[str], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def worlds(initramfs: Callable[..., Path]) -> Iterator[Worlds]:
-    """Return a function that returns what came of the commands in a surrounding, run once."""
+    """Return a function that returns the results of the commands in a surrounding, run once."""
     known: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory(prefix="memnotify-surroundings-") as name:
         Path(name).chmod(0o755)  # QEMU's user enters it

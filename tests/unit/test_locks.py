@@ -55,7 +55,7 @@ def test_what_a_locked_package_needs_is_locked(file: str, python: str) -> None:
         try:
             needed = [Requirement(line) for line in requires(name) or []]
         except PackageNotFoundError:
-            continue  # for another Python than this one
+            continue  # for a later Python
         looked += 1
         for each in needed:
             if each.marker is None or each.marker.evaluate(environment):

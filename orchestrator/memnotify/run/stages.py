@@ -47,7 +47,7 @@ def timed_in(file: Path) -> Timed:
         try:
             yield
         finally:
-            with writing(file), file.open("a") as lines:
+            with writing(file), file.open("a", encoding="utf-8") as lines:
                 lines.write(f"{name}\t{began:.3f}\t{time.time():.3f}\n")
 
     return timed
