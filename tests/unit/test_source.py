@@ -250,11 +250,12 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None
 
 
 def test_a_header_that_only_says_that_it_is_long_is_refused(tmp_path: Path) -> None:
-    """A terabyte: tarfile would ask for all of it at once."""
+    """A terabyte: tarfile would ask for all of it at once, or read as much as there is."""
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
-    (tmp_path / "x").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1024)
-    with pytest.raises(InputError, match=r"a header of 1099511627776 bytes"):
+    content = b"a" * (1 << 21)
+    (tmp_path / "x").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + content)
+    with pytest.raises(InputError, match=r"a header of \d{7,} bytes"):
         look_through(tmp_path / "x", "linux", LIMITS)
 
 
