@@ -59,6 +59,9 @@ TERMINAL: Allowed = {
 _FIXED = {"LC_ALL": "C", "TZ": "UTC"}
 """What every program gets: its output is read by this package, or is the same on all machines."""
 
+_FOLDERS = ("TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
+"""Lists of folders, made absolute as those of PATH: programs run in other folders."""
+
 _SECRET = frozenset(NETWORK)
 
 
@@ -70,15 +73,15 @@ def construct(
     """Return the environment of a program: what it is `given`, and what the lists allow.
 
     `caller` is the environment to take from (default: this process's). Without a PATH in it, the
-    system's default applies; relative folders in it are made absolute, because programs run in
-    other folders.
+    system's default applies. Relative folders are made absolute, because programs run in others.
     """
     caller = os.environ if caller is None else caller
     names = {name for table in (EVERY, *allowed) for name in table}
     found = {name: caller[name] for name in sorted(names) if name in caller}
     found["PATH"] = _absolute(found.get("PATH", os.defpath).split(os.pathsep))
-    if found.get("TMPDIR"):
-        found["TMPDIR"] = _absolute([found["TMPDIR"]])
+    for name in _FOLDERS:
+        if found.get(name):
+            found[name] = _absolute(found[name].split(os.pathsep))
     fixed = {} if TERMINAL in allowed else _FIXED
     return {**found, **fixed, **(given or {})}
 

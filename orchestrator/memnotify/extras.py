@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ EXTRAS = {
     "compare": ("scipy", "memnotify compare"),
     "fleet": ("fabric", "memnotify run --fleet"),
     "import": ("b4", "memnotify series import and originals"),
+    "pandas": ("pandas", "data frames of pandas"),
+    "pytest": ("pytest", "pytest --memnotify"),
     "report": ("altair", "memnotify published --plot"),
 }
 # The extra that installs a program.
@@ -46,17 +49,17 @@ def installed(library: str) -> bool:
 
 def how_to_install(name: str) -> str:
     """Return the command that installs an extra."""
-    return f"{_install()} 'memnotify[{name}]'"
+    return f"{install_command()} 'memnotify[{name}]'"
 
 
-def packaged_program(name: str) -> str:
+def packaged_program(name: str, what: str) -> str:
     """Return a program that an extra installs: from this environment, else from the PATH.
 
-    Raises InfrastructureError if there is none.
+    `what` needs it. Raises InfrastructureError if there is none.
     """
     found = _program(name)
     if found is None:
-        raise _missing(_PROGRAMS[name], "this", name)
+        raise _missing(_PROGRAMS[name], what, name)
     return found
 
 
@@ -70,7 +73,7 @@ def _missing(name: str, what: str, library: str) -> InfrastructureError:
     return InfrastructureError("missing", message, hint=how_to_install(name))
 
 
-def _install() -> str:
+def install_command() -> str:
     """Return the command that installs into this environment, as the user would type it here."""
     folder = Path(sys.executable).parent
     if (folder.parent / "pipx_metadata.json").exists():
@@ -83,5 +86,5 @@ def _install() -> str:
         python = python.relative_to(Path.cwd())
     # An environment that uv has made has no pip.
     if importlib.util.find_spec("pip") is None:
-        return f"uv pip install --python {python}"
-    return f"{python} -m pip install"
+        return f"uv pip install --python {shlex.quote(str(python))}"
+    return f"{shlex.quote(str(python))} -m pip install"

@@ -20,9 +20,11 @@ _NAMES = ("stdin", "stdout", "stderr")
 def prepare() -> None:
     """Make Python's standard streams usable, also for text that their encoding cannot hold.
 
-    A closed one behaves as /dev/null. What the encoding cannot hold is escaped.
+    A closed one behaves as /dev/null. What the encoding cannot hold is escaped. A command can be
+    interrupted even if its caller blocked the signals.
     """
     hold()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM, signal.SIGINT])
     for fd, name in enumerate(_NAMES):
         if getattr(sys, name) is None:
             raw = io.FileIO(fd, "w" if fd else "r", closefd=False)
@@ -41,7 +43,7 @@ def hold() -> None:
         except OSError:
             # The lowest free number, which is this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD, signal.SIGTERM, signal.SIGINT])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

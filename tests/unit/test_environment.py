@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from memnotify.environment import COMPILER, EVERY, NETWORK, TERMINAL, construct
+from memnotify import environment
+from memnotify.environment import COMPILER, NETWORK, TERMINAL, construct
 
 FIXED = {"LC_ALL": "C", "TZ": "UTC"}
 
@@ -36,7 +37,9 @@ def test_a_program_at_the_terminal_speaks_the_users_language() -> None:
 
 def test_folders_hold_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = construct(caller={"PATH": "/usr/bin:bin::.", "TMPDIR": "tmp"})
+    caller = {"PATH": "/usr/bin:bin::.", "TMPDIR": "tmp", "LD_LIBRARY_PATH": "lib:/lib"}
+    found = construct(caller=caller)
+    assert found["LD_LIBRARY_PATH"] == f"{tmp_path}/lib:/lib"
     assert found["PATH"] == f"/usr/bin:{tmp_path}/bin:{tmp_path}:{tmp_path}"
     assert found["TMPDIR"] == f"{tmp_path}/tmp"
     assert construct(caller={"TMPDIR": ""})["TMPDIR"] == ""
@@ -44,7 +47,9 @@ def test_folders_hold_in_every_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_every_variable_has_a_reason_and_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs/surroundings.md").read_text()
-    tables = (EVERY, COMPILER, NETWORK, TERMINAL)
+    # All of the module's, so that a new one is not forgotten.
+    tables = [value for name, value in vars(environment).items() if name[0].isupper()]
+    tables = [value for value in tables if isinstance(value, dict)]
     assert all(len(table) > 0 and all(table.values()) for table in tables)
     missing = [name for table in tables for name in table if f"`{name}`" not in page]
     assert missing == []

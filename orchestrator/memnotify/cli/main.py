@@ -86,6 +86,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = subparsers.add_parser(name, help=summary)
         if chosen in (None, name):
+            limits.refuse_hopeless()
             importlib.import_module(f"memnotify.cli.{name}").register(command)
     return top
 
@@ -121,7 +122,6 @@ def _run(argv: Sequence[str] | None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         limits.raise_soft()
-        limits.refuse_hopeless()
         args = _parsed(sys.argv[1:] if argv is None else argv)
         status = int(args.handler(args))
         sys.stdout.flush()  # here, where a closed pipe is handled

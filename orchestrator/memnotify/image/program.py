@@ -13,6 +13,7 @@ from typing import Any
 from memnotify import places
 from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
+from memnotify.extras import install_command
 from memnotify.image import example, prebuilt
 from memnotify.model import Arch
 from memnotify.process import CommandLog, run
@@ -46,16 +47,12 @@ class Program:
 
 
 def sources(folder: Path | None = None) -> tuple[Path, ...]:
-    """Return the files of the guest program, sorted. Default: images/guest."""
+    """Return the files of the guest program, by default from images/guest.
+
+    Raises InputError if there are none.
+    """
     folder = folder or places.IMAGES / "guest"
-    found = tuple(sorted(path for path in folder.glob("*.[ch]") if path.is_file()))
-    if not any(path.suffix == ".c" for path in found):
-        raise InfrastructureError(
-            "image",
-            f"{folder} has no C sources",
-            hint="set MEMNOTIFY_HOME to the folder of the project",
-        )
-    return found
+    return (*places.data_files(folder, "*.c"), *sorted(folder.glob("*.h")))
 
 
 def _compiler_version() -> str | None:
@@ -114,7 +111,7 @@ def _compiled(
             "compiler",
             f"{files[0].parent} must be compiled, since images/prebuilt has no program made from "
             "these sources, and the C compiler (zig) is not installed",
-            hint=f"pip install {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
+            hint=f"{install_command()} {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
         )
 
     def build(work: Path) -> Mapping[str, Any]:

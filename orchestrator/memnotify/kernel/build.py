@@ -42,6 +42,19 @@ _HOST_FAILED = re.compile(
 )
 """What compilers, linkers and make print when memory or disk space runs out."""
 
+# In depend mode, the compiler tells ccache what a file includes, and ccache need not preprocess it
+# for that. But it does not tell what .incbin includes: assembly and two C files are preprocessed.
+# (The assembly that embeds the kernel has no other difference from that of another kernel of the
+# same size.) Nor does it tell which headers of the system a host program includes.
+_CCACHE = """\
+for last; do :; done
+case $last in
+*/configs.c | */kheaders.c) ;;
+*.c) CCACHE_DEPEND=1; export CCACHE_DEPEND ;;
+esac
+exec ccache "$@"
+"""
+
 # The same sources give the same bytes, whoever builds them, and whenever.
 _STAMPS = {
     "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
@@ -311,16 +324,16 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
     variables = {"HOSTCC": "gcc", **plan.variables}
     environment = {}
     if shutil.which("ccache") is not None:
-        for name in ("CC", "HOSTCC"):
-            variables[name] = f"ccache {variables[name]}"
+        script = calls.with_name("ccache.sh")
+        script.write_text(_CCACHE)
+        for name, program in (("CC", f"sh {script}"), ("HOSTCC", "ccache")):
+            variables[name] = f"{program} {variables[name]}"
         environment = {
             "CCACHE_DIR": str(store.folder("ccache")),
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
-            # Not CCACHE_DEPEND: it does not see .incbin, and the file that embeds the kernel has no
-            # other difference from that of another kernel of the same size. The namespace keeps
-            # entries that were cached in that mode from being used.
+            # Keeps entries from being used that were cached when assembly was also in depend mode.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),
         }

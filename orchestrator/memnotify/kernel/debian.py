@@ -56,7 +56,7 @@ def kernel_sources(log: CommandLog | None = None) -> list[str]:
         log=log,
         check=False,
     ).stdout.split()
-    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+\.\d+", name))
+    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+(\.\d+)+", name))
 
 
 def download(package: str, version: str, folder: Path, log: CommandLog | None = None) -> Path:

@@ -227,7 +227,8 @@ def _from_given_package(
         raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
     for member in members:
         inside = work / member
-        if inside.is_file() and inside.resolve() == inside.absolute():
+        # Nothing on the way to it in the package is a link.
+        if inside.is_file() and inside.resolve() == work.resolve() / member:
             break
     else:
         raise InputError(f"this Debian package has no {members[0]}", file=path)

@@ -64,8 +64,9 @@ def indentations(
             body = "\n".join(_held(text)) + "\n"
             (root / f"{number}.c").write_text(body, errors="surrogateescape", encoding="utf-8")
         names = [f"{number}.c" for number in range(len(texts))]
+        formatter = packaged_program("clang-format", "the indentation of a mail")
         run(
-            [packaged_program("clang-format"), "--style=file", "-i", *names],
+            [formatter, "--style=file", "-i", *names],
             cwd=root,
             allow=[PYTHON],
             timeout=120,

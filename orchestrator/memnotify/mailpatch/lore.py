@@ -47,7 +47,7 @@ def find_thread(
         raise InputError("no such file", file=mbox, hint="--mbox names an mbox or a maildir")
     if mbox is not None:
         refuse_special(mbox)
-    b4 = packaged_program("b4")
+    b4 = packaged_program("b4", "a thread")
     source = ["--use-local-mbox", str(mbox.absolute())] if mbox else []
     argv = [b4, "mbox", *source, "--outdir", str(folder), "--mbox-name", "thread.mbx", wanted]
     done = run(

@@ -32,7 +32,7 @@ COMPARED = ordered(
 """The axes along which cells can be compared, in display order."""
 
 # What cells run in besides their kernel; determined by these axes.
-_TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
+_TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
 _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
 
 # Along these axes, a scenario must be the same to the last step, not only by name.

@@ -128,7 +128,8 @@ class Ledger:
                         await self._pause()
                 with _left_at_last(file) as place:
                     while (fd := self._try(wanted, place)) is None:
-                        await self._a_moment()
+                        # No other waiter of ours has looked since: _try() does not wait.
+                        await self._a_moment(self._seen)
             self._freed.set()  # wakes the next in the queue
         claims = [fd]
         self._held += 1
@@ -252,20 +253,22 @@ class Ledger:
     def _places(self) -> list[Path]:
         return sorted(self._folder.glob(f"{_PLACE}*"))
 
-    async def _a_moment(self) -> None:
-        """Wait until it is worth to look at the claims again."""
+    async def _a_moment(self, seen: int | None) -> None:
+        """Wait until another look is worth it; `seen` is the folder's mtime_ns at the last one."""
         for _ in range(_LOOKS):
-            if await self._pause() or self._seen is None or self._seen != self._changed_ns():
+            if await self._pause() or seen is None or seen != self._changed_ns():
                 return
 
     async def _pause(self) -> bool:
         """Wait for the polling interval; return whether one of our own claims was released."""
         self._freed.clear()
-        with contextlib.suppress(TimeoutError):
+        try:
             # Not wait_for(), which can swallow a cancellation before Python 3.12.
             async with asyncio.timeout(_LOOK_AGAIN_S):
                 await self._freed.wait()
-        return self._freed.is_set()
+        except TimeoutError:
+            return False
+        return True  # even if another waiter has cleared it since
 
     def _changed_ns(self) -> int | None:
         with contextlib.suppress(OSError):
@@ -295,10 +298,8 @@ class Ledger:
         if place is not None:
             os.utime(place)  # we are checking, even if the gate is closed
         with self._gate() as entered:
-            if not entered:
-                return None
-            self._seen = self._changed_ns()
-            if self._behind(place):
+            self._seen = self._changed_ns() if entered else None
+            if not entered or self._behind(place):
                 return None
             taken = self._taken()
             if (
