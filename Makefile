@@ -14,12 +14,14 @@ FEDORA := bc bison ca-certificates ccache flex gcc gdb git glibc-devel elfutils-
           perl python3 qemu-img qemu-system-x86-core util-linux xz
 ARCH := bc bison ca-certificates ccache flex gcc gdb git glibc libarchive libelf make patch perl python qemu-img \
         qemu-system-x86 util-linux xz
-# In a first demo, pip needs only the first of these, and the compiler none of the others.
-FIRST := python3-venv
+# In a first demo, pip and the kernel source need only the first of these, the compiler none of the others.
+FIRST := ca-certificates python3-venv
 LATER := gdb qemu-system-x86 qemu-utils
 # make demo notes here what each stage took; $(call stage,NAME) adds the shell that it begins.
 STAGES := runs/demo.stages
-stage = $(if $(SPLIT),trap "printf '%s\t%s\t%s\n' '$(1)' $$(date +%s.%N) \"\$$(date +%s.%N)\" >>$(STAGES)" EXIT;)
+stage = $(if $(SIDE_BY_SIDE),trap "printf '%s\t%s\t%s\n' '$(1)' $$(date +%s.%N) \"\$$(date +%s.%N)\" >>$(STAGES)" EXIT;)
+# Only `make demo` sets it, for itself: a variable of this name in the environment does not count.
+SIDE_BY_SIDE :=
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # One worker per core that this process may use.
 WORKERS ?= auto
@@ -43,18 +45,20 @@ setup-dev: setup $(VENV)/.ready-dev ## the same, with all extras and the tools f
 packages: WANTED = $(PACKAGES) ## install the Debian packages that are missing
 packages-first: WANTED = $(FIRST)
 packages-build: WANTED = $(filter-out $(LATER),$(PACKAGES))
-ifdef SPLIT
+ifdef SIDE_BY_SIDE
 packages: | packages-build
 packages-build: | packages-first
 endif
 
 # A package also counts as installed if another one provides it: Debian 13 has libarchive13t64, which provides
-# libarchive13. Without any kernel source in the package lists, these were never fetched.
+# libarchive13. Without any kernel source in the package lists, these were never fetched. Side by side, only
+# packages-first fetches them, for all groups: the kernel source is looked up in them meanwhile.
+# sudo itself ends with status 1, apt-get with 100.
 packages packages-first packages-build:
 	@$(call stage,packages) \
-	if [[ -n "$(SPLIT)" && $@ != packages-first ]]; then said=1; else said=; fi; \
+	if [[ -n "$(SIDE_BY_SIDE)" && $@ != packages-first ]]; then later=1; else later=; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	    if [[ -n "$$said" ]]; then exit 0; fi; \
+	    if [[ -n "$$later" ]]; then exit 0; fi; \
 	    echo -n "not a Debian machine, so nothing is installed; "; \
 	    if command -v dnf >/dev/null; then echo "on Fedora, this installs what is needed: dnf install $(FEDORA)"; \
 	    elif command -v pacman >/dev/null; then echo "on Arch, this installs what is needed: pacman -S --needed $(ARCH)"; \
@@ -70,22 +74,22 @@ packages packages-first packages-build:
 	done; \
 	todo="apt-get update"; \
 	if (($${#all[@]})); then todo+=" && apt-get install -y --no-install-recommends $${all[*]}"; fi; \
-	if (($${#missing[@]})); then echo "installing $${missing[*]}"; \
-	elif [[ -n "$$said" || -n "$$(apt-cache pkgnames linux-source-)" ]]; then exit 0; fi; \
-	if [[ -n "$(SUDO)" ]] && ! command -v sudo >/dev/null; then \
-	    echo "this needs an administrator, as you are not root and there is no sudo: $$todo"; \
-	    exit $$(($${#all[@]} > 0)); \
-	fi; \
-	if [[ -z "$(SPLIT)" || ! -e $(STAGES).lists ]]; then \
-	    $(SUDO) apt-get update -qq; \
-	    $(if $(SPLIT),touch $(STAGES).lists;) \
-	fi; \
+	if ((! $${#missing[@]})) && [[ -n "$$later" ]]; then exit 0; fi; \
+	if ((! $${#all[@]})) && [[ -n "$$(apt-cache pkgnames linux-source-)" ]]; then exit 0; fi; \
+	refused() { echo "this needs an administrator, as you are not root and $$1: $$todo"; exit $$(($${#all[@]} > 0)); }; \
+	failed() { \
+	    if [[ -n "$(SUDO)" && $$1 == 1 ]]; then refused "sudo refused"; fi; \
+	    if (($${#all[@]})); then exit $$1; else exit 0; fi; \
+	}; \
+	if [[ -n "$(SUDO)" ]] && ! command -v sudo >/dev/null; then refused "there is no sudo"; fi; \
+	if (($${#missing[@]})); then echo "installing $${missing[*]}"; fi; \
+	if [[ -z "$$later" ]]; then $(SUDO) apt-get update -qq || failed $$?; fi; \
 	if (($${#missing[@]})); then \
 	    $(SUDO) env DEBIAN_FRONTEND=noninteractive \
-	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}"; \
+	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}" || failed $$?; \
 	fi
 
-$(VENV)/.ready: requirements.lock pyproject.toml | $(if $(SPLIT),packages-first,packages)
+$(VENV)/.ready: requirements.lock pyproject.toml | $(if $(SIDE_BY_SIDE),packages-first,packages)
 	@echo "installing the Python packages of requirements.lock (0.3 GB on disk)"
 	@$(call stage,Python packages) \
 	$(PYTHON) -m venv $(VENV); \
@@ -101,17 +105,17 @@ version: $(VENV)/.ready
 	    echo "$$commit" >$(VENV)/.commit; \
 	fi
 
-# The versions are those of requirements.lock, so this only adds packages.
-$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
-	@echo "installing the Python packages of requirements-dev.lock (1.1 GB on disk)"
+# The versions are those of requirements.lock, so this only adds packages; after version, as both write into .venv.
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready | version
+	@echo "installing the Python packages of requirements-dev.lock (1.3 GB on disk with those before)"
 	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
-# The first time, what does not need one another comes side by side: first python3-venv; then what the compiler needs,
+# The first time, what does not need one another comes side by side: first what pip needs; then what the compiler needs,
 # while pip and the kernel source come too; then QEMU, while the first kernel is compiled.
 demo: ## build kernels and an image, run campaigns/demo.toml, print who woke when, and how long it took
-	@mkdir -p runs && rm -f $(STAGES) $(STAGES).lists
-	@$(MAKE) --no-print-directory --jobs=4 SPLIT=1 packages $(if $(wildcard $(VENV)/.ready),version,demo-kernels)
+	@mkdir -p runs && rm -f $(STAGES)
+	@$(MAKE) --no-print-directory --jobs=4 SIDE_BY_SIDE=1 packages $(if $(wildcard $(VENV)/.ready),version,demo-kernels)
 	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo --stages $(STAGES)
 
 demo-source: version
@@ -153,6 +157,10 @@ lock: setup-dev ## pin the versions and hashes of all Python packages anew
 
 # hatchling gives every file in it the time of the commit, so the same commit gives the same bytes.
 dist: setup-dev ## build a wheel and an sdist into dist/, from the commit that is checked out
+	@if [[ -e .git && -n "$$(git status --porcelain)" ]]; then \
+	    echo "make dist: there are changes that are not committed; commit or stash them (git status)" >&2; \
+	    exit 2; \
+	fi
 	rm -rf dist
 	epoch=$$(git log -1 --format=%ct 2>/dev/null) && export SOURCE_DATE_EPOCH=$$epoch; \
 	$(BIN)/python -m hatchling build -t sdist -t wheel

@@ -141,6 +141,10 @@ def _shard(text: str) -> Shard:
 def execute(args: argparse.Namespace) -> int:
     """Run `args.campaign`, or only plan it."""
     campaign = load_campaign(args.campaign)
+    if args.plan and args.prepare is not None:
+        raise InputError(
+            "--prepare cannot be combined with --plan, which fetches and builds nothing"
+        )
     if args.fleet is not None:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
@@ -257,6 +261,9 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         )
     if args.shard is not None:
         raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
+    for name in ("prepare", "stages"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} cannot be combined with --fleet: use it on each host")
     if args.source is not None:
         hint = "run memnotify kernel fetch BASE --source PATH on each host"
         raise InputError(

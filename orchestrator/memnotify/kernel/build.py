@@ -325,7 +325,7 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
     environment = {}
     if shutil.which("ccache") is not None:
         script = calls.with_name("ccache.sh")
-        script.write_text(_CCACHE)
+        script.write_text(_CCACHE, encoding="utf-8")
         for name, program in (("CC", f"sh {script}"), ("HOSTCC", "ccache")):
             variables[name] = f"{program} {variables[name]}"
         environment = {

@@ -108,7 +108,7 @@ def choose_base(
                 with _if_slow(f"booting {what}", say):
                     boot(cell, kernel, store=store, log=log)
         except MemnotifyError as error:
-            if not _is_the_bases_fault(error):
+            if not is_the_bases_fault(error):
                 raise
             reasons.append(f"not {name}: {_why(error, web)}")
             if isinstance(error, InfrastructureError) and error.kind == UNREACHABLE:
@@ -125,7 +125,7 @@ _KINDS = (UNREACHABLE, "source", "checksum", "build", "boot", "qemu-died")
 """Failures of a base: it is unavailable, does not build, or does not boot in QEMU."""
 
 
-def _is_the_bases_fault(error: MemnotifyError) -> bool:
+def is_the_bases_fault(error: MemnotifyError) -> bool:
     """Return whether another base might work: neither the testbed nor the host has failed."""
     if not isinstance(error, InfrastructureError):
         return True  # a series that does not apply, a configuration that Kconfig rejects

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from memnotify.campaign.load import Campaign
-from memnotify.errors import InfrastructureError
+from memnotify.errors import MemnotifyError
 from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import Web
-from memnotify.kernel.source import UNREACHABLE, ensure_source
+from memnotify.kernel.source import ensure_source, named_source
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
-from memnotify.run.base_selection import PATIENCE, choose_base, kernels_of
+from memnotify.run.base_selection import PATIENCE, choose_base, is_the_bases_fault, kernels_of
 from memnotify.run.stages import IMAGE, SOURCE, Timed, kernel_stage
 from memnotify.store import Artifact, Store
 
@@ -26,15 +26,20 @@ Say = Callable[[str], None]
 def fetch_source(
     campaign: Campaign, *, source: str | None, store: Store, log: CommandLog, say: Say, timed: Timed
 ) -> None:
-    """Fetch the source of the first base that has one. Raises as `ensure_source` for the last."""
+    """Fetch the source of the first base that has one, as `choose_base` does.
+
+    Raises as `ensure_source` for the last base.
+    """
+    if source is not None:
+        named_source(source)
     web = Web(patience=PATIENCE)
     *preferred, last = campaign.table.kernel.base
     with timed(SOURCE):
         for name in (*preferred, last):
             try:
                 ensure_source(load_base(name), source, store=store, web=web, log=log, progress=say)
-            except InfrastructureError as error:
-                if name == last or error.kind != UNREACHABLE:
+            except MemnotifyError as error:
+                if name == last or not is_the_bases_fault(error):
                     raise
             else:
                 return

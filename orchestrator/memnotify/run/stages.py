@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InputError, writing
-from memnotify.files import read_text
+from memnotify.files import read_text, refuse_as_result, refuse_special
 from memnotify.model import KernelRequest
 
 Timed = Callable[[str], AbstractContextManager[None]]
@@ -31,15 +31,28 @@ def untimed(name: str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage with the time at which it began, in seconds since the epoch, and what it took."""
+    """A stage: when it first began and last ended, in seconds since the epoch, and what it took.
+
+    What it took is less than the time between if it was entered several times.
+    """
 
     name: str
     began: float
+    ended: float
     seconds: float
 
 
 def timed_in(file: Path) -> Timed:
-    """Return a function (name) whose context adds a line to a file: name, begin, end."""
+    """Return a function (name) whose context adds a line to a file: name, begin, end.
+
+    Makes the file if it does not exist. Raises InputError, before any work, if that is not possible
+    or if the file holds something else.
+    """
+    refuse_as_result(file)
+    refuse_special(file)
+    with writing(file):
+        file.open("a", encoding="utf-8").close()
+    read_stages(file)
 
     @contextmanager
     def timed(name: str) -> Iterator[None]:
@@ -62,11 +75,16 @@ def read_stages(file: Path) -> list[Stage]:
     try:
         for line in read_text(file).splitlines():
             name, began, ended = line.split("\t")
-            start, seconds = float(began), float(ended) - float(began)
+            stage = Stage(name, float(began), float(ended), float(ended) - float(began))
             known = found.get(name)
             if known is not None:
-                start, seconds = min(known.began, start), known.seconds + seconds
-            found[name] = Stage(name, start, seconds)
+                stage = Stage(
+                    name,
+                    min(known.began, stage.began),
+                    max(known.ended, stage.ended),
+                    known.seconds + stage.seconds,
+                )
+            found[name] = stage
     except ValueError:
         message = "not a file of stages: a line must have a name and two times"
         raise InputError(message, file=file) from None
@@ -79,7 +97,7 @@ def stage_lines(stages: list[Stage]) -> list[str]:
         return []
     width = max(len(stage.name) for stage in stages)
     first = stages[0].began
-    last = max(stage.began + stage.seconds for stage in stages)
+    last = max(stage.ended for stage in stages)
     return [
         f"{'stage':{width}}  began s  took s",
         *(f"{s.name:{width}} {s.began - first:8.1f} {s.seconds:7.1f}" for s in stages),
