@@ -1,4 +1,4 @@
-"""The locations of the project's data: beside the package, or in MEMNOTIFY_HOME."""
+"""The project's data: in the package, around it in a checkout, or in MEMNOTIFY_HOME."""
 
 from __future__ import annotations
 
@@ -9,21 +9,32 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 
-HOME = Path(os.environ.get("MEMNOTIFY_HOME") or Path(__file__).resolve().parents[2])
+_HOME = "MEMNOTIFY_HOME"
+_PACKAGE = Path(__file__).resolve().parent
+# A wheel has the data in the package; pyproject.toml says which folders.
+_INSTALLED = _PACKAGE / "data"
+HOME = Path(os.environ.get(_HOME) or (_INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parents[1]))
 IMAGES = HOME / "images"
 KERNELS = HOME / "kernels"
 PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
 
 
-def need(folder: Path) -> None:
-    """Raise InputError if a folder of the project's data is missing.
+def data_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files in a folder of the project's data that match a pattern, sorted.
 
-    That is so if the package is installed without them.
+    Raises InputError if there are none: no command can do its work without them, and a list that is
+    empty would look like a result.
     """
-    if not folder.is_dir():
-        hint = "set MEMNOTIFY_HOME to the folder of the project"
-        raise InputError("the data of the project are missing", file=folder, hint=hint)
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not found:
+        given = os.environ.get(_HOME)
+        hint = f"set {_HOME} to a checkout, or install memnotify again"
+        if given:
+            hint = f"set {_HOME}, which is {given}, to another folder, or unset it"
+        message = f"the data of the project ({pattern}) are missing"
+        raise InputError(message, file=folder, hint=hint)
+    return found
 
 
 def command(words: str) -> str:

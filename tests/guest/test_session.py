@@ -179,7 +179,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     assert seen["Uid"].split() == [str(uid)] * 4
     assert (result.qemu_uid, seen["NoNewPrivs"], seen["Seccomp"]) == (uid, "1", "2")
     assert account is None or (seen["Groups"].strip(), int(seen["CapEff"], 16)) == ("", 0)
-    assert stages == ["boot", "run", "balloon 56 MiB", "run", "balloon 64 MiB", "run"]
+    assert stages == ["boot", "run", "balloon 56.0 MiB", "run", "balloon 64.0 MiB", "run"]
     assert result.guest_ns == log.end_ns >= 7 * SECOND
     assert len(log.kind(Kind.CLIENT)) == 3
     assert log.kind(Kind.BOOT)["swap_kib"][0] > 120 * MIB
@@ -350,7 +350,7 @@ def on(stage: str, act: Callable[[int], None]) -> Callable[[str], None]:
 @pytest.mark.usefixtures("no_oom_killer")
 def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runner) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), balloon(at=3, mib=64))
-    kill = on("balloon 64 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
+    kill = on("balloon 64.0 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
     result, log = run(cell, on_stage=kill)
     assert result.outcome.infrastructure == "qemu-died"
     assert "SIGKILL" in result.outcome.detail

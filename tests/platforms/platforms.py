@@ -15,12 +15,14 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -69,7 +71,7 @@ DISTROS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one command in one distribution as one user."""
+    """The result of one command in one distribution as one user."""
 
     distro: str
     user: str
@@ -192,7 +194,8 @@ class Machine:
         line = f"cd memnotify 2>/dev/null; {command}"
         with self.log.open("a") as log:
             log.write(f"\n$ {command}    # as {user}\n")
-        words = ["bash", INSIDE, user, shm, self.folder / "root", "bash", "-c", line]
+        words: list[str | Path] = ["bash", INSIDE, user, shm, self.folder / "root"]
+        words += ["bash", "-c", line]
         return isolated(words, self.log, env, timeout)
 
     def tell(self, command: str) -> str:
@@ -231,6 +234,8 @@ def machine(
     """Make a machine of a base system: configuration, user, and a clone of this checkout."""
     place = folder / user
     upper = place / "upper"
+    if not keep:
+        shutil.rmtree(place, ignore_errors=True)  # of a run that was killed
     for part in (upper, place / "work", place / "root"):
         part.mkdir(parents=True, exist_ok=True)
     (upper / "etc" / "apt" / "apt.conf.d").mkdir(parents=True, exist_ok=True)
@@ -238,6 +243,8 @@ def machine(
     conf, folders = pip_conf(pip_configuration(), upper)
     (upper / "etc" / "pip.conf").write_text(conf)
     shutil.copyfile("/etc/resolv.conf", upper / "etc" / "resolv.conf")
+    # sudo looks for the name of the machine.
+    (upper / "etc" / "hosts").write_text(f"127.0.0.1 localhost {os.uname().nodename}\n")
 
     plain = user in ("sudo", "user")
     home = "/home/tester" if plain else "/root"
@@ -263,19 +270,11 @@ def machine(
     checkout = upper / home.removeprefix("/") / "memnotify"
     if not checkout.exists():
         if plain:
-            packages = " sudo" if user == "sudo" else ""
-            made.run(
-                f"useradd -u {UID} -m tester"
-                + (
-                    " && apt-get update -qq"
-                    f" && apt-get install -qq -y --no-install-recommends{packages}"
-                    " && echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/tester"
-                    if packages
-                    else ""
-                ),
-                600,
-                user="root",
-            )
+            made.run(f"useradd -u {UID} -m tester", 60, user="root")
+        if user == "sudo":
+            install = "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y sudo"
+            rule = "echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/tester"
+            made.run(f"apt-get update -qq && {install} && {rule}", 600, user="root")
         words = ["git", "clone", "--quiet", "--no-hardlinks", str(CHECKOUT), str(checkout)]
         subprocess.run(words, check=True)
         if plain:
@@ -318,7 +317,7 @@ def run_parts(
     if made.user == "user":
         line = administrator_line(made)
         if line:
-            made.run(line, 3600, user="root")
+            made.run(f"export DEBIAN_FRONTEND=noninteractive; {line}", 3600, user="root")
     commit = output_of(["git", "-C", str(CHECKOUT), "rev-parse", "--short=10", "HEAD"]).strip()
     for part, command in parts.items():
         date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
@@ -430,7 +429,14 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any(result.status for result in results))
 
 
+def ended(number: int, _: object) -> NoReturn:
+    """End on a signal as on Ctrl-C, which cleans up."""
+    raise SystemExit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, ended)
+    signal.signal(signal.SIGHUP, ended)
     try:
         sys.exit(main())
     except (Unusable, OSError, subprocess.CalledProcessError) as error:

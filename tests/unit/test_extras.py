@@ -66,8 +66,9 @@ def test_a_missing_program_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InfrastructureError, match=rf"needs {program},.*'memnotify\[import\]'"):
-        packaged_program(program)
+    said = rf"a test needs {program},.*'memnotify\[import\]'"
+    with pytest.raises(InfrastructureError, match=said):
+        packaged_program(program, "a test")
 
 
 def test_the_hint_is_the_pip_of_this_environment(
@@ -80,12 +81,14 @@ def test_the_hint_is_the_pip_of_this_environment(
         (folder / "pip").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(own / "python3"))
     monkeypatch.setenv("PATH", str(own))
-    assert extras._install() == "pip install"
+    assert extras.install_command() == "pip install"
     monkeypatch.setenv("PATH", str(other))
     monkeypatch.chdir(tmp_path)
-    assert extras._install() == ".venv/bin/python3 -m pip install"
+    assert extras.install_command() == ".venv/bin/python3 -m pip install"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert extras._install() == "uv pip install --python .venv/bin/python3"
+    assert extras.install_command() == "uv pip install --python .venv/bin/python3"
+    (tmp_path / ".venv" / "pipx_metadata.json").write_text("{}")
+    assert extras.install_command() == "pipx runpip memnotify install"
 
 
 def test_every_extra_that_is_named_exists() -> None:

@@ -160,7 +160,7 @@ def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
             found.invariant: found
             for found in check(often, replace(promises(name), rate_ns=10 * MS))
         }[invariant]
-        assert answer.verdict is PromiseVerdict.NOT_EXERCISED
+        assert (answer.tested, answer.breaks) == (0, ())
 
 
 def test_who_may_be_late_is_given_the_time() -> None:
@@ -180,12 +180,27 @@ def test_a_few_that_leave_put_nothing_to_the_test() -> None:
     }
 
 
+def test_a_rate_of_the_whole_system_does_not_grow_with_its_cpus() -> None:
+    """Each of two CPUs may see each of two notifications; with a rate of its own, three."""
+    for many, kept in ((4, PromiseVerdict.KEPT), (5, PromiseVerdict.BROKEN)):
+        log = told([5 * S + number * 100 * US for number in range(many)], cpus=2).log()
+        found = check(log, replace(promises("v3"), rate_of_cpu=False))
+        (once,) = (answer for answer in found if answer.invariant is Invariant.ONCE)
+        assert once.verdict is kept
+
+
 def test_clients_that_come_later_could_not_have_been_told() -> None:
     """Five of the seven are in poll() when the notification comes: too few for a test."""
     made = replace(V3, clients=7, kind=LEAVE, events=(2 * S + 900 * MS,), low=((2 * S, 9 * S),))
     assert counts(made.run(), "v3")[Invariant.ONCE] == 0
     later = replace(made, events=(3 * S + 100 * MS,))
     assert counts(later.run(), "v3")[Invariant.ONCE] == 1
+
+
+def test_who_left_later_was_still_in_poll_before() -> None:
+    """Five wait when the first of six leaves, enough for a test; four when the second does."""
+    made = replace(V3, clients=6, kind=LEAVE, events=(5 * S, 6 * S)).run()
+    assert counts(made, "v3")[Invariant.ONCE] == 1
 
 
 def test_when_memory_is_back_nobody_else_could_be_told() -> None:
@@ -332,6 +347,28 @@ def test_who_was_held_up_on_the_way_into_poll_did_not_sleep() -> None:
     assert not broken(made, "v2")
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "caught"),
+    [
+        (2_500 * MS, 3_500 * MS, False),
+        (2_500 * MS, 3_500 * MS + 1, True),
+        # The guest is busy at 4.05 s. The second before the wakeup counts.
+        (2 * S, 4_050 * MS, True),
+        (2 * S, 4_050 * MS + 1, False),
+        (2 * S, 5_050 * MS - 1, False),
+        (2 * S, 5_050 * MS, True),
+    ],
+)
+def test_who_is_in_poll_for_a_second_of_a_calm_guest_sleeps(
+    since: int, until: int, caught: bool
+) -> None:
+    made = waking([since], [until])
+    for number in made.of(Kind.PAGING):
+        if made.rows[number][1] == 4_050 * MS:
+            made.change(number, runnable=11)
+    assert (Invariant.SILENCE in broken(made, "v2")) == caught
+
+
 # v2 with a wakeup
 
 
@@ -408,9 +445,69 @@ def test_a_log_that_ends_or_a_guest_that_is_busy_does_not_say_who_was_woken() ->
 
 
 def test_a_status_that_lasts_no_longer_than_one_is_late_tells_nothing() -> None:
-    for look_ns, told_of in ((500 * MS, False), (511 * MS, True)):
+    for look_ns, told_of in ((510 * MS, False), (510 * MS + 1, True)):
         found = check(V1.run().log(), replace(promises("v1"), look_ns=look_ns))
         assert (Invariant.BATCH in {answer.invariant for answer in found}) == told_of
+
+
+FIRST = 5_950 * MS  # half a second from two samples
+
+
+def waking(since: Sequence[int], until: Sequence[int | None], end_ns: int = 8 * S) -> MadeUp:
+    """Let clients wait between these times, while memory is low; None: to the end."""
+    made = replace(WAKE_ALL, clients=len(since), events=(), end_ns=end_ns).run()
+    made.rows = [row for row in made.rows if row[0] not in (Kind.POLL, Kind.EXIT)]
+    for client, (begin, end) in enumerate(zip(since, until, strict=True)):
+        made.add(Kind.POLL, begin, client)
+        if end is not None:
+            made.add(Kind.WAKEUP, end, client, revents=1, result=1, since_ns=begin)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "end_ns", "tested", "caught"),
+    [
+        (2 * S, None, 8 * S, 1, True),
+        # It may have been on the way into poll() for half a second.
+        (FIRST - 500 * MS - 1, None, 8 * S, 1, True),
+        (FIRST - 500 * MS, None, 8 * S, 1, False),
+        # It may log the wakeup half a second late. What it logs then is a wakeup of its own.
+        (2 * S, FIRST + 500 * MS - 1, 8 * S, 1, False),
+        (2 * S, FIRST + 500 * MS, 8 * S, 2, True),
+        (2 * S, None, FIRST + 500 * MS + 1, 1, True),
+        (2 * S, None, FIRST + 500 * MS, 0, False),
+    ],
+)
+def test_who_is_left_out_is_known_after_half_a_second(
+    since: int, until: int | None, end_ns: int, tested: int, caught: bool
+) -> None:
+    made = waking([2 * S, 2 * S, since], [FIRST, FIRST + MS, until], end_ns)
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, bool(found.breaks)) == (tested, caught)
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(-1, False), (0, True), (1, False)])
+def test_memory_must_be_low_for_half_a_second_before_and_after(more_ns: int, caught: bool) -> None:
+    """Two samples that show enough are just outside of the second, or one is inside."""
+    made = waking([2 * S] * 3, [FIRST + more_ns, FIRST + more_ns, None])
+    for number in made.of(Kind.ZONE):
+        if abs(made.rows[number][1] - FIRST) == 500 * MS:
+            made.change(number, free=PLENTY)
+    assert broken(made, "v3-wake-all") == ({Invariant.BATCH} if caught else set())
+
+
+def test_a_notification_about_which_nothing_is_known_does_not_hide_the_next() -> None:
+    made = waking([2 * S] * 3, [3 * S + 200 * MS, FIRST, None])  # memory is low from 4 s on
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, len(found.breaks)) == (1, 1)
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(0, False), (1, True)])
+def test_who_left_by_itself_has_not_been_left_out(more_ns: int, caught: bool) -> None:
+    late = FIRST + 500 * MS + more_ns  # the last that is known of it
+    made = waking([2 * S] * 3, [FIRST, FIRST, late])
+    made.add(Kind.EXIT, 7 * S, 2, sent_by_agent=0)
+    assert broken(made, "v3-wake-all") == ({Invariant.BATCH} if caught else set())
 
 
 def test_who_may_have_been_killed_has_not_been_left_out() -> None:
@@ -492,6 +589,14 @@ def test_who_reads_and_leaves_shows_no_rate() -> None:
     made = replace(WAKE_ALL, reads=True, kind=LEAVE).run()
     assert len(made.of(Kind.READ)) == 6
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
+
+
+def test_who_reads_only_after_the_next_pollin_has_not_read_the_first() -> None:
+    made = told([5 * S, 5 * S + MS])
+    made.add(Kind.READ, 5 * S + 2 * MS, 0, result=0)
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
+    made.add(Kind.READ, 5 * S + 1, 0, result=0)
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 1
 
 
 def test_a_read_that_failed_takes_nothing() -> None:
@@ -696,3 +801,19 @@ def test_kswapd_may_have_run_for_one_zone_of_v2_though_the_sum_is_plenty() -> No
         at = wrong.rows[number][1]
         wrong.add(Kind.ZONE, at, name=b"DMA32", free=90, high=50, low=45, present=4000)
     assert not broken(wrong, "v2-wakeup")
+
+
+def test_one_sample_of_a_short_zone_is_enough_for_kswapd_of_v2() -> None:
+    made = told([5_100 * MS, 5_300 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert broken(made, "v2-wakeup") == {Invariant.POLLIN}
+    made.add(Kind.ZONE, 5_150 * MS, name=b"DMA32", free=90, high=50, low=45, present=4000)
+    assert not broken(made, "v2-wakeup")
+
+
+def test_what_came_after_the_last_sample_decides_nothing() -> None:
+    made = told([19 * S, 19_960 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert counts(made, "v2-wakeup")[Invariant.POLLIN] == 0

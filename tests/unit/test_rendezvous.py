@@ -134,7 +134,7 @@ def test_a_whole_scenario_with_two_balloon_moves() -> None:
     for move in moves:
         assert move.query_seconds is not None and 0 <= move.query_seconds < 5
     assert disagreements == []
-    assert guest.stages == ["boot", "run", "balloon 48 MiB", "run", "balloon 64 MiB", "run"]
+    assert guest.stages == ["boot", "run", "balloon 48.0 MiB", "run", "balloon 64.0 MiB", "run"]
 
 
 def test_a_move_is_over_without_an_event_of_qemu() -> None:

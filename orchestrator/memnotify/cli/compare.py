@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from memnotify.cli.damaged import say_damaged
+from memnotify.cli.damaged import say_line
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.comparison import print_comparison
@@ -35,8 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    say_damaged(*args.runs)
-    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
+    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only), say=say_line)
     if args.json:
         sys.stdout.write(to_json([row.to_json() for row in found.rows]))
     else:

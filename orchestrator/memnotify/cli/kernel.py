@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from memnotify import limits
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import named
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.inventory import list_kernels
+from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.source import fetch_source
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog
@@ -84,6 +86,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _fetch(args: argparse.Namespace) -> int:
     store = Store()
+    refuse_unfit(store)
+    limits.refuse_low()
     source = fetch_source(
         load_base(args.base), args.source, store=store, log=_log(store), progress=_say
     )

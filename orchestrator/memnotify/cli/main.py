@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import memnotify
+from memnotify import inherited, limits
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
+from memnotify.inherited import complain
 from memnotify.text import message
 
 # In the order of the help text. The module of a command is imported when the command is used: it
@@ -22,6 +24,7 @@ COMMANDS = {
     "kernel": "fetch, build and list kernels",
     "series": "work with patch series",
     "image": "build the program that runs in guests",
+    "demo": "run the demo: two kernels, twelve guests, and who woke when",
     "run": "run a campaign",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",
@@ -83,55 +86,64 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         command = subparsers.add_parser(name, help=summary)
         if chosen in (None, name):
+            limits.refuse_hopeless()
             importlib.import_module(f"memnotify.cli.{name}").register(command)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    inherited.prepare()
     try:
         return _run(argv)
     except KeyboardInterrupt:
         return _interrupted()  # a second Ctrl-C while the first was being handled
+    finally:
+        inherited.give_up_unwritten()
 
 
 def _interrupted() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # we are exiting
-    print("memnotify: interrupted", file=sys.stderr)
+    complain("memnotify: interrupted")
     return 130
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser(words).parse_args(words)
+    except SystemExit:
+        sys.stdout.flush()  # the help text or the version
+        raise
 
 
 def _run(argv: Sequence[str] | None) -> int:
     # SIGTERM unwinds like Ctrl-C, so that guests and builds are killed on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        words = sys.argv[1:] if argv is None else argv
-        args = parser(words).parse_args(words)
+        limits.raise_soft()
+        args = _parsed(sys.argv[1:] if argv is None else argv)
         status = int(args.handler(args))
         sys.stdout.flush()  # here, where a closed pipe is handled
         return status
     except MemnotifyError as error:
-        print(f"memnotify: {message(str(error))}", file=sys.stderr)
+        complain(f"memnotify: {message(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
-        # The reader of our output is gone; keep the interpreter's own flush from complaining.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 141  # the reader of our output is gone
     except OSError as error:
         # An error of the disk or the system, raised by a library and not translated anywhere.
-        print(f"memnotify: {message(str(error))}", file=sys.stderr)
+        complain(f"memnotify: {message(str(error))}")
         of_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)  # and the user gave the name
         return InputError.exit_code if of_name else MemnotifyError.exit_code
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(
+        complain(
             f"memnotify: internal error: {type(error).__name__}: {message(str(error))} "
-            f"(this is a bug; set {TRACEBACK}=1 to see the traceback)",
-            file=sys.stderr,
+            f"(this is a bug; set {TRACEBACK}=1 to see the traceback)"
         )
         return 3
 

@@ -70,7 +70,7 @@ def _published(args: argparse.Namespace) -> int:
     if args.csv is not None:
         _needs_series(args.csv, curves)
         with writing(args.csv):
-            args.csv.write_text(csv_text(curves))
+            args.csv.write_text(csv_text(curves), encoding="utf-8")
         _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)

@@ -12,7 +12,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.cli import trees
 from memnotify.cli.originals import register_originals
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import named, path
+from memnotify.cli.paths import campaign, named, path
 from memnotify.errors import InputError
 from memnotify.jsontext import dump
 from memnotify.kernel.apply import apply_to_base, apply_to_tree
@@ -173,7 +173,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "revision", type=named, metavar="REV", help="REV, or a folder with a `series` file"
     )
     bisect.add_argument(
-        "--campaign", type=path, metavar="FILE", required=True, help="a campaign with one cell"
+        "--campaign", type=campaign, metavar="FILE", required=True, help="a campaign with one cell"
     )
     bisect.add_argument(
         "--until",
