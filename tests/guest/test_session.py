@@ -362,7 +362,7 @@ def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runne
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Signals) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), duration_s=20)
-    result, log = run(cell, on_stage=on("balloon 60 MiB", lambda pid: os.kill(pid, number)))
+    result, log = run(cell, on_stage=on("balloon 60.0 MiB", lambda pid: os.kill(pid, number)))
     # If QEMU 7.2 is just answering a query, it may hang instead of exiting.
     assert result.outcome.infrastructure in {"qemu-died", "qmp-timeout"}
     assert len(log.kind(Kind.CLIENT)) == 3
@@ -370,7 +370,7 @@ def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Si
 
 def test_a_qemu_that_does_not_answer_is_an_infrastructure_failure(run: Runner) -> None:
     cell = make_cell(clients(1), balloon(at=1, mib=60))
-    stop = on("balloon 60 MiB", lambda pid: os.kill(pid, signal.SIGSTOP))
+    stop = on("balloon 60.0 MiB", lambda pid: os.kill(pid, signal.SIGSTOP))
     result, log = run(cell, on_stage=stop, limits=Limits(qmp_seconds=2))
     assert result.outcome.infrastructure == "qmp-timeout", result.outcome
     assert len(log.kind(Kind.CLIENT)) == 1

@@ -277,7 +277,7 @@ def test_two_runs_of_one_matrix_are_refused_by_what_differs(tmp_path: Path) -> N
     changes: dict[str, Any] = {"image": "of another day", "hardware": "of another QEMU"}
     entries = [ok(series, woken=1, **changes) for series in ("v3", "v4")]
     two = made_up_run(tmp_path / "two", entries)
-    with pytest.raises(InputError, match=r"different guest programs, QEMUs or machines \("):
+    with pytest.raises(InputError, match=r"different QEMUs or machines, guest programs \("):
         compare_runs([one, two], by="series")
     longer = dataclasses.replace(made_up_cell("v4").scenario, duration_ns=2 * S)
     three = made_up_run(tmp_path / "three", [ok("v4", woken=1, scenario=longer)])

@@ -63,7 +63,8 @@ def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
     The originals that the user has registered are included. Raises InputError if the project's own
     are missing.
     """
-    files = data_files(root, f"*/*/{SERIES}")
+    pattern = f"*/*/{SERIES}"
+    files = data_files(root, pattern) if root == MEM_NOTIFY else sorted(root.glob(pattern))
     found: dict[str, tuple[str, ...]] = {}
     for file in files:
         name = file.parent.parent.name
