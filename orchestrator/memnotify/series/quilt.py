@@ -64,7 +64,9 @@ def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
     are missing.
     """
     pattern = f"*/*/{SERIES}"
-    files = data_files(root, pattern) if root == MEM_NOTIFY else sorted(root.glob(pattern))
+    # A folder of somebody else's, as bisect makes one, may have no series yet.
+    is_another = root != MEM_NOTIFY and root.is_dir()
+    files = sorted(root.glob(pattern)) if is_another else data_files(root, pattern)
     found: dict[str, tuple[str, ...]] = {}
     for file in files:
         name = file.parent.parent.name
