@@ -220,18 +220,7 @@ def _from_given_package(
         raise InputError(f"a Debian package, and no Debian has {base.name}", file=path)
     if shutil.which("dpkg-deb") is None:
         raise InputError("a Debian package, and there is no dpkg-deb to unpack it", file=path)
-    work = folder.with_name("package")
-    try:
-        debian.unpack(path, work, log)
-    except CommandFailed as error:
-        raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
-    for member in members:
-        inside = work / member
-        # Nothing on the way to it in the package is a link.
-        if inside.is_file() and inside.resolve() == work.resolve() / member:
-            break
-    else:
-        raise InputError(f"this Debian package has no {members[0]}", file=path)
+    inside = debian.take_member(path, members, folder, log)
     try:
         facts = _facts(base, inside, str(path.absolute()), digest)
         look_through(inside, facts["top"], LIMITS)
@@ -239,9 +228,7 @@ def _from_given_package(
         if error.file != inside:
             raise  # of the user's file
         said = error.message.removeprefix(f"{inside}: ")
-        raise InputError(f"{member} in it: {said}", file=path) from error
-    inside.rename(folder / inside.name)
-    shutil.rmtree(work)
+        raise InputError(f"{inside.name} in it: {said}", file=path) from error
     return facts
 
 
@@ -318,9 +305,7 @@ def _from_debian(
         found = digest_file(package)
         if found != listed.sha256:
             raise wrong_checksum(package.name, listed.sha256, found)
-        debian.unpack(package, work / "unpacked", log)
-        tarball = folder / Path(candidate.member).name
-        (work / "unpacked" / candidate.member).rename(tarball)
+        tarball = debian.take_member(package, [candidate.member], folder, log)
         shutil.rmtree(work)
         return _facts(base, tarball, f"Debian's {name} {listed.version}")
 
