@@ -364,8 +364,7 @@ def _from_pieces(
         raise InfrastructureError("source", str(error)) from error
     for piece in pieces:
         piece.file.unlink(missing_ok=True)
-    for name in pin(base, pieces):
-        progress(f"pinned {name} in {base.lock}")
+    pin(base, pieces, progress=progress)
     return artifact
 
 
