@@ -21,7 +21,7 @@ from memnotify.files import refuse_special
 from memnotify.kernel import debian
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
-from memnotify.kernel.download import Web, download, wrong_checksum
+from memnotify.kernel.download import Web, download, remembering, wrong_checksum
 from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
 from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
@@ -130,7 +130,10 @@ def ensure_source(
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Source:
-    """Return the source to build from: `given` (this time only), the kept one, or a fetched one."""
+    """Return the source to build from: `given` (this time only), the kept one, or a fetched one.
+
+    A host that did not answer in the last minutes is not asked; `fetch_source` asks every time.
+    """
     if given is not None:
         return _source(_take(base, named_source(given), store, log, progress))
     kept = kept_source(base, store=store)
@@ -139,6 +142,7 @@ def ensure_source(
     # Under a lock, so that two builds on a new machine fetch it only once.
     with store.lock(f"fetch-{base.name}"):
         kept = kept_source(base, store=store)
+        web = web or remembering(store)
         return kept or fetch_source(base, store=store, web=web, log=log, progress=progress)
 
 
