@@ -141,10 +141,11 @@ def _shard(text: str) -> Shard:
 def execute(args: argparse.Namespace) -> int:
     """Run `args.campaign`, or only plan it."""
     campaign = load_campaign(args.campaign)
-    if args.plan and args.prepare is not None:
-        raise InputError(
-            "--prepare cannot be combined with --plan, which fetches and builds nothing"
-        )
+    for name in ("prepare", "stages"):
+        if args.plan and getattr(args, name) is not None:
+            raise InputError(
+                f"--{name} cannot be combined with --plan, which fetches, builds and runs nothing"
+            )
     if args.fleet is not None:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
