@@ -22,7 +22,7 @@ from memnotify.files import named
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
 from memnotify.report.board import open_board
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.results.opened import Run, open_run
 from memnotify.run import campaign as running
 from memnotify.run.base_selection import choose_base

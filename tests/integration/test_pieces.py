@@ -16,7 +16,8 @@ import pytest
 from memnotify import places
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, load_base
-from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
+from memnotify.kernel.source import ensure_source, fetch_source
+from memnotify.kernel.stored import Source, kept_source
 from memnotify.store import Store, digest_tree
 
 from tests.support.website import Request, Site, serve

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from memnotify.kernel.base import Base, BaseTable
-from memnotify.kernel.source import Source, fetch_source
+from memnotify.kernel.source import fetch_source
+from memnotify.kernel.stored import Source
 from memnotify.store import Store
 
 MAKEFILE = b"VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\nEXTRAVERSION =\n"

@@ -11,7 +11,8 @@ import pytest
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.download import download
-from memnotify.kernel.source import ensure_source, kept_source
+from memnotify.kernel.source import ensure_source
+from memnotify.kernel.stored import kept_source
 from memnotify.kernel.toolchain import identify, missing_packages
 from memnotify.model import Arch
 from memnotify.store import Store

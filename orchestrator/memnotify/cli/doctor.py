@@ -26,11 +26,12 @@ from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
 from memnotify.kernel import location
 from memnotify.kernel.base import Base, bases, load_base
-from memnotify.kernel.source import kept_source, known_offers
+from memnotify.kernel.source import known_offers
+from memnotify.kernel.stored import kept_source
 from memnotify.kernel.toolchain import missing_packages
 from memnotify.model import Accel
 from memnotify.places import command, data_files
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.rights import SETPRIV
 from memnotify.series.quilt import revisions
 from memnotify.store import Store

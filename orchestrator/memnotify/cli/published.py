@@ -15,8 +15,8 @@ from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
 from memnotify.extras import extra
 from memnotify.files import refuse_as_result
+from memnotify.report.plain import plain_console
 from memnotify.report.published import print_published, print_series
-from memnotify.report.table import plain_console
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.results.published import compare_published
 from memnotify.results.published_series import PICTURES, csv_text

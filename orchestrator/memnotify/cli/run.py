@@ -18,8 +18,9 @@ from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
 from memnotify.report.board import open_board
 from memnotify.report.expect import print_expectations
+from memnotify.report.plain import plain_console
 from memnotify.report.plan import print_plan
-from memnotify.report.table import plain_console, print_run
+from memnotify.report.table import print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import choose_base

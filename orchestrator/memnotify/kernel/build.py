@@ -20,7 +20,8 @@ from memnotify.kernel.config import ConfigOption, check_config, fragment_text, m
 from memnotify.kernel.fixes import Choice, fixes_for
 from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.pristine import pristine_files
-from memnotify.kernel.source import Source, ensure_source, kept_source
+from memnotify.kernel.source import ensure_source
+from memnotify.kernel.stored import KERNEL, Source, kept_source
 from memnotify.kernel.toolchain import Toolchain, identify
 from memnotify.kernel.tree import WorkTree, work_tree
 from memnotify.model import KernelRequest
@@ -31,7 +32,6 @@ from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
 from memnotify.text import counted
 
-KIND = "kernel"
 _RECIPE = 2  # increase it when a change of this module changes the result
 _PATIENCE = 4 * 3600.0
 _IMAGE = "arch/x86/boot/bzImage"
@@ -213,7 +213,7 @@ def ensure_kernel(
                 raise _does_not_build(name, error, tree.build_log) from error
 
     return store.publish(
-        KIND,
+        KERNEL,
         inputs,
         build,
         waiting=lambda: progress(f"waiting for another build of {name} to finish"),

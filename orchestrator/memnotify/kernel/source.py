@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.archive import look_through, pack
@@ -23,13 +22,12 @@ from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, remembering, wrong_checksum
 from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.kernel.stored import SOURCE, Source, kept_source, pointer, source_of
 from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.quilt import tree_version
 from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_value
-
-KIND = "source"
 
 # Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
@@ -43,22 +41,6 @@ UNREACHABLE = "unreachable"
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A kernel tree in a tarball, below its folder `top`.
-
-    `digest` is the SHA-256 of the tarball, or `store.digest_tree` of a tree that was given or
-    assembled.
-    """
-
-    base: str
-    digest: str
-    tarball: Path
-    top: str
-    version: str
-    origin: str
-
-
 def named_source(given: str) -> Path:
     """Return the path given with --source. Raises InputError if it is not a tree or tarball."""
     path = Path(given).expanduser()
@@ -66,16 +48,6 @@ def named_source(given: str) -> Path:
     if not (path.is_dir() or path.is_file()):
         raise InputError("no such tree or tarball", file=path)
     return path
-
-
-def kept_source(base: Base, *, store: Store) -> Source | None:
-    """Return the source that was fetched last, if it is in the store."""
-    try:
-        key = _pointer(base, store).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    artifact = store.get(KIND, key)
-    return None if artifact is None else _source(artifact)
 
 
 def given_source(base: Base, given: str, *, store: Store) -> Source | None:
@@ -87,8 +59,8 @@ def given_source(base: Base, given: str, *, store: Store) -> Source | None:
     if path.is_dir() and not (path / "Makefile").exists():
         return None  # pieces
     digest = digest_tree(path) if path.is_dir() else digest_file(path)
-    artifact = store.get(KIND, digest_value(_given_inputs(base, digest)))
-    return None if artifact is None else _source(artifact)
+    artifact = store.get(SOURCE, digest_value(_given_inputs(base, digest)))
+    return None if artifact is None else source_of(artifact)
 
 
 def _given_inputs(base: Base, digest: str) -> dict[str, str]:
@@ -114,11 +86,11 @@ def fetch_source(
         artifact = _take(base, named_source(given), store, log, progress)
     else:
         artifact = _fetch(base, store, web or Web(), log, progress)
-    pointer = _pointer(base, store)
-    fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
+    last = pointer(base, store)
+    fresh = last.with_name(f".{last.name}.{os.getpid()}")
     fresh.write_text(artifact.key + "\n", encoding="utf-8")
-    fresh.replace(pointer)
-    return _source(artifact)
+    fresh.replace(last)
+    return source_of(artifact)
 
 
 def ensure_source(
@@ -135,7 +107,7 @@ def ensure_source(
     A host that did not answer in the last minutes is not asked; `fetch_source` asks every time.
     """
     if given is not None:
-        return _source(_take(base, named_source(given), store, log, progress))
+        return source_of(_take(base, named_source(given), store, log, progress))
     kept = kept_source(base, store=store)
     if kept is not None:
         return kept
@@ -144,22 +116,6 @@ def ensure_source(
         kept = kept_source(base, store=store)
         web = web or remembering(store)
         return kept or fetch_source(base, store=store, web=web, log=log, progress=progress)
-
-
-def _pointer(base: Base, store: Store) -> Path:
-    return store.folder("sources") / base.name
-
-
-def _source(artifact: Artifact) -> Source:
-    facts = artifact.facts
-    return Source(
-        base=str(artifact.inputs["base"]),
-        digest=str(facts["digest"]),
-        tarball=artifact.file(str(facts["file"])),
-        top=str(facts["top"]),
-        version=str(facts["version"]),
-        origin=str(facts["origin"]),
-    )
 
 
 def _facts(base: Base, tarball: Path, origin: str, digest: str | None = None) -> dict[str, str]:
@@ -212,7 +168,7 @@ def _take(
             raise wrong_checksum(str(path), digest, copied)
         return facts
 
-    return store.publish(KIND, _given_inputs(base, digest), build)
+    return store.publish(SOURCE, _given_inputs(base, digest), build)
 
 
 def _from_given_package(
@@ -320,7 +276,7 @@ def _from_debian(
         "sha256": listed.sha256,
         "member": candidate.member,
     }
-    return store.publish(KIND, inputs, build)
+    return store.publish(SOURCE, inputs, build)
 
 
 def _from_kernel_org(
@@ -343,7 +299,7 @@ def _from_kernel_org(
             fetched.rename(folder / name)
         return _facts(base, folder / name, url)
 
-    return store.publish(KIND, {"base": base.name, "file": name, "sha256": expected}, build)
+    return store.publish(SOURCE, {"base": base.name, "file": name, "sha256": expected}, build)
 
 
 def _from_pieces(
@@ -355,10 +311,10 @@ def _from_pieces(
     progress: Progress,
 ) -> Artifact:
     known = known_digests(base, candidate)
-    for artifact in store.listing(KIND):
+    for artifact in store.listing(SOURCE):
         made_of = artifact.inputs.get("pieces", [])
         if artifact.inputs["base"] == base.name and made_of:
-            there = store.get(KIND, artifact.key)
+            there = store.get(SOURCE, artifact.key)
             if there and all(known.get(name, sha256) == sha256 for name, sha256 in made_of):
                 return there
     pieces = fetch_pieces(base, candidate, store=store, web=web, progress=progress)
@@ -393,7 +349,7 @@ def _put_together(
         return _facts(base, tarball, origin, digest)
 
     made_of = [[piece.file.name, piece.sha256] for piece in pieces]
-    return store.publish(KIND, {"base": base.name, "pieces": made_of}, build)
+    return store.publish(SOURCE, {"base": base.name, "pieces": made_of}, build)
 
 
 def _numbers(name: str) -> list[int]:

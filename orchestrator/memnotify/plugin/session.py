@@ -25,7 +25,7 @@ from memnotify.model import Accel, Cell, Clock
 from memnotify.plugin.items import CampaignFile, CellItem, finished, how_to_look, shown
 from memnotify.process import CommandLog
 from memnotify.report.board import LineBoard
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.run.base_selection import choose_base
 from memnotify.run.on_demand import OnDemand
 from memnotify.run.services import RunOptions, Services
