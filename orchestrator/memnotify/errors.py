@@ -74,11 +74,16 @@ class InfrastructureError(MemnotifyError):
 def writing(file: Path) -> Iterator[None]:
     """Turn an OSError into an InputError that names the user's file as not writable.
 
-    This includes a pipe without a reader: opening it would block forever.
+    This includes a pipe without a reader: opening it would block forever. Its reader would take the
+    end of this test for the end of the text, so the pipe is held open meanwhile.
     """
+    held = None
     try:
         if file.is_fifo():
-            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+            held = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
         yield
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+    finally:
+        if held is not None:
+            os.close(held)

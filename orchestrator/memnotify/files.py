@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
@@ -65,6 +67,28 @@ def refuse_as_result(file: Path) -> None:
     if is_folder or not in_folder:
         what = "is a folder" if is_folder else "the folder that it goes into does not exist"
         raise InputError(f"cannot be written: {what}", file=file)
+
+
+@contextmanager
+def held_for_result(file: Path | None) -> Iterator[None]:
+    """Refuse a file that cannot be written, before the work that it is for, which is done inside.
+
+    A pipe without a reader is refused. One that has a reader is held open: else the reader would
+    see its end now. None is accepted. Raises InputError.
+    """
+    held = None
+    if file is not None:
+        refuse_as_result(file)
+        if file.is_fifo():
+            try:
+                held = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+    try:
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def refuse_as_folder(path: Path) -> None:
