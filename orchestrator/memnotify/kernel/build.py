@@ -246,7 +246,7 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
-            beat=lambda: progress(f"{counted(_compiled(output), 'file')} compiled"),
+            beat=lambda: progress(_told(_compiled(output), plan.base.table.files, kept=kept)),
         )
     seconds = time.monotonic() - started
     for file, name in (
@@ -301,6 +301,13 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
 
 def _compiled(output: Path) -> int:
     return output.read_text(errors="replace", encoding="utf-8").count("\n  CC ")
+
+
+def _told(compiled: int, files: int | None, *, kept: bool) -> str:
+    """Return how far a build is. With a kept tree, make compiles what has changed: at most all."""
+    if files is None or compiled > files:
+        return f"{counted(compiled, 'file')} compiled"
+    return f"{compiled} of {'at most' if kept else 'about'} {files} files compiled"
 
 
 @dataclass(frozen=True)
