@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from memnotify.text import message
+
 TRACEBACK = "MEMNOTIFY_TRACEBACK"
 """Environment variable that makes a bug of the testbed end the command with a traceback."""
 
@@ -24,7 +26,8 @@ def no_space(error: OSError) -> bool:
 class MemnotifyError(Exception):
     """Anything that ends a command with one clear line.
 
-    `message` says what is wrong, `hint` how to fix it; `exit_code` is the command's status.
+    `message` says what is wrong, `hint` how to fix it; `exit_code` is the command's status. As a
+    text it can be printed: a newline or an escape sequence in a name that it quotes is escaped.
     """
 
     exit_code = 3
@@ -35,7 +38,7 @@ class MemnotifyError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message} ({self.hint})"
+        return message(self.message if self.hint is None else f"{self.message} ({self.hint})")
 
 
 class InputError(MemnotifyError):

@@ -242,3 +242,11 @@ def test_all_forms_of_records_are_counted(cell: mn.CellResults) -> None:
 def test_no_kind_of_record(cell: mn.CellResults, kind: Any) -> None:
     with pytest.raises(ValueError, match="is not a record kind; known kinds: BOOT, "):
         cell.kind(kind)
+
+
+@pytest.mark.parametrize("call", [mn.open_run, mn.load_campaign])
+def test_an_error_is_one_line_whatever_a_name_has(call: Callable[[str], Any]) -> None:
+    with pytest.raises(mn.InputError) as caught:
+        call("a\nmemnotify: all is well\x1b[2J")
+    assert str(caught.value).startswith(r"a\nmemnotify: all is well\x1b[2J")
+    assert str(caught.value).isprintable()
