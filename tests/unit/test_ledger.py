@@ -311,7 +311,7 @@ def test_who_waits_and_is_dead_or_stopped_keeps_nobody_waiting(
             assert not claimed(tmp_path, seconds=0.3)
             with shut(tmp_path):  # a process stopped in the gate blocks everybody
                 waiter.send_signal(number)
-            monkeypatch.setattr("memnotify.run.ledger._PASSED_OVER_S", 1.0)
+            monkeypatch.setattr("memnotify.run.claims._PASSED_OVER_S", 1.0)
             assert claimed(tmp_path, seconds=10)
         finally:
             waiter.kill()
