@@ -15,19 +15,7 @@ import pandas as pd
 import pytest
 from memnotify import api
 
-from tests.support.campaigns import Bench, Guests
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    bench = Bench(tmp_path_factory.mktemp("misused"))
-    bench.run(Guests())
-    return bench
-
-
-@pytest.fixture
-def run(bench: Bench) -> mn.Run:
-    return mn.open_run(bench.path)
+from tests.support.campaigns import Bench
 
 
 @pytest.fixture

@@ -32,18 +32,6 @@ README = places.HOME / "README.md"
 FRAMES = ("records", "wakeups", "samples", "zones", "balloon", "timeline")
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    bench = Bench(tmp_path_factory.mktemp("opened"))
-    bench.run(Guests())
-    return bench
-
-
-@pytest.fixture
-def run(bench: Bench) -> mn.Run:
-    return mn.open_run(str(bench.path))
-
-
 @pytest.fixture
 def no_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
