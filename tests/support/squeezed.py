@@ -13,9 +13,6 @@ from memnotify.records.log import RecordLog
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.series.quilt import MEM_NOTIFY
 
-# The bases to which every revision was carried forward.
-FORWARD = ("6.1", "6.12")
-
 SECOND = 10**9
 MIB = 1024  # KiB
 JIFFY = SECOND // 250
