@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.places import CAMPAIGNS
 
 from tests.platforms import platforms
 
@@ -135,3 +138,12 @@ def test_an_administrator_installs_what_a_user_may_not(user: str, tmp_path: Path
     lines = made.log.read_text().splitlines()
     assert lines[1] == "root: export DEBIAN_FRONTEND=noninteractive; apt-get install x"
     assert lines[2] == "None: make demo"
+
+
+def test_the_campaign_for_a_compiler_squeezes_as_the_demo() -> None:
+    file, demo = platforms.HERE / "compiler.toml", CAMPAIGNS / "demo.toml"
+    cells = plan_cells(load_campaign(file))
+    (squeezed,) = [cell for cell in cells if cell.scenario.name == "squeeze"]
+    assert squeezed.scenario in {cell.scenario for cell in plan_cells(load_campaign(demo))}
+    assert {cell.scenario.name for cell in cells} == {"squeeze", "self-check"}
+    assert squeezed.scenario.steps[0].processes == 200
