@@ -12,9 +12,6 @@ from memnotify.model import Arch, CellResult
 from memnotify.records.log import RecordLog
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 
-# The bases to which every revision was carried forward.
-FORWARD = ("6.1", "6.12")
-
 SECOND = 10**9
 MIB = 1024  # KiB
 JIFFY = SECOND // 250
