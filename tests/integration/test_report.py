@@ -448,11 +448,6 @@ def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixtur
     assert (run / "report.html").read_text().startswith("<!doctype html>")
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
-
-
 @pytest.mark.parametrize("damage", ["no log", "another's log", "a verdict", "no manifest"])
 def test_a_damaged_cell_counts_as_not_run_and_is_said(
     bench: Bench, capsys: pytest.CaptureFixture[str], damage: str
