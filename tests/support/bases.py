@@ -7,7 +7,7 @@ import os
 
 from memnotify.kernel import debian
 from memnotify.kernel.base import DebianSource, load_base
-from memnotify.kernel.source import kept_source
+from memnotify.kernel.stored import kept_source
 from memnotify.store import Store
 
 FORWARD = ("6.1", "6.12")
