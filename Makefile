@@ -32,8 +32,8 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
               print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-kernels test lint \
-        mutants bench architecture lock dist clean
+.PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-bytecode \
+        demo-kernels test lint mutants bench architecture lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -93,7 +93,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(if $(SIDE_BY_SIDE),packages
 	@echo "installing the Python packages of requirements.lock (0.3 GB on disk)"
 	@$(call stage,Python packages) \
 	$(PYTHON) -m venv $(VENV); \
-	$(PIP) --require-hashes -r requirements.lock; \
+	$(PIP) --require-hashes $(if $(SIDE_BY_SIDE),--no-compile) -r requirements.lock; \
 	rm -f $(VENV)/.commit
 	@touch $@
 
@@ -115,11 +115,16 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready | version
 # while pip and the kernel source come too; then QEMU, while the first kernel is compiled.
 demo: ## build kernels and an image, run campaigns/demo.toml, print who woke when, and how long it took
 	@mkdir -p runs && rm -f $(STAGES)
-	@$(MAKE) --no-print-directory --jobs=4 SIDE_BY_SIDE=1 packages $(if $(wildcard $(VENV)/.ready),version,demo-kernels)
+	@$(MAKE) --no-print-directory --jobs=4 SIDE_BY_SIDE=1 packages \
+	    $(if $(wildcard $(VENV)/.ready),version,demo-kernels demo-bytecode)
 	$(BIN)/memnotify run campaigns/demo.toml -o runs/demo --stages $(STAGES)
 
 demo-source: version
 	@$(BIN)/memnotify run campaigns/demo.toml --prepare source --stages $(STAGES)
+
+# What pip would have done before anything else could begin. While the source is unpacked, a core is idle.
+demo-bytecode: demo-source
+	@$(BIN)/python -m compileall -q $(abspath $(VENV))/lib || true
 
 demo-kernels: packages-build demo-source
 	@$(BIN)/memnotify run campaigns/demo.toml --prepare kernels --stages $(STAGES)
