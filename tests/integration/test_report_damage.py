@@ -187,7 +187,7 @@ def test_a_pipe_without_a_reader_is_refused_before_the_work(
     monkeypatch.setattr("memnotify.cli.published.say_damaged", lambda _: pytest.fail("work"))
     for command, option in (("report", "-o"), ("published", "--csv")):
         assert main([command, str(run), option, str(pipe)]) == 2
-        assert f"{pipe}: cannot be written: No such device" in capsys.readouterr().err
+        assert f"{pipe}: cannot be written: no program reads this pipe" in capsys.readouterr().err
 
 
 def test_the_reader_of_a_pipe_gets_the_whole_report(
@@ -197,7 +197,12 @@ def test_the_reader_of_a_pipe_gets_the_whole_report(
     pipe = tmp_path / "pipe.md"
     os.mkfifo(pipe)
     read: list[str] = []
-    thread = threading.Thread(target=lambda: read.append(pipe.read_text()))
+
+    def late() -> None:
+        time.sleep(0.2)
+        read.append(pipe.read_text())
+
+    thread = threading.Thread(target=late)
     thread.start()
 
     def slowly(*args: Any) -> None:
