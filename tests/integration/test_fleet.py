@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import tarfile
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,96 +21,7 @@ from memnotify.run import fleet
 from memnotify.run.fleet import HostTable, load_fleet, run_fleet
 
 from tests.support.campaigns import TEXT
-
-ROOT = Path(__file__).parents[2]
-# The program memnotify of a host: ours, but with made-up guests and kernels.
-PROGRAM = f"""#!{sys.executable}
-import os, sys
-from functools import partial
-from pathlib import Path
-os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "orchestrator")!r}]
-from tests.support.campaigns import Bench, Guests
-from memnotify.run.services import Services
-from memnotify.cli import run
-from memnotify.cli.main import main
-
-bench = Bench.__new__(Bench)
-run.Services = partial(
-    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
-)
-sys.exit(main())
-"""
-
-
-@dataclass
-class Done:
-    return_code: int
-    stdout: str
-    stderr: str
-
-
-class Host:
-    """A host that is a folder; its ssh runs commands in a shell there."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.closed = False
-        self.commands: list[str] = []
-
-    def run(self, command: str, *, err_stream: Any = None, **_: Any) -> Done:
-        self.commands.append(command)
-        done = subprocess.run(
-            ["sh", "-c", command], cwd=self.home, capture_output=True, text=True, check=False
-        )
-        if err_stream is not None:
-            err_stream.write(done.stderr)
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def put(self, local: Any, remote: str) -> None:
-        (self.home / remote).write_bytes(local.read())
-
-    def get(self, remote: str, local: str) -> None:
-        shutil.copyfile(self.home / remote, local)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Lab:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.hosts: dict[str, Host] = {}
-        self.said: list[str] = []
-        self.campaign = folder / "try.toml"
-        self.campaign.write_text(TEXT)
-        self.program = folder / "memnotify"
-        self.program.write_text(PROGRAM)
-        self.program.chmod(0o755)
-
-    def connect(self, address: str) -> Host:
-        if address == "gone":
-            raise_later = Host(self.folder)
-            raise_later.run = _refuse  # type: ignore[method-assign]
-            return raise_later
-        home = self.folder / address
-        home.mkdir(exist_ok=True)
-        return self.hosts.setdefault(address, Host(home))
-
-    def run(self, *addresses: str, connect: Callable[[str], Any] | None = None) -> Any:
-        hosts = [HostTable(address=name, program=str(self.program), jobs=1) for name in addresses]
-        return run_fleet(
-            load_campaign(self.campaign),
-            hosts,
-            path=self.folder / "run",
-            options=["--cold"],
-            say=self.said.append,
-            connect=connect or self.connect,
-        )
-
-
-def _refuse(command: str, **_: Any) -> Done:
-    raise OSError("Name or service not known")
+from tests.support.fleet_lab import Done, Host, Lab
 
 
 @pytest.fixture
@@ -331,60 +234,6 @@ def test_a_hosts_file_is_read(tmp_path: Path) -> None:
     assert load_fleet(file) == (HostTable(address="me@a"), HostTable(address="b", jobs=3))
 
 
-def _log_in_or_skip(port: int, key: Path) -> None:
-    """Skip if sshd lets nobody in, as it does if the account is locked."""
-    with paramiko.SSHClient() as client:
-        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        try:
-            client.connect(
-                "127.0.0.1",
-                port,
-                getpass.getuser(),
-                key_filename=str(key),
-                allow_agent=False,
-                look_for_keys=False,
-            )
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            pytest.skip(f"sshd: {error}")
-
-
-SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
-
-
-@pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[int]:
-    """Start an sshd on its own port and yield the port. Skips if that does not work."""
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-N", "", "-f", tmp_path / name], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    (tmp_path / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nStrictModes no\n"
-        f"AuthorizedKeysFile {tmp_path}/user.pub\nPidFile none\nUsePAM no\n"
-        "Subsystem sftp internal-sftp\n"
-    )
-    assert SSHD is not None
-    command = [SSHD, "-f", str(tmp_path / "sshd_config")]
-    tried = subprocess.run([*command, "-t"], stderr=subprocess.PIPE, text=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip(f"sshd: {tried.stderr.strip()}")
-    server = subprocess.Popen([*command, "-D", "-e"])
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if server.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        if server.poll() is not None:
-            pytest.skip(f"sshd ended with {server.returncode}")
-        _log_in_or_skip(port, tmp_path / "user")
-        yield port
-    finally:
-        server.terminate()
-        server.wait()
-
-
 def test_no_word_is_more_than_a_word_to_the_shell_of_a_host(lab: Lab) -> None:
     odd = "it's; touch made $(touch made)"
     host = HostTable(address="a", program=str(lab.program), folder=odd)
@@ -398,31 +247,3 @@ def test_no_word_is_more_than_a_word_to_the_shell_of_a_host(lab: Lab) -> None:
     )
     assert len(RunFolder(lab.folder / "run").verdicts()) == 4
     assert {path.name for path in (lab.folder / "a").iterdir()} == {odd}
-
-
-@pytest.mark.skipif(SSHD is None, reason="there is no sshd")
-def test_a_real_ssh(lab: Lab, sshd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's configuration and known_hosts apply; a host with another key is refused."""
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    (home / ".ssh" / "config").write_text(
-        f"Host big\n HostName 127.0.0.1\n Port {sshd}\n IdentityFile {tmp_path}/user\n"
-    )
-    with pytest.raises(InfrastructureError, match="not found in known_hosts"):
-        lab.run("big", connect=fleet.connect)
-    key = (tmp_path / "host.pub").read_text()
-    (home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{sshd} {key}")
-    work = tmp_path / "there"
-    campaign = load_campaign(lab.campaign)
-    host = HostTable(address="big", program=str(lab.program), folder=str(work))
-    threads = threading.active_count()
-    keepalive: list[int] = []
-    monkeypatch.setattr(
-        "paramiko.Transport.set_keepalive", lambda _, seconds: keepalive.append(seconds)
-    )
-    run_fleet(campaign, [host], path=lab.folder / "run", options=["--cold"], say=lab.said.append)
-    assert len(RunFolder(lab.folder / "run").verdicts()) == 4
-    assert any("pc-swap" in line for line in lab.said)
-    assert threading.active_count() <= threads
-    assert keepalive == [30]

@@ -13,8 +13,7 @@ import pytest
 from memnotify.cli.main import main
 from memnotify.kernel import import_series
 from memnotify.mailpatch.restore_series import ImportedSeries, import_mails
-from memnotify.series.apply import FileState, apply_series, read_tree
-from memnotify.series.quilt import Series, read_series_file
+from memnotify.series.quilt import read_series_file
 
 from tests.support import archives
 from tests.support.archives import Clean
@@ -24,19 +23,15 @@ from tests.support.imports import (
     change,
     made_up_tree,
     mail,
-    new,
     run,
     small_tree,
 )
+from tests.support.series_files import contents
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     return small_tree(tmp_path / "tree")
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture
@@ -63,7 +58,7 @@ def test_comments_stay_and_fuzz_is_reported(
         "# of 0001-one.patch and more\n0002-real.patch # second\n# the end\n"
     )
     assert "0002-real.patch needs no fuzz: fuzz=2 is left out" in capsys.readouterr().out
-    assert sorted(files(series)) == ["0001-one.patch", "0002-real.patch", "series"]
+    assert sorted(contents(series)) == ["0001-one.patch", "0002-real.patch", "series"]
 
 
 def test_two_patches_of_a_number_are_not_both_replaced(
@@ -71,13 +66,13 @@ def test_two_patches_of_a_number_are_not_both_replaced(
 ) -> None:
     (series / "0002-two.patch").rename(series / "0001-two.patch")
     (series / "series").write_text("0001-one.patch\n0001-two.patch\n")
-    before = files(series)
+    before = contents(series)
     real = mail(tmp_path / "r", "[PATCH 1/2] real", change(20, "real()"))
     assert run(tree, series, real, "--replace") == 2
     said = capsys.readouterr().err
     assert f"{series}/series: 0001-one.patch and 0001-two.patch have the number 1 both" in said
     assert said.count("\n") == 1
-    assert files(series) == before
+    assert contents(series) == before
 
 
 @pytest.mark.parametrize(("broken", "code"), [(errno.ENOSPC, 3), (errno.EACCES, 2)])
@@ -90,7 +85,7 @@ def test_a_failure_while_files_are_put_in_place_changes_nothing(
     broken: int,
     code: int,
 ) -> None:
-    before = files(series)
+    before = contents(series)
     real = Path.rename
 
     def rename(self: Path, target: Path) -> Path:
@@ -105,7 +100,7 @@ def test_a_failure_while_files_are_put_in_place_changes_nothing(
     ]
     assert run(tree, series, *mails, "--replace") == code
     assert capsys.readouterr().err.count("\n") == 1
-    assert files(series) == before
+    assert contents(series) == before
     assert {path.name for path in series.iterdir()} == set(before)
 
 
@@ -129,7 +124,7 @@ sys.exit(main(sys.argv[2:]))
 def test_what_a_killed_import_left_is_undone(
     tree: Path, series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = files(series)
+    before = contents(series)
     mails = [
         mail(tmp_path / "r", "[PATCH 2/2] real", change(20, "real()")),
         mail(tmp_path / "s", "[PATCH 1/2] one", change(5, "other()")),
@@ -145,13 +140,13 @@ def test_what_a_killed_import_left_is_undone(
             assert main(["series", "apply", str(series), "--tree", str(tree), "--check"]) == 2
             assert "interrupted, or is still running" in capsys.readouterr().err
         else:
-            assert {k: v for k, v in files(series).items() if "/" not in k} == before
+            assert {k: v for k, v in contents(series).items() if "/" not in k} == before
         # Even an import that is refused first restores the folder.
         assert run(tree, series, third) == 2
-        assert files(series) == before
+        assert contents(series) == before
     assert renames > 2
-    assert "0002-real.patch" in files(series)
-    assert {path.name for path in series.iterdir()} == set(files(series))
+    assert "0002-real.patch" in contents(series)
+    assert {path.name for path in series.iterdir()} == set(contents(series))
 
 
 def pending(folder: Path, names: bytes) -> Path:
@@ -165,10 +160,10 @@ def pending(folder: Path, names: bytes) -> Path:
 
 def refused(tree: Path, series: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Import into a folder that must not be changed, and return the error."""
-    before = files(series.parent)
+    before = contents(series.parent)
     capsys.readouterr()
     assert run(tree, series, series.parent / "1") == 2
-    assert files(series.parent) == before
+    assert contents(series.parent) == before
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     return said
@@ -276,113 +271,6 @@ def test_a_folder_that_cannot_be_made(
     )
 
 
-LONG = "n" * 300
-
-
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        (new("mm/a.c/x.c", "int x;"), "mm/a.c: is a file, so nothing can be below it"),
-        (new("mm", "int x;"), "mm is a folder; patches are for files"),
-        (new(f"mm/{LONG}.c", "int x;"), "the name of a file is too long: b/mm/nnn"),
-        ([*new("mm/n", "x"), *new("mm/n/x", "x")], "mm/n is a file of this patch"),
-        (
-            [
-                "diff --git a/mm/a.c b/Makefile",
-                *("similarity index 100%", "rename from mm/a.c", "rename to Makefile"),
-            ],
-            "makes Makefile of mm/a.c, but there is a Makefile",
-        ),
-        (
-            [
-                "diff --git a/mm/none.c b/mm/b.c",
-                *("similarity index 100%", "rename from mm/none.c", "rename to mm/b.c"),
-            ],
-            "changes mm/none.c, which is not in the tree",
-        ),
-    ],
-    ids=["below-file", "folder", "long", "below-new", "onto", "from-nothing"],
-)
-def test_odd_names(
-    tree: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    lines: list[str],
-    said: str,
-) -> None:
-    one = mail(tmp_path / "1", "[PATCH] one", lines)
-    assert run(tree, tmp_path / "out", one) == 2
-    message = capsys.readouterr().err
-    assert said in message
-    assert message.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
-def test_names_that_git_quotes(
-    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = ["mm/\u00e4.c", 'mm/a"b\\c.c']
-    (tree / names[0]).write_text("x\n")
-    git = [r'/mm/\303\244.c"', r'/mm/a\"b\\c.c"']
-    lines = [
-        r' "mm/\303\244.c" | 2 +-',
-        " 1 file changed, 1 insertion(+), 1 deletion(-)",
-        "",
-        *(f'diff --git "a{git[0]} "b{git[0]}', f'--- "a{git[0]}', f'+++ "b{git[0]}'),
-        *("@@ -1 +1 @@", "-x", "+y"),
-        *(f'diff --git "a{git[1]} "b{git[1]}', "new file mode 100644", "--- /dev/null"),
-        *(f'+++ "b{git[1]}', "@@ -0,0 +1 @@", "+z"),
-    ]
-    one = mail(tmp_path / "1", "[PATCH] one", lines)
-    assert run(tree, tmp_path / "out", one) == 0
-    assert "diffstat names" not in capsys.readouterr().out
-    patches = read_series_file(tmp_path / "out/series")
-    made = apply_series(Series(revision="", base="", patches=patches), read_tree(tree)).files
-    assert made == {names[0]: FileState(b"y\n", 0o644), names[1]: FileState(b"z\n", 0o644)}
-    assert run(tree, tmp_path / "again", *sorted((tmp_path / "out").glob("*.patch"))) == 0
-    assert files(tmp_path / "again") == files(tmp_path / "out")
-
-
-@pytest.mark.parametrize("escape", [r"\t", r"\n", r"\344"])
-def test_names_that_no_kernel_has(
-    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], escape: str
-) -> None:
-    lines = ["--- /dev/null", f'+++ "b/mm/x{escape}.c"', "@@ -0,0 +1 @@", "+z"]
-    one = mail(tmp_path / "1", "[PATCH] one", lines)
-    assert run(tree, tmp_path / "out", one) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_an_earlier_patch_makes_a_file_where_a_folder_is_wanted(
-    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for names in (("mm/n", "mm/n/x"), ("mm/n/x", "mm/n")):
-        mails = [
-            mail(tmp_path / str(at), f"[PATCH {at}/2] x", new(name, "x"))
-            for at, name in enumerate(names, 1)
-        ]
-        assert run(tree, tmp_path / "out", *mails) == 2
-        assert f"so there can be no file {names[1]}" in capsys.readouterr().err
-
-
-def test_an_empty_file_is_made_and_deleted(tree: Path, tmp_path: Path) -> None:
-    (tree / "mm/empty").write_text("")
-    lines = [
-        *("diff --git a/mm/fresh b/mm/fresh", "new file mode 100644"),
-        "index 0000000..e69de29",
-        *("diff --git a/mm/empty b/mm/empty", "deleted file mode 100644"),
-        "index e69de29..0000000",
-    ]
-    one = mail(tmp_path / "1", "[PATCH] one", lines)
-    assert run(tree, tmp_path / "out", one) == 0
-    patches = read_series_file(tmp_path / "out/series")
-    series = Series(revision="", base="", patches=patches)
-    assert apply_series(series, read_tree(tree)).files == {
-        "mm/empty": None,
-        "mm/fresh": FileState(b"", 0o644),
-    }
-
-
 def quoted(lines: list[str]) -> list[str]:
     return ["Ada wrote:", *(f"> {line}" for line in lines), "Nice."]
 
@@ -418,7 +306,7 @@ def test_revisions_are_told_apart(
     assert "several revisions of a series: v3, v4 (--revision v4 takes the last)" in said
     assert said.count("\n") == 1
     assert run(tree, tmp_path / "out", *mails, "--revision", "v4") == 0
-    text = b"".join(files(tmp_path / "out").values())
+    text = b"".join(contents(tmp_path / "out").values())
     assert b"call2()" in text and b"call3()" in text
     assert b"call0()" not in text
     assert run(tree, tmp_path / "none", *mails, "--revision", "v5") == 2
