@@ -93,7 +93,7 @@ def state_of(status: int | None) -> str:
     return "survived" if status == PASSED else "killed"
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps its plugins in sets
 class Runner:
     """A plugin of pytest that runs the tests it has collected once for each mutant."""
 

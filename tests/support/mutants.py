@@ -157,6 +157,8 @@ def show(folder: Path, modules: list[str], tests: list[str], args: argparse.Name
                 for why, names in (("fails", result.failed), ("is slow", result.slow)):
                     print("".join(f"left out, as it {why}: {name}\n" for name in names), end="")
                 print(f"{len(left)} mutants against {result.count} tests", flush=True)
+                if not result.count:
+                    return 1
                 continue
             results.append(result)
             mutant, state = result.mutant, result.state
