@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from memnotify.check.promises import (
 from memnotify.check.story import Story, Watchers
 from memnotify.check.wakeups import windows
 from memnotify.records.layout import NO_CLIENT, Kind
-from memnotify.records.log import RecordLog
+from memnotify.records.log import RecordLog, ints
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind, Habit, Op
 from memnotify.series.quilt import MEM_NOTIFY
@@ -298,7 +299,9 @@ def test_a_status_need_not_be_0_while_a_zone_has_no_more_than_the_gate(
 def test_too_small_a_batch_is_caught() -> None:
     made = replace(Model(), batch=1).run()
     assert broken(made) == {Invariant.BATCH}
-    assert seen(made, Invariant.BATCH) == "1 in 0.500 s, though the status stayed 1"
+    first = answers(made)[Invariant.BATCH].breaks[0]
+    assert first.promised == "2 of 6 waiting clients woken"
+    assert first.seen == "1 in 0.500 s, though the status stayed 1"
 
 
 def test_last_come_first_served_is_caught() -> None:
@@ -428,13 +431,20 @@ def test_who_was_skipped_and_for_whom() -> None:
     made = waits((0, 3 * S, None), (1, 3_100 * MS, FIRST), (2, 3_200 * MS, FIRST + MS))
     (first,) = answers(made)[Invariant.ORDER].breaks
     assert (first.time_ns, first.client) == (FIRST, None)
+    assert first.promised == "the clients that have waited longest first"
     assert names(made, first) == [(Kind.WAKEUP, 2), (Kind.POLL, 0)]
 
 
 @pytest.mark.parametrize(
     ("until", "status", "caught"),
-    [(None, 1, True), (None, 0, False), (FIRST + HELD_UP_NS - 1, 1, False)],
-    ids=["skipped", "or its status was gone", "or late"],
+    [
+        (None, 1, True),
+        (8 * S, 1, True),
+        (FIRST + HELD_UP_NS, 1, True),
+        (None, 0, False),
+        (FIRST + HELD_UP_NS - 1, 1, False),
+    ],
+    ids=["skipped", "until later", "just too late", "or its status was gone", "or late"],
 )
 def test_who_had_a_place_in_the_batch_may_have_been_woken(
     until: int | None, status: int, caught: bool
@@ -458,6 +468,65 @@ def test_a_guarded_client_may_have_taken_a_place(more_ns: int, caught: bool) -> 
         (2, 2 * S, back - 1), (2, back, None), (0, 3_500 * MS, FIRST), (1, 3_500 * MS, None)
     )
     assert (Invariant.BATCH in broken(made)) == caught
+
+
+def test_a_wakeup_of_another_kind_fills_no_batch() -> None:
+    """Client 1 was interrupted, and is not one of the two that the notification had to wake."""
+    made = waits((0, 2 * S, FIRST), (1, 2 * S, FIRST + MS), (2, 2 * S, None))
+    assert Invariant.BATCH not in broken(made)
+    made.change(made.of(Kind.WAKEUP, 1)[0], revents=0, result=2**64 - 1, errno=4)
+    assert Invariant.BATCH in broken(made)
+
+
+def test_clients_that_came_together_are_named_in_order() -> None:
+    made = waits(*((client, 2 * S, FIRST if client == 20 else None) for client in range(40)))
+    (first,) = answers(made)[Invariant.BATCH].breaks
+    others = [client for client in range(40) if client != 20]
+    assert names(made, first) == [(Kind.WAKEUP, 20), *((Kind.POLL, other) for other in others)]
+
+
+@pytest.mark.parametrize("changes", [{"rate_of_cpu": True}, {"wakes": Wakes.EVERYONE}])
+def test_only_a_rate_of_the_whole_system_makes_notifications_of_a_queue(
+    changes: dict[str, Any],
+) -> None:
+    log = waits(*BATCH_OF_TWO).log()
+    assert len(windows(Story(log, PROMISES))) == 1
+    assert windows(Story(log, replace(PROMISES, **changes))) == []
+
+
+def test_a_single_watcher_has_a_share() -> None:
+    nobody = replace(PROMISES, shares=lambda *_: (0, 0))
+    assert broken(waits((0, 2 * S, FIRST)), nobody) == {Invariant.BATCH}
+
+
+def test_a_share_that_signals_reduce_is_whole_where_nobody_has_them() -> None:
+    promises = replace(PROMISES, shares=lambda _, fasync: (0, BATCH - fasync))
+    assert broken(replace(Model(), batch=1).run(), promises) == {Invariant.BATCH}
+
+
+def test_a_notification_whose_watchers_are_unknown_does_not_hide_the_next() -> None:
+    """The record of client 0 was lost; until client 1 is started, nobody is known to watch."""
+    made = waits((0, 2 * S, FIRST), (1, 6 * S, 8 * S))
+    del made.rows[made.of(Kind.CLIENT, 0)[0]]
+    del made.rows[made.of(Kind.STEP)[0]]
+    made.change(made.of(Kind.CLIENT, 1)[0], at=6 * S)
+    made.add(Kind.STEP, 6 * S - 1, op=Op.CLIENTS)
+    nobody = replace(PROMISES, shares=lambda *_: (0, 0))
+    (first,) = answers(made, nobody)[Invariant.BATCH].breaks
+    assert first.time_ns == 8 * S
+
+
+def test_a_batch_of_all_there_are_tests_nothing_if_the_status_went() -> None:
+    made = waits(*BATCH_OF_TWO)
+    assert exercised(made, Invariant.BATCH) == 1
+    for number in made.of(Kind.ZONE):
+        made.change(number, status=0)
+    assert exercised(made, Invariant.BATCH) == 0
+
+
+def test_the_last_that_came_shows_an_order() -> None:
+    made = waits((0, 3 * S, FIRST), (1, 3 * S, FIRST + MS), (2, 3_100 * MS + 1, None))
+    assert exercised(made, Invariant.ORDER) == 1
 
 
 def test_each_batch_that_was_too_big_is_a_test() -> None:
@@ -557,12 +626,27 @@ def test_a_log_that_ends_with_the_batch_does_not_say_that_it_was_too_small() -> 
     made = replace(Model(), batch=1, notifications=[5 * S], end_ns=5 * S + 100 * MS)
     assert not broken(made.run())
     assert not broken(replace(made, end_ns=5 * S + 400 * MS).run())
+    for more_ns, caught in ((0, set()), (1, {Invariant.BATCH})):
+        cut = replace(made, end_ns=FIRST + HELD_UP_NS + more_ns).run()
+        cut.rows = [row for row in cut.rows if row[0] != Kind.EXIT]
+        assert broken(cut) == caught
     whole = replace(made, end_ns=30 * S).run()
     assert broken(whole) == {Invariant.BATCH}
     for number in whole.of(Kind.PAGING):
         if whole.rows[number][1] == 5_350 * MS:
             whole.change(number, runnable=11)
     assert not broken(whole)
+
+
+def test_a_guest_must_be_calm_for_a_quarter_of_a_second_before_all_have_logged() -> None:
+    made = waits((0, 2 * S, 5_030 * MS - 1), (1, 2 * S, None))
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=150, status=int(made.rows[number][1] == 5_050 * MS))
+    assert Invariant.BATCH in broken(made)
+    for number in made.of(Kind.PAGING):
+        if made.rows[number][1] == 5_350 * MS:
+            made.change(number, runnable=11)
+    assert Invariant.BATCH not in broken(made)
 
 
 def test_who_may_have_been_killed_has_not_been_passed_over() -> None:
@@ -688,6 +772,47 @@ def test_signals() -> None:
         ]
     assert (
         answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is PromiseVerdict.NOT_EXERCISED
+    )
+
+
+def test_a_single_file_with_fasync_puts_signals_to_the_test() -> None:
+    made = with_signals(1)
+    made.rows = [row for row in made.rows if row[2] != 7]
+    one = replace(SIGNALLED, shares=lambda _, fasync: (fasync, BATCH))
+    found = answers(made, one)[Invariant.SIGNALS]
+    assert (found.tested, found.breaks) == (5, ())
+
+
+def test_a_notification_that_sent_only_signals_does_not_hide_the_next() -> None:
+    made = with_signals(1)
+    since = made.rows[made.of(Kind.POLL, 6)[0]][1]
+    made.add(Kind.WAKEUP, 4 * S, 6, revents=1, result=1, since_ns=since)
+    made.add(Kind.POLL, 4 * S + MS, 6, polls=1)
+    found = answers(made, SIGNALLED)
+    assert found[Invariant.SIGNALS].tested == 6
+    assert found[Invariant.BATCH].tested == 5
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(-1, False), (0, True)])
+def test_a_signal_counts_for_half_a_second(more_ns: int, caught: bool) -> None:
+    """Those of the other notifications do not count."""
+    made = with_signals(1)
+    number = made.of(Kind.WAKEUP, 6)[-1]
+    assert made.rows[number][1] == 9 * S + 5 * MS
+    made.change(number, at=9 * S + MS + HELD_UP_NS + more_ns)
+    made.change(made.of(Kind.POLL, 6)[-1], at=11 * S)
+    assert bool(answers(made, SIGNALLED)[Invariant.SIGNALS].breaks) == caught
+
+
+def test_a_share_of_signals_that_is_not_known_has_bounds() -> None:
+    """Client 8 was started when the first notification came: 8 or 9 files are open."""
+    made = with_signals(2)
+    made.add(Kind.CLIENT, 5 * S + 500 * MS, 8, client_kind=ClientKind.POLL)
+    promises = replace(SIGNALLED, shares=lambda watchers, _: (watchers % 2, BATCH))
+    first = answers(made, promises)[Invariant.SIGNALS].breaks[0]
+    assert (first.promised, first.seen) == (
+        "0 to 1 signals with each notification",
+        "2 signals",
     )
 
 
@@ -831,6 +956,40 @@ def test_a_status_that_stayed_shows_that_a_batch_was_too_small(first: int, caugh
     assert (Invariant.BATCH in broken(made)) == caught
 
 
+def test_a_counter_is_compared_from_the_sample_before_to_the_sample_after() -> None:
+    made = MadeUp()
+    for second in (1, 2, 3):
+        made.add(Kind.RECLAIM, second * S, pgscan=second)
+    spans = [(S, S, False), (S, S + 1, True), (2 * S, 2 * S, False), (2 * S - 1, 2 * S, True)]
+    since, until = (ints([span[at] for span in spans]) for at in (0, 1))
+    known, grew = Story(made.log(), PROMISES).grew("pgscan", since, until)
+    assert known.all()
+    assert grew.tolist() == [span[2] for span in spans]
+    known, _ = Story(made.log(), PROMISES).grew("pgscan", ints([S - 1, S]), ints([S, 3 * S + 1]))
+    assert not known.any()
+
+
+@pytest.mark.parametrize(
+    ("busy", "low"),
+    [
+        ((), FIRST - HELD_UP_NS),
+        ((4_950 * MS,), 4_850 * MS - HELD_UP_NS),
+        ((4_850 * MS, 4_950 * MS), 4_750 * MS - HELD_UP_NS),
+        (None, FIRST - HELD_UP_NS),
+    ],
+    ids=["calm", "busy", "busy for two samples", "no samples"],
+)
+def test_a_decision_was_at_most_half_a_second_before_a_calm_guest_logged_it(
+    busy: tuple[int, ...] | None, low: int
+) -> None:
+    made = waits((0, 2 * S, FIRST))
+    for number in made.of(Kind.PAGING):
+        if busy is not None and made.rows[number][1] in busy:
+            made.change(number, runnable=11)
+    made.rows = [row for row in made.rows if busy is not None or row[0] != Kind.PAGING]
+    assert Story(made.log(), PROMISES).waits.low.tolist() == [low]
+
+
 def opened(*, stop: Op | None = None) -> MadeUp:
     """Start client 0 at 2 s and client 1 at 3 s; client 0 is last heard of at 4 s."""
     made = MadeUp()
@@ -857,6 +1016,21 @@ def test_how_many_files_are_open_at_least_and_at_most() -> None:
     # They may have been opened since the step that started them, and until the exit was seen.
     assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]
     assert [watchers.at_most(at, 9 * S) for at in (6 * S - 1, 6 * S)] == [2, 1]
+
+
+def test_a_client_that_polled_again_was_there_until_then() -> None:
+    made = opened()
+    made.add(Kind.POLL, 4_200 * MS, 0, polls=1)
+    watchers = Watchers(made.log())
+    assert [watchers.at_least(3 * S, at) for at in (4_200 * MS - 1, 4_200 * MS)] == [2, 1]
+
+
+def test_a_stop_may_come_at_the_time_of_the_exit() -> None:
+    made = opened(stop=Op.CLIENTS)
+    (stop,) = (number for number in made.of(Kind.STEP) if made.rows[number][1] == 5 * S)
+    made.change(stop, at=6 * S)
+    watchers = Watchers(made.log())
+    assert [watchers.at_least(3 * S, at) for at in (6 * S - 1, 6 * S)] == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,8 @@ def told(times: Sequence[int], cpus: int = 1) -> MadeUp:
         ([1], 1, PromiseVerdict.KEPT),
         ([1, 190], 1, PromiseVerdict.KEPT),
         ([1, 188], 1, PromiseVerdict.BROKEN),
+        ([1, 188.999], 1, PromiseVerdict.KEPT),  # 0.001 ms before the first, it went into poll()
+        ([1, 188.998], 1, PromiseVerdict.BROKEN),
         ([1, 190, 190, 190, 190, 190], 1, PromiseVerdict.KEPT),
         ([1, 190, 190, 1], 1, PromiseVerdict.BROKEN),
         ([1, 190, 190, 190, 190, 180], 1, PromiseVerdict.BROKEN),
@@ -178,6 +180,15 @@ def test_a_few_that_leave_put_nothing_to_the_test() -> None:
         Invariant.ONCE: 1,
         Invariant.POLLIN: 1,
     }
+
+
+def test_enough_must_wait_for_what_a_client_may_be_late() -> None:
+    """With one in 0.51 s, there may be three in the 0.52 s that a client may take to log it."""
+    slow = replace(promises("v3"), rate_ns=520 * MS)
+    for clients, tested in ((4, 0), (5, 1)):
+        made = replace(V3, clients=clients, kind=LEAVE, events=(6 * S,)).run()
+        (found,) = (a for a in check(made.log(), slow) if a.invariant is Invariant.ONCE)
+        assert (found.tested, found.breaks) == (tested, ())
 
 
 def test_a_rate_of_the_whole_system_does_not_grow_with_its_cpus() -> None:
@@ -486,6 +497,21 @@ def test_who_is_left_out_is_known_after_half_a_second(
     assert (found.tested, bool(found.breaks)) == (tested, caught)
 
 
+def test_a_notification_that_leaves_some_out_is_one_test() -> None:
+    made = waking([2 * S] * 4, [FIRST, FIRST + MS, None, None])
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, len(found.breaks)) == (1, 1)
+
+
+def test_clients_that_give_memory_back_show_only_that_all_were_woken() -> None:
+    for until, tested in ((FIRST + MS, 1), (None, 0)):
+        made = waking([2 * S] * 4, [FIRST, FIRST + MS, until, until])
+        for number in made.of(Kind.CLIENT):
+            made.change(number, client_kind=LEAVE)
+        found = answers(made, "v3-wake-all")[Invariant.BATCH]
+        assert (found.tested, found.breaks) == (tested, ())
+
+
 @pytest.mark.parametrize(("more_ns", "caught"), [(-1, False), (0, True), (1, False)])
 def test_memory_must_be_low_for_half_a_second_before_and_after(more_ns: int, caught: bool) -> None:
     """Two samples that show enough are just outside of the second, or one is inside."""
@@ -594,9 +620,50 @@ def test_who_reads_and_leaves_shows_no_rate() -> None:
 def test_who_reads_only_after_the_next_pollin_has_not_read_the_first() -> None:
     made = told([5 * S, 5 * S + MS])
     made.add(Kind.READ, 5 * S + 2 * MS, 0, result=0)
+    made.add(Kind.READ, 5 * S + 1, 1, result=0)  # nor has another client read it
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
     made.add(Kind.READ, 5 * S + 1, 0, result=0)
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 1
+
+
+def told_and_read(times: Sequence[int], read: Sequence[bool]) -> MadeUp:
+    made = told(times)
+    for at, was_read in zip(times, read, strict=True):
+        if was_read:
+            made.add(Kind.READ, at + 1, 0, result=0)
+    return made
+
+
+def test_what_was_not_read_begins_anew() -> None:
+    times = [5 * S, 5 * S + MS, 5 * S + 2 * MS]
+    assert broken(told_and_read(times, [True, True, True]), "v3-wake-all") == {Invariant.RATE}
+    assert not broken(told_and_read(times, [True, False, True]), "v3-wake-all")
+
+
+def test_a_poll_that_was_interrupted_needs_no_notification() -> None:
+    made = told_and_read([5 * S, 5 * S + MS, 5 * S + 2 * MS], [True, True, True])
+    for number in made.of(Kind.WAKEUP)[1:]:
+        made.change(number, revents=0, result=2**64 - 1, errno=4)
+    assert not broken(made, "v3-wake-all")
+
+
+@pytest.mark.parametrize(("more_ns", "tested"), [(-1, 1), (0, 0)])
+def test_who_polls_again_at_once_does_so_within_20_ms(more_ns: int, tested: int) -> None:
+    made = told([5 * S, 5 * S + 20 * MS + US + more_ns])
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == tested
+
+
+def test_whether_memory_is_low_after_the_last_sample_is_not_known() -> None:
+    made = replace(V3, low=((4 * S, 30 * S),), clients=1, events=()).run()
+    made.rows = [row for row in made.rows if row[0] not in (Kind.POLL, Kind.EXIT)]
+    last = max(made.rows[number][1] for number in made.of(Kind.ZONE))
+    for at in (last + MS, last + 2 * MS):
+        made.add(Kind.POLL, at - US, 0)
+        made.add(Kind.WAKEUP, at, 0, revents=1, result=1, since_ns=at - US)
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 0
+    for number in [*made.of(Kind.POLL), *made.of(Kind.WAKEUP)]:
+        made.change(number, at=made.rows[number][1] - 10 * MS)
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 1
 
 
 def test_a_read_that_failed_takes_nothing() -> None:

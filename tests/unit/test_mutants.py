@@ -126,14 +126,14 @@ def test_that_is_slow():
     assert sums.unused() == 1
 """
 
-CONFTEST = '''
+CONFTEST = """
 import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
 def of_the_session():
     pass
-'''
+"""
 
 
 def project(folder: Path) -> Project:
