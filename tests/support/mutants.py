@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -193,6 +194,7 @@ def main() -> int:
         "--results", type=Path, help="add the results to a file, and skip what it says was killed"
     )
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and so ends the runner
     for module in args.module:
         if not (PACKAGE / module).is_file():
             parser.error(f"there is no module {module} in {PACKAGE.name}")

@@ -479,10 +479,14 @@ def test_a_wakeup_of_another_kind_fills_no_batch() -> None:
 
 
 def test_clients_that_came_together_are_named_in_order() -> None:
-    made = waits(*((client, 2 * S, FIRST if client == 20 else None) for client in range(40)))
+    """Clients 30 to 59 came first, all at once, and then the others."""
+    since = [2 * S if client < 30 else 2 * S - MS for client in range(60)]
+    made = waits(
+        *((client, at, FIRST if client == 40 else None) for client, at in enumerate(since))
+    )
     (first,) = answers(made)[Invariant.BATCH].breaks
-    others = [client for client in range(40) if client != 20]
-    assert names(made, first) == [(Kind.WAKEUP, 20), *((Kind.POLL, other) for other in others)]
+    others = [client for client in (*range(30, 60), *range(30)) if client != 40]
+    assert names(made, first) == [(Kind.WAKEUP, 40), *((Kind.POLL, other) for other in others)]
 
 
 @pytest.mark.parametrize("changes", [{"rate_of_cpu": True}, {"wakes": Wakes.EVERYONE}])

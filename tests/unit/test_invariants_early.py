@@ -21,6 +21,7 @@ from memnotify.check.promises import (
     Status,
     Wakes,
 )
+from memnotify.check.story import Story
 from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind
@@ -632,6 +633,18 @@ def told_and_read(times: Sequence[int], read: Sequence[bool]) -> MadeUp:
         if was_read:
             made.add(Kind.READ, at + 1, 0, result=0)
     return made
+
+
+def test_a_read_is_of_the_wait_of_its_client_before_it() -> None:
+    """Client 0 reads after the second of three waits and after the last, client 2 after its own."""
+    made = told_and_read([5 * S, 5 * S + MS, 5 * S + 2 * MS], [False, True, True])
+    for client, at in ((1, 6 * S), (2, 6 * S + MS)):
+        made.add(Kind.POLL, at - US, client)
+        made.add(Kind.WAKEUP, at, client, revents=1, result=1, since_ns=at - US)
+    made.add(Kind.READ, 7 * S, 2, result=0)
+    story = Story(made.log(), promises("v3"))
+    found = story.was_read(np.arange(story.waits.client.size))
+    assert found.tolist() == [False, True, True, False, True]
 
 
 def test_what_was_not_read_begins_anew() -> None:
