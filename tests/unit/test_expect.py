@@ -150,13 +150,16 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("wakeup > 0", "unknown figure wakeup .did you mean wakeups?"),
+        ("wakeup > 0", "^'wakeup > 0': unknown figure wakeup .did you mean wakeups?"),
         ("outcome != ok", "unknown figure ok .write words in quotes"),
         ("gate_to_first_ms < 5", "unknown figure gate_to_first_ms .memnotify compare computes it"),
-        ("1 < 2", "does not refer to a figure"),
+        ("1 < 2", "^'1 < 2' does not refer to a figure"),
         ("'outcome' != 'ok'", "does not refer to a figure"),
         ("outcome == 3", "^'outcome == 3' compares a word with a number$"),
-        ("arch == 'infrastructure:host'", "arch is never 'infrastructure:host'"),
+        (
+            "arch == 'infrastructure:host'",
+            "^\"arch == 'infrastructure:host'\": arch is never 'infrastructure:host'",
+        ),
         ("wakeups == '3'", "compares a number with a word"),
         ("series < arch", "^'series < arch' compares words with an operator other than"),
         ("series + 1 == 2", r"series \+ 1: series is a word"),
