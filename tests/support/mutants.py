@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -157,6 +158,8 @@ def show(folder: Path, modules: list[str], tests: list[str], args: argparse.Name
                 for why, names in (("fails", result.failed), ("is slow", result.slow)):
                     print("".join(f"left out, as it {why}: {name}\n" for name in names), end="")
                 print(f"{len(left)} mutants against {result.count} tests", flush=True)
+                if not result.count:
+                    return 1
                 continue
             results.append(result)
             mutant, state = result.mutant, result.state
@@ -191,6 +194,7 @@ def main() -> int:
         "--results", type=Path, help="add the results to a file, and skip what it says was killed"
     )
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and so ends the runner
     for module in args.module:
         if not (PACKAGE / module).is_file():
             parser.error(f"there is no module {module} in {PACKAGE.name}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from memnotify.campaign.figures import _shape
 from memnotify.check.expression import ANY, Scalar, Shape
 from memnotify.results.verdict import _fits, _wrong
 
@@ -41,3 +43,21 @@ def test_figures_that_fit_and_figures_that_do_not() -> None:
         assert not _fits(bad, batches)
     assert _fits({"b": {"c": 1, "d": "?"}, "e": []}, SHAPES[5])
     assert not _fits({"x": 1, "y": "1"}, SHAPES[6])
+
+
+@dataclass
+class Inner:
+    word: str
+    number: float | None
+
+
+@dataclass
+class Outer:
+    inner: Inner
+    many: tuple[Inner, ...]
+    counts: tuple[int, ...]
+
+
+def test_the_shape_of_a_class() -> None:
+    inner: Shape = {"word": Scalar.WORD, "number": Scalar.NUMBER}
+    assert _shape(Outer) == {"inner": inner, "many": [inner], "counts": [Scalar.NUMBER]}

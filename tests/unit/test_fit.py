@@ -188,7 +188,10 @@ def test_series_that_a_user_has_registered_are_tried_if_they_are_named(
     registered.write_facts(folder, revision="v4", mails=[], ours=[])
     names = [name for name, _ in chosen([], [])]
     assert "v4" in names and "v4-altered" not in names
-    assert "v4-altered" not in [name for name, _ in chosen([], ["2.6.24"])]
+    of_base = chosen([], ["2.6.24"])
+    assert of_base
+    assert {base for _, base in of_base} == {"2.6.24"}
+    assert "v4-altered" not in [name for name, _ in of_base]
     assert chosen(["v4-altered"], []) == [("v4-altered", "2.6.24")]
 
 

@@ -253,10 +253,26 @@ def test_a_status_need_not_be_0_while_a_zone_has_no_more_than_the_gate(
     assert answers(made)[Invariant.CLEARS].verdict is verdict
 
 
+@pytest.mark.parametrize(("mode", "caught"), [(0, set()), (1, {Invariant.DEVICE})])
+def test_a_device_without_a_mode_has_the_promised_one(mode: int, caught: set[Invariant]) -> None:
+    """Kernels before 2.6.32 announce none."""
+    made = Model().run()
+    made.change(made.of(Kind.DEVICE)[0], mode=mode)
+    assert broken(made) == caught
+
+
+def test_each_device_is_looked_at() -> None:
+    made = Model().run()
+    made.add(Kind.DEVICE, 2, present=1, major=1, minor=13, mode=0o666, errno=0)
+    assert broken(made) == {Invariant.DEVICE}
+
+
 def test_too_small_a_batch_is_caught() -> None:
     made = replace(Model(), batch=1).run()
     assert broken(made) == {Invariant.BATCH}
-    assert seen(made, Invariant.BATCH) == "1 in 0.500 s, though the status stayed 1"
+    first = answers(made)[Invariant.BATCH].breaks[0]
+    assert first.promised == "2 of 6 waiting clients woken"
+    assert first.seen == "1 in 0.500 s, though the status stayed 1"
 
 
 def test_last_come_first_served_is_caught() -> None:

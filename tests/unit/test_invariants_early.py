@@ -75,6 +75,8 @@ def test_a_status_that_nobody_clears_is_caught() -> None:
         ([1], 1, PromiseVerdict.KEPT),
         ([1, 190], 1, PromiseVerdict.KEPT),
         ([1, 188], 1, PromiseVerdict.BROKEN),
+        ([1, 188.999], 1, PromiseVerdict.KEPT),  # 0.001 ms before the first, it went into poll()
+        ([1, 188.998], 1, PromiseVerdict.BROKEN),
         ([1, 190, 190, 190, 190, 190], 1, PromiseVerdict.KEPT),
         ([1, 190, 190, 1], 1, PromiseVerdict.BROKEN),
         ([1, 190, 190, 190, 190, 180], 1, PromiseVerdict.BROKEN),
@@ -132,6 +134,15 @@ def test_a_few_that_leave_put_nothing_to_the_test() -> None:
         Invariant.ONCE: 1,
         Invariant.POLLIN: 1,
     }
+
+
+def test_enough_must_wait_for_what_a_client_may_be_late() -> None:
+    """With one in 0.51 s, there may be three in the 0.52 s that a client may take to log it."""
+    slow = replace(promises("v3"), rate_ns=520 * MS)
+    for clients, tested in ((4, 0), (5, 1)):
+        made = replace(V3, clients=clients, kind=LEAVE, events=(6 * S,)).run()
+        (found,) = (a for a in check(made.log(), slow) if a.invariant is Invariant.ONCE)
+        assert (found.tested, found.breaks) == (tested, ())
 
 
 def test_a_rate_of_the_whole_system_does_not_grow_with_its_cpus() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from memnotify.check.invariants import check
 from memnotify.check.promises import (
@@ -11,6 +13,7 @@ from memnotify.check.promises import (
     Invariant,
     PromiseVerdict,
 )
+from memnotify.check.story import Story
 from memnotify.records.layout import Kind
 from memnotify.scenario import ClientKind
 
@@ -21,6 +24,7 @@ from tests.support.early_models import (
     THROTTLED,
     V1,
     V2_WAKEUP,
+    V3,
     WAKE_ALL,
     answers,
     broken,
@@ -29,7 +33,7 @@ from tests.support.early_models import (
     told,
     waking,
 )
-from tests.support.madeup import MS, S
+from tests.support.madeup import MS, MadeUp, S
 
 
 def test_v2_with_a_wakeup_tells_everyone_while_the_sum_is_low() -> None:
@@ -127,6 +131,21 @@ def test_who_is_left_out_is_known_after_half_a_second(
     made = waking([2 * S, 2 * S, since], [FIRST, FIRST + MS, until], end_ns)
     found = answers(made, "v3-wake-all")[Invariant.BATCH]
     assert (found.tested, bool(found.breaks)) == (tested, caught)
+
+
+def test_a_notification_that_leaves_some_out_is_one_test() -> None:
+    made = waking([2 * S] * 4, [FIRST, FIRST + MS, None, None])
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, len(found.breaks)) == (1, 1)
+
+
+def test_clients_that_give_memory_back_show_only_that_all_were_woken() -> None:
+    for until, tested in ((FIRST + MS, 1), (None, 0)):
+        made = waking([2 * S] * 4, [FIRST, FIRST + MS, until, until])
+        for number in made.of(Kind.CLIENT):
+            made.change(number, client_kind=LEAVE)
+        found = answers(made, "v3-wake-all")[Invariant.BATCH]
+        assert (found.tested, found.breaks) == (tested, ())
 
 
 @pytest.mark.parametrize(("more_ns", "caught"), [(-1, False), (0, True), (1, False)])
@@ -237,9 +256,62 @@ def test_who_reads_and_leaves_shows_no_rate() -> None:
 def test_who_reads_only_after_the_next_pollin_has_not_read_the_first() -> None:
     made = told([5 * S, 5 * S + MS])
     made.add(Kind.READ, 5 * S + 2 * MS, 0, result=0)
+    made.add(Kind.READ, 5 * S + 1, 1, result=0)  # nor has another client read it
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
     made.add(Kind.READ, 5 * S + 1, 0, result=0)
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 1
+
+
+def told_and_read(times: Sequence[int], read: Sequence[bool]) -> MadeUp:
+    made = told(times)
+    for at, was_read in zip(times, read, strict=True):
+        if was_read:
+            made.add(Kind.READ, at + 1, 0, result=0)
+    return made
+
+
+def test_a_read_is_of_the_wait_of_its_client_before_it() -> None:
+    """Client 0 reads after the second of three waits and after the last, client 2 after its own."""
+    made = told_and_read([5 * S, 5 * S + MS, 5 * S + 2 * MS], [False, True, True])
+    for client, at in ((1, 6 * S), (2, 6 * S + MS)):
+        made.add(Kind.POLL, at - US, client)
+        made.add(Kind.WAKEUP, at, client, revents=1, result=1, since_ns=at - US)
+    made.add(Kind.READ, 7 * S, 2, result=0)
+    story = Story(made.log(), promises("v3"))
+    found = story.was_read(np.arange(story.waits.client.size))
+    assert found.tolist() == [False, True, True, False, True]
+
+
+def test_what_was_not_read_begins_anew() -> None:
+    times = [5 * S, 5 * S + MS, 5 * S + 2 * MS]
+    assert broken(told_and_read(times, [True, True, True]), "v3-wake-all") == {Invariant.RATE}
+    assert not broken(told_and_read(times, [True, False, True]), "v3-wake-all")
+
+
+def test_a_poll_that_was_interrupted_needs_no_notification() -> None:
+    made = told_and_read([5 * S, 5 * S + MS, 5 * S + 2 * MS], [True, True, True])
+    for number in made.of(Kind.WAKEUP)[1:]:
+        made.change(number, revents=0, result=2**64 - 1, errno=4)
+    assert not broken(made, "v3-wake-all")
+
+
+@pytest.mark.parametrize(("more_ns", "tested"), [(-1, 1), (0, 0)])
+def test_who_polls_again_at_once_does_so_within_20_ms(more_ns: int, tested: int) -> None:
+    made = told([5 * S, 5 * S + 20 * MS + US + more_ns])
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == tested
+
+
+def test_whether_memory_is_low_after_the_last_sample_is_not_known() -> None:
+    made = replace(V3, low=((4 * S, 30 * S),), clients=1, events=()).run()
+    made.rows = [row for row in made.rows if row[0] not in (Kind.POLL, Kind.EXIT)]
+    last = max(made.rows[number][1] for number in made.of(Kind.ZONE))
+    for at in (last + MS, last + 2 * MS):
+        made.add(Kind.POLL, at - US, 0)
+        made.add(Kind.WAKEUP, at, 0, revents=1, result=1, since_ns=at - US)
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 0
+    for number in [*made.of(Kind.POLL), *made.of(Kind.WAKEUP)]:
+        made.change(number, at=made.rows[number][1] - 10 * MS)
+    assert counts(made, "v3-throttled")[Invariant.THROTTLE] == 1
 
 
 def test_a_read_that_failed_takes_nothing() -> None:

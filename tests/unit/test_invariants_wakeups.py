@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from memnotify.check.promises import (
@@ -10,14 +11,16 @@ from memnotify.check.promises import (
     LATE_NS,
     Invariant,
     PromiseVerdict,
+    Wakes,
 )
 from memnotify.check.story import Story
 from memnotify.check.wakeups import windows
 from memnotify.records.layout import Kind
-from memnotify.scenario import ClientKind
+from memnotify.scenario import ClientKind, Op
 
 from tests.support.madeup import MS, Model, S
 from tests.support.promised import (
+    BATCH,
     FIRST,
     LEAST,
     PROMISES,
@@ -116,13 +119,20 @@ def test_who_was_skipped_and_for_whom() -> None:
     made = waits((0, 3 * S, None), (1, 3_100 * MS, FIRST), (2, 3_200 * MS, FIRST + MS))
     (first,) = answers(made)[Invariant.ORDER].breaks
     assert (first.time_ns, first.client) == (FIRST, None)
+    assert first.promised == "the clients that have waited longest first"
     assert names(made, first) == [(Kind.WAKEUP, 2), (Kind.POLL, 0)]
 
 
 @pytest.mark.parametrize(
     ("until", "status", "caught"),
-    [(None, 1, True), (None, 0, False), (FIRST + HELD_UP_NS - 1, 1, False)],
-    ids=["skipped", "or its status was gone", "or late"],
+    [
+        (None, 1, True),
+        (8 * S, 1, True),
+        (FIRST + HELD_UP_NS, 1, True),
+        (None, 0, False),
+        (FIRST + HELD_UP_NS - 1, 1, False),
+    ],
+    ids=["skipped", "until later", "just too late", "or its status was gone", "or late"],
 )
 def test_who_had_a_place_in_the_batch_may_have_been_woken(
     until: int | None, status: int, caught: bool
@@ -146,6 +156,68 @@ def test_a_guarded_client_may_have_taken_a_place(more_ns: int, caught: bool) -> 
         (2, 2 * S, back - 1), (2, back, None), (0, 3_500 * MS, FIRST), (1, 3_500 * MS, None)
     )
     assert (Invariant.BATCH in broken(made)) == caught
+
+
+def test_a_wakeup_of_another_kind_fills_no_batch() -> None:
+    """Client 1 was interrupted, and is not one of the two that the notification had to wake."""
+    made = waits((0, 2 * S, FIRST), (1, 2 * S, FIRST + MS), (2, 2 * S, None))
+    assert Invariant.BATCH not in broken(made)
+    made.change(made.of(Kind.WAKEUP, 1)[0], revents=0, result=2**64 - 1, errno=4)
+    assert Invariant.BATCH in broken(made)
+
+
+def test_clients_that_came_together_are_named_in_order() -> None:
+    """Clients 30 to 59 came first, all at once, and then the others."""
+    since = [2 * S if client < 30 else 2 * S - MS for client in range(60)]
+    spans = ((client, at, FIRST if client == 40 else None) for client, at in enumerate(since))
+    made = waits(*spans)
+    (first,) = answers(made)[Invariant.BATCH].breaks
+    others = [client for client in (*range(30, 60), *range(30)) if client != 40]
+    assert names(made, first) == [(Kind.WAKEUP, 40), *((Kind.POLL, other) for other in others)]
+
+
+@pytest.mark.parametrize("changes", [{"rate_of_cpu": True}, {"wakes": Wakes.EVERYONE}])
+def test_only_a_rate_of_the_whole_system_makes_notifications_of_a_queue(
+    changes: dict[str, Any],
+) -> None:
+    log = waits(*BATCH_OF_TWO).log()
+    assert len(windows(Story(log, PROMISES))) == 1
+    assert windows(Story(log, replace(PROMISES, **changes))) == []
+
+
+def test_a_single_watcher_has_a_share() -> None:
+    nobody = replace(PROMISES, shares=lambda *_: (0, 0))
+    assert broken(waits((0, 2 * S, FIRST)), nobody) == {Invariant.BATCH}
+
+
+def test_a_share_that_signals_reduce_is_whole_where_nobody_has_them() -> None:
+    promises = replace(PROMISES, shares=lambda _, fasync: (0, BATCH - fasync))
+    assert broken(replace(Model(), batch=1).run(), promises) == {Invariant.BATCH}
+
+
+def test_a_notification_whose_watchers_are_unknown_does_not_hide_the_next() -> None:
+    """The record of client 0 was lost; until client 1 is started, nobody is known to watch."""
+    made = waits((0, 2 * S, FIRST), (1, 6 * S, 8 * S))
+    del made.rows[made.of(Kind.CLIENT, 0)[0]]
+    del made.rows[made.of(Kind.STEP)[0]]
+    made.change(made.of(Kind.CLIENT, 1)[0], at=6 * S)
+    made.add(Kind.STEP, 6 * S - 1, op=Op.CLIENTS)
+    nobody = replace(PROMISES, shares=lambda *_: (0, 0))
+    (first,) = answers(made, nobody)[Invariant.BATCH].breaks
+    assert first.time_ns == 8 * S
+
+
+def test_a_batch_of_all_there_are_tests_nothing_if_the_status_went() -> None:
+    made = waits(*BATCH_OF_TWO)
+    assert exercised(made, Invariant.BATCH) == 1
+    for number in made.of(Kind.ZONE):
+        made.change(number, status=0)
+    assert exercised(made, Invariant.BATCH) == 0
+
+
+def test_the_last_that_came_shows_an_order() -> None:
+    made = waits((0, 3 * S, FIRST), (1, 3 * S, FIRST + MS), (2, 3_100 * MS + 1, None))
+    assert exercised(made, Invariant.ORDER) == 1
 
 
 def test_each_batch_that_was_too_big_is_a_test() -> None:
@@ -242,12 +314,27 @@ def test_a_log_that_ends_with_the_batch_does_not_say_that_it_was_too_small() -> 
     made = replace(Model(), batch=1, notifications=[5 * S], end_ns=5 * S + 100 * MS)
     assert not broken(made.run())
     assert not broken(replace(made, end_ns=5 * S + 400 * MS).run())
+    for more_ns, caught in ((0, set()), (1, {Invariant.BATCH})):
+        cut = replace(made, end_ns=FIRST + HELD_UP_NS + more_ns).run()
+        cut.rows = [row for row in cut.rows if row[0] != Kind.EXIT]
+        assert broken(cut) == caught
     whole = replace(made, end_ns=30 * S).run()
     assert broken(whole) == {Invariant.BATCH}
     for number in whole.of(Kind.PAGING):
         if whole.rows[number][1] == 5_350 * MS:
             whole.change(number, runnable=11)
     assert not broken(whole)
+
+
+def test_a_guest_must_be_calm_for_a_quarter_of_a_second_before_all_have_logged() -> None:
+    made = waits((0, 2 * S, 5_030 * MS - 1), (1, 2 * S, None))
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=150, status=int(made.rows[number][1] == 5_050 * MS))
+    assert Invariant.BATCH in broken(made)
+    for number in made.of(Kind.PAGING):
+        if made.rows[number][1] == 5_350 * MS:
+            made.change(number, runnable=11)
+    assert Invariant.BATCH not in broken(made)
 
 
 def test_who_may_have_been_killed_has_not_been_passed_over() -> None:

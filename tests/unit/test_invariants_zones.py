@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 from memnotify.check.promises import (
+    HELD_UP_NS,
     Invariant,
     PromiseVerdict,
 )
-from memnotify.check.story import Watchers
+from memnotify.check.story import Story, Watchers
 from memnotify.records.layout import Kind
+from memnotify.records.log import ints
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind, Habit, Op
 from memnotify.series.revision import load_revision
@@ -18,6 +20,7 @@ from memnotify.series.revision import load_revision
 from tests.support.madeup import MS, PLENTY, MadeUp, Model, S
 from tests.support.promised import (
     BATCH,
+    FIRST,
     PROMISES,
     above_the_gate,
     answers,
@@ -60,6 +63,47 @@ def test_signals() -> None:
         ]
     assert (
         answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is PromiseVerdict.NOT_EXERCISED
+    )
+
+
+def test_a_single_file_with_fasync_puts_signals_to_the_test() -> None:
+    made = with_signals(1)
+    made.rows = [row for row in made.rows if row[2] != 7]
+    one = replace(SIGNALLED, shares=lambda _, fasync: (fasync, BATCH))
+    found = answers(made, one)[Invariant.SIGNALS]
+    assert (found.tested, found.breaks) == (5, ())
+
+
+def test_a_notification_that_sent_only_signals_does_not_hide_the_next() -> None:
+    made = with_signals(1)
+    since = made.rows[made.of(Kind.POLL, 6)[0]][1]
+    made.add(Kind.WAKEUP, 4 * S, 6, revents=1, result=1, since_ns=since)
+    made.add(Kind.POLL, 4 * S + MS, 6, polls=1)
+    found = answers(made, SIGNALLED)
+    assert found[Invariant.SIGNALS].tested == 6
+    assert found[Invariant.BATCH].tested == 5
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(-1, False), (0, True)])
+def test_a_signal_counts_for_half_a_second(more_ns: int, caught: bool) -> None:
+    """Those of the other notifications do not count."""
+    made = with_signals(1)
+    number = made.of(Kind.WAKEUP, 6)[-1]
+    assert made.rows[number][1] == 9 * S + 5 * MS
+    made.change(number, at=9 * S + MS + HELD_UP_NS + more_ns)
+    made.change(made.of(Kind.POLL, 6)[-1], at=11 * S)
+    assert bool(answers(made, SIGNALLED)[Invariant.SIGNALS].breaks) == caught
+
+
+def test_a_share_of_signals_that_is_not_known_has_bounds() -> None:
+    """Client 8 was started when the first notification came: 8 or 9 files are open."""
+    made = with_signals(2)
+    made.add(Kind.CLIENT, 5 * S + 500 * MS, 8, client_kind=ClientKind.POLL)
+    promises = replace(SIGNALLED, shares=lambda watchers, _: (watchers % 2, BATCH))
+    first = answers(made, promises)[Invariant.SIGNALS].breaks[0]
+    assert (first.promised, first.seen) == (
+        "0 to 1 signals with each notification",
+        "2 signals",
     )
 
 
@@ -177,6 +221,9 @@ def test_silence_is_put_to_the_test_only_in_a_guest_that_was_short_of_memory() -
     assert answers(made, None)[Invariant.SILENCE].tested == 0
     made.change(made.of(Kind.RECLAIM)[-1], pgscan=8)
     assert answers(made, None)[Invariant.SILENCE].tested == 6
+    for number in made.of(Kind.RECLAIM)[1:]:
+        made.change(number, pgscan=8)
+    assert answers(made, None)[Invariant.SILENCE].tested == 6
 
 
 @pytest.mark.parametrize(("busy", "caught"), [(10, True), (11, False)])
@@ -198,6 +245,40 @@ def test_a_status_that_stayed_shows_that_a_batch_was_too_small(first: int, caugh
     for number in made.of(Kind.ZONE):
         made.change(number, free=150, status=int(made.rows[number][1] == 5_050 * MS))
     assert (Invariant.BATCH in broken(made)) == caught
+
+
+def test_a_counter_is_compared_from_the_sample_before_to_the_sample_after() -> None:
+    made = MadeUp()
+    for second in (1, 2, 3):
+        made.add(Kind.RECLAIM, second * S, pgscan=second)
+    spans = [(S, S, False), (S, S + 1, True), (2 * S, 2 * S, False), (2 * S - 1, 2 * S, True)]
+    since, until = (ints([span[at] for span in spans]) for at in (0, 1))
+    known, grew = Story(made.log(), PROMISES).grew("pgscan", since, until)
+    assert known.all()
+    assert grew.tolist() == [span[2] for span in spans]
+    known, _ = Story(made.log(), PROMISES).grew("pgscan", ints([S - 1, S]), ints([S, 3 * S + 1]))
+    assert not known.any()
+
+
+@pytest.mark.parametrize(
+    ("busy", "low"),
+    [
+        ((), FIRST - HELD_UP_NS),
+        ((4_950 * MS,), 4_850 * MS - HELD_UP_NS),
+        ((4_850 * MS, 4_950 * MS), 4_750 * MS - HELD_UP_NS),
+        (None, FIRST - HELD_UP_NS),
+    ],
+    ids=["calm", "busy", "busy for two samples", "no samples"],
+)
+def test_a_decision_was_at_most_half_a_second_before_a_calm_guest_logged_it(
+    busy: tuple[int, ...] | None, low: int
+) -> None:
+    made = waits((0, 2 * S, FIRST))
+    for number in made.of(Kind.PAGING):
+        if busy is not None and made.rows[number][1] in busy:
+            made.change(number, runnable=11)
+    made.rows = [row for row in made.rows if busy is not None or row[0] != Kind.PAGING]
+    assert Story(made.log(), PROMISES).waits.low.tolist() == [low]
 
 
 def opened(*, stop: Op | None = None) -> MadeUp:
@@ -226,6 +307,21 @@ def test_how_many_files_are_open_at_least_and_at_most() -> None:
     # They may have been opened since the step that started them, and until the exit was seen.
     assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]
     assert [watchers.at_most(at, 9 * S) for at in (6 * S - 1, 6 * S)] == [2, 1]
+
+
+def test_a_client_that_polled_again_was_there_until_then() -> None:
+    made = opened()
+    made.add(Kind.POLL, 4_200 * MS, 0, polls=1)
+    watchers = Watchers(made.log())
+    assert [watchers.at_least(3 * S, at) for at in (4_200 * MS - 1, 4_200 * MS)] == [2, 1]
+
+
+def test_a_stop_may_come_at_the_time_of_the_exit() -> None:
+    made = opened(stop=Op.CLIENTS)
+    (stop,) = (number for number in made.of(Kind.STEP) if made.rows[number][1] == 5 * S)
+    made.change(stop, at=6 * S)
+    watchers = Watchers(made.log())
+    assert [watchers.at_least(3 * S, at) for at in (6 * S - 1, 6 * S)] == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,11 @@ def test_a_plan_is_read_back() -> None:
     assert PlanRow.from_json(written).value("series") == cell.request.series
     assert PlanRow.from_json({"id": "i", "name": "n", "source": 3}) == PlanRow(id="i", name="n")
     assert PlanRow.from_json({"id": "i", "name": "n"}) == PlanRow(id="i", name="n")
+    tree = PlanRow(id="i", name="n", source="/tree")
+    assert tree.to_json() == {"id": "i", "name": "n", "source": "/tree", "inputs": {}}
+    assert PlanRow.from_json(tree.to_json()) == tree
+    with pytest.raises(ValueError, match=r"^series of i is 3, not a string$"):
+        PlanRow(id="i", name="n", inputs={"request": {"series": 3}}).value("series")
     other = {"name": "n", "of_next_year": 1, "id": "i"}
     assert to_json(PlanRow.from_json(other).to_json()) == to_json(other)
 
@@ -191,7 +196,7 @@ def test_a_plan_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("x", "not the plan of a run"),
+        ("x", "^not the plan of a run$"),
         ({"id": "i"}, "not the plan of a run"),
         ({"id": "../i", "name": "n"}, r"'\.\./i' is not the id"),
         ({"id": 5, "name": "n"}, "5 is not the id"),

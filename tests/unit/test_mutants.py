@@ -126,6 +126,15 @@ def test_that_is_slow():
     assert sums.unused() == 1
 """
 
+CONFTEST = """
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def of_the_session():
+    pass
+"""
+
 
 def project(folder: Path) -> Project:
     """Write a package, its tests and their settings into a folder."""
@@ -135,7 +144,10 @@ def project(folder: Path) -> Project:
     (folder / "pack/sums.py").write_text(SUMS)
     (folder / "pack/constants.py").write_text("ONE = 1\n")
     (folder / "tests/test_sums.py").write_text(TESTS)
-    (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (folder / "tests/conftest.py").write_text(CONFTEST)
+    # Plugins of the project itself only take time here.
+    options = "-p no:memnotify -p no:hypothesispytest"
+    (folder / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\naddopts = '{options}'\n")
     return Project(folder / "pack", folder / "tests", folder / "pyproject.toml")
 
 

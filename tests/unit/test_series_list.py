@@ -202,3 +202,32 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
     assert (original.lineage.follows, original.lineage.date) == ("v4", v4.lineage.date)
     assert original.lineage.mails == {}
     assert load_revision("v4-original") == load_revision("v4")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "changed"),
+    [
+        ({"v4 1/2": "posted"}, "The patches of the mails, as they were posted."),
+        (
+            {"v4 1/3": "another text", "v4 2/3": "posted", "v4 3/3": "another text"},
+            "The patches of the mails, with another text than was posted: 1/3, 3/3.",
+        ),
+        (
+            {"v4 1/2": "no digest on file", "v4 2/2": "no digest on file"},
+            "The patches of the mails, as they were posted; it is unknown whether 1/2, 2/2 is the "
+            "text that was posted.",
+        ),
+    ],
+)
+def test_whether_registered_originals_are_as_they_were_posted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdicts: dict[str, str], changed: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = tmp_path / "memnotify/series/v4-original/2.6.24"
+    folder.parent.mkdir(parents=True)
+    shutil.copytree(MEM_NOTIFY / "v4/2.6.24", folder)
+    mails = [{"label": label, "verdict": verdict} for label, verdict in verdicts.items()]
+    registered.write_facts(folder, revision="v4", mails=mails, ours=[])
+    lineage = load_lineage("v4-original")
+    assert lineage is not None
+    assert lineage.changed == changed
