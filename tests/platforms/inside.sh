@@ -7,7 +7,8 @@ set -eu
 user=$1 shm=$2 root=$3
 shift 3
 
-# Read-only folders and files of the host, at the same path; BINDS names them, one a line. LAYERS are overlayfs's options.
+# Read-only folders and files of the host, at the same path; BINDS names them, one a line.
+# LAYERS are the options of overlayfs.
 [[ -z "${LAYERS:-}" ]] || mount -t overlay overlay -o "$LAYERS" "$root"
 while IFS= read -r bind; do
     [[ -n "$bind" ]] || continue
