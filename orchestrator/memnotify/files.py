@@ -61,10 +61,21 @@ def resolved(path: Path) -> Path:
     return path.resolve()
 
 
+def _mode(path: Path) -> int:
+    """Return the mode of what a path leads to, 0 if that is nothing. Raises OSError."""
+    # Path.is_dir() and others take every error for an absence since Python 3.14.
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return 0
+        raise
+
+
 def refuse_as_result(file: Path) -> None:
     """Raise InputError for a file that cannot be written, before the work that it is for."""
     try:
-        in_folder, is_folder = file.parent.is_dir(), file.is_dir()
+        in_folder, is_folder = stat.S_ISDIR(_mode(file.parent)), stat.S_ISDIR(_mode(file))
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=file) from error
     if is_folder or not in_folder:
@@ -109,11 +120,12 @@ def _with_reader(pipe: Path) -> int:
 def refuse_as_folder(path: Path) -> None:
     """Raise InputError for a path at which no new folder can be made, such as a dangling link."""
     try:
-        if path.is_symlink() and not path.exists():
+        mode = _mode(path)
+        if path.is_symlink() and not mode:
             raise InputError("a link that leads nowhere", file=path, hint="name a new folder")
-        if path.exists() and not path.is_dir():
+        if mode and not stat.S_ISDIR(mode):
             raise InputError("is a file, not a folder", file=path, hint="name a new folder")
-        if path.exists() and any(path.iterdir()):
+        if mode and any(path.iterdir()):
             raise InputError(f"{path} already exists", hint="name a new folder")
     except OSError as error:
         raise InputError(f"cannot hold results: {error.strerror}", file=path) from error

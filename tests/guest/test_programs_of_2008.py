@@ -148,7 +148,8 @@ def test_what_the_console_shows_is_what_the_samples_have(log: RecordLog) -> None
         for name in ("free", "cached", "active", "inactive"):
             assert abs(int(row[name]) - int(near[name])) < 2 * MIB, name
         assert row["swapped"] == near["swap_total"] - near["swap_free"] == 0
-        assert row["runnable"] == 0  # not counting `vmstat` itself
+        # Not counting `vmstat` itself. 6.12 counts who has just gone to sleep (DELAY_DEQUEUE).
+        assert row["runnable"] <= (0 if modern() == "6.1" else 1)
 
 
 def test_dd_writes_all_of_it_and_leaves_it_in_the_page_cache(log: RecordLog) -> None:

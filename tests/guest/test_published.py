@@ -27,7 +27,7 @@ Run = Callable[[Cell], tuple[Outcome, Figures]]
 @pytest.fixture
 def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: Path) -> Run:
     def run(cell: Cell) -> tuple[Outcome, Figures]:
-        bzimage = kernel(cell.request.series, cell.request.arch)
+        bzimage = kernel(cell.request.series, cell.request.arch, cell.request.base)
         folder = tmp_path / cell.request.series
         folder.mkdir()
         image = initramfs(cell.request.arch)
@@ -61,7 +61,9 @@ def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
     assert found.oom_kills == 1
     assert found.least_cache_mib is not None
     assert found.least_cache_mib <= 4
-    # Unlike 2.6.24: without swap, 6.1 and 6.12 only turn to anonymous pages when no cache is left.
+    if modern() != "6.1":
+        return  # 6.12 tells earlier, and more often (patches/mem_notify/v6/6.12/README.md)
+    # Unlike 2.6.24: without swap, 6.1 only turns to anonymous pages when no cache is left.
     assert found.wakeups <= 1
     if found.wakeups:  # the OOM kill may come before anyone is woken
         assert found.cache_mib_at_first_wakeup is not None
@@ -69,10 +71,16 @@ def test_d_the_cache_drains_and_the_oom_killer_comes(run: Run) -> None:
 
 
 def on(
-    machine: str, series: str, *, clients: int, memory_mib: int, steps: tuple[Step, ...]
+    machine: str,
+    series: str,
+    *,
+    clients: int,
+    memory_mib: int,
+    steps: tuple[Step, ...],
+    base: str = "",
 ) -> Cell:
     return Cell(
-        request=KernelRequest(base=modern(), series=series, arch=Arch.X86_64),
+        request=KernelRequest(base=base or modern(), series=series, arch=Arch.X86_64),
         machine=load_machine(machine),
         memory_mib=memory_mib,
         clients=clients,
@@ -113,9 +121,10 @@ def herd(series: str) -> Cell:
         Step(at_ns=0, action=told),
         Step(at_ns=2 * SECOND, action=Hog(rate_kib_s=4 * MIB, ceiling_kib=40 * MIB)),
     )
-    return on("pc-swap", series, clients=40, memory_mib=80, steps=steps)
+    return on("pc-swap", series, clients=40, memory_mib=80, steps=steps, base="6.1")
 
 
+# Not on 6.12, which turns it round: v3 tells 20 of them and v4 tells 8 (docs/reproduction.md).
 def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> None:
     found = {}
     for series in ("v3", "v4"):

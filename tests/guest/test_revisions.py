@@ -36,6 +36,10 @@ from tests.support.squeezed import (
 pytestmark = pytest.mark.guest
 
 
+# What the ports were made against; another stable release may move lines.
+MADE_AGAINST = {"6.1": "6.1.192", "6.12": "6.12.118"}
+
+
 @pytest.mark.parametrize("base", [*FORWARD, "2.6.24", "2.6.25"])
 def test_every_patch_fits_without_fuzz_or_offset(
     base: str,
@@ -50,13 +54,14 @@ def test_every_patch_fits_without_fuzz_or_offset(
     # Elsewhere, the third patch of v4, and of series that extend v4, is the mail's: made for -mm.
     (mails,) = (MEM_NOTIFY / "v4" / base).glob("0003-*.patch")
     exempt = b"" if base in FORWARD else mails.read_bytes()
+    exact = source.version == MADE_AGAINST.get(base, base)
     with work_tree(source, Arch.X86_64, store=store, progress=print) as tree:
         for revision in sorted(ours):
             series = series_on(known, revision, tree.original)
             done = apply_series(series, tree.original).patches
             its_own = [one for one in done if revision in one.patch.path.parts]
             assert its_own, revision
-            shifted = [one for one in its_own if one.shifted]
+            shifted = [one for one in its_own if any(hunk.fuzz or exact for hunk in one.shifted)]
             assert all(one.patch.path.read_bytes() == exempt for one in shifted), revision
 
 

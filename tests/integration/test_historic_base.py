@@ -114,6 +114,21 @@ def test_the_compiler_gets_the_words_that_it_knows(lab: Lab) -> None:
     assert all(line.startswith("-m64 -std=gnu89 -fno-optimize") for line in compiled)
 
 
+def test_a_compiler_may_warn_of_a_flag_that_it_does_not_know_and_of_other_things(lab: Lab) -> None:
+    rewrite(lab, top='cc_flags = ["-fknown", "-funknown"]', arch='cc = ["-m64"]')
+    file = lab.root / "compiler"  # ccache knows clang by its name
+    file.write_text(
+        "#!/bin/sh\necho clang: warning: another compiler is nearer >&2\n"
+        'case "$*" in *-Werror*) exit 1;; *-funknown*) echo clang: warning: what? >&2;; esac\n'
+        'for word; do shift; case $word in -f*known) ;; *) set -- "$@" "$word";; esac; done\n'
+        'exec gcc "$@"\n'
+    )
+    file.chmod(0o755)
+    built = build(lab, "none", cc=str(file))
+    assert built.inputs["make"]["CC"] == f"{file} -m64 -fknown"
+    assert built.facts["cc_flags_dropped"] == ["-funknown"]
+
+
 def test_a_compiler_that_cannot_do_the_architecture_is_refused(lab: Lab) -> None:
     rewrite(lab, arch='cc = ["-m64"]\ncc_flags = ["-fno-pie"]')
     cc = compiler(lab, "gcc-small", refuses="-m64")

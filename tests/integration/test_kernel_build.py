@@ -210,6 +210,18 @@ def test_a_host_without_room_is_not_taken_for_a_series_that_does_not_build(
     assert caught.value.kind == kind
 
 
+def test_what_the_linker_complains_of_is_said_and_not_what_it_warns_of(lab: Lab) -> None:
+    said = "ld: warning: a stack that is executable\\nld: mm/vmstat.o: in function f:\\n"
+    said += "ld: section .vdso overlaps .text\\nmake: *** [vmlinux] Error 1"
+    makefile = (TREE / "Makefile").read_text()
+    rule = "System.map: $(objects)\n"
+    assert rule in makefile
+    broken = makefile.replace(rule, f'{rule}\t@printf "{said}\\n" >&2; exit 1\n')
+    lab.add_series("v3", Makefile=broken)
+    with pytest.raises(InfrastructureError, match=r"^6\.1 v3 x86_64 failed to build: ld: section"):
+        lab.build("v3")
+
+
 def test_a_build_that_takes_too_long_is_not_taken_for_one_that_fails(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

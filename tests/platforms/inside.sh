@@ -7,12 +7,18 @@ set -eu
 user=$1 shm=$2 root=$3
 shift 3
 
-# Read-only folders of the host, at the same path; BINDS names them, one a line. LAYERS are overlayfs's options.
+# Read-only folders and files of the host, at the same path; BINDS names them, one a line.
+# LAYERS are the options of overlayfs.
 [[ -z "${LAYERS:-}" ]] || mount -t overlay overlay -o "$LAYERS" "$root"
 while IFS= read -r bind; do
     [[ -n "$bind" ]] || continue
     from=${bind%%$'\t'*} to=${bind##*$'\t'}
-    mkdir -p "$root$to"
+    if [[ -d "$from" ]]; then
+        mkdir -p "$root$to"
+    else
+        mkdir -p "$(dirname "$root$to")"
+        touch "$root$to"
+    fi
     mount --bind "$from" "$root$to"
     [[ "$from" != "$to" ]] || mount -o remount,bind,ro "$root$to"
 done <<<"${BINDS:-}"

@@ -42,6 +42,13 @@ _HOST_FAILED = re.compile(
 )
 """What compilers, linkers and make print when memory or disk space runs out."""
 
+# ld names itself, and not always an error.
+_COMPLAINT = re.compile(
+    r"^.*(?:\berror: |undefined reference|\*\*\* ).*$|"
+    r"^(?:\S*/)?ld(?:\.\w+)?: (?!.*(?:\bwarning: |: in function )).*$",
+    re.MULTILINE,
+)
+
 # In depend mode, the compiler tells ccache what a file includes, and ccache need not preprocess it
 # for that. But it does not tell what .incbin includes: assembly and two C files are preprocessed.
 # (The assembly that embeds the kernel has no other difference from that of another kernel of the
@@ -289,7 +296,7 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
     Its kind is `build`, or `host` if the host ran out of memory or disk space.
     """
     text = output.read_text(errors="replace", encoding="utf-8") if output.exists() else ""
-    complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", text, re.M)
+    complaint = _COMPLAINT.search(text)
     why, *tail = error.message.splitlines()
     first = complaint[0].strip() if complaint else why
     return InfrastructureError(

@@ -92,17 +92,20 @@ def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None =
 
 def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -> list[str]:
     """Return the flags that a compiler knows; usually it knows all of them."""
-    if _compiles([*command, *flags], log):
-        return flags
-    if not _compiles(command, log):
+    plain = _compiled_nothing(command, log)
+    if plain.returncode != 0:
         raise InputError(f"{shlex.join(command)} cannot compile even an empty file")
-    return [flag for flag in flags if _compiles([*command, flag], log)]
+
+    def knows(words: list[str]) -> bool:
+        # clang only warns of a flag that it does not know, and gcc or clang may warn of any call.
+        done = _compiled_nothing([*command, *words], log)
+        return (done.returncode, done.stderr) == (0, plain.stderr)
+
+    return flags if knows(flags) else [flag for flag in flags if knows([flag])]
 
 
-def _compiles(command: list[str], log: CommandLog | None) -> bool:
-    # With -Werror, because clang only warns about flags that it does not know.
-    probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
-    return _ask(probe, log, check=False).returncode == 0
+def _compiled_nothing(command: list[str], log: CommandLog | None) -> Completed:
+    return _ask([*command, "-fsyntax-only", "-x", "c", "/dev/null"], log, check=False)
 
 
 def _version(command: list[str], log: CommandLog | None) -> str:
