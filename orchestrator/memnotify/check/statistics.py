@@ -82,22 +82,23 @@ def _resampled_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the median of each resample of some values."""
     order = np.argsort(values)
     ordered, middle = values[order], ((values.size - 1) // 2, values.size // 2)
-    below = np.cumsum(_draws(values.size)[order], axis=0)  # how many are that value or a lesser one
-    one, other = (ordered[np.count_nonzero(below <= place, axis=0)] for place in middle)
+    # How many of each resample are that value or a lesser one.
+    below = np.cumsum(_draws(values.size).take(order, axis=1), axis=1, dtype=np.int32)
+    one, other = (ordered[np.count_nonzero(below <= place, axis=1)] for place in middle)
     medians: NDArray[np.float64] = (one + other) / 2
     return medians
 
 
 @functools.lru_cache(maxsize=2)
 def _draws(n: int) -> NDArray[np.int32]:
-    """Return how often each of n values is in each resample; a column is a resample.
+    """Return how often each of n values is in each resample; a row is a resample.
 
     The groups of a comparison are mostly of one size, and the same seed draws the same for them.
     """
     drawn = np.random.default_rng(_SEED).integers(0, n, (_RESAMPLES, n))
     drawn += n * np.arange(_RESAMPLES)[:, np.newaxis]
-    counts = np.bincount(drawn.ravel(), minlength=n * _RESAMPLES).reshape(_RESAMPLES, n)
-    return np.ascontiguousarray(counts.T, dtype=np.int32)
+    counts = np.bincount(drawn.ravel(), minlength=n * _RESAMPLES)
+    return counts.astype(np.int32).reshape(_RESAMPLES, n)
 
 
 def _quantile(ordered: NDArray[np.float64], part: float) -> float:

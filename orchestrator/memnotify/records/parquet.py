@@ -286,8 +286,10 @@ def _some_columns(file: Any, fields: Mapping[Kind, tuple[str, ...]]) -> list[_Pa
 
 
 def _batches(file: Any, columns: Sequence[str]) -> Iterator[Any]:
-    # Without its threads: to hand a column to one takes as long as to decode it.
-    batches: Iterator[Any] = file.iter_batches(batch_size=_ROWS, columns=columns, use_threads=False)
+    # To hand a column of a small log to a thread takes longer than to decode it.
+    batches: Iterator[Any] = file.iter_batches(
+        batch_size=_ROWS, columns=columns, use_threads=file.metadata.num_rows > _ROWS
+    )
     return batches
 
 

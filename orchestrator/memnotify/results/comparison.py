@@ -16,6 +16,7 @@ from memnotify.check.reaction import FIELDS, UNITS, react
 from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome
+from memnotify.parallel import each
 from memnotify.places import command
 from memnotify.records.parquet import read_columns
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
@@ -186,11 +187,10 @@ def compare_runs(
     for line in damaged:
         say(line)
     for run, whole, _ in runs:
-        for row, axes in _planned(run, only):
-            if row.id not in whole:
-                not_run += 1
-                continue
-            sample = _sample(row, axes, whole[row.id], by)
+        planned = list(_planned(run, only))
+        there = [(row, axes, whole[row.id]) for row, axes in planned if row.id in whole]
+        not_run += len(planned) - len(there)
+        for sample in each(lambda cell: _sample(*cell, by), there):
             if sample.outcome.infrastructure is not None:
                 failed += 1
                 continue
