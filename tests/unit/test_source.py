@@ -647,6 +647,25 @@ def test_a_missing_header_counts() -> None:
     assert missing_packages(Base("6.1", table, Path())) == {"no-such.h": "such-dev"}
 
 
+def test_the_toolchain_is_asked_once_until_a_program_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "some-tool"
+
+    def install(version: str) -> None:
+        tool.write_text(f"#!/bin/sh\necho {version} >> {tmp_path}/asked; echo {version}\n")
+        tool.chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    install("1.0")
+    where = base(tools={"gcc": "gcc", "some-tool": "some"})
+    for _ in range(2):
+        assert identify(where, Arch.X86_64, None).versions["some-tool"] == "1.0"
+    install("10.0")
+    assert identify(where, Arch.X86_64, None).versions["some-tool"] == "10.0"
+    assert (tmp_path / "asked").read_text() == "1.0\n10.0\n"
+
+
 def test_a_compiler_that_is_not_there() -> None:
     with pytest.raises(InputError, match="there is no compiler no-such-cc"):
         identify(base(tools={"gcc": "gcc"}), Arch.X86_64, "no-such-cc")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from memnotify.environment import COMPILER
+from memnotify.environment import COMPILER, construct
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import file_state
 from memnotify.kernel.base import Base
 from memnotify.model import Arch
 from memnotify.process import CommandLog, run
@@ -61,9 +63,40 @@ def named_compiler(cc: str) -> list[str]:
 def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None = None) -> Toolchain:
     """Return the toolchain for an architecture, `cc` being the user's own compiler or None.
 
+    The programs are asked once, unless they or the environment change: it takes a dozen processes,
+    and a campaign has a kernel for each of its series.
+
     Raises InfrastructureError naming the packages to install if any part is missing, InputError if
     `cc` cannot be run or does not compile for the architecture.
     """
+    asked = (
+        base.table,
+        arch,
+        cc,
+        construct(COMPILER),
+        _files([*base.table.tools, *(cc or "").split()]),
+    )
+    for earlier, known in _ANSWERS:
+        if earlier == asked:
+            return known
+    found = _identify(base, arch, cc, log)
+    _ANSWERS.append((asked, found))
+    return found
+
+
+_ANSWERS: list[tuple[Any, Toolchain]] = []
+
+
+def _files(programs: Iterable[str]) -> list[tuple[int, ...] | None]:
+    """Return what tells whether programs have been replaced; None for one that there is not."""
+    found = []
+    for name in programs:
+        path = shutil.which(name)
+        found.append(None if path is None else file_state(Path(path)))
+    return found
+
+
+def _identify(base: Base, arch: Arch, cc: str | None, log: CommandLog | None) -> Toolchain:
     missing = missing_packages(base, log=log)
     if missing:
         packages = " ".join(sorted(set(missing.values())))
