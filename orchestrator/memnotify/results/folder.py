@@ -23,7 +23,6 @@ from memnotify.jsontext import dump, parse
 from memnotify.model import CONSOLE as CONSOLE
 from memnotify.model import RECORDS as RECORDS
 from memnotify.model import Ending, Outcome
-from memnotify.parallel import each
 from memnotify.places import command
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
@@ -111,15 +110,17 @@ class RunFolder:
         They are in the order of the plan. Also returns a line for each cell with incomplete
         results: it counts as not run.
         """
-        folders = [self.cell(row.id) for row in self.plan()]
-        there = [folder for folder in folders if folder.exists()]
-        problems = dict(zip(there, each(_problem, there), strict=True))
-        whole = {folder.name: folder for folder, problem in problems.items() if problem is None}
-        damaged = [
-            f"damaged: {problem}; run the campaign again"
-            for problem in problems.values()
-            if problem is not None
-        ]
+        whole: dict[str, Path] = {}
+        damaged = []
+        for cell_id in (row.id for row in self.plan()):
+            folder = self.cell(cell_id)
+            if not folder.exists():
+                continue
+            try:
+                _outcome(folder)
+                whole[cell_id] = folder
+            except InputError as error:
+                damaged.append(f"damaged: {error}; run the campaign again")
         return whole, damaged
 
     @contextmanager
@@ -211,15 +212,6 @@ class RunFolder:
         raise InputError(
             f"{self.path} has no cell {wanted}", hint=f"see {command(f'show {self.path}')}"
         )
-
-
-def _problem(folder: Path) -> InputError | None:
-    """Return what is wrong with the results of a cell."""
-    try:
-        _outcome(folder)
-    except InputError as error:
-        return error
-    return None
 
 
 def _outcome(folder: Path) -> Outcome:
