@@ -18,8 +18,8 @@ _EACH = 16
 def each(work: Callable[[T], R], things: Sequence[T]) -> Iterator[R]:
     """Yield the result for each thing, in their order; an error is raised in its turn.
 
-    In threads: reading a file, decoding it and taking its digest happen outside of Python's lock.
-    So do numpy's larger operations. Nothing outlives the iteration, however that ends.
+    In threads: reading a file and decoding it happen outside of Python's lock, and so do numpy's
+    larger operations. Nothing outlives the iteration, however that ends.
     """
     threads = min(host.cores(), len(things) // _EACH)
     if threads < 2:
