@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from memnotify.environment import COMPILER, construct
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.files import file_state
 from memnotify.kernel.base import Base
 from memnotify.model import Arch
-from memnotify.process import CommandLog, run
+from memnotify.process import CommandLog, Completed, run
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,10 @@ class Toolchain:
     cc: str
     versions: Mapping[str, str]
     dropped: tuple[str, ...] = ()
+
+
+_answered: dict[object, Completed] = {}
+"""What programs said. A run asks for the toolchain of each kernel, several times."""
 
 
 def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, str]:
@@ -63,40 +65,9 @@ def named_compiler(cc: str) -> list[str]:
 def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None = None) -> Toolchain:
     """Return the toolchain for an architecture, `cc` being the user's own compiler or None.
 
-    The programs are asked once, unless they or the environment change: it takes a dozen processes,
-    and a campaign has a kernel for each of its series.
-
     Raises InfrastructureError naming the packages to install if any part is missing, InputError if
     `cc` cannot be run or does not compile for the architecture.
     """
-    asked = (
-        base.table,
-        arch,
-        cc,
-        construct(COMPILER),
-        _files([*base.table.tools, *(cc or "").split()]),
-    )
-    for earlier, known in _ANSWERS:
-        if earlier == asked:
-            return known
-    found = _identify(base, arch, cc, log)
-    _ANSWERS.append((asked, found))
-    return found
-
-
-_ANSWERS: list[tuple[Any, Toolchain]] = []
-
-
-def _files(programs: Iterable[str]) -> list[tuple[int, ...] | None]:
-    """Return what tells whether programs have been replaced; None for one that there is not."""
-    found = []
-    for name in programs:
-        path = shutil.which(name)
-        found.append(None if path is None else file_state(Path(path)))
-    return found
-
-
-def _identify(base: Base, arch: Arch, cc: str | None, log: CommandLog | None) -> Toolchain:
     missing = missing_packages(base, log=log)
     if missing:
         packages = " ".join(sorted(set(missing.values())))
@@ -131,8 +102,7 @@ def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -
 def _compiles(command: list[str], log: CommandLog | None) -> bool:
     # With -Werror, because clang only warns about flags that it does not know.
     probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
-    done = run(probe, allow=[COMPILER], timeout=60, log=log, check=False)
-    return done.returncode == 0
+    return _ask(probe, log, check=False).returncode == 0
 
 
 def _version(command: list[str], log: CommandLog | None) -> str:
@@ -141,4 +111,18 @@ def _version(command: list[str], log: CommandLog | None) -> str:
 
 
 def _stdout(command: list[str], log: CommandLog | None) -> str:
-    return run(command, allow=[COMPILER], timeout=60, log=log).stdout
+    return _ask(command, log, check=True).stdout
+
+
+def _ask(command: list[str], log: CommandLog | None, *, check: bool) -> Completed:
+    """Run a program, unless the same file said something to the same words before."""
+    path = shutil.which(command[0])
+    seen = None if path is None else Path(path).stat()
+    stamp = seen and (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+    key = (*command, path, stamp, *construct(COMPILER).items())
+    if key not in _answered:
+        done = run(command, allow=[COMPILER], timeout=60, log=log, check=check)
+        if done.returncode != 0:
+            return done
+        _answered[key] = done
+    return _answered[key]
