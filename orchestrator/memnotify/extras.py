@@ -17,7 +17,7 @@ from memnotify.errors import InfrastructureError
 
 # For each extra one library or program that it installs, and the commands that need it.
 EXTRAS = {
-    "compare": ("scipy", "memnotify compare"),
+    "compare": ("scipy", "p in memnotify compare --json"),
     "fleet": ("fabric", "memnotify run --fleet"),
     "import": ("b4", "memnotify series import and originals"),
     "pandas": ("pandas", "data frames of pandas"),

@@ -131,6 +131,12 @@ def refuse_as_folder(path: Path) -> None:
         raise InputError(f"cannot hold results: {error.strerror}", file=path) from error
 
 
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return numbers, one of which changes with a file; the last is when, in ns. Raises OSError."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def open_file(path: Path) -> BufferedReader:
     """Open a file to read its bytes.
 

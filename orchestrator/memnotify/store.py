@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -29,13 +30,14 @@ from typing import Any
 import platformdirs
 
 from memnotify.errors import InfrastructureError
-from memnotify.files import open_file
+from memnotify.files import file_state, open_file
 
 MANIFEST = "artifact.json"
 _DRAFT = ".draft-"
 _KEY = re.compile("[0-9a-f]{64}")
 _SEAL = "seal"
 _HARDLY_ANY = 16 << 20  # bytes
+_SETTLED_NS = 2_000_000_000  # FAT has the coarsest times
 
 
 def digest_file(path: Path) -> str:
@@ -114,6 +116,7 @@ class Store:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or Path(platformdirs.user_cache_dir("memnotify"))).absolute()
+        self._digests: dict[tuple[int, ...], str] = {}
 
     def folder(self, name: str) -> Path:
         """Return a folder for working files that are not artifacts (downloads, object trees)."""
@@ -290,7 +293,7 @@ class Store:
             return (
                 digest_value(manifest["inputs"]) == path.name
                 and all(
-                    (path / name).stat().st_size == size and digest_file(path / name) == digest
+                    (path / name).stat().st_size == size and self._digest(path / name) == digest
                     for name, (size, digest) in manifest["files"].items()
                 )
                 and "facts" in manifest
@@ -298,6 +301,20 @@ class Store:
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
             return False
+
+    def _digest(self, file: Path) -> str:
+        """Return a file's digest; of one that has not changed since, without reading it again.
+
+        A source has 138 MB, and each kernel of a campaign asks for it.
+        """
+        state = file_state(file)
+        if (known := self._digests.get(state)) is not None:
+            return known
+        found = digest_file(file)
+        # Two changes within one tick of the clock have the same time.
+        if time.time_ns() - state[-1] > _SETTLED_NS:
+            self._digests[state] = found
+        return found
 
     def _discard(self, path: Path) -> None:
         # Renamed like the draft of a dead process, which the next process removes if we die here.

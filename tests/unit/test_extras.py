@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from memnotify import extras, places
-from memnotify.check.statistics import effect, spread
+from memnotify.check.statistics import Effect, effect, paired_effect, spread
 from memnotify.errors import InfrastructureError
 from memnotify.extras import packaged_program
 from memnotify.run.fleet import connect
@@ -35,11 +35,16 @@ def test_every_module_can_be_imported_without_the_extras() -> None:
     assert {"memnotify.cli.compare", "memnotify.run.fleet"} < set(done.stdout.split())
 
 
+def p_of(found: Effect | None) -> float:
+    assert found is not None
+    return found.p
+
+
 @pytest.mark.parametrize(
     ("library", "needs_it", "message"),
     [
-        ("scipy", lambda: spread([1.0, 2.0]), "comparing several runs needs scipy,.*\\[compare\\]"),
-        ("scipy", lambda: effect([1, 2], [3, 4]), "comparing several runs needs scipy,"),
+        ("scipy", lambda: p_of(effect([1, 2], [3, 4])), "a p value needs scipy,.*\\[compare\\]"),
+        ("scipy", lambda: p_of(paired_effect(range(51), [-1] * 51)), "a p value needs scipy,"),
         ("fabric", lambda: connect("a@b"), "--fleet needs fabric,.*memnotify\\[fleet\\]'\\)"),
     ],
 )
@@ -55,9 +60,12 @@ def test_whoever_needs_an_extra_is_told_its_name(
     assert "\n" not in str(caught.value)
 
 
-def test_a_median_of_one_value_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_medians_with_intervals_need_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.stats", None)
     assert spread([3.0]).median == 3
+    found = paired_effect([1.0, 2.0], [3.0, 5.0])
+    assert found is not None and found.difference is not None
+    assert (found.delta, found.difference.low) == (-1, -3)
 
 
 @pytest.mark.parametrize("program", ["b4", "clang-format"])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.reaction import KINDS
+from memnotify.check.reaction import FIELDS
 from memnotify.records import layout
 from memnotify.records.compare import Agreement, compare
 from memnotify.records.layout import Kind
 from memnotify.records.log import VIEWS, RecordLog
-from memnotify.records.parquet import read_records, write_records
+from memnotify.records.parquet import read_columns, write_records
 from memnotify.results.identical import CellLog, compare_logs
 
 # Two kinds that the figures need, and one that they do not.
@@ -45,7 +45,7 @@ def test_a_pair_counts_as_the_whole_logs_compare(
     for name, log in zip(("one", "other"), logs, strict=True):
         file = tmp_path_factory.mktemp("log") / name
         write_records(log, file)
-        cells.append(CellLog.of(name, file, read_records(file, kinds=KINDS)))
+        cells.append(CellLog.of(name, file, read_columns(file, FIELDS)))
     (found,) = compare_logs({"v3": {1: cells[0]}, "v4": {1: cells[1]}})
     whole = compare(logs[0].records, logs[1].records, VIEWS)
     counts = {"identical": 0, "times": 0, "different": 0, "lost": 0}

@@ -20,7 +20,7 @@ from memnotify.records import layout, parquet
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
-from memnotify.records.parquet import UNITS, read_records, write_records
+from memnotify.records.parquet import UNITS, read_columns, read_records, write_records
 
 from tests.support.campaigns import record, zone
 from tests.support.old_records import write_old
@@ -276,6 +276,88 @@ def test_any_log_is_written_and_read_value_by_value(
         )
         assert row.pop("cpu") == 0
         assert row == dict.fromkeys(row) | values_of(record_)
+
+
+def assert_columns_are_those_of_the_records(
+    file: Path, fields: dict[Kind, tuple[str, ...]]
+) -> None:
+    whole, some = read_records(file, kinds=fields), read_columns(file, fields)
+    assert (some.lost, some.torn) == (whole.lost, whole.torn)
+    assert some.kinds.tolist() == whole.kinds.tolist()
+    for kind, names in fields.items():
+        rows, theirs = some.kind(kind), whole.kind(kind)
+        assert rows.dtype.names == ("time_ns", "client", *names)
+        for name in rows.dtype.names:
+            assert rows[name].dtype == theirs[name].dtype
+            assert rows[name].tolist() == theirs[name].tolist()
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from(Kind), st.sets(st.integers(0, 9)).map(sorted), min_size=1
+).map(
+    lambda chosen: {
+        kind: tuple(name for at, name in enumerate(layout.LAYOUTS[kind].names or ()) if at in some)
+        for kind, some in chosen.items()
+    }
+)
+
+
+@given(rows=LOGS, fields=FIELDS, sane=st.booleans())
+def test_columns_are_those_of_the_records(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Row],
+    fields: dict[Kind, tuple[str, ...]],
+    sane: bool,
+) -> None:
+    """Whether the file has values that are only in `raw`, or none."""
+    file = tmp_path_factory.mktemp("log") / "log"
+    log = log_of(*[SANE.records] * 5) if sane else log_of_rows(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "_ROWS", 7)
+        write_records(log, file)
+        assert_columns_are_those_of_the_records(file, fields)
+
+
+@pytest.mark.parametrize("change", ["old", "a column more", "nulls"])
+def test_columns_of_other_files_are_those_of_the_records(change: str, tmp_path: Path) -> None:
+    file, fields = tmp_path / "log", {Kind.ZONE: ("free", "name"), Kind.WAKEUP: ("result",)}
+    write_old(SANE, file) if change == "old" else write_records(SANE, file)
+    table = pq.read_table(file)
+    if change == "nulls":
+        at = table.column_names.index("zone_free")
+        column = pa.array([7, None, 8, 300, 9], pa.uint32())
+        table = table.set_column(at, table.schema.field(at), column)
+    elif change != "old":
+        table = table.append_column("remark", pa.array(["x"] * 5))
+    pq.write_table(table, file)
+    assert_columns_are_those_of_the_records(file, fields)
+    assert read_columns(file, fields).kind(Kind.ZONE)["free"].tolist() == (
+        [0, 300] if change == "nulls" else [500, 300]
+    )
+
+
+def test_whoever_uses_a_column_that_was_not_read_is_told(tmp_path: Path) -> None:
+    write_records(SANE, tmp_path / "log")
+    log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",)})
+    with pytest.raises(ValueError, match="no field of name high"):
+        log.kind(Kind.ZONE)["high"]
+    with pytest.raises(KeyError):
+        log.kind(Kind.WAKEUP)
+
+
+def test_what_is_wrong_with_a_file_is_the_same_for_some_columns(tmp_path: Path) -> None:
+    for name, column in (
+        ("index", pa.array([0, 1, 1, 2, 3], pa.uint32())),
+        ("kind", pa.array(["NOPE"] * 5).dictionary_encode()),
+        ("zone_free", pa.array(["x"] * 5)),
+    ):
+        changed(tmp_path / "log", name, column)
+        said = []
+        for read in (read_records, lambda file: read_columns(file, {Kind.ZONE: ("free",)})):
+            with pytest.raises(InputError, match="not a log of records") as caught:
+                read(tmp_path / "log")
+            said.append(str(caught.value))
+        assert said[0] == said[1]
 
 
 @given(

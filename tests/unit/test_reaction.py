@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.reaction import KINDS, UNITS, Reaction, gate_crossing, react
+from memnotify.check.reaction import FIELDS, KINDS, UNITS, Reaction, gate_crossing, react
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog
+from memnotify.records.log import Columns, RecordLog
 from memnotify.scenario import Op
 
 from tests.support.logs import log_of, rows
@@ -86,6 +86,17 @@ def test_the_kinds_that_the_figures_need_are_all_that_they_ask_for() -> None:
     log = guest(wakeup_ns=at(700, 900), wakeup_client=ints(0, 1), relief_ns=at(1500))
     react(Asked(log.records, lost=0, torn=0))
     assert asked == KINDS
+
+
+def test_the_fields_that_the_figures_need_are_all_that_they_ask_for() -> None:
+    log = guest(wakeup_ns=at(700, 900), wakeup_client=ints(0, 1), relief_ns=at(1500))
+    some = Columns.of(log, FIELDS)
+    assert react(some) == react(log)
+    for kind, names in FIELDS.items():
+        for name in names:
+            less = {**FIELDS, kind: tuple(other for other in names if other != name)}
+            with pytest.raises(ValueError, match=f"no field of name {name}"):
+                react(Columns.of(log, less))
 
 
 def test_every_figure_has_a_unit() -> None:

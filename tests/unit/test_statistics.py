@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memnotify.check.statistics import Significance, Spread, effect, paired_effect, spread
-from scipy.stats import wilcoxon
+from scipy.stats import bootstrap, mannwhitneyu, wilcoxon
 
 VALUES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=12)
 
@@ -64,6 +64,33 @@ def test_the_interval_is_that_of_a_percentile_bootstrap_with_a_fixed_seed() -> N
     found = spread(values.tolist())
     assert found.n == 9
     assert [found.low, found.high] == pytest.approx([low, high])
+
+
+NUMBERS = st.floats(-1e9, 1e9, allow_subnormal=False) | st.integers(-5, 5).map(float)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(NUMBERS, min_size=2, max_size=60))
+def test_the_interval_is_scipys_to_the_last_digit(values: list[float]) -> None:
+    found = bootstrap(
+        (np.array(values),),
+        np.median,
+        n_resamples=1_000,
+        confidence_level=0.95,
+        method="percentile",
+        rng=np.random.default_rng(2008),
+    ).confidence_interval
+    spread_ = spread(values)
+    assert (spread_.low, spread_.high) == (found.low, found.high)
+
+
+@settings(max_examples=25, deadline=None)
+@given(VALUES, VALUES)
+def test_the_unpaired_p_is_that_of_scipy(values: list[float], reference: list[float]) -> None:
+    found, theirs = effect(values, reference), mannwhitneyu(values, reference)
+    assert found is not None
+    assert found.p == theirs.pvalue
+    assert found.delta == 2 * float(theirs.statistic) / (len(values) * len(reference)) - 1
 
 
 @given(VALUES, VALUES)

@@ -193,6 +193,32 @@ def test_the_digest_of_a_tree_is_the_same_wherever_it_was_checked_out(tmp_path: 
     assert digests == {"42d1ff183c3e443054848f115b82dc04239dedd255e239e1589643c713630d64"}
 
 
+def test_a_file_that_does_not_change_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def digest(path: Path) -> str:
+        read.append(path)
+        return digest_file(path)
+
+    store = Store(tmp_path)
+    found = store.publish("thing", {"n": 1}, fill)
+    monkeypatch.setattr("memnotify.store.digest_file", digest)
+    for _ in range(2):  # too young: a change within the same tick of the clock would not show
+        assert store.get("thing", found.key) == found
+    assert len(read) == 2 * len(set(read))
+    monkeypatch.setattr("memnotify.store._SETTLED_NS", -1)
+    read.clear()
+    for _ in range(3):
+        assert store.get("thing", found.key) == found
+    assert len(read) == len(set(read)) > 0
+    time.sleep(0.02)
+    for file in set(read):
+        file.write_bytes(bytes(file.stat().st_size))
+    assert store.get("thing", found.key) is None
+
+
 def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert digest_file(tmp_path / "empty").startswith("e3b0c44298fc1c14")

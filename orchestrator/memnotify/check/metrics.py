@@ -9,7 +9,7 @@ import numpy as np
 from memnotify.records.clients import notified
 from memnotify.records.exits import killed_exits
 from memnotify.records.layout import Kind
-from memnotify.records.log import Ints, RecordLog, ints
+from memnotify.records.log import ByKind, Ints, Records, ints
 from memnotify.records.zones import above_gate
 from memnotify.units import NS_PER_MS, NS_PER_S
 
@@ -70,7 +70,7 @@ class WakeupsEach:
     nearest_ms: float | None
 
 
-def wakeups_each(log: RecordLog, clients: int) -> WakeupsEach:
+def wakeups_each(log: ByKind, clients: int) -> WakeupsEach:
     """Count the wakeups of each of `clients` clients."""
     wakeups = notified(log)
     times, woken = ints(wakeups["time_ns"]), ints(wakeups["client"])
@@ -84,9 +84,9 @@ def wakeups_each(log: RecordLog, clients: int) -> WakeupsEach:
     )
 
 
-def measure(log: RecordLog) -> Metrics:
-    """Return the figures of one cell."""
-    wakeups, reclaim = notified(log), log.kind(Kind.RECLAIM)
+def measure(log: ByKind, woken: Records | None = None) -> Metrics:
+    """Return the figures of one cell; `woken` is `notified(log)` for whoever has it already."""
+    wakeups, reclaim = notified(log) if woken is None else woken, log.kind(Kind.RECLAIM)
     times, clients = ints(wakeups["time_ns"]), ints(wakeups["client"])
     batches = find_batches(times, clients, log.start_ns)
     sampled, swapped = ints(reclaim["time_ns"]), ints(reclaim["pswpout"])
@@ -116,20 +116,24 @@ def find_batches(times: Ints, clients: Ints, start_ns: int) -> tuple[WakeupBatch
     for start in (np.flatnonzero(np.diff(times) > BATCH_PAUSE_NS) + 1).tolist():
         if each[start] - each[first[-1]] >= BATCH_DISTANCE_NS:
             first.append(start)
+    ends = [*first[1:], times.size]
+    # Each client once in each batch: all pairs of both numbers.
+    batch = np.repeat(np.arange(len(first)), np.subtract(ends, first))
+    different = np.bincount(np.unique((batch << 32) + clients) >> 32)
     after: list[float | None] = [None, *(np.diff(times[first]) / NS_PER_MS).round(3).tolist()]
     return tuple(
         WakeupBatch(
             at_s=round((each[a] - start_ns) / NS_PER_S, 6),
             wakeups=b - a,
-            clients=int(np.unique(clients[a:b]).size),
+            clients=count,
             spread_ms=round((each[b - 1] - each[a]) / NS_PER_MS, 3),
             after_ms=distance,
         )
-        for a, b, distance in zip(first, [*first[1:], times.size], after, strict=True)
+        for a, b, count, distance in zip(first, ends, different.tolist(), after, strict=True)
     )
 
 
-def _first_wakeup_ms(log: RecordLog, first: int) -> float | None:
+def _first_wakeup_ms(log: ByKind, first: int) -> float | None:
     zones = log.kind(Kind.ZONE)
     times = ints(zones["time_ns"])
     later = times[times >= first]

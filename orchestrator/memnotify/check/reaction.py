@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 
 from memnotify.check.metrics import measure
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
-from memnotify.records.log import Ints, RecordLog, ints
+from memnotify.records.log import ByKind, Ints, Records, ints
 from memnotify.records.zones import above_gate, each_zone
 from memnotify.scenario import Op
 from memnotify.units import NS_PER_MS, PAGES_PER_MIB
@@ -27,13 +28,21 @@ _RELIEF = (Op.BALLOON, Op.STOP)
 """Steps that may free memory that no client released: balloon moves, exits."""
 
 
-KINDS = frozenset(
-    (
-        *(Kind.START, Kind.STEP, Kind.POLL, Kind.WAKEUP, Kind.EXIT),
-        *(Kind.RECLAIM, Kind.PAGING, Kind.ZONE),
-    )
+FIELDS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        Kind.START: ("start_ns",),
+        Kind.STEP: ("op",),
+        Kind.POLL: (),
+        Kind.WAKEUP: ("revents", "result"),
+        Kind.EXIT: ("signal", "sent_by_agent", "op", "cpu_ns"),
+        Kind.RECLAIM: ("pswpout", "oom_kill"),
+        Kind.PAGING: ("runnable",),
+        Kind.ZONE: ("name", "node", "free", "high", "reserve"),
+    }
 )
-"""The kinds of records that the figures are made from."""
+"""What the figures are made from: of each kind of records these values, times and clients."""
+
+KINDS = frozenset(FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +86,25 @@ UNITS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wakeups:
-    """When clients were notified, by time, and which clients."""
+    """When clients were notified, by time, and which clients; `by_client` sorts by these."""
 
     times: Ints
     clients: Ints
+    by_client: Ints
+
+    @classmethod
+    def of(cls, found: Records) -> Self:
+        clients = ints(found["client"])
+        # numpy sorts integers of up to 16 bits much faster.
+        small = clients.astype(np.min_scalar_type(clients.max(initial=0)))
+        by_client = np.argsort(small, kind="stable")
+        return cls(times=ints(found["time_ns"]), clients=clients, by_client=by_client)
 
 
-def react(log: RecordLog) -> Reaction:
+def react(log: ByKind) -> Reaction:
     """Return the figures of one guest."""
-    figures, found = measure(log), notified(log)
-    wakeups = _Wakeups(times=ints(found["time_ns"]), clients=ints(found["client"]))
+    found = notified(log)
+    figures, wakeups = measure(log, found), _Wakeups.of(found)
     first = _first_wakeups(wakeups)
     crossing = gate_crossing(log)
     latencies: tuple[float | None, float | None] = (None, None)
@@ -116,7 +134,7 @@ def react(log: RecordLog) -> Reaction:
     )
 
 
-def gate_crossing(log: RecordLog) -> float | None:
+def gate_crossing(log: ByKind) -> float | None:
     """Return when the first zone came down to the gate, in ns.
 
     Free pages are interpolated linearly between the last sample above the gate and the first at or
@@ -142,22 +160,22 @@ def gate_crossing(log: RecordLog) -> float | None:
     return min(crossings, default=None)
 
 
-def _client_cpu_ns(log: RecordLog) -> int:
+def _client_cpu_ns(log: ByKind) -> int:
     """Return the CPU time of all clients; 0 if it was not kept."""
     exits = log.kind(Kind.EXIT)
     return int(exits["cpu_ns"][exits["op"] == Op.CLIENTS].sum())
 
 
 def _first_wakeups(wakeups: _Wakeups) -> Ints:
-    _, first = np.unique(wakeups.clients, return_index=True)
-    return wakeups.times[first]
+    order = wakeups.by_client
+    first: Ints = wakeups.times[order[np.diff(wakeups.clients[order], prepend=-1) != 0]]
+    return first
 
 
 def _herd(wakeups: _Wakeups) -> int:
     """Return the most clients that woke within HERD_NS; each counts once."""
-    times, clients = wakeups.times, wakeups.clients
+    times, clients, by_client = wakeups.times, wakeups.clients, wakeups.by_client
     # A wakeup counts until its client wakes again, or until it is HERD_NS old.
-    by_client = np.argsort(clients, kind="stable")
     again = np.flatnonzero(clients[by_client[1:]] == clients[by_client[:-1]])
     end = np.searchsorted(times, times + HERD_NS, side="right")
     following = by_client[again + 1]
@@ -166,7 +184,7 @@ def _herd(wakeups: _Wakeups) -> int:
     return int(np.cumsum(1 - ended).max(initial=0))
 
 
-def _over_freed_mib(log: RecordLog, wakeups: _Wakeups) -> float | None:
+def _over_freed_mib(log: ByKind, wakeups: _Wakeups) -> float | None:
     """Return the greatest growth of memory above the gate after the first wakeup.
 
     For each sample, the free pages of every zone above its threshold are added up. The last sample
@@ -187,7 +205,7 @@ def _over_freed_mib(log: RecordLog, wakeups: _Wakeups) -> float | None:
     return max(0.0, float(after.max() - beyond[before])) / PAGES_PER_MIB
 
 
-def _missed(log: RecordLog, wakeups: _Wakeups) -> int | None:
+def _missed(log: ByKind, wakeups: _Wakeups) -> int | None:
     """Return how many clients waited while a zone was at or below the gate and were never woken.
 
     None if no client waited, or no zone was low.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from memnotify.records.layout import Kind
-from memnotify.records.log import Flags, RecordLog, Records, ints, take
+from memnotify.records.log import ByKind, Flags, RecordLog, Records, ints, take
 from memnotify.scenario import SUCCESSORS
 
 _POLLIN = 0x001
@@ -23,7 +23,7 @@ def was_notified(wakeups: Records) -> Flags:
     return found
 
 
-def notified(log: RecordLog) -> Records:
+def notified(log: ByKind) -> Records:
     """Return the WAKEUP records that are notifications, by time."""
     wakeups = log.kind(Kind.WAKEUP)
     found = take(wakeups, was_notified(wakeups))

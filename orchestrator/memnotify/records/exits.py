@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog, Records, take
+from memnotify.records.log import ByKind, RecordLog, Records, take
 
 
-def killed_exits(log: RecordLog) -> Records:
+def killed_exits(log: ByKind) -> Records:
     """Return the EXIT records of OOM kills: ended by a SIGKILL that the agent did not send."""
     exits = log.kind(Kind.EXIT)
     return take(exits, (exits["signal"] == signal.SIGKILL) & (exits["sent_by_agent"] == 0))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ Records = NDArray[Any]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_WHOLE = np.dtype((np.void, layout.RECORD.itemsize))
 _COMMON = ("commit", "cpu", "client", "pid", "time_ns")
 
 
@@ -63,7 +62,8 @@ def take(rows: Records, chosen: Flags | Ints) -> Records:
 
     They are copied as plain bytes, because numpy copies a structured record field by field.
     """
-    taken: Records = rows.view(_WHOLE)[chosen].view(rows.dtype)
+    plain = np.dtype((np.void, rows.dtype.itemsize))
+    taken: Records = rows.view(plain)[chosen].view(rows.dtype)
     return taken
 
 
@@ -82,6 +82,12 @@ class RecordLog:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @property
+    def kinds(self) -> NDArray[np.uint16]:
+        """Return the kind of each record."""
+        kinds: NDArray[np.uint16] = self.records["kind"]
+        return kinds
 
     def kind(self, kind: Kind) -> Records:
         """Return the records of one kind as a read-only structured array.
@@ -108,8 +114,7 @@ class RecordLog:
     @cached_property
     def start_ns(self) -> int:
         """Return the scenario's start; 0 if it did not start."""
-        start = ints(self.kind(Kind.START)["start_ns"])
-        return int(start[0]) if start.size else 0
+        return _start_ns(self)
 
     @property
     def end_ns(self) -> int:
@@ -121,3 +126,59 @@ class RecordLog:
         """Return the number of CPUs: what the guest reported at boot, or more if more wrote."""
         booted, writers = self.kind(Kind.BOOT)["cpus"], self.records["cpu"]
         return max(int(booted.max(initial=1)), int(writers.max(initial=0)) + 1)
+
+
+@cache
+def fields_of(kind: Kind, names: tuple[str, ...]) -> np.dtype[Any]:
+    """Return the layout of records with time, client, and these values of a kind."""
+    form = VIEWS[kind]
+    return np.dtype([(name, form[name]) for name in ("time_ns", "client", *names)])
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Some fields of the records of some kinds of a log, for figures that need no more.
+
+    `kinds` has the kind of each of these records, in their order. `rows` has the records of each
+    kind, as `RecordLog.kind` does; whoever asks for another kind or field gets an error.
+    """
+
+    kinds: NDArray[np.uint16]
+    rows: Mapping[Kind, Records]
+    lost: int
+    torn: int
+
+    @classmethod
+    def of(cls, log: RecordLog, fields: Mapping[Kind, tuple[str, ...]]) -> Self:
+        """Take them out of a whole log."""
+        rows = {}
+        for kind, names in fields.items():
+            all_of = log.kind(kind)
+            rows[kind] = np.zeros(len(all_of), fields_of(kind, names))
+            for name in rows[kind].dtype.names or ():
+                rows[kind][name] = all_of[name]
+        kinds = log.kinds[np.isin(log.kinds, list(fields))]
+        return cls(kinds=kinds, rows=rows, lost=log.lost, torn=log.torn)
+
+    def kind(self, kind: Kind) -> Records:
+        """Return the records of one kind."""
+        return self.rows[kind]
+
+    @cached_property
+    def start_ns(self) -> int:
+        """Return the scenario's start; 0 if it did not start."""
+        return _start_ns(self)
+
+
+class ByKind(Protocol):
+    """A log, as far as its records are taken by their kind."""
+
+    @property
+    def start_ns(self) -> int: ...
+
+    def kind(self, kind: Kind) -> Records: ...
+
+
+def _start_ns(log: ByKind) -> int:
+    start = ints(log.kind(Kind.START)["start_ns"])
+    return int(start[0]) if start.size else 0

@@ -12,12 +12,13 @@ from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.campaign.row import PlanRow
-from memnotify.check.reaction import KINDS, UNITS, react
+from memnotify.check.reaction import FIELDS, UNITS, react
 from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome
+from memnotify.parallel import each
 from memnotify.places import command
-from memnotify.records.parquet import read_records
+from memnotify.records.parquet import read_columns
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
@@ -186,11 +187,10 @@ def compare_runs(
     for line in damaged:
         say(line)
     for run, whole, _ in runs:
-        for row, axes in _planned(run, only):
-            if row.id not in whole:
-                not_run += 1
-                continue
-            sample = _sample(row, axes, whole[row.id], by)
+        planned = list(_planned(run, only))
+        there = [(row, axes, whole[row.id]) for row, axes in planned if row.id in whole]
+        not_run += len(planned) - len(there)
+        for sample in each(lambda cell: _sample(*cell, by), there):
             if sample.outcome.infrastructure is not None:
                 failed += 1
                 continue
@@ -324,7 +324,7 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
     if (file := folder / RECORDS).exists():
         # The log itself does not stay in memory: there may be many cells.
-        records = read_records(file, kinds=KINDS)
+        records = read_columns(file, FIELDS)
         figures, log = dataclasses.asdict(react(records)), CellLog.of(row.id, file, records)
     return _Sample(
         id=row.id,

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from memnotify.check.reaction import KINDS, UNITS, react
+from memnotify.check.reaction import FIELDS, UNITS, react
 from memnotify.errors import InputError
 from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
 from memnotify.records.log import Ints, RecordLog, indexes, ints
-from memnotify.records.parquet import read_records
+from memnotify.records.parquet import read_columns, read_records
 from memnotify.results.evidence import Chosen
 from memnotify.results.folder import CONSOLE, RECORDS, read_manifest, read_verdict
 from memnotify.results.tables import (
@@ -92,7 +92,7 @@ class CellResults:
         if not (self.folder / RECORDS).exists():
             return dict.fromkeys(UNITS)
         # Not `self.log`, which would stay in memory: there may be many cells.
-        return dataclasses.asdict(react(read_records(self.folder / RECORDS, kinds=KINDS)))
+        return dataclasses.asdict(react(read_columns(self.folder / RECORDS, FIELDS)))
 
     @cached_property
     def verdict(self) -> Verdict:

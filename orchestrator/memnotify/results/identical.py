@@ -12,7 +12,7 @@ import numpy as np
 
 from memnotify.records.compare import Agreement, Comparison, compare
 from memnotify.records.difference import first_difference
-from memnotify.records.log import VIEWS, RecordLog
+from memnotify.records.log import VIEWS, Columns, RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.series.registered import asked_for
 from memnotify.text import counted
@@ -32,9 +32,9 @@ class CellLog:
     lacking: bool
 
     @classmethod
-    def of(cls, cell_id: str, file: Path, log: RecordLog) -> Self:
+    def of(cls, cell_id: str, file: Path, log: RecordLog | Columns) -> Self:
         """Return it for a log that was read from its file, or for all its records of some kinds."""
-        kinds = np.ascontiguousarray(log.records["kind"])
+        kinds = np.ascontiguousarray(log.kinds)
         return cls(
             id=cell_id,
             file=file,
