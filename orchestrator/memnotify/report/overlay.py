@@ -68,7 +68,7 @@ def overlay(found: Sequence[Curve], *, source: str, assumed: Sequence[str]) -> P
 
 
 def _answer(found: Sequence[Curve]) -> str:
-    """Return how near ours is, worked out from the distances."""
+    """Return how near ours is, computed from the distances."""
     near = [
         (curve.distance.of_range, f"{curve.column} ({curve.label})")
         for curve in found

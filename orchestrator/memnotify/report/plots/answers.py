@@ -1,4 +1,4 @@
-"""Answers in words, worked out from the data: titles and text alternatives of pictures."""
+"""Answers in words, computed from the data: titles and text alternatives of pictures."""
 
 from __future__ import annotations
 

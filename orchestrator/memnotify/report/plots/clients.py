@@ -142,12 +142,15 @@ def _fields(frame: Frame, made: Raster, chosen: Sequence[int], hue: str, most: i
     }
 
 
-def overview(frames: Sequence[Frame], width: int) -> Spec:
+def overview(frames: Sequence[Frame]) -> Spec:
     """Return the strip from which a reader chooses the time that all panels show."""
     frame = frames[0]
     end_s = moment(frame.end_s)
     scale = {"domain": [0, end_s], "nice": False, "zero": False}
-    axis = {"title": "drag here to look at a part of the time, s; double-click for all of it"}
+    axis = {
+        "title": "drag here to zoom all panels, s; double-click to undo",
+        "titleAnchor": "start",
+    }
     time = {"field": "t", "type": "quantitative", "scale": scale, "axis": axis}
     shown = np.unique(np.concatenate([one.course.wakeups.t for one in frames]).round(2))
     if shown.size > POINTS:
@@ -163,4 +166,4 @@ def overview(frames: Sequence[Frame], width: int) -> Spec:
         if marks:
             mark = {"type": "rule", "color": str(hue), "size": 1}
             layers.append({"data": values(marks), "mark": mark, "encoding": {"x": time}})
-    return {"width": width, "height": 30, "layer": layers}
+    return {"width": frame.width, "height": 30, "layer": layers}

@@ -24,8 +24,8 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 class Picture:
     """One picture.
 
-    `title` is the answer, worked out from the data, `subtitle` says of what, and `alt` says what
-    the picture shows to those who do not see it. `caption` has what a reader must know to read it.
+    `title` is the answer, computed from the data, `subtitle` names the cells, and `alt` is for
+    those who do not see the picture. `caption` has what a reader must know to read it.
     `body` are the panels, of which the first begins at 0, 0. `zoomable` is the body for HTML, if
     that differs. The right edge of the panels and their labels is at `width`, less LEFT.
     """

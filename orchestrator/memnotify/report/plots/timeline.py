@@ -106,8 +106,7 @@ def _space(frames: Sequence[Frame], height: int = _APART) -> list[Spec]:
 def _zoomable(frames: Sequence[Frame]) -> Spec:
     """Return the same with a strip below, of which the reader chooses the part to look at."""
     end_s = frames[0].end_s
-    width = sum(frame.width for frame in frames) + GUTTER * (len(frames) - 1)
-    strip = clients.overview(frames, width)
+    strip = clients.overview(frames)
     strip["layer"][0]["params"] = [
         {
             "name": _BRUSH,
