@@ -108,10 +108,23 @@ def made_up_course(
     return course(made_up_log(batches, **log), verdict, made_up_manifest(outcome))
 
 
+CAMPAIGN = """\
+name = "made-up"
+kernel = { base = "6.1" }
+matrix = { series = ["v3", "v4"], memory_mib = 64, machine = "pc", scenario = "grow" }
+
+[scenario.grow]
+duration_s = 9.0
+
+[[scenario.grow.step]]
+at_s = 0.0
+clients = { kind = "poll", count = 1 }
+"""
+
 Guest = tuple[str, RecordLog | None, Mapping[str, Any]]
 
 
-def made_up_run(path: Path, guests: Sequence[Guest], *, campaign: str = "name = 'x'") -> Path:
+def made_up_run(path: Path, guests: Sequence[Guest], *, campaign: str = CAMPAIGN) -> Path:
     """Make a run of these guests: id, log, and what else is in the verdict."""
     run = RunFolder(path)
     run.make()

@@ -26,7 +26,12 @@ _CLIP = re.compile(r'(?<=id=")clip\d+(?=")|(?<=url\(#)clip\d+(?=\))')
 _EMPTY = re.compile(
     r'<path class="(?:fore|back)ground" aria-hidden="true" d="(?:M0,0h0v0h0Z)?"[^>]*/>'
 )
-_UNSEEN = re.compile(r' opacity="1"| pointer-events="none"')
+_UNSEEN = re.compile(
+    r' (?:opacity="1"|pointer-events="none"|(?:class|role|aria-hidden|aria-roledescription)="[^"]*")'
+)
+# A hundredth of a pixel is enough for a place.
+_PLACES = re.compile(r'(?<= d=")[^"]*|(?<=transform=")[^"]*')
+_LONG = re.compile(r"\d+\.\d{3,}")
 _MARGIN = 10
 _TITLE, _LEADING = 16, 15
 
@@ -78,6 +83,7 @@ def _panels(picture: Picture) -> tuple[float, float, float, str]:
     names: dict[str, str] = {}
     text = _CLIP.sub(lambda m: names.setdefault(m[0], f"clip{len(names)}"), inner + clips)
     text = _UNSEEN.sub("", _EMPTY.sub("", text))
+    text = _PLACES.sub(lambda of: _LONG.sub(lambda n: f"{float(n[0]):.2f}", of[0]), text)
     return float(found["x"]), float(found["y"]), float(found["height"]), text
 
 
