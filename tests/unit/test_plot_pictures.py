@@ -313,7 +313,7 @@ def test_colours_can_be_told_apart_by_everybody(paper: str) -> None:
             float(np.linalg.norm(seen_as(a, how) - seen_as(b, how)))
             for a, b in itertools.combinations(curves, 2)
         )
-        # Okabe and Ito's colours, on white: 0.04 for vermillion and orange with protanopia.
+        # Okabe and Ito's colours, on white: 0.04 for vermilion and orange with protanopia.
         assert nearest >= 0.12, seen
 
 
