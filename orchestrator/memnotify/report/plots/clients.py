@@ -8,7 +8,8 @@ import numpy as np
 
 from memnotify.report.plots.frame import LINE, Frame, names, panel, rules, strip, text
 from memnotify.report.plots.labels import LETTER, rows
-from memnotify.report.plots.palette import BLUE, COLOURS, RULE, SHAPES, SOFT
+from memnotify.report.plots.legend import End
+from memnotify.report.plots.palette import BLUE, COLOURS, RULE, SHAPES
 from memnotify.report.plots.picture import Spec, moment, values
 from memnotify.report.plots.thin import POINTS, Raster, raster
 from memnotify.results.course import NOTICES
@@ -48,7 +49,7 @@ def wakeups(frame: Frame) -> Spec:
     made = raster(frame.course.wakeups)
     kinds = [kind for kind in NOTICES if any(kind in c.wakeups.kind for c in frame.courses)]
     layers: list[Spec] = []
-    named: list[tuple[str, str, float]] = []
+    named: list[End] = []
     most = int(made.count.max(initial=1))
     for place, kind in enumerate(kinds):
         hue = str(COLOURS[NOTICES.index(kind) % len(COLOURS)])
@@ -89,9 +90,9 @@ def wakeups(frame: Frame) -> Spec:
                     },
                 }
             )
-        named.append((f"{_SIGNS[NOTICES.index(kind) % len(_SIGNS)]} {kind}", hue, 6 + 13 * place))
+        named.append(End(f"{_SIGNS[NOTICES.index(kind) % len(_SIGNS)]} {kind}", "", 6 + 13 * place))
     if not kinds and frame.alone:
-        named.append(("no wakeups", str(SOFT), WAKEUPS / 2))
+        named.append(End("no wakeups", "", WAKEUPS / 2))
     return panel(
         frame,
         WAKEUPS,

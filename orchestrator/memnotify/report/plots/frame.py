@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memnotify.report.plots.labels import apart
+from memnotify.report.plots.legend import End, legend
 from memnotify.report.plots.palette import BLUE, INK, ORANGE, RULE
 from memnotify.report.plots.picture import Spec, moment, number, quantity, values
 from memnotify.report.plots.thin import POINTS, thin
 from memnotify.results.course import Course, Line
-from memnotify.text import printable
 
 LINE = 13
 """The height of a line of labels."""
-_SLOT = 4  # pixels between a panel and the labels right of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,29 +126,9 @@ def thinned(course: Course) -> bool:
     return any(curve.t.size > POINTS for curve in curves)
 
 
-def names(frame: Frame, height: int, named: Sequence[tuple[str, str, float]]) -> list[Spec]:
-    """Return labels right of a panel, at the ends of its curves: text, colour, height in pixels."""
-    if not frame.last or not named:
-        return []
-    places = apart([y for *_, y in named], height=height)
-    return [
-        {
-            "data": values([{"text": printable(text)}]),
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "baseline": "middle",
-                "color": colours,
-                "limit": 92,
-            },
-            "encoding": {
-                "text": {"field": "text"},
-                "x": {"value": frame.width + _SLOT},
-                "y": {"value": round(y, 1)},
-            },
-        }
-        for (text, colours, _), y in zip(named, places, strict=True)
-    ]
+def names(frame: Frame, height: int, ends: Sequence[End]) -> list[Spec]:
+    """Return the labels right of the last column."""
+    return legend(ends, width=frame.width, height=height) if frame.last else []
 
 
 def strip(frame: Frame, height: int, layers: Sequence[Spec]) -> Spec:

@@ -12,6 +12,7 @@ from typing import Any
 
 from memnotify.report.plots.frame import LINE, Frame, curve, names, panel, rules, strip, text
 from memnotify.report.plots.labels import rows, wide
+from memnotify.report.plots.legend import End
 from memnotify.report.plots.palette import BLUE, BROWN, INK, ORANGE, PURPLE, SOFT, TEAL, colour
 from memnotify.report.plots.picture import RIGHT, Spec, moment, number, values
 from memnotify.text import printable
@@ -125,10 +126,13 @@ def free(frame: Frame) -> Spec:
         hue = colour(known.index(zone.name))
         layers.append(curve(zone.free, hue, least=lowest))
         layers.append(curve(zone.gate, hue, least=lowest, strokeDash=[5, 3], strokeWidth=1.2))
-        for name, line in ((zone.name, zone.free), (f"{zone.name} gate", zone.gate)):
+        for name, line, dash in (
+            (zone.name, zone.free, [1, 0]),
+            (f"{zone.name} gate", zone.gate, [4, 2]),
+        ):
             last = max(lowest, float(line.values[-1]))
             part = math.log(last / lowest) / math.log(highest / lowest)
-            named.append((name, hue, FREE * (1 - part)))
+            named.append(End(name, hue, FREE * (1 - part), dash))
     tens = [10.0**n for n in range(-3, 6) if lowest <= 10.0**n <= highest]
     return panel(
         frame,
@@ -183,7 +187,8 @@ def _lines(frame: Frame, height: int, of: Sequence[Any], *, title: str, **axis: 
         if line is None:
             continue
         layers.append(curve(line, str(hue), strokeDash=dash, interpolate=form))
-        named.append((_SHORT.get(name, name), str(hue), height * (1 - line.values[-1] / highest)))
+        level = height * (1 - float(line.values[-1]) / highest)
+        named.append(End(_SHORT.get(name, name), str(hue), level, dash))
     return panel(
         frame,
         height,

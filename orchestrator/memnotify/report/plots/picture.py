@@ -14,7 +14,7 @@ Spec = dict[str, Any]
 WIDTH = 700
 """Of most pictures, in pixels: a page of a paper."""
 
-LEFT, RIGHT, GUTTER = 52, 96, 16
+LEFT, RIGHT, GUTTER = 52, 108, 16
 """Pixels left of the first panel, right of the last (for labels), and between two columns."""
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"

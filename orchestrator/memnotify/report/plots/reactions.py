@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from memnotify.report.plots.answers import about, at_once, listed, seconds, sentence, who
-from memnotify.report.plots.labels import apart
+from memnotify.report.plots.legend import End, legend
 from memnotify.report.plots.palette import COLOURS, DASHES, RULE, SHAPES, SOFT
 from memnotify.report.plots.picture import (
     LEFT,
@@ -24,7 +24,7 @@ from memnotify.report.plots.picture import (
 )
 from memnotify.report.plots.thin import thin
 from memnotify.results.reacted import SETTING, Reacted
-from memnotify.text import counted, printable
+from memnotify.text import counted
 
 _HEIGHT = 260
 _ACROSS = WIDTH - LEFT - RIGHT
@@ -45,29 +45,6 @@ def _look(place: int) -> tuple[str, list[int], str]:
         list(DASHES[place % len(DASHES)]),
         ("circle", *SHAPES[1:])[place % len(SHAPES)],
     )
-
-
-def _names(named: Sequence[tuple[str, str, float]], height: int = _HEIGHT) -> list[Spec]:
-    """Return labels right of the panel: text, colour, and wanted height in pixels."""
-    places = apart([y for *_, y in named], height=height, gap=13)
-    return [
-        {
-            "data": values([{"text": printable(text)}]),
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "baseline": "middle",
-                "color": hue,
-                "limit": 92,
-            },
-            "encoding": {
-                "text": {"field": "text"},
-                "x": {"value": _ACROSS + 5},
-                "y": {"value": round(y, 1)},
-            },
-        }
-        for (text, hue, _), y in zip(named, places, strict=True)
-    ]
 
 
 def latencies(groups: Groups, by: str) -> Picture:
@@ -101,7 +78,7 @@ def latencies(groups: Groups, by: str) -> Picture:
                 "encoding": {},
             }
         )
-        named.append((name, hue, rows[-1]["p"]))
+        named.append((name, hue, dash, rows[-1]["p"]))
     most = max(part for *_, part in halves)
     top = 100.0 if most > 50 else max(1.0, most * 1.2)
     x = {
@@ -127,7 +104,7 @@ def latencies(groups: Groups, by: str) -> Picture:
     }
     layers = [{**layer, "encoding": {"x": x, "y": y, **layer["encoding"]}} for layer in curves]
     answer = sentence(_halves(halves, latest))
-    labels = [(name, hue, _HEIGHT * (1 - part / top)) for name, hue, part in named]
+    ends = [End(name, hue, _HEIGHT * (1 - part / top), dash) for name, hue, dash, part in named]
     return Picture(
         title=answer,
         subtitle=_subject(groups, by),
@@ -138,7 +115,7 @@ def latencies(groups: Groups, by: str) -> Picture:
         body={
             "width": _ACROSS,
             "height": _HEIGHT,
-            "layer": [half_line, *layers, *_names(labels)],
+            "layer": [half_line, *layers, *legend(ends, width=_ACROSS, height=_HEIGHT)],
         },
     )
 
@@ -255,7 +232,7 @@ def _flat() -> Spec:
 def herds(groups: Groups, by: str) -> Picture:
     """Return how many clients a notification wakes at once, over how many there are."""
     curves: list[Spec] = []
-    named: list[tuple[str, str, float]] = []
+    named: list[End] = []
     every = [one for found in groups.values() for one in found]
     most = max([1, *(one.clients for one in every)])
     ends = {}
@@ -281,7 +258,7 @@ def herds(groups: Groups, by: str) -> Picture:
                 "encoding": {},
             }
         )
-        named.append((name, hue, _log(rows[-1]["h"], 0.5, most)))
+        named.append(End(name, hue, _log(rows[-1]["h"], 0.5, most), dash))
     x = _logarithmic("n", "clients, number (logarithmic)", 1, most, {})
     y = _logarithmic("h", "", 0.5, most, quantity("largest batch, wakeups (logarithmic)"))
     diagonal = {
@@ -304,7 +281,11 @@ def herds(groups: Groups, by: str) -> Picture:
             "Dotted: everybody wakes at once. A point below 1: nobody woke."
             + (" Over several runs, the median." if _several(groups) else "")
         ],
-        body={"width": _ACROSS, "height": _HEIGHT, "layer": [diagonal, *layers, *_names(named)]},
+        body={
+            "width": _ACROSS,
+            "height": _HEIGHT,
+            "layer": [diagonal, *layers, *legend(named, width=_ACROSS, height=_HEIGHT)],
+        },
     )
 
 

@@ -27,7 +27,8 @@ _EMPTY = re.compile(
     r'<path class="(?:fore|back)ground" aria-hidden="true" d="(?:M0,0h0v0h0Z)?"[^>]*/>'
 )
 _UNSEEN = re.compile(
-    r' (?:opacity="1"|pointer-events="none"|(?:class|role|aria-hidden|aria-roledescription)="[^"]*")'
+    r' (?:opacity="1"|pointer-events="none"|'
+    r'(?:class|role|aria-hidden|aria-roledescription)="[^"]*")'
 )
 # A hundredth of a pixel is enough for a place.
 _PLACES = re.compile(r'(?<= d=")[^"]*|(?<=transform=")[^"]*')
