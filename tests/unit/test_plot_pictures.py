@@ -21,6 +21,7 @@ from memnotify.check.distance import Curve, Distance
 from memnotify.model import Outcome
 from memnotify.report.overlay import overlay
 from memnotify.report.plots import palette, reactions
+from memnotify.report.plots.answers import at_once, sentence
 from memnotify.report.plots.drawing import drawn
 from memnotify.report.plots.page import page
 from memnotify.report.plots.picture import Picture
@@ -134,6 +135,13 @@ def test_titles_are_the_answer(pictures: dict[str, Picture]) -> None:
     }
 
 
+def test_how_many_wake_at_once() -> None:
+    told = at_once([("v3", 1), ("v4", 12.5), ("v5", 1), ("none", 0)])
+    assert told == "v4 wakes 12.5 at once, v3 and v5 at most 1, the unpatched kernel nobody"
+    assert sentence(at_once([("none", 0)])) == "The unpatched kernel wakes nobody"
+    assert at_once([("v3", 0), ("v4", 0)]) == "v3 and v4 wake nobody"
+
+
 def test_titles_when_nobody_wakes() -> None:
     quiet = timeline([made_up_course({}, point={"series": "none"})], ["none"])
     low = "though memory is at or below the gate for 1.1 s"
@@ -219,9 +227,9 @@ def test_a_drawing_can_be_read(kind: str, pictures: dict[str, Picture]) -> None:
     assert picture.title.split()[0] in words
     assert (root.findtext(f"{NS}title"), root.findtext(f"{NS}desc")) == (picture.title, picture.alt)
     assert root.get("role") == "img"
-    assert picture.title.rstrip(".") in picture.alt.replace(picture.title[0].lower(), "", 0) or (
-        kind in ("side by side",)
-    )
+    assert picture.alt.startswith("v3: v3 wakes 1 " if kind == "side by side" else picture.title)
+    inks = {palette.INK.light, palette.SOFT.light}
+    assert set(re.findall(r'<text [^>]*fill="([^"]*)"', text)) <= inks
     # Each colour is one that has a counterpart on dark paper.
     known = {one.light for one in palette.ALL} | {"none"}
     used = {colour for _, colour in re.findall(r'(fill|stroke)="([^"]*)"', text)}

@@ -28,15 +28,15 @@ def who(name: str) -> str:
     return UNPATCHED if name == "none" else name
 
 
-def at_once(sizes: Sequence[tuple[str, int]]) -> str:
+def at_once(sizes: Sequence[tuple[str, float]]) -> str:
     """Return how many each wakes at once, those with the same number together, the most first."""
-    groups: dict[int, list[str]] = {}
+    groups: dict[float, list[str]] = {}
     for name, size in sizes:
         groups.setdefault(size, []).append(who(name))
     words = []
     for place, (size, names) in enumerate(sorted(groups.items(), reverse=True)):
         verb = "" if place else " wake" if len(names) > 1 else " wakes"
-        how = f"{size} at once" if not place else f"at most {size}"
+        how = f"{size:g} at once" if not place else f"at most {size:g}"
         words.append(f"{listed(names)}{verb} {how if size else 'nobody'}")
     return ", ".join(words)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from memnotify.axes import AXES, REPEAT
 from memnotify.errors import InputError
-from memnotify.places import CAMPAIGNS, command
+from memnotify.places import command
 from memnotify.records.compare import compare
 from memnotify.records.layout import Kind
 from memnotify.records.log import VIEWS
@@ -23,7 +23,7 @@ from memnotify.report.plots.timeline import MOST, Parting, timeline
 from memnotify.results.comparison import COMPARED, compare_runs
 from memnotify.results.course import Course, course_of
 from memnotify.results.folder import RECORDS, RunFolder
-from memnotify.results.published import compare_published
+from memnotify.results.published import compare_published, has_published_series
 from memnotify.results.reacted import groups, reacted, setting
 from memnotify.results.verdict import Verdict
 from memnotify.text import known_names
@@ -125,7 +125,7 @@ def _usual(run: RunFolder, asked: Asked, verdicts: Sequence[Verdict]) -> Picture
         return PictureKind.TIMELINE
     if asked.figures:
         return PictureKind.FIGURES
-    if any(run.path.name == path.stem for path in CAMPAIGNS.glob("published/*.toml")):
+    if has_published_series(run):
         return PictureKind.PUBLISHED
     repeats = {verdict.point[REPEAT] for verdict in setting(verdicts, by=asked.by)}
     return PictureKind.FIGURES if len(repeats) > 2 else PictureKind.TIMELINE

@@ -27,7 +27,7 @@ class Colour:
         return self.light
 
 
-BLUE = Colour("#3337d8", "#4a85cf")
+BLUE = Colour("#3337d8", "#376cad")
 ORANGE = Colour("#db6927", "#ff590d")
 TEAL = Colour("#1ca1ab", "#11ae94")
 PURPLE = Colour("#9f0e75", "#f168fe")

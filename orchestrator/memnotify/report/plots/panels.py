@@ -41,8 +41,8 @@ def _labels(frame: Frame) -> list[_Label]:
         for step in course.steps
     ]
     if course.gate_s is not None:
-        found.append(_Label(course.gate_s, "gate opens", str(BLUE)))
-    found += [_Label(one.t, f"✕ {one.text}", str(ORANGE), "bold") for one in course.findings]
+        found.append(_Label(course.gate_s, "gate opens", str(INK)))
+    found += [_Label(one.t, f"✕ {one.text}", str(INK), "bold") for one in course.findings]
     if frame.parts is not None:
         found.append(_Label(frame.parts, "logs part", str(INK)))
     return [label for label in found if 0 <= label.t <= frame.end_s]

@@ -72,7 +72,7 @@ def _answer(rows: Mapping[str, Sequence[GroupFigure]], chosen: Sequence[str]) ->
     first = rows[chosen[0]]
     told = [row for row in first if row.spread.median is not None]
     if chosen[0] == "herd" and told:
-        return sentence(at_once([(str(row.group), round(row.spread.median or 0)) for row in told]))
+        return sentence(at_once([(str(row.group), row.spread.median or 0) for row in told]))
     medians = [f"{row.group} {row.spread.median:.4g}" for row in told]
     unit = first[0].unit if first else ""
     return f"{chosen[0]}: {listed(medians)} {unit}" if medians else f"{chosen[0]}: no value"
