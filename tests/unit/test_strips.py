@@ -6,8 +6,8 @@ import io
 import re
 
 import pytest
+from memnotify.report.plain import plain_console
 from memnotify.report.strips import print_strips, strips
-from memnotify.report.table import plain_console
 from memnotify.results.course import Course
 from rich.console import Console
 

@@ -10,8 +10,9 @@ from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
+from memnotify.report.plain import plain_console
 from memnotify.report.strips import print_strips
-from memnotify.report.table import plain_console, print_cell, print_run
+from memnotify.report.table import print_cell, print_run
 from memnotify.results.course import course_if_any
 from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.timeline import timeline_of
