@@ -158,6 +158,16 @@ def test_titles_when_nobody_wakes() -> None:
     assert found.title == f"2.55 s after the gate opens, {told}"
 
 
+def test_the_nearest_of_several_series_and_the_median() -> None:
+    some = [curve("v3", 0.07), curve("v4", 0.3), curve("v5", 677.0)]
+    moments = dataclasses.replace(some[0], moments=("before", "b", "c", "d", "e"))
+    found = overlay([moments, *some[1:]], source="s", assumed=[])
+    nearest = "Reproduced free (v3) is 7% of the published range away"
+    assert found.title == f"{nearest}, the median of 3 series 30%"
+    assert found.left > 250  # there is room for the names of moments
+    assert overlay([], source="s", assumed=[]).title.startswith("No reproduced series can be")
+
+
 def test_where_two_logs_part_is_marked_and_said() -> None:
     courses = [made_up_course(cell=name) for name in ("a", "b")]
     parted = timeline(courses, ["a", "b"], parting=Parting(record=7, kind="ZONE", t=(5.0, 5.5)))

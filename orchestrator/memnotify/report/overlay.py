@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ _COLOURS = (SEA, ORANGE, PURPLE, BROWN, TEAL)
 _HEIGHT = 110  # of a panel
 _LEGEND = 120  # width of the legend
 _LEADING = 14
-_WORDS = 250  # width of a moment's name in pixels
+_WORDS = 260  # width of a moment's name in pixels
 _LETTERS = 40  # characters that fit into that width
 _PUBLISHED = "published"
 _APART = ("color", "shape", "strokeDash")  # each panel has a legend of its own
@@ -59,6 +60,7 @@ def overlay(found: Sequence[Curve], *, source: str, assumed: Sequence[str]) -> P
         subtitle=source,
         alt=". ".join([_answer(found), *dict.fromkeys(map(_told, found))]) + ".",
         caption=caption,
+        left=_WORDS if any(curve.moments for curve in found) else LEFT,
         body={
             "vconcat": panels,
             "spacing": 20,
@@ -76,9 +78,12 @@ def _answer(found: Sequence[Curve]) -> str:
     ]
     if not near:
         return "No reproduced series can be compared with a published one"
-    best, worst = min(near), max(near)
+    best = min(near)
     text = f"Reproduced {best[1]} is {best[0]:.0%} of the published range away"
-    return text if best == worst else f"{text}, {worst[1]} {worst[0]:.0%}"
+    if len(near) == 1:
+        return text
+    middle = statistics.median(part for part, _ in near)
+    return f"{text}, the median of {len(near)} series {middle:.0%}"
 
 
 def _told(curve: Curve) -> str:
@@ -115,7 +120,7 @@ def _panel(group: Sequence[Curve]) -> Spec:
         lines_of_one = max(label.count("\n") + 1 for label in map(_label, first.moments))
         step = max(26, _LEADING * lines_of_one)
         panel |= {
-            "width": WIDTH - LEFT - _LEGEND - _WORDS,
+            "width": WIDTH - _WORDS - _LEGEND,
             "height": step * len(first.moments),
         }
     else:

@@ -27,7 +27,7 @@ class Picture:
     `title` is the answer, computed from the data, `subtitle` names the cells, and `alt` is for
     those who do not see the picture. `caption` has what a reader must know to read it.
     `body` are the panels, of which the first begins at 0, 0. `zoomable` is the body for HTML, if
-    that differs. The right edge of the panels and their labels is at `width`, less LEFT.
+    that differs. `left` is the space left of the panels.
     """
 
     title: str
@@ -37,6 +37,7 @@ class Picture:
     body: Spec
     zoomable: Spec | None = None
     width: int = WIDTH
+    left: int = LEFT
 
     def spec(self, *, zoomable: bool = False) -> Spec:
         """Return the whole description in Vega-Lite, without title and caption."""

@@ -13,7 +13,7 @@ from html import escape
 from memnotify.report.plots.drawing import converter
 from memnotify.report.plots.labels import wrapped
 from memnotify.report.plots.palette import FONT, INK, PAPER, SOFT, dark_css
-from memnotify.report.plots.picture import LEFT, Picture
+from memnotify.report.plots.picture import Picture
 from memnotify.text import printable
 
 _START = re.compile(
@@ -68,7 +68,7 @@ def svg(picture: Picture, *, bare: bool = False) -> str:
     style = "" if bare else f"<style>{dark_css()}</style>"
     paper = "" if bare else f'<rect width="100%" height="100%" fill="{PAPER}"/>'
     body = (
-        f'<g transform="translate({LEFT - x:g},{top:g})">'
+        f'<g transform="translate({picture.left - x:g},{top:g})">'
         f'<g fill="none" stroke-miterlimit="10" transform="translate({x:g},{y:g})">{panels}</g></g>'
     )
     return f"{head}{style}{paper}{''.join(words)}{body}</svg>\n"
