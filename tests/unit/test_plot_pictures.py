@@ -142,6 +142,12 @@ def test_how_many_wake_at_once() -> None:
     assert at_once([("v3", 0), ("v4", 0)]) == "v3 and v4 wake nobody"
 
 
+def test_a_client_that_is_woken_again_and_again() -> None:
+    picture = timeline([made_up_course({9.0: 50}, clients=1, point={"clients": 1})], ["v4"])
+    assert picture.title == "v4 wakes 1 of 1 client 50 times at once, 250 ms after the gate opens"
+    assert picture.subtitle.partition(";")[0].endswith(", 1 client")
+
+
 def test_titles_when_nobody_wakes() -> None:
     quiet = timeline([made_up_course({}, point={"series": "none"})], ["none"])
     low = "though memory is at or below the gate for 1.1 s"

@@ -15,8 +15,8 @@ def listed(words: Sequence[str]) -> str:
 
 def seconds(value: float) -> str:
     """Return a time as a person would say it."""
-    if value < 0.0005:
-        return "0 s"
+    if value < 0.0095:
+        return f"{value * 1000:.2g} ms"
     return f"{value * 1000:.0f} ms" if value < 0.9995 else f"{value:.3g} s"
 
 
@@ -57,7 +57,10 @@ def one(course: Course) -> str:
         )
         text = f"{who(course.series)} wakes nobody, {how}"
     else:
-        text = f"{course.series} wakes {course.greatest} of {counted(course.clients, 'client')}"
+        largest = max(course.batches, key=lambda batch: batch.wakeups)
+        text = f"{course.series} wakes {largest.clients} of {counted(course.clients, 'client')}"
+        if largest.wakeups > largest.clients:
+            text += f" {largest.wakeups} times"
         text += " at once" if course.greatest > 1 or course.clients > 1 else ""
         if course.gate_s is not None:
             after = float(course.wakeups.t[0]) - course.gate_s
@@ -121,6 +124,8 @@ def about(point: Mapping[str, object], leave_out: Sequence[str] = ()) -> str:
         "scenario": "scenario {}",
         "clients": "{} clients",
     }
+    if point.get("clients") == 1:
+        words["clients"] = "1 client"
     return ", ".join(
         how.format(point[axis])
         for axis, how in words.items()

@@ -100,7 +100,7 @@ def wakeups(frame: Frame) -> Spec:
         title="woken client, number",
         domain=[-0.5, max(clients, 1) - 0.5],
         lowest=True,
-        tickMinStep=1,
+        **({"values": list(range(clients))} if clients < 6 else {}),
         titleY=-LINE * BATCH_ROWS - 8,  # above the sizes of the batches
     )
 
