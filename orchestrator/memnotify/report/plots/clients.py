@@ -93,6 +93,7 @@ def wakeups(frame: Frame) -> Spec:
         named.append(End(f"{_SIGNS[NOTICES.index(kind) % len(_SIGNS)]} {kind}", "", 6 + 13 * place))
     if not kinds and frame.alone:
         named.append(End("no wakeups", "", WAKEUPS / 2))
+    few: Spec = {"values": list(range(clients))} if clients < 6 else {}
     return panel(
         frame,
         WAKEUPS,
@@ -100,7 +101,7 @@ def wakeups(frame: Frame) -> Spec:
         title="woken client, number",
         domain=[-0.5, max(clients, 1) - 0.5],
         lowest=True,
-        **({"values": list(range(clients))} if clients < 6 else {}),
+        **few,
         titleY=-LINE * BATCH_ROWS - 8,  # above the sizes of the batches
     )
 
