@@ -22,7 +22,7 @@ EXTRAS = {
     "import": ("b4", "memnotify series import and originals"),
     "pandas": ("pandas", "data frames of pandas"),
     "pytest": ("pytest", "pytest --memnotify"),
-    "report": ("altair", "memnotify published --plot"),
+    "report": ("vl_convert", "memnotify plot and published --plot"),
 }
 # The extra that installs a program.
 _PROGRAMS = {"b4": "import", "clang-format": "import"}

@@ -174,6 +174,18 @@ def test_a_picture(run: RunFolder, tmp_path: Path, suffix: str, starts: bytes) -
         assert 'stroke="#000000"' in text and 'stroke="#0072b2"' in text
 
 
+def test_plot_draws_what_was_published(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.svg"
+    assert main(["plot", str(run.path), "-o", str(file)]) == 0
+    said = "Reproduced free (v4) is 39% of the published range away"
+    assert capsys.readouterr().err == f"{said}\n"
+    assert "somebody, 2008" in file.read_text()
+    assert main(["plot", str(run.path), "--kind", "published", "v5", "-o", str(file)]) == 2
+    assert "no published series matches a cell" in capsys.readouterr().err
+
+
 def test_a_picture_of_another_kind(
     run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

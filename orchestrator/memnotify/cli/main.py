@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "run a campaign",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",
+    "plot": "draw a run: timelines, figures, and what was published",
     "check": "check the logs of a run against the promises of their revisions",
     "compare": "compare revisions, or the values of another axis, across runs",
     "expect": "compare a run with the expectations of its campaign",

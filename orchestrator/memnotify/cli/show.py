@@ -11,7 +11,9 @@ from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.plain import plain_console
+from memnotify.report.strips import print_strips
 from memnotify.report.table import print_cell, print_run
+from memnotify.results.course import course_if_any
 from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.timeline import timeline_of
 
@@ -19,7 +21,8 @@ from memnotify.results.timeline import timeline_of
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "Print the table of a run; with CELL, print the timeline of that cell's guest."
+        "Print the table of a run; with CELL, print the timeline of that cell's guest, as a "
+        "table and drawn in letters."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
@@ -58,5 +61,9 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(to_json({**verdict.to_json(), "timeline": events}))
     else:
-        print_cell(plain_console(), verdict, events)
+        console = plain_console()
+        print_cell(console, verdict, events)
+        drawn = course_if_any(cell)
+        if drawn is not None:
+            print_strips(console, drawn)
     return 0

@@ -1,126 +1,154 @@
 """A picture of published and reproduced series: the published in black, ours in colour.
 
-It has one panel for each column of each series, with the distance in its title. Altair describes
-the picture, and vl-convert draws it, without a browser.
+It has one panel for each column of each series, with the distance in its title.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-import textwrap
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
-
-import altair as alt
+from typing import Any
 
 from memnotify.check.distance import Curve
+from memnotify.report.plots.drawing import drawn
+from memnotify.report.plots.labels import wrapped
+from memnotify.report.plots.palette import (
+    BROWN,
+    DASHES,
+    INK,
+    ORANGE,
+    PURPLE,
+    SEA,
+    SHAPES,
+    TEAL,
+    cycle,
+)
+from memnotify.report.plots.picture import LEFT, WIDTH, Picture, Spec, number, values
 
-WIDTH, HEIGHT = 640, 110  # of a panel with its legend; with the axis, a picture is 700 px wide
-_BLACK = "#000000"
-# Okabe and Ito's palette for colour-blind readers, without black and yellow.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_SHAPES = ("square", "triangle-up", "diamond", "cross", "triangle-down", "stroke")
-_DASHES = ([1, 0], [6, 2], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3])
-_FONT = 11
+_COLOURS = (SEA, ORANGE, PURPLE, BROWN, TEAL)
+_HEIGHT = 110  # of a panel
+_LEGEND = 120  # width of the legend
 _LEADING = 14
-_LINE = 110  # characters per line of the caption
-_WORDS = 250  # width of a moment's name in pixels
+_WORDS = 260  # width of a moment's name in pixels
 _LETTERS = 40  # characters that fit into that width
 _PUBLISHED = "published"
+_APART = ("color", "shape", "strokeDash")  # each panel has a legend of its own
 
 
 def save_overlay(path: Path, found: Sequence[Curve], *, title: str, assumed: Sequence[str]) -> None:
     """Draw at least one curve into a file, the suffix of which must be in PICTURES."""
-    larger = 2.0 if path.suffix == ".png" else 1.0
-    _picture(found, title=title, assumed=assumed).save(
-        str(path), format=cast(Any, path.suffix[1:]), scale_factor=larger
-    )
+    path.write_bytes(drawn(overlay(found, source=title, assumed=assumed), path.suffix))
 
 
-def _picture(found: Sequence[Curve], *, title: str, assumed: Sequence[str]) -> alt.VConcatChart:
+def overlay(found: Sequence[Curve], *, source: str, assumed: Sequence[str]) -> Picture:
+    """Return the picture of at least one curve."""
     panels = [
         _panel(list(group))
         for _, group in itertools.groupby(found, key=lambda curve: (curve.file, curve.column))
     ]
-    foot = [
+    caption = [
         "Published samples in black, scaled to the size of our guest; measured samples in "
         "colour. Distance: the mean absolute difference where both series have samples, and the "
         "same as a fraction of the published range.",
         *(f"Assumed: {words}" for words in assumed),
     ]
-    lines = [line for words in foot for line in _wrapped(words)]
-    caption = (
-        alt.Chart({"values": [{}]}, width=100, height=_LEADING * len(lines))
-        .mark_text(
-            align="left",
-            baseline="top",
-            x=-_WORDS if found[-1].moments else -40,  # aligned with the labels of the axis
-            y=0,
-            fontSize=_FONT,
-            lineHeight=_LEADING,
-            color="#444444",
-        )
-        .encode(text=alt.value(cast(Any, lines)))
+    return Picture(
+        title=_answer(found),
+        subtitle=source,
+        alt=". ".join([_answer(found), *dict.fromkeys(map(_told, found))]) + ".",
+        caption=caption,
+        left=_WORDS if any(curve.moments for curve in found) else LEFT,
+        body={
+            "vconcat": panels,
+            "spacing": 20,
+            "resolve": {"scale": dict.fromkeys(_APART, "independent")},
+        },
     )
-    picture: alt.VConcatChart = (
-        alt.vconcat(*panels, caption, spacing=20)
-        .properties(title=alt.Title(title, anchor="start", fontSize=15, offset=12))
-        .resolve_scale(color="independent", shape="independent", strokeDash="independent")
-        .configure_view(stroke=None)
-        .configure_axis(labelFontSize=_FONT, titleFontSize=_FONT, titleFontWeight="normal")
-        .configure_legend(labelFontSize=_FONT)
-    )
-    return picture
 
 
-def _panel(group: Sequence[Curve]) -> Any:
+def _answer(found: Sequence[Curve]) -> str:
+    """Return how near ours is, computed from the distances."""
+    near = [
+        (curve.distance.of_range, f"{curve.column} ({curve.label})")
+        for curve in found
+        if curve.distance is not None and curve.distance.of_range is not None
+    ]
+    if not near:
+        return "No reproduced series can be compared with a published one"
+    best = min(near)
+    text = f"Reproduced {best[1]} is {best[0]:.0%} of the published range away"
+    if len(near) == 1:
+        return text
+    middle = statistics.median(part for part, _ in near)
+    return f"{text}, the median of {len(near)} series {middle:.0%}"
+
+
+def _told(curve: Curve) -> str:
+    return f"{curve.says}, {curve.column}: {_said(curve)}"
+
+
+def _panel(group: Sequence[Curve]) -> Spec:
     """Return the panel of one column: over time, or with one row per moment."""
     first = group[0]
     labels = [_PUBLISHED, *(curve.label for curve in group)]
-    legend = alt.Legend(title=None, orient="right", symbolSize=60, symbolOpacity=1)
+    legend = {"title": None, "orient": "right", "symbolSize": 60, "symbolOpacity": 1}
 
-    def of(channel: Any, first: Any, others: Sequence[Any]) -> Any:
-        chosen = [first, *itertools.islice(itertools.cycle(others), len(group))]
-        return channel("of:N", scale=alt.Scale(domain=labels, range=chosen), legend=legend)
+    def of(black: object, others: Sequence[object]) -> Spec:
+        chosen = [black, *cycle(others, len(group))]
+        scale = {"domain": labels, "range": chosen}
+        return {"field": "of", "type": "nominal", "scale": scale, "legend": legend}
 
     published = _points(_PUBLISHED, first, first.published_s, first.published)
     ours = [
         point for curve in group for point in _points(curve.label, curve, curve.ours_s, curve.ours)
     ]
-    colour, shape = of(alt.Color, _BLACK, _COLOURS), of(alt.Shape, "circle", _SHAPES)
-    both: dict[str, Any] = {"values": [*published, *ours]}
-    drawn: dict[str, Any] = {"values": [*_held(first), *ours]}
+    colour = of(str(INK), list(map(str, _COLOURS)))
     if first.moments:
-        value = alt.X("value:Q", title=_axis(first), scale=alt.Scale(zero=False))
-        # Altair shows a list as a label with several lines.
-        labels_axis = alt.Axis(labelLimit=0, labelExpr="split(datum.label, '\\n')")
-        moment = alt.Y("at:O", title=None, sort=None, axis=labels_axis)
-        chart: Any = alt.Chart(both).mark_point(size=45, strokeWidth=2, opacity=1)
-        chart = chart.encode(x=value, y=moment, color=colour, shape=shape)
+        value = _quantitative("value", _axis(first), zero=False)
+        # Vega-Lite shows a list as a label with several lines.
+        axis = {"labelLimit": 0, "labelExpr": "split(datum.label, '\\n')"}
+        moment = {"field": "at", "type": "ordinal", "title": None, "sort": None, "axis": axis}
+        shape = of("circle", ["square", *SHAPES[1:]])
+        panel: Spec = {
+            "data": values([*published, *ours]),
+            "mark": {"type": "point", "size": 45, "strokeWidth": 2, "opacity": 1},
+            "encoding": {"x": value, "y": moment, "color": colour, "shape": shape},
+        }
         lines_of_one = max(label.count("\n") + 1 for label in map(_label, first.moments))
         step = max(26, _LEADING * lines_of_one)
-        size = {"width": WIDTH - 90 - _WORDS, "height": step * len(first.moments)}
+        panel |= {
+            "width": WIDTH - _WORDS - _LEGEND,
+            "height": step * len(first.moments),
+        }
     else:
-        time = alt.X("at:Q", title="seconds since the event that both series are aligned at")
-        level = alt.Y("value:Q", title=_axis(first))
-        dash = of(alt.StrokeDash, [1, 0], _DASHES)
-        lines = alt.Chart(drawn).mark_line(interpolate="step-after", strokeWidth=1.5)
-        dots = alt.Chart({"values": published}).mark_point(size=16, filled=True, opacity=1)
-        chart = alt.layer(
-            lines.encode(x=time, y=level, color=colour, strokeDash=dash),
-            dots.encode(x=time, y=level, color=alt.value(_BLACK)),
-        )
-        size = {"width": WIDTH - 110, "height": HEIGHT}
-    heading = alt.Title(
-        f"{first.says}: {first.column}",
-        subtitle=[_said(curve) for curve in group],
-        anchor="start",
-        fontSize=12,
-        subtitleFontSize=_FONT,
-    )
-    return chart.properties(title=heading, **size)
+        time = _quantitative("at", "seconds since the event that both series are aligned at")
+        level = _quantitative("value", _axis(first))
+        line = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5}
+        dash = of([1, 0], DASHES)
+        lines = {
+            "data": values([*_held(first), *ours]),
+            "mark": line,
+            "encoding": {"x": time, "y": level, "color": colour, "strokeDash": dash},
+        }
+        dots = {
+            "data": values(published),
+            "mark": {"type": "point", "size": 16, "filled": True, "opacity": 1, "color": str(INK)},
+            "encoding": {"x": time, "y": level},
+        }
+        panel = {"layer": [lines, dots], "width": WIDTH - LEFT - _LEGEND, "height": _HEIGHT}
+    heading = {
+        "text": f"{first.says}: {first.column}",
+        "subtitle": [_said(curve) for curve in group],
+        "anchor": "start",
+    }
+    return {**panel, "title": heading}
+
+
+def _quantitative(field: str, title: str, **scale: Any) -> Spec:
+    return {"field": field, "type": "quantitative", "title": title, "scale": scale}
 
 
 def _axis(curve: Curve) -> str:
@@ -130,14 +158,14 @@ def _axis(curve: Curve) -> str:
 def _points(of: str, curve: Curve, at: Iterable[float], values: Iterable[float]) -> list[Any]:
     names = [_label(moment) for moment in curve.moments]
     return [
-        {"of": of, "at": names[int(place)] if names else place, "value": value}
+        {"of": of, "at": names[int(place)] if names else number(place), "value": number(value)}
         for place, value in zip(map(float, at), map(float, values), strict=True)
         if not math.isnan(value)
     ]
 
 
 def _label(moment: str) -> str:
-    return "\n".join(textwrap.wrap(moment, _LETTERS))
+    return "\n".join(wrapped(moment, _LETTERS))
 
 
 def _held(curve: Curve) -> Iterator[dict[str, Any]]:
@@ -159,14 +187,3 @@ def _said(curve: Curve) -> str:
     if found.of_range is not None:
         text += f", {found.of_range:.0%} of the published range"
     return text + ("" if found.compared > 0.995 else f", over {found.compared:.0%} of the time")
-
-
-def _wrapped(words: str) -> Iterable[str]:
-    line = ""
-    for word in words.split():
-        if line and len(line) + len(word) >= _LINE:
-            yield line
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    yield line

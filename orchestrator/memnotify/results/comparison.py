@@ -64,7 +64,8 @@ class GroupFigure:
 
     `over` has the axes on which the group has several values. `versus` is the group that it is
     compared with (None: itself), and `apart` the difference. `records` says how the logs of the two
-    compare.
+    compare. `values` has the figure of each cell, by its point: that of the cell's counterpart in
+    another group is the same.
     """
 
     by: str
@@ -77,6 +78,7 @@ class GroupFigure:
     cells: int
     over: Mapping[str, tuple[Value, ...]]
     records: Alike | None
+    values: Mapping[Point, float]
 
     def to_json(self) -> dict[str, Any]:
         apart = self.apart
@@ -368,6 +370,7 @@ def _rows(
                 cells=len(kept[group]),
                 over=over,
                 records=records.get(str(group)),
+                values=mine,
             )
 
 

@@ -121,6 +121,18 @@ def load_published(name: str) -> PublishedTable:
     return toml.load(file, PublishedTable)
 
 
+def has_published_series(folder: RunFolder) -> bool:
+    """Return whether series were published about the experiment that a run's campaign repeats."""
+    try:
+        return bool(load_published(_campaign_of(folder)).series)
+    except InputError:
+        return False
+
+
+def _campaign_of(folder: RunFolder) -> str:
+    return toml.load(folder.path / CAMPAIGN, CampaignTable).name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedComparison:
     """What was published about a run's campaign, compared with the run: figures and series."""
@@ -136,7 +148,7 @@ def compare_published(folder: RunFolder) -> PublishedComparison:
     Raises InputError if the folder is not a run's, or nothing was published about its campaign.
     """
     folder.plan()
-    table = load_published(toml.load(folder.path / CAMPAIGN, CampaignTable).name)
+    table = load_published(_campaign_of(folder))
     cells = [
         (verdict, read_records(records))
         for verdict in folder.verdicts()
