@@ -315,14 +315,10 @@ def test_where_nothing_tells_entities_are_asked_about(
     assert again(tree)
 
 
-def test_a_diff_behind_an_escaped_margin_is_asked_about(
-    tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_diff_behind_an_escaped_margin_is_no_part_of_the_patch(tree: Path) -> None:
     lines = [*note("n.txt", "a"), *(f"&gt; {line}" for line in note("o.txt", "b"))]
-    assert run(tree, write(tree.parent / "m", lines, head=["Note."])) == 2
-    said = capsys.readouterr().err
-    assert "the patch's or the archive's? (--interactive shows" in said
-    assert said.count("\n") == 1
+    assert run(tree, write(tree.parent / "m", lines, head=["Note."])) == 0
+    assert made(tree) == {"n.txt": "a\n"}
 
 
 HOWTO = "@@ -1,7 +1,8 @@\n 序文\n \n この文書は\n カーネル開発\n+{}\n 方法です。\n \n 終り"
@@ -442,11 +438,12 @@ def test_what_is_put_together_without_need_is_likely_only(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mail = write(tree.parent / "m", [*note("mm/n.c", "int x;"), "Thanks, Ada"])
-    assert unsure(capsys, tree, mail) == ["wrapped lines put together"]
+    assert unsure(capsys, tree, mail) == []
+    assert made(tree)["mm/n.c"] == "int x;\n"
     wide = "int a_function_with_a_long_name(struct lamp *lamp, struct lamp"
     mail = write(tree.parent / "n", [*note("mm/n.c", wide), "*other);"])
     shutil.rmtree(tree.parent / "out")
-    assert unsure(capsys, tree, mail) == []
+    assert unsure(capsys, tree, mail) == ["wrapped lines put together"]
 
 
 def test_an_answer_to_a_cover_letter_is_no_patch(

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.align import LineKind, Part, Reading
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.diffs import RawDiff, RawHunk
 from memnotify.mailpatch.line_index import index_of
+from memnotify.mailpatch.raw import RawDiff, RawHunk
+from memnotify.mailpatch.reading import LineKind, Part, Reading
 from memnotify.mailpatch.reindent import CodeSpan, Row
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.whitespace import Witness

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 from memnotify.errors import InputError
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Lines, OpenFile
-from memnotify.mailpatch.diffs import NULL, RawDiff
+from memnotify.mailpatch.raw import NULL, RawDiff
+from memnotify.mailpatch.tokens import key
 from memnotify.series.apply import FileState
 
 _LONGEST_NAME = 255  # bytes
@@ -41,7 +42,7 @@ class Opener:
         and for a file that would be changed twice, or that would be below another file.
         """
         strip = self._strip(diffs)
-        files = [self._open(diff, *self._names(diff, strip)) for diff in diffs]
+        files = [self._open(diff, *self._names(diff, 0 if diff.exact else strip)) for diff in diffs]
         made = {file.after for file in files if file.after}
         changed: set[str] = set()
         for file in files:
@@ -59,7 +60,7 @@ class Opener:
         return files
 
     def _names(self, diff: RawDiff, strip: int) -> tuple[str | None, str | None]:
-        if diff.hunks:
+        if diff.hunks and not diff.git:
             first = diff.hunks[0]
             new = first.old_start == first.old_count == 0
             gone = first.new_start == first.new_count == 0
@@ -68,6 +69,10 @@ class Opener:
                 any(line.startswith(word) for line in diff.extended)
                 for word in ("new file", "deleted file")
             )
+        if new and not diff.git and diff.before != NULL:
+            # A file that is there, and empty, may get its first lines.
+            state = self.read(self._stripped(diff, diff.before, strip))
+            new = state is None or bool(state.data)
         before = None if diff.before == NULL or new else self._stripped(diff, diff.before, strip)
         after = None if diff.after == NULL or gone else self._stripped(diff, diff.after, strip)
         if before is None and after is None:
@@ -81,7 +86,7 @@ class Opener:
 
     def _strip(self, diffs: Sequence[RawDiff]) -> int:
         """Return how many components to strip from the names so that they name existing files."""
-        names = [{diff.before, diff.after} - {NULL} for diff in diffs]
+        names = [{diff.before, diff.after} - {NULL} for diff in diffs if not diff.exact]
         paths = [PurePosixPath(name) for some in names for name in some]
 
         def fit(strip: int) -> tuple[int, int, int]:
@@ -129,18 +134,16 @@ class Opener:
     def _open(self, diff: RawDiff, before: str | None, after: str | None) -> OpenFile:
         if before is None:
             assert after is not None
-            if self.read(after) is not None:
-                raise self.error(
-                    diff.line,
-                    f"creates {after}, which exists",
-                    "is the patch in this tree already?",
-                )
+            there = self.read(after)
+            if there is not None:
+                raise self._exists(diff, after, there)
             return OpenFile(diff, None, after, Lines())
         state = self.read(before)
         if state is None:
+            does = "changes" if after == before else "deletes" if after is None else "moves"
             raise self.error(
                 diff.line,
-                f"changes {before}, which is not in the tree",
+                f"{does} {before}, which is not in the tree",
                 "is this the base that the patch is for?",
             )
         if after not in (None, before) and self.read(after or "") is not None:
@@ -150,3 +153,13 @@ class Opener:
                 "is the patch in this tree already?",
             )
         return OpenFile(diff, before, after, Lines.of(state.data))
+
+    def _exists(self, diff: RawDiff, name: str, there: FileState) -> InputError:
+        """Return the error for a file that a diff creates, and that the tree has."""
+        lines = [line.text for hunk in diff.hunks for line in hunk.body]
+        added = [key(text[1:]) for text in lines if text.startswith("+")]
+        if added == [key(line) for line in Lines.of(there.data).lines]:
+            message = f"creates {name}, which the tree has with the same lines already"
+            return self.error(diff.line, message, "give a tree without the patch")
+        message = f"creates {name}, which exists with other lines"
+        return self.error(diff.line, message, "is this the base that the patch is for?")

@@ -32,6 +32,7 @@ class RepairKind(StrEnum):
     OTHER = "not the file that git's index line states"
     ANSWER = "taken from an answer"
     LEFT = "left as it is, although archives also produce this"
+    UNSURE = "perhaps decoded wrongly"
     MASKED = "masked addresses left masked"
 
 
@@ -42,6 +43,7 @@ _SAID = (
     RepairKind.OTHER,
     RepairKind.ANSWER,
     RepairKind.LEFT,
+    RepairKind.UNSURE,
     RepairKind.MASKED,
 )
 

@@ -249,6 +249,7 @@ def _import(
     }
     stat = prove(restored.changes, before, log=log)
     repairs = [Repair(kind=RepairKind.DECODED, detail=what) for what in dict.fromkeys(mail.undone)]
+    repairs += [Repair(kind=RepairKind.UNSURE, detail=what, sure=False) for what in mail.doubts]
     repairs += [Repair(kind=RepairKind.ANSWER, sure=False)] if post.reply else []
     repairs += restored.repairs
     message, _, had_stat = split_message(text.head)

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.diffs import Broken, Text
 from memnotify.mailpatch.mail import Mail
+from memnotify.mailpatch.raw import Broken, Text
+from memnotify.mailpatch.repeats import same_diffs
 from memnotify.text import counted
 
 _TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
 _TAG = re.compile(r"\[([^\]]*)\]")
-_NUMBER = re.compile(r"(?:^|[\s:,(v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
-# Without brackets, before the title: (3/5) title; PATCH 3/5: title; patch 3/5 title.
+_NUMBER = re.compile(
+    r"(?:^|[^\w./]|v|PATCH)0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})(?![\w/])", re.IGNORECASE
+)
+_OF = r"0*(?P<{0}>\d{{1,4}})/0*(?P<{0}s>\d{{1,4}})"
+# Before the title: (3/5) title; PATCH 3/5: title; patch [3/5] title. Or at its end: title (3/5).
 _BARE = re.compile(
-    r"(?:\(0*(?P<one>\d{1,4})/0*(?P<ones>\d{1,4})\)"
-    r"|(?:RFC\s+)?PATCH\s*\(?0*(?P<two>\d{1,4})/0*(?P<twos>\d{1,4})\)?:?)\s+(?=\S)",
+    rf"(?:(?:RFC\W+)?PATCH\W{{0,2}})?[\[({{<]{_OF.format('one')}[\])}}>]:?\s+(?=\S)"
+    rf"|(?:RFC\s+)?PATCH\s*[#,|]?\s*{_OF.format('two')}[:,]?\s+(?=\S)"
+    rf"|[#,|]?\s*{_OF.format('three')}:\s+(?=\S)"
+    rf"|(?<=\S)\s+[\[({{]{_OF.format('four')}[\])}}]$",
+    re.IGNORECASE,
+)
+# A fraction may have this form, too: it is a number if several mails have one of the same m.
+_FRACTION = re.compile(
+    rf"[#,|]?\s*{_OF.format('one')}(?![\w/.]),?\s+(?=\S)"
+    rf"|(?<=\S)(?:,|:|\s+part|\s+patch)?\s+#?{_OF.format('two')}$",
     re.IGNORECASE,
 )
 _REPLY = re.compile(r"^(?:\s*(?:Re|Fwd?|AW|SV)(?:\[\d+\])?:)+", re.IGNORECASE)
@@ -39,6 +51,7 @@ class Post:
     reply: bool
     tagged: int | None = None  # the revision that its tags state, such as [PATCH v4 3/5]
     titled: int | None = None  # or its title
+    perhaps: tuple[int, int, str] | None = None  # n, m and title, if a fraction in it is an n/m
 
     @property
     def revision(self) -> int:
@@ -53,7 +66,8 @@ class Post:
     @property
     def mixed(self) -> bool:
         """Whether it is a reply that quotes a patch and has another."""
-        return self.reply and len({diff.quoted for diff in self.text.diffs}) > 1
+        shown = any(diff.quoted for diff in self.text.prose)
+        return self.reply and shown and not all(diff.quoted for diff in self.text.diffs)
 
     @property
     def broken(self) -> tuple[Broken, ...]:
@@ -78,6 +92,7 @@ class ParsedSubject:
     reply: bool
     tagged: int | None
     titled: int | None
+    perhaps: tuple[int, int, str] | None = None
 
 
 def place_of(subject: str) -> ParsedSubject:
@@ -90,10 +105,10 @@ def place_of(subject: str) -> ParsedSubject:
         found = _NUMBER.search(tag)
         if found:
             number, total = int(found[1]), int(found[2])
-    before = _BARE.match(title)
-    if before and not total:
-        number, total = int(before["one"] or before["two"]), int(before["ones"] or before["twos"])
-        title = title[before.end() :]
+    before = None if total else _numbered(_BARE, title)
+    if before:
+        number, total, title = before
+    perhaps = None if total else _numbered(_FRACTION, title)
     tagged = _TAGGED.search(tags[0]) if tags else None
     titled = _TITLED.search(title)
     return ParsedSubject(
@@ -103,7 +118,17 @@ def place_of(subject: str) -> ParsedSubject:
         reply=_REPLY.match(subject) is not None,
         tagged=int(tagged[1]) if tagged else None,
         titled=int(titled[1] or titled[2]) if titled else None,
+        perhaps=perhaps,
     )
+
+
+def _numbered(pattern: re.Pattern[str], title: str) -> tuple[int, int, str] | None:
+    """Return the n and m in a title, and the title without them; None if it has none."""
+    for found in pattern.finditer(title):
+        number, total = (int(digits) for digits in found.groups() if digits is not None)
+        if number <= total and (found.start() == 0 or found.end() == len(title)):
+            return number, total, title[: found.start()] + title[found.end() :]
+    return None
 
 
 def post_of(mail: Mail, text: Text) -> Post:
@@ -118,6 +143,7 @@ def post_of(mail: Mail, text: Text) -> Post:
         reply=place.reply,
         tagged=place.tagged,
         titled=place.titled,
+        perhaps=place.perhaps,
     )
 
 
@@ -136,7 +162,9 @@ def in_order(
     Raises InputError if two mails claim the same number, if they are of different series or
     revisions, and if the only mail for a patch is a reply that both quotes one and has its own.
     """
-    posts, said = _of_revision(posts, revision)
+    posts, said = _of_revision(_with_fractions(posts), revision)
+    if not there and _is_listed_otherwise(posts):
+        return _as_listed(posts, said)
     by_number: dict[int, Post] = {}
     unnumbered: list[Post] = []
     totals = {post.total: post for post in posts if post.total and not post.reply}
@@ -159,7 +187,7 @@ def in_order(
             unnumbered.append(_whole(post))
         elif known is None:
             by_number[post.number] = _whole(post)
-        elif post.text != known.text:
+        elif not same_diffs(post.text.diffs, known.text.diffs):
             raise InputError(
                 f"patch {post.number}/{post.total} is here twice, and differs from "
                 f"{known.mail.source}'s",
@@ -172,7 +200,61 @@ def in_order(
     missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in had]
     if missing:
         said.append(f"missing: {', '.join(missing)}")
+    unnumbered = _once(unnumbered)
+    if len(unnumbered) > 1 and not all(post.mail.place for post in unnumbered):
+        said.append(f"{len(unnumbered)} patches without n/m in the subject: in the order given")
     return [by_number[number] for number in sorted(by_number)] + unnumbered, said
+
+
+def _once(posts: Sequence[Post]) -> list[Post]:
+    """Return posts without those that are the same mail as another, sent by another list."""
+    kept: list[Post] = []
+    for post in posts:
+        if not any(_same_mail(post, other) for other in kept):
+            kept.append(post)
+    return kept
+
+
+def _same_mail(post: Post, other: Post) -> bool:
+    own, its = (found.mail.headers.get("Message-Id") for found in (post, other))
+    same = own == its if own and its else True
+    return same and post.title == other.title and same_diffs(post.text.diffs, other.text.diffs)
+
+
+def _with_fractions(posts: Sequence[Post]) -> list[Post]:
+    """Return posts with the numbers in titles that several have with the same m: these are n/m."""
+    claims: dict[int, set[int]] = {}
+    for post in posts:
+        if post.perhaps:
+            claims.setdefault(post.perhaps[1], set()).add(post.perhaps[0])
+    return [
+        replace(post, number=post.perhaps[0], total=post.perhaps[1], title=post.perhaps[2])
+        if post.perhaps and len(claims[post.perhaps[1]]) > 1
+        else post
+        for post in posts
+    ]
+
+
+def _is_listed_otherwise(posts: Sequence[Post]) -> bool:
+    """Return whether a list has patches that it leaves out, or in an order that is not by n/m."""
+    placed = [post for post in posts if post.mail.place]
+    numbers = [post.number for post in placed]
+    inside = all(post.mail.place and post.mail.place[1] >= 0 for post in placed)
+    if inside and (all(post.total for post in placed) or not any(post.total for post in placed)):
+        return bool(any(numbers)) and numbers != sorted(set(numbers))
+    return True
+
+
+def _as_listed(posts: Sequence[Post], said: list[str]) -> tuple[list[Post], list[str]]:
+    """Return patches in the order of their list: a series file, or the commits of a log."""
+    listed = [post for post in posts if post.mail.place and post.mail.place[1] >= 0]
+    for post in posts:
+        if post.mail.place and post.mail.place[1] < 0:
+            said.append(f"{_named(post)} is not in the series file: left out")
+        elif not post.mail.place:
+            listed.append(post)
+    total = len(listed)
+    return [replace(post, number=n, total=total) for n, post in enumerate(listed, 1)], said
 
 
 def _likeness(post: Post) -> tuple[bool, bool, int]:
@@ -229,12 +311,6 @@ def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post],
                 hint=f"--revision v{there[-1]} takes the last",
             )
         return list(posts), []
-    if wanted not in there:
-        raise InputError(
-            f"there is no patch of v{wanted}",
-            file=posts[0].mail.source,
-            hint=f"there is: {known or 'none with n/m in its subject'}",
-        )
     # A sample program that comes with a series has no number, but names its revision.
     taken = [
         post
@@ -242,6 +318,14 @@ def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post],
         if (post.revision if post.total else post.tagged or post.titled) == wanted
         and (post.total or not post.reply)
     ]
+    if not taken:
+        raise InputError(
+            f"there is no patch of v{wanted}",
+            file=posts[0].mail.source,
+            hint=f"there is: {known or 'none with n/m in its subject'}",
+        )
     left = len(posts) - len(taken)
     note = f"{counted(left, 'mail')} of other revisions, or of none: left out"
+    if there and there[-1] > wanted:
+        note += f"; the newest is v{there[-1]}"
     return taken, [note] if left else []

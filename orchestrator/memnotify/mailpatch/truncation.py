@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from memnotify.mailpatch.align import LineKind, Reading
-from memnotify.mailpatch.diffs import RawHunk
 from memnotify.mailpatch.footers import is_footer
 from memnotify.mailpatch.headers import unquoted
+from memnotify.mailpatch.raw import RawHunk
+from memnotify.mailpatch.reading import LineKind, Reading
 
 _MISCOUNT = 2  # lines by which people who edit a patch by hand miscount
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")

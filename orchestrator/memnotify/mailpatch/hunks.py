@@ -1,0 +1,262 @@
+"""Read the hunks of a mail against the files of a tree."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.account import Account, At
+from memnotify.mailpatch.align import find_readings
+from memnotify.mailpatch.budget import Effort
+from memnotify.mailpatch.changes import OpenFile
+from memnotify.mailpatch.footers import is_footer, left_over
+from memnotify.mailpatch.line_index import FileIndex, index_of
+from memnotify.mailpatch.raw import RawHunk
+from memnotify.mailpatch.reading import LineKind, Reading
+from memnotify.mailpatch.repairs import Chooser, Question, RepairKind
+from memnotify.mailpatch.standing import end_of, standing, swapped
+from memnotify.mailpatch.tokens import is_c, key
+from memnotify.mailpatch.truncation import Diffstat, counts_told, cut_hunk
+
+_CONTEXT = 3
+_LINES_READ = 8  # as they stand, in the time of a step
+_WRAPPED = 60  # columns; shorter lines are not wrapped
+INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HunkReader:
+    """Reads the hunks of a mail, whose longest line has `width` columns.
+
+    `sound`: no line of a hunk is wrapped, lost or added. `stat` is the mail's diffstat.
+    """
+
+    account: Account
+    fuzz: int
+    choose: Chooser | None
+    effort: Effort
+    width: int
+    sound: bool
+    stat: Diffstat
+    would: Callable[[int], bool]  # whether the whole mail can be restored with more fuzz
+
+    def read(self, file: OpenFile, *, ends: bool) -> None:
+        index = index_of(file.old.lines)
+        after, offset = 0, 0
+        for number, hunk in enumerate(file.diff.hunks, 1):
+            stated = max(hunk.old_start - (hunk.old_count > 0), 0)
+            expected = [stated + offset, stated] if offset else [stated]
+            what = f"hunk {number} of {len(file.diff.hunks)}"
+            self.account.at = At(hunk.line, f"{what} of {file.name}")
+            find = functools.partial(
+                find_readings,
+                hunk,
+                index,
+                after=after,
+                width=self.width,
+                end=end_of(hunk) if self.sound else None,
+                effort=self.effort,
+            )
+            readings = self._standing(hunk, index, expected, after)
+            if not readings:
+                readings = _first(find, expected, (0,))
+                self._refuse_applied(file, hunk, index, what, readings)
+            readings = readings or _first(find, expected, range(1, self.fuzz + 1))
+            last = ends and number == len(file.diff.hunks)
+            whole = end_of(hunk) is not None
+            if (last or readings) and not whole and not any(r.counted for r in readings):
+                cut = cut_hunk(hunk, readings[0] if readings else None, followed=not last)
+                if cut:
+                    there = [line.number for line in hunk.body if line.text.strip()]
+                    raise self.account.error(
+                        max(there, default=hunk.line) if last else hunk.line,
+                        f"the mail {'ends' if last else 'lacks lines'} in {what} of {file.name}: "
+                        f"{cut}",
+                        INCOMPLETE,
+                    )
+            if not readings:
+                more = range(self.fuzz + 1, _CONTEXT)
+                fuzz = next((n for n in more if _first(find, expected, (n,))), None)
+                if fuzz is not None:
+                    fuzz = next((n for n in range(fuzz, _CONTEXT) if self.would(n)), None)
+                raise self._unreadable(file, hunk, index, what, fuzz)
+            reading = readings[0]
+            if len(readings) > 1:
+                reading = readings[self._ask(file, hunk, readings, what)]
+            ended = reading.stands and hunk.last
+            left = () if ended else left_over(reading.rest, last=hunk.last)
+            if left:
+                raise self.account.error(
+                    left[0].number,
+                    f"unexpected line after {what} of {file.name}: {left[0].text[:60]!r}",
+                    "the hunk header counts fewer lines; has the mail lost a line?",
+                )
+            self._note(file, hunk, reading, stated)
+            offset = reading.start - stated - reading.left_out
+            after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
+            file.readings.append((hunk, reading))
+        told, disputed = counts_told(file.readings, self.stat.lines_of(file.name))
+        if disputed:
+            self.account.repair(RepairKind.DISPUTED, file=file.name, sure=False)
+        for at, ((hunk, reading), right) in enumerate(zip(file.readings, told, strict=True)):
+            if not reading.counted:
+                if right is False:
+                    what = f"hunk {at + 1} of {len(file.readings)} of {file.name}"
+                    raise self.account.error(
+                        hunk.line,
+                        f"the mail has not the lines that the header of {what} counts, and the "
+                        "next hunk or the diffstat agrees with that",
+                        INCOMPLETE,
+                    )
+                self.account.repair(
+                    RepairKind.NUMBERS, file=file.name, line=hunk.line, sure=right is not None
+                )
+
+    def _standing(
+        self, hunk: RawHunk, index: FileIndex, expected: Sequence[int], after: int
+    ) -> list[Reading]:
+        """Return the reading of a hunk as it stands at one of the places; [] if there is none."""
+        for place in expected:
+            reading = standing(hunk, index, start=place, after=after, width=self.width)
+            self.effort.spend(1 + len(hunk.body) // _LINES_READ)
+            if reading is not None:
+                return [reading]
+        return []
+
+    def _ask(self, file: OpenFile, hunk: RawHunk, readings: Sequence[Reading], what: str) -> int:
+        choices = tuple(self._shown(file, reading) for reading in readings)
+        starts = {reading.start for reading in readings}
+        if len(starts) > 1:
+            places = ", ".join(str(start + 1) for start in sorted(starts))
+            text = f"{what} fits {file.name} equally well at lines {places}"
+        else:
+            text = f"{what} of {file.name} can be read in {len(readings)} ways"
+        if self.choose is None:
+            raise self.account.error(hunk.line, text, "--interactive shows them and asks")
+        self.account.repair(RepairKind.CHOSEN, file=file.name, line=hunk.line)
+        return self.choose(Question(text, choices))
+
+    def _shown(self, file: OpenFile, reading: Reading) -> str:
+        lines = [f"{file.name}:{reading.start + 1}:"]
+        for part in reading.parts:
+            if part.kind is LineKind.ADDED:
+                lines.append(f"+{part.text}")
+            elif part.tree is not None:
+                lines.append(f"{part.kind}{file.old.lines[part.tree]}")
+        return "\n".join(lines)
+
+    def _unreadable(
+        self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, fuzz: int | None
+    ) -> InputError:
+        if fuzz is not None:
+            return self.account.error(
+                hunk.line, f"{what} does not fit {file.name}", f"it would with --fuzz {fuzz}"
+            )
+        end = end_of(hunk)
+        for line in hunk.body if end is None else hunk.body[:end]:
+            if end is None and is_footer(line.text):
+                break
+            if line.text.startswith(("+", "\\")):
+                continue
+            bare = line.text[1:] if line.text.startswith("-") else line.text
+            known = key(bare) in index.places or (end is None and key(line.text) in index.places)
+            if key(bare) and not known:
+                return self.account.error(
+                    line.number,
+                    f"{what} does not fit {file.name}, which has no line {bare.strip()[:60]!r}",
+                    "is this the base that the patch is for?",
+                )
+        return self.account.error(
+            hunk.line,
+            f"{what} does not fit {file.name}: its lines are there, but not together in this order",
+            "is this the base that the patch is for?",
+        )
+
+    def _refuse_applied(
+        self,
+        file: OpenFile,
+        hunk: RawHunk,
+        index: FileIndex,
+        what: str,
+        readings: Sequence[Reading],
+    ) -> None:
+        """Raise InputError if the tree has a hunk already, so that it applies in reverse.
+
+        If the hunk fits at another place as well, it is the place in its header that tells.
+        """
+        back = swapped(hunk)
+        start = max(back.old_start - (back.old_count > 0), 0)
+        if file.before is None or not any(
+            key(line.text[1:]) for line in hunk.body if line.text.startswith("+")
+        ):
+            return
+        end = end_of(back)
+        if readings:
+            there = standing(back, index, start=start, after=0, width=self.width) is not None
+        else:
+            there = bool(
+                find_readings(
+                    back, index, expected=start, width=self.width, end=end, effort=self.effort
+                )
+            )
+        if there:
+            raise self.account.error(
+                hunk.line,
+                f"{what} is in {file.name} already: it applies in reverse",
+                "give a tree without the patch",
+            )
+
+    def _note(self, file: OpenFile, hunk: RawHunk, reading: Reading, stated: int) -> None:
+        name = file.name
+        for part in reading.parts:
+            line = part.mail[0].number if part.mail else None
+            if part.kind is LineKind.SKIPPED:
+                if not part.mail[0].text.strip():
+                    self.account.repair(RepairKind.EXTRA, file=name, line=line)
+                elif not part.ends_file:
+                    self.account.repair(RepairKind.HEADER, file=name, line=line)
+            elif part.kind is LineKind.FOREIGN:
+                self.account.repair(
+                    RepairKind.FUZZ, file=name, line=line, sure=False, detail=part.text.strip()
+                )
+            elif not part.mail:
+                self.account.repair(RepairKind.EATEN, file=name)
+            elif len(part.mail) > 1:
+                self.account.repair(
+                    RepairKind.WRAPPED,
+                    file=name,
+                    line=line,
+                    # A short line need not have been wrapped: the next one may be separate.
+                    # So may the one below a hunk that has all its lines without it.
+                    sure=part.kind is not LineKind.ADDED
+                    or (
+                        (is_c(name) and len(part.text.expandtabs()) >= _WRAPPED)
+                        and part is not reading.parts[-1]
+                    ),
+                )
+            if part.tree is not None and part.mail:
+                true = str(part.kind) + file.old.lines[part.tree]
+                if len(part.mail) > 1 or part.mail[0].text != true:
+                    self.account.repair(RepairKind.TREE, file=name, line=line)
+        if reading.counted and reading.start - reading.left_out != stated:
+            self.account.repair(
+                RepairKind.MOVED,
+                file=name,
+                line=hunk.line,
+                sure=True,
+                detail=f"{reading.start - reading.left_out - stated:+} lines",
+            )
+
+
+def _first(
+    find: Callable[..., list[Reading]], expected: Sequence[int], fuzzes: Iterable[int]
+) -> list[Reading]:
+    """Return the readings with the least fuzz, preferably of a place that has only one."""
+    for fuzz in fuzzes:
+        tried = [find(expected=place, fuzz=fuzz) for place in expected]
+        alone = next((readings for readings in tried if len(readings) == 1), None)
+        if alone or any(tried):
+            return alone or next(readings for readings in tried if readings)
+    return []

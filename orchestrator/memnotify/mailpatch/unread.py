@@ -1,0 +1,76 @@
+"""Find lines that must be part of a diff, although none could be read there."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+
+from memnotify.mailpatch.git_header import names_in
+from memnotify.mailpatch.headers import path_of
+from memnotify.mailpatch.raw import Broken, RawDiff
+from memnotify.mailpatch.syntax import ANYWHERE, GIT_LINE, HEADERS, HUNK, NEW, OLD, TRACE
+
+_EMPTY = "e69de29"  # git's digest of an empty file: with it, an `index` line needs no hunk
+_SHOWN = 100  # columns of a name, in messages
+
+
+def broken_headers(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
+    """Yield the headers that lack a part; those at the indices `whole` need no hunk."""
+    for at, line in enumerate(lines):
+        if not line.startswith("--- ") or not HEADERS.match(line):
+            continue
+        ahead = lines[at + 1 : at + 3]
+        hunk = next((n for n, other in enumerate(ahead) if HUNK.match(other)), None)
+        if hunk is not None and not any(NEW.match(other) for other in ahead[:hunk]):
+            yield Broken(line=at + 1, message="a --- line without its +++ line")
+    end = len(lines)
+    while end and not lines[end - 1].strip():
+        end -= 1
+    begin = end
+    while begin and HEADERS.match(lines[begin - 1]):
+        begin -= 1
+    run = lines[begin:end]
+    # If the header of a hunk is there, it is that hunk which was truncated.
+    if not run or HUNK.match(run[-1]) or all(line.startswith(("=", "@@")) for line in run):
+        return
+    git = next((at for at in range(begin, end) if at in whole), None)
+    blobs = [line for line in run if line.startswith("index ")]
+    if git is None or any(_EMPTY not in line for line in blobs) or OLD.match(run[-1]):
+        name = next((line for line in run if not line.startswith("=")), run[0])
+        message = f"the mail ends in the header of {_named(name)}"
+        yield Broken(line=begin + 1, message=message)
+
+
+def unread_lines(
+    lines: Sequence[str], bare: Sequence[str], unread: Sequence[int], diffs: Sequence[RawDiff]
+) -> Iterator[Broken]:
+    """Yield lines that look like a diff but are in none; `unread`: indices of lines in no diff."""
+    starts = [diff.line for diff in diffs]
+    for at in unread:
+        git, trace = GIT_LINE.fullmatch(bare[at]), TRACE.match(bare[at])
+        what = None
+        if not diffs:
+            what = "a diff that cannot be read" if ANYWHERE.search(lines[at]) else None
+        elif git and not git["margin"]:
+            # There may be an odd line between this one and the rest of the header.
+            below = bisect_right(starts, at)
+            names = set(names_in(git["git"]) or ())
+            if not any(names & {d.before, d.after} for d in diffs[below : below + 1]):
+                what = "a diff of which the --- line, the +++ line or the first @@ line is lost"
+        elif trace:
+            what = "a hunk of no file" if trace[0][0] == "@" else "a +++ line without its --- line"
+        if what:
+            quoted = lines[at].lstrip()[:1] in tuple(">|:}")
+            yield Broken(line=at + 1, message=what, prose=quoted or not diffs)
+    for hunk in (hunk for diff in diffs for hunk in diff.hunks if not hunk.last):
+        # Without a separating line, the header of the next file looks like the end of the hunk.
+        end = next((line for line in reversed(hunk.body) if line.text.strip()), None)
+        if end and TRACE.match(end.text):
+            yield Broken(line=end.number, message="a +++ line without its --- line")
+
+
+def _named(line: str) -> str:
+    """Return the file that a line of a header names."""
+    git = GIT_LINE.match(line)
+    names = names_in(git["git"]) if git else None
+    return (names[1] if names else path_of(line.partition(" ")[2]))[:_SHOWN]
