@@ -1,9 +1,8 @@
 """Does a balloon lose pages when it goes down and up a thousand times?
 
 The cycles are spread over several guests, because a mailbox holds a limited number of steps. The
-guests run at once: QEMU reports a move at most once a second, and each waits for that. The memory
-of a guest with its balloon up is compared after its first cycle and after each later one: what the
-first moves need for themselves, they keep.
+guests run at once. The memory of a guest with its balloon up is compared after its first cycle and
+after each later one: what the first moves need for themselves, they keep.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from memnotify.series.apply import apply_series, put_files
 from memnotify.series.quilt import Series, load_series
 from memnotify.store import Store
 
-TARGET = 3.0
+TARGET = 1.0
 BASE = "6.1"
 PATCHES = 10
 ROUNDS = 3

@@ -25,7 +25,7 @@ from memnotify.run.campaign import run_campaign
 from memnotify.run.services import Services
 from memnotify.store import Store
 
-TARGET = 0.10
+TARGET = 0.03
 
 
 def measure() -> tuple[float, float]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from memnotify.results.frames import CellResults
     from memnotify.results.opened import Run, open_run
 
-__version__ = "0.1.0"
+    __version__: str
 
 __all__ = [
     "Campaign",
@@ -55,12 +55,25 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name == "__version__":
+        value = _version()
+    elif name in _MODULES:
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 
 
+def _version() -> str:
+    """Return the version of the installed package: in a checkout, that of its last installation."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(__name__)
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
 def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+    return sorted({*__all__, "__version__", *(name for name in globals() if name.startswith("__"))})

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from memnotify import inherited, limits
 from memnotify.campaign import load
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.plan import plan_cells
@@ -67,6 +68,8 @@ def run_campaign(
     is a result, not an exception.
     """
     _refuse_elsewhere()
+    inherited.hold()
+    limits.raise_soft()
     hardware, time = _member("accel", accel, Accel), _member("clock", clock, Clock)
     _check_jobs(jobs)
     _check_flags({"again": again, "cold": cold, "quiet": quiet})

@@ -26,7 +26,7 @@ from typing import BinaryIO, cast
 from memnotify.errors import InputError
 from memnotify.text import printable, shortened
 
-_LONGEST_HEADER = 1 << 20
+_LONGEST_HEADERS = 1 << 20  # bytes of all headers of one entry
 _PIECE = 1 << 16
 
 _Entries = Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
@@ -68,18 +68,31 @@ class ArchiveLimits:
 class _Stream:
     """The bytes of a tarball, unpacked, for tarfile to read: forwards only, each byte once.
 
-    tarfile reads a header whole, however long it says it is, and data in small pieces: so a long
-    read is a long header, and is refused. This looks at what tarfile asks for and relies on nothing
-    within it.
+    tarfile reads a header however long it says it is: whole, or since Python 3.14 in pieces. So
+    what it reads while it looks for the next entry is counted, and refused if it is too much. This
+    looks at what tarfile asks for and relies on nothing within it.
     """
 
     def __init__(self, plain: BinaryIO) -> None:
         self._plain = plain
         self._at = 0
+        self._header: int | None = 0  # bytes of headers since the last entry; None: data are read
+
+    @contextmanager
+    def headers(self) -> Iterator[None]:
+        """Look for the next entry inside: all that is read is headers."""
+        self._header = 0
+        yield
+        self._header = None
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= _LONGEST_HEADER:
-            raise tarfile.ReadError(f"a header of {size} bytes")
+        if self._header is not None:
+            if not 0 <= self._header + size <= _LONGEST_HEADERS:
+                raise tarfile.ReadError(f"a header of {self._header + size} bytes")
+            self._header += size
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
         data = self._plain.read(size)
         self._at += len(data)
         return data
@@ -90,7 +103,7 @@ class _Stream:
     def seek(self, position: int) -> None:
         if position < self._at:
             raise tarfile.StreamError("seeking backwards")
-        while self._at < position and self.read(min(position - self._at, _PIECE)):
+        while self._at < position and self._read(min(position - self._at, _PIECE)):
             pass
 
 
@@ -122,16 +135,18 @@ def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
                 archive = stack.enter_context(
                     tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r")
                 )
-            yield _counted(archive, tarball, limits)
+            yield _counted(archive, stream, tarball, limits)
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk, not of the archive
         raise InputError(f"not a whole tar archive: {error}", file=tarball) from error
 
 
-def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> _Entries:
+def _counted(
+    archive: tarfile.TarFile, stream: _Stream, tarball: Path, limits: ArchiveLimits
+) -> _Entries:
     size, sizes = 0, dict[str, int]()
-    for count, entry in enumerate(_read(archive, tarball), 1):
+    for count, entry in enumerate(_read(archive, stream, tarball), 1):
         # A hard link is unpacked as a copy.
         linked = sizes.get(normpath(entry.linkname), 0)
         sizes[normpath(entry.name)] = linked if entry.islnk() else entry.size
@@ -142,10 +157,10 @@ def _counted(archive: tarfile.TarFile, tarball: Path, limits: ArchiveLimits) -> 
         yield archive, entry
 
 
-def _read(archive: tarfile.TarFile, tarball: Path) -> Iterator[tarfile.TarInfo]:
+def _read(archive: tarfile.TarFile, stream: _Stream, tarball: Path) -> Iterator[tarfile.TarInfo]:
     entries = iter(archive)
     while True:
-        with _reading(tarball):
+        with _reading(tarball), stream.headers():
             entry = next(entries, None)
         if entry is None:
             return

@@ -6,6 +6,7 @@ it is opened.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from io import BufferedReader
@@ -47,9 +48,12 @@ def refuse_special(path: Path) -> None:
 def resolved(path: Path) -> Path:
     """Return a path without symbolic links. Raises InputError for a loop of links."""
     try:
-        return path.resolve()
+        return path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise InputError("a loop of symbolic links", file=path) from error
+        # Only strict does Python 3.13 mind a loop; until 3.12, it was a RuntimeError.
+        if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+            raise InputError("a loop of symbolic links", file=path) from error
+    return path.resolve()
 
 
 def refuse_as_result(file: Path) -> None:

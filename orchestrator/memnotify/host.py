@@ -72,7 +72,7 @@ def _count(file: Path, name: str) -> int:
 
 def _words(file: Path) -> list[str]:
     try:
-        return file.read_text().split()
+        return file.read_text(encoding="utf-8").split()
     except OSError:
         return []
 
@@ -94,7 +94,7 @@ def available_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> in
 
 
 def _meminfo(proc: Path, name: str) -> int:
-    for line in (proc / "meminfo").read_text().splitlines():
+    for line in (proc / "meminfo").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     raise ValueError(f"{proc}/meminfo has no {name}")
@@ -103,7 +103,7 @@ def _meminfo(proc: Path, name: str) -> int:
 def _groups(proc: Path, cgroups: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of our control group and of its ancestors, for either version."""
     try:
-        lines = (proc / "self/cgroup").read_text().splitlines()
+        lines = (proc / "self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     for line in lines:

@@ -220,7 +220,8 @@ class BalloonMove:
 
     `target_kib` is guest memory, RAM less balloon. Guest times are CLOCK_MONOTONIC at the
     rendezvous. Wall times are seconds since the command: `query_seconds` until query-balloon
-    reported the target, `event_seconds` until BALLOON_CHANGE did (None: never).
+    reported the target (None: never), `event_seconds` until BALLOON_CHANGE did, in manifests that
+    have it.
     """
 
     step: int

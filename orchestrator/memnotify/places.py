@@ -1,7 +1,4 @@
-"""The locations of the project's data, and of programs that Python packages install.
-
-Data is beside the package, or in MEMNOTIFY_HOME. Programs are beside the interpreter.
-"""
+"""The project's data: in the package, around it in a checkout, or in MEMNOTIFY_HOME."""
 
 from __future__ import annotations
 
@@ -10,23 +7,34 @@ import shutil
 import sys
 from pathlib import Path
 
-from memnotify.errors import InfrastructureError, InputError
+from memnotify.errors import InputError
 
-HOME = Path(os.environ.get("MEMNOTIFY_HOME") or Path(__file__).resolve().parents[2])
+_HOME = "MEMNOTIFY_HOME"
+_PACKAGE = Path(__file__).resolve().parent
+# A wheel has the data in the package; pyproject.toml says which folders.
+_INSTALLED = _PACKAGE / "data"
+HOME = Path(os.environ.get(_HOME) or (_INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parents[1]))
 IMAGES = HOME / "images"
 KERNELS = HOME / "kernels"
 PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
 
 
-def need(folder: Path) -> None:
-    """Raise InputError if a folder of the project's data is missing.
+def data_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files in a folder of the project's data that match a pattern, sorted.
 
-    That is so if the package is installed without them.
+    Raises InputError if there are none: no command can do its work without them, and a list that is
+    empty would look like a result.
     """
-    if not folder.is_dir():
-        hint = "set MEMNOTIFY_HOME to the folder of the project"
-        raise InputError("the data of the project are missing", file=folder, hint=hint)
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not found:
+        given = os.environ.get(_HOME)
+        hint = f"set {_HOME} to a checkout, or install memnotify again"
+        if given:
+            hint = f"set {_HOME}, which is {given}, to another folder, or unset it"
+        message = f"the data of the project ({pattern}) are missing"
+        raise InputError(message, file=folder, hint=hint)
+    return found
 
 
 def command(words: str) -> str:
@@ -37,15 +45,3 @@ def command(words: str) -> str:
     beside = Path(sys.argv[0]).with_name("memnotify")
     program = beside if beside.is_file() and shutil.which("memnotify") is None else "memnotify"
     return f"{program} {words}"
-
-
-def packaged_program(name: str) -> str:
-    """Return a program that a Python package installs: from this environment, else from the PATH.
-
-    Raises InfrastructureError if there is none.
-    """
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.is_file() else shutil.which(name)
-    if found is None:
-        raise InfrastructureError(name, f"there is no {name}", hint="run make setup to install it")
-    return found

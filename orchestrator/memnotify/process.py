@@ -1,14 +1,16 @@
 """The only module that starts processes.
 
-Every command is logged with what is needed to run it again by hand, has a timeout, and dies with
-the testbed. `run` waits for a command and everything it starts (compilers, patch, apt-get);
-`spawn` starts one long-lived program from asyncio (QEMU).
+Every command is logged with what is needed to run it again by hand, has a timeout and an
+environment of its own (`memnotify.environment`), and dies with the testbed. `run` waits for a
+command and everything it starts (compilers, patch, apt-get); `spawn` starts one long-lived program
+from asyncio (QEMU).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shlex
@@ -17,28 +19,37 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from memnotify.environment import TERMINAL, Allowed, construct, secret_names, without_secrets
 from memnotify.errors import InfrastructureError
 
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
 SETPRIV = "setpriv"
-_HARMLESS = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
 _BEAT = 20.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A command that has ended: its exit code, and its output if it was captured."""
+    """A command that has ended: its exit code, and its output if it was captured.
+
+    Only `stdout` is data. Anything may be in `stderr`, such as a warning of the loader.
+    """
 
     argv: tuple[str, ...]
     returncode: int
     stdout: str
+    stderr: str
     seconds: float
+
+    @property
+    def said(self) -> str:
+        """Return all of its output, for a message."""
+        return self.stdout + self.stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +80,8 @@ class Rights:
 class CommandLog:
     """A JSON-lines file with one object for each command that was started.
 
-    `shell` is a shell line that runs it again in the same folder, with the same changes to the
-    environment. Without a path nothing is written.
+    `shell` is a shell line that runs it again in the same folder and environment. Without a path
+    nothing is written.
     """
 
     path: Path | None = None
@@ -90,23 +101,24 @@ class CommandLog:
                 os.close(fd)
 
 
-def shell_line(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None) -> str:
-    """Return a shell line that replays a command."""
-    words = [f"{name}={shlex.quote(value)}" for name, value in (env or {}).items()]
-    line = " ".join([*words, shlex.join(argv)])
-    return line if cwd is None else f"cd {shlex.quote(str(cwd))} && {line}"
+def shell_line(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> str:
+    """Return a shell line that replays a command; it takes secrets from the shell that runs it."""
+    words = [f"{name}={shlex.quote(value)}" for name, value in without_secrets(environment).items()]
+    words += [f'{name}="${name}"' for name in secret_names(environment)]
+    line = " ".join(["env -i", *words, shlex.join(argv)])
+    return line if cwd is None else f"cd -- {shlex.quote(str(cwd))} && {line}"
 
 
 def _entry(
-    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None, output: Path | None
+    argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str], output: Path | None
 ) -> dict[str, Any]:
     return {
         "argv": list(argv),
         "cwd": None if cwd is None else str(cwd),
-        "env": dict(env or {}),
+        "env": without_secrets(environment),
         "output": None if output is None else str(output),
         "started": time.time(),
-        "shell": shell_line(argv, cwd, env),
+        "shell": shell_line(argv, cwd, environment),
     }
 
 
@@ -123,10 +135,10 @@ class CommandFailed(InfrastructureError):
     def __init__(
         self, done: Completed, reason: str, output: Path | None, *, timed_out: bool = False
     ) -> None:
-        text = done.stdout
+        text = done.said
         if output is not None:
-            with contextlib.suppress(OSError), output.open(errors="replace") as file:
-                text = file.read()
+            with contextlib.suppress(OSError):
+                text = output.read_text("utf-8", errors="replace")
         tail = _tail(text)
         message = f"{shlex.join(done.argv[:6])}{' …' if len(done.argv) > 6 else ''}: {reason}"
         if tail:
@@ -140,7 +152,7 @@ class CommandFailed(InfrastructureError):
 
 @contextlib.contextmanager
 def _lifeline() -> Iterator[tuple[int, IO[bytes]]]:
-    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+    read_fd, write_fd = map(_above_standard, os.pipe2(os.O_CLOEXEC))
     with os.fdopen(write_fd, "wb", buffering=0) as writer:
         try:
             yield read_fd, writer
@@ -148,16 +160,29 @@ def _lifeline() -> Iterator[tuple[int, IO[bytes]]]:
             os.close(read_fd)
 
 
+def _above_standard(fd: int) -> int:
+    """Return a descriptor that is not one of the child's stdin, stdout and stderr.
+
+    A process whose own are closed gets their numbers for whatever it opens first.
+    """
+    if fd > 2:
+        return fd
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return moved
+
+
 def _communicate(
     child: subprocess.Popen[bytes],
     input: bytes | None,
     deadline: float,
     beat: Callable[[], None] | None,
-) -> bytes:
+) -> tuple[bytes, bytes]:
     while True:
         left = deadline - time.monotonic()
         try:
-            return child.communicate(input, max(0.0, min(left, _BEAT) if beat else left))[0] or b""
+            out, err = child.communicate(input, max(0.0, min(left, _BEAT) if beat else left))
+            return out or b"", err or b""
         except subprocess.TimeoutExpired:
             if beat is None or time.monotonic() >= deadline:
                 raise
@@ -172,54 +197,61 @@ def run(
     log: CommandLog | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    allow: Collection[Allowed] = (),
     input: bytes | None = None,
     output: Path | None = None,
     check: bool = True,
     beat: Callable[[], None] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Completed:
-    """Run a command to its end and return its output (stdout and stderr in one stream).
+    """Run a command to its end and return its output.
 
-    `timeout` is in seconds. `env` is added to the environment. With `output` the text is appended
-    to that file, and `Completed.stdout` is empty. `beat` is called every 20 s while the command
-    runs. However the call ends, the command and everything it started are gone afterwards.
+    `timeout` is in seconds. `env` is added to the environment, which has nothing of ours except
+    what `environment.EVERY` and the lists in `allow` name. With `output`, stdout and stderr are
+    appended to that file, and those of `Completed` are empty. `beat` is called every 20 s while the
+    command runs. However the call ends, the command and everything it started are gone afterwards.
 
     Raises CommandFailed on a timeout and, if `check`, on an exit status other than 0.
     """
     words = tuple(os.fspath(word) for word in argv)
     log = log or CommandLog()
-    entry = _entry(words, cwd, env, output)
+    environment = construct(*allow, given=env)
+    entry = _entry(words, cwd, environment, output)
     started = time.monotonic()
-    text = b""
+    out = err = b""
     reason: str | None = None
     timed_out = False
     with contextlib.ExitStack() as stack:
         lifeline, writer = stack.enter_context(_lifeline())
         sink: IO[bytes] | int = subprocess.PIPE
+        errors = subprocess.PIPE
         if output is not None:
+            errors = subprocess.STDOUT
             output.parent.mkdir(parents=True, exist_ok=True)
             sink = stack.enter_context(output.open("ab"))
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_GUARD), str(lifeline), *words],
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env=environment,
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
             stdout=sink,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             pass_fds=(lifeline, *pass_fds),
             start_new_session=True,
         )
         try:
-            text = _communicate(child, input, started + timeout, beat)
+            out, err = _communicate(child, input, started + timeout, beat)
         except subprocess.TimeoutExpired:
             reason, timed_out = f"timed out after {timeout:g} s, killed", True
         finally:
             writer.close()  # the guard kills what is left
             if child.returncode is None:
-                text += child.communicate()[0] or b""
+                late = child.communicate()
+                out, err = late[0] or b"", late[1] or b""
             seconds = time.monotonic() - started
             log.write({**entry, "seconds": seconds, "exit": child.returncode, "reason": reason})
-    done = Completed(words, child.returncode, text.decode(errors="replace"), seconds)
+    said, complained = (text.decode(errors="replace") for text in (out, err))
+    done = Completed(words, child.returncode, said, complained, seconds)
     if reason is None and check and done.returncode != 0:
         reason = f"exit status {done.returncode}"
     if reason is not None:
@@ -271,10 +303,6 @@ class Spawned:
         await asyncio.shield(self.kill())
 
 
-def _harmless() -> dict[str, str]:
-    return {name: os.environ[name] for name in _HARMLESS if name in os.environ}
-
-
 async def spawn(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -290,16 +318,18 @@ async def spawn(
 
     Its stdout and stderr go to `output`, or are discarded. It must not fork: only the program
     itself is killed with us, not its children (QEMU's seccomp filter forbids it to start any). With
-    `rights` it has only those, and it gets only a few variables of our environment, which may
-    contain secrets.
+    `rights` it has only those. Its environment has nothing of ours except what `environment.EVERY`
+    names: the rest may contain secrets.
 
     With `interactive` it uses our terminal instead: stdin, stdout, stderr and Ctrl-C. This is for a
-    program that the user asked to talk to (gdb), which needs no limits.
+    program that the user asked to talk to (gdb), which needs no limits, and is told about the
+    terminal (`environment.TERMINAL`).
 
     Raises InfrastructureError if it cannot be started.
     """
     words = tuple(os.fspath(word) for word in argv)
-    entry = _entry(words if rights is None else rights.command(words), cwd, env, output)
+    environment = construct(*([TERMINAL] if interactive else []), given=env)
+    entry = _entry(words if rights is None else rights.command(words), cwd, environment, output)
     with contextlib.ExitStack() as stack:
         sink: IO[bytes] | int = subprocess.DEVNULL
         if output is not None:
@@ -320,7 +350,7 @@ async def spawn(
                 str(os.getpid()),
                 *words,
                 cwd=cwd,
-                env={**(os.environ if rights is None else _harmless()), **(env or {})},
+                env=environment,
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else sink,
                 stderr=None if interactive else sink,

@@ -22,7 +22,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def _children(pid: int) -> list[int]:
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
             return [int(word) for word in file.read().split()]
     except OSError:
         return []

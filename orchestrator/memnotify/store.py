@@ -60,18 +60,26 @@ def seal_holds(value: Mapping[str, Any]) -> bool:
 
 
 def digest_tree(root: Path, *, skip: frozenset[str] = frozenset({".git"})) -> str:
-    """Return one SHA-256 over names, modes and contents of all files below a folder."""
+    """Return one SHA-256 over names and contents of all files below a folder.
+
+    Of a file's mode, only whether its owner may run it: the rest is of the umask. `skip` are names
+    of folders and files; in a work tree of git, `.git` is a file.
+    """
     total = hashlib.sha256()
     for folder, names, files in os.walk(root):
-        names[:] = sorted(name for name in names if name not in skip)
-        for name in sorted(files + [n for n in names if (Path(folder) / n).is_symlink()]):
+        # By bytes: what the names are as text depends on the locale.
+        names[:] = sorted((name for name in names if name not in skip), key=os.fsencode)
+        found = [name for name in files if name not in skip]
+        found += [name for name in names if (Path(folder) / name).is_symlink()]
+        for name in sorted(found, key=os.fsencode):
             path = Path(folder) / name
             relative = path.relative_to(root)
             if path.is_symlink():
                 line = f"link {relative} {path.readlink()}"
             else:
-                line = f"file {relative} {path.stat().st_mode & 0o111:o} {digest_file(path)}"
-            total.update(line.encode(errors="surrogateescape") + b"\0")
+                runs = 0o111 if path.stat().st_mode & 0o100 else 0
+                line = f"file {relative} {runs:o} {digest_file(path)}"
+            total.update(os.fsencode(line) + b"\0")
     return total.hexdigest()
 
 
@@ -145,7 +153,7 @@ class Store:
             return None  # a key from a manifest could be any path
         path = self.root / kind / key
         try:
-            manifest = json.loads((path / MANIFEST).read_text())
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
@@ -160,7 +168,7 @@ class Store:
         found = []
         for path in (self.root / kind).glob(f"[!.]*/{MANIFEST}"):
             try:
-                manifest = json.loads(path.read_text())
+                manifest = json.loads(path.read_text(encoding="utf-8"))
                 stat = path.stat()
                 folder = path.parent
                 artifact = Artifact(
@@ -324,7 +332,7 @@ def _write_manifest(draft: Draft, inputs: Mapping[str, Any]) -> None:
         if path.is_file()
     }
     manifest = sealed({"inputs": inputs, "facts": draft.facts, "files": files})
-    with (draft.path / MANIFEST).open("w") as file:
+    with (draft.path / MANIFEST).open("w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=1, sort_keys=True)
         file.write("\n")
         file.flush()

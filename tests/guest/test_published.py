@@ -122,7 +122,8 @@ def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> Non
         assert outcome.ok
     swapped = {series: figure.swap_grew_mib or 0 for series, figure in found.items()}
     assert swapped["v3"] >= 10
-    # Seen: 0.25 MiB, and 11.5 with another build of the guest program; v3 about 20.
-    assert swapped["v4"] < min(swapped["v3"] - 5, 16)
+    # A few free pages decide whether v4 swaps 0.25 MiB or 11 to 19 (docs/reproduction.md);
+    # with every seed it has been 5.7 MiB less than v3, or more.
+    assert swapped["v4"] < swapped["v3"] - 3
     # The first to leave free memory, so for v3's other clients the sum is no longer low.
     assert 1 <= found["v3"].clients_woken < found["v4"].clients_woken <= 40

@@ -179,7 +179,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     assert seen["Uid"].split() == [str(uid)] * 4
     assert (result.qemu_uid, seen["NoNewPrivs"], seen["Seccomp"]) == (uid, "1", "2")
     assert account is None or (seen["Groups"].strip(), int(seen["CapEff"], 16)) == ("", 0)
-    assert stages == ["boot", "run", "balloon 56 MiB", "run", "balloon 64 MiB", "run"]
+    assert stages == ["boot", "run", "balloon 56.0 MiB", "run", "balloon 64.0 MiB", "run"]
     assert result.guest_ns == log.end_ns >= 7 * SECOND
     assert len(log.kind(Kind.CLIENT)) == 3
     assert log.kind(Kind.BOOT)["swap_kib"][0] > 120 * MIB
@@ -188,7 +188,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     for move in result.balloon:
         assert move.actual_kib == move.target_kib
         assert move.settled_ns is not None and move.settled_ns > move.requested_ns
-        assert move.query_seconds is not None and move.event_seconds is not None
+        assert move.query_seconds is not None and 0 < move.query_seconds < 60
     # The guest's view of the balloon matches what the host did.
     totals = log.kind(Kind.MEMINFO)["total"]
     assert totals.max() - totals.min() == 8 * MIB
@@ -350,7 +350,7 @@ def on(stage: str, act: Callable[[int], None]) -> Callable[[str], None]:
 @pytest.mark.usefixtures("no_oom_killer")
 def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runner) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), balloon(at=3, mib=64))
-    kill = on("balloon 64 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
+    kill = on("balloon 64.0 MiB", lambda pid: os.kill(pid, signal.SIGKILL))
     result, log = run(cell, on_stage=kill)
     assert result.outcome.infrastructure == "qemu-died"
     assert "SIGKILL" in result.outcome.detail
@@ -362,7 +362,7 @@ def test_a_killed_qemu_is_an_infrastructure_failure_with_the_log_kept(run: Runne
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Signals) -> None:
     cell = make_cell(clients(3), balloon(at=1, mib=60), duration_s=20)
-    result, log = run(cell, on_stage=on("balloon 60 MiB", lambda pid: os.kill(pid, number)))
+    result, log = run(cell, on_stage=on("balloon 60.0 MiB", lambda pid: os.kill(pid, number)))
     # If QEMU 7.2 is just answering a query, it may hang instead of exiting.
     assert result.outcome.infrastructure in {"qemu-died", "qmp-timeout"}
     assert len(log.kind(Kind.CLIENT)) == 3
@@ -370,7 +370,7 @@ def test_a_qemu_that_is_told_to_end_is_no_finding(run: Runner, number: signal.Si
 
 def test_a_qemu_that_does_not_answer_is_an_infrastructure_failure(run: Runner) -> None:
     cell = make_cell(clients(1), balloon(at=1, mib=60))
-    stop = on("balloon 60 MiB", lambda pid: os.kill(pid, signal.SIGSTOP))
+    stop = on("balloon 60.0 MiB", lambda pid: os.kill(pid, signal.SIGSTOP))
     result, log = run(cell, on_stage=stop, limits=Limits(qmp_seconds=2))
     assert result.outcome.infrastructure == "qmp-timeout", result.outcome
     assert len(log.kind(Kind.CLIENT)) == 1

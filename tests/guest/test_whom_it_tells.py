@@ -64,7 +64,8 @@ def test_v3_and_two_lets_one_pass_in_a_tick(told: Callable[[str], Guest]) -> Non
     assert (guest.times[2:] - guest.times[:-2]).min() > JIFFY
 
 
-# Not on 6.12: there v6 itself notifies in this guest (patches/mem_notify/v6-ageing/6.12/README.md).
+# Not on 6.12: there a client runs before kswapd clears what it has set, so v6 itself notifies in
+# this guest (patches/mem_notify/v6/6.12/README.md).
 def test_ageing_tells_where_there_is_no_swap_and_much_page_cache(squeezed: Runner) -> None:
     scenario = dataclasses.replace(
         squeeze(start_s=12, clients=1, duration_s=32),

@@ -15,8 +15,10 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.source import fetch_source
 from memnotify.model import KernelRequest
-from memnotify.process import CommandFailed, run
+from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.run.base_selection import choose_base
+from memnotify.run.prepare import fetch_source as prepare_source
+from memnotify.run.stages import untimed
 from memnotify.store import Store
 
 TEXT = """\
@@ -124,6 +126,19 @@ def test_a_given_source_chooses(tmp_path: Path, store: Store, built: list[Kernel
     found = choose_base(campaign(tmp_path), source=where, store=store, say=print, boot=boots)
     assert found == "2.6.24-rc6-mm1"
     assert [request.source for request in built] == [where]
+
+
+def test_what_a_given_source_chooses_is_prepared(tmp_path: Path, store: Store) -> None:
+    log, said = CommandLog(), list[str]()
+
+    def prepare(where: str) -> None:
+        prepare_source(
+            campaign(tmp_path), source=where, store=store, log=log, say=said.append, timed=untimed
+        )
+
+    prepare(str(source(tmp_path, "")))
+    with pytest.raises(InputError, match=r"2\.6\.24-rc8.* 6\.1"):
+        prepare(str(source(tmp_path, " -rc8")))
 
 
 def test_a_given_compiler_builds(tmp_path: Path, store: Store, built: list[KernelRequest]) -> None:

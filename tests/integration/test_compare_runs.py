@@ -251,6 +251,13 @@ def test_what_else_differs_is_said(tmp_path: Path) -> None:
     two = made_up_run(tmp_path / "two", [ok("v4", woken=2, image="of another day")])
     notes = compare_runs([one, two], by="series").notes()
     assert notes == ["cells ran with different guest programs"]
+    cell = dataclasses.replace(made_up_cell("v4", 1), hardware="of another host")
+    entry: Entry = (cell, made_up_log(2, 250), "finding:panic")
+    killed = made_up_run(tmp_path / "killed", [entry])
+    # The reason comes before what differs.
+    first, second = compare_runs([one, killed], by="series").notes()
+    assert first == "cells ran with different QEMUs or machines"
+    assert second.startswith("v4: ")
     arch = made_up_cell("v4").request
     other = dataclasses.replace(arch, arch=Arch.I386)
     three = made_up_run(tmp_path / "three", [ok("v4", woken=1, request=other, image="i386")])
@@ -270,7 +277,7 @@ def test_two_runs_of_one_matrix_are_refused_by_what_differs(tmp_path: Path) -> N
     changes: dict[str, Any] = {"image": "of another day", "hardware": "of another QEMU"}
     entries = [ok(series, woken=1, **changes) for series in ("v3", "v4")]
     two = made_up_run(tmp_path / "two", entries)
-    with pytest.raises(InputError, match=r"different guest programs, QEMUs or machines \("):
+    with pytest.raises(InputError, match=r"different QEMUs or machines, guest programs \("):
         compare_runs([one, two], by="series")
     longer = dataclasses.replace(made_up_cell("v4").scenario, duration_ns=2 * S)
     three = made_up_run(tmp_path / "three", [ok("v4", woken=1, scenario=longer)])

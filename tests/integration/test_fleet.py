@@ -303,6 +303,8 @@ def test_the_command(
     [
         ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard cannot be combined with --fleet"),
         ('[[host]]\naddress = "one"\n', ["--source=/x"], "on each host"),
+        ('[[host]]\naddress = "one"\n', ["--prepare=source"], "--prepare cannot be combined with"),
+        ('[[host]]\naddress = "one"\n', ["--stages=x"], "--stages cannot be combined with --fleet"),
         ('[[host]]\nadress = "one"\n', [], "hosts.toml:2: host[0].adress: unknown key (did you"),
         ('[[host]]\naddress = "-oX"\n', [], "hosts.toml:2: host[0].address: '-oX' is not an"),
         ("", [], "host: this key is missing"),

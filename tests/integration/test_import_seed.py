@@ -91,7 +91,7 @@ def object_code(series: str, tree: Path, bare: Path, log: CommandLog) -> list[st
         make = kernel_build._make(plan, work.path, store, work.folder / "ccache.calls")
         with work.building(plan.environment):
             kernel_build._configure(plan, work, make, work.build_log, log)
-            run([*make, *OBJECTS], cwd=work.path, output=work.build_log, timeout=900, log=log)
+            make.run(*OBJECTS, tree=work.path, output=work.build_log, timeout=900, log=log)
         for name in OBJECTS:
             run(["objcopy", "--strip-debug", work.path / name, bare], timeout=60, log=log)
             words = ["objdump", "--disassemble", "--reloc", "--full-contents", str(bare)]

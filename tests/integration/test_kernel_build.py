@@ -321,3 +321,14 @@ def test_a_kernel_as_large_as_another_does_not_get_its_payload(lab: Lab) -> None
     lab.add_series("same-size", mm__vmstat_c=VMSTAT + "\nint fifth;\n")
     assert b"first" in lab.build("v1").file("bzImage").read_bytes()
     assert b"fifth" in lab.build("same-size").file("bzImage").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+def test_ccache_preprocesses_assembly_and_not_c(lab: Lab) -> None:
+    lab.build("none")
+    calls = (lab.tree.parent / "ccache.calls").read_text().removeprefix("# ").split("\n# ")
+    said = {name: set(words) for name, *words in (call.split() for call in calls)}
+    assert sorted(name for name in said if name.endswith(".c")) == ALL
+    for name in ALL:
+        assert "cache_miss" in said[name] and "preprocessed_cache_miss" not in said[name]
+    assert "unsupported_code_directive" in said["arch/x86/boot/piggy.S"]

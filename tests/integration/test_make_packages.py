@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 from memnotify import places
 
-PACKAGES = re.search(r"^PACKAGES := ((?:.*\\\n)*.*)", (places.HOME / "Makefile").read_text(), re.M)
-assert PACKAGES is not None
-NAMES = PACKAGES[1].replace("\\\n", " ").split()
+
+def listed(variable: str) -> list[str]:
+    text = (places.HOME / "Makefile").read_text("utf-8")
+    found = re.search(rf"^{variable} := ((?:.*\\\n)*.*)", text, re.MULTILINE)
+    assert found is not None
+    return found[1].replace("\\\n", " ").split()
+
+
+NAMES = listed("PACKAGES")
 
 
 class Machine:
@@ -20,9 +26,10 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.bin, self.asked = folder / "bin", folder / "asked"
+        self.environment: dict[str, str] = {}
         self.bin.mkdir()
         self.asked.touch()
-        for name in ("bash", "sed", "grep", "env", "make"):
+        for name in ("bash", "sed", "grep", "env", "make", "date", "touch"):
             path = shutil.which(name)
             assert path is not None
             (self.bin / name).symlink_to(path)
@@ -53,9 +60,9 @@ class Machine:
         assert path is not None
         (self.bin / "cat").symlink_to(path)
 
-    def make(self) -> subprocess.CompletedProcess[str]:
-        command = [str(self.bin / "make"), "-s", "packages", f"SHELL={self.bin}/bash"]
-        environment = {"PATH": str(self.bin)}
+    def make(self, *words: str, goal: str = "packages") -> subprocess.CompletedProcess[str]:
+        command = [str(self.bin / "make"), "-s", goal, f"SHELL={self.bin}/bash", *words]
+        environment = {"PATH": str(self.bin)} | self.environment
         return subprocess.run(
             command, cwd=places.HOME, env=environment, capture_output=True, text=True, check=False
         )
@@ -106,11 +113,52 @@ def test_a_user_without_sudo_is_given_the_line_for_an_administrator(machine: Mac
     machine.installed(without("flex"))
     done = machine.make()
     assert done.returncode != 0
-    assert done.stdout.splitlines()[-1] == (
+    assert done.stdout == (
         "this needs an administrator, as you are not root and there is no sudo: "
-        "apt-get update && apt-get install -y --no-install-recommends flex"
+        "apt-get update && apt-get install -y --no-install-recommends flex\n"
     )
     assert machine.asked.read_text() == ""
+
+
+@pytest.mark.parametrize("refused", ["*", "env*"])
+def test_a_user_whom_sudo_refuses_is_given_the_line_too(machine: Machine, refused: str) -> None:
+    machine.user(sudo=True)
+    machine.program("sudo", f'[[ "$*" != {refused} ]]')
+    machine.installed(without("flex"))
+    done = machine.make()
+    assert done.returncode != 0
+    assert done.stdout.splitlines() == [
+        "installing flex",
+        "this needs an administrator, as you are not root and sudo refused: "
+        "apt-get update && apt-get install -y --no-install-recommends flex",
+    ]
+
+
+def test_apt_that_fails_under_sudo_is_no_matter_for_an_administrator(machine: Machine) -> None:
+    machine.user(sudo=True)
+    machine.program("sudo", "exit 100")
+    machine.installed(without("flex"))
+    done = machine.make()
+    assert (done.returncode, done.stdout) == (2, "installing flex\n")
+
+
+@pytest.mark.parametrize("status", [1, 100])
+def test_lists_that_cannot_be_fetched_do_not_matter_if_nothing_is_missing(
+    machine: Machine, status: int
+) -> None:
+    machine.lists("")
+    machine.user(sudo=True)
+    machine.program("sudo", f"exit {status}")
+    done = machine.make()
+    assert done.returncode == 0
+    assert done.stdout.count("administrator") == (status == 1)
+
+
+def test_a_variable_of_the_user_changes_nothing(machine: Machine) -> None:
+    machine.environment = {"SIDE_BY_SIDE": "1", "SPLIT": "1"}
+    machine.installed(without("flex"))
+    assert machine.make("-j4").stdout == "installing flex\n"
+    assert len(machine.asked.read_text().splitlines()) == 2
 
 
 def test_package_lists_are_fetched_where_there_are_none(machine: Machine) -> None:
@@ -122,3 +170,70 @@ def test_package_lists_are_fetched_where_there_are_none(machine: Machine) -> Non
     done = machine.make()
     assert (done.returncode, machine.asked.read_text()) == (0, "")
     assert done.stdout.endswith("there is no sudo: apt-get update\n")
+
+
+def test_a_demo_installs_in_an_order_that_lets_other_work_begin(
+    machine: Machine, tmp_path: Path
+) -> None:
+    stages = tmp_path / "stages"
+    absent = {"python3-venv", "gdb", "flex"}
+    machine.installed({name: "" for name in NAMES if name not in absent})
+    split = ("SIDE_BY_SIDE=1", f"STAGES={stages}", "-j4")
+    done = machine.make(*split)
+    assert (done.returncode, done.stderr) == (0, "")
+    update, *installs = machine.asked.read_text().splitlines()
+    assert update == "apt-get update -qq"
+    # The stand-ins install nothing, so a group also asks for what those before it wanted.
+    last = [line.partition("recommends ")[2].split() for line in installs]
+    assert last == [["python3-venv"], ["flex", "python3-venv"], ["flex", "gdb", "python3-venv"]]
+    rows = [line.split("\t") for line in stages.read_text().splitlines()]
+    assert [name for name, *_ in rows] == ["packages"] * 3
+    assert all(float(began) <= float(ended) for _, began, ended in rows)
+
+
+def test_a_demo_fetches_the_lists_once_before_they_are_read(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.installed(without("flex"))
+    words = ("SIDE_BY_SIDE=1", f"STAGES={tmp_path / 'stages'}")
+    assert machine.make(*words, goal="packages-first").returncode == 0
+    assert machine.asked.read_text() == "apt-get update -qq\n"
+    assert machine.make(*words).returncode == 0
+    assert machine.asked.read_text().count("update") == 2
+    # Whatever fetches a kernel begins after this group.
+    assert "ca-certificates" in listed("FIRST")
+
+
+def test_a_demo_gives_an_administrator_one_line_with_everything(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.user(sudo=False)
+    machine.installed({name: "" for name in NAMES if name not in ("gdb", "flex")})
+    done = machine.make("SIDE_BY_SIDE=1", f"STAGES={tmp_path / 'stages'}", "-j4")
+    assert done.returncode != 0
+    assert done.stdout.endswith("apt-get install -y --no-install-recommends flex gdb\n")
+    assert done.stdout.count("administrator") == 1
+
+
+def test_other_distributions_are_told_what_to_install(machine: Machine) -> None:
+    (machine.bin / "apt-get").unlink()
+    done = machine.make()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "not a Debian machine, so nothing is installed; "
+        f"please install what these packages hold: {' '.join(NAMES)}\n"
+    )
+    machine.program("pacman", "exit 1")
+    assert "on Arch, this installs what is needed: pacman -S --needed bc " in machine.make().stdout
+    machine.program("dnf", "exit 1")
+    assert "on Fedora, this installs what is needed: dnf install bc " in machine.make().stdout
+    assert machine.make().stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "command"), [("FEDORA", "dnf install"), ("ARCH", "pacman -S --needed")]
+)
+def test_readme_names_the_same_packages(variable: str, command: str) -> None:
+    found = re.search(rf"{command} ([^`]*)`", (places.HOME / "README.md").read_text("utf-8"))
+    assert found is not None
+    assert found[1].split() == listed(variable)

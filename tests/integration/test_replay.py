@@ -235,13 +235,15 @@ def test_what_has_changed_on_the_host_is_said(bench: KeepingBench, finished: Fin
 
     (finished.folder / "machine.cfg").write_text('[device "y"]\n  fd = "6"\n')
     (done,) = bench.replay(finished, newer)
-    assert lines(done)[1:] == ["qemu was 7.2.0, now 8.0.0"]
+    changed, agreement = lines(done)
+    assert changed == "another QEMU: qemu was 7.2.0, now 8.0.0"
+    assert agreement.startswith("identical: ")
     cell = dataclasses.replace(finished.job.cell, hardware="of another QEMU")
     other = dataclasses.replace(finished, job=dataclasses.replace(finished.job, cell=cell))
     (done,) = bench.replay(other, newer)
     assert done.kept
-    assert lines(done)[1:] == [
-        "qemu was 7.2.0, now 8.0.0",
+    assert lines(done)[:-1] == [
+        "another QEMU: qemu was 7.2.0, now 8.0.0",
         'QEMU was told [device "y"]; now [device "x"]',
     ]
 

@@ -452,3 +452,18 @@ def test_a_damaged_cell_counts_as_not_run_and_is_said(
         assert words in out
     assert main(["show", run, one.name]) == 2
     assert str(file) in capsys.readouterr().err
+
+
+def test_a_run_without_results_has_no_report(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In CI, a report in which nothing failed would be a success."""
+    for cell in (run / "cells").iterdir():
+        cell.rename(tmp_path / cell.name)
+    campaign = run / "campaign.toml"
+    expected = '[[expect]]\nsays = "it wakes"\nwhat = "wakeups > 0"\n'
+    campaign.write_text(f"{campaign.read_text()}\n{expected}")
+    for command in (["report", "-o", str(tmp_path / "junit.xml")], ["expect"]):
+        assert main([command[0], str(run), *command[1:]]) == 2, command
+        assert f"no cell of {run} has results" in capsys.readouterr().err
+    assert not (tmp_path / "junit.xml").exists()

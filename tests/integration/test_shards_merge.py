@@ -145,7 +145,16 @@ def test_what_cannot_be_merged(bench: Parts) -> None:
     plan = (copy.path / "plan.json").read_text()
     row = json.loads(plan)[0]
     (copy.path / "plan.json").write_text(plan.replace(row["id"], "0123456789abcdef"))
-    refused(f"copy: {row['name']} was run with another kernel", copy)
+    refused(f"copy: {row['name']} was run with another kernel, image or QEMU there", copy)
+    for key, words in (
+        ("hardware", r"another QEMU \(or machine profile\) there"),
+        ("image", "another image there"),
+    ):
+        rows = json.loads(plan)
+        rows[0]["id"] = "0123456789abcdef"
+        rows[0]["inputs"][key] = "of another host"
+        (copy.path / "plan.json").write_text(json.dumps(rows))
+        refused(f"copy: {row['name']} was run with {words}", copy)
 
     target.path.mkdir()
     (target.path / "mine").write_text("")

@@ -14,4 +14,4 @@ def fake_b4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Non
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(lore, "packaged_program", lambda name: str(program))
+    monkeypatch.setattr(lore, "packaged_program", lambda name, what: str(program))

@@ -59,6 +59,7 @@ class Lab:
     def set_up(self) -> Lab:
         """Write the base, and a configuration that the tree accepts."""
         (self.kernels / "fragments").mkdir(parents=True)
+        self.series.mkdir(exist_ok=True)
         (self.kernels / "6.1.toml").write_text(_BASE.format(hold=self.hold))
         self.configure("CONFIG_SWAP=y\n# CONFIG_MEMCG is not set\n")
         return self

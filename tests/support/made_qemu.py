@@ -169,6 +169,8 @@ def main() -> None:
     if "--version" in sys.argv:
         print("QEMU emulator version 7.2.0 (made up)")
         return
+    if "isa-debug-exit,iobase=0xf4,iosize=1" in sys.argv:
+        sys.exit(0x2A << 1 | 1)  # the boot sector of doctor has run
     plan = take_plan()
     if plan == "does not start":
         sys.exit("qemu: there is no such machine")

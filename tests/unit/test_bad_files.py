@@ -114,6 +114,7 @@ COMMANDS = (
     "run TOML --fleet SPECIAL",
     "run TOML --shard 1/2 --durations SPECIAL",
     "run TOML --source SPECIAL",
+    "run TOML --stages SPECIAL",
     "series import SPECIAL --tree TREE -o OUT",
     "series import <a@b.c> --mbox SPECIAL --tree TREE -o OUT",
     "series originals v3 SPECIAL",

@@ -91,7 +91,7 @@ def test_data_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert found["guard"]["verdict"] == "kept"
 
 
-def test_a_revision_without_promises_is_no_error(
+def test_a_run_without_any_promise_is_not_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     series = tmp_path / "series"
@@ -108,8 +108,10 @@ def test_a_revision_without_promises_is_no_error(
         0,
     )
     monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
-    assert main(["check", str(run)]) == 0
-    assert "mine: no promises on file; add them to revision.toml" in capsys.readouterr().out
+    assert main(["check", str(run)]) == 2
+    said = capsys.readouterr()
+    assert "mine: no promises on file; add them to revision.toml" in said.out
+    assert "no promises of mine are on file: nothing was checked" in said.err
 
 
 @pytest.mark.parametrize("damage", ["no run", "no log", "bad log"])

@@ -78,3 +78,10 @@ def test_the_parts_are_all_of_them() -> None:
     assert parts == list(range(1, github["env"]["PARTS"] + 1))
     assert github["jobs"]["report"]["needs"] in github["jobs"]
     assert read(GITLAB)["cells"]["parallel"] > 1
+
+
+def test_what_pip_installs_is_pinned() -> None:
+    assert SCRIPTS
+    for script in SCRIPTS:
+        for line in script.splitlines():
+            assert "pip install" not in line or "--require-hashes" in line

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import pwd
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from memnotify import places
 from memnotify.cli import doctor
 from memnotify.cli.doctor import CheckLevel, examine
 from memnotify.cli.main import main
@@ -15,6 +17,7 @@ from memnotify.guest.privileges import QemuUser
 from memnotify.guest.qemu import QEMU
 from memnotify.kernel.base import bases, load_base
 from memnotify.model import Accel, Clock
+from memnotify.series.quilt import revisions
 from memnotify.store import Store
 
 
@@ -203,3 +206,27 @@ def test_the_boot_sector_is_one() -> None:
 @pytest.mark.guest
 def test_the_boot_sector_boots() -> None:
     assert probe.boots(Accel.TCG) is None
+
+
+@pytest.mark.parametrize("folder", ["KERNELS", "PATCHES", "IMAGES", "CAMPAIGNS"])
+def test_missing_data_are_not_passed_over(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package without its data had nothing to check, and everything was well."""
+    none = tmp_path / "none"
+    monkeypatch.setattr(places, folder, none)
+    if folder == "KERNELS":
+        monkeypatch.setattr(doctor, "bases", lambda: bases(none))
+    if folder == "PATCHES":
+        monkeypatch.setattr(doctor, "revisions", lambda: revisions(none))
+    found = doctor._data()
+    assert found.state is CheckLevel.MISSING
+    assert re.search(r": the data of the project \(\S+\) are missing$", found.detail)
+    assert found.fix.startswith("set MEMNOTIFY_HOME ")
+
+
+def test_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "installed", lambda library: library != "fabric")
+    (note,) = doctor._extras()
+    assert (note.name, note.state) == ("extra fleet", CheckLevel.NOTE)
+    assert note.fix.endswith("install 'memnotify[fleet]'")

@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_no_sources_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureError, match="has no C sources"):
+    with pytest.raises(InputError, match=r"the data of the project \(\*\.c\) are missing"):
         sources(tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_without_a_compiler_changed_sources_are_refused(
     with pytest.raises(InfrastructureError) as caught:
         key(tmp_path / "store")
     assert str(images / "guest") in str(caught.value)
-    assert "zig" in str(caught.value) and "pip install ziglang==" in str(caught.value)
+    assert "zig" in str(caught.value) and " install ziglang==" in str(caught.value)
 
 
 def test_a_damaged_prebuilt_program_is_refused(
@@ -181,7 +181,7 @@ def test_without_the_folder_everything_is_compiled(
     key(tmp_path / "store")
     assert compiler.calls == 1
     compiler.version = None
-    with pytest.raises(InfrastructureError, match=r"must be compiled.*\(pip install ziglang\)$"):
+    with pytest.raises(InfrastructureError, match=r"must be compiled.* install ziglang\)$"):
         key(tmp_path / "other")
 
 

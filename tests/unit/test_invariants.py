@@ -16,6 +16,7 @@ from memnotify.check.promises import (
     LATE_NS,
     Answer,
     Asks,
+    Break,
     Gate,
     Invariant,
     Promises,
@@ -23,10 +24,12 @@ from memnotify.check.promises import (
     Status,
     Wakes,
 )
-from memnotify.records.layout import Kind
+from memnotify.check.story import Story, Watchers
+from memnotify.check.wakeups import windows
+from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.records.log import RecordLog
 from memnotify.results.promises import promises_of
-from memnotify.scenario import ClientKind, Op
+from memnotify.scenario import ClientKind, Habit, Op
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 
@@ -62,6 +65,14 @@ def seen(made: MadeUp, invariant: Invariant, promises: Promises | None = PROMISE
     assert first.records
     assert max(first.records) < len(made.rows)
     return first.seen
+
+
+def names(made: MadeUp, place: Break) -> list[tuple[Kind, int]]:
+    """Return kind and client of the records that a break names."""
+    named = made.log().records[list(place.records)]
+    return [
+        (Kind(kind), client) for kind, client in zip(named["kind"], named["client"], strict=True)
+    ]
 
 
 def test_a_kernel_that_keeps_its_promises_is_put_to_the_test() -> None:
@@ -191,36 +202,42 @@ def test_a_mutation_is_caught_by_its_invariant_only(
 
 
 DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
+DEVICES = [(Kind.DEVICE, NO_CLIENT)]
+TWO_ZONES = [(Kind.ZONE, NO_CLIENT)] * 2
 
 
 @pytest.mark.parametrize(
-    ("mutate", "invariant", "promised", "saw"),
+    ("mutate", "invariant", "promised", "saw", "records"),
     [
-        (other_mode, Invariant.DEVICE, DEVICE, "/dev/mem_notify 1:13, mode 0666"),
-        (not_opened, Invariant.DEVICE, DEVICE, "none"),
+        (other_mode, Invariant.DEVICE, DEVICE, "/dev/mem_notify 1:13, mode 0666", DEVICES),
+        (not_opened, Invariant.DEVICE, DEVICE, "none", DEVICES),
         (
             again_too_soon,
             Invariant.GUARD,
             "2.000 s from one POLLIN to the next",
             "1.400 s, at most 1.500 s",
+            [(Kind.WAKEUP, 0)] * 2,
         ),
         (
             too_soon_after_boot,
             Invariant.GUARD,
             "2.000 s from boot to POLLIN",
             "1.900 s, at most 1.900 s",
+            [(Kind.WAKEUP, 0)],
         ),
         (
             two_notifications,
             Invariant.RATE,
             "0.200 s between notifications",
             "4 woken within 0.061 s, in groups of 2, 2",
+            [(Kind.WAKEUP, client) for client in range(4)],
         ),
         (
             one_for_all,
             Invariant.BATCH,
             "at most 2 woken at once",
             "4 woken within 0.003 s, in one batch",
+            [(Kind.WAKEUP, client) for client in range(4)],
         ),
         (
             no_reason,
@@ -228,6 +245,7 @@ DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
             "POLLIN only while the status of a zone is 1",
             "19.950 s: DMA 1000 pages (gate 100), status 0; "
             "20.050 s: DMA 1000 pages (gate 100), status 0",
+            [(Kind.WAKEUP, 0), *TWO_ZONES],
         ),
         (
             above_the_gate,
@@ -235,23 +253,35 @@ DEVICE = "/dev/mem_notify 1:13, mode 0444, which can be opened"
             "a notification only when a zone has no more free pages than the gate allows",
             "19.450 s: DMA 1000 pages (gate 100), status 0; "
             "20.050 s: DMA 1000 pages (gate 100), status 0",
+            [(Kind.WAKEUP, 4), *TWO_ZONES],
         ),
         (
             stuck,
             Invariant.CLEARS,
             "status 0 above 100 free pages",
             "DMA has 1000, and a status of 1",
+            [(Kind.ZONE, NO_CLIENT)],
         ),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_a_break_says_what_was_promised_and_what_was_seen(
-    mutate: Callable[[MadeUp], None], invariant: Invariant, promised: str, saw: str
+    mutate: Callable[[MadeUp], None],
+    invariant: Invariant,
+    promised: str,
+    saw: str,
+    records: list[tuple[Kind, int]],
 ) -> None:
     made = Model().run()
     mutate(made)
     (first, *_) = answers(made)[invariant].breaks
     assert (first.promised, first.seen) == (promised, saw)
+    assert names(made, first) == records
+    named = made.log().records[list(first.records)]
+    decides = named[-1] if invariant is Invariant.GUARD else named[0]
+    assert first.time_ns == decides["time_ns"]
+    one = invariant in (Invariant.GUARD, Invariant.POLLIN, Invariant.GATE)
+    assert first.client == (decides["client"] if one else None)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +304,8 @@ def test_too_small_a_batch_is_caught() -> None:
 def test_last_come_first_served_is_caught() -> None:
     made = replace(Model(), newest_first=True).run()
     assert broken(made) == {Invariant.ORDER}
-    assert seen(made, Invariant.ORDER).startswith("4 skipped clients had waited up to 1.000 s")
+    told = "4 skipped clients had waited up to 1.000 s longer than one that was woken"
+    assert seen(made, Invariant.ORDER) == told
 
 
 def test_a_break_names_its_records() -> None:
@@ -285,6 +316,180 @@ def test_a_break_names_its_records() -> None:
     assert list(records["kind"]) == [Kind.WAKEUP, Kind.WAKEUP]
     assert list(records["client"]) == [0, 0]
     assert (first.client, first.time_ns) == (0, 6 * S + 401 * MS)
+
+
+# Where one nanosecond decides
+
+ONE = Model(notifications=[5 * S], batch=0)
+FIRST = 5 * S + MS
+LEAST = FIRST - LATE_NS
+"""The earliest time of a notification of which the first wakeup is logged at FIRST."""
+
+
+def waits(*spans: tuple[int, int, int | None], model: Model = ONE) -> MadeUp:
+    """Let clients wait between two times: client, since, until; None: to the end."""
+    made = replace(model, clients=1 + max(client for client, _, _ in spans)).run()
+    made.rows = [row for row in made.rows if row[0] != Kind.POLL]
+    for client, since, until in spans:
+        made.add(Kind.POLL, since, client)
+        if until is not None:
+            made.add(Kind.WAKEUP, until, client, revents=1, result=1, since_ns=since)
+    return made
+
+
+def exercised(made: MadeUp, invariant: Invariant, promises: Promises = PROMISES) -> int:
+    return answers(made, promises)[invariant].tested
+
+
+BATCH_OF_TWO = ((0, 2 * S, FIRST), (1, 2 * S, FIRST + MS))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "exits", "counts"),
+    [
+        (2 * S, None, False, True),
+        # It was in the queue if it was in poll() 20 ms before the notification at the latest.
+        (LEAST - 20 * MS - 1, None, False, True),
+        (LEAST - 20 * MS, None, False, False),
+        # It was still there half a second after.
+        (2 * S, FIRST + HELD_UP_NS + 1, True, True),
+        (2 * S, FIRST + HELD_UP_NS, True, False),
+    ],
+)
+def test_who_was_in_the_queue(since: int, until: int | None, exits: bool, counts: bool) -> None:
+    """The rate is exercised if one more client could have been woken."""
+    made = waits(*BATCH_OF_TWO, (2, since, until))
+    if exits:
+        made.change(made.of(Kind.EXIT, 2)[0], sent_by_agent=0)
+    assert exercised(made, Invariant.RATE) == int(counts)
+
+
+@pytest.mark.parametrize(("more_ns", "counts"), [(-1, True), (0, False)])
+def test_who_is_guarded_could_not_have_been_woken(more_ns: int, counts: bool) -> None:
+    before = LEAST - 2 * S - 10 * MS + more_ns
+    made = waits((2, 2 * S, before), (2, before + 1, None), *BATCH_OF_TWO)
+    assert exercised(made, Invariant.RATE) == int(counts)
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(-1, True), (0, False)])
+def test_when_the_guard_is_over(more_ns: int, caught: bool) -> None:
+    again = LEAST + 2 * S - 10 * MS + more_ns
+    made = waits((0, 2 * S, FIRST), (0, FIRST + 1, again))
+    assert (Invariant.GUARD in broken(made)) == caught
+
+
+@pytest.mark.parametrize(
+    ("guard_ns", "back", "counted"),
+    [
+        (2 * LATE_NS, FIRST + 1, 1),
+        (2 * LATE_NS - 2, FIRST + 1, 0),  # half of it is less than what is not known of the first
+        (2 * LATE_NS, LEAST + 2 * LATE_NS - 1, 1),
+        (2 * LATE_NS, LEAST + 2 * LATE_NS, 0),
+    ],
+)
+def test_what_puts_the_guard_to_the_test(guard_ns: int, back: int, counted: int) -> None:
+    made = waits((0, 2 * S, FIRST), (0, back, 8 * S))
+    promises = replace(PROMISES, guard_s=lambda _: guard_ns / S)
+    assert exercised(made, Invariant.GUARD, promises) == counted
+
+
+@pytest.mark.parametrize(("more_ns", "groups"), [(0, [3, 1]), (1, [3, 1, 1])])
+def test_a_wakeup_long_after_the_last_is_of_another_notification(
+    more_ns: int, groups: list[int]
+) -> None:
+    """Until 190 ms after the first may have come, all are of the same."""
+    spans = [(0, 2 * S, FIRST), (1, 2 * S, FIRST + 89 * MS), (2, 2 * S, FIRST + 90 * MS - 1)]
+    spans += [(3, 2 * S, FIRST + 90 * MS), (4, 2 * S, 8 * S)]
+    spans += [(5, 2 * S, 8 * S + HELD_UP_NS + more_ns), (6, 8 * S - 20 * MS, 8 * S)]
+    found = windows(Story(waits(*spans).log(), PROMISES))
+    assert [window.polls.size for window in found] == groups
+    assert (found[0].low, found[0].first) == (LEAST, FIRST)
+    assert found[0].end == LEAST + 190 * MS
+    assert not any(window.signals.size for window in found)
+
+
+@pytest.mark.parametrize(("more_ns", "verdict"), [(0, Invariant.BATCH), (1, Invariant.RATE)])
+def test_batches_a_tick_apart_are_two(more_ns: int, verdict: Invariant) -> None:
+    times = [FIRST, FIRST + MS, FIRST + 11 * MS - 1 + more_ns, FIRST + 12 * MS]
+    made = waits(*((client, 2 * S, at) for client, at in enumerate(times)))
+    assert broken(made) == {verdict}
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(0, False), (1, True)])
+def test_who_is_behind_in_the_queue(more_ns: int, caught: bool) -> None:
+    late = 3 * S + 100 * MS + more_ns
+    made = waits((0, 3 * S, None), (1, late, FIRST), (2, late, FIRST + MS))
+    assert (Invariant.ORDER in broken(made)) == caught
+    assert exercised(made, Invariant.ORDER) == int(caught)
+
+
+def test_who_was_skipped_and_for_whom() -> None:
+    """Client 1 came 100 ms after the one that was skipped: it may have been in front."""
+    made = waits((0, 3 * S, None), (1, 3_100 * MS, FIRST), (2, 3_200 * MS, FIRST + MS))
+    (first,) = answers(made)[Invariant.ORDER].breaks
+    assert (first.time_ns, first.client) == (FIRST, None)
+    assert names(made, first) == [(Kind.WAKEUP, 2), (Kind.POLL, 0)]
+
+
+@pytest.mark.parametrize(
+    ("until", "status", "caught"),
+    [(None, 1, True), (None, 0, False), (FIRST + HELD_UP_NS - 1, 1, False)],
+    ids=["skipped", "or its status was gone", "or late"],
+)
+def test_who_had_a_place_in_the_batch_may_have_been_woken(
+    until: int | None, status: int, caught: bool
+) -> None:
+    made = waits((0, 3 * S, until), (1, 3_200 * MS, FIRST))
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=150, status=status)
+    found = answers(made)
+    assert bool(found[Invariant.ORDER].breaks) == caught
+    if caught:
+        (first,) = found[Invariant.BATCH].breaks
+        assert first.time_ns == FIRST
+        assert names(made, first) == [(Kind.WAKEUP, 1), (Kind.POLL, 0)]
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(0, False), (1, True)])
+def test_a_guarded_client_may_have_taken_a_place(more_ns: int, caught: bool) -> None:
+    """Client 2 comes 100 ms after the last of the two that should be woken."""
+    back = 3_600 * MS + more_ns
+    made = waits(
+        (2, 2 * S, back - 1), (2, back, None), (0, 3_500 * MS, FIRST), (1, 3_500 * MS, None)
+    )
+    assert (Invariant.BATCH in broken(made)) == caught
+
+
+def test_each_batch_that_was_too_big_is_a_test() -> None:
+    small = replace(PROMISES, shares=lambda *_: (0, 1))
+    found = answers(Model().run(), small)[Invariant.BATCH]
+    assert (found.tested, len(found.breaks)) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "shown", "counted"),
+    [  # The samples are at 4.95, 5.05, 5.15 and 5.25 s; one shows a status of 1.
+        (5_050 * MS, 5_100 * MS, 4_950 * MS, 0),
+        (5_050 * MS - 1, 5_100 * MS, 4_950 * MS, 1),
+        (5_060 * MS, 5_150 * MS, 5_250 * MS, 0),
+        (5_060 * MS, 5_150 * MS + 1, 5_250 * MS, 1),
+        (5_060 * MS, 5_150 * MS, 5_050 * MS, 1),
+        (5_060 * MS, 5_150 * MS, 5_150 * MS, 1),
+    ],
+)
+def test_the_samples_around_a_wait_count(since: int, until: int, shown: int, counted: int) -> None:
+    """Free pages are neither low nor plenty, so that nothing else decides."""
+    made = waits((0, since, until))
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=150, status=int(made.rows[number][1] == shown))
+    found = answers(made)[Invariant.POLLIN]
+    assert (found.tested, found.breaks) == (counted, ())
+
+
+@pytest.mark.parametrize(("more_ns", "counted"), [(0, 0), (1, 1)])
+def test_who_was_hardly_in_poll_may_have_needed_no_notification(more_ns: int, counted: int) -> None:
+    made = waits((0, 5 * S - 20 * MS - more_ns, 5 * S))
+    assert exercised(made, Invariant.GATE) == counted
 
 
 # Undecidable from a log: neither broken nor a test
@@ -349,8 +554,15 @@ def test_samples_may_be_two_intervals_apart(more_ns: int, caught: set[Invariant]
 
 
 def test_a_log_that_ends_with_the_batch_does_not_say_that_it_was_too_small() -> None:
-    made = replace(Model(), batch=1, notifications=[5 * S], end_ns=5 * S + 100 * MS).run()
-    assert not broken(made)
+    made = replace(Model(), batch=1, notifications=[5 * S], end_ns=5 * S + 100 * MS)
+    assert not broken(made.run())
+    assert not broken(replace(made, end_ns=5 * S + 400 * MS).run())
+    whole = replace(made, end_ns=30 * S).run()
+    assert broken(whole) == {Invariant.BATCH}
+    for number in whole.of(Kind.PAGING):
+        if whole.rows[number][1] == 5_350 * MS:
+            whole.change(number, runnable=11)
+    assert not broken(whole)
 
 
 def test_who_may_have_been_killed_has_not_been_passed_over() -> None:
@@ -470,9 +682,20 @@ def test_signals() -> None:
         assert broken(wrong, SIGNALLED) == {Invariant.SIGNALS}
         first = answers(wrong, SIGNALLED)[Invariant.SIGNALS].breaks[0]
         assert (first.promised, first.seen) == ("1 signal with each notification", saw)
+        assert first.time_ns == 5 * S + MS
+        assert names(wrong, first) == [
+            *((Kind.WAKEUP, client) for client in (0, 1, *range(6, 6 + count)))
+        ]
     assert (
         answers(Model().run(), SIGNALLED)[Invariant.SIGNALS].verdict is PromiseVerdict.NOT_EXERCISED
     )
+
+
+def test_a_signal_that_a_poller_left_pending_is_not_missed() -> None:
+    made = with_signals(0)
+    made.change(made.of(Kind.CLIENT, 0)[0], habits=Habit.FASYNC)
+    found = answers(made, SIGNALLED)[Invariant.SIGNALS]
+    assert (found.tested, found.breaks) == (0, ())
 
 
 def test_a_share_that_is_least_between_the_bounds_is_no_wrong_number_of_signals() -> None:
@@ -582,3 +805,77 @@ def test_silence_is_put_to_the_test_only_in_a_guest_that_was_short_of_memory() -
     assert answers(made, None)[Invariant.SILENCE].tested == 0
     made.change(made.of(Kind.RECLAIM)[-1], pgscan=8)
     assert answers(made, None)[Invariant.SILENCE].tested == 6
+
+
+# What is known of the clients, and of the guest
+
+
+@pytest.mark.parametrize(("busy", "caught"), [(10, True), (11, False)])
+def test_how_many_tasks_may_run_in_a_calm_guest(busy: int, caught: bool) -> None:
+    assert bool(broken(replace(Model(), batch=1, runnable=busy).run())) == caught
+
+
+@pytest.mark.parametrize(
+    ("first", "caught"),
+    [  # The sample at 5.05 s is more than 20 ms after the wakeup, and before the next notification.
+        (5_030 * MS, False),
+        (5_030 * MS - 1, True),
+        (4_980 * MS, False),
+        (4_980 * MS + 1, True),
+    ],
+)
+def test_a_status_that_stayed_shows_that_a_batch_was_too_small(first: int, caught: bool) -> None:
+    made = waits((0, 2 * S, first), (1, 2 * S, None))
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=150, status=int(made.rows[number][1] == 5_050 * MS))
+    assert (Invariant.BATCH in broken(made)) == caught
+
+
+def opened(*, stop: Op | None = None) -> MadeUp:
+    """Start client 0 at 2 s and client 1 at 3 s; client 0 is last heard of at 4 s."""
+    made = MadeUp()
+    made.add(Kind.STEP, S, op=Op.CLIENTS)
+    made.add(Kind.STEP, 1_500 * MS, op=Op.HOG)
+    for client in range(3):
+        errno = 2 if client == 2 else 0
+        made.add(Kind.CLIENT, (2 + client) * S, client, client_kind=ClientKind.POLL, errno=errno)
+        made.add(Kind.POLL, (2 + client) * S + MS, client, polls=0)
+    made.add(Kind.WAKEUP, 4 * S, 0, revents=1, result=1)
+    for at in (4_500 * MS, 5_500 * MS, 8 * S):
+        made.add(Kind.MEMINFO, at)
+    if stop is not None:
+        made.add(Kind.STEP, 5 * S, op=Op.STOP, arg0=stop)
+    made.add(Kind.EXIT, 6 * S, 0, sent_by_agent=int(stop is not None), op=Op.CLIENTS)
+    return made
+
+
+def test_how_many_files_are_open_at_least_and_at_most() -> None:
+    watchers = Watchers(opened().log())
+    times = (2 * S - 1, 2 * S, 3 * S - 1, 3 * S)
+    assert [watchers.at_least(at, at) for at in times] == [0, 1, 1, 2]
+    assert [watchers.at_least(3 * S, at) for at in (4 * S - 1, 4 * S)] == [2, 1]
+    # They may have been opened since the step that started them, and until the exit was seen.
+    assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]
+    assert [watchers.at_most(at, 9 * S) for at in (6 * S - 1, 6 * S)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("stop", "leaves"),
+    [(None, 4 * S), (Op.CLIENTS, 5 * S), (Op.HOG, 5_500 * MS)],
+    ids=["by itself", "at a step", "at the end"],
+)
+def test_when_a_client_may_have_left(stop: Op | None, leaves: int) -> None:
+    """At the end, the agent kills the clients after the last sample."""
+    watchers = Watchers(opened(stop=stop).log())
+    assert [watchers.at_least(3 * S, at) for at in (leaves - 1, leaves)] == [2, 1]
+
+
+def test_a_file_has_fasync_before_its_client_first_waits() -> None:
+    made = opened()
+    made.change(made.of(Kind.CLIENT, 0)[0], client_kind=ClientKind.FASYNC)
+    made.change(made.of(Kind.CLIENT, 1)[0], habits=Habit.FASYNC)
+    made.change(made.of(Kind.POLL, 1)[0], polls=1)  # the first was lost
+    watchers = Watchers(made.log(), fasync_only=True)
+    first = 2 * S + MS
+    assert [watchers.at_least(at, at) for at in (first - 1, first, 3 * S + MS)] == [0, 1, 1]
+    assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from memnotify.check.promises import (
     Status,
     Wakes,
 )
-from memnotify.records.layout import Kind
+from memnotify.records.layout import NO_CLIENT, Kind
 from memnotify.results.promises import promises_of
 from memnotify.scenario import ClientKind
 from memnotify.series.revision import load_revision
@@ -97,6 +98,7 @@ def test_the_old_v3_is_caught_that_asked_the_sum_alone(clients: int, kind: Clien
         (first,) = answers(old, "v3")[Invariant.ONCE].breaks
         assert first.seen.startswith("200, logged within 0.0")
         assert len(first.records) == 200
+        assert first.client is None
 
 
 def test_a_status_that_nobody_clears_is_caught() -> None:
@@ -136,6 +138,21 @@ def test_how_many_there_may_be_in_a_time(
     assert answers(told(times, cpus), "v3")[Invariant.ONCE].verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("later_ms", "counted"),
+    [  # 10 in 9 ms; the next makes 11, and there may be 10 in 1.70 s, 11 in 1.71 s
+        ([1_709], [11]),
+        ([1_711], [10]),
+        ([1_711, 1_711], [10]),
+        ([5_000 + number for number in range(4)], [10, 4]),
+    ],
+)
+def test_a_break_names_as_many_as_were_too_many(later_ms: list[int], counted: list[int]) -> None:
+    times = [5 * S + ms * MS for ms in (*range(10), *later_ms)]
+    breaks = answers(told(times), "v3")[Invariant.ONCE].breaks
+    assert [len(found.records) for found in breaks] == counted
+
+
 def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
     often = replace(WAKE_ALL, reads=True, pause=9 * MS).run().log()
     for name, invariant in (("v3", Invariant.ONCE), ("v3-wake-all", Invariant.RATE)):
@@ -143,7 +160,7 @@ def test_a_rate_that_is_less_than_what_is_granted_decides_nothing() -> None:
             found.invariant: found
             for found in check(often, replace(promises(name), rate_ns=10 * MS))
         }[invariant]
-        assert answer.verdict is PromiseVerdict.NOT_EXERCISED
+        assert (answer.tested, answer.breaks) == (0, ())
 
 
 def test_who_may_be_late_is_given_the_time() -> None:
@@ -161,6 +178,29 @@ def test_a_few_that_leave_put_nothing_to_the_test() -> None:
         Invariant.ONCE: 1,
         Invariant.POLLIN: 1,
     }
+
+
+def test_a_rate_of_the_whole_system_does_not_grow_with_its_cpus() -> None:
+    """Each of two CPUs may see each of two notifications; with a rate of its own, three."""
+    for many, kept in ((4, PromiseVerdict.KEPT), (5, PromiseVerdict.BROKEN)):
+        log = told([5 * S + number * 100 * US for number in range(many)], cpus=2).log()
+        found = check(log, replace(promises("v3"), rate_of_cpu=False))
+        (once,) = (answer for answer in found if answer.invariant is Invariant.ONCE)
+        assert once.verdict is kept
+
+
+def test_clients_that_come_later_could_not_have_been_told() -> None:
+    """Five of the seven are in poll() when the notification comes: too few for a test."""
+    made = replace(V3, clients=7, kind=LEAVE, events=(2 * S + 900 * MS,), low=((2 * S, 9 * S),))
+    assert counts(made.run(), "v3")[Invariant.ONCE] == 0
+    later = replace(made, events=(3 * S + 100 * MS,))
+    assert counts(later.run(), "v3")[Invariant.ONCE] == 1
+
+
+def test_who_left_later_was_still_in_poll_before() -> None:
+    """Five wait when the first of six leaves, enough for a test; four when the second does."""
+    made = replace(V3, clients=6, kind=LEAVE, events=(5 * S, 6 * S)).run()
+    assert counts(made, "v3")[Invariant.ONCE] == 1
 
 
 def test_when_memory_is_back_nobody_else_could_be_told() -> None:
@@ -271,6 +311,23 @@ def test_v2_does_not_count_who_has_hardly_been_in_poll() -> None:
     assert counts(made, "v2")[Invariant.SILENCE] == 0
 
 
+@pytest.mark.parametrize(
+    ("scanned_ms", "more_ns", "tested"),
+    [  # the client is in poll() from 2 s on; it may take half a second to fall asleep, and to log
+        (2_300, 5 * S, 0),
+        (2_600, 5 * S, 1),
+        (2_500, 1, 1),
+        (2_500, 0, 0),
+    ],
+)
+def test_v2_counts_who_sleeps_while_pages_are_scanned(
+    scanned_ms: int, more_ns: int, tested: int
+) -> None:
+    made = replace(V2, clients=1, scanned=(scanned_ms * MS,), end_ns=3 * S + 1 + more_ns).run()
+    made.rows = [row for row in made.rows if row[0] != Kind.EXIT]
+    assert counts(made, "v2")[Invariant.SILENCE] == tested
+
+
 def test_a_wakeup_in_v2_is_caught() -> None:
     made = replace(V2_WAKEUP, events=(6 * S,), low=(), kind=LEAVE).run()
     assert broken(made, "v2") == {Invariant.SILENCE}
@@ -288,6 +345,28 @@ def test_who_was_held_up_on_the_way_into_poll_did_not_sleep() -> None:
     for sample in made.of(Kind.PAGING):
         made.change(sample, runnable=300)
     assert not broken(made, "v2")
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "caught"),
+    [
+        (2_500 * MS, 3_500 * MS, False),
+        (2_500 * MS, 3_500 * MS + 1, True),
+        # The guest is busy at 4.05 s. The second before the wakeup counts.
+        (2 * S, 4_050 * MS, True),
+        (2 * S, 4_050 * MS + 1, False),
+        (2 * S, 5_050 * MS - 1, False),
+        (2 * S, 5_050 * MS, True),
+    ],
+)
+def test_who_is_in_poll_for_a_second_of_a_calm_guest_sleeps(
+    since: int, until: int, caught: bool
+) -> None:
+    made = waking([since], [until])
+    for number in made.of(Kind.PAGING):
+        if made.rows[number][1] == 4_050 * MS:
+            made.change(number, runnable=11)
+    assert (Invariant.SILENCE in broken(made, "v2")) == caught
 
 
 # v2 with a wakeup
@@ -366,9 +445,69 @@ def test_a_log_that_ends_or_a_guest_that_is_busy_does_not_say_who_was_woken() ->
 
 
 def test_a_status_that_lasts_no_longer_than_one_is_late_tells_nothing() -> None:
-    for look_ns, told_of in ((500 * MS, False), (511 * MS, True)):
+    for look_ns, told_of in ((510 * MS, False), (510 * MS + 1, True)):
         found = check(V1.run().log(), replace(promises("v1"), look_ns=look_ns))
         assert (Invariant.BATCH in {answer.invariant for answer in found}) == told_of
+
+
+FIRST = 5_950 * MS  # half a second from two samples
+
+
+def waking(since: Sequence[int], until: Sequence[int | None], end_ns: int = 8 * S) -> MadeUp:
+    """Let clients wait between these times, while memory is low; None: to the end."""
+    made = replace(WAKE_ALL, clients=len(since), events=(), end_ns=end_ns).run()
+    made.rows = [row for row in made.rows if row[0] not in (Kind.POLL, Kind.EXIT)]
+    for client, (begin, end) in enumerate(zip(since, until, strict=True)):
+        made.add(Kind.POLL, begin, client)
+        if end is not None:
+            made.add(Kind.WAKEUP, end, client, revents=1, result=1, since_ns=begin)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "end_ns", "tested", "caught"),
+    [
+        (2 * S, None, 8 * S, 1, True),
+        # It may have been on the way into poll() for half a second.
+        (FIRST - 500 * MS - 1, None, 8 * S, 1, True),
+        (FIRST - 500 * MS, None, 8 * S, 1, False),
+        # It may log the wakeup half a second late. What it logs then is a wakeup of its own.
+        (2 * S, FIRST + 500 * MS - 1, 8 * S, 1, False),
+        (2 * S, FIRST + 500 * MS, 8 * S, 2, True),
+        (2 * S, None, FIRST + 500 * MS + 1, 1, True),
+        (2 * S, None, FIRST + 500 * MS, 0, False),
+    ],
+)
+def test_who_is_left_out_is_known_after_half_a_second(
+    since: int, until: int | None, end_ns: int, tested: int, caught: bool
+) -> None:
+    made = waking([2 * S, 2 * S, since], [FIRST, FIRST + MS, until], end_ns)
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, bool(found.breaks)) == (tested, caught)
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(-1, False), (0, True), (1, False)])
+def test_memory_must_be_low_for_half_a_second_before_and_after(more_ns: int, caught: bool) -> None:
+    """Two samples that show enough are just outside of the second, or one is inside."""
+    made = waking([2 * S] * 3, [FIRST + more_ns, FIRST + more_ns, None])
+    for number in made.of(Kind.ZONE):
+        if abs(made.rows[number][1] - FIRST) == 500 * MS:
+            made.change(number, free=PLENTY)
+    assert broken(made, "v3-wake-all") == ({Invariant.BATCH} if caught else set())
+
+
+def test_a_notification_about_which_nothing_is_known_does_not_hide_the_next() -> None:
+    made = waking([2 * S] * 3, [3 * S + 200 * MS, FIRST, None])  # memory is low from 4 s on
+    found = answers(made, "v3-wake-all")[Invariant.BATCH]
+    assert (found.tested, len(found.breaks)) == (1, 1)
+
+
+@pytest.mark.parametrize(("more_ns", "caught"), [(0, False), (1, True)])
+def test_who_left_by_itself_has_not_been_left_out(more_ns: int, caught: bool) -> None:
+    late = FIRST + 500 * MS + more_ns  # the last that is known of it
+    made = waking([2 * S] * 3, [FIRST, FIRST, late])
+    made.add(Kind.EXIT, 7 * S, 2, sent_by_agent=0)
+    assert broken(made, "v3-wake-all") == ({Invariant.BATCH} if caught else set())
 
 
 def test_who_may_have_been_killed_has_not_been_left_out() -> None:
@@ -452,6 +591,14 @@ def test_who_reads_and_leaves_shows_no_rate() -> None:
     assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
 
 
+def test_who_reads_only_after_the_next_pollin_has_not_read_the_first() -> None:
+    made = told([5 * S, 5 * S + MS])
+    made.add(Kind.READ, 5 * S + 2 * MS, 0, result=0)
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 0
+    made.add(Kind.READ, 5 * S + 1, 0, result=0)
+    assert counts(made, "v3-wake-all")[Invariant.RATE] == 1
+
+
 def test_a_read_that_failed_takes_nothing() -> None:
     made = replace(WAKE_ALL, reads=True, takes=False, clients=1, pause=9 * MS).run()
     for number in made.of(Kind.READ):
@@ -464,18 +611,28 @@ def _two_samples(*times: str, gate: int) -> str:
     return "; ".join(f"{at} s: DMA 3000 pages (gate {gate}), status -" for at in times)
 
 
+TWO_ZONES = [(Kind.ZONE, NO_CLIENT)] * 2
 ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, swapped=()), 12 * S)
 
 
 @pytest.mark.parametrize(
-    ("name", "made", "invariant", "promised", "saw"),
+    ("name", "made", "invariant", "promised", "saw", "records"),
     [
+        (
+            "v2",
+            replace(V2_WAKEUP, events=(6 * S,), low=(), kind=LEAVE, clients=1).run(),
+            Invariant.SILENCE,
+            "no client that sleeps in poll() is woken",
+            "POLLIN after 4.000 s",
+            [(Kind.POLL, 0), (Kind.WAKEUP, 0)],
+        ),
         (
             "v3",
             told([5 * S, 5 * S + MS, 5 * S + 189 * MS]),
             Invariant.ONCE,
             "one POLLIN for each notification: at most 2 in 0.189 s",
             "3, logged within 0.189 s",
+            [(Kind.WAKEUP, 0)] * 3,
         ),
         (
             "v3-wake-all",
@@ -489,6 +646,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.RATE,
             "a notification for each POLLIN read: at most 2 in 0.180 s",
             "3, logged within 0.180 s",
+            [(Kind.WAKEUP, 0)] * 3,
         ),
         (
             "v3-throttled",
@@ -496,6 +654,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.THROTTLE,
             "at most one POLLIN per tick: at most 3 in 0.001 s",
             "5, logged within 0.001 s",
+            [(Kind.WAKEUP, 0)] * 5,
         ),
         (
             "v1",
@@ -503,6 +662,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.BATCH,
             "all waiting clients are woken",
             "2 were not woken within 0.500 s, though the status stays set",
+            [(Kind.WAKEUP, 2), (Kind.POLL, 0), (Kind.POLL, 1)],
         ),
         (
             "v3-wake-all",
@@ -510,6 +670,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.BATCH,
             "all waiting clients are woken",
             "2 were not woken within 0.500 s, though memory stayed low",
+            [(Kind.WAKEUP, 2), (Kind.POLL, 0), (Kind.POLL, 1)],
         ),
         (
             "v2-wakeup",
@@ -517,6 +678,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.POLLIN,
             "POLLIN only while the sum of free pages is low, or once after reclaim",
             _two_samples("5.350", "5.850", gate=45),
+            [(Kind.WAKEUP, 0), *TWO_ZONES],
         ),
         (
             "v3-wake-all",
@@ -524,6 +686,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.POLLIN,
             "POLLIN only while the sum of free pages is low",
             _two_samples("4.450", "5.050", gate=100),
+            [(Kind.WAKEUP, 1), *TWO_ZONES],
         ),
         (
             "v1",
@@ -531,6 +694,7 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.POLLIN,
             "POLLIN only while a zone is low, or pages were swapped out just before",
             _two_samples("8.950", "12.050", gate=45),
+            [(Kind.WAKEUP, 0), *TWO_ZONES],
         ),
         (
             "v1",
@@ -538,15 +702,26 @@ ALWAYS = _asleep_until(replace(V1, always=True, events=(12 * S,), kind=LEAVE, sw
             Invariant.SWAP,
             "a wakeup only after pages were swapped out",
             _two_samples("8.950", "12.050", gate=45),
+            [(Kind.WAKEUP, 0), *TWO_ZONES],
         ),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_a_break_says_what_was_promised_and_what_was_seen(
-    name: str, made: MadeUp, invariant: Invariant, promised: str, saw: str
+    name: str,
+    made: MadeUp,
+    invariant: Invariant,
+    promised: str,
+    saw: str,
+    records: list[tuple[Kind, int]],
 ) -> None:
     (first, *_) = answers(made, name)[invariant].breaks
     assert (first.promised, first.seen) == (promised, saw)
+    named = made.log().records[list(first.records)]
+    assert list(zip(named["kind"], named["client"], strict=True)) == records
+    (woken,) = np.flatnonzero(named["kind"] == Kind.WAKEUP)[:1]
+    assert first.time_ns == named["time_ns"][woken]
+    assert first.client == (None if invariant is Invariant.BATCH else named["client"][woken])
 
 
 # All of them
@@ -626,3 +801,19 @@ def test_kswapd_may_have_run_for_one_zone_of_v2_though_the_sum_is_plenty() -> No
         at = wrong.rows[number][1]
         wrong.add(Kind.ZONE, at, name=b"DMA32", free=90, high=50, low=45, present=4000)
     assert not broken(wrong, "v2-wakeup")
+
+
+def test_one_sample_of_a_short_zone_is_enough_for_kswapd_of_v2() -> None:
+    made = told([5_100 * MS, 5_300 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert broken(made, "v2-wakeup") == {Invariant.POLLIN}
+    made.add(Kind.ZONE, 5_150 * MS, name=b"DMA32", free=90, high=50, low=45, present=4000)
+    assert not broken(made, "v2-wakeup")
+
+
+def test_what_came_after_the_last_sample_decides_nothing() -> None:
+    made = told([19 * S, 19_960 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert counts(made, "v2-wakeup")[Invariant.POLLIN] == 0

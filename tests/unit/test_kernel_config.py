@@ -19,6 +19,26 @@ VERSIONS = {
 }
 
 
+# Groups of hundreds of files, or code in every file, that are off because allnoconfig is the base.
+HEAVY = {
+    "AUDIT",
+    "BPF_SYSCALL",
+    "CRYPTO",
+    "DEBUG_FS",
+    "DEBUG_INFO",
+    "DRM",
+    "FTRACE",
+    "INPUT",
+    "MODULES",
+    "NET",
+    "SCSI",
+    "SECURITY",
+    "SOUND",
+    "USB_SUPPORT",
+    "VT",
+}
+
+
 def fragment(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
@@ -63,6 +83,15 @@ def test_the_projects_bases_and_fragments_are_well_formed() -> None:
         base = load_base(name)
         for arch in base.arches:
             assert merge_fragments(base.fragments / file for file in base.arch(arch).config)
+
+
+@pytest.mark.parametrize("name", ["6.1", "6.12"])
+def test_what_takes_long_to_compile_and_serves_no_guest_is_off(name: str) -> None:
+    base = load_base(name)
+    for arch in base.arches:
+        wanted = merge_fragments(base.fragments / file for file in base.arch(arch).config)
+        on = {option.symbol.removeprefix("CONFIG_") for option in wanted if option.value != "n"}
+        assert not on & HEAVY, "the first build of a kernel would take longer"
 
 
 def test_an_unknown_base_lists_what_there_is() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from memnotify import process
 from memnotify.errors import InputError
 from memnotify.records import layout, parquet
 from memnotify.records.difference import first_difference
@@ -52,6 +57,7 @@ def test_what_a_stranger_reads(tmp_path: Path) -> None:
     assert table["zone_free"].to_pylist() == [None, 500, None, 300, None]
     assert table["wakeup_result"].to_pylist() == [None, None, -1, None, None]
     assert table["boot_swap_kib"].to_pylist()[0] == 131072
+    assert table["client"].to_pylist() == [None, None, 7, None, None]
     assert table["raw"].null_count == 5
     metadata = table.schema.metadata
     assert metadata[b"schema_version"] == b"2"
@@ -140,7 +146,7 @@ def test_a_newer_version(tmp_path: Path) -> None:
     changed(tmp_path / "log", "raw", pa.nulls(5, pa.binary()), b"3")
     with pytest.raises(InputError, match="version 3, of a newer memnotify") as caught:
         read_records(tmp_path / "log")
-    assert caught.value.hint == "upgrade memnotify"
+    assert (caught.value.hint, caught.value.file) == ("upgrade memnotify", tmp_path / "log")
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,7 @@ def test_a_newer_version(tmp_path: Path) -> None:
         ({b"lost": None}, "its metadata have no lost"),
         ({b"lost": b"-5"}, "its lost is '-5', not a number"),
         ({b"torn": b"9" * 5000}, "not a number"),
+        ({b"torn": b"\xff1"}, "its torn is '\ufffd1', not a number"),
         ({b"schema_version": b"0"}, "its schema_version is 0"),
         *(
             ({b"schema_version": bad}, "not a number")
@@ -199,3 +206,117 @@ def test_what_the_library_says_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="not a log of records") as caught:
             read_records(tmp_path / "log")
         assert "\n" not in str(caught.value)
+
+
+WORDS = st.lists(st.integers(0, 2**64 - 1), min_size=5, max_size=5)
+NAME = st.sampled_from([b"DMA32", b"Normal", b"", b"\xff\xe4", b"a\0b"])
+ROW = st.tuples(
+    st.sampled_from(Kind),
+    st.one_of(st.just(layout.NO_CLIENT), st.integers(0, 2**32 - 2)),
+    WORDS,
+    NAME,
+)
+NUMBERS = [
+    (kind, name)
+    for kind, form in layout.LAYOUTS.items()
+    for name in form.names or ()
+    if form[name].kind != "S"
+]
+LOGS = st.lists(ROW, max_size=30)
+Row = tuple[Kind, int, list[int], bytes]
+
+
+def log_of_rows(rows: Sequence[Row]) -> RecordLog:
+    records = np.zeros(len(rows), layout.RECORD)
+    for record_, (kind, client, words, name) in zip(records, rows, strict=True):
+        record_["kind"], record_["client"], record_["value"] = kind, client, words
+        if "name" in (layout.LAYOUTS[kind].names or ()):
+            values = record_["value"].view(layout.LAYOUTS[kind])
+            values["name"] = name
+    records["time_ns"] = np.arange(len(rows)) * 10**9
+    return log_of(records)
+
+
+def values_of(record_: np.void) -> dict[str, Any]:
+    """Return the values of one record by column, as a stranger should read them."""
+    kind = Kind(record_["kind"])
+    values = record_["value"].view(layout.LAYOUTS[kind])[0]
+    found: dict[str, Any] = {}
+    for name in layout.LAYOUTS[kind].names or ():
+        value = values[name].item()
+        if isinstance(value, bytes):
+            value = value.decode(errors="replace")
+        elif values[name].dtype == np.uint64 and value >= 2**63:
+            value -= 2**64
+        found[parquet.column_of(kind, name)] = value
+    return found
+
+
+@given(rows=LOGS, kinds=st.sets(st.sampled_from(Kind)))
+def test_any_log_is_written_and_read_value_by_value(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Row], kinds: set[Kind]
+) -> None:
+    log, file = log_of_rows(rows), tmp_path_factory.mktemp("log") / "log"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "_ROWS", 7)
+        write_records(log, file)
+        back, some = read_records(file), read_records(file, kinds=kinds)
+    assert back.records.tobytes() == log.records.tobytes()
+    chosen = np.isin(log.records["kind"], list(kinds))
+    assert some.records.tobytes() == log.only(chosen).records.tobytes()
+    written = pq.read_table(file).to_pylist()
+    assert len(written) == len(rows)
+    for row, record_ in zip(written, log.records, strict=True):
+        common = {name: row.pop(name) for name in ("index", "time_ns", "kind", "client", "pid")}
+        raw = row.pop("raw")
+        assert raw in (None, record_["value"].tobytes())
+        assert common["kind"] == Kind(record_["kind"]).name
+        assert common["client"] == (
+            None if record_["client"] == layout.NO_CLIENT else common["client"]
+        )
+        assert row.pop("cpu") == 0
+        assert row == dict.fromkeys(row) | values_of(record_)
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(Kind), st.just(1), WORDS, st.just(b"DMA")), min_size=1),
+    chosen=st.sets(st.sampled_from(NUMBERS), max_size=5),
+    data=st.data(),
+)
+def test_nulls_and_values_of_other_kinds_anywhere(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[Row],
+    chosen: set[tuple[Kind, str]],
+    data: st.DataObject,
+) -> None:
+    """A null in a record's own columns is 0; what the columns of other kinds have is ignored."""
+    log, file = log_of_rows(rows), tmp_path_factory.mktemp("log") / "log"
+    write_records(log, file)
+    table = pq.read_table(file)
+    at = table.column_names.index("raw")
+    table = table.set_column(at, "raw", pa.nulls(len(rows), pa.binary()))
+    wanted = [values_of(record_) for record_ in log.records]
+    some = st.lists(st.none() | st.integers(0, 100), min_size=len(rows), max_size=len(rows))
+    for kind, name in chosen:
+        column, values = parquet.column_of(kind, name), data.draw(some)
+        at = table.column_names.index(column)
+        field = table.schema.field(at)
+        table = table.set_column(at, field, pa.array(values, field.type))
+        for (own, *_), row, value in zip(rows, wanted, values, strict=True):
+            if own is kind:
+                row[column] = value or 0
+    pq.write_table(table, file)
+    assert [values_of(record_) for record_ in read_records(file).records] == wanted
+
+
+def test_logs_are_written_and_read_without_pandas(tmp_path: Path) -> None:
+    """It takes longer to import than a log takes, and pyarrow imports it for its conversions."""
+    write_records(SANE, tmp_path / "log")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from memnotify.records.parquet import read_records, write_records\n"
+        "write_records(read_records(Path(sys.argv[1])), Path(sys.argv[2]))\n"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    process.run([sys.executable, "-c", program, tmp_path / "log", tmp_path / "new"], timeout=60)
+    assert (tmp_path / "log").read_bytes() == (tmp_path / "new").read_bytes()

@@ -101,6 +101,25 @@ def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
     ]
 
 
+def test_a_sparse_file_is_read_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "try.toml"
+    text = TEXT.replace('"6.1"', '"2.6.24"').replace('"pc-swap-disk"', '"x86-64-numa"')
+    path.write_text(text.replace("total_mib = 16", 'total_mib = 16, file = "sparse"'))
+    steps = plan_cells(load_campaign(path))[0].scenario.steps
+    found = [numbers(step) for step in steps if step.op is Op.FILECACHE]
+    assert found == [
+        (8192, 16384, File.SPARSE, 0),
+        (8192, 16384, File.SPARSE, 5_000_000),
+    ]
+
+
+def test_a_campaign_may_leave_the_number_of_clients_to_its_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "try.toml"
+    path.write_text(TEXT.replace("clients = [3, 1]\n", "").replace('"matrix"', "4"))
+    found = plan_cells(load_campaign(path))
+    assert (len(found), {cell.clients for cell in found}) == (8, {11})
+
+
 def test_repeats_differ_in_the_seed(cells: tuple[Cell, ...]) -> None:
     assert [(cell.repeat, cell.seed) for cell in cells[:2]] == [(1, 0), (2, 1)]
     assert cells[0].scenario != cells[1].scenario

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import memnotify as mn
@@ -134,3 +135,17 @@ def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
     assert code == 0 and out.startswith("usage: memnotify ")
     code, _, err = said("show", str(tmp_path))
     assert code == 2 and "is not the folder of a run" in err
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert mn.__version__ == version("memnotify")
+    assert re.fullmatch(r"\d+\.\d+\S*", mn.__version__)
+
+
+def test_a_package_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", _not_installed)
+    assert mn._version() == "0+unknown"
+
+
+def _not_installed(name: str) -> str:
+    raise PackageNotFoundError(name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from memnotify.check.reaction import UNITS, Reaction, gate_crossing, react
+from memnotify.check.reaction import KINDS, UNITS, Reaction, gate_crossing, react
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.scenario import Op
@@ -73,6 +73,19 @@ def guest(*free: np.ndarray, waits: tuple[int, ...] = (0, 1, 2), **changes: Any)
 
 def figures(*free: np.ndarray, **changes: Any) -> Reaction:
     return react(guest(*free, **changes))
+
+
+def test_the_kinds_that_the_figures_need_are_all_that_they_ask_for() -> None:
+    asked: set[Kind] = set()
+
+    class Asked(RecordLog):
+        def kind(self, kind: Kind) -> np.ndarray:
+            asked.add(kind)
+            return super().kind(kind)
+
+    log = guest(wakeup_ns=at(700, 900), wakeup_client=ints(0, 1), relief_ns=at(1500))
+    react(Asked(log.records, lost=0, torn=0))
+    assert asked == KINDS
 
 
 def test_every_figure_has_a_unit() -> None:

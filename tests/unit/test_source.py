@@ -250,11 +250,12 @@ def test_a_bomb_is_refused_before_it_goes_off(tmp_path: Path, out: Path) -> None
 
 
 def test_a_header_that_only_says_that_it_is_long_is_refused(tmp_path: Path) -> None:
-    """A terabyte: tarfile would ask for all of it at once."""
+    """A terabyte: tarfile would ask for all of it at once, or read as much as there is."""
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
-    (tmp_path / "x").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1024)
-    with pytest.raises(InputError, match=r"a header of 1099511627776 bytes"):
+    content = b"a" * (1 << 21)
+    (tmp_path / "x").write_bytes(header.tobuf(tarfile.GNU_FORMAT) + content)
+    with pytest.raises(InputError, match=r"a header of \d{7,} bytes"):
         look_through(tmp_path / "x", "linux", LIMITS)
 
 
@@ -460,11 +461,11 @@ def test_debians_package_is_fetched_and_checked(debian: Path, store: Store) -> N
 def test_what_this_distribution_has_is_named_instead(debian: Path, store: Store) -> None:
     other = base(DEBIAN | {"package": "linux-source-6.12"})
     names = debian / "names"
-    names.write_text("linux-source-6.1\nlinux-source\nlinux-source-5.10\n")
+    names.write_text("linux-source-6.8.0\nlinux-source-6.1\nlinux-source\nlinux-source-5.10\n")
     with pytest.raises(
         InfrastructureError,
         match=r"linux-source-6\.12: not in this machine's package lists "
-        r"\(they have linux-source-5\.10, linux-source-6\.1\)",
+        r"\(they have linux-source-5\.10, linux-source-6\.1, linux-source-6\.8\.0\)",
     ):
         fetch(other, store)
     names.write_text("")
@@ -499,8 +500,8 @@ def test_a_given_source_is_kept_for_later(tmp_path: Path, store: Store) -> None:
     assert source.tarball.name == "mine.tar.xz"
 
 
-def package(folder: Path, member: str, data: bytes) -> Path:
-    """A Debian package with one file in it."""
+def package(folder: Path, member: str, data: bytes, link: tuple[str, str] | None = None) -> Path:
+    """A Debian package with one file in it, and perhaps a link (its name and its target)."""
     if shutil.which("dpkg-deb") is None:
         pytest.skip("no dpkg-deb")
     tree = folder / "package"
@@ -511,6 +512,8 @@ def package(folder: Path, member: str, data: bytes) -> Path:
     )
     (tree / member).parent.mkdir(parents=True)
     (tree / member).write_bytes(data)
+    if link is not None:
+        (tree / link[0]).symlink_to(link[1])
     file = folder / "mine.deb"
     subprocess.run(["dpkg-deb", "-Znone", "--build", tree, file], check=True, capture_output=True)
     return file
@@ -526,6 +529,25 @@ def test_a_debian_package_can_be_given(tmp_path: Path, store: Store) -> None:
     (artifact,) = store.listing("source")
     assert {path.name for path in artifact.path.iterdir()} == {"artifact.json", "linux.tar.xz"}
     assert [path.name for path in artifact.path.parent.iterdir()] == [artifact.path.name]
+
+
+def test_a_debian_package_can_be_given_to_a_store_behind_a_link(tmp_path: Path) -> None:
+    tarball = kernel_tarball(tmp_path / "linux.tar.xz")
+    file = package(tmp_path, "usr/src/linux.tar.xz", tarball.read_bytes())
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "cache").symlink_to("disk")
+    store = Store(tmp_path / "cache" / "store")
+    assert fetch(base(DEBIAN), store, file).version == "6.1.9"
+
+
+def test_a_member_behind_a_link_in_a_debian_package_is_refused(
+    tmp_path: Path, store: Store
+) -> None:
+    tarball = kernel_tarball(tmp_path / "linux.tar.xz")
+    link = ("usr/src", "other")
+    file = package(tmp_path, "usr/other/linux.tar.xz", tarball.read_bytes(), link)
+    with pytest.raises(InputError, match=r"has no usr/src/linux\.tar\.xz"):
+        fetch(base(DEBIAN), store, file)
 
 
 @pytest.mark.parametrize(

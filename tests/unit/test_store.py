@@ -176,6 +176,23 @@ def test_the_digest_of_a_tree_sees_names_modes_links_and_contents(tmp_path: Path
     assert digest_tree(tree) == digests[-1]
 
 
+def test_the_digest_of_a_tree_is_the_same_wherever_it_was_checked_out(tmp_path: Path) -> None:
+    digests = set()
+    for umask in (0o000, 0o022, 0o077):
+        tree = tmp_path / f"{umask:o}"
+        (tree / "ü").mkdir(parents=True)
+        (tree / "ü/file").touch()
+        (tree / "script").touch()
+        (tree / "ü/file").chmod(0o666 & ~umask)
+        (tree / "script").chmod(0o777 & ~umask)
+        if umask:
+            (tree / ".git").write_text(f"gitdir: {tmp_path}/{umask}")  # of a work tree
+        digests.add(digest_tree(tree))
+    assert len(digests) == 1
+    # Kernels in the store are built from trees with this digest.
+    assert digests == {"42d1ff183c3e443054848f115b82dc04239dedd255e239e1589643c713630d64"}
+
+
 def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert digest_file(tmp_path / "empty").startswith("e3b0c44298fc1c14")

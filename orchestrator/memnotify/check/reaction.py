@@ -27,6 +27,15 @@ _RELIEF = (Op.BALLOON, Op.STOP)
 """Steps that may free memory that no client released: balloon moves, exits."""
 
 
+KINDS = frozenset(
+    (
+        *(Kind.START, Kind.STEP, Kind.POLL, Kind.WAKEUP, Kind.EXIT),
+        *(Kind.RECLAIM, Kind.PAGING, Kind.ZONE),
+    )
+)
+"""The kinds of records that the figures are made from."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
     """The figures of a guest. None: there is no such figure, for example without a wakeup."""

@@ -9,9 +9,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from memnotify.extras import extra
+
 CONFIDENCE = 0.95
 _RESAMPLES = 1_000
 _EXACT = 50  # pairs
+_EXTRA = ("compare", "comparing several runs")
 _SEED = 2008  # the same values give the same interval
 
 
@@ -54,7 +57,9 @@ def spread(values: Sequence[float], *, interval: bool = True) -> Spread:
     median = float(np.median(values))
     if len(values) == 1 or not interval:
         return Spread(n=len(values), median=median)
-    from scipy.stats import bootstrap  # takes a second, so only when needed
+    # Takes a second, so only when needed.
+    with extra(*_EXTRA):
+        from scipy.stats import bootstrap
 
     found = bootstrap(
         (np.asarray(values, dtype=float),),
@@ -72,7 +77,8 @@ def effect(values: Sequence[float], reference: Sequence[float]) -> Effect | None
     """Return how a group differs from a reference; None if either has fewer than two values."""
     if min(len(values), len(reference)) < 2:
         return None
-    from scipy.stats import mannwhitneyu
+    with extra(*_EXTRA):
+        from scipy.stats import mannwhitneyu
 
     test = mannwhitneyu(values, reference, alternative="two-sided")
     wins = float(test.statistic) / (len(values) * len(reference))
@@ -99,7 +105,8 @@ def _signed_ranks(differences: NDArray[np.float64]) -> float:
     With ties, scipy.stats.wilcoxon goes through all combinations of signs one by one, which takes
     a second for thirteen; the distribution of the sum gives the same at once.
     """
-    from scipy.stats import rankdata, wilcoxon
+    with extra(*_EXTRA):
+        from scipy.stats import rankdata, wilcoxon
 
     if differences.size > _EXACT:
         return float(wilcoxon(differences, method="asymptotic").pvalue)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
@@ -17,15 +16,14 @@ from memnotify.results.folder import RECORDS, RunFolder, to_json
 from memnotify.results.promises import check_run
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "check",
-        help="check the logs of a run against the promises of their revisions",
-        description="Check the records of a run against the promises of their revision, and "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Check the records of a run against the promises of their revision, and "
         "name the records that break one. The exit status is 1 if a promise is "
         "broken, or if the results of a cell are damaged. A promise that was never "
-        "tested is reported as 'not exercised', not as kept.",
+        "tested is reported as 'not exercised', not as kept. If no promise of any "
+        "cell is known, nothing is checked: the exit status is 2."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     add_json(parser)
@@ -47,4 +45,8 @@ def _check(args: argparse.Namespace) -> int:
         sys.stdout.write(to_json([row.to_json() for row in rows]))
     else:
         print_check(plain_console(), rows, files=run.cells, records=RECORDS)
+    if all(row.answer is None for row in rows):
+        series = ", ".join(sorted({str(row.point["series"]) for row in rows}))
+        hint = "add them to its revision.toml, or restore its folder; see patches/README.md"
+        raise InputError(f"no promises of {series} are on file: nothing was checked", hint=hint)
     return int(damaged or any(row.broken for row in rows))

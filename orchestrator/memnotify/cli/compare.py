@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
-from memnotify.cli.damaged import say_damaged
+from memnotify.cli.damaged import say_line
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.comparison import print_comparison
@@ -15,14 +14,12 @@ from memnotify.results.comparison import COMPARED, compare_runs, parse_only
 from memnotify.results.folder import to_json
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="compare revisions, or the values of another axis, across runs",
-        description="Compare cells that differ along one axis of the matrix and in nothing "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Compare cells that differ along one axis of the matrix and in nothing "
         "else: medians with bootstrap intervals, and the difference of each group "
-        "from the first. docs/comparing.md explains the figures.",
+        "from the first. docs/comparing.md explains the figures."
     )
     parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument("--by", choices=COMPARED, default="series", help="default: series")
@@ -38,8 +35,7 @@ def register(subparsers: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    say_damaged(*args.runs)
-    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only))
+    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only), say=say_line)
     if args.json:
         sys.stdout.write(to_json([row.to_json() for row in found.rows]))
     else:

@@ -13,5 +13,10 @@ def say_damaged(*runs: Path) -> bool:
     """Print a line for each cell with damaged results; return whether there are any."""
     damaged = [line for run in runs for line in RunFolder(run).results()[1]]
     for line in damaged:
-        print(printable(line), file=sys.stderr)
+        say_line(line)
     return bool(damaged)
+
+
+def say_line(line: str) -> None:
+    """Print a line about damaged results."""
+    print(printable(line), file=sys.stderr)

@@ -15,20 +15,24 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from memnotify import host, process
+from memnotify import host, limits, places, process
 from memnotify.cli.output import add_json
-from memnotify.errors import InfrastructureError
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import EXTRAS, how_to_install, installed
 from memnotify.guest import probe
+from memnotify.guest.machine import machine_names
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
+from memnotify.kernel import location
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.source import kept_source, known_offers
 from memnotify.kernel.toolchain import missing_packages
 from memnotify.model import Accel
-from memnotify.places import command
+from memnotify.places import command, data_files
 from memnotify.process import SETPRIV
 from memnotify.report.table import plain_console
+from memnotify.series.quilt import revisions
 from memnotify.store import Store
 
 _GIB = 1 << 30
@@ -75,11 +79,12 @@ def _apt(package: str) -> str:
 
 def examine(store: Store) -> Iterator[Check]:
     """Yield all checks, in the order of the report. Boots two tiny guests, so it takes seconds."""
+    yield _data()
     yield from _qemu()
     yield _kvm()
     for program, package in _COMMANDS.items():
         yield _command(program, package)
-    known = [load_base(name) for name in bases()]
+    known = [load_base(name) for name in bases()] if any(places.KERNELS.glob("*.toml")) else []
     yield from _toolchains(known)
     for base in known:
         yield _source(base, store)
@@ -87,8 +92,34 @@ def examine(store: Store) -> Iterator[Check]:
         yield _helper(program, package, without)
     yield _libarchive()
     yield _disk(store.root)
+    if (problem := location.problem(store.root)) is not None:
+        fix = "point XDG_CACHE_HOME at another folder"
+        yield Check("store", CheckLevel.MISSING, f"{store.root}: {problem}", fix)
+    if found := limits.problems():
+        yield Check("limits", CheckLevel.MISSING, "; ".join(found))
     yield _memory()
     yield Check("cores", CheckLevel.OK, str(host.cores()))
+    yield from _extras()
+
+
+def _data() -> Check:
+    """Check the files that come with memnotify, of each kind."""
+    try:
+        known = (bases(), revisions(), machine_names(), data_files(places.CAMPAIGNS, "*.toml"))
+        data_files(places.IMAGES / "guest", "*.c")
+        data_files(places.IMAGES / "templates", "*.j2")
+    except InputError as error:
+        return Check("data", CheckLevel.MISSING, error.message, error.hint or "")
+    kinds = ("bases", "series", "machines", "campaigns")
+    counts = ", ".join(f"{len(of)} {kind}" for of, kind in zip(known, kinds, strict=True))
+    return Check("data", CheckLevel.OK, f"{places.HOME}: {counts}")
+
+
+def _extras() -> Iterator[Check]:
+    for name, (library, use) in EXTRAS.items():
+        if not installed(library):
+            detail = f"{library} is not installed; required by {use}"
+            yield Check(f"extra {name}", CheckLevel.NOTE, detail, how_to_install(name))
 
 
 def _qemu() -> Iterator[Check]:
@@ -204,13 +235,11 @@ def _memory() -> Check:
 _STYLES = {CheckLevel.OK: "green", CheckLevel.MISSING: "bold red", CheckLevel.NOTE: "yellow"}
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "doctor",
-        help="check that this machine can run the testbed",
-        description="Check everything that the testbed needs. The exit status is 3 if something "
-        "required is missing.",
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Check everything that the testbed needs. The exit status is 3 if something "
+        "required is missing."
     )
     add_json(parser)
     parser.set_defaults(handler=_doctor)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
+from memnotify.errors import InputError
+from memnotify.places import command
 from memnotify.report.expect import print_expectations
 from memnotify.report.table import plain_console
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "expect",
-        help="compare a run with the expectations of its campaign",
-        description="Print each [[expect]] of the campaign, and in how many cells it was met. "
-        "The exit status is 1 if one was not met.",
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Print each [[expect]] of the campaign, and in how many cells it was met. "
+        "The exit status is 1 if one was not met, and 2 if "
+        "no cell has results."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     add_json(parser)
@@ -36,4 +36,7 @@ def _expect(args: argparse.Namespace) -> int:
         sys.stdout.write(to_json([result.to_json() for result in results]))
     else:
         print_expectations(plain_console(), results)
+    if results and not folder.results()[0]:
+        hint = f"see {command(f'show {args.run}')}"
+        raise InputError(f"no cell of {args.run} has results: nothing was tried", hint=hint)
     return int(failed(results))

@@ -6,7 +6,6 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from memnotify.cli.paths import named, path
 from memnotify.guest.session import run_cell
@@ -21,15 +20,13 @@ from memnotify.run.replay import Again
 from memnotify.store import Store
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "gdb",
-        help="debug the guest of a finished cell with gdb, forward and backward",
-        description="Replay the recording of a finished cell under gdb, with the symbols of the "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Replay the recording of a finished cell under gdb, with the symbols of the "
         "guest's kernel; the recording is made first if there is none. "
         "reverse-stepi, reverse-continue and goto-record go back in time. A cell "
-        "that cannot be recorded is re-run, forward only. See docs/debugging.md.",
+        "that cannot be recorded is re-run, forward only. See docs/debugging.md."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(

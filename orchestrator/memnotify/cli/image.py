@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from memnotify.cli.output import add_json
 from memnotify.image.build import INITRAMFS, ensure_image
@@ -15,9 +14,8 @@ from memnotify.report.table import plain_console, plain_table
 from memnotify.store import Store
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser("image", help="build the program that runs in guests")
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     build = commands.add_parser(
         "build",

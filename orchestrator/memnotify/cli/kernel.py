@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
+from memnotify import limits
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import named
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.inventory import list_kernels
+from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.source import fetch_source
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog
@@ -23,10 +24,9 @@ from memnotify.store import Store
 _BASE = "a base, such as 2.6.24; `memnotify kernel list` names them"
 
 
-def register(subparsers: Any) -> None:
-    """Add `kernel` to the command line."""
-    kernel = subparsers.add_parser("kernel", help="fetch, build and list kernels")
-    actions = kernel.add_subparsers(metavar="COMMAND", required=True)
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    actions = parser.add_subparsers(metavar="COMMAND", required=True)
 
     listing = actions.add_parser(
         "list", help="list the bases, their series, and the kernels in the store"
@@ -86,6 +86,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _fetch(args: argparse.Namespace) -> int:
     store = Store()
+    refuse_unfit(store)
+    limits.refuse_low()
     source = fetch_source(
         load_base(args.base), args.source, store=store, log=_log(store), progress=_say
     )

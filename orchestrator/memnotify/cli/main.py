@@ -11,27 +11,31 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from memnotify import __version__
+import memnotify
+from memnotify import inherited, limits
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
+from memnotify.inherited import complain
 from memnotify.text import message
 
-# In the order of the help text. Each module has register(subparsers), which sets `handler`.
-COMMANDS = (
-    "doctor",
-    "kernel",
-    "series",
-    "image",
-    "run",
-    "merge",
-    "show",
-    "check",
-    "compare",
-    "expect",
-    "published",
-    "report",
-    "replay",
-    "gdb",
-)
+# In the order of the help text. The module of a command is imported when the command is used: it
+# has register(parser), which adds the arguments and sets `handler`.
+COMMANDS = {
+    "doctor": "check that this machine can run the testbed",
+    "kernel": "fetch, build and list kernels",
+    "series": "work with patch series",
+    "image": "build the program that runs in guests",
+    "demo": "run the demo: two kernels, twelve guests, and who woke when",
+    "run": "run a campaign",
+    "merge": "merge the parts of a campaign that ran with --shard into one run",
+    "show": "show the results of a run, or one cell's timeline",
+    "check": "check the logs of a run against the promises of their revisions",
+    "compare": "compare revisions, or the values of another axis, across runs",
+    "expect": "compare a run with the expectations of its campaign",
+    "published": "compare a run with the published results of its experiment",
+    "report": "write a report as HTML, JUnit XML, KTAP or Markdown",
+    "replay": "re-run a finished cell and compare its records",
+    "gdb": "debug the guest of a finished cell with gdb, forward and backward",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,65 +58,92 @@ class _Parser(argparse.ArgumentParser):
             self._within = False
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+class _Version(argparse.Action):
+    """argparse's own would look up the version at every start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"memnotify {memnotify.__version__}")
+        parser.exit()
+
+
+def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line, or of the command that `words` name.
+
+    The latter knows the other commands only by name.
+    """
     top = _Parser(
         prog="memnotify",
         description="A QEMU full-system testbed for the mem_notify patch series of 2008.",
         epilog="Exit status: 0 success; 1 a check or an expectation failed; 2 invalid input or "
         "usage; 3 infrastructure failure.",
     )
-    top.add_argument("--version", action="version", version=f"memnotify {__version__}")
+    top.add_argument(
+        "--version", action=_Version, nargs=0, help="show program's version number and exit"
+    )
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        importlib.import_module(f"memnotify.cli.{name}").register(subparsers)
+    # No option before the command has a value.
+    chosen = None if words is None else next((w for w in words if not w.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        command = subparsers.add_parser(name, help=summary)
+        if chosen in (None, name):
+            limits.refuse_hopeless()
+            importlib.import_module(f"memnotify.cli.{name}").register(command)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    inherited.prepare()
     try:
         return _run(argv)
     except KeyboardInterrupt:
         return _interrupted()  # a second Ctrl-C while the first was being handled
+    finally:
+        inherited.give_up_unwritten()
 
 
 def _interrupted() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # we are exiting
-    print("memnotify: interrupted", file=sys.stderr)
+    complain("memnotify: interrupted")
     return 130
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser(words).parse_args(words)
+    except SystemExit:
+        sys.stdout.flush()  # the help text or the version
+        raise
 
 
 def _run(argv: Sequence[str] | None) -> int:
     # SIGTERM unwinds like Ctrl-C, so that guests and builds are killed on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        args = parser().parse_args(argv)
+        limits.raise_soft()
+        args = _parsed(sys.argv[1:] if argv is None else argv)
         status = int(args.handler(args))
         sys.stdout.flush()  # here, where a closed pipe is handled
         return status
     except MemnotifyError as error:
-        print(f"memnotify: {message(str(error))}", file=sys.stderr)
+        complain(f"memnotify: {message(str(error))}")
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
-        # The reader of our output is gone; keep the interpreter's own flush from complaining.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 141  # the reader of our output is gone
     except OSError as error:
         # An error of the disk or the system, raised by a library and not translated anywhere.
-        print(f"memnotify: {message(str(error))}", file=sys.stderr)
+        complain(f"memnotify: {message(str(error))}")
         of_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)  # and the user gave the name
         return InputError.exit_code if of_name else MemnotifyError.exit_code
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        print(
+        complain(
             f"memnotify: internal error: {type(error).__name__}: {message(str(error))} "
-            f"(this is a bug; set {TRACEBACK}=1 to see the traceback)",
-            file=sys.stderr,
+            f"(this is a bug; set {TRACEBACK}=1 to see the traceback)"
         )
         return 3
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
@@ -17,15 +16,13 @@ from memnotify.run.shards import merge
 from memnotify.text import printable
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "merge",
-        help="merge the parts of a campaign that ran with --shard into one run",
-        description="Copy the results of several parts of one campaign into the folder of a new "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Copy the results of several parts of one campaign into the folder of a new "
         "run, print its table, and the result of each [[expect]] of the campaign. "
         "The exit status is 1 if a cell has no result in any part, or if an "
-        "[[expect]] was not met.",
+        "[[expect]] was not met."
     )
     parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="folder of a part")
     parser.add_argument(

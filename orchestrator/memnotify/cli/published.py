@@ -7,13 +7,13 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
+from memnotify.extras import extra
 from memnotify.files import refuse_as_result
 from memnotify.report.published import print_published, print_series
 from memnotify.report.table import plain_console
@@ -23,17 +23,15 @@ from memnotify.results.published_series import PICTURES, csv_text
 from memnotify.text import printable_lines
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "published",
-        help="compare a run with the published results of its experiment",
-        description="Print the published figures of the experiment that the run's campaign "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Print the published figures of the experiment that the run's campaign "
         "reproduces next to those of the run, and the distance between the "
         "published time series and those of the run: the mean absolute difference "
         "over time, in the unit of the series and as a fraction of the published "
         "range. The exit status is 1 if a figure does not agree or has not been "
-        "run, unless it is only an alternative reading of the published text.",
+        "run, unless it is only an alternative reading of the published text."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     add_json(parser)
@@ -60,6 +58,10 @@ def _published(args: argparse.Namespace) -> int:
         refuse_as_result(file)
     if args.plot is not None and args.plot.suffix not in PICTURES:
         raise InputError(f"{args.plot}: the name of a plot must end in {' or '.join(PICTURES)}")
+    if args.plot is not None:
+        # Imported here: it takes half a second, which other uses need not wait for.
+        with extra("report", "--plot"):
+            from memnotify.report.overlay import save_overlay
     say_damaged(args.run)
     found = compare_published(RunFolder(args.run))
     published, curves = found.table, found.curves
@@ -68,13 +70,10 @@ def _published(args: argparse.Namespace) -> int:
     if args.csv is not None:
         _needs_series(args.csv, curves)
         with writing(args.csv):
-            args.csv.write_text(csv_text(curves))
+            args.csv.write_text(csv_text(curves), encoding="utf-8")
         _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)
-        # Imported here: it takes half a second, which other uses need not wait for.
-        from memnotify.report.overlay import save_overlay
-
         with writing(args.plot):
             save_overlay(args.plot, curves, title=published.source, assumed=published.assumed)
         _wrote(args.plot)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from typing import Any
 
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
@@ -24,14 +23,12 @@ from memnotify.run.replay import Again, Replay, replay
 from memnotify.store import Store
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "replay",
-        help="re-run a finished cell and compare its records",
-        description="Re-run a finished cell with the same kernel, image and machine, and "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Re-run a finished cell with the same kernel, image and machine, and "
         "compare its records with those of the run. The exit status is 1 if they "
-        "differ although the cell's repeatability is exact.",
+        "differ although the cell's repeatability is exact."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
+from memnotify.errors import InputError
 from memnotify.files import refuse_as_result
+from memnotify.places import command
 from memnotify.report.formats import FORMATS, make_report
 from memnotify.results.folder import RunFolder
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "report",
-        help="write a report as HTML, JUnit XML, KTAP or Markdown",
-        description="Write a report of a run. The suffix of the file selects the format: .html "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Write a report of a run. The suffix of the file selects the format: .html "
         "(a page to read), .xml (JUnit), .ktap (the format of the kernel's own "
-        "tests) or .md (a summary for a CI job).",
+        "tests) or .md (a summary for a CI job)."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
@@ -36,7 +35,12 @@ def _report(args: argparse.Namespace) -> int:
     if args.output is not None:
         refuse_as_result(args.output)
     say_damaged(args.run)
+    folder = RunFolder(args.run)
+    if not folder.results()[0]:
+        # A CI service would take a report in which nothing failed for a success.
+        hint = f"see {command(f'show {args.run}')}"
+        raise InputError(f"no cell of {args.run} has results to report", hint=hint)
     output = args.output or args.run / "report.html"
-    make_report(RunFolder(args.run), output)
+    make_report(folder, output)
     print(output)
     return 0

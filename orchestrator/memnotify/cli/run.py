@@ -7,13 +7,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.merge import show_merged
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import named, path
+from memnotify.cli.paths import campaign, named, path
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
@@ -27,26 +26,36 @@ from memnotify.run.base_selection import choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
+from memnotify.run.prepare import build_all, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
+from memnotify.run.stages import GUESTS, Timed, read_stages, stage_lines, timed_in, untimed
 from memnotify.store import Store
 from memnotify.text import counted, printable
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "run",
-        help="run a campaign",
-        description="Build the kernels of a campaign, run the cells that have no results yet, "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Build the kernels of a campaign, run the cells that have no results yet, "
         "and print the table. For each combination of kernel, image, machine and "
         "memory, one guest is booted and saved as a template, from which the cells "
         "start. Findings are results, not failures: the exit status is 0 even if "
         "there are some, 1 if an [[expect]] of the campaign was not met, and 3 if "
-        "the testbed itself failed.",
+        "the testbed itself failed."
     )
-    parser.add_argument("campaign", type=path, metavar="CAMPAIGN.toml", help="the campaign")
+    parser.add_argument(
+        "campaign",
+        type=campaign,
+        metavar="CAMPAIGN.toml",
+        help="the campaign: a file of yours, or campaigns/NAME.toml, which comes with memnotify",
+    )
+    add_options(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add all other arguments, and the handler, which wants `campaign`."""
     parser.add_argument(
         "-j", "--jobs", type=_count, metavar="N", help="run at most N guests in parallel"
     )
@@ -100,8 +109,20 @@ def register(subparsers: Any) -> None:
         help="only print what the run needs and what of it is available: kernels, cells, host "
         "memory; nothing is fetched, built or run",
     )
+    parser.add_argument(
+        "--prepare",
+        choices=("source", "kernels"),
+        help="only fetch the source of the first base that is available, or also build its "
+        "kernels and images; no guest is run, and QEMU is not needed",
+    )
+    parser.add_argument(
+        "--stages",
+        type=path,
+        metavar="FILE",
+        help="add to FILE when each stage began and ended, and print how long all in FILE took",
+    )
     add_json(parser, ", the same as show --json")
-    parser.set_defaults(handler=_run)
+    parser.set_defaults(handler=execute)
 
 
 def _count(text: str) -> int:
@@ -117,14 +138,24 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _run(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> int:
+    """Run `args.campaign`, or only plan it."""
     campaign = load_campaign(args.campaign)
+    if args.plan and args.prepare is not None:
+        raise InputError(
+            "--prepare cannot be combined with --plan, which fetches and builds nothing"
+        )
     if args.fleet is not None:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
     store = Store()
     if args.plan:
         return _plan(args, campaign, durations, store)
+    log = CommandLog(store.folder("logs") / "commands.jsonl")
+    timed = untimed if args.stages is None else timed_in(args.stages)
+    if args.prepare is not None:
+        _prepare(args, campaign, store, log, timed)
+        return 0
     if args.shard is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
@@ -134,8 +165,9 @@ def _run(args: argparse.Namespace) -> int:
         source=args.source,
         cc=args.cc,
         store=store,
-        log=CommandLog(store.folder("logs") / "commands.jsonl"),
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        log=log,
+        say=_say,
+        timed=timed,
     )
     cells = plan_cells(
         campaign,
@@ -156,7 +188,10 @@ def _run(args: argparse.Namespace) -> int:
             )
             print(text, file=sys.stderr)
     console = plain_console(stderr=args.json)
-    with open_board(console) as board:
+    if args.stages is not None:
+        requests = [cell.request for cell in cells]
+        build_timed(requests, store=store, log=log, say=_say, timed=timed)
+    with timed(GUESTS), open_board(console) as board:
         folder = run_campaign(
             campaign,
             cells,
@@ -174,8 +209,24 @@ def _run(args: argparse.Namespace) -> int:
         if expected:
             print_expectations(console, expected)
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    if args.stages is not None:
+        for line in stage_lines(read_stages(args.stages)):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
     broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
     return 3 if broken else int(failed(expected))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _prepare(
+    args: argparse.Namespace, campaign: Campaign, store: Store, log: CommandLog, timed: Timed
+) -> None:
+    if args.prepare == "source":
+        fetch_source(campaign, source=args.source, store=store, log=log, say=_say, timed=timed)
+        return
+    build_all(campaign, source=args.source, cc=args.cc, store=store, log=log, say=_say, timed=timed)
 
 
 def _plan(
@@ -210,6 +261,9 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         )
     if args.shard is not None:
         raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
+    for name in ("prepare", "stages"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} cannot be combined with --fleet: use it on each host")
     if args.source is not None:
         hint = "run memnotify kernel fetch BASE --source PATH on each host"
         raise InputError(

@@ -6,14 +6,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
 from memnotify.cli import trees
 from memnotify.cli.originals import register_originals
 from memnotify.cli.output import add_json
-from memnotify.cli.paths import named, path
+from memnotify.cli.paths import campaign, named, path
 from memnotify.errors import InputError
 from memnotify.jsontext import dump
 from memnotify.kernel.apply import apply_to_base, apply_to_tree
@@ -33,10 +32,9 @@ from memnotify.store import Store
 from memnotify.text import counted, printable_lines
 
 
-def register(subparsers: Any) -> None:
-    """Add `series` to the command line."""
-    series = subparsers.add_parser("series", help="work with patch series")
-    actions = series.add_subparsers(metavar="COMMAND", required=True)
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    actions = parser.add_subparsers(metavar="COMMAND", required=True)
 
     listing = actions.add_parser(
         "list",
@@ -175,7 +173,7 @@ def register(subparsers: Any) -> None:
         "revision", type=named, metavar="REV", help="REV, or a folder with a `series` file"
     )
     bisect.add_argument(
-        "--campaign", type=path, metavar="FILE", required=True, help="a campaign with one cell"
+        "--campaign", type=campaign, metavar="FILE", required=True, help="a campaign with one cell"
     )
     bisect.add_argument(
         "--until",

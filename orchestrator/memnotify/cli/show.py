@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_json
@@ -16,12 +15,10 @@ from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.timeline import timeline_of
 
 
-def register(subparsers: Any) -> None:
-    """Add the command to the parser."""
-    parser = subparsers.add_parser(
-        "show",
-        help="show the results of a run, or one cell's timeline",
-        description="Print the table of a run; with CELL, print the timeline of that cell's guest.",
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Print the table of a run; with CELL, print the timeline of that cell's guest."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.model import Arch, DiskBus, MachineProfile, SwapKind
-from memnotify.places import IMAGES, need
+from memnotify.places import IMAGES, data_files
 from memnotify.text import known_names
 
 # TOML has only strings, so strict pydantic must be told that a string may become a StrEnum.
@@ -58,15 +58,14 @@ class _Profile(toml.Table):
 
 
 def machine_names(folder: Path | None = None) -> list[str]:
-    """Return the names of all machine profiles, sorted."""
-    return sorted(path.stem for path in (folder or IMAGES / "machines").glob("*.toml"))
+    """Return the names of all machine profiles, sorted. Raises InputError if there are none."""
+    return sorted(path.stem for path in data_files(folder or IMAGES / "machines", "*.toml"))
 
 
 def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
     """Return one machine profile. Raises InputError if it does not exist or is invalid."""
     folder = folder or IMAGES / "machines"
     if name not in machine_names(folder):
-        need(folder)
         hint = known_names(name, machine_names(folder))
         raise InputError(f"there is no machine {name}", hint=hint)
     profile = toml.load(folder / f"{name}.toml", _Profile)

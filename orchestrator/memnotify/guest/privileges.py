@@ -110,15 +110,18 @@ def _account(name: str) -> pwd.struct_passwd | None:
 
 def _problem(rights: Rights) -> str | None:
     """Return why QEMU cannot run as another user although we are root."""
-    found = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.M)
+    found = re.search(
+        r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(encoding="utf-8"), re.M
+    )
     effective = int(found[1], 16) if found else 0
     lacking = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
     if lacking:
         return f"no {', '.join(lacking)}"
     try:
         # A container may map only one user, or forbid dropping groups. QEMU itself may be in a
-        # folder that other users cannot enter.
-        asked = qemu.located([qemu.QEMU, "--version"])
+        # folder that other users cannot enter. A shell starts it, as it does a guest: what setpriv
+        # itself starts is opened with root's capabilities.
+        asked = ["sh", "-c", 'exec "$@"', "sh", *qemu.located([qemu.QEMU, "--version"])]
         process.run(rights.command(asked), timeout=_TRY_SECONDS)
     except InfrastructureError as error:
         return " ".join(str(error).split())

@@ -70,7 +70,7 @@ def boots(accel: Accel) -> str | None:
             return str(error)
     if done.returncode == _ANSWER << 1 | 1:  # how isa-debug-exit encodes it
         return None
-    return done.stdout.strip() or f"QEMU ended with status {done.returncode}"
+    return done.said.strip() or f"QEMU ended with status {done.returncode}"
 
 
 @functools.cache

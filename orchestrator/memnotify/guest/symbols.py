@@ -52,7 +52,9 @@ def write_symbols(system_map: Path, output: Path, *, arch: Arch) -> None:
     Raises InputError if the file is not a System.map.
     """
     try:
-        rows = [line.split(maxsplit=2) for line in system_map.read_text().splitlines()]
+        rows = [
+            line.split(maxsplit=2) for line in system_map.read_text(encoding="utf-8").splitlines()
+        ]
         found = [(int(address, 16), kind, name) for address, kind, name in rows]
         start = min(address for address, kind, _ in found if kind in _CODE)
     except (OSError, ValueError) as error:

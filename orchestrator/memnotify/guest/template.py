@@ -48,7 +48,9 @@ class Template:
         with ExitStack() as stack, artifact.file(_PACK).open("rb") as file:
             self._files = {
                 name: _load(stack, name, file.fileno(), entry)
-                for name, entry in json.loads(artifact.file(_INDEX).read_text()).items()
+                for name, entry in json.loads(
+                    artifact.file(_INDEX).read_text(encoding="utf-8")
+                ).items()
             }
             self.bytes = sum(os.fstat(fd).st_blocks * 512 for fd in self._files.values())
             weakref.finalize(self, stack.pop_all().close)
@@ -160,5 +162,5 @@ def _pack(vm: Vm) -> int:
     sources |= {disk.name: disk.fd for disk in vm.parts.disks}
     with (vm.folder / _PACK).open("wb") as file:
         index = sparse.pack(sources, file.fileno())
-        (vm.folder / _INDEX).write_text(json.dumps(index))
+        (vm.folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
         return file.seek(0, os.SEEK_END)

@@ -17,6 +17,9 @@ HOST_OOM = "host-oom"
 _LATELY_S = 60.0
 """A QEMU with 16 GiB takes seconds to exit, and we only learn of it then."""
 
+_SELDOM_S = 10.0
+"""The interval of samples: the counts are in a dozen files."""
+
 _OWN = re.compile(r"^(?:RssAnon|RssFile):\s+(\d+) kB", re.MULTILINE)
 
 
@@ -32,22 +35,24 @@ class MemoryMeter:
 
     def look(self) -> None:
         try:
-            text = self._status.read_text()
+            text = self._status.read_text(encoding="utf-8")
         except OSError:
             return  # reaped
         self.peak_bytes = max(self.peak_bytes, sum(map(int, _OWN.findall(text))) << 10)
 
 
 class OomWatch:
-    """Tells whether the host's or our groups' OOM killer struck within the last minute."""
+    """Tells whether the host's or our groups' OOM killer struck in the last minute or so."""
 
     def __init__(self, count: Callable[[], host.OomKills] = host.oom_kills) -> None:
         self._count = count
         self._seen = deque([(time.monotonic(), count())])
 
     def look(self) -> None:
-        """Sample the counts. Call this regularly: kills from long before do not count."""
+        """Sample the counts if it is time. Call this regularly: old kills do not count."""
         now = time.monotonic()
+        if now - self._seen[-1][0] < _SELDOM_S:
+            return
         self._seen.append((now, self._count()))
         while len(self._seen) > 1 and self._seen[1][0] < now - _LATELY_S:
             self._seen.popleft()

@@ -94,7 +94,9 @@ def open_vm(
             gdb=None if listener is None else listener.fileno(),
         )
         console = stack.enter_context((folder / CONSOLE).open("wb"))
-        transcript = stack.enter_context((folder / _TRANSCRIPT).open("w", buffering=1))
+        transcript = stack.enter_context(
+            (folder / _TRANSCRIPT).open("w", buffering=1, encoding="utf-8")
+        )
         yield Vm(
             cell=cell,
             parts=parts,
@@ -146,7 +148,7 @@ async def live(
             state=vm.parts.state,
         )
         text = qemu.machine_description(vm.cell, fds)
-        (vm.folder / _DESCRIPTION).write_text(text)
+        (vm.folder / _DESCRIPTION).write_text(text, encoding="utf-8")
         os.write(vm.description, text.encode())
         for fd in (fds.console, *(disk.fd for disk in fds.disks)):
             vm.user.lend(fd)
@@ -233,7 +235,11 @@ async def _death(vm: Vm, child: Spawned, memory: MemoryMeter, oom: OomWatch) -> 
     if code == -signal.SIGKILL and (failure := oom.failure(had_mib=had_mib)) is not None:
         raise failure
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    said = (vm.folder / _STDERR).read_text(errors="replace").strip()[-_STDERR_CHARACTERS:]
+    said = (
+        (vm.folder / _STDERR)
+        .read_text(errors="replace", encoding="utf-8")
+        .strip()[-_STDERR_CHARACTERS:]
+    )
     raise InfrastructureError("qemu-died", f"QEMU exited by itself ({how}){said and ': ' + said}")
 
 

@@ -76,7 +76,7 @@ class CpuClock:
 
     def read(self) -> float:
         try:
-            words = self._stat.read_text().rpartition(")")[2].split()
+            words = self._stat.read_text(encoding="utf-8").rpartition(")")[2].split()
             self._seconds = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
         except OSError:
             pass  # reaped

@@ -97,7 +97,7 @@ def write(programs: Mapping[Arch, tuple[str, bytes]], *, compiler: str) -> tuple
             digest = hashlib.sha256(content).hexdigest()
             lines += ["", f"[program.{arch}]", f'sources = "{sources}"', f'program = "{digest}"']
         made = _folder() / _MADE
-        made.write_text("\n".join([*lines, ""]))
+        made.write_text("\n".join([*lines, ""]), encoding="utf-8")
     except OSError as error:
         raise InfrastructureError(
             "image", f"{error.filename}: cannot be written: {error.strerror}"

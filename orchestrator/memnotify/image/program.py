@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
+from memnotify.extras import install_command
 from memnotify.image import example, prebuilt
 from memnotify.model import Arch
 from memnotify.process import CommandLog, run
@@ -45,16 +47,12 @@ class Program:
 
 
 def sources(folder: Path | None = None) -> tuple[Path, ...]:
-    """Return the files of the guest program, sorted. Default: images/guest."""
+    """Return the files of the guest program, by default from images/guest.
+
+    Raises InputError if there are none.
+    """
     folder = folder or places.IMAGES / "guest"
-    found = tuple(sorted(path for path in folder.glob("*.[ch]") if path.is_file()))
-    if not any(path.suffix == ".c" for path in found):
-        raise InfrastructureError(
-            "image",
-            f"{folder} has no C sources",
-            hint="set MEMNOTIFY_HOME to the folder of the project",
-        )
-    return found
+    return (*places.data_files(folder, "*.c"), *sorted(folder.glob("*.h")))
 
 
 def _compiler_version() -> str | None:
@@ -92,6 +90,7 @@ def compile_program(
             output,
             *(path for path in files if path.suffix == ".c"),
         ],
+        allow=[PYTHON, COMPILER],
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
@@ -112,12 +111,14 @@ def _compiled(
             "compiler",
             f"{files[0].parent} must be compiled, since images/prebuilt has no program made from "
             "these sources, and the C compiler (zig) is not installed",
-            hint=f"pip install {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
+            hint=f"{install_command()} {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
         )
 
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
-        (work / example.INCLUDED).write_text(example.usage_example(example.mail()))
+        (work / example.INCLUDED).write_text(
+            example.usage_example(example.mail()), encoding="utf-8"
+        )
         compile_program(arch, files, work / AGENT, store=store, log=log)
         return {"seconds": round(time.monotonic() - started, 3)}
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from memnotify import toml
 from memnotify.errors import InputError
 from memnotify.model import Arch
-from memnotify.places import KERNELS, need
+from memnotify.places import KERNELS, data_files
 from memnotify.series.quilt import SERIES, Patch, read_series_file
 from memnotify.text import known_names, similar
 
@@ -199,15 +199,14 @@ class Base:
 
 
 def bases(root: Path = KERNELS) -> tuple[str, ...]:
-    """Return the names of all bases."""
-    return tuple(sorted(path.stem for path in root.glob("*.toml")))
+    """Return the names of all bases. Raises InputError if there are none."""
+    return tuple(sorted(path.stem for path in data_files(root, "*.toml")))
 
 
 def load_base(name: str, *, root: Path = KERNELS) -> Base:
     """Read kernels/<name>.toml. Raises InputError if there is none or it is wrong."""
     known = bases(root)
     if name not in known:
-        need(root)
         raise InputError(f"no base is called {name}", hint=known_names(name, known))
     file = root / f"{name}.toml"
     value, lines = toml.read(file)

@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from memnotify import limits
+from memnotify.environment import COMPILER
 from memnotify.errors import InfrastructureError
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.config import ConfigOption, check_config, fragment_text, merge_fragments
 from memnotify.kernel.fixes import Choice, fixes_for
+from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import Source, ensure_source, kept_source
 from memnotify.kernel.toolchain import Toolchain, identify
@@ -38,6 +41,19 @@ _HOST_FAILED = re.compile(
     re.MULTILINE,
 )
 """What compilers, linkers and make print when memory or disk space runs out."""
+
+# In depend mode, the compiler tells ccache what a file includes, and ccache need not preprocess it
+# for that. But it does not tell what .incbin includes: assembly and two C files are preprocessed.
+# (The assembly that embeds the kernel has no other difference from that of another kernel of the
+# same size.) Nor does it tell which headers of the system a host program includes.
+_CCACHE = """\
+for last; do :; done
+case $last in
+*/configs.c | */kheaders.c) ;;
+*.c) CCACHE_DEPEND=1; export CCACHE_DEPEND ;;
+esac
+exec ccache "$@"
+"""
 
 # The same sources give the same bytes, whoever builds them, and whenever.
 _STAMPS = {
@@ -138,6 +154,7 @@ def kernel_inputs(
     None if they are not known yet, because the base's source is not in the store. Raises as
     `ensure_kernel` does for an invalid request.
     """
+    refuse_unfit(store)
     plan = _plan(request, kernels, series, log)
     if request.source is None:
         source = kept_source(plan.base, store=store)
@@ -173,6 +190,8 @@ def ensure_kernel(
     a configuration that Kconfig rejects), InfrastructureError if the source is not available, tools
     are missing, make fails (`build`), or the host runs out of memory or disk space (`host`).
     """
+    refuse_unfit(store)
+    limits.refuse_low()
     plan = _plan(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
     plan = plan.fitted(source, store=store, log=log, progress=progress)
@@ -220,9 +239,10 @@ def _build(
     started = time.monotonic()
     with tree.building(plan.environment):
         _configure(plan, tree, make, output, log)
-        run(
-            [*make, f"-j{cores()}", "bzImage"],
-            cwd=tree.path,
+        make.run(
+            "bzImage",
+            f"-j{cores()}",
+            tree=tree.path,
             output=output,
             timeout=_PATIENCE,
             log=log,
@@ -238,7 +258,9 @@ def _build(
         shutil.copyfile(file, folder / name)
     hits, misses = _ccache_calls(calls)
     return {
-        "version": (tree.path / "include/config/kernel.release").read_text().strip(),
+        "version": (tree.path / "include/config/kernel.release")
+        .read_text(encoding="utf-8")
+        .strip(),
         "source": source.origin,
         "source_version": source.version,
         "patches": [
@@ -266,7 +288,7 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
 
     Its kind is `build`, or `host` if the host ran out of memory or disk space.
     """
-    text = output.read_text(errors="replace") if output.exists() else ""
+    text = output.read_text(errors="replace", encoding="utf-8") if output.exists() else ""
     complaint = re.search(r"^.*(?:\berror: |undefined reference|\*\*\* ).*$", text, re.M)
     why, *tail = error.message.splitlines()
     first = complaint[0].strip() if complaint else why
@@ -278,46 +300,59 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
 
 
 def _compiled(output: Path) -> int:
-    return output.read_text(errors="replace").count("\n  CC ")
+    return output.read_text(errors="replace", encoding="utf-8").count("\n  CC ")
 
 
-def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> list[str]:
-    """Return the command line of make, without targets."""
+@dataclass(frozen=True)
+class _Make:
+    """The command line of make, without targets, and its environment."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    def run(self, target: str, *words: str, tree: Path, **options: Any) -> None:
+        run(
+            [*self.argv, *words, target],
+            cwd=tree,
+            env=self.environment,
+            allow=[COMPILER],
+            **options,
+        )
+
+
+def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
     variables = {"HOSTCC": "gcc", **plan.variables}
-    # Nothing from the user's environment (MAKEFLAGS, CFLAGS, CPATH, …) reaches the build.
-    environment = {
-        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
-    }
-    environment["LC_ALL"] = "C"
+    environment = {}
     if shutil.which("ccache") is not None:
-        for name in ("CC", "HOSTCC"):
-            variables[name] = f"ccache {variables[name]}"
-        environment |= {
+        script = calls.with_name("ccache.sh")
+        script.write_text(_CCACHE, encoding="utf-8")
+        for name, program in (("CC", f"sh {script}"), ("HOSTCC", "ccache")):
+            variables[name] = f"{program} {variables[name]}"
+        environment = {
             "CCACHE_DIR": str(store.folder("ccache")),
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
-            # Not CCACHE_DEPEND: it does not see .incbin, and the file that embeds the kernel has no
-            # other difference from that of another kernel of the same size. The namespace keeps
-            # entries that were cached in that mode from being used.
+            # Keeps entries from being used that were cached when assembly was also in depend mode.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),
         }
     # make 4.4 has these variables in MAKEFLAGS, and Linux 2.6 takes any `s` there for -s. Progress
     # counts the lines that name what is compiled, so they must be printed.
     variables["quiet"] = "quiet_"
-    words = [f"{name}={value}" for name, value in environment.items()]
-    return ["env", "-i", *words, "make", *(f"{name}={value}" for name, value in variables.items())]
+    words = (f"{name}={value}" for name, value in variables.items())
+    return _Make(("make", *words), environment)
 
 
-def _configure(plan: _Plan, tree: WorkTree, make: list[str], output: Path, log: CommandLog) -> None:
+def _configure(plan: _Plan, tree: WorkTree, make: _Make, output: Path, log: CommandLog) -> None:
     config = tree.path / ".config"
     before = (config.read_bytes(), config.stat()) if config.exists() else None
     wanted = tree.folder / "wanted.config"
-    wanted.write_text(fragment_text(plan.wanted))
-    run(
-        [*make, f"KCONFIG_ALLCONFIG={wanted}", "allnoconfig"],
-        cwd=tree.path,
+    wanted.write_text(fragment_text(plan.wanted), encoding="utf-8")
+    make.run(
+        "allnoconfig",
+        f"KCONFIG_ALLCONFIG={wanted}",
+        tree=tree.path,
         output=output,
         timeout=600,
         log=log,
@@ -325,12 +360,12 @@ def _configure(plan: _Plan, tree: WorkTree, make: list[str], output: Path, log: 
     if before is not None and config.read_bytes() == before[0]:
         # An unchanged configuration must not look new to make.
         os.utime(config, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
-    check_config(plan.wanted, config.read_text())
+    check_config(plan.wanted, config.read_text(encoding="utf-8"))
 
 
 def _ccache_calls(calls: Path) -> tuple[int, int] | tuple[None, None]:
     try:
-        lines = calls.read_text().splitlines()
+        lines = calls.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return None, None
     hits = sum(line in ("direct_cache_hit", "preprocessed_cache_hit") for line in lines)

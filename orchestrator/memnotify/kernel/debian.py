@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.environment import NETWORK
 from memnotify.errors import InfrastructureError
 from memnotify.process import CommandFailed, CommandLog, run
 
@@ -32,7 +33,7 @@ def listed(package: str, log: CommandLog | None = None) -> Listed | None:
     """Return the newest version of a package in this machine's lists, if there is one."""
     told = run(
         ["apt-cache", "show", "--no-all-versions", package],
-        env={"LC_ALL": "C"},
+        allow=[NETWORK],
         timeout=60,
         log=log,
         check=False,
@@ -50,12 +51,12 @@ def kernel_sources(log: CommandLog | None = None) -> list[str]:
     """
     names = run(
         ["apt-cache", "pkgnames", "linux-source-"],
-        env={"LC_ALL": "C"},
+        allow=[NETWORK],
         timeout=60,
         log=log,
         check=False,
     ).stdout.split()
-    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+\.\d+", name))
+    return sorted(name for name in names if re.fullmatch(r"linux-source-\d+(\.\d+)+", name))
 
 
 def download(package: str, version: str, folder: Path, log: CommandLog | None = None) -> Path:
@@ -67,12 +68,12 @@ def download(package: str, version: str, folder: Path, log: CommandLog | None = 
         run(
             ["apt-get", "-q", "download", f"{package}={version}"],
             cwd=folder,
-            env={"LC_ALL": "C"},
+            allow=[NETWORK],
             timeout=_DOWNLOAD,
             log=log,
         )
     except CommandFailed as error:
-        errors = [line for line in error.done.stdout.splitlines() if line.startswith("E: ")]
+        errors = [line for line in error.done.stderr.splitlines() if line.startswith("E: ")]
         raise InfrastructureError(
             "source",
             f"Debian's {package}: {(errors or [error.message])[0].removeprefix('E: ')}",

@@ -158,7 +158,7 @@ class _Part:
 
     def _note(self, url: str) -> _Note | None:
         try:
-            note = _Note(**json.loads(self._note_file.read_text()))
+            note = _Note(**json.loads(self._note_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
         fits = note.url == url and self.path.exists() and self.path.stat().st_size <= note.size
@@ -172,7 +172,7 @@ class _Part:
         size = headers.get("Content-Length") or ""
         if validator and size.isdecimal():
             note = _Note(url, validator, int(size))
-            self._note_file.write_text(json.dumps(asdict(note)))
+            self._note_file.write_text(json.dumps(asdict(note)), encoding="utf-8")
 
     def _receive(self, url: str, response: Any, start: int) -> None:
         length = response.headers.get("Content-Length")

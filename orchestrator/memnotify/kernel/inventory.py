@@ -8,7 +8,7 @@ from typing import Any
 from memnotify.kernel.base import bases, load_base
 from memnotify.kernel.build import KIND
 from memnotify.kernel.source import kept_source
-from memnotify.places import KERNELS, need
+from memnotify.places import KERNELS
 from memnotify.series.quilt import NONE, revisions
 from memnotify.store import Store
 
@@ -21,12 +21,11 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
     what distinguishes builds of the same name: `cc`, the digest of the `source`, and the time in
     UTC when it was `built`).
     """
-    need(KERNELS)
     built = store.listing(KIND)
     known = revisions()
     rows = []
-    for name in bases():
-        base = load_base(name)
+    for name in bases(KERNELS):
+        base = load_base(name, root=KERNELS)
         source = kept_source(base, store=store)
         rows.append(
             {

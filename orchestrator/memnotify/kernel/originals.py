@@ -327,7 +327,7 @@ def _write(
     for file in ours:
         shutil.copyfile(file, folder / file.name)
     lines = [*names, *(f"{file.name}  # ours" for file in ours)]
-    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines))
+    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     mails = [mail_row(each) | {"patch": name} for each, name in zip(found, names, strict=True)]
     write_facts(folder, revision=wanted.revision, mails=mails, ours=[file.name for file in ours])
 

@@ -71,7 +71,7 @@ def named_source(given: str) -> Path:
 def kept_source(base: Base, *, store: Store) -> Source | None:
     """Return the source that was fetched last, if it is in the store."""
     try:
-        key = _pointer(base, store).read_text().strip()
+        key = _pointer(base, store).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
     artifact = store.get(KIND, key)
@@ -116,7 +116,7 @@ def fetch_source(
         artifact = _fetch(base, store, web or Web(), log, progress)
     pointer = _pointer(base, store)
     fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
-    fresh.write_text(artifact.key + "\n")
+    fresh.write_text(artifact.key + "\n", encoding="utf-8")
     fresh.replace(pointer)
     return _source(artifact)
 
@@ -227,7 +227,8 @@ def _from_given_package(
         raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
     for member in members:
         inside = work / member
-        if inside.is_file() and inside.resolve() == inside.absolute():
+        # Nothing on the way to it in the package is a link.
+        if inside.is_file() and inside.resolve() == work.resolve() / member:
             break
     else:
         raise InputError(f"this Debian package has no {members[0]}", file=path)

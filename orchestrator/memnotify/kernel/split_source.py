@@ -66,7 +66,7 @@ def pin(base: Base, pieces: Iterable[Piece]) -> tuple[str, ...]:
         pinned = _pinned(base) | new
         lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
         fresh = base.lock.with_name(base.lock.name + ".new")
-        fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines))
+        fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
         fresh.replace(base.lock)
     return tuple(new)
 

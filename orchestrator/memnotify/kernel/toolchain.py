@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.environment import COMPILER
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base
 from memnotify.model import Arch
@@ -34,6 +35,7 @@ def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, 
         for header, package in table.headers.items():
             probe = run(
                 ["gcc", "-E", "-include", header, "-x", "c", "/dev/null"],
+                allow=[COMPILER],
                 timeout=60,
                 log=log,
                 check=False,
@@ -75,7 +77,7 @@ def identify(base: Base, arch: Arch, cc: str | None, *, log: CommandLog | None =
     versions["cc"] = _version(command, log)
     if cc is not None:
         versions["hostcc"] = _version(["gcc"], log)
-    versions["cc target"] = run([*command, "-dumpmachine"], timeout=60, log=log).stdout.strip()
+    versions["cc target"] = _stdout([*command, "-dumpmachine"], log).strip()
     table = base.arch(arch)
     command += table.cc
     wanted = [*base.table.cc_flags, *table.cc_flags]
@@ -96,9 +98,14 @@ def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -
 def _compiles(command: list[str], log: CommandLog | None) -> bool:
     # With -Werror, because clang only warns about flags that it does not know.
     probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
-    return run(probe, timeout=60, log=log, check=False).returncode == 0
+    done = run(probe, allow=[COMPILER], timeout=60, log=log, check=False)
+    return done.returncode == 0
 
 
 def _version(command: list[str], log: CommandLog | None) -> str:
-    output = run([*command, "--version"], timeout=60, log=log).stdout
+    output = _stdout([*command, "--version"], log)
     return next((line.strip() for line in output.splitlines() if line.strip()), "")
+
+
+def _stdout(command: list[str], log: CommandLog | None) -> str:
+    return run(command, allow=[COMPILER], timeout=60, log=log).stdout

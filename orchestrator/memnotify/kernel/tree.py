@@ -187,7 +187,7 @@ class WorkTree:
             environment=self._environment,
         )
         fresh = self.folder / f"{_STATE}.new"
-        fresh.write_text(state.model_dump_json())
+        fresh.write_text(state.model_dump_json(), encoding="utf-8")
         fresh.replace(self.folder / _STATE)
 
 

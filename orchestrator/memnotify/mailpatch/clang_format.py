@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from memnotify.environment import PYTHON
+from memnotify.extras import packaged_program
 from memnotify.mailpatch.tokens import in_comment
-from memnotify.places import packaged_program
 from memnotify.process import CommandLog, run
 
 # Lines stay as they are (no column limit), and nothing is sorted, joined or inserted.
@@ -58,19 +59,22 @@ def indentations(
     style = _STYLE + f"ForEachMacros: [{', '.join(loops)}]\n"
     with tempfile.TemporaryDirectory(prefix="memnotify-style-") as folder:
         root = Path(folder)
-        (root / ".clang-format").write_text(style)
+        (root / ".clang-format").write_text(style, encoding="utf-8")
         for number, text in enumerate(texts):
             body = "\n".join(_held(text)) + "\n"
-            (root / f"{number}.c").write_text(body, errors="surrogateescape")
+            (root / f"{number}.c").write_text(body, errors="surrogateescape", encoding="utf-8")
         names = [f"{number}.c" for number in range(len(texts))]
+        formatter = packaged_program("clang-format", "the indentation of a mail")
         run(
-            [packaged_program("clang-format"), "--style=file", "-i", *names],
+            [formatter, "--style=file", "-i", *names],
             cwd=root,
+            allow=[PYTHON],
             timeout=120,
             log=log,
         )
         formatted = [
-            (root / name).read_text(errors="surrogateescape").split("\n") for name in names
+            (root / name).read_text(errors="surrogateescape", encoding="utf-8").split("\n")
+            for name in names
         ]
     return [_columns(_held(text), after) for text, after in zip(texts, formatted, strict=True)]
 

@@ -6,9 +6,11 @@ import re
 import textwrap
 from pathlib import Path
 
+from memnotify.environment import MAILS, NETWORK, PYTHON
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import packaged_program
 from memnotify.files import refuse_special
-from memnotify.places import packaged_program
+from memnotify.mailpatch.patchfile import NO_SETTINGS
 from memnotify.process import CommandLog, run
 
 _ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
@@ -45,16 +47,25 @@ def find_thread(
         raise InputError("no such file", file=mbox, hint="--mbox names an mbox or a maildir")
     if mbox is not None:
         refuse_special(mbox)
-    b4 = packaged_program("b4")
+    b4 = packaged_program("b4", "a thread")
     source = ["--use-local-mbox", str(mbox.absolute())] if mbox else []
     argv = [b4, "mbox", *source, "--outdir", str(folder), "--mbox-name", "thread.mbx", wanted]
-    done = run(argv, cwd=folder, timeout=_FETCH, log=log, check=False)
+    done = run(
+        argv,
+        cwd=folder,
+        # b4 asks git for settings, and the folder may be inside a repository.
+        env={**NO_SETTINGS, "GIT_CEILING_DIRECTORIES": str(folder.parent)},
+        allow=[PYTHON, MAILS, NETWORK],
+        timeout=_FETCH,
+        log=log,
+        check=False,
+    )
     found = folder / "thread.mbx"
     if found.is_file() and found.stat().st_size:
         return found
-    if mbox is not None or _NOT_THERE.search(done.stdout):
+    if mbox is not None or _NOT_THERE.search(done.said):
         return None
-    reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
+    reason = (done.said.strip().splitlines() or ["no reason given"])[-1]
     reason = textwrap.shorten(reason, 200, placeholder=" …", break_on_hyphens=False)
     raise InfrastructureError(
         "unreachable",

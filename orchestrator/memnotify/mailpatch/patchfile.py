@@ -15,8 +15,15 @@ from memnotify.mailpatch.repairs import Repair, summary
 from memnotify.process import CommandLog, run
 from memnotify.series.apply import FileState, put_files, read_tree
 
-NO_SETTINGS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-"""Environment in which git ignores its user's configuration."""
+NO_SETTINGS = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+}
+"""Environment in which git ignores the configuration of its user and of the machine.
+
+Attributes of the user's own would be below HOME, which git does not get.
+"""
 
 _STAT = re.compile(
     r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)|\s*\d+ files? changed.*"
@@ -104,7 +111,7 @@ def prove(
         root = Path(folder)
         put_files(root, {name: state for name, state in before.items() if state is not None})
         # Not in a repository, even if the folder for temporary files is in one.
-        env = {"GIT_DIR": os.fspath(root / "none"), "LC_ALL": "C", **NO_SETTINGS}
+        env = {"GIT_DIR": os.fspath(root / "none"), **NO_SETTINGS}
         done = run(
             ["git", "apply", "--apply", "--stat", "--summary", "--whitespace=nowarn", "-"],
             cwd=root,

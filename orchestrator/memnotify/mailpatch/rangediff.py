@@ -88,7 +88,6 @@ def range_diff(
     factor = f"--creation-factor={_CREATION_FACTOR}"
     with tempfile.TemporaryDirectory(prefix="memnotify-diff-") as folder:
         root = Path(folder)
-        # A caller in a git hook has these variables set, and git would write to that repository.
         env = {
             "GIT_DIR": folder,
             "GIT_OBJECT_DIRECTORY": os.fspath(root / "objects"),

@@ -57,7 +57,7 @@ def _series_text(imported: ImportedSeries, series: Path) -> tuple[str, tuple[str
     known = {patch.name: (patch, line) for patch, line in series_lines(series)}
     above: dict[str, list[str]] = {}  # each patch's line, and those above it without a patch
     run: list[str] = []
-    for line in series.read_text().splitlines():
+    for line in series.read_text(encoding="utf-8").splitlines():
         run.append(line)
         name = next(iter(re.sub(r"(^|\s)#.*", "", line).split()), None)
         if name is not None:
@@ -100,7 +100,9 @@ def _put(folder: Path, wanted: Mapping[str, bytes], gone: Collection[str]) -> No
         for name in there:
             shutil.copy2(folder / name, scratch / _KEPT / name)
         draft = scratch / "draft"
-        draft.write_text("".join(name + "\n" for name in wanted if name not in there))
+        draft.write_text(
+            "".join(name + "\n" for name in wanted if name not in there), encoding="utf-8"
+        )
         draft.rename(scratch / NAMES)
         for name in wanted:
             (scratch / _FRESH / name).rename(folder / name)
@@ -142,7 +144,7 @@ def _left_by(folder: Path) -> tuple[list[Path], list[Path]]:
     if not _is_plain(file):
         raise _foreign(file, "is not a plain file")
     try:
-        names = file.read_text().splitlines()
+        names = file.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise _foreign(file, "is not text") from error
     for name in names:

@@ -123,7 +123,7 @@ def how_to_look(folder: Path) -> str:
     run = shown(folder.parent.parent)
     lines = [f"results in {shown(folder)}", command(f"show {run} {folder.name}")]
     if (file := folder / CONSOLE).is_file():
-        end = file.read_text(errors="replace").splitlines()[-_LINES:]
+        end = file.read_text(errors="replace", encoding="utf-8").splitlines()[-_LINES:]
         lines += [printable(line) for line in end]
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from memnotify import inherited, limits
 from memnotify.axes import POINT, point_of
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
@@ -196,6 +197,8 @@ def _values(campaign: Campaign, cells: Iterable[Cell]) -> Mapping[str, Sequence[
 
 
 def _run(campaign: Campaign, cells: Sequence[Cell], options: Any, store: Store) -> OnDemand:
+    inherited.hold()
+    limits.raise_soft()
     whole = [cell_name(cell) for cell in cells]
     if options.memnotify_shard is not None:
         try:

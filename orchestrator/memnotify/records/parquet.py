@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +22,7 @@ from memnotify.errors import InputError
 from memnotify.files import refuse_special
 from memnotify.records import layout
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog
+from memnotify.records.log import Flags, RecordLog, Records, take
 from memnotify.text import printable
 
 SCHEMA_VERSION = 2
@@ -122,67 +122,94 @@ def write_records(log: RecordLog, path: Path) -> None:
 
 
 def _columns(records: npt.NDArray[Any]) -> dict[str, Any]:
+    length = len(records)
     client = np.ascontiguousarray(records["client"])
+    number = (records["kind"] - np.uint16(1)).astype("i1")
     columns = {
-        "index": pa.array(records["commit"] - np.uint32(1)),
-        "time_ns": pa.array(np.ascontiguousarray(records["time_ns"])),
+        "index": _array(records["commit"] - np.uint32(1)),
+        "time_ns": _array(records["time_ns"]),
         "kind": pa.DictionaryArray.from_arrays(
-            (records["kind"] - np.uint16(1)).astype("i1"), [kind.name for kind in Kind]
+            _array(number), _strings([kind.name.encode() for kind in Kind])
         ),
-        "client": pa.array(client, mask=client == layout.NO_CLIENT),
-        "pid": pa.array(np.ascontiguousarray(records["pid"])),
-        "cpu": pa.array(np.ascontiguousarray(records["cpu"])),
+        "client": _array(client, there=client != layout.NO_CLIENT),
+        "pid": _array(records["pid"]),
+        "cpu": _array(records["cpu"]),
     }
     words = np.ascontiguousarray(records["value"])
     kept = np.zeros_like(words)
     for kind in Kind:
         form = layout.LAYOUTS[kind]
-        rows = np.flatnonzero(records["kind"] == kind)
+        there = records["kind"] == kind
+        rows = np.flatnonzero(there)
         values, known = words[rows].view(form)[:, 0], np.zeros(rows.size, form)
         for name in form.names or ():
             column = column_of(kind, name)
             if not rows.size:
-                columns[column] = pa.nulls(len(records), _type(form[name]))
+                columns[column] = pa.nulls(length, _type(form[name]))
             elif form[name].kind == "S":
-                columns[column], known[name] = _texts(values[name], rows, len(records))
+                columns[column], known[name] = _texts(values[name], there)
             else:
-                columns[column] = _spread(values[name], rows, len(records))
+                columns[column] = _spread(values[name], there)
                 known[name] = values[name]
         if rows.size and form.names:
             kept[rows] = known.view("<u8").reshape(-1, _WORDS)
     other = (kept != words).any(axis=1)
-    columns["raw"] = pa.array(
-        [row.tobytes() if differs else None for row, differs in zip(words, other, strict=True)]
+    columns["raw"] = (
+        pa.array(
+            [row.tobytes() if differs else None for row, differs in zip(words, other, strict=True)],
+            pa.binary(),
+        )
         if other.any()
-        else [None] * len(records),
-        pa.binary(),
+        else pa.nulls(length, pa.binary())
     )
     return columns
 
 
-def _spread(values: npt.NDArray[Any], rows: npt.NDArray[Any], length: int) -> Any:
-    """Return a column with these values in these rows, and null in the others."""
+def _array(values: npt.NDArray[Any], *, there: Flags | None = None) -> Any:
+    """Return a column of numbers, with null where there is none.
+
+    It is made of the numbers' own memory: pa.array(), pa.scalar() and to_numpy() import pandas if
+    that is installed, which takes longer than to write a log.
+    """
+    known = None if there is None else pa.py_buffer(np.packbits(there, bitorder="little"))
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [known, data])
+
+
+def _spread(values: npt.NDArray[Any], there: Flags) -> Any:
+    """Return a column with these values in the rows that are there, and null in the others."""
     form = np.dtype(np.int64) if values.dtype == np.uint64 else values.dtype
-    column, absent = np.zeros(length, form), np.ones(length, bool)
-    column[rows], absent[rows] = values.astype(form), False
-    return pa.array(column, mask=absent)
+    column = np.zeros(there.size, form)
+    column[there] = values.astype(form)
+    return _array(column, there=there)
 
 
-def _texts(values: npt.NDArray[Any], rows: npt.NDArray[Any], length: int) -> tuple[Any, Any]:
+def _texts(values: npt.NDArray[Any], there: Flags) -> tuple[Any, Any]:
     """Return such a column of texts, and the bytes that they stand for."""
     known, which = np.unique(values, return_inverse=True)
-    texts = [name.decode(errors="replace") for name in known.tolist()]
-    column = pa.array(texts, pa.string()).take(_spread(which, rows, length))
-    back = np.array([text.encode() for text in texts], values.dtype)
-    return column, back[which]
+    texts = [name.decode(errors="replace").encode() for name in known.tolist()]
+    column = _strings(texts).take(_spread(which, there))
+    return column, np.array(texts, values.dtype)[which]
 
 
-def read_records(path: Path) -> RecordLog:
-    """Read records.parquet back. Raises InputError if it is unreadable or something else."""
+def _strings(texts: Sequence[bytes]) -> Any:
+    """Return a column of texts in UTF-8, made of their own memory as in `_array`."""
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    data = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(pa.string(), len(texts), data)
+
+
+def read_records(path: Path, *, kinds: Collection[Kind] = tuple(Kind)) -> RecordLog:
+    """Read records.parquet back, or only the records of some kinds.
+
+    Only the columns of these kinds are read, and only if the log has such records. Raises
+    InputError if it is unreadable or something else.
+    """
     refuse_special(path)
     try:
         with pq.ParquetFile(path) as file:  # the reader of pyarrow that makes no data set
-            metadata = file.schema_arrow.metadata or {}
+            schema = file.schema_arrow
+            metadata = schema.metadata or {}
             version = _number({b"schema_version": b"1", **metadata}, "schema_version")
             if version > SCHEMA_VERSION:
                 text = f"not a log of records: it has version {version}, of a newer memnotify"
@@ -190,25 +217,53 @@ def read_records(path: Path) -> RecordLog:
             if version < 1:
                 raise ValueError("its schema_version is 0")
             lost, torn = _number(metadata, "lost"), _number(metadata, "torn")
-            _check_columns(file.schema_arrow, _OLD if version == 1 else _NEW)
-            parts = [np.zeros(0, layout.RECORD)]
-            for batch in file.iter_batches(batch_size=_ROWS):
-                _refuse_nulls(batch, version)
-                parts.append(rows := np.zeros(len(batch), layout.RECORD))
-                rows["commit"] = batch["index"].to_numpy() + np.uint32(1)
-                rows["kind"] = _kinds(batch["kind"])
-                rows["client"] = batch["client"].fill_null(layout.NO_CLIENT).to_numpy()
-                for name in ("time_ns", "pid", "cpu"):
-                    rows[name] = batch[name].to_numpy()
-                rows["value"] = _old_words(batch) if version == 1 else _words(batch, rows["kind"])
-        records = np.concatenate([part.view(_WHOLE) for part in parts]).view(layout.RECORD)
+            _check_columns(schema, _OLD if version == 1 else _NEW)
+            records = _common_values(file, version)
+            if version > 1:
+                _add_values(file, records, [kind for kind in Kind if kind in kinds])
         numbers = records["commit"].astype(np.int64)
         if (np.diff(numbers, prepend=0) < 1).any():
             raise ValueError("the numbers in its column index do not rise")
+        if len(kinds) < len(Kind):
+            records = take(records, np.isin(records["kind"], list(kinds)))
         return RecordLog(records, lost=lost, torn=torn)
     except (OSError, pa.ArrowException, ValueError) as error:
         text = " ".join(f"not a log of records: {error}".split())
         raise InputError(text, file=path, hint="run the cell again") from error
+
+
+def _common_values(file: Any, version: int) -> Records:
+    """Return the records of a file with what all kinds have, and in version 1 with their values."""
+    parts = [np.zeros(0, layout.RECORD)]
+    for batch in file.iter_batches(batch_size=_ROWS, columns=_OLD if version == 1 else _COMMON):
+        _refuse_nulls(batch, version)
+        parts.append(rows := np.zeros(len(batch), layout.RECORD))
+        rows["commit"] = _plain(batch["index"]) + np.uint32(1)
+        rows["kind"] = _kinds(batch["kind"])
+        rows["client"] = _filled(batch["client"], layout.NO_CLIENT)
+        for name in ("time_ns", "pid", "cpu"):
+            rows[name] = _plain(batch[name])
+        if version == 1:
+            rows["value"] = _old_words(batch)
+    return np.concatenate([part.view(_WHOLE) for part in parts]).view(layout.RECORD)
+
+
+def _add_values(file: Any, records: Records, kinds: Sequence[Kind]) -> None:
+    """Set the values of the records of some kinds, from their columns and from `raw`."""
+    counts = np.bincount(records["kind"], minlength=max(Kind) + 1)
+    there = [kind for kind in kinds if counts[kind]]
+    columns = [column_of(kind, name) for kind in there for name in layout.LAYOUTS[kind].names or ()]
+    names = file.schema_arrow.names
+    for column in columns:
+        if column not in names:
+            raise ValueError(f"it has no column {column}")
+    done = 0
+    for batch in file.iter_batches(batch_size=_ROWS, columns=[*columns, "raw"]):
+        rows = records[done : done + len(batch)]
+        rows["value"] = _words(batch, rows["kind"], there)
+        done += len(batch)
+    if done != len(records):
+        raise ValueError("its columns are not equally long")
 
 
 def _number(metadata: Mapping[bytes, bytes], name: str) -> int:
@@ -227,6 +282,8 @@ def _check_columns(schema: Any, needed: Sequence[str]) -> None:
 
     A kind that was added later has no columns in an older file.
     """
+    if needed is _NEW and schema.equals(_SCHEMA):
+        return
     missing = [name for name in needed if name not in schema.names]
     if missing:
         raise ValueError(f"it has no column {missing[0]}")
@@ -251,45 +308,59 @@ def _refuse_nulls(batch: Any, version: int) -> None:
             raise ValueError(f"a row of its column {name} is empty")
 
 
+def _plain(column: Any) -> npt.NDArray[Any]:
+    """Return the numbers of a column; anything where it is null."""
+    form = np.dtype(column.type.to_pandas_dtype())
+    data = column.buffers()[1] if len(column) else b""
+    return np.frombuffer(data, form, len(column), column.offset * form.itemsize)
+
+
+def _filled(column: Any, number: int, rows: Any = slice(None)) -> npt.NDArray[Any]:
+    """Return the numbers of a column in some rows, with `number` for null."""
+    values: npt.NDArray[Any] = _plain(column)[rows]
+    if not column.null_count:
+        return values
+    bits = np.frombuffer(column.buffers()[0], np.uint8)
+    there = np.unpackbits(bits, count=column.offset + len(column), bitorder="little")
+    return np.where(there[column.offset :][rows], values, values.dtype.type(number))
+
+
 def _kinds(column: Any) -> npt.NDArray[np.uint16]:
     names = column.dictionary.to_pylist()
     for name in names:
         if name not in Kind.__members__:
             raise ValueError(f"it has the unknown kind {name!r}")
     numbers = np.array([Kind[name] for name in names], np.uint16)
-    kinds: npt.NDArray[np.uint16] = numbers[column.indices.to_numpy()]
+    kinds: npt.NDArray[np.uint16] = numbers[_plain(column.indices)]
     return kinds
 
 
 def _old_words(batch: Any) -> npt.NDArray[np.uint64]:
-    return np.stack([batch[name].to_numpy() for name in _OLD_VALUES], axis=1)
+    return np.stack([_plain(batch[name]) for name in _OLD_VALUES], axis=1)
 
 
-def _words(batch: Any, kinds: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
-    """Return the five words of each record."""
+def _words(batch: Any, numbers: npt.NDArray[Any], kinds: Sequence[Kind]) -> npt.NDArray[np.uint64]:
+    """Return the five words of each record; `numbers` are those of the records' kinds."""
     words = np.zeros((len(batch), _WORDS), "<u8")
-    for kind in Kind:
+    for kind in kinds:
         form = layout.LAYOUTS[kind]
-        rows = np.flatnonzero(kinds == kind)
+        rows = np.flatnonzero(numbers == kind)
         if not (rows.size and form.names):
             continue
         values = np.zeros(rows.size, form)
         for name in form.names:
-            if column_of(kind, name) not in batch.schema.names:
-                raise ValueError(f"it has no column {column_of(kind, name)}")
-            column = batch[column_of(kind, name)].take(pa.array(rows))
+            column = batch[column_of(kind, name)]
             if form[name].kind == "S":
-                values[name] = _bytes(column.fill_null(""), form[name])
+                values[name] = _bytes(column, form[name])[rows]
             else:
-                values[name] = column.fill_null(0).to_numpy().astype(form[name])
+                values[name] = _filled(column, 0, rows).astype(form[name], copy=False)
         words[rows] = values.view("<u8").reshape(-1, _WORDS)
     raw = batch["raw"]
     if raw.null_count < len(raw):
-        rows = np.flatnonzero(raw.is_valid().to_numpy(zero_copy_only=False))
-        found = raw.drop_null().to_pylist()
-        if {len(value) for value in found} != {_BYTES}:
+        found = {row: value for row, value in enumerate(raw.to_pylist()) if value is not None}
+        if {len(value) for value in found.values()} != {_BYTES}:
             raise ValueError(f"raw values are not of {_BYTES} bytes")
-        words[rows] = np.frombuffer(b"".join(found), "<u8").reshape(-1, _WORDS)
+        words[list(found)] = np.frombuffer(b"".join(found.values()), "<u8").reshape(-1, _WORDS)
     return words
 
 
@@ -297,5 +368,5 @@ def _bytes(column: Any, form: np.dtype[Any]) -> npt.NDArray[Any]:
     encoded = column.dictionary_encode()
     texts = [text.encode() for text in encoded.dictionary.to_pylist()]
     # Too long a text is cut: the replacement of a byte is longer, and `raw` has that byte.
-    found: npt.NDArray[Any] = np.array(texts, form)[encoded.indices.to_numpy()]
+    found: npt.NDArray[Any] = np.array([*texts, b""], form)[_filled(encoded.indices, -1)]
     return found

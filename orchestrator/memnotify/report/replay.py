@@ -17,14 +17,16 @@ def replay_lines(row: Row, *, outcome: str) -> list[str]:
 
     `outcome` is how the cell ended the first time.
     """
-    lines = [_agreement(row)]
+    # Another QEMU comes first: it alone can make a difference. memnotify changes with each commit.
+    of_qemu = [line for line in row["changed"] if "QEMU" in line]
+    lines = [*of_qemu, _agreement(row)]
     if row["outcome"] != outcome:
         why = f": {row['detail']}" if row["detail"] else ""
         lines.append(f"the outcome was {outcome}, now {row['outcome']}{why}")
     was, now = row["missing"]
     if was != now:
         lines.append(f"{was:,} records were lost or torn, now {now:,}")
-    lines += row["changed"]
+    lines += [line for line in row["changed"] if line not in of_qemu]
     return [printable(line) for line in lines]
 
 

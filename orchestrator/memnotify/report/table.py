@@ -41,7 +41,7 @@ class _Console(Console):
 
 
 class _File(_Console):
-    """A console that is no terminal: no width limits a line, and no blanks end it."""
+    """A console for files and pipes: no width limits a line, and no blanks end it."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         with self.capture() as captured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,13 +12,13 @@ from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.campaign.row import PlanRow
-from memnotify.check.reaction import UNITS
+from memnotify.check.reaction import KINDS, UNITS, react
 from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome
 from memnotify.places import command
+from memnotify.records.parquet import read_records
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
-from memnotify.results.frames import CellResults
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
 from memnotify.text import known_names
@@ -32,7 +32,7 @@ COMPARED = ordered(
 """The axes along which cells can be compared, in display order."""
 
 # What cells run in besides their kernel; determined by these axes.
-_TOOLS = {"image": "guest programs", "hardware": "QEMUs or machines"}
+_TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
 _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
 
 # Along these axes, a scenario must be the same to the last step, not only by name.
@@ -54,7 +54,7 @@ class _Sample:
     outcome: Outcome
     lost_records: int
     figures: Mapping[str, float | None]
-    records: Path | None
+    log: CellLog | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,9 @@ class GroupComparison:
             for group, found in self.outcomes.items()
             if not all(outcome.ok for outcome in found)
         }
-        notes = [f"{group}: {how}" for group, how in ended.items()]
+        # First, because such cells may differ for that reason alone.
+        notes = [f"cells ran with different {what}" for what in self.mixed]
+        notes += [f"{group}: {how}" for group, how in ended.items()]
         notes += [found.sentence() for found in self.alike if found.is_news]
         if self.pooled:
             axes = " and ".join(self.pooled)
@@ -139,7 +141,6 @@ class GroupComparison:
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
                 "same setting"
             )
-        notes += [f"cells ran with different {what}" for what in self.mixed]
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not been run"),
@@ -165,20 +166,26 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
 
 
 def compare_runs(
-    paths: Sequence[Path], *, by: str, only: Mapping[str, set[str]] = MappingProxyType({})
+    paths: Sequence[Path],
+    *,
+    by: str,
+    only: Mapping[str, set[str]] = MappingProxyType({}),
+    say: Callable[[str], object] = lambda line: None,
 ) -> GroupComparison:
     """Compare the cells of some runs along the axis `by`.
 
     `only` narrows axes to some of their values. A point is a value on each of the other axes; only
-    points with results in every group count. Raises InputError if there are none, or if a point has
-    two different cells in one group; the error says what differs.
+    points with results in every group count. `say` gets a line for each cell with damaged results.
+    Raises InputError if there are none, or if a point has two different cells in one group; the
+    error says what differs.
     """
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
-    damaged: list[str] = []
-    for run in map(RunFolder, paths):
-        whole, lines = run.results()
-        damaged += lines
+    runs = [(run, *run.results()) for run in map(RunFolder, paths)]
+    damaged = [line for _, _, lines in runs for line in lines]
+    for line in damaged:
+        say(line)
+    for run, whole, _ in runs:
         for row, axes in _planned(run, only):
             if row.id not in whole:
                 not_run += 1
@@ -259,7 +266,7 @@ def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
 def _logs(groups: Mapping[Value, Sequence[_Sample]]) -> dict[str, dict[Hashable, CellLog]]:
     """Return the logs of each series, by point."""
     return {
-        str(group): {s.point: (s.id, s.records) for s in found if s.records is not None}
+        str(group): {s.point: s.log for s in found if s.log is not None}
         for group, found in groups.items()
     }
 
@@ -313,7 +320,12 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
     scenario = digest_value(row.inputs["scenario"])
     if by in _SAME_SCENARIO:
         point = (*point, scenario)
-    verdict = read_verdict(folder)
+    verdict, log = read_verdict(folder), None
+    figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
+    if (file := folder / RECORDS).exists():
+        # The log itself does not stay in memory: there may be many cells.
+        records = read_records(file, kinds=KINDS)
+        figures, log = dataclasses.asdict(react(records)), CellLog.of(row.id, file, records)
     return _Sample(
         id=row.id,
         group=axes[by],
@@ -323,8 +335,8 @@ def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _
         inputs=row.inputs,
         outcome=verdict.outcome,
         lost_records=verdict.lost_records,
-        figures=CellResults(folder).reaction,
-        records=folder / RECORDS if (folder / RECORDS).exists() else None,
+        figures=figures,
+        log=log,
     )
 
 

@@ -243,8 +243,10 @@ def without_links(folder: Path) -> Path:
 
     Somebody may have sent the run, and a link could lead to any of our files.
     """
-    for path in (folder, *folder.rglob("*")):
-        _no_link(path)
+    _no_link(folder)
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            _no_link(Path(parent, name))
     return folder
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from memnotify.check.reaction import UNITS, react
+from memnotify.check.reaction import KINDS, UNITS, react
 from memnotify.errors import InputError
 from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
@@ -92,7 +92,7 @@ class CellResults:
         if not (self.folder / RECORDS).exists():
             return dict.fromkeys(UNITS)
         # Not `self.log`, which would stay in memory: there may be many cells.
-        return dataclasses.asdict(react(read_records(self.folder / RECORDS)))
+        return dataclasses.asdict(react(read_records(self.folder / RECORDS, kinds=KINDS)))
 
     @cached_property
     def verdict(self) -> Verdict:

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from memnotify.records.compare import Agreement, compare
+import numpy as np
+
+from memnotify.records.compare import Agreement, Comparison, compare
 from memnotify.records.difference import first_difference
-from memnotify.records.log import VIEWS
+from memnotify.records.log import VIEWS, RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.series.registered import asked_for
 from memnotify.text import counted
 
-CellLog = tuple[str, Path]
-"""The id of a cell, and the file with its log. Logs do not depend on the host."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellLog:
+    """The log of a cell, by the cell's id. It does not depend on the host.
+
+    `order` is a digest of the kinds of its records, in their order: two logs that differ in it
+    differ. `lacking`: records are lost or torn.
+    """
+
+    id: str
+    file: Path
+    order: bytes
+    lacking: bool
+
+    @classmethod
+    def of(cls, cell_id: str, file: Path, log: RecordLog) -> Self:
+        """Return it for a log that was read from its file, or for all its records of some kinds."""
+        kinds = np.ascontiguousarray(log.records["kind"])
+        return cls(
+            id=cell_id,
+            file=file,
+            order=hashlib.blake2b(kinds.tobytes(), digest_size=16).digest(),
+            lacking=bool(log.lost or log.torn),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +105,17 @@ def _pairs(group: str, versus: str, pairs: list[tuple[CellLog, CellLog]]) -> Ali
     counts = dict.fromkeys([*Agreement, "lost"], 0)
     greatest = 0
     first: str | None = None
-    for (one, file), (other, second) in pairs:
-        mine, theirs = read_records(file), read_records(second)
-        found = compare(mine.records, theirs.records, VIEWS)
-        agreement: str = found.agreement
-        if mine.lost or mine.torn or theirs.lost or theirs.torn:
+    for one, other in pairs:
+        agreement: str = Agreement.DIFFERS
+        if one.lacking or other.lacking:
             agreement = "lost"
+        elif one.order == other.order:
+            mine, theirs = (read_records(log.file).records for log in (one, other))
+            found = compare(mine, theirs, VIEWS)
+            agreement, greatest = found.agreement, max(greatest, _apart(found))
         counts[agreement] += 1
-        if agreement == Agreement.TIMES:
-            greatest = max(greatest, found.greatest_ns)
         if first is None and agreement in (Agreement.TIMES, Agreement.DIFFERS):
-            first = f"{one} and {other}, {first_difference(file, second)}"
+            first = f"{one.id} and {other.id}, {first_difference(one.file, other.file)}"
     return Alike(
         group=group,
         versus=versus,
@@ -102,3 +127,7 @@ def _pairs(group: str, versus: str, pairs: list[tuple[CellLog, CellLog]]) -> Ali
         greatest_ns=greatest,
         first=first,
     )
+
+
+def _apart(found: Comparison) -> int:
+    return found.greatest_ns if found.agreement == Agreement.TIMES else 0

@@ -21,7 +21,7 @@ from memnotify.campaign.schema import CampaignTable
 from memnotify.check.distance import Curve
 from memnotify.check.experiment import Figures, figures
 from memnotify.errors import InputError
-from memnotify.places import CAMPAIGNS
+from memnotify.places import CAMPAIGNS, data_files
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
@@ -113,8 +113,8 @@ def load_published(name: str) -> PublishedTable:
     """
     folder = CAMPAIGNS / "published"
     file = folder / f"{name}.toml"
+    known = ", ".join(path.stem for path in data_files(folder, "*.toml"))
     if not file.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
         raise InputError(
             f"campaign {name} does not reproduce a published experiment", hint=f"of {known}"
         )

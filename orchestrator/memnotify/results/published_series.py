@@ -129,7 +129,7 @@ def curves(
 
 def _read(path: Path, table: SeriesTable) -> list[dict[str, str]]:
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot be read: {error}", file=path) from error

@@ -16,16 +16,18 @@ from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import Web
+from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
+from memnotify.run.stages import SOURCE, Timed, kernel_stage, untimed
 from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
 # A network that drops every packet must not delay every run: kernel.org has two names, so this wait
 # occurs at most twice.
-_PATIENCE = 6.0  # seconds
+PATIENCE = 6.0  # seconds
 
 _SLOW_S = 3.0
 """After this long, a waiting user is told what takes so long."""
@@ -64,6 +66,7 @@ def choose_base(
     log: CommandLog | None = None,
     say: Callable[[str], None],
     boot: Boot = boot,
+    timed: Timed = untimed,
 ) -> str:
     """Return the base to run a campaign on, and say in one line which it is and why.
 
@@ -71,7 +74,7 @@ def choose_base(
     fetching) and every kernel that the campaign needs of it builds and boots; afterwards, kernels
     and templates are in the store. A base that is unavailable, rejects the patches, or does not
     build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
-    one: what is wrong with it is an error of the build, or a finding.
+    one: what is wrong with it is an error of the build, or a finding. `timed` measures the stages.
 
     Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
     fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
@@ -81,8 +84,9 @@ def choose_base(
         named_compiler(cc)
     if source is not None:
         named_source(source)
+    refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
-    web, log = Web(patience=_PATIENCE), log or CommandLog()
+    web, log = Web(patience=PATIENCE), log or CommandLog()
     reasons: list[str] = []
     remedies: list[str] = []
 
@@ -92,18 +96,19 @@ def choose_base(
 
     for name in preferred:
         try:
-            with _if_slow(f"looking for the source of {name}", say):
+            with timed(SOURCE), _if_slow(f"looking for the source of {name}", say):
                 found = ensure_source(
                     load_base(name), source, store=store, web=web, log=log, progress=say
                 )
-            for request, cell in _kernels(campaign, name, source, cc).items():
+            for request, cell in kernels_of(campaign, name, source, cc).items():
                 what = " ".join(filter(None, (name, request.series, request.arch, request.variant)))
-                with _if_slow(f"looking for the kernel {what}", say):
+                building = timed(kernel_stage(request))
+                with building, _if_slow(f"looking for the kernel {what}", say):
                     kernel = ensure_kernel(request, store=store, log=log, progress=say)
                 with _if_slow(f"booting {what}", say):
                     boot(cell, kernel, store=store, log=log)
         except MemnotifyError as error:
-            if not _is_the_bases_fault(error):
+            if not is_the_bases_fault(error):
                 raise
             reasons.append(f"not {name}: {_why(error, web)}")
             if isinstance(error, InfrastructureError) and error.kind == UNREACHABLE:
@@ -120,7 +125,7 @@ _KINDS = (UNREACHABLE, "source", "checksum", "build", "boot", "qemu-died")
 """Failures of a base: it is unavailable, does not build, or does not boot in QEMU."""
 
 
-def _is_the_bases_fault(error: MemnotifyError) -> bool:
+def is_the_bases_fault(error: MemnotifyError) -> bool:
     """Return whether another base might work: neither the testbed nor the host has failed."""
     if not isinstance(error, InfrastructureError):
         return True  # a series that does not apply, a configuration that Kconfig rejects
@@ -140,7 +145,7 @@ def _if_slow(what: str, say: Callable[[str], None]) -> Iterator[None]:
         timer.cancel()
 
 
-def _kernels(
+def kernels_of(
     campaign: Campaign, base: str, source: str | None, cc: str | None
 ) -> dict[KernelRequest, Cell]:
     """Return the kernels to build, each with the first of the cells that need it."""

@@ -60,6 +60,7 @@ def bisect_series(
     if not series.patches:
         raise InputError(f"series {revision} has no patches")
     root = path / "series"
+    root.mkdir(parents=True, exist_ok=True)  # the first kernel has no patch, and so no series there
     build_kernel = partial(services.build_kernel, series=root)
     with_prefixes = dataclasses.replace(services, build_kernel=build_kernel)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from memnotify import toml
+from memnotify import limits, toml
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
 from memnotify.campaign.plan import cell_name, plan_rows
@@ -81,11 +81,14 @@ def run_campaign(
     return folder
 
 
-def refuse_too_large(campaign: Campaign, cells: Iterable[Cell], ledger: Ledger) -> None:
+def refuse_too_large(campaign: Campaign, cells: Sequence[Cell], ledger: Ledger) -> None:
     """Raise InputError for the first cell that does not fit on this machine, whatever its base.
+
+    Raises InfrastructureError if a limit of this process is too low for the largest.
 
     The error names the line of the campaign that sets the guest's memory.
     """
+    limits.refuse_low(guest_mib=max((cell.memory_mib for cell in cells), default=0))
     for cell in cells:
         try:
             ledger.refuse_if_never(cell_name(cell), need(cell, cores=ledger.capacity.cores))

@@ -22,7 +22,9 @@ class Durations:
         """Store how long a cell took, if that can be written."""
         with contextlib.suppress(OSError), self._store.lock("durations"):
             draft = self._file.with_suffix(".new")
-            draft.write_text(dump(self._read() | {name: round(seconds, 3)}))
+            known = self._read() | {name: round(seconds, 3)}
+            # On one line: Python's own encoder is in C, but only without indentation.
+            draft.write_text(dump(known, indent=None), encoding="utf-8")
             draft.replace(self._file)
 
     def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
@@ -45,6 +47,9 @@ class Durations:
 
     def _read(self) -> dict[str, float]:
         try:
-            return {str(name): float(s) for name, s in parse(self._file.read_text()).items()}
+            return {
+                str(name): float(s)
+                for name, s in parse(self._file.read_text(encoding="utf-8")).items()
+            }
         except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}

@@ -23,6 +23,7 @@ from memnotify import toml
 from memnotify.archive import ArchiveLimits, unpack
 from memnotify.campaign.load import SCENARIOS, Campaign
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import extra
 from memnotify.files import read_bytes, refuse_as_folder
 from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.run.campaign import run_until_done
@@ -80,9 +81,11 @@ def connect(address: str) -> Remote:
     It only connects to a host whose key is in known_hosts; fabric by itself would accept any.
     Raises InputError if the configuration or known_hosts is malformed.
     """
-    from fabric import Connection  # takes half a second, so only for a fleet
-    from paramiko import RejectPolicy, SSHException, Transport
-    from paramiko.hostkeys import InvalidHostKey
+    # Takes half a second, so only for a fleet.
+    with extra("fleet", "--fleet"):
+        from fabric import Connection
+        from paramiko import RejectPolicy, SSHException, Transport
+        from paramiko.hostkeys import InvalidHostKey
 
     def transport(*args: Any, **given: Any) -> Any:
         made = Transport(*args, **given)

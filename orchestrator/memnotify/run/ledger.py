@@ -39,6 +39,10 @@ HOST_MEMORY = "host-memory"
 _LOOK_AGAIN_S = 0.1
 """Polling interval: other processes cannot tell us that they are done."""
 
+_LOOKS = 10
+"""Only each of so many looks goes through all claims, unless the folder has changed since the last:
+of a process that was killed, and of the host's memory, the folder shows nothing."""
+
 _LONG_S = 5.0
 """A run that waits this long without any guest of its own is told why."""
 
@@ -90,6 +94,8 @@ class Ledger:
         self._freed = asyncio.Event()
         self._coming = asyncio.Lock()
         self._held = 0
+        self._names: dict[int, str] = {}  # of our claims, by descriptor
+        self._seen: int | None = None  # the folder's mtime_ns when we last looked at the claims
         self._hopeless_since: float | None = None
 
     def refuse_if_never(self, name: str, wanted: Need) -> None:
@@ -119,16 +125,20 @@ class Ledger:
             with self._telling(wanted, waiting):
                 async with self._coming:
                     while (file := self._line_up()) is None:
-                        await self._a_moment()
+                        await self._pause()
                 with _left_at_last(file) as place:
                     while (fd := self._try(wanted, place)) is None:
-                        await self._a_moment()
+                        # No other waiter of ours has looked since: _try() does not wait.
+                        await self._a_moment(self._seen)
             self._freed.set()  # wakes the next in the queue
         claims = [fd]
         self._held += 1
 
         def release() -> None:
             while claims:
+                # Removed first: whoever waits sees that the folder has changed.
+                with contextlib.suppress(OSError):
+                    Path(self._names.pop(claims[-1])).unlink()
                 os.close(claims.pop())
                 self._held -= 1
             self._freed.set()
@@ -145,7 +155,7 @@ class Ledger:
                 if entered:
                     self._taken()  # removes the claims of dead processes
                     return len(list(self._folder.glob(f"{_CLAIM}*"))) > 1
-            await self._a_moment()
+            await self._pause()
 
     def obstacle(self, wanted: Need) -> str:
         """Return what a guest that wants this much is waiting for, with figures and holders."""
@@ -237,18 +247,33 @@ class Ledger:
     def _gate(self) -> Iterator[bool]:
         """Yield whether we entered; if not, somebody else is inside, and the caller tries again."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("a") as gate:
+        with (self._folder / "lock").open("a", encoding="utf-8") as gate:
             yield _locked(gate)
 
     def _places(self) -> list[Path]:
         return sorted(self._folder.glob(f"{_PLACE}*"))
 
-    async def _a_moment(self) -> None:
+    async def _a_moment(self, seen: int | None) -> None:
+        """Wait until another look is worth it; `seen` is the folder's mtime_ns at the last one."""
+        for _ in range(_LOOKS):
+            if await self._pause() or seen is None or seen != self._changed_ns():
+                return
+
+    async def _pause(self) -> bool:
+        """Wait for the polling interval; return whether one of our own claims was released."""
         self._freed.clear()
-        with contextlib.suppress(TimeoutError):
+        try:
             # Not wait_for(), which can swallow a cancellation before Python 3.12.
             async with asyncio.timeout(_LOOK_AGAIN_S):
                 await self._freed.wait()
+        except TimeoutError:
+            return False
+        return True  # even if another waiter has cleared it since
+
+    def _changed_ns(self) -> int | None:
+        with contextlib.suppress(OSError):
+            return self._folder.stat().st_mtime_ns
+        return None
 
     def _line_up(self) -> TextIO | None:
         """Return a place at the end of the queue, or None if the gate is closed."""
@@ -258,7 +283,7 @@ class Ledger:
             last = max(
                 (int(other.name.removeprefix(_PLACE)) for other in self._places()), default=0
             )
-            file = (self._folder / f"{_PLACE}{last + 1:09}").open("x")
+            file = (self._folder / f"{_PLACE}{last + 1:09}").open("x", encoding="utf-8")
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(str(os.getpid()))
             file.flush()
@@ -273,6 +298,7 @@ class Ledger:
         if place is not None:
             os.utime(place)  # we are checking, even if the gate is closed
         with self._gate() as entered:
+            self._seen = self._changed_ns() if entered else None
             if not entered or self._behind(place):
                 return None
             taken = self._taken()
@@ -290,6 +316,7 @@ class Ledger:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 os.write(fd, json.dumps([wanted.memory_mib, wanted.cores]).encode())
+                self._names[fd] = name
             except BaseException:
                 os.close(fd)
                 Path(name).unlink()
@@ -302,7 +329,7 @@ class Ledger:
         `remove` needs the gate. Reading does not wait for anybody.
         """
         for path in sorted(self._folder.glob(f"{_CLAIM}*")):
-            with contextlib.suppress(FileNotFoundError), path.open() as file:
+            with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
                 if _locked(file):
                     if remove:
                         path.unlink()  # its holder is gone
@@ -346,7 +373,7 @@ def _locked(file: TextIO) -> bool:
 
 
 def _waits(place: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError), place.open() as file:
+    with contextlib.suppress(FileNotFoundError), place.open(encoding="utf-8") as file:
         if not _locked(file):
             return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
         place.unlink()  # its owner is gone
@@ -355,7 +382,7 @@ def _waits(place: Path) -> bool:
 
 def _is_ours(place: Path) -> bool:
     with contextlib.suppress(OSError):
-        return place.read_text() == str(os.getpid())
+        return place.read_text(encoding="utf-8") == str(os.getpid())
     return False
 
 
@@ -366,7 +393,9 @@ def _process(claim: str) -> str:
         return "another run"
     words: list[str] = []
     with contextlib.suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+        words = (
+            Path(f"/proc/{pid}/cmdline").read_text(errors="replace", encoding="utf-8").split("\0")
+        )
     # The command without Python and without the path of the program.
     if words and Path(words[0]).name.startswith("python"):
         words = words[1:]

@@ -159,13 +159,15 @@ class OnDemand:
             if entry.exists():
                 return
             draft = entry.with_suffix(".new")
-            draft.write_text(to_json([row.to_json() for row in plan_rows([job.cell])]))
+            draft.write_text(
+                to_json([row.to_json() for row in plan_rows([job.cell])]), encoding="utf-8"
+            )
             draft.rename(entry)
-            before = int(planned.read_text()) if planned.exists() else 0
+            before = int(planned.read_text(encoding="utf-8")) if planned.exists() else 0
             count = len(self._entries())
             if count >= _PLAN_AGAIN * before:
                 self._plan()
-                planned.write_text(str(count))
+                planned.write_text(str(count), encoding="utf-8")
 
     def _entries(self) -> list[Path]:
         return list(self._session.glob("*.json"))
@@ -176,7 +178,7 @@ class OnDemand:
         found = (
             PlanRow.from_json(row)
             for entry in self._entries()
-            for row in json.loads(entry.read_text())
+            for row in json.loads(entry.read_text(encoding="utf-8"))
         )
         # A killed session of another campaign may have left other cells.
         rows = sorted((row for row in found if row.name in place), key=lambda row: place[row.name])

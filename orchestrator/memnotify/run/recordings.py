@@ -62,7 +62,7 @@ async def record(run: RunFolder, finished: Finished, again: Again) -> Replay:
         first, second = (read_records(folder / RECORDS).records for folder in (made, played))
         if compare(first, second, VIEWS).agreement is not Agreement.EXACT:
             raise InfrastructureError("recording", f"{job.name}: QEMU replays a different run")
-        (made / _ABOUT).write_text(to_json(_about(job.cell)))
+        (made / _ABOUT).write_text(to_json(_about(job.cell)), encoding="utf-8")
         if place.exists():
             shutil.rmtree(place)
         made.rename(place)

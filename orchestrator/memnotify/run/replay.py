@@ -171,10 +171,10 @@ def _folder(output: Path | None, number: int) -> Iterator[Path]:
 def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[str]:
     """Yield what changed on the host's side; kernel and image are the same by their keys."""
     versions = {"memnotify": __version__, **result.versions}
-    for name, now in versions.items():
+    for name, now in sorted(versions.items(), key=lambda item: item[0] != "qemu"):
         was = finished.versions.get(name)
         if was != now:
-            yield f"{name} was {was}, now {now}"
+            yield f"{'another QEMU: ' if name == 'qemu' else ''}{name} was {was}, now {now}"
     cell = finished.job.cell
     if qemu.hardware_digest(cell, cell.accel) == cell.hardware:
         return
@@ -184,7 +184,7 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
     if gone or new:
         yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
     else:
-        yield f"QEMU was another package, now {qemu.version()}"
+        yield f"another QEMU: it was another package, now {qemu.version()}"
 
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:
@@ -194,7 +194,7 @@ def _told(command: tuple[str, ...], folder: Path) -> set[str]:
     files = re.compile(r".*/(bzImage|initramfs\.cpio)|machine\.cfg|/proc/self/fd/\d+")
     told = {word for word in command if not files.fullmatch(word)}
     with contextlib.suppress(OSError):
-        text = (folder / MACHINE).read_text()
+        text = (folder / MACHINE).read_text(encoding="utf-8")
         lines = re.sub(r'(/proc/self/fd/|^  fd = ")\d+', r"\1N", text, flags=re.M).splitlines()
         told |= {line.strip() for line in lines if not line.startswith("#")}
     return told

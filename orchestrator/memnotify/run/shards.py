@@ -97,7 +97,7 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
             other = rows.setdefault(row.name, row)
             if other.id != row.id:
                 raise InputError(
-                    f"{part.path}: {row.name} was run with another kernel, image or QEMU there "
+                    f"{part.path}: {row.name} was run with another {_other(row, other)} there "
                     f"({other.id}, {row.id})"
                 )
             if part.has(row.id):
@@ -119,6 +119,16 @@ def merge(parts: Sequence[RunFolder], into: RunFolder) -> list[str]:
     except OSError as error:
         raise InfrastructureError("storage", f"cannot write {into.path}: {error}") from error
     return [name for name in names if name not in holders]
+
+
+_INPUTS = {"hardware": "QEMU (or machine profile)", "kernel": "kernel", "image": "image"}
+
+
+def _other(one: PlanRow, two: PlanRow) -> str:
+    """Return what differs between two cells of one name; QEMU first, as hosts differ in it."""
+    known = [name for name in _INPUTS if name in one.inputs and name in two.inputs]
+    differ = [_INPUTS[name] for name in known if one.inputs[name] != two.inputs[name]]
+    return " and another ".join(differ) or "kernel, image or QEMU"
 
 
 T = TypeVar("T")

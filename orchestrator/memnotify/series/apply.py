@@ -19,6 +19,7 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
 from memnotify.errors import InputError
+from memnotify.files import resolved
 from memnotify.process import CommandLog, run
 from memnotify.series.mismatch import ExpectedHunk, show_mismatch
 from memnotify.series.quilt import Patch, Series
@@ -97,8 +98,8 @@ def read_tree(tree: Path) -> Reader:
     def read(name: str) -> FileState | None:
         path = tree / name
         try:
-            inside = path.resolve().is_relative_to(tree.resolve())
-        except (OSError, RuntimeError) as error:  # a loop of links
+            inside = resolved(path).is_relative_to(resolved(tree))
+        except InputError as error:
             raise InputError(f"{name} is behind a loop of links", file=tree) from error
         if not inside:
             raise InputError(f"{name} leads out of the tree", file=tree)
@@ -261,6 +262,8 @@ def run_patch(
 ) -> tuple[bool, str]:
     """Run GNU patch on the files below a folder; return whether all hunks fit, and its output.
 
+    That includes its complaints only if they do not fit.
+
     `timeout` is in seconds. Raises InfrastructureError if it takes longer.
     """
     done = run(
@@ -278,12 +281,12 @@ def run_patch(
             *options,
         ],
         cwd=tree,
-        env={"LC_ALL": "C"},
         timeout=timeout,
         log=log,
         check=False,
     )
-    return done.returncode == 0, done.stdout
+    fits = done.returncode == 0
+    return fits, done.stdout if fits else done.said
 
 
 def hunk_outcomes(text: str) -> tuple[list[AppliedHunk], list[tuple[str, int]]]:

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from unidiff.patch import PatchedFile, PatchSet
 
 from memnotify.errors import InputError
-from memnotify.places import need
 from memnotify.series.apply import (
     AppliedHunk,
     FileState,
@@ -25,7 +24,7 @@ from memnotify.series.apply import (
     read_tree,
     run_patch,
 )
-from memnotify.series.quilt import MEM_NOTIFY, Patch, Series, revisions, tree_version
+from memnotify.series.quilt import Patch, Series, revisions, tree_version
 from memnotify.series.registered import registered
 
 Read = Callable[[str], FileState | None]
@@ -123,8 +122,6 @@ def chosen(revision: Sequence[str], base: Sequence[str]) -> list[tuple[str, str]
     name that selects none.
     """
     known = [(name, one) for name, bases in revisions().items() for one in bases]
-    if not known:
-        need(MEM_NOTIFY)
     for kind, word, names in (
         *(("series", word, {name for name, _ in known}) for word in revision),
         *(("base", word, {one for _, one in known}) for word in base),
@@ -156,7 +153,7 @@ def _fit_partly(
         for file in files:
             # One file at a time: if patch refuses a file as a whole, its output need not be read.
             part = scratch / "part"
-            part.write_text(str(file))
+            part.write_text(str(file), encoding="utf-8")
             done, text = run_patch(part, tree, fuzz=patch.fuzz)
             moved, refused = hunk_outcomes(text)
             shifted += moved

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InputError
-from memnotify.places import need
 from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
 from memnotify.series.revision import Lineage, load_lineage, load_revision
 from memnotify.text import known_names
@@ -43,7 +42,6 @@ def family(root: Path = MEM_NOTIFY) -> list[Member]:
 
     A revision whose files are wrong, or whose predecessor does not exist, is a root.
     """
-    need(root)
     known = {name: _read(name, bases, root) for name, bases in revisions(root).items()}
     parents = {name: _parent(name, known) for name in known}
     return [

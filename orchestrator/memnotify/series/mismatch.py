@@ -27,12 +27,12 @@ def show_mismatch(hunk: ExpectedHunk, text: str) -> tuple[int, str]:
     Rows that differ are marked with an exclamation mark. Line numbers are those of the file.
     """
     lines = text.removesuffix("\n").split("\n")
+    at, alike = _nearest(hunk, lines)
     # A few lines more on either side, for lines that were inserted in between.
-    start = max(_nearest(hunk, lines) - _SLACK, 0)
-    window = lines[start : start + len(hunk.expected) + 2 * _SLACK]
+    slack = _SLACK if alike else 0
+    start = max(at - slack, 0)
+    window = lines[start : start + len(hunk.expected) + 2 * slack]
     rows = _align(hunk.expected, window)
-    while rows and rows[0][0] is None:
-        rows.pop(0)
     while rows and rows[-1][0] is None:
         rows.pop()
     first = next((index for _, index in rows if index is not None), 0)
@@ -50,7 +50,8 @@ def _plain(line: str | None) -> str:
     return "" if line is None else line.expandtabs(4)
 
 
-def _nearest(hunk: ExpectedHunk, lines: list[str]) -> int:
+def _nearest(hunk: ExpectedHunk, lines: list[str]) -> tuple[int, bool]:
+    """Return the index of the most similar place, and whether it has a line of the hunk at all."""
     target = max(hunk.start - 1, 0)
 
     def rank(start: int) -> tuple[int, int]:
@@ -58,13 +59,17 @@ def _nearest(hunk: ExpectedHunk, lines: list[str]) -> int:
         same = sum(a == b and not a.isspace() and a != "" for a, b in pairs)
         return same, -abs(start - target)
 
-    return max(range(len(lines)), key=rank, default=0)
+    at = max(range(len(lines)), key=rank)
+    return at, rank(at)[0] > 0
 
 
 def _align(expected: tuple[str, ...], window: list[str]) -> list[tuple[str | None, int | None]]:
     rows: list[tuple[str | None, int | None]] = []
     matcher = SequenceMatcher(None, expected, window, autojunk=False)
     for _, a0, a1, b0, b1 in matcher.get_opcodes():
+        if a0 == 0:
+            # Lines that differ at the beginning are those just above the first that is the same.
+            b0 = max(b0, b1 - a1)
         for offset in range(max(a1 - a0, b1 - b0)):
             left = expected[a0 + offset] if a0 + offset < a1 else None
             right = b0 + offset if b0 + offset < b1 else None

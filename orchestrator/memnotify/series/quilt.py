@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 from memnotify.files import read_bytes, read_text
-from memnotify.places import PATCHES, command, need
+from memnotify.places import PATCHES, command, data_files
 from memnotify.series import registered as own
 from memnotify.store import digest_file, digest_value
 from memnotify.text import known_names
@@ -60,13 +60,18 @@ class Series:
 def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
     """Return every revision except `none`, which fits every base, with the bases that it is for.
 
-    The originals that the user has registered are included.
+    The originals that the user has registered are included. Raises InputError if the project's own
+    are missing.
     """
-    found = {
-        folder.name: tuple(sorted(file.parent.name for file in folder.glob("*/series")))
-        for folder in sorted(root.glob("*"))
-    }
-    known = {name: bases for name, bases in found.items() if bases and name != NONE}
+    pattern = f"*/*/{SERIES}"
+    # A folder of somebody else's, as bisect makes one, may have no series yet.
+    is_another = root != MEM_NOTIFY and root.is_dir()
+    files = sorted(root.glob(pattern)) if is_another else data_files(root, pattern)
+    found: dict[str, tuple[str, ...]] = {}
+    for file in files:
+        name = file.parent.parent.name
+        found[name] = (*found.get(name, ()), file.parent.name)
+    known = {name: bases for name, bases in found.items() if name != NONE}
     added = own.registered() if root == MEM_NOTIFY else {}
     return known | {name: bases for name, bases in added.items() if name not in known}
 
@@ -81,7 +86,6 @@ def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
     """Return the bases that a revision is for. Raises InputError if there is no such revision."""
     known = revisions(root)
     if revision not in known:
-        need(root)
         wanted = own.asked_for(revision)
         hint = known_names(revision, [NONE, *known])
         if wanted in known:
@@ -275,18 +279,20 @@ def write_prefix(series: Series, count: int, root: Path) -> str:
     for patch in series.patches[:count]:
         shutil.copyfile(patch.path, folder / patch.name)
         lines.append(f"{patch.name} fuzz={patch.fuzz}" if patch.fuzz else patch.name)
-    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines))
+    (folder / SERIES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if series.config:
-        (folder / CONFIG).write_text(_config_of(series, series.config, count))
+        (folder / CONFIG).write_text(_config_of(series, series.config, count), encoding="utf-8")
     return name
 
 
 def _config_of(series: Series, config: Path, count: int) -> str:
     """Return the lines of `config`, without the options that only the left-out patches define."""
-    left_out = "".join(p.path.read_text(errors="replace") for p in series.patches[count:])
+    left_out = "".join(
+        p.path.read_text(errors="replace", encoding="utf-8") for p in series.patches[count:]
+    )
     later = set(re.findall(r"^\+(?:menu)?config[ \t]+(\w+)", left_out, re.M))
     return "".join(
         line
-        for line in config.read_text().splitlines(keepends=True)
+        for line in config.read_text(encoding="utf-8").splitlines(keepends=True)
         if (named := re.search(r"CONFIG_(\w+)", line)) is None or named[1] not in later
     )

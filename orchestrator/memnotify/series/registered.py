@@ -127,5 +127,5 @@ def write_facts(
     """Register the series in a folder; it is visible from now on."""
     text = dump({"revision": revision, "mails": list(mails), "ours": list(ours)})
     draft = folder / f".{FACTS}"
-    draft.write_text(text + "\n")
+    draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(folder / FACTS)
