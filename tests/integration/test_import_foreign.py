@@ -207,6 +207,29 @@ def test_each_patch_has_its_own_author_and_message(tree: Path, text: str, name: 
     assert "\tother;\n" in made
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        "---------- Forwarded message ----------",
+        "-------- Original Message --------",
+        "-----Original Message-----",
+        "Begin forwarded message:\n",
+        "From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001",
+    ],
+)
+@pytest.mark.parametrize("subject", ["Fwd: [PATCH] lamps", "please take this"])
+def test_a_forwarded_patch_has_its_own_author(
+    tree: Path, capsys: pytest.CaptureFixture[str], above: str, subject: str
+) -> None:
+    lines = ["Ada found this.", "", above, raw("Text.", "---", *OWN, more=("To: bob@x",))]
+    ((name, text),) = imported(tree, raw(*lines, author=BOB, subject=subject)).items()
+    assert name == "0001-lamps.patch"
+    assert text.startswith(f"From: {ADA}\nDate: {SENT}\nSubject: [PATCH] lamps\n")
+    assert "Ada found this." not in text
+    assert "To: bob" not in text
+    assert "[likely]" not in capsys.readouterr().out
+
+
 def test_the_page_of_a_thread_has_several_patches(tree: Path) -> None:
     one, other = imported(tree, shown_thread(), name="thread.html").items()
     assert (one[0], other[0]) == ("0001-count.patch", "0002-names.patch")

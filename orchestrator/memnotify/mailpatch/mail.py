@@ -25,7 +25,7 @@ from memnotify.mailpatch.folder import files_of, is_series, listed_in
 from memnotify.mailpatch.limits import MAX_BYTES, MAX_HEADER, check_data, check_mails, check_text
 from memnotify.mailpatch.mbox import FIELD, has_headers, starts_of
 from memnotify.mailpatch.page import looks_like_page, page_text
-from memnotify.mailpatch.several import Piece, has_diff, pieces_of_mail, pieces_of_page
+from memnotify.mailpatch.several import Piece, block_end, has_diff, pieces_of_mail, pieces_of_page
 from memnotify.mailpatch.tokens import plain
 from memnotify.mailpatch.transfer import UNDECODED, undecoded
 from memnotify.mailpatch.unpack import unpacked, without_top
@@ -262,6 +262,7 @@ def _from_lines(texts: Sequence[PartText], known: Mail) -> Iterator[Mail]:
             continue
         text = lines[piece.start : piece.end]
         found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
+        skipped = max(skipped, 0 if piece.headers else block_end(text))
         if sum(has_diff(lines[other.start : other.end]) for other in pieces) == 1:
             found = _inherited(found, known.headers, alone=True)
         yield _piece(lines, piece, replace(known, headers=found), skipped)

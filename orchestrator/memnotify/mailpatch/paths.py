@@ -184,7 +184,7 @@ class Opener:
             return OpenFile(diff, None, after, Lines())
         state = self.read(before)
         if state is None:
-            does = "changes" if after == before else "deletes" if after is None else "moves"
+            does = "deletes" if after is None else "changes"
             raise self.error(
                 diff.line,
                 f"{does} {before}, which is not in the tree",

@@ -19,6 +19,8 @@ _WANTED = ("from", "date", "subject", "message-id")
 _TAG = re.compile(r"(?:\*\s+)?(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 _ABOVE_MAIL = re.compile(r"(?:From|Date|Message-Id|To|List)\s*:", re.IGNORECASE)
 _SENT = re.compile(r"(?:@|From:.* @) \d{4}-\d\d-\d\d +\d\d?:\d\d", re.IGNORECASE)
+# A From_ line, and what mail programs write above a mail that they forward.
+_ABOVE_BLOCK = re.compile(r"From .*|-{4,}.*-{4,}|Begin forwarded message:", re.IGNORECASE)
 _ABOVE = 8  # lines: how far below its subject the headers of a page begin
 
 
@@ -84,8 +86,8 @@ def _is_subject(lines: Sequence[str], at: int) -> bool:
 
 def _is_block(lines: Sequence[str], at: int) -> bool:
     """Return whether a block of headers begins at a line, with a subject and another of a mail."""
-    above = lines[at - 1] if at else ""
-    if (above.strip() and not above.startswith("From ")) or not _FIELD.fullmatch(lines[at]):
+    above = lines[at - 1].strip() if at else ""
+    if (above and not _ABOVE_BLOCK.fullmatch(above)) or not _FIELD.fullmatch(lines[at]):
         return False
     names = set()
     for line in lines[at:]:
@@ -96,6 +98,13 @@ def _is_block(lines: Sequence[str], at: int) -> bool:
                 return False
             names.add(line.partition(":")[0].lower())
     return "subject" in names and len(names.intersection(_WANTED)) > 1
+
+
+def block_end(lines: Sequence[str]) -> int:
+    """Return the index after the block of headers with which lines begin; 0 if there is none."""
+    if not lines or not _is_block(lines, 0):
+        return 0
+    return next((at for at, line in enumerate(lines) if not line.strip()), len(lines))
 
 
 def _is_shown(lines: Sequence[str], at: int) -> bool:
