@@ -18,7 +18,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.places import CAMPAIGNS
 from memnotify.report.board import open_board
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.results.folder import MANIFEST, read_json
 from memnotify.run.base_selection import choose_base
 from memnotify.run.campaign import run_campaign

@@ -13,8 +13,8 @@ ROUNDS = 7
 WORDS = (
     (("--version",), 0.15),
     (("--help",), 0.15),
-    (("series", "list"), None),
-    (("kernel", "list"), None),
+    (("series", "list"), 0.3),
+    (("kernel", "list"), 0.3),
     (("show", "--help"), None),
     (("run", "--help"), None),
 )

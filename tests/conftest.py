@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from memnotify.errors import InfrastructureError
 from memnotify.image.build import ensure_image
-from memnotify.kernel.build import ensure_kernel
-from memnotify.model import Arch, KernelRequest
+from memnotify.model import Arch
 from memnotify.process import CommandLog
-from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.store import Artifact, Store
+
+from tests.support.kernels import Kernels
 
 # The same examples on every machine, however slow it is.
 settings.register_profile(
@@ -26,16 +25,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("memnotify")
-
-BASE = "6.1"
-# Trees of bases that may be unavailable; tests that need one are skipped without it.
-GIVEN = {
-    "2.6.24": "MEMNOTIFY_SOURCE_2_6_24",
-    "2.6.25": "MEMNOTIFY_SOURCE_2_6_25",
-    "6.12": "MEMNOTIFY_SOURCE_6_12",
-}
-# Those of them that some distributions have: if no tree is named, they are fetched.
-PACKAGED = {"6.12"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,66 +65,9 @@ def store() -> Store:
 
 
 @pytest.fixture(scope="session")
-def given_source() -> Callable[[str], str | None]:
-    """Return a function (base) that returns the tree to use, None for one that can be fetched.
-
-    It skips the test if the tree of the base must be named and is not. One that some distributions
-    have need not be named.
-    """
-
-    def given(base: str) -> str | None:
-        if base not in GIVEN:
-            return None
-        source = os.environ.get(GIVEN[base])
-        if not source and base not in PACKAGED:
-            pytest.skip(f"{GIVEN[base]} names no tree of {base}")
-        return source or None
-
-    return given
-
-
-@pytest.fixture(scope="session")
-def kernel_artifact(
-    store: Store,
-    given_source: Callable[[str], str | None],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[..., Artifact]:
-    """Return a function that builds a kernel, or finds it in the store.
-
-    It takes series, arch, base, variant, and the folder of all series. With MEMNOTIFY_OFFLINE set,
-    a test is skipped if its kernel cannot be built without its source; otherwise it fails, so
-    that nobody takes silence for success. A test on a base that only some distributions
-    have is skipped.
-    """
-    log = CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl")
-    absent: dict[str, str] = {}  # by base, why: looking for a source on the network takes its time
-
-    def build(
-        series: str,
-        arch: Arch = Arch.X86_64,
-        base: str = BASE,
-        variant: str = "",
-        root: Path = MEM_NOTIFY,
-    ) -> Artifact:
-        source = given_source(base)
-        if base in absent:
-            pytest.skip(absent[base])
-        request = KernelRequest(base=base, series=series, arch=arch, variant=variant, source=source)
-        try:
-            return ensure_kernel(
-                request, store=store, log=log, progress=lambda line: None, series=root
-            )
-        except InfrastructureError as error:
-            if error.kind != "unreachable":
-                raise
-            reason = f"no source of {base} can be reached: {error.message}"
-            if base in PACKAGED:
-                absent[base] = reason = f"{reason} ({GIVEN[base]} may name a tree)"
-            if base in PACKAGED or os.environ.get("MEMNOTIFY_OFFLINE"):
-                pytest.skip(reason)
-            pytest.fail(f"{reason} (MEMNOTIFY_OFFLINE=1 skips such tests)", pytrace=False)
-
-    return build
+def kernel_artifact(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    """Return a function that builds a kernel, or finds it in the store: see `Kernels`."""
+    return Kernels(store, CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl"))
 
 
 @pytest.fixture(scope="session")

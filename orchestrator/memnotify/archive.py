@@ -120,17 +120,20 @@ def _unpacked(file: BufferedReader) -> BinaryIO:
 
 
 @contextmanager
-def opened(tarball: Path, limits: ArchiveLimits) -> Iterator[_Entries]:
+def opened(
+    tarball: Path, limits: ArchiveLimits, content: BinaryIO | None = None
+) -> Iterator[_Entries]:
     """Yield an iterator over the entries of a tarball, each with the archive to extract it from.
 
-    Raises InputError if the archive is damaged or exceeds its limits.
+    `content` is the plain archive if it is within another file, which is then the `tarball` that
+    errors name. Raises InputError if the archive is damaged or exceeds its limits.
     """
     try:
         with ExitStack() as stack:
             # A stream never seeks back, so each byte is decompressed once.
-            stream = _Stream(
-                stack.enter_context(_unpacked(stack.enter_context(tarball.open("rb"))))
-            )
+            if content is None:
+                content = stack.enter_context(_unpacked(stack.enter_context(tarball.open("rb"))))
+            stream = _Stream(content)
             with _reading(tarball):
                 archive = stack.enter_context(
                     tarfile.TarFile(fileobj=cast("BinaryIO", stream), mode="r")

@@ -7,7 +7,8 @@ A variable of the caller's reaches a program only if it stands here, with the re
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 Allowed = Mapping[str, str]
@@ -98,3 +99,11 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 def secret_names(environment: Mapping[str, str]) -> list[str]:
     """Return the variables of an environment whose values are not logged."""
     return [name for name in environment if name in _SECRET]
+
+
+def shell_line(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> str:
+    """Return a shell line that replays a command; it takes secrets from the shell that runs it."""
+    words = [f"{name}={shlex.quote(value)}" for name, value in without_secrets(environment).items()]
+    words += [f'{name}="${name}"' for name in secret_names(environment)]
+    line = " ".join(["env -i", *words, shlex.join(argv)])
+    return line if cwd is None else f"cd -- {shlex.quote(str(cwd))} && {line}"

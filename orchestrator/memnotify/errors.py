@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from memnotify.text import message
+
 TRACEBACK = "MEMNOTIFY_TRACEBACK"
 """Environment variable that makes a bug of the testbed end the command with a traceback."""
 
@@ -24,7 +26,8 @@ def no_space(error: OSError) -> bool:
 class MemnotifyError(Exception):
     """Anything that ends a command with one clear line.
 
-    `message` says what is wrong, `hint` how to fix it; `exit_code` is the command's status.
+    `message` says what is wrong, `hint` how to fix it; `exit_code` is the command's status. As a
+    text it can be printed: a newline or an escape sequence in a name that it quotes is escaped.
     """
 
     exit_code = 3
@@ -35,7 +38,7 @@ class MemnotifyError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message} ({self.hint})"
+        return message(self.message if self.hint is None else f"{self.message} ({self.hint})")
 
 
 class InputError(MemnotifyError):
@@ -74,11 +77,16 @@ class InfrastructureError(MemnotifyError):
 def writing(file: Path) -> Iterator[None]:
     """Turn an OSError into an InputError that names the user's file as not writable.
 
-    This includes a pipe without a reader: opening it would block forever.
+    This includes a pipe without a reader: opening it would block forever. Its reader would take the
+    end of this test for the end of the text, so the pipe is held open meanwhile.
     """
+    held = None
     try:
         if file.is_fifo():
-            os.close(os.open(file, os.O_WRONLY | os.O_NONBLOCK))
+            held = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
         yield
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+    finally:
+        if held is not None:
+            os.close(held)

@@ -8,6 +8,7 @@ blocked never hears how its children end.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import signal
@@ -47,6 +48,18 @@ def hold() -> None:
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def above_standard(fd: int) -> int:
+    """Return a descriptor that is not one of the child's stdin, stdout and stderr.
+
+    A process whose own are closed gets their numbers for whatever it opens first.
+    """
+    if fd > 2:
+        return fd
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return moved
 
 
 def complain(text: str) -> None:

@@ -20,6 +20,11 @@ PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
 
 
+def installed(folder: Path) -> bool:
+    """Return whether a folder is part of an installed package: the next one replaces it."""
+    return folder.resolve().is_relative_to(_INSTALLED)
+
+
 def data_files(folder: Path, pattern: str) -> list[Path]:
     """Return the files in a folder of the project's data that match a pattern, sorted.
 

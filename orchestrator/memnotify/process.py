@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,12 +24,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from memnotify.environment import TERMINAL, Allowed, construct, secret_names, without_secrets
+from memnotify.environment import TERMINAL, Allowed, construct, shell_line, without_secrets
 from memnotify.errors import InfrastructureError
+from memnotify.inherited import above_standard
+from memnotify.rights import SETPRIV, Rights
 
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
-SETPRIV = "setpriv"
 _BEAT = 20.0  # seconds
 
 
@@ -50,30 +51,6 @@ class Completed:
     def said(self) -> str:
         """Return all of its output, for a message."""
         return self.stdout + self.stderr
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """The rights of an untrusted program: it can never gain more than it starts with.
-
-    With `uid` and `gid` it runs as another user, with no groups except `groups`; this requires
-    root. The numbers need not belong to an account.
-    """
-
-    uid: int | None = None
-    gid: int | None = None
-    groups: tuple[int, ...] = ()
-
-    def options(self) -> tuple[str, ...]:
-        """Return the options for setpriv."""
-        if self.uid is None:
-            return ("--no-new-privs",)
-        groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
-        return ("--no-new-privs", f"--reuid={self.uid}", f"--regid={self.gid}", groups)
-
-    def command(self, argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
-        """Return a command that runs another one with these rights."""
-        return (SETPRIV, *self.options(), "--", *(os.fspath(word) for word in argv))
 
 
 @dataclass(frozen=True)
@@ -101,14 +78,6 @@ class CommandLog:
                 os.close(fd)
 
 
-def shell_line(argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str]) -> str:
-    """Return a shell line that replays a command; it takes secrets from the shell that runs it."""
-    words = [f"{name}={shlex.quote(value)}" for name, value in without_secrets(environment).items()]
-    words += [f'{name}="${name}"' for name in secret_names(environment)]
-    line = " ".join(["env -i", *words, shlex.join(argv)])
-    return line if cwd is None else f"cd -- {shlex.quote(str(cwd))} && {line}"
-
-
 def _entry(
     argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str], output: Path | None
 ) -> dict[str, Any]:
@@ -124,6 +93,10 @@ def _entry(
 
 def _tail(text: str) -> str:
     return "\n".join(text.splitlines()[-_TAIL:])
+
+
+def _late(timeout: float) -> str:
+    return f"timed out after {timeout:g} s, killed"
 
 
 class CommandFailed(InfrastructureError):
@@ -152,24 +125,12 @@ class CommandFailed(InfrastructureError):
 
 @contextlib.contextmanager
 def _lifeline() -> Iterator[tuple[int, IO[bytes]]]:
-    read_fd, write_fd = map(_above_standard, os.pipe2(os.O_CLOEXEC))
+    read_fd, write_fd = map(above_standard, os.pipe2(os.O_CLOEXEC))
     with os.fdopen(write_fd, "wb", buffering=0) as writer:
         try:
             yield read_fd, writer
         finally:
             os.close(read_fd)
-
-
-def _above_standard(fd: int) -> int:
-    """Return a descriptor that is not one of the child's stdin, stdout and stderr.
-
-    A process whose own are closed gets their numbers for whatever it opens first.
-    """
-    if fd > 2:
-        return fd
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(fd)
-    return moved
 
 
 def _communicate(
@@ -190,6 +151,30 @@ def _communicate(
             beat()
 
 
+def _guarded(
+    words: Sequence[str],
+    lifeline: int,
+    *,
+    env: Mapping[str, str],
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes] | int,
+    stdin: int = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a command that dies with all its descendants when the lifeline is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_GUARD), str(lifeline), *words],
+        cwd=cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=(lifeline, *pass_fds),
+        start_new_session=True,
+    )
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -205,6 +190,9 @@ def run(
     pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a command to its end and return its output.
+
+    The arguments are those of subprocess.run where they mean the same, and not grouped, so that a
+    call reads as one of that.
 
     `timeout` is in seconds. `env` is added to the environment, which has nothing of ours except
     what `environment.EVERY` and the lists in `allow` name. With `output`, stdout and stderr are
@@ -229,20 +217,20 @@ def run(
             errors = subprocess.STDOUT
             output.parent.mkdir(parents=True, exist_ok=True)
             sink = stack.enter_context(output.open("ab"))
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_GUARD), str(lifeline), *words],
+        child = _guarded(
+            words,
+            lifeline,
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
             stdout=sink,
             stderr=errors,
-            pass_fds=(lifeline, *pass_fds),
-            start_new_session=True,
+            pass_fds=pass_fds,
         )
         try:
             out, err = _communicate(child, input, started + timeout, beat)
         except subprocess.TimeoutExpired:
-            reason, timed_out = f"timed out after {timeout:g} s, killed", True
+            reason, timed_out = _late(timeout), True
         finally:
             writer.close()  # the guard kills what is left
             if child.returncode is None:
@@ -257,6 +245,54 @@ def run(
     if reason is not None:
         raise CommandFailed(done, reason, output, timed_out=timed_out)
     return done
+
+
+@contextlib.contextmanager
+def piped(
+    argv: Sequence[str | os.PathLike[str]], *, timeout: float, log: CommandLog | None = None
+) -> Iterator[IO[bytes]]:
+    """Run a command and yield its stdout, which the block reads to the end.
+
+    A block that leaves earlier ends the command. Raises CommandFailed on a timeout, which is in
+    seconds, and on an exit status other than 0, which also explains an exception of a block for
+    which there was nothing left to read.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    log = log or CommandLog()
+    environment = construct()
+    entry = _entry(words, None, environment, None)
+    started = time.monotonic()
+    wrong: Exception | None = None
+    with _lifeline() as (lifeline, writer), tempfile.TemporaryFile() as errors:
+        child = _guarded(words, lifeline, env=environment, stdout=subprocess.PIPE, stderr=errors)
+        assert child.stdout is not None
+        timer = threading.Timer(timeout, writer.close)  # the guard kills it
+        timer.start()
+        ended = False
+        try:
+            try:
+                yield child.stdout
+            except Exception as error:  # raised again below
+                wrong = error
+            ended = not child.stdout.read(1)
+        finally:
+            if not ended:
+                writer.close()
+            child.stdout.close()
+            child.wait()
+            timer.cancel()
+            seconds = time.monotonic() - started
+            log.write({**entry, "seconds": seconds, "exit": child.returncode})
+        errors.seek(0)
+        done = Completed(
+            words, child.returncode, "", errors.read().decode("utf-8", "replace"), seconds
+        )
+    if seconds >= timeout:
+        raise CommandFailed(done, _late(timeout), None, timed_out=True) from wrong
+    if ended and done.returncode != 0:
+        raise CommandFailed(done, f"exit status {done.returncode}", None) from wrong
+    if wrong is not None:
+        raise wrong
 
 
 @dataclass

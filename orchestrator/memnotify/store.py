@@ -4,6 +4,9 @@
 renamed. Its `artifact.json` lists size and SHA-256 of every file. If two processes want the same
 artifact, it is built once: the second waits for the lock of the first. Locks are held on open file
 descriptors, so a killed process leaves none behind.
+
+filelock is imported where a lock is taken: it brings asyncio, for which a command that only lists
+would wait.
 """
 
 from __future__ import annotations
@@ -24,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from filelock import AsyncFileLock, FileLock, Timeout
 
 from memnotify.errors import InfrastructureError
 from memnotify.files import open_file
@@ -125,6 +127,8 @@ class Store:
 
         `waiting` is called once if another process holds it.
         """
+        from filelock import FileLock, Timeout
+
         guard = FileLock(self.folder("locks") / f"{name}.lock")
         try:
             guard.acquire(timeout=0)
@@ -140,6 +144,8 @@ class Store:
     @asynccontextmanager
     async def lock_async(self, name: str) -> AsyncIterator[None]:
         """Hold the same lock from asyncio; waiting for it can be cancelled."""
+        from filelock import AsyncFileLock
+
         async with AsyncFileLock(self.folder("locks") / f"{name}.lock"):
             yield
 
@@ -165,24 +171,19 @@ class Store:
 
     def listing(self, kind: str) -> list[Artifact]:
         """Return all artifacts of a kind, newest first, without looking at their files."""
-        found = []
-        for path in (self.root / kind).glob(f"[!.]*/{MANIFEST}"):
-            try:
-                manifest = json.loads(path.read_text(encoding="utf-8"))
-                stat = path.stat()
-                folder = path.parent
-                artifact = Artifact(
-                    kind,
-                    folder.name,
-                    folder,
-                    manifest["inputs"],
-                    manifest["facts"],
-                    stat.st_mtime,
-                )
-            except (OSError, ValueError, KeyError):
-                continue  # damaged or removed: `get` handles that
-            found.append(artifact)
-        return sorted(found, key=lambda artifact: -artifact.published)
+        folders = (path.parent for path in (self.root / kind).glob(f"[!.]*/{MANIFEST}"))
+        found = [self.noted(kind, folder.name) for folder in folders]
+        return sorted(filter(None, found), key=lambda artifact: -artifact.published)
+
+    def noted(self, kind: str, key: str) -> Artifact | None:
+        """Return an artifact without looking at its files, or None if it has no valid manifest."""
+        folder = self.root / kind / key
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            published = (folder / MANIFEST).stat().st_mtime
+            return Artifact(kind, key, folder, manifest["inputs"], manifest["facts"], published)
+        except (OSError, ValueError, KeyError):
+            return None  # damaged or removed: `get` handles that
 
     def publish(
         self,
@@ -221,6 +222,8 @@ class Store:
         set. An artifact whose lock `<kind>-<key>` is held stays. Returns whether anything was
         removed. Raises OSError.
         """
+        from filelock import FileLock, Timeout
+
         found, removed = [], False
         for artifact in self.listing(kind):
             try:

@@ -1,4 +1,4 @@
-"""The balloon of 2.6.24, which is our driver, compared with upstream's of 2.6.25 and 6.1."""
+"""The balloon of 2.6.24, which is our driver, compared with upstream's of 2.6.25 and of today."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.scenario import Balloon, Hog, Op, Scenario, Step, Stop
+
+from tests.support.bases import modern
 
 pytestmark = pytest.mark.guest
 
@@ -122,7 +124,7 @@ def test_the_same_targets_give_the_same_trajectory_on_both_kernels(run: Run) -> 
     targets = (56, 48, 40, 33.5, 52, 64)
     steps = [balloon(3 * n + 1, round(mib * MIB), settle_s=1.5) for n, mib in enumerate(targets)]
     given = []
-    for base, arch in (("2.6.24", Arch.I386), ("2.6.24", Arch.X86_64), ("6.1", Arch.X86_64)):
+    for base, arch in (("2.6.24", Arch.I386), ("2.6.24", Arch.X86_64), (modern(), Arch.X86_64)):
         result, log = run(base, arch, steps, duration_s=20, sample_s=0.25)
         assert result.outcome.ok, result.outcome
         phases = log.kind(Kind.BALLOON)["phase"].tolist()

@@ -12,6 +12,8 @@ from memnotify.cli.main import main
 from memnotify.places import CAMPAIGNS
 from memnotify.store import Artifact
 
+from tests.support.bases import modern
+
 pytestmark = [
     pytest.mark.guest,
     pytest.mark.skipif(shutil.which("gdb") is None, reason="there is no gdb"),
@@ -21,7 +23,7 @@ SCRIPT = CAMPAIGNS / "hypotheses/03-before-swap.gdb"
 CAMPAIGN = """\
 name = "before-swap"
 [kernel]
-base = "6.1"
+base = "BASE"
 [matrix]
 series = "v4"
 memory_mib = 64
@@ -42,7 +44,7 @@ def test_v4_notifies_before_the_first_page_goes_to_swap(
 ) -> None:
     kernel_artifact("v4")
     file, run = tmp_path / "before-swap.toml", tmp_path / "run"
-    file.write_text(CAMPAIGN)
+    file.write_text(CAMPAIGN.replace("BASE", modern()))
     assert main(["run", str(file), "-o", str(run), "--json"]) == 0
     (cell,) = json.loads(capfd.readouterr().out)
     assert cell["swapped_out"] > 0

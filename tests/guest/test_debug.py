@@ -15,6 +15,8 @@ from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.store import Artifact
 
+from tests.support.bases import modern
+
 pytestmark = [
     pytest.mark.guest,
     pytest.mark.skipif(shutil.which("gdb") is None, reason="there is no gdb"),
@@ -23,7 +25,7 @@ pytestmark = [
 CAMPAIGN = """\
 name = "debug"
 [kernel]
-base = "6.1"
+base = "{base}"
 [matrix]
 series = "none"
 memory_mib = 64
@@ -52,7 +54,7 @@ def run(tmp_path: Path, kernel_artifact: Callable[..., Artifact]) -> Callable[[s
 
     def run(machine: str) -> RunFolder:
         file = tmp_path / "debug.toml"
-        file.write_text(CAMPAIGN.format(machine=machine))
+        file.write_text(CAMPAIGN.format(base=modern(), machine=machine))
         assert main(["run", str(file), "-o", str(tmp_path / "run"), "--json"]) == 0
         return RunFolder(tmp_path / "run")
 

@@ -1,6 +1,6 @@
 """Tests the checker: a revision with one change is caught by the invariant for that change.
 
-Each is a user's own series: the folder of the revision for 6.1 plus one patch.
+Each is a user's own series: the folder of the revision for 6.1 or 6.12 plus one patch.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from memnotify.scenario import ClientKind, Scenario
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import load_revision
 
+from tests.support.bases import modern
 from tests.support.squeezed import SECOND, Guest, Runner, squeeze
 from tests.support.steps import of_kind
 
 pytestmark = pytest.mark.guest
 
-BASE = "6.1"
 # A sample every 50 ms: after each notification, one of them shows whether the status stays 1.
 STAY = dataclasses.replace(squeeze(start_s=10, clients=200, spacing_ms=1), sample_ns=SECOND // 20)
 
@@ -51,8 +51,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder of series: each revision with each of its mutations."""
     root = tmp_path_factory.mktemp("series")
     for patch in MUTATIONS:
-        folder = root / f"{patch.parent.name}-{patch.stem}" / BASE
-        shutil.copytree(MEM_NOTIFY / patch.parent.name / BASE, folder)
+        folder = root / f"{patch.parent.name}-{patch.stem}" / modern()
+        shutil.copytree(MEM_NOTIFY / patch.parent.name / modern(), folder)
         shutil.copy(patch, folder)
         with (folder / "series").open("a") as series:
             series.write(f"{patch.name}\n")
@@ -61,7 +61,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_the_revision_keeps_all_that_its_mutations_break(name: str, squeezed: Runner) -> None:
-    found = answers(squeezed(name, SCENARIOS[name], base=BASE, arch=Arch.X86_64), name)
+    found = answers(squeezed(name, SCENARIOS[name], base=modern(), arch=Arch.X86_64), name)
     assert {invariant: answer.verdict for invariant, answer in found.items()} == dict.fromkeys(
         found, PromiseVerdict.KEPT
     )
@@ -75,7 +75,9 @@ def test_the_revision_keeps_all_that_its_mutations_break(name: str, squeezed: Ru
 def test_a_mutation_is_caught_by_its_invariant_only(
     name: str, mutation: str, root: Path, squeezed: Runner
 ) -> None:
-    guest = squeezed(f"{name}-{mutation}", SCENARIOS[name], base=BASE, arch=Arch.X86_64, root=root)
+    guest = squeezed(
+        f"{name}-{mutation}", SCENARIOS[name], base=modern(), arch=Arch.X86_64, root=root
+    )
     found = answers(guest, name)
     broken = {
         invariant for invariant, answer in found.items() if answer.verdict is PromiseVerdict.BROKEN

@@ -18,6 +18,7 @@ from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.scenario import ClientKind, Clients, Console, Dd, Habit, Scenario, Step
 
+from tests.support.bases import modern
 from tests.support.squeezed import MIB, SECOND
 
 pytestmark = pytest.mark.guest
@@ -80,7 +81,7 @@ def log(
 ) -> RecordLog:
     """Return the log of one guest in which all of them run, one after another."""
     cell = Cell(
-        request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
+        request=KernelRequest(base=modern(), series="v4", arch=Arch.X86_64),
         machine=load_machine("pc-swap-disk"),
         memory_mib=80,
         clients=CLIENTS + 2,

@@ -19,6 +19,7 @@ from memnotify.records.parquet import read_records
 from memnotify.scenario import Balloon, ClientKind, Clients, FileCache, Hog, Scenario, Step
 from memnotify.store import Store
 
+from tests.support.bases import modern
 from tests.support.guests import BootFiles
 
 pytestmark = pytest.mark.guest
@@ -65,7 +66,7 @@ def test_booted_and_restored_on_a_busy_host_it_gives_the_same_bits(
         load_machine("pc-swap-disk"), smp=cpus, kernel_args=("loglevel=7",)
     )
     cell = Cell(
-        request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
+        request=KernelRequest(base=modern(), series="v4", arch=Arch.X86_64),
         machine=machine,
         memory_mib=64,
         clients=150,

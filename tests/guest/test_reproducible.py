@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from memnotify.model import Arch
 
+from tests.support.bases import FORWARD
+
 
 @pytest.mark.kernel_build
-@pytest.mark.parametrize("base", ["6.1", "2.6.24"])
+@pytest.mark.parametrize("base", [*FORWARD, "2.6.24"])
 def test_the_header_names_a_fixed_builder_and_the_packed_kernel_no_time(
     kernel: Callable[..., Path], base: str
 ) -> None:

@@ -21,8 +21,9 @@ from memnotify.series.apply import apply_series
 from memnotify.series.quilt import MEM_NOTIFY, revisions
 from memnotify.store import Store
 
+from tests.support.bases import FORWARD
+from tests.support.kernels import given_source
 from tests.support.squeezed import (
-    FORWARD,
     JIFFY,
     LATE,
     SECOND,
@@ -39,7 +40,6 @@ pytestmark = pytest.mark.guest
 def test_every_patch_fits_without_fuzz_or_offset(
     base: str,
     store: Store,
-    given_source: Callable[[str], str | None],
     kernel_artifact: Callable[..., object],
 ) -> None:
     kernel_artifact("none", base=base)  # skips or fails if the source is unavailable

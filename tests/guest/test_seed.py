@@ -22,6 +22,8 @@ from memnotify.records.log import RecordLog, ints
 from memnotify.records.parquet import read_records
 from memnotify.scenario import ClientKind, Clients, Hog, Scenario, Step
 
+from tests.support.bases import modern
+
 pytestmark = pytest.mark.guest
 
 S = 10**9
@@ -42,7 +44,7 @@ Run = Callable[..., RecordLog]
 def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: Path) -> Run:
     def run(scenario: Scenario, *, cpus: int) -> RecordLog:
         cell = Cell(
-            request=KernelRequest(base="6.1", series="v4", arch=Arch.X86_64),
+            request=KernelRequest(base=modern(), series="v4", arch=Arch.X86_64),
             machine=dataclasses.replace(load_machine("pc-swap"), smp=cpus),
             memory_mib=64,
             clients=4,

@@ -13,7 +13,8 @@ from memnotify.model import Arch
 from memnotify.records.layout import Kind
 from memnotify.scenario import ClientKind, Clients, Group, Hog, Level, Op, Scenario, Step
 
-from tests.support.squeezed import FORWARD, MIB, SECOND, Guest, Runner, squeeze
+from tests.support.bases import FORWARD
+from tests.support.squeezed import MIB, SECOND, Guest, Runner, squeeze
 from tests.support.steps import of_kind
 
 pytestmark = pytest.mark.guest

@@ -13,8 +13,8 @@ import pytest
 from memnotify.model import Arch
 from memnotify.scenario import ClientKind, Clients, FileCache, Hog, Step
 
+from tests.support.bases import FORWARD
 from tests.support.squeezed import (
-    FORWARD,
     JIFFY,
     LATE,
     MEM_NOTIFY_FREQ,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import load_base
-from memnotify.kernel.source import fetch_source
+from memnotify.kernel.source import ensure_source, fetch_source
 from memnotify.model import KernelRequest
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.run.base_selection import choose_base
@@ -104,6 +105,43 @@ def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
     asked_for = [url.split("/")[2] for url, _ in no_network]
     assert len(asked_for) == len(set(asked_for))
     assert sum(patience for _, patience in no_network) <= 15
+
+
+def test_a_host_that_does_not_answer_is_asked_once_in_ten_minutes(
+    tmp_path: Path,
+    store: Store,
+    no_network: list[tuple[str, float]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`make demo` has three processes, one after another; each chooses the base."""
+    asked = campaign(tmp_path, '["2.6.24", "6.1"]')
+    choose_base(asked, store=store, say=print)
+    asked_for = len(no_network)
+    assert asked_for == 2
+    later = time.time() + 300
+    monkeypatch.setattr(time, "time", lambda: later)
+    said: list[str] = []
+    choose_base(asked, store=store, say=said.append)
+    when = r"at \d\d:\d\d"
+    assert re.search(f"from www.kernel.org {when} and mirrors.edge.kernel.org {when}$", said[-1])
+    with pytest.raises(InfrastructureError, match="timed out"):
+        ensure_source(load_base("2.6.24"), None, store=store, progress=print)
+    assert len(no_network) == asked_for
+    later += 301
+    choose_base(asked, store=store, say=print)
+    assert len(no_network) == 2 * asked_for
+    with pytest.raises(InfrastructureError, match="timed out"):
+        fetch_source(load_base("2.6.24"), store=store, progress=print)  # the user asks now
+    assert len(no_network) == 3 * asked_for
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"at": "x"}}', '{"a": {}}'])
+def test_a_damaged_memory_of_hosts_is_none(
+    tmp_path: Path, store: Store, no_network: list[tuple[str, float]], text: str
+) -> None:
+    (store.folder("downloads") / "no-answer.json").write_text(text)
+    choose_base(campaign(tmp_path, '["2.6.24", "6.1"]'), store=store, say=print)
+    assert len(no_network) == 2
 
 
 def test_one_in_the_store_is_taken_without_asking_for_others_after_it(

@@ -10,7 +10,8 @@ from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.pristine import pristine_files
-from memnotify.kernel.source import Source, ensure_source
+from memnotify.kernel.source import ensure_source
+from memnotify.kernel.stored import Source
 from memnotify.kernel.tree import tree_folder, work_tree
 from memnotify.model import Arch
 from memnotify.series.apply import FileState

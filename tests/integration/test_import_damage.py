@@ -43,6 +43,7 @@ from tests.support.archives import (
     damaged,
     lost_line,
 )
+from tests.support.bases import modern
 
 MAIL = Path(__file__).with_name("fakemail")
 # Code that itself contains what archives write: entities, odd blanks; and a file with CRLF.
@@ -194,16 +195,16 @@ def test_any_damages_together_are_undone_or_refused(
         assert differing(subject, got) == []
 
 
-def of_the_project(revision: str, read: Read) -> Iterator[Subject]:
-    """Yield the patches of a revision for 6.1, each with the files that earlier ones produce."""
+def of_the_project(revision: str, base: str, read: Read) -> Iterator[Subject]:
+    """Yield the patches of a revision for a base, each with the files that earlier ones produce."""
     files: dict[str, FileState | None] = {}
-    for patch in load_series(revision, "6.1").patches:
+    for patch in load_series(revision, base).patches:
         before = dict(files)
 
         def reader(name: str, before: dict[str, FileState | None] = before) -> FileState | None:
             return before[name] if name in before else read(name)
 
-        alone = Series(revision=revision, base="6.1", patches=(patch,))
+        alone = Series(revision=revision, base=base, patches=(patch,))
         made = apply_series(alone, reader).files
         files |= made
         wanted = {name: state.data for name, state in made.items() if state is not None}
@@ -215,13 +216,13 @@ def of_the_project(revision: str, read: Read) -> Iterator[Subject]:
 
 @pytest.fixture(scope="module")
 def subjects(store: Store) -> list[Subject]:
-    """Return the made-up patches, and the project's own for 6.1."""
-    base = load_base("6.1")
+    """Return the made-up patches, and the project's own."""
+    base = load_base(modern())
     try:
         source = ensure_source(base, None, store=store, progress=lambda line: None)
     except InfrastructureError as error:
         if error.kind == "unreachable" and os.environ.get("MEMNOTIFY_OFFLINE"):
-            pytest.skip(f"no source of 6.1 can be reached: {error.message}")
+            pytest.skip(f"no source of {base.name} can be had: {error.message}")
         raise
     read = pristine_files(source, Arch.X86_64, store=store, progress=lambda line: None)
     cached = functools.cache(read)
@@ -229,7 +230,7 @@ def subjects(store: Store) -> list[Subject]:
         made_up(),
         made_up(SIGNS),
         made_up(SIGNS),
-        *(s for name in REVISIONS for s in of_the_project(name, cached)),
+        *(s for name in REVISIONS for s in of_the_project(name, base.name, cached)),
     ]
 
 

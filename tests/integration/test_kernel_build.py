@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from memnotify import process
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.kernel import build
 from memnotify.kernel.build import kernel_inputs
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed
@@ -75,6 +77,34 @@ def test_what_is_compiled_is_told_with_any_make(lab: Lab) -> None:
     assert {line for line in log.splitlines() if line.startswith("  CC ")} == {
         f"  CC      {path.relative_to(TREE).with_suffix('.o')}" for path in TREE.glob("mm/*.c")
     }
+
+
+def test_the_progress_of_a_build_has_an_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_BEAT", 0.05)
+    base = lab.kernels / "6.1.toml"
+    plain = base.read_text()
+    base.write_text(f"files = 40\n{plain}")
+    before = lab.build("v1").key
+    told = [line for line in lab.said if line.endswith("compiled")]
+    assert told and all(re.fullmatch(r"\d of about 40 files compiled", line) for line in told)
+    base.write_text(plain)
+    assert lab.build("v1").key == before, "it changes no kernel"
+
+
+@pytest.mark.parametrize(
+    ("compiled", "files", "kept", "told"),
+    [
+        (0, None, False, "0 files compiled"),
+        (1, 920, False, "1 of about 920 files compiled"),
+        (97, 920, True, "97 of at most 920 files compiled"),
+        (920, 920, False, "920 of about 920 files compiled"),
+        (921, 920, False, "921 files compiled"),
+    ],
+)
+def test_the_number_of_files_is_about_right(
+    compiled: int, files: int | None, kept: bool, told: str
+) -> None:
+    assert build._told(compiled, files, kept=kept) == told
 
 
 def test_the_key_is_known_without_building(lab: Lab) -> None:

@@ -32,18 +32,6 @@ README = places.HOME / "README.md"
 FRAMES = ("records", "wakeups", "samples", "zones", "balloon", "timeline")
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    bench = Bench(tmp_path_factory.mktemp("opened"))
-    bench.run(Guests())
-    return bench
-
-
-@pytest.fixture
-def run(bench: Bench) -> mn.Run:
-    return mn.open_run(str(bench.path))
-
-
 @pytest.fixture
 def no_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
@@ -159,11 +147,11 @@ def test_a_campaign_run_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(again.cells.id) == list(run.cells.id)
 
 
-def usual(bench: Bench, guests: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
+def usual(finished: Bench, guests: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the kernels and guests of mn.run_campaign() with made-up ones."""
-    monkeypatch.setattr(api, "Store", lambda: bench.store)
+    monkeypatch.setattr(api, "Store", lambda: finished.store)
     monkeypatch.setattr(api, "choose_base", lambda campaign, **_: campaign.table.kernel.base[0])
-    monkeypatch.setattr(api, "Services", lambda *, store, board: bench.services(board, guests))
+    monkeypatch.setattr(api, "Services", lambda *, store, board: finished.services(board, guests))
 
 
 @pytest.fixture

@@ -6,15 +6,18 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from memnotify import places
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, load_base
-from memnotify.kernel.source import Source, ensure_source, fetch_source, kept_source
+from memnotify.kernel.source import ensure_source, fetch_source
+from memnotify.kernel.stored import Source, kept_source
 from memnotify.store import Store, digest_tree
 
 from tests.support.website import Request, Site, serve
@@ -198,6 +201,30 @@ def test_a_pinned_file_that_changes_is_refused(lab: Lab) -> None:
     lab.base.lock.unlink()
     lab.fetch()
     assert lab.lock == {MM1_FILE: after}
+
+
+@pytest.mark.parametrize("why", ["installed", "read-only"])
+def test_the_lock_file_of_an_installation_is_among_the_users_data(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """An upgrade replaces the data in a package, and other users share it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    if why == "installed":
+        monkeypatch.setattr(places, "_INSTALLED", tmp_path)
+    else:
+        # Root may write anywhere.
+        monkeypatch.setattr(os, "access", lambda path, _: Path(path) != lab.base.root)
+    before = lab.publish_mm1(MM1)
+    lab.fetch()
+    own = tmp_path / "data/memnotify/kernels" / lab.base.lock.name
+    assert tomllib.loads(own.read_text())["sha256"] == {MM1_FILE: before}
+    assert f"pinned {MM1_FILE} in {own}" in lab.said
+    assert not lab.base.lock.exists()
+    lab.publish_mm1(MM1 + b"\n")
+    lab.store = Store(lab.store.root.with_name("fresh"))
+    with pytest.raises(InfrastructureError, match=f"but {before} was expected") as caught:
+        lab.fetch()
+    assert f"pinned in {own}: if the new file is correct" in str(caught.value)
 
 
 def test_a_file_whose_digest_is_known_and_other_is_refused(lab: Lab) -> None:

@@ -291,6 +291,8 @@ def test_parts_of_a_campaign(project: Project) -> None:
     ("arguments", "words"),
     [
         (["--memnotify=missing.toml"], "missing.toml: cannot be read"),
+        (["--memnotify=loop.toml"], "loop.toml: cannot be read: Too many levels of"),
+        (["loop.toml"], "file or directory not found: loop.toml"),
         (["--memnotify-shard=3/2"], "--memnotify-shard: '3/2' is not a part such as"),
         (["--memnotify-accel=kvm"], "--accel kvm does not support virtual time"),
         (["--memnotify=copy.toml"], "2 campaigns are called try"),
@@ -298,6 +300,7 @@ def test_parts_of_a_campaign(project: Project) -> None:
 )
 def test_bad_usage_is_one_line(project: Project, arguments: list[str], words: str) -> None:
     (project.path / "copy.toml").write_text(TEXT)
+    (project.path / "loop.toml").symlink_to("loop.toml")
     result = project.run(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert words in result.stderr.str()

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.log import VIEWS, RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.report.cells import CaseStatus, ExpectReport, RunReport
+from memnotify.report.formats import make_report
 from memnotify.report.markdown import markdown
 from memnotify.results.folder import RunFolder, read_json, seal_results
 from memnotify.store import sealed
@@ -332,6 +335,43 @@ def test_a_pipe_in_a_run_is_read_by_nobody(
         assert f"{file}: not a regular file" in capsys.readouterr().err
 
 
+def test_a_pipe_without_a_reader_is_refused_before_the_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe.html"
+    os.mkfifo(pipe)
+    monkeypatch.setattr("memnotify.cli.report.say_damaged", lambda _: pytest.fail("work"))
+    monkeypatch.setattr("memnotify.cli.published.say_damaged", lambda _: pytest.fail("work"))
+    for command, option in (("report", "-o"), ("published", "--csv")):
+        assert main([command, str(run), option, str(pipe)]) == 2
+        assert f"{pipe}: cannot be written: no program reads this pipe" in capsys.readouterr().err
+
+
+def test_the_reader_of_a_pipe_gets_the_whole_report(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not see the end of the pipe between the first look at it and the report."""
+    pipe = tmp_path / "pipe.md"
+    os.mkfifo(pipe)
+    read: list[str] = []
+
+    def late() -> None:
+        time.sleep(0.2)
+        read.append(pipe.read_text())
+
+    thread = threading.Thread(target=late)
+    thread.start()
+
+    def slowly(*args: Any) -> None:
+        time.sleep(0.3)
+        make_report(*args)
+
+    monkeypatch.setattr("memnotify.cli.report.make_report", slowly)
+    assert main(["report", str(run), "-o", str(pipe)]) == 0
+    thread.join(10)
+    assert read == [report(run, ".md")]
+
+
 def test_markdown(run: Path) -> None:
     text = report(run, ".md")
     assert text.startswith("### try: 4 cells: ")
@@ -411,11 +451,6 @@ def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixtur
     assert main(["report", str(run)]) == 0
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert (run / "report.html").read_text().startswith("<!doctype html>")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["no log", "another's log", "a verdict", "no manifest"])

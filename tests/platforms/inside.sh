@@ -50,7 +50,7 @@ else
 fi
 
 home=/root
-if [[ "$user" == user || "$user" == sudo ]]; then
+if [[ "$user" == user || "$user" == sudo || "$user" == refused ]]; then
     home=/home/tester
     bounds=(--reuid=tester --regid=tester --init-groups)
 fi

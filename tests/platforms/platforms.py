@@ -30,7 +30,12 @@ INSIDE = HERE / "inside.sh"
 FOLDER = Path("/var/tmp/memnotify-platforms")
 # What README asks for: a machine with git, make and python3.
 BASE_PACKAGES = "git,make,python3"
-USERS = ("root", "sudo", "user", "container")
+USERS = ("root", "sudo", "user", "refused", "container")
+# What sudo lets a user do, by kind of user.
+SUDO = {
+    "sudo": "tester ALL=(ALL) NOPASSWD: ALL",
+    "refused": "tester ALL=(ALL) NOPASSWD: ALL, !/usr/bin/apt-get, !/usr/bin/env",
+}
 SMALL_SHM = "64m"
 UID = 1000
 COMMANDS = {"demo": "make demo", "test": "make test"}
@@ -246,7 +251,7 @@ def machine(
     # sudo looks for the name of the machine.
     (upper / "etc" / "hosts").write_text(f"127.0.0.1 localhost {os.uname().nodename}\n")
 
-    plain = user in ("sudo", "user")
+    plain = user in ("sudo", "user", "refused")
     home = "/home/tester" if plain else "/root"
     archives = folder / "archives"
     archives.mkdir(exist_ok=True)
@@ -271,9 +276,9 @@ def machine(
     if not checkout.exists():
         if plain:
             made.run(f"useradd -u {UID} -m tester", 60, user="root")
-        if user == "sudo":
+        if user in SUDO:
             install = "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y sudo"
-            rule = "echo 'tester ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/tester"
+            rule = f"echo {shlex.quote(SUDO[user])} >/etc/sudoers.d/tester"
             made.run(f"apt-get update -qq && {install} && {rule}", 600, user="root")
         words = ["git", "clone", "--quiet", "--no-hardlinks", str(CHECKOUT), str(checkout)]
         subprocess.run(words, check=True)
@@ -288,7 +293,7 @@ def machine(
 
 
 def administrator_line(made: Machine) -> str:
-    """Have a user without sudo ask for the packages; return the line for the administrator."""
+    """Have a user ask for the packages in vain; return the line for the administrator."""
     made.run("make packages", 600)
     asked = re.findall(r"this needs an administrator.*?: (.*)", made.log.read_text("utf-8"))
     return asked[-1] if asked else ""
@@ -314,7 +319,7 @@ def run_parts(
     distro: Distro, made: Machine, parts: Mapping[str, str], timeout: float
 ) -> Iterator[Result]:
     """Run parts one after the other; the first may install what the others need."""
-    if made.user == "user":
+    if made.user in ("user", "refused"):
         line = administrator_line(made)
         if line:
             made.run(f"export DEBIAN_FRONTEND=noninteractive; {line}", 3600, user="root")
@@ -366,7 +371,8 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
         dest="users",
         action="append",
         choices=USERS,
-        help="as this user only: root, one with sudo, one without, or root in a container without "
+        help="as this user only: root, one with sudo, one without, one whom sudo refuses what "
+        "installs packages, or root in a container without "
         "/dev/kvm, with a read-only /sys and /proc/sys, 64 MiB of /dev/shm and Docker's default "
         "capabilities; repeatable",
     )

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Required, TypedDict, Unpack
 
 import numpy as np
 from memnotify.guest.watchdog import Limits
 from memnotify.model import Arch, CellResult
 from memnotify.records.log import RecordLog
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
-from memnotify.series.quilt import MEM_NOTIFY
-
-# The bases to which every revision was carried forward.
-FORWARD = ("6.1", "6.12")
 
 SECOND = 10**9
 MIB = 1024  # KiB
@@ -66,20 +62,23 @@ class Guest:
     clients: np.ndarray
 
 
-class Runner(Protocol):
-    """Runs a scenario in a guest, which must end well; `root` has the series."""
+class Host(TypedDict, total=False):
+    """What a scenario runs on. The guest has 64 MiB and is a `pc-swap` if it is not said.
 
-    def __call__(
-        self,
-        series: str,
-        scenario: Scenario,
-        *,
-        base: str,
-        arch: Arch,
-        memory_mib: int = 64,
-        machine: str = "pc-swap",
-        root: Path = MEM_NOTIFY,
-    ) -> Guest: ...
+    `root` has the series.
+    """
+
+    base: Required[str]
+    arch: Required[Arch]
+    memory_mib: int
+    machine: str
+    root: Path
+
+
+class Runner(Protocol):
+    """Runs a scenario in a guest, which must end well."""
+
+    def __call__(self, series: str, scenario: Scenario, **host: Unpack[Host]) -> Guest: ...
 
 
 class Ending(Protocol):
@@ -90,12 +89,8 @@ class Ending(Protocol):
         series: str,
         scenario: Scenario,
         *,
-        base: str,
-        arch: Arch,
-        memory_mib: int = 64,
-        machine: str = "pc-swap",
-        root: Path = MEM_NOTIFY,
         limits: Limits | None = None,
+        **host: Unpack[Host],
     ) -> tuple[CellResult, Path]: ...
 
 

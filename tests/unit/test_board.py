@@ -6,7 +6,7 @@ import io
 
 from memnotify.model import Finding, Outcome
 from memnotify.report.board import LineBoard, LiveBoard, open_board
-from memnotify.report.table import plain_console, plain_table
+from memnotify.report.plain import plain_console, plain_table
 from memnotify.text import printable, printable_lines
 from rich.console import Console
 

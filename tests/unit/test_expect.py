@@ -21,7 +21,7 @@ from memnotify.errors import InputError
 from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.report.expect import print_expectations
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, seal_results
 from memnotify.results.summary import Job, make_verdict

@@ -141,6 +141,17 @@ def test_what_a_prebuilt_program_was_not_made_from_is_compiled(
     assert compiler.calls == 1
 
 
+def test_what_is_compiled_is_what_the_key_says(
+    tmp_path: Path, images: Path, compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail is read once: it could change between the key and the compilation."""
+    (images / "prebuilt" / "made.toml").unlink()
+    calls = iter(["int first;\n"])
+    monkeypatch.setattr("memnotify.image.example.usage_example", lambda _: next(calls))
+    key(tmp_path / "store")
+    assert compiler.calls == 1
+
+
 def test_a_change_that_gives_the_same_program_gives_the_same_image(
     tmp_path: Path, images: Path, compiler: Compiler
 ) -> None:
@@ -183,6 +194,19 @@ def test_without_the_folder_everything_is_compiled(
     compiler.version = None
     with pytest.raises(InfrastructureError, match=r"must be compiled.* install ziglang\)$"):
         key(tmp_path / "other")
+
+
+def test_without_the_patches_the_fix_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program includes an example that is part of a patch's mail."""
+    monkeypatch.setattr(places, "PATCHES", tmp_path / "patches")
+    assert main(["image", "build"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"memnotify: {tmp_path}/patches/mem_notify/v4/original: the data of the project "
+        "(3-of-5.txt) are missing (set MEMNOTIFY_HOME to a checkout, or install memnotify again)"
+    ]
 
 
 def test_prebuild_writes_what_is_then_used(

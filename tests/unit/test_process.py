@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from memnotify.environment import NETWORK
 from memnotify.errors import InfrastructureError
-from memnotify.process import CommandFailed, CommandLog, Rights, run, spawn
+from memnotify.process import CommandFailed, CommandLog, piped, run, spawn
+from memnotify.rights import Rights
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -96,6 +97,48 @@ def test_a_command_that_is_not_there() -> None:
 
 def test_death_by_signal_is_a_status() -> None:
     assert run(["sh", "-c", "kill -SEGV $$"], timeout=20, check=False).returncode == 128 + 11
+
+
+def test_output_is_read_while_the_command_runs(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "log")
+    with piped(["sh", "-c", "echo noise >&2; echo one; cat"], timeout=20, log=log) as stream:
+        assert stream.readline() == b"one\n"
+        assert stream.read() == b""
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(line)["argv"][:2] == ["sh", "-c"]
+
+
+def test_a_pipe_of_a_command_that_failed() -> None:
+    with (
+        pytest.raises(CommandFailed, match=r"exit status 3\n  \| why") as caught,
+        piped(["sh", "-c", "echo one; echo why >&2; exit 3"], timeout=20) as stream,
+    ):
+        stream.read()
+        raise ValueError("half of it is missing")  # the command's status says why
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_pipe_that_nobody_reads_to_its_end_ends_the_command(tmp_path: Path) -> None:
+    script = FAMILY.format(file=tmp_path / "pids").replace("wait\n", "yes\n")
+    with (
+        pytest.raises(ValueError, match="enough"),
+        piped(["sh", "-c", script], timeout=20) as stream,
+    ):
+        assert stream.readline() == b"y\n"
+        members = pids(tmp_path / "pids", 4)
+        raise ValueError("enough")
+    assert not any(map(alive, members))
+    with piped(["yes"], timeout=20) as stream:
+        assert stream.readline() == b"y\n"  # leaving now is no error
+
+
+def test_a_pipe_that_stays_open_times_out() -> None:
+    with (
+        pytest.raises(CommandFailed, match="timed out after 1 s, killed") as caught,
+        piped(["sleep", "1000"], timeout=1) as stream,
+    ):
+        stream.read()
+    assert caught.value.timed_out
 
 
 def test_the_logged_line_replays_the_command(

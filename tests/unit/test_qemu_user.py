@@ -20,7 +20,8 @@ from memnotify.guest import privileges
 from memnotify.guest.privileges import QemuUser, qemu_user
 from memnotify.guest.qemu import QEMU
 from memnotify.model import Accel
-from memnotify.process import CommandLog, Rights
+from memnotify.process import CommandLog
+from memnotify.rights import Rights
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from memnotify.cli import series as cli
 from memnotify.cli.main import main
+from memnotify.cli.series import list as cli
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.series import registered
 from memnotify.series.lineage import family

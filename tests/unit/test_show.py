@@ -6,7 +6,8 @@ import io
 from typing import Any
 
 import pytest
-from memnotify.report.table import plain_console, print_run
+from memnotify.report.plain import plain_console
+from memnotify.report.table import print_run
 from memnotify.results.verdict import Verdict
 from rich.console import Console
 

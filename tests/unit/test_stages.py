@@ -68,9 +68,11 @@ def test_a_file_that_cannot_take_stages_is_refused_before_any_work(
     assert notes.read_text() == "mine\n"
 
 
-def test_nothing_is_prepared_in_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", str(CAMPAIGNS / "demo.toml"), "--plan", "--prepare=kernels"]) == 2
-    assert "--prepare cannot be combined with --plan" in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--prepare=kernels", "--stages=x"])
+def test_nothing_is_done_in_a_plan(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert main(["run", str(CAMPAIGNS / "demo.toml"), "--plan", option]) == 2
+    name = option.partition("=")[0]
+    assert f"{name} cannot be combined with --plan" in capsys.readouterr().err
 
 
 def test_a_base_is_passed_over_only_for_its_own_fault(

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import memnotify
 import pytest
+from memnotify.kernel.base import load_base
+from memnotify.kernel.inventory import list_kernels
+from memnotify.kernel.source import fetch_source
+from memnotify.store import Store
+
+from tests.support.sources import kernel_tarball
 
 PACKAGE = Path(memnotify.__file__).parents[1]
 
@@ -33,3 +39,41 @@ def test_version_and_help_import_no_library(word: str) -> None:
 def test_an_unknown_command_is_refused_without_any_library() -> None:
     done = bare("nonsense")
     assert done.returncode == 2 and "invalid choice: 'nonsense'" in done.stderr
+
+
+HEAVY = {"numpy", "pyarrow", "pandas", "scipy", "asyncio", "ssl", "jinja2"}
+
+
+@pytest.mark.parametrize("word", ["series", "kernel"])
+def test_a_list_imports_no_heavy_library(word: str, tmp_path: Path) -> None:
+    """They take a second of CPU; the list itself takes a tenth of one."""
+    program = (
+        "import sys\n"
+        "from memnotify.cli.main import main\n"
+        f"status = main([{word!r}, 'list'])\n"
+        f"print(status, *{HEAVY!r} & set(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(PACKAGE), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == "0\n"
+
+
+def test_a_listing_does_not_read_whole_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have hundreds of megabytes; whoever uses one checks it."""
+    store = Store(tmp_path / "store")
+    fetch_source(
+        load_base("6.1"),
+        str(kernel_tarball(tmp_path / "linux.tar.xz")),
+        store=store,
+        progress=lambda line: None,
+    )
+    monkeypatch.setattr("memnotify.store.digest_file", lambda _: pytest.fail("it was read"))
+    (row,) = [row for row in list_kernels(store) if row["base"] == "6.1"]
+    assert row["source"]["version"] == "6.1.9"

@@ -11,7 +11,7 @@ from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.check import print_check
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.results.folder import RECORDS, RunFolder, to_json
 from memnotify.results.promises import check_run
 

@@ -9,7 +9,7 @@ from memnotify.cli.damaged import say_line
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.comparison import print_comparison
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.results.comparison import COMPARED, compare_runs, parse_only
 from memnotify.results.folder import to_json
 

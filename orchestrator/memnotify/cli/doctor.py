@@ -6,7 +6,7 @@ import argparse
 import ctypes.util
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -26,12 +26,13 @@ from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
 from memnotify.kernel import location
 from memnotify.kernel.base import Base, bases, load_base
-from memnotify.kernel.source import kept_source, known_offers
+from memnotify.kernel.source import known_offers
+from memnotify.kernel.stored import kept_source
 from memnotify.kernel.toolchain import missing_packages
 from memnotify.model import Accel
 from memnotify.places import command, data_files
-from memnotify.process import SETPRIV
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
+from memnotify.rights import SETPRIV
 from memnotify.series.quilt import revisions
 from memnotify.store import Store
 
@@ -105,7 +106,12 @@ def examine(store: Store) -> Iterator[Check]:
 def _data() -> Check:
     """Check the files that come with memnotify, of each kind."""
     try:
-        known = (bases(), revisions(), machine_names(), data_files(places.CAMPAIGNS, "*.toml"))
+        known: tuple[Sized, ...] = (
+            bases(),
+            revisions(),
+            machine_names(),
+            data_files(places.CAMPAIGNS, "*.toml"),
+        )
         data_files(places.IMAGES / "guest", "*.c")
         data_files(places.IMAGES / "templates", "*.j2")
     except InputError as error:

@@ -11,7 +11,7 @@ from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.expect import print_expectations
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 

@@ -10,7 +10,7 @@ from memnotify.image.program import prebuild
 from memnotify.jsontext import dump
 from memnotify.model import Arch
 from memnotify.process import CommandLog
-from memnotify.report.table import plain_console, plain_table
+from memnotify.report.plain import plain_console, plain_table
 from memnotify.store import Store
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
 import os
 import signal
 import sys
@@ -13,12 +12,12 @@ from typing import Any
 
 import memnotify
 from memnotify import inherited, limits
+from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.inherited import complain
 from memnotify.text import message
 
-# In the order of the help text. The module of a command is imported when the command is used: it
-# has register(parser), which adds the arguments and sets `handler`.
+# In the order of the help text.
 COMMANDS = {
     "doctor": "check that this machine can run the testbed",
     "kernel": "fetch, build and list kernels",
@@ -38,26 +37,6 @@ COMMANDS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that also accepts options between arguments: `compare RUN --json RUN`.
-
-    argparse itself expects the values of a repeatable argument to be consecutive.
-    """
-
-    _within = False
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        # A parser with subcommands has no other positional arguments.
-        words = sys.argv[1:] if args is None else args
-        if self._within or self._subparsers is not None or "--" in words:
-            return super().parse_known_args(args, namespace)
-        self._within = True
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._within = False
-
-
 class _Version(argparse.Action):
     """argparse's own would look up the version at every start."""
 
@@ -71,7 +50,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
     The latter knows the other commands only by name.
     """
-    top = _Parser(
+    top = Parser(
         prog="memnotify",
         description="A QEMU full-system testbed for the mem_notify patch series of 2008.",
         epilog="Exit status: 0 success; 1 a check or an expectation failed; 2 invalid input or "
@@ -80,14 +59,8 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     top.add_argument(
         "--version", action=_Version, nargs=0, help="show program's version number and exit"
     )
-    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
-    # No option before the command has a value.
-    chosen = None if words is None else next((w for w in words if not w.startswith("-")), "")
-    for name, summary in COMMANDS.items():
-        command = subparsers.add_parser(name, help=summary)
-        if chosen in (None, name):
-            limits.refuse_hopeless()
-            importlib.import_module(f"memnotify.cli.{name}").register(command)
+    top.words = words
+    top.add_commands("memnotify.cli", COMMANDS)
     return top
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.report.expect import print_expectations
-from memnotify.report.table import plain_console, print_run
+from memnotify.report.plain import plain_console
+from memnotify.report.table import print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.shards import merge

@@ -14,9 +14,9 @@ from memnotify.cli.output import add_json
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
 from memnotify.extras import extra
-from memnotify.files import refuse_as_result
+from memnotify.files import held_for_result
+from memnotify.report.plain import plain_console
 from memnotify.report.published import print_published, print_series
-from memnotify.report.table import plain_console
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.results.published import compare_published
 from memnotify.results.published_series import PICTURES, csv_text
@@ -54,8 +54,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 def _published(args: argparse.Namespace) -> int:
     if args.csv is not None and args.csv == args.plot:
         raise InputError(f"{args.csv}: --csv and --plot need different files")
-    for file in filter(None, (args.csv, args.plot)):
-        refuse_as_result(file)
+    with held_for_result(args.csv), held_for_result(args.plot):
+        return _compare(args)
+
+
+def _compare(args: argparse.Namespace) -> int:
     if args.plot is not None and args.plot.suffix not in PICTURES:
         raise InputError(f"{args.plot}: the name of a plot must end in {' or '.join(PICTURES)}")
     if args.plot is not None:

@@ -7,7 +7,7 @@ import argparse
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
-from memnotify.files import refuse_as_result
+from memnotify.files import held_for_result
 from memnotify.places import command
 from memnotify.report.formats import FORMATS, make_report
 from memnotify.results.folder import RunFolder
@@ -32,15 +32,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    if args.output is not None:
-        refuse_as_result(args.output)
-    say_damaged(args.run)
-    folder = RunFolder(args.run)
-    if not folder.results()[0]:
-        # A CI service would take a report in which nothing failed for a success.
-        hint = f"see {command(f'show {args.run}')}"
-        raise InputError(f"no cell of {args.run} has results to report", hint=hint)
-    output = args.output or args.run / "report.html"
-    make_report(folder, output)
+    with held_for_result(args.output):
+        say_damaged(args.run)
+        folder = RunFolder(args.run)
+        if not folder.results()[0]:
+            # A CI service would take a report in which nothing failed for a success.
+            hint = f"see {command(f'show {args.run}')}"
+            raise InputError(f"no cell of {args.run} has results to report", hint=hint)
+        output = args.output or args.run / "report.html"
+        make_report(folder, output)
     print(output)
     return 0

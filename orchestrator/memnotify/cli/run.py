@@ -18,8 +18,9 @@ from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
 from memnotify.report.board import open_board
 from memnotify.report.expect import print_expectations
+from memnotify.report.plain import plain_console
 from memnotify.report.plan import print_plan
-from memnotify.report.table import plain_console, print_run
+from memnotify.report.table import print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import choose_base
@@ -141,10 +142,11 @@ def _shard(text: str) -> Shard:
 def execute(args: argparse.Namespace) -> int:
     """Run `args.campaign`, or only plan it."""
     campaign = load_campaign(args.campaign)
-    if args.plan and args.prepare is not None:
-        raise InputError(
-            "--prepare cannot be combined with --plan, which fetches and builds nothing"
-        )
+    for name in ("prepare", "stages"):
+        if args.plan and getattr(args, name) is not None:
+            raise InputError(
+                f"--{name} cannot be combined with --plan, which fetches, builds and runs nothing"
+            )
     if args.fleet is not None:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}

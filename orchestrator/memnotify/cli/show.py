@@ -10,7 +10,8 @@ from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
-from memnotify.report.table import plain_console, print_cell, print_run
+from memnotify.report.plain import plain_console
+from memnotify.report.table import print_cell, print_run
 from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.timeline import timeline_of
 

@@ -22,7 +22,7 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu, sparse
 from memnotify.guest.backing import memfd
 from memnotify.model import Accel
-from memnotify.process import Rights
+from memnotify.rights import Rights
 
 KVM = Path("/dev/kvm")
 

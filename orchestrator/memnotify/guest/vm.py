@@ -23,7 +23,8 @@ from memnotify.guest.qmp import Monitor, number, open_monitor
 from memnotify.guest.usage import MemoryMeter, OomWatch
 from memnotify.guest.watchdog import CpuClock
 from memnotify.model import CONSOLE, Accel, Cell
-from memnotify.process import CommandLog, Rights, Spawned, spawn
+from memnotify.process import CommandLog, Spawned, spawn
+from memnotify.rights import Rights
 
 T = TypeVar("T")
 

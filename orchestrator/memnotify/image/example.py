@@ -15,7 +15,8 @@ _AND_SO_ON = "..."  # a line of the example that stands for the rest of a progra
 
 
 def mail() -> Path:
-    return places.PATCHES / "mem_notify" / "v4" / "original" / "3-of-5.txt"
+    """Return the file of the mail. Raises InputError if the project's patches are missing."""
+    return places.data_files(places.PATCHES / "mem_notify" / "v4" / "original", "3-of-5.txt")[0]
 
 
 def usage_example(path: Path) -> str:

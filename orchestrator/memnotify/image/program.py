@@ -62,14 +62,27 @@ def _compiler_version() -> str | None:
         return None
 
 
-def _inputs(arch: Arch, files: tuple[Path, ...]) -> dict[str, Any]:
-    """Return what the program is made from, except for the compiler, as a JSON value."""
-    return {
-        "arch": str(arch),
-        "sources": {path.name: digest_file(path) for path in files},
-        "example": digest_value(example.usage_example(example.mail())),
-        "flags": [*_TARGETS[arch], *_FLAGS],
-    }
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """What the program for an architecture is made from, except for the compiler."""
+
+    arch: Arch
+    files: tuple[Path, ...]
+    example: str
+
+    @staticmethod
+    def of(arch: Arch, files: tuple[Path, ...]) -> _Recipe:
+        return _Recipe(arch, files, example.usage_example(example.mail()))
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Return it as a JSON value."""
+        return {
+            "arch": str(self.arch),
+            "sources": {path.name: digest_file(path) for path in self.files},
+            "example": digest_value(self.example),
+            "flags": [*_TARGETS[self.arch], *_FLAGS],
+        }
 
 
 def compile_program(
@@ -98,8 +111,7 @@ def compile_program(
 
 
 def _compiled(
-    arch: Arch,
-    files: tuple[Path, ...],
+    recipe: _Recipe,
     *,
     store: Store,
     log: CommandLog,
@@ -109,20 +121,18 @@ def _compiled(
     if compiler is None:
         raise InfrastructureError(
             "compiler",
-            f"{files[0].parent} must be compiled, since images/prebuilt has no program made from "
-            "these sources, and the C compiler (zig) is not installed",
+            f"{recipe.files[0].parent} must be compiled, since images/prebuilt has no program made "
+            "from these sources, and the C compiler (zig) is not installed",
             hint=f"{install_command()} {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
         )
 
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
-        (work / example.INCLUDED).write_text(
-            example.usage_example(example.mail()), encoding="utf-8"
-        )
-        compile_program(arch, files, work / AGENT, store=store, log=log)
+        (work / example.INCLUDED).write_text(recipe.example, encoding="utf-8")
+        compile_program(recipe.arch, recipe.files, work / AGENT, store=store, log=log)
         return {"seconds": round(time.monotonic() - started, 3)}
 
-    inputs = _inputs(arch, files) | {"compiler": compiler}
+    inputs = recipe.inputs | {"compiler": compiler}
     return store.publish("program", inputs, build, waiting=waiting).file(AGENT).read_bytes()
 
 
@@ -139,14 +149,14 @@ def ensure_program(
     `folder` has the sources (default: images/guest). `waiting` is called if another process is
     compiling the same program.
 
-    Raises InfrastructureError if the compiler is missing or a prebuilt program is damaged, and
-    CommandFailed if the program does not compile.
+    Raises InputError if the project's data are missing, InfrastructureError if the compiler is
+    missing or a prebuilt program is damaged, and CommandFailed if the program does not compile.
     """
-    files = sources(folder)
-    content = prebuilt.program(arch, digest_value(_inputs(arch, files)))
+    recipe = _Recipe.of(arch, sources(folder))
+    content = prebuilt.program(arch, digest_value(recipe.inputs))
     if content is not None:
         return Program(content, prebuilt=True)
-    compiled = _compiled(arch, files, store=store, log=log, waiting=waiting)
+    compiled = _compiled(recipe, store=store, log=log, waiting=waiting)
     return Program(compiled, prebuilt=False)
 
 
@@ -158,10 +168,10 @@ def prebuild(*, store: Store, log: CommandLog) -> tuple[Path, ...]:
     """
     files = sources()
     programs = {
-        arch: (
-            digest_value(_inputs(arch, files)),
-            _compiled(arch, files, store=store, log=log, waiting=None),
+        recipe.arch: (
+            digest_value(recipe.inputs),
+            _compiled(recipe, store=store, log=log, waiting=None),
         )
-        for arch in Arch
+        for recipe in [_Recipe.of(arch, files) for arch in Arch]
     }
     return prebuilt.write(programs, compiler=_compiler_version() or "")

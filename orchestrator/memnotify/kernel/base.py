@@ -111,6 +111,7 @@ class BaseTable(toml.Table):
     `patches` are folders below patches/ whose series come before every mem_notify series. A nested
     list of folders has alternative forms of the same fixes (see `memnotify.kernel.fixes`), to which
     `only_if` applies; `can_lack` names forms of fixes that a kernel can do without if no form fits.
+    `files` is about how many files a build from nothing compiles, for its progress.
     """
 
     version: str
@@ -122,6 +123,7 @@ class BaseTable(toml.Table):
     cc_flags: list[str] = Field(default_factory=list)
     tools: dict[str, str]
     headers: dict[str, str] = Field(default_factory=dict)
+    files: Annotated[int, Field(gt=0)] | None = None
 
     @field_validator("version")
     @classmethod

@@ -20,7 +20,8 @@ from memnotify.kernel.config import ConfigOption, check_config, fragment_text, m
 from memnotify.kernel.fixes import Choice, fixes_for
 from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.pristine import pristine_files
-from memnotify.kernel.source import Source, ensure_source, kept_source
+from memnotify.kernel.source import ensure_source
+from memnotify.kernel.stored import KERNEL, Source, kept_source
 from memnotify.kernel.toolchain import Toolchain, identify
 from memnotify.kernel.tree import WorkTree, work_tree
 from memnotify.model import KernelRequest
@@ -31,7 +32,6 @@ from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
 from memnotify.text import counted
 
-KIND = "kernel"
 _RECIPE = 2  # increase it when a change of this module changes the result
 _PATIENCE = 4 * 3600.0
 _IMAGE = "arch/x86/boot/bzImage"
@@ -213,7 +213,7 @@ def ensure_kernel(
                 raise _does_not_build(name, error, tree.build_log) from error
 
     return store.publish(
-        KIND,
+        KERNEL,
         inputs,
         build,
         waiting=lambda: progress(f"waiting for another build of {name} to finish"),
@@ -246,7 +246,7 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
-            beat=lambda: progress(f"{counted(_compiled(output), 'file')} compiled"),
+            beat=lambda: progress(_told(_compiled(output), plan.base.table.files, kept=kept)),
         )
     seconds = time.monotonic() - started
     for file, name in (
@@ -301,6 +301,13 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
 
 def _compiled(output: Path) -> int:
     return output.read_text(errors="replace", encoding="utf-8").count("\n  CC ")
+
+
+def _told(compiled: int, files: int | None, *, kept: bool) -> str:
+    """Return how far a build is. With a kept tree, make compiles what has changed: at most all."""
+    if files is None or compiled > files:
+        return f"{counted(compiled, 'file')} compiled"
+    return f"{compiled} of {'at most' if kept else 'about'} {files} files compiled"
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,31 @@
-"""Kernel source from a Debian archive: what apt lists and downloads, and what dpkg-deb unpacks."""
+"""Kernel source of Debian: what apt lists and downloads, and the tarball in a package.
+
+A package that a user names may come from anywhere. dpkg-deb decompresses it, and its files are read
+as those of any archive, within limits.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+from typing import BinaryIO, cast
 
+from memnotify.archive import ArchiveLimits, opened
 from memnotify.environment import NETWORK
-from memnotify.errors import InfrastructureError
-from memnotify.process import CommandFailed, CommandLog, run
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.process import CommandFailed, CommandLog, piped, run
 
 _AR = b"!<arch>\n"  # what a package begins with
 _DOWNLOAD = 3600.0  # seconds
 _UNPACK = 600.0  # seconds
+_PADDING = 1 << 20  # bytes
+
+# linux-source-6.1 is 139 MB: the tarball in it is compressed.
+_LIMITS = ArchiveLimits(kind="package of kernel source", entries=1000, size=2 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,38 @@ def is_package(path: Path) -> bool:
         return file.read(len(_AR)) == _AR
 
 
-def unpack(package: Path, folder: Path, log: CommandLog | None = None) -> None:
-    """Unpack a package's files. Raises CommandFailed if it is damaged."""
-    run(["dpkg-deb", "--extract", package, folder], timeout=_UNPACK, log=log)
+def take_member(
+    package: Path, members: Collection[str], folder: Path, log: CommandLog | None = None
+) -> Path:
+    """Write the first of these members that a package has into a folder, and return its file.
+
+    Nothing else of the package reaches the disk, and neither does a member that is a link.
+
+    Raises InputError if it has none of them, is damaged, or is larger than a package of kernel
+    source.
+    """
+    command: list[str | Path] = ["dpkg-deb", "--fsys-tarfile", package]
+    try:
+        with (
+            piped(command, timeout=_UNPACK, log=log) as content,
+            opened(package, _LIMITS, cast("BinaryIO", content)) as entries,
+        ):
+            taken = None
+            for archive, entry in entries:
+                name = normpath(entry.name)
+                if taken is None and name in members and entry.isreg():
+                    data = archive.extractfile(entry)
+                    assert data is not None  # it is a file
+                    taken = folder / PurePosixPath(name).name
+                    with taken.open("xb") as out:
+                        shutil.copyfileobj(data, out)
+            # tar fills its last block.
+            if len(content.read(_PADDING + 1)) > _PADDING:
+                raise InputError("not a whole Debian package: data after its end", file=package)
+    except CommandFailed as error:
+        if error.timed_out:
+            raise
+        raise InputError(f"not a whole Debian package: {error.message}", file=package) from error
+    if taken is None:
+        raise InputError(f"this Debian package has no {next(iter(members))}", file=package)
+    return taken

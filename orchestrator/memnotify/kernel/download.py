@@ -6,24 +6,29 @@ server confirms that the file is unchanged; otherwise it is fetched again from t
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import os
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from memnotify.errors import InfrastructureError
-from memnotify.store import digest_file
+from memnotify.store import Store, digest_file
 
 _TRIES = 3
 _MOST_BYTES = 2 << 30
 _PARTIAL = 206
 _RANGE_REFUSED = 416
+_REMEMBERED_S = 600.0
+_JUST_NOW_S = 60.0
 
 
 class Refused(InfrastructureError):
@@ -38,20 +43,36 @@ class _BrokenOff(InfrastructureError):
     """A connection ended before the file did."""
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """When a host could not be reached, in seconds since the epoch, and why."""
+
+    at: float
+    reason: str
+
+
 class Web:
     """Opens URLs. A host that could not be reached is not tried again, to save time.
 
-    `patience` is the timeout in seconds without data.
+    `patience` is the timeout in seconds without data. With a `memory`, a file, it is not tried for
+    ten minutes by other processes either: those that follow each other in one `make demo`.
     """
 
-    patience: float = 10.0
-    _silent: dict[str, str] = field(default_factory=dict)
+    def __init__(self, *, patience: float = 10.0, memory: Path | None = None) -> None:
+        self._patience = patience
+        self._memory = memory
+        self._silent = _remembered(memory)
 
     @property
-    def silent(self) -> tuple[str, ...]:
-        """The hosts that could not be reached."""
-        return tuple(self._silent)
+    def silent(self) -> dict[str, str]:
+        """The hosts that could not be reached, and when: "at 14:05", or "" if just now."""
+        now = time.time()
+        return {
+            host: time.strftime("at %H:%M", time.localtime(silence.at))
+            if now - silence.at > _JUST_NOW_S
+            else ""
+            for host, silence in self._silent.items()
+        }
 
     def open(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the response.
@@ -62,14 +83,25 @@ class Web:
         if host not in self._silent:
             request = urllib.request.Request(url, headers=dict(headers or {}))
             try:
-                return urllib.request.urlopen(request, timeout=self.patience)
+                return urllib.request.urlopen(request, timeout=self._patience)
             except urllib.error.HTTPError as error:
                 with error:
                     raise Refused(url, error.code, error.reason) from error
             except (OSError, http.client.HTTPException) as error:
                 reason = error.reason if isinstance(error, urllib.error.URLError) else error
-                self._silent[host] = getattr(reason, "strerror", None) or str(reason)
-        raise InfrastructureError("source", f"{url}: {self._silent[host]}")
+                why = getattr(reason, "strerror", None) or str(reason)
+                self._silent[host] = _Silence(time.time(), why)
+                self._remember()
+        raise InfrastructureError("source", f"{url}: {self._silent[host].reason}")
+
+    def _remember(self) -> None:
+        if self._memory is None:
+            return
+        known = {host: asdict(silence) for host, silence in self._silent.items()}
+        fresh = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):  # it is only there to save time
+            fresh.write_text(json.dumps(known), encoding="utf-8")
+            fresh.replace(self._memory)
 
     def read(self, url: str) -> str:
         """Return a text of at most 16 MiB. Raises as `open` does, or if the connection breaks."""
@@ -78,6 +110,21 @@ class Web:
                 return bytes(response.read(16 << 20)).decode(errors="replace")
             except (OSError, http.client.HTTPException) as error:
                 raise _BrokenOff("source", f"{url}: {error}") from error
+
+
+def remembering(store: Store, *, patience: float = 10.0) -> Web:
+    """Return a Web with a memory in the store."""
+    return Web(patience=patience, memory=store.folder("downloads") / "no-answer.json")
+
+
+def _remembered(memory: Path | None) -> dict[str, _Silence]:
+    found: dict[str, _Silence] = {}
+    now = time.time()
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, LookupError):
+        for host, silence in json.loads(memory.read_text("utf-8") if memory else "{}").items():
+            if 0 <= now - silence["at"] < _REMEMBERED_S:
+                found[host] = _Silence(silence["at"], str(silence["reason"]))
+    return found
 
 
 def download(url: str, target: Path, sha256: str | None, *, web: Web | None = None) -> str:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from memnotify.kernel.base import bases, load_base
-from memnotify.kernel.build import KIND
-from memnotify.kernel.source import kept_source
+from memnotify.kernel.stored import KERNEL, kept_source
 from memnotify.places import KERNELS
 from memnotify.series.quilt import NONE, revisions
 from memnotify.store import Store
@@ -21,12 +20,12 @@ def list_kernels(store: Store) -> list[dict[str, Any]]:
     what distinguishes builds of the same name: `cc`, the digest of the `source`, and the time in
     UTC when it was `built`).
     """
-    built = store.listing(KIND)
+    built = store.listing(KERNEL)
     known = revisions()
     rows = []
     for name in bases(KERNELS):
         base = load_base(name, root=KERNELS)
-        source = kept_source(base, store=store)
+        source = kept_source(base, store=store, checked=False)
         rows.append(
             {
                 "base": name,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from memnotify.errors import InfrastructureError
-from memnotify.kernel.source import Source
+from memnotify.kernel.stored import Source
 from memnotify.kernel.tree import read_stamps, read_state, stamp, tree_folder, work_tree
 from memnotify.model import Arch
 from memnotify.series.apply import FileState, read_tree

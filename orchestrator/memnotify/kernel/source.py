@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.archive import look_through, pack
@@ -21,15 +20,14 @@ from memnotify.files import refuse_special
 from memnotify.kernel import debian
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
-from memnotify.kernel.download import Web, download, wrong_checksum
+from memnotify.kernel.download import Web, download, remembering, wrong_checksum
 from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.kernel.stored import SOURCE, Source, kept_source, pointer, source_of
 from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.quilt import tree_version
 from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_value
-
-KIND = "source"
 
 # Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")
@@ -43,22 +41,6 @@ UNREACHABLE = "unreachable"
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A kernel tree in a tarball, below its folder `top`.
-
-    `digest` is the SHA-256 of the tarball, or `store.digest_tree` of a tree that was given or
-    assembled.
-    """
-
-    base: str
-    digest: str
-    tarball: Path
-    top: str
-    version: str
-    origin: str
-
-
 def named_source(given: str) -> Path:
     """Return the path given with --source. Raises InputError if it is not a tree or tarball."""
     path = Path(given).expanduser()
@@ -66,16 +48,6 @@ def named_source(given: str) -> Path:
     if not (path.is_dir() or path.is_file()):
         raise InputError("no such tree or tarball", file=path)
     return path
-
-
-def kept_source(base: Base, *, store: Store) -> Source | None:
-    """Return the source that was fetched last, if it is in the store."""
-    try:
-        key = _pointer(base, store).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    artifact = store.get(KIND, key)
-    return None if artifact is None else _source(artifact)
 
 
 def given_source(base: Base, given: str, *, store: Store) -> Source | None:
@@ -87,8 +59,8 @@ def given_source(base: Base, given: str, *, store: Store) -> Source | None:
     if path.is_dir() and not (path / "Makefile").exists():
         return None  # pieces
     digest = digest_tree(path) if path.is_dir() else digest_file(path)
-    artifact = store.get(KIND, digest_value(_given_inputs(base, digest)))
-    return None if artifact is None else _source(artifact)
+    artifact = store.get(SOURCE, digest_value(_given_inputs(base, digest)))
+    return None if artifact is None else source_of(artifact)
 
 
 def _given_inputs(base: Base, digest: str) -> dict[str, str]:
@@ -114,11 +86,11 @@ def fetch_source(
         artifact = _take(base, named_source(given), store, log, progress)
     else:
         artifact = _fetch(base, store, web or Web(), log, progress)
-    pointer = _pointer(base, store)
-    fresh = pointer.with_name(f".{pointer.name}.{os.getpid()}")
+    last = pointer(base, store)
+    fresh = last.with_name(f".{last.name}.{os.getpid()}")
     fresh.write_text(artifact.key + "\n", encoding="utf-8")
-    fresh.replace(pointer)
-    return _source(artifact)
+    fresh.replace(last)
+    return source_of(artifact)
 
 
 def ensure_source(
@@ -130,32 +102,20 @@ def ensure_source(
     log: CommandLog | None = None,
     progress: Progress,
 ) -> Source:
-    """Return the source to build from: `given` (this time only), the kept one, or a fetched one."""
+    """Return the source to build from: `given` (this time only), the kept one, or a fetched one.
+
+    A host that did not answer in the last minutes is not asked; `fetch_source` asks every time.
+    """
     if given is not None:
-        return _source(_take(base, named_source(given), store, log, progress))
+        return source_of(_take(base, named_source(given), store, log, progress))
     kept = kept_source(base, store=store)
     if kept is not None:
         return kept
     # Under a lock, so that two builds on a new machine fetch it only once.
     with store.lock(f"fetch-{base.name}"):
         kept = kept_source(base, store=store)
+        web = web or remembering(store)
         return kept or fetch_source(base, store=store, web=web, log=log, progress=progress)
-
-
-def _pointer(base: Base, store: Store) -> Path:
-    return store.folder("sources") / base.name
-
-
-def _source(artifact: Artifact) -> Source:
-    facts = artifact.facts
-    return Source(
-        base=str(artifact.inputs["base"]),
-        digest=str(facts["digest"]),
-        tarball=artifact.file(str(facts["file"])),
-        top=str(facts["top"]),
-        version=str(facts["version"]),
-        origin=str(facts["origin"]),
-    )
 
 
 def _facts(base: Base, tarball: Path, origin: str, digest: str | None = None) -> dict[str, str]:
@@ -208,7 +168,7 @@ def _take(
             raise wrong_checksum(str(path), digest, copied)
         return facts
 
-    return store.publish(KIND, _given_inputs(base, digest), build)
+    return store.publish(SOURCE, _given_inputs(base, digest), build)
 
 
 def _from_given_package(
@@ -220,18 +180,7 @@ def _from_given_package(
         raise InputError(f"a Debian package, and no Debian has {base.name}", file=path)
     if shutil.which("dpkg-deb") is None:
         raise InputError("a Debian package, and there is no dpkg-deb to unpack it", file=path)
-    work = folder.with_name("package")
-    try:
-        debian.unpack(path, work, log)
-    except CommandFailed as error:
-        raise InputError(f"not a whole Debian package: {error.message}", file=path) from error
-    for member in members:
-        inside = work / member
-        # Nothing on the way to it in the package is a link.
-        if inside.is_file() and inside.resolve() == work.resolve() / member:
-            break
-    else:
-        raise InputError(f"this Debian package has no {members[0]}", file=path)
+    inside = debian.take_member(path, members, folder, log)
     try:
         facts = _facts(base, inside, str(path.absolute()), digest)
         look_through(inside, facts["top"], LIMITS)
@@ -239,9 +188,7 @@ def _from_given_package(
         if error.file != inside:
             raise  # of the user's file
         said = error.message.removeprefix(f"{inside}: ")
-        raise InputError(f"{member} in it: {said}", file=path) from error
-    inside.rename(folder / inside.name)
-    shutil.rmtree(work)
+        raise InputError(f"{inside.name} in it: {said}", file=path) from error
     return facts
 
 
@@ -318,9 +265,7 @@ def _from_debian(
         found = digest_file(package)
         if found != listed.sha256:
             raise wrong_checksum(package.name, listed.sha256, found)
-        debian.unpack(package, work / "unpacked", log)
-        tarball = folder / Path(candidate.member).name
-        (work / "unpacked" / candidate.member).rename(tarball)
+        tarball = debian.take_member(package, [candidate.member], folder, log)
         shutil.rmtree(work)
         return _facts(base, tarball, f"Debian's {name} {listed.version}")
 
@@ -331,7 +276,7 @@ def _from_debian(
         "sha256": listed.sha256,
         "member": candidate.member,
     }
-    return store.publish(KIND, inputs, build)
+    return store.publish(SOURCE, inputs, build)
 
 
 def _from_kernel_org(
@@ -354,7 +299,7 @@ def _from_kernel_org(
             fetched.rename(folder / name)
         return _facts(base, folder / name, url)
 
-    return store.publish(KIND, {"base": base.name, "file": name, "sha256": expected}, build)
+    return store.publish(SOURCE, {"base": base.name, "file": name, "sha256": expected}, build)
 
 
 def _from_pieces(
@@ -366,10 +311,10 @@ def _from_pieces(
     progress: Progress,
 ) -> Artifact:
     known = known_digests(base, candidate)
-    for artifact in store.listing(KIND):
+    for artifact in store.listing(SOURCE):
         made_of = artifact.inputs.get("pieces", [])
         if artifact.inputs["base"] == base.name and made_of:
-            there = store.get(KIND, artifact.key)
+            there = store.get(SOURCE, artifact.key)
             if there and all(known.get(name, sha256) == sha256 for name, sha256 in made_of):
                 return there
     pieces = fetch_pieces(base, candidate, store=store, web=web, progress=progress)
@@ -379,8 +324,7 @@ def _from_pieces(
         raise InfrastructureError("source", str(error)) from error
     for piece in pieces:
         piece.file.unlink(missing_ok=True)
-    for name in pin(base, pieces):
-        progress(f"pinned {name} in {base.lock}")
+    pin(base, pieces, progress=progress)
     return artifact
 
 
@@ -405,7 +349,7 @@ def _put_together(
         return _facts(base, tarball, origin, digest)
 
     made_of = [[piece.file.name, piece.sha256] for piece in pieces]
-    return store.publish(KIND, {"base": base.name, "pieces": made_of}, build)
+    return store.publish(SOURCE, {"base": base.name, "pieces": made_of}, build)
 
 
 def _numbers(name: str) -> list[int]:

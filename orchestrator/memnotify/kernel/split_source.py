@@ -1,13 +1,15 @@
 """Find, check and pin the files of a tree that comes in pieces.
 
 The digest of a piece is looked up in this order: in kernels/<base>.toml, in kernels/<base>.lock,
-and in the list of checksums in its folder. If none of them has it, the digest is written to the
-lock file once the assembled tree has been accepted; from then on a different file is refused.
+in the user's own lock file, and in the list of checksums in its folder. If none of them has it, the
+digest is written to a lock file once the assembled tree has been accepted; from then on a different
+file is refused.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
 
-from memnotify import toml
+import platformdirs
+
+from memnotify import places, toml
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, PiecesSource, PieceTable, Suffix
 from memnotify.kernel.download import Refused, Web, download
@@ -23,8 +27,8 @@ from memnotify.store import Store, digest_file
 
 _SUFFIXES: tuple[str, ...] = get_args(Suffix)
 _HEAD = """\
-# SHA-256 of files that nothing else vouches for, as they were when first fetched. Commit this file:
-# another file of the same name is then refused.
+# SHA-256 of files that nothing else vouches for, as they were when first fetched.
+# Another file of the same name is refused. In a checkout, commit this file.
 
 [sha256]
 """
@@ -52,23 +56,40 @@ def known_digests(base: Base, source: PiecesSource) -> dict[str, str]:
     return known
 
 
+def _own_lock(base: Base) -> Path:
+    return Path(platformdirs.user_data_dir("memnotify")) / "kernels" / base.lock.name
+
+
 def _pinned(base: Base) -> dict[str, str]:
-    return dict(toml.load(base.lock, _Lock).sha256) if base.lock.exists() else {}
+    return _read(_own_lock(base)) | _read(base.lock)
 
 
-def pin(base: Base, pieces: Iterable[Piece]) -> tuple[str, ...]:
-    """Write the digests of pieces that have no other digest to the lock file; return their names.
+def _read(lock: Path) -> dict[str, str]:
+    return dict(toml.load(lock, _Lock).sha256) if lock.exists() else {}
+
+
+def pin(base: Base, pieces: Iterable[Piece], *, progress: Callable[[str], None]) -> None:
+    """Write the digests of pieces that have no other digest to a lock file.
+
+    It is beside the file of the base, where it can be committed, unless that is the data of an
+    installed package, which the next installation replaces, or cannot be written: then it is among
+    the user's own data.
 
     Raises OSError if it cannot be written.
     """
     new = {piece.file.name: piece.sha256 for piece in pieces if piece.to_pin}
-    if new:
-        pinned = _pinned(base) | new
-        lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
-        fresh = base.lock.with_name(base.lock.name + ".new")
-        fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-        fresh.replace(base.lock)
-    return tuple(new)
+    if not new:
+        return
+    ours = places.installed(base.root) or not os.access(base.root, os.W_OK)
+    lock = _own_lock(base) if ours else base.lock
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    pinned = _read(lock) | new
+    lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
+    fresh = lock.with_name(lock.name + ".new")
+    fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    fresh.replace(lock)
+    for name in new:
+        progress(f"pinned {name} in {lock}")
 
 
 def fetch_pieces(
@@ -153,10 +174,9 @@ def _download(
 def _unpin(base: Base, piece: PieceTable, name: str) -> str | None:
     """Return a hint for a file that differs from the pinned one; None if it was not pinned."""
     pinned = name.removeprefix(f"{piece.name}.") not in piece.sha256
+    lock = base.lock if name in _read(base.lock) else _own_lock(base)
     return (
-        f"pinned in {base.lock}: if the new file is correct, remove its line there"
-        if pinned
-        else None
+        f"pinned in {lock}: if the new file is correct, remove its line there" if pinned else None
     )
 
 

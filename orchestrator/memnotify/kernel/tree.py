@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from memnotify.archive import unpack
 from memnotify.errors import InputError
-from memnotify.kernel.source import Source
+from memnotify.kernel.stored import Source
 from memnotify.kernel.tarball import LIMITS
 from memnotify.model import Arch
 from memnotify.process import CommandFailed, CommandLog

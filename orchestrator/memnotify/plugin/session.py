@@ -6,6 +6,7 @@ leads its run. It passes the bases to the workers, so that all of them collect t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from memnotify.model import Accel, Cell, Clock
 from memnotify.plugin.items import CampaignFile, CellItem, finished, how_to_look, shown
 from memnotify.process import CommandLog
 from memnotify.report.board import LineBoard
-from memnotify.report.table import plain_console
+from memnotify.report.plain import plain_console
 from memnotify.run.base_selection import choose_base
 from memnotify.run.on_demand import OnDemand
 from memnotify.run.services import RunOptions, Services
@@ -87,10 +88,10 @@ class Session:
                 # In a fixed order, so that two sessions cannot deadlock.
                 for run in sorted(runs, key=lambda run: run.folder.path):
                     self._held.enter_context(run.lead(_say))
-        self._runs = {run.campaign.path.resolve(): run for run in runs}
+        self._runs = {_place(run.campaign.path): run for run in runs}
         self._asked = _with_ids([Asked(run, name) for run in runs for name in run.cells])
         args = self._config.args
-        named = {Path(arg.partition("::")[0]).resolve() for arg in args}
+        named = {_place(arg.partition("::")[0]) for arg in args}
         args += [str(path) for path in self._runs if path not in named]
 
     def _choose(self, campaigns: Iterable[Campaign], store: Store) -> Sequence[str]:
@@ -122,7 +123,7 @@ class Session:
         ]
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> CampaignFile | None:
-        run = self._runs.get(file_path.resolve())
+        run = self._runs.get(_place(file_path))
         if run is None:
             return None
         return CampaignFile.from_parent(parent, path=file_path, run=run)
@@ -180,8 +181,13 @@ class Session:
         return None if asked is None else self._folders.get(asked)
 
 
+def _place(name: str | Path) -> Path:
+    """Return a path without links, as far as they lead; a loop of links is pytest's to refuse."""
+    return Path(os.path.realpath(name))
+
+
 def _campaigns(files: Iterable[str]) -> Sequence[Campaign]:
-    named = {Path(file).resolve(): Path(file) for file in files}
+    named = {_place(file): Path(file) for file in files}
     campaigns = [load_campaign(file) for file in named.values()]
     for name, count in Counter(campaign.table.name for campaign in campaigns).items():
         if count > 1:

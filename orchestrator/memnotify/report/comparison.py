@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memnotify.axes import Value
-from memnotify.report.table import plain_table
+from memnotify.report.plain import plain_table
 from memnotify.results.comparison import GroupFigure
 from memnotify.text import counted, printable
 

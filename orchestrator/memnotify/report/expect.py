@@ -9,7 +9,7 @@ from rich.text import Text
 
 from memnotify.places import command
 from memnotify.report.cells import CaseStatus
-from memnotify.report.table import plain_table
+from memnotify.report.plain import plain_table
 from memnotify.results.expectations import Expected
 from memnotify.text import printable
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from memnotify.report.table import plain_table
+from memnotify.report.plain import plain_table
 from memnotify.text import printable
 
 Rows = Sequence[Mapping[str, Any]]

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from memnotify.report.table import plain_table
+from memnotify.report.plain import plain_table
 from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,12 +12,12 @@ from rich.text import Text
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.model import Ending
+from memnotify.report.plain import plain_table
 from memnotify.results.verdict import Verdict
 from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]
 
-_TRAILING = re.compile(r" +$", re.M)
 _MAX_BATCHES = 3
 _SHARED = ordered("base", "series", "arch", "machine", "scenario")
 _ALWAYS = ("series", "memory_mib", "clients")
@@ -33,38 +32,6 @@ _FIGURES = (
 )
 _SELF_CHECK = ("self_check", "self-check")
 _STYLES = {Ending.OK: "", Ending.FINDING: "yellow", Ending.INFRASTRUCTURE: "red"}
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would exit with 1, which means that a check failed
-
-
-class _File(_Console):
-    """A console for files and pipes: no width limits a line, and no blanks end it."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        with self.capture() as captured:
-            super().print(*objects, **options)
-        self.file.write(_TRAILING.sub("", captured.get()))
-
-
-def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """Return a console that truncates nothing, unless a terminal sets the width."""
-    console = _Console(file=file, stderr=stderr, highlight=False)
-    return (
-        console
-        if console.is_terminal
-        else _File(file=file, stderr=stderr, highlight=False, width=1_000)
-    )
-
-
-def plain_table(*titles: str) -> Table:
-    """Return a table without lines, with columns that have these titles and wrap."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
 
 
 def print_run(console: Console, verdicts: Sequence[Verdict], *, planned: int) -> None:

@@ -15,7 +15,7 @@ from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
-from memnotify.kernel.download import Web
+from memnotify.kernel.download import Web, remembering
 from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
@@ -26,7 +26,7 @@ from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
 # A network that drops every packet must not delay every run: kernel.org has two names, so this wait
-# occurs at most twice.
+# occurs at most twice, and not again in the next minutes.
 PATIENCE = 6.0  # seconds
 
 _SLOW_S = 3.0
@@ -86,7 +86,7 @@ def choose_base(
         named_source(source)
     refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
-    web, log = Web(patience=PATIENCE), log or CommandLog()
+    web, log = remembering(store, patience=PATIENCE), log or CommandLog()
     reasons: list[str] = []
     remedies: list[str] = []
 
@@ -159,7 +159,8 @@ def kernels_of(
 def _why(error: MemnotifyError, web: Web) -> str:
     """Return the first line of a message; the rest shows hunks, or the output of make."""
     message = error.message
-    if hosts := [host for host in web.silent if f"/{host}/" in message]:
+    silent = web.silent.items()
+    if hosts := [f"{host} {when}".strip() for host, when in silent if f"/{host}/" in message]:
         # The list of all addresses tried would bury the choice; `kernel fetch` shows it.
         return f"cannot be fetched, no answer from {' and '.join(hosts)}"
     return message.partition("\n")[0]

@@ -23,13 +23,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from memnotify import host
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.run.claims import CLAIM, PLACE, Claim, held_claims, is_ours, locked, waits
 from memnotify.run.need import Need, host_capacity
 from memnotify.text import counted
 
@@ -52,30 +52,7 @@ _REMIND_S = 180.0
 PATIENCE_S = 600.0
 """How long to wait for host memory while no guest holds any that could be released."""
 
-_PASSED_OVER_S = 5.0
-"""A run that has not checked for this long is stopped (Ctrl-Z); others need not wait for it."""
-
-
-_CLAIM, _PLACE = "claim-", "place-"
 _SHOWN = 3
-_TOLD = 60
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """A claim that is held, as anyone can see it. `wanted` is None if it cannot be read."""
-
-    path: Path
-    wanted: Need | None
-
-    def __str__(self) -> str:
-        wanted = "an unreadable claim" if self.wanted is None else self.wanted
-        since = ""
-        with contextlib.suppress(OSError):
-            began = time.localtime(self.path.stat().st_mtime)
-            today = time.localtime()[:3] == began[:3]
-            since = f" since {time.strftime('%H:%M' if today else '%Y-%m-%d %H:%M', began)}"
-        return f"{_process(self.path.name)} has {wanted}{since}"
 
 
 class Ledger:
@@ -154,12 +131,12 @@ class Ledger:
             with self._gate() as entered:
                 if entered:
                     self._taken()  # removes the claims of dead processes
-                    return len(list(self._folder.glob(f"{_CLAIM}*"))) > 1
+                    return len(list(self._folder.glob(f"{CLAIM}*"))) > 1
             await self._pause()
 
     def obstacle(self, wanted: Need) -> str:
         """Return what a guest that wants this much is waiting for, with figures and holders."""
-        claims = list(self._claims())
+        claims = list(held_claims(self._folder))
         taken = self._sum(claims)
         free = Need(
             max(0, self.capacity.memory_mib - taken.memory_mib),
@@ -181,7 +158,7 @@ class Ledger:
                 f"memory of the host: it takes up to {wanted.memory_mib} MiB, and {available} of "
                 f"{host.memory_mib()} MiB are available; {holders} have the rest"
             )
-        elif others := len([place for place in self._places() if not _is_ours(place)]):
+        elif others := len([place for place in self._places() if not is_ours(place)]):
             why = f"other runs: {counted(others, 'guest')} came before it"
         else:
             why = f"other runs: one of them keeps {self._folder / 'lock'}, and may be stopped"
@@ -248,10 +225,10 @@ class Ledger:
         """Yield whether we entered; if not, somebody else is inside, and the caller tries again."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("a", encoding="utf-8") as gate:
-            yield _locked(gate)
+            yield locked(gate)
 
     def _places(self) -> list[Path]:
-        return sorted(self._folder.glob(f"{_PLACE}*"))
+        return sorted(self._folder.glob(f"{PLACE}*"))
 
     async def _a_moment(self, seen: int | None) -> None:
         """Wait until another look is worth it; `seen` is the folder's mtime_ns at the last one."""
@@ -280,10 +257,8 @@ class Ledger:
         with self._gate() as entered:
             if not entered:
                 return None
-            last = max(
-                (int(other.name.removeprefix(_PLACE)) for other in self._places()), default=0
-            )
-            file = (self._folder / f"{_PLACE}{last + 1:09}").open("x", encoding="utf-8")
+            last = max((int(other.name.removeprefix(PLACE)) for other in self._places()), default=0)
+            file = (self._folder / f"{PLACE}{last + 1:09}").open("x", encoding="utf-8")
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(str(os.getpid()))
             file.flush()
@@ -292,7 +267,7 @@ class Ledger:
     def _behind(self, place: Path | None) -> bool:
         """Return whether an earlier waiter is waiting, or any if we have no place yet."""
         before = itertools.takewhile(lambda other: other != place, self._places())
-        return any(map(_waits, before))
+        return any(map(waits, before))
 
     def _try(self, wanted: Need, place: Path | None = None) -> int | None:
         if place is not None:
@@ -311,7 +286,7 @@ class Ledger:
             if self._wait_for_host(wanted, taken):
                 return None
             # The owner goes into the name: runs of any version read the content.
-            prefix = f"{_CLAIM}{os.getpid()}-"
+            prefix = f"{CLAIM}{os.getpid()}-"
             fd, name = tempfile.mkstemp(prefix=prefix, dir=self._folder)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
@@ -323,25 +298,7 @@ class Ledger:
                 raise
             return fd
 
-    def _claims(self, *, remove: bool = False) -> Iterator[_Claim]:
-        """Yield the claims that are held; with `remove`, delete those of dead processes.
-
-        `remove` needs the gate. Reading does not wait for anybody.
-        """
-        for path in sorted(self._folder.glob(f"{_CLAIM}*")):
-            with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
-                if _locked(file):
-                    if remove:
-                        path.unlink()  # its holder is gone
-                    continue
-                try:
-                    memory_mib, cores = json.load(file)
-                except (ValueError, TypeError):
-                    yield _Claim(path, None)
-                else:
-                    yield _Claim(path, Need(memory_mib, cores))
-
-    def _sum(self, claims: Iterable[_Claim]) -> Need:
+    def _sum(self, claims: Iterable[Claim]) -> Need:
         memory = cores = 0
         for claim in claims:
             if claim.wanted is None:
@@ -351,7 +308,7 @@ class Ledger:
         return Need(memory, cores)
 
     def _taken(self) -> Need:
-        return self._sum(list(self._claims(remove=True)))
+        return self._sum(list(held_claims(self._folder, remove=True)))
 
 
 @contextmanager
@@ -362,44 +319,3 @@ def _left_at_last(file: TextIO) -> Iterator[Path]:
     finally:
         place.unlink(missing_ok=True)
         file.close()
-
-
-def _locked(file: TextIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _waits(place: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError), place.open(encoding="utf-8") as file:
-        if not _locked(file):
-            return time.time() - os.fstat(file.fileno()).st_mtime < _PASSED_OVER_S
-        place.unlink()  # its owner is gone
-    return False
-
-
-def _is_ours(place: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return place.read_text(encoding="utf-8") == str(os.getpid())
-    return False
-
-
-def _process(claim: str) -> str:
-    """Return the owner of a claim: its process, and the command line if that is readable."""
-    pid, dash, _ = claim.removeprefix(_CLAIM).partition("-")
-    if not (dash and pid.isdecimal()):
-        return "another run"
-    words: list[str] = []
-    with contextlib.suppress(OSError):
-        words = (
-            Path(f"/proc/{pid}/cmdline").read_text(errors="replace", encoding="utf-8").split("\0")
-        )
-    # The command without Python and without the path of the program.
-    if words and Path(words[0]).name.startswith("python"):
-        words = words[1:]
-    if not words:
-        return f"pid {pid}"
-    told = " ".join([Path(words[0]).name, *words[1:]]).strip()
-    return f"pid {pid} ({told if len(told) <= _TOLD else told[: _TOLD - 1] + '…'})"

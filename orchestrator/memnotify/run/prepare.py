@@ -12,7 +12,7 @@ from memnotify.errors import MemnotifyError
 from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
-from memnotify.kernel.download import Web
+from memnotify.kernel.download import remembering
 from memnotify.kernel.source import ensure_source, named_source
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
@@ -32,7 +32,7 @@ def fetch_source(
     """
     if source is not None:
         named_source(source)
-    web = Web(patience=PATIENCE)
+    web = remembering(store, patience=PATIENCE)
     *preferred, last = campaign.table.kernel.base
     with timed(SOURCE):
         for name in (*preferred, last):

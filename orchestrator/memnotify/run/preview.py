@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from memnotify import host
 from memnotify.errors import InputError, MemnotifyError
 from memnotify.kernel.base import Base, load_base
-from memnotify.kernel.build import KIND, kernel_inputs
-from memnotify.kernel.source import given_source, kept_source, named_source
+from memnotify.kernel.build import kernel_inputs
+from memnotify.kernel.source import given_source, named_source
+from memnotify.kernel.stored import KERNEL, kept_source
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.need import Need, host_capacity, need
@@ -146,4 +147,4 @@ def _state(request: KernelRequest, store: Store, log: CommandLog) -> str:
         return f"cannot be built: {error.message.partition(chr(10))[0]}"
     if inputs is None:
         return TO_FETCH
-    return IN_STORE if store.get(KIND, digest_value(inputs)) is not None else TO_BUILD
+    return IN_STORE if store.get(KERNEL, digest_value(inputs)) is not None else TO_BUILD

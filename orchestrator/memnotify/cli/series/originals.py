@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
-from memnotify.cli.output import add_json
+from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import named, path
+from memnotify.cli.series.ask import ask
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.originals import (
@@ -17,10 +17,9 @@ from memnotify.kernel.originals import (
     find_originals,
     import_originals,
     mail_row,
-    register,
 )
+from memnotify.kernel.originals import register as register_series
 from memnotify.mailpatch.originals import MailVerdict, originals_of
-from memnotify.mailpatch.repairs import Chooser
 from memnotify.mailpatch.report import report_lines
 from memnotify.places import command
 from memnotify.report.originals import verdict_lines
@@ -29,19 +28,17 @@ from memnotify.store import Store
 from memnotify.text import counted, printable_lines
 
 
-def register_originals(actions: Any, ask: Chooser) -> None:
-    """Add `series originals` to the command line; `ask` asks the user."""
-    originals = actions.add_parser(
-        "originals",
-        help="fetch, verify and register the mails of a revision as they were posted",
-        description="Take the patch mails of a revision from lore.kernel.org or from local "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Take the patch mails of a revision from lore.kernel.org or from local "
         "files, verify each against its digest, import them, and register them as "
         "the series REV-original, which campaigns and builds can name. See "
         "docs/originals.md. The exit status is 1 if the text of a mail does not "
-        "match its digest, 2 if a mail is missing, and 3 if lore cannot be reached.",
+        "match its digest, 2 if a mail is missing, and 3 if lore cannot be reached."
     )
-    originals.add_argument("revision", type=named, metavar="REV", help="such as v4")
-    originals.add_argument(
+    parser.add_argument("revision", type=named, metavar="REV", help="such as v4")
+    parser.add_argument(
         "mails",
         nargs="*",
         default=[],  # otherwise the error for a missing REV would also name MAIL
@@ -49,11 +46,11 @@ def register_originals(actions: Any, ask: Chooser) -> None:
         metavar="MAIL",
         help="a file or folder with mails, or a page saved from an archive",
     )
-    originals.add_argument(
+    parser.add_argument(
         "--mbox", type=path, metavar="FILE", help="an mbox, such as that of a whole mailing list"
     )
-    originals.add_argument("--maildir", type=path, metavar="DIR", help="a maildir, likewise")
-    against = originals.add_mutually_exclusive_group()
+    parser.add_argument("--maildir", type=path, metavar="DIR", help="a maildir, likewise")
+    against = parser.add_mutually_exclusive_group()
     against.add_argument(
         "--base",
         type=named,
@@ -62,7 +59,7 @@ def register_originals(actions: Any, ask: Chooser) -> None:
     against.add_argument(
         "--tree", type=path, metavar="DIR", help="a kernel tree to import them for instead"
     )
-    originals.add_argument(
+    parser.add_argument(
         "--fuzz",
         type=int,
         choices=(0, 1, 2),
@@ -70,23 +67,17 @@ def register_originals(actions: Any, ask: Chooser) -> None:
         help="how many context lines at each end of a hunk may be missing from the tree; "
         "default: 2",
     )
-    originals.add_argument(
+    parser.add_argument(
         "--altered",
         action="store_true",
         help="also register mails whose text does not match the digest, as REV-altered",
     )
-    originals.add_argument(
-        "--interactive", action="store_true", help="ask when a mail is ambiguous"
-    )
-    add_json(originals)
-    originals.set_defaults(handler=lambda args: _originals(args, ask))
+    parser.add_argument("--interactive", action="store_true", help="ask when a mail is ambiguous")
+    add_json(parser)
+    parser.set_defaults(handler=_originals)
 
 
-def _say(line: str) -> None:
-    print(printable_lines(line), file=sys.stderr, flush=True)
-
-
-def _originals(args: argparse.Namespace, ask: Chooser) -> int:
+def _originals(args: argparse.Namespace) -> int:
     store = Store()
     wanted = originals_of(args.revision)
     # Check these first: their errors need not wait for the mails.
@@ -95,7 +86,7 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     if args.tree is not None:
         tree_version(args.tree)
     found = find_originals(
-        wanted, given=args.mails, mbox=args.mbox, maildir=args.maildir, progress=_say
+        wanted, given=args.mails, mbox=args.mbox, maildir=args.maildir, progress=say
     )
     rows: dict[str, Any] = {
         "revision": wanted.revision,
@@ -115,7 +106,7 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
     check_complete(wanted, found)
     if other and not args.altered:
         verb = "has" if other == 1 else "have"
-        _say(
+        say(
             f"memnotify: {wanted.revision}: {counted(other, 'mail')} {verb} a text that does "
             "not match the digest, so nothing is registered (--altered registers them as "
             f"{wanted.revision}-altered)"
@@ -127,9 +118,9 @@ def _originals(args: argparse.Namespace, ask: Chooser) -> int:
         Against(base=args.base, tree=args.tree, fuzz=args.fuzz),
         choose=ask if args.interactive else None,
         store=store,
-        progress=_say,
+        progress=say,
     )
-    done = register(wanted, found, ready, store=store, progress=_say)
+    done = register_series(wanted, found, ready, store=store, progress=say)
     if args.json:
         rows |= {"name": done.name, "base": done.base, "folder": str(done.folder)}
         print(dump(rows | {"ours": list(done.ours)}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
@@ -14,19 +13,17 @@ from memnotify.series.quilt import load_series
 from memnotify.text import printable_lines
 
 
-def register(actions: Any) -> None:
-    """Add `trees` to the actions of `series`."""
-    trees = actions.add_parser(
-        "trees",
-        help="test which series apply to which trees, patch by patch",
-        description="Try each series on each tree, and print a Markdown table: what applies, "
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Try each series on each tree, and print a Markdown table: what applies, "
         "what applies with an offset, and which hunks of which files fail. No tree "
         "is changed. Each patch is tried on top of the hunks that applied of the "
         "patches before it. Series registered with 'series originals' are tried "
-        "only if --series names them.",
+        "only if --series names them."
     )
-    trees.add_argument("trees", nargs="+", type=path, metavar="TREE", help="a kernel tree")
-    trees.add_argument(
+    parser.add_argument("trees", nargs="+", type=path, metavar="TREE", help="a kernel tree")
+    parser.add_argument(
         "--series",
         action="append",
         default=[],
@@ -34,7 +31,7 @@ def register(actions: Any) -> None:
         metavar="REV",
         help="only this revision; may be repeated",
     )
-    trees.add_argument(
+    parser.add_argument(
         "--base",
         action="append",
         default=[],
@@ -42,8 +39,8 @@ def register(actions: Any) -> None:
         metavar="BASE",
         help="only the series for this base; may be repeated",
     )
-    add_json(trees)
-    trees.set_defaults(handler=_trees)
+    add_json(parser)
+    parser.set_defaults(handler=_trees)
 
 
 def _trees(args: argparse.Namespace) -> int:

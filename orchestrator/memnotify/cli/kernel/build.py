@@ -1,0 +1,65 @@
+"""memnotify kernel build"""
+
+from __future__ import annotations
+
+import argparse
+
+from memnotify.cli.kernel import BASE
+from memnotify.cli.output import add_json, say
+from memnotify.cli.paths import named
+from memnotify.jsontext import dump
+from memnotify.kernel.build import ensure_kernel
+from memnotify.model import Arch, KernelRequest
+from memnotify.process import CommandLog
+from memnotify.series.quilt import NONE
+from memnotify.store import Store
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument("base", type=named, metavar="BASE", help=BASE)
+    parser.add_argument(
+        "--series",
+        type=named,
+        metavar="REV",
+        default=NONE,
+        help="apply this revision, such as v4; default: %(default)s",
+    )
+    parser.add_argument(
+        "--arch", choices=[arch.value for arch in Arch], default="x86_64", help="default: x86_64"
+    )
+    parser.add_argument(
+        "--variant",
+        type=named,
+        metavar="NAME",
+        help="use this alternative configuration of the base",
+    )
+    parser.add_argument(
+        "--source", type=named, metavar="PATH", help="build from this tree or tarball"
+    )
+    parser.add_argument("--cc", type=named, metavar="CC", help="compiler to use; default: gcc")
+    add_json(parser)
+    parser.set_defaults(handler=_build)
+
+
+def _build(args: argparse.Namespace) -> int:
+    request = KernelRequest(
+        base=args.base,
+        series=args.series,
+        arch=Arch(args.arch),
+        variant=args.variant or "",
+        source=args.source,
+        cc=args.cc,
+    )
+    store = Store()
+    kernel = ensure_kernel(
+        request, store=store, log=CommandLog(store.folder("logs") / "commands.jsonl"), progress=say
+    )
+    if args.json:
+        shown = {"key": kernel.key, "path": str(kernel.path), "facts": dict(kernel.facts)}
+        print(dump(shown))
+    else:
+        print(f"Linux {kernel.facts['version']} {args.series} {args.arch}")
+        print(f"key {kernel.key}")
+        print(kernel.path)
+    return 0

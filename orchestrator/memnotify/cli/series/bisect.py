@@ -1,0 +1,68 @@
+"""memnotify series bisect"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from memnotify.campaign.figures import read_comparison
+from memnotify.campaign.load import load_campaign
+from memnotify.cli.paths import campaign, named, path
+from memnotify.errors import InputError
+from memnotify.report.board import open_board
+from memnotify.report.plain import plain_console
+from memnotify.run.bisect import bisect_series, only_cell, sentence
+from memnotify.run.services import Services
+from memnotify.store import Store
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Bisect a series: run the single cell of a campaign with more or fewer of "
+        "the first patches applied, until the patch is found with which the answer "
+        "to a question changes. The exit status is 1 if the answer is the same with "
+        "all patches as with none."
+    )
+    parser.add_argument(
+        "revision", type=named, metavar="REV", help="REV, or a folder with a `series` file"
+    )
+    parser.add_argument(
+        "--campaign", type=campaign, metavar="FILE", required=True, help="a campaign with one cell"
+    )
+    parser.add_argument(
+        "--until",
+        metavar="QUESTION",
+        required=True,
+        help="a comparison of a figure of show --json: 'wakeups > 0', 'outcome != \"ok\"'",
+    )
+    parser.add_argument(
+        "--base", type=named, help="which base of the campaign to use, if it has several"
+    )
+    parser.add_argument(
+        "--source", type=named, metavar="PATH", help="kernel tree or tarball to build from"
+    )
+    parser.add_argument(
+        "-o", dest="output", type=path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
+    )
+    parser.set_defaults(handler=_bisect)
+
+
+def _bisect(args: argparse.Namespace) -> int:
+    try:
+        question = read_comparison(args.until)
+    except ValueError as error:
+        raise InputError(f"--until {error}") from error
+    campaign = load_campaign(args.campaign)
+    with open_board(plain_console(stderr=True)) as board:
+        found = bisect_series(
+            campaign,
+            only_cell(campaign, args.base, args.source),
+            args.revision,
+            question,
+            Services(store=Store(), board=board),
+            path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
+            say=lambda line: print(line, flush=True),
+        )
+    print(sentence(found, question, args.revision))
+    return 0 if found.patches else 1
