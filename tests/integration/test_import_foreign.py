@@ -190,8 +190,9 @@ def shown_thread() -> str:
         (plain_digest(), "m.eml"),
         (log(), "log.txt"),
         (FIRST + "\n" + SECOND, "both.eml"),
+        (f"{FIRST}\nFrom ada@example.org Mon Jan 14 20:02:23 2008\n{SECOND}", "mbox"),
     ],
-    ids=["digest", "attached", "forwarded", "plain digest", "log", "one below the other"],
+    ids=["digest", "attached", "forwarded", "plain digest", "log", "one below the other", "mbox"],
 )
 def test_each_patch_has_its_own_author_and_message(tree: Path, text: str, name: str) -> None:
     one, other = imported(tree, text, name=name).items()
@@ -209,7 +210,7 @@ def test_each_patch_has_its_own_author_and_message(tree: Path, text: str, name: 
 def test_the_page_of_a_thread_has_several_patches(tree: Path) -> None:
     one, other = imported(tree, shown_thread(), name="thread.html").items()
     assert (one[0], other[0]) == ("0001-count.patch", "0002-names.patch")
-    assert "From: Bob\n" in one[1]
+    assert "From: Bob <>\n" in one[1]
     assert "Second." in other[1]
 
 

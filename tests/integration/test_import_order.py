@@ -32,6 +32,10 @@ def names(tree: Path) -> list[str]:
         *("[v2,{}/2] {}", "[PATCH,{}/2] {}", "[PATCH] ({}/2) {}", "[PATCH] {}/2 {}"),
         *("PATCH [{}/2] {}", "[PATCH#{}/2] {}", "[PATCH|{}/2] {}", "[PATCH] {}/2: {}"),
         *("[PATCH -mm {}/2] {}", "{{{}/2}} {}", "[PATCH{}/2] {}", "patch {}/2, {}"),
+        *("[PATCH_{}/2] {}", "[PATCH] part {}/2: {}", "[PATCH] {}/2 - {}", "Patch {} of 2: {}"),
+        *("({} of 2) {}", "<PATCH {}/2> {}", "\u3010PATCH {}/2\u3011 {}", "(PATCH {}/2) {}"),
+        *("[PATCH {}/N] {}", "[PATCH {}] {}", "[PATCH {}/?] {}", "[PATCH] #{}/2 {}"),
+        *("[PATCH {}\\2] {}", "[PATCH] |{}/2| {}", "[PATCH {}/2]: {}", "[PATCH]({}/2){}"),
     ],
 )
 def test_n_and_m_are_found(tree: Path, form: str) -> None:
@@ -44,7 +48,13 @@ def test_n_and_m_are_found(tree: Path, form: str) -> None:
     assert names(tree) == ["0001-one.patch", "0002-two.patch"]
 
 
-@pytest.mark.parametrize("form", ["{2} ({0}/2)", "{2}, {0}/2", "{2} - part {0}/2", "{2} [{0}/2]"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("{2} ({0}/2)", "{2}, {0}/2", "{2} - part {0}/2", "{2} [{0}/2]", "{2} - {0}/2"),
+        *("{2}({0}/2)", "{2} (part {0} of 2)", "{2} part {0} of 2", "{2} ({0} of 2)"),
+    ],
+)
 def test_n_and_m_may_be_at_the_end(tree: Path, form: str) -> None:
     folder = tree.parent / "in"
     mails = [
@@ -52,7 +62,7 @@ def test_n_and_m_may_be_at_the_end(tree: Path, form: str) -> None:
         patch(folder, "b", "[PATCH] " + form.format(1, 2, "one"), 10),
     ]
     assert run(tree, tree.parent / "out", *mails) == 0
-    assert [name[:7] for name in names(tree)] == ["0001-on", "0002-tw"]
+    assert names(tree) == ["0001-one.patch", "0002-two.patch"]
 
 
 def test_the_order_of_a_folder_is_that_of_its_series_file(
@@ -69,6 +79,25 @@ def test_the_order_of_a_folder_is_that_of_its_series_file(
     (folder / "series").write_text("zz.patch\nmissing.patch\n")
     assert run(tree, tree.parent / "other", folder) == 2
     assert "series:2: missing.patch is not there" in capsys.readouterr().err
+    (folder / "series").write_text("zz.patch -p1 -R\n")
+    assert run(tree, tree.parent / "other", folder) == 2
+    assert "series:1: zz.patch is applied in reverse (-R)" in capsys.readouterr().err
+
+
+def test_a_series_file_among_the_files_is_their_order(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tree.parent / "in"
+    patch(folder, "aa.patch", "two", 30)
+    patch(folder, "zz.patch", "one", 10)
+    patch(folder, "cc.patch", "no", 20)
+    (folder / "series").write_text("zz.patch\naa.patch\n")
+    for given in (sorted(folder.iterdir()), [folder / "series"]):
+        assert run(tree, tree.parent / f"out{len(given)}", *given) == 0
+        done = (tree.parent / f"out{len(given)}/series").read_text().split()
+        assert done == ["0001-one.patch", "0002-two.patch"]
+        said = capsys.readouterr().out
+        assert ("cc.patch: “no” is not in the series file: left out" in said) == (len(given) > 1)
 
 
 def test_an_order_that_was_not_recognised_is_said(
@@ -80,6 +109,9 @@ def test_an_order_that_was_not_recognised_is_said(
     assert "2 patches without n/m in the subject: in the order given" in capsys.readouterr().out
     assert run(tree, tree.parent / "one", mails[0]) == 0
     assert "in the order given" not in capsys.readouterr().out
+    numbered = patch(folder, "c", "[PATCH 1/1] three", 20)
+    assert run(tree, tree.parent / "two", mails[0], numbered) == 0
+    assert "“one” has no n/m in its subject: after the others" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("subject", ["[PATCH 1/1] one", "one"])

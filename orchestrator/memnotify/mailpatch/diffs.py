@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.git_header import EXTENDED, moved_names, names_in, says_all
+from memnotify.mailpatch.git_header import (
+    EXTENDED,
+    moved_names,
+    names_in,
+    related,
+    says_all,
+    spelled,
+)
 from memnotify.mailpatch.headers import path_of
 from memnotify.mailpatch.raw import NULL, Line, RawDiff, RawHunk, Text
 from memnotify.mailpatch.repeats import without_repeats
@@ -25,7 +32,7 @@ from memnotify.mailpatch.syntax import (
     NEW,
     OLD,
 )
-from memnotify.mailpatch.unread import broken_headers, unread_lines
+from memnotify.mailpatch.unread import broken_headers, other_formats, unread_lines
 
 _QUOTING = " \t>|"
 _PREAMBLE = 6  # lines: git's and quilt's, wrapped
@@ -85,7 +92,9 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
             break
     # A piece of a patch may be quoted in any way.
     bare = [line.lstrip(" \t>|:}") for line in lines] if reader.quoted else lines
-    broken = list(broken_headers(bare, {diff.line - 1 for diff in diffs if not diff.hunks}))
+    broken = list(other_formats(lines, alone=not diffs))
+    if not broken:
+        broken = list(broken_headers(bare, {diff.line - 1 for diff in diffs if not diff.hunks}))
     if not broken:
         broken = list(unread_lines(lines, bare, unread, diffs))
     once, repeated = without_repeats(diffs)
@@ -140,7 +149,7 @@ def _file_header(
         margin = git["margin"]
         index += 1
         while index < len(lines) and EXTENDED.fullmatch(_bare(lines[index], margin).strip()):
-            extended.append(_bare(lines[index], margin).strip())
+            extended.append(spelled(_bare(lines[index], margin).strip()))
             index += 1
     old = OLD.match(lines[index]) if index < len(lines) else None
     found = None
@@ -154,10 +163,11 @@ def _file_header(
                     found = index + skip, new
                     wrapped += [index] if skip == 2 else []
                     break
-    if old and found and git and says_all(extended):
+    if old and found and git:
         # A header without hunks may stand directly above the diff of another file.
         own = {path_of(old["path"]), path_of(found[1]["path"])} - {NULL}
-        if own.isdisjoint(names_in(git["git"], extended) or own):
+        theirs = names_in(git["git"], extended)
+        if theirs and not any(related(one, other) for one in own for other in theirs):
             found = None
     if old is None or found is None:
         moved = moved_names(extended)

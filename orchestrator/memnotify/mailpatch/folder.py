@@ -26,8 +26,26 @@ def files_of(folder: Path) -> list[tuple[Path, tuple[str, int] | None]]:
         raise InputError("this folder contains no mail", file=folder)
     if not listed:
         return [(file, None) for file in files]
-    known = [(file, (str(folder), number)) for number, file in enumerate(listed)]
+    known = listed_in(folder / _SERIES)
     return [*known, *((file, (str(folder), -1)) for file in files if file not in listed)]
+
+
+def listed_in(series: Path) -> list[tuple[Path, tuple[str, int]]]:
+    """Return the files that a series file names, with their places in it."""
+    folder = str(series.parent)
+    return [(file, (folder, number)) for number, file in enumerate(_listed(series))]
+
+
+def is_series(file: Path) -> bool:
+    """Return whether a file is one that lists patches beside it."""
+    if file.name != _SERIES or not file.is_file():
+        return False
+    try:
+        lines = read_text(file).splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    names = [words[0] for line in lines if (words := line.split())]
+    return any("\0" not in name and (file.parent / name).is_file() for name in names)
 
 
 def _listed(series: Path) -> list[Path]:
@@ -44,5 +62,12 @@ def _listed(series: Path) -> list[Path]:
         path = series.parent / words[0]
         if not path.is_file():
             raise InputError(f"{words[0]} is not there", file=series, line=number)
+        if "-R" in words[1:]:
+            raise InputError(
+                f"{words[0]} is applied in reverse (-R), which an import does not do",
+                file=series,
+                line=number,
+                hint="give a patch that undoes it, or leave the line out",
+            )
         found.append(path)
     return found

@@ -10,8 +10,11 @@ from memnotify.mailpatch.headers import path_of
 GIT = "diff --git "
 EXTENDED = re.compile(
     r"(?:old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from"
-    r"|rename to|similarity index|dissimilarity index) .*|index [0-9a-f]+\.\.[0-9a-f]+.*"
+    r"|rename to|rename old|rename new|similarity index|dissimilarity index) .*"
+    r"|index [0-9a-f]+\.\.[0-9a-f]+.*"
 )
+_OLD_WORDS = {"rename old ": "rename from ", "rename new ": "rename to "}  # of 2005
+EMPTY = "e69de29"  # git's digest of an empty file: with it, an `index` line needs no hunk
 _MORE = ("rename", "old mode", "copy", "new file", "deleted file")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -61,6 +64,34 @@ def moved_names(extended: Sequence[str]) -> tuple[str, str] | None:
         for pattern in (r"(?:rename|copy) from (.+)", r"(?:rename|copy) to (.+)")
     ]
     return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def spelled(line: str) -> str:
+    """Return a line of a header as git writes it now."""
+    for old, new in _OLD_WORDS.items():
+        if line.startswith(old):
+            return new + line.removeprefix(old)
+    return line
+
+
+def related(name: str, other: str) -> bool:
+    """Return whether two names may be of one file, whatever their prefixes."""
+    one, two = name.split("/"), other.split("/")
+    same = 0
+    while same < min(len(one), len(two)) and one[-1 - same] == two[-1 - same]:
+        same += 1
+    return same > 0 and same >= min(len(one), len(two)) - 1
+
+
+def lacks_hunks(extended: Sequence[str], blobs: tuple[str, str]) -> bool:
+    """Return whether a header without hunks tells of lines that change."""
+    if any(line.startswith("deleted file") for line in extended):
+        return False  # git format-patch -D writes no hunk; the tree decides
+    similar = next((line for line in extended if line.startswith("similarity index")), "")
+    if similar and similar != "similarity index 100%":
+        return True
+    new = blobs[1]
+    return bool(new) and new != blobs[0] and not EMPTY.startswith(new[: len(EMPTY)])
 
 
 def says_all(extended: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from memnotify.mailpatch.armor import unescaped
 from memnotify.mailpatch.body import PartText, nested_in, texts_of
 from memnotify.mailpatch.charset import decoded, words
 from memnotify.mailpatch.entities import levels_of
-from memnotify.mailpatch.folder import files_of
+from memnotify.mailpatch.folder import files_of, is_series, listed_in
 from memnotify.mailpatch.limits import MAX_BYTES, MAX_HEADER, check_data, check_mails, check_text
 from memnotify.mailpatch.mbox import FIELD, has_headers, starts_of
 from memnotify.mailpatch.page import looks_like_page, page_text
@@ -40,6 +40,7 @@ _DOWNLOAD = re.compile(r"\[Download [\w ]+\]")  # MARC's, above a message
 _PLACE = re.compile(r"\d+ ?(?:/|of) ?\d+")
 _MIME = (b"content-type", b"content-transfer-encoding", b"mime-version")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
+_LINKS = {"in-reply-to": "In-Reply-To", "references": "References"}
 _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
 
@@ -81,8 +82,9 @@ def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
     Messages call it `named`, if that is given: the name of a temporary file means nothing to users.
     Raises InputError if it cannot be read, or is not text.
     """
-    if path.is_dir():
-        return [mail for file, place in files_of(path) for mail in _placed(read_mails(file), place)]
+    if path.is_dir() or is_series(path):
+        files = files_of(path) if path.is_dir() else listed_in(path)
+        return [mail for file, place in files for mail in placed(read_mails(file), place)]
     try:
         with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
@@ -93,7 +95,8 @@ def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
     return mails_of(data, path if named is None else Path(named))
 
 
-def _placed(mails: list[Mail], place: tuple[str, int] | None) -> list[Mail]:
+def placed(mails: list[Mail], place: tuple[str, int] | None) -> list[Mail]:
+    """Return mails with a place in a list of patches; without one, as they are."""
     return mails if place is None else [replace(mail, place=place) for mail in mails]
 
 
@@ -108,7 +111,7 @@ def mails_of(data: bytes, path: Path) -> list[Mail]:
 
 
 def headers_of(data: bytes) -> dict[str, str]:
-    """Return From, Date, Subject and Message-Id of a raw mail, if it has them."""
+    """Return From, Date, Subject, Message-Id and the mails that it answers, of a raw mail."""
     return _headers(_line_ends(data).partition(b"\n\n")[0])[0]
 
 
@@ -297,8 +300,8 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
             continue
         if found[1].startswith(PROVENANCE):
             provenance.append(line)
-        elif found[1].lower() in _WANTED:
-            headers.setdefault(_WANTED[found[1].lower()], words(found[2][:MAX_HEADER]))
+        elif (name := (_WANTED | _LINKS).get(found[1].lower())) is not None:
+            headers.setdefault(name, words(found[2][:MAX_HEADER]))
     return headers, tuple(provenance)
 
 

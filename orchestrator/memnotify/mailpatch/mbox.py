@@ -9,6 +9,7 @@ _FROM = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
 _DATED = re.compile(rb"From \S+ .*\d\d:\d\d:\d\d")
 _COMMIT = re.compile(rb"From [0-9a-f]{40} ")
 _USUAL = (b"from", b"date", b"subject", b"message-id", b"received", b"to", b"return-path")
+_OURS = b"x-memnotify-source"  # of a patch that an import has written
 _LOOKED_AT = 16_000  # bytes of headers
 
 
@@ -40,4 +41,4 @@ def has_headers(data: bytes) -> bool:
     if not FIELD.match(lines[0].removeprefix(b">")) and not lines[0].startswith(b">From "):
         return False
     names = {found[0].rstrip(b" \t:").lower() for line in lines if (found := FIELD.match(line))}
-    return len(names.intersection(_USUAL)) > 1
+    return len(names.intersection((*_USUAL, _OURS))) > 1

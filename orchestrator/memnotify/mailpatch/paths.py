@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.changes import Lines, OpenFile
+from memnotify.mailpatch.changes import MODES, Lines, OpenFile
 from memnotify.mailpatch.raw import NULL, RawDiff
 from memnotify.mailpatch.tokens import key
 from memnotify.series.apply import FileState
@@ -42,7 +42,9 @@ class Opener:
         and for a file that would be changed twice, or that would be below another file.
         """
         strip = self._strip(diffs)
-        files = [self._open(diff, *self._names(diff, 0 if diff.exact else strip)) for diff in diffs]
+        for diff in diffs:
+            self._check_modes(diff)
+        files = [self._open(diff, *self._names(diff, self._own(diff, strip))) for diff in diffs]
         made = {file.after for file in files if file.after}
         changed: set[str] = set()
         for file in files:
@@ -84,6 +86,43 @@ class Opener:
             after = before
         return before, after
 
+    def _check_modes(self, diff: RawDiff) -> None:
+        for line in diff.extended:
+            word, found, mode = line.partition(" mode ")
+            if found and mode.strip() not in MODES:
+                what = {"120000": "a symbolic link", "160000": "a submodule"}.get(mode.strip())
+                name = diff.before if diff.after == NULL else diff.after
+                raise self.error(
+                    diff.line,
+                    f"{name[:200]} is {what}" if what else f"{name[:200]}: {word} mode {mode[:20]}",
+                    f"only plain files can be patched: {' or '.join(MODES)}",
+                )
+
+    def _own(self, diff: RawDiff, strip: int) -> int:
+        """Return how many components to strip from the names of one diff.
+
+        It may differ from those of the others (`strip`), if that leads to a file.
+        """
+        if diff.exact:
+            return 0
+        names = {diff.before, diff.after} - {NULL}
+        usual = all(name.startswith(("a/", "b/")) for name in names)
+        if len(names) < 2 or (usual and strip == 1) or self._fits(names, strip):
+            return strip
+        deepest = min(max(len(PurePosixPath(name).parts) for name in names), _DEEPEST)
+        return next((other for other in range(deepest) if self._fits(names, other)), strip)
+
+    def _fits(self, names: Iterable[str], strip: int) -> bool:
+        """Return whether one of two names leads to a file; at the top, files have common names."""
+        for name in names:
+            parts = PurePosixPath(name).parts[strip:]
+            self.effort.spend(_STEPS_FOR_A_FILE)
+            if len(parts) > (strip > 1) and ".." not in parts and parts[0] != "/":
+                with contextlib.suppress(InputError, OSError):
+                    if self.read("/".join(parts)) is not None:
+                        return True
+        return False
+
     def _strip(self, diffs: Sequence[RawDiff]) -> int:
         """Return how many components to strip from the names so that they name existing files."""
         names = [{diff.before, diff.after} - {NULL} for diff in diffs if not diff.exact]
@@ -95,13 +134,18 @@ class Opener:
             for path in paths:
                 parts = path.parts[strip:]
                 self.effort.spend(_STEPS_FOR_A_FILE)
-                if parts and ".." not in parts and parts[0] != "/":
+                if not parts or ".." in parts or parts[0] == "/":
+                    continue
+                of_linux = strip > 0 and path.parts[strip - 1].startswith("linux")
+                # Files at the top have common names: a/x/Makefile is not the tree's Makefile.
+                if len(parts) > 1 or strip < 2 or of_linux:
                     # An error in a name is reported when it is opened.
                     with contextlib.suppress(InputError, OSError):
                         found += self.read("/".join(parts)) is not None
-                    if len(parts) > 1 and _TOP.fullmatch(parts[0]):
-                        top += 1
-                        below += strip > 0 and path.parts[strip - 1].startswith("linux")
+                usual = strip == 1 and path.parts[0] in ("a", "b")
+                if len(parts) > 1 and (usual or _TOP.fullmatch(parts[0])):
+                    top += 1
+                    below += of_linux
             return found, top, below
 
         deepest = max((len(path.parts) for path in paths), default=0)

@@ -69,12 +69,14 @@ class RawDiff:
 class Broken:
     """An incomplete header of a diff: its line, and what is wrong with it.
 
-    `prose`: a reply or a cover letter may have such a line without having a diff.
+    `prose`: a reply or a cover letter may have such a line without having a diff. `hint`: what to
+    do, if that is not to get the whole mail.
     """
 
     line: int
     message: str
     prose: bool = False
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

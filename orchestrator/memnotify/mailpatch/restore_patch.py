@@ -17,12 +17,12 @@ from memnotify.mailpatch.git_index import confirmed, is_stated
 from memnotify.mailpatch.hunks import INCOMPLETE, HunkReader
 from memnotify.mailpatch.mail import Mail
 from memnotify.mailpatch.paths import Opener, Reader
+from memnotify.mailpatch.post import post_of
 from memnotify.mailpatch.raw import Text
 from memnotify.mailpatch.reading import Part
 from memnotify.mailpatch.reindent import Laid, lay_out
 from memnotify.mailpatch.repairs import Chooser, Question, Repair, RepairKind
 from memnotify.mailpatch.standing import above_a_message, is_whole
-from memnotify.mailpatch.thread import post_of
 from memnotify.mailpatch.tokens import in_string, is_c, masked, tokens
 from memnotify.mailpatch.truncation import Diffstat
 from memnotify.mailpatch.whitespace import KEPT, LOST, Damage, infer_damage
@@ -81,7 +81,7 @@ class Restorer:
             text, decoded = signs.read()
             self.account.repairs += decoded
             for broken in post_of(self.mail, text).broken:
-                raise self.account.error(broken.line, broken.message, INCOMPLETE)
+                raise self.account.error(broken.line, broken.message, broken.hint or INCOMPLETE)
             return self._restore(text, opener)
         except TooMuchError:
             raise self.account.error(

@@ -84,7 +84,8 @@ def _is_subject(lines: Sequence[str], at: int) -> bool:
 
 def _is_block(lines: Sequence[str], at: int) -> bool:
     """Return whether a block of headers begins at a line, with a subject and another of a mail."""
-    if (at and lines[at - 1].strip()) or not _FIELD.fullmatch(lines[at]):
+    above = lines[at - 1] if at else ""
+    if (above.strip() and not above.startswith("From ")) or not _FIELD.fullmatch(lines[at]):
         return False
     names = set()
     for line in lines[at:]:

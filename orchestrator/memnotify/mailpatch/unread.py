@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 
-from memnotify.mailpatch.git_header import names_in
+from memnotify.mailpatch.git_header import EMPTY, lacks_hunks, names_in
 from memnotify.mailpatch.headers import path_of
 from memnotify.mailpatch.raw import Broken, RawDiff
 from memnotify.mailpatch.syntax import ANYWHERE, GIT_LINE, HEADERS, HUNK, NEW, OLD, TRACE
 
-_EMPTY = "e69de29"  # git's digest of an empty file: with it, an `index` line needs no hunk
 _SHOWN = 100  # columns of a name, in messages
+_STARS = re.compile(r"\*{15}")
+_OLD_LINES = re.compile(r"\*\*\* \d+(?:,\d+)? \*{4}")
+_COMBINED = re.compile(r"diff --(?:cc|combined) \S+$|@@@+ -\d")
+_NORMAL = re.compile(r"\d+(?:,\d+)?[acd]\d+(?:,\d+)?")
+_UNIFIED = "make it with diff -u, or convert it with filterdiff --format=unified (patchutils)"
+_PARENTS = "no program can apply it; git show -m shows what the merge changes of each parent"
 
 
 def broken_headers(lines: Sequence[str], whole: Collection[int]) -> Iterator[Broken]:
@@ -35,7 +41,7 @@ def broken_headers(lines: Sequence[str], whole: Collection[int]) -> Iterator[Bro
         return
     git = next((at for at in range(begin, end) if at in whole), None)
     blobs = [line for line in run if line.startswith("index ")]
-    if git is None or any(_EMPTY not in line for line in blobs) or OLD.match(run[-1]):
+    if git is None or any(EMPTY not in line for line in blobs) or OLD.match(run[-1]):
         name = next((line for line in run if not line.startswith("=")), run[0])
         message = f"the mail ends in the header of {_named(name)}"
         yield Broken(line=begin + 1, message=message)
@@ -62,11 +68,38 @@ def unread_lines(
         if what:
             quoted = lines[at].lstrip()[:1] in tuple(">|:}")
             yield Broken(line=at + 1, message=what, prose=quoted or not diffs)
+    for diff in diffs:
+        if not diff.hunks and lacks_hunks(diff.extended, diff.blobs):
+            yield Broken(line=diff.line, message=f"the hunks of {_short(diff.after)} are lost")
     for hunk in (hunk for diff in diffs for hunk in diff.hunks if not hunk.last):
         # Without a separating line, the header of the next file looks like the end of the hunk.
         end = next((line for line in reversed(hunk.body) if line.text.strip()), None)
         if end and TRACE.match(end.text):
             yield Broken(line=end.number, message="a +++ line without its --- line")
+
+
+def other_formats(lines: Sequence[str], *, alone: bool) -> Iterator[Broken]:
+    """Yield diffs that are not unified; `alone`: no unified diff is in the mail."""
+    for at, line in enumerate(lines):
+        below = lines[at + 1] if at + 1 < len(lines) else ""
+        if _STARS.fullmatch(line.rstrip()) and _OLD_LINES.fullmatch(below.rstrip()):
+            yield Broken(line=at + 1, message="a context diff, as diff -c makes it", hint=_UNIFIED)
+        elif _COMBINED.match(line):
+            yield Broken(line=at + 1, message="a combined diff of a merge", hint=_PARENTS)
+        elif alone and _NORMAL.fullmatch(line.rstrip()) and below.startswith(("< ", "> ")):
+            yield Broken(
+                line=at + 1,
+                message="a diff without context",
+                prose=True,
+                hint="make it with diff -u",
+            )
+        else:
+            continue
+        return
+
+
+def _short(name: str) -> str:
+    return name[:_SHOWN]
 
 
 def _named(line: str) -> str:
