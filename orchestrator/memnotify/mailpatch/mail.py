@@ -35,7 +35,7 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _PAGE_FROM = re.compile(
     r"(?P<before>.*\S)?\s*@ (?P<date>\d{4}-\d\d-\d\d +\d\d?:\d\d)(?: UTC)?\b\W*(?P<after>[^()]*).*"
 )
-_LINKS = re.compile(r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$")  # of public-inbox, beside a field
+_BESIDE = re.compile(r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$")  # of public-inbox, beside a field
 _DOWNLOAD = re.compile(r"\[Download [\w ]+\]")  # MARC's, above a message
 _PLACE = re.compile(r"\d+ ?(?:/|of) ?\d+")
 _MIME = (b"content-type", b"content-transfer-encoding", b"mime-version")
@@ -373,7 +373,7 @@ def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
                 name = _WANTED[match[1].lower()]
                 if name in headers and name != titled:
                     continue
-                headers[name] = words(_LINKS.sub("", match[2]))
+                headers[name] = words(_BESIDE.sub("", match[2]))
                 titled = None if name == titled else titled
                 last = at + 1
         shown = _PAGE_FROM.fullmatch(bare.removeprefix("From:").strip())
