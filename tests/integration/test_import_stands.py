@@ -266,3 +266,13 @@ def test_context_with_other_white_space_is_doubted_in_a_sound_mail(
     (tree / "mm/a.c").write_text(text.replace("\tline(10);", "    line(10);"))
     assert attempt(tree, change(10, "one()")) == 0
     assert "taken byte for byte from the tree: mm/a.c [likely]" in capsys.readouterr().out
+
+
+def test_context_that_looks_removed_without_its_marker_is_there(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "mm/t.txt").write_text("lamp\n----\nother\nattic\n")
+    lines = ["--- a/mm/t.txt", "+++ b/mm/t.txt", "@@ -1,4 +1,5 @@"]
+    lines += ["lamp", "----", "hall", "+cellar", "attic"]
+    assert attempt(tree, lines) == 2
+    assert "which has no line 'hall'" in capsys.readouterr().err
