@@ -38,7 +38,7 @@ from tests.support.history import (
 from tests.support.mail_forms import Made, kinds_of, make
 from tests.support.verdicts import Case, Importer, Judgement, Tree, Verdict, importer
 
-_CHUNK = 10  # commits that a process takes at a time
+_CHUNK = 4  # commits that a process takes at a time
 _SHOWN = 40
 
 
@@ -184,8 +184,10 @@ def tasks_of(
     ]
 
 
-def tally_of(results: Iterator[list[Found] | str], *, quiet: bool = True) -> Tally:
-    """Count results as they come."""
+def tally_of(
+    results: Iterator[list[Found] | str], *, quiet: bool = True, minutes: float | None = None
+) -> Tally:
+    """Count results as they come, for so many minutes at the most."""
     tally = Tally()
     began = time.monotonic()
     for result in results:
@@ -196,8 +198,10 @@ def tally_of(results: Iterator[list[Found] | str], *, quiet: bool = True) -> Tal
         for found in result:
             tally.mails += found.tree is Tree.PARENT
             tally.add(found)
+        spent = time.monotonic() - began
+        if minutes is not None and spent > 60 * minutes:
+            break
         if not quiet and tally.commits % 100 == 0:
-            spent = time.monotonic() - began
             line = f"{tally.commits} commits, {tally.mails} mails, {tally.failed} failures"
             print(f"{line}, {spent:.0f} s", file=sys.stderr, flush=True)
     return tally
@@ -293,6 +297,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=4, help="mails of each commit (4)")
     parser.add_argument("--seed", type=int, default=1, help="chooses commits and damage (1)")
     parser.add_argument("--jobs", type=int, default=2, choices=(1, 2), help="processes (2)")
+    parser.add_argument("--minutes", type=float, help="stop after this time, with what is done")
     parser.add_argument("--only", metavar="COMMIT", help="only the mails of this chosen commit")
     parser.add_argument(
         "--kind", action="append", default=[], help="only mails of this kind; may be repeated"
@@ -310,7 +315,7 @@ def main() -> int:
         tasks = [task for task in tasks if task.commit.startswith(args.only)]
     history.close()
     with multiprocessing.Pool(args.jobs, _open, (repository,)) as pool:
-        tally = tally_of(pool.imap(_work, tasks, _CHUNK), quiet=False)
+        tally = tally_of(pool.imap(_work, tasks, _CHUNK), quiet=False, minutes=args.minutes)
     for line in report(tally):
         print(line)
     for found in tally.failures:
