@@ -215,3 +215,64 @@ def test_a_file_that_becomes_empty_stays(tree: Path) -> None:
     git = ["diff --git a/mm/e.h b/mm/e.h", "--- a/mm/e.h", "+++ b/mm/e.h"]
     assert attempt(tree, [*git, "@@ -1 +0,0 @@", "-one"]) == 0
     assert made(tree) == {"mm/e.h": ""}
+
+
+def test_lines_that_were_only_removed_are_said_to_be_gone(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["--- a/mm/a.c", "+++ b/mm/a.c", "@@ -10,3 +10,2 @@"]
+    lines += [" \tline(9);", "-\tline(10);", " \tline(11);"]
+    git_apply(tree, lines)
+    assert attempt(tree, lines) == 2
+    assert "hunk 1 of 1 is in mm/a.c already: it applies in reverse" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mark", ["", "> "])
+def test_white_space_that_the_tree_has_already(
+    tree: Path, capsys: pytest.CaptureFixture[str], mark: str
+) -> None:
+    (tree / "mm/w.c").write_text("int a;\n\tint  b;\nint c;\n")
+    lines = ["--- a/mm/w.c", "+++ b/mm/w.c", "@@ -1,3 +1,3 @@"]
+    lines += [" int a;", "-\tint  b;", "+\tint b;", " int c;"]
+    assert attempt(tree, [mark + line for line in lines]) == 0
+    git_apply(tree, lines)
+    assert attempt(tree, [mark + line for line in lines]) == 2
+    assert "is in mm/w.c already: it applies in reverse" in capsys.readouterr().err
+
+
+def test_a_patch_of_white_space_that_the_mail_has_lost(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "mm/w.c").write_text("int a;\n\tint b;\nint c;\n")
+    lines = ["--- a/mm/w.c", "+++ b/mm/w.c", "@@ -1,3 +1,3 @@"]
+    lines += [" int a;", "-int b;", "+int b;", " int c;"]
+    assert attempt(tree, lines) == 2
+    assert "changes nothing in mm/w.c: the lines that it adds are" in capsys.readouterr().err
+
+
+def test_a_hunk_that_fits_only_above_the_one_before_it(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    above = ["@@ -30,3 +31,2 @@", " \tline(8);", "-\tline(9);", " \tline(10);"]
+    assert attempt(tree, [*change(20, "one()"), *above]) == 2
+    said = capsys.readouterr().err
+    assert "hunk 2 of 2 fits mm/a.c only at line 9, above the hunk before it" in said
+
+
+def test_context_with_other_white_space_is_doubted_in_a_sound_mail(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (tree / "mm/a.c").read_text()
+    (tree / "mm/a.c").write_text(text.replace("\tline(10);", "    line(10);"))
+    assert attempt(tree, change(10, "one()")) == 0
+    assert "taken byte for byte from the tree: mm/a.c [likely]" in capsys.readouterr().out
+
+
+def test_context_that_looks_removed_without_its_marker_is_there(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "mm/t.txt").write_text("lamp\n----\nother\nattic\n")
+    lines = ["--- a/mm/t.txt", "+++ b/mm/t.txt", "@@ -1,4 +1,5 @@"]
+    lines += ["lamp", "----", "hall", "+cellar", "attic"]
+    assert attempt(tree, lines) == 2
+    assert "which has no line 'hall'" in capsys.readouterr().err

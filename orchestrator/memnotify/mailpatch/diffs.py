@@ -27,6 +27,7 @@ from memnotify.mailpatch.syntax import (
     BINARY,
     BLOBS,
     GIT_LINE,
+    HALF_GIT_LINE,
     HUNK,
     NEW,
     OLD,
@@ -78,6 +79,9 @@ def read_diffs(lines: Sequence[str], *, file: str, first: int | None) -> Text:
     reader.quoted = any(diff.margin for diff in diffs)
     begin = diffs[0].line - 1 if diffs else None
     head = tuple(lines if begin is None else lines[:begin])
+    if diffs and diffs[0].margin:
+        # The message is quoted, or indented, as its diff is.
+        head = tuple(_bare(line, diffs[0].margin) for line in head)
     for index in binary:
         flush = not reader.quoted and lines[index][:1] not in tuple(_QUOTING)
         if (flush and _is_of_git(lines, index)) or not diffs:
@@ -134,8 +138,11 @@ def _file_header(
 ) -> tuple[RawDiff, int, int] | None:
     """Return the diff with a header at a line, the line after it, and the header's first line."""
     lines = reader.lines
-    git = GIT_LINE.match(lines[index])
     start = index
+    git, skipped = _git_line(lines, index)
+    if skipped > 1:
+        wrapped.append(index)
+        index += 1
     extended: list[str] = []
     margin = ""
     if git:
@@ -217,6 +224,17 @@ def _file_header(
         blobs=_blobs(extended),
     )
     return diff, index, start
+
+
+def _git_line(lines: Sequence[str], index: int) -> tuple[re.Match[str] | None, int]:
+    """Return a `diff --git` line, which may have been wrapped between its names, and its lines."""
+    git = GIT_LINE.match(lines[index])
+    half = HALF_GIT_LINE.fullmatch(lines[index].rstrip())
+    if half and index + 1 < len(lines):
+        rest = _bare(lines[index + 1], half["margin"]).strip()
+        if re.fullmatch(r"\S+", rest) and not OLD.match(rest):
+            return GIT_LINE.match(f"{lines[index].rstrip()} {rest}"), 2
+    return git, 1
 
 
 def _blobs(extended: Sequence[str]) -> tuple[str, str]:

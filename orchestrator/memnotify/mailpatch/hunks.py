@@ -60,6 +60,8 @@ class HunkReader:
                 effort=self.effort,
             )
             readings = self._standing(hunk, index, expected, after)
+            if readings and _has_white_space(file, readings[0]):
+                raise self._applied(file, hunk, what)
             if not readings:
                 readings = _first(find, expected, (0,))
                 self._refuse_applied(file, hunk, index, what, readings)
@@ -81,6 +83,13 @@ class HunkReader:
                 fuzz = next((n for n in more if _first(find, expected, (n,))), None)
                 if fuzz is not None:
                     fuzz = next((n for n in range(fuzz, _CONTEXT) if self.would(n)), None)
+                if fuzz is None and after and (above := find(expected=stated, after=0)):
+                    raise self.account.error(
+                        hunk.line,
+                        f"{what} fits {file.name} only at line {above[0].start + 1}, above the "
+                        "hunk before it",
+                        "is this the base that the patch is for?",
+                    )
                 raise self._unreadable(file, hunk, index, what, fuzz)
             reading = readings[0]
             if len(readings) > 1:
@@ -184,16 +193,16 @@ class HunkReader:
     ) -> None:
         """Raise InputError if the tree has a hunk already, so that it applies in reverse.
 
-        If the hunk fits at another place as well, it is the place in its header that tells.
+        If the hunk fits at another place as well, it is the place in its header that tells. So it
+        is if the hunk only removes lines: what surrounds them may be at many places.
         """
         back = swapped(hunk)
         start = max(back.old_start - (back.old_count > 0), 0)
-        if file.before is None or not any(
-            key(line.text[1:]) for line in hunk.body if line.text.startswith("+")
-        ):
+        adds = any(key(line.text[1:]) for line in hunk.body if line.text.startswith("+"))
+        if file.before is None or (readings and not adds):
             return
         end = end_of(back)
-        if readings:
+        if readings or not adds:
             there = standing(back, index, start=start, after=0, width=self.width) is not None
         else:
             there = bool(
@@ -202,11 +211,14 @@ class HunkReader:
                 )
             )
         if there:
-            raise self.account.error(
-                hunk.line,
-                f"{what} is in {file.name} already: it applies in reverse",
-                "give a tree without the patch",
-            )
+            raise self._applied(file, hunk, what)
+
+    def _applied(self, file: OpenFile, hunk: RawHunk, what: str) -> InputError:
+        return self.account.error(
+            hunk.line,
+            f"{what} is in {file.name} already: it applies in reverse",
+            "give a tree without the patch",
+        )
 
     def _note(self, file: OpenFile, hunk: RawHunk, reading: Reading, stated: int) -> None:
         name = file.name
@@ -248,6 +260,17 @@ class HunkReader:
                 sure=True,
                 detail=f"{reading.start - reading.left_out - stated:+} lines",
             )
+
+
+def _has_white_space(file: OpenFile, reading: Reading) -> bool:
+    """Return whether a hunk changes white space only, and the file has its new lines already."""
+    gone = [p for p in reading.parts if p.kind is LineKind.REMOVED and p.tree is not None]
+    added = [p.mail[0].text[1:] for p in reading.parts if p.kind is LineKind.ADDED]
+    removed = [p.mail[0].text[1:] for p in gone]
+    if removed == added or list(map(key, removed)) != list(map(key, added)):
+        return False
+    there = [file.old.lines[p.tree or 0] for p in gone]
+    return there == added and there != removed
 
 
 def _first(

@@ -35,6 +35,8 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _PAGE_FROM = re.compile(
     r"(?P<before>.*\S)?\s*@ (?P<date>\d{4}-\d\d-\d\d +\d\d?:\d\d)(?: UTC)?\b\W*(?P<after>[^()]*).*"
 )
+_BESIDE = re.compile(r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$")  # of public-inbox, beside a field
+_DOWNLOAD = re.compile(r"\[Download [\w ]+\]")  # MARC's, above a message
 _PLACE = re.compile(r"\d+ ?(?:/|of) ?\d+")
 _MIME = (b"content-type", b"content-transfer-encoding", b"mime-version")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
@@ -307,7 +309,7 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
     text, doubt = decoded(data, charset[1].decode() if charset else None)
-    lines, headers = page_text(text)
+    lines, headers, begin = page_text(text)
     check_text(lines, path, page=True)
     known = Mail(
         source=str(path),
@@ -318,7 +320,7 @@ def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
         undone=("HTML",),
         doubts=(doubt,) if doubt else (),
     )
-    yield from _from_shown(lines, known)
+    yield from _from_shown(lines, known, begin)
 
 
 def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
@@ -334,7 +336,8 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
     yield from _from_shown(text.split("\n"), known)
 
 
-def _from_shown(lines: list[str], known: Mail) -> Iterator[Mail]:
+def _from_shown(lines: list[str], known: Mail, begin: int = 0) -> Iterator[Mail]:
+    """Yield the mails in the text of a page; the text of a single one begins at a line."""
     lines, known = _recognised(lines, known)
     pieces = pieces_of_page(lines)
     check_mails(len(pieces), Path(known.source))
@@ -343,8 +346,11 @@ def _from_shown(lines: list[str], known: Mail) -> Iterator[Mail]:
             known = replace(known, place=(known.source, number))
         text, escaped = unescaped(lines[piece.start : piece.end])
         found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
-        # What a page has in comments is said of the one mail that it shows.
-        headers = {**found, **(known.headers if len(pieces) == 1 else {})}
+        headers = found
+        if len(pieces) == 1:
+            # What a page has in comments is said of the one mail that it shows.
+            headers = {**found, **known.headers}
+            skipped = max(skipped, begin)
         own = replace(known, headers=headers, undone=(*known.undone, *escaped))
         part = [*lines[: piece.start], *text]
         yield _piece(part, replace(piece, end=len(part)), own, skipped)
@@ -353,6 +359,7 @@ def _from_shown(lines: list[str], known: Mail) -> Iterator[Mail]:
 def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
     """Return the headers that a page's text shows above the mail, and where the mail begins."""
     headers: dict[str, str] = {}
+    titled = None
     last = 0
     # lkml.org shows a table, whose text has no colons.
     tabular = any(re.match(r"Subject\s*\S*\[.*PATCH", line, re.IGNORECASE) for line in lines[:40])
@@ -365,9 +372,10 @@ def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
         for match in (found, table):
             if match and match[1].lower() in _WANTED and match[2]:
                 name = _WANTED[match[1].lower()]
-                if name in headers and last:
+                if name in headers and name != titled:
                     continue
-                headers[name] = words(match[2])
+                headers[name] = words(_BESIDE.sub("", match[2]))
+                titled = None if name == titled else titled
                 last = at + 1
         shown = _PAGE_FROM.fullmatch(bare.removeprefix("From:").strip())
         if shown and "Subject" in headers and at <= last:
@@ -376,7 +384,10 @@ def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
             last = at + 1
         if "Subject" not in headers and _TAG.match(bare.removeprefix("* ").removeprefix("Re: ")):
             headers["Subject"] = bare.removeprefix("* ")
+            titled = "Subject"  # by the title of the page, unless a field states it
             last = at + 1
         if last and at - last > 12:
             break
+    for at, line in enumerate(lines[last : last + 3], last + 1):
+        last = at if _DOWNLOAD.fullmatch(line.strip()) else last
     return headers, last

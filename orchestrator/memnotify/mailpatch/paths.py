@@ -201,8 +201,11 @@ class Opener:
     def _exists(self, diff: RawDiff, name: str, there: FileState) -> InputError:
         """Return the error for a file that a diff creates, and that the tree has."""
         lines = [line.text for hunk in diff.hunks for line in hunk.body]
-        added = [key(text[1:]) for text in lines if text.startswith("+")]
-        if added == [key(line) for line in Lines.of(there.data).lines]:
+        # A line without a sign is the rest of one that was wrapped, or below the hunk.
+        whole = "".join(key(text.removeprefix("+")) for text in lines)
+        added = "".join(key(text[1:]) for text in lines if text.startswith("+"))
+        own = "".join(map(key, Lines.of(there.data).lines))
+        if own == added or (own and whole.startswith(own)):
             message = f"creates {name}, which the tree has with the same lines already"
             return self.error(diff.line, message, "give a tree without the patch")
         message = f"creates {name}, which exists with other lines"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,8 @@ class Restorer:
         damage = infer_damage(
             witnesses, [text for _, _, text in added], sound=self._sound and not _has_lost(added)
         )
+        if self._sound and damage == Damage(KEPT, KEPT):
+            self._doubt_context(files)
         self._doubt_blanks(added, damage)
         texts = iter([text for _, _, text in added])
         pieces = [piece for file in files for piece in pieces_of(file, texts)]
@@ -168,6 +171,27 @@ class Restorer:
             ]
             changes.append(self._rebuilt(file, own, damage))
         return changes
+
+    def _doubt_context(self, files: Sequence[OpenFile]) -> None:
+        """Doubt old lines that the tree has with other white space, where the mail's is sound.
+
+        Neither git nor GNU patch takes such a hunk. Blanks at the end of lines get lost easily.
+        """
+        other = {
+            part.mail[0].number
+            for file in files
+            for _, reading in file.readings
+            for part in reading.parts
+            if part.tree is not None and len(part.mail) == 1
+            for own, its in ((part.mail[0].text[1:], file.old.lines[part.tree]),)
+            if own.rstrip() != its.rstrip() and own.split() == its.split()
+        }
+        self.account.repairs = [
+            dataclasses.replace(repair, sure=False)
+            if repair.kind is RepairKind.TREE and repair.line in other
+            else repair
+            for repair in self.account.repairs
+        ]
 
     def _doubt_blanks(self, added: Sequence[tuple[OpenFile, Part, str]], damage: Damage) -> None:
         """Report code of new files that is indented with blanks: a tree would show what it was."""
@@ -215,6 +239,18 @@ class Restorer:
         change = rebuild(file, iter(restored), self.effort)
         if change.after is None and change.new.lines:
             self._leaves(file, change)
+        modes = any(" mode " in line for line in change.extended)
+        if (
+            change.hunks
+            and change.before == change.after
+            and change.new == change.old
+            and not modes
+        ):
+            raise self.account.error(
+                file.diff.line,
+                f"changes nothing in {file.name}: the lines that it adds are those that it removes",
+                "does the tree have the patch, or has the mail lost its white space?",
+            )
         return change
 
     def _leaves(self, file: OpenFile, change: Change) -> None:

@@ -14,6 +14,7 @@ HUNK = re.compile(
     r"[ \t]?(?P<section>.*)"
 )
 GIT_LINE = re.compile(MARGIN + r"(?P<git>diff --git \S+ \S.*)$")
+HALF_GIT_LINE = re.compile(MARGIN + r"diff --git \S+")
 BLOBS = re.compile(r"index ([0-9a-f]{7,})\.\.([0-9a-f]{7,})\b")
 # Text that only a diff has: after its margin, or anywhere in a line if its blanks are intact.
 TRACE = re.compile(r'\+\+\+ "?[^\s/]+/\S|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@')

@@ -36,7 +36,9 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
         # The last line end of the text itself gives one more empty line.
         there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
         old = sum(not text.startswith("+") for text in there)
-        new = sum(not text.startswith("-") for text in there)
+        # Without the blanks that mark context, a line that begins with - may be context as well.
+        marked = any(text[:1] in (" ", "\t") for text in there if text.strip())
+        new = sum(not (marked and text.startswith("-")) for text in there)
         footer = ends is not None
     else:
         old, new = _counts(reading)
