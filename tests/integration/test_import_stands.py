@@ -276,3 +276,27 @@ def test_context_that_looks_removed_without_its_marker_is_there(
     lines += ["lamp", "----", "hall", "+cellar", "attic"]
     assert attempt(tree, lines) == 2
     assert "which has no line 'hall'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("hunk", "sure"),
+    [
+        (["@@ -9 +9,2 @@", " \tline(8);", "+\tx;"], False),
+        (["@@ -40 +40,2 @@", " \tline(39);", "+\tx;"], True),
+        (["@@ -1 +1,2 @@", "+\tx;", " \tline(8);"], False),
+        (["@@ -1 +1,2 @@", "+\tx;", " \tline(0);"], True),
+        (["@@ -9,2 +9,3 @@", " \tline(8);", "+\tx;", " \tline(9);"], True),
+        (["@@ -9 +9 @@", "-\tline(8);", "+\tx;"], True),
+    ],
+)
+def test_a_hunk_at_the_edge_of_another_file_is_likely_only(
+    tree: Path, capsys: pytest.CaptureFixture[str], hunk: list[str], sure: bool
+) -> None:
+    """What neither git nor GNU patch takes is never sure."""
+    lines = ["--- a/mm/a.c", "+++ b/mm/a.c", *hunk]
+    assert attempt(tree, lines) == 0
+    assert ("a hunk at an edge of the file" not in capsys.readouterr().out) == sure
+    text = ("\n".join(lines) + "\n").encode()
+    argv = ["patch", "-p1", "-F0", "--dry-run", "--batch"]
+    done = subprocess.run(argv, cwd=tree, input=text, capture_output=True, check=False)
+    assert (done.returncode == 0) == sure

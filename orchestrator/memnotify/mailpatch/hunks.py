@@ -252,6 +252,8 @@ class HunkReader:
                 true = str(part.kind) + file.old.lines[part.tree]
                 if len(part.mail) > 1 or part.mail[0].text != true:
                     self.account.repair(RepairKind.TREE, file=name, line=line)
+        if end_of(hunk) is not None and _is_off_edge(reading, hunk, len(file.old.lines)):
+            self.account.repair(RepairKind.EDGE, file=name, line=hunk.line, sure=False)
         if reading.counted and reading.start - reading.left_out != stated:
             self.account.repair(
                 RepairKind.MOVED,
@@ -260,6 +262,23 @@ class HunkReader:
                 sure=True,
                 detail=f"{reading.start - reading.left_out - stated:+} lines",
             )
+
+
+def _is_off_edge(reading: Reading, hunk: RawHunk, size: int) -> bool:
+    """Return whether neither git nor GNU patch takes a hunk where it was found.
+
+    Without context below its changes it is for the end of the file, if it has context above them.
+    At line 1, with less context above than below, it is for the beginning.
+    """
+    kinds = [part.kind for part in reading.parts if part.kind is not LineKind.SKIPPED]
+    same = [kind in (LineKind.CONTEXT, LineKind.FOREIGN) for kind in kinds]
+    if all(same):
+        return False
+    above, below = same.index(False), same[::-1].index(False)
+    last = max((p.tree for p in reading.parts if p.tree is not None), default=-1)
+    if above and not below:
+        return last + 1 < size
+    return above < below and hunk.old_start <= 1 and reading.start > 0
 
 
 def _has_white_space(file: OpenFile, reading: Reading) -> bool:
