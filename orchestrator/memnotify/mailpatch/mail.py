@@ -35,9 +35,8 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
 _PAGE_FROM = re.compile(
     r"(?P<before>.*\S)?\s*@ (?P<date>\d{4}-\d\d-\d\d +\d\d?:\d\d)(?: UTC)?\b\W*(?P<after>[^()]*).*"
 )
-_BESIDE = re.compile(
-    r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$"
-)  # of public-inbox, beside a field
+# Of public-inbox, beside a field.
+_BESIDE = re.compile(r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$")
 _DOWNLOAD = re.compile(r"\[Download [\w ]+\]")  # MARC's, above a message
 _PLACE = re.compile(r"\d+ ?(?:/|of) ?\d+")
 _MIME = (b"content-type", b"content-transfer-encoding", b"mime-version")

@@ -11,7 +11,7 @@ from pathlib import Path
 from memnotify.errors import InfrastructureError
 from memnotify.mailpatch.changes import Change, diff_text
 from memnotify.mailpatch.git_settings import NO_SETTINGS
-from memnotify.mailpatch.ident import author_of, is_date, quoted, taken_message
+from memnotify.mailpatch.ident import author_of, is_date, taken_message
 from memnotify.mailpatch.mail import PROVENANCE, Mail
 from memnotify.mailpatch.repairs import Repair, summary
 from memnotify.process import CommandLog, run
@@ -90,7 +90,6 @@ def patch_bytes(
     """
     message, notes, _ = split_message(head)
     message, dates = taken_message(message, log=log)
-    notes = quoted(notes)
     fields = {**mail.headers, "From": author_of(mail.headers.get("From"))}
     if fields.get("Date") and not is_date(fields["Date"], log=log):
         dates.insert(0, fields.pop("Date"))
