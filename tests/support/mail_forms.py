@@ -102,9 +102,12 @@ def _multipart(headers: Mapping[str, str], kind: str, parts: list[bytes]) -> byt
     return head.encode("utf-8", "surrogateescape") + data + b"\n--=_lamp--\n"
 
 
-def attached(original: Original, lines: Lines, rng: random.Random) -> bytes:
+def attached(original: Original, lines: Lines, rng: random.Random) -> bytes | None:
     """The message as text, and the diff attached."""
-    at = next(n for n, line in enumerate(lines) if "diff --git" in line or "Index:" in line)
+    begins = (n for n, line in enumerate(lines) if "diff --git" in line or "Index:" in line)
+    at = next(begins, len(lines))
+    if at == len(lines):
+        return None
     message, diff = _text(lines[:at]), _text(lines[at:])
     encoding = rng.choice(("base64", "quoted-printable", "8bit"))
     data = {"base64": base64.encodebytes, "quoted-printable": quopri.encodestring}

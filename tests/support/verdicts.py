@@ -72,7 +72,7 @@ class Judgement:
 
 
 # These say that text may differ from the original. Doubt of white space is none of text.
-_DOUBTS = (RepairKind.UNSURE, RepairKind.OTHER, RepairKind.NUMBERS, RepairKind.DISPUTED)
+DOUBTS = (RepairKind.UNSURE, RepairKind.OTHER, RepairKind.NUMBERS, RepairKind.DISPUTED)
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 
 
@@ -119,7 +119,7 @@ class Case:
         texts = [what for what, text in differing if text]
         if not texts and not self.made.sound:
             return Judgement(verdict=Verdict.TOKENS)
-        doubted = any(r.kind in _DOUBTS and not r.sure for r in patch.repairs)
+        doubted = any(r.kind in DOUBTS and not r.sure for r in patch.repairs)
         detail = "; ".join(what for what, _ in differing) + f" {sorted(set(doubt))}"
         return Judgement(verdict=Verdict.DOUBTED if doubted else Verdict.WRONG, detail=detail)
 

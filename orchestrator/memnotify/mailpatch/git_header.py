@@ -11,7 +11,7 @@ GIT = "diff --git "
 EXTENDED = re.compile(
     r"(?:old mode|new mode|deleted file mode|new file mode|copy from|copy to|rename from"
     r"|rename to|rename old|rename new|similarity index|dissimilarity index) .*"
-    r"|index [0-9a-f]+\.\.[0-9a-f]+.*"
+    r"|index [0-9a-f]+\.\.[0-9a-f]+(?:\s+[0-7]{6})?\s*"
 )
 _OLD_WORDS = {"rename old ": "rename from ", "rename new ": "rename to "}  # of 2005
 EMPTY = "e69de29"  # git's digest of an empty file: with it, an `index` line needs no hunk
