@@ -110,14 +110,10 @@ def test_where_nothing_tells_entities_are_asked_about(
     assert again(tree)
 
 
-def test_a_diff_behind_an_escaped_margin_is_asked_about(
-    tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_diff_behind_an_escaped_margin_is_no_part_of_the_patch(tree: Path) -> None:
     lines = [*note("n.txt", "a"), *(f"&gt; {line}" for line in note("o.txt", "b"))]
-    assert run(tree, write(tree.parent / "m", lines, head=["Note."])) == 2
-    said = capsys.readouterr().err
-    assert "the patch's or the archive's? (--interactive shows" in said
-    assert said.count("\n") == 1
+    assert run(tree, write(tree.parent / "m", lines, head=["Note."])) == 0
+    assert made(tree) == {"n.txt": "a\n"}
 
 
 @pytest.mark.parametrize(

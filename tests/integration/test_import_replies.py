@@ -112,11 +112,12 @@ def test_what_is_put_together_without_need_is_likely_only(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mail = write(tree.parent / "m", [*note("mm/n.c", "int x;"), "Thanks, Ada"])
-    assert unsure(capsys, tree, mail) == ["wrapped lines put together"]
+    assert unsure(capsys, tree, mail) == []
+    assert made(tree)["mm/n.c"] == "int x;\n"
     wide = "int a_function_with_a_long_name(struct lamp *lamp, struct lamp"
     mail = write(tree.parent / "n", [*note("mm/n.c", wide), "*other);"])
     shutil.rmtree(tree.parent / "out")
-    assert unsure(capsys, tree, mail) == []
+    assert unsure(capsys, tree, mail) == ["wrapped lines put together"]
 
 
 def test_an_answer_to_a_cover_letter_is_no_patch(

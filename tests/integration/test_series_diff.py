@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.mailpatch.lore import fetch_thread, message_id
+from memnotify.mailpatch.lore import fetch_thread
+from memnotify.mailpatch.names import message_id
 from memnotify.places import PATCHES
 
 from tests.support.fake_b4 import fake_b4

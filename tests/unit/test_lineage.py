@@ -89,7 +89,7 @@ def test_on_its_base_nothing_is_shifted_and_no_fuzz_is_allowed(revision: str) ->
 def test_what_is_ours_says_so_and_names_the_mail(revision: str) -> None:
     for patch, mail in zip(load_series(revision, BASE).patches, MAILS[revision], strict=True):
         head = patch.path.read_text().partition("\n---\n")[0]
-        assert head.startswith("From: mem_notify testbed\n")
+        assert head.startswith("From: mem_notify testbed <>\n")
         assert "Signed-off-by" not in head
         assert "Reconstructed by the mem_notify testbed" in head
         assert re.findall(r"Message-Id ([^\s)]+)", " ".join(head.split())) == [mail] * bool(mail)

@@ -275,7 +275,7 @@ def test_a_file_with_nothing_but_lineage_promises_nothing(tmp_path: Path) -> Non
 def test_patches_that_are_ours_say_so(name: str, base: str) -> None:
     for patch in load_series(name, base).patches:
         head = patch.path.read_text().partition("\n---\n")[0]
-        assert head.startswith("From: mem_notify testbed\n")
+        assert head.startswith("From: mem_notify testbed <>\n")
         words = " ".join(head.split())
         which = "mem_notify v3" if name == "v3" else f"patch {int(patch.name[:4])}/8 of mem_notify"
         assert f"Subject: [PATCH {name} {base}" in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,15 @@ def test_the_projects_own_series_are_well_formed() -> None:
         for base in bases:
             patches = load_series(revision, base).patches
             assert any(patch.path.parent.parent.name == revision for patch in patches)
+
+
+def test_the_empty_address_of_an_author_is_no_part_of_a_patch(tmp_path: Path) -> None:
+    """`git am` requires it, and no kernel is to get another key by it."""
+    texts = ("From: Ada\n\nx <>\n", "From: Ada <>\n\nx <>\n", "From: Ada <a@b>\n\nx <>\n")
+    digests = []
+    for text in texts:
+        (tmp_path / "1.patch").write_text(text)
+        (tmp_path / "series").write_text("1.patch\n")
+        digests.append(read_series_file(tmp_path / "series")[0].sha256)
+    assert digests[0] == digests[1] == hashlib.sha256(texts[0].encode()).hexdigest()
+    assert digests[2] == hashlib.sha256(texts[2].encode()).hexdigest()

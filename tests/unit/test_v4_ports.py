@@ -151,7 +151,7 @@ def code(lines: Counter[str]) -> set[str]:
 @pytest.mark.parametrize("number", [1, 2, 4, 5, 6])
 def test_what_is_ours_says_so(base: str, number: int) -> None:
     head = text_of(base, number).partition("\n---\n")[0]
-    assert head.startswith("From: mem_notify testbed\n")
+    assert head.startswith("From: mem_notify testbed <>\n")
     assert "Signed-off-by" not in head
     wanted = "the original has no such line" if number == 6 else f"description of patch {number}/5"
     assert wanted in " ".join(head.split())

@@ -15,9 +15,11 @@ from memnotify.kernel.fixes import fixes_for
 from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
 from memnotify.mailpatch.companions import companions_of, is_whole
-from memnotify.mailpatch.lore import fetch_thread, message_id
-from memnotify.mailpatch.mail import Mail, read_mails
+from memnotify.mailpatch.folder import is_series, listed_in
+from memnotify.mailpatch.lore import fetch_thread
+from memnotify.mailpatch.mail import Mail, placed, read_mails
 from memnotify.mailpatch.mailbox import mails_in_maildir, mails_in_mbox
+from memnotify.mailpatch.names import message_id
 from memnotify.mailpatch.paths import Reader
 from memnotify.mailpatch.repairs import Chooser
 from memnotify.mailpatch.restore_series import ImportedSeries, import_mails
@@ -68,7 +70,7 @@ def import_series(
         lock, waiting=lambda: progress(f"waiting for another import into {folder} to finish")
     ):
         undo_killed(folder)
-        mails = [mail for word in request.mails for mail in _mails(word, request.mbox, log)]
+        mails = _all_mails(request, log)
         beside = read_series_file(series) if request.replace and series.is_file() else ()
         read = _files(request.base, request.tree, store, progress)
         imported = import_mails(
@@ -84,15 +86,40 @@ def import_series(
     return dataclasses.replace(imported, said=(*imported.said, *notes))
 
 
-def _mails(word: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
-    path = Path(word).expanduser()
-    if path.exists():
-        return read_mails(path)
-    wanted = message_id(word)
-    if wanted is None:
-        raise InputError(
-            "no such file", file=word, hint="a Message-Id or a link to lore also works"
-        )
+def _all_mails(request: ImportRequest, log: CommandLog | None) -> list[Mail]:
+    """Return the mails of all files and folders, and of the threads that are named besides.
+
+    Raises InputError for a word that names neither a file nor a mail.
+    """
+    read: dict[str, list[Mail]] = {}
+    named: dict[str, str] = {}
+    # A series file among its patches, as the shell's * gives it, is their order.
+    series = [path for word in request.mails if is_series(path := Path(word).expanduser())]
+    listed = {resolved(file) for path in series for file, _ in listed_in(path)}
+    unlisted = {resolved(path.parent): (str(path.parent), -1) for path in series}
+    for word in request.mails:
+        path = Path(word).expanduser()
+        if path in series:
+            read[word] = read_mails(path)
+        elif path.exists():
+            place = unlisted.get(resolved(path.parent))
+            read[word] = [] if resolved(path) in listed else placed(read_mails(path), place)
+        if word in read:
+            continue
+        wanted = message_id(word)
+        if wanted is None:
+            hint = "a Message-Id or a link to lore also works"
+            raise InputError("no such file", file=word, hint=hint)
+        named[word] = wanted
+    given = {_id(mail) for mails in read.values() for mail in mails}
+    for word, wanted in named.items():
+        # What is here need not be fetched.
+        read[word] = [] if wanted in given else _thread(wanted, request.mbox, log)
+    return [mail for word in request.mails for mail in read[word]]
+
+
+def _thread(wanted: str, mbox: Path | None, log: CommandLog | None) -> list[Mail]:
+    """Return the thread of a Message-Id."""
     with tempfile.TemporaryDirectory(prefix="memnotify-thread-") as folder:
         thread = fetch_thread(wanted, Path(folder), mbox=mbox, log=log)
         mails = read_mails(thread, named=wanted)

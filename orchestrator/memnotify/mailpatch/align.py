@@ -12,15 +12,14 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.diffs import Line, RawHunk
-from memnotify.mailpatch.footers import is_footer, left_over
+from memnotify.mailpatch.footers import begins_other, is_footer, left_over
 from memnotify.mailpatch.line_index import FileIndex, letters
-from memnotify.mailpatch.tokens import BLANKS, key
+from memnotify.mailpatch.raw import Line, RawHunk
+from memnotify.mailpatch.reading import LineKind, Part, Reading, says_no_end
+from memnotify.mailpatch.tokens import key
 
 _STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
@@ -37,77 +36,6 @@ _EATEN = 3  # dropped empty lines beyond the count in the hunk's header
 _WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200, 400
 
 
-class LineKind(StrEnum):
-    """What a line of a hunk is."""
-
-    CONTEXT = " "
-    REMOVED = "-"
-    ADDED = "+"
-    FOREIGN = "?"  # context that the tree does not have, but that fuzz allows
-    SKIPPED = ""  # not part of the hunk: an empty line, the rest of its header, "\\ No newline …"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One line of a hunk: the lines of the mail that it is made of, and its line in the tree.
-
-    `mail` is empty for an empty line that the archive dropped. `tree` is an index from 0, or None
-    for a line that the tree does not have.
-    """
-
-    kind: LineKind
-    mail: tuple[Line, ...] = ()
-    tree: int | None = None
-
-    @property
-    def text(self) -> str:
-        """The mail's text without its marker, joined with a blank where it was wrapped."""
-        first, *rest = (line.text for line in self.mail)
-        bare = first[1:] if self.kind in (LineKind.ADDED, LineKind.REMOVED) else first
-        return " ".join(
-            [bare.rstrip(BLANKS) if rest else bare, *(line.strip(BLANKS) for line in rest)]
-        )
-
-    @property
-    def ends_file(self) -> bool:
-        """Whether it states that the line before it has no line end."""
-        return self.kind is LineKind.SKIPPED and _says_no_end(self.mail[0].text)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One way to read a hunk at one place; `start` is the index of its first old line, from 0.
-
-    `counted`: the numbers of lines are those in the hunk's header.
-    """
-
-    start: int
-    parts: tuple[Part, ...]
-    cost: int
-    counted: bool
-    rest: tuple[Line, ...]  # lines of the body after the hunk's end
-
-    @property
-    def left_out(self) -> int:
-        """How many lines of context fuzz has left out before the first line in the tree."""
-        first = next((at for at, p in enumerate(self.parts) if p.tree is not None), 0)
-        return sum(part.kind is LineKind.FOREIGN for part in self.parts[:first])
-
-    @property
-    def outcome(self) -> tuple[tuple[int, str | None], ...]:
-        """The effect of a reading, equal for equivalent ones: what is removed and added, where."""
-        at = self.start
-        changes: list[tuple[int, str | None]] = []
-        for part in self.parts:
-            if part.kind is LineKind.ADDED:
-                changes.append((at, part.text))
-            elif part.tree is not None:
-                at = part.tree + 1
-                if part.kind is LineKind.REMOVED:
-                    changes.append((part.tree, None))
-        return tuple(changes)
-
-
 def find_readings(
     hunk: RawHunk,
     index: FileIndex,
@@ -116,6 +44,7 @@ def find_readings(
     after: int = 0,
     fuzz: int = 0,
     width: int = 0,
+    end: int | None = None,
     effort: Effort,
 ) -> list[Reading]:
     """Return the best readings of a hunk: several if they are equally good, [] if there are none.
@@ -124,9 +53,10 @@ def find_readings(
     The expected place wins over others that are as good. It stays a choice beside better ones if
     its numbers are right. `fuzz` is how many lines of context at each end may be missing in the
     tree. `width` is the length of the mail's longest line: a line that would have fitted in it was
-    not wrapped. Raises TooMuchError.
+    not wrapped. `end`: the hunk is sound and ends before this index in its body, so nothing in it
+    is repaired. Raises TooMuchError.
     """
-    reader = _Reader(hunk, index, fuzz, width, effort)
+    reader = _Reader(hunk, index, fuzz, width, end, effort)
     here: list[Reading] = []
     best: list[Reading] = []
     least = 3 * _LEFT + _OTHER * sum(said is not None for said in reader.said)
@@ -211,9 +141,16 @@ class _Reader:
     """
 
     def __init__(
-        self, hunk: RawHunk, index: FileIndex, fuzz: int, width: int, effort: Effort
+        self,
+        hunk: RawHunk,
+        index: FileIndex,
+        fuzz: int,
+        width: int,
+        end: int | None,
+        effort: Effort,
     ) -> None:
         self.hunk = hunk
+        self.end = end
         self.body = hunk.body
         self.index = index
         self.keys = index.keys
@@ -280,6 +217,8 @@ class _Reader:
         """Return the cost of ending the hunk here; None if it cannot end here."""
         if not state.changed:
             return None
+        if self.end is not None:
+            return 0 if state.mail == self.end else None
         if (state.old, state.new) == (self.hunk.old_count, self.hunk.new_count):
             self.effort.spend((len(self.body) - state.mail) // _LINES_LOOKED_AT)
             return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
@@ -300,6 +239,10 @@ class _Reader:
         """Yield every way to read the next line of the mail or of the tree."""
         body, at, tree = self.body, state.mail, state.tree
         here = self.keys[tree] if tree < len(self.keys) else None
+        if self.end is not None:
+            if at < self.end:
+                yield from self._sound_steps(state, here)
+            return
         if here == "" and state.old < self.hunk.old_count + _EATEN:
             yield _BLANK, LineKind.CONTEXT, 0
         if at >= len(body):
@@ -309,7 +252,7 @@ class _Reader:
             yield _BLANK, LineKind.SKIPPED, 1
         if at == 0 and self.hunk.section and word and not text.startswith(("+", "-")):
             yield _SPILLED, LineKind.SKIPPED, 1
-        if _says_no_end(text):
+        if says_no_end(text):
             yield 0, LineKind.SKIPPED, 1
             return
         if here is not None:
@@ -321,12 +264,38 @@ class _Reader:
             yield from self._joined_old(at, here)
         if text.startswith("+") and not body[at].outside:
             yield 0, LineKind.ADDED, 1
-            yield from self._joined_added(at)
-        elif not text.startswith(("+", "-")) and word and state.foreign < self.fuzz:
-            # Only at either end, as in GNU patch: before any change, or up to the hunk's end.
-            left = self.hunk.old_count - state.old
-            if left <= self.fuzz if state.changed else state.old < self.fuzz:
+            counts = (self.hunk.old_count, self.hunk.new_count)
+            yield from self._joined_added(at, ended=(state.old, state.new + 1) == counts)
+        elif not text.startswith(("+", "-")) and word and self._may_be_foreign(state):
+            yield _FUZZ, LineKind.FOREIGN, 1
+
+    def _sound_steps(self, state: _State, here: str | None) -> Iterator[_Step]:
+        """Yield the ways to read the next line of a hunk whose markers are right."""
+        at = state.mail
+        sign = self.body[at].text[:1]
+        if sign == "+":
+            yield 0, LineKind.ADDED, 1
+        elif sign == "\\":
+            yield 0, LineKind.SKIPPED, 1
+        else:
+            kind = LineKind.REMOVED if sign == "-" else LineKind.CONTEXT
+            word = self.removed[at] if sign == "-" else self.words[at]
+            said = self.said[at]
+            if word == here:
+                said = said[1:] if said and sign == "-" else said
+                yield _OTHER * self.index.is_other(state.tree, said), kind, 1
+            if sign != "-" and self._may_be_foreign(state):
                 yield _FUZZ, LineKind.FOREIGN, 1
+
+    def _may_be_foreign(self, state: _State) -> bool:
+        """Return whether fuzz allows that the tree does not have the next line.
+
+        Only at either end, as in GNU patch: before any change, or up to the hunk's end.
+        """
+        if state.foreign >= self.fuzz:
+            return False
+        left = self.hunk.old_count - state.old
+        return left <= self.fuzz if state.changed else state.old < self.fuzz
 
     def _joined_old(self, at: int, here: str) -> Iterator[_Step]:
         """Yield the readings of several lines of the mail as one old line."""
@@ -345,8 +314,11 @@ class _Reader:
                     yield _WRAPPED * (pieces - 1), kind, pieces
                     break
 
-    def _joined_added(self, at: int) -> Iterator[_Step]:
-        """Yield the readings of several lines of the mail as one added line."""
+    def _joined_added(self, at: int, *, ended: bool) -> Iterator[_Step]:
+        """Yield the readings of several lines of the mail as one added line.
+
+        `ended`: the hunk has all its lines with the first of these.
+        """
         cost = 0
         for pieces in range(2, min(_JOINED, len(self.body) - at) + 1):
             before, rest = self.body[at + pieces - 2].text, self.body[at + pieces - 1].text
@@ -354,6 +326,10 @@ class _Reader:
             if self.body[at + pieces - 1].outside or not rest.strip():
                 break
             if marked and not _may_go_on(before, rest, self.width):
+                break
+            if not marked and ended and not may_be_wrapped(before, rest):
+                break
+            if rest.startswith("\\ "):
                 break
             cost += _COUNT if marked else _WRAPPED
             yield cost, LineKind.ADDED, pieces
@@ -376,8 +352,15 @@ def _read(state: _State, kind: LineKind, pieces: int, path: _Path | None) -> tup
     return after, _Path(kind, mail, pieces, tree if in_tree else None, path)
 
 
-def _says_no_end(text: str) -> bool:
-    return text.lstrip().startswith("\\ No newline")
+def may_be_wrapped(line: str, rest: str, width: int = 0) -> bool:
+    """Return whether `rest` may be the end of a line of the mail, whose longest has this width.
+
+    No mailer wraps a line if the next word has room, or before 60 columns.
+    """
+    if rest.startswith("\\ ") or is_footer(rest) or begins_other(rest):
+        return False
+    words = rest.split(maxsplit=1)
+    return bool(words) and len(line.rstrip()) + 1 + len(words[0]) > max(width, _NARROWEST)
 
 
 def _may_go_on(line: str, rest: str, width: int) -> bool:

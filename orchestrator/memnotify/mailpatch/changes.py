@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.align import LineKind, Part, Reading
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.diffs import RawDiff, RawHunk
 from memnotify.mailpatch.line_index import index_of
+from memnotify.mailpatch.raw import RawDiff, RawHunk
+from memnotify.mailpatch.reading import LineKind, Part, Reading
 from memnotify.mailpatch.reindent import CodeSpan, Row
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.whitespace import Witness
 
 _NO_END = "\\ No newline at end of file"
 CR = "\r"
-_MODES = ("100644", "100755")
+MODES = ("100644", "100755")
 _NO_BLOB, _EMPTY_BLOB = "0000000", "e69de29"
 _CONTEXT = 3
 _LINES_LOOKED_AT = 50  # in the time of a step
@@ -346,10 +346,10 @@ def _extended(change: Change, before: str | None, after: str | None) -> list[str
         if rest:
             line = f"{word} to {after}"
         mode = re.search(r" mode (\S+)", line)
-        if mode and mode[1] not in _MODES:
+        if mode and mode[1] not in MODES:
             raise InputError(
                 f"{after} would get mode {mode[1]}",
-                hint=f"a patch for a kernel has plain files only: {' or '.join(_MODES)}",
+                hint=f"a patch for a kernel has plain files only: {' or '.join(MODES)}",
             )
         lines.append(line)
     return lines

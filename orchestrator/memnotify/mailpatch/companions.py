@@ -8,7 +8,7 @@ from email.utils import parseaddr, parsedate_to_datetime
 
 from memnotify.mailpatch.mail import Mail
 from memnotify.mailpatch.mailbox import Wanted
-from memnotify.mailpatch.thread import ParsedSubject, place_of
+from memnotify.mailpatch.subjects import ParsedSubject, place_of
 
 _TOGETHER = timedelta(days=1)  # sending a set by hand takes about an hour
 

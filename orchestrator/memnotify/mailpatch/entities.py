@@ -16,6 +16,7 @@ _QUOTING = r"(?:[ \t|:}]|&gt;|&amp;gt;)*"
 _NEW_FILE = re.compile(_QUOTING + r"\+\+\+ \S")
 _CHANGED = re.compile(_QUOTING + r"[+-]")
 _TIMES = 3
+_ADDRESS = re.compile(r"&(?:amp;)*lt;[^&<>\s]+(?:@|\(\)|(?: at ))[^&<>]*&(?:amp;)*gt;")
 
 
 def levels_of(lines: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -43,6 +44,10 @@ def _may_be_escaped(lines: Sequence[str]) -> bool:
     if begin is None:
         return False
     diff = lines[begin:]
+    if not any(re.search("[<>&]", line) for line in diff):
+        # Then the message shows it: the addresses in it are in brackets.
+        head = "\n".join(lines[:begin])
+        return _ADDRESS.search(head) is not None and re.search("[<>]", head) is None
     # The footer below it may come from another program.
     changed = [line for line in diff if _CHANGED.match(line)]
     return any(

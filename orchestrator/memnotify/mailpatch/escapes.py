@@ -15,10 +15,11 @@ from itertools import zip_longest
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.changes import OpenFile
-from memnotify.mailpatch.diffs import Line, Text, read_diffs
+from memnotify.mailpatch.diffs import read_diffs
 from memnotify.mailpatch.entities import ENTITY
 from memnotify.mailpatch.line_index import index_of
 from memnotify.mailpatch.mail import Mail
+from memnotify.mailpatch.raw import Line, Text
 from memnotify.mailpatch.repairs import Chooser, Question, Repair, RepairKind
 from memnotify.mailpatch.tokens import MARKS, code_of, in_comment, is_c, key, plain
 

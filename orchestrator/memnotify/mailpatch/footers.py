@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from memnotify.mailpatch.diffs import Line
+from memnotify.mailpatch.raw import Line
+
+# What programs write directly below a hunk: diff -r, bzr, p4, and the mails of -mm.
+_OTHER = re.compile(
+    r"_$|={3,}(?: |$)|\*{3,}(?: |$)|Only in \S.*: \S"
+    r"|(?:Binary f|F)iles \S.* (?:differ|are identical)$"
+    r"|File \S.* is a .* while file \S.* is a "
+    r"|diff -|Index: |Common subdirectories: |Property changes on: |commit [0-9a-f]{40}\b"
+)
+
+
+def begins_other(text: str) -> bool:
+    """Return whether a line is one that programs write below the hunks of a file."""
+    return _OTHER.match(text.rstrip()) is not None
 
 
 def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
@@ -16,7 +30,7 @@ def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
     found = []
     near = True
     for line in rest:
-        if last and is_footer(line.text):
+        if last and (is_footer(line.text) or begins_other(line.text)):
             break
         near = near and bool(line.text.strip())
         change = line.text.startswith(("+", "-")) and not line.outside

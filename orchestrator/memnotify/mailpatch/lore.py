@@ -10,18 +10,11 @@ from memnotify.environment import MAILS, NETWORK, PYTHON
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import packaged_program
 from memnotify.files import refuse_special
-from memnotify.mailpatch.patchfile import NO_SETTINGS
+from memnotify.mailpatch.git_settings import NO_SETTINGS
 from memnotify.process import CommandLog, run
 
-_ID = re.compile(r"<?(?:https?://\S+/)?(?P<id>[\w.+$%=-]+@[\w.-]+)/?>?")
 _FETCH = 300.0  # seconds
 _NOT_THERE = re.compile(r"Server returned an error: 404|No messages found")  # messages of b4
-
-
-def message_id(text: str) -> str | None:
-    """Return the Message-Id in a word, which may have <> or the URL of an archive around it."""
-    found = _ID.fullmatch(text)
-    return found["id"] if found else None
 
 
 def fetch_thread(

@@ -11,26 +11,37 @@ import email
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from pathlib import Path
 
 from memnotify.errors import InputError
 from memnotify.files import open_file
+from memnotify.mailpatch.armor import unescaped
+from memnotify.mailpatch.body import PartText, nested_in, texts_of
+from memnotify.mailpatch.charset import decoded, words
 from memnotify.mailpatch.entities import levels_of
+from memnotify.mailpatch.folder import files_of, is_series, listed_in
 from memnotify.mailpatch.limits import MAX_BYTES, MAX_HEADER, check_data, check_mails, check_text
+from memnotify.mailpatch.mbox import FIELD, has_headers, starts_of
 from memnotify.mailpatch.page import looks_like_page, page_text
+from memnotify.mailpatch.several import Piece, block_end, has_diff, pieces_of_mail, pieces_of_page
 from memnotify.mailpatch.tokens import plain
+from memnotify.mailpatch.transfer import UNDECODED, undecoded
+from memnotify.mailpatch.unpack import unpacked, without_top
 
 PROVENANCE = "X-Memnotify-"
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
+_PAGE_FROM = re.compile(
+    r"(?P<before>.*\S)?\s*@ (?P<date>\d{4}-\d\d-\d\d +\d\d?:\d\d)(?: UTC)?\b\W*(?P<after>[^()]*).*"
+)
+# Of public-inbox, beside a field.
+_BESIDE = re.compile(r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$")
+_DOWNLOAD = re.compile(r"\[Download [\w ]+\]")  # MARC's, above a message
+_PLACE = re.compile(r"\d+ ?(?:/|of) ?\d+")
+_MIME = (b"content-type", b"content-transfer-encoding", b"mime-version")
 _WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
-_ABOVE_MAIL = re.compile(r"(?:From|Date|Message-Id|To|List)\s*:", re.IGNORECASE)
-_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
-_SIGNATURE = ("-----BEGIN PGP SIGNATURE-----", "-----END PGP SIGNATURE-----")
-_ARMOR = "inline PGP signature"
+_LINKS = {"in-reply-to": "In-Reply-To", "references": "References"}
 _TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
 
@@ -41,7 +52,9 @@ class Mail:
     `sha256` is that of the bytes that were read. `levels` has the lines of the text, and then the
     same lines with HTML entities decoded, as often as these may come from the archive and not from
     the text. `first` is the line of the file at which the text begins; None if it had to be
-    decoded. `undone` lists the encodings that were undone.
+    decoded. `undone` lists the encodings that were undone, and `doubts` what makes it uncertain
+    that this is the text as it was written. `place` is that in a list of patches, and which list
+    it is: a folder's series file (-1: not in it), or the output of git log.
     """
 
     source: str
@@ -51,6 +64,8 @@ class Mail:
     levels: tuple[tuple[str, ...], ...]
     first: int | None
     undone: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    place: tuple[str, int] | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -68,14 +83,9 @@ def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
     Messages call it `named`, if that is given: the name of a temporary file means nothing to users.
     Raises InputError if it cannot be read, or is not text.
     """
-    if path.is_dir():
-        parts = [path / "cur", path / "new"]
-        folders = parts if all(part.is_dir() for part in parts) else [path]
-        files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
-        files = [file for file in files if not file.name.startswith(".") and file.name != "series"]
-        if not files:
-            raise InputError("this folder contains no mail", file=path)
-        return [mail for file in files for mail in read_mails(file)]
+    if path.is_dir() or is_series(path):
+        files = files_of(path) if path.is_dir() else listed_in(path)
+        return [mail for file, place in files for mail in placed(read_mails(file), place)]
     try:
         with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
@@ -86,8 +96,14 @@ def read_mails(path: Path, *, named: str | None = None) -> list[Mail]:
     return mails_of(data, path if named is None else Path(named))
 
 
+def placed(mails: list[Mail], place: tuple[str, int] | None) -> list[Mail]:
+    """Return mails with a place in a list of patches; without one, as they are."""
+    return mails if place is None else [replace(mail, place=place) for mail in mails]
+
+
 def mails_of(data: bytes, path: Path) -> list[Mail]:
     """Return the mails in the bytes of a file. Raises InputError if they are not text."""
+    data = unpacked(data, path)
     check_data(data, path, page=_is_page(data))
     try:
         return [mail for mail in _split(data, path) if any(line.strip() for line in mail.lines)]
@@ -96,7 +112,7 @@ def mails_of(data: bytes, path: Path) -> list[Mail]:
 
 
 def headers_of(data: bytes) -> dict[str, str]:
-    """Return From, Date, Subject and Message-Id of a raw mail, if it has them."""
+    """Return From, Date, Subject, Message-Id and the mails that it answers, of a raw mail."""
     return _headers(_line_ends(data).partition(b"\n\n")[0])[0]
 
 
@@ -105,24 +121,25 @@ def _is_page(data: bytes) -> bool:
 
 
 def _split(data: bytes, path: Path) -> Iterator[Mail]:
-    data = data.removeprefix(b"\xef\xbb\xbf")
     if _is_page(data):
-        yield _from_page(data.replace(b"\r\n", b"\n"), path)
-    elif re.match(rb"From \S+.*\d\d:\d\d", data) or re.match(rb"From [0-9a-f]{40} ", data):
-        starts = [m.start() for m in re.finditer(rb"^From (?=\S+ .*\d\d:\d\d:\d\d)", data, re.M)]
-        check_mails(len(starts), path)
-        first = 1
-        for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
-            body = _line_ends(data[start:end])
+        yield from _from_page(data.replace(b"\r\n", b"\n"), path)
+        return
+    bare, above = without_top(data)
+    starts = starts_of(bare)
+    check_mails(len(starts), path)
+    if starts:
+        first = above + 1
+        for start, end in zip(starts, [*starts[1:], len(bare)], strict=True):
+            body = _line_ends(bare[start:end])
             skipped = body.find(b"\n") + 1
             # In an mbox a line that begins with "From " is quoted.
             unquoted = re.sub(rb"^>(>*From )", rb"\1", body[skipped:], flags=re.M)
-            yield _from_raw(unquoted, path, first + 1, body)
+            yield from _from_raw(unquoted, path, first + 1, body)
             first += body.count(b"\n")
-    elif _is_raw(data := _line_ends(data)):
-        yield _from_raw(data, path, 1, data)
+    elif _is_raw(ended := _line_ends(bare)):
+        yield from _from_raw(ended, path, above + 1, ended)
     else:
-        yield from _from_text(data, path)
+        yield from _from_text(_line_ends(data), path)
 
 
 def _line_ends(data: bytes) -> bytes:
@@ -134,40 +151,149 @@ def _line_ends(data: bytes) -> bytes:
 
 
 def _is_raw(data: bytes) -> bool:
-    """Return whether a mail begins with a block of headers, at least two of them usual in mails."""
-    block = data.partition(b"\n\n")[0].decode("latin-1").split("\n")
-    if not all(_HEADER.match(line) or line[:1] in (" ", "\t") for line in block):
-        return False
-    names = {found[1].lower() for line in block if (found := _HEADER.match(line))}
-    return len(names & (_WANTED.keys() | {"received", "to"})) >= 2
+    """Return whether a mail begins with a block of headers, at least two of them usual in mails.
+
+    A line among them that is none shows that it is the text of a page, unless there are MIME's.
+    """
+    block = data.partition(b"\n\n")[0].split(b"\n")
+    odd = any(not FIELD.match(line) and line[:1] not in (b" ", b"\t") for line in block)
+    names = {line.partition(b":")[0].rstrip().lower() for line in block if FIELD.match(line)}
+    return has_headers(data) and (not odd or not names.isdisjoint(_MIME))
 
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Mail:
-    block, _, _ = data.partition(b"\n\n")
+def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Iterator[Mail]:
+    """Yield the patches of a raw mail; `whole` are its bytes in the file, from its line `first`."""
+    block, _, below = data.partition(b"\n\n")
+    fields = [line for line in block.split(b"\n") if FIELD.match(line) or line[:1] in (b" ", b"\t")]
     headers, provenance = _headers(block)
-    message = email.message_from_bytes(data)
-    lines, undone = _body(message, path)
-    direct = not undone and not message.is_multipart()
-    begins = first + block.count(b"\n") + 2 if direct else None
-    lines, escaped = _unescaped(lines)
-    return Mail(
+    message = email.message_from_bytes(b"\n".join(fields) + b"\n\n" + below)
+    known = Mail(
         source=str(path),
         sha256=_digest(whole),
         headers=headers,
         provenance=provenance,
-        # A file that an import has written needs no decoding.
-        levels=(tuple(lines),) if provenance else levels_of(lines),
-        first=begins,
-        undone=(*undone, *escaped),
+        levels=((),),
+        first=first + block.count(b"\n") + 2,
     )
+    yield from _from_message(message, known, path)
+
+
+def _from_message(message: Message, known: Mail, path: Path) -> Iterator[Mail]:
+    """Yield the patches of a mail of which `known` has all but the text."""
+    texts = texts_of(message, path)
+    nested = list(nested_in(message))
+    own = [text for text in texts if len(texts) > 1 and _has_own_headers(text)]
+    rest = _different([text for text in texts if text not in own])
+    if message.is_multipart() or any(text.undone for text in rest):
+        known = replace(known, first=None)
+    with_diff = [text for text in rest if has_diff(text.lines)]
+    if len(with_diff) > 1:
+        # Each is a patch, named after its file, below the text of the mail.
+        for text in with_diff:
+            alone = [other for other in rest if other is text or other not in with_diff]
+            title = Path(text.name).stem.replace("-", " ")
+            named = {"Subject": title} if title else {}
+            headers = {**known.headers, **named}
+            yield from _from_lines(alone, replace(known, headers=headers))
+    elif with_diff or not (own or nested):
+        yield from _from_lines(rest, known)
+    for text in own:
+        for mail in _split("\n".join(text.lines).encode("utf-8", "surrogateescape"), path):
+            yield replace(
+                mail,
+                sha256=known.sha256,
+                first=None,
+                headers=_inherited(mail.headers, known.headers, alone=len(own) == 1),
+                undone=(*text.undone, *mail.undone),
+                doubts=(*text.doubts, *mail.doubts),
+            )
+    for inner in nested:
+        fields = "\n".join(f"{name}: {value}" for name, value in inner.items())
+        headers, _ = _headers(fields.encode("utf-8", "replace"))
+        yield from _from_message(inner, replace(known, headers=headers, first=None), path)
+
+
+def _inherited(own: dict[str, str], outer: dict[str, str], *, alone: bool) -> dict[str, str]:
+    """Return the headers of an attached patch: a single one has the n/m of the mail."""
+    if not alone:
+        return own
+    theirs, ours = outer.get("Subject", ""), own.get("Subject", "")
+    subject = {"Subject": theirs} if _PLACE.search(theirs) and not _PLACE.search(ours) else {}
+    return {
+        **{name: outer[name] for name in ("Message-Id", "Date") if name in outer},
+        **own,
+        **subject,
+    }
+
+
+def _has_own_headers(text: PartText) -> bool:
+    data = "\n".join(text.lines).encode("utf-8", "surrogateescape").lstrip()
+    return has_diff(text.lines) and (bool(starts_of(data)) or has_headers(data))
+
+
+def _different(texts: Sequence[PartText]) -> list[PartText]:
+    """Return texts without those that have the diff of one below, which is the better copy."""
+    kept: dict[str, PartText] = {}
+    for number, text in enumerate(texts):
+        begin = next((at for at, line in enumerate(text.lines) if line.startswith("@@ -")), None)
+        diff = "" if begin is None else "".join("".join(text.lines[begin:]).split())
+        kept[diff or str(number)] = text
+    return [text for text in texts if any(text is other for other in kept.values())]
+
+
+def _from_lines(texts: Sequence[PartText], known: Mail) -> Iterator[Mail]:
+    """Yield the patches in the text of a mail, which is that of all its parts."""
+    undone = [what for text in texts for what in text.undone]
+    doubts = [what for text in texts for what in text.doubts]
+    lines, escaped = unescaped([line for text in texts for line in text.lines])
+    known = replace(known, undone=(*undone, *escaped), doubts=tuple(doubts))
+    if known.provenance:
+        # A file that an import has written has one patch, and needs no decoding.
+        yield replace(known, levels=(tuple(lines),))
+        return
+    lines, known = _recognised(lines, known)
+    pieces = pieces_of_mail(lines)
+    for number, piece in enumerate(pieces):
+        if piece.headers and len(pieces) > 1:
+            known = replace(known, place=(known.source, number))
+        if piece.headers is None and piece is pieces[0]:
+            yield _piece(lines, piece, known, 0)
+            continue
+        text = lines[piece.start : piece.end]
+        found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
+        skipped = max(skipped, 0 if piece.headers else block_end(text))
+        if sum(has_diff(lines[other.start : other.end]) for other in pieces) == 1:
+            found = _inherited(found, known.headers, alone=True)
+        yield _piece(lines, piece, replace(known, headers=found), skipped)
+
+
+def _recognised(lines: list[str], known: Mail) -> tuple[list[str], Mail]:
+    """Return lines with an encoding undone that no header states, and the mail with that said."""
+    if "quoted-printable" in known.undone:
+        return lines, known
+    lines, encoding = undecoded(lines)
+    if encoding is None:
+        return lines, known
+    doubts = (*known.doubts, UNDECODED) if encoding == "quoted-printable" else known.doubts
+    undone = (*known.undone, encoding)
+    return lines, replace(known, first=None, undone=undone, doubts=doubts)
+
+
+def _piece(lines: Sequence[str], piece: Piece, known: Mail, skipped: int) -> Mail:
+    """Return a patch in the text of a mail; `skipped` lines at its beginning are headers."""
+    first = None if known.first is None else known.first + piece.start + skipped
+    text = lines[piece.start + skipped : piece.end]
+    if piece.message or piece.headers:
+        first, text = None, [*piece.message, "", *text]
+    return replace(known, levels=levels_of(text), first=first)
 
 
 def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
-    text = re.sub(r"\n[ \t]+", " ", _decoded(block))
+    text = re.sub(r"\n[ \t]+", " ", decoded(block, None)[0])
     headers: dict[str, str] = {}
     provenance = []
     for line in text.split("\n"):
@@ -176,159 +302,65 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
             continue
         if found[1].startswith(PROVENANCE):
             provenance.append(line)
-        elif found[1].lower() in _WANTED:
-            headers.setdefault(_WANTED[found[1].lower()], _words(found[2][:MAX_HEADER]))
+        elif (name := (_WANTED | _LINKS).get(found[1].lower())) is not None:
+            headers.setdefault(name, words(found[2][:MAX_HEADER]))
     return headers, tuple(provenance)
 
 
-def _words(value: str) -> str:
-    try:
-        return " ".join(str(make_header(decode_header(value))).split())
-    except (HeaderParseError, LookupError, UnicodeError):
-        return value
-
-
-def _decoded(data: bytes, charset: str | None = None) -> str:
-    # For headers that are not encoded, and bodies without a charset.
-    if b"\x1b$" in data and (charset or "us-ascii").lower() == "us-ascii":
-        charset = "iso-2022-jp"
-    for name in (charset or "utf-8", "utf-8"):
-        try:
-            return data.decode(name)
-        except (LookupError, UnicodeDecodeError):
-            continue
-    return data.decode("latin-1")
-
-
-def _body(message: Message, path: Path) -> tuple[list[str], list[str]]:
-    """Return the lines of a mail's text parts, in order, and the encodings that were undone."""
-    texts: list[list[str]] = []
-    pages: list[list[str]] = []
-    undone: list[str] = []
-    for part in message.walk():
-        if part.is_multipart():
-            continue
-        kind = part.get_content_type()
-        name = part.get_filename() or ""
-        if not (
-            part.get_content_maintype() == "text"
-            or kind == "application/octet-stream"
-            or name.endswith((".patch", ".diff", ".txt"))
-        ):
-            continue
-        payload = part.get_payload(decode=True)
-        if not isinstance(payload, bytes) or b"\0" in payload:
-            continue
-        encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
-        if encoding in ("base64", "quoted-printable"):
-            undone.append(encoding)
-        text = _decoded(_line_ends(payload), part.get_content_charset())
-        if kind == "text/html":
-            check_data(payload, path, page=True)
-            pages.append(page_text(text)[0])
-            continue
-        lines = text.split("\n")
-        check_text(lines, path)
-        if str(part.get_param("format", "")).lower() == "flowed":
-            lines = _unflowed(lines, delsp=str(part.get_param("delsp", "")).lower() == "yes")
-            undone.append("format=flowed")
-        texts.append(lines)
-    # An HTML part of a mail repeats its text.
-    if not any("@@" in line for text in texts for line in text) and pages:
-        texts += pages
-        undone.append("HTML")
-    return [line for text in texts for line in text], undone
-
-
-def _unflowed(lines: Sequence[str], *, delsp: bool) -> list[str]:
-    """Undo format=flowed (RFC 3676): join lines that end with a blank, remove space-stuffing."""
-    done: list[str] = []
-    going = False
-    for line in lines:
-        text = line[1:] if line.startswith(" ") else line
-        soft = text.endswith(" ") and text != "-- "
-        kept = text[:-1] if soft and delsp else text
-        if going:
-            done[-1] += kept
-        else:
-            done.append(kept)
-        going = soft
-    return done
-
-
-def _unescaped(lines: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Undo the dash-escaping of a text that is signed inline (RFC 4880 7.1), and report that.
-
-    The armor becomes empty lines, so that line numbers stay the same. A text with an unescaped line
-    is left alone: then its blanks are its own.
-    """
-    begin = next((at for at, line in enumerate(lines) if line.rstrip() == _SIGNED), None)
-    if begin is None:
-        return list(lines), ()
-    bare = [line.rstrip() for line in lines]
-    text = next((at for at in range(begin, len(lines)) if not bare[at]), len(lines))
-    end = next((at for at in range(text, len(lines)) if bare[at] == _SIGNATURE[0]), len(lines))
-    below = next((at + 1 for at in range(end, len(lines)) if bare[at] == _SIGNATURE[1]), len(lines))
-    if any(line.startswith("-") and not line.startswith("- ") for line in lines[text:end]):
-        return list(lines), ()
-    # The signed text ends here; this line marks the end of the diff.
-    ends = ["-----"] if end < len(lines) else []
-    return [
-        *lines[:begin],
-        *[""] * (text - begin),
-        *(line.removeprefix("- ") for line in lines[text:end]),
-        *ends,
-        *[""] * (below - end - len(ends)),
-        *lines[below:],
-    ], (_ARMOR,)
-
-
-def _from_page(data: bytes, path: Path) -> Mail:
+def _from_page(data: bytes, path: Path) -> Iterator[Mail]:
     charset = re.search(rb"charset=[\"']?([\w-]+)", data[:4096])
-    text = _decoded(data, charset[1].decode() if charset else None)
-    lines, headers = page_text(text)
+    text, doubt = decoded(data, charset[1].decode() if charset else None)
+    lines, headers, begin = page_text(text)
     check_text(lines, path, page=True)
-    lines, escaped = _unescaped(lines)
-    found, start = _headers_in_text(lines)
-    return Mail(
+    known = Mail(
         source=str(path),
         sha256=_digest(data),
-        headers={**found, **headers},
-        levels=levels_of(lines[start:]),
+        headers=headers,
+        levels=((),),
         first=None,
-        undone=("HTML", *escaped),
+        undone=("HTML",),
+        doubts=(doubt,) if doubt else (),
     )
+    yield from _from_shown(lines, known, begin)
 
 
 def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
-    """Read the text of one page of an archive, or of several consecutive ones."""
-    lines = _decoded(data).split("\n")
-    starts = [0]
-    diff = False
-    for at, line in enumerate(lines):
-        # The subject of another page, if it comes after a diff and headers follow.
-        subject = diff and _TAG.match(line.removeprefix("Subject:").strip())
-        if subject and any(_ABOVE_MAIL.match(other) for other in lines[at + 1 : at + 8]):
-            starts.append(at)
-            diff = False
-        diff = diff or "@@ -" in line
-    check_mails(len(starts), path)
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        piece, escaped = _unescaped(lines[start:end])
-        headers, body = _headers_in_text(piece)
-        yield Mail(
-            source=str(path),
-            sha256=_digest(data),
-            headers=headers,
-            levels=levels_of(piece[body:]),
-            first=start + body + 1,
-            undone=escaped,
-        )
+    """Yield the mails in the text of one page of an archive, or of several consecutive ones."""
+    text, doubt = decoded(data, None)
+    known = Mail(
+        source=str(path),
+        sha256=_digest(data),
+        levels=((),),
+        first=1,
+        doubts=(doubt,) if doubt else (),
+    )
+    yield from _from_shown(text.split("\n"), known)
+
+
+def _from_shown(lines: list[str], known: Mail, begin: int = 0) -> Iterator[Mail]:
+    """Yield the mails in the text of a page; the text of a single one begins at a line."""
+    lines, known = _recognised(lines, known)
+    pieces = pieces_of_page(lines)
+    check_mails(len(pieces), Path(known.source))
+    for number, piece in enumerate(pieces):
+        if piece.headers and len(pieces) > 1:
+            known = replace(known, place=(known.source, number))
+        text, escaped = unescaped(lines[piece.start : piece.end])
+        found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
+        headers = found
+        if len(pieces) == 1:
+            # What a page has in comments is said of the one mail that it shows.
+            headers = {**found, **known.headers}
+            skipped = max(skipped, begin)
+        own = replace(known, headers=headers, undone=(*known.undone, *escaped))
+        part = [*lines[: piece.start], *text]
+        yield _piece(part, replace(piece, end=len(part)), own, skipped)
 
 
 def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
     """Return the headers that a page's text shows above the mail, and where the mail begins."""
     headers: dict[str, str] = {}
+    titled = None
     last = 0
     # lkml.org shows a table, whose text has no colons.
     tabular = any(re.match(r"Subject\s*\S*\[.*PATCH", line, re.IGNORECASE) for line in lines[:40])
@@ -341,13 +373,22 @@ def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
         for match in (found, table):
             if match and match[1].lower() in _WANTED and match[2]:
                 name = _WANTED[match[1].lower()]
-                if name in headers and last:
+                if name in headers and name != titled:
                     continue
-                headers[name] = _words(match[2])
+                headers[name] = words(_BESIDE.sub("", match[2]))
+                titled = None if name == titled else titled
                 last = at + 1
-        if "Subject" not in headers and _TAG.match(bare.removeprefix("Re: ")):
-            headers["Subject"] = bare
+        shown = _PAGE_FROM.fullmatch(bare.removeprefix("From:").strip())
+        if shown and "Subject" in headers and at <= last:
+            headers["Date"] = shown["date"]
+            headers["From"] = shown["before"] or shown["after"].strip()
+            last = at + 1
+        if "Subject" not in headers and _TAG.match(bare.removeprefix("* ").removeprefix("Re: ")):
+            headers["Subject"] = words(bare.removeprefix("* "))
+            titled = "Subject"  # by the title of the page, unless a field states it
             last = at + 1
         if last and at - last > 12:
             break
+    for at, line in enumerate(lines[last : last + 3], last + 1):
+        last = at if _DOWNLOAD.fullmatch(line.strip()) else last
     return headers, last

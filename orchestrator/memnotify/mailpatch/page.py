@@ -21,6 +21,7 @@ _COMMENT = re.compile(
     re.DOTALL,
 )
 _HYPERMAIL = {"id": "Message-Id", "subject": "Subject", "name": "From", "sent": "Date"}
+_BODY = ("X-Body-of-Message", 'body="start"')  # what is above is the archive's
 _MHONARC = {"message-id": "Message-Id", "subject": "Subject", "from-r13": "", "date": "Date"}
 
 
@@ -36,13 +37,17 @@ def looks_like_page(text: str) -> bool:
     )
 
 
-def page_text(html: str) -> tuple[list[str], dict[str, str]]:
-    """Return the lines of a page and the mail's headers in its comments."""
+def page_text(html: str) -> tuple[list[str], dict[str, str], int]:
+    """Return the lines of a page, the mail's headers in its comments, and where its text begins.
+
+    That is 0 if the page does not say it, or has several mails.
+    """
     reader = _Page()
     reader.feed(html)
     reader.close()
     reader.end_line()
-    return reader.lines, reader.headers
+    begin = reader.bodies[0] if len(reader.bodies) == 1 else 0
+    return reader.lines, reader.headers, begin
 
 
 class _Page(HTMLParser):
@@ -50,6 +55,7 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.lines: list[str] = []
         self.headers: dict[str, str] = {}
+        self.bodies: list[int] = []  # the line at which each begins
         self._line: list[str] = []
         self._pre = 0
         self._silent = 0
@@ -106,6 +112,9 @@ class _Page(HTMLParser):
             self._line = [line]
 
     def handle_comment(self, data: str) -> None:
+        if data.strip() in _BODY:
+            self.end_line()
+            self.bodies.append(len(self.lines))
         found = _COMMENT.fullmatch(data)
         if found is None:
             return

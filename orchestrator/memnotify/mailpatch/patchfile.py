@@ -10,20 +10,12 @@ from pathlib import Path
 
 from memnotify.errors import InfrastructureError
 from memnotify.mailpatch.changes import Change, diff_text
+from memnotify.mailpatch.git_settings import NO_SETTINGS
+from memnotify.mailpatch.ident import author_of, is_date, taken_message, without_diffs
 from memnotify.mailpatch.mail import PROVENANCE, Mail
 from memnotify.mailpatch.repairs import Repair, summary
 from memnotify.process import CommandLog, run
 from memnotify.series.apply import FileState, put_files, read_tree
-
-NO_SETTINGS = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
-}
-"""Environment in which git ignores the configuration of its user and of the machine.
-
-Attributes of the user's own would be below HOME, which git does not get.
-"""
 
 _STAT = re.compile(
     r"\s*\S.*\|\s*(?:\d+[\s+-]*|Bin\b.*)|\s*\d+ files? changed.*"
@@ -83,17 +75,35 @@ def provenance(mail: Mail, repairs: Sequence[Repair]) -> list[str]:
 
 
 def patch_bytes(
-    mail: Mail, head: Sequence[str], stat: str, changes: Sequence[Change], repairs: Sequence[Repair]
+    mail: Mail,
+    head: Sequence[str],
+    stat: str,
+    changes: Sequence[Change],
+    repairs: Sequence[Repair],
+    *,
+    headers: Sequence[str] = (),
+    log: CommandLog | None = None,
 ) -> bytes:
-    """Return the file of a patch; `stat` is its diffstat."""
+    """Return the file of a patch, which `git am` takes; `stat` is its diffstat.
+
+    `headers` are more lines for its header.
+    """
     message, notes, _ = split_message(head)
+    message, dates = taken_message(message, log=log)
+    fields = {**mail.headers, "From": author_of(mail.headers.get("From"))}
+    if fields.get("Date") and not is_date(fields["Date"], log=log):
+        dates.insert(0, fields.pop("Date"))
     lines = [
-        f"{name}: {mail.headers[name]}"
+        f"{name}: {fields[name]}"
         for name in ("From", "Date", "Subject", "Message-Id")
-        if mail.headers.get(name)
+        if fields.get(name)
     ]
-    lines += provenance(mail, repairs)
+    lines += [
+        line for date in dates if (line := f"{PROVENANCE}Date: {date}") not in mail.provenance
+    ]
+    lines += [*provenance(mail, repairs), *headers]
     lines += ["", *message, *([""] if message else []), "---"]
+    notes = without_diffs(notes)
     lines += [*notes, *([""] if notes else []), *stat.splitlines(), ""]
     text = "\n".join(lines) + "\n" + "".join(diff_text(change) for change in changes)
     return text.encode("utf-8", "surrogateescape")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import PurePosixPath
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.changes import Lines, OpenFile
-from memnotify.mailpatch.diffs import NULL, RawDiff
+from memnotify.mailpatch.changes import MODES, Lines, OpenFile
+from memnotify.mailpatch.raw import NULL, RawDiff
+from memnotify.mailpatch.tokens import key
 from memnotify.series.apply import FileState
 
 _LONGEST_NAME = 255  # bytes
@@ -41,7 +43,9 @@ class Opener:
         and for a file that would be changed twice, or that would be below another file.
         """
         strip = self._strip(diffs)
-        files = [self._open(diff, *self._names(diff, strip)) for diff in diffs]
+        for diff in diffs:
+            self._check_modes(diff)
+        files = [self._open(diff, *self._names(diff, self._own(diff, strip))) for diff in diffs]
         made = {file.after for file in files if file.after}
         changed: set[str] = set()
         for file in files:
@@ -59,7 +63,7 @@ class Opener:
         return files
 
     def _names(self, diff: RawDiff, strip: int) -> tuple[str | None, str | None]:
-        if diff.hunks:
+        if diff.hunks and not diff.git:
             first = diff.hunks[0]
             new = first.old_start == first.old_count == 0
             gone = first.new_start == first.new_count == 0
@@ -68,6 +72,10 @@ class Opener:
                 any(line.startswith(word) for line in diff.extended)
                 for word in ("new file", "deleted file")
             )
+        if new and not diff.git and diff.before != NULL:
+            # A file that is there, and empty, may get its first lines.
+            state = self.read(self._stripped(diff, diff.before, strip))
+            new = state is None or bool(state.data)
         before = None if diff.before == NULL or new else self._stripped(diff, diff.before, strip)
         after = None if diff.after == NULL or gone else self._stripped(diff, diff.after, strip)
         if before is None and after is None:
@@ -79,9 +87,46 @@ class Opener:
             after = before
         return before, after
 
+    def _check_modes(self, diff: RawDiff) -> None:
+        for line in diff.extended:
+            word, found, mode = line.partition(" mode ")
+            if found and mode.strip() not in MODES:
+                what = {"120000": "a symbolic link", "160000": "a submodule"}.get(mode.strip())
+                name = diff.before if diff.after == NULL else diff.after
+                raise self.error(
+                    diff.line,
+                    f"{name[:200]} is {what}" if what else f"{name[:200]}: {word} mode {mode[:20]}",
+                    f"only plain files can be patched: {' or '.join(MODES)}",
+                )
+
+    def _own(self, diff: RawDiff, strip: int) -> int:
+        """Return how many components to strip from the names of one diff.
+
+        It may differ from those of the others (`strip`), if that leads to a file.
+        """
+        if diff.exact:
+            return 0
+        names = {diff.before, diff.after} - {NULL}
+        usual = all(name.startswith(("a/", "b/")) for name in names)
+        if len(names) < 2 or (usual and strip == 1) or self._fits(names, strip):
+            return strip
+        deepest = min(max(len(PurePosixPath(name).parts) for name in names), _DEEPEST)
+        return next((other for other in range(deepest) if self._fits(names, other)), strip)
+
+    def _fits(self, names: Iterable[str], strip: int) -> bool:
+        """Return whether one of two names leads to a file; at the top, files have common names."""
+        for name in names:
+            parts = PurePosixPath(name).parts[strip:]
+            self.effort.spend(_STEPS_FOR_A_FILE)
+            if len(parts) > (strip > 1) and ".." not in parts and parts[0] != "/":
+                with contextlib.suppress(InputError, OSError):
+                    if self.read("/".join(parts)) is not None:
+                        return True
+        return False
+
     def _strip(self, diffs: Sequence[RawDiff]) -> int:
         """Return how many components to strip from the names so that they name existing files."""
-        names = [{diff.before, diff.after} - {NULL} for diff in diffs]
+        names = [{diff.before, diff.after} - {NULL} for diff in diffs if not diff.exact]
         paths = [PurePosixPath(name) for some in names for name in some]
 
         def fit(strip: int) -> tuple[int, int, int]:
@@ -90,13 +135,18 @@ class Opener:
             for path in paths:
                 parts = path.parts[strip:]
                 self.effort.spend(_STEPS_FOR_A_FILE)
-                if parts and ".." not in parts and parts[0] != "/":
+                if not parts or ".." in parts or parts[0] == "/":
+                    continue
+                of_linux = strip > 0 and path.parts[strip - 1].startswith("linux")
+                # Files at the top have common names: a/x/Makefile is not the tree's Makefile.
+                if len(parts) > 1 or strip < 2 or of_linux:
                     # An error in a name is reported when it is opened.
                     with contextlib.suppress(InputError, OSError):
                         found += self.read("/".join(parts)) is not None
-                    if len(parts) > 1 and _TOP.fullmatch(parts[0]):
-                        top += 1
-                        below += strip > 0 and path.parts[strip - 1].startswith("linux")
+                usual = strip == 1 and path.parts[0] in ("a", "b")
+                if len(parts) > 1 and (usual or _TOP.fullmatch(parts[0])):
+                    top += 1
+                    below += of_linux
             return found, top, below
 
         deepest = max((len(path.parts) for path in paths), default=0)
@@ -129,18 +179,16 @@ class Opener:
     def _open(self, diff: RawDiff, before: str | None, after: str | None) -> OpenFile:
         if before is None:
             assert after is not None
-            if self.read(after) is not None:
-                raise self.error(
-                    diff.line,
-                    f"creates {after}, which exists",
-                    "is the patch in this tree already?",
-                )
+            there = self.read(after)
+            if there is not None:
+                raise self._exists(diff, after, there)
             return OpenFile(diff, None, after, Lines())
         state = self.read(before)
         if state is None:
+            does = "deletes" if after is None else "changes"
             raise self.error(
                 diff.line,
-                f"changes {before}, which is not in the tree",
+                f"{does} {before}, which is not in the tree",
                 "is this the base that the patch is for?",
             )
         if after not in (None, before) and self.read(after or "") is not None:
@@ -150,3 +198,18 @@ class Opener:
                 "is the patch in this tree already?",
             )
         return OpenFile(diff, before, after, Lines.of(state.data))
+
+    def _exists(self, diff: RawDiff, name: str, there: FileState) -> InputError:
+        """Return the error for a file that a diff creates, and that the tree has."""
+        lines = [line.text for hunk in diff.hunks for line in hunk.body]
+        # A line without a sign is the rest of one that was wrapped, or below the hunk.
+        whole = "".join(key(text.removeprefix("+")) for text in lines)
+        added = "".join(key(text[1:]) for text in lines if text.startswith("+"))
+        own = "".join(map(key, Lines.of(there.data).lines))
+        # Whether its entities are the archive's is not known yet.
+        read = [(added, whole), (unescape(added), unescape(whole))]
+        if any(own == exact or (own and more.startswith(own)) for exact, more in read):
+            message = f"creates {name}, which the tree has with the same lines already"
+            return self.error(diff.line, message, "give a tree without the patch")
+        message = f"creates {name}, which exists with other lines"
+        return self.error(diff.line, message, "is this the base that the patch is for?")

@@ -21,10 +21,10 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.diffs import NULL
+from memnotify.mailpatch.git_settings import NO_SETTINGS
 from memnotify.mailpatch.mail import read_mails
-from memnotify.mailpatch.patchfile import NO_SETTINGS
-from memnotify.mailpatch.thread import title_of
+from memnotify.mailpatch.raw import NULL
+from memnotify.mailpatch.subjects import title_of
 from memnotify.process import CommandLog, run
 from memnotify.series.quilt import Patch
 

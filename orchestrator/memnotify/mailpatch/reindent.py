@@ -17,9 +17,9 @@ from difflib import SequenceMatcher
 from itertools import chain
 from pathlib import PurePosixPath
 
-from memnotify.mailpatch.align import LineKind
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.clang_format import indentations
+from memnotify.mailpatch.reading import LineKind
 from memnotify.mailpatch.tokens import BLANKS, in_comment, is_c, is_makefile, key, tokens
 from memnotify.mailpatch.whitespace import KEPT, LOST, Damage, Space, after, lead_of, unexpand
 from memnotify.process import CommandLog

@@ -30,8 +30,10 @@ class RepairKind(StrEnum):
     STRING = "blanks in strings put back"
     DISPUTED = "other numbers of lines in the diffstat, or between hunks"
     OTHER = "not the file that git's index line states"
+    EDGE = "a hunk at an edge of the file by its context, but not in the tree"
     ANSWER = "taken from an answer"
     LEFT = "left as it is, although archives also produce this"
+    UNSURE = "perhaps decoded wrongly"
     MASKED = "masked addresses left masked"
 
 
@@ -40,8 +42,10 @@ _PROOF = "confirmed by the index line"
 _SAID = (
     RepairKind.DISPUTED,
     RepairKind.OTHER,
+    RepairKind.EDGE,
     RepairKind.ANSWER,
     RepairKind.LEFT,
+    RepairKind.UNSURE,
     RepairKind.MASKED,
 )
 

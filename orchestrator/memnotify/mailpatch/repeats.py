@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from memnotify.mailpatch.diffs import RawDiff, RawHunk
+    from memnotify.mailpatch.raw import RawDiff, RawHunk
 
 
 def without_repeats(diffs: Sequence[RawDiff]) -> tuple[list[RawDiff], tuple[int, ...]]:
@@ -30,6 +30,17 @@ def without_repeats(diffs: Sequence[RawDiff]) -> tuple[list[RawDiff], tuple[int,
         if hunks or not diff.hunks:
             kept.append(dataclasses.replace(diff, hunks=tuple(hunks)))
     return kept, tuple(gone)
+
+
+def same_diffs(diffs: Sequence[RawDiff], others: Sequence[RawDiff]) -> bool:
+    """Return whether two mails have the same patch, whatever is below its hunks."""
+    return len(diffs) == len(others) and all(
+        _names(one) == _names(other)
+        and one.extended == other.extended
+        and len(one.hunks) == len(other.hunks)
+        and all(map(_same, one.hunks, other.hunks))
+        for one, other in zip(diffs, others, strict=True)
+    )
 
 
 def _names(diff: RawDiff) -> tuple[str, str]:

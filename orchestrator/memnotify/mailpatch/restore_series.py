@@ -11,12 +11,16 @@ from memnotify.errors import InputError
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Change
 from memnotify.mailpatch.diffs import read_diffs
-from memnotify.mailpatch.mail import Mail
+from memnotify.mailpatch.mail import PROVENANCE, Mail
 from memnotify.mailpatch.patchfile import patch_bytes, prove, split_message
 from memnotify.mailpatch.paths import Reader
+from memnotify.mailpatch.post import Post, post_of
 from memnotify.mailpatch.repairs import Chooser, Repair, RepairKind
 from memnotify.mailpatch.restore_patch import Restorer
-from memnotify.mailpatch.thread import Post, in_order, post_of
+from memnotify.mailpatch.revisions import newest_of
+from memnotify.mailpatch.subjects import place_of
+from memnotify.mailpatch.terms import Term, said_of, terms_of, written
+from memnotify.mailpatch.thread import in_order
 from memnotify.mailpatch.tokens import masked, plain
 from memnotify.mailpatch.truncation import Diffstat
 from memnotify.process import CommandLog
@@ -97,7 +101,7 @@ def import_mails(
     are errors. Raises InputError for the first patch that cannot be restored, or of `beside` that
     no longer applies: then there is no series.
     """
-    without = []
+    others = []
     posts = []
     for mail in mails:
         bare = [plain(line) for line in mail.lines]
@@ -105,7 +109,7 @@ def import_mails(
         if post.text.diffs or post.broken:
             posts.append(post)
         else:
-            without.append(f"“{mail.subject or 'no subject'}” ({mail.source})")
+            others.append(mail)
     if not posts:
         files = ", ".join(dict.fromkeys(mail.source for mail in mails))
         raise InputError(
@@ -113,14 +117,51 @@ def import_mails(
             file=files or "the mails",
             hint="a diff has lines that begin with ---, +++ and @@",
         )
-    ordered, said = in_order(posts, there={number_of(patch) for patch in beside}, revision=revision)
-    if without:
-        more = f" and {len(without) - 3} more" if len(without) > 3 else ""
-        said.append(f"no diff in {', '.join(without[:3])}{more}: left out")
+    there = {number_of(patch) for patch in beside}
+    ordered, said = in_order(posts, others=others, there=there, revision=revision)
+    if others:
+        shown = [f"“{mail.subject or 'no subject'}” ({mail.source})" for mail in others[:3]]
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        said.append(f"no diff in {', '.join(shown)}{more}: left out")
     numbered = _numbered(ordered, beside)
     _check_places(numbered, beside)
-    restored, notes = _restored(numbered, beside, read, fuzz, choose, log)
-    return ImportedSeries(patches=restored, said=(*said, *notes))
+    thread = _Thread.of(numbered, mails, others)
+    restored, notes = _restored(numbered, beside, read, fuzz, choose, log, thread.headers)
+    made = [patch.data for patch in restored if isinstance(patch, Imported)]
+    return ImportedSeries(patches=restored, said=(*said, *notes, *thread.said(made, log)))
+
+
+@dataclass(frozen=True)
+class _Thread:
+    """What the mails of a thread say of its patches besides: `headers` by the number of a patch."""
+
+    terms: tuple[Term, ...]
+    newest: tuple[int, str] | None
+    headers: Mapping[int, Sequence[str]]
+
+    @classmethod
+    def of(
+        cls, posts: Mapping[int, Post], mails: Sequence[Mail], others: Sequence[Mail]
+    ) -> _Thread:
+        newest = newest_of(list(posts.values()), mails)
+        covers = (mail for mail in others if not place_of(mail.subject).reply)
+        above = [term for mail in covers for term in terms_of(mail)]
+        terms = {number: terms_of(post.mail) for number, post in posts.items()}
+        headers = {number: written(terms[number], post.mail) for number, post in posts.items()}
+        first = min(posts, default=0)
+        if first in posts:
+            own = [term for term in above if term not in terms[first]]
+            headers[first] += written(own, posts[first].mail)
+            headers[first] += [f"{PROVENANCE}Newest: v{newest[0]}"] if newest else []
+        every = dict.fromkeys(term for some in (above, *terms.values()) for term in some)
+        return cls(tuple(every), newest, headers)
+
+    def said(self, patches: Sequence[bytes], log: CommandLog | None) -> list[str]:
+        """Return what to tell the user of it; `patches` are those that were made."""
+        said = said_of(self.terms, patches, log=log)
+        if self.newest:
+            said.append(f"the newest revision is v{self.newest[0]}: “{self.newest[1]}”")
+        return said
 
 
 def import_in_order(
@@ -142,7 +183,7 @@ def import_in_order(
             raise InputError(f"“{mail.subject}” has no diff", file=mail.source)
         # A subject that begins with Re: does not matter: the mail is known to be the patch.
         posts.append(replace(post_of(mail, text), reply=False))
-    restored, said = _restored(dict(enumerate(posts, 1)), (), read, fuzz, choose, log)
+    restored, said = _restored(dict(enumerate(posts, 1)), (), read, fuzz, choose, log, {})
     return ImportedSeries(patches=restored, said=tuple(said))
 
 
@@ -153,15 +194,19 @@ def _restored(
     fuzz: int,
     choose: Chooser | None,
     log: CommandLog | None,
+    headers: Mapping[int, Sequence[str]],
 ) -> tuple[tuple[Imported | Patch, ...], list[str]]:
-    """Return the patches of a series, restored one on top of the other, and notes about it."""
+    """Return the patches of a series, restored one on top of the other, and notes about it.
+
+    `headers` are more header lines for the files of patches, by their numbers.
+    """
     tree = _Overlay(read)
     effort = Effort.of(len(numbered))
     said: list[str] = []
     done: list[Imported | Patch] = []
     for number, patch in _merged(numbered, beside):
         if isinstance(patch, Post):
-            made = _import(patch, number, tree, fuzz, choose, effort, log)
+            made = _import(patch, number, tree, fuzz, choose, effort, log, headers.get(number, ()))
             done.append(made)
             names = [name for c in made.changes for name in (c.before, c.after) if name]
             said += [
@@ -235,6 +280,7 @@ def _import(
     choose: Chooser | None,
     effort: Effort,
     log: CommandLog | None,
+    headers: Sequence[str],
 ) -> Imported:
     mail = post.mail
     restored = Restorer(
@@ -249,6 +295,7 @@ def _import(
     }
     stat = prove(restored.changes, before, log=log)
     repairs = [Repair(kind=RepairKind.DECODED, detail=what) for what in dict.fromkeys(mail.undone)]
+    repairs += [Repair(kind=RepairKind.UNSURE, detail=what, sure=False) for what in mail.doubts]
     repairs += [Repair(kind=RepairKind.ANSWER, sure=False)] if post.reply else []
     repairs += restored.repairs
     message, _, had_stat = split_message(text.head)
@@ -262,7 +309,9 @@ def _import(
     tree.apply(restored.changes)
     return Imported(
         name=f"{number:04}-{post.slug}.patch",
-        data=patch_bytes(mail, text.head, stat, restored.changes, repairs),
+        data=patch_bytes(
+            mail, text.head, stat, restored.changes, repairs, headers=headers, log=log
+        ),
         changes=restored.changes,
         post=post,
         repairs=tuple(repairs),

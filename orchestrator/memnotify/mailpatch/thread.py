@@ -2,141 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from memnotify.errors import InputError
-from memnotify.mailpatch.diffs import Broken, Text
 from memnotify.mailpatch.mail import Mail
-from memnotify.text import counted
-
-_TAGS = re.compile(r"^(?:\s*\[(?P<tag>[^\]]*)\])+\s*")
-_TAG = re.compile(r"\[([^\]]*)\]")
-_NUMBER = re.compile(r"(?:^|[\s:,(v-])0*(\d{1,4})\s*(?:/|\bof\b)\s*0*(\d{1,4})\b", re.IGNORECASE)
-# Without brackets, before the title: (3/5) title; PATCH 3/5: title; patch 3/5 title.
-_BARE = re.compile(
-    r"(?:\(0*(?P<one>\d{1,4})/0*(?P<ones>\d{1,4})\)"
-    r"|(?:RFC\s+)?PATCH\s*\(?0*(?P<two>\d{1,4})/0*(?P<twos>\d{1,4})\)?:?)\s+(?=\S)",
-    re.IGNORECASE,
-)
-_REPLY = re.compile(r"^(?:\s*(?:Re|Fwd?|AW|SV)(?:\[\d+\])?:)+", re.IGNORECASE)
-_TAGGED = re.compile(r"(?:PATCH-?|(?<![\w-])-?)[vV](\d{1,3})(?=[\s\]:,])")
-# At the end of a title, or before its first colon: "mem_notify v6: title".
-_TITLED = re.compile(r"(?:^|\s|\()[vV](\d{1,3})\)?$|^(?:[^:]{0,60}[\s_-])?[vV](\d{1,3})\s*:")
-_SLUG = 52
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """A mail with a diff: its place in its series (0 of 0: no number), and its title."""
-
-    mail: Mail
-    text: Text
-    number: int
-    total: int
-    title: str
-    reply: bool
-    tagged: int | None = None  # the revision that its tags state, such as [PATCH v4 3/5]
-    titled: int | None = None  # or its title
-
-    @property
-    def revision(self) -> int:
-        """The revision of its series; the first has no number."""
-        return self.tagged or self.titled or 1
-
-    @property
-    def quotes(self) -> bool:
-        """Whether it is a reply that only quotes somebody else's patch."""
-        return self.reply and all(diff.quoted for diff in self.text.diffs)
-
-    @property
-    def mixed(self) -> bool:
-        """Whether it is a reply that quotes a patch and has another."""
-        return self.reply and len({diff.quoted for diff in self.text.diffs}) > 1
-
-    @property
-    def broken(self) -> tuple[Broken, ...]:
-        """The signs of an unreadable diff; replies and cover letters may only speak of diffs."""
-        speaks = self.reply or (self.total > 0 and not self.number)
-        return tuple(found for found in self.text.broken if not (speaks and found.prose))
-
-    @property
-    def slug(self) -> str:
-        """The title as part of a file name, like that of git format-patch."""
-        words = re.sub(r"[^A-Za-z0-9._]+", "-", self.title).strip("-.")
-        return re.sub(r"\.{2,}", ".", words)[:_SLUG].rstrip("-.") or "patch"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedSubject:
-    """The information in a subject; the fields are those of `Post`."""
-
-    number: int
-    total: int
-    title: str
-    reply: bool
-    tagged: int | None
-    titled: int | None
-
-
-def place_of(subject: str) -> ParsedSubject:
-    """Return the information in a subject about its mail's place in a series."""
-    bare = _REPLY.sub("", subject).strip()
-    tags = _TAGS.match(bare)
-    title = bare[tags.end() :] if tags else bare
-    number = total = 0
-    for tag in _TAG.findall(tags[0]) if tags else ():
-        found = _NUMBER.search(tag)
-        if found:
-            number, total = int(found[1]), int(found[2])
-    before = _BARE.match(title)
-    if before and not total:
-        number, total = int(before["one"] or before["two"]), int(before["ones"] or before["twos"])
-        title = title[before.end() :]
-    tagged = _TAGGED.search(tags[0]) if tags else None
-    titled = _TITLED.search(title)
-    return ParsedSubject(
-        number=number,
-        total=total,
-        title=title,
-        reply=_REPLY.match(subject) is not None,
-        tagged=int(tagged[1]) if tagged else None,
-        titled=int(titled[1] or titled[2]) if titled else None,
-    )
-
-
-def post_of(mail: Mail, text: Text) -> Post:
-    """Return a mail as a post, with the information in its subject."""
-    place = place_of(mail.subject)
-    return Post(
-        mail=mail,
-        text=text,
-        number=place.number,
-        total=place.total,
-        title=place.title,
-        reply=place.reply,
-        tagged=place.tagged,
-        titled=place.titled,
-    )
-
-
-def title_of(subject: str) -> str:
-    """Return a subject without the prefixes of mailers and git."""
-    return place_of(subject).title
+from memnotify.mailpatch.post import Post
+from memnotify.mailpatch.repeats import same_diffs
+from memnotify.mailpatch.revisions import of_revision, with_covers
 
 
 def in_order(
-    posts: Sequence[Post], *, there: Collection[int | None] = (), revision: int | None = None
+    posts: Sequence[Post],
+    *,
+    others: Sequence[Mail] = (),
+    there: Collection[int | None] = (),
+    revision: int | None = None,
 ) -> tuple[list[Post], list[str]]:
     """Return patches in the order of their numbers, and notes about them.
 
-    A patch wins over a reply, whether that quotes it or has another of its own. `there` has the
-    numbers of patches that exist already. `revision` selects one of several revisions of a series.
+    A patch wins over a reply, whether that quotes it or has another of its own. `others` are the
+    mails without a diff. `there` has the numbers of patches that exist already. `revision` selects
+    one of several revisions of a series.
     Raises InputError if two mails claim the same number, if they are of different series or
     revisions, and if the only mail for a patch is a reply that both quotes one and has its own.
     """
-    posts, said = _of_revision(posts, revision)
+    posts, said = of_revision(with_covers(_with_fractions(posts), others), revision)
+    if not there and _is_listed_otherwise(posts):
+        return _as_listed(posts, said)
     by_number: dict[int, Post] = {}
     unnumbered: list[Post] = []
     totals = {post.total: post for post in posts if post.total and not post.reply}
@@ -159,7 +52,7 @@ def in_order(
             unnumbered.append(_whole(post))
         elif known is None:
             by_number[post.number] = _whole(post)
-        elif post.text != known.text:
+        elif not same_diffs(post.text.diffs, known.text.diffs):
             raise InputError(
                 f"patch {post.number}/{post.total} is here twice, and differs from "
                 f"{known.mail.source}'s",
@@ -172,7 +65,71 @@ def in_order(
     missing = [f"{number}/{total}" for number in range(1, total + 1) if number not in had]
     if missing:
         said.append(f"missing: {', '.join(missing)}")
+    unnumbered = _once(unnumbered)
+    if len(unnumbered) > 1 and not all(post.mail.place for post in unnumbered):
+        said.append(f"{len(unnumbered)} patches without n/m in the subject: in the order given")
+    elif unnumbered and by_number:
+        said.append(f"{_named(unnumbered[0])} has no n/m in its subject: after the others")
     return [by_number[number] for number in sorted(by_number)] + unnumbered, said
+
+
+def _once(posts: Sequence[Post]) -> list[Post]:
+    """Return posts without those that are the same mail as another, sent by another list."""
+    kept: list[Post] = []
+    for post in posts:
+        if not any(_same_mail(post, other) for other in kept):
+            kept.append(post)
+    return kept
+
+
+def _same_mail(post: Post, other: Post) -> bool:
+    own, its = (found.mail.headers.get("Message-Id") for found in (post, other))
+    same = own == its if own and its else True
+    return same and post.title == other.title and same_diffs(post.text.diffs, other.text.diffs)
+
+
+def _with_fractions(posts: Sequence[Post]) -> list[Post]:
+    """Return posts with the numbers in titles that several have with the same m: these are n/m.
+
+    An m that nobody knew is the largest n.
+    """
+    claims: dict[int, set[int]] = {}
+    for post in posts:
+        if post.perhaps:
+            claims.setdefault(post.perhaps[1], set()).add(post.perhaps[0])
+    return [
+        replace(
+            post,
+            number=post.perhaps[0],
+            total=post.perhaps[1] or max(claims[0]),
+            title=post.perhaps[2],
+        )
+        if post.perhaps and len(claims[post.perhaps[1]]) > 1
+        else post
+        for post in posts
+    ]
+
+
+def _is_listed_otherwise(posts: Sequence[Post]) -> bool:
+    """Return whether a list has patches that it leaves out, or in an order that is not by n/m."""
+    placed = [post for post in posts if post.mail.place]
+    numbers = [post.number for post in placed]
+    inside = all(post.mail.place and post.mail.place[1] >= 0 for post in placed)
+    if inside and (all(post.total for post in placed) or not any(post.total for post in placed)):
+        return bool(any(numbers)) and numbers != sorted(set(numbers))
+    return True
+
+
+def _as_listed(posts: Sequence[Post], said: list[str]) -> tuple[list[Post], list[str]]:
+    """Return patches in the order of their list: a series file, or the commits of a log."""
+    listed = [post for post in posts if post.mail.place and post.mail.place[1] >= 0]
+    for post in posts:
+        if post.mail.place and post.mail.place[1] < 0:
+            said.append(f"{_named(post)} is not in the series file: left out")
+        elif not post.mail.place:
+            listed.append(post)
+    total = len(listed)
+    return [replace(post, number=n, total=total) for n, post in enumerate(listed, 1)], said
 
 
 def _likeness(post: Post) -> tuple[bool, bool, int]:
@@ -208,40 +165,3 @@ def _taken(post: Post) -> str:
     if post.quotes:
         return f"{_named(post)} is an answer: what it does not quote of the patch is not in it"
     return f"{_named(post)} is an answer, and its diff may not be the patch of that name"
-
-
-def _of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post], list[str]]:
-    """Return the posts of one revision, and notes about the others."""
-    numbered = [post for post in posts if post.total]
-    there = sorted({post.revision for post in numbered})
-    known = ", ".join(f"v{number}" for number in there)
-    if wanted is None:
-        # A title may end in "v2" for other reasons, unless two mails claim the same number.
-        places = {post.number for post in numbered if not post.reply}
-        patches = [post for post in numbered if not post.reply]
-        mixed = len({post.tagged or 1 for post in patches}) > 1 or (
-            len({post.revision for post in patches}) > 1 and len(places) < len(patches)
-        )
-        if mixed:
-            raise InputError(
-                f"these are mails of several revisions of a series: {known}",
-                file=patches[0].mail.source,
-                hint=f"--revision v{there[-1]} takes the last",
-            )
-        return list(posts), []
-    if wanted not in there:
-        raise InputError(
-            f"there is no patch of v{wanted}",
-            file=posts[0].mail.source,
-            hint=f"there is: {known or 'none with n/m in its subject'}",
-        )
-    # A sample program that comes with a series has no number, but names its revision.
-    taken = [
-        post
-        for post in posts
-        if (post.revision if post.total else post.tagged or post.titled) == wanted
-        and (post.total or not post.reply)
-    ]
-    left = len(posts) - len(taken)
-    note = f"{counted(left, 'mail')} of other revisions, or of none: left out"
-    return taken, [note] if left else []

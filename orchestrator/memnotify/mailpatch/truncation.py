@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from memnotify.mailpatch.align import LineKind, Reading
-from memnotify.mailpatch.diffs import RawHunk
 from memnotify.mailpatch.footers import is_footer
 from memnotify.mailpatch.headers import unquoted
+from memnotify.mailpatch.raw import RawHunk
+from memnotify.mailpatch.reading import LineKind, Reading
 
 _MISCOUNT = 2  # lines by which people who edit a patch by hand miscount
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")
@@ -36,7 +36,9 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
         # The last line end of the text itself gives one more empty line.
         there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
         old = sum(not text.startswith("+") for text in there)
-        new = sum(not text.startswith("-") for text in there)
+        # Without the blanks that mark context, a line that begins with - may be context as well.
+        marked = any(text[:1] in (" ", "\t") for text in there if text.strip())
+        new = sum(not (marked and text.startswith("-")) for text in there)
         footer = ends is not None
     else:
         old, new = _counts(reading)

@@ -64,15 +64,23 @@ def gaps_of(line: str) -> list[str]:
     return _GAP.findall(line)
 
 
-def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
+def infer_damage(
+    witnesses: Iterable[Witness], added: Sequence[str], *, sound: bool = False
+) -> Damage:
     """Return the gentlest damage that is consistent with all witnesses.
 
     `added` are the added lines of the mail, without their +: if no witness has white space to judge
-    by, tabs or wide gaps in them show that it was kept.
+    by, tabs or wide gaps in them show that it was kept. `sound`: nothing in the mail shows any
+    damage, so it was kept unless witnesses agree on something else.
     """
     witnesses = [witness for witness in witnesses if witness.tree.strip()]
+    if sound and (not witnesses or any(_shows_tab(witness) for witness in witnesses)):
+        return Damage(KEPT, KEPT)
     lead = _lead(witnesses)
     inner = _inner(witnesses)
+    if sound:
+        lead = lead or (KEPT if inner is None else inner)
+        return Damage(lead, lead if inner is None else inner)
     if lead is None:
         lead = _unwitnessed([lead_of(line) for line in added])
     if inner is None:
@@ -81,6 +89,11 @@ def infer_damage(witnesses: Iterable[Witness], added: Sequence[str]) -> Damage:
         wide = any("\t" in gap for gap in gaps) or (lead == LOST and any(len(g) > 1 for g in gaps))
         inner = KEPT if wide else lead
     return Damage(lead, inner)
+
+
+def _shows_tab(witness: Witness) -> bool:
+    """Return whether a line has a tab in the mail, where the tree has it."""
+    return "\t" in witness.tree.rstrip() and witness.mail[1:].rstrip() == witness.tree.rstrip()
 
 
 def _lead(witnesses: Sequence[Witness]) -> Space | None:

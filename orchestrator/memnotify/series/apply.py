@@ -27,6 +27,8 @@ from memnotify.series.quilt import Patch, Series
 _HUNK = re.compile(
     r"Hunk #(\d+) (succeeded|FAILED) at (\d+)(?: with fuzz (\d+))?(?: \(offset (-?\d+) lines?\))?"
 )
+_DIFF = re.compile(rb"^(?:diff --git \S|--- \S[^\n]*\n\+\+\+ \S)", re.MULTILINE)
+_SHOWN = re.compile(rb"^[ \t>]+\+\+\+ \S", re.MULTILINE)
 _MAX_FUZZ = 2  # the most that a series may allow
 _ANY_BYTES = "latin-1"  # decodes any bytes, and encodes them back unchanged
 
@@ -196,7 +198,17 @@ def _parse(patch: Patch) -> tuple[_Part, ...]:
 def _diff_of(patch: Patch) -> Iterator[Path]:
     """Yield a file with the part of a patch that is to be applied; usually the patch itself."""
     if not patch.only:
-        yield patch.path
+        data = patch.path.read_bytes()
+        begin = _DIFF.search(data)
+        shown = _SHOWN.search(data, 0, begin.start() if begin else len(data))
+        if begin is None or shown is None:
+            yield patch.path
+            return
+        # GNU patch would take the diff that the message shows, indented, for one of its own.
+        with tempfile.NamedTemporaryFile(prefix="memnotify-diff-", suffix=".patch") as part:
+            part.write(data[begin.start() :])
+            part.flush()
+            yield Path(part.name)
         return
     files = PatchSet(patch.path.read_bytes().decode(_ANY_BYTES))
     kept = [str(file) for file in files if file.target_file.partition("/")[2] in patch.only]

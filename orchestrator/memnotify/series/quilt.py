@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ SERIES, CONFIG = "series", "config"
 PENDING, NAMES = ".memnotify-import", "names"
 """The folder of an import within that of a series, and the file that exists while it writes."""
 MEM_NOTIFY = PATCHES / "mem_notify"
+_NO_ADDRESS = b" <>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
     """One patch of a series; `fuzz` is how much fuzz the series allows.
 
+    `sha256` is that of its file without the `<>` of an author without an address.
     If `only` is not empty, only these of its files are changed; the rest of the patch is left out.
     """
 
@@ -217,7 +220,19 @@ def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:
         if option[:2] in [earlier[:2] for earlier in options[:index]]:
             raise InputError(f"{option}: too many options", file=file, line=line)
         fuzz = int(given[1] or fuzz)
-    return Patch(path=path, sha256=digest_file(path), fuzz=fuzz)
+    return Patch(path=path, sha256=_digest(path), fuzz=fuzz)
+
+
+def _digest(path: Path) -> str:
+    """Return the digest of a patch, which is part of the keys of kernels.
+
+    `git am` wants `<>` behind a name without an address. It says nothing, so a patch is the same
+    with it and without.
+    """
+    author, end, rest = read_bytes(path).partition(b"\n")
+    if author.startswith(b"From: "):
+        author = author.removesuffix(_NO_ADDRESS)
+    return hashlib.sha256(author + end + rest).hexdigest()
 
 
 def makefile_version(text: str) -> str | None:

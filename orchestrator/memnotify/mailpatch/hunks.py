@@ -1,0 +1,328 @@
+"""Read the hunks of a mail against the files of a tree."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from memnotify.errors import InputError
+from memnotify.mailpatch.account import Account, At
+from memnotify.mailpatch.align import find_readings
+from memnotify.mailpatch.budget import Effort
+from memnotify.mailpatch.changes import OpenFile
+from memnotify.mailpatch.footers import is_footer, left_over
+from memnotify.mailpatch.git_index import is_stated
+from memnotify.mailpatch.line_index import FileIndex, index_of
+from memnotify.mailpatch.raw import RawHunk
+from memnotify.mailpatch.reading import LineKind, Reading
+from memnotify.mailpatch.repairs import Chooser, Question, RepairKind
+from memnotify.mailpatch.standing import end_of, standing, swapped
+from memnotify.mailpatch.tokens import is_c, key
+from memnotify.mailpatch.truncation import Diffstat, counts_told, cut_hunk
+
+_CONTEXT = 3
+_LINES_READ = 8  # as they stand, in the time of a step
+_WRAPPED = 60  # columns; shorter lines are not wrapped
+INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HunkReader:
+    """Reads the hunks of a mail, whose longest line has `width` columns.
+
+    `sound`: no line of a hunk is wrapped, lost or added. `stat` is the mail's diffstat.
+    """
+
+    account: Account
+    fuzz: int
+    choose: Chooser | None
+    effort: Effort
+    width: int
+    sound: bool
+    stat: Diffstat
+    would: Callable[[int], bool]  # whether the whole mail can be restored with more fuzz
+
+    def read(self, file: OpenFile, *, ends: bool) -> None:
+        index = index_of(file.old.lines)
+        after, offset = 0, 0
+        for number, hunk in enumerate(file.diff.hunks, 1):
+            stated = max(hunk.old_start - (hunk.old_count > 0), 0)
+            expected = [stated + offset, stated] if offset else [stated]
+            what = f"hunk {number} of {len(file.diff.hunks)}"
+            self.account.at = At(hunk.line, f"{what} of {file.name}")
+            find = functools.partial(
+                find_readings,
+                hunk,
+                index,
+                after=after,
+                width=self.width,
+                end=end_of(hunk) if self.sound else None,
+                effort=self.effort,
+            )
+            readings = self._standing(hunk, index, expected, after)
+            if readings and (
+                _has_white_space(file, readings[0]) or self._stands_in_reverse(file, hunk, index)
+            ):
+                raise self._applied(file, hunk, what)
+            if not readings:
+                readings = _first(find, expected, (0,))
+                self._refuse_applied(file, hunk, index, what, readings)
+            readings = readings or _first(find, expected, range(1, self.fuzz + 1))
+            last = ends and number == len(file.diff.hunks)
+            whole = end_of(hunk) is not None
+            if (last or readings) and not whole and not any(r.counted for r in readings):
+                cut = cut_hunk(hunk, readings[0] if readings else None, followed=not last)
+                if cut:
+                    there = [line.number for line in hunk.body if line.text.strip()]
+                    raise self.account.error(
+                        max(there, default=hunk.line) if last else hunk.line,
+                        f"the mail {'ends' if last else 'lacks lines'} in {what} of {file.name}: "
+                        f"{cut}",
+                        INCOMPLETE,
+                    )
+            if not readings:
+                more = range(self.fuzz + 1, _CONTEXT)
+                fuzz = next((n for n in more if _first(find, expected, (n,))), None)
+                if fuzz is not None:
+                    fuzz = next((n for n in range(fuzz, _CONTEXT) if self.would(n)), None)
+                if fuzz is None and after and (above := find(expected=stated, after=0)):
+                    raise self.account.error(
+                        hunk.line,
+                        f"{what} fits {file.name} only at line {above[0].start + 1}, above the "
+                        "hunk before it",
+                        "is this the base that the patch is for?",
+                    )
+                raise self._unreadable(file, hunk, index, what, fuzz)
+            reading = readings[0]
+            if len(readings) > 1:
+                reading = readings[self._ask(file, hunk, readings, what)]
+            ended = reading.stands and hunk.last
+            left = () if ended else left_over(reading.rest, last=hunk.last)
+            if left:
+                raise self.account.error(
+                    left[0].number,
+                    f"unexpected line after {what} of {file.name}: {left[0].text[:60]!r}",
+                    "the hunk header counts fewer lines; has the mail lost a line?",
+                )
+            self._note(file, hunk, reading, stated)
+            offset = reading.start - stated - reading.left_out
+            after = max((p.tree + 1 for p in reading.parts if p.tree is not None), default=after)
+            file.readings.append((hunk, reading))
+        told, disputed = counts_told(file.readings, self.stat.lines_of(file.name))
+        if disputed:
+            self.account.repair(RepairKind.DISPUTED, file=file.name, sure=False)
+        for at, ((hunk, reading), right) in enumerate(zip(file.readings, told, strict=True)):
+            if not reading.counted:
+                if right is False:
+                    what = f"hunk {at + 1} of {len(file.readings)} of {file.name}"
+                    raise self.account.error(
+                        hunk.line,
+                        f"the mail has not the lines that the header of {what} counts, and the "
+                        "next hunk or the diffstat agrees with that",
+                        INCOMPLETE,
+                    )
+                self.account.repair(
+                    RepairKind.NUMBERS, file=file.name, line=hunk.line, sure=right is not None
+                )
+
+    def _standing(
+        self, hunk: RawHunk, index: FileIndex, expected: Sequence[int], after: int
+    ) -> list[Reading]:
+        """Return the reading of a hunk as it stands at one of the places; [] if there is none."""
+        for place in expected:
+            reading = standing(hunk, index, start=place, after=after, width=self.width)
+            self.effort.spend(1 + len(hunk.body) // _LINES_READ)
+            if reading is not None:
+                return [reading]
+        return []
+
+    def _ask(self, file: OpenFile, hunk: RawHunk, readings: Sequence[Reading], what: str) -> int:
+        choices = tuple(self._shown(file, reading) for reading in readings)
+        starts = {reading.start for reading in readings}
+        if len(starts) > 1:
+            places = ", ".join(str(start + 1) for start in sorted(starts))
+            text = f"{what} fits {file.name} equally well at lines {places}"
+        else:
+            text = f"{what} of {file.name} can be read in {len(readings)} ways"
+        if self.choose is None:
+            raise self.account.error(hunk.line, text, "--interactive shows them and asks")
+        self.account.repair(RepairKind.CHOSEN, file=file.name, line=hunk.line)
+        return self.choose(Question(text, choices))
+
+    def _shown(self, file: OpenFile, reading: Reading) -> str:
+        lines = [f"{file.name}:{reading.start + 1}:"]
+        for part in reading.parts:
+            if part.kind is LineKind.ADDED:
+                lines.append(f"+{part.text}")
+            elif part.tree is not None:
+                lines.append(f"{part.kind}{file.old.lines[part.tree]}")
+        return "\n".join(lines)
+
+    def _unreadable(
+        self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, fuzz: int | None
+    ) -> InputError:
+        if fuzz is not None:
+            return self.account.error(
+                hunk.line, f"{what} does not fit {file.name}", f"it would with --fuzz {fuzz}"
+            )
+        end = end_of(hunk)
+        for line in hunk.body if end is None else hunk.body[:end]:
+            if end is None and is_footer(line.text):
+                break
+            if line.text.startswith(("+", "\\")):
+                continue
+            bare = line.text[1:] if line.text.startswith("-") else line.text
+            known = key(bare) in index.places or (end is None and key(line.text) in index.places)
+            if key(bare) and not known:
+                return self.account.error(
+                    line.number,
+                    f"{what} does not fit {file.name}, which has no line {bare.strip()[:60]!r}",
+                    "is this the base that the patch is for?",
+                )
+        return self.account.error(
+            hunk.line,
+            f"{what} does not fit {file.name}: its lines are there, but not together in this order",
+            "is this the base that the patch is for?",
+        )
+
+    def _refuse_applied(
+        self,
+        file: OpenFile,
+        hunk: RawHunk,
+        index: FileIndex,
+        what: str,
+        readings: Sequence[Reading],
+    ) -> None:
+        """Raise InputError if the tree has a hunk already, so that it applies in reverse.
+
+        If the hunk fits at another place as well, it is the place in its header that tells. So it
+        is if the hunk only removes lines: what surrounds them may be at many places.
+        """
+        back = swapped(hunk)
+        start = max(back.old_start - (back.old_count > 0), 0)
+        adds = any(key(line.text[1:]) for line in hunk.body if line.text.startswith("+"))
+        if file.before is None or (readings and not adds):
+            return
+        if not adds or any(reading.counted for reading in readings):
+            there = standing(back, index, start=start, after=0, width=self.width) is not None
+        else:
+            found = find_readings(
+                *(back, index),
+                expected=start,
+                width=self.width,
+                end=end_of(back),
+                effort=self.effort,
+            )
+            # Where both can be read, the one that needs less repair is right.
+            least = min((reading.cost for reading in readings), default=None)
+            there = any(least is None or reading.cost <= least for reading in found)
+        if there:
+            raise self._applied(file, hunk, what)
+
+    def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
+        """Return whether a hunk that stands in a file stands there in reverse as well.
+
+        The file has the patch then, and may take it once more; unless the index line says that it
+        is the file without it.
+        """
+        back = swapped(hunk)
+        start = max(back.old_start - (back.old_count > 0), 0)
+        added, removed = (
+            [key(line.text[1:]) for line in hunk.body if line.text.startswith(sign)]
+            for sign in ("+", "-")
+        )
+        if file.before is None or not any(added) or added == removed:
+            return False
+        there = standing(back, index, start=start, after=0, width=self.width)
+        return there is not None and not is_stated(file)
+
+    def _applied(self, file: OpenFile, hunk: RawHunk, what: str) -> InputError:
+        return self.account.error(
+            hunk.line,
+            f"{what} is in {file.name} already: it applies in reverse",
+            "give a tree without the patch",
+        )
+
+    def _note(self, file: OpenFile, hunk: RawHunk, reading: Reading, stated: int) -> None:
+        name = file.name
+        for part in reading.parts:
+            line = part.mail[0].number if part.mail else None
+            if part.kind is LineKind.SKIPPED:
+                if not part.mail[0].text.strip():
+                    self.account.repair(RepairKind.EXTRA, file=name, line=line)
+                elif not part.ends_file:
+                    self.account.repair(RepairKind.HEADER, file=name, line=line)
+            elif part.kind is LineKind.FOREIGN:
+                self.account.repair(
+                    RepairKind.FUZZ, file=name, line=line, sure=False, detail=part.text.strip()
+                )
+            elif not part.mail:
+                self.account.repair(RepairKind.EATEN, file=name)
+            elif len(part.mail) > 1:
+                self.account.repair(
+                    RepairKind.WRAPPED,
+                    file=name,
+                    line=line,
+                    # A short line need not have been wrapped: the next one may be separate.
+                    # So may the one below a hunk that has all its lines without it.
+                    sure=part.kind is not LineKind.ADDED
+                    or (
+                        (is_c(name) and len(part.text.expandtabs()) >= _WRAPPED)
+                        and part is not reading.parts[-1]
+                    ),
+                )
+            if part.tree is not None and part.mail:
+                true = str(part.kind) + file.old.lines[part.tree]
+                if len(part.mail) > 1 or part.mail[0].text != true:
+                    self.account.repair(RepairKind.TREE, file=name, line=line)
+        if end_of(hunk) is not None and _is_off_edge(reading, hunk, len(file.old.lines)):
+            self.account.repair(RepairKind.EDGE, file=name, line=hunk.line, sure=False)
+        if reading.counted and reading.start - reading.left_out != stated:
+            self.account.repair(
+                RepairKind.MOVED,
+                file=name,
+                line=hunk.line,
+                sure=True,
+                detail=f"{reading.start - reading.left_out - stated:+} lines",
+            )
+
+
+def _is_off_edge(reading: Reading, hunk: RawHunk, size: int) -> bool:
+    """Return whether neither git nor GNU patch takes a hunk where it was found.
+
+    Without context below its changes it is for the end of the file, if it has context above them.
+    At line 1, with less context above than below, it is for the beginning.
+    """
+    kinds = [part.kind for part in reading.parts if part.kind is not LineKind.SKIPPED]
+    same = [kind in (LineKind.CONTEXT, LineKind.FOREIGN) for kind in kinds]
+    if all(same):
+        return False
+    above, below = same.index(False), same[::-1].index(False)
+    last = max((p.tree for p in reading.parts if p.tree is not None), default=-1)
+    if above and not below:
+        return last + 1 < size
+    return above < below and hunk.old_start <= 1 and reading.start > 0
+
+
+def _has_white_space(file: OpenFile, reading: Reading) -> bool:
+    """Return whether a hunk changes white space only, and the file has its new lines already."""
+    gone = [p for p in reading.parts if p.kind is LineKind.REMOVED and p.tree is not None]
+    added = [p.mail[0].text[1:] for p in reading.parts if p.kind is LineKind.ADDED]
+    removed = [p.mail[0].text[1:] for p in gone]
+    if removed == added or list(map(key, removed)) != list(map(key, added)):
+        return False
+    there = [file.old.lines[p.tree or 0] for p in gone]
+    return there == added and there != removed
+
+
+def _first(
+    find: Callable[..., list[Reading]], expected: Sequence[int], fuzzes: Iterable[int]
+) -> list[Reading]:
+    """Return the readings with the least fuzz, preferably of a place that has only one."""
+    for fuzz in fuzzes:
+        tried = [find(expected=place, fuzz=fuzz) for place in expected]
+        alone = next((readings for readings in tried if len(readings) == 1), None)
+        if alone or any(tried):
+            return alone or next(readings for readings in tried if readings)
+    return []

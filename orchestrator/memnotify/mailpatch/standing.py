@@ -1,0 +1,125 @@
+"""Read a hunk as it stands, as `git apply` does: by the markers of its lines and its counts.
+
+A hunk whose lines are as many as its header counts has ended, whatever is below it. If the tree has
+its old lines, no repair is looked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from memnotify.mailpatch.align import may_be_wrapped
+from memnotify.mailpatch.footers import is_footer
+from memnotify.mailpatch.line_index import FileIndex, letters
+from memnotify.mailpatch.raw import RawDiff, RawHunk
+from memnotify.mailpatch.reading import LineKind, Part, Reading
+from memnotify.mailpatch.tokens import key
+
+_KINDS = {
+    "+": LineKind.ADDED,
+    "-": LineKind.REMOVED,
+    # A mailer may have taken the blanks at the end of a line, and an empty line has no others.
+    **dict.fromkeys((" ", "", "\r"), LineKind.CONTEXT),
+}
+
+
+def end_of(hunk: RawHunk) -> int | None:
+    """Return the index in a hunk's body after the lines that its header counts.
+
+    None if they are not all there, each with its marker, or if a line below goes on with the hunk.
+    """
+    old, new = hunk.old_count, hunk.new_count
+    at = 0
+    for line in hunk.body:
+        sign = line.text[:1]
+        if sign != "\\" and old <= 0 and new <= 0:
+            break
+        if line.outside or sign not in (*_KINDS, "\\"):
+            return None
+        if sign != "\\":
+            old -= sign != "+"
+            new -= sign != "-"
+        at += 1
+    if old or new or not any(line.text.startswith(("+", "-")) for line in hunk.body[:at]):
+        return None
+    if hunk.final and at == len(hunk.body) and not hunk.body[-1].text:
+        return None  # this is the end of the text, not an empty line of the hunk
+    below = hunk.body[at].text if at < len(hunk.body) else ""
+    goes_on = below.startswith(("+", "-", " ")) and below.strip() and not is_footer(below)
+    return None if goes_on and not hunk.body[at].outside else at
+
+
+def is_whole(diff: RawDiff, width: int) -> bool:
+    """Return whether each hunk of a diff has the lines that it counts, and no line was wrapped."""
+    ends = [(hunk, end_of(hunk)) for hunk in diff.hunks]
+    return all(end is not None and not _continues(hunk, end, width) for hunk, end in ends)
+
+
+def _continues(hunk: RawHunk, end: int, width: int) -> bool:
+    """Return whether the line below a hunk may be the rest of an added line, which was wrapped.
+
+    It is not if its first word would have had room: the mail has lines of `width` columns.
+    """
+    if end >= len(hunk.body) or not hunk.body[end - 1].text.startswith("+"):
+        return False
+    return may_be_wrapped(hunk.body[end - 1].text, hunk.body[end].text, width)
+
+
+def standing(
+    hunk: RawHunk, index: FileIndex, *, start: int, after: int, width: int
+) -> Reading | None:
+    """Return the reading of a hunk as it stands at a place; None if the tree has other lines there.
+
+    White space and the letters that archives change are compared as everywhere (`key`): what the
+    mail did to them shows in all its lines.
+    """
+    end = end_of(hunk)
+    if end is None or start < after or _continues(hunk, end, width):
+        return None
+    parts = []
+    at = start
+    for line in hunk.body[:end]:
+        kind = LineKind.SKIPPED if line.text[:1] == "\\" else _KINDS.get(line.text[:1])
+        if kind in (LineKind.ADDED, LineKind.SKIPPED):
+            parts.append(Part(kind=kind, mail=(line,)))
+            continue
+        text = line.text[1:]
+        if at >= len(index.keys) or key(text) != index.keys[at]:
+            return None
+        if not text.isascii() and "\ufffd" not in text and index.is_other(at, letters(text)):
+            return None
+        parts.append(Part(kind=kind or LineKind.CONTEXT, mail=(line,), tree=at))
+        at += 1
+    return Reading(
+        start=start, parts=tuple(parts), cost=0, counted=True, rest=hunk.body[end:], stands=True
+    )
+
+
+def swapped(hunk: RawHunk) -> RawHunk:
+    """Return the hunk that undoes a hunk."""
+    sign = {"+": "-", "-": "+"}
+    body = tuple(
+        dataclasses.replace(line, text=sign.get(line.text[:1], line.text[:1]) + line.text[1:])
+        for line in hunk.body
+    )
+    return dataclasses.replace(
+        hunk,
+        old_start=hunk.new_start,
+        old_count=hunk.new_count,
+        new_start=hunk.old_start,
+        new_count=hunk.old_count,
+        body=body,
+    )
+
+
+def above_a_message(diffs: Sequence[RawDiff]) -> int | None:
+    """Return the line of a diff that has the --- of a message below it, and then another diff."""
+    for diff in diffs[:-1]:
+        if not diff.hunks:
+            continue
+        end = end_of(diff.hunks[-1])
+        rest = diff.hunks[-1].body[end:] if end is not None else ()
+        if any(line.text.rstrip() == "---" for line in rest):
+            return diff.line
+    return None

@@ -1,0 +1,1 @@
+"""Programs that compare the importer with git on patches that nobody made for it."""
