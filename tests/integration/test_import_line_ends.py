@@ -99,7 +99,7 @@ def test_line_ends_of_added_lines_only_are_left_and_named(
 def test_a_change_of_nothing_but_line_ends_is_none_of_ours(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mail = write(tree.parent / "m", diff("w.bat", "@@ -1,2 +1,2 @@\n one\n-two\n+two"))
+    mail = write(tree.parent / "m", diff("w.bat", "@@ -1,3 +1,3 @@\n one\n-two\n+two\n three"))
     assert unsure(capsys, tree, mail) == ["line ends of the file put back"]
     assert made(tree)["w.bat"] == "one\r\ntwo\nthree\r\nfour\r\n"
 
