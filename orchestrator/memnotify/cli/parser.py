@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         # A parser with subcommands has no other positional arguments.
-        words = sys.argv[1:] if args is None else args
+        words = args = _with_descending(sys.argv[1:] if args is None else args)
         if self._within or self._subparsers is not None or "--" in words:
             return super().parse_known_args(args, namespace)
         self._within = True
@@ -51,3 +51,14 @@ class Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._within = False
+
+
+def _with_descending(words: Sequence[str]) -> list[str]:
+    """Return the words with `--sort -NAME` as `--sort=-NAME`, which argparse understands."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--sort" and word.startswith("-"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
