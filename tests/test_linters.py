@@ -83,6 +83,15 @@ BANNED_IN_CODE = {
 }
 
 
+# A document tells what is. What was belongs into CHANGELOG.md and the messages of the commits.
+HISTORY = re.compile(
+    r"\bany ?more\b|(?<!is )(?<!are )(?<!be )\bused to (?!make\b|measure\b|test\b)|"
+    r"\buntil it had\b|\ban earlier (?:version|form) of (?:this|the)\b|\bin the first plan\b|"
+    r"\b(?:have|has|do|does|takes?) it now\b|\bnow (?:fails?|takes?|pass(?:es)?)\b|\bpass now\b",
+    re.IGNORECASE,
+)
+
+
 def _compiled(banned: Mapping[str, str]) -> Mapping[re.Pattern[str], str]:
     # A pattern that matches the beginning of a sentence is case-sensitive.
     return {
@@ -132,6 +141,17 @@ def wording(path: Path, text: str) -> list[str]:
             for match in pattern.finditer(bare)
         ]
     return found
+
+
+def history(path: Path, text: str) -> list[str]:
+    """Check that a document tells nothing of its own past."""
+    if path.name == "CHANGELOG.md":
+        return []
+    return [
+        f"{number}: '{match[0]}': write what is"
+        for number, line in outside_code(text)
+        for match in HISTORY.finditer(without_spans(line))
+    ]
 
 
 def code_wording(path: Path, text: str) -> list[str]:
@@ -202,7 +222,7 @@ def paths(path: Path, text: str) -> list[str]:
     return found
 
 
-RULES: list[Rule] = [layout, wording, links, paths]
+RULES: list[Rule] = [layout, wording, history, links, paths]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -252,6 +272,9 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (wording, "`mend` is a name.\n", "| a cell | the records are the same to the bit |\n"),
         (wording, "Who is told?\n", "Who is killed leaves the queue.\n"),
         (wording, "It may do so too.\n", "It may, if it is there, too.\n"),
+        (history, "The option is used to find it.\n", "It used to fail.\n"),
+        (history, "2.6.25 no longer has it.\n", "Nobody waits any more.\n"),
+        (history, "A test fails now and then.\n", "All 15 pass now.\n"),
         (code_wording, "a = 1  # fixed\n", "a = 1  # mended\n"),
         (code_wording, 'says = "anew"  # again\n', '"""Build it anew."""\n'),
         (code_wording, '"""Use `mend`."""\n', 'a = 1\n"""A number, in\nplace of a name."""\n'),

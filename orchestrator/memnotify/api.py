@@ -57,7 +57,8 @@ def run_campaign(
 ) -> Run:
     """Run a campaign, or the rest of it if part has already run, and return its results.
 
-    The arguments are the options of `memnotify run`. Results go into the folder `path`, by default
+    The arguments are the options of `memnotify run`, each by its name, as a notebook completes
+    them. Results go into the folder `path`, by default
     runs/<name of the campaign>. `jobs` guests run at once, by default as many as fit. `again` also
     runs cells that already have results; `cold` boots every guest. Progress is shown on standard
     error unless `quiet`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 from memnotify.text import shown
+
+_READER_S = 1.0
 
 
 def named(name: str | os.PathLike[str], what: str) -> Path:
@@ -80,15 +83,27 @@ def held_for_result(file: Path | None) -> Iterator[None]:
     if file is not None:
         refuse_as_result(file)
         if file.is_fifo():
-            try:
-                held = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError as error:
-                raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+            held = _with_reader(file)
     try:
         yield
     finally:
         if held is not None:
             os.close(held)
+
+
+def _with_reader(pipe: Path) -> int:
+    """Open a named pipe for writing, and give its reader, which may start beside us, a moment."""
+    last = time.monotonic() + _READER_S
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise InputError(f"cannot be written: {error.strerror}", file=pipe) from error
+            if time.monotonic() > last:
+                text = "cannot be written: no program reads this pipe"
+                raise InputError(text, file=pipe, hint="start its reader first") from error
+        time.sleep(0.02)
 
 
 def refuse_as_folder(path: Path) -> None:

@@ -191,6 +191,9 @@ def run(
 ) -> Completed:
     """Run a command to its end and return its output.
 
+    The arguments are those of subprocess.run where they mean the same, and not grouped, so that a
+    call reads as one of that.
+
     `timeout` is in seconds. `env` is added to the environment, which has nothing of ours except
     what `environment.EVERY` and the lists in `allow` name. With `output`, stdout and stderr are
     appended to that file, and those of `Completed` are empty. `beat` is called every 20 s while the

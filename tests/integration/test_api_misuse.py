@@ -43,17 +43,17 @@ def refused_here(file: Path) -> str:
 HINT = r"(call it in the main thread, outside a running event loop, or use memnotify run)"
 
 
-def test_no_campaign_in_a_thread(bench: Bench, nothing_starts: None) -> None:
+def test_no_campaign_in_a_thread(finished: Bench, nothing_starts: None) -> None:
     said: list[str] = []
-    thread = threading.Thread(target=lambda: said.append(refused_here(bench.file)))
+    thread = threading.Thread(target=lambda: said.append(refused_here(finished.file)))
     thread.start()
     thread.join()
     assert said == [f"run_campaign() was called in a thread {HINT}"]
 
 
-def test_no_campaign_in_a_running_event_loop(bench: Bench, nothing_starts: None) -> None:
+def test_no_campaign_in_a_running_event_loop(finished: Bench, nothing_starts: None) -> None:
     async def main() -> str:
-        return refused_here(bench.file)
+        return refused_here(finished.file)
 
     said = asyncio.run(main())
     assert said == f"run_campaign() was called in a running event loop, as in a notebook {HINT}"
@@ -80,29 +80,29 @@ def test_no_campaign_in_a_running_event_loop(bench: Bench, nothing_starts: None)
     ],
 )
 def test_options_are_checked_before_anything_starts(
-    bench: Bench, nothing_starts: None, options: dict[str, Any], said: str
+    finished: Bench, nothing_starts: None, options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(mn.InputError, match=said):
-        mn.run_campaign(bench.file, **options)
+        mn.run_campaign(finished.file, **options)
 
 
 def test_what_cannot_be_combined_is_refused_before_a_base_is_chosen(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    finished: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "Store", lambda: bench.store)
+    monkeypatch.setattr(api, "Store", lambda: finished.store)
     monkeypatch.setattr(api, "choose_base", lambda *_, **__: pytest.fail("a base was chosen"))
     with pytest.raises(mn.InputError, match="kvm does not support virtual time"):
-        mn.run_campaign(bench.file, accel="kvm")
+        mn.run_campaign(finished.file, accel="kvm")
 
 
 def test_results_cannot_go_into_a_loop_of_links(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "Store", lambda: bench.store)
+    monkeypatch.setattr(api, "Store", lambda: finished.store)
     monkeypatch.setattr(api, "choose_base", lambda *_, **__: "6.1")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(mn.InputError, match="a loop of symbolic links"):
-        mn.run_campaign(bench.file, tmp_path / "loop", quiet=True)
+        mn.run_campaign(finished.file, tmp_path / "loop", quiet=True)
 
 
 @pytest.mark.parametrize(

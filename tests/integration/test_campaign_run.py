@@ -29,8 +29,6 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, copy_results
-from memnotify.run.ledger import Ledger
-from memnotify.run.need import Need
 from memnotify.run.services import Services
 from memnotify.store import Artifact
 
@@ -56,13 +54,6 @@ def leaves_a_socket(cell: Cell, folder: Path) -> CellResult:
     os.chdir(here)
     (folder / "qemu.log").write_text("killed")
     raise InfrastructureError("qemu-died", "QEMU was killed")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    # Keep other programs on this host from influencing the tests.
-    monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
-    return Bench(tmp_path)
 
 
 def names(path: Path) -> set[str]:
@@ -92,70 +83,6 @@ def test_what_a_run_leaves(bench: Bench) -> None:
     assert set(manifest["files"]) == names(cell) - {"manifest.json"}
 
 
-def test_a_run_that_waits_for_others_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memnotify.run.ledger._LONG_S", 0.01)
-    other = Ledger(bench.store.folder("ledger"))
-    held = [other._try(other.capacity)]
-
-    def let_go() -> None:
-        while held:
-            fd = held.pop()
-            assert fd is not None
-            os.close(fd)
-
-    class Output(io.StringIO):
-        def write(self, text: str) -> int:
-            if "waits for other runs" in text:
-                let_go()
-            return super().write(text)
-
-    bench.output = Output()
-    at_last = threading.Timer(30, let_go)
-    at_last.start()
-    bench.run(Guests())
-    at_last.cancel()
-    (line,) = [line for line in bench.output.getvalue().splitlines() if "waits for" in line]
-    assert "-r1 waits for other runs, for memory: it takes up to " in line
-    assert f"{other.capacity.memory_mib} MiB for guests 0 are free; pid {os.getpid()} (" in line
-    assert f" has {other.capacity} since " in line
-
-
-def test_the_rows_of_show(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = bench.run(Guests())
-    assert main(["show", str(folder.path), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert [(row["series"], row["clients"]) for row in rows] == [
-        ("none", 1),
-        ("none", 3),
-        ("v4", 1),
-        ("v4", 3),
-    ]
-    asked = (
-        "id base series arch machine memory_mib scenario clients repeat outcome wakeups "
-        "clients_woken max_batch first_wakeup_ms swapped_out_before_first oom_kills lost_records "
-        "guest_seconds wall_seconds repeatability"
-    )
-    assert set(asked.split()) <= set(rows[0])
-    assert (rows[0]["wakeups"], rows[0]["first_wakeup_ms"]) == (0, None)
-    assert (rows[3]["wakeups"], rows[3]["max_batch"], rows[3]["first_wakeup_ms"]) == (3, 3, 500.0)
-    assert rows[3]["swapped_out_before_first"] == 7
-
-
-def test_the_table_is_whole_in_a_pipe(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = bench.run(Guests(finds))
-    assert main(["show", str(folder.path)]) == 0
-    text = capsys.readouterr().out
-    rows = folder.verdicts()
-    assert len(rows) == 4
-    for row in rows:
-        assert row.id in text
-    assert "finding:panic" in text
-    assert "\\x1b[31mpanic" in text
-    assert "\x1b" not in text
-    assert "4 cells: 3 ok, 1 finding, 0 infrastructure failures" in text
-    assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
-
-
 def test_what_does_not_count(bench: Bench) -> None:
     async def guests(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
         result = await Guests()(cell, folder=folder, **rest)
@@ -181,48 +108,6 @@ def test_what_does_not_count(bench: Bench) -> None:
         assert row.lost_records == 7
         manifest = json.loads((folder.cell(row.id) / "manifest.json").read_text())
         assert manifest["lost_records"] == 7
-
-
-def test_a_timeline(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = bench.run(Guests())
-    last = folder.plan()[-1]
-    for wanted in (last.id, last.id[:8], last.name):
-        assert main(["show", str(folder.path), wanted, "--json"]) == 0
-        shown = json.loads(capsys.readouterr().out)
-        assert shown["id"] == last.id
-    events = {event["event"]: event for event in shown["timeline"]}
-    assert events["gate"]["t"] == 3.0
-    assert (events["gate"]["least_free_pages"], events["gate"]["gate_pages"]) == (150, 200)
-    assert (events["wakeups"]["t"], events["wakeups"]["wakeups"]) == (3.5, 3)
-    assert events["balloon"]["move"]["query_seconds"] == 0.25
-    assert (events["swap"]["t"], events["swap"]["count"]) == (3.0, 7)
-    times = [event["t"] for event in shown["timeline"]]
-    assert times == sorted(times)
-
-    assert main(["show", str(folder.path), last.name]) == 0
-    text = capsys.readouterr().out
-    assert "/dev/mem_notify exists: 1:13, no mode announced" in text
-    assert "3 wakeups of 3 clients" in text
-    assert "balloon to 48 MiB reached after 1.000 s of guest time, 0.250 s of wall time" in text
-
-    assert main(["show", str(folder.path), folder.plan()[-2].name]) == 0
-    assert "/dev/mem_notify exists: 1:13, mode 0444" in capsys.readouterr().out
-
-
-def test_text_of_a_guest_cannot_steer_the_terminal(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async def evil(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
-        result = await Guests()(cell, folder=folder, **rest)
-        write_records(made_up_log(cell, b"\x1b]0;x\x07"), folder / "records.parquet")
-        return result
-
-    folder = bench.run(evil)
-    assert main(["show", str(folder.path), folder.plan()[-1].id]) == 0
-    text = capsys.readouterr().out
-    assert "\x1b" not in text
-    assert "\x07" not in text
-    assert "\\x1b]0;x" in text
 
 
 def test_what_is_there_is_not_run_again(bench: Bench) -> None:
@@ -460,111 +345,6 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(bench: Bench) -> None:
     assert names(RunFolder(bench.path).cells) == set()
 
 
-def test_limit_caps_the_guests(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(10**6, 64))
-    running = most = 0
-
-    async def counted(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.02)
-        running -= 1
-        return await Guests()(cell, folder=folder, **rest)
-
-    bench.run(counted, limit=3)
-    assert most == 3
-
-
-def test_boots_wait_for_each_other_and_only_until_ready(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Four guests at once, two of which may boot; the others boot when these are READY."""
-    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(10**6, 4))
-    all_run = asyncio.Barrier(4)
-    booting = most_booting = 0
-
-    async def watched(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
-        nonlocal booting, most_booting
-        rest["on_stage"]("boot")
-        booting, most_booting = booting + 1, max(most_booting, booting + 1)
-        await asyncio.sleep(0.02)
-        booting -= 1
-        rest["on_stage"]("run")
-        await all_run.wait()
-        return await Guests()(cell, folder=folder, **rest)
-
-    bench.run(watched)
-    assert most_booting == 2
-
-
-def test_the_longest_of_earlier_runs_goes_first(bench: Bench) -> None:
-    def name(cell: Cell) -> tuple[str, int]:
-        return cell.request.series, cell.clients
-
-    seconds = {("none", 1): 9.0, ("none", 3): 2.0, ("v4", 1): 3.0, ("v4", 3): 1.0}
-
-    async def timed(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
-        result = await Guests()(cell, folder=folder, **rest)
-        return dataclasses.replace(result, wall_seconds=seconds[name(cell)])
-
-    bench.run(timed, limit=1)
-    guests = Guests()
-    bench.run(guests, limit=1, again=True)
-    assert [name(cell) for cell in guests.started] == sorted(seconds, key=lambda n: -seconds[n])
-
-    (bench.store.folder("durations") / "seconds.json").write_text("{")
-    guests = Guests()
-    bench.run(guests, limit=1, again=True)
-    assert [cell.clients for cell in guests.started] == [3, 3, 1, 1]
-
-
-def test_a_duration_that_cannot_be_kept_ends_no_run(bench: Bench) -> None:
-    (bench.store.folder("durations") / "seconds.new").mkdir(parents=True)
-    assert {str(row.outcome) for row in bench.run(Guests()).verdicts()} == {"ok"}
-
-
-def test_a_cell_that_can_never_fit_is_refused_before_anything_is_built(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("memnotify.run.ledger.host_capacity", lambda: Need(100, 2))
-    monkeypatch.setattr(bench, "build_kernel", None)
-    said = r"toml:\d+: matrix\.memory_mib.*: 6\.1-none.* needs \d+ MiB of the host, which has 100"
-    with pytest.raises(InputError, match=said):
-        bench.run(Guests())
-    assert not bench.path.exists()
-
-
-def test_a_guest_that_is_too_large_is_refused_before_a_base_is_chosen(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With several bases, each of which might have to be fetched."""
-
-    def choose(*_: Any, **__: Any) -> str:
-        raise AssertionError("a base was chosen")
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(bench.path))
-    monkeypatch.setattr("memnotify.cli.run.choose_base", choose)
-    text = TEXT.replace('"6.1"', '["6.1", "2.6.24"]')
-    assert text != TEXT
-    memory = next(line for line in text.splitlines() if line.startswith("memory_mib"))
-    text = text.replace(memory, "memory_mib = [64,\n  1048576]")
-    bench.file.write_text(text)
-    line = text[: text.index("1048576")].count("\n") + 1
-    assert main(["run", str(bench.file)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"memnotify: {bench.file}:{line}: matrix.memory_mib[1]: 6.1-none-")
-    assert "MiB of the host, which has" in said
-
-
-def test_lines_where_there_is_no_terminal(bench: Bench) -> None:
-    bench.run(Guests())
-    lines = bench.output.getvalue().splitlines()
-    assert all(line[2] == ":" and line[5] == ":" for line in lines)
-    assert any(line.endswith("6.1-v4-x86_64-pc-swap-64M-squeeze-3c-r1: boot") for line in lines)
-    assert lines[-1].split()[1] == "[4/4]"
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -585,51 +365,3 @@ def test_bad_usage_is_one_line_and_status_2(arguments: list[str], words: str) ->
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_cell_that_is_not_there(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = bench.run(Guests())
-    assert main(["show", str(folder.path), "zz"]) == 2
-    assert "no cell" in capsys.readouterr().err
-
-
-def test_a_guest_starts_when_the_host_has_the_memory_for_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("memnotify.run.ledger._LONG_S", 0.01)
-    mib = [10]
-    monkeypatch.setattr("memnotify.host.available_mib", lambda: mib[0])
-
-    class Output(io.StringIO):
-        def write(self, text: str) -> int:
-            if "other programs have the rest" in text:
-                assert "boot" not in self.getvalue() and "waits for memory of the host" in text
-                assert "10 of " in text
-                mib[0] = 10**6
-            return super().write(text)
-
-    bench.output = Output()
-    bench.run(Guests())
-    assert bench.output.getvalue().count("other programs have the rest") == 1
-    assert mib == [10**6]
-
-
-def test_cells_for_which_the_host_never_has_the_memory_fail_and_the_others_run(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("memnotify.run.ledger.PATIENCE_S", 0.2)
-    bench.file.write_text(TEXT.replace("memory_mib = 64", "memory_mib = [64, 512]"))
-    monkeypatch.setattr("memnotify.host.available_mib", lambda: 500)
-    guests = Guests()
-    folder = bench.run(guests)
-    told = {
-        row.point["memory_mib"]: (str(row.outcome), row.outcome.detail) for row in folder.verdicts()
-    }
-    assert told[64] == ("ok", "")
-    outcome, detail = told[512]
-    assert outcome == "infrastructure:host-memory"
-    assert "500 of " in detail and "needs up to " in detail
-    assert "trying again" not in bench.output.getvalue()
-    # It is not a result: with enough memory, the next run runs the cells.
-    monkeypatch.setattr("memnotify.host.available_mib", lambda: 10**6)
-    assert all(row.outcome.ok for row in bench.run(Guests()).verdicts())

@@ -142,7 +142,7 @@ OLD_NAMES = [at for at, line in enumerate(LINES) if line.startswith("--- ")]
 def test_a_header_without_its_first_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], at: int
 ) -> None:
-    """The file used to be left out; if its diff came first, the rest became part of the message."""
+    """Without it, the file would be left out, or the rest of a first diff taken for the message."""
     said = refusal(tmp_path, [*LINES[:at], *LINES[at + 1 :]], capsys)
     assert said.startswith(("a diff of which the --- line, ", "a +++ line without its --- line"))
     bare = [line for line in LINES if not line.startswith(("diff --git", "index "))]

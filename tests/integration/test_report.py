@@ -344,7 +344,7 @@ def test_a_pipe_without_a_reader_is_refused_before_the_work(
     monkeypatch.setattr("memnotify.cli.published.say_damaged", lambda _: pytest.fail("work"))
     for command, option in (("report", "-o"), ("published", "--csv")):
         assert main([command, str(run), option, str(pipe)]) == 2
-        assert f"{pipe}: cannot be written: No such device" in capsys.readouterr().err
+        assert f"{pipe}: cannot be written: no program reads this pipe" in capsys.readouterr().err
 
 
 def test_the_reader_of_a_pipe_gets_the_whole_report(
@@ -354,7 +354,12 @@ def test_the_reader_of_a_pipe_gets_the_whole_report(
     pipe = tmp_path / "pipe.md"
     os.mkfifo(pipe)
     read: list[str] = []
-    thread = threading.Thread(target=lambda: read.append(pipe.read_text()))
+
+    def late() -> None:
+        time.sleep(0.2)
+        read.append(pipe.read_text())
+
+    thread = threading.Thread(target=late)
     thread.start()
 
     def slowly(*args: Any) -> None:
@@ -446,11 +451,6 @@ def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixtur
     assert main(["report", str(run)]) == 0
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert (run / "report.html").read_text().startswith("<!doctype html>")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["no log", "another's log", "a verdict", "no manifest"])

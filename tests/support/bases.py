@@ -17,7 +17,7 @@ NAMED = "MEMNOTIFY_TEST_BASE"
 
 @functools.cache
 def modern() -> str:
-    """Return the base of the tests that need some kernel: the first of FORWARD that can be had.
+    """Return the base of the tests that need some kernel: the first of FORWARD that is available.
 
     A distribution has the source of one of them. What MEMNOTIFY_TEST_BASE names is taken unseen.
     """

@@ -58,7 +58,7 @@ class Kernels:
     ) -> Artifact:
         """Return a kernel; without `base` it is one of `modern()`. `root` has all series.
 
-        If its source cannot be had, the test fails, so that nobody takes silence for success. It is
+        If its source is not available, the test fails: nobody shall take silence for success. It is
         skipped with MEMNOTIFY_OFFLINE set, or if the machine has another of FORWARD: the tests of
         what all of them promise run on that one.
         """

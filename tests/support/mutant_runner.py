@@ -209,7 +209,7 @@ class Runner:
         return state_of(status)
 
     def state_of_fresh(self, mutant: str, seconds: float, left_out: Iterable[str]) -> str:
-        """Return the state of a mutant with which all modules are imported anew."""
+        """Return the state of a mutant with which all modules are imported again."""
         words = [sys.executable, "-P", "-m", "pytest", "-x", *PYTEST]
         words += [f"--deselect={test}" for test in left_out] + self.plan.tests
 

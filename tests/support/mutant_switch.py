@@ -1,4 +1,4 @@
-"""Calls a mutant in place of the function it was made from.
+"""Calls a mutant instead of the function it was made from.
 
 Mutated modules import this as `mutant_switch`, from a copy beside their package, so that programs
 which a test starts find it too. They know from the environment which mutant to take.

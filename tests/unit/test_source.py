@@ -186,3 +186,24 @@ def test_a_missing_header_counts() -> None:
 def test_a_compiler_that_is_not_there() -> None:
     with pytest.raises(InputError, match="there is no compiler no-such-cc"):
         identify(base(tools={"gcc": "gcc"}), Arch.X86_64, "no-such-cc")
+
+
+def test_a_compiler_is_asked_once_and_again_when_it_is_another(tmp_path: Path) -> None:
+    """A run asks for the toolchain of each kernel several times; each time took a second."""
+    cc, asked = tmp_path / "own-cc", tmp_path / "asked"
+    where = base(tools={"gcc": "gcc"})
+
+    def install(version: str) -> None:
+        cc.write_text(
+            f'#!/bin/sh\necho "$*" >>{asked}\n[ "$1" != --version ] || echo own {version}\n'
+        )
+        cc.chmod(0o755)
+
+    install("1.0")
+    first = identify(where, Arch.X86_64, str(cc))
+    once = asked.read_text()
+    assert identify(where, Arch.X86_64, str(cc)) == first
+    assert asked.read_text() == once
+    assert first.versions["cc"] == "own 1.0"
+    install("1.0.1")
+    assert identify(where, Arch.X86_64, str(cc)).versions["cc"] == "own 1.0.1"

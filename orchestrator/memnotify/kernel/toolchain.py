@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from memnotify.environment import COMPILER
+from memnotify.environment import COMPILER, construct
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base
 from memnotify.model import Arch
-from memnotify.process import CommandLog, run
+from memnotify.process import CommandLog, Completed, run
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Toolchain:
     cc: str
     versions: Mapping[str, str]
     dropped: tuple[str, ...] = ()
+
+
+_answered: dict[object, Completed] = {}
+"""What programs said. A run asks for the toolchain of each kernel, several times."""
 
 
 def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, str]:
@@ -98,8 +102,7 @@ def _known_flags(command: list[str], flags: list[str], log: CommandLog | None) -
 def _compiles(command: list[str], log: CommandLog | None) -> bool:
     # With -Werror, because clang only warns about flags that it does not know.
     probe = [*command, "-Werror", "-fsyntax-only", "-x", "c", "/dev/null"]
-    done = run(probe, allow=[COMPILER], timeout=60, log=log, check=False)
-    return done.returncode == 0
+    return _ask(probe, log, check=False).returncode == 0
 
 
 def _version(command: list[str], log: CommandLog | None) -> str:
@@ -108,4 +111,18 @@ def _version(command: list[str], log: CommandLog | None) -> str:
 
 
 def _stdout(command: list[str], log: CommandLog | None) -> str:
-    return run(command, allow=[COMPILER], timeout=60, log=log).stdout
+    return _ask(command, log, check=True).stdout
+
+
+def _ask(command: list[str], log: CommandLog | None, *, check: bool) -> Completed:
+    """Run a program, unless the same file said something to the same words before."""
+    path = shutil.which(command[0])
+    seen = None if path is None else Path(path).stat()
+    stamp = seen and (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+    key = (*command, path, stamp, *construct(COMPILER).items())
+    if key not in _answered:
+        done = run(command, allow=[COMPILER], timeout=60, log=log, check=check)
+        if done.returncode != 0:
+            return done
+        _answered[key] = done
+    return _answered[key]

@@ -1,0 +1,146 @@
+"""What a campaign may ask of a kernel and of a machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.errors import InputError
+
+from tests.support.good_campaign import GOOD, STEP, TEXT, register, write
+from tests.support.steps import numbers
+
+
+@pytest.mark.parametrize(
+    ("memory", "hint"), [(512, ""), (1040, ""), (2200, "2192 or 2208"), (100, "96 or 112")]
+)
+def test_numa_nodes_begin_where_the_kernel_finds_them(
+    tmp_path: Path, memory: int, hint: str
+) -> None:
+    text = GOOD.replace('"pc-swap"', '"x86-64-numa"').replace('"6.1"', '"2.6.24"')
+    text = re.sub("memory_mib = .*", f"memory_mib = {memory}", text)
+    if not hint:
+        load_campaign(write(tmp_path, text))
+        return
+    with pytest.raises(InputError, match=rf"matrix\.memory_mib: {memory} MiB in the 2 .*{hint}"):
+        load_campaign(write(tmp_path, text))
+    several = text.replace(f"memory_mib = {memory}", f"memory_mib = [512, {memory}]")
+    with pytest.raises(InputError, match=rf"matrix\.memory_mib\[1\]: {memory} MiB"):
+        load_campaign(write(tmp_path, several))
+
+
+def test_a_kernel_without_a_driver_for_the_disk(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-virtio"')
+    assert load_campaign(write(tmp_path, text)).machines
+    with pytest.raises(
+        InputError,
+        match=r"toml:10: .*2\.6\.24 has no driver for the virtio swap .*"
+        r"\(use a machine with slram or IDE\)$",
+    ):
+        load_campaign(write(tmp_path, text.replace('"6.1"', '["6.1", "2.6.24"]')))
+
+
+def test_a_node_that_the_machine_has(tmp_path: Path) -> None:
+    hog = STEP + "hog = {{ rate_mib_s = 1, ceiling_mib = 1, node = {} }}\n"
+    text = GOOD.replace('"pc-swap"', '"x86-64-numa"').replace('"6.1"', '"2.6.24"')
+    cell = plan_cells(load_campaign(write(tmp_path, text + hog.format(1))))[0]
+    assert numbers(cell.scenario.steps[-1]) == (1024, 1024, 2)
+    with pytest.raises(InputError, match=r"hog\.node: .*node 2.*x86-64-numa has nodes 0 to 1"):
+        load_campaign(write(tmp_path, text + hog.format(2)))
+
+
+def test_what_is_mapped_of_a_disk_is_there(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-disk"')
+    disk = load_campaign(write(tmp_path, text)).machines["pc-swap-disk"].disk_mib
+
+    def load(mib: int, how: str) -> None:
+        read = f"filecache = {{ rate_mib_s = 8, total_mib = {mib}{how} }}"
+        load_campaign(write(tmp_path, text.replace("balloon = { percent = 100 }", read)))
+
+    load(disk, ", touch_ms = 100")
+    load(disk + 1, "")
+    words = rf"total_mib: maps more than the {disk} MiB of the disk .*\(a disk is only read again"
+    with pytest.raises(InputError, match=words):
+        load(disk + 1, ", touch_ms = 100")
+
+
+@pytest.mark.parametrize("step", ["dd = {{ block_mib = 16, count = {} }}", TEXT])
+def test_what_is_written_or_mapped_may_fill_the_disk(tmp_path: Path, step: str) -> None:
+    text = GOOD.replace('"pc-swap"', '"pc-swap-disk"') + STEP
+    disk = load_campaign(write(tmp_path, text + "swappiness = 1")).machines["pc-swap-disk"].disk_mib
+    fits = disk // 16 if step.startswith("dd") else disk
+    assert load_campaign(write(tmp_path, text + step.format(fits))).scenarios
+    with pytest.raises(InputError, match=rf"the disk of machine pc-swap-disk has {disk} \("):
+        load_campaign(write(tmp_path, text + step.format(fits + 1)))
+
+
+def test_a_machine_that_does_not_run_an_architecture(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '["pc-swap", "x86-64-numa"]')
+    several = text.replace('"6.1"', '"2.6.24"\narch = ["x86_64", "i386"]')
+    with pytest.raises(InputError, match=r"toml:5: kernel\.arch\[1\]: machine x86-64-numa only"):
+        load_campaign(write(tmp_path, several))
+
+
+def on(base: str, step: str) -> str:
+    """Return a campaign for a base with this step."""
+    text = GOOD.replace('base = "6.1"', f'base = "{base}"')
+    return text.replace('series = ["none", "v4"]', 'series = ["none"]') + STEP + step
+
+
+PSI = 'clients = { kind = "psi", count = 1, stall_ms = 150, window_ms = 1000 }'
+HOG = "hog = { rate_mib_s = 1, ceiling_mib = 9 }\n"
+GROUP = "group = { version = 1, limit_mib = 24 }" + STEP + HOG
+SPARSE = 'filecache = { rate_mib_s = 8, total_mib = 16, file = "sparse" }'
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "step", "words"),
+    [
+        (
+            "6.1",
+            "2.6.24",
+            PSI,
+            r"clients\.kind: kernels of 2\.6\.24 have no /proc/pressure/memory "
+            r"\(CONFIG_PSI is not set for 2\.6\.24\)",
+        ),
+        ("6.1", "2.6.25", PSI, r"clients\.kind: kernels of 2\.6\.25 have no /proc/pressure/memory"),
+        (
+            "6.1",
+            "2.6.24",
+            GROUP,
+            r"group: kernels of 2\.6\.24 have no control groups of memory "
+            r"\(CONFIG_MEMCG is not set for 2\.6\.24\)",
+        ),
+        (
+            "2.6.24",
+            "6.1",
+            SPARSE,
+            r"filecache\.file: 6\.1 never reclaims pages of ramfs, .* "
+            r"\(use a machine with a disk, or an older base\)",
+        ),
+    ],
+)
+def test_what_a_kernel_does_not_have(
+    tmp_path: Path, good: str, bad: str, step: str, words: str
+) -> None:
+    assert load_campaign(write(tmp_path, on(good, step))).scenarios
+    with pytest.raises(InputError, match=rf"toml:\d\d: scenario\.squeeze\.step\[3\]\.{words}"):
+        load_campaign(write(tmp_path, on(bad, step)))
+    several = on(good, step).replace(f'base = "{good}"', f'base = ["{good}", "{bad}"]')
+    with pytest.raises(InputError, match=words):
+        load_campaign(write(tmp_path, several))
+
+
+def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port of pressure stall information to an old kernel sets it in the series' config."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    register(tmp_path, "v4-original", "2.6.24")
+    config = tmp_path / "memnotify/series/v4-original/2.6.24/config"
+    text = on("2.6.24", PSI).replace('"none"', '"none", "v4-original"')
+    with pytest.raises(InputError, match="no /proc/pressure/memory"):
+        load_campaign(write(tmp_path, text))
+    config.write_text("CONFIG_PSI=y\n")
+    assert load_campaign(write(tmp_path, text)).scenarios
