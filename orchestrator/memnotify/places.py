@@ -18,6 +18,7 @@ IMAGES = HOME / "images"
 KERNELS = HOME / "kernels"
 PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
+DOCS = HOME / "docs"
 
 
 def installed(folder: Path) -> bool:

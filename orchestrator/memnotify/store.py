@@ -170,6 +170,8 @@ class Store:
         if manifest is None or not self._intact(path, manifest):
             self._discard(path)
             return None
+        with suppress(OSError):  # a store that only its owner may write to can still be used
+            os.utime(path)
         return Artifact(kind, key, path, manifest["inputs"], manifest["facts"])
 
     def listing(self, kind: str) -> list[Artifact]:
@@ -221,12 +223,10 @@ class Store:
     def prune(self, kind: str, *, budget: int) -> bool:
         """Remove the least recently used artifacts of a kind until the rest fits in `budget`.
 
-        `budget` is in bytes. The time of use is the mtime of an artifact's folder, which its users
-        set. An artifact whose lock `<kind>-<key>` is held stays. Returns whether anything was
+        `budget` is in bytes. The time of use is the mtime of an artifact's folder, which `get`
+        sets. An artifact whose lock `<kind>-<key>` is held stays. Returns whether anything was
         removed. Raises OSError.
         """
-        from filelock import FileLock, Timeout
-
         found, removed = [], False
         for artifact in self.listing(kind):
             try:
@@ -237,11 +237,29 @@ class Store:
         for _, size, artifact in sorted(found, key=lambda item: -item[0]):
             budget -= size
             if budget < 0:
-                guard = FileLock(self.folder("locks") / f"{kind}-{artifact.key}.lock")
-                with suppress(Timeout), guard.acquire(timeout=0):
-                    self._discard(artifact.path)
-                    removed = True
+                removed |= self.remove(artifact.path, lock=f"{kind}-{artifact.key}")
         return removed
+
+    def remove(self, path: Path, *, lock: str) -> bool:
+        """Remove a file or folder of the store; return False, and leave it, if its lock is held."""
+        from filelock import FileLock, Timeout
+
+        guard = FileLock(self.folder("locks") / f"{lock}.lock")
+        with suppress(Timeout), guard.acquire(timeout=0):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+            else:
+                self._discard(path)
+            return True
+        return False
+
+    def held_locks(self) -> set[str]:
+        """Return the names of the locks that some process holds now."""
+        return {
+            file.name.removesuffix(".lock")
+            for file in self.folder("locks").glob("*.lock")
+            if _is_held(file)
+        }
 
     @contextmanager
     def draft(self, kind: str, inputs: Mapping[str, Any]) -> Iterator[Draft]:
@@ -323,6 +341,18 @@ class Store:
         with suppress(FileNotFoundError):  # another process was first
             path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_held(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            # A shared lock: two that only look do not see each other.
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # removed meanwhile
+    return False
 
 
 def _lock_folder(folder: Path) -> int:

@@ -48,6 +48,14 @@ def known_names(wrong: str, known: Iterable[str]) -> str | None:
     return listed if wrong.isdigit() else similar(wrong, names) or listed
 
 
+def unknown_name(wrong: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown name: the known names that it resembles, and all names."""
+    names = list(known)
+    close = difflib.get_close_matches(wrong, names, 3)
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"{meant}there are: {', '.join(names)}" if names else "there are none"
+
+
 def printable(text: str) -> str:
     """Return one line that cannot control a terminal, whatever a guest has written into it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from memnotify.cli.damaged import say_damaged
-from memnotify.cli.output import add_json
+from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.places import command
-from memnotify.report.check import print_check
+from memnotify.report.check import check_grid, print_check
 from memnotify.report.plain import plain_console
 from memnotify.results.folder import RECORDS, RunFolder, to_json
 from memnotify.results.promises import check_run
@@ -26,12 +26,12 @@ def register(parser: argparse.ArgumentParser) -> None:
         "cell is known, nothing is checked: the exit status is 2."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    add_json(parser)
+    add_table(parser)
     parser.set_defaults(handler=_check)
 
 
 def _check(args: argparse.Namespace) -> int:
-    run = RunFolder(args.run)
+    run, choice = RunFolder(args.run), chosen(args)
     damaged = say_damaged(args.run)
     rows = list(check_run(run))
     if not rows and damaged:
@@ -43,8 +43,16 @@ def _check(args: argparse.Namespace) -> int:
         )
     if args.json:
         sys.stdout.write(to_json([row.to_json() for row in rows]))
+    elif args.csv:
+        sys.stdout.write(check_grid(rows).chosen(choice).csv())
     else:
-        print_check(plain_console(), rows, files=run.cells, records=RECORDS)
+        console = plain_console()
+        print_check(console, rows, files=run.cells, records=RECORDS, choice=choice)
+        say_next(
+            console,
+            ("explain INVARIANT", "what an invariant says, and how it is checked"),
+            (f"gdb {args.run} CELL --record N", "the guest where it wrote a record"),
+        )
     if all(row.answer is None for row in rows):
         series = ", ".join(sorted({str(row.point["series"]) for row in rows}))
         hint = "add them to its revision.toml, or restore its folder; see patches/README.md"

@@ -12,9 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from memnotify import host, limits, places, process
 from memnotify.cli.output import add_json
 from memnotify.errors import InfrastructureError, InputError
@@ -31,6 +28,7 @@ from memnotify.kernel.stored import kept_source
 from memnotify.kernel.toolchain import missing_packages
 from memnotify.model import Accel
 from memnotify.places import command, data_files
+from memnotify.report.grid import Column, Grid, Row
 from memnotify.report.plain import plain_console
 from memnotify.rights import SETPRIV
 from memnotify.series.quilt import revisions
@@ -238,7 +236,7 @@ def _memory() -> Check:
     return Check("memory", CheckLevel.OK, detail)
 
 
-_STYLES = {CheckLevel.OK: "green", CheckLevel.MISSING: "bold red", CheckLevel.NOTE: "yellow"}
+_STYLES = {CheckLevel.OK: "", CheckLevel.MISSING: "bold red", CheckLevel.NOTE: "yellow"}
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -256,16 +254,22 @@ def _doctor(args: argparse.Namespace) -> int:
     if args.json:
         print(dump([check.as_json() for check in checks]))
     else:
-        plain_console().print(_table(checks))
+        _table(checks).print(plain_console())
     missing = [check for check in checks if check.state is CheckLevel.MISSING]
     if missing and not args.json:
         print(f"{len(missing)} missing: {', '.join(check.name for check in missing)}")
     return InfrastructureError.exit_code if missing else 0
 
 
-def _table(checks: list[Check]) -> Table:
-    table = Table("check", "state", "detail", "fix")
+def _table(checks: list[Check]) -> Grid:
+    columns = (
+        Column(name="check"),
+        Column(name="state"),
+        Column(name="detail", title="detail, and what mends it", wraps=True),
+    )
+    rows = []
     for check in checks:
-        state = Text(check.state, style=_STYLES[check.state])
-        table.add_row(check.name, state, Text(check.detail), Text(check.fix))
-    return table
+        detail = f"{check.detail}: {check.fix}" if check.fix else check.detail
+        values = {"check": check.name, "state": str(check.state), "detail": detail}
+        rows.append(Row(values, {}, _STYLES[check.state]))
+    return Grid(columns, tuple(rows))

@@ -10,7 +10,8 @@ from memnotify.image.program import prebuild
 from memnotify.jsontext import dump
 from memnotify.model import Arch
 from memnotify.process import CommandLog
-from memnotify.report.plain import plain_console, plain_table
+from memnotify.report.grid import Column, Grid, Row
+from memnotify.report.plain import plain_console
 from memnotify.store import Store
 
 
@@ -51,10 +52,13 @@ def _build(args: argparse.Namespace) -> int:
     if args.json:
         print(dump(images))
         return 0
-    table = plain_table("arch", "initramfs bytes", "file")
-    for image in images:
-        table.add_row(image["arch"], str(image["initramfs_bytes"]), f"{image['path']}/{INITRAMFS}")
-    plain_console().print(table)
+    columns = (
+        Column(name="arch"),
+        Column(name="initramfs_bytes", title="initramfs bytes", right=True),
+        Column(name="file", wraps=True),
+    )
+    rows = tuple(Row({**image, "file": f"{image['path']}/{INITRAMFS}"}) for image in images)
+    Grid(columns, rows).print(plain_console())
     return 0
 
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "image": "build the program that runs in guests",
     "demo": "run the demo: two kernels, twelve guests, and who woke when",
     "run": "run a campaign",
+    "cells": "preview the cells of a campaign: ids, parameters, memory and time",
+    "runs": "list the runs below a folder",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",
     "plot": "draw a run: timelines, figures, and what was published",
@@ -33,9 +35,23 @@ COMMANDS = {
     "expect": "compare a run with the expectations of its campaign",
     "published": "compare a run with the published results of its experiment",
     "report": "write a report as HTML, JUnit XML, KTAP or Markdown",
+    "explain": "say what a finding, a failure or an invariant means, and what to do",
     "replay": "re-run a finished cell and compare its records",
     "gdb": "debug the guest of a finished cell with gdb, forward and backward",
+    "store": "list and prune what is kept in the cache folder",
+    "help": "explain a command",
 }
+
+_FIRST_STEPS = """\
+Boot kernels with the mem_notify patches of 2008, make memory scarce, and see who wakes when:
+
+  memnotify doctor           check that this machine can do it, and say what is missing
+  memnotify demo             run two kernels and twelve guests, into runs/demo
+  memnotify show runs/demo   show the results again; then check, compare or report them
+
+memnotify help lists all commands, and memnotify help COMMAND explains one.
+
+"""
 
 
 class _Version(argparse.Action):
@@ -61,6 +77,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
         "--version", action=_Version, nargs=0, help="show program's version number and exit"
     )
     top.words = words
+    top.first_steps = _FIRST_STEPS
     top.add_commands("memnotify.cli", COMMANDS)
     return top
 

@@ -7,9 +7,13 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from keyword import iskeyword
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NoReturn
 
 from memnotify import limits
+from memnotify.text import printable, similar
+
+COMMAND = "COMMAND"
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,9 +22,12 @@ class Parser(argparse.ArgumentParser):
     argparse itself expects the values of a repeatable argument to be consecutive.
 
     `words` are those that follow on the command line, or None for a parser of all there could be.
+    `first_steps` is what a reader gets who names no command.
     """
 
     words: Sequence[str] | None = None
+    first_steps = ""
+    _commands: Mapping[str, str] = MappingProxyType({})
     _within = False
 
     def add_commands(self, folder: str, commands: Mapping[str, str]) -> None:
@@ -29,7 +36,8 @@ class Parser(argparse.ArgumentParser):
         Only the one that the command line names gets its arguments: its module in `folder` has
         register(parser), which adds them and sets `handler`.
         """
-        actions = self.add_subparsers(metavar="COMMAND", required=True)
+        self._commands = commands
+        actions = self.add_subparsers(metavar=COMMAND, required=True)
         words = self.words
         # No option before a command has a value.
         chosen = None if words is None else next((w for w in words if not w.startswith("-")), "")
@@ -43,11 +51,54 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         # A parser with subcommands has no other positional arguments.
-        words = sys.argv[1:] if args is None else args
+        words = args = _with_descending(sys.argv[1:] if args is None else args)
         if self._within or self._subparsers is not None or "--" in words:
             return super().parse_known_args(args, namespace)
         self._within = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            found, unknown = self.parse_known_intermixed_args(args, namespace)
         finally:
             self._within = False
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown)}")
+        return found, unknown
+
+    def _meant(self, unknown: Sequence[str]) -> str:
+        """Return the options that were meant, if there are such."""
+        options = [text for action in self._actions for text in action.option_strings]
+        wrong = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        close = filter(None, (similar(word, options) for word in wrong))
+        return "".join(f" ({hint})" for hint in close)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a value that is none of the choices, in the same words with every Python."""
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        close = similar(str(value), choices)
+        text = f"invalid choice: {value!r} (choose from {', '.join(choices)})"
+        raise argparse.ArgumentError(action, f"{text}; {close}" if close else text)
+
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong; if no command is named, list the commands."""
+        if message.endswith(f": {COMMAND}"):
+            self._print_message(self.first_steps or self._list_commands(), sys.stderr)
+        text = printable(message)
+        self.exit(2, f"{self.prog}: error: {text} (see {self.prog} --help)\n")
+
+    def _list_commands(self) -> str:
+        width = max(map(len, self._commands), default=0)
+        return "".join(
+            f"{self.prog} {name:<{width}}  {summary}\n" for name, summary in self._commands.items()
+        )
+
+
+def _with_descending(words: Sequence[str]) -> list[str]:
+    """Return the words with `--sort -NAME` as `--sort=-NAME`, which argparse understands."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--sort" and word.startswith("-"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
-from memnotify.cli.output import add_json
+from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import path
 from memnotify.errors import InputError, writing
 from memnotify.extras import extra
 from memnotify.files import held_for_result
+from memnotify.report.grid import Choice
 from memnotify.report.plain import plain_console
-from memnotify.report.published import print_published, print_series
+from memnotify.report.published import print_published, print_series, published_grid
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.results.published import compare_published
 from memnotify.results.published_series import PICTURES, csv_text
@@ -34,12 +35,15 @@ def register(parser: argparse.ArgumentParser) -> None:
         "run, unless it is only an alternative reading of the published text."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    add_json(parser)
+    add_table(parser, csv=False)
     parser.add_argument(
         "--csv",
         type=path,
+        nargs="?",
+        const=True,
         metavar="FILE",
-        help="write the published and the measured series as CSV",
+        help="print the table of figures as CSV; with FILE: write the published and the measured "
+        "series there as CSV, and print the table as usual",
     )
     parser.add_argument(
         "--plot",
@@ -52,13 +56,15 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _published(args: argparse.Namespace) -> int:
+    choice, of_table = chosen(args, csv=args.csv is True), args.csv is True
+    args.csv = None if of_table else args.csv
     if args.csv is not None and args.csv == args.plot:
         raise InputError(f"{args.csv}: --csv and --plot need different files")
     with held_for_result(args.csv), held_for_result(args.plot):
-        return _compare(args)
+        return _compare(args, choice, of_table=of_table)
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _compare(args: argparse.Namespace, choice: Choice, *, of_table: bool) -> int:
     if args.plot is not None and args.plot.suffix not in PICTURES:
         raise InputError(f"{args.plot}: the name of a plot must end in {' or '.join(PICTURES)}")
     if args.plot is not None:
@@ -82,11 +88,17 @@ def _compare(args: argparse.Namespace) -> int:
         _wrote(args.plot)
     if args.json:
         sys.stdout.write(to_json([*rows, *series]))
+    elif of_table:
+        sys.stdout.write(published_grid(found.figures).chosen(choice).csv())
     else:
         console = plain_console()
-        print_published(console, published.source, published.machine, found.figures)
+        print_published(console, published.source, published.machine, found.figures, choice)
         if series:
             print_series(console, series)
+            say_next(
+                console,
+                (f"published {args.run} --plot FILE.svg", "the series, published and reproduced"),
+            )
     return 0 if all(one.agrees or one.alternative for one in found.figures) else 1
 
 

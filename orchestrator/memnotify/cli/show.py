@@ -6,13 +6,13 @@ import argparse
 import sys
 
 from memnotify.cli.damaged import say_damaged
-from memnotify.cli.output import add_json
+from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.plain import plain_console
 from memnotify.report.strips import print_strips
-from memnotify.report.table import print_cell, print_run
+from memnotify.report.table import print_cell, print_run, run_grid
 from memnotify.results.course import course_if_any
 from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.timeline import timeline_of
@@ -32,20 +32,31 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help="id of the cell, a prefix of it, or its name",
     )
-    add_json(parser)
+    add_table(parser)
     parser.set_defaults(handler=_show)
 
 
 def _show(args: argparse.Namespace) -> int:
-    folder = RunFolder(args.run)
+    folder, choice = RunFolder(args.run), chosen(args)
     if args.cell is not None:
+        if choice.made or args.csv:
+            raise InputError("--csv, --columns and --sort are for the table of a run, without CELL")
         return _show_cell(folder, args.cell, as_json=args.json)
     say_damaged(args.run)
     verdicts = folder.verdicts()
     if args.json:
         sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
+    elif args.csv:
+        sys.stdout.write(run_grid(verdicts).chosen(choice).csv())
     else:
-        print_run(plain_console(), verdicts, planned=len(folder.plan()))
+        console = plain_console()
+        print_run(console, verdicts, planned=len(folder.plan()), choice=choice)
+        say_next(
+            console,
+            (f"show {args.run} CELL", "the timeline of one guest"),
+            (f"check {args.run}", "the promises of each revision, on every record"),
+            (f"compare {args.run}", "the revisions, figure by figure"),
+        )
     return 0
 
 

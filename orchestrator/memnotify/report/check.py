@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from memnotify.axes import POINT, Value
 from memnotify.check.promises import Answer, Invariant, PromiseVerdict
-from memnotify.report.table import table_of_cells
+from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
+from memnotify.report.table import axis_column, differing, shared
 from memnotify.results.promises import Checked
 from memnotify.text import counted, printable
 from memnotify.units import NS_PER_S
@@ -19,30 +21,78 @@ _MOST = 5
 """The most violations shown of one invariant in one cell; --json has all."""
 
 
-def print_check(console: Console, rows: Sequence[Checked], *, files: Path, records: str) -> None:
+def print_check(
+    console: Console,
+    rows: Sequence[Checked],
+    *,
+    files: Path,
+    records: str,
+    choice: Choice = USUAL,
+) -> None:
     """Print a table of cells and invariants, and where each is broken.
 
     `rows` has one row for each cell and invariant; a cell's log is `files`/<id>/`records`.
     """
-    cells = {row.cell: row.point for row in rows}
-    table, differing = table_of_cells(console, list(cells.values()))
-    answers = {(row.cell, row.answer.invariant): row.answer for row in rows if row.answer}
-    there = {invariant for _, invariant in answers}
-    shown = [invariant for invariant in Invariant if invariant in there]
-    for invariant in shown:
-        table.add_column(invariant.replace("-", "-\n"), justify="right", overflow="fold")
-    for cell, point in cells.items():
-        found = [answers.get((cell, invariant)) for invariant in shown]
-        words = [cell, *(str(point[key]) for key in differing), *map(_figure, found)]
-        broken = any(answer is not None and answer.breaks for answer in found)
-        table.add_row(*(Text(printable(word)) for word in words), style="red" if broken else "")
-    console.print(table)
-    for line in _notes(rows):
+    if choice.made:
+        check_grid(rows).chosen(choice).print(console)
+    else:
+        console.print(Text(printable(shared([row.point for row in rows])), style="dim"))
+        _matrix(rows).print(console)
+    for line in _notes(rows, as_list=choice.made):
         console.print(Text(printable(line)), soft_wrap=True)
     for row in rows:
         for line in _breaks(row, files / row.cell / records):
             console.print(Text(printable(line)), soft_wrap=True)
-    console.print(Text(_summary(rows)))
+    console.print(Text(_summary(rows)), soft_wrap=True)
+
+
+def check_grid(rows: Sequence[Checked]) -> Grid:
+    """Return the rows as a list: one for each cell and invariant."""
+    axes = differing([row.point for row in rows])
+    columns = (
+        Column(name="cell", key=True),
+        Column(name="name", usual=False),
+        *(axis_column(name, gives_way=1, usual=name in axes) for name in POINT),
+        Column(name="invariant"),
+        Column(name="tested", right=True),
+        Column(name="broken", right=True),
+        Column(name="verdict"),
+        Column(name="lost_records", right=True, usual=False),
+        Column(name="torn_records", right=True, usual=False),
+    )
+    return Grid(
+        columns, tuple(Row(row.to_json(), style="red" if row.broken else "") for row in rows)
+    )
+
+
+def _matrix(rows: Sequence[Checked]) -> Grid:
+    """Return a table with a row for each cell, and a column for each invariant."""
+    cells = {row.cell: row.point for row in rows}
+    answers = {(row.cell, row.answer.invariant): row.answer for row in rows if row.answer}
+    there = {invariant for _, invariant in answers}
+    shown = [invariant for invariant in Invariant if invariant in there]
+    axes = differing(list(cells.values()))
+    columns = (
+        Column(name="cell", key=True),
+        *(
+            axis_column(name, key=name == "series", gives_way=int(name != "series"))
+            for name in axes
+        ),
+        *(Column(name=one, title=one.replace("-", "-\n"), right=True) for one in shown),
+    )
+    return Grid(columns, tuple(_row(cell, cells[cell], answers, shown) for cell in cells))
+
+
+def _row(
+    cell: str,
+    point: Mapping[str, Value],
+    answers: Mapping[tuple[str, Invariant], Answer],
+    shown: Sequence[Invariant],
+) -> Row:
+    found = {invariant: answers.get((cell, invariant)) for invariant in shown}
+    broken = any(answer is not None and answer.breaks for answer in found.values())
+    texts = {str(invariant): _figure(answer) for invariant, answer in found.items()}
+    return Row({"cell": cell, **point}, texts, "red" if broken else "")
 
 
 def _figure(answer: Answer | None) -> str:
@@ -52,8 +102,9 @@ def _figure(answer: Answer | None) -> str:
     return f"BROKEN {len(answer.breaks)}/{tested}" if answer.breaks else tested
 
 
-def _notes(rows: Sequence[Checked]) -> Iterator[str]:
-    yield "times exercised (0: never, blank: not promised)"
+def _notes(rows: Sequence[Checked], *, as_list: bool) -> Iterator[str]:
+    if not as_list:
+        yield "times exercised (0: never, blank: not promised)"
     for series in sorted({str(row.point["series"]) for row in rows if row.answer is None}):
         yield (
             f"{series}: no promises on file; add them to revision.toml in its folder (see "

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from memnotify.axes import Value
-from memnotify.report.plain import plain_table
+from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
 from memnotify.results.comparison import GroupFigure
 from memnotify.text import counted, printable
 
@@ -27,10 +27,12 @@ def print_comparison(
     *,
     same: Mapping[str, Value],
     notes: Sequence[str],
+    choice: Choice = USUAL,
 ) -> None:
     """Print what `memnotify compare` shows: one line per figure, one column per group.
 
-    `rows` are sorted by figure, then group. `same` has the axes with a single value.
+    `rows` are sorted by figure, then group. `same` has the axes with a single value. If columns or
+    an order were asked for, the table is the list of `comparison_grid` instead.
     """
     groups = list(dict.fromkeys(row.group for row in rows))
     by, cells, over = rows[0].by, rows[0].cells, rows[0].over
@@ -39,27 +41,69 @@ def print_comparison(
     each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
     console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
-    table = plain_table()
     effects = any(row.apart is not None for row in rows)
     paired = any(row.apart is not None and row.apart.difference is not None for row in rows)
-    intervals = " [95 % interval]" if any(row.spread.low is not None for row in rows) else ""
-    table.add_column(f"median{intervals}" if cells > 1 else "", no_wrap=True)
-    for group in groups:
-        table.add_column(Text(printable(str(group))), justify="right", overflow="fold")
-        if effects and group != groups[0]:
-            table.add_column("Δ" if paired else "δ", justify="right", no_wrap=True)
-    for at in range(0, len(rows), len(groups)):
-        words = [_title(rows[at])]
-        for row in rows[at : at + len(groups)]:
-            words.append(_figure(row))
-            if effects and row.versus is not None:
-                words.append(_effect(row))
-        table.add_row(*map(Text, words))
-    console.print(table)
+    if choice.made:
+        comparison_grid(rows).chosen(choice).print(console)
+    else:
+        _matrix(rows, groups, effects="" if not effects else "Δ" if paired else "δ").print(console)
     if effects:
         console.print(Text(printable(f"{_EFFECTS[paired]} {groups[0]}")), soft_wrap=True)
     for note in notes:
         console.print(Text(printable(note)), soft_wrap=True)
+
+
+def comparison_grid(rows: Sequence[GroupFigure]) -> Grid:
+    """Return the figures as a list: one row for each figure and group."""
+    columns = (
+        Column(name="by", usual=False),
+        Column(name="metric", key=True),
+        Column(name="unit", gives_way=1),
+        Column(name="group", key=True),
+        *(Column(name=name, right=True) for name in ("n", "median", "low", "high")),
+        Column(name="versus", gives_way=2),
+        *(Column(name=name, right=True) for name in _DIFFERENCE),
+        Column(name="effect", right=True, gives_way=4),
+        Column(name="test", gives_way=5),
+        Column(name="p", right=True, gives_way=3),
+        Column(name="cells", right=True, usual=False),
+    )
+    return Grid(columns, tuple(map(_listed, rows)))
+
+
+_DIFFERENCE = {"difference": "median", "difference_low": "low", "difference_high": "high"}
+"""Columns of the list, by what they are in the difference of two groups."""
+
+
+def _listed(row: GroupFigure) -> Row:
+    values = row.to_json()
+    apart = values["difference"] or {}
+    values |= {name: apart.get(of) for name, of in _DIFFERENCE.items()}
+    texts = {
+        name: _number(values[name], "+" if name == "difference" else "")
+        for name in ("median", "low", "high", *_DIFFERENCE, "effect", "p")
+        if values[name] is not None
+    }
+    return Row(values, texts)
+
+
+def _matrix(rows: Sequence[GroupFigure], groups: Sequence[Value], *, effects: str) -> Grid:
+    """Return a table with one row per figure; `effects` is the head of the differences, if any."""
+    of_several = rows[0].cells > 1
+    intervals = " [95 % interval]" if any(row.spread.low is not None for row in rows) else ""
+    columns = [Column(name="figure", title=f"median{intervals}" if of_several else "", key=True)]
+    for place, group in enumerate(groups):
+        columns.append(Column(name=f"group {place}", title=printable(str(group)), right=True))
+        if effects and place:
+            columns.append(Column(name=f"effect {place}", title=effects, right=True, joined=True))
+    found = []
+    for at in range(0, len(rows), len(groups)):
+        texts = {"figure": _title(rows[at])}
+        for place, row in enumerate(rows[at : at + len(groups)]):
+            texts[f"group {place}"] = _figure(row)
+            texts[f"effect {place}"] = _effect(row)
+        found.append(Row({}, texts))
+    return Grid(tuple(columns), tuple(found))
 
 
 def _effect(row: GroupFigure) -> str:

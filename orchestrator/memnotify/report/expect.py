@@ -5,30 +5,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from memnotify.places import command
 from memnotify.report.cells import CaseStatus
-from memnotify.report.plain import plain_table
+from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
 from memnotify.results.expectations import Expected
-from memnotify.text import printable
 
 _SHOWN = 3  # cells shown that broke an expectation
 
 
-def print_expectations(console: Console, results: Sequence[Expected]) -> None:
+def print_expectations(
+    console: Console, results: Sequence[Expected], choice: Choice = USUAL
+) -> None:
     """Print what `memnotify expect RUN` shows."""
+    grid = expectations_grid(results).chosen(choice)
     if not results:
         console.print("the campaign has no expectations")
         return
-    table = plain_table("expected", "details", "result")
-    for result in results:
-        words = (result.says, result.what, in_words(result))
-        table.add_row(
-            *(Text(printable(word)) for word in words),
-            style="yellow" if result.met is False else "",
-        )
-    console.print(table)
+    grid.print(console)
+
+
+def expectations_grid(results: Sequence[Expected]) -> Grid:
+    """Return a table with one row for each comparison of each expectation."""
+    columns = (
+        Column(name="says", title="expected", wraps=True),
+        Column(name="what", title="details", wraps=True),
+        Column(name="result", wraps=True),
+        *(Column(name=name, usual=False) for name in ("met", "some", "elsewhere")),
+        *(Column(name=name, usual=False) for name in _CELLS),
+    )
+    return Grid(columns, tuple(map(_row, results)))
+
+
+_CELLS = ("kept", "broken", "absent")
+"""Columns with the ids of cells."""
+
+
+def _row(result: Expected) -> Row:
+    words = in_words(result)
+    values = {**result.to_json(), "result": words}
+    values |= {name: " ".join(values[name]) for name in _CELLS}
+    return Row(values, {}, "yellow" if result.met is False else "")
 
 
 def status_of(result: Expected) -> CaseStatus:

@@ -5,34 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
-from memnotify.report.plain import plain_table
-from memnotify.text import printable
+from memnotify.report.grid import Column, Grid, Row
 
 Rows = Sequence[Mapping[str, Any]]
 
 
-def bases_table(rows: Rows) -> Table:
+def bases_table(rows: Rows) -> Grid:
     """Return a table with one row per base; `rows` come from `list_kernels`."""
-    table = plain_table("base", "arch", "series", "source")
-    for row in rows:
-        source = row["source"]
-        known = f"{source['version']}, {source['origin']}" if source else "not fetched"
-        _add(table, row["base"], " ".join(row["arches"]), " ".join(row["series"]), known)
-    return table
+    columns = (
+        Column(name="base"),
+        Column(name="arch"),
+        Column(name="series", wraps=True),
+        Column(name="source", wraps=True),
+    )
+    return Grid(columns, tuple(map(_base, rows)))
 
 
-def builds_table(rows: Rows) -> Table:
+def _base(row: Mapping[str, Any]) -> Row:
+    source = row["source"]
+    return Row(
+        {
+            "base": row["base"],
+            "arch": " ".join(row["arches"]),
+            "series": " ".join(row["series"]),
+            "source": f"{source['version']}, {source['origin']}" if source else "not fetched",
+        }
+    )
+
+
+def builds_table(rows: Rows) -> Grid:
     """Return a table with one row per kernel that has been built."""
-    table = plain_table("base", "series", "arch", "variant", "key", "built (UTC)", "compiler")
+    columns = (
+        *(Column(name=name) for name in ("base", "series", "arch")),
+        Column(name="variant", gives_way=2),
+        Column(name="key"),
+        Column(name="built", title="built (UTC)", gives_way=1),
+        Column(name="cc", title="compiler", gives_way=3),
+    )
+    found = []
     for row in rows:
         for build in row["builds"]:
-            words = [build[name] for name in ("series", "arch", "variant")]
-            _add(table, row["base"], *words, build["key"][:12], build["built"][:-3], build["cc"])
-    return table
-
-
-def _add(table: Table, *words: str) -> None:
-    table.add_row(*(Text(printable(word)) for word in words))
+            texts = {"key": build["key"][:12], "built": build["built"][:-3]}
+            found.append(Row({"base": row["base"], **build}, texts))
+    return Grid(columns, tuple(found))

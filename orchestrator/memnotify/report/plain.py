@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
 
-_TRAILING = re.compile(r" +$", re.M)
+_TRAILING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$", re.M)
+_END_OF_STYLE = "\x1b[0m"
 
 
 class _Console(Console):
@@ -22,16 +24,30 @@ class _File(_Console):
     def print(self, *objects: Any, **options: Any) -> None:
         with self.capture() as captured:
             super().print(*objects, **options)
-        self.file.write(_TRAILING.sub("", captured.get()))
+        self.file.write(_TRAILING.sub(_end, captured.get()))
+
+
+def _end(trailing: re.Match[str]) -> str:
+    return _END_OF_STYLE if _END_OF_STYLE in trailing[0] else ""
 
 
 def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Console:
-    """Return a console that truncates nothing, unless a terminal sets the width."""
+    """Return a console that truncates nothing, unless a terminal sets the width.
+
+    FORCE_COLOR gives colours to files and pipes too, but makes no terminal of them: they have
+    neither its width nor a cursor that moves.
+    """
     console = _Console(file=file, stderr=stderr, highlight=False)
-    return (
-        console
-        if console.is_terminal
-        else _File(file=file, stderr=stderr, highlight=False, width=1_000)
+    if console.file.isatty():
+        return console
+    colored = os.environ.get("FORCE_COLOR") and not os.environ.get("NO_COLOR")
+    return _File(
+        file=file,
+        stderr=stderr,
+        highlight=False,
+        width=1_000,
+        force_terminal=False,
+        color_system="standard" if colored else None,
     )
 
 

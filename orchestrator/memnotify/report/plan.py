@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from memnotify.report.plain import plain_table
+from memnotify.report.grid import Column, Grid
+from memnotify.report.grid import Row as GridRow
 from memnotify.text import counted, printable
 
 Row = Mapping[str, Any]
@@ -21,11 +22,16 @@ def print_plan(console: Console, found: Row) -> None:
         _line(console, "the first base that is available, builds and boots is used:")
     for base in bases:
         _line(console, f"base {base['base']}, source {base['source']}")
-    table = plain_table("base", "series", "arch", "cells", "kernel")
-    for row in found["kernels"]:
-        arch = " ".join(filter(None, (row["arch"], row["variant"])))
-        _add(table, row["base"], row["series"], arch, str(row["cells"]), row["state"])
-    console.print(table)
+    columns = (
+        *(Column(name=name) for name in ("base", "series", "arch")),
+        Column(name="cells", right=True),
+        Column(name="state", title="kernel", wraps=True),
+    )
+    rows = [
+        {**row, "arch": " ".join(filter(None, (row["arch"], row["variant"])))}
+        for row in found["kernels"]
+    ]
+    Grid(columns, tuple(map(GridRow, rows))).print(console)
     _guests(console, found["guests"])
     capacity = found["capacity"]
     total, available = found["memory_mib"], found["available_mib"]
@@ -38,16 +44,19 @@ def print_plan(console: Console, found: Row) -> None:
 
 
 def _guests(console: Console, rows: Sequence[Row]) -> None:
-    table = plain_table("machine", "memory", "cells", "host resources each", "")
+    columns = (
+        Column(name="machine"),
+        Column(name="memory_mib", title="MiB", right=True),
+        Column(name="cells", right=True),
+        Column(name="takes", title="host resources each"),
+        Column(name="fits", title=""),
+    )
+    found = []
     for row in rows:
-        taken = f"{row['takes_mib']} MiB, {counted(row['cores'], 'core')}"
+        takes = f"{row['takes_mib']} MiB, {counted(row['cores'], 'core')}"
         fits = "" if row["fits"] else "too large for this host"
-        _add(table, row["machine"], f"{row['memory_mib']} MiB", str(row["cells"]), taken, fits)
-    console.print(table)
-
-
-def _add(table: Any, *words: str) -> None:
-    table.add_row(*(Text(printable(word)) for word in words))
+        found.append(GridRow(row, {"takes": takes, "fits": fits}))
+    Grid(columns, tuple(found)).print(console)
 
 
 def _line(console: Console, text: str) -> None:

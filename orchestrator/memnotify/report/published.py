@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from memnotify.report.plain import plain_table
+from memnotify.report.grid import USUAL, Choice, Column, Grid
+from memnotify.report.grid import Row as GridRow
 from memnotify.results.published import Compared
 from memnotify.text import printable
 
@@ -18,53 +20,82 @@ _AGREES = {True: "yes", False: "no", None: "not run"}
 _REFUTED = "refuted"  # an alternative reading with which ours does not agree
 
 
-def print_published(console: Console, source: str, machine: str, rows: Sequence[Compared]) -> None:
+def print_published(
+    console: Console,
+    source: str,
+    machine: str,
+    rows: Sequence[Compared],
+    choice: Choice = USUAL,
+) -> None:
     """Print the figures of `memnotify published RUN`."""
     console.print(Text(printable(f"{source}: {machine}")), style="dim", soft_wrap=True)
     ours = dict.fromkeys((*row.bases, *row.arches) for row in rows if row.cells)
     if ours:
         guests = "; ".join(" ".join(one) for one in ours)
         console.print(Text(printable(f"reproduced on {guests}")), style="dim", soft_wrap=True)
-    table = plain_table("figure", "cells", "said")
-    for title in ("published", "scaled", "reproduced", "ratio"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("agrees?", no_wrap=True)
-    for row in rows:
-        scaled = row.expected if row.expected != row.published else None
-        words = [row.figure, row.chosen, row.says]
-        words += [
-            _number(row.published, row.unit),
-            _number(scaled),
-            _number(row.reproduced),
-        ]
-        refuted = row.alternative and row.agrees is False
-        words += [_number(row.ratio), _REFUTED if refuted else _AGREES[row.agrees]]
-        style = "" if row.agrees or row.alternative else "yellow"
-        table.add_row(*(Text(printable(word)) for word in words), style=style)
-    console.print(table)
+    published_grid(rows).chosen(choice).print(console)
     for row in rows:
         if row.note:
             note = f"{row.figure}, {row.chosen}: {row.note}"
             console.print(Text(printable(note)), soft_wrap=True)
 
 
+def published_grid(rows: Sequence[Compared]) -> Grid:
+    """Return the figures as a table."""
+    numbers = (("published", 0), ("expected", 1), ("reproduced", 0), ("ratio", 2))
+    columns = (
+        Column(name="figure"),
+        Column(name="chosen", title="cells"),
+        Column(name="says", title="said", wraps=True, gives_way=3),
+        *(
+            Column(
+                name=name,
+                title="scaled" if name == "expected" else None,
+                right=True,
+                gives_way=least,
+            )
+            for name, least in numbers
+        ),
+        Column(name="agrees", title="agrees?"),
+    )
+    found = tuple(map(_row, rows))
+    others = [name for name in found[0].values if name not in {one.name for one in columns}]
+    return Grid((*columns, *(Column(name=name, usual=False) for name in others)), found)
+
+
+def _row(row: Compared) -> GridRow:
+    scaled = row.expected if row.expected != row.published else None
+    texts = {
+        "published": _number(row.published, row.unit),
+        "expected": _number(scaled),
+        "reproduced": _number(row.reproduced),
+        "ratio": _number(row.ratio),
+        "agrees": _REFUTED if row.alternative and row.agrees is False else _AGREES[row.agrees],
+    }
+    style = "" if row.agrees or row.alternative else "yellow"
+    return GridRow({"chosen": row.chosen, **dataclasses.asdict(row)}, texts, style)
+
+
 def print_series(console: Console, rows: Sequence[Row]) -> None:
     """Print the distances of the series; `rows` come from `Curve.row`."""
-    table = plain_table("series", "column", "cells")
-    for title in ("distance", "of range", "compared"):
-        table.add_column(title, justify="right", no_wrap=True)
+    columns = (
+        Column(name="says", title="series", wraps=True),
+        Column(name="column", gives_way=2),
+        Column(name="label", title="cells"),
+        Column(name="distance", right=True),
+        Column(name="of_range", title="of range", right=True),
+        Column(name="compared", right=True, gives_way=1),
+    )
+    found = []
     for row in rows:
         apart, part = row["distance"], row["of_range"]
-        words = [
-            row["says"],
-            row["column"],
-            row["label"],
-            "-" if apart is None else f"{apart:.3g} {row['unit']}",
-            "-" if part is None else f"{part:.0%}",
-            f"{row['compared']:.0%}",
-        ]
-        table.add_row(*(Text(printable(word)) for word in words))
-    console.print(table)
+        texts = {
+            "distance": "-" if apart is None else f"{apart:.3g} {row['unit']}",
+            "of_range": "-" if part is None else f"{part:.0%}",
+            "compared": f"{row['compared']:.0%}",
+        }
+        found.append(GridRow(row, texts))
+    Grid(columns, tuple(found)).print(console)
 
 
 def _number(value: float | None, unit: str = "") -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.model import Ending
+from memnotify.report.grid import USUAL, Choice, Column, Grid
+from memnotify.report.grid import Row as GridRow
 from memnotify.report.plain import plain_table
 from memnotify.results.verdict import Verdict
 from memnotify.text import counted, printable
@@ -22,31 +23,34 @@ _MAX_BATCHES = 3
 _SHARED = ordered("base", "series", "arch", "machine", "scenario")
 _ALWAYS = ("series", "memory_mib", "clients")
 _TITLES = {"memory_mib": "MiB", "clients": "cli-\nents", "repeat": "#"}
-_FIGURES = (
-    ("wakeups", "wake-\nups"),
-    ("clients_woken", "woken"),
-    ("first_wakeup_ms", "gate to\nfirst ms"),
-    ("batches", "batches: size,\n+seconds, size ..."),
-    ("swapped_out_before_first", "swapped\nbefore"),
-    ("oom_kills", "OOM\nkills"),
-)
-_SELF_CHECK = ("self_check", "self-check")
+# With their titles, and in which order they give way where there is no room, the last one first.
+_FIGURES = {
+    "wakeups": ("wake-\nups", 0),
+    "clients_woken": ("woken", 5),
+    "first_wakeup_ms": ("gate to\nfirst ms", 3),
+    "batches": ("batches: size,\n+seconds, size ...", 2),
+    "swapped_out_before_first": ("swapped\nbefore", 4),
+    "oom_kills": ("OOM\nkills", 6),
+    "self_check": ("self-check", 1),
+}
 _STYLES = {Ending.OK: "", Ending.FINDING: "yellow", Ending.INFRASTRUCTURE: "red"}
 
 
-def print_run(console: Console, verdicts: Sequence[Verdict], *, planned: int) -> None:
+def print_run(
+    console: Console, verdicts: Sequence[Verdict], *, planned: int, choice: Choice = USUAL
+) -> None:
     """Print what `memnotify show RUN` shows: a table with one row per cell, then what went wrong.
 
     Values that all cells share stand above the table. An unknown figure (no wakeup, no log) is `-`.
     """
+    grid = run_grid(verdicts).chosen(choice)
     if verdicts:
-        table, differing = table_of_cells(console, [verdict.point for verdict in verdicts])
-        _fill(table, verdicts, differing)
-        console.print(table)
+        console.print(Text(printable(shared([one.point for one in verdicts])), style="dim"))
+        grid.print(console)
     for verdict in verdicts:
         for note in _notes(verdict):
             console.print(Text(printable(f"{verdict.id} {note}")), soft_wrap=True)
-    console.print(Text(summary(verdicts, planned=planned)))
+    console.print(Text(summary(verdicts, planned=planned)), soft_wrap=True)
 
 
 def _notes(verdict: Verdict) -> list[str]:
@@ -60,39 +64,55 @@ def _notes(verdict: Verdict) -> list[str]:
     return notes
 
 
-def table_of_cells(
-    console: Console, points: Sequence[Mapping[str, Value]]
-) -> tuple[Table, list[str]]:
-    """Start a table with one row per cell: columns for its id and for the axes that differ.
-
-    `points` are the cells' points in the matrix. Prints the values that they share. Returns the
-    table and the names of the differing axes.
-    """
-    differing = [
+def differing(points: Sequence[Mapping[str, Value]]) -> list[str]:
+    """Return the axes that get a column: those that differ, and some that always have one."""
+    return [
         key for key in _SHARED if key in _ALWAYS or len({str(point[key]) for point in points}) > 1
     ]
-    same = " ".join(str(points[0][key]) for key in _SHARED if key not in (*differing, REPEAT))
-    console.print(Text(printable(same)), style="dim")
-    table = plain_table()
-    table.add_column("cell", no_wrap=True)
-    for key in differing:
-        number = AXES[key].kind is int
-        title = _TITLES.get(key, key)
-        table.add_column(title, justify="right" if number else "left", overflow="fold")
-    return table, differing
 
 
-def _fill(table: Table, verdicts: Sequence[Verdict], differing: Sequence[str]) -> None:
-    checked = any(verdict.figures.get(_SELF_CHECK[0]) for verdict in verdicts)
-    figures = (*_FIGURES, _SELF_CHECK) if checked else _FIGURES
-    for key, title in figures:
-        table.add_column(title, justify="left" if key == "batches" else "right", overflow="fold")
-    table.add_column("outcome", overflow="fold")
-    for verdict in verdicts:
-        style = _STYLES[verdict.outcome.ending]
-        cells = [verdict.id, *(verdict.point[key] for key in differing)]
-        cells += [_figure(verdict.figures, key) for key, _ in figures] + [str(verdict.outcome)]
-        table.add_row(*(Text(printable(str(cell))) for cell in cells), style=style)
+def shared(points: Sequence[Mapping[str, Value]]) -> str:
+    """Return the values that all cells share, for the line above their table."""
+    others = (*differing(points), REPEAT)
+    return " ".join(str(points[0][key]) for key in _SHARED if key not in others)
+
+
+def axis_column(name: str, **changes: Any) -> Column:
+    """Return the column of an axis."""
+    number = AXES[name].kind is int
+    return Column(name=name, title=_TITLES.get(name), right=number, **changes)
+
+
+def run_grid(verdicts: Sequence[Verdict]) -> Grid:
+    """Return the table of a run, with a column for every key of `show RUN --json`."""
+    rows = [verdict.to_json() for verdict in verdicts]
+    axes = differing([verdict.point for verdict in verdicts])
+    usual = [
+        Column(name="id", title="cell", key=True),
+        *(axis_column(name, gives_way=0 if name == "series" else 1) for name in axes),
+        *(
+            Column(name=name, title=title, right=name != "batches", gives_way=least)
+            for name, (title, least) in _FIGURES.items()
+            if name != "self_check" or any(row.get(name) for row in rows)
+        ),
+        Column(name="outcome"),
+    ]
+    names = {column.name for column in usual}
+    others = dict.fromkeys(key for row in rows for key in row if key not in names)
+    more = [
+        Column(name=key, right=all(_is_number(row.get(key)) for row in rows), usual=False)
+        for key in others
+    ]
+    return Grid((*usual, *more), tuple(map(_grid_row, verdicts, rows)))
+
+
+def _grid_row(verdict: Verdict, row: Row) -> GridRow:
+    texts = {key: _figure(verdict.figures, key) for key in _FIGURES}
+    return GridRow(row, texts, _STYLES[verdict.outcome.ending])
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _figure(figures: Mapping[str, Any], key: str) -> str:

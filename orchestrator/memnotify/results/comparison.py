@@ -22,7 +22,7 @@ from memnotify.records.parquet import read_columns
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.store import digest_value
-from memnotify.text import known_names
+from memnotify.text import known_names, similar
 
 Inputs = Mapping[str, Any]
 
@@ -162,7 +162,9 @@ def parse_only(words: Sequence[str]) -> dict[str, set[str]]:
     for word in words:
         axis, equals, value = word.partition("=")
         if axis not in COMPARED or not equals or not value:
+            meant = "" if axis in COMPARED else similar(axis, COMPARED)
             hint = f"AXIS=VALUE, with one of {', '.join(COMPARED)}"
+            hint = f"{meant} {hint}" if meant else hint
             raise InputError(f"--only {word}: not a value of an axis", hint=hint)
         only.setdefault(axis, set()).add(value)
     return only

@@ -27,6 +27,7 @@ from memnotify.places import command
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
 from memnotify.store import digest_file, seal_holds, sealed
+from memnotify.text import similar
 
 CAMPAIGN = "campaign.toml"
 MANIFEST = "manifest.json"
@@ -166,7 +167,8 @@ class RunFolder:
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not the folder of a run: it has no plan.json",
-                hint=f"see {command('run --help')}",
+                hint=similar(self.path.name, _runs_beside(self.path))
+                or f"see {command('run --help')}",
             ) from None
         except NotADirectoryError:
             raise InputError(
@@ -209,9 +211,19 @@ class RunFolder:
             return ids[0]
         if ids:
             raise InputError(f"{wanted} is ambiguous: it matches {', '.join(ids)}")
+        see = f"see {command(f'show {self.path}')}"
+        meant = similar(wanted, [name for row in plan for name in (row.name, row.id)])
         raise InputError(
-            f"{self.path} has no cell {wanted}", hint=f"see {command(f'show {self.path}')}"
+            f"{self.path} has no cell {wanted}", hint=f"{meant} {see}" if meant else see
         )
+
+
+def _runs_beside(path: Path) -> list[str]:
+    """Return the names of the runs in the folder in which somebody looks for one."""
+    try:
+        return [found.parent.name for found in path.parent.glob(f"*/{PLAN}")]
+    except OSError:
+        return []
 
 
 def _outcome(folder: Path) -> Outcome:

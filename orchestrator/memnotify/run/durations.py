@@ -22,7 +22,7 @@ class Durations:
         """Store how long a cell took, if that can be written."""
         with contextlib.suppress(OSError), self._store.lock("durations"):
             draft = self._file.with_suffix(".new")
-            known = self._read() | {name: round(seconds, 3)}
+            known = self.known() | {name: round(seconds, 3)}
             # On one line: Python's own encoder is in C, but only without indentation.
             draft.write_text(dump(known, indent=None), encoding="utf-8")
             draft.replace(self._file)
@@ -33,7 +33,7 @@ class Durations:
         An unknown duration counts as the mean of the known ones. Among equals, the job with more
         clients, then with more memory, goes first.
         """
-        known = self._read()
+        known = self.known()
         seconds = [known[job.name] for job in jobs if job.name in known]
         usual = mean(seconds) if seconds else 0.0
         return sorted(
@@ -45,7 +45,8 @@ class Durations:
             ),
         )
 
-    def _read(self) -> dict[str, float]:
+    def known(self) -> dict[str, float]:
+        """Return the wall seconds of each cell that has run, by its name."""
         try:
             return {
                 str(name): float(s)

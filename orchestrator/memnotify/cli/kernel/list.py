@@ -24,8 +24,8 @@ def _list(args: argparse.Namespace) -> int:
         print(dump(rows))
         return 0
     console = plain_console()
-    console.print(bases_table(rows))
+    bases_table(rows).print(console)
     if any(row["builds"] for row in rows):
         console.print("\nin the store, newest first:")
-        console.print(builds_table(rows))
+        builds_table(rows).print(console)
     return 0
