@@ -162,7 +162,7 @@ def test_fuzz_that_does_not_help_is_found_out(made: Path) -> None:
 
 
 def test_a_patch_that_is_taken_twice_is_found_out(made: Path) -> None:
-    """By an importer that looks at another tree than it is given."""
+    """By an importer that looks at a different tree from the one it is given."""
     history = History(made)
     tasks = tasks_of(history, 99, 1, 3, ("raw",))
     seen: list[Reader] = []

@@ -42,7 +42,7 @@ def _texts(files: Files) -> list[bytes]:
 
 
 def check(data: bytes) -> str:
-    """Import any bytes on the made-up tree, and return what came out of it.
+    """Import any bytes on the made-up tree, and return the result.
 
     They are refused with an InputError, or what they give is the same as `git apply` gives of them,
     if git takes them as they are and they are a mail that needs no decoding. And a patch that was

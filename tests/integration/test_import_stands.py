@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -300,3 +301,29 @@ def test_a_hunk_at_the_edge_of_another_file_is_likely_only(
     argv = ["patch", "-p1", "-F0", "--dry-run", "--batch"]
     done = subprocess.run(argv, cwd=tree, input=text, capture_output=True, check=False)
     assert (done.returncode == 0) == sure
+
+
+def test_a_damaged_hunk_is_at_the_end_of_no_other_file(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tree has this patch, but the mail lost an empty line: it fits above what it adds."""
+    own = ["one", "", "two", "", "three"]
+    (tree / "mm/t.c").write_text("\n".join(own) + "\n")
+    lines = ["--- a/mm/t.c", "+++ b/mm/t.c", "@@ -1,3 +1,5 @@", " one", " two", "+", "+three"]
+    assert attempt(tree, lines) == 0
+    assert "a hunk at an edge of the file" in capsys.readouterr().out
+    (tree / "mm/t.c").write_text("\n".join(own[:3]) + "\n")
+    shutil.rmtree(tree.parent / "out")
+    assert attempt(tree, lines) == 0
+    assert "a hunk at an edge of the file" not in capsys.readouterr().out
+
+
+def test_a_mail_has_no_tabs_that_its_sender_did_not_write(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a tree has blanks instead, it is another tree: git and GNU patch refuse the hunk."""
+    file = tree / "mm/a.c"
+    file.write_text(file.read_text().replace("\tline", "        line"))
+    hunk = ["@@ -9,3 +9,4 @@", " \tline(8);", "+new:", " \tline(9);", " \tline(10);"]
+    assert attempt(tree, ["--- a/mm/a.c", "+++ b/mm/a.c", *hunk]) == 0
+    assert "taken byte for byte from the tree: mm/a.c 3 [likely]" in capsys.readouterr().out

@@ -104,7 +104,7 @@ def test_what_is_not_known_of_a_mail_is_said_in_words() -> None:
 def test_only_the_revision_has_to_be_given(capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["series", "originals"])
-    assert "the following arguments are required: REV\n" in capsys.readouterr().err
+    assert "the following arguments are required: REV" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["--mbox", "--maildir"])

@@ -226,7 +226,7 @@ def differing_letters(ours: Letter, wanted: Letter, *, masked: bool) -> Iterator
 
 
 def _moment(date: str) -> str:
-    """Return a date in one form: git log has another than mails, and git am reads both."""
+    """Return a date in one form: git log and mails differ, and git am reads both."""
     parsed = parsedate_tz(date)
     return date if parsed is None else str((*parsed[:6], parsed[9]))
 

@@ -1,4 +1,4 @@
-"""What a restoration has to say of a mail: its repairs, and where it failed."""
+"""What a restoration reports for a mail: its repairs, and where it failed."""
 
 from __future__ import annotations
 

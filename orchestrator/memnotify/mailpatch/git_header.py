@@ -84,7 +84,7 @@ def related(name: str, other: str) -> bool:
 
 
 def lacks_hunks(extended: Sequence[str], blobs: tuple[str, str]) -> bool:
-    """Return whether a header without hunks tells of lines that change."""
+    """Return whether a header without hunks describes lines that change."""
     if any(line.startswith("deleted file") for line in extended):
         return False  # git format-patch -D writes no hunk; the tree decides
     similar = next((line for line in extended if line.startswith("similarity index")), "")

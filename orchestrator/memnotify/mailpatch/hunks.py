@@ -252,7 +252,7 @@ class HunkReader:
                 true = str(part.kind) + file.old.lines[part.tree]
                 if len(part.mail) > 1 or part.mail[0].text != true:
                     self.account.repair(RepairKind.TREE, file=name, line=line)
-        if end_of(hunk) is not None and _is_off_edge(reading, hunk, len(file.old.lines)):
+        if _is_off_edge(reading, hunk, len(file.old.lines)):
             self.account.repair(RepairKind.EDGE, file=name, line=hunk.line, sure=False)
         if reading.counted and reading.start - reading.left_out != stated:
             self.account.repair(

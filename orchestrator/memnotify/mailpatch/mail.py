@@ -349,7 +349,7 @@ def _from_shown(lines: list[str], known: Mail, begin: int = 0) -> Iterator[Mail]
         found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
         headers = found
         if len(pieces) == 1:
-            # What a page has in comments is said of the one mail that it shows.
+            # What a page has in comments is about the one mail that it shows.
             headers = {**found, **known.headers}
             skipped = max(skipped, begin)
         own = replace(known, headers=headers, undone=(*known.undone, *escaped))

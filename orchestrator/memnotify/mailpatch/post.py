@@ -1,4 +1,4 @@
-"""A mail with a diff, and what its subject says of it."""
+"""A mail with a diff, and what its subject says."""
 
 from __future__ import annotations
 

@@ -152,8 +152,7 @@ class Restorer:
         damage = infer_damage(
             witnesses, [text for _, _, text in added], sound=self._sound and not _has_lost(added)
         )
-        if self._sound and damage == Damage(KEPT, KEPT):
-            self._doubt_context(files)
+        self._doubt_context(files, sound=self._sound and damage == Damage(KEPT, KEPT))
         self._doubt_blanks(added, damage)
         texts = iter([text for _, _, text in added])
         pieces = [piece for file in files for piece in pieces_of(file, texts)]
@@ -172,10 +171,11 @@ class Restorer:
             changes.append(self._rebuilt(file, own, damage))
         return changes
 
-    def _doubt_context(self, files: Sequence[OpenFile]) -> None:
+    def _doubt_context(self, files: Sequence[OpenFile], *, sound: bool) -> None:
         """Doubt old lines that the tree has with other white space, where the mail's is sound.
 
         Neither git nor GNU patch takes such a hunk. Blanks at the end of lines get lost easily.
+        Where a mail is not sound, it has still no tabs that its sender did not write.
         """
         other = {
             part.mail[0].number
@@ -185,6 +185,7 @@ class Restorer:
             if part.tree is not None and len(part.mail) == 1
             for own, its in ((part.mail[0].text[1:], file.old.lines[part.tree]),)
             if own.rstrip() != its.rstrip() and own.split() == its.split()
+            if sound or own.rstrip().count("\t") > its.rstrip().count("\t")
         }
         self.account.repairs = [
             dataclasses.replace(repair, sure=False)

@@ -101,7 +101,7 @@ def of_revision(posts: Sequence[Post], wanted: int | None) -> tuple[list[Post], 
 
 
 def _has_another(post: Post, posts: Sequence[Post]) -> bool:
-    """Return whether a patch without a number is there in another revision, too."""
+    """Return whether a patch without a number is there in another revision as well."""
     return not post.total and any(
         not other.total
         and other.title.lower() == post.title.lower()

@@ -30,7 +30,7 @@ _BARE = re.compile(
     rf"|(?<=\S)\s*[\[({{]{_PART}{_OF.format('four')}[\])}}]$",
     re.IGNORECASE,
 )
-# A fraction may have this form, too: it is a number if several mails have one of the same m.
+# A fraction may also have this form: it is a number if several mails have one of the same m.
 _FRACTION = re.compile(
     rf"[#,|]?\s*{_PART}{_OF.format('one')}(?![\w/.]),?\s+(?=\S)"
     rf"|(?<=\S)(?:,|:|\s+-|)(?:\s+{_PART})\s*#?{_OF.format('two')}$",

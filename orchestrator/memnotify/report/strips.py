@@ -147,6 +147,8 @@ def _axis(scale: _Scale) -> str:
 
 def _zone(name: str, free: Line, gate: Line, scale: _Scale) -> Iterator[Strip]:
     columns = scale.columns(free, least=True)
+    if np.isnan(columns).all():
+        return
     floor = 1 / 256  # a page: the scale is logarithmic
     logs = np.log(np.maximum(columns, floor))
     low, high = float(np.nanmin(logs)), float(np.nanmax(logs))
