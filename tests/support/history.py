@@ -152,6 +152,8 @@ class History:
             raise UnusableError("no diff")
         if any(line.startswith(("Binary files ", "GIT binary patch")) for line in lines):
             raise UnusableError("binary")
+        if "# HG changeset patch" in lines:
+            raise UnusableError("Mercurial's header in the message, which imports leave out")
         before, after = (
             {name: read(name) for name in modes}
             for read in (
