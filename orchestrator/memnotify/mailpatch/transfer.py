@@ -76,8 +76,7 @@ def undecoded(lines: Sequence[str]) -> tuple[list[str], str | None]:
     signs = text.count("=")
     ends = len(re.findall(r"=$", text, re.MULTILINE))
     escapes = _ESCAPE.findall(text)
-    # An address such as ?id=2944 has an escape as well, but none of those that all texts get.
-    if signs != len(escapes) + ends or not _has_escapes(text.encode("utf-8", "surrogateescape")):
+    if not escapes or signs != len(escapes) + ends:
         return list(lines), None
     data = quopri.decodestring("\n".join(lines).encode("utf-8", "surrogateescape"))
     try:
