@@ -9,13 +9,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest.template import Template, make_template
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Cell, Clock
+from memnotify.model import BootFiles, Cell, Clock
 from memnotify.process import CommandLog
 from memnotify.store import Store, digest_value
 
@@ -64,8 +63,7 @@ class Templates:
         self,
         cell: Cell,
         *,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         on_stage: Callable[[str], None],
         log: CommandLog | None,
         boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
@@ -87,7 +85,7 @@ class Templates:
             on_stage("template")
         async with self._locks[key]:
             if key not in self._open:
-                self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log, boot)
+                self._open[key] = await self._find(cell, inputs, key, files, log, boot)
             self._open.move_to_end(key)
             template = self._open[key]
             while len(self._open) > 1 and self._too_many():
@@ -103,8 +101,7 @@ class Templates:
         cell: Cell,
         inputs: dict[str, Any],
         key: str,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         log: CommandLog | None,
         boot: Callable[[], AbstractAsyncContextManager[object]],
     ) -> Template | None:
@@ -112,7 +109,7 @@ class Templates:
             async with self._store.lock_async(f"{KIND}-{key}"):
                 artifact = self._store.get(KIND, key)
                 if is_new := artifact is None:
-                    make = partial(self._make, cell, inputs, kernel, initramfs, log)
+                    make = partial(self._make, cell, inputs, files, log)
                     async with boot():
                         try:
                             await make()
@@ -139,15 +136,13 @@ class Templates:
         self,
         cell: Cell,
         inputs: dict[str, Any],
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         log: CommandLog | None,
     ) -> None:
         with self._store.draft(KIND, inputs) as draft:
             draft.facts = await make_template(
                 cell,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=files,
                 folder=draft.path,
                 log=log,
                 limits=self._limits,

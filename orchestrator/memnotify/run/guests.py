@@ -11,7 +11,7 @@ from typing import Protocol
 from memnotify.guest.rendezvous import BOOT
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
-from memnotify.model import Cell, CellResult
+from memnotify.model import BootFiles, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.results.summary import Job
 from memnotify.run.ledger import Ledger
@@ -28,10 +28,9 @@ class CellRunner(Protocol):
         self,
         cell: Cell,
         *,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         folder: Path,
-        template: Template | None,
+        start: Template | None,
         on_stage: Callable[[str], None],
         log: CommandLog | None,
     ) -> CellResult: ...
@@ -49,13 +48,11 @@ class GuestRunner:
 
     async def run(self, job: Job, *, folder: Path, on_stage: Callable[[str], None]) -> CellResult:
         """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
-        kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
         template = None
         if self.templates is not None:
             template = await self.templates.get(
                 job.cell,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=job.boot_files,
                 on_stage=on_stage,
                 log=self.log,
                 boot=self.ledger.boot,
@@ -63,10 +60,9 @@ class GuestRunner:
         run = partial(
             self.runner,
             job.cell,
-            kernel=kernel,
-            initramfs=initramfs,
+            files=job.boot_files,
             folder=folder,
-            template=template,
+            start=template,
             log=self.log,
         )
         if template is not None:
