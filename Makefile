@@ -151,7 +151,7 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 	    $(BIN)/python $$program --json bench/results/$$(basename $$program .py).json; \
 	done
 
-architecture: setup-dev ## draw docs/architecture.svg from the import graph
+architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
 
 # The versions of the demo's packages hold for those of the tests too: both share .venv.
