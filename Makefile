@@ -152,7 +152,7 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 	    $(BIN)/python $$program --json bench/results/$$(basename $$program .py).json; \
 	done
 
-architecture: setup-dev ## draw docs/architecture.svg from the import graph
+architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
 
 man: setup-dev ## write docs/man1, the manual pages, from the help of the commands

@@ -1,6 +1,6 @@
 """Import one mail on one tree, and say whether the result is right.
 
-What "wrong" means is stated in `Verdict`, and docs/testing.md has it in words.
+What "wrong" means is stated in `Verdict`, and docs/howto/testing.md has it in words.
 """
 
 from __future__ import annotations

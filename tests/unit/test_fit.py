@@ -212,7 +212,7 @@ def test_what_cannot_be_meant_is_one_line(
 
 
 def test_the_page_of_the_documentation_has_the_patches_that_there_are() -> None:
-    page = (HOME / "docs" / "trees.md").read_text()
+    page = (HOME / "docs/reference/trees.md").read_text()
     tables: dict[str, list[str]] = {}
     for line in page.splitlines():
         if found := re.match(r"\| `([^`/]+/[^`]+)` \| 2\.6", line):
