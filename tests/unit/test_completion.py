@@ -105,7 +105,7 @@ def test_zsh_is_offered_what_it_asks_for(place: Path) -> None:
     driver = place / "driver.zsh"
     driver.write_text(_ZSH)
     lines = [
-        "memnotify kernel bu",
+        "memnotify kernel buil",
         "memnotify explain pan",
         "memnotify show runs/m",
         "memnotify run ni",

@@ -14,8 +14,6 @@ from memnotify.places import HOME
 _PROGRAM = runpy.run_path(str(HOME / "docs/write_man_pages.py"))
 PAGES, pages = _PROGRAM["PAGES"], _PROGRAM["pages"]
 
-from docs.write_man_pages import PAGES, pages
-
 
 def test_each_command_has_a_current_page() -> None:
     written = {file.name: file.read_text() for file in PAGES.glob("*")}

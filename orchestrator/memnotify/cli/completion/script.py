@@ -17,7 +17,7 @@ def script(shell: str) -> str:
 
     top = parser()
     _mark(top)
-    return str(shtab.complete(top, shell, preamble={shell: _PREAMBLE[shell]}))
+    return str(shtab.complete(top, shell, preamble=_PREAMBLE[shell]))
 
 
 def _mark(parser: argparse.ArgumentParser) -> None:
