@@ -96,6 +96,14 @@ def _schema() -> Any:
 
 _SCHEMA = _schema()
 
+_WORDED = [
+    field.name
+    for field in _SCHEMA
+    if pa.types.is_string(field.type) or pa.types.is_dictionary(field.type)
+]
+"""The columns in which a few values come again and again. A dictionary of numbers that rise is as
+large as they are: without one, a file is a quarter smaller, and written and read faster."""
+
 _COMMON = ("index", "time_ns", "kind", "client", "pid", "cpu")
 _NEW = (*_COMMON, "raw")
 _OLD_VALUES = tuple(f"value{number}" for number in range(_WORDS))
@@ -119,7 +127,7 @@ def write_records(log: RecordLog, path: Path) -> None:
         "units": json.dumps(dict(UNITS)),
     }
     schema = _SCHEMA.with_metadata(metadata)
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=_WORDED) as file:
         for start in range(0, max(len(log), 1), _ROWS):
             columns = _columns(log.records[start : start + _ROWS])
             file.write_table(pa.table([columns[name] for name in schema.names], schema=schema))
