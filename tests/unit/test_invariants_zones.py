@@ -189,6 +189,14 @@ def test_an_ignored_zone_is_no_reason() -> None:
     assert broken(made) == {Invariant.GATE, Invariant.POLLIN}
 
 
+def test_a_reason_in_the_first_sample_of_a_log_counts() -> None:
+    made = waits((0, 60 * MS, 70 * MS))
+    assert Invariant.POLLIN in broken(made)
+    made.change(made.of(Kind.ZONE)[0], free=10, status=1)
+    found = answers(made)[Invariant.POLLIN]
+    assert (found.tested, found.breaks) == (1, ())
+
+
 def test_without_mem_notify_there_is_no_device_and_nobody_wakes() -> None:
     made = Model(batch=0).run()
     made.change(made.of(Kind.DEVICE)[0], present=0, errno=2)
