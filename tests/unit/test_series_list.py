@@ -123,6 +123,7 @@ def test_a_file_that_is_wrong_is_told_and_hides_no_other(root: Path, text: str, 
     ]
     (line,) = [line for member in members for line in member.wrong]
     assert line.startswith(f"{root / 'wrong' / FILE}:{says}")
+    assert not any(member.promises for member in members)
 
 
 def test_a_file_that_others_are_based_on_is_told_once(
