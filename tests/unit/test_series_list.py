@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from memnotify.cli.main import main
 from memnotify.cli.series import list as cli
+from memnotify.errors import InputError
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.series import registered
 from memnotify.series.lineage import family
@@ -76,6 +77,15 @@ def test_the_tree(root: Path) -> None:
         "mine       -           -        2.6.20 2.6.21 2.6.22 2.6.23 2.6.24 2.6.25 2.6.26",
         "                                2.6.27 2.6.28",
     ]
+
+
+def test_those_that_follow_one_are_in_the_order_of_their_dates(root: Path) -> None:
+    for name, year in (("aa", 2010), ("zz", 2007)):
+        add(root, name, changed("Another.", "one"))
+        file = root / name / FILE
+        file.write_text(file.read_text().replace("2008", str(year)))
+    members = [member.revision for member in family(root)]
+    assert members == ["one", "zz", "aside", "three", "two", "aa", "mine"]
 
 
 def test_data_for_programs(root: Path) -> None:
@@ -203,6 +213,10 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
     assert (original.lineage.follows, original.lineage.date) == ("v4", v4.lineage.date)
     assert original.lineage.mails == {}
     assert load_revision("v4-original") == load_revision("v4")
+    # A folder of series elsewhere has no originals.
+    (tmp_path / "series").mkdir()
+    with pytest.raises(InputError, match="there is no series v4-original"):
+        load_revision("v4-original", root=tmp_path / "series")
 
 
 @pytest.mark.parametrize(
