@@ -25,7 +25,7 @@ from memnotify.guest.view import View
 from memnotify.kernel.compiled import Compiled
 from memnotify.model import Ending, Outcome
 from memnotify.report.board import Expected
-from memnotify.report.progress import Build, Run, Ticker, about, build_line, guest_lines
+from memnotify.report.progress import Build, Run, Ticker, build_line, guest_lines
 from memnotify.text import printable
 
 _PERIOD_SECONDS = 1.0
@@ -216,8 +216,7 @@ class LiveBoard:
         if len(lines) > room:
             lines[room - 1 :] = [f"and {len(lines) - room + 1} more"]
         if self._run.cells:
-            counts = self._run.counts()
-            lines.append(counts + about(self._run.seconds_left(now), columns - len(counts)))
+            lines.append(self._run.status(now, columns))
         if self._console.options.ascii_only:
             lines = [line.replace("…", "~") for line in lines]
         return lines

@@ -159,11 +159,22 @@ class Run:
         found = [seconds for seconds in left if seconds is not None]
         return max(sum(found) / max(1, len(self.guests)), *found, 0.0)
 
-    def counts(self) -> str:
-        text = f"{self.done} of {self.cells} done, {len(self.guests)} running, {self.queued} queued"
-        if self.findings:
-            text += f", {counted(self.findings, 'finding')}"
-        return f"{text}, {self.failures} failed" if self.failures else text
+    def status(self, now: float, width: int) -> str:
+        """Return how far the run is, in as many words as there is room for."""
+        done, running = f"{self.done} of {self.cells} done", f"{len(self.guests)} running"
+        found = [counted(self.findings, "finding")] if self.findings else []
+        found += [f"{self.failures} failed"] if self.failures else []
+        left = self.seconds_left(now)
+        about = [] if left is None else [f"about {duration(left)} left"]
+        for words in (
+            (done, running, f"{self.queued} queued", *found, *about),
+            (done, running, *found, *about),
+            (done, *found, *about),
+            (done, *found),
+        ):
+            if len(text := ", ".join(words)) <= width:
+                break
+        return text
 
 
 def duration(seconds: float) -> str:
@@ -177,22 +188,17 @@ def duration(seconds: float) -> str:
     return "{} h {} min".format(*divmod(minutes, 60))
 
 
-def about(seconds: float | None, width: int) -> str:
-    """Return ` · about 3 min left`, if it is known and there is room."""
-    if seconds is None:
-        return ""
-    text = f", about {duration(seconds)} left"
-    return text if len(text) <= width else ""
-
-
 def build_line(name: str, build: Build, now: float, width: int) -> str:
     """Return the line of a build."""
     said = build.text if build.compiled is None else str(build.compiled)
     since = duration(now - build.since)
     text = f"{printable(name)}  {printable(said)}"
     room = width - len(since) - _GAP
-    left = about(build.seconds_left(now), room - cell_len(text))
-    return f"{set_cell_size(text + left, room)}{' ' * _GAP}{since}"
+    left = build.seconds_left(now)
+    about = "" if left is None else f", about {duration(left)} left"
+    if cell_len(text + about) <= room:
+        text += about
+    return f"{set_cell_size(text, room)}{' ' * _GAP}{since}"
 
 
 def guest_lines(guests: Mapping[str, Guest], now: float, width: int) -> Iterator[str]:
