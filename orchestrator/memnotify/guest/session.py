@@ -18,6 +18,7 @@ from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
+from memnotify.guest.view import View
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
 from memnotify.model import RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
@@ -35,6 +36,7 @@ async def run_cell(
     folder: Path,
     start: Template | qemu.Tape | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_view: Callable[[View], None] = lambda view: None,
     log: CommandLog | None = None,
     limits: Limits | None = None,
 ) -> CellResult:
@@ -42,9 +44,9 @@ async def run_cell(
 
     `folder` also gets machine.cfg, and qemu.log with QEMU's own output. The guest boots, or
     continues from the template that is its `start`. If that is a tape, the guest boots, and is
-    recorded on the tape or replayed from it (see guest/recording.py). QEMU is always gone
-    afterwards. If QEMU fails after it was started, that is an outcome (`infrastructure:...`), and
-    the log up to then is kept.
+    recorded on the tape or replayed from it (see guest/recording.py). `on_view` gets what one
+    reader can watch the running guest through. QEMU is always gone afterwards. If QEMU fails after
+    it was started, that is an outcome (`infrastructure:...`), and the log up to then is kept.
 
     Raises InputError for an impossible cell, and InfrastructureError if QEMU cannot be started or
     its results cannot be written.
@@ -71,6 +73,7 @@ async def run_cell(
         ):
             if template is not None:
                 vm.console.begin(template.console)
+            on_view(View(parts.region, vm.console, cell.scenario))
             try:
                 end = await session.run(vm, log)
             except InfrastructureError as error:
@@ -112,6 +115,7 @@ async def run_cell(
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,
         console_waited=vm.console.may_have_waited,
+        log=records,
     )
 
 

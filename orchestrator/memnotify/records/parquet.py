@@ -32,6 +32,7 @@ from memnotify.records.parquet_schema import (
     OLD_VALUES,
     SCHEMA,
     SCHEMA_VERSION,
+    WORDED,
     check_columns,
     column_of,
     type_of,
@@ -63,7 +64,7 @@ def write_records(log: RecordLog, path: Path) -> None:
         "units": json.dumps(dict(COLUMN_UNITS)),
     }
     schema = SCHEMA.with_metadata(metadata)
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=WORDED) as file:
         for start in range(0, max(len(log), 1), _ROWS):
             columns = _columns(log.records[start : start + _ROWS])
             file.write_table(pa.table([columns[name] for name in schema.names], schema=schema))

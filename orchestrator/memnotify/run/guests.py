@@ -11,6 +11,7 @@ from typing import Protocol
 from memnotify.guest.rendezvous import BOOT
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
+from memnotify.guest.view import View
 from memnotify.model import BootFiles, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.results.summary import Job
@@ -32,6 +33,7 @@ class CellRunner(Protocol):
         folder: Path,
         start: Template | None,
         on_stage: Callable[[str], None],
+        on_view: Callable[[View], None],
         log: CommandLog | None,
     ) -> CellResult: ...
 
@@ -46,7 +48,14 @@ class GuestRunner:
     templates: Templates | None
     log: CommandLog
 
-    async def run(self, job: Job, *, folder: Path, on_stage: Callable[[str], None]) -> CellResult:
+    async def run(
+        self,
+        job: Job,
+        *,
+        folder: Path,
+        on_stage: Callable[[str], None],
+        on_view: Callable[[View], None],
+    ) -> CellResult:
         """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
         template = None
         if self.templates is not None:
@@ -63,6 +72,7 @@ class GuestRunner:
             files=job.boot_files,
             folder=folder,
             start=template,
+            on_view=on_view,
             log=self.log,
         )
         if template is not None:
