@@ -20,7 +20,7 @@ from memnotify.places import CAMPAIGNS
 from memnotify.report.board import open_board
 from memnotify.report.plain import plain_console
 from memnotify.results.folder import MANIFEST, read_json
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import run_campaign
 from memnotify.run.services import Services
 from memnotify.store import Store
@@ -31,7 +31,9 @@ TARGET = 0.03
 def measure() -> tuple[float, float]:
     """Return own and guests' CPU time, in seconds."""
     campaign, store = load_campaign(CAMPAIGNS / "demo.toml"), Store()
-    base = choose_base(campaign, store=store, say=lambda line: print(line, file=sys.stderr))
+    base = choose_base(
+        campaign, Preparing(store=store, say=lambda line: print(line, file=sys.stderr))
+    )
     with (
         tempfile.TemporaryDirectory(dir=store.folder("bench")) as name,
         open_board(plain_console(stderr=True)) as board,
