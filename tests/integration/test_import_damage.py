@@ -215,16 +215,16 @@ def of_the_project(revision: str, base: str, read: Read) -> Iterator[Subject]:
 
 
 @pytest.fixture(scope="module")
-def subjects(store: Store) -> list[Subject]:
+def subjects(user_store: Store) -> list[Subject]:
     """Return the made-up patches, and the project's own."""
     base = load_base(modern())
     try:
-        source = ensure_source(base, None, store=store, progress=lambda line: None)
+        source = ensure_source(base, None, store=user_store, progress=lambda line: None)
     except InfrastructureError as error:
         if error.kind == "unreachable" and os.environ.get("MEMNOTIFY_OFFLINE"):
             pytest.skip(f"no source of {base.name} can be had: {error.message}")
         raise
-    read = pristine_files(source, Arch.X86_64, store=store, progress=lambda line: None)
+    read = pristine_files(source, Arch.X86_64, store=user_store, progress=lambda line: None)
     cached = functools.cache(read)
     return [
         made_up(),
