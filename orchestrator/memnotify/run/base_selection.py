@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from memnotify.campaign.load import Campaign
-from memnotify.campaign.plan import bind, plan_cells
+from memnotify.campaign.plan import bind, boot_files, plan_cells
 from memnotify.errors import InfrastructureError, MemnotifyError
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
@@ -49,8 +49,7 @@ def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None
     image = ensure_image(cell.request.arch, store=store, log=log)
     template = Templates(store).ensure(
         bind(cell, kernel, image),
-        kernel=kernel.file("bzImage"),
-        initramfs=image.file("initramfs.cpio"),
+        files=boot_files(kernel, image),
         log=log,
     )
     if not asyncio.run(template):
