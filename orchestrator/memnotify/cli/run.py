@@ -94,7 +94,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--fleet",
         type=path,
         metavar="HOSTS.toml",
-        help="run one part on each of these hosts over ssh; docs/ci.md describes the format",
+        help="run one part on each of these hosts over ssh; docs/howto/ci.md describes the format",
     )
     parser.add_argument(
         "--again", action="store_true", help="also run cells that already have results"

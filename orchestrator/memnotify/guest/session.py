@@ -116,6 +116,7 @@ async def run_cell(
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,
         console_waited=vm.console.may_have_waited,
+        log=records,
     )
 
 

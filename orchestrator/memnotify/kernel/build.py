@@ -352,6 +352,9 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
+            # In depend mode it hashes every header of every file: hundreds each, mostly the same.
+            # ccache 4.7 has this off by default.
+            "CCACHE_INODECACHE": "1",
             # Keeps entries from being used that were cached when assembly was also in depend mode.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),

@@ -47,14 +47,13 @@ def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None
     Raises InfrastructureError if the guest does not get as far as its scenario.
     """
     image = ensure_image(cell.request.arch, store=store, log=log)
-    template = Templates(store).get(
+    template = Templates(store).ensure(
         bind(cell, kernel, image),
         kernel=kernel.file("bzImage"),
         initramfs=image.file("initramfs.cpio"),
-        on_stage=lambda stage: None,
         log=log,
     )
-    if asyncio.run(template) is None:
+    if not asyncio.run(template):
         name = f"{cell.request.base} {cell.request.series} {cell.request.arch}"
         raise InfrastructureError("boot", f"{name} does not boot as {cell.machine.name}")
 

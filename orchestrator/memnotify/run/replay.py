@@ -150,7 +150,7 @@ async def replay_into(folder: Path, finished: Finished, again: Again) -> Replay:
     log = read_records(folder / RECORDS)
     return Replay(
         finished=finished,
-        result=result,
+        result=dataclasses.replace(result, log=None),  # there may be many replays
         comparison=compare(recorded.records, log.records, VIEWS),
         missing=(recorded.lost + recorded.torn, log.lost + log.torn),
         changed=tuple(_changes(finished, result, folder)),

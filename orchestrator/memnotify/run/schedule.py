@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 from collections.abc import Sequence
@@ -110,7 +111,7 @@ async def _try_and_publish(
                 result = await _attempt(job, guests, draft, board)
             else:
                 result = _no_result(_failure(refused), 0.0)
-            attempts.append(result)
+            attempts.append(dataclasses.replace(result, log=None))
             outcome = result.outcome
             hopeless = outcome.infrastructure == HOST_MEMORY or (
                 outcome.infrastructure == HOST_OOM and not await guests.ledger.in_company()
