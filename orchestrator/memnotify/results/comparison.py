@@ -65,7 +65,7 @@ class GroupComparison:
     `rows` has each figure of each group, by figure, then group; the first group is the one that the
     others are compared with. `same` has the axes on which all cells have the same value. `left_out`
     counts cells without a counterpart in every group, `failed` failures of the testbed, and
-    `not_run` cells without results. `settings` has the axes of each point, but for the seed, and
+    `not_run` cells without results. `settings` has the axes of each point except the seed, and
     `exact` the group and point of cells that would repeat exactly, and differ from their
     counterpart in the first group only in their kernel. `pooled` are the axes other than the seed
     on which a group has several values. `repeats` counts guests with another seed but the same
