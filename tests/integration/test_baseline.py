@@ -138,7 +138,7 @@ def test_a_run_that_is_not_whole(capsys: pytest.CaptureFixture[str]) -> None:
         ("wakeups = 2", "wakeups = ", "baselines/mine.toml:16: "),
         ("wakeups = 2", 'wakeups = "two"', ":16: cell[0].figures.wakeups: must be a number"),
         ("wakeups = 2", "wakups = 2", "there is no figure 'wakups'"),
-        ("memory_mib = 64", "memory_mib = \"64\"", "memory_mib is missing, or is not a whole number"),
+        ("memory_mib = 64", 'memory_mib = "64"', "memory_mib is missing, or is not a whole number"),
         ("memory_mib = 64, ", "", "memory_mib is missing, or is not a whole number"),
         ('outcome = "ok"', 'outcome = "fine"', "'fine' is not an outcome"),
         ("exact = true\n", "", "exact"),
