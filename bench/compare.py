@@ -19,6 +19,7 @@ import numpy as np
 from guests import Figure, parser, publish, say
 from memnotify import process
 from memnotify.campaign.plan import cell_id, cell_name, plan_rows
+from memnotify.environment import PYTHON
 from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.records import layout
@@ -165,7 +166,7 @@ def main() -> int:
         words = [sys.executable, "-c", MEASURED, str(cost), "compare", str(folder / "run")]
         for _ in range(ROUNDS):
             started = time.monotonic()
-            process.run(words, output=folder / "table.txt", timeout=PATIENCE_S)
+            process.run(words, output=folder / "table.txt", timeout=PATIENCE_S, allow=[PYTHON])
             seconds.append(time.monotonic() - started)
             costs.append(json.loads(cost.read_text()))
         say((folder / "table.txt").read_text())

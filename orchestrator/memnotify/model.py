@@ -142,7 +142,7 @@ class Cell:
 
 
 class Repeatability(StrEnum):
-    """Whether re-running a cell gives the same records. See docs/mechanisms.md.
+    """Whether re-running a cell gives the same records. See docs/explanation/mechanisms.md.
 
     EXACT: bit for bit the same records every time. UNPROVEN: virtual time, but something in the
     cell depends on host time.
@@ -240,7 +240,8 @@ class CellResult:
     `template` is the store key of the template that the guest started from (None: it booted).
     `start_seconds` is the wall time until it was ready for its scenario (None: it never was).
     `console_waited`: the guest wrote so much to its console that it may have waited for the host to
-    read it. `qemu_uid` is the user that QEMU was observed to run as.
+    read it. `qemu_uid` is the user that QEMU was observed to run as. `log` is what was written to
+    records.parquet, a RecordLog, for a reader that does not want to read that again.
     """
 
     outcome: Outcome
@@ -257,3 +258,4 @@ class CellResult:
     template: str | None = None
     start_seconds: float | None = None
     console_waited: bool = False
+    log: object | None = field(default=None, repr=False, compare=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import time
@@ -77,7 +78,11 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
             lost_records=log.lost,
         )
         manifest = Manifest(outcome=outcome, inputs=cell_inputs(job().cell))
-        json.dumps(make_verdict(job(), result, file).to_json())
+        verdict = make_verdict(job(), result, file).to_json()
+        json.dumps(verdict)
+        # Of a run it is made from the log in memory: the same, as the file has all of that.
+        kept = dataclasses.replace(result, log=log)
+        assert make_verdict(job(), kept, file).to_json() == verdict
         json.dumps(timeline(log, manifest))
         for revision in map(load_revision, ("v1", "v2", "v3", "v3-throttled", "v4", "v6")):
             assert revision is not None

@@ -25,7 +25,7 @@ from memnotify.text import printable
 
 
 def with_own_series(place: Place, table: CampaignTable) -> CampaignTable:
-    """Return the campaign with the names of copies in place of folders, ranges and mails.
+    """Return the campaign with the names of copies instead of folders, ranges and mails.
 
     They are relative to the folder of the campaign. Each refusal is an error of its line, unless it
     is of a file of the user's.

@@ -32,7 +32,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare cells that differ along one axis of the matrix and in nothing "
         "else: medians with bootstrap intervals, and the difference of each group "
-        "from the first. docs/comparing.md explains the figures. With --fail-if, the "
+        "from the first. docs/howto/comparing.md explains the figures. With --fail-if, the "
         "exit status is 1 if a figure moved further than that, and there is evidence "
         "for it."
     )

@@ -72,7 +72,8 @@ class Template:
             for disk in disks:
                 sparse.copy(self._files[disk.name], disk.fd)
             memories = tuple(self._memory(stack, memory) for memory in qemu.memories_of(cell))
-            yield Parts(region, memories, disks, state_file(stack, self._state))
+            state = state_file(stack, self._state)
+            yield Parts(region, memories, disks, state, ours=stack)
 
     def _memory(self, stack: ExitStack, memory: qemu.Memory) -> qemu.Memory:
         fd = memfd(stack, memory.name)

@@ -211,6 +211,7 @@ async def _attend(
         vm.cpu_seconds = cpu.read()
         memory.look()
         vm.memory_bytes = memory.peak_bytes + vm.parts.taken_bytes()
+        vm.parts.ours.close()
 
 
 def _user_of(child: Spawned) -> int | None:

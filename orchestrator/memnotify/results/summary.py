@@ -15,6 +15,7 @@ from memnotify.campaign.plan import cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
 from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
+from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
 from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
@@ -35,11 +36,15 @@ class Job:
 
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
-    """Return the verdict of a cell. Figures are null if there is no log."""
+    """Return the verdict of a cell. Figures are null if there is no log.
+
+    The log is the result's own, if that has it: to read it back from the file `records` takes as
+    long as all figures together.
+    """
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
     torn, checked, each, status, opens = None, None, None, None, None
     if records.exists():
-        log = read_records(records)
+        log = result.log if isinstance(result.log, RecordLog) else read_records(records)
         torn, checked, opens = log.torn, count_checks(log), gates(log)
         figures = dataclasses.asdict(measure(log))
         each = dataclasses.asdict(wakeups_each(log, job.cell.clients))
@@ -62,7 +67,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
 def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     """Return whether another run gives the same records, judging by the cell and its result.
 
-    docs/mechanisms.md has the reasons, and the runs that were compared.
+    docs/explanation/mechanisms.md has the reasons, and the runs that were compared.
     """
     if cell.clock is Clock.REAL:
         return Repeatability.REAL_TIME

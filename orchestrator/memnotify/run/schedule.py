@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from memnotify import host
@@ -109,7 +111,7 @@ async def _try_and_publish(
                 result = await _attempt(job, guests, draft, board)
             else:
                 result = _no_result(_failure(refused), 0.0)
-            attempts.append(result)
+            attempts.append(dataclasses.replace(result, log=None))
             outcome = result.outcome
             hopeless = outcome.infrastructure == HOST_MEMORY or (
                 outcome.infrastructure == HOST_OOM and not await guests.ledger.in_company()
@@ -131,12 +133,13 @@ async def _try_and_publish(
 
 async def _attempt(job: Job, guests: GuestRunner, draft: Path, board: Board) -> CellResult:
     started = time.monotonic()
-
-    def on_stage(stage: str) -> None:
-        board.stage(job.name, stage)
-
     try:
-        return await guests.run(job, folder=draft, on_stage=on_stage)
+        return await guests.run(
+            job,
+            folder=draft,
+            on_stage=partial(board.stage, job.name),
+            on_view=partial(board.view, job.name),
+        )
     except InputError:
         raise  # the user can fix it, and other cells would fail likewise
     except Exception as error:

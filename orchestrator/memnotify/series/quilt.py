@@ -120,7 +120,7 @@ def _places(name: str) -> str:
     """Return where a series of the user's own could be for a command or a campaign to find it."""
     return (
         f"one of your own is named by its folder, ./{name}, or by a range, "
-        f"git:TREE#BASE..{name}: see docs/own-patch.md"
+        f"git:TREE#BASE..{name}: see docs/howto/own-patch.md"
     )
 
 
