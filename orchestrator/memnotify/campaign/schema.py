@@ -25,6 +25,7 @@ from memnotify.scenario_rules import (
     clients_problem,
     detail_problem,
 )
+from memnotify.series.own import SERIES_WORD, SERIES_WORDS
 from memnotify.text import shortened
 from memnotify.toml import Table, one_of, spelled
 from memnotify.units import NS_PER_MS, NS_PER_S
@@ -45,6 +46,9 @@ Name = Annotated[
         "a name: at most 64 letters, digits, dots, _ and -, starting with a letter or digit",
     ),
 ]
+
+
+_SeriesName = Annotated[str, spelled(SERIES_WORD, SERIES_WORDS)]
 
 
 def _least(least: float, words: str) -> AfterValidator:
@@ -347,9 +351,10 @@ class MatrixTable(Table):
 
     `clients` is for scenarios with count = "matrix" in a client step. Repeats differ in the seed:
     `seed`, `seed` + 1, ... `memnotify.campaign.seeds` states what it changes; 0 changes nothing.
+    `series` may also name folders, ranges of git and mails (series/own.py).
     """
 
-    series: Values[Name]
+    series: Values[_SeriesName]
     memory_mib: Values[Annotated[int, Field(ge=16, le=1_048_576)]]
     clients: Values[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = None
     machine: Values[Name]
@@ -373,7 +378,7 @@ class ExpectTable(Table):
     says: str
     what: Values[Annotated[str, AfterValidator(_comparison)]]
     some: bool = False
-    series: Values[Name] | None = None
+    series: Values[_SeriesName] | None = None
     arch: Values[ArchName] | None = None
     machine: Values[Name] | None = None
     memory_mib: Values[int] | None = None
