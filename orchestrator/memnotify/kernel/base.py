@@ -105,12 +105,20 @@ class OnlyIfTable(toml.Table):
     text: Annotated[str, Field(min_length=1)]
 
 
+class WithLdTable(toml.Table):
+    """A folder below patches/ for builds whose GNU ld has at least this version."""
+
+    at_least: Annotated[str, toml.spelled(r"\d+\.\d+", 'a version, such as "2.47"')]
+    patches: str
+
+
 class BaseTable(toml.Table):
     """The whole file. `version` is a pattern for the version in the tree's own Makefile.
 
     `patches` are folders below patches/ whose series come before every mem_notify series. A nested
     list of folders has alternative forms of the same fixes (see `memnotify.kernel.fixes`), to which
     `only_if` applies; `can_lack` names forms of fixes that a kernel can do without if no form fits.
+    `with_ld` are folders that come after those of `patches`, each only for some linkers.
     `files` is about how many files a build from nothing compiles, for its progress.
     """
 
@@ -118,6 +126,7 @@ class BaseTable(toml.Table):
     source: list[Candidate]
     patches: list[_Folders] = Field(default_factory=list)
     only_if: list[OnlyIfTable] = Field(default_factory=list)
+    with_ld: list[WithLdTable] = Field(default_factory=list)
     can_lack: list[str] = Field(default_factory=list)
     arch: dict[Literal["i386", "x86_64"], ArchTable]
     cc_flags: list[str] = Field(default_factory=list)
@@ -168,6 +177,19 @@ class Base:
         """
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
+
+    def patches_with_ld(self, said: str) -> tuple[Path, ...]:
+        """Return the further folders for a linker, by what it says of its version."""
+        # "GNU ld (GNU Binutils for Debian) 2.47.50.20261115"
+        version = re.match(r"GNU ld (?:\(.*?\) |version )*(\d+)\.(\d+)", said)
+        if version is None:
+            return ()
+        root, ours = self.root.parent / "patches", tuple(map(int, version.groups()))
+        return tuple(
+            root / table.patches
+            for table in self.table.with_ld
+            if ours >= tuple(map(int, table.at_least.split(".")))
+        )
 
     @property
     def arches(self) -> tuple[Arch, ...]:
@@ -238,6 +260,9 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
                     known = sorted(str(file.relative_to(base.fragments)) for file in files)
                     message = f"there is no {base.fragments / name}"
                     yield (*place, index), message, similar(name, known)
+    for index, linker in enumerate(base.table.with_ld):
+        if not (series := base.root.parent / "patches" / linker.patches / SERIES).is_file():
+            yield ("with_ld", index, "patches"), f"there is no {series}", None
     forms: list[str] = []
     for index, folders in enumerate(base.patches):
         for number, folder in enumerate(folders):
