@@ -9,7 +9,7 @@ import pytest
 from memnotify.results.frames import CellResults
 
 GUARD_NS = 10 * 10**9  # v4: PROC_WAKEUP_GUARD
-LATE_NS = 5 * 10**8  # the delay with which a client may log its wakeup: docs/invariants.md
+LATE_NS = 5 * 10**8  # how late a client may log its wakeup: docs/reference/invariants.md
 BATCH = 100  # v4: at least this many watchers are woken at a time
 
 

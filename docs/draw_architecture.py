@@ -1,4 +1,4 @@
-"""Draws docs/architecture.svg: the rooms of the package, and which imports which.
+"""Draws docs/explanation/architecture.svg: the rooms of the package, and which imports which.
 
     python docs/draw_architecture.py [--check]
 
@@ -21,7 +21,7 @@ import grimp
 HOME = Path(__file__).resolve().parent.parent
 PACKAGE = "memnotify"
 SOURCE = HOME / "orchestrator" / PACKAGE
-PICTURE = HOME / "docs/architecture.svg"
+PICTURE = HOME / "docs/explanation/architecture.svg"
 
 WIDTH, LEFT, BOX_WIDTH, BOX_HEIGHT, GAP = 860, 20, 600, 44, 12
 ROW = BOX_HEIGHT + GAP
@@ -163,13 +163,13 @@ def draw() -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Draw docs/architecture.svg.")
+    parser = argparse.ArgumentParser(description="Draw docs/explanation/architecture.svg.")
     parser.add_argument("--check", action="store_true", help="only say whether it is current")
     picture = draw()
     if not parser.parse_args().check:
         PICTURE.write_text(picture)
     elif not PICTURE.exists() or PICTURE.read_text() != picture:
-        print("docs/architecture.svg is not current: run `make architecture` and commit it")
+        print(f"{PICTURE} is not current: run `make architecture` and commit it")
         return 1
     return 0
 

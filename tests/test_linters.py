@@ -284,11 +284,11 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (table_wording, "a = 1\n# What is\n# it?\n", "# One in\n# place of two.\n"),
         (table_wording, 'says = "it"\n', 'says = "it is vouched for"\n'),
         (links, "[a](../README.md) [b](#head)\n# Head\n", "[a](nowhere.md)\n"),
-        (links, "[a](ci.md#cells-as-tests)\n", "[a](ci.md#cells-as-test)\n"),
-        (paths, "`docs/ci.md`, `tests/unit/`\n", "`docs/ci.rst`\n"),
+        (links, "[a](howto/ci.md#cells-as-tests)\n", "[a](howto/ci.md#cells-as-test)\n"),
+        (paths, "`docs/howto/ci.md`, `tests/unit/`\n", "`docs/ci.rst`\n"),
         (paths, "`kernels/<base>.toml`\n", "see tests/units/ and so on\n"),
         (paths, "`test_host.py`, `unit/test_show.py`\n", "`faults/test_show.py`\n"),
-        (paths, "`../docs/ci.md`\n", "`../ci.md`\n"),
+        (paths, "`../docs/howto/ci.md`\n", "`../ci.md`\n"),
     ],
 )
 def test_a_rule_can_fail(

@@ -142,7 +142,7 @@ class Cell:
 
 
 class Repeatability(StrEnum):
-    """Whether re-running a cell gives the same records. See docs/mechanisms.md.
+    """Whether re-running a cell gives the same records. See docs/explanation/mechanisms.md.
 
     EXACT: bit for bit the same records every time. UNPROVEN: virtual time, but something in the
     cell depends on host time.

@@ -5,7 +5,7 @@ a clone of Linus' tree (bare is enough, nothing is checked out). Commits are cho
 same ones for the same --seed. Each becomes several mails, undamaged in many forms and damaged in
 many ways, and each mail is imported on three trees: the commit's parent, where it has to give what
 `git apply` gives of the clean patch; the commit itself, which has the patch already; and a commit
-far away. docs/testing.md says what counts as wrong. The exit status is 1 if anything does.
+far away. docs/howto/testing.md says what counts as wrong. The exit status is 1 if anything does.
 """
 
 from __future__ import annotations

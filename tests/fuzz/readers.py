@@ -4,8 +4,8 @@
     python -m tests.fuzz.readers minimise CORPUS --into FOLDER
 
 `run` needs atheris (pip install atheris; it is in none of the project's lists, see
-docs/testing.md). It begins with the mails of `tests/fuzz/check.py` and with whatever the folder
-CORPUS has, and adds each input that reaches something new. An input that breaks what `check`
+docs/howto/testing.md). It begins with the mails of `tests/fuzz/check.py` and with whatever the
+folder CORPUS has, and adds each input that reaches something new. An input that breaks what `check`
 promises, or takes more than --slow seconds, is written to CORPUS.found, once for each place in the
 code. The exit status is 1 if there is any.
 

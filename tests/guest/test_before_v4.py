@@ -1,6 +1,6 @@
 """The revisions before v4 in real guests, on 2.6.24: whom an event reaches, and when.
 
-The numbers are copied from docs/history.md, not from the patches.
+The numbers are copied from docs/explanation/history.md, not from the patches.
 """
 
 from __future__ import annotations

@@ -82,6 +82,6 @@ def test_a_mutation_is_caught_by_its_invariant_only(
     broken = {
         invariant for invariant, answer in found.items() if answer.verdict is PromiseVerdict.BROKEN
     }
-    # v4's own status can stick too, which chance shows: see that in docs/invariants.md.
+    # v4's own status can stick too, which chance shows: see that in docs/reference/invariants.md.
     by_itself = {Invariant.CLEARS} if name == "v4" else set()
     assert broken - by_itself == {Invariant(mutation)}

@@ -1,4 +1,4 @@
-"""The published experiments on today's kernel, shortened; on 2.6.24: docs/reproduction.md."""
+"""The published experiments for today's kernel (2.6.24: docs/explanation/reproduction.md)."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def herd(series: str) -> Cell:
     return on("pc-swap", series, clients=40, memory_mib=80, steps=steps, base="6.1")
 
 
-# Not on 6.12, which turns it round: v3 tells 20 of them and v4 tells 8 (docs/reproduction.md).
+# Not on 6.12, which turns it round: v3 tells 20 of them and v4 tells 8
+# (docs/explanation/reproduction.md).
 def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> None:
     found = {}
     for series in ("v3", "v4"):
@@ -132,8 +133,8 @@ def test_a_v3_tells_few_and_swaps_more_than_v4_which_tells_more(run: Run) -> Non
         assert outcome.ok
     swapped = {series: figure.swap_grew_mib or 0 for series, figure in found.items()}
     assert swapped["v3"] >= 10
-    # A few free pages decide whether v4 swaps 0.25 MiB or 11 to 19 (docs/reproduction.md);
-    # with every seed it has been 5.7 MiB less than v3, or more.
+    # A few free pages decide whether v4 swaps 0.25 MiB or 11 to 19
+    # (docs/explanation/reproduction.md); with every seed it has been 5.7 MiB less than v3, or more.
     assert swapped["v4"] < swapped["v3"] - 3
     # The first to leave free memory, so for v3's other clients the sum is no longer low.
     assert 1 <= found["v3"].clients_woken < found["v4"].clients_woken <= 40

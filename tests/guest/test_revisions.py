@@ -1,6 +1,6 @@
 """How the other revisions differ from v4: all of them on the trees, and v6 in real guests.
 
-The numbers are copied from docs/history.md, not from the patches.
+The numbers are copied from docs/explanation/history.md, not from the patches.
 """
 
 from __future__ import annotations

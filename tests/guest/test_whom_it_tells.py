@@ -1,6 +1,6 @@
 """Which clients v3 and the steps after it wake, and when v6 with ageing does: real guests.
 
-The numbers are copied from docs/history.md, not from the patches.
+The numbers are copied from docs/explanation/history.md, not from the patches.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from memnotify import process
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.kernel import build
 from memnotify.kernel.build import kernel_inputs
+from memnotify.kernel.compiled import Compiled
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed
 from memnotify.store import digest_value
@@ -104,7 +104,7 @@ def test_the_progress_of_a_build_has_an_end(lab: Lab, monkeypatch: pytest.Monkey
 def test_the_number_of_files_is_about_right(
     compiled: int, files: int | None, kept: bool, told: str
 ) -> None:
-    assert build._told(compiled, files, kept=kept) == told
+    assert str(Compiled.among(compiled, files, most=kept)) == told
 
 
 def test_the_key_is_known_without_building(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""Runs `make demo` and `make test` on other distributions, in chroots: docs/platforms.md.
+"""Runs `make demo` and `make test` on other distributions, in chroots: docs/reference/platforms.md.
 
 It needs root, debootstrap, and a mirror of the distribution, but nothing of `.venv`. Each command
 runs in its own mount and process namespace: however it ends, it leaves no mount and no process.

@@ -1,4 +1,4 @@
-"""Runs tests against mutants of some modules of the package: `make mutants`, see docs/testing.md.
+"""Runs tests against mutants of some modules: `make mutants`, see docs/howto/testing.md.
 
 mutmut makes the mutants in a copy of the package (mutant_code.py), and another process runs the
 tests against them (mutant_runner.py). The project's data are read in place.

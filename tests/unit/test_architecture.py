@@ -1,4 +1,4 @@
-"""docs/architecture.md names modules and functions on the path of a record: they have to exist."""
+"""The modules and functions that docs/explanation/architecture.md names on the path of a record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from memnotify import places
 
 PACKAGE = Path(memnotify.__file__).parent
-DOCUMENT = places.HOME / "docs/architecture.md"
+DOCUMENT = places.HOME / "docs/explanation/architecture.md"
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -15,7 +15,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.cli.main import parser
 
 ROOT = Path(__file__).parents[2]
-GITHUB, GITLAB = (ROOT / "docs" / "ci" / f"{name}.yml" for name in ("github", "gitlab"))
+GITHUB, GITLAB = (ROOT / "docs/howto/ci" / f"{name}.yml" for name in ("github", "gitlab"))
 
 
 def read(file: Path) -> dict[str, Any]:

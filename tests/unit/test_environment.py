@@ -46,7 +46,7 @@ def test_folders_hold_in_every_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_every_variable_has_a_reason_and_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs/surroundings.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/surroundings.md").read_text()
     # All of the module's, so that a new one is not forgotten.
     tables = [value for name, value in vars(environment).items() if name[0].isupper()]
     tables = [value for value in tables if isinstance(value, dict)]

@@ -32,7 +32,7 @@ CALM_TASKS = 10
 
 
 class Invariant(StrEnum):
-    """What is checked. docs/invariants.md has the source of each, and how it is decided."""
+    """What is checked. docs/reference/invariants.md has the source of each, and how it is found."""
 
     DEVICE = "device"
     SILENCE = "silence"

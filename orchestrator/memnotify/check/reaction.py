@@ -1,6 +1,6 @@
 """How one guest's clients reacted to pressure: the figures by which revisions are compared.
 
-docs/comparing.md explains each. All times are guest time, CLOCK_MONOTONIC in nanoseconds. The
+docs/howto/comparing.md explains each. All times are guest time, CLOCK_MONOTONIC in nanoseconds. The
 resolution of sampled values is the sampling interval.
 """
 

@@ -19,7 +19,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare cells that differ along one axis of the matrix and in nothing "
         "else: medians with bootstrap intervals, and the difference of each group "
-        "from the first. docs/comparing.md explains the figures."
+        "from the first. docs/howto/comparing.md explains the figures."
     )
     parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument("--by", choices=COMPARED, default="series", help="default: series")

@@ -26,7 +26,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Replay the recording of a finished cell under gdb, with the symbols of the "
         "guest's kernel; the recording is made first if there is none. "
         "reverse-stepi, reverse-continue and goto-record go back in time. A cell "
-        "that cannot be recorded is re-run, forward only. See docs/debugging.md."
+        "that cannot be recorded is re-run, forward only. See docs/howto/debugging.md."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(

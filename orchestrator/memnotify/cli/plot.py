@@ -25,7 +25,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Draw a picture of a run. With CELL: the timeline of each guest, side by side. "
         "Without: what was published behind ours, or the figures of several seeds, or else the "
         "timelines of one cell for each series. The suffix of FILE selects the form; a page "
-        "(.html) can be zoomed. docs/plots.md shows every kind."
+        "(.html) can be zoomed. docs/howto/plots.md shows every kind."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(

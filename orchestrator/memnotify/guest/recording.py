@@ -26,7 +26,7 @@ _QUIT_SECONDS = 60.0  # QEMU writes back the snapshots
 
 
 def why_no_tape(cell: Cell) -> str | None:
-    """Return why a cell cannot be recorded, or None. docs/debugging.md says what was tried."""
+    """Return why a cell cannot be recorded, or None; docs/howto/debugging.md has what was tried."""
     machine = cell.machine
     if cell.clock is Clock.REAL:
         return "it runs in real time"

@@ -18,6 +18,7 @@ from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
+from memnotify.guest.view import View
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
 from memnotify.model import RECORDS, BalloonMove, Cell, CellResult, Outcome
@@ -37,6 +38,7 @@ async def run_cell(
     template: Template | None = None,
     tape: qemu.Tape | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_view: Callable[[View], None] = lambda view: None,
     log: CommandLog | None = None,
     limits: Limits | None = None,
 ) -> CellResult:
@@ -44,9 +46,9 @@ async def run_cell(
 
     `folder` also gets machine.cfg, and qemu.log with QEMU's own output. With a `template`, the
     guest starts from that; otherwise it boots. With a `tape`, which excludes a template, the run is
-    recorded on the tape or replayed from it (see guest/recording.py). QEMU is always gone
-    afterwards. If QEMU fails after it was started, that is an outcome (`infrastructure:...`), and
-    the log up to then is kept.
+    recorded on the tape or replayed from it (see guest/recording.py). `on_view` gets what one
+    reader can watch the running guest through. QEMU is always gone afterwards. If QEMU fails after
+    it was started, that is an outcome (`infrastructure:...`), and the log up to then is kept.
 
     Raises InputError for an impossible cell, and InfrastructureError if QEMU cannot be started or
     its results cannot be written.
@@ -72,6 +74,7 @@ async def run_cell(
         ):
             if template is not None:
                 vm.console.begin(template.console)
+            on_view(View(parts.region, vm.console, cell.scenario))
             try:
                 end = await session.run(vm, log)
             except InfrastructureError as error:

@@ -1,4 +1,4 @@
-"""What `memnotify explain` knows: the tables of docs/faults.md and docs/invariants.md."""
+"""What `memnotify explain` knows: tables of docs/reference/faults.md and invariants.md there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from memnotify.places import DOCS, data_files
 from memnotify.text import unknown_name
 
 _SECTIONS = {
-    "finding": ("faults.md", "### Findings"),
-    "infrastructure": ("faults.md", "### Infrastructure failures"),
-    "invariant": ("invariants.md", "## The invariants"),
+    "finding": ("reference/faults.md", "### Findings"),
+    "infrastructure": ("reference/faults.md", "### Infrastructure failures"),
+    "invariant": ("reference/invariants.md", "## The invariants"),
 }
 _WIDTH = 80
 _CODE = re.compile(r"`([^`]+)`")

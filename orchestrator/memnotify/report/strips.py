@@ -1,7 +1,7 @@
 """A timeline in letters, for terminals and files: one line for each quantity, time from left to
 right.
 
-Colour only repeats what the letters say. docs/plots.md explains how to read it.
+Colour only repeats what the letters say. docs/howto/plots.md explains how to read it.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class CellResults:
         """The balloon's trajectory: when the guest requested each step, and reached or missed it.
 
         `total_kib` is the guest's memory at that time; `actual_kib`, `query_seconds` and
-        `event_seconds` are the host's view of the step (docs/mechanisms.md).
+        `event_seconds` are the host's view of the step (docs/explanation/mechanisms.md).
         """
         return frame_of(balloon_table(self.log, read_manifest(self.folder).balloon))
 

@@ -67,7 +67,7 @@ def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
 def repeatability(cell: Cell, result: CellResult) -> Repeatability:
     """Return whether another run gives the same records, judging by the cell and its result.
 
-    docs/mechanisms.md has the reasons, and the runs that were compared.
+    docs/explanation/mechanisms.md has the reasons, and the runs that were compared.
     """
     if cell.clock is Clock.REAL:
         return Repeatability.REAL_TIME

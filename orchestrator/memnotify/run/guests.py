@@ -11,6 +11,7 @@ from typing import Protocol
 from memnotify.guest.rendezvous import BOOT
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
+from memnotify.guest.view import View
 from memnotify.model import Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.results.summary import Job
@@ -33,6 +34,7 @@ class CellRunner(Protocol):
         folder: Path,
         template: Template | None,
         on_stage: Callable[[str], None],
+        on_view: Callable[[View], None],
         log: CommandLog | None,
     ) -> CellResult: ...
 
@@ -47,7 +49,14 @@ class GuestRunner:
     templates: Templates | None
     log: CommandLog
 
-    async def run(self, job: Job, *, folder: Path, on_stage: Callable[[str], None]) -> CellResult:
+    async def run(
+        self,
+        job: Job,
+        *,
+        folder: Path,
+        on_stage: Callable[[str], None],
+        on_view: Callable[[View], None],
+    ) -> CellResult:
         """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
         kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
         template = None
@@ -67,6 +76,7 @@ class GuestRunner:
             initramfs=initramfs,
             folder=folder,
             template=template,
+            on_view=on_view,
             log=self.log,
         )
         if template is not None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from memnotify import host
@@ -136,12 +137,13 @@ async def _try_and_publish(
 
 async def _attempt(job: Job, guests: GuestRunner, draft: Path, board: Board) -> CellResult:
     started = time.monotonic()
-
-    def on_stage(stage: str) -> None:
-        board.stage(job.name, stage)
-
     try:
-        return await guests.run(job, folder=draft, on_stage=on_stage)
+        return await guests.run(
+            job,
+            folder=draft,
+            on_stage=partial(board.stage, job.name),
+            on_view=partial(board.view, job.name),
+        )
     except InputError:
         raise  # the user can fix it, and other cells would fail likewise
     except Exception as error:

@@ -18,7 +18,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Restore the patches in archived mails against a kernel tree, and write "
-        "them as a series. docs/importing.md describes what is repaired and what is "
+        "them as a series. docs/howto/importing.md describes what is repaired and what is "
         "refused."
     )
     parser.add_argument(

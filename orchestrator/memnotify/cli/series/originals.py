@@ -34,7 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Take the patch mails of a revision from lore.kernel.org or from local "
         "files, verify each against its digest, import them, and register them as "
         "the series REV-original, which campaigns and builds can name. See "
-        "docs/originals.md. The exit status is 1 if the text of a mail does not "
+        "docs/howto/originals.md. The exit status is 1 if the text of a mail does not "
         "match its digest, 2 if a mail is missing, and 3 if lore cannot be reached."
     )
     parser.add_argument("revision", type=named, metavar="REV", help="such as v4")

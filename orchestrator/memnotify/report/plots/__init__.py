@@ -1,1 +1,1 @@
-"""Pictures of runs: described in Vega-Lite, drawn by vl-convert. docs/plots.md shows each kind."""
+"""Pictures of runs: Vega-Lite that vl-convert draws. docs/howto/plots.md shows each kind."""

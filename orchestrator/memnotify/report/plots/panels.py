@@ -1,6 +1,6 @@
 """The panels of memory of a timeline, and the strip above them, one function each.
 
-docs/plots.md says what they show.
+docs/howto/plots.md says what they show.
 """
 
 from __future__ import annotations
