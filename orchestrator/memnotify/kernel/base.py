@@ -112,6 +112,15 @@ class OnlyIfTable(toml.Table):
     text: Annotated[str, Field(min_length=1)] = Field(description="which must contain this text.")
 
 
+class WithLdTable(toml.Table):
+    """A folder below patches/ for builds whose GNU ld has at least this version."""
+
+    at_least: Annotated[str, toml.spelled(r"\d+\.\d+", 'a version, such as "2.47"')] = Field(
+        description="The first version of GNU ld that needs the folder."
+    )
+    patches: str = Field(description="The folder of patches/.")
+
+
 class BaseTable(toml.Table):
     """A base: an unpatched tree, where it is from, and how it is built.
 
@@ -126,6 +135,9 @@ class BaseTable(toml.Table):
     )
     only_if: list[OnlyIfTable] = Field(
         default_factory=list, description="Conditions for patches of alternative folders."
+    )
+    with_ld: list[WithLdTable] = Field(
+        default_factory=list, description="Folders after those of `patches`, for some linkers."
     )
     can_lack: list[str] = Field(
         default_factory=list, description="Patches without which a kernel can do, if no form fits."
@@ -185,6 +197,19 @@ class Base:
         """
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
+
+    def patches_with_ld(self, said: str) -> tuple[Path, ...]:
+        """Return the further folders for a linker, by what it says of its version."""
+        # "GNU ld (GNU Binutils for Debian) 2.47.50.20261115"
+        version = re.match(r"GNU ld (?:\(.*?\) |version )*(\d+)\.(\d+)", said)
+        if version is None:
+            return ()
+        root, ours = self.root.parent / "patches", tuple(map(int, version.groups()))
+        return tuple(
+            root / table.patches
+            for table in self.table.with_ld
+            if ours >= tuple(map(int, table.at_least.split(".")))
+        )
 
     @property
     def arches(self) -> tuple[Arch, ...]:
@@ -255,6 +280,9 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
                     known = sorted(str(file.relative_to(base.fragments)) for file in files)
                     message = f"there is no {base.fragments / name}"
                     yield (*place, index), message, similar(name, known)
+    for index, linker in enumerate(base.table.with_ld):
+        if not (series := base.root.parent / "patches" / linker.patches / SERIES).is_file():
+            yield ("with_ld", index, "patches"), f"there is no {series}", None
     forms: list[str] = []
     for index, folders in enumerate(base.patches):
         for number, folder in enumerate(folders):
