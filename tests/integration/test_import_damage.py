@@ -29,20 +29,8 @@ from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, load_series
 from memnotify.store import Store
 
-from tests.support.archives import (
-    KINDS,
-    Clean,
-    Damage,
-    as_hypermail,
-    as_lkml,
-    as_mail,
-    as_marc,
-    as_spinics,
-    as_text,
-    clean_patch,
-    damaged,
-    lost_line,
-)
+from tests.support.archive_forms import as_hypermail, as_lkml, as_mail, as_marc, as_spinics, as_text
+from tests.support.archives import KINDS, Clean, Damage, clean_patch, damaged, lost_line
 from tests.support.bases import modern
 
 MAIL = Path(__file__).with_name("fakemail")
