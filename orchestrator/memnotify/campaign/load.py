@@ -17,7 +17,8 @@ from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.own_series import with_own_series
 from memnotify.campaign.place import Place
 from memnotify.campaign.scenario import client_count
-from memnotify.campaign.schema import EXPECT_AXES, MAX_CELLS, CampaignTable, ScenarioTable
+from memnotify.campaign.scenario_schema import ScenarioTable
+from memnotify.campaign.schema import EXPECT_AXES, MAX_CELLS, CampaignTable
 from memnotify.campaign.steps import check_steps, options_of
 from memnotify.errors import InputError
 from memnotify.files import read_bytes

@@ -12,16 +12,16 @@ from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.campaign.row import PlanRow
-from memnotify.check.reaction import FIELDS, UNITS, react
+from memnotify.check.reaction import UNITS
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome, Repeatability
 from memnotify.parallel import each
 from memnotify.places import command
-from memnotify.records.parquet import read_columns
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.grouping import BUILD, RUN, GroupFigure, Grouping, Point
 from memnotify.results.identical import Alike, CellLog, compare_logs
+from memnotify.results.reaction import reacted_in
 from memnotify.store import digest_value
 from memnotify.text import known_names, similar
 
@@ -318,10 +318,10 @@ def _sample(
     group, point = grouping.place(run, row, axes)
     verdict, log = read_verdict(folder), None
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
-    if (file := folder / RECORDS).exists():
-        # The log itself does not stay in memory: there may be many cells.
-        records = read_columns(file, FIELDS)
-        figures, log = dataclasses.asdict(react(records)), CellLog.of(row.id, file, records)
+    # The log itself does not stay in memory: there may be many cells.
+    if (found := reacted_in(folder)) is not None:
+        figures, file = found.figures, folder / RECORDS
+        log = CellLog(id=row.id, file=file, order=found.order, lacking=found.lacking)
     return _Sample(
         id=row.id,
         group=group,
