@@ -25,7 +25,7 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.report.board import open_board
-from memnotify.run.bisect import Bisection, bisect_series, only_cell, search, sentence
+from memnotify.run.bisect import Asked, Bisection, bisect_series, only_cell, search, sentence
 from memnotify.run.services import Services
 from memnotify.series.quilt import Patch, Series
 from memnotify.store import Artifact
@@ -168,8 +168,7 @@ class Bench:
             found = bisect_series(
                 campaign,
                 only_cell(campaign, options.pop("base", None), str(TREE)),
-                str(self.mine),
-                parse_expression(question),
+                Asked(revision=str(self.mine), question=parse_expression(question), good=good),
                 Services(
                     store=self.lab.store,
                     board=board,
@@ -179,7 +178,6 @@ class Bench:
                 ),
                 path=self.path,
                 say=self.said.append,
-                good=good,
             )
         return [patch.name for patch in found.patches]
 

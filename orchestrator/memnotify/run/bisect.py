@@ -36,27 +36,38 @@ class Bisection:
 Test = Callable[[int], bool | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to find: the patch of `revision` with which the answer to `question` changes.
+
+    `revision` is REV, a folder or a range. The first `good` patches are not in question.
+    """
+
+    revision: str
+    question: Expression
+    good: int = 0
+
+
 def bisect_series(
     campaign: Campaign,
     cell: Cell,
-    revision: str,
-    question: Expression,
+    asked: Asked,
     services: Services,
     *,
     path: Path,
     say: Callable[[str], None],
-    good: int = 0,
 ) -> Bisection:
     """Find the first patch of a series with which the answer to a question changes.
 
-    `cell` is the campaign's `only_cell`; `revision` (a folder, or REV) replaces its series. Each
+    `cell` is the campaign's `only_cell`; the asked revision replaces its series. Each
     prefix of the series that is tried is built, and runs the cell in a guest that boots. It has its
     own run folder below `path`, so nothing is run twice. A prefix that does not build is skipped,
-    as with `git bisect skip`. The search starts with the first `good` patches.
+    as with `git bisect skip`.
 
-    Raises InputError if the series does not apply, or has no patch after those; InfrastructureError
-    if these alone or the whole series do not build, or if the testbed fails.
+    Raises InputError if the series does not apply, or has no patch after the good ones;
+    InfrastructureError if these alone or the whole series do not build, or if the testbed fails.
     """
+    revision, question, good = asked.revision, asked.question, asked.good
     series = named_series(revision, cell.request.base)
     if not series.patches:
         raise InputError(f"series {revision} has no patches")

@@ -10,7 +10,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.cli.paths import campaign, named, path
 from memnotify.cli.progress import add_progress, progress
 from memnotify.errors import InputError
-from memnotify.run.bisect import bisect_series, only_cell, sentence
+from memnotify.run.bisect import Asked, bisect_series, only_cell, sentence
 from memnotify.run.services import Services
 from memnotify.store import Store
 
@@ -83,8 +83,7 @@ def _bisect(args: argparse.Namespace) -> int:
         found = bisect_series(
             campaign,
             only_cell(campaign, args.base, args.source),
-            args.revision,
-            question,
+            Asked(revision=args.revision, question=question, good=args.good),
             Services(store=Store(), board=board),
             path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
             say=say,
