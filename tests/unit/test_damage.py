@@ -79,6 +79,10 @@ def test_a_quoted_mail_shifts_the_columns_of_its_tabs() -> None:
         ([Witness("a\tb", " a       b", False)], Damage(EXPANDED, EXPANDED)),
         ([Witness("\ta\tb", f" {' ' * 8}a       b", False)], Damage(EXPANDED, EXPANDED)),
         ([Witness("\tif", " if", False)], Damage(LOST, LOST)),
+        (
+            [Witness("\tif", f" {' ' * 8}if", False), Witness("c  d", " c  d", False)],
+            Damage(EXPANDED, KEPT),
+        ),
         # One line with its tab shows more than others without.
         ([Witness("\tif", " if", False), Witness("\tx", " \tx", False)], Damage(KEPT, KEPT)),
     ],
@@ -116,6 +120,7 @@ def test_without_a_tree_the_added_lines_tell(added: list[str], damage: Damage) -
         ([Witness("\tif", "\tif", False), Witness("int x;", "int x;", False)], KEPT),
         ([Witness("\tif", " \tif", False), Witness("int x;", " int x;", False)], KEPT),
         ([Witness("\tif", "\tif", False), Witness("\tx", "-\tx", True)], KEPT),
+        ([Witness("\tif", "\t\tif", False)], KEPT),
         ([Witness("\tif", " if", False)], LOST),
         ([Witness("\tif", "if", False), Witness("\tx", "-x", True)], LOST),
         ([Witness("  if", " if", False), Witness("\tx", " x", False)], LOST),
@@ -137,6 +142,11 @@ def test_what_became_of_the_beginnings_of_lines(witnesses: list[Witness], lead: 
         ([Witness("abcdefg\tb\tc", " abcdefg b       c", False)], EXPANDED),
         ([Witness("a\tb", " a       b", False), Witness("a\tb", " a b", False)], LOST),
         ([Witness("a\tb  ", " a\tb", False)], KEPT),
+        ([Witness("  a\tb", "   a     b", False)], EXPANDED),
+        ([Witness("abcdef\tb", " abcdef  b", False)], EXPANDED),
+        ([Witness("\ta  b", "-\ta  b", True)], KEPT),
+        ([Witness("a  b", "a  b", False)], KEPT),
+        ([Witness("\tif x", " if x", False)], LOST),  # as at its beginning
     ],
 )
 def test_what_became_of_the_gaps_between_words(witnesses: list[Witness], inner: Space) -> None:

@@ -24,6 +24,7 @@ def test_a_summary_has_a_line_for_each_kind_and_how_sure_it_is() -> None:
         "quoting or indentation taken off",
     ]
     assert summary([]) == []
+    assert summary(found[:2]) == ["2 × lines taken byte for byte from the tree: mm/a.c 2"]
 
 
 def test_a_summary_shows_up_to_three_details() -> None:

@@ -31,6 +31,8 @@ def coded(text: str) -> str:
         ("base64", b"Y2Fm\n\nw6nDqQ==\n", "caféé".encode(), "base64", None),
         ("base64", b"Y2Fmw6k=\n-- \nlist\n", "café\n-- \nlist\n".encode(), "base64", None),
         ("base64", b"Y2Fmw6k", "caf\u00e9".encode()[:3], "base64", None),  # the last is missing
+        ("base64", b"Y2Fm \nY2Fm\r\n" + b"Y2Fm\n" * 3 + b"Y2Fmw6k", b"caf" * 6, "base64", None),
+        ("base64", b"no: letters\n", b"\nno: letters\n", "base64", None),
         ("quoted-printable", b"a =3D =\nb\n", b"a = b\n", "quoted-printable", None),
         ("Quoted-Printable", b"a=20\n", b"a \n", "quoted-printable", None),
         ("quoted-printable", b"a = b\n", b"a = b\n", "", None),
@@ -86,6 +88,7 @@ def test_letters_that_are_no_base64_stay() -> None:
         (["+x =3D 1;"], ["+x =3D 1;"], None),
         ([*DIFF, "+x=", "y"], [*DIFF, "+x=", "y"], None),
         ([*DIFF, "+=E9"], [*DIFF, "+=E9"], None),  # no UTF-8
+        ([*DIFF, "+\udce9=3D"], [*DIFF, "+\udce9=3D"], None),  # a byte of no charset
         (DIFF, DIFF, None),
     ],
 )

@@ -47,7 +47,7 @@ CONTEXT = [" a", " b", " c"]
         (0, 5, ["+a", "+b", "", "", "-- ", "2.1"], None),
         (0, 6, ["+a", "+b", "", "", "-- ", "2.1"], None),
         (0, 7, ["+a", "+b", "", "", "-- ", "2.1"], "4 of 7 lines are there"),
-        # Who edits a patch by hand miscounts by two at most, and keeps the old lines.
+        # A patch edited by hand is off by two at most, and keeps the old lines.
         (3, 5, [*CONTEXT], None),
         (3, 6, [*CONTEXT], "3 of 6 lines are there"),
         (4, 4, [*CONTEXT], "3 of 4 lines are there"),
@@ -61,6 +61,7 @@ CONTEXT = [" a", " b", " c"]
         (4, 7, ["a", "b", "c", "-d"], "4 of 7 lines are there"),
         (4, 6, ["\ta", "b", "c", "-d"], "3 of 6 lines are there"),
         (3, 6, [*CONTEXT, "+d"], None),
+        (3, 5, [" a", " b", "+x", "+y", "+z"], "2 of 3 lines are there"),
     ],
 )
 def test_lines_of_a_hunk_that_could_not_be_read(
@@ -102,17 +103,47 @@ def test_lines_of_a_hunk_that_was_read(
         ([(hunk(2, 4), " +")], 1, [True], False),
         ([(hunk(1, 3), " +")], 2, [False], False),
         ([(hunk(1, 3), " +")], 3, [None], True),
+        ([(hunk(1, 3), " +")], 4, [None], True),
         ([(hunk(1, 3), " +")], None, [None], False),
         ([(hunk(2, 1), " ")], 1, [False], False),  # one line was removed, and is lost
         ([(hunk(2, 2), " ")], 2, [False], False),  # as many old lines, that were replaced
         ([(hunk(2, 2), " ")], 1, [None], True),
         ([(hunk(2, 2), " ")], 4, [None], True),
         ([(hunk(3, 3), " ")], 4, [False], False),
+        ([(hunk(3, 3), " ")], 6, [None], True),
+        ([(hunk(1, 3), " +"), (hunk(1, 1, old=20, new=29), " ")], 1, [True, True], True),
         # So does where the next hunk begins.
         ([(hunk(1, 3), " +"), (hunk(1, 1, old=20, new=21), " ")], None, [True, None], False),
         ([(hunk(1, 3), " +"), (hunk(1, 1, old=20, new=22), " ")], None, [False, None], False),
         ([(hunk(1, 3), " +"), (hunk(1, 1, old=20, new=23), " ")], None, [None, None], True),
         ([(hunk(1, 2), " +"), (hunk(1, 1, old=20, new=21), " ")], None, [None, None], False),
+        (
+            [(hunk(1, 3, old=10, new=15), " +"), (hunk(1, 1, old=20, new=26), " ")],
+            None,
+            [True, None],
+            False,
+        ),
+        (
+            [
+                (hunk(1, 3), " +"),
+                (hunk(1, 1, old=20, new=21), " "),
+                (hunk(1, 1, old=30, new=32), " "),
+            ],
+            None,
+            [True, None, None],
+            True,
+        ),
+        (
+            [
+                (hunk(1, 3), " +"),
+                (hunk(1, 1, old=20, new=29), " "),
+                (hunk(1, 1, old=30, new=39), " "),
+            ],
+            None,
+            [None, None, None],
+            True,
+        ),
+        ([(hunk(3, 3), " "), (hunk(1, 1, old=20, new=20), " ")], 4, [False, False], False),
         # Both together: they agree, or not.
         ([(hunk(1, 3), " +"), (hunk(1, 1, old=20, new=21), " ")], 1, [True, True], False),
         ([(hunk(1, 3), " +"), (hunk(1, 1, old=20, new=22), " ")], 1, [None, True], False),

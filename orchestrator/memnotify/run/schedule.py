@@ -15,8 +15,10 @@ from memnotify import host
 from memnotify.errors import TRACEBACK, InfrastructureError, InputError, MemnotifyError
 from memnotify.guest.usage import HOST_OOM
 from memnotify.model import CellResult, Outcome
+from memnotify.records.log import RecordLog
 from memnotify.report.board import Board
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.reaction import note_reaction
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
@@ -125,6 +127,8 @@ async def _try_and_publish(
             else:
                 # Not in a thread: a cancelled one would continue in a folder that is being removed.
                 verdict = make_verdict(job, result, draft / RECORDS)
+                if isinstance(result.log, RecordLog):
+                    note_reaction(draft, result.log)
                 manifest = make_manifest(job, attempts, draft)
                 folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
         board.finished(job.name, outcome)
