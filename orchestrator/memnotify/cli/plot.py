@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from memnotify.axes import REPEAT
-from memnotify.cli.damaged import say_damaged
+from memnotify.cli.damaged import say_damaged, say_line
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.files import held_for_result, writing
@@ -87,7 +87,7 @@ def _plot(args: argparse.Namespace) -> int:
             only=parse_only(args.only),
             figures=args.figure,
         )
-        picture = picture_of(run, asked)
+        picture = picture_of(run, asked, say=say_line)
         content = drawn(picture, form)
         with writing(output):
             output.write_bytes(content)
