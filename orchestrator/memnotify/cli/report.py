@@ -36,7 +36,7 @@ def _report(args: argparse.Namespace) -> int:
         say_damaged(args.run)
         folder = RunFolder(args.run)
         if not folder.results()[0]:
-            # A CI service would take a report in which nothing failed for a success.
+            # A CI service would regard a report without failures as a success.
             hint = f"see {command(f'show {args.run}')}"
             raise InputError(f"no cell of {args.run} has results to report", hint=hint)
         output = args.output or args.run / "report.html"

@@ -48,7 +48,7 @@ class Telling:
             self._board.built(self._what, f"{text}, {self._seconds()}")
 
     def fail(self) -> None:
-        """Tell that it has failed; why is told by whoever catches the error."""
+        """Report a failure; the caller that catches the error reports the reason."""
         if self._began and self._board is not None:
             self._board.failed(self._what, f"failed after {self._seconds()}")
 
