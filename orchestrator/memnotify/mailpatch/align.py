@@ -39,7 +39,7 @@ _WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailedHunk:
-    """A hunk, and what its mail says of it.
+    """A hunk, and what its mail shows about it.
 
     `width` is the length of the mail's longest line: a line that would have fitted in it was not
     wrapped. `end`: the hunk is sound and ends before this index in its body, so nothing in it is

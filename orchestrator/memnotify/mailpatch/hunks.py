@@ -218,7 +218,7 @@ class HunkReader:
             raise self._applied(file, hunk, what)
 
     def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
-        """Return whether a hunk that stands in a file stands there in reverse as well.
+        """Return whether a hunk that fits a file fits it in reverse as well.
 
         The file has the patch then, and may take it once more; unless the index line says that it
         is the file without it.
