@@ -11,7 +11,7 @@ from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.config import merge_fragments
-from memnotify.kernel.fixes import usual_config
+from memnotify.kernel.fixes import fixes_for, usual_config
 from memnotify.model import Arch, KernelRequest
 from memnotify.series.quilt import base_for_version, makefile_version, read_series_file
 from memnotify.store import Artifact
@@ -165,7 +165,8 @@ def test_the_makefile_says_which_variant_of_a_series_fits(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["2.6.24", "2.6.24-rc6-mm1", "2.6.25"])
 def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
     base = load_base(name)
-    for folders in base.patches:
+    linker = base.patches_with_ld("GNU ld (GNU Binutils) 99.0")
+    for folders in (*base.patches, linker):
         for folder in folders:
             patches = read_series_file(folder / "series")
             # A patch that no series names would reach no kernel.
@@ -178,6 +179,30 @@ def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
         {"2.6.24": "CONFIG_VIRTIO_BALLOON_LEGACY"}.get(name, "CONFIG_VIRTIO_BALLOON")
     }
     assert "-m32" in base.arch(Arch.I386).cc
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("GNU ld (GNU Binutils for Debian) 2.40", 0),
+        ("GNU ld (GNU Binutils for Ubuntu 24.04 2.47) 2.42", 0),
+        ("GNU ld version 2.46.1-37.fc44", 0),
+        ("GNU ld (GNU Binutils for Debian) 2.47.50.20261115", 1),
+        ("GNU ld (GNU Binutils) 2.47", 1),
+        ("GNU ld version 2.101-1.fc50", 1),
+        ("GNU ld (GNU Binutils) 3.0", 1),
+        ("LLD 22.1.8 (compatible with GNU linkers)", 0),
+        ("", 0),
+    ],
+)
+def test_a_patch_for_some_linkers_is_in_their_kernels_only(said: str, count: int) -> None:
+    base = load_base("2.6.24")
+    usual = fixes_for(base, lambda name: None)
+    found = fixes_for(base, lambda name: None, ld=said)
+    assert len(found.patches) == len(usual.patches) + count
+    assert found.patches[: len(usual.patches)] == usual.patches
+    names = {patch.path.parent.name for patch in found.patches[len(usual.patches) :]}
+    assert names == ({"2.6.24-ld-2.47"} if count else set())
 
 
 def test_what_is_different_in_2_6_25_is_known_by_its_number() -> None:

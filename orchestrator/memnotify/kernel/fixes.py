@@ -116,11 +116,13 @@ class _Tree:
         return None
 
 
-def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fixes:
+def fixes_for(base: Base, read: Reader, *, ld: str = "", log: CommandLog | None = None) -> Fixes:
     """Return the patches that a tree of a base gets before a series.
 
-    `read` returns the files of the tree; it is called only if there is a choice. Raises InputError
-    if a `series` file is wrong, or if no form of a fix fits.
+    `read` returns the files of the tree; it is called only if there is a choice. `ld` is what the
+    linker says of its version, if there is one: patches that only some linkers need do not change
+    what a series applies to. Raises InputError if a `series` file is wrong, or if no form of a fix
+    fits.
     """
     can_lack = set(base.table.can_lack)
     tree = _Tree(read, {condition.patch: condition for condition in base.table.only_if}, log)
@@ -143,6 +145,8 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
         config += [
             folder / CONFIG for folder in folders if folder in used and (folder / CONFIG).is_file()
         ]
+    for folder in base.patches_with_ld(ld):
+        chosen += read_series_file(folder / SERIES)
     return Fixes(patches=tuple(chosen), config=tuple(config), choices=tuple(choices))
 
 
