@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -105,11 +105,21 @@ class OnlyIfTable(toml.Table):
     text: Annotated[str, Field(min_length=1)]
 
 
-class WithLdTable(toml.Table):
-    """A folder below patches/ for builds whose GNU ld has at least this version."""
+class WithToolTable(toml.Table):
+    """A folder below patches/ for builds whose compiler or linker has at least this version."""
 
+    tool: Literal["gcc", "ld"]
     at_least: Annotated[str, toml.spelled(r"\d+\.\d+", 'a version, such as "2.47"')]
     patches: str
+
+
+_SAY = {
+    # "gcc-16 (Debian 16.2.0-3) 16.2.0"
+    "gcc": ("cc", re.compile(r"\S*\bgcc\S* (?:\(.*?\) )*(\d+)\.(\d+)")),
+    # "GNU ld (GNU Binutils for Debian) 2.47.50.20261115"
+    "ld": ("ld", re.compile(r"GNU ld (?:\(.*?\) |version )*(\d+)\.(\d+)")),
+}
+"""What these tools call themselves, and the names of their versions in a toolchain."""
 
 
 class BaseTable(toml.Table):
@@ -118,7 +128,7 @@ class BaseTable(toml.Table):
     `patches` are folders below patches/ whose series come before every mem_notify series. A nested
     list of folders has alternative forms of the same fixes (see `memnotify.kernel.fixes`), to which
     `only_if` applies; `can_lack` names forms of fixes that a kernel can do without if no form fits.
-    `with_ld` are folders that come after those of `patches`, each only for some linkers.
+    `with_tool` are folders that come after those of `patches`, each only for some toolchains.
     `files` is about how many files a build from nothing compiles, for its progress.
     """
 
@@ -126,7 +136,7 @@ class BaseTable(toml.Table):
     source: list[Candidate]
     patches: list[_Folders] = Field(default_factory=list)
     only_if: list[OnlyIfTable] = Field(default_factory=list)
-    with_ld: list[WithLdTable] = Field(default_factory=list)
+    with_tool: list[WithToolTable] = Field(default_factory=list)
     can_lack: list[str] = Field(default_factory=list)
     arch: dict[Literal["i386", "x86_64"], ArchTable]
     cc_flags: list[str] = Field(default_factory=list)
@@ -178,18 +188,16 @@ class Base:
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
 
-    def patches_with_ld(self, said: str) -> tuple[Path, ...]:
-        """Return the further folders for a linker, by what it says of its version."""
-        # "GNU ld (GNU Binutils for Debian) 2.47.50.20261115"
-        version = re.match(r"GNU ld (?:\(.*?\) |version )*(\d+)\.(\d+)", said)
-        if version is None:
-            return ()
-        root, ours = self.root.parent / "patches", tuple(map(int, version.groups()))
-        return tuple(
-            root / table.patches
-            for table in self.table.with_ld
-            if ours >= tuple(map(int, table.at_least.split(".")))
-        )
+    def patches_with(self, versions: Mapping[str, str]) -> tuple[Path, ...]:
+        """Return the further folders for a toolchain, by what its programs say (`Toolchain`)."""
+        found = []
+        for table in self.table.with_tool:
+            name, says = _SAY[table.tool]
+            version = says.match(versions.get(name, ""))
+            least = tuple(map(int, table.at_least.split(".")))
+            if version is not None and tuple(map(int, version.groups())) >= least:
+                found.append(self.root.parent / "patches" / table.patches)
+        return tuple(found)
 
     @property
     def arches(self) -> tuple[Arch, ...]:
@@ -260,9 +268,9 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
                     known = sorted(str(file.relative_to(base.fragments)) for file in files)
                     message = f"there is no {base.fragments / name}"
                     yield (*place, index), message, similar(name, known)
-    for index, linker in enumerate(base.table.with_ld):
-        if not (series := base.root.parent / "patches" / linker.patches / SERIES).is_file():
-            yield ("with_ld", index, "patches"), f"there is no {series}", None
+    for index, tool in enumerate(base.table.with_tool):
+        if not (series := base.root.parent / "patches" / tool.patches / SERIES).is_file():
+            yield ("with_tool", index, "patches"), f"there is no {series}", None
     forms: list[str] = []
     for index, folders in enumerate(base.patches):
         for number, folder in enumerate(folders):
