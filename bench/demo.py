@@ -15,6 +15,7 @@ from pathlib import Path
 from memnotify import process
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
+from memnotify.environment import PYTHON
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
 from memnotify.places import CAMPAIGNS
@@ -46,6 +47,7 @@ def timed_run(folder: Path, *, environment: dict[str, str], timeout: float) -> f
     process.run(
         [sys.executable, "-m", "memnotify.cli.main", "run", DEMO, "-o", folder / "run"],
         env=environment,
+        allow=[PYTHON],
         output=folder / "output",
         timeout=timeout,
     )

@@ -31,7 +31,7 @@ from memnotify.rights import SETPRIV, Rights
 
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
-_BEAT = 20.0  # seconds
+_BEAT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def run(
 
     `timeout` is in seconds. `env` is added to the environment, which has nothing of ours except
     what `environment.EVERY` and the lists in `allow` name. With `output`, stdout and stderr are
-    appended to that file, and those of `Completed` are empty. `beat` is called every 20 s while the
+    appended to that file, and those of `Completed` are empty. `beat` is called every 2 s while the
     command runs. However the call ends, the command and everything it started are gone afterwards.
 
     Raises CommandFailed on a timeout and, if `check`, on an exit status other than 0.

@@ -16,12 +16,10 @@ from tests.fuzz.readers import Findings, guarded, reached
 
 CORPUS = Path(__file__).with_name("corpus")
 SLOW = 20  # seconds of CPU time
-# Nonsense of which the import makes a patch that git does not take.
-OPEN = {"eab7c576a602083c"}
 
 
 def test_the_corpus() -> None:
-    files = sorted(file for file in CORPUS.iterdir() if file.name not in OPEN)
+    files = sorted(CORPUS.iterdir())
     found: Counter[str] = Counter()
     for file in files:
         began = time.process_time()
@@ -29,13 +27,6 @@ def test_the_corpus() -> None:
         assert time.process_time() - began < SLOW, file.name
     assert len(files) > 50
     assert min(found["refused"], found["restored"], found["as git apply"]) > 5, found
-
-
-@pytest.mark.parametrize("name", sorted(OPEN))
-def test_what_is_still_wrong(name: str) -> None:
-    """Fix one, and this fails: take it out of the list."""
-    with pytest.raises(ContradictionError):
-        check((CORPUS / name).read_bytes())
 
 
 def test_the_seeds() -> None:

@@ -19,7 +19,7 @@ from memnotify.check.expression import parse_expression
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import ensure_kernel
-from memnotify.model import Cell, CellResult, Finding, Outcome
+from memnotify.model import BootFiles, Cell, CellResult, Finding, Outcome
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -132,9 +132,9 @@ class Bench:
     def write_series(self, numbers: Any) -> None:
         (self.mine / "series").write_text("".join(f"{number}.patch\n" for number in numbers))
 
-    async def guest(self, cell: Cell, *, kernel: Path, folder: Path, **_: Any) -> CellResult:
+    async def guest(self, cell: Cell, *, files: BootFiles, folder: Path, **_: Any) -> CellResult:
         self.started += 1
-        image = await asyncio.to_thread(kernel.read_bytes)
+        image = await asyncio.to_thread(files.kernel.read_bytes)
         rows = np.zeros(2, layout.RECORD)
         rows["commit"], rows["kind"] = (1, 2), (Kind.START, Kind.WAKEUP)
         rows["value"][1, :2] = 1  # revents, and the result of poll()

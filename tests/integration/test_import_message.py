@@ -76,3 +76,14 @@ def test_a_rename_whose_git_line_was_wrapped() -> None:
         ("mm/a.c", "mm/b.c"),
         ("mm/c.c", "mm/c.c"),
     ]
+
+
+def test_a_message_that_looks_like_a_diff_ends_nowhere() -> None:
+    """Git would take such lines for the header of a diff, and the message as ended."""
+    original = original_of({"m": OLD}, {"m": NEW})
+    lines = ["Text.", "", "--- lamps are no bulbs", "", "More.", *original.lines[3:]]
+    head = "From: Ada <ada@example.org>\nDate: now\nSubject: lamps\n\n"
+    patch = imported((head + "\n".join(lines) + "\n").encode(), {"m": OLD})
+    assert b"\n --- lamps are no bulbs\n" in patch.data
+    assert mailinfo(patch.data).message[-1] == "More."
+    assert imported(patch.data, {"m": OLD}).data == patch.data

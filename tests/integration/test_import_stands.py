@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -327,3 +328,36 @@ def test_a_mail_has_no_tabs_that_its_sender_did_not_write(
     hunk = ["@@ -9,3 +9,4 @@", " \tline(8);", "+new:", " \tline(9);", " \tline(10);"]
     assert attempt(tree, ["--- a/mm/a.c", "+++ b/mm/a.c", *hunk]) == 0
     assert "taken byte for byte from the tree: mm/a.c 3 [likely]" in capsys.readouterr().out
+
+
+def test_a_hunk_that_fits_once_more_is_there_already(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "mm/t.c").write_text("one\ntwo\n\ntwo\n\nthree\n")
+    lines = ["--- a/mm/t.c", "+++ b/mm/t.c", "@@ -1,4 +1,6 @@"]
+    lines += [" one", "+two", "+", " two", " ", " three"]
+    assert attempt(tree, lines) == 2
+    assert "is in mm/t.c already: it applies in reverse" in capsys.readouterr().err
+    (tree / "mm/t.c").write_text("one\ntwo\n\nthree\n")
+    assert attempt(tree, lines) == 0
+
+
+@pytest.mark.parametrize("strip", [str, str.strip])
+def test_a_tree_that_has_a_damaged_patch(
+    tree: Path, capsys: pytest.CaptureFixture[str], strip: Callable[[str], str]
+) -> None:
+    lines = ["--- a/mm/a.c", "+++ b/mm/a.c", "@@ -10,6 +10,8 @@"]
+    lines += [" \tline(9);", " \tline(10);", " \tline(11);", "+\tone();", "+\ttwo();"]
+    lines += [" \tline(12);", " \tline(13);", " \tline(14);"]
+    git_apply(tree, lines)
+    assert attempt(tree, [*lines[:3], *map(strip, lines[3:])]) == 2
+    assert "is in mm/a.c already: it applies in reverse" in capsys.readouterr().err
+
+
+def test_a_new_file_that_is_there_in_a_mail_with_entities(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "mm/n.h").write_text("#include <lamp.h>\nint lamp;\n")
+    lines = new("mm/n.h", "#include &lt;lamp.h&gt;", "int lamp;")
+    assert attempt(tree, lines) == 2
+    assert "which the tree has with the same lines already" in capsys.readouterr().err

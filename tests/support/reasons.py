@@ -127,7 +127,12 @@ def _no_line(refusal: Refusal, match: re.Match[str]) -> Truth:
     line, cut = _bare(shown), len(shown) >= 60
     if lines is None:
         return Truth.FALSE
-    return _truth(not any(own.startswith(line) if cut else own == line for own in lines))
+    if not cut or not any(own.startswith(line) for own in lines):
+        return _truth(line not in lines)
+    # Only the beginning is shown: one of the lines that begin so has to be missing.
+    hunks = _hunks(refusal.original, match["file"])
+    begins = [old for hunk in hunks for old in hunk.old if old.startswith(line)]
+    return _truth(any(old not in lines for old in begins)) if begins else Truth.UNCHECKED
 
 
 def _no_order(refusal: Refusal, match: re.Match[str]) -> Truth:
@@ -143,7 +148,8 @@ def _in_reverse(refusal: Refusal, match: re.Match[str]) -> Truth:
     hunk, lines = _hunk(refusal, match), refusal.lines_of(match["file"])
     if hunk is None or lines is None:
         return Truth.UNCHECKED
-    return Truth.APPLIED if _places(lines, hunk.new) else Truth.FALSE
+    # A blank line more or less, or a line that was broken elsewhere, is no other text.
+    return Truth.APPLIED if "".join(hunk.new) in "".join(lines) else Truth.FALSE
 
 
 def _exists(refusal: Refusal, match: re.Match[str]) -> Truth:
@@ -181,6 +187,8 @@ def _nothing(refusal: Refusal, match: re.Match[str]) -> Truth:
     hunks = _hunks(refusal.original, match["file"])
     if any("".join(hunk.old) != "".join(hunk.new) for hunk in hunks):
         return Truth.FALSE
+    if not refusal.fits:
+        return Truth.APPLIED
     state, made = refusal.read(match["file"]), refusal.original.after.get(match["file"])
     there = state is not None and made is not None and state.data == made.data
     return Truth.APPLIED if there else _truth(not refusal.made.sound)

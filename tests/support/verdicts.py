@@ -5,6 +5,7 @@ What "wrong" means is stated in `Verdict`, and docs/howto/testing.md has it in w
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.mail import Mail, mails_of
-from memnotify.mailpatch.repairs import RepairKind
+from memnotify.mailpatch.repairs import Repair, RepairKind
 from memnotify.mailpatch.restore_series import Imported, import_mails
 from memnotify.mailpatch.tokens import is_c, tokens
 from memnotify.series.apply import FileState
@@ -77,10 +78,14 @@ _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 
 def importer(mails: Sequence[Mail], read: Reader, fuzz: int) -> Imported:
     """Import mails as `memnotify series import` does."""
-    patches = import_mails(mails, read, fuzz=fuzz).patches
+    series = import_mails(mails, read, fuzz=fuzz)
+    patches = series.patches
     if len(patches) != 1 or not isinstance(patches[0], Imported):
         raise AssertionError(f"{len(patches)} patches of one mail")
-    return patches[0]
+    # What is said of the mail is a doubt of the patch.
+    said = [what for what in series.said if "for which it has no diff" in what]
+    doubts = [Repair(kind=RepairKind.DISPUTED, detail=what, sure=False) for what in said]
+    return dataclasses.replace(patches[0], repairs=(*patches[0].repairs, *doubts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +175,14 @@ class Case:
         except UnusableError as error:
             yield str(error), True
             return
-        masked = self.has("masked")
-        yield from differing_letters(letter, self.original.letter, masked=masked)
+        wanted = self.original.letter
+        if self.has("stale_diffstat"):
+            # A message may have a diffstat of its own.
+            letter, wanted = (
+                dataclasses.replace(one, message=tuple(re.sub(r"\d", "", m) for m in one.message))
+                for one in (letter, wanted)
+            )
+        yield from differing_letters(letter, wanted, masked=self.has("masked"))
 
     def _without_git(self, patch: Imported, made: Files) -> Iterator[tuple[str, bool]]:
         """Judge a result in a tree for which git refuses the patch."""

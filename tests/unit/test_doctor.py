@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from memnotify import places
+from memnotify import places, process
 from memnotify.cli import doctor
 from memnotify.cli.doctor import CheckLevel, examine
 from memnotify.cli.main import main
@@ -204,6 +204,12 @@ def test_the_boot_sector_is_one() -> None:
 
 
 @pytest.mark.guest
+def test_what_qemu_says_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = process.Completed(("qemu",), 1, "", "no module: Permission denied\nno kvm\n", 0.1)
+    monkeypatch.setattr(process, "run", lambda *_, **__: said)
+    assert probe.boots(Accel.TCG) == "no module: Permission denied; no kvm"
+
+
 def test_the_boot_sector_boots() -> None:
     assert probe.boots(Accel.TCG) is None
 

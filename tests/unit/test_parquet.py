@@ -20,7 +20,8 @@ from memnotify.records import layout, parquet
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
-from memnotify.records.parquet import UNITS, read_columns, read_records, write_records
+from memnotify.records.parquet import read_columns, read_records, write_records
+from memnotify.records.parquet_schema import COLUMN_UNITS, column_of
 
 from tests.support.campaigns import record, zone
 from tests.support.old_records import write_old
@@ -62,7 +63,7 @@ def test_what_a_stranger_reads(tmp_path: Path) -> None:
     metadata = table.schema.metadata
     assert metadata[b"schema_version"] == b"2"
     units = json.loads(metadata[b"units"])
-    assert units == UNITS
+    assert units == COLUMN_UNITS
     assert (units["zone_free"], units["meminfo_free"]) == ("pages", "KiB")
     assert (units["wakeup_since_ns"], units["console_date_us"]) == ("ns", "us")
     assert "zone_name" not in units and "wakeup_result" not in units
@@ -248,7 +249,7 @@ def values_of(record_: np.void) -> dict[str, Any]:
             value = value.decode(errors="replace")
         elif values[name].dtype == np.uint64 and value >= 2**63:
             value -= 2**64
-        found[parquet.column_of(kind, name)] = value
+        found[column_of(kind, name)] = value
     return found
 
 
@@ -380,7 +381,7 @@ def test_nulls_and_values_of_other_kinds_anywhere(
     wanted = [values_of(record_) for record_ in log.records]
     some = st.lists(st.none() | st.integers(0, 100), min_size=len(rows), max_size=len(rows))
     for kind, name in chosen:
-        column, values = parquet.column_of(kind, name), data.draw(some)
+        column, values = column_of(kind, name), data.draw(some)
         at = table.column_names.index(column)
         field = table.schema.field(at)
         table = table.set_column(at, field, pa.array(values, field.type))

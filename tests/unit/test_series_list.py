@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from memnotify.cli.main import main
 from memnotify.cli.series import list as cli
+from memnotify.errors import InputError
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.series import registered
 from memnotify.series.lineage import family
@@ -78,6 +79,15 @@ def test_the_tree(root: Path) -> None:
     ]
 
 
+def test_those_that_follow_one_are_in_the_order_of_their_dates(root: Path) -> None:
+    for name, year in (("aa", 2010), ("zz", 2007)):
+        add(root, name, changed("Another.", "one"))
+        file = root / name / FILE
+        file.write_text(file.read_text().replace("2008", str(year)))
+    members = [member.revision for member in family(root)]
+    assert members == ["one", "zz", "aside", "three", "two", "aa", "mine"]
+
+
 def test_data_for_programs(root: Path) -> None:
     rows = {row["revision"]: row for row in lineage_rows(family(root))}
     assert list(rows) == ["one", "aside", "three", "two", "mine"]
@@ -123,6 +133,7 @@ def test_a_file_that_is_wrong_is_told_and_hides_no_other(root: Path, text: str, 
     ]
     (line,) = [line for member in members for line in member.wrong]
     assert line.startswith(f"{root / 'wrong' / FILE}:{says}")
+    assert not any(member.promises for member in members)
 
 
 def test_a_file_that_others_are_based_on_is_told_once(
@@ -202,6 +213,10 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
     assert (original.lineage.follows, original.lineage.date) == ("v4", v4.lineage.date)
     assert original.lineage.mails == {}
     assert load_revision("v4-original") == load_revision("v4")
+    # A folder of series elsewhere has no originals.
+    (tmp_path / "series").mkdir()
+    with pytest.raises(InputError, match="there is no series v4-original"):
+        load_revision("v4-original", root=tmp_path / "series")
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,15 @@ from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.scenario_schema import ScenarioTable
 from memnotify.campaign.values import MAX_CLIENTS, ArchName, Name, Values
 from memnotify.model import Arch
-from memnotify.toml import Table
+from memnotify.series.own import SERIES_WORD, SERIES_WORDS
+from memnotify.toml import Table, spelled
 
 MAX_CELLS = 100_000
 """Per campaign: more is a mistake, and planning them takes minutes."""
 
 _LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
+
+_SeriesName = Annotated[str, spelled(SERIES_WORD, SERIES_WORDS)]
 
 
 def default_log_records(clients: int) -> int:
@@ -43,8 +46,8 @@ class KernelTable(Table):
 class MatrixTable(Table):
     """The axes: every combination is a cell."""
 
-    series: Values[Name] = Field(
-        description="Folders of patches/mem_notify/, or registered originals; none: the base alone."
+    series: Values[_SeriesName] = Field(
+        description="Of patches/mem_notify/, or folders, ranges of git and mails of yours, or none."
     )
     memory_mib: Values[Annotated[int, Field(ge=16, le=1_048_576)]] = Field(
         description="MiB of RAM that a guest has."
@@ -82,7 +85,7 @@ class ExpectTable(Table):
         description="Comparisons of figures of memnotify show --json, such as wakeups > 0."
     )
     some: bool = Field(default=False, description="One cell is enough, instead of all.")
-    series: Values[Name] | None = _selects("the series")
+    series: Values[_SeriesName] | None = _selects("the series")
     arch: Values[ArchName] | None = _selects("the architecture")
     machine: Values[Name] | None = _selects("the machine")
     memory_mib: Values[int] | None = _selects("the RAM, MiB")

@@ -11,12 +11,13 @@ from pathlib import Path
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.merge import show_merged
-from memnotify.cli.output import add_json
+from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import campaign, named, path
+from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
-from memnotify.report.board import open_board
+from memnotify.report.board import Board
 from memnotify.report.expect import print_expectations
 from memnotify.report.plain import plain_console
 from memnotify.report.plan import print_plan
@@ -33,7 +34,7 @@ from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.run.stages import GUESTS, Timed, read_stages, stage_lines, timed_in, untimed
 from memnotify.store import Store
-from memnotify.text import counted, printable
+from memnotify.text import counted
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -123,6 +124,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="add to FILE when each stage began and ended, and print how long all in FILE took",
     )
     add_json(parser, ", the same as show --json")
+    add_progress(parser)
     parser.set_defaults(handler=execute)
 
 
@@ -139,14 +141,18 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def execute(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace, *, command: str = "run") -> int:
     """Run `args.campaign`, or only plan it."""
+    check_progress(args)
     campaign = load_campaign(args.campaign)
     for name in ("prepare", "stages"):
         if args.plan and getattr(args, name) is not None:
             raise InputError(
                 f"--{name} cannot be combined with --plan, which fetches, builds and runs nothing"
             )
+    if args.json_lines and (args.plan or args.fleet is not None):
+        other = "--plan, which has no progress: use --json" if args.plan else "--fleet"
+        raise InputError(f"--json-lines cannot be combined with {other}")
     if args.fleet is not None:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
@@ -155,9 +161,40 @@ def execute(args: argparse.Namespace) -> int:
         return _plan(args, campaign, durations, store)
     log = CommandLog(store.folder("logs") / "commands.jsonl")
     timed = untimed if args.stages is None else timed_in(args.stages)
-    if args.prepare is not None:
-        _prepare(args, campaign, store, log, timed)
-        return 0
+    with progress(args, command, stderr=args.json) as board:
+        if args.prepare is not None:
+            _prepare(args, campaign, store, log, board, timed)
+            return 0
+        folder, planned = _run(args, campaign, durations, store, log, board, timed)
+        verdicts = folder.verdicts()
+        if args.json_lines:
+            board.result([verdict.to_json() for verdict in verdicts])
+    expected = expectations(folder, verdicts)
+    console = plain_console(stderr=args.json or args.json_lines)
+    if args.json:
+        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
+    elif not args.json_lines:
+        print_run(console, verdicts, planned=planned)
+        if expected:
+            print_expectations(console, expected)
+        console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    if args.stages is not None:
+        for line in stage_lines(read_stages(args.stages)):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+    broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
+    return 3 if broken else int(failed(expected))
+
+
+def _run(
+    args: argparse.Namespace,
+    campaign: Campaign,
+    durations: Mapping[str, float],
+    store: Store,
+    log: CommandLog,
+    board: Board,
+    timed: Timed,
+) -> tuple[RunFolder, int]:
+    """Run a campaign, or a part of it; return its folder, and how many cells that has."""
     if args.shard is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
@@ -168,7 +205,8 @@ def execute(args: argparse.Namespace) -> int:
         cc=args.cc,
         store=store,
         log=log,
-        say=_say,
+        say=board.note,
+        board=board,
         timed=timed,
     )
     cells = plan_cells(
@@ -184,16 +222,14 @@ def execute(args: argparse.Namespace) -> int:
         whole = [cell_name(cell) for cell in cells]
         cells = args.shard.of(cells, durations)
         if not cells:
-            text = (
+            board.note(
                 f"part {args.shard} has no cells: the campaign has only "
                 f"{counted(len(whole), 'cell')}"
             )
-            print(text, file=sys.stderr)
-    console = plain_console(stderr=args.json)
     if args.stages is not None:
         requests = [cell.request for cell in cells]
-        build_timed(requests, store=store, log=log, say=_say, timed=timed)
-    with timed(GUESTS), open_board(console) as board:
+        build_timed(requests, store=store, log=log, say=board.note, board=board, timed=timed)
+    with timed(GUESTS):
         folder = run_campaign(
             campaign,
             cells,
@@ -202,33 +238,38 @@ def execute(args: argparse.Namespace) -> int:
             options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
         )
-    verdicts = folder.verdicts()
-    expected = expectations(folder, verdicts)
-    if args.json:
-        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
-    else:
-        print_run(console, verdicts, planned=len(cells))
-        if expected:
-            print_expectations(console, expected)
-        console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
-    if args.stages is not None:
-        for line in stage_lines(read_stages(args.stages)):
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
-    broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
-    return 3 if broken else int(failed(expected))
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    return folder, len(cells)
 
 
 def _prepare(
-    args: argparse.Namespace, campaign: Campaign, store: Store, log: CommandLog, timed: Timed
+    args: argparse.Namespace,
+    campaign: Campaign,
+    store: Store,
+    log: CommandLog,
+    board: Board,
+    timed: Timed,
 ) -> None:
     if args.prepare == "source":
-        fetch_source(campaign, source=args.source, store=store, log=log, say=_say, timed=timed)
+        fetch_source(
+            campaign,
+            source=args.source,
+            store=store,
+            log=log,
+            say=board.note,
+            board=board,
+            timed=timed,
+        )
         return
-    build_all(campaign, source=args.source, cc=args.cc, store=store, log=log, say=_say, timed=timed)
+    build_all(
+        campaign,
+        source=args.source,
+        cc=args.cc,
+        store=store,
+        log=log,
+        say=board.note,
+        board=board,
+        timed=timed,
+    )
 
 
 def _plan(
@@ -283,7 +324,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         path=place,
         options=options,
         durations=args.durations,
-        say=lambda line: print(printable(line), file=sys.stderr, flush=True),
+        say=_nothing if args.quiet else say,
     )
     status = show_merged(RunFolder(place), found.missing, as_json=args.json)
     return 3 if found.failures or found.missing else status
+
+
+def _nothing(line: str) -> None:
+    """Do not say what a fleet is doing."""

@@ -16,6 +16,7 @@ from memnotify.environment import COMPILER
 from memnotify.errors import InfrastructureError
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
+from memnotify.kernel.compiled import Compiled, Counts, Tell, count_compiled, now_and_then
 from memnotify.kernel.config import ConfigOption, check_config, fragment_text, merge_fragments
 from memnotify.kernel.fixes import Choice, fixes_for
 from memnotify.kernel.location import refuse_unfit
@@ -30,7 +31,6 @@ from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.apply import Application
 from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
-from memnotify.text import counted
 
 _RECIPE = 2  # increase it when a change of this module changes the result
 _PATIENCE = 4 * 3600.0
@@ -181,10 +181,14 @@ def ensure_kernel(
     store: Store,
     log: CommandLog,
     progress: Callable[[str], None],
+    tell: Tell | None = None,
     kernels: Path = KERNELS,
     series: Path = MEM_NOTIFY,
 ) -> Artifact:
     """Return a kernel; if needed, fetch the base's source and build it first.
+
+    `tell` hears every two seconds how much is compiled; without it, `progress` hears it now and
+    then.
 
     The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
     `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
@@ -205,6 +209,7 @@ def ensure_kernel(
     inputs = plan.inputs(source.digest)
     words = (request.base, request.series, request.arch, request.variant)
     name = " ".join(filter(None, words))
+    tell = tell or now_and_then(progress)
 
     def build(folder: Path) -> Mapping[str, Any]:
         with work_tree(
@@ -213,7 +218,7 @@ def ensure_kernel(
             applied = tree.switch(plan.series, log=log)
             progress(f"building {name}")
             try:
-                return _build(plan, source, tree, applied, folder, store, log, progress)
+                return _build(plan, source, tree, applied, folder, store, log, tell)
             except CommandFailed as error:
                 if error.timed_out:
                     raise
@@ -235,9 +240,13 @@ def _build(
     folder: Path,
     store: Store,
     log: CommandLog,
-    progress: Callable[[str], None],
+    tell: Tell,
 ) -> dict[str, Any]:
     kept = tree.built_before
+    kind, counts = _kind(plan.request, kept=kept), Counts(store)
+    last = counts.of(kind)
+    # In a kept tree, make compiles what has changed: at most all.
+    of, most = last or plan.base.table.files, kept and last is None
     output = tree.build_log
     output.unlink(missing_ok=True)
     calls = tree.folder / "ccache.calls"
@@ -253,8 +262,9 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
-            beat=lambda: progress(_told(_compiled(output), plan.base.table.files, kept=kept)),
+            beat=lambda: tell(Compiled.among(count_compiled(output), of, most=most)),
         )
+    counts.note(kind, count_compiled(output))
     seconds = time.monotonic() - started
     for file, name in (
         (tree.path / _IMAGE, "bzImage"),
@@ -306,15 +316,10 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
     )
 
 
-def _compiled(output: Path) -> int:
-    return output.read_text(errors="replace", encoding="utf-8").count("\n  CC ")
-
-
-def _told(compiled: int, files: int | None, *, kept: bool) -> str:
-    """Return how far a build is. With a kept tree, make compiles what has changed: at most all."""
-    if files is None or compiled > files:
-        return f"{counted(compiled, 'file')} compiled"
-    return f"{compiled} of {'at most' if kept else 'about'} {files} files compiled"
+def _kind(request: KernelRequest, *, kept: bool) -> str:
+    """Return what builds that compile about the same number of files have in common."""
+    series = request.series if kept else ""
+    return " ".join(filter(None, (request.base, request.arch, request.variant, series)))
 
 
 @dataclass(frozen=True)
@@ -347,6 +352,9 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
+            # In depend mode it hashes every header of every file: hundreds each, mostly the same.
+            # ccache 4.7 has this off by default.
+            "CCACHE_INODECACHE": "1",
             # Keeps entries from being used that were cached when assembly was also in depend mode.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),

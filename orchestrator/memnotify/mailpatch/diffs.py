@@ -232,7 +232,7 @@ def _git_line(lines: Sequence[str], index: int) -> tuple[re.Match[str] | None, i
     half = HALF_GIT_LINE.fullmatch(lines[index].rstrip())
     if half and index + 1 < len(lines):
         rest = _bare(lines[index + 1], half["margin"]).strip()
-        if re.fullmatch(r"\S+", rest) and not OLD.match(rest):
+        if re.fullmatch(r"\S+/\S+", rest):
             return GIT_LINE.match(f"{lines[index].rstrip()} {rest}"), 2
     return git, 1
 

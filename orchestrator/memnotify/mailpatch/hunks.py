@@ -12,6 +12,7 @@ from memnotify.mailpatch.align import find_readings
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import OpenFile
 from memnotify.mailpatch.footers import is_footer, left_over
+from memnotify.mailpatch.git_index import is_stated
 from memnotify.mailpatch.line_index import FileIndex, index_of
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
@@ -60,7 +61,9 @@ class HunkReader:
                 effort=self.effort,
             )
             readings = self._standing(hunk, index, expected, after)
-            if readings and _has_white_space(file, readings[0]):
+            if readings and (
+                _has_white_space(file, readings[0]) or self._stands_in_reverse(file, hunk, index)
+            ):
                 raise self._applied(file, hunk, what)
             if not readings:
                 readings = _first(find, expected, (0,))
@@ -201,17 +204,38 @@ class HunkReader:
         adds = any(key(line.text[1:]) for line in hunk.body if line.text.startswith("+"))
         if file.before is None or (readings and not adds):
             return
-        end = end_of(back)
-        if readings or not adds:
+        if not adds or any(reading.counted for reading in readings):
             there = standing(back, index, start=start, after=0, width=self.width) is not None
         else:
-            there = bool(
-                find_readings(
-                    back, index, expected=start, width=self.width, end=end, effort=self.effort
-                )
+            found = find_readings(
+                *(back, index),
+                expected=start,
+                width=self.width,
+                end=end_of(back),
+                effort=self.effort,
             )
+            # Where both can be read, the one that needs less repair is right.
+            least = min((reading.cost for reading in readings), default=None)
+            there = any(least is None or reading.cost <= least for reading in found)
         if there:
             raise self._applied(file, hunk, what)
+
+    def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
+        """Return whether a hunk that stands in a file stands there in reverse as well.
+
+        The file has the patch then, and may take it once more; unless the index line says that it
+        is the file without it.
+        """
+        back = swapped(hunk)
+        start = max(back.old_start - (back.old_count > 0), 0)
+        added, removed = (
+            [key(line.text[1:]) for line in hunk.body if line.text.startswith(sign)]
+            for sign in ("+", "-")
+        )
+        if file.before is None or not any(added) or added == removed:
+            return False
+        there = standing(back, index, start=start, after=0, width=self.width)
+        return there is not None and not is_stated(file)
 
     def _applied(self, file: OpenFile, hunk: RawHunk, what: str) -> InputError:
         return self.account.error(

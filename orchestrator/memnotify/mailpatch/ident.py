@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from memnotify.mailpatch.git_settings import NO_SETTINGS
 from memnotify.process import CommandLog, run
@@ -23,6 +23,7 @@ _SENT = re.compile(
     r"[01]\d:[0-5]\d:[0-5]\d [+-]0\d[0-5]\d(?: \([A-Z]+\))?"
 )
 _HEADER = re.compile(r"(From|Date|Subject): ?(.*)", re.IGNORECASE)
+_OF_DIFF = re.compile(r"diff -|Index: |--- \S")  # where git ends a message
 
 
 def author_of(value: str | None) -> str:
@@ -86,4 +87,9 @@ def taken_message(
             dates.append(found[2].strip())
             done[at] = ""
     kept = [line for before, line in zip(lines, done, strict=True) if line or not before]
-    return kept, dates
+    return without_diffs(kept), dates
+
+
+def without_diffs(lines: Iterable[str]) -> list[str]:
+    """Return lines of text of which git takes none for the header of a diff."""
+    return [" " + line if _OF_DIFF.match(line) else line for line in lines]

@@ -384,7 +384,7 @@ def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
             headers["From"] = shown["before"] or shown["after"].strip()
             last = at + 1
         if "Subject" not in headers and _TAG.match(bare.removeprefix("* ").removeprefix("Re: ")):
-            headers["Subject"] = bare.removeprefix("* ")
+            headers["Subject"] = words(bare.removeprefix("* "))
             titled = "Subject"  # by the title of the page, unless a field states it
             last = at + 1
         if last and at - last > 12:

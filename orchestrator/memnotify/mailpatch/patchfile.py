@@ -11,7 +11,7 @@ from pathlib import Path
 from memnotify.errors import InfrastructureError
 from memnotify.mailpatch.changes import Change, diff_text
 from memnotify.mailpatch.git_settings import NO_SETTINGS
-from memnotify.mailpatch.ident import author_of, is_date, taken_message
+from memnotify.mailpatch.ident import author_of, is_date, taken_message, without_diffs
 from memnotify.mailpatch.mail import PROVENANCE, Mail
 from memnotify.mailpatch.repairs import Repair, summary
 from memnotify.process import CommandLog, run
@@ -103,6 +103,7 @@ def patch_bytes(
     ]
     lines += [*provenance(mail, repairs), *headers]
     lines += ["", *message, *([""] if message else []), "---"]
+    notes = without_diffs(notes)
     lines += [*notes, *([""] if notes else []), *stat.splitlines(), ""]
     text = "\n".join(lines) + "\n" + "".join(diff_text(change) for change in changes)
     return text.encode("utf-8", "surrogateescape")

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import PurePosixPath
 
 from memnotify.errors import InputError
@@ -205,7 +206,9 @@ class Opener:
         whole = "".join(key(text.removeprefix("+")) for text in lines)
         added = "".join(key(text[1:]) for text in lines if text.startswith("+"))
         own = "".join(map(key, Lines.of(there.data).lines))
-        if own == added or (own and whole.startswith(own)):
+        # Whether its entities are the archive's is not known yet.
+        read = [(added, whole), (unescape(added), unescape(whole))]
+        if any(own == exact or (own and more.startswith(own)) for exact, more in read):
             message = f"creates {name}, which the tree has with the same lines already"
             return self.error(diff.line, message, "give a tree without the patch")
         message = f"creates {name}, which exists with other lines"

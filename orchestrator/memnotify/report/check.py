@@ -14,6 +14,7 @@ from memnotify.check.promises import Answer, Invariant, PromiseVerdict
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
 from memnotify.report.table import axis_column, differing, shared
 from memnotify.results.promises import Checked
+from memnotify.series.own import origin_of
 from memnotify.text import counted, printable
 from memnotify.units import NS_PER_S
 
@@ -107,9 +108,14 @@ def _notes(rows: Sequence[Checked], *, as_list: bool) -> Iterator[str]:
         yield "times exercised (0: never, blank: not promised)"
     for series in sorted({str(row.point["series"]) for row in rows if row.answer is None}):
         yield (
-            f"{series}: no promises on file; add them to revision.toml in its folder (see "
-            "patches/README.md), or restore the folder if it is missing"
+            f"{series}: no promises on file; add them to revision.toml in {_folder(series)} (see "
+            "patches/README.md), restore the folder if it is missing, or ask those of another "
+            "revision with --against"
         )
+    others = {str(row.promised_by) for row in rows if row.promised_by not in _own(row)}
+    for series in sorted(others):
+        yield f"against the promises of {series}"
+    yield from _needs(rows)
     for cell, row in {row.cell: row for row in rows}.items():
         if row.lost_records or row.torn_records:
             lost = counted(row.lost_records, "record")
@@ -117,6 +123,25 @@ def _notes(rows: Sequence[Checked], *, as_list: bool) -> Iterator[str]:
                 f"{cell}: {lost} lost, {row.torn_records} torn: broken and kept promises may "
                 "both be wrong"
             )
+
+
+def _own(row: Checked) -> tuple[str | None, ...]:
+    return None, str(row.point["series"])
+
+
+def _folder(series: str) -> str:
+    origin = origin_of(series)
+    return "its folder" if origin is None else f"{origin}"
+
+
+def _needs(rows: Sequence[Checked]) -> Iterator[str]:
+    """Yield what would exercise the promises that were not, each text once."""
+    cells: dict[tuple[str, str], int] = Counter()
+    for row in rows:
+        if row.answer is not None and row.needs is not None:
+            cells[str(row.answer.invariant), row.needs] += 1
+    for (invariant, needs), count in cells.items():
+        yield f"{invariant} not exercised in {counted(count, 'cell')}: it takes {needs}"
 
 
 def _breaks(row: Checked, log: Path) -> Iterator[str]:

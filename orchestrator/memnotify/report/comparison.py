@@ -9,7 +9,7 @@ from rich.text import Text
 
 from memnotify.axes import Value
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
-from memnotify.results.comparison import GroupFigure
+from memnotify.results.grouping import GroupFigure
 from memnotify.text import counted, printable
 
 _MOST_VALUES = 8
@@ -28,8 +28,11 @@ def print_comparison(
     same: Mapping[str, Value],
     notes: Sequence[str],
     choice: Choice = USUAL,
+    table: bool = True,
 ) -> None:
     """Print what `memnotify compare` shows: one line per figure, one column per group.
+
+    Without `table`, only what is around it, unless columns or an order were asked for.
 
     `rows` are sorted by figure, then group. `same` has the axes with a single value. If columns or
     an order were asked for, the table is the list of `comparison_grid` instead.
@@ -45,7 +48,7 @@ def print_comparison(
     paired = any(row.apart is not None and row.apart.difference is not None for row in rows)
     if choice.made:
         comparison_grid(rows).chosen(choice).print(console)
-    else:
+    elif table:
         _matrix(rows, groups, effects="" if not effects else "Δ" if paired else "δ").print(console)
     if effects:
         console.print(Text(printable(f"{_EFFECTS[paired]} {groups[0]}")), soft_wrap=True)

@@ -120,7 +120,8 @@ class Run:
     def reactions(self) -> pd.DataFrame:
         """One row per cell that has results: its parameters and its figures of `memnotify compare`.
 
-        They are computed when first used, which reads the log of every cell.
+        They are those that were noted when a cell ran. Of one that another version ran, they are
+        computed when first used, from its log.
         """
         rows = [
             {name: row[name] for name in _POINT} | dict(cell.reaction)

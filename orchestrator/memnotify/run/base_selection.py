@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from memnotify.campaign.load import Campaign
-from memnotify.campaign.plan import bind, plan_cells
+from memnotify.campaign.plan import bind, boot_files, plan_cells
 from memnotify.errors import InfrastructureError, MemnotifyError
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
@@ -21,7 +21,9 @@ from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
+from memnotify.report.board import Board
 from memnotify.run.stages import SOURCE, Timed, kernel_stage, untimed
+from memnotify.run.telling import kernel_name, telling
 from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
@@ -45,14 +47,12 @@ def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None
     Raises InfrastructureError if the guest does not get as far as its scenario.
     """
     image = ensure_image(cell.request.arch, store=store, log=log)
-    template = Templates(store).get(
+    template = Templates(store).ensure(
         bind(cell, kernel, image),
-        kernel=kernel.file("bzImage"),
-        initramfs=image.file("initramfs.cpio"),
-        on_stage=lambda stage: None,
+        files=boot_files(kernel, image),
         log=log,
     )
-    if asyncio.run(template) is None:
+    if not asyncio.run(template):
         name = f"{cell.request.base} {cell.request.series} {cell.request.arch}"
         raise InfrastructureError("boot", f"{name} does not boot as {cell.machine.name}")
 
@@ -65,6 +65,7 @@ def choose_base(
     store: Store,
     log: CommandLog | None = None,
     say: Callable[[str], None],
+    board: Board | None = None,
     boot: Boot = boot,
     timed: Timed = untimed,
 ) -> str:
@@ -75,6 +76,7 @@ def choose_base(
     and templates are in the store. A base that is unavailable, rejects the patches, or does not
     build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
     one: what is wrong with it is an error of the build, or a finding. `timed` measures the stages.
+    `board` hears of builds; without it, `say` does.
 
     Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
     fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
@@ -96,16 +98,24 @@ def choose_base(
 
     for name in preferred:
         try:
-            with timed(SOURCE), _if_slow(f"looking for the source of {name}", say):
+            looking = _if_slow(f"looking for the source of {name}", say)
+            with timed(SOURCE), looking, telling(f"source {name}", board=board, say=say) as told:
                 found = ensure_source(
-                    load_base(name), source, store=store, web=web, log=log, progress=say
+                    load_base(name), source, store=store, web=web, log=log, progress=told.step
                 )
+                told.done()
             for request, cell in kernels_of(campaign, name, source, cc).items():
-                what = " ".join(filter(None, (name, request.series, request.arch, request.variant)))
-                building = timed(kernel_stage(request))
-                with building, _if_slow(f"looking for the kernel {what}", say):
-                    kernel = ensure_kernel(request, store=store, log=log, progress=say)
-                with _if_slow(f"booting {what}", say):
+                what = kernel_name(request)
+                with (
+                    timed(kernel_stage(request)),
+                    _if_slow(f"looking for the {what}", say),
+                    telling(what, board=board, say=say) as told,
+                ):
+                    kernel = ensure_kernel(
+                        request, store=store, log=log, progress=told.step, tell=told.tell
+                    )
+                    told.done()
+                with _if_slow(f"booting {what.removeprefix('kernel ')}", say):
                     boot(cell, kernel, store=store, log=log)
         except MemnotifyError as error:
             if not is_the_bases_fault(error):

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 
 from memnotify import toml
 from memnotify.errors import InputError
+from memnotify.series.own import is_own, promises_file
 from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of
 from memnotify.series.registered import load_registered, revision_of
 from memnotify.text import known_names
@@ -307,6 +308,8 @@ def _told_by(revision: str, root: Path) -> tuple[str, Path]:
     That is the series itself or, for registered originals, their revision.
     """
     path = root / revision / FILE
+    if root == MEM_NOTIFY and is_own(revision):
+        return revision, promises_file(revision)
     if root == MEM_NOTIFY and not path.exists():
         teller = revision_of(revision) or revision
         return teller, root / teller / FILE

@@ -8,9 +8,8 @@ from pathlib import Path
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
 from memnotify.cli.paths import campaign, named, path
+from memnotify.cli.progress import add_progress, progress
 from memnotify.errors import InputError
-from memnotify.report.board import open_board
-from memnotify.report.plain import plain_console
 from memnotify.run.bisect import bisect_series, only_cell, sentence
 from memnotify.run.services import Services
 from memnotify.store import Store
@@ -45,6 +44,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="output", type=path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
     )
+    add_progress(parser)
     parser.set_defaults(handler=_bisect)
 
 
@@ -54,7 +54,15 @@ def _bisect(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(f"--until {error}") from error
     campaign = load_campaign(args.campaign)
-    with open_board(plain_console(stderr=True)) as board:
+    with progress(args, "series bisect", stderr=True) as board:
+
+        def say(line: str) -> None:
+            if args.json_lines:
+                board.note(line)
+                return
+            with board.aside():
+                print(line, flush=True)
+
         found = bisect_series(
             campaign,
             only_cell(campaign, args.base, args.source),
@@ -62,7 +70,11 @@ def _bisect(args: argparse.Namespace) -> int:
             question,
             Services(store=Store(), board=board),
             path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
-            say=lambda line: print(line, flush=True),
+            say=say,
         )
-    print(sentence(found, question, args.revision))
+        answer = sentence(found, question, args.revision)
+        patches = [patch.name for patch in found.patches]
+        board.result({"patches": patches, "holds": found.holds, "answer": answer})
+    if not args.json_lines:
+        print(answer)
     return 0 if found.patches else 1
