@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Self
 
 from memnotify.scenario import Scenario
@@ -139,6 +140,14 @@ class Cell:
     kernel: str = ""
     image: str = ""
     hardware: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFiles:
+    """The two files that QEMU boots."""
+
+    kernel: Path
+    initramfs: Path
 
 
 class Repeatability(StrEnum):

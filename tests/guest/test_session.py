@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import pytest
 from memnotify.guest import mailbox, session, watchdog
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, Finding
+from memnotify.model import Finding
 from memnotify.records.layout import Kind
 from memnotify.scenario import (
     ClientKind,
@@ -38,11 +39,6 @@ from tests.support.sessions import (
 )
 
 pytestmark = pytest.mark.guest
-
-
-@pytest.fixture
-def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
-    return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
 
 
 def test_it_does_not_matter_when_a_guest_is_stopped_that_ends_its_processes(
@@ -128,7 +124,7 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
 def test_clients_that_give_back_or_leave_and_what_presses_and_is_stopped(
     run: Runner, kernel: Find
 ) -> None:
-    run.kernel = kernel("v4")
+    run.files = dataclasses.replace(run.files, kernel=kernel("v4"))
     cell = make_cell(
         clients(3, ClientKind.RELEASE, cache_kib=1024, give_back_kib=256),
         clients(2, ClientKind.EXIT),

@@ -96,8 +96,8 @@ class Guests:
     async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
         self.started.append(cell)
         rest["on_stage"]("boot")
-        assert rest["kernel"].name == "bzImage"
-        assert rest["initramfs"].name == "initramfs.cpio"
+        assert rest["files"].kernel.name == "bzImage"
+        assert rest["files"].initramfs.name == "initramfs.cpio"
         await asyncio.sleep(0)
         log = made_up_log(cell)
         write_records(log, folder / "records.parquet")

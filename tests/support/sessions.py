@@ -11,7 +11,7 @@ from typing import Any
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, Cell, CellResult, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, CellResult, KernelRequest
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.scenario import (
@@ -70,9 +70,8 @@ def qemus() -> list[int]:
 class Runner:
     """Runs cells, and checks after each whether anything was left behind."""
 
-    def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
-        self.kernel = kernel
-        self.initramfs = initramfs
+    def __init__(self, files: BootFiles, folder: Path) -> None:
+        self.files = files
         self.folder = folder
 
     def __call__(
@@ -86,8 +85,7 @@ class Runner:
         result = asyncio.run(
             run_cell(
                 cell,
-                kernel=self.kernel,
-                initramfs=self.initramfs,
+                files=self.files,
                 folder=self.folder,
                 on_stage=on_stage,
                 limits=limits,

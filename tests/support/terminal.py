@@ -24,7 +24,7 @@ class Terminal:
 
     `raw` is all that the program wrote. `shown` and `scrolled` are lines without trailing blanks:
     those on the screen, and those that went off its upper edge. A terminal that `reflows` breaks
-    lines anew when it becomes narrower; another one cuts them.
+    lines again when it becomes narrower; another one cuts them.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Terminal:
         return self._child.wait(timeout=_PATIENCE_SECONDS)
 
     def _read(self) -> bool:
-        """Feed the screen with what there is; return whether there may be more."""
+        """Feed the screen with new output; return whether there may be more."""
         if not select.select([self._master], [], [], 0.2)[0]:
             return True
         try:

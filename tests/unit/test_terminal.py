@@ -1,4 +1,4 @@
-"""The live board on real pseudo-terminals: sizes, resizing, interruption, and what is no terminal.
+"""The live board on real pseudo-terminals: sizes, resizing, interruption, and pipes.
 
 tests/support/played.py plays a run of three guests.
 """

@@ -1,4 +1,4 @@
-"""How a command that builds or runs something tells of its progress: --quiet, --json-lines."""
+"""How a command that builds or runs something reports its progress: --quiet, --json-lines."""
 
 from __future__ import annotations
 

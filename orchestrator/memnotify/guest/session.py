@@ -21,7 +21,7 @@ from memnotify.guest.template import Template
 from memnotify.guest.view import View
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.model import RECORDS, BalloonMove, Cell, CellResult, Outcome
+from memnotify.model import RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -32,11 +32,9 @@ from memnotify.units import BYTES_PER_MIB
 async def run_cell(
     cell: Cell,
     *,
-    kernel: Path,
-    initramfs: Path,
+    files: BootFiles,
     folder: Path,
-    template: Template | None = None,
-    tape: qemu.Tape | None = None,
+    start: Template | qemu.Tape | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
     on_view: Callable[[View], None] = lambda view: None,
     log: CommandLog | None = None,
@@ -44,8 +42,8 @@ async def run_cell(
 ) -> CellResult:
     """Run one guest and leave records.parquet, console.log and qmp.jsonl in `folder`.
 
-    `folder` also gets machine.cfg, and qemu.log with QEMU's own output. With a `template`, the
-    guest starts from that; otherwise it boots. With a `tape`, which excludes a template, the run is
+    `folder` also gets machine.cfg, and qemu.log with QEMU's own output. The guest boots, or
+    continues from the template that is its `start`. If that is a tape, the guest boots, and is
     recorded on the tape or replayed from it (see guest/recording.py). `on_view` gets what one
     reader can watch the running guest through. QEMU is always gone afterwards. If QEMU fails after
     it was started, that is an outcome (`infrastructure:...`), and the log up to then is kept.
@@ -56,6 +54,8 @@ async def run_cell(
     started = time.monotonic()
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
     limits = limits or Limits()
+    template = start if isinstance(start, Template) else None
+    tape = start if isinstance(start, qemu.Tape) else None
     session = _Session(cell, template, tape, limits, on_stage, started)
     failure: InfrastructureError | None = None
     end = End()
@@ -66,8 +66,7 @@ async def run_cell(
                 cell,
                 parts,
                 accel=accel,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=files,
                 folder=folder,
                 tape=tape,
             ) as vm,

@@ -25,7 +25,7 @@ from memnotify.guest.region import Region
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, watch
-from memnotify.model import CONSOLE, Accel, Cell
+from memnotify.model import CONSOLE, Accel, BootFiles, Cell
 from memnotify.process import CommandLog
 from memnotify.store import Artifact
 
@@ -98,8 +98,7 @@ def _load(stack: ExitStack, name: str, pack: int, entry: dict[str, Any]) -> int:
 async def make_template(
     cell: Cell,
     *,
-    kernel: Path,
-    initramfs: Path,
+    files: BootFiles,
     folder: Path,
     log: CommandLog | None,
     limits: Limits,
@@ -118,8 +117,7 @@ async def make_template(
             cell,
             parts,
             accel=Accel.TCG,
-            kernel=kernel,
-            initramfs=initramfs,
+            files=files,
             folder=folder,
         ) as vm,
     ):

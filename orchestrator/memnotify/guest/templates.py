@@ -9,13 +9,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest.template import Template, make_template
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Cell, Clock
+from memnotify.model import BootFiles, Cell, Clock
 from memnotify.process import CommandLog
 from memnotify.store import Artifact, Store, digest_value
 
@@ -64,8 +63,7 @@ class Templates:
         self,
         cell: Cell,
         *,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         on_stage: Callable[[str], None],
         log: CommandLog | None,
         boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
@@ -87,7 +85,7 @@ class Templates:
             on_stage("template")
         async with self._locks[key]:
             if key not in self._open:
-                async with self._found(cell, inputs, key, kernel, initramfs, log, boot) as found:
+                async with self._found(cell, inputs, key, files, log, boot) as found:
                     self._open[key] = None if found is None else Template(found)
             self._open.move_to_end(key)
             template = self._open[key]
@@ -95,16 +93,14 @@ class Templates:
                 self._open.popitem(last=False)
             return template
 
-    async def ensure(
-        self, cell: Cell, *, kernel: Path, initramfs: Path, log: CommandLog | None
-    ) -> bool:
+    async def ensure(self, cell: Cell, *, files: BootFiles, log: CommandLog | None) -> bool:
         """Return whether there is a template of a bound cell; make it if it does not exist.
 
         It is not loaded. Raises as `get` does.
         """
         inputs = template_inputs(cell)
         key = digest_value(inputs)
-        async with self._found(cell, inputs, key, kernel, initramfs, log) as found:
+        async with self._found(cell, inputs, key, files, log) as found:
             return found is not None
 
     def _too_many(self) -> bool:
@@ -117,8 +113,7 @@ class Templates:
         cell: Cell,
         inputs: dict[str, Any],
         key: str,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         log: CommandLog | None,
         boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> AsyncIterator[Artifact | None]:
@@ -127,7 +122,7 @@ class Templates:
             async with self._store.lock_async(f"{KIND}-{key}"):
                 artifact = self._store.get(KIND, key)
                 if is_new := artifact is None:
-                    make = partial(self._make, cell, inputs, kernel, initramfs, log)
+                    make = partial(self._make, cell, inputs, files, log)
                     async with boot():
                         try:
                             await make()
@@ -153,15 +148,13 @@ class Templates:
         self,
         cell: Cell,
         inputs: dict[str, Any],
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         log: CommandLog | None,
     ) -> None:
         with self._store.draft(KIND, inputs) as draft:
             draft.facts = await make_template(
                 cell,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=files,
                 folder=draft.path,
                 log=log,
                 limits=self._limits,

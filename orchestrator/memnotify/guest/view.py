@@ -55,7 +55,7 @@ class View:
         self._findings: set[Finding] = set()
 
     def look(self) -> Glimpse | None:
-        """Return what there is to see; None once the guest and its memory are gone."""
+        """Return what can be seen; None once the guest and its memory are gone."""
         try:
             newest_ns = self._region.newest_ns()
             self._read_on(self._region.claimed())

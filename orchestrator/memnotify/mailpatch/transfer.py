@@ -11,6 +11,10 @@ from email.message import Message
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{4,}={0,2}\s*")
 _ESCAPE = re.compile(r"=[0-9A-F]{2}")
+# Those that any diff gets: of a sign, of the blank that is a line, or ends one, and of UTF-8.
+_OF_ENCODER = re.compile(
+    r"=3D|^=20$|(?<![?&]id)=20$|=09$|=[C-F][0-9A-F]=[89AB][0-9A-F]", re.MULTILINE
+)
 _RAW_SIGN = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
 _LONG = 40  # letters of base64 that no text has in one line
 _DIFF = re.compile(r"^(?:@@ -\d|diff -|--- \S|\+\+\+ \S)", re.MULTILINE)
@@ -76,7 +80,8 @@ def undecoded(lines: Sequence[str]) -> tuple[list[str], str | None]:
     signs = text.count("=")
     ends = len(re.findall(r"=$", text, re.MULTILINE))
     escapes = _ESCAPE.findall(text)
-    if not escapes or signs != len(escapes) + ends:
+    # An address such as ?id=2944 has an escape as well, and C has lines that end with a sign.
+    if signs != len(escapes) + ends or not _OF_ENCODER.search(text):
         return list(lines), None
     data = quopri.decodestring("\n".join(lines).encode("utf-8", "surrogateescape"))
     try:

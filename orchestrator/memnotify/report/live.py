@@ -170,7 +170,7 @@ class LiveBoard:
     def _fit_page(self) -> None:
         """Start a new page if the board does not fit its terminal any more.
 
-        Some terminals break long lines anew when they become narrower, and others cut them, so
+        Some terminals break long lines again when they become narrower, and others cut them, so
         nobody knows where the board begins. What is on the screen scrolls away, and the newest
         lines are printed again.
         """

@@ -91,7 +91,7 @@ class Guest:
         """Look at the guest, if there is one."""
         found = None if self.view is None else self.view.look()
         if found is None:
-            return  # it has ended: what was seen last stays
+            return  # it has ended: the last look stays
         self.seen = found
         self._past.append((now, found.guest_s))
         while len(self._past) > 2 and now - self._past[1][0] >= _WINDOW_S:

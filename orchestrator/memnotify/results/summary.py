@@ -11,10 +11,10 @@ from typing import Any
 
 from memnotify import __version__
 from memnotify.axes import point_of
-from memnotify.campaign.plan import cell_inputs
+from memnotify.campaign.plan import boot_files, cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
-from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
+from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
@@ -33,6 +33,10 @@ class Job:
     cell: Cell
     kernel: Artifact
     image: Artifact
+
+    @property
+    def boot_files(self) -> BootFiles:
+        return boot_files(self.kernel, self.image)
 
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:

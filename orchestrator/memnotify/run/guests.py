@@ -12,7 +12,7 @@ from memnotify.guest.rendezvous import BOOT
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
 from memnotify.guest.view import View
-from memnotify.model import Cell, CellResult
+from memnotify.model import BootFiles, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.results.summary import Job
 from memnotify.run.ledger import Ledger
@@ -29,10 +29,9 @@ class CellRunner(Protocol):
         self,
         cell: Cell,
         *,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         folder: Path,
-        template: Template | None,
+        start: Template | None,
         on_stage: Callable[[str], None],
         on_view: Callable[[View], None],
         log: CommandLog | None,
@@ -58,13 +57,11 @@ class GuestRunner:
         on_view: Callable[[View], None],
     ) -> CellResult:
         """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
-        kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
         template = None
         if self.templates is not None:
             template = await self.templates.get(
                 job.cell,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=job.boot_files,
                 on_stage=on_stage,
                 log=self.log,
                 boot=self.ledger.boot,
@@ -72,10 +69,9 @@ class GuestRunner:
         run = partial(
             self.runner,
             job.cell,
-            kernel=kernel,
-            initramfs=initramfs,
+            files=job.boot_files,
             folder=folder,
-            template=template,
+            start=template,
             on_view=on_view,
             log=self.log,
         )

@@ -1,4 +1,4 @@
-"""Tells of a build while it is under way: a board if there is one, otherwise in plain lines."""
+"""Reports a build while it is under way: to a board if there is one, otherwise in plain lines."""
 
 from __future__ import annotations
 
