@@ -95,10 +95,11 @@ packages packages-first packages-build:
 	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}" || failed $$?; \
 	fi
 
+# An environment that works stays that of the Python that made it: venv would give it the files of another one.
 $(VENV)/.ready: requirements.lock pyproject.toml | $(if $(SIDE_BY_SIDE),packages-first,packages)
 	@echo "installing the Python packages of requirements.lock (0.3 GB on disk)"
 	@$(call stage,Python packages) \
-	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -c 'import ssl' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV); \
 	$(PIP) --require-hashes $(if $(SIDE_BY_SIDE),--no-compile) -r requirements.lock; \
 	rm -f $(VENV)/.commit
 	@touch $@
