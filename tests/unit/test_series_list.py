@@ -201,7 +201,8 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
     assert original.lineage.mails == {}
     assert load_revision("v4-original") == load_revision("v4")
     # A folder of series elsewhere has no originals.
-    (tmp_path / "series").mkdir()
+    (tmp_path / "series/v4").mkdir(parents=True)
+    shutil.copy(MEM_NOTIFY / "v4" / FILE, tmp_path / "series/v4" / FILE)
     with pytest.raises(InputError, match="there is no series v4-original"):
         load_revision("v4-original", root=tmp_path / "series")
 
