@@ -33,7 +33,7 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-bytecode \
-        demo-kernels test lint mutants bench architecture man schemas lock dist clean
+        demo-kernels test lint mutants bench architecture schemas man lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -135,9 +135,9 @@ lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schem
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/draw_architecture.py --check
-	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/python docs/write_schemas.py --check
 	RUST_LOG=warn $(BIN)/taplo lint
+	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/codespell
 	$(BIN)/python -m tests.support.prose
 
@@ -157,11 +157,11 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
 
-man: setup-dev ## write docs/man1, the manual pages, from the help of the commands
-	$(BIN)/python docs/write_man_pages.py
-
 schemas: setup-dev ## write schemas/ from the tables that check TOML files
 	$(BIN)/python docs/write_schemas.py
+
+man: setup-dev ## write docs/man1, the manual pages, from the help of the commands
+	$(BIN)/python docs/write_man_pages.py
 
 # The versions of the demo's packages hold for those of the tests too: both share .venv.
 lock: setup-dev ## pin the versions and hashes of all Python packages anew

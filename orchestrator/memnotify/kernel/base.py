@@ -115,9 +115,9 @@ class OnlyIfTable(toml.Table):
 class WithToolTable(toml.Table):
     """A folder below patches/ for builds whose compiler or linker has at least this version."""
 
-    tool: Literal["gcc", "ld"] = Field(description="A compiler, or GNU ld.")
+    tool: Literal["gcc", "ld"] = Field(description="The compiler, or GNU ld.")
     at_least: Annotated[str, toml.spelled(r"\d+\.\d+", 'a version, such as "2.47"')] = Field(
-        description="Its first version that needs the folder."
+        description="The first version that needs the folder."
     )
     patches: str = Field(description="The folder of patches/.")
 
