@@ -202,6 +202,22 @@ def test_what_is_no_series(tmp_path: Path, tree: Path, word: str, why: str) -> N
     assert why in told
 
 
+def test_what_is_not_committed_is_not_in_the_range(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = series_of(tmp_path, WORD)
+    assert not capsys.readouterr().err
+    (tree / "mm.c").write_text("guard = 1;\n")
+    assert series_of(tmp_path, WORD) == names
+    err = capsys.readouterr().err
+    assert "linux: changes of 1 file are not committed, and so not in fix/guard\n" in err
+    series_of(tmp_path, "git:linux#base..fix/guard~1")
+    assert not capsys.readouterr().err
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "-q", "--bare", str(tree), str(bare))
+    assert series_of(tmp_path, "git:bare.git#base..fix/guard") == names
+
+
 def test_merges_are_refused(tmp_path: Path, tree: Path) -> None:
     git(tree, "checkout", "-q", "-b", "side", "base")
     (tree / "other.c").write_text("1\n")
