@@ -34,7 +34,7 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source \
-        demo-bytecode demo-kernels test lint mutants bench architecture man lock dist clean
+        demo-bytecode demo-kernels test lint mutants bench architecture man schemas lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -135,12 +135,14 @@ demo-bytecode: demo-source
 demo-kernels: packages-build demo-source
 	@$(BIN)/memnotify run campaigns/demo.toml --prepare kernels --stages $(STAGES)
 
-lint: setup-dev ## ruff, mypy, the layers of the package, and the English of the documentation
+lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schemas, the English of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/draw_architecture.py --check
+	$(BIN)/python docs/write_schemas.py --check
+	RUST_LOG=warn $(BIN)/taplo lint
 	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/codespell
 	$(BIN)/python -m tests.support.prose
@@ -160,6 +162,9 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 
 architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
+
+schemas: setup-dev ## write schemas/ from the tables that check TOML files
+	$(BIN)/python docs/write_schemas.py
 
 man: setup-dev ## write docs/man1, the manual pages, from the help of the commands
 	$(BIN)/python docs/write_man_pages.py

@@ -33,6 +33,7 @@ COMMANDS = {
     "plot": "draw a run: timelines, figures, and what was published",
     "check": "check the logs of a run against the promises of their revisions",
     "compare": "compare revisions, or the values of another axis, across runs",
+    "baseline": "keep the figures of a run in a repository, and compare runs with them",
     "expect": "compare a run with the expectations of its campaign",
     "published": "compare a run with the published results of its experiment",
     "report": "write a report as HTML, JUnit XML, KTAP or Markdown",

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from memnotify import toml
-from memnotify.errors import InputError, writing
+from memnotify.errors import InputError
+from memnotify.files import writing
 from memnotify.report.cells import CellReport, ExpectReport, RunReport
 from memnotify.report.expect import in_words, status_of
 from memnotify.report.junit import junit
