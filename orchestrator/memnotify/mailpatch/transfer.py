@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from email.message import Message
 
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{4,}={0,2}\s*")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4,}={0,2}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)\s*")
 _ESCAPE = re.compile(r"=[0-9A-F]{2}")
 # Those that any diff gets: of a sign, of the blank that is a line, or ends one, and of UTF-8.
 _OF_ENCODER = re.compile(
