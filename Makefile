@@ -16,6 +16,7 @@ ARCH := bc bison ca-certificates ccache flex gcc gdb git glibc libarchive libelf
         qemu-system-x86 util-linux xz
 # In a first demo, pip and the kernel source need only the first of these, the compiler none of the others.
 FIRST := ca-certificates python3-venv
+BROWSER := chromium
 LATER := gdb qemu-system-x86 qemu-utils
 # make demo notes here what each stage took; $(call stage,NAME) adds the shell that it begins.
 STAGES := runs/demo.stages
@@ -32,15 +33,20 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
               print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-bytecode \
-        demo-kernels test lint mutants bench architecture man schemas lock dist clean
+.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source \
+        demo-bytecode demo-kernels test lint mutants bench architecture man schemas lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup: packages version ## install what is missing for the demo: Debian packages, then .venv
 
-setup-dev: setup $(VENV)/.ready-dev ## the same, with all extras and the tools for tests
+setup-dev: setup $(VENV)/.ready-dev packages-tests ## the same, with all extras and the tools for tests
+
+# The browser in which pages are tested. Without it, these tests are skipped.
+packages-tests: | packages
+	@$(MAKE) --no-print-directory packages PACKAGES=$(BROWSER) FEDORA=$(BROWSER) ARCH=$(BROWSER) \
+	    || echo "without $(BROWSER), the tests of pages are skipped"
 
 packages: WANTED = $(PACKAGES) ## install the Debian packages that are missing
 packages-first: WANTED = $(FIRST)
@@ -135,9 +141,9 @@ lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schem
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/draw_architecture.py --check
-	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/python docs/write_schemas.py --check
 	RUST_LOG=warn $(BIN)/taplo lint
+	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/codespell
 	$(BIN)/python -m tests.support.prose
 
@@ -157,11 +163,11 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
 
-man: setup-dev ## write docs/man1, the manual pages, from the help of the commands
-	$(BIN)/python docs/write_man_pages.py
-
 schemas: setup-dev ## write schemas/ from the tables that check TOML files
 	$(BIN)/python docs/write_schemas.py
+
+man: setup-dev ## write docs/man1, the manual pages, from the help of the commands
+	$(BIN)/python docs/write_man_pages.py
 
 # The versions of the demo's packages hold for those of the tests too: both share .venv.
 lock: setup-dev ## pin the versions and hashes of all Python packages anew

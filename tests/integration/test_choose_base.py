@@ -52,11 +52,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     return asked
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
 def campaign(folder: Path, bases: str = LIST) -> Campaign:
     path = folder / "try.toml"
     path.write_text(TEXT.format(bases=bases))

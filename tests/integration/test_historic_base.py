@@ -165,8 +165,9 @@ def test_the_makefile_says_which_variant_of_a_series_fits(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["2.6.24", "2.6.24-rc6-mm1", "2.6.25"])
 def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
     base = load_base(name)
-    linker = base.patches_with_ld("GNU ld (GNU Binutils) 99.0")
-    for folders in (*base.patches, linker):
+    newest = base.patches_with({"ld": "GNU ld (GNU Binutils) 99.0", "cc": "gcc (GCC) 99.0"})
+    assert len(newest) == len(base.table.with_tool)
+    for folders in (*base.patches, newest):
         for folder in folders:
             patches = read_series_file(folder / "series")
             # A patch that no series names would reach no kernel.
@@ -181,28 +182,37 @@ def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
     assert "-m32" in base.arch(Arch.I386).cc
 
 
+LINKED, COMPILED = {"2.6.24-ld-2.47"}, {"2.6.24-gcc-15"}
+
+
 @pytest.mark.parametrize(
-    ("said", "count"),
+    ("tool", "said", "wanted"),
     [
-        ("GNU ld (GNU Binutils for Debian) 2.40", 0),
-        ("GNU ld (GNU Binutils for Ubuntu 24.04 2.47) 2.42", 0),
-        ("GNU ld version 2.46.1-37.fc44", 0),
-        ("GNU ld (GNU Binutils for Debian) 2.47.50.20261115", 1),
-        ("GNU ld (GNU Binutils) 2.47", 1),
-        ("GNU ld version 2.101-1.fc50", 1),
-        ("GNU ld (GNU Binutils) 3.0", 1),
-        ("LLD 22.1.8 (compatible with GNU linkers)", 0),
-        ("", 0),
+        ("ld", "GNU ld (GNU Binutils for Debian) 2.40", set()),
+        ("ld", "GNU ld (GNU Binutils for Ubuntu 24.04 2.47) 2.42", set()),
+        ("ld", "GNU ld version 2.46.1-37.fc44", set()),
+        ("ld", "GNU ld (GNU Binutils for Debian) 2.47.50.20261115", LINKED),
+        ("ld", "GNU ld (GNU Binutils) 2.47", LINKED),
+        ("ld", "GNU ld version 2.101-1.fc50", LINKED),
+        ("ld", "GNU ld (GNU Binutils) 3.0", LINKED),
+        ("ld", "LLD 22.1.8 (compatible with GNU linkers)", set()),
+        ("ld", "", set()),
+        ("cc", "gcc (Debian 12.2.0-14+deb12u1) 12.2.0", set()),
+        ("cc", "gcc-14 (Debian 14.2.0-19) 14.2.0", set()),
+        ("cc", "gcc-15 (Debian 15.2.0-9) 15.2.0", COMPILED),
+        ("cc", "x86_64-linux-gnu-gcc-16 (Debian 16.2.0-3) 16.2.0", COMPILED),
+        ("cc", "gcc (GCC) 16.1.1 20260430 (Red Hat 16.1.1-1)", COMPILED),
+        ("cc", "Debian clang version 22.1.8", set()),
     ],
 )
-def test_a_patch_for_some_linkers_is_in_their_kernels_only(said: str, count: int) -> None:
+def test_a_patch_for_some_toolchains_is_in_their_kernels_only(
+    tool: str, said: str, wanted: set[str]
+) -> None:
     base = load_base("2.6.24")
-    usual = fixes_for(base, lambda name: None)
-    found = fixes_for(base, lambda name: None, ld=said)
-    assert len(found.patches) == len(usual.patches) + count
-    assert found.patches[: len(usual.patches)] == usual.patches
-    names = {patch.path.parent.name for patch in found.patches[len(usual.patches) :]}
-    assert names == ({"2.6.24-ld-2.47"} if count else set())
+    usual = fixes_for(base, lambda name: None).patches
+    found = fixes_for(base, lambda name: None, versions={tool: said}).patches
+    assert found[: len(usual)] == usual
+    assert {patch.path.parent.name for patch in found[len(usual) :]} == wanted
 
 
 def test_what_is_different_in_2_6_25_is_known_by_its_number() -> None:

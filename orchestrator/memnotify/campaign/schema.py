@@ -22,9 +22,9 @@ from memnotify.toml import Table, spelled
 MAX_CELLS = 100_000
 """Per campaign: more is a mistake, and planning them takes minutes."""
 
-_SeriesName = Annotated[str, spelled(SERIES_WORD, SERIES_WORDS)]
-
 _LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
+
+_SeriesName = Annotated[str, spelled(SERIES_WORD, SERIES_WORDS)]
 
 
 def default_log_records(clients: int) -> int:
@@ -47,7 +47,7 @@ class MatrixTable(Table):
     """The axes: every combination is a cell."""
 
     series: Values[_SeriesName] = Field(
-        description="Folders of patches/mem_notify/, or registered originals; none: the base alone."
+        description="Of patches/mem_notify/, or folders, ranges of git and mails of yours, or none."
     )
     memory_mib: Values[Annotated[int, Field(ge=16, le=1_048_576)]] = Field(
         description="MiB of RAM that a guest has."

@@ -33,6 +33,7 @@ from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.run.stages import GUESTS, read_stages, stage_lines, timed_in, untimed
+from memnotify.series.own import is_own
 from memnotify.store import Store
 from memnotify.text import counted
 
@@ -284,6 +285,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         )
     if args.shard is not None:
         raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
+    if own := [name for name in campaign.table.matrix.series if is_own(name)]:
+        raise InputError(
+            f"--fleet cannot run {', '.join(own)}: each host builds from the series that it has",
+            hint="run these series here, or put them into patches/mem_notify on each host",
+        )
     for name in ("prepare", "stages"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} cannot be combined with --fleet: use it on each host")

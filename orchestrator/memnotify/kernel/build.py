@@ -90,7 +90,7 @@ class _Plan:
     ) -> _Plan:
         """Return the plan with the base's fixes for this source. Raises as `fixes_for` does."""
         read = pristine_files(source, self.request.arch, store=store, progress=progress)
-        fixes = fixes_for(self.base, read, ld=self.toolchain.versions.get("ld", ""), log=log)
+        fixes = fixes_for(self.base, read, versions=self.toolchain.versions, log=log)
         if summary := fixes.summary:
             progress(f"fixes that fit this tree: {summary}")
         return replace(

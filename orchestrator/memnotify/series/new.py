@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from memnotify.errors import InputError, writing
+from memnotify.errors import InputError
+from memnotify.files import writing
 from memnotify.series.own import REVISION
 from memnotify.series.quilt import CONFIG, NONE, SERIES, Series, bases_of, load_series
 from memnotify.series.revision import load_revision
