@@ -98,6 +98,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 def plot(run: Path, *words: str, said: Said) -> tuple[int, list[str], Path]:
     """Plot; return status, lines on stderr, and the picture, which may not exist."""
     file = run.parent / "out.svg"
+    file.unlink(missing_ok=True)
     status = main(["plot", str(run), *words, "-o", str(file)])
     captured = said.readouterr()
     assert captured.out == (f"{file}\n" if status == 0 else "")

@@ -48,6 +48,7 @@ COMMANDS: dict[str, list[str]] = {
     "store list KIND": ["store", "list", "image"],
 }
 WIDTHS = (60, 80, 120)
+NUMBERS = ("wakeups", "clients_woken", "max_batch", "swapped_out_before_first", "oom_kills")
 
 
 Printed = Callable[[Sequence[str], int], list[str]]
@@ -68,7 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (
             f"{series}-{seed}",
             made_up_log({9.0: size + seed, 9.5: 3, 9.6: 4, 9.8: 5}),
-            {"series": series, "repeat": seed, "figures": {}},
+            {"series": series, "repeat": seed, **dict.fromkeys(NUMBERS, 9**seed)},
         )
         for series, size in (("v3", 1), ("v4", 15))
         for seed in (1, 2, 3)
