@@ -18,6 +18,7 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
+from memnotify.guest.view import Watcher
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Accel, Arch, BootFiles, Cell, CellResult, KernelRequest
@@ -77,7 +78,7 @@ class Guest:
                 files=self.files,
                 folder=keep or Path(folder),
                 start=template,
-                on_stage=on_stage,
+                watcher=Watcher(on_stage=on_stage),
             )
         assert result.outcome.ok, result.outcome
         return result

@@ -14,6 +14,7 @@ import pytest
 from memnotify.guest.balloon import BalloonControl
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import Watcher
 from memnotify.guest.watchdog import Limits
 from memnotify.image.build import ensure_image
 from memnotify.image.program import sources
@@ -111,19 +112,18 @@ class Faults:
             self._left.remove(where)
             kill_qemu()
 
-    async def __call__(
-        self, cell: Cell, *, on_stage: Callable[[str], None], **given: Any
-    ) -> CellResult:
+    async def __call__(self, cell: Cell, *, watcher: Watcher, **given: Any) -> CellResult:
         self._cell = cell.scenario.name
 
         def at(stage: str) -> None:
-            on_stage(stage)
+            watcher.on_stage(stage)
             if stage.startswith("balloon"):
                 self._kill("rendezvous")
             elif stage == "restore":
                 self._kill("restore")
 
-        return await run_cell(cell, on_stage=at, limits=LIMITS.get(self._cell), **given)
+        watched = Watcher(on_stage=at)
+        return await run_cell(cell, watcher=watched, limits=LIMITS.get(self._cell), **given)
 
 
 @pytest.mark.usefixtures("no_oom_killer")

@@ -98,19 +98,20 @@ from pathlib import Path
 
 from memnotify.run.services import Services
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import Watcher
 from memnotify.plugin import session
 
 died = Path(__file__).with_name("died")
 
 
-async def runner(cell, *, on_stage, **given):
+async def runner(cell, *, watcher, **given):
     def at(stage):
-        on_stage(stage)
+        watcher.on_stage(stage)
         if stage == "run" and cell.scenario.name == "fatal" and not died.exists():
             died.write_text(Path(f"/proc/self/task/{os.getpid()}/children").read_text())
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return await run_cell(cell, on_stage=at, **given)
+    return await run_cell(cell, watcher=Watcher(on_stage=at), **given)
 
 
 session.Services = partial(Services, runner=runner)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import Watcher
 from memnotify.guest.watchdog import Limits
 from memnotify.model import Finding
 from memnotify.records.layout import Kind
@@ -159,7 +160,7 @@ def test_a_cancelled_run_leaves_no_qemu(run: Runner) -> None:
                 make_cell(duration_s=3600),
                 files=run.files,
                 folder=run.folder,
-                on_stage=lambda stage: running.set(),
+                watcher=Watcher(on_stage=lambda stage: running.set()),
             )
         )
         await running.wait()

@@ -196,7 +196,7 @@ def test_nobody_looks_at_a_guest_where_there_is_no_board(bench: Bench) -> None:
             def look(self) -> None:
                 looked.append(cell.scenario.name)
 
-        rest["on_view"](Looks())
+        rest["watcher"].on_view(Looks())
         return await Guests()(cell, **rest)
 
     bench.run(watched)

@@ -95,7 +95,7 @@ class Guests:
 
     async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
         self.started.append(cell)
-        rest["on_stage"]("boot")
+        rest["watcher"].on_stage("boot")
         assert rest["files"].kernel.name == "bzImage"
         assert rest["files"].initramfs.name == "initramfs.cpio"
         await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.guest.view import View
+from memnotify.guest.view import View, Watcher
 from memnotify.guest.watchdog import Limits
 from memnotify.model import Arch, BootFiles, Cell, CellResult, KernelRequest
 from memnotify.records.log import RecordLog
@@ -89,8 +89,7 @@ class Runner:
                 cell,
                 files=self.files,
                 folder=self.folder,
-                on_stage=on_stage,
-                on_view=on_view,
+                watcher=Watcher(on_stage=on_stage, on_view=on_view),
                 limits=limits,
             )
         )

@@ -18,7 +18,7 @@ from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
-from memnotify.guest.view import View
+from memnotify.guest.view import UNWATCHED, View, Watcher
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
 from memnotify.model import RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
@@ -35,8 +35,7 @@ async def run_cell(
     files: BootFiles,
     folder: Path,
     start: Template | qemu.Tape | None = None,
-    on_stage: Callable[[str], None] = lambda stage: None,
-    on_view: Callable[[View], None] = lambda view: None,
+    watcher: Watcher = UNWATCHED,
     log: CommandLog | None = None,
     limits: Limits | None = None,
 ) -> CellResult:
@@ -44,8 +43,8 @@ async def run_cell(
 
     `folder` also gets machine.cfg, and qemu.log with QEMU's own output. The guest boots, or
     continues from the template that is its `start`. If that is a tape, the guest boots, and is
-    recorded on the tape or replayed from it (see guest/recording.py). `on_view` gets what one
-    reader can watch the running guest through. QEMU is always gone afterwards. If QEMU fails after
+    recorded on the tape or replayed from it (see guest/recording.py). The `watcher` can follow
+    the running guest. QEMU is always gone afterwards. If QEMU fails after
     it was started, that is an outcome (`infrastructure:...`), and the log up to then is kept.
 
     Raises InputError for an impossible cell, and InfrastructureError if QEMU cannot be started or
@@ -56,7 +55,7 @@ async def run_cell(
     limits = limits or Limits()
     template = start if isinstance(start, Template) else None
     tape = start if isinstance(start, qemu.Tape) else None
-    session = _Session(cell, template, tape, limits, on_stage, started)
+    session = _Session(cell, template, tape, limits, watcher.on_stage, started)
     failure: InfrastructureError | None = None
     end = End()
     try:
@@ -73,7 +72,7 @@ async def run_cell(
         ):
             if template is not None:
                 vm.console.begin(template.console)
-            on_view(View(parts.region, vm.console, cell.scenario))
+            watcher.on_view(View(parts.region, vm.console, cell.scenario))
             try:
                 end = await session.run(vm, log)
             except InfrastructureError as error:

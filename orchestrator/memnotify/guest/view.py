@@ -6,6 +6,7 @@ new. Nobody has to look.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,17 @@ class Glimpse:
     of_s: float
     wakeups: int
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Who follows a guest: `on_stage` hears of its stages, `on_view` gets a view once it runs."""
+
+    on_stage: Callable[[str], None] = lambda stage: None
+    on_view: Callable[[View], None] = lambda view: None
+
+
+UNWATCHED = Watcher()
 
 
 class View:

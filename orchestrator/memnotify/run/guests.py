@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Protocol
 from memnotify.guest.rendezvous import BOOT
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
-from memnotify.guest.view import View
+from memnotify.guest.view import Watcher
 from memnotify.model import BootFiles, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.results.summary import Job
@@ -32,8 +32,7 @@ class CellRunner(Protocol):
         files: BootFiles,
         folder: Path,
         start: Template | None,
-        on_stage: Callable[[str], None],
-        on_view: Callable[[View], None],
+        watcher: Watcher,
         log: CommandLog | None,
     ) -> CellResult: ...
 
@@ -53,8 +52,7 @@ class GuestRunner:
         job: Job,
         *,
         folder: Path,
-        on_stage: Callable[[str], None],
-        on_view: Callable[[View], None],
+        watcher: Watcher,
     ) -> CellResult:
         """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
         template = None
@@ -62,7 +60,7 @@ class GuestRunner:
             template = await self.templates.get(
                 job.cell,
                 files=job.boot_files,
-                on_stage=on_stage,
+                on_stage=watcher.on_stage,
                 log=self.log,
                 boot=self.ledger.boot,
             )
@@ -72,16 +70,15 @@ class GuestRunner:
             files=job.boot_files,
             folder=folder,
             start=template,
-            on_view=on_view,
             log=self.log,
         )
         if template is not None:
-            return await run(on_stage=on_stage)
+            return await run(watcher=watcher)
         async with self.ledger.boot() as has_booted:
 
             def on_stage_of_boot(stage: str) -> None:
                 if stage != BOOT:
                     has_booted()
-                on_stage(stage)
+                watcher.on_stage(stage)
 
-            return await run(on_stage=on_stage_of_boot)
+            return await run(watcher=dataclasses.replace(watcher, on_stage=on_stage_of_boot))

@@ -16,7 +16,7 @@ from memnotify import __version__, host
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
-from memnotify.guest.view import View
+from memnotify.guest.view import View, Watcher
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
 from memnotify.records.layout import Kind
@@ -114,7 +114,7 @@ class Again:
             if not finished.from_template:
                 guests = dataclasses.replace(guests, templates=None)
             result = await guests.run(
-                job, folder=folder, on_stage=self.on_stage, on_view=self.on_view
+                job, folder=folder, watcher=Watcher(on_stage=self.on_stage, on_view=self.on_view)
             )
         if result.outcome.infrastructure is not None:
             raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)

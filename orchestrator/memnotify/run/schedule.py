@@ -14,6 +14,7 @@ from pathlib import Path
 from memnotify import host
 from memnotify.errors import TRACEBACK, InfrastructureError, InputError, MemnotifyError
 from memnotify.guest.usage import HOST_OOM
+from memnotify.guest.view import Watcher
 from memnotify.model import CellResult, Outcome
 from memnotify.records.log import RecordLog
 from memnotify.report.board import Board
@@ -141,8 +142,9 @@ async def _attempt(job: Job, guests: GuestRunner, draft: Path, board: Board) -> 
         return await guests.run(
             job,
             folder=draft,
-            on_stage=partial(board.stage, job.name),
-            on_view=partial(board.view, job.name),
+            watcher=Watcher(
+                on_stage=partial(board.stage, job.name), on_view=partial(board.view, job.name)
+            ),
         )
     except InputError:
         raise  # the user can fix it, and other cells would fail likewise
