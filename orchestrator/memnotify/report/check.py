@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from memnotify.axes import POINT, Value
-from memnotify.check.promises import Answer, Invariant, PromiseVerdict
+from memnotify.check.promises import Answer, Break, Invariant, PromiseVerdict
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
 from memnotify.report.plain import print_line
 from memnotify.report.table import axis_column, differing, shared
@@ -150,15 +150,20 @@ def _breaks(row: Checked, log: Path) -> Iterator[str]:
     breaks = row.answer.breaks
     yield f"{row.cell} {row.answer.invariant}: broken {counted(len(breaks), 'time')}"
     for found in breaks[:_MOST]:
-        numbers = ", ".join(map(str, found.records[:_MOST]))
-        more = f" and {len(found.records) - _MOST} more" if found.records[_MOST:] else ""
-        who = "" if found.client is None else f", client {found.client}"
-        yield (
-            f"  {log}: record {numbers}{more}: at {found.time_ns / NS_PER_S:.3f} s{who}: promised "
-            f"{found.promised}; observed {found.seen}"
-        )
+        yield f"  {log}: {told_break(found)}"
     if len(breaks) > _MOST:
         yield f"  and {len(breaks) - _MOST} more (see --json)"
+
+
+def told_break(found: Break) -> str:
+    """Return where a promise is broken, what was promised, and what was observed."""
+    numbers = ", ".join(map(str, found.records[:_MOST]))
+    more = f" and {len(found.records) - _MOST} more" if found.records[_MOST:] else ""
+    who = "" if found.client is None else f", client {found.client}"
+    return (
+        f"record {numbers}{more}: at {found.time_ns / NS_PER_S:.3f} s{who}: promised "
+        f"{found.promised}; observed {found.seen}"
+    )
 
 
 def _summary(rows: Sequence[Checked]) -> str:
