@@ -23,7 +23,6 @@ from memnotify.series.folders import (
     numbered,
     series_folders,
 )
-from memnotify.series.ranges import patches_of
 from memnotify.store import digest_file, digest_value
 from memnotify.text import known_names
 
@@ -155,6 +154,9 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
     given.
     """
     if word.startswith(users.GIT):
+        # What starts processes takes a tenth of a second to import, which a list need not wait for.
+        from memnotify.series.ranges import patches_of
+
         with patches_of(word, Path()) as found:
             return load_series(users.adopt(found), base or "", root=MEM_NOTIFY)
     revision, _, given = word.partition("/")
