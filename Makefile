@@ -33,8 +33,11 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
               print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source \
-        demo-bytecode demo-kernels test lint mutants bench architecture man schemas lock dist clean
+# The source folder is the checkout, so that links between pages are paths of files.
+SITE = $(BIN)/sphinx-build -c docs -W --keep-going -n -q
+
+.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source demo-bytecode \
+        demo-kernels test lint mutants bench architecture schemas man docs docs-links lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -136,7 +139,7 @@ demo-bytecode: demo-source
 demo-kernels: packages-build demo-source
 	@$(BIN)/memnotify run campaigns/demo.toml --prepare kernels --stages $(STAGES)
 
-lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schemas, the English of the documentation
+lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schemas, the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -147,6 +150,7 @@ lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schem
 	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/codespell
 	$(BIN)/python -m tests.support.prose
+	$(SITE) -b html . build/docs
 
 test: setup-dev lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
@@ -163,6 +167,12 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 
 architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
+
+docs: setup-dev ## build the documentation as a site, build/docs/index.html
+	$(SITE) -b html . build/docs
+
+docs-links: setup-dev ## visit every address of another site that the documentation names
+	$(SITE) -b linkcheck . build/links
 
 schemas: setup-dev ## write schemas/ from the tables that check TOML files
 	$(BIN)/python docs/write_schemas.py
@@ -187,5 +197,5 @@ dist: setup-dev ## build a wheel and an sdist into dist/, from the commit that i
 	$(BIN)/python -m hatchling build -t sdist -t wheel
 	cd dist && sha256sum *
 
-clean: ## remove the runs and .venv (the store in the cache folder stays)
-	rm -rf $(VENV) runs dist bench/results
+clean: ## remove the runs, the site and .venv (the store in the cache folder stays)
+	rm -rf $(VENV) runs dist build bench/results
