@@ -119,6 +119,17 @@ def test_what_is_doubtful_is_told() -> None:
     assert text.doubts == ()
 
 
+def test_what_is_doubtful_of_a_page_is_told() -> None:
+    (text,) = texts_of(mail(encoded(b"<pre>caf\xe9 shut</pre>", "text/html")), MAIL)
+    assert (text.page, text.doubts) == (True, ("no charset is stated",))
+
+
+def test_an_archive_is_refused_with_the_mail_that_has_it() -> None:
+    with pytest.raises(InputError, match="a zip archive, not a mail") as caught:
+        texts_of(mail(encoded(b"PK\x03\x04 and more", name="a.patch")), MAIL)
+    assert caught.value.file == MAIL
+
+
 def test_a_compressed_part_is_unpacked() -> None:
     data = gzip.compress("é\n".encode("latin-1"))
     (text,) = texts_of(mail(encoded(data, "text/plain; charset=utf-8", "a.patch.gz")), MAIL)

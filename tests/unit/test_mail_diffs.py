@@ -82,6 +82,8 @@ def test_files_directly_below_each_other() -> None:
     assert bodies(text) == [["--- a comment", " a"]]
     text = read(*HEAD, "@@ -1,2 +1,2 @@", "--- a comment", "+++ another", " a")
     assert bodies(text) == [["--- a comment", "+++ another", " a"]]
+    text = read(*HEAD, "@@ -1,2 +1,2 @@", " a", *OTHER)
+    assert bodies(text) == [[" a"], ["-x", "+y"]]
     text = read(*HEAD, "@@ -1,9 +1,9 @@", " a", *OTHER)
     assert bodies(text) == [[" a"], ["-x", "+y"]]
 
@@ -116,6 +118,8 @@ def test_a_diff_that_the_text_only_shows_is_prose() -> None:
     assert names(text) == [("a/mm/b.c", "b/mm/b.c")]
     assert [diff.margin for diff in text.prose] == ["> "]
     assert not text.quoted
+    # Indented and with nothing in between, it may be context.
+    assert len(read(*HEAD, *HUNK, "", *(f" {line}" for line in OTHER)).diffs) == 1
     # One blank more is the archive's.
     text = read(*HEAD, *HUNK, "Index: b", *(f" {line}" for line in OTHER))
     assert len(text.diffs) == 2
@@ -260,7 +264,9 @@ def test_a_hunk_that_stands_there_twice_is_taken_once() -> None:
 
 
 def test_a_header_that_has_lost_its_diff_is_told() -> None:
-    text = read(*HEAD, *HUNK, "", "diff --git a/mm/c.c b/mm/c.c")
-    assert [(found.line, found.message) for found in text.broken] == [
-        (9, "the mail ends in the header of b/mm/c.c")
-    ]
+    for margin in ("", "> "):
+        lines = [*HEAD, *HUNK, "", "diff --git a/mm/c.c b/mm/c.c"]
+        text = read(*(margin + line for line in lines))
+        assert [(found.line, found.message) for found in text.broken] == [
+            (9, "the mail ends in the header of b/mm/c.c")
+        ]

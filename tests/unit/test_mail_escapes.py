@@ -183,3 +183,29 @@ def test_comments_are_no_code() -> None:
     ):
         assert read(mail(*hunk))[1] == [BLANKS], hunk
     assert read(mail(" else", f"+f({ZERO});", name="a.html"))[1] == [left(ZERO)]
+
+
+def test_code_is_looked_for_in_all_files_of_a_mail() -> None:
+    page = ["--- a/a.html", "+++ b/a.html", "@@ -1 +1 @@", "-x", "+y"]
+    given = mail(" else", "+f(&amp;a);", head=page)
+    text, repairs = Signs(
+        mail=given,
+        open_files=lambda text: [OpenFile(diff, "f", "f", Lines()) for diff in text.diffs],
+        error=Account(given).error,
+        choose=None,
+    ).read()
+    assert [line.text for line in text.diffs[1].hunks[0].body] == [" else", "+f(&a);"]
+    assert repairs == [GUESSED]
+
+
+def test_odd_blanks_beside_a_diff_without_hunks() -> None:
+    lines = (f"a{NBSP}b", "diff --git a/a.c b/b.c", "rename from a.c", "rename to b.c")
+    given = Mail(source="mail", sha256="", levels=(lines,), first=1)
+    signs = Signs(
+        mail=given,
+        open_files=lambda text: [OpenFile(diff, "f", "f", Lines()) for diff in text.diffs],
+        error=Account(given).error,
+        choose=None,
+    )
+    text, repairs = signs.read()
+    assert (text.head, repairs) == (("a b",), [BLANKS])

@@ -51,9 +51,9 @@ CONTEXT = [" a", " b", " c"]
         (3, 5, [*CONTEXT], None),
         (3, 6, [*CONTEXT], "3 of 6 lines are there"),
         (4, 4, [*CONTEXT], "3 of 4 lines are there"),
-        (5, 5, [*CONTEXT, "--"], None),
-        (6, 5, [*CONTEXT, "--"], "3 of 6 lines are there"),
-        (6, 1, [*CONTEXT, "--"], "3 of 6 lines are there"),
+        (5, 5, [*CONTEXT, "_____"], None),
+        (6, 5, [*CONTEXT, "_____"], "3 of 6 lines are there"),
+        (6, 1, [*CONTEXT, "_____"], "3 of 6 lines are there"),
         (4, 3, [*CONTEXT, "-d"], None),
         (4, 6, [*CONTEXT, "-d"], "3 of 6 lines are there"),
         # Where the blanks before context are gone, a line with - may be context.
