@@ -44,6 +44,7 @@ def guests(v4: int = 16) -> list[Guest]:
             memory_mib=memory,
             repeat=seed,
             max_batch=size,
+            wall_seconds=1.25,
         )
         for series, size in (("v3", 1), ("v4", v4))
         for memory in (64, 96)

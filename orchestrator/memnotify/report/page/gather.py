@@ -29,7 +29,7 @@ from memnotify.results.promises import Checked
 from memnotify.results.timeline import timeline_of
 from memnotify.store import digest_value
 
-_BREAKS = 20
+_BREAKS = 10
 """The most violations of one promise in one cell; `memnotify check --json` has all."""
 
 
@@ -48,7 +48,7 @@ class Room:
         return cls(
             most=ALL
             if share == 1
-            else Most(points=max(100, int(1200 * share)), marks=max(200, int(1600 * share))),
+            else Most(points=max(100, int(800 * share)), marks=max(200, int(1000 * share))),
             lines=max(60, int(1000 * share)),
             bytes=max(4096, int(32768 * share)),
         )
