@@ -95,6 +95,12 @@ def test_a_text_that_is_not_what_its_header_states_is_left_alone() -> None:
     assert read(text) == (BODY, ())
 
 
+@pytest.mark.parametrize(("text", "sure"), [("Uwe K\u00f6nig", False), ("\u4e00\u8a9e", True)])
+def test_utf_8_of_one_umlaut_may_be_chinese(text: str, sure: bool) -> None:
+    charset = "utf-8" if not sure else "gb18030"
+    assert (decoded(text.encode(charset), "gb2312")[1] is None) == sure
+
+
 @pytest.mark.parametrize("left", [1, 2, 3])
 def test_the_last_line_of_base64_may_be_short(left: int) -> None:
     """A line has 57 bytes, and few may be left for the last."""

@@ -19,6 +19,7 @@ _OLD = re.compile(
 )
 _WIDER = {"gbk": "gb18030", "iso2022_jp": "iso2022_jp_ext", "utf-16-le": "utf-16"}
 _ASCII = ("us-ascii", "ascii", "unknown-8bit", "x-unknown", "default", "")
+_LATIN = re.compile("[\0-\x7f\xa0-\u024f]+")
 _ONE_BYTE = re.compile(r"cp125\d|iso8859-\d+|koi8-[ru]|mac-\w+|cp8\d\d")
 
 
@@ -50,6 +51,9 @@ def decoded(data: bytes, label: str | None) -> tuple[str, str | None]:
     if text is None:
         text = _strictly(data, "utf-8")
         return (_anyhow(data) if text is None else text), wrong
+    # Two bytes of an umlaut in UTF-8 are a letter of Chinese as well, and nothing tells which.
+    if not data.isascii() and codec != "utf-8" and _LATIN.fullmatch(_strictly(data, "utf-8") or ""):
+        return text, f"the text may be in UTF-8, and not in {label[:40]}"
     if "\ufffd" in text or re.search("[\x80-\x9f\ue000-\uf8ff]", text):
         return text, f"a letter that {label[:40]} does not have"
     return text, None

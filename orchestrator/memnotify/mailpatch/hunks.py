@@ -17,7 +17,7 @@ from memnotify.mailpatch.line_index import FileIndex, index_of
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
 from memnotify.mailpatch.repairs import Chooser, Question, RepairKind
-from memnotify.mailpatch.standing import end_of, hunk_is_whole, standing, swapped
+from memnotify.mailpatch.standing import end_of, ends_clearly, standing, swapped
 from memnotify.mailpatch.tokens import is_c, key
 from memnotify.mailpatch.truncation import (
     Diffstat,
@@ -57,7 +57,7 @@ class HunkReader:
             expected = [stated + offset, stated] if offset else [stated]
             what = f"hunk {number} of {len(file.diff.hunks)}"
             self.account.at = At(hunk.line, f"{what} of {file.name}")
-            whole = self.sound or hunk_is_whole(hunk, self.width)
+            whole = self.sound or ends_clearly(hunk)
             find = functools.partial(
                 find_readings,
                 MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if whole else None),
@@ -79,9 +79,11 @@ class HunkReader:
             last = ends and number == len(file.diff.hunks)
             whole = end_of(hunk) is not None
             if (last or readings) and not whole and not any(r.counted for r in readings):
-                cut = cut_hunk(hunk, readings[0] if readings else None, followed=not last)
-                if cut and readings and cut_hunk(hunk, None, followed=not last) is None:
-                    readings = []  # the mail has these lines, and the tree has not
+                cut_short = functools.partial(cut_hunk, hunk, followed=not last)
+                cut = cut_short(readings[0] if readings else None)
+                if readings and cut and cut_short(None) is None:
+                    # The mail has these lines: the others are right, or the tree has them not.
+                    readings = [reading for reading in readings if not cut_short(reading)]
                 elif cut:
                     there = [line.number for line in hunk.body if line.text.strip()]
                     at = max(there, default=hunk.line) if last else hunk.line

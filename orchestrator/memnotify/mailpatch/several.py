@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from memnotify.mailpatch.tokens import plain
+
 _COMMIT = re.compile(r"commit [0-9a-f]{40}(?:\s.*)?")
 _OF_COMMIT = re.compile(r"(Author|AuthorDate|Date|Commit|CommitDate|Merge|Notes):\s*(.*)")
+_MADE_BLANKS = re.compile("(?:commit|Author:|Date:)? *\u00a0")
 _FIELD = re.compile(r"[!-9;-~]+:(?:[ \t].*)?")
 _WANTED = ("from", "date", "subject", "message-id")
 _TAG = re.compile(r"(?:\*\s+)?(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
@@ -117,6 +120,9 @@ def _is_shown(lines: Sequence[str], at: int) -> bool:
 
 def commits_in(lines: Sequence[str]) -> list[Piece]:
     """Return the commits that `git log -p` or `git show` prints, the oldest first; [] if none."""
+    if any(map(_MADE_BLANKS.match, lines)):
+        # A page has replaced blanks, those before the message as well.
+        lines = [plain(line, "\u00a0") for line in lines]
     starts = [
         at
         for at, line in enumerate(lines)

@@ -52,13 +52,14 @@ def end_of(hunk: RawHunk) -> int | None:
 
 def is_whole(diff: RawDiff, width: int) -> bool:
     """Return whether each hunk of a diff has the lines that it counts, and no line was wrapped."""
-    return all(hunk_is_whole(hunk, width) for hunk in diff.hunks)
+    ends = [(hunk, end_of(hunk)) for hunk in diff.hunks]
+    return all(end is not None and not _continues(hunk, end, width) for hunk, end in ends)
 
 
-def hunk_is_whole(hunk: RawHunk, width: int) -> bool:
-    """Return whether a hunk has the lines that it counts, and none of them was wrapped."""
+def ends_clearly(hunk: RawHunk) -> bool:
+    """Return whether nothing is directly below the lines of a hunk that may be the rest of one."""
     end = end_of(hunk)
-    return end is not None and not _continues(hunk, end, width)
+    return end is not None and not any(line.text.strip() for line in hunk.body[end : end + 1])
 
 
 def _continues(hunk: RawHunk, end: int, width: int) -> bool:
