@@ -16,6 +16,7 @@ ARCH := bc bison ca-certificates ccache flex gcc gdb git glibc libarchive libelf
         qemu-system-x86 util-linux xz
 # In a first demo, pip and the kernel source need only the first of these, the compiler none of the others.
 FIRST := ca-certificates python3-venv
+BROWSER := chromium
 LATER := gdb qemu-system-x86 qemu-utils
 # make demo notes here what each stage took; $(call stage,NAME) adds the shell that it begins.
 STAGES := runs/demo.stages
@@ -35,15 +36,21 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
 # The source folder is the checkout, so that links between pages are paths of files.
 SITE = $(BIN)/sphinx-build -c docs -W --keep-going -n -q
 
-.PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-bytecode \
-        demo-kernels test lint mutants bench architecture schemas man docs docs-links lock dist clean
+.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source \
+        demo-bytecode demo-kernels test lint mutants bench architecture man schemas docs \
+        docs-links lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup: packages version ## install what is missing for the demo: Debian packages, then .venv
 
-setup-dev: setup $(VENV)/.ready-dev ## the same, with all extras and the tools for tests
+setup-dev: setup $(VENV)/.ready-dev packages-tests ## the same, with all extras and the tools for tests
+
+# The browser in which pages are tested. Without it, these tests are skipped.
+packages-tests: | packages
+	@$(MAKE) --no-print-directory packages PACKAGES=$(BROWSER) FEDORA=$(BROWSER) ARCH=$(BROWSER) \
+	    || echo "without $(BROWSER), the tests of pages are skipped"
 
 packages: WANTED = $(PACKAGES) ## install the Debian packages that are missing
 packages-first: WANTED = $(FIRST)
@@ -92,10 +99,11 @@ packages packages-first packages-build:
 	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}" || failed $$?; \
 	fi
 
+# An environment that works stays that of the Python that made it: venv would give it the files of another one.
 $(VENV)/.ready: requirements.lock pyproject.toml | $(if $(SIDE_BY_SIDE),packages-first,packages)
 	@echo "installing the Python packages of requirements.lock (0.3 GB on disk)"
 	@$(call stage,Python packages) \
-	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -c 'import ssl' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV); \
 	$(PIP) --require-hashes $(if $(SIDE_BY_SIDE),--no-compile) -r requirements.lock; \
 	rm -f $(VENV)/.commit
 	@touch $@
@@ -110,7 +118,7 @@ version: $(VENV)/.ready
 
 # The versions are those of requirements.lock, so this only adds packages; after version, as both write into .venv.
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready | version
-	@echo "installing the Python packages of requirements-dev.lock (1.3 GB on disk with those before)"
+	@echo "installing the Python packages of requirements-dev.lock (1.6 GB on disk with those before)"
 	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 

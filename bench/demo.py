@@ -20,7 +20,7 @@ from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
 from memnotify.places import CAMPAIGNS
 from memnotify.process import CommandLog
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.store import Store
 
 DEMO = CAMPAIGNS / "demo.toml"
@@ -35,7 +35,7 @@ def say(line: str) -> None:
 def warm_up() -> None:
     """Put everything that the demo needs into the user's store."""
     store, log, campaign = Store(), CommandLog(), load_campaign(DEMO)
-    base = choose_base(campaign, store=store, log=log, say=say)
+    base = choose_base(campaign, Preparing(store=store, log=log, say=say))
     for request in dict.fromkeys(cell.request for cell in plan_cells(campaign, base=base)):
         ensure_kernel(request, store=store, log=log, progress=say)
         ensure_image(request.arch, store=store, log=log)

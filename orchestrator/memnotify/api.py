@@ -23,7 +23,7 @@ from memnotify.report.board import Board, QuietBoard, open_board
 from memnotify.report.plain import plain_console
 from memnotify.results.opened import Run, open_run
 from memnotify.run import campaign as running
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.ledger import Ledger
 from memnotify.run.services import RunOptions, Services
 from memnotify.store import Store
@@ -83,12 +83,14 @@ def run_campaign(
     with _board(quiet=quiet) as board:
         base = choose_base(
             campaign,
+            Preparing(
+                store=store,
+                log=CommandLog(store.folder("logs") / "commands.jsonl"),
+                say=board.note,
+                board=board,
+            ),
             source=source,
             cc=cc,
-            store=store,
-            log=CommandLog(store.folder("logs") / "commands.jsonl"),
-            say=board.note,
-            board=board,
         )
         cells = plan_cells(campaign, base=base, accel=hardware, clock=time, source=source, cc=cc)
         folder = running.run_campaign(

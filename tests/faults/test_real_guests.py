@@ -35,7 +35,7 @@ def base(kernel_artifact: Callable[..., Artifact]) -> Artifact:
 
 
 @pytest.fixture(scope="module")
-def evil(base: Artifact, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def evil(base: Artifact, user_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """Build the guest program with a hog that does evil if it has 1 to 5 MiB."""
     folder = tmp_path_factory.mktemp("evil")
     for path in (*sources(), Path(__file__).with_name("evil.c")):
@@ -51,7 +51,7 @@ def evil(base: Artifact, store: Store, tmp_path_factory: pytest.TempPathFactory)
     declared = "#define TICK_NS"
     text = text.replace(declared, f"void mn_evil(uint64_t ceiling_kib);\n{declared}", 1)
     pressure.write_text(text)
-    return ensure_image(Arch.X86_64, store=store, log=CommandLog(), folder=folder)
+    return ensure_image(Arch.X86_64, store=user_store, log=CommandLog(), folder=folder)
 
 
 @pytest.fixture(scope="module")

@@ -119,12 +119,12 @@ session.Services = partial(Services, runner=runner)
 
 def test_the_guest_of_a_worker_of_pytest_dies_with_it(
     kernel_artifact: Callable[..., Artifact],
-    store: Store,
+    user_store: Store,
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kernel_artifact("none")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(store.root.parent))  # pytester sets another HOME
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_store.root.parent))  # pytester sets another HOME
     pytester.makeconftest(CONFTEST)
     text = campaign(fatal=ENDLESS, other=QUIET).replace('"6.1"', f'"{modern()}"')
     (pytester.path / "faults.toml").write_text(text)

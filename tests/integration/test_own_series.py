@@ -202,6 +202,22 @@ def test_what_is_no_series(tmp_path: Path, tree: Path, word: str, why: str) -> N
     assert why in told
 
 
+def test_what_is_not_committed_is_not_in_the_range(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = series_of(tmp_path, WORD)
+    assert not capsys.readouterr().err
+    (tree / "mm.c").write_text("guard = 1;\n")
+    assert series_of(tmp_path, WORD) == names
+    err = capsys.readouterr().err
+    assert "linux: changes of 1 file are not committed, and so not in fix/guard\n" in err
+    series_of(tmp_path, "git:linux#base..fix/guard~1")
+    assert not capsys.readouterr().err
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "-q", "--bare", str(tree), str(bare))
+    assert series_of(tmp_path, "git:bare.git#base..fix/guard") == names
+
+
 def test_merges_are_refused(tmp_path: Path, tree: Path) -> None:
     git(tree, "checkout", "-q", "-b", "side", "base")
     (tree / "other.c").write_text("1\n")
@@ -299,3 +315,12 @@ def test_words_and_labels() -> None:
     assert label_of("git:x#a.." + "é") == "mine"
     assert means("./mine", "mine@1a2b3c4") and means("v4", "v4")
     assert not means("./mine", "mine2@1a2b3c4") and not means("mine", "mine@1a2b3c4")
+
+
+def test_a_fleet_has_no_series_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(V4, tmp_path / "mine")
+    file = campaign(tmp_path, "none", "./mine")
+    (tmp_path / "hosts.toml").write_text('[[host]]\naddress = "there"\n')
+    assert main(["run", str(file), "--fleet", str(tmp_path / "hosts.toml")]) == 2
+    err = capsys.readouterr().err
+    assert "--fleet cannot run mine@" in err and err.count("\n") == 1

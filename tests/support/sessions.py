@@ -10,6 +10,7 @@ from typing import Any
 
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import View
 from memnotify.guest.watchdog import Limits
 from memnotify.model import Arch, BootFiles, Cell, CellResult, KernelRequest
 from memnotify.records.log import RecordLog
@@ -79,6 +80,7 @@ class Runner:
         cell: Cell,
         *,
         on_stage: Callable[[str], None] = lambda stage: None,
+        on_view: Callable[[View], None] = lambda view: None,
         limits: Limits | None = None,
     ) -> tuple[CellResult, RecordLog]:
         before = len(list(Path("/proc/self/fd").iterdir())), qemus()
@@ -88,6 +90,7 @@ class Runner:
                 files=self.files,
                 folder=self.folder,
                 on_stage=on_stage,
+                on_view=on_view,
                 limits=limits,
             )
         )

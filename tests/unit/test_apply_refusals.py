@@ -13,7 +13,9 @@ from memnotify.series.apply import (
     AppliedHunk,
     FileState,
     apply_series,
+    changed_files,
     hunk_outcomes,
+    is_whole,
     read_tree,
     run_patch,
 )
@@ -75,6 +77,27 @@ def test_a_part_of_a_patch_is_applied_alone(tmp_path: Path) -> None:
     assert (applied.patch, applied.hunks, applied.shifted) == (part.patches[0], 1, ())
 
 
+MOVED = "diff --git a/one.c b/two.c\nrename from one.c\nrename to two.c\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "whole"),
+    [
+        (CHANGE + CHANGE.replace("one.c", "mm/two.c"), ("one.c", "mm/two.c"), False),
+        (CHANGE + NEW.replace("one.c", "two.c"), ("one.c", "two.c"), True),
+        ("--- a/one.c\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n", ("one.c",), True),
+        ("--- a/one.c\n+++ b/one.c\n@@ -0,0 +1 @@\n+new\n", ("one.c",), True),
+        (MOVED, ("one.c", "two.c"), True),
+    ],
+)
+def test_which_files_a_patch_changes_and_whether_it_can_be_split(
+    tmp_path: Path, text: str, files: tuple[str, ...], whole: bool
+) -> None:
+    (patch,) = series(tmp_path, text).patches
+    assert changed_files(patch) == files
+    assert is_whole(patch) is whole
+
+
 def test_each_try_with_more_fuzz_is_logged(tmp_path: Path) -> None:
     file = tmp_path / "commands.jsonl"
     log = CommandLog(file)
@@ -115,8 +138,7 @@ def test_the_least_fuzz_that_all_files_of_a_patch_need_is_told(tmp_path: Path) -
 def test_a_hunk_of_a_file_that_gets_another_name_is_compared_with_the_old_one(
     tmp_path: Path,
 ) -> None:
-    moved = "diff --git a/one.c b/two.c\nrename from one.c\nrename to two.c\n"
-    told = refusal(series(tmp_path, moved + CHANGE.replace("b/one", "b/two")), one=b"other\n")
+    told = refusal(series(tmp_path, MOVED + CHANGE.replace("b/one", "b/two")), one=b"other\n")
     assert "hunk 1 of 1 does not apply to two.c:1" in told.message
     assert "! old      |      1  other" in told.message
 
@@ -146,9 +168,8 @@ def test_a_file_that_is_deleted_and_has_more_is_refused_in_the_words_of_patch(
     one = series(tmp_path, gone)
     first, *more = refusal(one, one=b"old\nmore\n").message.split("\n")
     assert first == f"{one.patches[0].path}: patch(1) rejected it"
-    assert more
-    assert all(line.startswith("  | ") for line in more)
-    assert any("Not deleting file one.c" in line for line in more)
+    assert more[0] == "  | patching file one.c"
+    assert more[1].startswith("  | Not deleting file one.c")
 
 
 def test_each_hunk_that_does_not_fit_is_told_in_lines_of_its_own(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_zsh_is_offered_what_it_asks_for(place: Path) -> None:
     driver = place / "driver.zsh"
     driver.write_text(_ZSH)
     lines = [
-        "memnotify kernel buil",
+        "memnotify kernel fet",
         "memnotify explain pan",
         "memnotify show runs/m",
         "memnotify run ni",
@@ -113,7 +113,7 @@ def test_zsh_is_offered_what_it_asks_for(place: Path) -> None:
     assert [
         line.strip() for line in _shell(place, ["zsh", "-f", str(driver), *lines]) if line.strip()
     ] == [
-        "GOT:memnotify kernel build",
+        "GOT:memnotify kernel fetch",
         "GOT:memnotify explain panic",
         "GOT:memnotify show runs/mine",
         "GOT:memnotify run night.toml",

@@ -223,3 +223,10 @@ def test_pollin_of_v2_with_two_reasons_counts_once() -> None:
         low = made.rows[number][1] == 5_150 * MS
         made.change(number, free=20 if low else PLENTY)
     assert counts(made, "v2-wakeup")[Invariant.POLLIN] == 1
+
+
+def test_reclaim_is_known_from_the_first_sample_of_a_log_on() -> None:
+    made = told([70 * MS, 90 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert Invariant.POLLIN in broken(made, "v2-wakeup")

@@ -377,3 +377,18 @@ def test_a_file_has_fasync_before_its_client_first_waits() -> None:
     first = 2 * S + MS
     assert [watchers.at_least(at, at) for at in (first - 1, first, 3 * S + MS)] == [0, 1, 1]
     assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]
+
+
+def test_the_guard_for_a_number_of_watchers() -> None:
+    log = Model().run().log()
+    story = Story(log, replace(PROMISES, guard_s=lambda watchers: watchers * 0.5))
+    assert [story.guard_ns(watchers) for watchers in (-1, 0, 1, 3)] == [
+        *(0, 0, 500 * MS, 1_500 * MS)
+    ]
+    assert Story(log, replace(PROMISES, guard_s=None)).guard_ns(3) == 0
+
+
+def test_clients_that_are_woken_at_one_time_stay_in_their_order() -> None:
+    early = [(client, 2 * S, FIRST) for client in range(100)]
+    story = Story(waits(*early, (100, 2 * S, FIRST - 1)).log(), PROMISES)
+    assert story.waits.client[story.woken()].tolist() == [100, *range(100)]

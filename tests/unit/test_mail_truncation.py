@@ -47,7 +47,7 @@ CONTEXT = [" a", " b", " c"]
         (0, 5, ["+a", "+b", "", "", "-- ", "2.1"], None),
         (0, 6, ["+a", "+b", "", "", "-- ", "2.1"], None),
         (0, 7, ["+a", "+b", "", "", "-- ", "2.1"], "4 of 7 lines are there"),
-        # Who edits a patch by hand miscounts by two at most, and keeps the old lines.
+        # A patch edited by hand is off by two at most, and keeps the old lines.
         (3, 5, [*CONTEXT], None),
         (3, 6, [*CONTEXT], "3 of 6 lines are there"),
         (4, 4, [*CONTEXT], "3 of 4 lines are there"),

@@ -16,21 +16,8 @@ from memnotify.series.lineage import family
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import FILE, load_lineage, load_revision
 
-OURS: dict[str, str | None] = {
-    "v1": None,
-    "v2": "v1",
-    "v2-wakeup": "v2",
-    "v3": "v2",
-    "v3-wake-all": "v3",
-    "v3-throttled": "v3-wake-all",
-    "v3-faster": "v3-throttled",
-    "v4": "v3",
-    "v4-tenth": "v4",
-    "v4-long-uptime": "v4",
-    "v5": "v4",
-    "v6": "v5",
-    "v6-ageing": "v6",
-}
+from tests.support.ours import REVISIONS as OURS
+
 VARIANTS = {"v4-tenth", "v4-long-uptime", "v6-ageing"}  # our own: nobody posted them
 
 LINEAGE = '[lineage]\ndate = 2008-01-15\nauthor = "A"\nchanged = "B"\n'
@@ -214,7 +201,8 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
     assert original.lineage.mails == {}
     assert load_revision("v4-original") == load_revision("v4")
     # A folder of series elsewhere has no originals.
-    (tmp_path / "series").mkdir()
+    (tmp_path / "series/v4").mkdir(parents=True)
+    shutil.copy(MEM_NOTIFY / "v4" / FILE, tmp_path / "series/v4" / FILE)
     with pytest.raises(InputError, match="there is no series v4-original"):
         load_revision("v4-original", root=tmp_path / "series")
 

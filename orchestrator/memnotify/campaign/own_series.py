@@ -56,12 +56,16 @@ def with_own_series(place: Place, table: CampaignTable) -> CampaignTable:
 def _adopted(word: str, at: Path, bases: Sequence[str]) -> str:
     if word.startswith(GIT):
         with patches_of(word, at) as found:
+            if found.note is not None:
+                _say(found.note)
             return adopt(found)
     if word.startswith(MAIL):
         return _mails(word, at, bases)
     folder = (at / Path(word).expanduser()).resolve()
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}")
+        raise InputError(
+            f"there is no folder {folder}", hint="paths are relative to the folder of the campaign"
+        )
     if is_series_folder(folder):
         folders = {ANY: folder}
     else:

@@ -24,7 +24,7 @@ from memnotify.report.plan import print_plan
 from memnotify.report.table import print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
@@ -32,7 +32,8 @@ from memnotify.run.prepare import build_all, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
-from memnotify.run.stages import GUESTS, Timed, read_stages, stage_lines, timed_in, untimed
+from memnotify.run.stages import GUESTS, read_stages, stage_lines, timed_in, untimed
+from memnotify.series.own import is_own
 from memnotify.store import Store
 from memnotify.text import counted
 
@@ -162,10 +163,11 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
     log = CommandLog(store.folder("logs") / "commands.jsonl")
     timed = untimed if args.stages is None else timed_in(args.stages)
     with progress(args, command, stderr=args.json) as board:
+        using = Preparing(store=store, log=log, say=board.note, board=board, timed=timed)
         if args.prepare is not None:
-            _prepare(args, campaign, store, log, board, timed)
+            _prepare(args, campaign, using)
             return 0
-        folder, planned = _run(args, campaign, durations, store, log, board, timed)
+        folder, planned = _run(args, campaign, durations, using, board)
         verdicts = folder.verdicts()
         if args.json_lines:
             board.result([verdict.to_json() for verdict in verdicts])
@@ -189,25 +191,19 @@ def _run(
     args: argparse.Namespace,
     campaign: Campaign,
     durations: Mapping[str, float],
-    store: Store,
-    log: CommandLog,
+    using: Preparing,
     board: Board,
-    timed: Timed,
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
     if args.shard is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
-        refuse_too_large(campaign, planned, Ledger(store.folder("ledger")))
+        refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
     base = choose_base(
         campaign,
+        using,
         source=args.source,
         cc=args.cc,
-        store=store,
-        log=log,
-        say=board.note,
-        board=board,
-        timed=timed,
     )
     cells = plan_cells(
         campaign,
@@ -228,12 +224,12 @@ def _run(
             )
     if args.stages is not None:
         requests = [cell.request for cell in cells]
-        build_timed(requests, store=store, log=log, say=board.note, board=board, timed=timed)
-    with timed(GUESTS):
+        build_timed(requests, using)
+    with using.timed(GUESTS):
         folder = run_campaign(
             campaign,
             cells,
-            Services(store=store, board=board),
+            Services(store=using.store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
             options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
@@ -241,34 +237,19 @@ def _run(
     return folder, len(cells)
 
 
-def _prepare(
-    args: argparse.Namespace,
-    campaign: Campaign,
-    store: Store,
-    log: CommandLog,
-    board: Board,
-    timed: Timed,
-) -> None:
+def _prepare(args: argparse.Namespace, campaign: Campaign, using: Preparing) -> None:
     if args.prepare == "source":
         fetch_source(
             campaign,
+            using,
             source=args.source,
-            store=store,
-            log=log,
-            say=board.note,
-            board=board,
-            timed=timed,
         )
         return
     build_all(
         campaign,
+        using,
         source=args.source,
         cc=args.cc,
-        store=store,
-        log=log,
-        say=board.note,
-        board=board,
-        timed=timed,
     )
 
 
@@ -304,6 +285,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         )
     if args.shard is not None:
         raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
+    if own := [name for name in campaign.table.matrix.series if is_own(name)]:
+        raise InputError(
+            f"--fleet cannot run {', '.join(own)}: each host builds from the series that it has",
+            hint="run these series here, or put them into patches/mem_notify on each host",
+        )
     for name in ("prepare", "stages"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} cannot be combined with --fleet: use it on each host")

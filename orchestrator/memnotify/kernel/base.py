@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -112,6 +112,25 @@ class OnlyIfTable(toml.Table):
     text: Annotated[str, Field(min_length=1)] = Field(description="which must contain this text.")
 
 
+class WithToolTable(toml.Table):
+    """A folder below patches/ for builds whose compiler or linker has at least this version."""
+
+    tool: Literal["gcc", "ld"] = Field(description="The compiler, or GNU ld.")
+    at_least: Annotated[str, toml.spelled(r"\d+\.\d+", 'a version, such as "2.47"')] = Field(
+        description="The first version that needs the folder."
+    )
+    patches: str = Field(description="The folder of patches/.")
+
+
+_SAY = {
+    # "gcc-16 (Debian 16.2.0-3) 16.2.0"
+    "gcc": ("cc", re.compile(r"\S*\bgcc\S* (?:\(.*?\) )*(\d+)\.(\d+)")),
+    # "GNU ld (GNU Binutils for Debian) 2.47.50.20261115"
+    "ld": ("ld", re.compile(r"GNU ld (?:\(.*?\) |version )*(\d+)\.(\d+)")),
+}
+"""What these tools call themselves, and the names of their versions in a toolchain."""
+
+
 class BaseTable(toml.Table):
     """A base: an unpatched tree, where it is from, and how it is built.
 
@@ -126,6 +145,9 @@ class BaseTable(toml.Table):
     )
     only_if: list[OnlyIfTable] = Field(
         default_factory=list, description="Conditions for patches of alternative folders."
+    )
+    with_tool: list[WithToolTable] = Field(
+        default_factory=list, description="Folders after those of `patches`, for some toolchains."
     )
     can_lack: list[str] = Field(
         default_factory=list, description="Patches without which a kernel can do, if no form fits."
@@ -185,6 +207,17 @@ class Base:
         """
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
+
+    def patches_with(self, versions: Mapping[str, str]) -> tuple[Path, ...]:
+        """Return the further folders for a toolchain, by what its programs say (`Toolchain`)."""
+        found = []
+        for table in self.table.with_tool:
+            name, says = _SAY[table.tool]
+            version = says.match(versions.get(name, ""))
+            least = tuple(map(int, table.at_least.split(".")))
+            if version is not None and tuple(map(int, version.groups())) >= least:
+                found.append(self.root.parent / "patches" / table.patches)
+        return tuple(found)
 
     @property
     def arches(self) -> tuple[Arch, ...]:
@@ -255,6 +288,9 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
                     known = sorted(str(file.relative_to(base.fragments)) for file in files)
                     message = f"there is no {base.fragments / name}"
                     yield (*place, index), message, similar(name, known)
+    for index, tool in enumerate(base.table.with_tool):
+        if not (series := base.root.parent / "patches" / tool.patches / SERIES).is_file():
+            yield ("with_tool", index, "patches"), f"there is no {series}", None
     forms: list[str] = []
     for index, folders in enumerate(base.patches):
         for number, folder in enumerate(folders):

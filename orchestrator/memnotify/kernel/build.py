@@ -90,7 +90,7 @@ class _Plan:
     ) -> _Plan:
         """Return the plan with the base's fixes for this source. Raises as `fixes_for` does."""
         read = pristine_files(source, self.request.arch, store=store, progress=progress)
-        fixes = fixes_for(self.base, read, log=log)
+        fixes = fixes_for(self.base, read, versions=self.toolchain.versions, log=log)
         if summary := fixes.summary:
             progress(f"fixes that fit this tree: {summary}")
         return replace(
@@ -218,11 +218,12 @@ def ensure_kernel(
             applied = tree.switch(plan.series, log=log)
             progress(f"building {name}")
             try:
-                return _build(plan, source, tree, applied, folder, store, log, tell)
+                facts = _build(plan, tree, folder, store, log, tell)
             except CommandFailed as error:
                 if error.timed_out:
                     raise
                 raise _does_not_build(name, error, tree.build_log) from error
+            return {**_origin(source, applied), **facts}
 
     return store.publish(
         KERNEL,
@@ -232,11 +233,27 @@ def ensure_kernel(
     )
 
 
+def _origin(source: Source, applied: Application) -> dict[str, Any]:
+    return {
+        "source": source.origin,
+        "source_version": source.version,
+        "patches": [
+            {
+                "name": done.patch.name,
+                "hunks": done.hunks,
+                "shifted": [
+                    {"file": h.file, "line": h.line, "offset": h.offset, "fuzz": h.fuzz}
+                    for h in done.shifted
+                ],
+            }
+            for done in applied.patches
+        ],
+    }
+
+
 def _build(
     plan: _Plan,
-    source: Source,
     tree: WorkTree,
-    applied: Application,
     folder: Path,
     store: Store,
     log: CommandLog,
@@ -278,19 +295,6 @@ def _build(
         "version": (tree.path / "include/config/kernel.release")
         .read_text(encoding="utf-8")
         .strip(),
-        "source": source.origin,
-        "source_version": source.version,
-        "patches": [
-            {
-                "name": done.patch.name,
-                "hunks": done.hunks,
-                "shifted": [
-                    {"file": h.file, "line": h.line, "offset": h.offset, "fuzz": h.fuzz}
-                    for h in done.shifted
-                ],
-            }
-            for done in applied.patches
-        ],
         "choices": [choice.fact for choice in plan.choices],
         "cc_flags_dropped": list(plan.toolchain.dropped),
         "seconds": round(seconds, 3),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.account import Account, At
-from memnotify.mailpatch.align import find_readings
+from memnotify.mailpatch.align import MailedHunk, find_readings
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import OpenFile
 from memnotify.mailpatch.footers import is_footer, left_over
@@ -53,11 +53,9 @@ class HunkReader:
             self.account.at = At(hunk.line, f"{what} of {file.name}")
             find = functools.partial(
                 find_readings,
-                hunk,
+                MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if self.sound else None),
                 index,
                 after=after,
-                width=self.width,
-                end=end_of(hunk) if self.sound else None,
                 effort=self.effort,
             )
             readings = self._standing(hunk, index, expected, after)
@@ -208,10 +206,9 @@ class HunkReader:
             there = standing(back, index, start=start, after=0, width=self.width) is not None
         else:
             found = find_readings(
-                *(back, index),
+                MailedHunk(hunk=back, width=self.width, end=end_of(back)),
+                index,
                 expected=start,
-                width=self.width,
-                end=end_of(back),
                 effort=self.effort,
             )
             # Where both can be read, the one that needs less repair is right.
@@ -221,7 +218,7 @@ class HunkReader:
             raise self._applied(file, hunk, what)
 
     def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
-        """Return whether a hunk that stands in a file stands there in reverse as well.
+        """Return whether a hunk that fits a file fits it in reverse as well.
 
         The file has the patch then, and may take it once more; unless the index line says that it
         is the file without it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from memnotify.axes import Value
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
+from memnotify.report.plain import print_line
 from memnotify.results.grouping import GroupFigure
 from memnotify.text import counted, printable
 
@@ -40,10 +40,10 @@ def print_comparison(
     groups = list(dict.fromkeys(row.group for row in rows))
     by, cells, over = rows[0].by, rows[0].cells, rows[0].over
     here = ", ".join(f"{axis} {value}" for axis, value in same.items())
-    console.print(Text(printable(here)), style="dim", soft_wrap=True)
+    print_line(console, here, style="dim")
     each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
-    console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
+    print_line(console, f"{each}: {taken}" if taken else each)
     effects = any(row.apart is not None for row in rows)
     paired = any(row.apart is not None and row.apart.difference is not None for row in rows)
     if choice.made:
@@ -51,9 +51,9 @@ def print_comparison(
     elif table:
         _matrix(rows, groups, effects="" if not effects else "Δ" if paired else "δ").print(console)
     if effects:
-        console.print(Text(printable(f"{_EFFECTS[paired]} {groups[0]}")), soft_wrap=True)
+        print_line(console, f"{_EFFECTS[paired]} {groups[0]}")
     for note in notes:
-        console.print(Text(printable(note)), soft_wrap=True)
+        print_line(console, note)
 
 
 def comparison_grid(rows: Sequence[GroupFigure]) -> Grid:

@@ -21,7 +21,8 @@ from memnotify import toml
 from memnotify.axes import AXES, Value
 from memnotify.check.change import parse_limit
 from memnotify.check.reaction import UNITS, react
-from memnotify.errors import InputError, writing
+from memnotify.errors import InputError
+from memnotify.files import writing
 from memnotify.model import Outcome, Repeatability
 from memnotify.parallel import each
 from memnotify.places import command

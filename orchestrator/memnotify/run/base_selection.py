@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from memnotify.campaign.load import Campaign
@@ -23,7 +24,7 @@ from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
 from memnotify.run.stages import SOURCE, Timed, kernel_stage, untimed
-from memnotify.run.telling import kernel_name, telling
+from memnotify.run.telling import Telling, kernel_name, telling
 from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
@@ -57,17 +58,30 @@ def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None
         raise InfrastructureError("boot", f"{name} does not boot as {cell.machine.name}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """Where the artifacts of a run are kept while they are made, and who hears of it.
+
+    `timed` measures the stages. `board` hears of fetching and building; without it, `say` does.
+    """
+
+    store: Store
+    say: Callable[[str], None]
+    log: CommandLog = field(default_factory=CommandLog)
+    board: Board | None = None
+    timed: Timed = untimed
+
+    def telling(self, what: str) -> AbstractContextManager[Telling]:
+        return telling(what, board=self.board, say=self.say)
+
+
 def choose_base(
     campaign: Campaign,
+    using: Preparing,
     *,
     source: str | None = None,
     cc: str | None = None,
-    store: Store,
-    log: CommandLog | None = None,
-    say: Callable[[str], None],
-    board: Board | None = None,
     boot: Boot = boot,
-    timed: Timed = untimed,
 ) -> str:
     """Return the base to run a campaign on, and say in one line which it is and why.
 
@@ -75,8 +89,7 @@ def choose_base(
     fetching) and every kernel that the campaign needs of it builds and boots; afterwards, kernels
     and templates are in the store. A base that is unavailable, rejects the patches, or does not
     build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
-    one: what is wrong with it is an error of the build, or a finding. `timed` measures the stages.
-    `board` hears of builds; without it, `say` does.
+    one: what is wrong with it is an error of the build, or a finding.
 
     Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
     fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
@@ -86,9 +99,10 @@ def choose_base(
         named_compiler(cc)
     if source is not None:
         named_source(source)
+    store, log, say = using.store, using.log, using.say
     refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
-    web, log = remembering(store, patience=PATIENCE), log or CommandLog()
+    web = remembering(store, patience=PATIENCE)
     reasons: list[str] = []
     remedies: list[str] = []
 
@@ -99,7 +113,7 @@ def choose_base(
     for name in preferred:
         try:
             looking = _if_slow(f"looking for the source of {name}", say)
-            with timed(SOURCE), looking, telling(f"source {name}", board=board, say=say) as told:
+            with using.timed(SOURCE), looking, using.telling(f"source {name}") as told:
                 found = ensure_source(
                     load_base(name), source, store=store, web=web, log=log, progress=told.step
                 )
@@ -107,9 +121,9 @@ def choose_base(
             for request, cell in kernels_of(campaign, name, source, cc).items():
                 what = kernel_name(request)
                 with (
-                    timed(kernel_stage(request)),
+                    using.timed(kernel_stage(request)),
                     _if_slow(f"looking for the {what}", say),
-                    telling(what, board=board, say=say) as told,
+                    using.telling(what) as told,
                 ):
                     kernel = ensure_kernel(
                         request, store=store, log=log, progress=told.step, tell=told.tell

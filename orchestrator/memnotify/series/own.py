@@ -118,7 +118,8 @@ class Found:
 
     `folders` has the folder of the patches for each base, or for ANY. `state` is the short id of a
     commit; without, it is that of the content. `origin` may have a revision.toml, and for a series
-    without folders of its own a `config`. `word` is how the user named it.
+    without folders of its own a `config`. `word` is how the user named it, and `note` what else
+    the user should know.
     """
 
     label: str
@@ -126,6 +127,7 @@ class Found:
     origin: Path
     word: str
     state: str | None = None
+    note: str | None = None
 
 
 def adopt(found: Found) -> str:

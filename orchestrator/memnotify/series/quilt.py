@@ -208,7 +208,18 @@ def compared(one: str, other: str, *, root: Path = MEM_NOTIFY) -> tuple[Series, 
     known = revisions(root)
     common = set(known.get(one, ())) & set(known.get(other, ()))
     base = next(iter(common)) if len(common) == 1 else None
+    # A folder may have patches for several bases, of which a revision beside it names one.
+    if base is None and users.is_word(other):
+        base = _base_in(one)
+    elif base is None and users.is_word(one):
+        base = _base_in(other)
     return named_series(one, base, root=root), named_series(other, base, root=root)
+
+
+def _base_in(word: str) -> str | None:
+    """Return the base of a word such as v4/6.1."""
+    revision, _, base = word.partition("/")
+    return base if base and revision in (NONE, *revisions()) else None
 
 
 def read_series_file(path: Path) -> tuple[Patch, ...]:

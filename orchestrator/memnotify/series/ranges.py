@@ -14,7 +14,7 @@ from pathlib import Path
 from memnotify.errors import InputError
 from memnotify.process import CommandFailed, run
 from memnotify.series.own import ANY, CONFIG, GIT, SERIES, Found, label_of
-from memnotify.text import known_names, printable, shown
+from memnotify.text import counted, known_names, printable, shown
 
 _TIMEOUT = 120.0
 _FORM = "git:TREE#BASE..BRANCH, such as git:../linux#v6.1..my-branch"
@@ -82,7 +82,22 @@ def patches_of(word: str, at: Path) -> Iterator[Found]:
             origin=beside,
             word=word,
             state=git("rev-parse", "--short=7", end),
+            note=_uncommitted(asked, end),
         )
+
+
+def _uncommitted(asked: _Range, end: str) -> str | None:
+    """Return a note if the work tree has changes that look as if they were in the range."""
+    try:
+        if _git(asked.tree, "rev-parse", "HEAD") != end:
+            return None
+        changed = _git(asked.tree, "status", "--porcelain", "--untracked-files=no").splitlines()
+    except InputError:
+        return None  # no work tree
+    if not changed:
+        return None
+    files = counted(len(changed), "file")
+    return f"{asked.tree}: changes of {files} are not committed, and so not in {asked.end}"
 
 
 def _parse(word: str, at: Path) -> _Range:

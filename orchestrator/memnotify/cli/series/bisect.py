@@ -10,7 +10,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.cli.paths import campaign, named, path
 from memnotify.cli.progress import add_progress, progress
 from memnotify.errors import InputError
-from memnotify.run.bisect import bisect_series, only_cell, sentence
+from memnotify.run.bisect import Asked, bisect_series, only_cell, sentence
 from memnotify.run.services import Services
 from memnotify.store import Store
 
@@ -21,10 +21,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Bisect a series: run the single cell of a campaign with more or fewer of "
         "the first patches applied, until the patch is found with which the answer "
         "to a question changes. The exit status is 1 if the answer is the same with "
-        "all patches as with none."
+        "all patches as with none, or as with those of --good."
     )
     parser.add_argument(
-        "revision", type=named, metavar="REV", help="REV, or a folder with a `series` file"
+        "revision",
+        type=named,
+        metavar="REV",
+        help="REV, a folder of patches, or git:TREE#BASE..BRANCH",
     )
     parser.add_argument(
         "--campaign", type=campaign, metavar="FILE", required=True, help="a campaign with one cell"
@@ -34,6 +37,14 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="QUESTION",
         required=True,
         help="a comparison of a figure of show --json: 'wakeups > 0', 'outcome != \"ok\"'",
+    )
+    parser.add_argument(
+        "--good",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="start with the first N patches applied: those before are not in question; default: "
+        "0, the base alone",
     )
     parser.add_argument(
         "--base", type=named, help="which base of the campaign to use, if it has several"
@@ -46,6 +57,12 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     add_progress(parser)
     parser.set_defaults(handler=_bisect)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of patches")
+    return int(text)
 
 
 def _bisect(args: argparse.Namespace) -> int:
@@ -66,8 +83,7 @@ def _bisect(args: argparse.Namespace) -> int:
         found = bisect_series(
             campaign,
             only_cell(campaign, args.base, args.source),
-            args.revision,
-            question,
+            Asked(revision=args.revision, question=question, good=args.good),
             Services(store=Store(), board=board),
             path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
             say=say,

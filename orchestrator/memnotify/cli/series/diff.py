@@ -19,7 +19,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     for name, metavar in (("old", "A"), ("new", "B")):
         parser.add_argument(
-            name, type=named, metavar=metavar, help="REV, REV/BASE, or a folder with a series"
+            name, type=named, metavar=metavar, help="REV, REV/BASE, a folder, or a range of git"
         )
     parser.add_argument(
         "--stat", action="store_true", help="show only the numbers of changed lines"
