@@ -90,7 +90,11 @@ def _page(command: argparse.ArgumentParser, name: str, summary: str, above: Sequ
     text = publish_from_doctree(
         document, writer="manpage", settings_overrides={"output_encoding": "unicode"}
     )
-    return str(text)
+    # The head names the version of docutils, which says nothing about the page.
+    return (
+        '.\\" From the help of the command: docs/write_man_pages.py\n.\n'
+        + str(text).partition(".\n")[2]
+    )
 
 
 def _arguments(command: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -95,6 +95,15 @@ def test_a_text_that_is_not_what_its_header_states_is_left_alone() -> None:
     assert read(text) == (BODY, ())
 
 
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_the_last_line_of_base64_may_be_short(left: int) -> None:
+    """A line has 57 bytes, and few may be left for the last."""
+    body = [*BODY[:-1], "+" + "x" * ((left - 4 - len(TEXT.encode())) % 57), "}", ""]
+    text = "\n".join(body)
+    assert len(text.encode()) % 57 == left
+    assert read(raw("base64", text=text)) == (body, ())
+
+
 def test_a_list_may_add_plain_text_below_base64() -> None:
     lines, _ = read(raw("base64") + "____________\nlamps mailing list\n")
     assert lines[: len(BODY) - 1] == BODY[:-1]

@@ -140,3 +140,36 @@ def test_marks_that_an_archive_put_in_are_taken_out(tree: Path, mark: str) -> No
     spoilt = [line.replace(" ", mark if mark == "\u00a0" else f" {mark}") for line in lines]
     assert run(tree, write(tree.parent / "m", spoilt)) == 0
     assert made(tree)["plain.txt"].startswith("line 1\nline  more\nline 2\n")
+
+
+@pytest.mark.parametrize("address", ["ada () example ! org", "ada@example.org", "ada at xxx"])
+def test_addresses_alone_show_that_a_message_is_escaped(tree: Path, address: str) -> None:
+    lines = diff("plain.txt", "@@ -1,2 +1,3 @@\n line 1\n+more\n line 2")
+    mail = write(tree.parent / "m", lines, head=[f"By: Ada &lt;{address}&gt;", "---"])
+    assert run(tree, mail) == 0
+    (patch,) = (tree.parent / "out").glob("*.patch")
+    assert f"\nBy: Ada <{address}>\n" in patch.read_text()
+
+
+def test_an_invisible_mark_that_a_patch_removes_is_its_own(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tree without it has the patch; it is not that the archive has inserted the mark."""
+    old, new_line = 'char *s = "\ufeffdark";', 'char *s = "dark";'
+    lines = diff("mm/n.c", f"@@ -1,3 +1,3 @@\n int a;\n-{old}\n+{new_line}\n int b;")
+    mail = write(tree.parent / "m", lines)
+    for text, status in ((old, 0), (new_line, 2)):
+        (tree / "mm/n.c").write_text(f"int a;\n{text}\nint b;\n")
+        assert run(tree, mail) == status
+    assert "is in mm/n.c already" in capsys.readouterr().err
+    assert f"\n+{new_line}\n" in (tree.parent / "out/0001-dim-the-lamps.patch").read_text()
+
+
+def test_one_blank_between_sentences_of_a_string_is_likely_only(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for said, doubts in (("lamps on. Go", 1), ("lamps on", 0)):
+        lines = diff("mm/s.c", STRING.format(f'\tint a  =\t"{said}";'))
+        collapsed = archives.collapsed(lines, random.Random(1))
+        assert run(tree, write(tree.parent / "m", collapsed), "--replace") == 0
+        assert capsys.readouterr().out.count("one blank between sentences in strings") == doubts

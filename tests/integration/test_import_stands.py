@@ -307,10 +307,13 @@ def test_a_hunk_at_the_edge_of_another_file_is_likely_only(
 def test_a_damaged_hunk_is_at_the_end_of_no_other_file(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The tree has this patch, but the mail lost an empty line: it fits above what it adds."""
+    """The mail lost an empty line. If the tree has what it adds, it has the patch."""
     own = ["one", "", "two", "", "three"]
     (tree / "mm/t.c").write_text("\n".join(own) + "\n")
     lines = ["--- a/mm/t.c", "+++ b/mm/t.c", "@@ -1,3 +1,5 @@", " one", " two", "+", "+three"]
+    assert attempt(tree, lines) == 2
+    assert "is in mm/t.c already: it applies in reverse" in capsys.readouterr().err
+    (tree / "mm/t.c").write_text("\n".join([*own[:4], "four"]) + "\n")
     assert attempt(tree, lines) == 0
     assert "a hunk at an edge of the file" in capsys.readouterr().out
     (tree / "mm/t.c").write_text("\n".join(own[:3]) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -123,6 +124,9 @@ def test_the_newest_revision_of_a_thread_is_said(
     assert "the newest revision is v5: “[PATCH v5 0/2] lamps”" in capsys.readouterr().out
     (text,) = done(tree).values()
     assert "\nX-Memnotify-Newest: v5\n" in text
+    assert run(tree, tree.parent / "json", one, newer, reply, "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert "the newest revision is v5: “[PATCH v5 0/2] lamps”" in row["thread"]
     assert run(tree, tree.parent / "one", one) == 0
     assert "newest revision" not in capsys.readouterr().out
 

@@ -96,7 +96,7 @@ def run(whole: Path, tmp_path: Path) -> Path:
 
 
 def plot(run: Path, *words: str, said: Said) -> tuple[int, list[str], Path]:
-    """Plot; return status, lines on stderr, and the picture, whether it is there or not."""
+    """Plot; return status, lines on stderr, and the picture, which may not exist."""
     file = run.parent / "out.svg"
     status = main(["plot", str(run), *words, "-o", str(file)])
     captured = said.readouterr()

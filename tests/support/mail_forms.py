@@ -168,7 +168,8 @@ def mbox(original: Original, lines: Lines, rng: random.Random) -> bytes:
 def git_log(original: Original, lines: Lines, rng: random.Random) -> bytes | None:
     """The output of `git log -p`."""
     rule = next((n for n, line in enumerate(lines) if line == "---"), None)
-    diff = next((n for n, line in enumerate(lines) if line.startswith("diff --git ")), None)
+    begins = (n for n, line in enumerate(lines) if line.split()[:2] == ["diff", "--git"])
+    diff = next(begins, None)
     if rule is None or diff is None:
         return None
     title = re.sub(r"^\[PATCH\] ", "", original.headers["Subject"])

@@ -119,7 +119,9 @@ class Case:
         texts = [what for what, text in differing if text]
         if not texts and not self.made.sound:
             return Judgement(verdict=Verdict.TOKENS)
-        doubted = any(r.kind in DOUBTS and not r.sure for r in patch.repairs)
+        doubted = any(
+            (r.kind in DOUBTS or "in strings" in r.detail) and not r.sure for r in patch.repairs
+        )
         detail = "; ".join(what for what, _ in differing) + f" {sorted(set(doubt))}"
         return Judgement(verdict=Verdict.DOUBTED if doubted else Verdict.WRONG, detail=detail)
 

@@ -108,7 +108,7 @@ class ClientsTable(Table):
     cache_mib: Mib | None = _may("MiB that each fills before it waits, or up to which it fills.")
     give_back_mib: Mib | None = _may("MiB that it frees after each wakeup.")
     give_back_after_ms: Millis | None = _may("Milliseconds from a wakeup to that.")
-    rate_mib_s: Mib | None = _may("MiB that it fills in a second.")
+    rate_mib_s: Mib | None = _may("MiB per second that it fills.")
     step_mib: Mib | None = _may("Instead of a rate: MiB that it fills at once, before a pause.")
     pause_ms: SomeMillis | None = _may("Milliseconds that it sleeps after each such step.")
     every_ms: SomeMillis | None = _may("Milliseconds between two looks at the device (peek).")
@@ -128,7 +128,7 @@ class ClientsTable(Table):
         "Milliseconds of that window (psi)."
     )
     level: Annotated[str, one_of(Level)] | None = _may(
-        "The level from which on it is woken (pressure_level)."
+        "The level from which it is woken (pressure_level)."
     )
 
     @model_validator(mode="after")
@@ -191,7 +191,7 @@ class BalloonTable(Table):
 class HogTable(Table):
     """A process that fills anonymous memory at a rate, up to a ceiling, and holds it."""
 
-    rate_mib_s: Mib = Field(description="MiB that it fills in a second.")
+    rate_mib_s: Mib = Field(description="MiB per second that it fills.")
     ceiling_mib: Mib | None = _may("MiB at which it stops.")
     ceiling_percent: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = _may(
         "Percent of the RAM at which it stops; with swap, there is room for more than 100."
@@ -211,8 +211,8 @@ class HogTable(Table):
 class FilecacheTable(Table):
     """A process that reads a file through the page cache: the machine's disk, or a sparse file."""
 
-    rate_mib_s: Mib = Field(description="MiB that it reads in a second.")
-    total_mib: Mib = Field(description="MiB that it reads; then it begins again.")
+    rate_mib_s: Mib = Field(description="MiB per second that it reads.")
+    total_mib: Mib = Field(description="MiB that it reads before it starts again.")
     file: Literal["disk", "sparse"] = Field(
         default="disk",
         description="The machine's disk, or a sparse file without I/O (old kernels).",

@@ -20,7 +20,7 @@ from memnotify.series.own import SERIES_WORD, SERIES_WORDS
 from memnotify.toml import Table, spelled
 
 MAX_CELLS = 100_000
-"""Per campaign: more is a mistake, and planning them takes minutes."""
+"""Per campaign: more would be a mistake, and would take minutes to plan."""
 
 _LOG_RECORDS, _LOG_RECORDS_EACH = 262_144, 64
 

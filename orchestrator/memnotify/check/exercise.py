@@ -1,4 +1,4 @@
-"""What a scenario needs for an invariant to be exercised, in words for whoever changes it."""
+"""What a scenario needs for an invariant to be exercised, in words for its author."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def progress(
     """
     check_progress(args)
     if args.json_lines:
-        # Imported here: who reads the lines need not make the others wait.
+        # Imported here, so that other commands need not wait for it.
         from memnotify.report.events import JsonBoard
 
         return JsonBoard(sys.stdout, command=command)

@@ -42,7 +42,7 @@ def _report(args: argparse.Namespace) -> int:
         for folder in folders:
             say_damaged(folder.path)
             if not folder.results()[0]:
-                # A CI service would take a report in which nothing failed for a success.
+                # A CI service would regard a report without failures as a success.
                 hint = f"see {command(f'show {folder.path}')}"
                 raise InputError(f"no cell of {folder.path} has results to report", hint=hint)
         output = args.output or folders[0].path / "report.html"

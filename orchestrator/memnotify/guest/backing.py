@@ -23,9 +23,9 @@ class Parts:
     disks: tuple[qemu.Disk, ...]
     state: int = -1  # file private to this guest: QEMU's saved state
     ours: ExitStack = field(default_factory=ExitStack)
-    """Holds what nobody needs once QEMU has it and its size is known. Whoever closes a file last
-    frees its memory, which takes 20 ms for a guest of 64 MiB: better QEMU, as it exits, than the
-    thread that serves all other guests."""
+    """Our files, which are not needed once QEMU has them and their sizes are known. The last close
+    of a file frees its memory, which takes 20 ms for a guest of 64 MiB: that is better done by
+    QEMU, as it exits, than by the thread that serves all other guests."""
 
     def taken_bytes(self) -> int:
         """Return how much host memory the in-memory files take. Memory without a file is QEMU's."""

@@ -33,7 +33,7 @@ _PACK = "guest"
 _INDEX = "index.json"  # not among the facts, which the store does not verify
 _STATE = "state.qcow2"
 _LOG = "log"
-# Sealed: what nobody can change cannot differ from what was verified.
+# Sealed, so that a file cannot change after it was verified.
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 

@@ -87,7 +87,7 @@ class View:
         numbers: NDArray[np.uint32] = np.arange(first + 1, first + 1 + len(records), dtype="<u4")
         there = records["commit"] == numbers
         if not there.all():
-            # Being written just now, or torn: who knows. A guest cannot make this list long.
+            # Being written just now, or torn. A guest cannot make this list long.
             waiting = np.flatnonzero(records["commit"] == 0) + first
             self._unfinished += waiting[: _MOST_UNFINISHED - len(self._unfinished)].tolist()
             records = take(records, there)

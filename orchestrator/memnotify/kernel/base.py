@@ -196,7 +196,7 @@ class Base:
 
     @property
     def lock(self) -> Path:
-        """The file that pins the digests of pieces for which there is no other digest."""
+        """The file that pins the digests of pieces that have no other digest."""
         return self.root / f"{self.name}.lock"
 
     @property

@@ -62,7 +62,7 @@ esac
 exec ccache "$@"
 """
 
-# The same sources give the same bytes, whoever builds them, and whenever.
+# The same sources give the same bytes, regardless of who builds them and when.
 _STAMPS = {
     "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
     "KBUILD_BUILD_USER": "memnotify",

@@ -19,7 +19,7 @@ from memnotify.text import counted
 Tell = Callable[["Compiled"], None]
 
 _SAID_EVERY = 20.0
-"""Seconds between two lines, for those who have no board."""
+"""Seconds between two lines about a build that has no board."""
 
 
 @dataclass(frozen=True, slots=True)

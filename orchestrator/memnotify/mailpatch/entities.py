@@ -16,7 +16,7 @@ _QUOTING = r"(?:[ \t|:}]|&gt;|&amp;gt;)*"
 _NEW_FILE = re.compile(_QUOTING + r"\+\+\+ \S")
 _CHANGED = re.compile(_QUOTING + r"[+-]")
 _TIMES = 3
-_ADDRESS = re.compile(r"&(?:amp;)*lt;[^&<>\s]+(?:@|\(\)|(?: at ))[^&<>]*&(?:amp;)*gt;")
+_ADDRESS = re.compile(r"&(?:amp;)*lt;[^&<>\s]+(?:@| ?\(\) ?|(?: at ))[^&<>]*&(?:amp;)*gt;")
 
 
 def levels_of(lines: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -122,6 +122,8 @@ class Signs:
         headers = (n for n in range(begin, max(bodies, default=0)) if n not in bodies)
         if any(mark in lines[number - 1] for number in headers):
             return True, True
+        if _is_change(mark, lines, text):
+            return False, True
         told = {
             all(lines[line.number - 1].count(mark) > own.count(mark) for own in owns)
             for line, owns in _old_lines(text, self.open_files(text))
@@ -144,6 +146,21 @@ def _bodies(text: Text) -> Iterator[Line]:
 
 def _added(text: Text) -> tuple[Line, ...]:
     return tuple(line for line in _bodies(text) if line.text.startswith("+"))
+
+
+def _is_change(mark: str, lines: Lines, text: Text) -> bool:
+    """Return whether the change is to remove or to insert a mark, which no other line has."""
+    counts: dict[str, dict[str, int]] = {"+": {}, "-": {}}
+    marked = set()
+    for line in _bodies(text):
+        sign, count = line.text[:1], lines[line.number - 1].count(mark)
+        if sign not in counts and count:
+            return False
+        if sign in counts:
+            counts[sign][line.text[1:]] = count
+            marked |= {line.text[1:]} if count else set()
+    pairs = [(counts["+"].get(said), counts["-"].get(said)) for said in marked]
+    return bool(pairs) and all(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def _old_lines(text: Text, files: Opened) -> Iterator[tuple[Line, Iterator[str]]]:

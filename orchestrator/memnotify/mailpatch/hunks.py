@@ -17,9 +17,15 @@ from memnotify.mailpatch.line_index import FileIndex, index_of
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
 from memnotify.mailpatch.repairs import Chooser, Question, RepairKind
-from memnotify.mailpatch.standing import end_of, standing, swapped
+from memnotify.mailpatch.standing import end_of, hunk_is_whole, standing, swapped
 from memnotify.mailpatch.tokens import is_c, key
-from memnotify.mailpatch.truncation import Diffstat, counts_told, cut_hunk
+from memnotify.mailpatch.truncation import (
+    Diffstat,
+    counts_told,
+    cut_hunk,
+    lines_lacking,
+    tallies,
+)
 
 _CONTEXT = 3
 _LINES_READ = 8  # as they stand, in the time of a step
@@ -51,9 +57,10 @@ class HunkReader:
             expected = [stated + offset, stated] if offset else [stated]
             what = f"hunk {number} of {len(file.diff.hunks)}"
             self.account.at = At(hunk.line, f"{what} of {file.name}")
+            whole = self.sound or hunk_is_whole(hunk, self.width)
             find = functools.partial(
                 find_readings,
-                MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if self.sound else None),
+                MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if whole else None),
                 index,
                 after=after,
                 effort=self.effort,
@@ -67,24 +74,25 @@ class HunkReader:
                 readings = _first(find, expected, (0,))
                 self._refuse_applied(file, hunk, index, what, readings)
             readings = readings or _first(find, expected, range(1, self.fuzz + 1))
+            if not any(reading.counted for reading in readings) and tallies(hunk):
+                readings = []
             last = ends and number == len(file.diff.hunks)
             whole = end_of(hunk) is not None
             if (last or readings) and not whole and not any(r.counted for r in readings):
                 cut = cut_hunk(hunk, readings[0] if readings else None, followed=not last)
-                if cut:
+                if cut and readings and cut_hunk(hunk, None, followed=not last) is None:
+                    readings = []  # the mail has these lines, and the tree has not
+                elif cut:
                     there = [line.number for line in hunk.body if line.text.strip()]
-                    raise self.account.error(
-                        max(there, default=hunk.line) if last else hunk.line,
-                        f"the mail {'ends' if last else 'lacks lines'} in {what} of {file.name}: "
-                        f"{cut}",
-                        INCOMPLETE,
-                    )
+                    at = max(there, default=hunk.line) if last else hunk.line
+                    raise self._lacks(file, at, what, cut, ends=last)
             if not readings:
                 more = range(self.fuzz + 1, _CONTEXT)
                 fuzz = next((n for n in more if _first(find, expected, (n,))), None)
                 if fuzz is not None:
                     fuzz = next((n for n in range(fuzz, _CONTEXT) if self.would(n)), None)
-                if fuzz is None and after and (above := find(expected=stated, after=0)):
+                above = find(expected=stated, after=0) if fuzz is None and after else []
+                if above and above[0].counted:
                     raise self.account.error(
                         hunk.line,
                         f"{what} fits {file.name} only at line {above[0].start + 1}, above the "
@@ -93,6 +101,9 @@ class HunkReader:
                     )
                 raise self._unreadable(file, hunk, index, what, fuzz)
             reading = readings[0]
+            lacking = None if reading.counted or len(readings) == 1 else lines_lacking(hunk)
+            if lacking:
+                raise self._lacks(file, hunk.line, what, lacking)
             if len(readings) > 1:
                 reading = readings[self._ask(file, hunk, readings, what)]
             ended = reading.stands and hunk.last
@@ -165,8 +176,9 @@ class HunkReader:
                 hunk.line, f"{what} does not fit {file.name}", f"it would with --fuzz {fuzz}"
             )
         end = end_of(hunk)
+        enough = max(hunk.old_count, hunk.new_count)  # lines: no footer is above
         for line in hunk.body if end is None else hunk.body[:end]:
-            if end is None and is_footer(line.text):
+            if end is None and is_footer(line.text) and line.number > hunk.line + enough:
                 break
             if line.text.startswith(("+", "\\")):
                 continue
@@ -202,20 +214,27 @@ class HunkReader:
         adds = any(key(line.text[1:]) for line in hunk.body if line.text.startswith("+"))
         if file.before is None or (readings and not adds):
             return
-        if not adds or any(reading.counted for reading in readings):
-            there = standing(back, index, start=start, after=0, width=self.width) is not None
-        else:
-            found = find_readings(
-                MailedHunk(hunk=back, width=self.width, end=end_of(back)),
-                index,
-                expected=start,
-                effort=self.effort,
-            )
-            # Where both can be read, the one that needs less repair is right.
-            least = min((reading.cost for reading in readings), default=None)
-            there = any(least is None or reading.cost <= least for reading in found)
-        if there:
-            raise self._applied(file, hunk, what)
+        # Where both can be read, the one that needs less repair is right.
+        least = min((reading.cost for reading in readings), default=None)
+        counted = any(reading.counted for reading in readings)
+        if not adds or (counted and not (least and _may_be_at(back, index, start))):
+            if standing(back, index, start=start, after=0, width=self.width) is not None:
+                raise self._applied(file, hunk, what)
+            return
+        found = find_readings(
+            MailedHunk(hunk=back, width=self.width, end=end_of(back)),
+            index,
+            expected=start,
+            effort=self.effort,
+        )
+        lacking = lines_lacking(hunk)
+        if lacking and found and not counted and not any(reading.counted for reading in found):
+            # With the lines that are lost, it might be for this tree or not.
+            raise self._lacks(file, hunk.line, what, lacking)
+        for reading in found:
+            there = reading.counted and reading.start == start if counted else True
+            if there and (least is None or reading.cost <= least) and _undoes(reading, hunk):
+                raise self._applied(file, hunk, what)
 
     def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
         """Return whether a hunk that fits a file fits it in reverse as well.
@@ -226,13 +245,21 @@ class HunkReader:
         back = swapped(hunk)
         start = max(back.old_start - (back.old_count > 0), 0)
         added, removed = (
-            [key(line.text[1:]) for line in hunk.body if line.text.startswith(sign)]
+            [key(line.text[1:]) for line in hunk.body[: end_of(hunk)] if line.text[:1] == sign]
             for sign in ("+", "-")
         )
         if file.before is None or not any(added) or added == removed:
             return False
         there = standing(back, index, start=start, after=0, width=self.width)
         return there is not None and not is_stated(file)
+
+    def _lacks(
+        self, file: OpenFile, line: int, what: str, lacking: str, *, ends: bool = False
+    ) -> InputError:
+        said = "ends" if ends else "lacks lines"
+        return self.account.error(
+            line, f"the mail {said} in {what} of {file.name}: {lacking}", INCOMPLETE
+        )
 
     def _applied(self, file: OpenFile, hunk: RawHunk, what: str) -> InputError:
         return self.account.error(
@@ -300,6 +327,19 @@ def _is_off_edge(reading: Reading, hunk: RawHunk, size: int) -> bool:
     if above and not below:
         return last + 1 < size
     return above < below and hunk.old_start <= 1 and reading.start > 0
+
+
+def _may_be_at(back: RawHunk, index: FileIndex, start: int) -> bool:
+    """Return whether a file has the lines that a hunk removes, near a place."""
+    near = index.keys[max(0, start - _CONTEXT) : start + back.old_count + _CONTEXT]
+    return {key(line.text[1:]) for line in back.body if line.text.startswith("-")}.issubset(near)
+
+
+def _undoes(reading: Reading, hunk: RawHunk) -> bool:
+    """Return whether a reading of a hunk in reverse is one of all its lines."""
+    added = (part for part in reading.parts if part.kind is LineKind.ADDED)
+    whole = all(not line.text.startswith("-") for part in added for line in part.mail)
+    return whole and not left_over(reading.rest, last=hunk.last)
 
 
 def _has_white_space(file: OpenFile, reading: Reading) -> bool:

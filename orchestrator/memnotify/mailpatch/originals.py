@@ -77,7 +77,9 @@ class RevisionTable(toml.Table):
     bases: Annotated[list[str], Field(min_length=1)] = Field(
         description="Bases on which they are tried."
     )
-    ours: list[str] = Field(default_factory=list, description="Patches of ours that it needs.")
+    ours: list[str] = Field(
+        default_factory=list, description="Patches of this project that it needs."
+    )
 
 
 class OriginalsTable(toml.Table):

@@ -22,7 +22,10 @@ def report_lines(series: ImportedSeries) -> Iterator[str]:
 
 
 def report_rows(series: ImportedSeries) -> list[dict[str, Any]]:
-    """Return one object for each patch that was imported, with every repair."""
+    """Return one object for each patch that was imported, with every repair.
+
+    `thread` has what is said of all mails together, the same for each.
+    """
     return [
         {
             "name": patch.name,
@@ -32,6 +35,7 @@ def report_rows(series: ImportedSeries) -> list[dict[str, Any]]:
             "source": patch.post.mail.source,
             "sha256": patch.post.mail.sha256,
             "message_id": patch.post.mail.headers.get("Message-Id"),
+            "thread": list(series.said),
             "repairs": [
                 {
                     "kind": repair.kind.value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,8 @@ from memnotify.process import CommandLog
 from memnotify.text import counted
 
 _EIGHT_BLANKS = "blanks at the beginning of lines of code"
+_ONE_BLANK = "one blank between sentences in strings, where there may have been two"
+_SENTENCES = re.compile(r'"(?:\\.|[^"\\])*[.!?] (?:\\.|[^"\\ ])')
 _FOREIGN = "binary files that differ, of which the mail has no more"
 
 
@@ -230,6 +233,11 @@ class Restorer:
             elif decided != row.text:
                 sure = damage.lead != LOST
                 self.account.repair(RepairKind.LAYOUT, file=file.name, line=number, sure=sure)
+            collapsed = known is None and damage.inner == LOST and is_c(file.name)
+            if collapsed and _SENTENCES.search(row.text):
+                self.account.repair(
+                    RepairKind.LEFT, file=file.name, line=number, detail=_ONE_BLANK, sure=False
+                )
             for address in masked(row.text):
                 self.account.repair(RepairKind.MASKED, file=file.name, line=number, detail=address)
         if known is not None:

@@ -52,8 +52,13 @@ def end_of(hunk: RawHunk) -> int | None:
 
 def is_whole(diff: RawDiff, width: int) -> bool:
     """Return whether each hunk of a diff has the lines that it counts, and no line was wrapped."""
-    ends = [(hunk, end_of(hunk)) for hunk in diff.hunks]
-    return all(end is not None and not _continues(hunk, end, width) for hunk, end in ends)
+    return all(hunk_is_whole(hunk, width) for hunk in diff.hunks)
+
+
+def hunk_is_whole(hunk: RawHunk, width: int) -> bool:
+    """Return whether a hunk has the lines that it counts, and none of them was wrapped."""
+    end = end_of(hunk)
+    return end is not None and not _continues(hunk, end, width)
 
 
 def _continues(hunk: RawHunk, end: int, width: int) -> bool:

@@ -1,4 +1,4 @@
-"""Undo transfer encodings (RFC 2045), also where nothing says that there is one."""
+"""Undo transfer encodings (RFC 2045), even where no header states one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from email.message import Message
 
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{4,}={0,2}\s*")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4,}={0,2}|[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)\s*")
 _ESCAPE = re.compile(r"=[0-9A-F]{2}")
 # Those that any diff gets: of a sign, of the blank that is a line, or ends one, and of UTF-8.
 _OF_ENCODER = re.compile(

@@ -31,15 +31,7 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
     `followed`: more of the diff is below it, so the mail was not truncated there.
     """
     if reading is None:
-        body = [line.text for line in hunk.body]
-        ends = next((at for at, text in enumerate(body) if is_footer(text)), None)
-        # The last line end of the text itself gives one more empty line.
-        there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
-        old = sum(not text.startswith("+") for text in there)
-        # Without the blanks that mark context, a line that begins with - may be context as well.
-        marked = any(text[:1] in (" ", "\t") for text in there if text.strip())
-        new = sum(not (marked and text.startswith("-")) for text in there)
-        footer = ends is not None
+        old, new, footer = _by_markers(hunk)
     else:
         old, new = _counts(reading)
         footer = followed or any(line.text.strip() for line in reading.rest)
@@ -53,6 +45,57 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
     if fewer > (_MISCOUNT if footer else 0):
         return f"{old} of {hunk.old_count} lines are there"
     return None
+
+
+def lines_lacking(hunk: RawHunk) -> str | None:
+    """Return a message on the lines of a hunk if the mail has fewer than its header counts.
+
+    That is said of the mail alone, whatever the tree has.
+    """
+    old, new, _ = _by_markers(hunk)
+    if new < hunk.new_count:
+        return f"{new} of {hunk.new_count} lines are there"
+    return f"{old} of {hunk.old_count} lines are there" if old < hunk.old_count else None
+
+
+def tallies(hunk: RawHunk) -> bool:
+    """Return whether a hunk has the lines that its header counts, although its markers are lost.
+
+    Then no reading is right that leaves some of them out. Empty lines at the end of a mail may be
+    of the hunk or not.
+    """
+    old = new = 0
+    body = hunk.body[:-1] if hunk.final and not hunk.body[-1].text else hunk.body
+    for line in body:
+        sign = line.text[:1]
+        if sign != "\\":
+            old += sign != "+"
+            new += sign != "-"
+    blank = bool(body) and not body[-1].text.strip()
+    return (old, new) == (hunk.old_count, hunk.new_count) and not (blank and hunk.last)
+
+
+def _by_markers(hunk: RawHunk) -> tuple[int, int, bool]:
+    """Return how many old and new lines a hunk has at the most, and if a footer is below it."""
+    body = [line.text for line in hunk.body]
+    ends = next((at for at in range(len(body)) if _ends(body, at)), None)
+    # The last line end of the text itself gives one more empty line.
+    there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
+    old = sum(not text.startswith("+") for text in there)
+    # Without the blanks that mark context, a line that begins with - may be context as well.
+    marked = any(text[:1] in (" ", "\t") for text in there if text.strip())
+    new = sum(not (marked and text.startswith("-")) for text in there)
+    return old, new, ends is not None
+
+
+def _ends(body: Sequence[str], at: int) -> bool:
+    """Return whether a footer begins at a line; a removed line may look as if."""
+    if not is_footer(body[at]):
+        return False
+    if body[at].startswith("-- ") or not body[at].startswith("-"):
+        return True
+    below = [text for text in body[at + 1 :] if text.strip()]
+    return bool(below) and below[0].startswith("To unsubscribe")
 
 
 def _counts(reading: Reading) -> tuple[int, int]:

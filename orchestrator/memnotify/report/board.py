@@ -73,7 +73,7 @@ def open_board(console: Console) -> LiveBoard | LineBoard:
     """Return the board that suits a console; use it as a context manager."""
     if not console.is_terminal or console.is_dumb_terminal:
         return LineBoard(console)
-    # Imported here: what is piped need not wait for it.
+    # Imported here, because it is only needed on a terminal.
     from memnotify.report.live import LiveBoard
 
     return LiveBoard(console)

@@ -99,7 +99,8 @@ class LiveBoard:
     def failed(self, what: str, text: str) -> None:
         with self._lock:
             self._builds.pop(what, None)
-            self._print(f"{self._mark(Ending.INFRASTRUCTURE)} {_safe(what)}: {_safe(text)}")
+            # Without a red mark: a source that cannot be fetched is why there is another base.
+            self._print(f"[dim]-[/] {_safe(what)}: {_safe(text)}")
 
     def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
         with self._lock:

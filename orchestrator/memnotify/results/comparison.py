@@ -103,8 +103,11 @@ class GroupComparison:
         # First, because such cells may differ for that reason alone.
         notes = [f"cells ran with different {what}" for what in self.mixed]
         notes += [f"{group}: {how}" for group, how in ended.items()]
-        always = self.rows[0].by in (RUN, BUILD)
-        notes += [found.sentence() for found in self.alike if always or found.is_news]
+        if self.rows[0].by in (RUN, BUILD):
+            # Another kernel has other times from its boot on, so where they begin says nothing.
+            notes += [dataclasses.replace(found, first=None).sentence() for found in self.alike]
+        else:
+            notes += [found.sentence() for found in self.alike if found.is_news]
         if self.pooled and table:
             axes = " and ".join(self.pooled)
             notes.append(

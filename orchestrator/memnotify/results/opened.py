@@ -220,7 +220,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 def _check_value(axis: str, value: Any) -> None:
-    """Raise InputError for an axis that there is not, or a value that it can never have."""
+    """Raise InputError for an axis that does not exist, or a value that it can never have."""
     if axis not in AXES:
         raise InputError(f"a cell has no axis {axis}", hint=known_names(axis, AXES))
     if AXES[axis].kind is str:

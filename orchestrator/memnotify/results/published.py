@@ -47,10 +47,10 @@ class FigureTable(toml.Table):
         default=1.0, description="Our guest relative to the machine of 2008."
     )
     at_least: Number | None = Field(
-        default=None, description="The least with which it agrees, in unit, before scale."
+        default=None, description="The smallest value with which it agrees, in unit, before scale."
     )
     at_most: Number | None = Field(
-        default=None, description="The most with which it agrees, in unit, before scale."
+        default=None, description="The largest value with which it agrees, in unit, before scale."
     )
     from_step: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Only from the start of this step on, numbered from 0."

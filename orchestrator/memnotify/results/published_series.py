@@ -78,7 +78,7 @@ class SeriesTable(toml.Table):
     )
     origin_s: _Number = Field(default=0.0, description="Seconds in the CSV at that moment.")
     hold_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
-        default=1.0, description="Seconds for which a sample stands at most."
+        default=1.0, description="The longest time that a sample stands for, in seconds."
     )
     moment: list[MomentTable] = Field(
         default_factory=list, description="Instead of seconds: the moment of each row."

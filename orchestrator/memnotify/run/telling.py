@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from memnotify.errors import MemnotifyError
+from memnotify.errors import InfrastructureError, MemnotifyError
 from memnotify.kernel.compiled import Compiled, Tell
+from memnotify.kernel.source import UNREACHABLE
 from memnotify.model import KernelRequest
 from memnotify.report.board import Board
 
@@ -47,10 +48,12 @@ class Telling:
         if self._began and self._board is not None:
             self._board.built(self._what, f"{text}, {self._seconds()}")
 
-    def fail(self) -> None:
-        """Tell that it has failed; why is told by whoever catches the error."""
+    def fail(self, error: MemnotifyError) -> None:
+        """Report a failure; the caller that catches the error reports the reason."""
         if self._began and self._board is not None:
-            self._board.failed(self._what, f"failed after {self._seconds()}")
+            unreachable = isinstance(error, InfrastructureError) and error.kind == UNREACHABLE
+            how = "not available" if unreachable else "failed"
+            self._board.failed(self._what, f"{how}, {self._seconds()}")
 
     def _seconds(self) -> str:
         return f"{time.monotonic() - self._started:.1f} s"
@@ -62,8 +65,8 @@ def telling(what: str, *, board: Board | None, say: Say = lambda line: None) -> 
     told = Telling(what, board, say)
     try:
         yield told
-    except MemnotifyError:
-        told.fail()
+    except MemnotifyError as error:
+        told.fail(error)
         raise
 
 

@@ -184,7 +184,7 @@ class Revision(toml.Table):
 
     device: Device = Field(description="The device that is promised.")
     gate: GateTable = Field(description="When memory is low.")
-    batch: BatchTable = Field(description="Whom a notification wakes.")
+    batch: BatchTable = Field(description="Which clients a notification wakes.")
     pollin: Literal["status", "gate", "status and gate", "status or gate"] = Field(
         description="What poll() tests; without the gate, notifications test that."
     )

@@ -139,9 +139,11 @@ function filesOf(cell, data) {
     el("ul", { class: "files" }, data.files.map((name) => el("li", {}, el("a", { href: `${folder}/${encodeURIComponent(name)}` }, name))))];
 }
 
+const renamed = (values, what) => Object.entries(values).map(([name, of]) => [`${name} ${what}`, of]);
+
 function originOf(data) {
   const { digests, versions, patches, command, attempts, ...rest } = data.origin;
-  const pairs = [...Object.entries(rest), ...Object.entries(versions), ...Object.entries(digests)].filter(([, value]) => value !== null && value !== "");
+  const pairs = [...Object.entries(rest), ...renamed(versions, "version"), ...renamed(digests, "digest")].filter(([, value]) => value !== null && value !== "");
   return [el("h3", {}, "Provenance"),
     el("dl", { class: "pairs" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, worded(name)), el("dd", { title: String(value) }, clipped(String(value), 24))))),
     patches.length ? el("details", {}, el("summary", {}, `${patches.length} patches`), el("ul", {}, patches.map((name) => el("li", {}, name)))) : null,

@@ -42,7 +42,7 @@ function tiles() {
   return { rows, columns: [...columns] };
 }
 
-const worth = (axis, value) => axis === "memory_mib" ? `${value} MiB` : axis === "clients" ? `${value} clients`
+const worth = (axis, value) => axis === "memory_mib" ? `${value} MiB` : axis === "clients" ? `${value} ${value === 1 ? "client" : "clients"}`
   : axis === "repeat" ? `#${value}` : String(value);
 
 function told(cells) {

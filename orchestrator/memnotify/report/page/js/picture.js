@@ -1,6 +1,9 @@
 // Vega is expanded when the first picture is shown. The policy allows it by its hash.
 let vega = null;
 
+// Not warnings: a figure that no cell has is an empty panel.
+const ERRORS = 1;
+
 function withVega() {
   vega ??= expanded(byId("data-vega").textContent).then((text) => {
     const script = document.createElement("script");
@@ -41,9 +44,11 @@ async function drawPicture(place, picture, name) {
   const draw = async () => {
     await withVega();
     const made = document.createElement("div");
-    const done = await drawVega(made, spec, { actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip });
+    const done = await drawVega(made, spec, { actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip, logLevel: ERRORS });
     view?.finalize();
     view = done.view;
+    // The holder has the text alternative; Vega gives each of a thousand marks a role.
+    made.querySelector("svg").setAttribute("aria-hidden", "true");
     holder.replaceChildren(made);
   };
   place.replaceChildren(el("figure", {}, brush ? zoomBar(brush, draw) : null, holder,
