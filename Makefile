@@ -36,8 +36,9 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
 # The source folder is the checkout, so that links between pages are paths of files.
 SITE = $(BIN)/sphinx-build -c docs -W --keep-going -n -q
 
-.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source demo-bytecode \
-        demo-kernels test lint mutants bench architecture schemas man docs docs-links lock dist clean
+.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source \
+        demo-bytecode demo-kernels test lint mutants bench architecture man schemas docs \
+        docs-links lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -117,7 +118,7 @@ version: $(VENV)/.ready
 
 # The versions are those of requirements.lock, so this only adds packages; after version, as both write into .venv.
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready | version
-	@echo "installing the Python packages of requirements-dev.lock (1.3 GB on disk with those before)"
+	@echo "installing the Python packages of requirements-dev.lock (1.6 GB on disk with those before)"
 	$(PIP) --require-hashes -r requirements-dev.lock
 	touch $@
 
