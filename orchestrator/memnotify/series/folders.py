@@ -21,7 +21,9 @@ def is_series_folder(folder: Path) -> bool:
     Raises InputError if an import into it is incomplete.
     """
     check_whole(folder)
-    return (folder / SERIES).is_file() or bool(numbered(folder))
+    file = folder / SERIES
+    # A pipe of that name is neither read nor passed over.
+    return file.is_file() or (not file.exists() and bool(numbered(folder)))
 
 
 def series_folders(folder: Path) -> dict[str, Path]:
