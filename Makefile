@@ -16,6 +16,7 @@ ARCH := bc bison ca-certificates ccache flex gcc gdb git glibc libarchive libelf
         qemu-system-x86 util-linux xz
 # In a first demo, pip and the kernel source need only the first of these, the compiler none of the others.
 FIRST := ca-certificates python3-venv
+BROWSER := chromium
 LATER := gdb qemu-system-x86 qemu-utils
 # make demo notes here what each stage took; $(call stage,NAME) adds the shell that it begins.
 STAGES := runs/demo.stages
@@ -32,15 +33,23 @@ COMPILE = printf '%s\n' editables $$($(BIN)/python -c 'import tomllib; \
               print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])') \
           | $(BIN)/uv pip compile - pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: help setup setup-dev version packages packages-first packages-build demo demo-source demo-bytecode \
-        demo-kernels test lint mutants bench architecture lock dist clean
+# The source folder is the checkout, so that links between pages are paths of files.
+SITE = $(BIN)/sphinx-build -c docs -W --keep-going -n -q
+
+.PHONY: help setup setup-dev version packages packages-first packages-build packages-tests demo demo-source demo-bytecode \
+        demo-kernels test lint mutants bench architecture schemas man docs docs-links lock dist clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup: packages version ## install what is missing for the demo: Debian packages, then .venv
 
-setup-dev: setup $(VENV)/.ready-dev ## the same, with all extras and the tools for tests
+setup-dev: setup $(VENV)/.ready-dev packages-tests ## the same, with all extras and the tools for tests
+
+# The browser in which pages are tested. Without it, these tests are skipped.
+packages-tests: | packages
+	@$(MAKE) --no-print-directory packages PACKAGES=$(BROWSER) FEDORA=$(BROWSER) ARCH=$(BROWSER) \
+	    || echo "without $(BROWSER), the tests of pages are skipped"
 
 packages: WANTED = $(PACKAGES) ## install the Debian packages that are missing
 packages-first: WANTED = $(FIRST)
@@ -89,10 +98,11 @@ packages packages-first packages-build:
 	        apt-get install -qq -o Dpkg::Use-Pty=0 -y --no-install-recommends "$${missing[@]}" || failed $$?; \
 	fi
 
+# An environment that works stays that of the Python that made it: venv would give it the files of another one.
 $(VENV)/.ready: requirements.lock pyproject.toml | $(if $(SIDE_BY_SIDE),packages-first,packages)
 	@echo "installing the Python packages of requirements.lock (0.3 GB on disk)"
 	@$(call stage,Python packages) \
-	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -c 'import ssl' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV); \
 	$(PIP) --require-hashes $(if $(SIDE_BY_SIDE),--no-compile) -r requirements.lock; \
 	rm -f $(VENV)/.commit
 	@touch $@
@@ -129,14 +139,18 @@ demo-bytecode: demo-source
 demo-kernels: packages-build demo-source
 	@$(BIN)/memnotify run campaigns/demo.toml --prepare kernels --stages $(STAGES)
 
-lint: setup-dev ## ruff, mypy, the layers of the package, and the English of the documentation
+lint: setup-dev ## ruff, mypy, the layers of the package, TOML against its schemas, the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/draw_architecture.py --check
+	$(BIN)/python docs/write_schemas.py --check
+	RUST_LOG=warn $(BIN)/taplo lint
+	$(BIN)/python docs/write_man_pages.py --check
 	$(BIN)/codespell
 	$(BIN)/python -m tests.support.prose
+	$(SITE) -b html . build/docs
 
 test: setup-dev lint ## lint, then every test; builds the kernels it needs
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
@@ -153,6 +167,18 @@ bench: setup-dev ## run every program in bench/ into bench/results/
 
 architecture: setup-dev ## draw docs/explanation/architecture.svg from the import graph
 	$(BIN)/python docs/draw_architecture.py
+
+docs: setup-dev ## build the documentation as a site, build/docs/index.html
+	$(SITE) -b html . build/docs
+
+docs-links: setup-dev ## visit every address of another site that the documentation names
+	$(SITE) -b linkcheck . build/links
+
+schemas: setup-dev ## write schemas/ from the tables that check TOML files
+	$(BIN)/python docs/write_schemas.py
+
+man: setup-dev ## write docs/man1, the manual pages, from the help of the commands
+	$(BIN)/python docs/write_man_pages.py
 
 # The versions of the demo's packages hold for those of the tests too: both share .venv.
 lock: setup-dev ## pin the versions and hashes of all Python packages anew
@@ -171,5 +197,5 @@ dist: setup-dev ## build a wheel and an sdist into dist/, from the commit that i
 	$(BIN)/python -m hatchling build -t sdist -t wheel
 	cd dist && sha256sum *
 
-clean: ## remove the runs and .venv (the store in the cache folder stays)
-	rm -rf $(VENV) runs dist bench/results
+clean: ## remove the runs, the site and .venv (the store in the cache folder stays)
+	rm -rf $(VENV) runs dist build bench/results

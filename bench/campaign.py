@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from memnotify import process
+from memnotify.environment import PYTHON
 from memnotify.results.folder import MANIFEST, RunFolder, read_json
 from memnotify.store import Store
 
@@ -57,7 +58,7 @@ def timed_run(campaign: Path, folder: Path, *, jobs: int) -> tuple[float, float]
     started = time.monotonic()
     output = folder.with_suffix(".txt")
     words = [*MEMNOTIFY, "run", str(campaign), "-o", str(folder), "-j", str(jobs)]
-    process.run(words, output=output, timeout=PATIENCE_S)
+    process.run(words, output=output, timeout=PATIENCE_S, allow=[PYTHON])
     seconds = time.monotonic() - started
     run = RunFolder(folder)
     manifests = [read_json(run.cell(row.id) / MANIFEST) for row in run.plan()]

@@ -19,6 +19,7 @@ import numpy as np
 from guests import Figure, parser, publish, say
 from memnotify import process
 from memnotify.campaign.plan import cell_id, cell_name, plan_rows
+from memnotify.environment import PYTHON
 from memnotify.guest.machine import load_machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.records import layout
@@ -26,6 +27,7 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.reaction import note_reaction
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.scenario import ClientKind, Clients, Op, Scenario, Step
 from memnotify.store import Artifact, Store
@@ -113,8 +115,13 @@ def made_up_log(random: np.random.Generator) -> RecordLog:
     return RecordLog(records, lost=0, torn=0)
 
 
-def make_run(path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog]) -> int:
-    """Make the folder of a run of these cells; return how many records are in it."""
+def make_run(
+    path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog], *, noted: bool = True
+) -> int:
+    """Make the folder of a run of these cells; return how many records are in it.
+
+    `noted`: as this version runs cells, with the figures of `memnotify compare` in a file.
+    """
     run = RunFolder(path)
     run.make()
     run.begin(b"", plan_rows(cells))
@@ -135,6 +142,8 @@ def make_run(path: Path, cells: Sequence[Cell], log_of: Callable[[], RecordLog])
             write_records(log, draft / RECORDS)
             manifest = make_manifest(job, [result], draft)
             verdict = make_verdict(job, result, draft / RECORDS)
+            if noted:
+                note_reaction(draft, log)
             run.publish(job.id, draft, manifest=manifest, verdict=verdict)
     return total
 
@@ -152,20 +161,26 @@ sys.exit(status)
 
 
 def main() -> int:
-    args = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument(
+        "--logs",
+        action="store_true",
+        help="compare from the logs, as with a run of another version, whose notes do not count",
+    )
+    args = options.parse_args()
     seconds: list[float] = []
     costs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
         folder = Path(name)
         random = np.random.default_rng(2008)
         cells = [made_up_cell(series, seed) for seed in range(CELLS // 4) for series in SERIES]
-        total = make_run(folder / "run", cells, lambda: made_up_log(random))
+        total = make_run(folder / "run", cells, lambda: made_up_log(random), noted=not args.logs)
         say(f"{CELLS} cells, {total} records")
         cost = folder / "cost.json"
         words = [sys.executable, "-c", MEASURED, str(cost), "compare", str(folder / "run")]
         for _ in range(ROUNDS):
             started = time.monotonic()
-            process.run(words, output=folder / "table.txt", timeout=PATIENCE_S)
+            process.run(words, output=folder / "table.txt", timeout=PATIENCE_S, allow=[PYTHON])
             seconds.append(time.monotonic() - started)
             costs.append(json.loads(cost.read_text()))
         say((folder / "table.txt").read_text())

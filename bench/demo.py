@@ -15,11 +15,12 @@ from pathlib import Path
 from memnotify import process
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
+from memnotify.environment import PYTHON
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
 from memnotify.places import CAMPAIGNS
 from memnotify.process import CommandLog
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.store import Store
 
 DEMO = CAMPAIGNS / "demo.toml"
@@ -34,7 +35,7 @@ def say(line: str) -> None:
 def warm_up() -> None:
     """Put everything that the demo needs into the user's store."""
     store, log, campaign = Store(), CommandLog(), load_campaign(DEMO)
-    base = choose_base(campaign, store=store, log=log, say=say)
+    base = choose_base(campaign, Preparing(store=store, log=log, say=say))
     for request in dict.fromkeys(cell.request for cell in plan_cells(campaign, base=base)):
         ensure_kernel(request, store=store, log=log, progress=say)
         ensure_image(request.arch, store=store, log=log)
@@ -46,6 +47,7 @@ def timed_run(folder: Path, *, environment: dict[str, str], timeout: float) -> f
     process.run(
         [sys.executable, "-m", "memnotify.cli.main", "run", DEMO, "-o", folder / "run"],
         env=environment,
+        allow=[PYTHON],
         output=folder / "output",
         timeout=timeout,
     )

@@ -1,50 +1,48 @@
 """The orchestrator's own CPU time as a share of its guests', over the cells of the demo.
 
-Own CPU time is all that this process uses: start-up, scheduling, QMP, decoding, figures. The
-guests' is what their QEMUs use. Kernels missing from the store are built in separate processes,
-which do not count.
+Own CPU time is all that the process of `memnotify run` uses, from its start to the printed table:
+imports, scheduling, QMP, decoding, figures. The guests' is what their QEMUs use. Kernels missing
+from the store are built before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
-from memnotify.campaign.load import load_campaign
-from memnotify.campaign.plan import plan_cells
-from memnotify.places import CAMPAIGNS
-from memnotify.report.board import open_board
-from memnotify.report.plain import plain_console
-from memnotify.results.folder import MANIFEST, read_json
-from memnotify.run.base_selection import choose_base
-from memnotify.run.campaign import run_campaign
-from memnotify.run.services import Services
+from compare import MEASURED
+from demo import DEMO, say, warm_up
+from memnotify import process
+from memnotify.environment import PYTHON
+from memnotify.results.folder import MANIFEST, RunFolder, read_json
 from memnotify.store import Store
 
 TARGET = 0.03
+PATIENCE_S = 1000.0
 
 
 def measure() -> tuple[float, float]:
     """Return own and guests' CPU time, in seconds."""
-    campaign, store = load_campaign(CAMPAIGNS / "demo.toml"), Store()
-    base = choose_base(campaign, store=store, say=lambda line: print(line, file=sys.stderr))
-    with (
-        tempfile.TemporaryDirectory(dir=store.folder("bench")) as name,
-        open_board(plain_console(stderr=True)) as board,
-    ):
-        folder = run_campaign(
-            campaign,
-            plan_cells(campaign, base=base),
-            Services(store=store, board=board),
-            path=Path(name) / "run",
-        )
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        guests = [read_json(folder.cell(row.id) / MANIFEST) for row in folder.plan()]
-    return used.ru_utime + used.ru_stime, sum(guest["qemu_cpu_seconds"] for guest in guests)
+    warm_up()
+    # Not in the system's temporary folder, which may be in memory.
+    with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
+        folder = Path(name)
+        cost, output = folder / "cost.json", folder / "output"
+        words = [
+            sys.executable,
+            "-c",
+            MEASURED,
+            *map(str, (cost, "run", DEMO, "-o", folder / "run")),
+        ]
+        process.run(words, output=output, allow=[PYTHON], timeout=PATIENCE_S)
+        say(output.read_text())
+        run = RunFolder(folder / "run")
+        guests = [read_json(run.cell(row.id) / MANIFEST) for row in run.plan()]
+        own: float = json.loads(cost.read_text())["cpu_s"]
+    return own, sum(guest["qemu_cpu_seconds"] for guest in guests)
 
 
 def main() -> int:

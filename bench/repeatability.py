@@ -102,10 +102,9 @@ async def different_logs(one: Guest, template: Template, *, runs: int, folder: P
         async with loaded_host():
             result = await run_cell(
                 one.cell,
-                kernel=one.kernel,
-                initramfs=one.initramfs,
+                files=one.files,
                 folder=place,
-                template=template if number % 2 else None,
+                start=template if number % 2 else None,
             )
         if not result.outcome.ok:
             raise InfrastructureError("cell", f"{result.outcome}: {result.outcome.detail}")

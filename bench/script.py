@@ -68,8 +68,7 @@ def prepare(one: Guest, folder: Path) -> list[str]:
         cell,
         accel=Accel.TCG,
         description=folder / "machine.cfg",
-        kernel=one.kernel,
-        initramfs=one.initramfs,
+        files=one.files,
         disks=(),
     )
     (folder / "script").write_text(SCRIPT)

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from memnotify import process
+from memnotify.campaign.plan import boot_files
 from memnotify.errors import InfrastructureError
 from memnotify.guest import qemu
 from memnotify.guest.machine import load_machine
@@ -122,16 +123,14 @@ class Here:
         return dataclasses.replace(cell, hardware=qemu.hardware_digest(cell, Accel.TCG))
 
     async def _run(self, cell: Cell, folder: Path, *, cold: bool) -> float:
-        kernel, initramfs = self._kernel.file("bzImage"), self._image.file("initramfs.cpio")
+        files = boot_files(self._kernel, self._image)
         template = None
         if not cold:
             template = await self._templates.get(
-                cell, kernel=kernel, initramfs=initramfs, on_stage=lambda stage: None, log=None
+                cell, files=files, on_stage=lambda stage: None, log=None
             )
         started = time.monotonic()
-        result = await run_cell(
-            cell, kernel=kernel, initramfs=initramfs, folder=folder, template=template
-        )
+        result = await run_cell(cell, files=files, folder=folder, start=template)
         if not result.outcome.ok or not result.versions["kernel"].startswith("6.1."):
             raise InfrastructureError("cell", f"{result.outcome}: {result.outcome.detail}")
         return time.monotonic() - started

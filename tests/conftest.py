@@ -58,16 +58,22 @@ def no_oom_killer() -> Iterator[None]:
     yield from _held(fcntl.LOCK_SH)
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return a new store."""
+    return Store(tmp_path / "store")
+
+
 @pytest.fixture(scope="session")
-def store() -> Store:
+def user_store() -> Store:
     """Return the store of the user who runs the tests, so that kernels are built once."""
     return Store()
 
 
 @pytest.fixture(scope="session")
-def kernel_artifact(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+def kernel_artifact(user_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     """Return a function that builds a kernel, or finds it in the store: see `Kernels`."""
-    return Kernels(store, CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl"))
+    return Kernels(user_store, CommandLog(tmp_path_factory.mktemp("kernel") / "commands.jsonl"))
 
 
 @pytest.fixture(scope="session")
@@ -77,11 +83,11 @@ def kernel(kernel_artifact: Callable[..., Artifact]) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def initramfs(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def initramfs(user_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return a function (arch) that returns the path of an initramfs."""
     log = CommandLog(tmp_path_factory.mktemp("image") / "commands.jsonl")
 
     def build(arch: Arch = Arch.X86_64) -> Path:
-        return ensure_image(arch, store=store, log=log).file("initramfs.cpio")
+        return ensure_image(arch, store=user_store, log=log).file("initramfs.cpio")
 
     return build

@@ -12,14 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from memnotify.campaign.plan import boot_files
 from memnotify.guest import qemu
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
+from memnotify.guest.view import Watcher
 from memnotify.image.build import ensure_image
 from memnotify.kernel.build import ensure_kernel
-from memnotify.model import Accel, Arch, Cell, CellResult, KernelRequest
+from memnotify.model import Accel, Arch, BootFiles, Cell, CellResult, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Op, Scenario, Step
 from memnotify.store import Store
@@ -47,16 +49,14 @@ class Guest:
     """A bound cell and the files that it boots from."""
 
     cell: Cell
-    kernel: Path
-    initramfs: Path
+    files: BootFiles
 
     def template(self) -> Template:
         """Return the guest's template; afterwards, it is in the user's store."""
         found = asyncio.run(
             Templates(Store()).get(
                 self.cell,
-                kernel=self.kernel,
-                initramfs=self.initramfs,
+                files=self.files,
                 on_stage=lambda _: None,
                 log=None,
             )
@@ -75,11 +75,10 @@ class Guest:
         with tempfile.TemporaryDirectory() as folder:
             result = await run_cell(
                 self.cell,
-                kernel=self.kernel,
-                initramfs=self.initramfs,
+                files=self.files,
                 folder=keep or Path(folder),
-                template=template,
-                on_stage=on_stage,
+                start=template,
+                watcher=Watcher(on_stage=on_stage),
             )
         assert result.outcome.ok, result.outcome
         return result
@@ -128,8 +127,7 @@ def bind(cell: Cell) -> Guest:
     hardware = qemu.hardware_digest(cell, Accel.TCG)
     return Guest(
         dataclasses.replace(cell, kernel=kernel.key, image=image.key, hardware=hardware),
-        kernel.file("bzImage"),
-        image.file("initramfs.cpio"),
+        boot_files(kernel, image),
     )
 
 

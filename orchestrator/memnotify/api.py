@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
-
-from rich.console import Console
 
 from memnotify import inherited, limits
 from memnotify.campaign import load
@@ -21,11 +19,11 @@ from memnotify.errors import InputError
 from memnotify.files import named
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
-from memnotify.report.board import open_board
+from memnotify.report.board import Board, QuietBoard, open_board
 from memnotify.report.plain import plain_console
 from memnotify.results.opened import Run, open_run
 from memnotify.run import campaign as running
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.ledger import Ledger
 from memnotify.run.services import RunOptions, Services
 from memnotify.store import Store
@@ -82,17 +80,19 @@ def run_campaign(
     # Checked before a base is chosen, which may fetch and build for an hour.
     planned = plan_cells(campaign, accel=hardware, clock=time)
     running.refuse_too_large(campaign, planned, Ledger(store.folder("ledger")))
-    console = Console(quiet=True) if quiet else plain_console(stderr=True)
-    base = choose_base(
-        campaign,
-        source=source,
-        cc=cc,
-        store=store,
-        log=CommandLog(store.folder("logs") / "commands.jsonl"),
-        say=_say_nothing if quiet else _say,
-    )
-    cells = plan_cells(campaign, base=base, accel=hardware, clock=time, source=source, cc=cc)
-    with open_board(console) as board:
+    with _board(quiet=quiet) as board:
+        base = choose_base(
+            campaign,
+            Preparing(
+                store=store,
+                log=CommandLog(store.folder("logs") / "commands.jsonl"),
+                say=board.note,
+                board=board,
+            ),
+            source=source,
+            cc=cc,
+        )
+        cells = plan_cells(campaign, base=base, accel=hardware, clock=time, source=source, cc=cc)
         folder = running.run_campaign(
             campaign,
             cells,
@@ -146,9 +146,5 @@ def _name(what: str, name: Any) -> str | None:
     return None if name is None else os.fspath(name)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _say_nothing(line: str) -> None:
-    pass
+def _board(*, quiet: bool) -> AbstractContextManager[Board]:
+    return QuietBoard(silent=True) if quiet else open_board(plain_console(stderr=True))

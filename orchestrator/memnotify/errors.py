@@ -6,10 +6,7 @@ A *finding* (guest panic, OOM kill, hang, ...) is a result and not an exception:
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from memnotify.text import message
@@ -71,22 +68,3 @@ class InfrastructureError(MemnotifyError):
     def __init__(self, kind: str, message: str, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
-
-
-@contextlib.contextmanager
-def writing(file: Path) -> Iterator[None]:
-    """Turn an OSError into an InputError that names the user's file as not writable.
-
-    This includes a pipe without a reader: opening it would block forever. Its reader would take the
-    end of this test for the end of the text, so the pipe is held open meanwhile.
-    """
-    held = None
-    try:
-        if file.is_fifo():
-            held = os.open(file, os.O_WRONLY | os.O_NONBLOCK)
-        yield
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
-    finally:
-        if held is not None:
-            os.close(held)

@@ -84,11 +84,30 @@ def refuse_as_result(file: Path) -> None:
 
 
 @contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Turn an OSError into an InputError that names the user's file as not writable.
+
+    A pipe without a reader is refused, because opening it would block forever. One that has a
+    reader is held open meanwhile: else the reader would take the end of this test for the end of
+    the text.
+    """
+    try:
+        held = _with_reader(file) if file.is_fifo() else None
+        try:
+            yield
+        finally:
+            if held is not None:
+                os.close(held)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+
+
+@contextmanager
 def held_for_result(file: Path | None) -> Iterator[None]:
     """Refuse a file that cannot be written, before the work that it is for, which is done inside.
 
-    A pipe without a reader is refused. One that has a reader is held open: else the reader would
-    see its end now. None is accepted. Raises InputError.
+    A pipe is tested and held as by `writing`. None is accepted. Raises InputError; an OSError of
+    the work is passed on.
     """
     held = None
     if file is not None:

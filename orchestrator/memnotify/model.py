@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Self
 
 from memnotify.scenario import Scenario
@@ -141,6 +142,14 @@ class Cell:
     hardware: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFiles:
+    """The two files that QEMU boots."""
+
+    kernel: Path
+    initramfs: Path
+
+
 class Repeatability(StrEnum):
     """Whether re-running a cell gives the same records. See docs/explanation/mechanisms.md.
 
@@ -240,7 +249,8 @@ class CellResult:
     `template` is the store key of the template that the guest started from (None: it booted).
     `start_seconds` is the wall time until it was ready for its scenario (None: it never was).
     `console_waited`: the guest wrote so much to its console that it may have waited for the host to
-    read it. `qemu_uid` is the user that QEMU was observed to run as.
+    read it. `qemu_uid` is the user that QEMU was observed to run as. `log` is what was written to
+    records.parquet, a RecordLog, for a reader that does not want to read that again.
     """
 
     outcome: Outcome
@@ -257,3 +267,4 @@ class CellResult:
     template: str | None = None
     start_seconds: float | None = None
     console_waited: bool = False
+    log: object | None = field(default=None, repr=False, compare=False)

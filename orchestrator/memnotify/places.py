@@ -19,6 +19,7 @@ KERNELS = HOME / "kernels"
 PATCHES = HOME / "patches"
 CAMPAIGNS = HOME / "campaigns"
 DOCS = HOME / "docs"
+SCHEMAS = HOME / "schemas"
 
 
 def installed(folder: Path) -> bool:

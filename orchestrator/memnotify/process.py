@@ -31,7 +31,7 @@ from memnotify.rights import SETPRIV, Rights
 
 _GUARD = Path(__file__).with_name("process_guard.py")
 _TAIL = 20
-_BEAT = 20.0  # seconds
+_BEAT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +151,19 @@ def _communicate(
             beat()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Streams:
+    stdin: int = subprocess.DEVNULL
+    stdout: IO[bytes] | int
+    stderr: IO[bytes] | int
+
+
 def _guarded(
     words: Sequence[str],
     lifeline: int,
+    streams: _Streams,
     *,
     env: Mapping[str, str],
-    stdout: IO[bytes] | int,
-    stderr: IO[bytes] | int,
-    stdin: int = subprocess.DEVNULL,
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
@@ -167,9 +172,9 @@ def _guarded(
         [sys.executable, "-I", "-S", str(_GUARD), str(lifeline), *words],
         cwd=cwd,
         env=env,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
+        stdin=streams.stdin,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
         pass_fds=(lifeline, *pass_fds),
         start_new_session=True,
     )
@@ -196,7 +201,7 @@ def run(
 
     `timeout` is in seconds. `env` is added to the environment, which has nothing of ours except
     what `environment.EVERY` and the lists in `allow` name. With `output`, stdout and stderr are
-    appended to that file, and those of `Completed` are empty. `beat` is called every 20 s while the
+    appended to that file, and those of `Completed` are empty. `beat` is called every 2 s while the
     command runs. However the call ends, the command and everything it started are gone afterwards.
 
     Raises CommandFailed on a timeout and, if `check`, on an exit status other than 0.
@@ -220,11 +225,13 @@ def run(
         child = _guarded(
             words,
             lifeline,
+            _Streams(
+                stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+                stdout=sink,
+                stderr=errors,
+            ),
             cwd=cwd,
             env=environment,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=sink,
-            stderr=errors,
             pass_fds=pass_fds,
         )
         try:
@@ -264,7 +271,9 @@ def piped(
     started = time.monotonic()
     wrong: Exception | None = None
     with _lifeline() as (lifeline, writer), tempfile.TemporaryFile() as errors:
-        child = _guarded(words, lifeline, env=environment, stdout=subprocess.PIPE, stderr=errors)
+        child = _guarded(
+            words, lifeline, _Streams(stdout=subprocess.PIPE, stderr=errors), env=environment
+        )
         assert child.stdout is not None
         timer = threading.Timer(timeout, writer.close)  # the guard kills it
         timer.start()
@@ -343,7 +352,6 @@ async def spawn(
     argv: Sequence[str | os.PathLike[str]],
     *,
     log: CommandLog | None = None,
-    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     output: Path | None = None,
     pass_fds: Sequence[int] = (),
@@ -365,7 +373,7 @@ async def spawn(
     """
     words = tuple(os.fspath(word) for word in argv)
     environment = construct(*([TERMINAL] if interactive else []), given=env)
-    entry = _entry(words if rights is None else rights.command(words), cwd, environment, output)
+    entry = _entry(words if rights is None else rights.command(words), None, environment, output)
     with contextlib.ExitStack() as stack:
         sink: IO[bytes] | int = subprocess.DEVNULL
         if output is not None:
@@ -385,7 +393,6 @@ async def spawn(
                 '[ "$PPID" = "$0" ] && exec "$@"',
                 str(os.getpid()),
                 *words,
-                cwd=cwd,
                 env=environment,
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=None if interactive else sink,

@@ -38,6 +38,8 @@ _KEY = re.compile("[0-9a-f]{64}")
 _SEAL = "seal"
 _HARDLY_ANY = 16 << 20  # bytes
 _SETTLED_NS = 2_000_000_000  # FAT has the coarsest times
+_INTACT = "intact"
+_SIZE = 2  # of `file_state`
 
 
 def digest_file(path: Path) -> str:
@@ -116,7 +118,6 @@ class Store:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = (root or Path(platformdirs.user_cache_dir("memnotify"))).absolute()
-        self._digests: dict[tuple[int, ...], str] = {}
 
     def folder(self, name: str) -> Path:
         """Return a folder for working files that are not artifacts (downloads, object trees)."""
@@ -310,34 +311,48 @@ class Store:
         try:
             return (
                 digest_value(manifest["inputs"]) == path.name
-                and all(
-                    (path / name).stat().st_size == size and self._digest(path / name) == digest
-                    for name, (size, digest) in manifest["files"].items()
-                )
                 and "facts" in manifest
                 and seal_holds(manifest)
+                and self._holds(path, manifest["files"])
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
             return False
 
-    def _digest(self, file: Path) -> str:
-        """Return a file's digest; of one that has not changed since, without reading it again.
+    def _holds(self, path: Path, files: Mapping[str, tuple[int, str]]) -> bool:
+        """Return whether the files of an artifact have these sizes and digests.
 
-        A source has 138 MB, and each kernel of a campaign asks for it.
+        Those of one that was found intact, and has not changed since, are not read again, not by
+        another process either: a source has 138 MB, and a template 22. A change that restores the
+        times of a file still shows in when its inode changed.
         """
-        state = file_state(file)
-        if (known := self._digests.get(state)) is not None:
-            return known
-        found = digest_file(file)
+        now = time.time_ns()
+        states = {name: file_state(path / name) for name in files}
+        if any(states[name][_SIZE] != size for name, (size, _) in files.items()):
+            return False
+        seen = digest_value([files, states])
+        note = self._note(path)
+        with suppress(OSError, ValueError):
+            if note.read_text(encoding="utf-8") == seen:
+                return True
+        if any(digest_file(path / name) != digest for name, (_, digest) in files.items()):
+            return False
         # Two changes within one tick of the clock have the same time.
-        if time.time_ns() - state[-1] > _SETTLED_NS:
-            self._digests[state] = found
-        return found
+        if all(now - state[-1] > _SETTLED_NS for state in states.values()):
+            with suppress(OSError):  # a store that only its owner may write to can still be used
+                self.folder(_INTACT)
+                note.write_text(seen, encoding="utf-8")
+        return True
+
+    def _note(self, path: Path) -> Path:
+        """Return the file that says in which state the files of an artifact were found intact."""
+        return self.root / _INTACT / f"{path.parent.name}-{path.name}"
 
     def _discard(self, path: Path) -> None:
         # Renamed like the draft of a dead process, which the next process removes if we die here.
         # A full disk still has room for a rename, though not for a new folder.
         aside = path.with_name(f"{_DRAFT}{uuid.uuid4().hex}")
+        with suppress(OSError):
+            self._note(path).unlink(missing_ok=True)
         with suppress(FileNotFoundError):  # another process was first
             path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)

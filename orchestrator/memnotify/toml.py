@@ -15,14 +15,15 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tree_sitter
 import tree_sitter_toml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticKnownError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticKnownError
 
 from memnotify.errors import InputError
 from memnotify.files import open_file
@@ -59,6 +60,19 @@ class Table(BaseModel):
 T = TypeVar("T", bound=BaseModel)
 
 
+@dataclass(frozen=True, slots=True)
+class _Described(AfterValidator):
+    """A validator that a JSON schema describes with a keyword."""
+
+    keyword: str
+    value: str | tuple[str, ...]
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(schema) | {self.keyword: self.value}
+
+
 def spelled(pattern: str, words: str) -> AfterValidator:
     """Return a validator of strings that match a pattern; `words` describes it in messages."""
     matches: Callable[[str], Any] = re.compile(pattern).fullmatch
@@ -68,7 +82,7 @@ def spelled(pattern: str, words: str) -> AfterValidator:
             raise ValueError(f"{shown(text)} is not {words}")
         return text
 
-    return AfterValidator(check)
+    return _Described(check, "pattern", f"^(?:{pattern})$")
 
 
 def one_of(members: Iterable[Enum]) -> AfterValidator:
@@ -81,7 +95,7 @@ def one_of(members: Iterable[Enum]) -> AfterValidator:
             raise PydanticKnownError("literal_error", {"expected": listed})
         return text
 
-    return AfterValidator(check)
+    return _Described(check, "enum", tuple(names))
 
 
 def _tree(text: bytes) -> tree_sitter.Tree:

@@ -27,12 +27,12 @@ def lab(
 @pytest.fixture
 def real_lab(
     kernel_artifact: Callable[..., Artifact],
-    store: Store,
+    user_store: Store,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., Lab]:
     """Return a function that makes a lab with the kernel and image of the user's store."""
     kernel = kernel_artifact("none")
-    image = ensure_image(Arch.X86_64, store=store, log=CommandLog())
+    image = ensure_image(Arch.X86_64, store=user_store, log=CommandLog())
     return partial(Lab, tmp_path, monkeypatch, capsys, kernel=kernel, image=image)

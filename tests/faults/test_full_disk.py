@@ -103,11 +103,11 @@ def test_while_a_kernel_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     in_namespace(work)
 
 
-def test_while_an_image_is_built(tmp_path: Path, store: Store) -> None:
+def test_while_an_image_is_built(tmp_path: Path, user_store: Store) -> None:
     def work() -> None:
         with small(tmp_path / "disk", 64) as large:
             full = Store(tmp_path / "disk")
-            full.folder(".").joinpath("zig-cache").symlink_to(store.folder("zig-cache"))
+            full.folder(".").joinpath("zig-cache").symlink_to(user_store.folder("zig-cache"))
             build = partial(ensure_image, Arch.X86_64, store=full, log=CommandLog())
             assert fails_for_want_of_room(build)
             assert not list(full.folder("image").iterdir())

@@ -14,6 +14,7 @@ import pytest
 from memnotify.guest.balloon import BalloonControl
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import Watcher
 from memnotify.guest.watchdog import Limits
 from memnotify.image.build import ensure_image
 from memnotify.image.program import sources
@@ -35,7 +36,7 @@ def base(kernel_artifact: Callable[..., Artifact]) -> Artifact:
 
 
 @pytest.fixture(scope="module")
-def evil(base: Artifact, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def evil(base: Artifact, user_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """Build the guest program with a hog that does evil if it has 1 to 5 MiB."""
     folder = tmp_path_factory.mktemp("evil")
     for path in (*sources(), Path(__file__).with_name("evil.c")):
@@ -51,7 +52,7 @@ def evil(base: Artifact, store: Store, tmp_path_factory: pytest.TempPathFactory)
     declared = "#define TICK_NS"
     text = text.replace(declared, f"void mn_evil(uint64_t ceiling_kib);\n{declared}", 1)
     pressure.write_text(text)
-    return ensure_image(Arch.X86_64, store=store, log=CommandLog(), folder=folder)
+    return ensure_image(Arch.X86_64, store=user_store, log=CommandLog(), folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -111,19 +112,18 @@ class Faults:
             self._left.remove(where)
             kill_qemu()
 
-    async def __call__(
-        self, cell: Cell, *, on_stage: Callable[[str], None], **given: Any
-    ) -> CellResult:
+    async def __call__(self, cell: Cell, *, watcher: Watcher, **given: Any) -> CellResult:
         self._cell = cell.scenario.name
 
         def at(stage: str) -> None:
-            on_stage(stage)
+            watcher.on_stage(stage)
             if stage.startswith("balloon"):
                 self._kill("rendezvous")
             elif stage == "restore":
                 self._kill("restore")
 
-        return await run_cell(cell, on_stage=at, limits=LIMITS.get(self._cell), **given)
+        watched = Watcher(on_stage=at)
+        return await run_cell(cell, watcher=watched, limits=LIMITS.get(self._cell), **given)
 
 
 @pytest.mark.usefixtures("no_oom_killer")

@@ -98,19 +98,20 @@ from pathlib import Path
 
 from memnotify.run.services import Services
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import Watcher
 from memnotify.plugin import session
 
 died = Path(__file__).with_name("died")
 
 
-async def runner(cell, *, on_stage, **given):
+async def runner(cell, *, watcher, **given):
     def at(stage):
-        on_stage(stage)
+        watcher.on_stage(stage)
         if stage == "run" and cell.scenario.name == "fatal" and not died.exists():
             died.write_text(Path(f"/proc/self/task/{os.getpid()}/children").read_text())
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return await run_cell(cell, on_stage=at, **given)
+    return await run_cell(cell, watcher=Watcher(on_stage=at), **given)
 
 
 session.Services = partial(Services, runner=runner)
@@ -119,12 +120,12 @@ session.Services = partial(Services, runner=runner)
 
 def test_the_guest_of_a_worker_of_pytest_dies_with_it(
     kernel_artifact: Callable[..., Artifact],
-    store: Store,
+    user_store: Store,
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kernel_artifact("none")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(store.root.parent))  # pytester sets another HOME
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_store.root.parent))  # pytester sets another HOME
     pytester.makeconftest(CONFTEST)
     text = campaign(fatal=ENDLESS, other=QUIET).replace('"6.1"', f'"{modern()}"')
     (pytester.path / "faults.toml").write_text(text)

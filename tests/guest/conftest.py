@@ -11,14 +11,23 @@ import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Cell, CellResult, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, CellResult, KernelRequest
 from memnotify.records.clients import notified
 from memnotify.records.log import ints
 from memnotify.records.parquet import read_records
 from memnotify.scenario import Op, Scenario
 from memnotify.series.quilt import MEM_NOTIFY
 
+from tests.support.sessions import Find
+from tests.support.sessions import Runner as SessionRunner
 from tests.support.squeezed import Ending, Guest, Host, Runner
+
+
+@pytest.fixture
+def run(kernel: Find, initramfs: Find, tmp_path: Path) -> SessionRunner:
+    """Runs cells on the kernel without a series."""
+    files = BootFiles(kernel=kernel("none"), initramfs=initramfs(Arch.X86_64))
+    return SessionRunner(files, tmp_path / "cell")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +55,10 @@ def ending(
         folder = tmp_path_factory.mktemp(series)
         bzimage = kernel(series, arch, base, root=host.get("root", MEM_NOTIFY))
         done = run_cell(
-            cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder, limits=limits
+            cell,
+            files=BootFiles(kernel=bzimage, initramfs=initramfs(arch)),
+            folder=folder,
+            limits=limits,
         )
         return asyncio.run(done), folder
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, CellResult, Finding, KernelRequest
 from memnotify.records.layout import BalloonPhase, Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
@@ -58,7 +58,9 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
         )
         bzimage = kernel("none", arch, base)
         folder = tmp_path / f"{base}-{arch}"
-        done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=folder)
+        done = run_cell(
+            cell, files=BootFiles(kernel=bzimage, initramfs=initramfs(arch)), folder=folder
+        )
         return asyncio.run(done), read_records(folder / "records.parquet")
 
     return run_steps

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import Watcher
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, Finding
+from memnotify.model import Finding
 from memnotify.records.layout import Kind
 
 from tests.support.sessions import (
     MIB,
-    Find,
     Runner,
     balloon,
     clients,
@@ -27,11 +27,6 @@ from tests.support.sessions import (
 )
 
 pytestmark = pytest.mark.guest
-
-
-@pytest.fixture
-def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
-    return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
 
 
 def test_an_oom_kill_is_a_finding(run: Runner) -> None:
@@ -60,8 +55,9 @@ def test_a_panic_in_the_scenario_is_told_from_a_rendezvous(run: Runner) -> None:
 
 
 def test_a_guest_without_an_init_panics(run: Runner) -> None:
-    run.initramfs = run.folder.parent / "empty.cpio"
-    run.initramfs.write_bytes(b"")
+    empty = run.folder.parent / "empty.cpio"
+    empty.write_bytes(b"")
+    run.files = dataclasses.replace(run.files, initramfs=empty)
     result, log = run(make_cell())
     assert result.outcome.finding is Finding.PANIC, result.outcome
     assert result.outcome.detail.startswith("Kernel panic - not syncing")
@@ -89,7 +85,7 @@ def bare_metal(folder: Path, code: str) -> Path:
 def test_a_guest_that_spins_or_sleeps_with_interrupts_off_hangs(
     run: Runner, code: str, limits: Limits
 ) -> None:
-    run.kernel = bare_metal(run.folder.parent, code)
+    run.files = dataclasses.replace(run.files, kernel=bare_metal(run.folder.parent, code))
     result, log = run(make_cell(), limits=limits)
     assert result.outcome.finding is Finding.HANG, result.outcome
     assert "EIP=0010" in result.outcome.detail
@@ -98,7 +94,9 @@ def test_a_guest_that_spins_or_sleeps_with_interrupts_off_hangs(
 
 def test_a_guest_that_resets_itself_is_a_reboot(run: Runner) -> None:
     # lidt with a limit of 0 (from the zeros after the code), then int3: a triple fault.
-    run.kernel = bare_metal(run.folder.parent, "0f011d 40001000 cc")
+    run.files = dataclasses.replace(
+        run.files, kernel=bare_metal(run.folder.parent, "0f011d 40001000 cc")
+    )
     result, _ = run(make_cell())
     assert result.outcome.finding is Finding.REBOOT, result.outcome
 
@@ -146,8 +144,9 @@ def test_a_qemu_that_does_not_answer_is_an_infrastructure_failure(run: Runner) -
 
 
 def test_a_qemu_that_refuses_its_machine_says_why(run: Runner) -> None:
-    run.kernel = run.folder.parent / "none"
-    run.kernel.write_bytes(b"no kernel")
+    none = run.folder.parent / "none"
+    none.write_bytes(b"no kernel")
+    run.files = dataclasses.replace(run.files, kernel=none)
     result, _ = run(make_cell())
     assert result.outcome.infrastructure == "qemu-died"
     assert "linux kernel too old to load a ram disk" in result.outcome.detail
@@ -159,10 +158,9 @@ def test_a_cancelled_run_leaves_no_qemu(run: Runner) -> None:
         task = asyncio.create_task(
             run_cell(
                 make_cell(duration_s=3600),
-                kernel=run.kernel,
-                initramfs=run.initramfs,
+                files=run.files,
                 folder=run.folder,
-                on_stage=lambda stage: running.set(),
+                watcher=Watcher(on_stage=lambda stage: running.set()),
             )
         )
         await running.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Cell, KernelRequest
+from memnotify.model import BootFiles, Cell, KernelRequest
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
@@ -52,7 +52,9 @@ def boot(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: 
             log_records=20_000,
         )
         bzimage = kernel("none", arch, "2.6.24", machine.variant)
-        done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=tmp_path)
+        done = run_cell(
+            cell, files=BootFiles(kernel=bzimage, initramfs=initramfs(arch)), folder=tmp_path
+        )
         result = asyncio.run(done)
         assert result.outcome.ok, result.outcome
         assert result.versions["kernel"] == "2.6.24"

@@ -17,12 +17,12 @@ CAMPAIGNS = Path(__file__).parents[2] / "campaigns"
 
 def test_a_guest_meets_what_is_expected(
     kernel: Callable[..., Path],
-    store: Store,
+    user_store: Store,
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kernel("v4")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(store.root.parent))  # pytester sets another HOME
+    monkeypatch.setenv("XDG_CACHE_HOME", str(user_store.root.parent))  # pytester sets another HOME
     text = (CAMPAIGNS / "demo.toml").read_text()
     for whole, one in (
         ('base = ["2.6.24-rc6-mm1", "2.6.24", "6.1", "6.12"]', f'base = "{modern()}"'),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, KernelRequest
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -96,7 +96,9 @@ def log(
     )
     folder = tmp_path_factory.mktemp("programs")
     image = initramfs(Arch.X86_64)
-    ran = run_cell(cell, kernel=kernel("v4", Arch.X86_64), initramfs=image, folder=folder)
+    ran = run_cell(
+        cell, files=BootFiles(kernel=kernel("v4", Arch.X86_64), initramfs=image), folder=folder
+    )
     result = asyncio.run(ran)
     assert result.outcome.ok, result.outcome
     assert result.lost_records == 0

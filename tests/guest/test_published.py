@@ -10,7 +10,7 @@ import pytest
 from memnotify.check.experiment import Figures, figures
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, Finding, KernelRequest, Outcome
+from memnotify.model import Arch, BootFiles, Cell, Finding, KernelRequest, Outcome
 from memnotify.records.parquet import read_records
 from memnotify.scenario import ClientKind, Clients, FileCache, Habit, Hog, Scenario, Step
 
@@ -31,7 +31,9 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
         folder = tmp_path / cell.request.series
         folder.mkdir()
         image = initramfs(cell.request.arch)
-        result = asyncio.run(run_cell(cell, kernel=bzimage, initramfs=image, folder=folder))
+        result = asyncio.run(
+            run_cell(cell, files=BootFiles(kernel=bzimage, initramfs=image), folder=folder)
+        )
         assert result.lost_records == 0
         return result.outcome, figures(read_records(folder / "records.parquet"))
 

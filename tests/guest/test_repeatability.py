@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.templates import Templates
-from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, KernelRequest
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.records.parquet import read_records
@@ -20,7 +20,7 @@ from memnotify.scenario import Balloon, ClientKind, Clients, FileCache, Hog, Sce
 from memnotify.store import Store
 
 from tests.support.bases import modern
-from tests.support.guests import BootFiles
+from tests.support.guests import run_from, template_of
 
 pytestmark = pytest.mark.guest
 
@@ -79,13 +79,13 @@ def test_booted_and_restored_on_a_busy_host_it_gives_the_same_bits(
         ),
         log_records=20_000,
     )
-    guest = BootFiles(kernel("v4"), initramfs(Arch.X86_64))
-    start = guest.template(cell, Templates(Store(tmp_path / "store")))
+    boots = BootFiles(kernel=kernel("v4"), initramfs=initramfs(Arch.X86_64))
+    start = template_of(boots, cell, Templates(Store(tmp_path / "store")))
     assert start is not None
     files = []
     for name, template in (("booted", None), ("restored", start)):
         folder = tmp_path / name
-        result = guest.run(cell, folder, template)
+        result = run_from(template, boots, cell, folder=folder)
         assert result.outcome.ok, result.outcome
         files.append(folder / "records.parquet")
     log = read_records(files[0])

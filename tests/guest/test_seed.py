@@ -15,7 +15,7 @@ import pytest
 from memnotify.campaign.seeds import varied
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, KernelRequest
 from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog, ints
@@ -51,7 +51,9 @@ def run(kernel: Callable[..., Path], initramfs: Callable[..., Path], tmp_path: P
             scenario=scenario,
             log_records=20_000,
         )
-        done = run_cell(cell, kernel=kernel("v4"), initramfs=initramfs(), folder=tmp_path)
+        done = run_cell(
+            cell, files=BootFiles(kernel=kernel("v4"), initramfs=initramfs()), folder=tmp_path
+        )
         result = asyncio.run(done)
         assert result.outcome.ok, result.outcome
         return read_records(tmp_path / "records.parquet")

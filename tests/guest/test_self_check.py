@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
-from memnotify.model import Arch, Cell, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, KernelRequest
 from memnotify.records.layout import CheckResult, Kind
 from memnotify.records.parquet import read_records
 from memnotify.scenario import Scenario, SelfCheck, Step
@@ -53,7 +53,9 @@ def test_a_kernel_is_sound(
         log_records=2_000,
     )
     bzimage = kernel("none", arch, base)
-    done = run_cell(cell, kernel=bzimage, initramfs=initramfs(arch), folder=tmp_path)
+    done = run_cell(
+        cell, files=BootFiles(kernel=bzimage, initramfs=initramfs(arch)), folder=tmp_path
+    )
     result = asyncio.run(done)
     assert result.outcome.ok, result.outcome
     log = read_records(tmp_path / "records.parquet")

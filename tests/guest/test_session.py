@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 from memnotify.guest import mailbox, session, watchdog
 from memnotify.guest.privileges import qemu_user
+from memnotify.guest.view import Glimpse, View
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, Finding
+from memnotify.model import Finding
+from memnotify.records.clients import notified
 from memnotify.records.layout import Kind
+from memnotify.report.progress import Ticker
 from memnotify.scenario import (
     ClientKind,
     FileCache,
@@ -38,11 +43,6 @@ from tests.support.sessions import (
 )
 
 pytestmark = pytest.mark.guest
-
-
-@pytest.fixture
-def run(kernel: Find, initramfs: Find, tmp_path: Path) -> Runner:
-    return Runner(kernel("none"), initramfs(Arch.X86_64), tmp_path / "cell")
 
 
 def test_it_does_not_matter_when_a_guest_is_stopped_that_ends_its_processes(
@@ -125,10 +125,45 @@ def test_a_squeezed_guest_gives_its_whole_log(run: Runner) -> None:
     assert all(entry["seconds"] >= 0 for entry in transcript)
 
 
+def test_a_running_guest_can_be_watched(run: Runner, kernel: Find) -> None:
+    run.files = dataclasses.replace(run.files, kernel=kernel("v4"))
+    cell = make_cell(
+        clients(5),
+        Step(at_ns=SECOND, action=Hog(rate_kib_s=3 * MIB, ceiling_kib=140 * MIB)),
+        balloon(at=5, mib=54),
+        machine="pc-swap",
+        start_s=10,  # before that, v4 wakes nobody
+        duration_s=28,
+    )
+    views: list[View] = []
+    seen: list[Glimpse] = []
+
+    def look() -> None:
+        seen.extend(found for view in views if (found := view.look()) is not None)
+
+    ticker = Ticker(look, seconds=0.02)
+    ticker.start()
+    try:
+        result, log = run(cell, on_view=views.append)
+    finally:
+        ticker.stop()
+    assert result.outcome.ok, result.outcome
+    (view,) = views
+    assert view.look() is None
+    assert len(seen) > 10
+    for earlier, later in itertools.pairwise(seen):
+        assert earlier.guest_s <= later.guest_s <= later.of_s == 28
+        assert earlier.wakeups <= later.wakeups
+    assert seen[0].guest_s == 0 and seen[-1].guest_s > 20
+    # Nobody is woken in the last moments, so nothing can have been missed.
+    assert seen[-1].wakeups == len(notified(log)) > 0
+    assert {finding for found in seen for finding in found.findings} == set()
+
+
 def test_clients_that_give_back_or_leave_and_what_presses_and_is_stopped(
     run: Runner, kernel: Find
 ) -> None:
-    run.kernel = kernel("v4")
+    run.files = dataclasses.replace(run.files, kernel=kernel("v4"))
     cell = make_cell(
         clients(3, ClientKind.RELEASE, cache_kib=1024, give_back_kib=256),
         clients(2, ClientKind.EXIT),

@@ -19,7 +19,7 @@ from memnotify.guest.machine import load_machine
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates
-from memnotify.model import Arch, Cell, CellResult, Finding, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, CellResult, Finding, KernelRequest
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -29,7 +29,7 @@ from memnotify.scenario import Balloon, ClientKind, Clients, Hog, Scenario, Step
 from memnotify.store import Store
 
 from tests.support.bases import modern
-from tests.support.guests import BootFiles
+from tests.support.guests import run_from, template_of
 
 pytestmark = pytest.mark.guest
 
@@ -72,16 +72,16 @@ class Bench:
     """Guests of one kernel, with templates in a separate store."""
 
     def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
-        self.files = BootFiles(kernel, initramfs)
+        self.files = BootFiles(kernel=kernel, initramfs=initramfs)
         self.folder = folder
         self.templates = Templates(Store(folder / "store"))
 
     def template(self, cell: Cell) -> Template | None:
-        return self.files.template(cell, self.templates)
+        return template_of(self.files, cell, self.templates)
 
     def run(self, cell: Cell, start: Template | None) -> tuple[CellResult, RecordLog]:
         folder = self.folder / "cell"
-        result = self.files.run(cell, folder, start)
+        result = run_from(start, self.files, cell, folder=folder)
         assert qemus() == []
         return result, read_records(folder / "records.parquet")
 
@@ -138,7 +138,7 @@ def test_a_restored_guest_has_the_console_of_its_boot(bench: Callable[[str], Ben
 
 def test_a_guest_that_is_never_ready_boots_and_is_a_finding(bench: Callable[[str], Bench]) -> None:
     there = bench("none")
-    there.files = BootFiles(there.files.kernel, there.folder / "empty.cpio")
+    there.files = dataclasses.replace(there.files, initramfs=there.folder / "empty.cpio")
     there.files.initramfs.write_bytes(b"")
     cell = make_cell()
     start = there.template(cell)

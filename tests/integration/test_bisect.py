@@ -19,13 +19,13 @@ from memnotify.check.expression import parse_expression
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import ensure_kernel
-from memnotify.model import Cell, CellResult, Finding, Outcome
+from memnotify.model import BootFiles, Cell, CellResult, Finding, Outcome
 from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import write_records
 from memnotify.report.board import open_board
-from memnotify.run.bisect import Bisection, bisect_series, only_cell, search, sentence
+from memnotify.run.bisect import Asked, Bisection, bisect_series, only_cell, search, sentence
 from memnotify.run.services import Services
 from memnotify.series.quilt import Patch, Series
 from memnotify.store import Artifact
@@ -86,6 +86,21 @@ def test_what_does_not_build_widens_the_answer_as_little_as_can_be(
     ]
 
 
+@given(st.integers(1, 20), st.data())
+def test_a_search_starts_where_it_is_told(count: int, data: st.DataObject) -> None:
+    good = data.draw(st.integers(0, count - 1))
+    first = data.draw(st.integers(good + 1, count))
+    tried: list[int] = []
+
+    def test(patches: int) -> bool:
+        tried.append(patches)
+        return patches >= first
+
+    found = search(series(count), test, good)
+    assert [patch.name for patch in found.patches] == [f"{first}.patch"]
+    assert min(tried) == good
+
+
 def test_sentences() -> None:
     question = parse_expression("wakeups>0")
     patches = series(2).patches
@@ -97,6 +112,8 @@ def test_sentences() -> None:
     )
     none = sentence(Bisection(patches=(), holds=False), question, "v4")
     assert none == "wakeups>0 does not hold, with v4 and without"
+    none = sentence(Bisection(patches=(), holds=False), question, "v4", 3)
+    assert none == "wakeups>0 does not hold, with v4 and with its first 3 patches alone"
 
 
 # The second patch breaks what the third fixes.
@@ -132,9 +149,9 @@ class Bench:
     def write_series(self, numbers: Any) -> None:
         (self.mine / "series").write_text("".join(f"{number}.patch\n" for number in numbers))
 
-    async def guest(self, cell: Cell, *, kernel: Path, folder: Path, **_: Any) -> CellResult:
+    async def guest(self, cell: Cell, *, files: BootFiles, folder: Path, **_: Any) -> CellResult:
         self.started += 1
-        image = await asyncio.to_thread(kernel.read_bytes)
+        image = await asyncio.to_thread(files.kernel.read_bytes)
         rows = np.zeros(2, layout.RECORD)
         rows["commit"], rows["kind"] = (1, 2), (Kind.START, Kind.WAKEUP)
         rows["value"][1, :2] = 1  # revents, and the result of poll()
@@ -145,14 +162,13 @@ class Bench:
             outcome=outcome, guest_ns=1, wall_seconds=1, records=len(log), lost_records=0
         )
 
-    def bisect(self, question: str, **options: Any) -> list[str]:
+    def bisect(self, question: str, *, good: int = 0, **options: Any) -> list[str]:
         campaign = load_campaign(self.file)
         with open_board(Console(file=io.StringIO())) as board:
             found = bisect_series(
                 campaign,
                 only_cell(campaign, options.pop("base", None), str(TREE)),
-                str(self.mine),
-                parse_expression(question),
+                Asked(revision=str(self.mine), question=parse_expression(question), good=good),
                 Services(
                     store=self.lab.store,
                     board=board,
@@ -191,6 +207,25 @@ def test_the_patch_that_wakes(bench: Bench) -> None:
     assert bench.started == 4
     assert bench.bisect('outcome != "ok"') == ["5.patch"]
     assert bench.started == 4
+
+
+def test_patches_before_the_start_are_not_in_question(bench: Bench) -> None:
+    assert bench.bisect("wakeups>0", good=3) == ["4.patch"]
+    assert bench.said[0] == "first 3 of 5: wakeups 0, no"
+    assert "no patch" not in "".join(bench.said)
+    # Of the two answers it has, neither is that of the base.
+    assert bench.bisect("wakeups>0", good=4) == []
+    with pytest.raises(InfrastructureError, match="#error third"):
+        bench.bisect("wakeups>0", good=2)
+    with pytest.raises(InputError, match=r"--good 5: .* has 5 patches, so none is left to try"):
+        bench.bisect("wakeups>0", good=5)
+
+
+def test_patches_of_git_format_patch_need_no_series_file(bench: Bench) -> None:
+    for number in range(1, 6):
+        (bench.mine / f"{number}.patch").rename(bench.mine / f"000{number}-one.patch")
+    (bench.mine / "series").unlink()
+    assert bench.bisect("wakeups>0", good=3) == ["0004-one.patch"]
 
 
 def test_patches_that_only_build_together_are_told_together(bench: Bench) -> None:

@@ -167,7 +167,7 @@ def test_a_template_that_cannot_be_saved_is_tried_again_and_none_is_a_cold_boot(
 
     class Cold(Guests):
         async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
-            assert rest["template"] is None
+            assert rest["start"] is None
             return await super().__call__(cell, folder=folder, **rest)
 
     monkeypatch.setattr("memnotify.guest.templates.make_template", make)

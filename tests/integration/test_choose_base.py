@@ -16,10 +16,9 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.source import ensure_source, fetch_source
 from memnotify.model import KernelRequest
-from memnotify.process import CommandFailed, CommandLog, run
-from memnotify.run.base_selection import choose_base
+from memnotify.process import CommandFailed, run
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.prepare import fetch_source as prepare_source
-from memnotify.run.stages import untimed
 from memnotify.store import Store
 
 TEXT = """\
@@ -51,11 +50,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     return asked
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
 
 
 def campaign(folder: Path, bases: str = LIST) -> Campaign:
@@ -93,7 +87,7 @@ def test_when_none_can_be_fetched_the_last_is_taken_and_one_line_says_why(
 ) -> None:
     said: list[str] = []
     asked = campaign(tmp_path)
-    assert choose_base(asked, store=store, say=said.append) == "6.1"
+    assert choose_base(asked, Preparing(store=store, say=said.append)) == "6.1"
     (line,) = [line for line in said if line.startswith("base ")]
     hosts = "www.kernel.org and mirrors.edge.kernel.org"
     assert line == (
@@ -115,20 +109,20 @@ def test_a_host_that_does_not_answer_is_asked_once_in_ten_minutes(
 ) -> None:
     """`make demo` has three processes, one after another; each chooses the base."""
     asked = campaign(tmp_path, '["2.6.24", "6.1"]')
-    choose_base(asked, store=store, say=print)
+    choose_base(asked, Preparing(store=store, say=print))
     asked_for = len(no_network)
     assert asked_for == 2
     later = time.time() + 300
     monkeypatch.setattr(time, "time", lambda: later)
     said: list[str] = []
-    choose_base(asked, store=store, say=said.append)
+    choose_base(asked, Preparing(store=store, say=said.append))
     when = r"at \d\d:\d\d"
     assert re.search(f"from www.kernel.org {when} and mirrors.edge.kernel.org {when}$", said[-1])
     with pytest.raises(InfrastructureError, match="timed out"):
         ensure_source(load_base("2.6.24"), None, store=store, progress=print)
     assert len(no_network) == asked_for
     later += 301
-    choose_base(asked, store=store, say=print)
+    choose_base(asked, Preparing(store=store, say=print))
     assert len(no_network) == 2 * asked_for
     with pytest.raises(InfrastructureError, match="timed out"):
         fetch_source(load_base("2.6.24"), store=store, progress=print)  # the user asks now
@@ -140,7 +134,7 @@ def test_a_damaged_memory_of_hosts_is_none(
     tmp_path: Path, store: Store, no_network: list[tuple[str, float]], text: str
 ) -> None:
     (store.folder("downloads") / "no-answer.json").write_text(text)
-    choose_base(campaign(tmp_path, '["2.6.24", "6.1"]'), store=store, say=print)
+    choose_base(campaign(tmp_path, '["2.6.24", "6.1"]'), Preparing(store=store, say=print))
     assert len(no_network) == 2
 
 
@@ -152,7 +146,7 @@ def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
     )
     said: list[str] = []
     asked = campaign(tmp_path, '["2.6.24", "2.6.24-rc6-mm1", "6.1"]')
-    assert choose_base(asked, store=store, say=said.append, boot=boots) == "2.6.24"
+    assert choose_base(asked, Preparing(store=store, say=said.append), boot=boots) == "2.6.24"
     assert said == [f"base 2.6.24, from {tmp_path}/linux.tar"]
     assert no_network == []
     (cell,) = plan_cells(asked, base="2.6.24")
@@ -161,18 +155,18 @@ def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
 
 def test_a_given_source_chooses(tmp_path: Path, store: Store, built: list[KernelRequest]) -> None:
     where = str(source(tmp_path, " -rc6-mm1"))
-    found = choose_base(campaign(tmp_path), source=where, store=store, say=print, boot=boots)
+    found = choose_base(
+        campaign(tmp_path), Preparing(store=store, say=print), source=where, boot=boots
+    )
     assert found == "2.6.24-rc6-mm1"
     assert [request.source for request in built] == [where]
 
 
 def test_what_a_given_source_chooses_is_prepared(tmp_path: Path, store: Store) -> None:
-    log, said = CommandLog(), list[str]()
+    said = list[str]()
 
     def prepare(where: str) -> None:
-        prepare_source(
-            campaign(tmp_path), source=where, store=store, log=log, say=said.append, timed=untimed
-        )
+        prepare_source(campaign(tmp_path), Preparing(store=store, say=said.append), source=where)
 
     prepare(str(source(tmp_path, "")))
     with pytest.raises(InputError, match=r"2\.6\.24-rc8.* 6\.1"):
@@ -181,7 +175,9 @@ def test_what_a_given_source_chooses_is_prepared(tmp_path: Path, store: Store) -
 
 def test_a_given_compiler_builds(tmp_path: Path, store: Store, built: list[KernelRequest]) -> None:
     asked, where = campaign(tmp_path), str(source(tmp_path, ""))
-    base = choose_base(asked, source=where, cc="gcc -g0", store=store, say=print, boot=boots)
+    base = choose_base(
+        asked, Preparing(store=store, say=print), source=where, cc="gcc -g0", boot=boots
+    )
     (cell,) = plan_cells(asked, base=base, source=where, cc="gcc -g0")
     assert built == [cell.request]
     assert cell.request.cc == "gcc -g0"
@@ -191,7 +187,7 @@ def test_a_compiler_that_is_not_there_is_no_reason_for_another_base(
     tmp_path: Path, store: Store
 ) -> None:
     with pytest.raises(InputError, match="there is no compiler gcc-2"):
-        choose_base(campaign(tmp_path), cc="gcc-2", store=store, say=pytest.fail)
+        choose_base(campaign(tmp_path), Preparing(store=store, say=pytest.fail), cc="gcc-2")
 
 
 @pytest.mark.parametrize("bases", [LIST, '"6.1"'])
@@ -202,9 +198,8 @@ def test_a_source_that_is_not_there_is_no_reason_for_another_base(
     with pytest.raises(InputError, match="nothing: no such tree or tarball"):
         choose_base(
             campaign(tmp_path, bases),
+            Preparing(store=store, say=said.append),
             source=str(tmp_path / "nothing"),
-            store=store,
-            say=said.append,
         )
     assert said == []
 
@@ -216,7 +211,7 @@ def test_patched_kernels_are_tried_before_the_plain_one(
     text = TEXT.format(bases='["2.6.24", "6.1"]\narch = ["i386", "x86_64"]')
     path.write_text(text.replace('"none"', '["none", "v4"]'))
     where = str(source(tmp_path, ""))
-    choose_base(load_campaign(path), source=where, store=store, say=print, boot=boots)
+    choose_base(load_campaign(path), Preparing(store=store, say=print), source=where, boot=boots)
     assert [(request.series, request.arch.value) for request in built] == [
         ("v4", "i386"),
         ("v4", "x86_64"),
@@ -229,7 +224,10 @@ def test_a_lone_base_is_not_tried(
     tmp_path: Path, store: Store, no_network: list[tuple[str, float]]
 ) -> None:
     said: list[str] = []
-    assert choose_base(campaign(tmp_path, '"2.6.24"'), store=store, say=said.append) == "2.6.24"
+    assert (
+        choose_base(campaign(tmp_path, '"2.6.24"'), Preparing(store=store, say=said.append))
+        == "2.6.24"
+    )
     assert (said, no_network) == ([], [])
 
 
@@ -272,7 +270,9 @@ def test_what_is_wrong_with_this_host_is_no_reason_for_another_base(
     where = str(source(tmp_path, ""))
     with pytest.raises(InfrastructureError) as told:
         choose_base(
-            campaign(tmp_path, '["2.6.24", "6.1"]'), source=where, store=store, say=said.append
+            campaign(tmp_path, '["2.6.24", "6.1"]'),
+            Preparing(store=store, say=said.append),
+            source=where,
         )
     assert told.value.exit_code == 3
     assert not [line for line in said if "6.1" in line]
@@ -293,7 +293,7 @@ def test_a_boot_that_this_host_cuts_short_is_no_reason_for_another_base(
 ) -> None:
     where = str(source(tmp_path, ""))
     with pytest.raises(InfrastructureError):
-        choose_base(campaign(tmp_path), source=where, store=store, say=print, boot=fault)
+        choose_base(campaign(tmp_path), Preparing(store=store, say=print), source=where, boot=fault)
 
 
 @pytest.mark.parametrize("kind", ["build", "boot", "qemu-died"])
@@ -303,7 +303,9 @@ def test_a_kernel_that_is_not_to_be_had_is_one(
     where = str(source(tmp_path, ""))
     said: list[str] = []
     asked = campaign(tmp_path, '["2.6.24", "6.1"]')
-    base = choose_base(asked, source=where, store=store, say=said.append, boot=failing(kind))
+    base = choose_base(
+        asked, Preparing(store=store, say=said.append), source=where, boot=failing(kind)
+    )
     assert base == "6.1"
     assert "base 6.1; not 2.6.24: so it is" in said
 
@@ -316,7 +318,7 @@ def test_a_full_disk_is_no_reason_for_another_base(
 
     monkeypatch.setattr("memnotify.run.base_selection.ensure_source", full)
     with pytest.raises(OSError, match="No space left"):
-        choose_base(campaign(tmp_path), store=store, say=print)
+        choose_base(campaign(tmp_path), Preparing(store=store, say=print))
 
 
 def test_a_slow_command_of_a_source_is_not_taken_for_a_source_that_is_not_there(
@@ -332,7 +334,7 @@ def test_who_does_not_get_the_base_that_he_prefers_is_told_how_to(
     tmp_path: Path, store: Store
 ) -> None:
     said: list[str] = []
-    choose_base(campaign(tmp_path), store=store, say=said.append)
+    choose_base(campaign(tmp_path), Preparing(store=store, say=said.append))
     told = [line for line in said if "provide it yourself" in line]
     assert len(told) == 2
     assert "kernel fetch 2.6.24 --source TREE" in told[1]
@@ -354,9 +356,8 @@ def test_what_takes_long_is_said(
     where = str(source(tmp_path, ""))
     choose_base(
         campaign(tmp_path, '["2.6.24", "6.1"]'),
+        Preparing(store=store, say=said.append),
         source=where,
-        store=store,
-        say=said.append,
         boot=boots_slowly,
     )
     assert "choosing a base: booting 2.6.24 none x86_64" in said

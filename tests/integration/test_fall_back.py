@@ -59,13 +59,13 @@ balloon = {{ percent = 75 }}
 CHOOSE = """\
 import sys
 from pathlib import Path
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.campaign.load import load_campaign
 from memnotify.store import Store
 store = Store(Path(sys.argv[2]))
 campaign = load_campaign(Path(sys.argv[1]))
 boot = {} if "boot" in sys.argv else {"boot": lambda *_, **__: None}
-print("chosen", choose_base(campaign, store=store, say=print, **boot))
+print("chosen", choose_base(campaign, Preparing(store=store, say=print), **boot))
 """
 SERIES = """\
 --- a/mm/vmscan.c

@@ -15,8 +15,9 @@ from memnotify.series.quilt import Series, read_series_file
 from unidiff.patch import Hunk, PatchSet
 
 from tests.support.imports import change, new, run, small_tree
+from tests.support.ours import folders_of_patches
 
-SHIPPED = sorted(file.parent for file in PATCHES.rglob("series") if read_series_file(file))
+SHIPPED = list(folders_of_patches())
 ODD = ["2008-01-15 10:00:29", "Mon Jan 14 2008 - 20:02:23 EST", "Tue, 15 Jan 2008 10:00:29 +0900"]
 
 

@@ -11,7 +11,7 @@ from memnotify.errors import InputError
 from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.config import merge_fragments
-from memnotify.kernel.fixes import usual_config
+from memnotify.kernel.fixes import fixes_for, usual_config
 from memnotify.model import Arch, KernelRequest
 from memnotify.series.quilt import base_for_version, makefile_version, read_series_file
 from memnotify.store import Artifact
@@ -165,7 +165,9 @@ def test_the_makefile_says_which_variant_of_a_series_fits(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["2.6.24", "2.6.24-rc6-mm1", "2.6.25"])
 def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
     base = load_base(name)
-    for folders in base.patches:
+    newest = base.patches_with({"ld": "GNU ld (GNU Binutils) 99.0", "cc": "gcc (GCC) 99.0"})
+    assert len(newest) == len(base.table.with_tool)
+    for folders in (*base.patches, newest):
         for folder in folders:
             patches = read_series_file(folder / "series")
             # A patch that no series names would reach no kernel.
@@ -178,6 +180,39 @@ def test_the_projects_historic_bases_have_all_that_they_name(name: str) -> None:
         {"2.6.24": "CONFIG_VIRTIO_BALLOON_LEGACY"}.get(name, "CONFIG_VIRTIO_BALLOON")
     }
     assert "-m32" in base.arch(Arch.I386).cc
+
+
+LINKED, COMPILED = {"2.6.24-ld-2.47"}, {"2.6.24-gcc-15"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "said", "wanted"),
+    [
+        ("ld", "GNU ld (GNU Binutils for Debian) 2.40", set()),
+        ("ld", "GNU ld (GNU Binutils for Ubuntu 24.04 2.47) 2.42", set()),
+        ("ld", "GNU ld version 2.46.1-37.fc44", set()),
+        ("ld", "GNU ld (GNU Binutils for Debian) 2.47.50.20261115", LINKED),
+        ("ld", "GNU ld (GNU Binutils) 2.47", LINKED),
+        ("ld", "GNU ld version 2.101-1.fc50", LINKED),
+        ("ld", "GNU ld (GNU Binutils) 3.0", LINKED),
+        ("ld", "LLD 22.1.8 (compatible with GNU linkers)", set()),
+        ("ld", "", set()),
+        ("cc", "gcc (Debian 12.2.0-14+deb12u1) 12.2.0", set()),
+        ("cc", "gcc-14 (Debian 14.2.0-19) 14.2.0", set()),
+        ("cc", "gcc-15 (Debian 15.2.0-9) 15.2.0", COMPILED),
+        ("cc", "x86_64-linux-gnu-gcc-16 (Debian 16.2.0-3) 16.2.0", COMPILED),
+        ("cc", "gcc (GCC) 16.1.1 20260430 (Red Hat 16.1.1-1)", COMPILED),
+        ("cc", "Debian clang version 22.1.8", set()),
+    ],
+)
+def test_a_patch_for_some_toolchains_is_in_their_kernels_only(
+    tool: str, said: str, wanted: set[str]
+) -> None:
+    base = load_base("2.6.24")
+    usual = fixes_for(base, lambda name: None).patches
+    found = fixes_for(base, lambda name: None, versions={tool: said}).patches
+    assert found[: len(usual)] == usual
+    assert {patch.path.parent.name for patch in found[len(usual) :]} == wanted
 
 
 def test_what_is_different_in_2_6_25_is_known_by_its_number() -> None:

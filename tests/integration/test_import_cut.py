@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from memnotify.cli.main import main
 
-from tests.support import archives
+from tests.support import archive_forms, archives
 from tests.support.archives import clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")
@@ -30,7 +30,7 @@ CHANGES = next(at for at, line in enumerate(LINES) if re.match(r"@@ -[1-9]", lin
 
 def run(tmp_path: Path, lines: Sequence[str], *options: str) -> tuple[int, Path]:
     mail = tmp_path / "mail.txt"
-    mail.write_bytes(archives.as_text(CLEAN, list(lines)) + b"\n")
+    mail.write_bytes(archive_forms.as_text(CLEAN, list(lines)) + b"\n")
     words = ["series", "import", str(mail), "--tree", str(OLD), "-o", str(tmp_path / "out")]
     return main([*words, *options]), mail
 
@@ -180,7 +180,7 @@ def test_a_diff_that_cannot_be_read_is_not_left_out(
 def test_answers_and_cover_letters_may_speak_of_diffs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "3").write_bytes(archives.as_mail(CLEAN, LINES))
+    (tmp_path / "3").write_bytes(archive_forms.as_mail(CLEAN, LINES))
     said = ["> diff --git a/mm/x.c b/mm/x.c", ">", "> @@ -1,3 +1,4 @@ int x", "> +", "", "No."]
     changed = ["Range-diff:", "    @@ -1,3 +1,4 @@", " mm/x.c | 2 ++", " 1 file changed"]
     for number, subject, lines in [
@@ -189,7 +189,7 @@ def test_answers_and_cover_letters_may_speak_of_diffs(
         (2, "Re: [PATCH 4/5] make lamps dim", said),
     ]:
         headers = {**HEADERS, "Subject": subject, "Message-Id": f"<{number}@example.org>"}
-        mail = archives.as_mail(archives.Clean(headers, lines), lines)
+        mail = archive_forms.as_mail(archives.Clean(headers, lines), lines)
         (tmp_path / str(number)).write_bytes(mail)
     mails = [str(tmp_path / str(number)) for number in range(4)]
     words = ["--tree", str(OLD), "-o", str(tmp_path / "out")]
@@ -220,7 +220,7 @@ def test_the_output_is_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], below: str
 ) -> None:
     mail = tmp_path / "mail.txt"
-    mail.write_bytes(archives.as_text(CLEAN, LINES))
+    mail.write_bytes(archive_forms.as_text(CLEAN, LINES))
     words = ["series", "import", str(mail), "--tree", str(OLD), "-o", str(mail / below)]
     assert main(words) == 2
     assert capsys.readouterr().err.startswith(f"memnotify: {mail}: is a file, not a folder")

@@ -29,20 +29,8 @@ from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, load_series
 from memnotify.store import Store
 
-from tests.support.archives import (
-    KINDS,
-    Clean,
-    Damage,
-    as_hypermail,
-    as_lkml,
-    as_mail,
-    as_marc,
-    as_spinics,
-    as_text,
-    clean_patch,
-    damaged,
-    lost_line,
-)
+from tests.support.archive_forms import as_hypermail, as_lkml, as_mail, as_marc, as_spinics, as_text
+from tests.support.archives import KINDS, Clean, Damage, clean_patch, damaged, lost_line
 from tests.support.bases import modern
 
 MAIL = Path(__file__).with_name("fakemail")
@@ -215,16 +203,16 @@ def of_the_project(revision: str, base: str, read: Read) -> Iterator[Subject]:
 
 
 @pytest.fixture(scope="module")
-def subjects(store: Store) -> list[Subject]:
+def subjects(user_store: Store) -> list[Subject]:
     """Return the made-up patches, and the project's own."""
     base = load_base(modern())
     try:
-        source = ensure_source(base, None, store=store, progress=lambda line: None)
+        source = ensure_source(base, None, store=user_store, progress=lambda line: None)
     except InfrastructureError as error:
         if error.kind == "unreachable" and os.environ.get("MEMNOTIFY_OFFLINE"):
             pytest.skip(f"no source of {base.name} can be had: {error.message}")
         raise
-    read = pristine_files(source, Arch.X86_64, store=store, progress=lambda line: None)
+    read = pristine_files(source, Arch.X86_64, store=user_store, progress=lambda line: None)
     cached = functools.cache(read)
     return [
         made_up(),

@@ -15,7 +15,7 @@ from memnotify.kernel import import_series
 from memnotify.mailpatch.restore_series import ImportedSeries, import_mails
 from memnotify.series.quilt import read_series_file
 
-from tests.support import archives
+from tests.support import archive_forms, archives
 from tests.support.archives import Clean
 from tests.support.imports import (
     HEAD,
@@ -333,7 +333,7 @@ def test_the_other_mails_of_v4_take_their_places(
             clean, {"header_style", "eaten", "masked", "footer", "stale_diffstat"}, random.Random(1)
         )
         mails.append(tmp_path / f"{number}-of-5.txt")
-        mails[-1].write_bytes(archives.as_text(Clean(headers, lines), lines))
+        mails[-1].write_bytes(archive_forms.as_text(Clean(headers, lines), lines))
     assert run(tree, folder, *mails, "--replace", "--fuzz", "2") == 0
     names = [patch.name for patch in read_series_file(folder / "series")]
     assert names == [

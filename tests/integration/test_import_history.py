@@ -9,7 +9,7 @@ import pytest
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 from tests.support.imports import change, mail, run, small_tree
 
@@ -273,7 +273,7 @@ def a_set(
             "Message-Id": f"<{author}{revision}{at}@{month}.example.org>",
         }
         lines = change(3 + 4 * at, f"{call}{at}()") if at else ["Nine mails."]
-        mails.append(archives.as_mail(Clean(headers, lines), lines))
+        mails.append(archive_forms.as_mail(Clean(headers, lines), lines))
     return mails
 
 
@@ -286,7 +286,7 @@ def test_a_set_of_mails_without_in_reply_to(
     others = a_set(subjects, "Bob", "v6", "bob") + a_set(subjects, "Ada", "v5", "five")
     others += a_set(subjects, "Ada", "v6", "march", month="Mar")
     ours = a_set(subjects, "Ada", "v6", "six")
-    box.write_bytes(archives.as_mbox([*others, *reversed(ours)]))
+    box.write_bytes(archive_forms.as_mbox([*others, *reversed(ours)]))
     assert run(tree, tmp_path / "out", "Adav60@Feb.example.org", "--mbox", str(box)) == 0
     names = (tmp_path / "out/series").read_text().split()
     assert [name[:5] for name in names] == [f"000{n}-" for n in range(1, count + 1)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 from tests.support.silent import (
     HEADERS,
@@ -58,7 +58,7 @@ def test_line_ends_that_a_mail_kept_are_the_patchs(tree: Path, encoding: str) ->
     lines += ["--- /dev/null", "+++ b/n.bat", "@@ -0,0 +1,1 @@", "+x\r"]
     clean = Clean(HEADERS, lines)
     mail = tree.parent / "m"
-    mail.write_bytes(archives.as_mail(clean, lines, encoding=encoding))
+    mail.write_bytes(archive_forms.as_mail(clean, lines, encoding=encoding))
     assert run(tree, mail) == 0
     assert made(tree)["w.bat"] == "one\r\ntwo\nnew\r\nthree\r\nfour\r\n"
     assert made(tree)["n.bat"] == "x\r\n"

@@ -15,6 +15,17 @@ from memnotify.series.apply import FileState, apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
 from tests.support import archives
+from tests.support.archive_forms import (
+    as_attachment,
+    as_flowed,
+    as_hypermail,
+    as_lkml,
+    as_mail,
+    as_marc,
+    as_mbox,
+    as_spinics,
+    as_text,
+)
 from tests.support.archives import Clean, Lines, clean_patch
 
 MAIL = Path(__file__).with_name("fakemail")
@@ -56,18 +67,18 @@ Form = Callable[[Clean, Lines], bytes]
 @pytest.mark.parametrize(
     ("form", "suffix"),
     [
-        (archives.as_mail, "eml"),
-        (lambda c, n: archives.as_mail(c, n, crlf=True), "eml"),
-        (lambda c, n: archives.as_mail(c, n, encoding="quoted-printable"), "eml"),
-        (lambda c, n: archives.as_mail(c, n, encoding="base64"), "eml"),
-        (archives.as_flowed, "eml"),
-        (archives.as_attachment, "eml"),
-        (lambda c, n: archives.as_mbox([archives.as_mail(c, n)]), "mbox"),
-        (archives.as_hypermail, "html"),
-        (archives.as_marc, "html"),
-        (archives.as_spinics, "html"),
-        (archives.as_lkml, "html"),
-        (archives.as_text, "txt"),
+        (as_mail, "eml"),
+        (lambda c, n: as_mail(c, n, crlf=True), "eml"),
+        (lambda c, n: as_mail(c, n, encoding="quoted-printable"), "eml"),
+        (lambda c, n: as_mail(c, n, encoding="base64"), "eml"),
+        (as_flowed, "eml"),
+        (as_attachment, "eml"),
+        (lambda c, n: as_mbox([as_mail(c, n)]), "mbox"),
+        (as_hypermail, "html"),
+        (as_marc, "html"),
+        (as_spinics, "html"),
+        (as_lkml, "html"),
+        (as_text, "txt"),
     ],
     ids=[
         *("raw", "crlf", "qp", "base64", "flowed", "attached", "mbox"),
@@ -83,14 +94,14 @@ def test_every_form_gives_the_same_patch(tmp_path: Path, form: Form, suffix: str
     text = (tmp_path / "out" / NAME).read_text()
     assert "Subject: [RFC][PATCH 3/5] make lamps tell\n" in text
     assert "From: Ada Lux" in text
-    if suffix != "txt" and form is not archives.as_lkml:
+    if suffix != "txt" and form is not as_lkml:
         assert "20080115100029.1178.ADA@example.org" in text
 
 
 def test_importing_the_output_again_gives_the_same_bytes(tmp_path: Path) -> None:
     file = tmp_path / "page.txt"
     kinds = {"masked", "collapsed", "eaten", "stale_diffstat"}
-    file.write_bytes(archives.as_text(CLEAN, archives.damaged(CLEAN, kinds, random.Random(3))))
+    file.write_bytes(as_text(CLEAN, archives.damaged(CLEAN, kinds, random.Random(3))))
     assert run(tmp_path / "one", file) == 0
     assert run(tmp_path / "two", tmp_path / "one" / NAME) == 0
     assert run(tmp_path / "three", tmp_path / "two") == 0
@@ -100,7 +111,7 @@ def test_importing_the_output_again_gives_the_same_bytes(tmp_path: Path) -> None
     assert first == (tmp_path / "three" / NAME).read_bytes()
 
 
-@pytest.mark.parametrize("form", [archives.as_mail, archives.as_text, archives.as_hypermail])
+@pytest.mark.parametrize("form", [as_mail, as_text, as_hypermail])
 @pytest.mark.parametrize("escaped", [True, False])
 def test_a_mail_that_is_signed_inline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Form, escaped: bool
@@ -125,7 +136,7 @@ def test_a_mail_that_is_signed_inline(
 def test_the_report_names_each_repair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = archives.damaged(CLEAN, {"masked", "collapsed", "eaten"}, random.Random(1))
     file = tmp_path / "page.txt"
-    file.write_bytes(archives.as_text(CLEAN, lines))
+    file.write_bytes(as_text(CLEAN, lines))
     assert run(tmp_path / "out", file, options=("--json",)) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["name"] == NAME
@@ -144,7 +155,7 @@ def test_a_page_goes_on_below_a_hunk_that_counts_wrong(tmp_path: Path, more: int
     before, comma, count = lines[at].removesuffix(" @@").rpartition(",")
     lines[at] = f"{before}{comma}{int(count) + more} @@"
     file = tmp_path / "mail.html"
-    file.write_bytes(archives.as_hypermail(CLEAN, lines))
+    file.write_bytes(as_hypermail(CLEAN, lines))
     assert run(tmp_path / "out", file) == 0
     assert is_new(applied(tmp_path / "out"))
 
@@ -164,15 +175,15 @@ def parts() -> list[Clean]:
 
 
 def test_a_thread_is_put_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one, two, three, *_ = (archives.as_mail(part, part.lines) for part in parts())
+    one, two, three, *_ = (as_mail(part, part.lines) for part in parts())
     cover = Clean({**HEADERS, "Subject": "[PATCH v4 0/5] lamps"}, ["Lamps,", "in short."])
     reply = Clean(
         {**HEADERS, "Subject": "Re: [PATCH v4 2/5] part 2"},
         ["> " + line for line in parts()[1].lines] + ["Nice."],
     )
     file = tmp_path / "thread.mbox"
-    mails = [three, archives.as_mail(reply, reply.lines), one, two]
-    file.write_bytes(archives.as_mbox([archives.as_mail(cover, cover.lines), *mails]))
+    mails = [three, as_mail(reply, reply.lines), one, two]
+    file.write_bytes(as_mbox([as_mail(cover, cover.lines), *mails]))
     assert run(tmp_path / "out", file) == 0
     series = (tmp_path / "out/series").read_text().split()
     assert series == ["0001-part-1.patch", "0002-part-2.patch", "0003-part-3.patch"]
@@ -184,7 +195,7 @@ def test_a_thread_is_put_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_several_pages_in_one_text(tmp_path: Path) -> None:
     file = tmp_path / "pages.txt"
-    file.write_bytes(b"\n\n".join(archives.as_text(part, part.lines) for part in parts()))
+    file.write_bytes(b"\n\n".join(as_text(part, part.lines) for part in parts()))
     assert run(tmp_path / "out", file) == 0
     assert len(read_series_file(tmp_path / "out/series")) == 5
     assert is_new(applied(tmp_path / "out"))
@@ -195,9 +206,7 @@ def test_a_maildir(tmp_path: Path) -> None:
         (tmp_path / "mail" / name).mkdir(parents=True)
     for number, part in enumerate(parts()):
         place = "cur" if number % 2 else "new"
-        (tmp_path / "mail" / place / str(9 - number)).write_bytes(
-            archives.as_mail(part, part.lines)
-        )
+        (tmp_path / "mail" / place / str(9 - number)).write_bytes(as_mail(part, part.lines))
     assert run(tmp_path / "out", tmp_path / "mail") == 0
     assert is_new(applied(tmp_path / "out"))
 
@@ -206,7 +215,7 @@ def test_a_patch_takes_the_place_of_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "all.txt"
-    file.write_bytes(b"\n\n".join(archives.as_text(part, part.lines) for part in parts()))
+    file.write_bytes(b"\n\n".join(as_text(part, part.lines) for part in parts()))
     assert run(tmp_path / "out", file) == 0
     series = tmp_path / "out/series"
     series.write_text(
@@ -216,7 +225,7 @@ def test_a_patch_takes_the_place_of_another(
     other = parts()[1]
     real = Clean({**other.headers, "Subject": "[PATCH 2/5] the real one"}, other.lines)
     mail = tmp_path / "real.eml"
-    mail.write_bytes(archives.as_mail(real, real.lines))
+    mail.write_bytes(as_mail(real, real.lines))
     assert run(tmp_path / "out", mail) == 2
     assert "replace them with --replace" in capsys.readouterr().err
     assert series.read_text() == before
@@ -239,7 +248,7 @@ def ambiguous(tmp_path: Path) -> Path:
         " }",
     ]
     file = tmp_path / "ambiguous.txt"
-    file.write_bytes(archives.as_text(CLEAN, text))
+    file.write_bytes(as_text(CLEAN, text))
     return file
 
 
@@ -281,7 +290,7 @@ def test_a_wrapped_string_is_not_guessed(
     cut = line.index("%u")
     lines = [*CLEAN.lines[:at], line[: cut - 1], line[cut:], *CLEAN.lines[at + 1 :]]
     file = tmp_path / "mail.txt"
-    file.write_bytes(archives.as_text(CLEAN, lines))
+    file.write_bytes(as_text(CLEAN, lines))
     assert run(tmp_path / "out", file) == 2
     assert "a string of drivers/lamp.c was wrapped" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.StringIO("1\n"))
@@ -301,7 +310,7 @@ def test_fuzz_leaves_out_what_the_tree_does_not_have(
     missing = "\tunsigned int mask = 0;\n"
     source.write_text(source.read_text().replace(missing, ""))
     file = tmp_path / "mail.txt"
-    file.write_bytes(archives.as_text(CLEAN, CLEAN.lines))
+    file.write_bytes(as_text(CLEAN, CLEAN.lines))
     words = ["series", "import", str(file), "--tree", str(tree), "-o", str(tmp_path / "out")]
     assert main(words) == 2
     assert "does not fit drivers/lamp.c (it would with --fuzz 2)" in capsys.readouterr().err

@@ -65,13 +65,19 @@ def test_n_and_m_may_be_at_the_end(tree: Path, form: str) -> None:
     assert names(tree) == ["0001-one.patch", "0002-two.patch"]
 
 
-def test_the_order_of_a_folder_is_that_of_its_series_file(
-    tree: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def three(tree: Path) -> Path:
+    """Return a folder with three patches, whose names tell no order."""
     folder = tree.parent / "in"
     patch(folder, "aa.patch", "two", 30)
     patch(folder, "zz.patch", "one", 10)
     patch(folder, "cc.patch", "no", 20)
+    return folder
+
+
+def test_the_order_of_a_folder_is_that_of_its_series_file(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = three(tree)
     (folder / "series").write_text("# quilt\nzz.patch -p1\n\naa.patch # last\n")
     assert run(tree, tree.parent / "out", folder) == 0
     assert names(tree) == ["0001-one.patch", "0002-two.patch"]
@@ -87,10 +93,7 @@ def test_the_order_of_a_folder_is_that_of_its_series_file(
 def test_a_series_file_among_the_files_is_their_order(
     tree: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tree.parent / "in"
-    patch(folder, "aa.patch", "two", 30)
-    patch(folder, "zz.patch", "one", 10)
-    patch(folder, "cc.patch", "no", 20)
+    folder = three(tree)
     (folder / "series").write_text("zz.patch\naa.patch\n")
     for given in (sorted(folder.iterdir()), [folder / "series"]):
         assert run(tree, tree.parent / f"out{len(given)}", *given) == 0

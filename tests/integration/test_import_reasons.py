@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 from tests.support.imports import HEAD, run, small_tree
 
@@ -28,7 +28,7 @@ def eaten(lines: list[str]) -> list[str]:
 
 def refused(tree: Path, capsys: pytest.CaptureFixture[str], lines: list[str]) -> str:
     file = tree.parent / "mail"
-    file.write_bytes(archives.as_mail(Clean(HEAD, lines), ["Text.", "---", *NAMES, *lines]))
+    file.write_bytes(archive_forms.as_mail(Clean(HEAD, lines), ["Text.", "---", *NAMES, *lines]))
     assert run(tree, tree.parent / "out", file, "--replace") == 2
     return capsys.readouterr().err
 

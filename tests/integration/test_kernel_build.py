@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from memnotify import process
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.kernel import build
 from memnotify.kernel.build import kernel_inputs
+from memnotify.kernel.compiled import Compiled, Counts, count_compiled
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed
 from memnotify.store import digest_value
@@ -91,6 +91,30 @@ def test_the_progress_of_a_build_has_an_end(lab: Lab, monkeypatch: pytest.Monkey
     assert lab.build("v1").key == before, "it changes no kernel"
 
 
+def test_the_last_build_says_how_many_files_there_are(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_BEAT", 0.05)
+    base = lab.kernels / "6.1.toml"
+    base.write_text(f"files = 900\n{base.read_text()}")
+    told: list[Compiled] = []
+
+    def build(revision: str) -> int:
+        """Return how many files make compiled."""
+        told.clear()
+        return count_compiled(lab.build(revision, tell=told.append).file("build.log"))
+
+    everything = build("v1")
+    assert Counts(lab.store).of("6.1 x86_64") == everything
+    changed = build("v2")
+    assert 0 < changed < everything
+    assert all((one.of, one.most) == (900, True) for one in told)
+    shutil.rmtree(lab.store.root / "kernel")
+    build("v1")
+    build("v2")
+    assert told and all((one.of, one.most) == (changed, False) for one in told)
+
+
 @pytest.mark.parametrize(
     ("compiled", "files", "kept", "told"),
     [
@@ -104,7 +128,7 @@ def test_the_progress_of_a_build_has_an_end(lab: Lab, monkeypatch: pytest.Monkey
 def test_the_number_of_files_is_about_right(
     compiled: int, files: int | None, kept: bool, told: str
 ) -> None:
-    assert build._told(compiled, files, kept=kept) == told
+    assert str(Compiled.among(compiled, files, most=kept)) == told
 
 
 def test_the_key_is_known_without_building(lab: Lab) -> None:

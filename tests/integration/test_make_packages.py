@@ -233,7 +233,9 @@ def test_other_distributions_are_told_what_to_install(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("variable", "command"), [("FEDORA", "dnf install"), ("ARCH", "pacman -S --needed")]
 )
-def test_readme_names_the_same_packages(variable: str, command: str) -> None:
-    found = re.search(rf"{command} ([^`]*)`", (places.HOME / "README.md").read_text("utf-8"))
+def test_the_manual_names_the_same_packages(variable: str, command: str) -> None:
+    found = re.search(
+        rf"{command} ([^`]*)`", (places.HOME / "docs/howto/install.md").read_text("utf-8")
+    )
     assert found is not None
     assert found[1].split() == listed(variable)

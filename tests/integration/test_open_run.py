@@ -27,7 +27,7 @@ from tests.support.campaigns import START, Bench, Guests, record
 from tests.support.old_records import write_old
 
 MANUAL = places.HOME / "docs/reference/records.md"
-README = places.HOME / "README.md"
+TUTORIAL = places.HOME / "docs/tutorial/first-run.md"
 
 FRAMES = ("records", "wakeups", "samples", "zones", "balloon", "timeline")
 
@@ -207,19 +207,19 @@ def make_old(folder: Path) -> None:
     seal_results(folder, {key: manifest[key] for key in manifest if key not in ("seal", "files")})
 
 
-def test_the_example_of_the_readme(
+def test_the_example_of_the_tutorial(
     demo: Bench, no_pandas: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = examples(README)
+    (example,) = examples(TUTORIAL)
     assert "import memnotify" in example
-    exec(compile(example, str(README), "exec"), {})
+    exec(compile(example, str(TUTORIAL), "exec"), {})
     said = [line.split() for line in capsys.readouterr().out.splitlines()]
-    printed = README.read_text().partition(example)[2].split("```\n")[2]
+    printed = TUTORIAL.read_text().partition(example)[2].split("```\n")[2]
     claimed = [line.split() for line in printed.splitlines()]
     assert [line[:2] for line in said] == [line[:2] for line in claimed]
     # What it says about them is what the table of the same run says.
     row = r"^\w{16} +v4 +(\d+) +(\d+) +(\d+) +\d+ +\d+ +(\d+) "
-    table = re.findall(row, README.read_text().partition("### ")[0], re.MULTILINE)
+    table = re.findall(row, TUTORIAL.read_text().partition("## The timeline")[0], re.MULTILINE)
     assert [tuple(line) for line in claimed] == table
 
 

@@ -12,7 +12,7 @@ from memnotify.mailpatch.mail import read_mails
 from memnotify.mailpatch.originals import MailVerdict, identify, originals_of
 from memnotify.series.registered import load_registered, registered
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 from tests.support.fake_b4 import fake_b4
 from tests.support.posted import (
@@ -39,7 +39,7 @@ def test_what_is_missing_is_named(post: Post, capsys: Capture) -> None:
 
 def test_a_mailbox_of_something_else(post: Post, capsys: Capture) -> None:
     other = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
-    box = post.box(archives.as_mail(other, other.lines))
+    box = post.box(archive_forms.as_mail(other, other.lines))
     assert post.run("--mbox", box) == 2
     said = capsys.readouterr().err
     start = f"memnotify: {box}: contains none of the 5 mails of v4 (the first is 2008.1."
@@ -63,10 +63,12 @@ def test_an_mbox_is_searched_by_digest_as_mails_are(post: Post, capsys: Capture)
             "Message-Id": f"<{number}@me>",
             "Subject": f"[PATCH] my {number}",
         }
-        return archives.as_mail(Clean(headers, clean.lines), clean.lines)
+        return archive_forms.as_mail(Clean(headers, clean.lines), clean.lines)
 
     other = {**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}
-    spam = archives.as_mail(Clean(other, ["At one."]), ["\0" * 100])  # which no import can read
+    spam = archive_forms.as_mail(
+        Clean(other, ["At one."]), ["\0" * 100]
+    )  # which no import can read
     box = post.box(spam, *map(formatted, NUMBERS))
     assert post.run("--mbox", box) == 0
     said = capsys.readouterr().out
@@ -82,7 +84,7 @@ def test_why_nothing_was_found_is_said(
     post: Post, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
-    box = post.box(*[archives.as_mail(other, other.lines)] * 3)
+    box = post.box(*[archive_forms.as_mail(other, other.lines)] * 3)
     assert post.run("--mbox", box) == 2
     assert (
         "; none of its 3 mails matches by Message-Id, digest or subject)" in capsys.readouterr().err
@@ -112,7 +114,7 @@ def test_a_mail_that_is_too_large_is_named(post: Post, where: str, capsys: Captu
     """It is not reported missing; one that nobody asked for is skipped."""
     filler = b"x" * 70 + b"\n"
     lunch = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
-    other = archives.as_mail(lunch, lunch.lines) + filler * 260_000
+    other = archive_forms.as_mail(lunch, lunch.lines) + filler * 260_000
     large = post.mail(3) + filler * 260_000
     if where == "--maildir":
         box = post.folder / "maildir"
@@ -136,15 +138,15 @@ def test_a_mail_that_is_too_large_is_named(post: Post, where: str, capsys: Captu
 def test_out_of_a_long_list_with_answers(post: Post) -> None:
     """2,500 other mails, one that no import can read, and replies that quote the patches."""
     lunch = Clean({**post.mails[1].headers, "Message-Id": "<9@x>", "Subject": "Lunch"}, ["At one."])
-    noise = archives.as_mail(lunch, lunch.lines)
-    huge = archives.as_mail(lunch, ["x" * 9_000])
+    noise = archive_forms.as_mail(lunch, lunch.lines)
+    huge = archive_forms.as_mail(lunch, ["x" * 9_000])
     answers = []
     for number in NUMBERS:
         clean = post.mails[number]
         headers = {**clean.headers, "Subject": f"Re: {clean.headers['Subject']}"}
         headers["Message-Id"] = f"<re{number}@x>"
         quoted = ["Ada wrote:", *(f"> {line}" for line in clean.lines), "Nice."]
-        answers.append(archives.as_mail(Clean(headers, quoted), quoted))
+        answers.append(archive_forms.as_mail(Clean(headers, quoted), quoted))
     mails = [*answers, *[noise] * 2_500, huge, *map(post.mail, reversed(NUMBERS)), *answers]
     assert post.run("--mbox", post.box(*mails)) == 0
     facts = load_registered("v4-original", "2.6.24")
@@ -156,7 +158,7 @@ def test_what_does_not_fit_is_named_by_its_line_in_the_mailbox(post: Post, capsy
     clean = post.mails[5]
     # More lines of context than fuzz may leave out.
     lines = [" \tno_such_line();" if line.startswith(" \t") else line for line in clean.lines]
-    mails = [*[post.mail(number) for number in (1, 2, 3, 4)], archives.as_mail(clean, lines)]
+    mails = [*[post.mail(number) for number in (1, 2, 3, 4)], archive_forms.as_mail(clean, lines)]
     box = post.box(*mails)
     assert post.run("--mbox", box) == 2
     said = capsys.readouterr()
@@ -173,10 +175,10 @@ def test_a_maildir_and_saved_pages(post: Post, capsys: Capture) -> None:
     for number in (1, 2, 3):
         kept.add(post.mail(number))
     page = post.folder / "page.html"
-    page.write_bytes(archives.as_marc(post.mails[4], post.mails[4].lines))
+    page.write_bytes(archive_forms.as_marc(post.mails[4], post.mails[4].lines))
     text = post.folder / "text.txt"
     text.write_bytes(
-        archives.as_text(post.mails[5], [line.lstrip() for line in post.mails[5].lines])
+        archive_forms.as_text(post.mails[5], [line.lstrip() for line in post.mails[5].lines])
     )
     assert post.run(page, text, "--maildir", folder) == 0
     assert "v4-original" in capsys.readouterr().out
@@ -200,7 +202,7 @@ def test_a_mail_with_the_subject_and_another_text(
     headers = {name: value for name, value in clean.headers.items() if name != "Message-Id"}
     headers |= {"Message-Id": own_id} if own_id else {}
     lines = [line.replace("exclusive", "inclusive") for line in clean.lines]
-    (post.folder / "mail").write_bytes(archives.as_mail(Clean(headers, lines), lines))
+    (post.folder / "mail").write_bytes(archive_forms.as_mail(Clean(headers, lines), lines))
     found = identify(read_mails(post.folder / "mail"), originals_of("v4").mails)
     assert found[0].verdict is verdict
 
@@ -209,7 +211,7 @@ def test_the_same_text_in_another_mail_is_taken_and_said(post: Post, capsys: Cap
     clean = post.mails[1]
     other = Clean({**clean.headers, "Message-Id": "<resent@example.org>"}, clean.lines)
     box = post.box(
-        archives.as_mail(other, other.lines), *[post.mail(number) for number in (2, 3, 4, 5)]
+        archive_forms.as_mail(other, other.lines), *[post.mail(number) for number in (2, 3, 4, 5)]
     )
     assert post.run("--mbox", box) == 0
     assert "taken from the mail <resent@example.org>" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from memnotify.results.promises import check_run
 from memnotify.series.apply import read_tree
 from memnotify.series.registered import registered
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 from tests.support.campaigns import TEXT, Bench, Guests
 from tests.support.fakekernel import TREE, Lab
@@ -86,7 +86,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "Message-Id": "<1.ADA@example.org>",
     }
     file = tmp_path / "mail"
-    file.write_bytes(archives.as_mail(Clean(headers, lines), lines))
+    file.write_bytes(archive_forms.as_mail(Clean(headers, lines), lines))
     return file
 
 

@@ -15,6 +15,7 @@ import pytest
 from memnotify.cli.main import main
 from memnotify.report.cells import CaseStatus, ExpectReport, RunReport
 from memnotify.report.markdown import markdown
+from memnotify.report.page.data import digest
 from memnotify.results.folder import RunFolder
 
 from tests.support.hostile_run import HOSTILE, hostile_run, report, rewrite
@@ -172,10 +173,42 @@ def test_html(run: Path) -> None:
     text = report(run, ".html")
     reader = Reader()
     reader.feed(text)
-    assert "script" not in reader.tags
     assert all(link.startswith("#") for link in reader.links), "nothing from elsewhere"
-    assert len(reader.ids) == 3
+    cells = [name for name in reader.ids if re.fullmatch("data-[0-9a-f]{16}", name)]
+    assert len(cells) == 3
     assert all(c.isprintable() or c == "\n" for c in text)
+
+
+def scripts_of(text: str) -> list[str]:
+    """Return the scripts of a page that a browser would run."""
+    found = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.S)
+    return [script for attributes, script in found if "text/plain" not in attributes]
+
+
+def test_the_page_allows_its_own_script_and_style_only(run: Path) -> None:
+    text = report(run, ".html")
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    sources = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    (script,) = scripts_of(text)
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.S)
+    assert digest(script) in sources["script-src"].split()
+    assert sources["style-src"] == digest(style)
+    assert sources["default-src"] == sources["base-uri"] == sources["form-action"] == "'none'"
+    assert "unsafe" not in policy and "http" not in policy
+    # Whatever a guest wrote becomes text.
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", script)
+    assert " style=" not in text.replace(script, "") and " onclick=" not in text
+
+
+def test_what_is_wrong_is_in_the_headline(run: Path) -> None:
+    (said,) = re.findall(r'id="verdict">([^<]*)<', report(run, ".html"))
+    wrong, _, well = said.partition(", 1 of ")
+    assert wrong == "Failed: 1 infrastructure failure, 1 finding, 1 cell not run"
+    assert well == "4 cells ok, 2 promises kept"
+    with (run / "campaign.toml").open("a") as file:
+        file.write('[[expect]]\nsays = "many"\nwhat = "wakeups > 1000"\n')
+    (said,) = re.findall(r'id="verdict">([^<]*)<', report(run, ".html"))
+    assert said.startswith("Failed: 1 of 1 expectation not met, ")
 
 
 @pytest.mark.parametrize("suffix", [".html", ".xml", ".ktap", ".md"])

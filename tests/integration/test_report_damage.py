@@ -183,9 +183,9 @@ def test_a_pipe_without_a_reader_is_refused_before_the_work(
 ) -> None:
     pipe = tmp_path / "pipe.html"
     os.mkfifo(pipe)
-    monkeypatch.setattr("memnotify.cli.report.say_damaged", lambda _: pytest.fail("work"))
-    monkeypatch.setattr("memnotify.cli.published.say_damaged", lambda _: pytest.fail("work"))
-    for command, option in (("report", "-o"), ("published", "--csv")):
+    for name in ("report", "published", "plot"):
+        monkeypatch.setattr(f"memnotify.cli.{name}.say_damaged", lambda _: pytest.fail("work"))
+    for command, option in (("report", "-o"), ("published", "--csv"), ("plot", "-o")):
         assert main([command, str(run), option, str(pipe)]) == 2
         assert f"{pipe}: cannot be written: no program reads this pipe" in capsys.readouterr().err
 

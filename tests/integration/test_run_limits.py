@@ -78,11 +78,11 @@ def test_boots_wait_for_each_other_and_only_until_ready(
 
     async def watched(cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
         nonlocal booting, most_booting
-        rest["on_stage"]("boot")
+        rest["watcher"].on_stage("boot")
         booting, most_booting = booting + 1, max(most_booting, booting + 1)
         await asyncio.sleep(0.02)
         booting -= 1
-        rest["on_stage"]("run")
+        rest["watcher"].on_stage("run")
         await all_run.wait()
         return await Guests()(cell, folder=folder, **rest)
 

@@ -20,7 +20,7 @@ from memnotify.guest.backing import Parts, memfd
 from memnotify.guest.machine import load_machine
 from memnotify.guest.template import Template
 from memnotify.guest.templates import KIND, Templates, template_inputs
-from memnotify.model import Arch, Cell, Clock, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, Clock, KernelRequest
 from memnotify.records import layout
 from memnotify.scenario import Balloon, Scenario, Step
 from memnotify.store import Store, digest_value
@@ -88,7 +88,10 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> Maker:
 async def get(source: Templates, cell: Cell) -> Template | None:
     nowhere = Path("nowhere")
     return await source.get(
-        cell, kernel=nowhere, initramfs=nowhere, on_stage=lambda stage: None, log=None
+        cell,
+        files=BootFiles(kernel=nowhere, initramfs=nowhere),
+        on_stage=lambda stage: None,
+        log=None,
     )
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,6 +155,14 @@ def test_a_checkout_that_is_named_comes_first(package: Installed, tmp_path: Path
         check=False,
     )
     assert done.returncode == 2 and f"set MEMNOTIFY_HOME, which is {tmp_path}" in done.stderr
+
+
+def test_it_has_the_schemas_that_its_campaigns_name(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        demo = archive.read("memnotify/data/campaigns/demo.toml").decode()
+    assert demo.startswith("#:schema ../schemas/campaign.schema.json\n")
+    assert "memnotify/data/schemas/campaign.schema.json" in names
 
 
 def test_the_same_bytes_wherever_and_from_whatever_it_is_built(wheel: Path, tmp_path: Path) -> None:

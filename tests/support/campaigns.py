@@ -95,9 +95,9 @@ class Guests:
 
     async def __call__(self, cell: Cell, *, folder: Path, **rest: Any) -> CellResult:
         self.started.append(cell)
-        rest["on_stage"]("boot")
-        assert rest["kernel"].name == "bzImage"
-        assert rest["initramfs"].name == "initramfs.cpio"
+        rest["watcher"].on_stage("boot")
+        assert rest["files"].kernel.name == "bzImage"
+        assert rest["files"].initramfs.name == "initramfs.cpio"
         await asyncio.sleep(0)
         log = made_up_log(cell)
         write_records(log, folder / "records.parquet")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.compiled import Tell
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.store import Artifact, Store
@@ -93,7 +94,14 @@ class Lab:
         (folder / "series").write_text("a.patch\n")
         (folder / "a.patch").write_text(text)
 
-    def build(self, revision: str, *, source: Path = TREE, cc: str | None = None) -> Artifact:
+    def build(
+        self,
+        revision: str,
+        *,
+        source: Path = TREE,
+        cc: str | None = None,
+        tell: Tell | None = None,
+    ) -> Artifact:
         request = KernelRequest(
             base="6.1", series=revision, arch=Arch.X86_64, source=str(source), cc=cc
         )
@@ -102,6 +110,7 @@ class Lab:
             store=self.store,
             log=self.log,
             progress=self.said.append,
+            tell=tell,
             kernels=self.kernels,
             series=self.series,
         )

@@ -8,7 +8,7 @@ from memnotify.cli.main import main
 from memnotify.places import PATCHES
 from unidiff.patch import PatchSet
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 
 HEAD = {"From": "Ada <ada@example.org>", "Date": "now", "Message-Id": "<1@example.org>"}
@@ -39,7 +39,7 @@ def new(name: str, *lines: str) -> list[str]:
 
 
 def mail(file: Path, subject: str, lines: list[str]) -> Path:
-    file.write_bytes(archives.as_mail(Clean({**HEAD, "Subject": subject}, lines), lines))
+    file.write_bytes(archive_forms.as_mail(Clean({**HEAD, "Subject": subject}, lines), lines))
     return file
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from tests.support import archives
+from tests.support import archive_forms, archives
 from tests.support.archives import Clean, Lines
 from tests.support.history import Original
 
@@ -162,7 +162,7 @@ def mbox(original: Original, lines: Lines, rng: random.Random) -> bytes:
     begin = next((n for n, line in enumerate(lines) if line.startswith("@@ ")), 0)
     quoted = ["> " + line for line in lines[begin : begin + 12]] + ["", "Why?"]
     mails = [_other("Is it dark?"), _raw(original.raw, _text(lines)), _raw(answer, _text(quoted))]
-    return archives.as_mbox([re.sub(rb"(?m)^(>*From )", rb">\1", mail) for mail in mails])
+    return archive_forms.as_mbox([re.sub(rb"(?m)^(>*From )", rb">\1", mail) for mail in mails])
 
 
 def git_log(original: Original, lines: Lines, rng: random.Random) -> bytes | None:
@@ -194,11 +194,11 @@ def utf_16(original: Original, lines: Lines, rng: random.Random) -> bytes | None
 
 
 _PAGES = {
-    "hypermail": archives.as_hypermail,
-    "MARC": archives.as_marc,
-    "Spinics": archives.as_spinics,
-    "lkml.org": archives.as_lkml,
-    "text of a page": archives.as_text,
+    "hypermail": archive_forms.as_hypermail,
+    "MARC": archive_forms.as_marc,
+    "Spinics": archive_forms.as_spinics,
+    "lkml.org": archive_forms.as_lkml,
+    "text of a page": archive_forms.as_text,
 }
 
 

@@ -12,7 +12,7 @@ from memnotify.cli.main import main
 from memnotify.places import PATCHES
 from unidiff.patch import PatchSet
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 from tests.support.imports import V4, made_up_tree
 
@@ -75,11 +75,11 @@ class Post:
 
     def mail(self, number: int, change: Callable[[str], str] = lambda line: line) -> bytes:
         clean = self.mails[number]
-        return archives.as_mail(clean, [change(line) for line in clean.lines])
+        return archive_forms.as_mail(clean, [change(line) for line in clean.lines])
 
     def box(self, *mails: bytes, name: str = "box.mbox") -> Path:
         file = self.folder / name
-        file.write_bytes(archives.as_mbox(list(mails)))
+        file.write_bytes(archive_forms.as_mbox(list(mails)))
         return file
 
     def run(self, *words: str | Path, tree: bool = True) -> int:

@@ -10,8 +10,9 @@ from typing import Any
 
 from memnotify.guest.machine import load_machine
 from memnotify.guest.session import run_cell
+from memnotify.guest.view import View, Watcher
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Arch, Cell, CellResult, KernelRequest
+from memnotify.model import Arch, BootFiles, Cell, CellResult, KernelRequest
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.scenario import (
@@ -70,9 +71,8 @@ def qemus() -> list[int]:
 class Runner:
     """Runs cells, and checks after each whether anything was left behind."""
 
-    def __init__(self, kernel: Path, initramfs: Path, folder: Path) -> None:
-        self.kernel = kernel
-        self.initramfs = initramfs
+    def __init__(self, files: BootFiles, folder: Path) -> None:
+        self.files = files
         self.folder = folder
 
     def __call__(
@@ -80,16 +80,16 @@ class Runner:
         cell: Cell,
         *,
         on_stage: Callable[[str], None] = lambda stage: None,
+        on_view: Callable[[View], None] = lambda view: None,
         limits: Limits | None = None,
     ) -> tuple[CellResult, RecordLog]:
         before = len(list(Path("/proc/self/fd").iterdir())), qemus()
         result = asyncio.run(
             run_cell(
                 cell,
-                kernel=self.kernel,
-                initramfs=self.initramfs,
+                files=self.files,
                 folder=self.folder,
-                on_stage=on_stage,
+                watcher=Watcher(on_stage=on_stage, on_view=on_view),
                 limits=limits,
             )
         )

@@ -10,7 +10,7 @@ from memnotify.cli.main import main
 from memnotify.series.apply import apply_series, read_tree
 from memnotify.series.quilt import Series, read_series_file
 
-from tests.support import archives
+from tests.support import archive_forms
 from tests.support.archives import Clean
 
 HEADERS = {
@@ -64,7 +64,7 @@ def write(
     file: Path, lines: list[str], subject: str = HEADERS["Subject"], head: list[str] = SIGNED
 ) -> Path:
     clean = Clean({**HEADERS, "Subject": subject, "Message-Id": f"<{file.name}@x.org>"}, lines)
-    file.write_bytes(archives.as_mail(clean, [*head, *lines]))
+    file.write_bytes(archive_forms.as_mail(clean, [*head, *lines]))
     return file
 
 

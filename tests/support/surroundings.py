@@ -25,7 +25,8 @@ from memnotify.guest.qemu import QEMU
 from memnotify.places import IMAGES, PATCHES
 from memnotify.text import printable
 
-from tests.support.archives import as_mail, clean_patch
+from tests.support.archive_forms import as_mail
+from tests.support.archives import clean_patch
 from tests.support.docker_seccomp import SKIP
 from tests.support.fakekernel import TREE, Lab
 

@@ -82,7 +82,7 @@ def importer(mails: Sequence[Mail], read: Reader, fuzz: int) -> Imported:
     patches = series.patches
     if len(patches) != 1 or not isinstance(patches[0], Imported):
         raise AssertionError(f"{len(patches)} patches of one mail")
-    # What is said of the mail is a doubt of the patch.
+    # A doubt about the mail is a doubt about the patch.
     said = [what for what in series.said if "for which it has no diff" in what]
     doubts = [Repair(kind=RepairKind.DISPUTED, detail=what, sure=False) for what in said]
     return dataclasses.replace(patches[0], repairs=(*patches[0].repairs, *doubts))

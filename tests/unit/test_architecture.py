@@ -55,6 +55,13 @@ def test_the_path_of_a_record_is_true() -> None:
     assert [wrong(step) for step in found] == [[]] * 6
 
 
+def test_every_module_of_run_is_on_the_map() -> None:
+    section = DOCUMENT.read_text().split("## The modules of `run`\n")[1].split("\n## ")[0]
+    named = re.findall(r"`run/(\w+)\.py`", section)
+    modules = {file.stem for file in (PACKAGE / "run").glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(modules)
+
+
 @pytest.mark.parametrize(
     "step",
     [

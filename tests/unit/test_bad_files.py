@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from memnotify import toml
 from memnotify.cli.main import main, parser
-from memnotify.errors import InputError, writing
+from memnotify.errors import InputError
+from memnotify.files import writing
 from memnotify.jsontext import dump, parse
 from memnotify.kernel.base import load_base
 from memnotify.kernel.config import merge_fragments

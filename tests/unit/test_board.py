@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 
 from memnotify.model import Finding, Outcome
-from memnotify.report.board import LineBoard, LiveBoard, open_board
+from memnotify.report.board import LineBoard, open_board
+from memnotify.report.live import LiveBoard
 from memnotify.report.plain import plain_console, plain_table
 from memnotify.text import printable, printable_lines
 from rich.console import Console
@@ -17,7 +18,9 @@ def play(console: Console) -> None:
         board.built("kernel 6.1 v4", "abc, 1.0 s")
         board.planned(3, 1)
         board.stage("one", "boot")
-        board.stage("one", "balloon 48 MiB")
+        for _ in range(2):
+            board.stage("one", "run")
+            board.stage("one", "balloon 48 MiB")
         board.warn("one: [red]trying[/] again")
         board.stage("two", "boot")
         board.finished("one", Outcome())
@@ -36,7 +39,7 @@ def test_lines() -> None:
         "kernel 6.1 v4: abc, 1.0 s",
         "3 cells, 1 of them already finished",
         "one: boot",
-        "one: balloon 48 MiB",
+        "one: run",
         "warning: one: [red]trying[/] again",
         "two: boot",
         "[2/3] one: ok",

@@ -41,6 +41,15 @@ def test_a_kernel_without_a_driver_for_the_disk(tmp_path: Path) -> None:
         r"\(use a machine with slram or IDE\)$",
     ):
         load_campaign(write(tmp_path, text.replace('"6.1"', '["6.1", "2.6.24"]')))
+    several = text.replace('"pc-swap-virtio"', '["pc-swap", "pc-swap-virtio"]')
+    with pytest.raises(InputError, match=r"toml:10: matrix\.machine\[1\]: 2\.6\.24 has no driver"):
+        load_campaign(write(tmp_path, several.replace('"6.1"', '"2.6.24"')))
+
+
+def test_a_kernel_without_the_configuration_of_a_machine(tmp_path: Path) -> None:
+    text = GOOD.replace('"pc-swap"', '"x86-64-numa"').replace('"6.1"', '"6.12"')
+    with pytest.raises(InputError, match=r"kernel\.arch.*: 6\.12 has no variant numa for x86_64"):
+        load_campaign(write(tmp_path, text))
 
 
 def test_a_node_that_the_machine_has(tmp_path: Path) -> None:

@@ -298,7 +298,7 @@ REFUSED = {
         'series = ["none", "v4"]',
         'series = "v99"',
         7,
-        r"matrix\.series: there is no series v99 .there are: none, v1, .*v3, .*v4",
+        r"matrix\.series: there is no series v99 .there are: none, .*v1, .*v3, .*v4",
     ),
     "no name": ('name = "try"', 'name = "my try"', 1, "name: 'my try' is not a name: at most 64"),
     "neither of two": ('"matrix"', '"all"', 18, "count: must be 'matrix', or a whole number, not"),

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from memnotify.check.exercise import needed
 from memnotify.check.promises import Invariant
 from memnotify.cli.main import main
 from memnotify.records.layout import Kind
 from memnotify.records.parquet import write_records
 from memnotify.results.folder import RunFolder, seal_results
-from memnotify.results.promises import check_run
+from memnotify.results.promises import check_run, promises_of
+from memnotify.series.revision import load_revision
 
 from tests.support.madeup import OF_V4, MadeUp, Model, S
 from tests.support.rows import row
@@ -60,7 +62,7 @@ def test_a_run_that_keeps_everything(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "2 cells, 10 promises: " in out
     assert " 0 broken, " in out
     assert "BROKEN" not in out
-    assert len(out.splitlines()) == 7
+    assert len(out.splitlines()) == 8
 
 
 def test_a_broken_promise_is_named_with_its_records(
@@ -107,7 +109,9 @@ def test_a_run_without_any_promise_is_not_checked(
         0,
         0,
     )
-    monkeypatch.setattr("memnotify.cli.check.check_run", lambda run: check_run(run, root=series))
+    monkeypatch.setattr(
+        "memnotify.cli.check.check_run", lambda run, **_: check_run(run, root=series)
+    )
     assert main(["check", str(run)]) == 2
     said = capsys.readouterr()
     assert "mine: no promises on file; add them to revision.toml" in said.out
@@ -153,10 +157,47 @@ def test_a_series_that_is_gone_has_no_promises(
 ) -> None:
     cell(tmp_path, 1, "of-last-year", V4.run())
     cell(tmp_path, 2, "v4", V4.run())
-    assert main(["check", str(tmp_path)]) == 0
-    out = capsys.readouterr().out
+    assert main(["check", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
     assert "of-last-year: no promises on file; " in out
     assert "2 cells, 8 promises: " in out
+    assert "no promises of of-last-year are on file: its cells were not checked" in err
+
+
+def test_the_promises_of_another_revision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch of 100 is v4's, and too large for v5; without a series there is nothing to ask."""
+    cell(tmp_path, 1, "of-last-year", V4.run())
+    cell(tmp_path, 2, "none", V4.run())
+    assert main(["check", str(tmp_path), "--against", "v5", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    found = {(row["series"], row["promised_by"], row["invariant"]) for row in rows if row["broken"]}
+    assert ("of-last-year", "v5", "batch") in found
+    assert {by for series, by, _ in found if series == "none"} == {"none"}
+    assert main(["check", str(tmp_path), "--against", "v4"]) == 1
+    assert "against the promises of v4\n" in capsys.readouterr().out
+    for wrong, why in (("v44", "there is no series v44"), ("none", "no promises of none are")):
+        assert main(["check", str(tmp_path), "--against", wrong]) == 2
+        assert why in capsys.readouterr().err
+
+
+def test_what_would_exercise_a_promise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell(tmp_path, 1, "v4", V4.run())
+    main(["check", str(tmp_path), "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    assert all((row["needs"] is None) == (row["tested"] > 0) for row in rows)
+    v4 = load_revision("v4")
+    assert v4 is not None
+    promises = promises_of(v4)
+    for clients, invariant, text in (
+        (200, Invariant.GUARD, "fewer clients: one notification wakes 100 of 200"),
+        (30, Invariant.GUARD, "pressure that lasts longer than 10 s"),
+        (30, Invariant.RATE, "more than 100 clients: one notification wakes all of fewer"),
+        (200, Invariant.RATE, "memory so low for longer"),
+    ):
+        assert text in needed(invariant, promises, clients)
+    assert all(needed(one, promises, 30) for one in Invariant)
 
 
 def test_what_a_log_has_lost_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,20 +25,7 @@ from tests.support.sources import (
     kernel_tarball,
     publish,
 )
-from tests.support.website import Site, serve
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    (tmp_path / "site").mkdir()
-    with serve(tmp_path / "site") as site:
-        yield site
-
+from tests.support.website import Site
 
 APT_CACHE = """#!/bin/sh
 [ "$*" = "pkgnames linux-source-" ] && { cat /DEB/names; exit; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,19 @@ def test_a_file_that_patch_refuses_whole_fails_with_all_hunks(
     assert fit.hunks == 2
 
 
+def test_letters_of_any_charset_fit_beside_a_hunk_that_does_not(tmp_path: Path) -> None:
+    one = series(tmp_path, first="")
+    old = [*LINES[:19], "caf\xe9", *LINES[20:]]
+    diff = head("a.c") + changed(20, what="caf\xe9") + head("b.c") + changed(10)
+    one.patches[0].path.write_bytes(f"A patch.\n---\n{diff}".encode("latin-1"))
+    tree = {
+        "a.c": FileState(text(*old).encode("latin-1"), 0o644),
+        "b.c": FileState(b"another\n", 0o644),
+    }
+    (fit,) = fit_series(one, tree.get)
+    assert fit.failed == (Failed(file="b.c", hunks=(1,), of=1),)
+
+
 def test_fuzz_is_what_the_series_allows(tmp_path: Path) -> None:
     one = series(tmp_path, first=head("a.c") + changed(20))
     tree = files(a_c=text(*LINES[:16], "other", *LINES[17:]))
@@ -103,6 +117,23 @@ def test_fuzz_is_what_the_series_allows(tmp_path: Path) -> None:
     patch = Patch(path=one.patches[0].path, sha256="", fuzz=1)
     (fit,) = fit_series(Series(revision="v9", base="6.1", patches=(patch,)), tree.get)
     assert (fit.outcome, fit.shifted[0].fuzz) == ("offset", 1)
+
+
+def test_what_fits_beside_a_hunk_that_does_not_is_told_of_all_files(tmp_path: Path) -> None:
+    gone = "--- a/d.c\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-x\n"
+    made = "--- /dev/null\n+++ b/d.c\n@@ -0,0 +1,1 @@\n+y\n"
+    diff = head("a.c") + changed(20) + head("b.c") + changed(20) + gone + head("e.c") + changed(9)
+    one = series(tmp_path, first=diff, second=made)
+    patches = tuple(replace(patch, fuzz=1) for patch in one.patches)
+    moved = text("x", *LINES[:16], "other", *LINES[17:])
+    tree = files(a_c=moved, b_c=moved, d_c="x\n", e_c="another\n")
+    fits = fit_series(replace(one, patches=patches), tree.get)
+    assert [fit.outcome for fit in fits] == ["fails", "applies"]
+    assert fits[0].failed == (Failed(file="e.c", hunks=(1,), of=1),)
+    assert [(hunk.file, hunk.offset, hunk.fuzz) for hunk in fits[0].shifted] == [
+        ("a.c", 1, 1),
+        ("b.c", 1, 1),
+    ]
 
 
 def test_a_patch_that_is_none_is_an_error(tmp_path: Path) -> None:
@@ -199,7 +230,7 @@ def test_series_that_a_user_has_registered_are_tried_if_they_are_named(
     ("words", "said"),
     [
         (["TREE", "--series", "v44"], "there is no series v44"),
-        (["TREE", "--base", "2.4"], "there is no base 2.4 (there are: "),
+        (["TREE", "--base", "2.4"], "there is no base 2.4 (there are: 2.6.24, 2.6.24-rc6"),
         (["TREE/a.c"], "not a kernel source tree"),
     ],
 )

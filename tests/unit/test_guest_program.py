@@ -46,15 +46,9 @@ ENUMS = {
 }
 
 
-@pytest.fixture(scope="module")
-def store() -> Store:
-    # The user's own store: building the compiler's C library takes a minute, but only once.
-    return Store()
-
-
 @pytest.fixture(scope="module", params=list(Arch))
-def image(request: pytest.FixtureRequest, store: Store) -> Artifact:
-    return ensure_image(request.param, store=store, log=CommandLog())
+def image(request: pytest.FixtureRequest, user_store: Store) -> Artifact:
+    return ensure_image(request.param, store=user_store, log=CommandLog())
 
 
 def _layout(dtype: np.dtype[Any]) -> dict[str, list[int]]:
@@ -102,10 +96,10 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, store: Store) -> Store:
+def fresh(tmp_path: Path, user_store: Store) -> Store:
     """Return a store without images, but with the compiler's cache."""
     other = Store(tmp_path / "store")
-    other.folder(".").joinpath("zig-cache").symlink_to(store.folder("zig-cache"))
+    other.folder(".").joinpath("zig-cache").symlink_to(user_store.folder("zig-cache"))
     return other
 
 

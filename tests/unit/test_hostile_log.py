@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.check.invariants import check
+from memnotify.check.reaction import FIELDS
 from memnotify.guest.console import KernelConsole
 from memnotify.guest.outcome import judge
 from memnotify.guest.rendezvous import End
@@ -20,9 +22,10 @@ from memnotify.records import layout
 from memnotify.records.decode import decode
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
-from memnotify.records.parquet import write_records
+from memnotify.records.parquet import read_columns, write_records
 from memnotify.results.manifest import Manifest
 from memnotify.results.promises import promises_of
+from memnotify.results.reaction import Reacted, note_reaction, reacted_in
 from memnotify.results.summary import Job, make_verdict
 from memnotify.results.timeline import timeline
 from memnotify.series.revision import load_revision
@@ -77,7 +80,13 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
             lost_records=log.lost,
         )
         manifest = Manifest(outcome=outcome, inputs=cell_inputs(job().cell))
-        json.dumps(make_verdict(job(), result, file).to_json())
+        verdict = make_verdict(job(), result, file).to_json()
+        json.dumps(verdict)
+        # Of a run it is made from the log in memory: the same, as the file has all of that.
+        kept = dataclasses.replace(result, log=log)
+        assert make_verdict(job(), kept, file).to_json() == verdict
+        note_reaction(tmp_path, log)
+        assert reacted_in(tmp_path) == Reacted.of(read_columns(file, FIELDS))
         json.dumps(timeline(log, manifest))
         for revision in map(load_revision, ("v1", "v2", "v3", "v3-throttled", "v4", "v6")):
             assert revision is not None

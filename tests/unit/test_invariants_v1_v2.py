@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from memnotify.check.invariants import check
 from memnotify.check.promises import (
     Asks,
     Invariant,
+    PromiseVerdict,
 )
 from memnotify.records.layout import Kind
 from memnotify.scenario import ClientKind
@@ -23,6 +25,7 @@ from tests.support.early_models import (
     asleep_until,
     broken,
     counts,
+    promises,
     told,
     waking,
 )
@@ -44,6 +47,18 @@ def test_v1_tells_everyone_after_swap_out() -> None:
     assert not broken(replace(V1, kind=LEAVE).run(), "v1")
     # All six leave at once; of seven, one of which came late, six are left to be woken.
     assert counts(V1.run(), "v1")[Invariant.BATCH] == 1
+
+
+def test_a_single_client_puts_v1_to_the_test() -> None:
+    found = counts(replace(V1, kind=LEAVE, clients=1).run(), "v1")
+    assert found[Invariant.SWAP] == found[Invariant.POLLIN] == 1
+
+
+def test_swap_out_is_no_reason_if_memory_must_be_low_as_well() -> None:
+    log = replace(V1, kind=LEAVE).run().log()
+    found = check(log, replace(promises("v1"), asks=Asks.BOTH))
+    (pollin,) = (answer for answer in found if answer.invariant is Invariant.POLLIN)
+    assert pollin.verdict is PromiseVerdict.BROKEN
 
 
 def test_v1_that_leaves_some_out_is_caught() -> None:
@@ -178,10 +193,40 @@ def test_kswapd_may_have_run_for_one_zone_of_v2_though_the_sum_is_plenty() -> No
     assert not broken(wrong, "v2-wakeup")
 
 
-def test_one_sample_of_a_short_zone_is_enough_for_kswapd_of_v2() -> None:
+@pytest.mark.parametrize(
+    ("short_ms", "caught"),
+    [(4_950, True), (5_050, False), (5_150, False), (5_350, False), (5_450, True)],
+)
+def test_one_sample_of_a_short_zone_is_enough_for_kswapd_of_v2(short_ms: int, caught: bool) -> None:
+    """The samples that count are those around the two POLLINs."""
     made = told([5_100 * MS, 5_300 * MS])
     for number in made.of(Kind.ZONE):
         made.change(number, free=PLENTY)
     assert broken(made, "v2-wakeup") == {Invariant.POLLIN}
-    made.add(Kind.ZONE, 5_150 * MS, name=b"DMA32", free=90, high=50, low=45, present=4000)
-    assert not broken(made, "v2-wakeup")
+    made.add(Kind.ZONE, short_ms * MS, name=b"DMA32", free=90, high=50, low=45, present=4000)
+    assert broken(made, "v2-wakeup") == ({Invariant.POLLIN} if caught else set())
+
+
+@pytest.mark.parametrize("kind", [Kind.RECLAIM, Kind.PAGING])
+def test_reclaim_that_was_not_sampled_decides_nothing_of_v2(kind: Kind) -> None:
+    made = told([5_100 * MS, 5_300 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    made.rows = [row for row in made.rows if row[0] != kind]
+    assert counts(made, "v2-wakeup")[Invariant.POLLIN] == 0
+
+
+def test_pollin_of_v2_with_two_reasons_counts_once() -> None:
+    """Memory is low in one sample, for which kswapd may have run as well."""
+    made = told([5_100 * MS, 5_300 * MS])
+    for number in made.of(Kind.ZONE):
+        low = made.rows[number][1] == 5_150 * MS
+        made.change(number, free=20 if low else PLENTY)
+    assert counts(made, "v2-wakeup")[Invariant.POLLIN] == 1
+
+
+def test_reclaim_is_known_from_the_first_sample_of_a_log_on() -> None:
+    made = told([70 * MS, 90 * MS])
+    for number in made.of(Kind.ZONE):
+        made.change(number, free=PLENTY)
+    assert Invariant.POLLIN in broken(made, "v2-wakeup")

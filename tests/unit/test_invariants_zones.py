@@ -180,6 +180,30 @@ def test_a_break_of_a_small_zone_names_its_sample() -> None:
     assert record["value"][0].tobytes().startswith(b"DMA32")
 
 
+def test_a_break_shows_all_zones_of_a_sample() -> None:
+    made = zones(400, -1)
+    above_the_gate(made)
+    (first,) = answers(made)[Invariant.GATE].breaks
+    assert first.seen == "; ".join(
+        f"{at} s: DMA 1000 pages (gate 100), status 0, DMA32 1000 pages (gate 2), status -1"
+        for at in ("19.450", "20.050")
+    )
+    assert len(first.records) == 5
+
+
+def test_a_status_is_put_to_the_test_when_its_own_zone_is_above_the_gate_again() -> None:
+    """In the sample that follows the last one with a status of 1."""
+    made = Model().run()
+    assert answers(made)[Invariant.CLEARS].tested == 1
+    made.change(made.of(Kind.ZONE)[-1], status=1)
+    found = answers(made)[Invariant.CLEARS]
+    assert (found.tested, len(found.breaks)) == (2, 1)
+    # Another zone, whose first sample follows that in no sense.
+    first = made.rows[made.of(Kind.ZONE)[0]]
+    made.add(Kind.ZONE, first[1], name=b"Normal", free=PLENTY, high=1, status=0, present=4000)
+    assert answers(made)[Invariant.CLEARS].tested == 2
+
+
 def test_an_ignored_zone_is_no_reason() -> None:
     made = zones(400, -1)
     above_the_gate(made)
@@ -187,6 +211,15 @@ def test_an_ignored_zone_is_no_reason() -> None:
         if made.rows[number][3]["name"] == b"DMA32":
             made.change(number, free=0)
     assert broken(made) == {Invariant.GATE, Invariant.POLLIN}
+
+
+def test_a_reason_in_the_first_sample_of_a_log_counts() -> None:
+    made = waits((0, 60 * MS, 70 * MS))
+    found = answers(made)[Invariant.POLLIN]
+    assert (found.tested, len(found.breaks)) == (1, 1)
+    made.change(made.of(Kind.ZONE)[0], free=10, status=1)
+    found = answers(made)[Invariant.POLLIN]
+    assert (found.tested, found.breaks) == (1, ())
 
 
 def test_without_mem_notify_there_is_no_device_and_nobody_wakes() -> None:
@@ -344,3 +377,18 @@ def test_a_file_has_fasync_before_its_client_first_waits() -> None:
     first = 2 * S + MS
     assert [watchers.at_least(at, at) for at in (first - 1, first, 3 * S + MS)] == [0, 1, 1]
     assert [watchers.at_most(0, at) for at in (S - 1, S)] == [0, 2]
+
+
+def test_the_guard_for_a_number_of_watchers() -> None:
+    log = Model().run().log()
+    story = Story(log, replace(PROMISES, guard_s=lambda watchers: watchers * 0.5))
+    assert [story.guard_ns(watchers) for watchers in (-1, 0, 1, 3)] == [
+        *(0, 0, 500 * MS, 1_500 * MS)
+    ]
+    assert Story(log, replace(PROMISES, guard_s=None)).guard_ns(3) == 0
+
+
+def test_clients_that_are_woken_at_one_time_stay_in_their_order() -> None:
+    early = [(client, 2 * S, FIRST) for client in range(100)]
+    story = Story(waits(*early, (100, 2 * S, FIRST - 1)).log(), PROMISES)
+    assert story.waits.client[story.woken()].tolist() == [100, *range(100)]

@@ -134,3 +134,11 @@ def test_tabs_are_expanded_and_long_lines_cut() -> None:
 
 def test_a_file_that_is_empty() -> None:
     assert shown("a", start=7, text="") == (1, ["  ! a        |      1"])
+
+
+def test_lines_that_come_often_in_a_long_hunk_are_paired_as_well() -> None:
+    often = ["\tx();"] * 219
+    text = "".join(f"{line}\n" for line in [*"abcd", "one", *often, *"efghijklmnop"])
+    line, rows = shown("old", *often, start=5, text=text)
+    assert (line, len(rows)) == (5, 220)
+    assert [row.split() for row in rows if row.startswith("  !")] == [["!", "old", "|", "5", "one"]]

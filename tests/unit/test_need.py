@@ -52,38 +52,51 @@ def test_host_without_limits(tmp_path: Path) -> None:
     assert host.memory_mib(**fake_host(tmp_path, "0::/\n", {})) == 8192
 
 
-def test_host_within_the_narrowest_group(tmp_path: Path) -> None:
-    files = {
-        "a/memory.max": f"{1 << 30}\n",
-        "a/b/memory.max": "max\n",
-        "a/b/cpu.max": "150000 100000\n",
-    }
-    places = fake_host(tmp_path, "0::/a/b\n", files)
-    assert host.memory_mib(**places) == 1024
-    assert host.cores(**places) == 1
-
-
-def test_host_within_groups_of_version_1(tmp_path: Path) -> None:
-    files = {
-        "memory/a/memory.limit_in_bytes": f"{1 << 29}\n",
-        "cpu/a/cpu.cfs_quota_us": "-1\n",
-        "cpu/a/cpu.cfs_period_us": "100000\n",
-    }
-    places = fake_host(tmp_path, "3:memory:/a\n2:cpu:/a\n", files)
-    assert host.memory_mib(**places) == 512
-    assert host.cores(**places) >= 1
-
-
-def test_host_in_a_container_of_version_1(tmp_path: Path) -> None:
-    # The container sees its own group as the root, under a path that only the host knows.
-    files = {
-        "memory/memory.limit_in_bytes": f"{1 << 30}\n",
-        "cpu/cpu.cfs_quota_us": "250000\n",
-        "cpu/cpu.cfs_period_us": "100000\n",
-    }
-    places = fake_host(tmp_path, "3:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n", files)
-    assert host.memory_mib(**places) == 1024
-    assert host.cores(**places) == min(2, len(os.sched_getaffinity(0)))
+@pytest.mark.parametrize(
+    ("groups", "files", "memory_mib", "cores"),
+    [
+        pytest.param(
+            "0::/a/b\n",
+            {
+                "a/memory.max": f"{1 << 30}\n",
+                "a/b/memory.max": "max\n",
+                "a/b/cpu.max": "150000 100000\n",
+            },
+            1024,
+            1,
+            id="the narrowest group",
+        ),
+        pytest.param(
+            "3:memory:/a\n2:cpu:/a\n",
+            {
+                "memory/a/memory.limit_in_bytes": f"{1 << 29}\n",
+                "cpu/a/cpu.cfs_quota_us": "-1\n",
+                "cpu/a/cpu.cfs_period_us": "100000\n",
+            },
+            512,
+            None,
+            id="version 1",
+        ),
+        # The container sees its own group as the root, under a path that only the host knows.
+        pytest.param(
+            "3:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n",
+            {
+                "memory/memory.limit_in_bytes": f"{1 << 30}\n",
+                "cpu/cpu.cfs_quota_us": "250000\n",
+                "cpu/cpu.cfs_period_us": "100000\n",
+            },
+            1024,
+            2,
+            id="a container of version 1",
+        ),
+    ],
+)
+def test_host_within_groups(
+    tmp_path: Path, groups: str, files: dict[str, str], memory_mib: int, cores: int | None
+) -> None:
+    places, all_cores = fake_host(tmp_path, groups, files), len(os.sched_getaffinity(0))
+    assert host.memory_mib(**places) == memory_mib
+    assert host.cores(**places) == (all_cores if cores is None else min(cores, all_cores))
 
 
 def test_what_guests_may_take_leaves_a_reserve(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.places import CAMPAIGNS
 
-from tests.platforms import platforms
+from tests.platforms import mirrors, platforms
 
 LOG = """\
 12 cells: 12 ok, 0 findings, 0 infrastructure failures
@@ -48,7 +48,7 @@ def test_pip_finds_its_index_as_on_the_host(tmp_path: Path) -> None:
     index.mkdir(parents=True)
     certificate.write_text("ours")
     settings = {"extra-index-url": f"file://{index}", "cert": str(certificate), "timeout": "9"}
-    text, folders = platforms.pip_conf(settings, root)
+    text, folders = mirrors.pip_conf(settings, root)
     assert text.splitlines() == [
         "[global]",
         f"extra-index-url = file://{index}",
@@ -65,11 +65,11 @@ def test_apt_tells_the_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
         "Other|Other|http://other.example/\n"
         "Debian|Debian|http://mirror.example/debian/\n"
     )
-    monkeypatch.setattr(platforms, "output_of", lambda words: lines)
-    debian, ubuntu = platforms.DISTROS[0], platforms.DISTROS[-1]
-    assert platforms.mirror_of(debian) == "http://mirror.example/debian/"
-    with pytest.raises(platforms.Unusable, match=r"no mirror of Ubuntu.*--mirror"):
-        platforms.mirror_of(ubuntu)
+    monkeypatch.setattr(mirrors, "output_of", lambda words: lines)
+    debian, ubuntu = mirrors.DISTROS[0], mirrors.DISTROS[-1]
+    assert mirrors.mirror_of(debian) == "http://mirror.example/debian/"
+    with pytest.raises(mirrors.Unusable, match=r"no mirror of Ubuntu.*--mirror"):
+        mirrors.mirror_of(ubuntu)
 
 
 def test_only_what_reaches_a_mirror_is_taken_from_apt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +79,8 @@ def test_only_what_reaches_a_mirror_is_taken_from_apt(monkeypatch: pytest.Monkey
         'Dir::Etc "etc/apt";\n'
         'Acquire::Languages "none";\n'
     )
-    monkeypatch.setattr(platforms, "output_of", lambda words: lines)
-    assert platforms.apt_configuration().splitlines() == lines.splitlines()[:2]
+    monkeypatch.setattr(mirrors, "output_of", lambda words: lines)
+    assert mirrors.apt_configuration().splitlines() == lines.splitlines()[:2]
 
 
 def test_results_are_added_to_a_list(
@@ -134,7 +134,7 @@ def test_an_administrator_installs_what_a_user_may_not(user: str, tmp_path: Path
             return 0
 
     made = Told(user, tmp_path, "", (), tmp_path / "log")
-    list(platforms.run_parts(platforms.DISTROS[0], made, {"demo": "make demo"}, 1))
+    list(platforms.run_parts(mirrors.DISTROS[0], made, {"demo": "make demo"}, 1))
     lines = made.log.read_text().splitlines()
     assert lines[1] == "root: export DEBIAN_FRONTEND=noninteractive; apt-get install x"
     assert lines[2] == "None: make demo"

@@ -307,9 +307,11 @@ def test_a_spawned_program_does_not_get_our_secrets(
     assert "TOKEN=secret" not in found
 
 
-def test_a_program_that_cannot_be_spawned() -> None:
+def test_a_program_that_cannot_be_spawned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memnotify.process.SETPRIV", "/nonexistent")
+
     async def main() -> None:
-        await spawn(["true"], cwd=Path("/nonexistent"))
+        await spawn(["true"])
 
     with pytest.raises(InfrastructureError, match="cannot start true"):
         asyncio.run(main())

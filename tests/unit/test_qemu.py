@@ -14,6 +14,7 @@ from memnotify.guest.machine import load_machine
 from memnotify.model import (
     Accel,
     Arch,
+    BootFiles,
     Cell,
     Clock,
     DiskBus,
@@ -29,8 +30,7 @@ def command_line(cell: Cell, accel: Accel = Accel.TCG) -> list[str]:
         cell,
         accel=accel,
         description=Path("machine.cfg"),
-        kernel=Path("bzImage"),
-        initramfs=Path("initramfs.cpio"),
+        files=BootFiles(kernel=Path("bzImage"), initramfs=Path("initramfs.cpio")),
         disks=(),
     )
 

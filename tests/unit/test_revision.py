@@ -37,6 +37,27 @@ def promised(name: str) -> Revision:
     return found
 
 
+WATCHERS = (0, 1, 7, 100)
+
+
+@pytest.mark.parametrize(
+    ("batch", "limits"),
+    [
+        (BatchTable(order="none"), [0, 0, 0, 0]),
+        (BatchTable(order="all"), [0, 1, 7, 100]),
+        (BatchTable(order="fifo", shift=0), [0, 1, 7, 100]),
+        (BatchTable(order="fifo", shift=2), [0, 0, 1, 25]),
+        (BatchTable(order="fifo", divisor=3), [0, 0, 2, 33]),
+        (BatchTable(order="fifo", divisor=3, plus=1), [1, 1, 3, 34]),
+        (BatchTable(order="fifo", divisor=3, at_least=2, at_most=30), [2, 2, 2, 30]),
+    ],
+)
+def test_how_many_watchers_a_batch_has(batch: BatchTable, limits: list[int]) -> None:
+    found = [batch.limit(watchers) for watchers in WATCHERS]
+    assert found == limits
+    assert all(isinstance(limit, int) for limit in found)
+
+
 def user_revision(root: Path, text: str | None) -> Path:
     """Make a revision `mine` for 6.1 with this revision.toml; return the file's path."""
     folder = root / "mine"
@@ -226,6 +247,17 @@ def test_the_readme_has_every_key() -> None:
     for model in (Revision, Lineage, GateTable, RateTable, StatusTable, BatchTable):
         for key in model.model_fields:
             assert re.search(rf"[`{{ \[]{key}\b", text), key
+
+
+def test_a_misspelt_base_or_promise_is_told_what_was_meant(tmp_path: Path) -> None:
+    user_revision(tmp_path, 'based_on = "miner"')
+    with pytest.raises(InputError) as caught:
+        load_revision("mine", root=tmp_path)
+    assert caught.value.hint == "did you mean mine?"
+    (tmp_path / "mine/revision.toml").write_text('based_on = "v6"\nwithout = ["rote"]')
+    with pytest.raises(InputError) as caught:
+        load_revision("mine", root=tmp_path)
+    assert caught.value.hint == "did you mean rate?"
 
 
 @pytest.mark.parametrize(

@@ -9,27 +9,15 @@ from pathlib import Path
 import pytest
 from memnotify.cli.main import main
 from memnotify.cli.series import list as cli
+from memnotify.errors import InputError
 from memnotify.report.lineage import lineage_lines, lineage_rows
 from memnotify.series import registered
 from memnotify.series.lineage import family
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.revision import FILE, load_lineage, load_revision
 
-OURS: dict[str, str | None] = {
-    "v1": None,
-    "v2": "v1",
-    "v2-wakeup": "v2",
-    "v3": "v2",
-    "v3-wake-all": "v3",
-    "v3-throttled": "v3-wake-all",
-    "v3-faster": "v3-throttled",
-    "v4": "v3",
-    "v4-tenth": "v4",
-    "v4-long-uptime": "v4",
-    "v5": "v4",
-    "v6": "v5",
-    "v6-ageing": "v6",
-}
+from tests.support.ours import REVISIONS as OURS
+
 VARIANTS = {"v4-tenth", "v4-long-uptime", "v6-ageing"}  # our own: nobody posted them
 
 LINEAGE = '[lineage]\ndate = 2008-01-15\nauthor = "A"\nchanged = "B"\n'
@@ -78,6 +66,15 @@ def test_the_tree(root: Path) -> None:
     ]
 
 
+def test_those_that_follow_one_are_in_the_order_of_their_dates(root: Path) -> None:
+    for name, year in (("aa", 2010), ("zz", 2007)):
+        add(root, name, changed("Another.", "one"))
+        file = root / name / FILE
+        file.write_text(file.read_text().replace("2008", str(year)))
+    members = [member.revision for member in family(root)]
+    assert members == ["one", "zz", "aside", "three", "two", "aa", "mine"]
+
+
 def test_data_for_programs(root: Path) -> None:
     rows = {row["revision"]: row for row in lineage_rows(family(root))}
     assert list(rows) == ["one", "aside", "three", "two", "mine"]
@@ -123,6 +120,7 @@ def test_a_file_that_is_wrong_is_told_and_hides_no_other(root: Path, text: str, 
     ]
     (line,) = [line for member in members for line in member.wrong]
     assert line.startswith(f"{root / 'wrong' / FILE}:{says}")
+    assert not any(member.promises for member in members)
 
 
 def test_a_file_that_others_are_based_on_is_told_once(
@@ -202,6 +200,11 @@ def test_originals_that_a_user_has_registered_follow_their_revision(
     assert (original.lineage.follows, original.lineage.date) == ("v4", v4.lineage.date)
     assert original.lineage.mails == {}
     assert load_revision("v4-original") == load_revision("v4")
+    # A folder of series elsewhere has no originals.
+    (tmp_path / "series/v4").mkdir(parents=True)
+    shutil.copy(MEM_NOTIFY / "v4" / FILE, tmp_path / "series/v4" / FILE)
+    with pytest.raises(InputError, match="there is no series v4-original"):
+        load_revision("v4-original", root=tmp_path / "series")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memnotify.errors import InfrastructureError, InputError
@@ -15,6 +16,7 @@ from memnotify.kernel.source import ensure_source
 from memnotify.kernel.stored import kept_source
 from memnotify.kernel.toolchain import identify, missing_packages
 from memnotify.model import Arch
+from memnotify.process import Completed, run
 from memnotify.store import Store
 
 from tests.support.sources import (
@@ -28,19 +30,7 @@ from tests.support.sources import (
     quiet,
     tarball,
 )
-from tests.support.website import Site, serve
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    (tmp_path / "site").mkdir()
-    with serve(tmp_path / "site") as site:
-        yield site
+from tests.support.website import Site
 
 
 def test_the_newest_of_kernel_org_is_fetched_once(site: Site, store: Store) -> None:
@@ -181,6 +171,30 @@ def test_a_missing_header_counts() -> None:
         update={"tools": {"gcc": "gcc"}, "headers": {"no-such.h": "such-dev", "stdio.h": "libc"}}
     )
     assert missing_packages(Base("6.1", table, Path())) == {"no-such.h": "such-dev"}
+
+
+def test_gcc_is_asked_for_headers_once_and_again_when_one_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run asks for each kernel, several times; each time took a gcc for each header."""
+    asked: list[str] = []
+
+    def counting(argv: Sequence[str], **options: Any) -> Completed:
+        asked.append(" ".join(argv))
+        return run(argv, **options)
+
+    monkeypatch.setattr("memnotify.kernel.toolchain.run", counting)
+    headers = [tmp_path / "one.h", tmp_path / "a blank.h"]
+    for header in headers:
+        header.touch()
+    packages = {str(header): f"lib{number}-dev" for number, header in enumerate(headers)}
+    table = load_base("6.1").table.model_copy(update={"tools": {"gcc": "gcc"}, "headers": packages})
+    where = Base("6.1", table, Path())
+    assert (missing_packages(where), missing_packages(where), len(asked)) == ({}, {}, 1)
+    headers[1].unlink()
+    assert missing_packages(where) == {str(headers[1]): "lib1-dev"}
+    headers[1].touch()
+    assert missing_packages(where) == {}
 
 
 def test_a_compiler_that_is_not_there() -> None:

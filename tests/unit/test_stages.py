@@ -11,6 +11,7 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.places import CAMPAIGNS
 from memnotify.process import CommandLog
 from memnotify.run import prepare
+from memnotify.run.base_selection import Preparing
 from memnotify.run.stages import Stage, read_stages, stage_lines, timed_in
 from memnotify.store import Store
 
@@ -90,11 +91,13 @@ def test_a_base_is_passed_over_only_for_its_own_fault(
     def fetch() -> None:
         prepare.fetch_source(
             load_campaign(CAMPAIGNS / "demo.toml"),
+            Preparing(
+                store=Store(tmp_path),
+                log=CommandLog(),
+                say=lambda line: None,
+                timed=timed_in(tmp_path / "stages"),
+            ),
             source=None,
-            store=Store(tmp_path),
-            log=CommandLog(),
-            say=lambda line: None,
-            timed=timed_in(tmp_path / "stages"),
         )
 
     monkeypatch.setattr(prepare, "ensure_source", ensure)

@@ -210,13 +210,25 @@ def test_a_file_that_does_not_change_is_read_once(
     assert len(read) == 2 * len(set(read))
     monkeypatch.setattr("memnotify.store._SETTLED_NS", -1)
     read.clear()
-    for _ in range(3):
-        assert store.get("thing", found.key) == found
+    for _ in range(3):  # each as another process
+        assert Store(tmp_path).get("thing", found.key) == found
     assert len(read) == len(set(read)) > 0
     time.sleep(0.02)
     for file in set(read):
+        times = file.stat().st_mtime_ns, file.stat().st_mtime_ns
         file.write_bytes(bytes(file.stat().st_size))
-    assert store.get("thing", found.key) is None
+        os.utime(file, ns=times)
+    assert Store(tmp_path).get("thing", found.key) is None
+
+
+def test_a_store_that_cannot_be_written_to_is_read_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Store(tmp_path).publish("thing", {"n": 1}, fill)
+    monkeypatch.setattr("memnotify.store._SETTLED_NS", -1)
+    (tmp_path / "intact").write_text("where a folder should be")
+    for _ in range(2):
+        assert Store(tmp_path).get("thing", found.key) == found
 
 
 def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:

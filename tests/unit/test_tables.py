@@ -60,8 +60,8 @@ def test_a_reader_chooses_columns_and_order(run: Path, capsys: pytest.CaptureFix
         ("--columns serie", "no column 'serie' (did you mean series or scenario? there are: id, "),
         ("--sort wakups", "no column 'wakups' (did you mean wakeups? there are: id, "),
         ("--columns id,,series", "is not a list of columns"),
-        ("--json --csv", "--json has all there is"),
-        ("--json --columns id", "--json has all there is"),
+        ("--json --csv", "--json prints everything"),
+        ("--json --columns id", "--json prints everything"),
     ],
 )
 def test_a_choice_that_cannot_be(

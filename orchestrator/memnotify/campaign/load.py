@@ -10,19 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from memnotify import toml
 from memnotify.campaign.figures import read_comparison
+from memnotify.campaign.own_series import with_own_series
 from memnotify.campaign.place import Place
 from memnotify.campaign.scenario import client_count
-from memnotify.campaign.schema import EXPECT_AXES, MAX_CELLS, CampaignTable, ScenarioTable
+from memnotify.campaign.scenario_schema import ScenarioTable
+from memnotify.campaign.schema import EXPECT_AXES, MAX_CELLS, CampaignTable
 from memnotify.campaign.steps import check_steps, options_of
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.guest.machine import load_machine
 from memnotify.kernel.base import Base, load_base
 from memnotify.model import DiskBus, MachineProfile, SwapKind
+from memnotify.series.own import means
 from memnotify.series.quilt import load_series
 from memnotify.series.registered import registered
 from memnotify.text import known_names, shown
@@ -57,6 +60,7 @@ def load_campaign(path: Path) -> Campaign:
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     place = Place(path, lines)
     _check_cells(place.at("matrix"), table)
+    table = with_own_series(place, table)
     machines = {
         name: _named(place.at("matrix", "machine", index), load_machine, name)
         for index, name in enumerate(table.matrix.machine)
@@ -106,7 +110,7 @@ def _check_expectations(
     for index, expect in enumerate(table.expect):
         for axis in EXPECT_AXES:
             for value in getattr(expect, axis) or []:
-                if value not in (known[axis] or ()):
+                if not any(_meant(value, each) for each in known[axis] or ()):
                     there = map(str, dict.fromkeys(known[axis] or ()))
                     place.at("expect", index, axis).refuse(
                         f"no cell has {value}", hint=known_names(str(value), there)
@@ -119,6 +123,11 @@ def _check_expectations(
                         f"{shown(text)}: no cell has {figure} {shown(word)}",
                         hint=known_names(word, names),
                     )
+
+
+def _meant(value: Any, known: Any) -> bool:
+    """Return whether an expectation selects a value; series of the user's have names of copies."""
+    return bool(value == known) or (isinstance(value, str) and means(value, str(known)))
 
 
 def _named(place: Place, find: Callable[[str], T], name: str) -> T:

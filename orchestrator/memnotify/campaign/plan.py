@@ -15,7 +15,8 @@ from memnotify.campaign.seeds import varied
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
 from memnotify.guest.mailbox import scenario_to_json
-from memnotify.model import Accel, Cell, Clock, KernelRequest
+from memnotify.image.build import INITRAMFS
+from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest
 from memnotify.store import Artifact, digest_value
 
 ID_DIGITS = 16
@@ -109,6 +110,11 @@ def cell_inputs(cell: Cell) -> dict[str, Any]:
     inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
     return inputs
+
+
+def boot_files(kernel: Artifact, image: Artifact) -> BootFiles:
+    """Return the files that a guest of this kernel and this image boots from."""
+    return BootFiles(kernel=kernel.file("bzImage"), initramfs=image.file(INITRAMFS))
 
 
 def bind(cell: Cell, kernel: Artifact, image: Artifact) -> Cell:

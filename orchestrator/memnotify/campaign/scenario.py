@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from memnotify.campaign.schema import BalloonTable, HogTable, ScenarioTable, StepTable, kib, ns
+from memnotify.campaign.scenario_schema import (
+    BalloonTable,
+    HogTable,
+    ScenarioTable,
+    StepTable,
+    kib,
+    ns,
+)
 from memnotify.scenario import (
     Action,
     Balloon,

@@ -8,18 +8,17 @@ from pathlib import Path
 
 from memnotify.campaign.place import Place
 from memnotify.campaign.scenario import balloon_kib, ceiling_kib, client_count, concrete
-from memnotify.campaign.schema import (
-    MAX_CLIENTS,
-    CampaignTable,
+from memnotify.campaign.scenario_schema import (
     ClientsTable,
     FilecacheTable,
     HogTable,
-    MatrixTable,
     ScenarioTable,
     StepTable,
     ns,
 )
+from memnotify.campaign.schema import CampaignTable, MatrixTable
 from memnotify.campaign.seeds import SPACING_SPREAD
+from memnotify.campaign.values import MAX_CLIENTS
 from memnotify.errors import InputError
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.kernel.base import Base

@@ -85,7 +85,7 @@ def wakeups_each(log: ByKind, clients: int) -> WakeupsEach:
 
 
 def measure(log: ByKind, woken: Records | None = None) -> Metrics:
-    """Return the figures of one cell; `woken` is `notified(log)` for whoever has it already."""
+    """Return the figures of one cell; `woken` is `notified(log)`, if it is known already."""
     wakeups, reclaim = notified(log) if woken is None else woken, log.kind(Kind.RECLAIM)
     times, clients = ints(wakeups["time_ns"]), ints(wakeups["client"])
     batches = find_batches(times, clients, log.start_ns)

@@ -53,9 +53,10 @@ class Effect:
 
     @functools.cached_property
     def p(self) -> float:
-        """The p value of the test. SciPy takes a second to import: only who wants p waits for it.
+        """The p value of the test.
 
-        Raises InfrastructureError if SciPy is needed and not installed.
+        SciPy takes a second to import, so it is imported only here. Raises
+        InfrastructureError if it is needed and not installed.
         """
         if self.test is Significance.WILCOXON:
             differences = np.subtract(*self.groups)

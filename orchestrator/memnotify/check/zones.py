@@ -52,9 +52,11 @@ def pollin(story: Story) -> Answer:
         Invariant.POLLIN,
         asked,
         since,
-        reason=samples.on if promises.asks is Asks.STATUS else samples.low,
-        promised=f"POLLIN only while {said}",
-        excuse=excuse,
+        _Promise(
+            text=f"POLLIN only while {said}",
+            reason=samples.on if promises.asks is Asks.STATUS else samples.low,
+            excuse=excuse,
+        ),
     )
 
 
@@ -68,8 +70,10 @@ def gate(story: Story) -> Answer:
         Invariant.GATE,
         asked,
         waits.low[asked],
-        reason=story.samples.low,
-        promised="a notification only when a zone has no more free pages than the gate allows",
+        _Promise(
+            text="a notification only when a zone has no more free pages than the gate allows",
+            reason=story.samples.low,
+        ),
     )
 
 
@@ -84,10 +88,12 @@ def swap(story: Story) -> Answer:
         Invariant.SWAP,
         asked,
         since,
-        reason=np.zeros(story.samples.times.size, bool),
-        promised="a wakeup only after pages were swapped out",
-        excuse=swapped,
-        plenty=False,
+        _Promise(
+            text="a wakeup only after pages were swapped out",
+            reason=np.zeros(story.samples.times.size, bool),
+            excuse=swapped,
+            plenty=False,
+        ),
     )
 
 
@@ -127,6 +133,19 @@ class _Excuse:
     there: Flags
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Promise:
+    """What each wait must have: one of the samples with a `reason`, or the excuse.
+
+    With `plenty`, it is only broken if all samples also show plenty of free memory.
+    """
+
+    text: str
+    reason: Flags
+    excuse: _Excuse | None = None
+    plenty: bool = True
+
+
 def _among(flags: Flags, start: Ints, stop: Ints) -> Ints:
     """Count the flags in each slice."""
     count = np.concatenate([[0], np.cumsum(flags)])
@@ -134,29 +153,21 @@ def _among(flags: Flags, start: Ints, stop: Ints) -> Ints:
 
 
 def _reasons(
-    story: Story,
-    invariant: Invariant,
-    asked: Ints,
-    since: Ints,
-    *,
-    reason: Flags,
-    promised: str,
-    excuse: _Excuse | None = None,
-    plenty: bool = True,
+    story: Story, invariant: Invariant, asked: Ints, since: Ints, promise: _Promise
 ) -> Answer:
     """Check that each wait in `asked` had a reason, between `since` and when it was logged."""
-    samples, waits = story.samples, story.waits
+    samples, waits, excuse = story.samples, story.waits, promise.excuse
     first, last = samples.around(since, waits.at[asked])
     known = (first >= 0) & (last < samples.times.size)
     if excuse is not None:
         known &= excuse.known
     asked, first, last = asked[known], first[known], last[known]
-    reasons = _among(reason, first, last + 1)
+    reasons = _among(promise.reason, first, last + 1)
     if excuse is not None:
         reasons = reasons + excuse.there[known]
     gaps = _among(np.diff(samples.times) > _GAP_NS, first, last)
     broken = (reasons == 0) & (gaps == 0)
-    if plenty:
+    if promise.plenty:
         broken &= _among(~samples.plenty, first, last + 1) == 0
     breaks = tuple(
         Break(
@@ -166,7 +177,7 @@ def _reasons(
             ),
             time_ns=int(waits.at[i]),
             client=int(waits.client[i]),
-            promised=promised,
+            promised=promise.text,
             seen=_free(story, *sorted({int(a), int(b)})),
         )
         for i, a, b in zip(asked[broken], first[broken], last[broken], strict=True)

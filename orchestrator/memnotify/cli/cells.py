@@ -15,7 +15,7 @@ from memnotify.jsontext import dump
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
 from memnotify.report.foreseen import foreseen_grid
-from memnotify.report.plain import plain_console
+from memnotify.report.plain import plain_console, print_line
 from memnotify.run.foreseen import ForeseenCell, foresee
 from memnotify.store import Store
 from memnotify.text import counted, unknown_name
@@ -70,7 +70,7 @@ def _cells(args: argparse.Namespace) -> int:
         console = plain_console()
         foreseen_grid(found).chosen(choice).print(console)
         for line in [*wrong, _total(found)]:
-            console.print(line, soft_wrap=True, markup=False)
+            print_line(console, line)
         say_next(
             console,
             (f"run {args.campaign} --plan", "the kernels that it needs"),

@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from memnotify.cli.damaged import say_damaged
-from memnotify.cli.output import add_table, chosen, say_next
-from memnotify.cli.paths import path
+from memnotify.cli.output import add_table, chosen, say, say_next
+from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.report.check import check_grid, print_check
@@ -22,10 +22,18 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Check the records of a run against the promises of their revision, and "
         "name the records that break one. The exit status is 1 if a promise is "
         "broken, or if the results of a cell are damaged. A promise that was never "
-        "tested is reported as 'not exercised', not as kept. If no promise of any "
-        "cell is known, nothing is checked: the exit status is 2."
+        "tested is reported as 'not exercised', not as kept, with what would test it. "
+        "If no promise of some series is known, its cells are not checked: the exit "
+        "status is 2, or 1 if another one broke a promise."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--against",
+        type=named,
+        metavar="REV",
+        help="ask the promises of this revision of all kernels with a series, such as of a copy "
+        "with a change",
+    )
     add_table(parser)
     parser.set_defaults(handler=_check)
 
@@ -33,7 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 def _check(args: argparse.Namespace) -> int:
     run, choice = RunFolder(args.run), chosen(args)
     damaged = say_damaged(args.run)
-    rows = list(check_run(run))
+    rows = list(check_run(run, against=args.against))
     if not rows and damaged:
         hint = f"see {command(f'show {args.run}')}"
         raise InputError(f"no cell of {args.run} that is not damaged has a log", hint=hint)
@@ -53,8 +61,17 @@ def _check(args: argparse.Namespace) -> int:
             ("explain INVARIANT", "what an invariant says, and how it is checked"),
             (f"gdb {args.run} CELL --record N", "the guest where it wrote a record"),
         )
-    if all(row.answer is None for row in rows):
-        series = ", ".join(sorted({str(row.point["series"]) for row in rows}))
-        hint = "add them to its revision.toml, or restore its folder; see patches/README.md"
-        raise InputError(f"no promises of {series} are on file: nothing was checked", hint=hint)
-    return int(damaged or any(row.broken for row in rows))
+    broken = damaged or any(row.broken for row in rows)
+    unknown = sorted({str(row.point["series"]) for row in rows if row.answer is None})
+    if not unknown:
+        return int(broken)
+    whole = all(row.answer is None for row in rows)
+    what = "nothing was checked" if whole else "its cells were not checked"
+    hint = "add them to its revision.toml, or restore its folder; see patches/README.md"
+    error = InputError(
+        f"no promises of {', '.join(unknown)} are on file: {what}", hint=f"{hint}; or --against REV"
+    )
+    if not broken:
+        raise error
+    say(f"memnotify: {error}")
+    return 1

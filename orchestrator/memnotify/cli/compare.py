@@ -5,13 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 
+from memnotify.check.change import Limit, parse_limit
+from memnotify.check.reaction import UNITS
 from memnotify.cli.damaged import say_line
 from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import path
+from memnotify.errors import InputError
+from memnotify.report.changes import print_changes, print_judgement
 from memnotify.report.comparison import comparison_grid, print_comparison
 from memnotify.report.plain import plain_console
-from memnotify.results.comparison import COMPARED, compare_runs, parse_only
+from memnotify.results.changes import Judgement, changes, judge
+from memnotify.results.comparison import (
+    COMPARED,
+    GROUPED,
+    GroupComparison,
+    NotOneCell,
+    compare_runs,
+    parse_only,
+)
 from memnotify.results.folder import to_json
+from memnotify.results.grouping import BUILD, RUN
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +32,18 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare cells that differ along one axis of the matrix and in nothing "
         "else: medians with bootstrap intervals, and the difference of each group "
-        "from the first. docs/howto/comparing.md explains the figures."
+        "from the first. docs/howto/comparing.md explains the figures. With --fail-if, the "
+        "exit status is 1 if a figure moved further than that, and there is evidence "
+        "for it."
     )
     parser.add_argument("runs", type=path, nargs="+", metavar="RUN", help="folder of a run")
-    parser.add_argument("--by", choices=COMPARED, default="series", help="default: series")
+    parser.add_argument(
+        "--by",
+        choices=GROUPED,
+        help="an axis; run: compare whole runs, such as one before a change and one after it; "
+        "build: compare builds of the kernel. Default: series, and run if the runs have the same "
+        "cells with other kernels, or with --fail-if",
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -30,24 +51,81 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS=VALUE",
         help="only use cells with this value of the axis; may be repeated for several values",
     )
+    add_fail_if(parser)
     add_table(parser)
     parser.set_defaults(handler=_compare)
 
 
+def add_fail_if(parser: argparse.ArgumentParser) -> None:
+    """Add `--fail-if`."""
+    parser.add_argument(
+        "--fail-if",
+        dest="limits",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help="'FIGURE > +10%%', 'FIGURE > +5 ms' or 'FIGURE < -5 ms': exit with 1 if the figure "
+        "rises or falls by more; may be repeated",
+    )
+
+
+def limits_of(args: argparse.Namespace) -> list[Limit]:
+    """Return the limits of `--fail-if`. Raises InputError."""
+    try:
+        return [parse_limit(text, UNITS) for text in args.limits]
+    except ValueError as error:
+        raise InputError(f"--fail-if {error}") from error
+
+
+def tell(found: Judgement, *, aloud: bool) -> int:
+    """Print what --fail-if found, and return the exit status; `aloud`: on stdout, in colours."""
+    if aloud:
+        print_judgement(plain_console(), found)
+    else:
+        for line in found.lines():
+            say_line(line)
+    return int(bool(found.broken))
+
+
+def _compared(args: argparse.Namespace, limits: list[Limit]) -> GroupComparison:
+    only, several = parse_only(args.only), len(args.runs) > 1
+    by = args.by or (RUN if limits and several else "series")
+    try:
+        return compare_runs(args.runs, by=by, only=only, say=say_line)
+    except NotOneCell:
+        if args.by is not None or not several:
+            raise
+        return compare_runs(args.runs, by=RUN, only=only)
+
+
 def _compare(args: argparse.Namespace) -> int:
-    choice = chosen(args)
-    found = compare_runs(args.runs, by=args.by, only=parse_only(args.only), say=say_line)
+    choice, limits = chosen(args), limits_of(args)
+    found = _compared(args, limits)
+    by = found.rows[0].by
+    moved = changes(found) if limits or by in (RUN, BUILD) else []
+    judged = judge(moved, limits) if limits else None
     if args.json:
         sys.stdout.write(to_json([row.to_json() for row in found.rows]))
     elif args.csv:
         sys.stdout.write(comparison_grid(found.rows).chosen(choice).csv())
     else:
         console = plain_console()
-        print_comparison(console, found.rows, same=found.same, notes=found.notes(), choice=choice)
+        # Medians over several settings say little about a change.
+        settings = bool(moved) and bool(found.pooled)
+        print_comparison(
+            console,
+            found.rows,
+            same=found.same,
+            notes=found.notes(table=not settings),
+            choice=choice,
+            table=not settings,
+        )
+        if settings:
+            print_changes(console, moved, by=by)
         first = args.runs[0]
         say_next(
             console,
             (f"compare {first} --by AXIS", f"another axis: {', '.join(COMPARED)}"),
             (f"show {first}", "the cells, one by one"),
         )
-    return 0
+    return 0 if judged is None else tell(judged, aloud=not (args.json or args.csv))

@@ -21,4 +21,4 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     (args.campaign,) = data_files(CAMPAIGNS, "demo.toml")
-    return run.execute(args)
+    return run.execute(args, command="demo")

@@ -197,7 +197,7 @@ def _source(base: Base, store: Store) -> Check:
     name = f"{base.name} source"
     kept = kept_source(base, store=store)
     if kept is None:
-        # Only looked up in what the machine has: a host that does not answer would take its time.
+        # Only from the package lists of this machine: a host that does not answer takes long.
         detail = f"not in the store; {'; '.join(known_offers(base))}"
         return Check(name, CheckLevel.NOTE, detail, command(f"kernel fetch {base.name}"))
     return Check(name, CheckLevel.OK, f"{kept.version}, {kept.origin}")

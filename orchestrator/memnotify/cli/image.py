@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from memnotify.cli.output import add_json
+from memnotify.cli.progress import add_progress, progress
 from memnotify.image.build import INITRAMFS, ensure_image
 from memnotify.image.program import prebuild
 from memnotify.jsontext import dump
@@ -12,6 +14,7 @@ from memnotify.model import Arch
 from memnotify.process import CommandLog
 from memnotify.report.grid import Column, Grid, Row
 from memnotify.report.plain import plain_console
+from memnotify.run.telling import telling
 from memnotify.store import Store
 
 
@@ -31,6 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="may be repeated; default: all",
     )
     add_json(build)
+    add_progress(build)
     build.set_defaults(handler=_build)
     again = commands.add_parser(
         "prebuild",
@@ -44,13 +48,23 @@ def register(parser: argparse.ArgumentParser) -> None:
 def _build(args: argparse.Namespace) -> int:
     store = Store()
     log = CommandLog(store.folder("logs") / "image.jsonl")
-    images = [
-        {"arch": str(arch), "key": image.key, "path": str(image.path), **image.facts}
-        for arch in args.arch or list(Arch)
-        for image in [ensure_image(Arch(arch), store=store, log=log)]
-    ]
+    images = []
+    with progress(args, "image build", stderr=True) as board:
+        for arch in args.arch or list(Arch):
+            with telling(f"image {arch}", board=board) as told:
+                image = ensure_image(
+                    Arch(arch),
+                    store=store,
+                    log=log,
+                    waiting=partial(told.step, "waiting for another build of it to finish"),
+                )
+                told.done(image.key[:16])
+            row = {"arch": str(arch), "key": image.key, "path": str(image.path), **image.facts}
+            images.append(row)
+        board.result(images)
     if args.json:
         print(dump(images))
+    if args.json or args.json_lines:
         return 0
     columns = (
         Column(name="arch"),

@@ -60,7 +60,7 @@ def chosen(args: argparse.Namespace, *, csv: bool | None = None) -> Choice:
 
     choice = Choice(columns=args.columns, sort=args.sort)
     if args.json and (choice.made or (args.csv if csv is None else csv)):
-        raise InputError("--json has all there is: leave out --csv, --columns and --sort")
+        raise InputError("--json prints everything: leave out --csv, --columns and --sort")
     return choice
 
 

@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
     argparse itself expects the values of a repeatable argument to be consecutive.
 
     `words` are those that follow on the command line, or None for a parser of all there could be.
-    `first_steps` is what a reader gets who names no command.
+    `first_steps` is printed if no command is given.
     """
 
     words: Sequence[str] | None = None

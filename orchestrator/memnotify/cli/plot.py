@@ -6,10 +6,10 @@ import argparse
 import sys
 
 from memnotify.axes import REPEAT
-from memnotify.cli.damaged import say_damaged
+from memnotify.cli.damaged import say_damaged, say_line
 from memnotify.cli.paths import named, path
-from memnotify.errors import InputError, writing
-from memnotify.files import refuse_as_result
+from memnotify.errors import InputError
+from memnotify.files import held_for_result, writing
 from memnotify.report.plots.choose import Asked, PictureKind, picture_of
 from memnotify.report.plots.drawing import FORMS, converter, drawn, form_of
 from memnotify.results.comparison import COMPARED, parse_only
@@ -72,24 +72,25 @@ def _plot(args: argparse.Namespace) -> int:
     form = form_of(output)
     run = RunFolder(args.run)
     plan = run.plan()
-    refuse_as_result(output)
-    converter()  # before the work, if it is missing
-    names = [name for row in plan for name in (row.id, row.name)]
-    for wanted in args.cells:
-        if not any(wanted == row.name or row.id.startswith(wanted) for row in plan):
-            raise InputError(f"{args.run} has no cell {wanted}", hint=known_names(wanted, names))
-    say_damaged(args.run)
-    asked = Asked(
-        cells=list(dict.fromkeys(run.find(wanted) for wanted in args.cells)),
-        kind=PictureKind(args.kind) if args.kind else None,
-        by=args.by,
-        only=parse_only(args.only),
-        figures=args.figure,
-    )
-    picture = picture_of(run, asked)
-    content = drawn(picture, form)
-    with writing(output):
-        output.write_bytes(content)
+    with held_for_result(output):
+        converter()  # before the work, if it is missing
+        names = [name for row in plan for name in (row.id, row.name)]
+        for wanted in args.cells:
+            if not any(wanted == row.name or row.id.startswith(wanted) for row in plan):
+                text = f"{args.run} has no cell {wanted}"
+                raise InputError(text, hint=known_names(wanted, names))
+        say_damaged(args.run)
+        asked = Asked(
+            cells=list(dict.fromkeys(run.find(wanted) for wanted in args.cells)),
+            kind=PictureKind(args.kind) if args.kind else None,
+            by=args.by,
+            only=parse_only(args.only),
+            figures=args.figure,
+        )
+        picture = picture_of(run, asked, say=say_line)
+        content = drawn(picture, form)
+        with writing(output):
+            output.write_bytes(content)
     print(printable_lines(picture.title), file=sys.stderr)
     print(output)
     return 0

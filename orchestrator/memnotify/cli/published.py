@@ -12,9 +12,9 @@ from memnotify.check.distance import Curve
 from memnotify.cli.damaged import say_damaged
 from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import path
-from memnotify.errors import InputError, writing
+from memnotify.errors import InputError
 from memnotify.extras import extra
-from memnotify.files import held_for_result
+from memnotify.files import held_for_result, writing
 from memnotify.report.grid import Choice
 from memnotify.report.plain import plain_console
 from memnotify.report.published import print_published, print_series, published_grid

@@ -8,12 +8,14 @@ from functools import partial
 
 from memnotify.cli.output import add_json
 from memnotify.cli.paths import named, path
+from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
 from memnotify.guest.session import run_cell
 from memnotify.guest.templates import Templates
 from memnotify.process import CommandLog
+from memnotify.report.board import Board
 from memnotify.report.replay import replay_lines
-from memnotify.results.cell import find_finished
+from memnotify.results.cell import Finished, find_finished
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.campaign import run_until_done
 from memnotify.run.guests import GuestRunner
@@ -41,6 +43,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=path, metavar="DIR", help="keep the results in DIR/1, DIR/2, ..."
     )
     add_json(parser)
+    add_progress(parser)
     parser.set_defaults(handler=_replay)
 
 
@@ -55,34 +58,52 @@ def _replay(args: argparse.Namespace) -> int:
         raise InputError(
             "--record keeps the recording in the folder of the run", hint="leave out -o"
         )
+    check_progress(args)
     store, run = Store(), RunFolder(args.run)
     finished = find_finished(run, args.cell, store=store)
-    guests = GuestRunner(
-        ledger=Ledger(store.folder("ledger")),
-        runner=run_cell,
-        templates=Templates(store),
-        log=CommandLog(store.folder("logs") / "commands.jsonl"),
-    )
-    again = Again(guests=guests, on_stage=partial(print, file=sys.stderr, flush=True))
-
-    def show(done: Replay) -> None:
-        for line in () if args.json else replay_lines(done.row(), outcome=str(finished.outcome)):
-            print(line, flush=True)
-
-    if args.record:
-        replays = [run_until_done(record(run, finished, again))]
-        show(replays[0])
-    else:
-        replays = run_until_done(
-            replay(finished, again, times=args.times, output=args.output, on_replay=show)
-        )
-    if args.json:
-        shown = {
+    with progress(args, "replay", stderr=True) as board:
+        replays = _replays(args, run, finished, store, board)
+        result = {
             "cell": finished.job.id,
             "name": finished.job.name,
             "outcome": str(finished.outcome),
             "repeatability": finished.repeatability,
             "replays": [done.row() for done in replays],
         }
-        sys.stdout.write(to_json(shown))
+        board.result(result)
+    if args.json:
+        sys.stdout.write(to_json(result))
     return 0 if all(done.kept for done in replays) else 1
+
+
+def _replays(
+    args: argparse.Namespace, run: RunFolder, finished: Finished, store: Store, board: Board
+) -> list[Replay]:
+    name = finished.job.name
+    again = Again(
+        guests=GuestRunner(
+            ledger=Ledger(store.folder("ledger")),
+            runner=run_cell,
+            templates=Templates(store),
+            log=CommandLog(store.folder("logs") / "commands.jsonl"),
+        ),
+        on_stage=partial(board.stage, name),
+        on_view=partial(board.view, name),
+    )
+
+    def show(done: Replay) -> None:
+        board.finished(name, done.result.outcome)
+        if args.json or args.json_lines:
+            return
+        with board.aside():
+            for line in replay_lines(done.row(), outcome=str(finished.outcome)):
+                print(line, flush=True)
+
+    if args.record:
+        replays = [run_until_done(record(run, finished, again))]
+        show(replays[0])
+        return replays
+    board.planned(args.times, 0)
+    return run_until_done(
+        replay(finished, again, times=args.times, output=args.output, on_replay=show)
+    )

@@ -17,29 +17,35 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Write a report of a run. The suffix of the file selects the format: .html "
-        "(a page to read), .xml (JUnit), .ktap (the format of the kernel's own "
-        "tests) or .md (a summary for a CI job)."
+        "(a page to read, in one file that needs no network), .xml (JUnit), .ktap (the "
+        "format of the kernel's own tests) or .md (a summary for a CI job). With several "
+        "runs of one campaign, the page shows the newest one, and how each figure and "
+        "each cell changed from run to run. docs/howto/report.md says how to read it."
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "runs", nargs="+", type=path, metavar="RUN", help="folder of the run, or of each run"
+    )
     parser.add_argument(
         "-o",
         "--output",
         type=path,
         metavar="FILE",
-        help=f"file to write, ending in one of {' '.join(FORMATS)}; default: RUN/report.html",
+        help=f"file to write, ending in one of {' '.join(FORMATS)}; default: report.html in the "
+        "folder of the first run",
     )
     parser.set_defaults(handler=_report)
 
 
 def _report(args: argparse.Namespace) -> int:
     with held_for_result(args.output):
-        say_damaged(args.run)
-        folder = RunFolder(args.run)
-        if not folder.results()[0]:
-            # A CI service would take a report in which nothing failed for a success.
-            hint = f"see {command(f'show {args.run}')}"
-            raise InputError(f"no cell of {args.run} has results to report", hint=hint)
-        output = args.output or args.run / "report.html"
-        make_report(folder, output)
+        folders = [RunFolder(run) for run in dict.fromkeys(args.runs)]
+        for folder in folders:
+            say_damaged(folder.path)
+            if not folder.results()[0]:
+                # A CI service would regard a report without failures as a success.
+                hint = f"see {command(f'show {folder.path}')}"
+                raise InputError(f"no cell of {folder.path} has results to report", hint=hint)
+        output = args.output or folders[0].path / "report.html"
+        make_report(folders, output)
     print(output)
     return 0

@@ -11,19 +11,20 @@ from pathlib import Path
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
 from memnotify.cli.merge import show_merged
-from memnotify.cli.output import add_json
+from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import campaign, named, path
+from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
 from memnotify.model import Accel, Clock
 from memnotify.process import CommandLog
-from memnotify.report.board import open_board
+from memnotify.report.board import Board
 from memnotify.report.expect import print_expectations
 from memnotify.report.plain import plain_console
 from memnotify.report.plan import print_plan
 from memnotify.report.table import print_run
 from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
@@ -31,9 +32,10 @@ from memnotify.run.prepare import build_all, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
-from memnotify.run.stages import GUESTS, Timed, read_stages, stage_lines, timed_in, untimed
+from memnotify.run.stages import GUESTS, read_stages, stage_lines, timed_in, untimed
+from memnotify.series.own import is_own
 from memnotify.store import Store
-from memnotify.text import counted, printable
+from memnotify.text import counted
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -123,6 +125,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="add to FILE when each stage began and ended, and print how long all in FILE took",
     )
     add_json(parser, ", the same as show --json")
+    add_progress(parser)
     parser.set_defaults(handler=execute)
 
 
@@ -139,14 +142,18 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def execute(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace, *, command: str = "run") -> int:
     """Run `args.campaign`, or only plan it."""
+    check_progress(args)
     campaign = load_campaign(args.campaign)
     for name in ("prepare", "stages"):
         if args.plan and getattr(args, name) is not None:
             raise InputError(
                 f"--{name} cannot be combined with --plan, which fetches, builds and runs nothing"
             )
+    if args.json_lines and (args.plan or args.fleet is not None):
+        other = "--plan, which has no progress: use --json" if args.plan else "--fleet"
+        raise InputError(f"--json-lines cannot be combined with {other}")
     if args.fleet is not None:
         return _run_fleet(args, campaign)
     durations = read_durations(args.durations) if args.durations else {}
@@ -155,21 +162,48 @@ def execute(args: argparse.Namespace) -> int:
         return _plan(args, campaign, durations, store)
     log = CommandLog(store.folder("logs") / "commands.jsonl")
     timed = untimed if args.stages is None else timed_in(args.stages)
-    if args.prepare is not None:
-        _prepare(args, campaign, store, log, timed)
-        return 0
+    with progress(args, command, stderr=args.json) as board:
+        using = Preparing(store=store, log=log, say=board.note, board=board, timed=timed)
+        if args.prepare is not None:
+            _prepare(args, campaign, using)
+            return 0
+        folder, planned = _run(args, campaign, durations, using, board)
+        verdicts = folder.verdicts()
+        if args.json_lines:
+            board.result([verdict.to_json() for verdict in verdicts])
+    expected = expectations(folder, verdicts)
+    console = plain_console(stderr=args.json or args.json_lines)
+    if args.json:
+        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
+    elif not args.json_lines:
+        print_run(console, verdicts, planned=planned)
+        if expected:
+            print_expectations(console, expected)
+        console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    if args.stages is not None:
+        for line in stage_lines(read_stages(args.stages)):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+    broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
+    return 3 if broken else int(failed(expected))
+
+
+def _run(
+    args: argparse.Namespace,
+    campaign: Campaign,
+    durations: Mapping[str, float],
+    using: Preparing,
+    board: Board,
+) -> tuple[RunFolder, int]:
+    """Run a campaign, or a part of it; return its folder, and how many cells that has."""
     if args.shard is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
-        refuse_too_large(campaign, planned, Ledger(store.folder("ledger")))
+        refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
     base = choose_base(
         campaign,
+        using,
         source=args.source,
         cc=args.cc,
-        store=store,
-        log=log,
-        say=_say,
-        timed=timed,
     )
     cells = plan_cells(
         campaign,
@@ -184,51 +218,39 @@ def execute(args: argparse.Namespace) -> int:
         whole = [cell_name(cell) for cell in cells]
         cells = args.shard.of(cells, durations)
         if not cells:
-            text = (
+            board.note(
                 f"part {args.shard} has no cells: the campaign has only "
                 f"{counted(len(whole), 'cell')}"
             )
-            print(text, file=sys.stderr)
-    console = plain_console(stderr=args.json)
     if args.stages is not None:
         requests = [cell.request for cell in cells]
-        build_timed(requests, store=store, log=log, say=_say, timed=timed)
-    with timed(GUESTS), open_board(console) as board:
+        build_timed(requests, using)
+    with using.timed(GUESTS):
         folder = run_campaign(
             campaign,
             cells,
-            Services(store=store, board=board),
+            Services(store=using.store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
             options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
         )
-    verdicts = folder.verdicts()
-    expected = expectations(folder, verdicts)
-    if args.json:
-        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
-    else:
-        print_run(console, verdicts, planned=len(cells))
-        if expected:
-            print_expectations(console, expected)
-        console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
-    if args.stages is not None:
-        for line in stage_lines(read_stages(args.stages)):
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
-    broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
-    return 3 if broken else int(failed(expected))
+    return folder, len(cells)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _prepare(
-    args: argparse.Namespace, campaign: Campaign, store: Store, log: CommandLog, timed: Timed
-) -> None:
+def _prepare(args: argparse.Namespace, campaign: Campaign, using: Preparing) -> None:
     if args.prepare == "source":
-        fetch_source(campaign, source=args.source, store=store, log=log, say=_say, timed=timed)
+        fetch_source(
+            campaign,
+            using,
+            source=args.source,
+        )
         return
-    build_all(campaign, source=args.source, cc=args.cc, store=store, log=log, say=_say, timed=timed)
+    build_all(
+        campaign,
+        using,
+        source=args.source,
+        cc=args.cc,
+    )
 
 
 def _plan(
@@ -263,6 +285,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         )
     if args.shard is not None:
         raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
+    if own := [name for name in campaign.table.matrix.series if is_own(name)]:
+        raise InputError(
+            f"--fleet cannot run {', '.join(own)}: each host builds from the series that it has",
+            hint="run these series here, or put them into patches/mem_notify on each host",
+        )
     for name in ("prepare", "stages"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} cannot be combined with --fleet: use it on each host")
@@ -283,7 +310,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         path=place,
         options=options,
         durations=args.durations,
-        say=lambda line: print(printable(line), file=sys.stderr, flush=True),
+        say=_nothing if args.quiet else say,
     )
     status = show_merged(RunFolder(place), found.missing, as_json=args.json)
     return 3 if found.failures or found.missing else status
+
+
+def _nothing(line: str) -> None:
+    """Do not say what a fleet is doing."""

@@ -77,4 +77,12 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
         drawn = course_if_any(cell)
         if drawn is not None:
             print_strips(console, drawn)
+        cell_of = f"{folder.path} {cell_id}"
+        say_next(
+            console,
+            (f"plot {cell_of}", "the same as a picture"),
+            (f"replay {cell_of}", "run it again, and compare the records"),
+            (f"gdb {cell_of} --record N", "see the guest write a record"),
+            ("explain FINDING", "what a finding means"),
+        )
     return 0

@@ -26,7 +26,7 @@ from memnotify.guest.region import Region
 from memnotify.guest.symbols import write_symbols
 from memnotify.guest.vm import live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits
-from memnotify.model import Cell
+from memnotify.model import BootFiles, Cell
 from memnotify.process import CommandLog
 from memnotify.records import layout
 from memnotify.records.layout import Reason, State
@@ -36,11 +36,10 @@ _AGENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """The files that make up a guest, and that gdb needs."""
+class DebugFiles:
+    """The files that make up a guest, and those that gdb needs besides."""
 
-    kernel: Path
-    initramfs: Path
+    boot: BootFiles
     system_map: Path
     agent: Path
 
@@ -53,7 +52,7 @@ def need_gdb() -> None:
 
 async def debug_cell(
     cell: Cell,
-    files: Files,
+    files: DebugFiles,
     *,
     tape: qemu.Tape | None,
     record: int | None,
@@ -90,8 +89,7 @@ async def debug_cell(
                 cell,
                 parts,
                 accel=accel,
-                kernel=files.kernel,
-                initramfs=files.initramfs,
+                files=files.boot,
                 folder=folder,
                 tape=None if tape is None else _copy(tape, folder),
                 gdb=gdb,

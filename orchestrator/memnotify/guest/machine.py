@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -25,23 +25,44 @@ _Variant = Annotated[str, toml.spelled(r"[a-z0-9-]*", "made of lower-case letter
 _Argument = Annotated[str, toml.spelled(r'[^\s"]+', "one argument, without blanks and quotes")]
 
 
-class _Profile(toml.Table):
-    arches: Annotated[list[_ArchName], Field(min_length=1)]
-    qemu_machine: _Word
-    cpu: _Word
-    smp: Annotated[int, Field(ge=1, le=8)] = 1
-    threads: Annotated[int, Field(ge=1, le=2)] = 1
-    numa_nodes: Annotated[int, Field(ge=1, le=4)] = 1
-    variant: _Variant = ""
-    swap: _SwapName = SwapKind.NONE
-    swap_mib: Annotated[int, Field(ge=0, le=65536)] = 0
-    disk_mib: Annotated[int, Field(ge=0, le=65536)] = 0
-    disk_bus: _BusName = DiskBus.VIRTIO
-    icount_shift: Annotated[int, Field(ge=0, le=10)] = 1
-    kernel_args: list[_Argument] = Field(default=[])
+class ProfileTable(toml.Table):
+    """A machine: the hardware of a guest, except its RAM. QEMU's command line is made of it."""
+
+    arches: Annotated[list[_ArchName], Field(min_length=1)] = Field(
+        description="Guests that may run on it."
+    )
+    qemu_machine: _Word = Field(description="QEMU's machine type.")
+    cpu: _Word = Field(description="QEMU's CPU model.")
+    smp: Annotated[int, Field(ge=1, le=8)] = Field(default=1, description="CPUs.")
+    threads: Annotated[int, Field(ge=1, le=2)] = Field(
+        default=1, description="CPUs that share a core: 2 is hyper-threading."
+    )
+    numa_nodes: Annotated[int, Field(ge=1, le=4)] = Field(
+        default=1, description="Nodes between which CPUs and memory are divided."
+    )
+    variant: _Variant = Field(
+        default="", description="The kernel's configuration, where its base has several."
+    )
+    swap: _SwapName = Field(
+        default=SwapKind.NONE,
+        description="none; slram: memory behind a PCI BAR; virtio or ide: a disk.",
+    )
+    swap_mib: Annotated[int, Field(ge=0, le=65536)] = Field(
+        default=0, description="MiB of swap; with slram a power of two."
+    )
+    disk_mib: Annotated[int, Field(ge=0, le=65536)] = Field(
+        default=0, description="MiB of a disk of zeros; 0: none."
+    )
+    disk_bus: _BusName = Field(default=DiskBus.VIRTIO, description="Where that disk is.")
+    icount_shift: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=1, description="In virtual time, one instruction takes 2^icount_shift ns."
+    )
+    kernel_args: list[_Argument] = Field(
+        default=[], description="Words added to the kernel's command line."
+    )
 
     @model_validator(mode="after")
-    def _swap_has_a_size(self) -> _Profile:
+    def _swap_has_a_size(self) -> Self:
         if (self.swap is SwapKind.NONE) != (self.swap_mib == 0):
             raise ValueError("swap and swap_mib must be given together")
         if self.swap is SwapKind.SLRAM and self.swap_mib.bit_count() != 1:
@@ -51,7 +72,7 @@ class _Profile(toml.Table):
         return self
 
     @model_validator(mode="after")
-    def _cpus_can_be_shared_out(self) -> _Profile:
+    def _cpus_can_be_shared_out(self) -> Self:
         if self.smp % (self.threads * self.numa_nodes):
             raise ValueError("smp must be a multiple of threads times numa_nodes")
         return self
@@ -68,7 +89,7 @@ def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
     if name not in machine_names(folder):
         hint = known_names(name, machine_names(folder))
         raise InputError(f"there is no machine {name}", hint=hint)
-    profile = toml.load(folder / f"{name}.toml", _Profile)
+    profile = toml.load(folder / f"{name}.toml", ProfileTable)
     fields = profile.model_dump()
     return MachineProfile(
         **fields

@@ -70,7 +70,8 @@ def boots(accel: Accel) -> str | None:
             return str(error)
     if done.returncode == _ANSWER << 1 | 1:  # how isa-debug-exit encodes it
         return None
-    return done.said.strip() or f"QEMU ended with status {done.returncode}"
+    said = "; ".join(line.strip() for line in done.said.splitlines() if line.strip())
+    return said or f"QEMU ended with status {done.returncode}"
 
 
 @functools.cache

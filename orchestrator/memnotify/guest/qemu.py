@@ -18,7 +18,7 @@ import jinja2
 
 from memnotify.errors import InputError
 from memnotify.guest import slram
-from memnotify.model import Accel, Arch, Cell, Clock, DiskBus, MachineProfile, SwapKind
+from memnotify.model import Accel, Arch, BootFiles, Cell, Clock, DiskBus, MachineProfile, SwapKind
 from memnotify.places import IMAGES
 from memnotify.process import CommandLog, run
 from memnotify.records import layout
@@ -183,8 +183,7 @@ def hardware_digest(cell: Cell, accel: Accel) -> str:
         cell,
         accel=accel,
         description=Path("machine.cfg"),
-        kernel=Path("bzImage"),
-        initramfs=Path("initramfs.cpio"),
+        files=BootFiles(kernel=Path("bzImage"), initramfs=Path("initramfs.cpio")),
         disks=disks,
     )
     fds = Descriptors(qmp=-1, console=-1, log=-1, disks=disks, memories=memories_of(cell))
@@ -291,8 +290,7 @@ def command_line(
     *,
     accel: Accel,
     description: Path,
-    kernel: Path,
-    initramfs: Path,
+    files: BootFiles,
     disks: tuple[Disk, ...],
     tape: OpenTape | None = None,
     gdb: int | None = None,
@@ -328,7 +326,7 @@ def command_line(
     argv += ["-cpu", cell.machine.cpu]
     # Whatever the guest does, QEMU stays up and can be queried; an exit is QEMU's own failure.
     argv += ["-action", "panic=pause,reboot=shutdown,shutdown=pause"]
-    argv += ["-kernel", str(kernel), "-initrd", str(initramfs)]
+    argv += ["-kernel", str(files.kernel), "-initrd", str(files.initramfs)]
     argv += ["-append", kernel_command_line(cell, disks)]
     # Start paused, so that no event is lost before we listen.
     argv += ["-S"]

@@ -134,7 +134,7 @@ async def open_monitor(
         if client.failure is not None:
             raise client.failure
     finally:
-        # Whether the session ended cleanly no longer matters: QEMU is about to be gone.
+        # A clean end of the session does not matter: QEMU is about to exit.
         try:
             async with asyncio.timeout(patience):
                 await client.disconnect()

@@ -11,7 +11,7 @@ import numpy as np
 from memnotify.errors import InputError
 from memnotify.records import layout
 from memnotify.records.decode import decode
-from memnotify.records.log import RecordLog
+from memnotify.records.log import RecordLog, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,18 @@ class Region:
     def newest_ns(self) -> int:
         """Return CLOCK_MONOTONIC of the newest record, including one that did not fit."""
         return int(self._header()["newest_ns"])
+
+    def claimed(self) -> int:
+        """Return how many records in the log have been claimed."""
+        return min(int(self._header()["next"]), self.capacity)
+
+    def some(self, first: int, end: int) -> Records:
+        """Return a copy of records by their number, from 0, whether they are finished or not.
+
+        It is made at once, so that nobody can unmap the memory meanwhile.
+        """
+        places = (layout.RECORDS_OFFSET + n * layout.RECORD.itemsize for n in (first, end))
+        return np.frombuffer(self._map[slice(*places)], layout.RECORD)
 
     def overwritten(self) -> bool:
         """Return whether the guest has written to the part that only the host may write."""

@@ -18,9 +18,10 @@ from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
 from memnotify.guest.template import Template
+from memnotify.guest.view import UNWATCHED, View, Watcher
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.model import RECORDS, BalloonMove, Cell, CellResult, Outcome
+from memnotify.model import RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -31,22 +32,20 @@ from memnotify.units import BYTES_PER_MIB
 async def run_cell(
     cell: Cell,
     *,
-    kernel: Path,
-    initramfs: Path,
+    files: BootFiles,
     folder: Path,
-    template: Template | None = None,
-    tape: qemu.Tape | None = None,
-    on_stage: Callable[[str], None] = lambda stage: None,
+    start: Template | qemu.Tape | None = None,
+    watcher: Watcher = UNWATCHED,
     log: CommandLog | None = None,
     limits: Limits | None = None,
 ) -> CellResult:
     """Run one guest and leave records.parquet, console.log and qmp.jsonl in `folder`.
 
-    `folder` also gets machine.cfg, and qemu.log with QEMU's own output. With a `template`, the
-    guest starts from that; otherwise it boots. With a `tape`, which excludes a template, the run is
-    recorded on the tape or replayed from it (see guest/recording.py). QEMU is always gone
-    afterwards. If QEMU fails after it was started, that is an outcome (`infrastructure:...`), and
-    the log up to then is kept.
+    `folder` also gets machine.cfg, and qemu.log with QEMU's own output. The guest boots, or
+    continues from the template that is its `start`. If that is a tape, the guest boots, and is
+    recorded on the tape or replayed from it (see guest/recording.py). The `watcher` can follow
+    the running guest. QEMU is always gone afterwards. If QEMU fails after
+    it was started, that is an outcome (`infrastructure:...`), and the log up to then is kept.
 
     Raises InputError for an impossible cell, and InfrastructureError if QEMU cannot be started or
     its results cannot be written.
@@ -54,7 +53,9 @@ async def run_cell(
     started = time.monotonic()
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
     limits = limits or Limits()
-    session = _Session(cell, template, tape, limits, on_stage, started)
+    template = start if isinstance(start, Template) else None
+    tape = start if isinstance(start, qemu.Tape) else None
+    session = _Session(cell, template, tape, limits, watcher.on_stage, started)
     failure: InfrastructureError | None = None
     end = End()
     try:
@@ -64,14 +65,14 @@ async def run_cell(
                 cell,
                 parts,
                 accel=accel,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=files,
                 folder=folder,
                 tape=tape,
             ) as vm,
         ):
             if template is not None:
                 vm.console.begin(template.console)
+            watcher.on_view(View(parts.region, vm.console, cell.scenario))
             try:
                 end = await session.run(vm, log)
             except InfrastructureError as error:
@@ -113,6 +114,7 @@ async def run_cell(
         template=None if template is None else template.key,
         start_seconds=session.start_seconds,
         console_waited=vm.console.may_have_waited,
+        log=records,
     )
 
 

@@ -25,7 +25,7 @@ from memnotify.guest.region import Region
 from memnotify.guest.rendezvous import Host
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, watch
-from memnotify.model import CONSOLE, Accel, Cell
+from memnotify.model import CONSOLE, Accel, BootFiles, Cell
 from memnotify.process import CommandLog
 from memnotify.store import Artifact
 
@@ -33,7 +33,7 @@ _PACK = "guest"
 _INDEX = "index.json"  # not among the facts, which the store does not verify
 _STATE = "state.qcow2"
 _LOG = "log"
-# Sealed: what nobody can change cannot differ from what was verified.
+# Sealed, so that a file cannot change after it was verified.
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -72,7 +72,8 @@ class Template:
             for disk in disks:
                 sparse.copy(self._files[disk.name], disk.fd)
             memories = tuple(self._memory(stack, memory) for memory in qemu.memories_of(cell))
-            yield Parts(region, memories, disks, state_file(stack, self._state))
+            state = state_file(stack, self._state)
+            yield Parts(region, memories, disks, state, ours=stack)
 
     def _memory(self, stack: ExitStack, memory: qemu.Memory) -> qemu.Memory:
         fd = memfd(stack, memory.name)
@@ -97,8 +98,7 @@ def _load(stack: ExitStack, name: str, pack: int, entry: dict[str, Any]) -> int:
 async def make_template(
     cell: Cell,
     *,
-    kernel: Path,
-    initramfs: Path,
+    files: BootFiles,
     folder: Path,
     log: CommandLog | None,
     limits: Limits,
@@ -117,8 +117,7 @@ async def make_template(
             cell,
             parts,
             accel=Accel.TCG,
-            kernel=kernel,
-            initramfs=initramfs,
+            files=files,
             folder=folder,
         ) as vm,
     ):

@@ -6,18 +6,17 @@ import asyncio
 import os
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest.template import Template, make_template
 from memnotify.guest.watchdog import Limits
-from memnotify.model import Cell, Clock
+from memnotify.model import BootFiles, Cell, Clock
 from memnotify.process import CommandLog
-from memnotify.store import Store, digest_value
+from memnotify.store import Artifact, Store, digest_value
 
 KIND = "template"
 
@@ -64,8 +63,7 @@ class Templates:
         self,
         cell: Cell,
         *,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         on_stage: Callable[[str], None],
         log: CommandLog | None,
         boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
@@ -87,32 +85,44 @@ class Templates:
             on_stage("template")
         async with self._locks[key]:
             if key not in self._open:
-                self._open[key] = await self._find(cell, inputs, key, kernel, initramfs, log, boot)
+                async with self._found(cell, inputs, key, files, log, boot) as found:
+                    self._open[key] = None if found is None else Template(found)
             self._open.move_to_end(key)
             template = self._open[key]
             while len(self._open) > 1 and self._too_many():
                 self._open.popitem(last=False)
             return template
 
+    async def ensure(self, cell: Cell, *, files: BootFiles, log: CommandLog | None) -> bool:
+        """Return whether there is a template of a bound cell; make it if it does not exist.
+
+        It is not loaded. Raises as `get` does.
+        """
+        inputs = template_inputs(cell)
+        key = digest_value(inputs)
+        async with self._found(cell, inputs, key, files, log) as found:
+            return found is not None
+
     def _too_many(self) -> bool:
         taken = sum(template.bytes for template in self._open.values() if template is not None)
         return len(self._open) > self._most_open or taken > _OPEN_BYTES
 
-    async def _find(
+    @asynccontextmanager
+    async def _found(
         self,
         cell: Cell,
         inputs: dict[str, Any],
         key: str,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         log: CommandLog | None,
-        boot: Callable[[], AbstractAsyncContextManager[object]],
-    ) -> Template | None:
+        boot: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
+    ) -> AsyncIterator[Artifact | None]:
+        """Yield a template in the store, locked; errors of reading it are those of `get`."""
         try:
             async with self._store.lock_async(f"{KIND}-{key}"):
                 artifact = self._store.get(KIND, key)
                 if is_new := artifact is None:
-                    make = partial(self._make, cell, inputs, kernel, initramfs, log)
+                    make = partial(self._make, cell, inputs, files, log)
                     async with boot():
                         try:
                             await make()
@@ -122,15 +132,14 @@ class Templates:
                                 raise
                             await make()
                     artifact = self._store.get(KIND, key)
-                if artifact is None:
-                    return None
-                # Pruning removes the least recently used. Without explicit times, utime() uses the
-                # time of the last tick, which is the same for all uses within some milliseconds.
-                os.utime(artifact.path, ns=(now := time.time_ns(), now))
-                if is_new:
-                    with suppress(OSError):  # one that cannot be removed does not matter
-                        self._store.prune(KIND, budget=_BUDGET_BYTES)
-                return Template(artifact)
+                if artifact is not None:
+                    # Pruning removes the least recently used. Without explicit times, utime() uses
+                    # the time of the last tick, the same for all uses within some milliseconds.
+                    os.utime(artifact.path, ns=(now := time.time_ns(), now))
+                    if is_new:
+                        with suppress(OSError):  # one that cannot be removed does not matter
+                            self._store.prune(KIND, budget=_BUDGET_BYTES)
+                yield artifact
         except OSError as error:
             kind = "disk-full" if no_space(error) else "template"
             raise InfrastructureError(kind, f"template {key[:16]}: {error}") from error
@@ -139,15 +148,13 @@ class Templates:
         self,
         cell: Cell,
         inputs: dict[str, Any],
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         log: CommandLog | None,
     ) -> None:
         with self._store.draft(KIND, inputs) as draft:
             draft.facts = await make_template(
                 cell,
-                kernel=kernel,
-                initramfs=initramfs,
+                files=files,
                 folder=draft.path,
                 log=log,
                 limits=self._limits,

@@ -22,7 +22,7 @@ from memnotify.guest.privileges import QemuUser, qemu_user
 from memnotify.guest.qmp import Monitor, number, open_monitor
 from memnotify.guest.usage import MemoryMeter, OomWatch
 from memnotify.guest.watchdog import CpuClock
-from memnotify.model import CONSOLE, Accel, Cell
+from memnotify.model import CONSOLE, Accel, BootFiles, Cell
 from memnotify.process import CommandLog, Spawned, spawn
 from memnotify.rights import Rights
 
@@ -62,9 +62,8 @@ def open_vm(
     cell: Cell,
     parts: Parts,
     *,
+    files: BootFiles,
     accel: Accel,
-    kernel: Path,
-    initramfs: Path,
     folder: Path,
     tape: qemu.Tape | None = None,
     gdb: Path | None = None,
@@ -77,19 +76,19 @@ def open_vm(
     user = qemu_user()
     with ExitStack() as stack:
         description = memfd(stack, _DESCRIPTION)
-        files = [description, user.readable(stack, kernel), user.readable(stack, initramfs)]
+        boots = (user.readable(stack, path) for path in (files.kernel, files.initramfs))
+        fds = [description, *boots]
         if tape is not None:
             events = os.O_RDONLY if tape.play else os.O_RDWR | os.O_CREAT
-            files.append(stack.enter_context(user.lent(tape.events, events)))
-            files.append(stack.enter_context(user.lent(tape.snapshots, os.O_RDWR)))
+            fds.append(stack.enter_context(user.lent(tape.events, events)))
+            fds.append(stack.enter_context(user.lent(tape.snapshots, os.O_RDWR)))
         listener = None if gdb is None else stack.enter_context(_listen(gdb))
-        names = list(map(qemu.inherited, files))
+        names = list(map(qemu.inherited, fds))
         argv = qemu.command_line(
             cell,
             accel=accel,
             description=names[0],
-            kernel=names[1],
-            initramfs=names[2],
+            files=BootFiles(kernel=names[1], initramfs=names[2]),
             disks=parts.disks,
             tape=None if tape is None else qemu.OpenTape(names[3], names[4], tape.play),
             gdb=None if listener is None else listener.fileno(),
@@ -105,7 +104,7 @@ def open_vm(
             user=user,
             rights=user.rights(accel),
             description=description,
-            fds=tuple(files),
+            fds=tuple(fds),
             gdb=listener,
             console=KernelConsole(console),
             transcript=transcript,
@@ -211,6 +210,7 @@ async def _attend(
         vm.cpu_seconds = cpu.read()
         memory.look()
         vm.memory_bytes = memory.peak_bytes + vm.parts.taken_bytes()
+        vm.parts.ours.close()
 
 
 def _user_of(child: Spawned) -> int | None:

@@ -22,7 +22,7 @@ from memnotify.store import Store, digest_file, digest_value
 AGENT = "agent"
 """The name of the program in the store."""
 
-# The oldest processors that kernels of 2008 were built for: the program may need nothing newer.
+# The oldest processors that kernels of 2008 were built for; the program must run on them.
 _TARGETS: Mapping[Arch, tuple[str, ...]] = {
     Arch.I386: ("-target", "x86-linux-musl", "-mcpu=pentium"),
     Arch.X86_64: ("-target", "x86_64-linux-musl", "-mcpu=x86_64"),

@@ -11,13 +11,13 @@ from memnotify.kernel.pristine import pristine_files
 from memnotify.kernel.source import ensure_source
 from memnotify.kernel.tree import tree_folder, work_tree, write_files
 from memnotify.series.apply import Application, Reader, apply_series, read_tree
+from memnotify.series.own import is_own
 from memnotify.series.quilt import (
     MEM_NOTIFY,
-    SERIES,
     Series,
     base_for_version,
+    is_known,
     named_series,
-    revisions,
     tree_version,
 )
 from memnotify.store import Store
@@ -44,8 +44,8 @@ def apply_to_tree(
     """
     version = tree_version(tree)
     name, _, given = revision.partition("/")
-    folder = name not in revisions() and (Path(revision) / SERIES).is_file()
-    base = variant or (version if folder else given or base_for_version(name, version))
+    own = not is_known(name) or is_own(name)
+    base = variant or (version if own else given or base_for_version(name, version))
     series = named_series(revision, base)
     applied = apply_series(series, read_tree(tree))
     if not check:

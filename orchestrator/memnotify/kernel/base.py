@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,20 +19,20 @@ from memnotify.text import known_names, similar
 
 
 class DebianSource(toml.Table):
-    """A Debian package that contains the tarball `member`."""
+    """A Debian package that contains a tarball."""
 
-    kind: Literal["debian"]
-    package: str
-    member: str
+    kind: Literal["debian"] = Field(description="A package of the distribution.")
+    package: str = Field(description="The name of the package.")
+    member: str = Field(description="The path of the tarball in it.")
 
 
 class KernelOrgSource(toml.Table):
     """The newest tarball in a folder of kernel.org, as listed in its file of checksums."""
 
-    kind: Literal["kernel.org"]
-    folder: str
-    file: str
-    checksums: str
+    kind: Literal["kernel.org"] = Field(description="A tarball of kernel.org.")
+    folder: str = Field(description="The URL of the folder.")
+    file: str = Field(description="A pattern for the tarball's name; the highest version counts.")
+    checksums: str = Field(description="The name of the list of checksums in that folder.")
 
     @field_validator("file")
     @classmethod
@@ -51,79 +51,118 @@ _FileName = Annotated[
 
 
 class PieceTable(toml.Table):
-    """One file of an assembled tree: `name` and a suffix, in any of `folders`.
+    """One file of an assembled tree."""
 
-    `sha256` has the known digests, `checksums` is the name of the folder's own list.
-    """
-
-    name: _FileName
-    folders: Annotated[list[_Folder], Field(min_length=1)]
-    checksums: str | None = None
-    sha256: dict[Suffix, _Sha256] = Field(default_factory=dict)
+    name: _FileName = Field(description="Its name, without .xz, .bz2 or .gz.")
+    folders: Annotated[list[_Folder], Field(min_length=1)] = Field(
+        description="URLs of folders; the first that has it is used."
+    )
+    checksums: str | None = Field(
+        default=None, description="The name of the list of checksums in its folder."
+    )
+    sha256: dict[Suffix, _Sha256] = Field(
+        default_factory=dict, description="The known digests, by suffix."
+    )
 
 
 class PiecesSource(toml.Table):
     """A tree in pieces: the first is a tarball, the others are patches to apply in this order."""
 
-    kind: Literal["pieces"]
-    piece: Annotated[list[PieceTable], Field(min_length=1)]
+    kind: Literal["pieces"] = Field(description="A tree in pieces.")
+    piece: Annotated[list[PieceTable], Field(min_length=1)] = Field(
+        description="The tarball, and then the patches."
+    )
 
 
 Candidate = Annotated[DebianSource | KernelOrgSource | PiecesSource, Field(discriminator="kind")]
 
 
 class ArchTable(toml.Table):
-    """How an architecture is built.
+    """How an architecture is built."""
 
-    `config` are fragments below kernels/fragments; each `variant` is a list that replaces them.
-    `make` are variables. `cc` are words that belong to the compiler's name, such as -m32.
-    `cc_flags` are added after the base's, each only if the compiler knows it.
-    """
-
-    config: list[str]
-    variant: dict[str, list[str]] = Field(default_factory=dict)
-    make: dict[str, str]
-    cc: list[str] = Field(default_factory=list)
-    cc_flags: list[str] = Field(default_factory=list)
+    config: list[str] = Field(description="Fragments of kernels/fragments; later ones override.")
+    variant: dict[str, list[str]] = Field(
+        default_factory=dict, description="Lists that replace config, by the name of a variant."
+    )
+    make: dict[str, str] = Field(description="Variables for make.")
+    cc: list[str] = Field(
+        default_factory=list, description="Words of the compiler's name, such as -m32."
+    )
+    cc_flags: list[str] = Field(
+        default_factory=list, description="Flags after the base's, each if the compiler knows it."
+    )
 
 
 def _several(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-_Folders = Annotated[list[str], Field(min_length=1), BeforeValidator(_several)]
+_Folders = Annotated[
+    list[str],
+    Field(min_length=1),
+    BeforeValidator(_several, json_schema_input_type=str | list[str]),
+]
 
 
 class OnlyIfTable(toml.Table):
-    """A further condition for a patch, besides its hunks: `file` must contain `text`.
+    """A further condition for a patch, besides its hunks."""
 
-    `patch` is its name below patches/, such as "toolchain/2.6.24/0001-x.patch".
-    """
+    patch: str = Field(description="Its name below patches/: toolchain/2.6.24/0001-x.patch.")
+    file: str = Field(description="A file of the tree,")
+    text: Annotated[str, Field(min_length=1)] = Field(description="which must contain this text.")
 
-    patch: str
-    file: str
-    text: Annotated[str, Field(min_length=1)]
+
+class WithToolTable(toml.Table):
+    """A folder below patches/ for builds whose compiler or linker has at least this version."""
+
+    tool: Literal["gcc", "ld"] = Field(description="The compiler, or GNU ld.")
+    at_least: Annotated[str, toml.spelled(r"\d+\.\d+", 'a version, such as "2.47"')] = Field(
+        description="The first version that needs the folder."
+    )
+    patches: str = Field(description="The folder of patches/.")
+
+
+_SAY = {
+    # "gcc-16 (Debian 16.2.0-3) 16.2.0"
+    "gcc": ("cc", re.compile(r"\S*\bgcc\S* (?:\(.*?\) )*(\d+)\.(\d+)")),
+    # "GNU ld (GNU Binutils for Debian) 2.47.50.20261115"
+    "ld": ("ld", re.compile(r"GNU ld (?:\(.*?\) |version )*(\d+)\.(\d+)")),
+}
+"""What these tools call themselves, and the names of their versions in a toolchain."""
 
 
 class BaseTable(toml.Table):
-    """The whole file. `version` is a pattern for the version in the tree's own Makefile.
+    """A base: an unpatched tree, where it is from, and how it is built.
 
-    `patches` are folders below patches/ whose series come before every mem_notify series. A nested
-    list of folders has alternative forms of the same fixes (see `memnotify.kernel.fixes`), to which
-    `only_if` applies; `can_lack` names forms of fixes that a kernel can do without if no form fits.
-    `files` is about how many files a build from nothing compiles, for its progress.
+    `memnotify kernel` reads it; `memnotify.kernel.fixes` chooses between the forms of a fix.
     """
 
-    version: str
-    source: list[Candidate]
-    patches: list[_Folders] = Field(default_factory=list)
-    only_if: list[OnlyIfTable] = Field(default_factory=list)
-    can_lack: list[str] = Field(default_factory=list)
-    arch: dict[Literal["i386", "x86_64"], ArchTable]
-    cc_flags: list[str] = Field(default_factory=list)
-    tools: dict[str, str]
-    headers: dict[str, str] = Field(default_factory=dict)
-    files: Annotated[int, Field(gt=0)] | None = None
+    version: str = Field(description="A pattern for the version in the tree's own Makefile.")
+    source: list[Candidate] = Field(description="Where to get the tree, tried in this order.")
+    patches: list[_Folders] = Field(
+        default_factory=list,
+        description="Folders of patches/ whose series come first; a nested list has alternatives.",
+    )
+    only_if: list[OnlyIfTable] = Field(
+        default_factory=list, description="Conditions for patches of alternative folders."
+    )
+    with_tool: list[WithToolTable] = Field(
+        default_factory=list, description="Folders after those of `patches`, for some toolchains."
+    )
+    can_lack: list[str] = Field(
+        default_factory=list, description="Patches without which a kernel can do, if no form fits."
+    )
+    arch: dict[Literal["i386", "x86_64"], ArchTable] = Field(description="The architectures.")
+    cc_flags: list[str] = Field(
+        default_factory=list, description="Flags, each used if the compiler knows it."
+    )
+    tools: dict[str, str] = Field(description="Programs, and the Debian package of each.")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Headers of C, and the Debian package of each."
+    )
+    files: Annotated[int, Field(gt=0)] | None = Field(
+        default=None, description="About how many files a build compiles, for its progress."
+    )
 
     @field_validator("version")
     @classmethod
@@ -157,7 +196,7 @@ class Base:
 
     @property
     def lock(self) -> Path:
-        """The file that pins the digests of pieces for which there is no other digest."""
+        """The file that pins the digests of pieces that have no other digest."""
         return self.root / f"{self.name}.lock"
 
     @property
@@ -168,6 +207,17 @@ class Base:
         """
         root = self.root.parent / "patches"
         return tuple(tuple(root / name for name in names) for names in self.table.patches)
+
+    def patches_with(self, versions: Mapping[str, str]) -> tuple[Path, ...]:
+        """Return the further folders for a toolchain, by what its programs say (`Toolchain`)."""
+        found = []
+        for table in self.table.with_tool:
+            name, says = _SAY[table.tool]
+            version = says.match(versions.get(name, ""))
+            least = tuple(map(int, table.at_least.split(".")))
+            if version is not None and tuple(map(int, version.groups())) >= least:
+                found.append(self.root.parent / "patches" / table.patches)
+        return tuple(found)
 
     @property
     def arches(self) -> tuple[Arch, ...]:
@@ -238,6 +288,9 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
                     known = sorted(str(file.relative_to(base.fragments)) for file in files)
                     message = f"there is no {base.fragments / name}"
                     yield (*place, index), message, similar(name, known)
+    for index, tool in enumerate(base.table.with_tool):
+        if not (series := base.root.parent / "patches" / tool.patches / SERIES).is_file():
+            yield ("with_tool", index, "patches"), f"there is no {series}", None
     forms: list[str] = []
     for index, folders in enumerate(base.patches):
         for number, folder in enumerate(folders):

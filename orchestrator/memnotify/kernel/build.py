@@ -16,6 +16,7 @@ from memnotify.environment import COMPILER
 from memnotify.errors import InfrastructureError
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
+from memnotify.kernel.compiled import Compiled, Counts, Tell, count_compiled, now_and_then
 from memnotify.kernel.config import ConfigOption, check_config, fragment_text, merge_fragments
 from memnotify.kernel.fixes import Choice, fixes_for
 from memnotify.kernel.location import refuse_unfit
@@ -30,7 +31,6 @@ from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.apply import Application
 from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
-from memnotify.text import counted
 
 _RECIPE = 2  # increase it when a change of this module changes the result
 _PATIENCE = 4 * 3600.0
@@ -62,7 +62,7 @@ esac
 exec ccache "$@"
 """
 
-# The same sources give the same bytes, whoever builds them, and whenever.
+# The same sources give the same bytes, regardless of who builds them and when.
 _STAMPS = {
     "KBUILD_BUILD_TIMESTAMP": "Tue Jan 15 10:00:00 UTC 2008",
     "KBUILD_BUILD_USER": "memnotify",
@@ -90,7 +90,7 @@ class _Plan:
     ) -> _Plan:
         """Return the plan with the base's fixes for this source. Raises as `fixes_for` does."""
         read = pristine_files(source, self.request.arch, store=store, progress=progress)
-        fixes = fixes_for(self.base, read, log=log)
+        fixes = fixes_for(self.base, read, versions=self.toolchain.versions, log=log)
         if summary := fixes.summary:
             progress(f"fixes that fit this tree: {summary}")
         return replace(
@@ -181,10 +181,14 @@ def ensure_kernel(
     store: Store,
     log: CommandLog,
     progress: Callable[[str], None],
+    tell: Tell | None = None,
     kernels: Path = KERNELS,
     series: Path = MEM_NOTIFY,
 ) -> Artifact:
     """Return a kernel; if needed, fetch the base's source and build it first.
+
+    `tell` hears every two seconds how much is compiled; without it, `progress` hears it now and
+    then.
 
     The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
     `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
@@ -205,6 +209,7 @@ def ensure_kernel(
     inputs = plan.inputs(source.digest)
     words = (request.base, request.series, request.arch, request.variant)
     name = " ".join(filter(None, words))
+    tell = tell or now_and_then(progress)
 
     def build(folder: Path) -> Mapping[str, Any]:
         with work_tree(
@@ -213,11 +218,12 @@ def ensure_kernel(
             applied = tree.switch(plan.series, log=log)
             progress(f"building {name}")
             try:
-                return _build(plan, source, tree, applied, folder, store, log, progress)
+                facts = _build(plan, tree, folder, store, log, tell)
             except CommandFailed as error:
                 if error.timed_out:
                     raise
                 raise _does_not_build(name, error, tree.build_log) from error
+            return {**_origin(source, applied), **facts}
 
     return store.publish(
         KERNEL,
@@ -227,17 +233,37 @@ def ensure_kernel(
     )
 
 
+def _origin(source: Source, applied: Application) -> dict[str, Any]:
+    return {
+        "source": source.origin,
+        "source_version": source.version,
+        "patches": [
+            {
+                "name": done.patch.name,
+                "hunks": done.hunks,
+                "shifted": [
+                    {"file": h.file, "line": h.line, "offset": h.offset, "fuzz": h.fuzz}
+                    for h in done.shifted
+                ],
+            }
+            for done in applied.patches
+        ],
+    }
+
+
 def _build(
     plan: _Plan,
-    source: Source,
     tree: WorkTree,
-    applied: Application,
     folder: Path,
     store: Store,
     log: CommandLog,
-    progress: Callable[[str], None],
+    tell: Tell,
 ) -> dict[str, Any]:
     kept = tree.built_before
+    kind, counts = _kind(plan.request, kept=kept), Counts(store)
+    last = counts.of(kind)
+    # In a kept tree, make compiles what has changed: at most all.
+    of, most = last or plan.base.table.files, kept and last is None
     output = tree.build_log
     output.unlink(missing_ok=True)
     calls = tree.folder / "ccache.calls"
@@ -253,8 +279,9 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
-            beat=lambda: progress(_told(_compiled(output), plan.base.table.files, kept=kept)),
+            beat=lambda: tell(Compiled.among(count_compiled(output), of, most=most)),
         )
+    counts.note(kind, count_compiled(output))
     seconds = time.monotonic() - started
     for file, name in (
         (tree.path / _IMAGE, "bzImage"),
@@ -268,19 +295,6 @@ def _build(
         "version": (tree.path / "include/config/kernel.release")
         .read_text(encoding="utf-8")
         .strip(),
-        "source": source.origin,
-        "source_version": source.version,
-        "patches": [
-            {
-                "name": done.patch.name,
-                "hunks": done.hunks,
-                "shifted": [
-                    {"file": h.file, "line": h.line, "offset": h.offset, "fuzz": h.fuzz}
-                    for h in done.shifted
-                ],
-            }
-            for done in applied.patches
-        ],
         "choices": [choice.fact for choice in plan.choices],
         "cc_flags_dropped": list(plan.toolchain.dropped),
         "seconds": round(seconds, 3),
@@ -306,15 +320,10 @@ def _does_not_build(name: str, error: CommandFailed, output: Path) -> Infrastruc
     )
 
 
-def _compiled(output: Path) -> int:
-    return output.read_text(errors="replace", encoding="utf-8").count("\n  CC ")
-
-
-def _told(compiled: int, files: int | None, *, kept: bool) -> str:
-    """Return how far a build is. With a kept tree, make compiles what has changed: at most all."""
-    if files is None or compiled > files:
-        return f"{counted(compiled, 'file')} compiled"
-    return f"{compiled} of {'at most' if kept else 'about'} {files} files compiled"
+def _kind(request: KernelRequest, *, kept: bool) -> str:
+    """Return what builds that compile about the same number of files have in common."""
+    series = request.series if kept else ""
+    return " ".join(filter(None, (request.base, request.arch, request.variant, series)))
 
 
 @dataclass(frozen=True)
@@ -347,6 +356,9 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
             "CCACHE_BASEDIR": str(tree),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
+            # In depend mode it hashes every header of every file: hundreds each, mostly the same.
+            # ccache 4.7 has this off by default.
+            "CCACHE_INODECACHE": "1",
             # Keeps entries from being used that were cached when assembly was also in depend mode.
             "CCACHE_NAMESPACE": "preprocessed",
             "CCACHE_STATSLOG": str(calls),

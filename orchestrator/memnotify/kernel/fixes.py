@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from memnotify.errors import InputError
@@ -116,11 +117,19 @@ class _Tree:
         return None
 
 
-def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fixes:
+def fixes_for(
+    base: Base,
+    read: Reader,
+    *,
+    versions: Mapping[str, str] = MappingProxyType({}),
+    log: CommandLog | None = None,
+) -> Fixes:
     """Return the patches that a tree of a base gets before a series.
 
-    `read` returns the files of the tree; it is called only if there is a choice. Raises InputError
-    if a `series` file is wrong, or if no form of a fix fits.
+    `read` returns the files of the tree; it is called only if there is a choice. `versions` are
+    those of a toolchain; without one, the patches that only some need are left out: a series
+    applies to a tree without them. Raises InputError if a `series` file is wrong, or if no form of
+    a fix fits.
     """
     can_lack = set(base.table.can_lack)
     tree = _Tree(read, {condition.patch: condition for condition in base.table.only_if}, log)
@@ -143,6 +152,8 @@ def fixes_for(base: Base, read: Reader, *, log: CommandLog | None = None) -> Fix
         config += [
             folder / CONFIG for folder in folders if folder in used and (folder / CONFIG).is_file()
         ]
+    for folder in base.patches_with(versions):
+        chosen += read_series_file(folder / SERIES)
     return Fixes(patches=tuple(chosen), config=tuple(config), choices=tuple(choices))
 
 

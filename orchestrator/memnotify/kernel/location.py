@@ -1,4 +1,4 @@
-"""Where make can build a kernel: not everywhere, as it takes some signs in a path for its own."""
+"""Where make can build a kernel: some characters in a path have a meaning for make."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from memnotify.store import Store, digest_file
 
 _SUFFIXES: tuple[str, ...] = get_args(Suffix)
 _HEAD = """\
-# SHA-256 of files that nothing else vouches for, as they were when first fetched.
+# SHA-256 of files without a published digest, as they were when first fetched.
 # Another file of the same name is refused. In a checkout, commit this file.
 
 [sha256]

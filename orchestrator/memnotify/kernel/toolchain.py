@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.environment import COMPILER, construct
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import file_state
 from memnotify.kernel.base import Base
 from memnotify.model import Arch
 from memnotify.process import CommandLog, Completed, run
@@ -27,26 +28,38 @@ class Toolchain:
     dropped: tuple[str, ...] = ()
 
 
+Stamp = tuple[int, ...]
+
 _answered: dict[object, Completed] = {}
 """What programs said. A run asks for the toolchain of each kernel, several times."""
+
+_read: dict[object, Mapping[str, Stamp | None]] = {}
+"""The files that gcc read for headers that it found, each as it was then."""
 
 
 def missing_packages(base: Base, *, log: CommandLog | None = None) -> dict[str, str]:
     """Return what this machine lacks for building a base: program or header → package."""
     table = base.table
     missing = {name: deb for name, deb in table.tools.items() if shutil.which(name) is None}
-    if "gcc" not in missing:
-        for header, package in table.headers.items():
-            probe = run(
-                ["gcc", "-E", "-include", header, "-x", "c", "/dev/null"],
-                allow=[COMPILER],
-                timeout=60,
-                log=log,
-                check=False,
-            )
-            if probe.returncode != 0:
-                missing[header] = package
+    if "gcc" not in missing and table.headers and not _finds(table.headers, log):
+        missing |= {name: deb for name, deb in table.headers.items() if not _finds([name], log)}
     return missing
+
+
+def _finds(headers: Iterable[str], log: CommandLog | None) -> bool:
+    """Return whether gcc finds all these headers; it is not asked again while they stay there."""
+    words = [word for header in headers for word in ("-include", header)]
+    command = ["gcc", "-M", *words, "-x", "c", "/dev/null"]
+    key = _key(command)
+    known = _read.get(key)
+    if known is None or any(_stamp(path) != stamp for path, stamp in known.items()):
+        done = run(command, allow=[COMPILER], timeout=60, log=log, check=False)
+        if done.returncode != 0:
+            return False
+        # A rule for make: what gcc has read, behind the name of an object.
+        read = shlex.split(done.stdout.replace("\\\n", " "))[1:]
+        _read[key] = {path: _stamp(path) for path in read}
+    return True
 
 
 def named_compiler(cc: str) -> list[str]:
@@ -119,13 +132,23 @@ def _stdout(command: list[str], log: CommandLog | None) -> str:
 
 def _ask(command: list[str], log: CommandLog | None, *, check: bool) -> Completed:
     """Run a program, unless the same file said something to the same words before."""
-    path = shutil.which(command[0])
-    seen = None if path is None else Path(path).stat()
-    stamp = seen and (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-    key = (*command, path, stamp, *construct(COMPILER).items())
+    key = _key(command)
     if key not in _answered:
         done = run(command, allow=[COMPILER], timeout=60, log=log, check=check)
         if done.returncode != 0:
             return done
         _answered[key] = done
     return _answered[key]
+
+
+def _key(command: list[str]) -> tuple[object, ...]:
+    """Return what the answer of a program depends on."""
+    path = shutil.which(command[0])
+    return (*command, path, path and _stamp(path), *construct(COMPILER).items())
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        return file_state(Path(path))
+    except OSError:
+        return None

@@ -12,6 +12,7 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from memnotify.mailpatch.budget import Effort
@@ -36,15 +37,27 @@ _EATEN = 3  # dropped empty lines beyond the count in the hunk's header
 _WRAPPED, _SPILLED, _BLANK, _FUZZ, _OTHER, _COUNT, _LEFT = 2, 2, 8, 20, 100, 200, 400
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailedHunk:
+    """A hunk, and what its mail shows about it.
+
+    `width` is the length of the mail's longest line: a line that would have fitted in it was not
+    wrapped. `end`: the hunk is sound and ends before this index in its body, so nothing in it is
+    repaired.
+    """
+
+    hunk: RawHunk
+    width: int = 0
+    end: int | None = None
+
+
 def find_readings(
-    hunk: RawHunk,
+    mailed: MailedHunk,
     index: FileIndex,
     *,
     expected: int,
     after: int = 0,
     fuzz: int = 0,
-    width: int = 0,
-    end: int | None = None,
     effort: Effort,
 ) -> list[Reading]:
     """Return the best readings of a hunk: several if they are equally good, [] if there are none.
@@ -52,11 +65,10 @@ def find_readings(
     `expected` is the index in the file where it should begin, `after` the first index where it may.
     The expected place wins over others that are as good. It stays a choice beside better ones if
     its numbers are right. `fuzz` is how many lines of context at each end may be missing in the
-    tree. `width` is the length of the mail's longest line: a line that would have fitted in it was
-    not wrapped. `end`: the hunk is sound and ends before this index in its body, so nothing in it
-    is repaired. Raises TooMuchError.
+    tree. Raises TooMuchError.
     """
-    reader = _Reader(hunk, index, fuzz, width, end, effort)
+    hunk = mailed.hunk
+    reader = _Reader(mailed, index, fuzz, effort)
     here: list[Reading] = []
     best: list[Reading] = []
     least = 3 * _LEFT + _OTHER * sum(said is not None for said in reader.said)
@@ -137,25 +149,17 @@ _Step = tuple[int, LineKind, int]  # the cost, what is read, and how many lines 
 class _Reader:
     """Reads one hunk at any place of a file, by the path of least cost through its lines.
 
-    `fuzz` and `width` are as for `find_readings`.
+    `fuzz` is as for `find_readings`.
     """
 
-    def __init__(
-        self,
-        hunk: RawHunk,
-        index: FileIndex,
-        fuzz: int,
-        width: int,
-        end: int | None,
-        effort: Effort,
-    ) -> None:
-        self.hunk = hunk
-        self.end = end
+    def __init__(self, mailed: MailedHunk, index: FileIndex, fuzz: int, effort: Effort) -> None:
+        self.hunk = hunk = mailed.hunk
+        self.end = mailed.end
         self.body = hunk.body
         self.index = index
         self.keys = index.keys
         self.fuzz = fuzz
-        self.width = width
+        self.width = mailed.width
         self.effort = effort
         effort.spend(len(hunk.body) // _LINES_LOOKED_AT)
         self.words = [key(line.text) for line in hunk.body]

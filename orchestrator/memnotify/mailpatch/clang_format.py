@@ -7,6 +7,8 @@ it cannot parse (which a piece of a file always is), and is not maintained.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import itertools
 import re
 import tempfile
@@ -64,9 +66,8 @@ def indentations(
             body = "\n".join(_held(text)) + "\n"
             (root / f"{number}.c").write_text(body, errors="surrogateescape", encoding="utf-8")
         names = [f"{number}.c" for number in range(len(texts))]
-        formatter = packaged_program("clang-format", "the indentation of a mail")
         run(
-            [formatter, "--style=file", "-i", *names],
+            [_formatter(), "--style=file", "-i", *names],
             cwd=root,
             allow=[PYTHON],
             timeout=120,
@@ -77,6 +78,16 @@ def indentations(
             for name in names
         ]
     return [_columns(_held(text), after) for text, after in zip(texts, formatted, strict=True)]
+
+
+def _formatter() -> str:
+    """Return clang-format. Raises InfrastructureError if there is none."""
+    # The command of its package is a Python program that does nothing but start this one.
+    with contextlib.suppress(ImportError, AttributeError):
+        program = str(importlib.import_module("clang_format").get_executable("clang-format"))
+        if Path(program).is_file():
+            return program
+    return packaged_program("clang-format", "the indentation of a mail")
 
 
 def _held(text: Sequence[str]) -> list[str]:

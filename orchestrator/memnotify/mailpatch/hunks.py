@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.account import Account, At
-from memnotify.mailpatch.align import find_readings
+from memnotify.mailpatch.align import MailedHunk, find_readings
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import OpenFile
 from memnotify.mailpatch.footers import is_footer, left_over
@@ -57,13 +57,12 @@ class HunkReader:
             expected = [stated + offset, stated] if offset else [stated]
             what = f"hunk {number} of {len(file.diff.hunks)}"
             self.account.at = At(hunk.line, f"{what} of {file.name}")
+            known = self.sound or ends_clearly(hunk)
             find = functools.partial(
                 find_readings,
-                hunk,
+                MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if known else None),
                 index,
                 after=after,
-                width=self.width,
-                end=end_of(hunk) if self.sound or ends_clearly(hunk) else None,
                 effort=self.effort,
             )
             readings = self._standing(hunk, index, expected, after)
@@ -225,10 +224,9 @@ class HunkReader:
                 raise self._applied(file, hunk, what)
             return
         found = find_readings(
-            *(back, index),
+            MailedHunk(hunk=back, width=self.width, end=end_of(back)),
+            index,
             expected=start,
-            width=self.width,
-            end=end_of(back),
             effort=self.effort,
         )
         lacking = lines_lacking(hunk)
@@ -241,7 +239,7 @@ class HunkReader:
                 raise self._applied(file, hunk, what)
 
     def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
-        """Return whether a hunk that stands in a file stands there in reverse as well.
+        """Return whether a hunk that fits a file fits it in reverse as well.
 
         The file has the patch then, and may take it once more; unless the index line says that it
         is the file without it.

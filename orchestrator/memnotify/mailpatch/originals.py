@@ -40,15 +40,21 @@ class MailVerdict(StrEnum):
 class Original(toml.Table):
     """A patch mail; the file's head explains the fields."""
 
-    revision: str
-    part: _Count
-    of: _Count
-    subject: str
-    date: str
-    message_id: str | None = None
-    digest: _Digest | None = None
-    digest_without_addresses: _Digest | None = None
-    note: str = ""
+    revision: str = Field(description="The revision that it is a part of.")
+    part: _Count = Field(description="n of its n/m.")
+    of: _Count = Field(description="m of its n/m.")
+    subject: str = Field(description="Its subject.")
+    date: str = Field(description="When it was posted.")
+    message_id: str | None = Field(
+        default=None, description="Its Message-Id, without angle brackets."
+    )
+    digest: _Digest | None = Field(
+        default=None, description="The SHA-256 of the lines that it changes."
+    )
+    digest_without_addresses: _Digest | None = Field(
+        default=None, description="The same, without mail addresses."
+    )
+    note: str = Field(default="", description="What else is known of it.")
 
     @property
     def label(self) -> str:
@@ -66,17 +72,21 @@ class Original(toml.Table):
 class RevisionTable(toml.Table):
     """What the patches of a revision apply to; the file's head explains the fields."""
 
-    on: str | None = None
-    posted_for: str | None = None
-    bases: Annotated[list[str], Field(min_length=1)]
-    ours: list[str] = Field(default_factory=list)
+    on: str | None = Field(default=None, description="The revision whose patches come first.")
+    posted_for: str | None = Field(default=None, description="The tree that they were made for.")
+    bases: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Bases on which they are tried."
+    )
+    ours: list[str] = Field(
+        default_factory=list, description="Patches of this project that it needs."
+    )
 
 
 class OriginalsTable(toml.Table):
     """The whole file."""
 
-    revision: dict[str, RevisionTable]
-    mail: list[Original]
+    revision: dict[str, RevisionTable] = Field(description="The revisions, by name.")
+    mail: list[Original] = Field(description="The patch mails.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

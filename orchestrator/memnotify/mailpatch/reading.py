@@ -82,5 +82,5 @@ class Reading:
 
 
 def says_no_end(text: str) -> bool:
-    # In the language of whoever made the diff: GNU patch and git go by the sign alone.
+    # The text is in the language of the diff's author: GNU patch and git go by the sign alone.
     return text.startswith("\\ ") or text.lstrip().startswith("\\ No newline")

@@ -83,6 +83,15 @@ def _above(name: str) -> list[str]:
     return [str(path) for path in PurePosixPath(name).parents][:-1]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """How patches are restored; as for `import_mails`."""
+
+    fuzz: int
+    choose: Chooser | None
+    log: CommandLog | None
+
+
 def import_mails(
     mails: Sequence[Mail],
     read: Reader,
@@ -126,7 +135,8 @@ def import_mails(
     numbered = _numbered(ordered, beside)
     _check_places(numbered, beside)
     thread = _Thread.of(numbered, mails, others)
-    restored, notes = _restored(numbered, beside, read, fuzz, choose, log, thread.headers)
+    means = _Means(fuzz=fuzz, choose=choose, log=log)
+    restored, notes = _restored(numbered, beside, read, means, thread.headers)
     made = [patch.data for patch in restored if isinstance(patch, Imported)]
     return ImportedSeries(patches=restored, said=(*said, *notes, *thread.said(made, log)))
 
@@ -183,7 +193,8 @@ def import_in_order(
             raise InputError(f"“{mail.subject}” has no diff", file=mail.source)
         # A subject that begins with Re: does not matter: the mail is known to be the patch.
         posts.append(replace(post_of(mail, text), reply=False))
-    restored, said = _restored(dict(enumerate(posts, 1)), (), read, fuzz, choose, log, {})
+    means = _Means(fuzz=fuzz, choose=choose, log=log)
+    restored, said = _restored(dict(enumerate(posts, 1)), (), read, means, {})
     return ImportedSeries(patches=restored, said=tuple(said))
 
 
@@ -191,9 +202,7 @@ def _restored(
     numbered: Mapping[int, Post],
     beside: Sequence[Patch],
     read: Reader,
-    fuzz: int,
-    choose: Chooser | None,
-    log: CommandLog | None,
+    means: _Means,
     headers: Mapping[int, Sequence[str]],
 ) -> tuple[tuple[Imported | Patch, ...], list[str]]:
     """Return the patches of a series, restored one on top of the other, and notes about it.
@@ -206,7 +215,7 @@ def _restored(
     done: list[Imported | Patch] = []
     for number, patch in _merged(numbered, beside):
         if isinstance(patch, Post):
-            made = _import(patch, number, tree, fuzz, choose, effort, log, headers.get(number, ()))
+            made = _import(patch, number, tree, effort, means, headers.get(number, ()))
             done.append(made)
             names = [name for c in made.changes for name in (c.before, c.after) if name]
             said += [
@@ -215,7 +224,7 @@ def _restored(
             ]
         else:
             alone = Series(revision="", base="", patches=(patch,))
-            tree.files.update(apply_series(alone, tree, log=log).files)
+            tree.files.update(apply_series(alone, tree, log=means.log).files)
             done.append(patch)
     return tuple(done), said
 
@@ -276,15 +285,18 @@ def _import(
     post: Post,
     number: int,
     tree: _Overlay,
-    fuzz: int,
-    choose: Chooser | None,
     effort: Effort,
-    log: CommandLog | None,
+    means: _Means,
     headers: Sequence[str],
 ) -> Imported:
     mail = post.mail
     restored = Restorer(
-        mail=mail, read=tree, fuzz=fuzz, choose=choose, effort=effort, log=log
+        mail=mail,
+        read=tree,
+        fuzz=means.fuzz,
+        choose=means.choose,
+        effort=effort,
+        log=means.log,
     ).restore()
     text = restored.text
     before = {
@@ -293,7 +305,7 @@ def _import(
         for name in (change.before, change.after)
         if name is not None
     }
-    stat = prove(restored.changes, before, log=log)
+    stat = prove(restored.changes, before, log=means.log)
     repairs = [Repair(kind=RepairKind.DECODED, detail=what) for what in dict.fromkeys(mail.undone)]
     repairs += [Repair(kind=RepairKind.UNSURE, detail=what, sure=False) for what in mail.doubts]
     repairs += [Repair(kind=RepairKind.ANSWER, sure=False)] if post.reply else []
@@ -310,7 +322,7 @@ def _import(
     return Imported(
         name=f"{number:04}-{post.slug}.patch",
         data=patch_bytes(
-            mail, text.head, stat, restored.changes, repairs, headers=headers, log=log
+            mail, text.head, stat, restored.changes, repairs, headers=headers, log=means.log
         ),
         changes=restored.changes,
         post=post,

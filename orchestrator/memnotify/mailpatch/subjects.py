@@ -16,7 +16,7 @@ _NUMBER = re.compile(
     r"(?:^|[^\w./]|v|PATCH[_.]?)0*(\d{1,4})\s*(?:/|\\|\bof\b)\s*0*(\d{1,4})(?![\w/])",
     re.IGNORECASE,
 )
-# Nobody knew how many there would be: [PATCH 2/N], or [PATCH 2].
+# The number of patches was not known yet: [PATCH 2/N], or [PATCH 2].
 _OPEN = re.compile(
     r"(?:^|PATCH\W{0,2}|\s)0*(\d{1,3})/[NX?]+(?!\w)|PATCH\W{0,2}0*(\d{1,3})\s*$", re.IGNORECASE
 )

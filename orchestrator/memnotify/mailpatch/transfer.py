@@ -1,4 +1,4 @@
-"""Undo transfer encodings (RFC 2045), also where nothing says that there is one."""
+"""Undo transfer encodings (RFC 2045), even where no header states one."""
 
 from __future__ import annotations
 

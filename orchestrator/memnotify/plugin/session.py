@@ -27,7 +27,7 @@ from memnotify.plugin.items import CampaignFile, CellItem, finished, how_to_look
 from memnotify.process import CommandLog
 from memnotify.report.board import LineBoard
 from memnotify.report.plain import plain_console
-from memnotify.run.base_selection import choose_base
+from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.on_demand import OnDemand
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
@@ -103,7 +103,7 @@ class Session:
         source = self._config.option.memnotify_source
         log = CommandLog(store.folder("logs") / "commands.jsonl")
         return [
-            choose_base(campaign, source=source, store=store, log=log, say=_say)
+            choose_base(campaign, Preparing(store=store, log=log, say=_say), source=source)
             for campaign in campaigns
         ]
 

@@ -140,7 +140,7 @@ class Columns:
     """Some fields of the records of some kinds of a log, for figures that need no more.
 
     `kinds` has the kind of each of these records, in their order. `rows` has the records of each
-    kind, as `RecordLog.kind` does; whoever asks for another kind or field gets an error.
+    kind, as `RecordLog.kind` does; any other kind or field is an error.
     """
 
     kinds: NDArray[np.uint16]

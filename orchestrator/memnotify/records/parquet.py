@@ -1,7 +1,6 @@
 """The log of a guest as a file, records.parquet. docs/reference/records.md lists its columns.
 
-Every value of every kind has its own column, such as `zone_free`, which is null in records of other
-kinds. Version 1 had the five words of a record instead, value0 to value4; it can still be read.
+Files of version 1 can still be read.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,9 +24,20 @@ from memnotify.records import layout
 from memnotify.records.arrow import array_of, bytes_of, filled, plain, spread, strings, texts
 from memnotify.records.layout import Kind
 from memnotify.records.log import Columns, RecordLog, Records, fields_of, take
+from memnotify.records.parquet_schema import (
+    COLUMN_UNITS,
+    COMMON,
+    NEW,
+    OLD,
+    OLD_VALUES,
+    SCHEMA,
+    SCHEMA_VERSION,
+    WORDED,
+    check_columns,
+    column_of,
+    type_of,
+)
 from memnotify.text import printable
-
-SCHEMA_VERSION = 2
 
 _ROWS = 1 << 16
 """Rows per row group: there are a hundred columns, and each takes memory for every row."""
@@ -37,70 +46,6 @@ _KINDS = max(Kind) + 1
 _WORDS = layout.RECORD["value"].shape[0]
 _BYTES = layout.RECORD["value"].itemsize
 _WHOLE = np.dtype((np.void, layout.RECORD.itemsize))
-
-_UNITS = {"_ns": "ns", "_us": "us", "_kib": "KiB"}
-_ALL_OF = {Kind.MEMINFO: "KiB", Kind.SEEN: "KiB", Kind.CONSOLE: "KiB", Kind.ZONE: "pages"}
-_WITHOUT = ("name", "node", "status", "runnable", "blocked", "error")
-_PAGES = ("pswpin", "pswpout", "pgscan", "pgsteal", "pgdeactivate", "pgrefill")
-
-
-def column_of(kind: Kind, name: str) -> str:
-    """Return the name of the column for a value of a kind."""
-    return f"{kind.name.lower()}_{name}"
-
-
-def _unit(kind: Kind, name: str) -> str | None:
-    for end, unit in _UNITS.items():
-        if name.endswith(end):
-            return unit
-    if name in _PAGES:
-        return "pages"
-    if name == "page_size":
-        return "bytes"
-    return None if name in _WITHOUT else _ALL_OF.get(kind)
-
-
-UNITS: Mapping[str, str] = MappingProxyType(
-    {"time_ns": "ns"}
-    | {
-        column_of(kind, name): unit
-        for kind in Kind
-        for name in layout.LAYOUTS[kind].names or ()
-        if (unit := _unit(kind, name)) is not None
-    }
-)
-"""The units of the columns that have one; the file's metadata also has them."""
-
-
-def _type(form: np.dtype[Any]) -> Any:
-    if form.kind == "S":
-        return pa.string()
-    # Negative numbers are stored in two's complement.
-    return pa.int64() if form == np.uint64 else pa.from_numpy_dtype(form)
-
-
-def _schema() -> Any:
-    fields = [
-        pa.field("index", pa.uint32(), nullable=False),
-        pa.field("time_ns", pa.uint64(), nullable=False),
-        pa.field("kind", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-        pa.field("client", pa.uint32()),
-        pa.field("pid", pa.uint32(), nullable=False),
-        pa.field("cpu", pa.uint16(), nullable=False),
-    ]
-    for kind in Kind:
-        form = layout.LAYOUTS[kind]
-        fields += [pa.field(column_of(kind, name), _type(form[name])) for name in form.names or ()]
-    return pa.schema([*fields, pa.field("raw", pa.binary())])
-
-
-_SCHEMA = _schema()
-
-_COMMON = ("index", "time_ns", "kind", "client", "pid", "cpu")
-_NEW = (*_COMMON, "raw")
-_OLD_VALUES = tuple(f"value{number}" for number in range(_WORDS))
-_OLD = (*_COMMON, *_OLD_VALUES)
-"""The columns that a file must have, of this version and of version 1."""
 
 
 def write_records(log: RecordLog, path: Path) -> None:
@@ -116,10 +61,10 @@ def write_records(log: RecordLog, path: Path) -> None:
         "schema_version": str(SCHEMA_VERSION),
         "lost": str(log.lost),
         "torn": str(log.torn),
-        "units": json.dumps(dict(UNITS)),
+        "units": json.dumps(dict(COLUMN_UNITS)),
     }
-    schema = _SCHEMA.with_metadata(metadata)
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    schema = SCHEMA.with_metadata(metadata)
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=WORDED) as file:
         for start in range(0, max(len(log), 1), _ROWS):
             columns = _columns(log.records[start : start + _ROWS])
             file.write_table(pa.table([columns[name] for name in schema.names], schema=schema))
@@ -149,7 +94,7 @@ def _columns(records: npt.NDArray[Any]) -> dict[str, Any]:
         for name in form.names or ():
             column = column_of(kind, name)
             if not rows.size:
-                columns[column] = pa.nulls(length, _type(form[name]))
+                columns[column] = pa.nulls(length, type_of(form[name]))
             elif form[name].kind == "S":
                 columns[column], known[name] = texts(values[name], there)
             else:
@@ -234,9 +179,9 @@ def _opened(path: Path) -> Iterator[_File]:
             if version < 1:
                 raise ValueError("its schema_version is 0")
             lost, torn = _number(metadata, "lost"), _number(metadata, "torn")
-            ours = version > 1 and schema.equals(_SCHEMA)
+            ours = version > 1 and schema.equals(SCHEMA)
             if not ours:
-                _check_columns(schema, _OLD if version == 1 else _NEW)
+                check_columns(schema, OLD if version == 1 else NEW)
             yield _File(file=file, version=version, lost=lost, torn=torn, ours=ours)
     except (OSError, pa.ArrowException, ValueError) as error:
         text = " ".join(f"not a log of records: {error}".split())
@@ -310,7 +255,7 @@ def _values(column: Any, form: np.dtype[Any], rows: npt.NDArray[np.intp]) -> npt
 def _common_values(file: Any, version: int) -> Records:
     """Return the records of a file with what all kinds have, and in version 1 with their values."""
     parts = [np.zeros(0, layout.RECORD)]
-    for batch in _batches(file, _OLD if version == 1 else _COMMON):
+    for batch in _batches(file, OLD if version == 1 else COMMON):
         _refuse_nulls(batch, version)
         parts.append(rows := np.zeros(len(batch), layout.RECORD))
         rows["commit"] = plain(batch["index"]) + np.uint32(1)
@@ -352,31 +297,9 @@ def _number(metadata: Mapping[bytes, bytes], name: str) -> int:
     return int(text)
 
 
-def _check_columns(schema: Any, needed: Sequence[str]) -> None:
-    """Raise ValueError if a column is missing or has the wrong type: anybody may have written it.
-
-    A kind that was added later has no columns in an older file.
-    """
-    missing = [name for name in needed if name not in schema.names]
-    if missing:
-        raise ValueError(f"it has no column {missing[0]}")
-    for name in _OLD_VALUES if needed is _OLD else ():
-        if (found := schema.field(name).type) != pa.uint64():
-            raise ValueError(f"its column {name} is of type {found}, not uint64")
-    for field in schema:
-        at = _SCHEMA.get_field_index(field.name)
-        wanted = field.type if at < 0 else _SCHEMA.field(at).type
-        if field.type != wanted and not (
-            pa.types.is_dictionary(wanted)
-            and pa.types.is_dictionary(field.type)
-            and field.type.value_type == wanted.value_type
-        ):
-            raise ValueError(f"its column {field.name} is of type {field.type}, not {wanted}")
-
-
 def _refuse_nulls(batch: Any, version: int) -> None:
-    required = [field.name for field in _SCHEMA if not field.nullable]
-    for name in (*required, *(_OLD_VALUES if version == 1 else ())):
+    required = [field.name for field in SCHEMA if not field.nullable]
+    for name in (*required, *(OLD_VALUES if version == 1 else ())):
         if batch[name].null_count:
             raise ValueError(f"a row of its column {name} is empty")
 
@@ -391,7 +314,7 @@ def _kinds(column: Any) -> npt.NDArray[np.uint16]:
 
 
 def _old_words(batch: Any) -> npt.NDArray[np.uint64]:
-    return np.stack([plain(batch[name]) for name in _OLD_VALUES], axis=1)
+    return np.stack([plain(batch[name]) for name in OLD_VALUES], axis=1)
 
 
 def _words(batch: Any, numbers: npt.NDArray[Any], kinds: Sequence[Kind]) -> npt.NDArray[np.uint64]:

@@ -1,62 +1,89 @@
 """Progress of a run: a live board on a terminal, timestamped lines anywhere else.
 
-Finished items scroll away above the board, so nothing is lost and the board is only as large as the
-number of running guests.
+`report/live.py` is the live one; `report/events.py` writes the same for programs.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.markup import escape
-from rich.spinner import Spinner
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
-from memnotify.model import Ending, Outcome
+from memnotify.guest.view import View
+from memnotify.kernel.compiled import Compiled
+from memnotify.model import Outcome
 from memnotify.text import counted, printable
+
+if TYPE_CHECKING:
+    from memnotify.report.live import LiveBoard
+
+_COMPILED_EVERY = 30.0
+"""Seconds between two lines about the same build: some CI services end a silent job."""
+
+_MOVES = "balloon"
+"""How the stages begin that are moves of the balloon, after each of which the guest runs on."""
+
+Expected = Mapping[str, float | None]
 
 
 class Board(Protocol):
     """The receiver of a run's progress. Texts may come from a guest, and are shown literally."""
 
+    def note(self, text: str) -> None:
+        """Something was decided or done that is neither a build nor a guest, such as the base."""
+
     def building(self, what: str, text: str) -> None:
         """A kernel or an image is being built; `text` is the current step."""
 
+    def compiled(self, what: str, compiled: Compiled) -> None:
+        """So much of a kernel is compiled."""
+
     def built(self, what: str, text: str) -> None: ...
 
-    def planned(self, cells: int, there: int) -> None:
-        """`cells` cells are wanted, `there` of which already have results."""
+    def failed(self, what: str, text: str) -> None:
+        """A build has failed, which need not end the run."""
+
+    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+        """`cells` cells are wanted, `there` of which already have results.
+
+        `expected` has the others, with the seconds that each took the last time, if ever.
+        """
 
     def stage(self, cell: str, stage: str) -> None: ...
+
+    def view(self, cell: str, view: View) -> None:
+        """A cell's guest can be watched through `view`, until it ends; nobody has to."""
 
     def finished(self, cell: str, outcome: Outcome) -> None: ...
 
     def warn(self, text: str) -> None: ...
 
+    def result(self, value: Any) -> None:
+        """The command has this result, as `--json` prints it."""
 
-_MARKS = {
-    Ending.OK: ("✓", "green"),
-    Ending.FINDING: ("●", "yellow"),
-    Ending.INFRASTRUCTURE: ("✗", "red"),
-}
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which others may write to the terminal."""
 
 
 def open_board(console: Console) -> LiveBoard | LineBoard:
     """Return the board that suits a console; use it as a context manager."""
-    return LiveBoard(console) if console.is_terminal else LineBoard(console)
+    if not console.is_terminal or console.is_dumb_terminal:
+        return LineBoard(console)
+    # Imported here, because it is only needed on a terminal.
+    from memnotify.report.live import LiveBoard
+
+    return LiveBoard(console)
 
 
-class LineBoard:
-    """One line per event."""
+class QuietBoard:
+    """Nothing but warnings, on stderr; not even those with `silent`."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._cells = self._done = 0
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent = silent
 
     def __enter__(self) -> Self:
         return self
@@ -64,20 +91,84 @@ class LineBoard:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def note(self, text: str) -> None:
+        pass
+
+    def building(self, what: str, text: str) -> None:
+        pass
+
+    def compiled(self, what: str, compiled: Compiled) -> None:
+        pass
+
+    def built(self, what: str, text: str) -> None:
+        pass
+
+    def failed(self, what: str, text: str) -> None:
+        pass
+
+    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
+        pass
+
+    def stage(self, cell: str, stage: str) -> None:
+        pass
+
+    def view(self, cell: str, view: View) -> None:
+        pass
+
+    def finished(self, cell: str, outcome: Outcome) -> None:
+        pass
+
+    def warn(self, text: str) -> None:
+        if not self._silent:
+            print(f"warning: {printable(text)}", file=sys.stderr, flush=True)
+
+    def result(self, value: Any) -> None:
+        pass
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class LineBoard(QuietBoard):
+    """One line for each cell and stage, and for each step of a build."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._cells = self._done = 0
+        self._stages: dict[str, set[str]] = {}
+        self._compiled: dict[str, float] = {}
+
+    def note(self, text: str) -> None:
+        print(printable(text), file=sys.stderr, flush=True)
+
     def building(self, what: str, text: str) -> None:
         self._line(f"{what}: {text}")
+
+    def compiled(self, what: str, compiled: Compiled) -> None:
+        now = time.monotonic()
+        if now - self._compiled.get(what, -_COMPILED_EVERY) >= _COMPILED_EVERY:
+            self._compiled[what] = now
+            self._line(f"{what}: {compiled}")
 
     def built(self, what: str, text: str) -> None:
         self._line(f"{what}: {text}")
 
-    def planned(self, cells: int, there: int) -> None:
+    def failed(self, what: str, text: str) -> None:
+        self._line(f"{what}: {text}")
+
+    def planned(self, cells: int, there: int, expected: Expected | None = None) -> None:
         self._cells, self._done = cells, there
         self._line(f"{counted(cells, 'cell')}, {there} of them already finished")
 
     def stage(self, cell: str, stage: str) -> None:
-        self._line(f"{cell}: {stage}")
+        entered = self._stages.setdefault(cell, set())
+        if not stage.startswith(_MOVES) and stage not in entered:
+            entered.add(stage)
+            self._line(f"{cell}: {stage}")
 
     def finished(self, cell: str, outcome: Outcome) -> None:
+        self._stages.pop(cell, None)
         self._done += 1
         count = f"[{self._done}/{self._cells}]"
         self._line(f"{count} {cell}: {outcome}{': ' + outcome.detail if outcome.detail else ''}")
@@ -89,77 +180,3 @@ class LineBoard:
         now = time.strftime("%H:%M:%S")
         for line in text.splitlines():
             self._console.out(f"{now} {printable(line)}", highlight=False)
-
-
-class LiveBoard:
-    """A region at the bottom of the terminal: builds, then running guests."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._builds: dict[str, tuple[str, float]] = {}
-        self._stages: dict[str, tuple[str, float]] = {}
-        self._cells = self._done = 0
-        self._spinner = Spinner("dots")
-        self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=8, transient=True
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
-
-    def building(self, what: str, text: str) -> None:
-        _, since = self._builds.get(what, ("", time.monotonic()))
-        self._builds[what] = (text, since)
-
-    def built(self, what: str, text: str) -> None:
-        self._builds.pop(what, None)
-        self._print(f"[green]✓[/] {_safe(what)}: {_safe(text)}")
-
-    def planned(self, cells: int, there: int) -> None:
-        self._cells, self._done = cells, there
-        if there:
-            self._print(f"[green]✓[/] {there} of {cells} cells already finished")
-
-    def stage(self, cell: str, stage: str) -> None:
-        _, since = self._stages.get(cell, ("", time.monotonic()))
-        self._stages[cell] = (stage, since)
-
-    def finished(self, cell: str, outcome: Outcome) -> None:
-        _, since = self._stages.pop(cell, ("", time.monotonic()))
-        self._done += 1
-        mark, style = _MARKS[outcome.ending]
-        text = f"{outcome}: {outcome.detail}" if outcome.detail else str(outcome)
-        seconds = time.monotonic() - since
-        self._print(f"[{style}]{mark}[/] {_safe(cell)}  [{style}]{_safe(text)}[/]  {seconds:.1f} s")
-
-    def warn(self, text: str) -> None:
-        self._print(f"[yellow]warning:[/] {_safe(text)}")
-
-    def _print(self, markup: str) -> None:
-        self._console.print(markup, highlight=False, soft_wrap=True)
-
-    def _render(self) -> Group:
-        now = time.monotonic()
-        rows = Table.grid(padding=(0, 2))
-        for name, (text, since) in [*self._builds.items(), *self._stages.items()]:
-            rows.add_row(
-                self._spinner, Text(printable(name)), Text(printable(text)), f"{now - since:4.0f} s"
-            )
-        if not self._cells:
-            return Group(rows)
-        queued = self._cells - self._done - len(self._stages)
-        counts = f"{self._done} of {self._cells} done, {len(self._stages)} running, {queued} queued"
-        return Group(rows, Text(counts, style="dim"))
-
-
-def _safe(text: str) -> str:
-    return escape(printable(text))

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from memnotify.axes import POINT, Value
-from memnotify.check.promises import Answer, Invariant, PromiseVerdict
+from memnotify.check.promises import Answer, Break, Invariant, PromiseVerdict
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
+from memnotify.report.plain import print_line
 from memnotify.report.table import axis_column, differing, shared
 from memnotify.results.promises import Checked
-from memnotify.text import counted, printable
+from memnotify.series.own import origin_of
+from memnotify.text import counted
 from memnotify.units import NS_PER_S
 
 _MOST = 5
@@ -36,14 +37,14 @@ def print_check(
     if choice.made:
         check_grid(rows).chosen(choice).print(console)
     else:
-        console.print(Text(printable(shared([row.point for row in rows])), style="dim"))
+        print_line(console, shared([row.point for row in rows]), style="dim")
         _matrix(rows).print(console)
     for line in _notes(rows, as_list=choice.made):
-        console.print(Text(printable(line)), soft_wrap=True)
+        print_line(console, line)
     for row in rows:
         for line in _breaks(row, files / row.cell / records):
-            console.print(Text(printable(line)), soft_wrap=True)
-    console.print(Text(_summary(rows)), soft_wrap=True)
+            print_line(console, line)
+    print_line(console, _summary(rows))
 
 
 def check_grid(rows: Sequence[Checked]) -> Grid:
@@ -107,9 +108,14 @@ def _notes(rows: Sequence[Checked], *, as_list: bool) -> Iterator[str]:
         yield "times exercised (0: never, blank: not promised)"
     for series in sorted({str(row.point["series"]) for row in rows if row.answer is None}):
         yield (
-            f"{series}: no promises on file; add them to revision.toml in its folder (see "
-            "patches/README.md), or restore the folder if it is missing"
+            f"{series}: no promises on file; add them to revision.toml in {_folder(series)} (see "
+            "patches/README.md), restore the folder if it is missing, or ask those of another "
+            "revision with --against"
         )
+    others = {str(row.promised_by) for row in rows if row.promised_by not in _own(row)}
+    for series in sorted(others):
+        yield f"against the promises of {series}"
+    yield from _needs(rows)
     for cell, row in {row.cell: row for row in rows}.items():
         if row.lost_records or row.torn_records:
             lost = counted(row.lost_records, "record")
@@ -119,21 +125,45 @@ def _notes(rows: Sequence[Checked], *, as_list: bool) -> Iterator[str]:
             )
 
 
+def _own(row: Checked) -> tuple[str | None, ...]:
+    return None, str(row.point["series"])
+
+
+def _folder(series: str) -> str:
+    origin = origin_of(series)
+    return "its folder" if origin is None else f"{origin}"
+
+
+def _needs(rows: Sequence[Checked]) -> Iterator[str]:
+    """Yield what would exercise the promises that were not, each text once."""
+    cells: dict[tuple[str, str], int] = Counter()
+    for row in rows:
+        if row.answer is not None and row.needs is not None:
+            cells[str(row.answer.invariant), row.needs] += 1
+    for (invariant, needs), count in cells.items():
+        yield f"{invariant} not exercised in {counted(count, 'cell')}: it takes {needs}"
+
+
 def _breaks(row: Checked, log: Path) -> Iterator[str]:
     if row.answer is None or not row.broken:
         return
     breaks = row.answer.breaks
     yield f"{row.cell} {row.answer.invariant}: broken {counted(len(breaks), 'time')}"
     for found in breaks[:_MOST]:
-        numbers = ", ".join(map(str, found.records[:_MOST]))
-        more = f" and {len(found.records) - _MOST} more" if found.records[_MOST:] else ""
-        who = "" if found.client is None else f", client {found.client}"
-        yield (
-            f"  {log}: record {numbers}{more}: at {found.time_ns / NS_PER_S:.3f} s{who}: promised "
-            f"{found.promised}; observed {found.seen}"
-        )
+        yield f"  {log}: {told_break(found)}"
     if len(breaks) > _MOST:
         yield f"  and {len(breaks) - _MOST} more (see --json)"
+
+
+def told_break(found: Break) -> str:
+    """Return where a promise is broken, what was promised, and what was observed."""
+    numbers = ", ".join(map(str, found.records[:_MOST]))
+    more = f" and {len(found.records) - _MOST} more" if found.records[_MOST:] else ""
+    who = "" if found.client is None else f", client {found.client}"
+    return (
+        f"record {numbers}{more}: at {found.time_ns / NS_PER_S:.3f} s{who}: promised "
+        f"{found.promised}; observed {found.seen}"
+    )
 
 
 def _summary(rows: Sequence[Checked]) -> str:

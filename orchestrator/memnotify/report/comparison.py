@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.text import Text
 
 from memnotify.axes import Value
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
-from memnotify.results.comparison import GroupFigure
+from memnotify.report.plain import print_line
+from memnotify.results.grouping import GroupFigure
 from memnotify.text import counted, printable
 
 _MOST_VALUES = 8
@@ -28,8 +28,11 @@ def print_comparison(
     same: Mapping[str, Value],
     notes: Sequence[str],
     choice: Choice = USUAL,
+    table: bool = True,
 ) -> None:
     """Print what `memnotify compare` shows: one line per figure, one column per group.
+
+    Without `table`, only what is around it, unless columns or an order were asked for.
 
     `rows` are sorted by figure, then group. `same` has the axes with a single value. If columns or
     an order were asked for, the table is the list of `comparison_grid` instead.
@@ -37,20 +40,20 @@ def print_comparison(
     groups = list(dict.fromkeys(row.group for row in rows))
     by, cells, over = rows[0].by, rows[0].cells, rows[0].over
     here = ", ".join(f"{axis} {value}" for axis, value in same.items())
-    console.print(Text(printable(here)), style="dim", soft_wrap=True)
+    print_line(console, here, style="dim")
     each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())
-    console.print(Text(printable(f"{each}: {taken}" if taken else each)), soft_wrap=True)
+    print_line(console, f"{each}: {taken}" if taken else each)
     effects = any(row.apart is not None for row in rows)
     paired = any(row.apart is not None and row.apart.difference is not None for row in rows)
     if choice.made:
         comparison_grid(rows).chosen(choice).print(console)
-    else:
+    elif table:
         _matrix(rows, groups, effects="" if not effects else "Δ" if paired else "δ").print(console)
     if effects:
-        console.print(Text(printable(f"{_EFFECTS[paired]} {groups[0]}")), soft_wrap=True)
+        print_line(console, f"{_EFFECTS[paired]} {groups[0]}")
     for note in notes:
-        console.print(Text(printable(note)), soft_wrap=True)
+        print_line(console, note)
 
 
 def comparison_grid(rows: Sequence[GroupFigure]) -> Grid:

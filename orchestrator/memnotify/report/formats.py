@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from memnotify import toml
-from memnotify.errors import InputError, writing
+from memnotify.errors import InputError
+from memnotify.files import writing
 from memnotify.report.cells import CellReport, ExpectReport, RunReport
 from memnotify.report.expect import in_words, status_of
-from memnotify.report.html import html
 from memnotify.report.junit import junit
 from memnotify.report.ktap import ktap
 from memnotify.report.markdown import markdown
+from memnotify.report.page.page import page
 from memnotify.results.expectations import expectations
 from memnotify.results.folder import CAMPAIGN, CONSOLE, RunFolder, read_verdict
 from memnotify.results.timeline import timeline_of
 
-Format = Callable[[RunReport], str]
+Format = Callable[[Sequence[RunFolder], Path], str]
+
+
+def _of_one(write: Callable[[RunReport], str]) -> Format:
+    """Return a format that has no trend."""
+
+    def written(runs: Sequence[RunFolder], output: Path) -> str:
+        if len(runs) > 1:
+            raise InputError(
+                f"{output}: this format is of one run",
+                hint="a trend is in a report ending in .html",
+            )
+        return write(read_report(runs[0]))
+
+    return written
+
 
 FORMATS: MappingProxyType[str, Format] = MappingProxyType(
-    {".html": html, ".xml": junit, ".ktap": ktap, ".md": markdown}
+    {".html": page, ".xml": _of_one(junit), ".ktap": _of_one(ktap), ".md": _of_one(markdown)}
 )
 """Formats by file suffix."""
 
 _CONSOLE_BYTES = 4096  # of the end, where a panic would be
 
 
-def make_report(run: RunFolder, output: Path) -> None:
-    """Write a report of a run to a file, in the format given by the file's suffix.
+def make_report(runs: Sequence[RunFolder], output: Path) -> None:
+    """Write a report to a file, in the format given by the file's suffix.
+
+    Of several runs of one campaign, it shows the newest one and the trend.
 
     Raises InputError if there is no run, one of its results is damaged, the suffix is unknown, or
     the file cannot be written.
@@ -41,7 +59,7 @@ def make_report(run: RunFolder, output: Path) -> None:
             f"{output}: the suffix selects no known format",
             hint=f"use a name that ends in one of {' '.join(FORMATS)}",
         )
-    text = write(read_report(run))
+    text = write(runs, output)
     with writing(output):
         # A lone surrogate cannot be encoded.
         output.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -90,7 +90,7 @@ class Grid:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     asked: bool = False
-    """Whether the columns were asked for: none gives way."""
+    """Whether the user asked for the columns: then none is dropped."""
 
     def chosen(self, choice: Choice) -> Grid:
         """Return the table as asked for. Raises InputError for an unknown column."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from textwrap import wrap
 from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from memnotify.text import printable
 
 _TRAILING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$", re.M)
 _END_OF_STYLE = "\x1b[0m"
@@ -49,6 +53,19 @@ def plain_console(file: IO[str] | None = None, *, stderr: bool = False) -> Conso
         force_terminal=False,
         color_system="standard" if colored else None,
     )
+
+
+def print_line(console: Console, text: str, *, style: str = "") -> None:
+    """Print a sentence: broken at blanks on a terminal, and on one line anywhere else.
+
+    A path is longer than a line rather than broken.
+    """
+    whole = printable(text)
+    lines = [whole]
+    if console.is_terminal:
+        lines = wrap(whole, console.width, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=True)
 
 
 def plain_table(*titles: str) -> Table:

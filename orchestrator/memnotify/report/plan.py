@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from memnotify.report.grid import Column, Grid
 from memnotify.report.grid import Row as GridRow
-from memnotify.text import counted, printable
+from memnotify.report.plain import print_line
+from memnotify.text import counted
 
 Row = Mapping[str, Any]
 
@@ -19,9 +19,9 @@ def print_plan(console: Console, found: Row) -> None:
     """Print what a run would do; `found` is run.preview's Preview as a mapping."""
     bases = found["bases"]
     if len(bases) > 1:
-        _line(console, "the first base that is available, builds and boots is used:")
+        print_line(console, "the first base that is available, builds and boots is used:")
     for base in bases:
-        _line(console, f"base {base['base']}, source {base['source']}")
+        print_line(console, f"base {base['base']}, source {base['source']}")
     columns = (
         *(Column(name=name) for name in ("base", "series", "arch")),
         Column(name="cells", right=True),
@@ -35,7 +35,7 @@ def print_plan(console: Console, found: Row) -> None:
     _guests(console, found["guests"])
     capacity = found["capacity"]
     total, available = found["memory_mib"], found["available_mib"]
-    _line(
+    print_line(
         console,
         f"{counted(found['cells'], 'cell')}; guests may use {capacity['memory_mib']} MiB of the "
         f"host's {total} MiB and {counted(capacity['cores'], 'core')}; {available} MiB are "
@@ -57,7 +57,3 @@ def _guests(console: Console, rows: Sequence[Row]) -> None:
         fits = "" if row["fits"] else "too large for this host"
         found.append(GridRow(row, {"takes": takes, "fits": fits}))
     Grid(columns, tuple(found)).print(console)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(Text(printable(text)), soft_wrap=True)

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from memnotify.report.grid import USUAL, Choice, Column, Grid
 from memnotify.report.grid import Row as GridRow
+from memnotify.report.plain import print_line
 from memnotify.results.published import Compared
-from memnotify.text import printable
 
 Row = Mapping[str, Any]
 
@@ -28,16 +27,16 @@ def print_published(
     choice: Choice = USUAL,
 ) -> None:
     """Print the figures of `memnotify published RUN`."""
-    console.print(Text(printable(f"{source}: {machine}")), style="dim", soft_wrap=True)
+    print_line(console, f"{source}: {machine}", style="dim")
     ours = dict.fromkeys((*row.bases, *row.arches) for row in rows if row.cells)
     if ours:
         guests = "; ".join(" ".join(one) for one in ours)
-        console.print(Text(printable(f"reproduced on {guests}")), style="dim", soft_wrap=True)
+        print_line(console, f"reproduced on {guests}", style="dim")
     published_grid(rows).chosen(choice).print(console)
     for row in rows:
         if row.note:
             note = f"{row.figure}, {row.chosen}: {row.note}"
-            console.print(Text(printable(note)), soft_wrap=True)
+            print_line(console, note)
 
 
 def published_grid(rows: Sequence[Compared]) -> Grid:

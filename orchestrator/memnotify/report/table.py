@@ -13,7 +13,7 @@ from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.model import Ending
 from memnotify.report.grid import USUAL, Choice, Column, Grid
 from memnotify.report.grid import Row as GridRow
-from memnotify.report.plain import plain_table
+from memnotify.report.plain import plain_table, print_line
 from memnotify.results.verdict import Verdict
 from memnotify.text import counted, printable
 
@@ -33,6 +33,14 @@ _FIGURES = {
     "oom_kills": ("OOM\nkills", 6),
     "self_check": ("self-check", 1),
 }
+_OF_A_CELL = {
+    "wakeups": ("wake-\nups", 0),
+    "clients_woken": ("clients\nwoken", 0),
+    "max_batch": ("largest\nbatch", 3),
+    "first_wakeup_ms": ("gate to\nfirst ms", 1),
+    "swapped_out_before_first": ("pages swapped\nbefore that", 2),
+    "oom_kills": ("OOM\nkills", 4),
+}
 _STYLES = {Ending.OK: "", Ending.FINDING: "yellow", Ending.INFRASTRUCTURE: "red"}
 
 
@@ -45,12 +53,12 @@ def print_run(
     """
     grid = run_grid(verdicts).chosen(choice)
     if verdicts:
-        console.print(Text(printable(shared([one.point for one in verdicts])), style="dim"))
+        print_line(console, shared([one.point for one in verdicts]), style="dim")
         grid.print(console)
     for verdict in verdicts:
         for note in _notes(verdict):
-            console.print(Text(printable(f"{verdict.id} {note}")), soft_wrap=True)
-    console.print(Text(summary(verdicts, planned=planned)), soft_wrap=True)
+            print_line(console, f"{verdict.id} {note}")
+    print_line(console, summary(verdicts, planned=planned))
 
 
 def _notes(verdict: Verdict) -> list[str]:
@@ -106,6 +114,16 @@ def run_grid(verdicts: Sequence[Verdict]) -> Grid:
     return Grid((*usual, *more), tuple(map(_grid_row, verdicts, rows)))
 
 
+def _figures_grid(verdict: Verdict) -> Grid:
+    """Return the figures of a cell in one row, with their units in the head."""
+    columns = tuple(
+        Column(name=name, title=title, right=True, gives_way=least)
+        for name, (title, least) in _OF_A_CELL.items()
+    )
+    texts = {key: _figure(verdict.figures, key) for key in _OF_A_CELL}
+    return Grid(columns, (GridRow(verdict.figures, texts),))
+
+
 def _grid_row(verdict: Verdict, row: Row) -> GridRow:
     texts = {key: _figure(verdict.figures, key) for key in _FIGURES}
     return GridRow(row, texts, _STYLES[verdict.outcome.ending])
@@ -150,17 +168,17 @@ def summary(verdicts: Sequence[Verdict], *, planned: int) -> str:
 
 def print_cell(console: Console, verdict: Verdict, events: Sequence[Row]) -> None:
     """Print what `memnotify show RUN CELL` shows; `events` are sorted by time."""
-    console.print(Text(printable(f"{verdict.id}  {verdict.name}"), style="bold"))
+    print_line(console, f"{verdict.id}  {verdict.name}", style="bold")
     outcome = verdict.outcome
     why = f": {outcome.detail}" if outcome.detail else ""
-    console.print(Text(printable(f"outcome {outcome}{why}")), soft_wrap=True)
-    console.print(
-        Text(
-            f"{verdict.guest_seconds} s of guest time in {verdict.wall_seconds} s, "
-            f"repeatability {verdict.repeatability}, "
-            f"{counted(verdict.lost_records, 'record')} lost"
-        )
+    print_line(console, f"outcome {outcome}{why}")
+    print_line(
+        console,
+        f"{verdict.guest_seconds} s of guest time in {verdict.wall_seconds} s, "
+        f"repeatability {verdict.repeatability}, "
+        f"{counted(verdict.lost_records, 'record')} lost",
     )
+    _figures_grid(verdict).print(console)
     table = plain_table()
     table.add_column("guest s", justify="right", no_wrap=True)
     table.add_column("what", no_wrap=True)

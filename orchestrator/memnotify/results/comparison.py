@@ -12,15 +12,16 @@ from typing import Any
 
 from memnotify.axes import AXES, REPEAT, Value, ordered
 from memnotify.campaign.row import PlanRow
-from memnotify.check.reaction import FIELDS, UNITS, react
-from memnotify.check.statistics import Effect, Spread, effect, paired_effect, spread
+from memnotify.check.reaction import UNITS
+from memnotify.check.statistics import Effect, effect, paired_effect, spread
 from memnotify.errors import InputError
-from memnotify.model import Clock, Outcome
+from memnotify.model import Clock, Outcome, Repeatability
 from memnotify.parallel import each
 from memnotify.places import command
-from memnotify.records.parquet import read_columns
 from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
+from memnotify.results.grouping import BUILD, RUN, GroupFigure, Grouping, Point
 from memnotify.results.identical import Alike, CellLog, compare_logs
+from memnotify.results.reaction import reacted_in
 from memnotify.store import digest_value
 from memnotify.text import known_names, similar
 
@@ -36,10 +37,8 @@ COMPARED = ordered(
 _TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
 _TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
 
-# Along these axes, a scenario must be the same to the last step, not only by name.
-_SAME_SCENARIO = ("base", "series", "arch", "clock")
-
-Point = tuple[Value, ...]
+GROUPED = (*COMPARED, RUN, BUILD)
+"""What cells can be compared by: an axis, their run, or the build of their kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,50 +53,9 @@ class _Sample:
     inputs: Inputs
     outcome: Outcome
     lost_records: int
+    exact: bool
     figures: Mapping[str, float | None]
     log: CellLog | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupFigure:
-    """A figure, `metric`, in one group of `cells` cells, along the axis `by`.
-
-    `over` has the axes on which the group has several values. `versus` is the group that it is
-    compared with (None: itself), and `apart` the difference. `records` says how the logs of the two
-    compare. `values` has the figure of each cell, by its point: that of the cell's counterpart in
-    another group is the same.
-    """
-
-    by: str
-    group: Value
-    metric: str
-    unit: str
-    spread: Spread
-    versus: Value | None
-    apart: Effect | None
-    cells: int
-    over: Mapping[str, tuple[Value, ...]]
-    records: Alike | None
-    values: Mapping[Point, float]
-
-    def to_json(self) -> dict[str, Any]:
-        apart = self.apart
-        difference = None if apart is None else apart.difference
-        return {
-            "by": self.by,
-            "group": self.group,
-            "metric": self.metric,
-            "unit": self.unit,
-            **dataclasses.asdict(self.spread),
-            "versus": self.versus,
-            "effect": None if apart is None else apart.delta,
-            "difference": None if difference is None else dataclasses.asdict(difference),
-            "test": None if apart is None else apart.test,
-            "p": None if apart is None else apart.p,
-            "cells": self.cells,
-            "over": {axis: list(some) for axis, some in self.over.items()},
-            "records": None if self.records is None else self.records.row(),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +65,12 @@ class GroupComparison:
     `rows` has each figure of each group, by figure, then group; the first group is the one that the
     others are compared with. `same` has the axes on which all cells have the same value. `left_out`
     counts cells without a counterpart in every group, `failed` failures of the testbed, and
-    `not_run` cells without results. `pooled` are the axes other than the seed on which a group has
-    several values. `repeats` counts guests with another seed but the same scenario, which would
-    only repeat a result. `mixed` lists other differences that should not exist.
+    `not_run` cells without results. `settings` has the axes of each point except the seed, and
+    `exact` the group and point of cells that would repeat exactly, and differ from their
+    counterpart in the first group only in their kernel. `pooled` are the axes other than the seed
+    on which a group has several values. `repeats` counts guests with another seed but the same
+    scenario, which would only repeat a result. `mixed` lists other differences that should not
+    exist.
     """
 
     rows: tuple[GroupFigure, ...]
@@ -123,9 +84,14 @@ class GroupComparison:
     repeats: int
     mixed: tuple[str, ...]
     alike: tuple[Alike, ...]
+    settings: Mapping[Point, Mapping[str, Value]]
+    exact: frozenset[tuple[Value, Point]]
 
-    def notes(self) -> list[str]:
-        """Return what a reader needs besides the figures: how cells ended, and what is missing."""
+    def notes(self, *, table: bool = True) -> list[str]:
+        """Return what a reader needs besides the figures: how cells ended, and what is missing.
+
+        `table`: the medians are shown.
+        """
         ended = {
             group: ", ".join(
                 f"{count} {outcome}"
@@ -137,8 +103,12 @@ class GroupComparison:
         # First, because such cells may differ for that reason alone.
         notes = [f"cells ran with different {what}" for what in self.mixed]
         notes += [f"{group}: {how}" for group, how in ended.items()]
-        notes += [found.sentence() for found in self.alike if found.is_news]
-        if self.pooled:
+        if self.rows[0].by in (RUN, BUILD):
+            # Another kernel has other times from its boot on, so where they begin says nothing.
+            notes += [dataclasses.replace(found, first=None).sentence() for found in self.alike]
+        else:
+            notes += [found.sentence() for found in self.alike if found.is_news]
+        if self.pooled and table:
             axes = " and ".join(self.pooled)
             notes.append(
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
@@ -181,8 +151,8 @@ def compare_runs(
 
     `only` narrows axes to some of their values. A point is a value on each of the other axes; only
     points with results in every group count. `say` gets a line for each cell with damaged results.
-    Raises InputError if there are none, or if a point has two different cells in one group; the
-    error says what differs.
+    Raises InputError if there are none, and NotOneCell if a point has two different cells in one
+    group; the error says what differs.
     """
     samples: dict[tuple[Value, Point], _Sample] = {}
     failed = not_run = 0
@@ -190,11 +160,13 @@ def compare_runs(
     damaged = [line for _, _, lines in runs for line in lines]
     for line in damaged:
         say(line)
+    plans = {run.path: list(_planned(run, only)) for run, _, _ in runs}
+    grouping = Grouping.of(by, plans)
     for run, whole, _ in runs:
-        planned = list(_planned(run, only))
-        there = [(row, axes, whole[row.id]) for row, axes in planned if row.id in whole]
+        planned = plans[run.path]
+        there = [(run.path, row, axes, whole[row.id]) for row, axes in planned if row.id in whole]
         not_run += len(planned) - len(there)
-        for sample in each(lambda cell: _sample(*cell, by), there):
+        for sample in each(lambda cell: _sample(grouping, *cell), there):
             if sample.outcome.infrastructure is not None:
                 failed += 1
                 continue
@@ -212,16 +184,19 @@ def compare_runs(
     if not points:
         names = ", ".join(map(str, groups))
         hint = f"cells must differ in {by} and in nothing else"
+        if by == RUN and len({sample.axes["series"] for sample in samples.values()}) > 1:
+            hint += f"; for those of two series use --by series, or --by {BUILD}"
         raise InputError(f"no setting has been run with all of {names}", hint=hint)
     kept = {group: [samples[group, point] for point in points] for group in groups}
     values = {
         axis: tuple(dict.fromkeys(sample.axes[axis] for sample in kept[groups[0]]))
         for axis in COMPARED
-        if axis != by
+        if axis not in grouping.replaced
     }
     over = {axis: found for axis, found in values.items() if len(found) > 1}
     different = {group: _different(found, by) for group, found in kept.items()}
-    alike = tuple(compare_logs(_logs(different))) if by == "series" else ()
+    told = by in ("series", RUN, BUILD)
+    alike = tuple(compare_logs(_logs(different))) if told else ()
     return GroupComparison(
         rows=tuple(_rows(by, over, different, {found.group: found for found in alike})),
         same={axis: found[0] for axis, found in values.items() if len(found) == 1},
@@ -237,7 +212,23 @@ def compare_runs(
         repeats=sum(len(kept[group]) - len(different[group]) for group in groups),
         mixed=tuple(what for tool, what in _TOOLS.items() if _differs(tool, kept.values())),
         alike=alike,
+        settings={
+            point: {axis: samples[groups[0], point].axes[axis] for axis in _pooled(over)}
+            for point in points
+        },
+        exact=frozenset(
+            (group, point)
+            for group in groups
+            for point in points
+            if _exact(samples[groups[0], point], samples[group, point])
+        ),
     )
+
+
+def _exact(one: _Sample, other: _Sample) -> bool:
+    """Return whether two guests repeat themselves exactly, in the same surroundings."""
+    same = all(one.inputs[tool] == other.inputs[tool] for tool in _TOOLS)
+    return same and all(sample.exact and not sample.lost_records for sample in (one, other))
 
 
 def _no_results(
@@ -256,14 +247,18 @@ def _no_results(
     return InputError("no matching cell has results", hint=hint)
 
 
-def _not_one_cell(one: _Sample, other: _Sample) -> InputError:
+class NotOneCell(InputError):
+    """Two different cells are at the same place of a comparison."""
+
+
+def _not_one_cell(one: _Sample, other: _Sample) -> NotOneCell:
     """Return the error for two different cells at the same place."""
     names = {"kernel": "kernels", **_TOOLS}
     keys = dict.fromkeys((*names, *one.inputs, *other.inputs))
     what = [names.get(key, key) for key in keys if one.inputs.get(key) != other.inputs.get(key)]
-    return InputError(
+    return NotOneCell(
         f"{one.id} and {other.id} are the same cell, run with different {', '.join(what)}",
-        hint="compare only one of these runs, or run the campaign of the other again",
+        hint=f"compare them with --by {RUN} or --by {BUILD}, or name only one of these runs",
     )
 
 
@@ -319,26 +314,27 @@ def _planned(
             yield row, axes
 
 
-def _sample(row: PlanRow, axes: Mapping[str, Value], folder: Path, by: str) -> _Sample:
-    point = tuple(value for name, value in axes.items() if name != by)
-    scenario = digest_value(row.inputs["scenario"])
-    if by in _SAME_SCENARIO:
-        point = (*point, scenario)
+def _sample(
+    grouping: Grouping, run: Path, row: PlanRow, axes: Mapping[str, Value], folder: Path
+) -> _Sample:
+    axes = grouping.axes(axes)
+    group, point = grouping.place(run, row, axes)
     verdict, log = read_verdict(folder), None
     figures: Mapping[str, float | None] = dict.fromkeys(UNITS)
-    if (file := folder / RECORDS).exists():
-        # The log itself does not stay in memory: there may be many cells.
-        records = read_columns(file, FIELDS)
-        figures, log = dataclasses.asdict(react(records)), CellLog.of(row.id, file, records)
+    # The log itself does not stay in memory: there may be many cells.
+    if (found := reacted_in(folder)) is not None:
+        figures, file = found.figures, folder / RECORDS
+        log = CellLog(id=row.id, file=file, order=found.order, lacking=found.lacking)
     return _Sample(
         id=row.id,
-        group=axes[by],
+        group=group,
         point=point,
-        scenario=scenario,
+        scenario=digest_value(row.inputs["scenario"]),
         axes=axes,
         inputs=row.inputs,
         outcome=verdict.outcome,
         lost_records=verdict.lost_records,
+        exact=verdict.repeatability == Repeatability.EXACT,
         figures=figures,
         log=log,
     )

@@ -14,6 +14,7 @@ from memnotify.campaign.schema import EXPECT_AXES, CampaignTable, ExpectTable
 from memnotify.check.expression import Expression
 from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.results.verdict import Verdict
+from memnotify.series.own import means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,4 +95,9 @@ def _compare(
 def is_about(expect: ExpectTable, point: Mapping[str, Value]) -> bool:
     """Return whether an expectation selects the cell at a point of the matrix."""
     wanted = ((axis, getattr(expect, axis)) for axis in EXPECT_AXES)
-    return all(values is None or point[axis] in values for axis, values in wanted)
+    return all(
+        values is None
+        or point[axis] in values
+        or (axis == "series" and any(means(word, str(point[axis])) for word in values))
+        for axis, values in wanted
+    )

@@ -11,7 +11,6 @@ pandas, integers that may be missing have the type Int64.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,14 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from memnotify.check.reaction import FIELDS, UNITS, react
+from memnotify.check.reaction import UNITS
 from memnotify.errors import InputError
 from memnotify.files import named, read_bytes
 from memnotify.records.layout import Kind
 from memnotify.records.log import Ints, RecordLog, indexes, ints
-from memnotify.records.parquet import read_columns, read_records
+from memnotify.records.parquet import read_records
 from memnotify.results.evidence import Chosen
 from memnotify.results.folder import CONSOLE, RECORDS, read_manifest, read_verdict
+from memnotify.results.reaction import reacted_in
 from memnotify.results.tables import (
     RECORD,
     balloon_table,
@@ -88,11 +88,10 @@ class CellResults:
 
     @cached_property
     def reaction(self) -> Mapping[str, float | None]:
-        """The cell's figures of `memnotify compare`, computed from its log; None: it has none."""
-        if not (self.folder / RECORDS).exists():
-            return dict.fromkeys(UNITS)
-        # Not `self.log`, which would stay in memory: there may be many cells.
-        return dataclasses.asdict(react(read_columns(self.folder / RECORDS, FIELDS)))
+        """The cell's figures of `memnotify compare`, those of its log; None: it has none."""
+        # Not from `self.log`, which would stay in memory: there may be many cells.
+        found = reacted_in(self.folder)
+        return dict.fromkeys(UNITS) if found is None else found.figures
 
     @cached_property
     def verdict(self) -> Verdict:

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memnotify.records.compare import Agreement, Comparison, compare
 from memnotify.records.difference import first_difference
-from memnotify.records.log import VIEWS, Columns, RecordLog
+from memnotify.records.log import VIEWS
 from memnotify.records.parquet import read_records
 from memnotify.series.registered import asked_for
 from memnotify.text import counted
@@ -28,19 +29,13 @@ class CellLog:
 
     id: str
     file: Path
-    order: bytes
+    order: str
     lacking: bool
 
-    @classmethod
-    def of(cls, cell_id: str, file: Path, log: RecordLog | Columns) -> Self:
-        """Return it for a log that was read from its file, or for all its records of some kinds."""
-        kinds = np.ascontiguousarray(log.kinds)
-        return cls(
-            id=cell_id,
-            file=file,
-            order=hashlib.blake2b(kinds.tobytes(), digest_size=16).digest(),
-            lacking=bool(log.lost or log.torn),
-        )
+
+def order_of(kinds: NDArray[np.uint16]) -> str:
+    """Return the digest of the kinds of all records of some kinds."""
+    return hashlib.blake2b(np.ascontiguousarray(kinds).tobytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

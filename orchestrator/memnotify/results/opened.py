@@ -120,7 +120,8 @@ class Run:
     def reactions(self) -> pd.DataFrame:
         """One row per cell that has results: its parameters and its figures of `memnotify compare`.
 
-        They are computed when first used, which reads the log of every cell.
+        They are those that were noted when a cell ran. Of one that another version ran, they are
+        computed when first used, from its log.
         """
         rows = [
             {name: row[name] for name in _POINT} | dict(cell.reaction)
@@ -219,7 +220,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 def _check_value(axis: str, value: Any) -> None:
-    """Raise InputError for an axis that there is not, or a value that it can never have."""
+    """Raise InputError for an axis that does not exist, or a value that it can never have."""
     if axis not in AXES:
         raise InputError(f"a cell has no axis {axis}", hint=known_names(axis, AXES))
     if AXES[axis].kind is str:

@@ -11,11 +11,21 @@ from types import MappingProxyType
 from typing import Any
 
 from memnotify.axes import Value
+from memnotify.check.exercise import needed, without_series
 from memnotify.check.invariants import check
-from memnotify.check.promises import Answer, Asks, Gate, Promises, Status, Wakes
+from memnotify.check.promises import (
+    Answer,
+    Asks,
+    Gate,
+    Promises,
+    PromiseVerdict,
+    Status,
+    Wakes,
+)
+from memnotify.errors import InputError
 from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
-from memnotify.series.quilt import MEM_NOTIFY, NONE, revisions
+from memnotify.series.quilt import MEM_NOTIFY, NONE, is_known, revisions
 from memnotify.series.revision import Revision, load_revision
 from memnotify.units import NS_PER_MS
 
@@ -52,7 +62,8 @@ class Checked:
     """The result of one invariant for one cell's log.
 
     A cell gets a single one without an `answer` if its revision has no promises on file, or no
-    longer exists. `lost_records` and `torn_records` are those of the log.
+    longer exists. `lost_records` and `torn_records` are those of the log. `promised_by` is the
+    series whose promises these are, and `needs` what would exercise one that was not.
     """
 
     cell: str
@@ -61,6 +72,8 @@ class Checked:
     lost_records: int
     torn_records: int
     answer: Answer | None
+    promised_by: str | None = None
+    needs: str | None = None
 
     @property
     def broken(self) -> bool:
@@ -73,6 +86,8 @@ class Checked:
             **self.point,
             "lost_records": self.lost_records,
             "torn_records": self.torn_records,
+            "promised_by": self.promised_by,
+            "needs": self.needs,
             **(_NOT_PROMISED if self.answer is None else _row(self.answer)),
         }
 
@@ -82,23 +97,34 @@ _NOT_PROMISED: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[Checked]:
+def check_run(
+    run: RunFolder, *, root: Path = MEM_NOTIFY, against: str | None = None
+) -> Iterator[Checked]:
     """Check each cell that has a log against each invariant of its revision.
 
+    With `against`, the promises are those of that revision, except for kernels without a series.
     Raises InputError if the folder is not a run's, a log cannot be read, or a revision is invalid.
     """
 
     @functools.cache
     def promised(series: str) -> Revision | None:
-        there = series == NONE or series in revisions(root)
+        there = is_known(series, root=root)
         return load_revision(series, root=root) if there else None
 
+    if against is not None and promised(against) is None:
+        if against != NONE:
+            load_revision(against, root=root)  # says so if there is none of this name
+        raise InputError(
+            f"--against {against}: no promises of {against} are on file",
+            hint=f"those of {', '.join(_with_promises(root))} are",
+        )
     for verdict in run.verdicts():
         file = run.cell(verdict.id) / RECORDS
         if not file.exists():
             continue  # the testbed failed
         series = str(verdict.point["series"])
-        revision = promised(series)
+        by = series if against is None or series == NONE else against
+        revision = promised(by)
         log = read_records(file)
         checked = Checked(
             cell=verdict.id,
@@ -111,8 +137,19 @@ def check_run(run: RunFolder, *, root: Path = MEM_NOTIFY) -> Iterator[Checked]:
         if revision is None and series != NONE:
             yield checked
             continue
-        for answer in check(log, None if revision is None else promises_of(revision)):
-            yield dataclasses.replace(checked, answer=answer)
+        promises = None if revision is None else promises_of(revision)
+        for answer in check(log, promises):
+            needs = None
+            if answer.verdict is PromiseVerdict.NOT_EXERCISED:
+                clients = int(verdict.point["clients"])
+                needs = without_series(answer.invariant)
+                if promises is not None:
+                    needs = needed(answer.invariant, promises, clients)
+            yield dataclasses.replace(checked, answer=answer, promised_by=by, needs=needs)
+
+
+def _with_promises(root: Path) -> list[str]:
+    return [name for name in revisions(root) if load_revision(name, root=root) is not None]
 
 
 def _row(answer: Answer) -> dict[str, Any]:

@@ -36,26 +36,33 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class FigureTable(toml.Table):
-    """One figure. Bounds are in the unit of `value`, before `scale`.
+    """One published figure, and what of ours it is compared with."""
 
-    `note` is always printed, `why_not` only if ours does not agree. An `alternative` is another
-    reading of the publication, given in order to refute it: disagreement is not a fault.
-    """
-
-    figure: str
-    cells: dict[str, str | int]
-    says: str
-    unit: str = ""
-    value: Number | None = None
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    at_least: Number | None = None
-    at_most: Number | None = None
-    # From the start of one step to that of another, numbered from 0; otherwise the whole run.
-    from_step: Annotated[int, Field(ge=0)] | None = None
-    until_step: Annotated[int, Field(ge=0)] | None = None
-    note: str = ""
-    why_not: str = ""
-    alternative: bool = False
+    figure: str = Field(description="Ours: one of Figures in check/experiment.py.")
+    cells: dict[str, str | int] = Field(description="Which cells, by values of axes.")
+    says: str = Field(description="What was published, in words.")
+    unit: str = Field(default="", description="The unit of value.")
+    value: Number | None = Field(default=None, description="The published number, if there is one.")
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="Our guest relative to the machine of 2008."
+    )
+    at_least: Number | None = Field(
+        default=None, description="The smallest value with which it agrees, in unit, before scale."
+    )
+    at_most: Number | None = Field(
+        default=None, description="The largest value with which it agrees, in unit, before scale."
+    )
+    from_step: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Only from the start of this step on, numbered from 0."
+    )
+    until_step: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Only until the start of this step."
+    )
+    note: str = Field(default="", description="Printed below the table.")
+    why_not: str = Field(default="", description="Printed there if ours does not agree.")
+    alternative: bool = Field(
+        default=False, description="Another reading, to be refuted: that it differs is no fault."
+    )
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -71,16 +78,15 @@ class FigureTable(toml.Table):
 
 
 class PublishedTable(toml.Table):
-    """What was published about one experiment, by whom, and on which machine it ran.
+    """What was published about one experiment; `memnotify published` compares a run with it."""
 
-    `assumed` lists what the description leaves open, or what we do differently.
-    """
-
-    source: str
-    machine: str
-    assumed: list[str] = Field(default_factory=list)
-    figure: Annotated[list[FigureTable], Field(min_length=1)]
-    series: list[SeriesTable] = Field(default_factory=list)
+    source: str = Field(description="Who published it, and when.")
+    machine: str = Field(description="The machine on which it was measured.")
+    assumed: list[str] = Field(
+        default_factory=list, description="What was left open, or what we do differently."
+    )
+    figure: Annotated[list[FigureTable], Field(min_length=1)] = Field(description="The figures.")
+    series: list[SeriesTable] = Field(default_factory=list, description="The series of samples.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

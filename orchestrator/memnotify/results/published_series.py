@@ -43,37 +43,46 @@ _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class MomentTable(toml.Table):
-    """The moment in our guest that corresponds to a row of the CSV: a sample next to an event.
+    """The moment in our guest that corresponds to a row of the CSV: a sample next to an event."""
 
-    `client`: the client of that number, from 0, opens the device; `told`: it gets its first wakeup;
-    `end`: the scenario ends.
-    """
-
-    row: Annotated[int, Field(ge=0)]
-    at: Literal["client", "told", "end"]
-    client: Annotated[int, Field(ge=0)] = 0
+    row: Annotated[int, Field(ge=0)] = Field(description="The row, from 0.")
+    at: Literal["client", "told", "end"] = Field(
+        description="The client opens the device, gets its first wakeup, or the scenario ends."
+    )
+    client: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="The number of that client, from 0."
+    )
 
 
 class SeriesTable(toml.Table):
-    """One published series.
+    """One published series of samples, over time or at moments."""
 
-    `seconds` is the CSV's column of time; its value `origin_s` corresponds to `origin` in our
-    guest: the first wakeup, the first time that a client reads meminfo, or the start of a step.
-    Otherwise the rows are `moment`s. `columns` maps its columns to ours. A sample stands for at
-    most `hold_s` seconds.
-    """
-
-    file: Annotated[str, toml.spelled(r"[a-z0-9-]+\.csv", "the name of a CSV file")]
-    says: str
-    cells: dict[str, str | int]
-    ours: Literal["console", "seen", "samples"]
-    columns: Annotated[dict[str, str], Field(min_length=1)]
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    seconds: str | None = None
-    origin: Literal["wakeup", "seen"] | Annotated[int, Field(ge=0)] = "wakeup"
-    origin_s: _Number = 0.0
-    hold_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    moment: list[MomentTable] = Field(default_factory=list)
+    file: Annotated[str, toml.spelled(r"[a-z0-9-]+\.csv", "the name of a CSV file")] = Field(
+        description="The CSV in published/series/."
+    )
+    says: str = Field(description="What was published, in words.")
+    cells: dict[str, str | int] = Field(description="Which cells, by values of axes.")
+    ours: Literal["console", "seen", "samples"] = Field(
+        description="Rounds of the console, meminfo as a client read it, or our own samples."
+    )
+    columns: Annotated[dict[str, str], Field(min_length=1)] = Field(
+        description="Columns of the CSV, each with the one of ours that it is compared with."
+    )
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="Our guest relative to the machine of 2008."
+    )
+    seconds: str | None = Field(default=None, description="The CSV's column of time.")
+    origin: Literal["wakeup", "seen"] | Annotated[int, Field(ge=0)] = Field(
+        default="wakeup",
+        description="What both have in common: the first wakeup, the first look, or a step.",
+    )
+    origin_s: _Number = Field(default=0.0, description="Seconds in the CSV at that moment.")
+    hold_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="The longest time that a sample stands for, in seconds."
+    )
+    moment: list[MomentTable] = Field(
+        default_factory=list, description="Instead of seconds: the moment of each row."
+    )
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:

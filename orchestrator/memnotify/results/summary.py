@@ -11,10 +11,11 @@ from typing import Any
 
 from memnotify import __version__
 from memnotify.axes import point_of
-from memnotify.campaign.plan import cell_inputs
+from memnotify.campaign.plan import boot_files, cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
-from memnotify.model import Cell, CellResult, Clock, Finding, Repeatability
+from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
+from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
 from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
@@ -33,13 +34,21 @@ class Job:
     kernel: Artifact
     image: Artifact
 
+    @property
+    def boot_files(self) -> BootFiles:
+        return boot_files(self.kernel, self.image)
+
 
 def make_verdict(job: Job, result: CellResult, records: Path) -> Verdict:
-    """Return the verdict of a cell. Figures are null if there is no log."""
+    """Return the verdict of a cell. Figures are null if there is no log.
+
+    The log is the result's own, if that has it: to read it back from the file `records` takes as
+    long as all figures together.
+    """
     figures: dict[str, Any] = {field.name: None for field in dataclasses.fields(Metrics)}
     torn, checked, each, status, opens = None, None, None, None, None
     if records.exists():
-        log = read_records(records)
+        log = result.log if isinstance(result.log, RecordLog) else read_records(records)
         torn, checked, opens = log.torn, count_checks(log), gates(log)
         figures = dataclasses.asdict(measure(log))
         each = dataclasses.asdict(wakeups_each(log, job.cell.clients))

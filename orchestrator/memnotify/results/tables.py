@@ -19,7 +19,7 @@ from memnotify.records import layout
 from memnotify.records.clients import was_notified
 from memnotify.records.layout import BalloonPhase, CheckResult, Kind
 from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
-from memnotify.records.parquet import column_of
+from memnotify.records.parquet_schema import column_of
 from memnotify.records.zones import gate_of
 from memnotify.scenario import ClientKind, Op
 from memnotify.units import NS_PER_S

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from memnotify.campaign.load import Campaign
-from memnotify.campaign.plan import bind, plan_cells
+from memnotify.campaign.plan import bind, boot_files, plan_cells
 from memnotify.errors import InfrastructureError, MemnotifyError
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
@@ -21,7 +22,9 @@ from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
+from memnotify.report.board import Board
 from memnotify.run.stages import SOURCE, Timed, kernel_stage, untimed
+from memnotify.run.telling import Telling, kernel_name, telling
 from memnotify.series.quilt import NONE
 from memnotify.store import Artifact, Store
 
@@ -45,28 +48,40 @@ def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None
     Raises InfrastructureError if the guest does not get as far as its scenario.
     """
     image = ensure_image(cell.request.arch, store=store, log=log)
-    template = Templates(store).get(
+    template = Templates(store).ensure(
         bind(cell, kernel, image),
-        kernel=kernel.file("bzImage"),
-        initramfs=image.file("initramfs.cpio"),
-        on_stage=lambda stage: None,
+        files=boot_files(kernel, image),
         log=log,
     )
-    if asyncio.run(template) is None:
+    if not asyncio.run(template):
         name = f"{cell.request.base} {cell.request.series} {cell.request.arch}"
         raise InfrastructureError("boot", f"{name} does not boot as {cell.machine.name}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """Where the artifacts of a run are kept while they are made, and who hears of it.
+
+    `timed` measures the stages. `board` hears of fetching and building; without it, `say` does.
+    """
+
+    store: Store
+    say: Callable[[str], None]
+    log: CommandLog = field(default_factory=CommandLog)
+    board: Board | None = None
+    timed: Timed = untimed
+
+    def telling(self, what: str) -> AbstractContextManager[Telling]:
+        return telling(what, board=self.board, say=self.say)
+
+
 def choose_base(
     campaign: Campaign,
+    using: Preparing,
     *,
     source: str | None = None,
     cc: str | None = None,
-    store: Store,
-    log: CommandLog | None = None,
-    say: Callable[[str], None],
     boot: Boot = boot,
-    timed: Timed = untimed,
 ) -> str:
     """Return the base to run a campaign on, and say in one line which it is and why.
 
@@ -74,7 +89,7 @@ def choose_base(
     fetching) and every kernel that the campaign needs of it builds and boots; afterwards, kernels
     and templates are in the store. A base that is unavailable, rejects the patches, or does not
     build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
-    one: what is wrong with it is an error of the build, or a finding. `timed` measures the stages.
+    one: what is wrong with it is an error of the build, or a finding.
 
     Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
     fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
@@ -84,9 +99,10 @@ def choose_base(
         named_compiler(cc)
     if source is not None:
         named_source(source)
+    store, log, say = using.store, using.log, using.say
     refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
-    web, log = remembering(store, patience=PATIENCE), log or CommandLog()
+    web = remembering(store, patience=PATIENCE)
     reasons: list[str] = []
     remedies: list[str] = []
 
@@ -96,16 +112,24 @@ def choose_base(
 
     for name in preferred:
         try:
-            with timed(SOURCE), _if_slow(f"looking for the source of {name}", say):
+            looking = _if_slow(f"looking for the source of {name}", say)
+            with using.timed(SOURCE), looking, using.telling(f"source {name}") as told:
                 found = ensure_source(
-                    load_base(name), source, store=store, web=web, log=log, progress=say
+                    load_base(name), source, store=store, web=web, log=log, progress=told.step
                 )
+                told.done()
             for request, cell in kernels_of(campaign, name, source, cc).items():
-                what = " ".join(filter(None, (name, request.series, request.arch, request.variant)))
-                building = timed(kernel_stage(request))
-                with building, _if_slow(f"looking for the kernel {what}", say):
-                    kernel = ensure_kernel(request, store=store, log=log, progress=say)
-                with _if_slow(f"booting {what}", say):
+                what = kernel_name(request)
+                with (
+                    using.timed(kernel_stage(request)),
+                    _if_slow(f"looking for the {what}", say),
+                    using.telling(what) as told,
+                ):
+                    kernel = ensure_kernel(
+                        request, store=store, log=log, progress=told.step, tell=told.tell
+                    )
+                    told.done()
+                with _if_slow(f"booting {what.removeprefix('kernel ')}", say):
                     boot(cell, kernel, store=store, log=log)
         except MemnotifyError as error:
             if not is_the_bases_fault(error):

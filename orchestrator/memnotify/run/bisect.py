@@ -36,11 +36,22 @@ class Bisection:
 Test = Callable[[int], bool | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to find: the patch of `revision` with which the answer to `question` changes.
+
+    `revision` is REV, a folder or a range. The first `good` patches are not in question.
+    """
+
+    revision: str
+    question: Expression
+    good: int = 0
+
+
 def bisect_series(
     campaign: Campaign,
     cell: Cell,
-    revision: str,
-    question: Expression,
+    asked: Asked,
     services: Services,
     *,
     path: Path,
@@ -48,17 +59,23 @@ def bisect_series(
 ) -> Bisection:
     """Find the first patch of a series with which the answer to a question changes.
 
-    `cell` is the campaign's `only_cell`; `revision` (a folder, or REV) replaces its series. Each
+    `cell` is the campaign's `only_cell`; the asked revision replaces its series. Each
     prefix of the series that is tried is built, and runs the cell in a guest that boots. It has its
     own run folder below `path`, so nothing is run twice. A prefix that does not build is skipped,
     as with `git bisect skip`.
 
-    Raises InputError if the series does not apply, and InfrastructureError if the base alone or the
-    whole series does not build, or if the testbed fails.
+    Raises InputError if the series does not apply, or has no patch after the good ones;
+    InfrastructureError if these alone or the whole series do not build, or if the testbed fails.
     """
+    revision, question, good = asked.revision, asked.question, asked.good
     series = named_series(revision, cell.request.base)
     if not series.patches:
         raise InputError(f"series {revision} has no patches")
+    if good >= len(series.patches):
+        raise InputError(
+            f"--good {good}: {revision} has {len(series.patches)} patches, so none is left to try",
+            hint=f"0 to {len(series.patches) - 1}",
+        )
     root = path / "series"
     root.mkdir(parents=True, exist_ok=True)  # the first kernel has no patch, and so no series there
     build_kernel = partial(services.build_kernel, series=root)
@@ -78,7 +95,7 @@ def bisect_series(
                 options=RunOptions(cold=True),
             )
         except InfrastructureError as error:
-            if error.kind != "build" or count in (0, len(series.patches)):
+            if error.kind != "build" or count in (good, len(series.patches)):
                 raise
             say(f"{label}: does not build")
             return None
@@ -91,15 +108,17 @@ def bisect_series(
         say(f"{label}: {shown}, {'yes' if holds else 'no'}")
         return holds
 
-    return search(series, test)
+    return search(series, test, good)
 
 
-def search(series: Series, test: Test) -> Bisection:
+def search(series: Series, test: Test, good: int = 0) -> Bisection:
     """Search by bisection; `test` answers for a number of patches, None if they do not build.
+
+    It starts with the first `good` of them.
 
     As in any bisection, an answer that changes more than once may be missed.
     """
-    low, high = 0, len(series.patches)
+    low, high = good, len(series.patches)
     before, after = test(low), test(high)
     assert before is not None and after is not None
     if before == after:
@@ -117,11 +136,12 @@ def search(series: Series, test: Test) -> Bisection:
     return Bisection(patches=series.patches[low:high], holds=after)
 
 
-def sentence(found: Bisection, question: Expression, revision: str) -> str:
+def sentence(found: Bisection, question: Expression, revision: str, good: int = 0) -> str:
     """Return the answer in one sentence."""
     holds = "" if found.holds else "not "
     if not found.patches:
-        return f"{question.text} does {holds}hold, with {revision} and without"
+        without = f"with its first {good} patches alone" if good else "without"
+        return f"{question.text} does {holds}hold, with {revision} and {without}"
     names = [patch.name for patch in found.patches]
     if len(names) == 1:
         return f"{names[0]} is the first patch with which {question.text} does {holds}hold"

@@ -61,7 +61,10 @@ def run_campaign(
         jobs = [make.of(cell) for cell in cells]
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
         todo = [job for job in jobs if options.again or not folder.has(job.id)]
-        board.planned(len(jobs), len(jobs) - len(todo))
+        durations = Durations(store)
+        known = durations.known()
+        expected = {job.name: known.get(job.name) for job in todo}
+        board.planned(len(jobs), len(jobs) - len(todo), expected)
         guests = GuestRunner(
             ledger=ledger,
             runner=services.runner,
@@ -73,7 +76,7 @@ def run_campaign(
                 todo,
                 guests,
                 folder=folder,
-                durations=Durations(store),
+                durations=durations,
                 limit=options.limit,
                 board=board,
             )

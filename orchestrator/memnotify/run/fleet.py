@@ -41,18 +41,24 @@ Files = Mapping[str, bytes]
 
 
 class HostTable(toml.Table):
-    """A host, as ssh knows it. `program` and `folder` are relative to the user's home on it."""
+    """A host, as ssh knows it. Its paths are relative to the user's home on it."""
 
-    address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address for ssh: [user@]host")]
-    program: str = "memnotify"
-    folder: str = "memnotify-fleet"
-    jobs: Annotated[int, Field(ge=1)] | None = None
+    address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address for ssh: [user@]host")] = Field(
+        description="For ssh: [user@]host, or a name of its configuration."
+    )
+    program: str = Field(default="memnotify", description="The path of memnotify there.")
+    folder: str = Field(default="memnotify-fleet", description="The folder of runs there.")
+    jobs: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Guests at a time; default: as many as fit."
+    )
 
 
 class FleetTable(toml.Table):
-    """A whole HOSTS.toml."""
+    """The hosts of a fleet; `memnotify run --fleet` reads them."""
 
-    host: Annotated[list[HostTable], Field(min_length=1)]
+    host: Annotated[list[HostTable], Field(min_length=1)] = Field(
+        description="The hosts; each runs a part of the campaign."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

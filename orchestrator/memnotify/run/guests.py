@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Protocol
 from memnotify.guest.rendezvous import BOOT
 from memnotify.guest.template import Template
 from memnotify.guest.templates import Templates
-from memnotify.model import Cell, CellResult
+from memnotify.guest.view import Watcher
+from memnotify.model import BootFiles, Cell, CellResult
 from memnotify.process import CommandLog
 from memnotify.results.summary import Job
 from memnotify.run.ledger import Ledger
@@ -28,11 +29,10 @@ class CellRunner(Protocol):
         self,
         cell: Cell,
         *,
-        kernel: Path,
-        initramfs: Path,
+        files: BootFiles,
         folder: Path,
-        template: Template | None,
-        on_stage: Callable[[str], None],
+        start: Template | None,
+        watcher: Watcher,
         log: CommandLog | None,
     ) -> CellResult: ...
 
@@ -47,35 +47,38 @@ class GuestRunner:
     templates: Templates | None
     log: CommandLog
 
-    async def run(self, job: Job, *, folder: Path, on_stage: Callable[[str], None]) -> CellResult:
+    async def run(
+        self,
+        job: Job,
+        *,
+        folder: Path,
+        watcher: Watcher,
+    ) -> CellResult:
         """Run a job's guest in a folder. Raises InfrastructureError and OSError."""
-        kernel, initramfs = job.kernel.file("bzImage"), job.image.file("initramfs.cpio")
         template = None
         if self.templates is not None:
             template = await self.templates.get(
                 job.cell,
-                kernel=kernel,
-                initramfs=initramfs,
-                on_stage=on_stage,
+                files=job.boot_files,
+                on_stage=watcher.on_stage,
                 log=self.log,
                 boot=self.ledger.boot,
             )
         run = partial(
             self.runner,
             job.cell,
-            kernel=kernel,
-            initramfs=initramfs,
+            files=job.boot_files,
             folder=folder,
-            template=template,
+            start=template,
             log=self.log,
         )
         if template is not None:
-            return await run(on_stage=on_stage)
+            return await run(watcher=watcher)
         async with self.ledger.boot() as has_booted:
 
             def on_stage_of_boot(stage: str) -> None:
                 if stage != BOOT:
                     has_booted()
-                on_stage(stage)
+                watcher.on_stage(stage)
 
-            return await run(on_stage=on_stage_of_boot)
+            return await run(watcher=dataclasses.replace(watcher, on_stage=on_stage_of_boot))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from functools import partial
 
 from memnotify.campaign.plan import bind, cell_id, cell_name
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
 from memnotify.results.summary import Job
+from memnotify.run.telling import kernel_name, telling
 from memnotify.store import Artifact, Store
 
 Builder = Callable[..., Artifact]
+
+_LOOKING = "looking in the store"
 
 
 class Jobs:
@@ -47,27 +48,24 @@ class Jobs:
 
     def _image(self, arch: Arch) -> Artifact:
         if arch not in self._images:
-            build = partial(self._build_image, arch, store=self._store, log=self._log)
-            self._images[arch] = self._timed(f"image {arch}", build)
+            with telling(f"image {arch}", board=self._board) as told:
+                told.step(_LOOKING)
+                image = self._build_image(arch, store=self._store, log=self._log)
+                told.done(image.key[:16])
+            self._images[arch] = image
         return self._images[arch]
 
     def _kernel(self, request: KernelRequest) -> Artifact:
         if request not in self._kernels:
-            words = ("kernel", request.base, request.series, request.arch, request.variant)
-            what = " ".join(filter(None, words))
-            build = partial(
-                self._build_kernel,
-                request,
-                store=self._store,
-                log=self._log,
-                progress=partial(self._board.building, what),
-            )
-            self._kernels[request] = self._timed(what, build)
+            with telling(kernel_name(request), board=self._board) as told:
+                told.step(_LOOKING)
+                kernel = self._build_kernel(
+                    request,
+                    store=self._store,
+                    log=self._log,
+                    progress=told.step,
+                    tell=told.tell,
+                )
+                told.done(kernel.key[:16])
+            self._kernels[request] = kernel
         return self._kernels[request]
-
-    def _timed(self, what: str, build: Callable[[], Artifact]) -> Artifact:
-        started = time.monotonic()
-        self._board.building(what, "looking in the store")
-        artifact = build()
-        self._board.built(what, f"{artifact.key[:16]}, {time.monotonic() - started:.1f} s")
-        return artifact

@@ -113,7 +113,7 @@ class Ledger:
 
         def release() -> None:
             while claims:
-                # Removed first: whoever waits sees that the folder has changed.
+                # Removed first, so that waiting processes see that the folder has changed.
                 with contextlib.suppress(OSError):
                     Path(self._names.pop(claims[-1])).unlink()
                 os.close(claims.pop())

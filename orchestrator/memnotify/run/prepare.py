@@ -5,7 +5,7 @@ A first run on a new machine can then do other things beside it, such as install
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from memnotify.campaign.load import Campaign
 from memnotify.errors import MemnotifyError
@@ -16,28 +16,36 @@ from memnotify.kernel.download import remembering
 from memnotify.kernel.source import ensure_source, named_source
 from memnotify.model import Cell, KernelRequest
 from memnotify.process import CommandLog
-from memnotify.run.base_selection import PATIENCE, choose_base, is_the_bases_fault, kernels_of
-from memnotify.run.stages import IMAGE, SOURCE, Timed, kernel_stage
+from memnotify.run.base_selection import (
+    PATIENCE,
+    Preparing,
+    choose_base,
+    is_the_bases_fault,
+    kernels_of,
+)
+from memnotify.run.stages import IMAGE, SOURCE, kernel_stage
+from memnotify.run.telling import kernel_name
 from memnotify.store import Artifact, Store
 
-Say = Callable[[str], None]
 
-
-def fetch_source(
-    campaign: Campaign, *, source: str | None, store: Store, log: CommandLog, say: Say, timed: Timed
-) -> None:
+def fetch_source(campaign: Campaign, using: Preparing, *, source: str | None) -> None:
     """Fetch the source of the first base that has one, as `choose_base` does.
 
     Raises as `ensure_source` for the last base.
     """
     if source is not None:
         named_source(source)
+    store, log = using.store, using.log
     web = remembering(store, patience=PATIENCE)
     *preferred, last = campaign.table.kernel.base
-    with timed(SOURCE):
+    with using.timed(SOURCE):
         for name in (*preferred, last):
             try:
-                ensure_source(load_base(name), source, store=store, web=web, log=log, progress=say)
+                with using.telling(f"source {name}") as told:
+                    ensure_source(
+                        load_base(name), source, store=store, web=web, log=log, progress=told.step
+                    )
+                    told.done()
             except MemnotifyError as error:
                 if name == last or not is_the_bases_fault(error):
                     raise
@@ -45,38 +53,27 @@ def fetch_source(
                 return
 
 
-def build_all(
-    campaign: Campaign,
-    *,
-    source: str | None,
-    cc: str | None,
-    store: Store,
-    log: CommandLog,
-    say: Say,
-    timed: Timed,
-) -> None:
+def build_all(campaign: Campaign, using: Preparing, *, source: str | None, cc: str | None) -> None:
     """Build the kernels and images of the base that a run would choose; QEMU need not be there.
 
     Raises as `choose_base` and `ensure_kernel` do.
     """
-    base = choose_base(
-        campaign, source=source, cc=cc, store=store, log=log, say=say, boot=_later, timed=timed
-    )
-    requests = kernels_of(campaign, base, source, cc)
-    build_timed(requests, store=store, log=log, say=say, timed=timed)
+    base = choose_base(campaign, using, source=source, cc=cc, boot=_later)
+    build_timed(kernels_of(campaign, base, source, cc), using)
 
 
-def build_timed(
-    requests: Iterable[KernelRequest], *, store: Store, log: CommandLog, say: Say, timed: Timed
-) -> None:
+def build_timed(requests: Iterable[KernelRequest], using: Preparing) -> None:
     """Build kernels and the images for them; each kernel is a stage of its own."""
     known = tuple(dict.fromkeys(requests))
     for request in known:
-        with timed(kernel_stage(request)):
-            ensure_kernel(request, store=store, log=log, progress=say)
-    with timed(IMAGE):
+        with using.timed(kernel_stage(request)), using.telling(kernel_name(request)) as told:
+            kernel = ensure_kernel(
+                request, store=using.store, log=using.log, progress=told.step, tell=told.tell
+            )
+            told.done(kernel.key[:16])
+    with using.timed(IMAGE):
         for arch in dict.fromkeys(request.arch for request in known):
-            ensure_image(arch, store=store, log=log)
+            ensure_image(arch, store=using.store, log=using.log)
 
 
 def _later(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None:

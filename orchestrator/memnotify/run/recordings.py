@@ -14,7 +14,7 @@ from typing import Any
 
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
-from memnotify.guest.debug import Files, debug_cell, need_gdb
+from memnotify.guest.debug import DebugFiles, debug_cell, need_gdb
 from memnotify.guest.recording import new_tape, why_no_tape
 from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult
@@ -86,7 +86,7 @@ def _with_tape(again: Again, folder: Path, *, play: bool) -> Again:
             tape = qemu.Tape(folder, play=True)
         else:
             tape = await asyncio.to_thread(new_tape, folder, log=log or CommandLog())
-        return await run_cell(cell, **given, tape=tape, log=log)
+        return await run_cell(cell, **{**given, "start": tape}, log=log)
 
     guests = dataclasses.replace(again.guests, templates=None, runner=run)
     return dataclasses.replace(again, guests=guests)
@@ -123,9 +123,8 @@ async def debug(
     async with again.claim(job.cell, still=script is None):
         return await debug_cell(
             job.cell,
-            Files(
-                kernel=job.kernel.file("bzImage"),
-                initramfs=job.image.file("initramfs.cpio"),
+            DebugFiles(
+                boot=job.boot_files,
                 system_map=job.kernel.file("System.map"),
                 agent=job.image.file("agent"),
             ),

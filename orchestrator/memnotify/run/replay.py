@@ -16,6 +16,7 @@ from memnotify import __version__, host
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
+from memnotify.guest.view import View, Watcher
 from memnotify.model import Cell, CellResult, Repeatability
 from memnotify.records.compare import Agreement, Comparison, Difference, compare
 from memnotify.records.layout import Kind
@@ -88,6 +89,7 @@ class Again:
 
     guests: GuestRunner
     on_stage: Callable[[str], None]
+    on_view: Callable[[View], None] = lambda view: None
 
     def claim(self, cell: Cell, *, still: bool = False) -> AbstractAsyncContextManager[object]:
         """Claim what a cell takes of the host; no cores if its guest will mostly stand `still`.
@@ -111,7 +113,9 @@ class Again:
             guests = self.guests
             if not finished.from_template:
                 guests = dataclasses.replace(guests, templates=None)
-            result = await guests.run(job, folder=folder, on_stage=self.on_stage)
+            result = await guests.run(
+                job, folder=folder, watcher=Watcher(on_stage=self.on_stage, on_view=self.on_view)
+            )
         if result.outcome.infrastructure is not None:
             raise InfrastructureError(result.outcome.infrastructure, result.outcome.detail)
         return result
@@ -146,7 +150,7 @@ async def replay_into(folder: Path, finished: Finished, again: Again) -> Replay:
     log = read_records(folder / RECORDS)
     return Replay(
         finished=finished,
-        result=result,
+        result=dataclasses.replace(result, log=None),  # there may be many replays
         comparison=compare(recorded.records, log.records, VIEWS),
         missing=(recorded.lost + recorded.torn, log.lost + log.torn),
         changed=tuple(_changes(finished, result, folder)),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from memnotify import host
 from memnotify.errors import TRACEBACK, InfrastructureError, InputError, MemnotifyError
 from memnotify.guest.usage import HOST_OOM
+from memnotify.guest.view import Watcher
 from memnotify.model import CellResult, Outcome
+from memnotify.records.log import RecordLog
 from memnotify.report.board import Board
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.reaction import note_reaction
 from memnotify.results.summary import Job, make_manifest, make_verdict
 from memnotify.run.durations import Durations
 from memnotify.run.guests import GuestRunner
@@ -109,7 +114,7 @@ async def _try_and_publish(
                 result = await _attempt(job, guests, draft, board)
             else:
                 result = _no_result(_failure(refused), 0.0)
-            attempts.append(result)
+            attempts.append(dataclasses.replace(result, log=None))
             outcome = result.outcome
             hopeless = outcome.infrastructure == HOST_MEMORY or (
                 outcome.infrastructure == HOST_OOM and not await guests.ledger.in_company()
@@ -123,6 +128,8 @@ async def _try_and_publish(
             else:
                 # Not in a thread: a cancelled one would continue in a folder that is being removed.
                 verdict = make_verdict(job, result, draft / RECORDS)
+                if isinstance(result.log, RecordLog):
+                    note_reaction(draft, result.log)
                 manifest = make_manifest(job, attempts, draft)
                 folder.publish(job.id, draft, manifest=manifest, verdict=verdict, failed=failed)
         board.finished(job.name, outcome)
@@ -131,12 +138,14 @@ async def _try_and_publish(
 
 async def _attempt(job: Job, guests: GuestRunner, draft: Path, board: Board) -> CellResult:
     started = time.monotonic()
-
-    def on_stage(stage: str) -> None:
-        board.stage(job.name, stage)
-
     try:
-        return await guests.run(job, folder=draft, on_stage=on_stage)
+        return await guests.run(
+            job,
+            folder=draft,
+            watcher=Watcher(
+                on_stage=partial(board.stage, job.name), on_view=partial(board.view, job.name)
+            ),
+        )
     except InputError:
         raise  # the user can fix it, and other cells would fail likewise
     except Exception as error:

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from memnotify.errors import InputError, writing
-from memnotify.files import read_text, refuse_as_result, refuse_special
+from memnotify.errors import InputError
+from memnotify.files import read_text, refuse_as_result, refuse_special, writing
 from memnotify.model import KernelRequest
 
 Timed = Callable[[str], AbstractContextManager[None]]

@@ -62,7 +62,7 @@ class Item:
 
     @property
     def lock(self) -> str:
-        """The lock of whoever makes or changes it."""
+        """The lock that is held while it is made or changed."""
         kind = {TREES: "tree", DOWNLOADS: "download"}.get(self.kind, self.kind)
         return f"{kind}-{self.key}"
 

@@ -143,7 +143,7 @@ def _fit_partly(
     """Return how a failing patch fits, and its files with the hunks that do apply."""
     shifted: list[AppliedHunk] = []
     failed: list[Failed] = []
-    files = PatchSet(patch.path.read_bytes().decode(errors="replace"))
+    files = PatchSet(patch.path.read_bytes().decode(errors="surrogateescape"))
     with tempfile.TemporaryDirectory(prefix="memnotify-fit-") as folder:
         scratch = Path(folder)
         tree = scratch / "tree"
@@ -153,7 +153,7 @@ def _fit_partly(
         for file in files:
             # One file at a time: if patch refuses a file as a whole, its output need not be read.
             part = scratch / "part"
-            part.write_text(str(file), encoding="utf-8")
+            part.write_bytes(str(file).encode(errors="surrogateescape"))
             done, text = run_patch(part, tree, fuzz=patch.fuzz)
             moved, refused = hunk_outcomes(text)
             shifted += moved

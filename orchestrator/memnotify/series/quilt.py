@@ -11,14 +11,23 @@ from pathlib import Path
 from memnotify.errors import InputError
 from memnotify.files import read_bytes, read_text
 from memnotify.places import PATCHES, command, data_files
+from memnotify.series import own as users
 from memnotify.series import registered as own
+from memnotify.series.folders import NAMES as NAMES
+from memnotify.series.folders import PENDING as PENDING
+from memnotify.series.folders import SERIES as SERIES
+from memnotify.series.folders import (
+    check_whole,
+    is_series_folder,
+    no_series,
+    numbered,
+    series_folders,
+)
 from memnotify.store import digest_file, digest_value
 from memnotify.text import known_names
 
 NONE = "none"
-SERIES, CONFIG = "series", "config"
-PENDING, NAMES = ".memnotify-import", "names"
-"""The folder of an import within that of a series, and the file that exists while it writes."""
+CONFIG = "config"
 MEM_NOTIFY = PATCHES / "mem_notify"
 _NO_ADDRESS = b" <>"
 
@@ -79,6 +88,11 @@ def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
     return known | {name: bases for name, bases in added.items() if name not in known}
 
 
+def is_known(name: str, *, root: Path = MEM_NOTIFY) -> bool:
+    """Return whether there is a series of this name: a revision, or a copy of a user's own."""
+    return name in (NONE, *revisions(root)) or (root == MEM_NOTIFY and users.is_own(name))
+
+
 def folder_of(revision: str, *, root: Path = MEM_NOTIFY) -> Path:
     """Return the folder of a revision, whether it exists or not."""
     is_own = root == MEM_NOTIFY and not (root / revision).is_dir() and revision in own.registered()
@@ -87,14 +101,26 @@ def folder_of(revision: str, *, root: Path = MEM_NOTIFY) -> Path:
 
 def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
     """Return the bases that a revision is for. Raises InputError if there is no such revision."""
+    if root == MEM_NOTIFY and users.is_own(revision):
+        return users.bases(revision)
     known = revisions(root)
     if revision not in known:
         wanted = own.asked_for(revision)
         hint = known_names(revision, [NONE, *known])
+        if root == MEM_NOTIFY:
+            hint = f"{hint}; {_places(revision)}" if hint else _places(revision)
         if wanted in known:
             hint = f"run `{command(f'series originals {wanted}')}` to make it from the mails"
         raise InputError(f"there is no series {revision}", hint=hint)
     return known[revision]
+
+
+def _places(name: str) -> str:
+    """Return where a series of the user's own could be for a command or a campaign to find it."""
+    return (
+        f"one of your own is named by its folder, ./{name}, or by a range, "
+        f"git:TREE#BASE..{name}: see docs/howto/own-patch.md"
+    )
 
 
 def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
@@ -105,6 +131,8 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
     """
     if revision == NONE:
         return Series(revision=NONE, base=base)
+    if root == MEM_NOTIFY and users.is_own(revision):
+        return _series_in(users.folder_for(revision, base), revision, base)
     bases = bases_of(revision, root=root)
     if base not in bases:
         raise InputError(
@@ -120,19 +148,30 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
 
 
 def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY) -> Series:
-    """Return the series that a user names: a folder with a `series` file, REV, or REV/BASE.
+    """Return the series that a user names: REV, REV/BASE, a folder of patches, or a range of git.
 
     Raises InputError as `load_series` does, and if a revision is for several bases and none is
     given.
     """
+    if word.startswith(users.GIT):
+        # What starts processes takes a tenth of a second to import, which a list need not wait for.
+        from memnotify.series.ranges import patches_of
+
+        with patches_of(word, Path()) as found:
+            return load_series(users.adopt(found), base or "", root=MEM_NOTIFY)
     revision, _, given = word.partition("/")
-    if revision not in (NONE, *revisions(root)):
+    if not is_known(revision, root=root):
         folder = Path(word).expanduser()
-        _check_whole(folder)
-        if (folder / SERIES).is_file():
-            return _series_in(folder, folder.name, base or "")
+        if is_series_folder(folder):
+            return _series_in(folder, folder.resolve().name, base or "")
+        if folder.is_dir() and (known := series_folders(folder)):
+            if base not in known and (base or len(known) > 1):
+                names = ", ".join(known)
+                raise InputError("has no patches for that base", file=folder, hint=f"for: {names}")
+            inner = base or next(iter(known))
+            return _series_in(known[inner], folder.resolve().name, inner)
         if folder.is_dir():
-            raise InputError("this folder has no `series` file", file=folder)
+            raise no_series(folder)
         if "/" in word:
             raise InputError(
                 f"{word} is neither a folder nor the name of a series",
@@ -153,7 +192,11 @@ def named_series(word: str, base: str | None = None, *, root: Path = MEM_NOTIFY)
 
 
 def _series_in(folder: Path, revision: str, base: str) -> Series:
-    patches, config = read_series_file(folder / SERIES), folder / CONFIG
+    config = folder / CONFIG
+    if (folder / SERIES).is_file():
+        patches = read_series_file(folder / SERIES)
+    else:
+        patches = tuple(_entry(folder / SERIES, 1, name, []) for name in numbered(folder))
     return Series(
         revision=revision,
         base=base,
@@ -167,7 +210,18 @@ def compared(one: str, other: str, *, root: Path = MEM_NOTIFY) -> tuple[Series, 
     known = revisions(root)
     common = set(known.get(one, ())) & set(known.get(other, ()))
     base = next(iter(common)) if len(common) == 1 else None
+    # A folder may have patches for several bases, of which a revision beside it names one.
+    if base is None and users.is_word(other):
+        base = _base_in(one)
+    elif base is None and users.is_word(one):
+        base = _base_in(other)
     return named_series(one, base, root=root), named_series(other, base, root=root)
+
+
+def _base_in(word: str) -> str | None:
+    """Return the base of a word such as v4/6.1."""
+    revision, _, base = word.partition("/")
+    return base if base and revision in (NONE, *revisions()) else None
 
 
 def read_series_file(path: Path) -> tuple[Patch, ...]:
@@ -177,7 +231,7 @@ def read_series_file(path: Path) -> tuple[Patch, ...]:
 
 def series_lines(path: Path) -> list[tuple[Patch, str]]:
     """Return each patch that a `series` file names with its whole line. Raises InputError."""
-    _check_whole(path.parent)
+    check_whole(path.parent)
     try:
         lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -188,16 +242,6 @@ def series_lines(path: Path) -> list[tuple[Patch, str]]:
         if words:
             patches.append((_entry(path, number, words[0], words[1:]), line))
     return patches
-
-
-def _check_whole(folder: Path) -> None:
-    """Raise InputError if an import into the folder of a series is incomplete."""
-    if (folder / PENDING / NAMES).exists():
-        raise InputError(
-            "an import into this folder was interrupted, or is still running",
-            file=folder,
-            hint="`memnotify series import` into it restores the previous contents and continues",
-        )
 
 
 def _entry(file: Path, line: int, name: str, options: list[str]) -> Patch:

@@ -9,10 +9,11 @@ import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from memnotify import toml
 from memnotify.errors import InputError
+from memnotify.series.own import is_own, promises_file
 from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of
 from memnotify.series.registered import load_registered, revision_of
 from memnotify.text import known_names
@@ -25,45 +26,55 @@ _Count = Annotated[int, Field(ge=0, le=1_000_000)]
 _Line = Annotated[str, toml.spelled(r"\S(.*\S)?", "one line of text")]
 
 
+def _may(description: str) -> Any:
+    """Return a field that may be left out."""
+    return Field(default=None, description=description)
+
+
+def _or_inherited(schema: dict[str, Any]) -> None:
+    lineage_alone = {"required": ["lineage"], "maxProperties": 1}
+    schema["anyOf"] = [
+        {"required": schema.pop("required")},
+        {"required": ["based_on"]},
+        lineage_alone,
+    ]
+
+
 class Lineage(toml.Table):
-    """Where a revision comes from.
+    """Where a revision comes from; `memnotify series list` prints it."""
 
-    `follows` names the revision that it was made from, `posted_against` the tree. `mails` has the
-    Message-Id of each part for which it is known.
-    """
-
-    date: datetime.date
-    author: _Line
-    changed: _Line
-    subject: _Line | None = None
-    follows: _Line | None = None
-    posted_against: _Line | None = None
+    date: datetime.date = Field(description="The day on which it was posted.")
+    author: _Line = Field(description="Who posted it.")
+    changed: _Line = Field(description="What it changed, in one line.")
+    subject: _Line | None = _may("The subject of its mail.")
+    follows: _Line | None = _may("The revision that it was made from.")
+    posted_against: _Line | None = _may("The tree or revision that its patches were made for.")
     mails: dict[
         _Line, Annotated[str, toml.spelled(r"[^<>\s]+", "a Message-Id without angle brackets")]
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=dict, description="The Message-Id of each part, if it is known.")
 
 
 class Device(toml.Table):
-    """The character device; `mode` is that of its node."""
+    """The character device."""
 
-    path: Annotated[str, toml.spelled(r"/dev/\S+", "a path below /dev/")]
-    major: _Count
-    minor: _Count
-    mode: Annotated[int, Field(ge=0, le=0o777)]
+    path: Annotated[str, toml.spelled(r"/dev/\S+", "a path below /dev/")] = Field(
+        description="The path of its node."
+    )
+    major: _Count = Field(description="Its major number.")
+    minor: _Count = Field(description="Its minor number.")
+    mode: Annotated[int, Field(ge=0, le=0o777)] = Field(
+        description="The permissions of its node, such as 0o444."
+    )
 
 
 class GateTable(toml.Table):
-    """Memory is low at or below factor * (watermark + lowmem_reserve[MAX_NR_ZONES-1]) free pages.
+    """Memory is low at or below factor * (mark + lowmem_reserve[MAX_NR_ZONES-1]) free pages."""
 
-    `mark` selects the watermark. `of` is one zone, or the `sum` of all zones; that includes high
-    memory only if `highmem`. `strict`: only below that value, not at it.
-    """
-
-    factor: Annotated[int, Field(ge=1, le=1_000)]
-    of: Literal["zone", "sum"]
-    mark: Literal["low", "high"] = "high"
-    strict: bool = False
-    highmem: bool = False
+    factor: Annotated[int, Field(ge=1, le=1_000)] = Field(description="The factor.")
+    of: Literal["zone", "sum"] = Field(description="Of one zone, or of all zones together.")
+    mark: Literal["low", "high"] = Field(default="high", description="Which watermark.")
+    strict: bool = Field(default=False, description="Only below that number, not at it.")
+    highmem: bool = Field(default=False, description="The sum includes high memory.")
 
     @model_validator(mode="after")
     def _highmem_of_sum(self) -> Self:
@@ -73,14 +84,13 @@ class GateTable(toml.Table):
 
 
 class RateTable(toml.Table):
-    """No two notifications within `ms` milliseconds, in the whole system or on one CPU.
+    """No two notifications within a time."""
 
-    `strict`: nor exactly `ms` after one, which is a difference of one tick.
-    """
-
-    ms: Annotated[int, Field(ge=1, le=86_400_000)]
-    of: Literal["system", "cpu"]
-    strict: bool = False
+    ms: Annotated[int, Field(ge=1, le=86_400_000)] = Field(description="Milliseconds of that time.")
+    of: Literal["system", "cpu"] = Field(description="In the whole system, or on one CPU.")
+    strict: bool = Field(
+        default=False, description="Nor exactly that time after one, a difference of one tick."
+    )
 
 
 class StatusTable(toml.Table):
@@ -92,8 +102,10 @@ class StatusTable(toml.Table):
     a global one, which a timer of `ms` updates: whether pages were swapped out since it last ran.
     """
 
-    kind: Literal["zone", "taken", "unread", "swapped"]
-    ms: Annotated[int, Field(ge=1, le=86_400_000)] | None = None
+    kind: Literal["zone", "taken", "unread", "swapped"] = Field(description="Which of them.")
+    ms: Annotated[int, Field(ge=1, le=86_400_000)] | None = _may(
+        "Milliseconds from one run of the timer to the next (swapped)."
+    )
 
     @model_validator(mode="after")
     def _timer(self) -> Self:
@@ -107,8 +119,8 @@ class StatusTable(toml.Table):
 class ConstantGuard(toml.Table):
     """An open file gets no second POLLIN within `seconds`."""
 
-    kind: Literal["constant"]
-    seconds: _Seconds
+    kind: Literal["constant"] = Field(description="The same time for all.")
+    seconds: _Seconds = Field(description="Seconds.")
 
     def seconds_for(self, watchers: int) -> float:
         """Return the seconds; they do not depend on the number of watchers."""
@@ -118,9 +130,9 @@ class ConstantGuard(toml.Table):
 class PerWatcherGuard(toml.Table):
     """As ConstantGuard, but min(seconds * watchers, at_most_s)."""
 
-    kind: Literal["per_watcher"]
-    seconds: _Seconds
-    at_most_s: _Seconds
+    kind: Literal["per_watcher"] = Field(description="A time that grows with the open files.")
+    seconds: _Seconds = Field(description="Seconds for each file that is open on the device.")
+    at_most_s: _Seconds = Field(description="Seconds at most.")
 
     def seconds_for(self, watchers: int) -> float:
         """Return the seconds for this number of files open on the device."""
@@ -135,12 +147,12 @@ class BatchTable(toml.Table):
     divisor replaces the shift.
     """
 
-    order: Literal["none", "all", "fifo"]
-    shift: _Count | None = None
-    divisor: Annotated[int, Field(ge=1)] | None = None
-    plus: _Count = 0
-    at_least: _Count = 0
-    at_most: Annotated[int, Field(ge=1)] | None = None
+    order: Literal["none", "all", "fifo"] = Field(description="Who is woken.")
+    shift: _Count | None = _may("Bits by which the number of watchers is shifted right.")
+    divisor: Annotated[int, Field(ge=1)] | None = _may("What divides it, instead of a shift.")
+    plus: _Count = Field(default=0, description="What is added to that.")
+    at_least: _Count = Field(default=0, description="Watchers at least.")
+    at_most: Annotated[int, Field(ge=1)] | None = _may("Watchers at most.")
 
     @model_validator(mode="after")
     def _formula(self) -> Self:
@@ -165,30 +177,42 @@ class BatchTable(toml.Table):
 
 
 class Revision(toml.Table):
-    """The promises of a file; it omits what a revision does not have.
+    """What a revision promises, and where it comes from; it omits what the revision does not have.
 
-    `pollin` is what poll() tests. If that does not include the gate, notifications test the gate.
-    `throttle`: one poll() per tick gets as far as the gate. `small_zone_divisor`: a zone with less
-    than this part of its node's pages has the status -1 and is ignored. `fasync`: how the share of
-    a batch that gets SIGIO is rounded. `zoneinfo`: the position of mem_notify_status in
-    /proc/zoneinfo. `based_on`: a revision that has the same promises, except for those given here
-    and those listed in `without`.
+    `memnotify check` compares the logs of a run with it.
     """
 
-    device: Device
-    gate: GateTable
-    batch: BatchTable
-    pollin: Literal["status", "gate", "status and gate", "status or gate"]
-    status: StatusTable = StatusTable(kind="zone")
-    rate: RateTable | None = None
-    throttle: Literal["tick"] | None = None
-    guard: Annotated[ConstantGuard | PerWatcherGuard, Field(discriminator="kind")] | None = None
-    small_zone_divisor: Annotated[int, Field(ge=2)] | None = None
-    fasync: Literal["truncate", "ceil"] | None = None
-    zoneinfo: Literal["before_start_pfn", "after_start_pfn"] | None = None
-    based_on: _Name | None = None
-    without: list[str] = Field(default_factory=list)
-    lineage: Lineage | None = None
+    device: Device = Field(description="The device that is promised.")
+    gate: GateTable = Field(description="When memory is low.")
+    batch: BatchTable = Field(description="Which clients a notification wakes.")
+    pollin: Literal["status", "gate", "status and gate", "status or gate"] = Field(
+        description="What poll() tests; without the gate, notifications test that."
+    )
+    status: StatusTable = Field(
+        default=StatusTable(kind="zone"), description="What poll() tests as the status."
+    )
+    rate: RateTable | None = _may("How soon a notification may follow another.")
+    throttle: Literal["tick"] | None = _may("One poll() per tick gets as far as the gate.")
+    guard: Annotated[ConstantGuard | PerWatcherGuard, Field(discriminator="kind")] | None = _may(
+        "How soon an open file may have POLLIN again."
+    )
+    small_zone_divisor: Annotated[int, Field(ge=2)] | None = _may(
+        "A zone with less than this part of its node's pages has the status -1 and is ignored."
+    )
+    fasync: Literal["truncate", "ceil"] | None = _may(
+        "FASYNC works; how the share of a batch that gets SIGIO is rounded."
+    )
+    zoneinfo: Literal["before_start_pfn", "after_start_pfn"] | None = _may(
+        "mem_notify_status is in /proc/zoneinfo, at this place."
+    )
+    based_on: _Name | None = _may("A revision whose promises hold, except the keys given here.")
+    without: list[str] = Field(
+        default_factory=list, description="With based_on: promises of that one that do not hold."
+    )
+    lineage: Lineage | None = _may("Where the revision comes from; no other inherits it.")
+
+    # What is required may come from the revision that it is based on.
+    model_config = ConfigDict(json_schema_extra=_or_inherited)
 
     @field_validator("status")
     @classmethod
@@ -284,6 +308,8 @@ def _told_by(revision: str, root: Path) -> tuple[str, Path]:
     That is the series itself or, for registered originals, their revision.
     """
     path = root / revision / FILE
+    if root == MEM_NOTIFY and is_own(revision):
+        return revision, promises_file(revision)
     if root == MEM_NOTIFY and not path.exists():
         teller = revision_of(revision) or revision
         return teller, root / teller / FILE

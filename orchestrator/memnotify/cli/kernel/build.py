@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 from memnotify.cli.kernel import BASE
-from memnotify.cli.output import add_json, say
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import named
+from memnotify.cli.progress import add_progress, progress
 from memnotify.jsontext import dump
 from memnotify.kernel.build import ensure_kernel
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog
+from memnotify.run.telling import kernel_name, telling
 from memnotify.series.quilt import NONE
 from memnotify.store import Store
 
@@ -39,6 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cc", type=named, metavar="CC", help="compiler to use; default: gcc")
     add_json(parser)
+    add_progress(parser)
     parser.set_defaults(handler=_build)
 
 
@@ -52,13 +55,18 @@ def _build(args: argparse.Namespace) -> int:
         cc=args.cc,
     )
     store = Store()
-    kernel = ensure_kernel(
-        request, store=store, log=CommandLog(store.folder("logs") / "commands.jsonl"), progress=say
-    )
-    if args.json:
+    log = CommandLog(store.folder("logs") / "commands.jsonl")
+    with (
+        progress(args, "kernel build", stderr=True) as board,
+        telling(kernel_name(request), board=board) as told,
+    ):
+        kernel = ensure_kernel(request, store=store, log=log, progress=told.step, tell=told.tell)
+        told.done(kernel.key[:16])
         shown = {"key": kernel.key, "path": str(kernel.path), "facts": dict(kernel.facts)}
+        board.result(shown)
+    if args.json:
         print(dump(shown))
-    else:
+    elif not args.json_lines:
         print(f"Linux {kernel.facts['version']} {args.series} {args.arch}")
         print(f"key {kernel.key}")
         print(kernel.path)

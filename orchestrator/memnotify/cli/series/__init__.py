@@ -6,6 +6,7 @@ from memnotify.cli.parser import Parser
 
 COMMANDS = {
     "list": "show the family tree of the revisions",
+    "new": "start a series of your own from a revision",
     "import": "turn archived mails into patches that apply",
     "apply": "apply a revision strictly, or check that it applies",
     "trees": "test which series apply to which trees, patch by patch",

@@ -16,7 +16,7 @@ from memnotify.text import counted
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.add_argument(
-        "revision", type=named, metavar="REV", help="REV, REV/BASE, or a folder with a series"
+        "revision", type=named, metavar="REV", help="REV, REV/BASE, a folder, or a range of git"
     )
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument(

@@ -8,10 +8,9 @@ from pathlib import Path
 from memnotify.campaign.figures import read_comparison
 from memnotify.campaign.load import load_campaign
 from memnotify.cli.paths import campaign, named, path
+from memnotify.cli.progress import add_progress, progress
 from memnotify.errors import InputError
-from memnotify.report.board import open_board
-from memnotify.report.plain import plain_console
-from memnotify.run.bisect import bisect_series, only_cell, sentence
+from memnotify.run.bisect import Asked, bisect_series, only_cell, sentence
 from memnotify.run.services import Services
 from memnotify.store import Store
 
@@ -22,10 +21,13 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Bisect a series: run the single cell of a campaign with more or fewer of "
         "the first patches applied, until the patch is found with which the answer "
         "to a question changes. The exit status is 1 if the answer is the same with "
-        "all patches as with none."
+        "all patches as with none, or as with those of --good."
     )
     parser.add_argument(
-        "revision", type=named, metavar="REV", help="REV, or a folder with a `series` file"
+        "revision",
+        type=named,
+        metavar="REV",
+        help="REV, a folder of patches, or git:TREE#BASE..BRANCH",
     )
     parser.add_argument(
         "--campaign", type=campaign, metavar="FILE", required=True, help="a campaign with one cell"
@@ -37,6 +39,14 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="a comparison of a figure of show --json: 'wakeups > 0', 'outcome != \"ok\"'",
     )
     parser.add_argument(
+        "--good",
+        type=_number,
+        default=0,
+        metavar="N",
+        help="start with the first N patches applied: those before are not in question; default: "
+        "0, the base alone",
+    )
+    parser.add_argument(
         "--base", type=named, help="which base of the campaign to use, if it has several"
     )
     parser.add_argument(
@@ -45,7 +55,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="output", type=path, metavar="DIR", help="default: runs/bisect-<campaign's name>"
     )
+    add_progress(parser)
     parser.set_defaults(handler=_bisect)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of patches")
+    return int(text)
 
 
 def _bisect(args: argparse.Namespace) -> int:
@@ -54,15 +71,26 @@ def _bisect(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise InputError(f"--until {error}") from error
     campaign = load_campaign(args.campaign)
-    with open_board(plain_console(stderr=True)) as board:
+    with progress(args, "series bisect", stderr=True) as board:
+
+        def say(line: str) -> None:
+            if args.json_lines:
+                board.note(line)
+                return
+            with board.aside():
+                print(line, flush=True)
+
         found = bisect_series(
             campaign,
             only_cell(campaign, args.base, args.source),
-            args.revision,
-            question,
+            Asked(revision=args.revision, question=question, good=args.good),
             Services(store=Store(), board=board),
             path=args.output or Path("runs") / f"bisect-{campaign.table.name}",
-            say=lambda line: print(line, flush=True),
+            say=say,
         )
-    print(sentence(found, question, args.revision))
+        answer = sentence(found, question, args.revision)
+        patches = [patch.name for patch in found.patches]
+        board.result({"patches": patches, "holds": found.holds, "answer": answer})
+    if not args.json_lines:
+        print(answer)
     return 0 if found.patches else 1

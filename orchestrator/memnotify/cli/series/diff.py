@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 
-from memnotify.cli.paths import named
+from memnotify.cli.paths import named, path
 from memnotify.mailpatch.rangediff import range_diff
+from memnotify.results.parting import partings
 from memnotify.series.quilt import compared
-from memnotify.text import printable_lines
+from memnotify.text import printable, printable_lines
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     for name, metavar in (("old", "A"), ("new", "B")):
         parser.add_argument(
-            name, type=named, metavar=metavar, help="REV, REV/BASE, or a folder with a series"
+            name, type=named, metavar=metavar, help="REV, REV/BASE, a folder, or a range of git"
         )
     parser.add_argument(
         "--stat", action="store_true", help="show only the numbers of changed lines"
@@ -39,15 +40,24 @@ def register(parser: argparse.ArgumentParser) -> None:
         metavar="WHEN",
         help="auto, always or never; default: auto",
     )
+    parser.add_argument(
+        "--run",
+        type=path,
+        metavar="RUN",
+        help="below it, say for each pair of their cells in this run where they part",
+    )
     parser.set_defaults(handler=_diff)
 
 
 def _diff(args: argparse.Namespace) -> int:
     old, new = compared(args.old, args.new)
+    parted = [] if args.run is None else list(partings(args.run, args.old, args.new))
     auto = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     color = auto if args.color == "auto" else args.color == "always"
     said = range_diff(old.patches, new.patches, stat=args.stat, color=color, messages=args.messages)
     # A program gets the text unchanged.
     terminal = sys.stdout.isatty()
     sys.stdout.write(printable_lines(said, colored=True) if terminal else said)
+    for parting in parted:
+        print(printable(parting.line()))
     return 0

@@ -6,7 +6,7 @@ import argparse
 
 from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import named, path
-from memnotify.cli.series.ask import ask
+from memnotify.cli.series.ask import add_restoring, ask
 from memnotify.jsontext import dump
 from memnotify.kernel.import_series import ImportRequest, import_series
 from memnotify.mailpatch.report import report_lines, report_rows
@@ -47,20 +47,12 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="replace the patches in DIR that have the same numbers",
     )
     parser.add_argument(
-        "--fuzz",
-        type=int,
-        choices=(0, 1, 2),
-        default=0,
-        help="how many context lines at each end of a hunk may be missing from the tree; "
-        "default: 0",
-    )
-    parser.add_argument(
         "--revision",
         type=_revision,
         metavar="vN",
         help="which revision to import, such as v4, if the mails are of several",
     )
-    parser.add_argument("--interactive", action="store_true", help="ask when a mail is ambiguous")
+    add_restoring(parser, fuzz=0)
     parser.add_argument(
         "--mbox",
         type=path,

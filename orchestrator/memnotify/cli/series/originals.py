@@ -7,7 +7,7 @@ from typing import Any
 
 from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import named, path
-from memnotify.cli.series.ask import ask
+from memnotify.cli.series.ask import add_restoring, ask
 from memnotify.jsontext import dump
 from memnotify.kernel.base import load_base
 from memnotify.kernel.originals import (
@@ -60,19 +60,11 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--tree", type=path, metavar="DIR", help="a kernel tree to import them for instead"
     )
     parser.add_argument(
-        "--fuzz",
-        type=int,
-        choices=(0, 1, 2),
-        default=2,
-        help="how many context lines at each end of a hunk may be missing from the tree; "
-        "default: 2",
-    )
-    parser.add_argument(
         "--altered",
         action="store_true",
         help="also register mails whose text does not match the digest, as REV-altered",
     )
-    parser.add_argument("--interactive", action="store_true", help="ask when a mail is ambiguous")
+    add_restoring(parser, fuzz=2)
     add_json(parser)
     parser.set_defaults(handler=_originals)
 

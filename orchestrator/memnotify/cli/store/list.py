@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.jsontext import dump
 from memnotify.report.grid import Column, Grid, Row
-from memnotify.report.plain import plain_console
+from memnotify.report.plain import plain_console, print_line
 from memnotify.run.storage import KINDS, Item, items
 from memnotify.store import Store
 
@@ -48,7 +48,7 @@ def _list(args: argparse.Namespace) -> int:
         console = plain_console()
         grid.chosen(choice).print(console)
         total = sum(item.size for item in found) / _MIB
-        console.print(f"{total:,.0f} MiB in {store.root}", soft_wrap=True, markup=False)
+        print_line(console, f"{total:,.0f} MiB in {store.root}")
         say_next(
             console,
             ("store list KIND", "the things of one kind"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -52,10 +52,35 @@ class Asked:
     figures: Sequence[str] = ()
 
 
-def picture_of(run: RunFolder, asked: Asked) -> Picture:
-    """Return the picture. Raises InputError if the run does not have what it needs."""
+def picture_of(
+    run: RunFolder, asked: Asked, *, say: Callable[[str], None] = lambda line: None
+) -> Picture:
+    """Return the picture. Raises InputError if the run does not have what it needs.
+
+    `say` gets a line for each cell that the picture cannot show, unless it was asked for by name.
+    """
     verdicts = _chosen(run, asked)
     kind = asked.kind or _usual(run, asked, verdicts)
+    free = ("clients",) if kind is PictureKind.HERD and asked.by != "clients" else ()
+    some = verdicts if asked.cells else setting(verdicts, by=asked.by, free=free)
+    lines = {} if asked.cells else {one.id: line for one in some if (line := _lack(run, one, kind))}
+    left = [one for one in verdicts if one.id not in lines]
+    if not left:
+        raise _no_log(run)
+    picture = _picture(run, asked, kind, left, [one for one in some if one.id not in lines])
+    for line in lines.values():
+        say(line)
+    return picture
+
+
+def _picture(
+    run: RunFolder,
+    asked: Asked,
+    kind: PictureKind,
+    verdicts: Sequence[Verdict],
+    some: Sequence[Verdict],
+) -> Picture:
+    """Return the picture of a kind; `some` are the cells of one setting."""
     match kind:
         case PictureKind.TIMELINE:
             return _timeline(run, asked, verdicts)
@@ -63,8 +88,6 @@ def picture_of(run: RunFolder, asked: Asked) -> Picture:
             return _figures(run, asked)
         case PictureKind.PUBLISHED:
             return _published(run, asked)
-    free = ("clients",) if kind is PictureKind.HERD and asked.by != "clients" else ()
-    some = verdicts if asked.cells else setting(verdicts, by=asked.by, free=free)
     found = groups(list(reacted(run, some)), asked.by)
     if not found:
         raise _no_log(run)
@@ -77,6 +100,17 @@ def picture_of(run: RunFolder, asked: Asked) -> Picture:
     if kind is PictureKind.BATCHES:
         return reactions.batches(found, asked.by)
     return reactions.herds(found, asked.by)
+
+
+def _lack(run: RunFolder, verdict: Verdict, kind: PictureKind) -> str | None:
+    """Return what a picture lacks because a cell left no records; None if it left some."""
+    if not (run.cell(verdict.id) / RECORDS).exists():
+        return f"{verdict.id} left no log, so it is not in the picture"
+    if verdict.guest_seconds > 0:
+        return None
+    if kind is PictureKind.FIGURES:
+        return f"{verdict.id} left a log without records: its figures are 0 or unknown"
+    return f"{verdict.id} left a log without records, so it is not in the picture"
 
 
 def _no_log(run: RunFolder) -> InputError:

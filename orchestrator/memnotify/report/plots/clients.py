@@ -46,7 +46,7 @@ def batches(frame: Frame) -> Spec:
 def wakeups(frame: Frame) -> Spec:
     """Return the wakeups over the clients' numbers."""
     clients = max(course.clients for course in frame.courses)
-    made = raster(frame.course.wakeups)
+    made = raster(frame.course.wakeups, most=frame.most.marks)
     kinds = [kind for kind in NOTICES if any(kind in c.wakeups.kind for c in frame.courses)]
     layers: list[Spec] = []
     named: list[End] = []

@@ -10,7 +10,7 @@ from typing import Any
 from memnotify.report.plots.legend import End, legend
 from memnotify.report.plots.palette import BLUE, INK, ORANGE, RULE
 from memnotify.report.plots.picture import Spec, moment, number, quantity, values
-from memnotify.report.plots.thin import POINTS, thin
+from memnotify.report.plots.thin import ALL, Most, thin
 from memnotify.results.course import Course, Line
 
 LINE = 13
@@ -31,6 +31,7 @@ class Frame:
     courses: tuple[Course, ...]
     parts: float | None = None
     rows: int = 1  # of labels above the panels
+    most: Most = ALL
 
     def pixel(self, t: float) -> float:
         return t / self.end_s * self.width
@@ -100,8 +101,8 @@ def rules(frame: Frame, axis: Spec | None = None) -> list[Spec]:
     return made
 
 
-def curve(line: Line, colours: str, *, least: float = -math.inf, **mark: Any) -> Spec:
-    t, y = thin(line.t, line.values)
+def curve(frame: Frame, line: Line, colours: str, *, least: float = -math.inf, **mark: Any) -> Spec:
+    t, y = thin(line.t, line.values, frame.most.points)
     shown = [
         {"t": moment(at), "y": number(max(least, value))}
         for at, value in zip(t.tolist(), y.tolist(), strict=True)
@@ -120,10 +121,10 @@ def curve(line: Line, colours: str, *, least: float = -math.inf, **mark: Any) ->
     }
 
 
-def thinned(course: Course) -> bool:
+def thinned(course: Course, most: Most) -> bool:
     """Return whether a curve has more points than are drawn."""
     curves = [*course.lines.values(), *(zone.free for zone in course.zones)]
-    return any(curve.t.size > POINTS for curve in curves)
+    return any(curve.t.size > most.points for curve in curves)
 
 
 def names(frame: Frame, height: int, ends: Sequence[End]) -> list[Spec]:

@@ -20,6 +20,7 @@ function tooltip(handler, event, item, value) {
 
 const spec = JSON.parse(document.getElementById("spec").textContent);
 // `ast`: expressions are interpreted, so that no script but this one has to be allowed.
-vegaEmbed(live, spec, { actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip })
+// `logLevel`: errors, no warnings; a figure that no cell has is an empty panel.
+vegaEmbed(live, spec, { actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip, logLevel: 1 })
   .then(() => still.replaceWith(live))
   .catch(() => {}); // the static picture stays

@@ -124,8 +124,10 @@ def free(frame: Frame) -> Spec:
             )
     for zone in frame.course.zones:
         hue = colour(known.index(zone.name))
-        layers.append(curve(zone.free, hue, least=lowest))
-        layers.append(curve(zone.gate, hue, least=lowest, strokeDash=[5, 3], strokeWidth=1.2))
+        layers.append(curve(frame, zone.free, hue, least=lowest))
+        layers.append(
+            curve(frame, zone.gate, hue, least=lowest, strokeDash=[5, 3], strokeWidth=1.2)
+        )
         for name, line, dash in (
             (zone.name, zone.free, [1, 0]),
             (f"{zone.name} gate", zone.gate, [4, 2]),
@@ -186,7 +188,7 @@ def _lines(frame: Frame, height: int, of: Sequence[Any], *, title: str, **axis: 
         line = frame.course.lines.get(name)
         if line is None:
             continue
-        layers.append(curve(line, str(hue), strokeDash=dash, interpolate=form))
+        layers.append(curve(frame, line, str(hue), strokeDash=dash, interpolate=form))
         level = height * (1 - float(line.values[-1]) / highest)
         named.append(End(_SHORT.get(name, name), str(hue), level, dash))
     return panel(

@@ -19,7 +19,8 @@ from memnotify.report.plots.picture import (
     quantity,
     values,
 )
-from memnotify.results.comparison import GroupComparison, GroupFigure
+from memnotify.results.comparison import GroupComparison
+from memnotify.results.grouping import GroupFigure
 from memnotify.text import counted, printable
 
 USUAL = (

@@ -17,6 +17,17 @@ MARKS = 4_000
 """The most marks of a raster."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Most:
+    """The most points of a curve, and the most marks of a raster, in one picture."""
+
+    points: int = POINTS
+    marks: int = MARKS
+
+
+ALL = Most()
+
+
 def thin(t: Floats, values: Floats, most: int = POINTS) -> tuple[Floats, Floats]:
     """Return at most `most` of the points of a curve: it looks the same.
 

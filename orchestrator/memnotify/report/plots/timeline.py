@@ -10,7 +10,7 @@ from typing import Any
 from memnotify.report.plots import answers, clients, panels
 from memnotify.report.plots.frame import Frame, thinned
 from memnotify.report.plots.picture import GUTTER, LEFT, RIGHT, WIDTH, Picture, Spec, moment, values
-from memnotify.report.plots.thin import raster
+from memnotify.report.plots.thin import ALL, Most, raster
 from memnotify.results.course import Course
 from memnotify.text import counted
 
@@ -34,9 +34,16 @@ class Parting:
 
 
 def timeline(
-    courses: Sequence[Course], names: Sequence[str], *, parting: Parting | None = None
+    courses: Sequence[Course],
+    names: Sequence[str],
+    *,
+    parting: Parting | None = None,
+    most: Most = ALL,
 ) -> Picture:
-    """Return the picture of at least one guest; `names` tell them apart."""
+    """Return the picture of at least one guest; `names` tell them apart.
+
+    `most` bounds the size of its description.
+    """
     count = len(courses)
     width = max(WIDTH, LEFT + RIGHT + count * _NARROW + (count - 1) * GUTTER)
     each = (width - LEFT - RIGHT - (count - 1) * GUTTER) // count
@@ -51,6 +58,7 @@ def timeline(
             alone=count == 1,
             courses=tuple(courses),
             parts=None if parting is None else parting.t[number],
+            most=most,
         )
         for number, (course, name) in enumerate(zip(courses, names, strict=True))
     ]
@@ -139,7 +147,7 @@ def _zoom_in(panel: Any, brush: str) -> None:
 
 def _caption(frames: Sequence[Frame], parting: Parting | None) -> list[str]:
     courses = [frame.course for frame in frames]
-    made = [raster(course.wakeups) for course in courses]
+    made = [raster(frame.course.wakeups, most=frame.most.marks) for frame in frames]
     text = "Time is guest time since the scenario's start. Dashed: v4's gate for each zone, at or "
     text += "below which it lets notifications through."
     if any(zone.noticed for course in courses for zone in course.zones):
@@ -160,7 +168,7 @@ def _caption(frames: Sequence[Frame], parting: Parting | None) -> list[str]:
         steps = list(dict.fromkeys((s.number, s.text) for c in courses for s in c.steps))
         told = [f"{number} {words}" for number, words in steps[:12]]
         lines.append(f"Steps: {'; '.join(told)}." if told else "No steps.")
-    if any(thinned(course) for course in courses):
+    if any(thinned(frame.course, frame.most) for frame in frames):
         lines.append("Of curves with more points than pixels, the extremes are drawn.")
     if parting is not None:
         early = max(parting.t) < 0

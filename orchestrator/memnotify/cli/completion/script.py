@@ -1,0 +1,107 @@
+"""The completion scripts: shtab writes them from the parsers of the commands."""
+
+from __future__ import annotations
+
+import argparse
+from textwrap import dedent
+from types import MappingProxyType
+
+import shtab
+
+from memnotify.cli.completion.values import VALUES
+
+
+def script(shell: str) -> str:
+    """Return the completion script of a shell, one of SHELLS."""
+    from memnotify.cli.main import parser  # which imports this module
+
+    top = parser()
+    _mark(top)
+    return str(shtab.complete(top, shell, preamble=_PREAMBLE[shell]))
+
+
+def _mark(parser: argparse.ArgumentParser) -> None:
+    """Tell shtab how each argument of a parser and of its subcommands is completed."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            summaries = {entry.dest: entry.help for entry in action._get_subactions()}
+            for name, command in action.choices.items():
+                command.description = summaries[name]  # one line; a description has several
+                _mark(command)
+        elif action.choices is None and isinstance(action.metavar, str):
+            completer = _COMPLETERS.get(action.metavar)
+            if completer is not None:
+                action.complete = completer  # type: ignore[attr-defined]
+
+
+_PREAMBLE = MappingProxyType(
+    {
+        "bash": dedent("""\
+            _memnotify_values() {
+              local IFS=$'\\n'
+              compgen -W "$(memnotify completion bash --values "$1" \\
+                "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "$2"
+            }
+            """)
+        + "".join(f'_memnotify_{kind}() {{ _memnotify_values {kind} "$1"; }}\n' for kind in VALUES)
+        + "".join(
+            f'_memnotify_dir_or_{kind}() {{ _memnotify_values {kind} "$1"; compgen -d -- "$1"; }}\n'
+            for kind in VALUES
+        ),
+        "zsh": dedent("""\
+            _memnotify_values() {
+              local -a found
+              found=(${(f)"$(memnotify completion zsh --values $1 \\
+                ${words[1,CURRENT-1]} 2>/dev/null)"})
+              compadd -a found
+            }
+            _memnotify_toml() { _files -g '*.toml' }
+            """)
+        + "".join(f"_memnotify_{kind}() {{ _memnotify_values {kind} }}\n" for kind in VALUES)
+        + "".join(
+            f"_memnotify_dir_or_{kind}() {{ _memnotify_values {kind}; _files -/ }}\n"
+            for kind in VALUES
+        ),
+        "fish": dedent("""\
+            function _memnotify_values
+              memnotify completion fish --values $argv[1] (commandline -opc)[2..] 2>/dev/null
+            end
+            """),
+    }
+)
+
+
+def _values(kind: str) -> dict[str, str]:
+    name = f"_memnotify_{kind}"
+    return {"bash": name, "zsh": name, "fish": f"(_memnotify_values {kind})"}
+
+
+def _folder_or(kind: str) -> dict[str, str]:
+    name = f"_memnotify_dir_or_{kind}"
+    fish = f"(_memnotify_values {kind}; __fish_complete_directories)"
+    return {"bash": name, "zsh": name, "fish": fish}
+
+
+# zsh's own pattern of shtab offers nothing where an option follows the argument.
+_TOML = shtab.glob("*.toml") | {"zsh": "_memnotify_toml"}
+_COMPLETERS = MappingProxyType(
+    {
+        "RUN": _folder_or("runs"),
+        "CELL": _values("cells"),
+        "CAMPAIGN.toml": _TOML,
+        "HOSTS.toml": _TOML,
+        "REV": _values("series"),
+        "A": _folder_or("series"),
+        "B": _folder_or("series"),
+        "BASE": _values("bases"),
+        "FINDING": _values("findings"),
+        "KIND": _values("store"),
+        "COMMAND": _values("commands"),
+        "DIR": shtab.DIRECTORY,
+        "TREE": shtab.FILE,
+        "PATH": shtab.FILE,
+        "FILE": shtab.FILE,
+        "MAIL": shtab.FILE,
+    }
+)
+"""How the values of an argument are completed, by its metavar."""

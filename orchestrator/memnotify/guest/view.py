@@ -1,0 +1,115 @@
+"""What can be seen of a guest while it runs, from the memory that it shares with the host.
+
+Looking costs the guest nothing, and the host little: each look copies only the records that are
+new. Nobody has to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memnotify.guest.console import KernelConsole
+from memnotify.guest.region import Region
+from memnotify.model import Finding
+from memnotify.records.clients import was_notified
+from memnotify.records.exits import failed_exits, killed_exits
+from memnotify.records.layout import BalloonPhase, CheckResult, Kind
+from memnotify.records.log import RecordLog, Records, take
+from memnotify.scenario import Scenario
+from memnotify.units import NS_PER_S
+
+_AT_ONCE = 1 << 14
+"""Records in one copy, which is 1 MiB."""
+
+_MOST_UNFINISHED = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glimpse:
+    """A guest at one moment.
+
+    `guest_s` of the scenario's `of_s` seconds are over; `wakeups` are notifications, as in the
+    figures of a run. `findings` are those that its log or its console show so far.
+    """
+
+    guest_s: float
+    of_s: float
+    wakeups: int
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watcher:
+    """Who follows a guest: `on_stage` hears of its stages, `on_view` gets a view once it runs."""
+
+    on_stage: Callable[[str], None] = lambda stage: None
+    on_view: Callable[[View], None] = lambda view: None
+
+
+UNWATCHED = Watcher()
+
+
+class View:
+    """One guest's memory and console, for one reader, who may be in another thread."""
+
+    def __init__(self, region: Region, console: KernelConsole, scenario: Scenario) -> None:
+        self._region = region
+        self._console = console
+        self._start_ns = scenario.start_ns
+        self._duration_ns = scenario.duration_ns
+        self._seen = 0
+        self._unfinished: list[int] = []
+        self._wakeups = 0
+        self._findings: set[Finding] = set()
+
+    def look(self) -> Glimpse | None:
+        """Return what can be seen; None once the guest and its memory are gone."""
+        try:
+            newest_ns = self._region.newest_ns()
+            self._read_on(self._region.claimed())
+        except ValueError:
+            return None  # the memory was unmapped, perhaps at this moment
+        if self._console.panic is not None:
+            self._findings.add(Finding.PANIC)
+        if self._console.oom is not None:
+            self._findings.add(Finding.OOM_KILL)
+        over_ns = max(0, min(newest_ns - self._start_ns, self._duration_ns))
+        return Glimpse(
+            guest_s=over_ns / NS_PER_S,
+            of_s=self._duration_ns / NS_PER_S,
+            wakeups=self._wakeups,
+            findings=tuple(finding for finding in Finding if finding in self._findings),
+        )
+
+    def _read_on(self, claimed: int) -> None:
+        late, self._unfinished = self._unfinished, []
+        for index in late:
+            self._count(index, self._region.some(index, index + 1))
+        while self._seen < claimed:
+            end = min(claimed, self._seen + _AT_ONCE)
+            self._count(self._seen, self._region.some(self._seen, end))
+            self._seen = end
+
+    def _count(self, first: int, records: Records) -> None:
+        """Count these records; `first` is the number of the first, from 0."""
+        numbers: NDArray[np.uint32] = np.arange(first + 1, first + 1 + len(records), dtype="<u4")
+        there = records["commit"] == numbers
+        if not there.all():
+            # Being written just now, or torn. A guest cannot make this list long.
+            waiting = np.flatnonzero(records["commit"] == 0) + first
+            self._unfinished += waiting[: _MOST_UNFINISHED - len(self._unfinished)].tolist()
+            records = take(records, there)
+        log = RecordLog(records, lost=0, torn=0)
+        self._wakeups += int(was_notified(log.kind(Kind.WAKEUP)).sum())
+        if log.kind(Kind.RECLAIM)["oom_kill"].any() or len(killed_exits(log)):
+            self._findings.add(Finding.OOM_KILL)
+        if len(failed_exits(log)):
+            self._findings.add(Finding.AGENT)
+        if (log.kind(Kind.SELF_CHECK)["result"] == CheckResult.FAILED).any():
+            self._findings.add(Finding.SELF_CHECK)
+        if (log.kind(Kind.BALLOON)["phase"] == BalloonPhase.MISSED).any():
+            self._findings.add(Finding.BALLOON)

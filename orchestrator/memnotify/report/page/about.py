@@ -1,0 +1,138 @@
+"""What a report says about the run as a whole: when, where, with what, and how to run it again."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from memnotify import __version__, host
+from memnotify.axes import AXES
+from memnotify.report.page.gather import Gathered
+from memnotify.results.dates import dates_of
+from memnotify.results.folder import CAMPAIGN, RunFolder
+
+_SHOWN = 8  # values of an axis
+_TOOLS = ("qemu", "accel", "memnotify", "kernel", "python")
+
+
+def facts(run: RunFolder, cells: Sequence[Gathered]) -> dict[str, str]:
+    """Return the lines below the headline."""
+    return {
+        "Results of": dates_of(run).text,
+        "Made with": _versions(cells),
+        "Asked": _asked(cells),
+        "Run it again": again(run),
+        "Report written on": _here(),
+    }
+
+
+def again(run: RunFolder) -> str:
+    """Return the command that runs the campaign again."""
+    campaign, folder = (shlex.quote(str(path)) for path in (run.path / CAMPAIGN, run.path))
+    return f"memnotify run {campaign} -o {folder}-again"
+
+
+def commands(run: RunFolder) -> dict[str, str]:
+    """Return commands about one cell, which has the place CELL; N is the number of a record."""
+    folder = shlex.quote(str(run.path))
+    return {
+        "look at it": f"memnotify show {folder} CELL",
+        "run it again and compare": f"memnotify replay {folder} CELL",
+        "debug it": f"memnotify gdb {folder} CELL",
+        "debug it where record N is written": f"memnotify gdb {folder} CELL --record N",
+        "check its promises": f"memnotify check {folder}",
+        "draw it": f"memnotify plot {folder} CELL -o cell.svg",
+    }
+
+
+def files_from(run: RunFolder, output: Path) -> str:
+    """Return the path of the folder of cells, as seen from the report."""
+    try:
+        found = os.path.relpath(run.cells.absolute(), output.absolute().parent)
+    except ValueError:
+        found = str(run.cells)
+    return Path(found).as_posix()
+
+
+def _versions(cells: Sequence[Gathered]) -> str:
+    found = versions(cells)
+    names = {"qemu": "QEMU", "accel": "", "kernel": "Linux", "python": "Python"}
+    return ", ".join(
+        f"{names.get(name, name)} {' and '.join(found[name])}".strip()
+        for name in _TOOLS
+        if name in found
+    )
+
+
+def versions(cells: Iterable[Gathered]) -> dict[str, list[str]]:
+    """Return each tool's versions: more than one means that cells ran with different ones."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        for name, value in (cell.manifest.versions if cell.manifest else {}).items():
+            values = found.setdefault(name, [])
+            if str(value) not in values:
+                values.append(str(value))
+    return found
+
+
+def _asked(cells: Sequence[Gathered]) -> str:
+    """Return the axes with their values: first those on which the cells differ."""
+    values: dict[str, list[str]] = {}
+    for cell in cells:
+        for axis, value in cell.axes.items():
+            some = values.setdefault(axis, [])
+            if str(value) not in some:
+                some.append(str(value))
+    values.pop("seed", None)
+    order = sorted(values, key=lambda axis: (len(values[axis]) == 1, list(AXES).index(axis)))
+    return "; ".join(f"{axis.replace('_', ' ')} {_some(values[axis])}" for axis in order)
+
+
+def _some(values: Sequence[str]) -> str:
+    if len(values) <= _SHOWN:
+        return ", ".join(values)
+    return f"{values[0]} … {values[-1]} ({len(values)} values)"
+
+
+def _here() -> str:
+    memory = host.memory_mib() / 1024
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return (
+        f"{platform.node() or 'an unnamed host'} ({system}, {host.cores()} cores, "
+        f"{memory:.1f} GiB) by memnotify {__version__}"
+    )
+
+
+def origins(cells: Sequence[Gathered]) -> list[dict[str, Any]]:
+    """Return a row for each kernel, image and machine that cells ran with: the provenance."""
+    found: dict[tuple[str, str], list[str]] = {}
+    details: dict[tuple[str, str], str] = {}
+    for cell in cells:
+        if cell.manifest is None:
+            continue
+        for part, digest in cell.manifest.digests.items():
+            found.setdefault((part, digest), []).append(cell.id)
+            details[part, digest] = _detail(part, cell)
+    return [
+        {"what": part, "detail": details[part, digest], "digest": digest, "cells": len(ids)}
+        for (part, digest), ids in sorted(found.items())
+    ]
+
+
+def _detail(part: str, cell: Gathered) -> str:
+    assert cell.manifest is not None
+    facts: Mapping[str, Any] = cell.manifest.kernel.get("facts") or {}
+    match part:
+        case "kernel":
+            patches = facts.get("patches") or ()
+            version = facts.get("version", cell.axes.get("base"))
+            return f"{version} {cell.axes.get('series')}, {len(patches)} patches"
+        case "scenario" | "machine":
+            return str(cell.axes.get(part, ""))
+        case "image":
+            return str(cell.axes.get("arch", ""))
+    return ""

@@ -1,0 +1,258 @@
+"""What a page says about each cell: gathered cell by cell, and made small at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memnotify.axes import AXES, Value
+from memnotify.campaign.row import PlanRow
+from memnotify.check.promises import PromiseVerdict
+from memnotify.parallel import each
+from memnotify.records.parquet import read_records
+from memnotify.report.cells import CaseStatus, CellReport
+from memnotify.report.check import told_break
+from memnotify.report.page.data import block, packed
+from memnotify.report.plots.picture import Picture
+from memnotify.report.plots.thin import ALL, Most
+from memnotify.report.plots.timeline import timeline
+from memnotify.results.course import course_if_any
+from memnotify.results.evidence import evidence
+from memnotify.results.folder import CONSOLE, RECORDS, RunFolder, read_manifest, read_verdict
+from memnotify.results.frames import CellResults
+from memnotify.results.manifest import Manifest
+from memnotify.results.promises import Checked
+from memnotify.results.timeline import timeline_of
+from memnotify.store import digest_value
+
+_BREAKS = 10
+"""The most violations of one promise in one cell; `memnotify check --json` has all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much of each cell there is room for: of its picture, of lists, and of its console."""
+
+    most: Most
+    lines: int
+    bytes: int
+
+    @classmethod
+    def of(cls, cells: int) -> Room:
+        """Return the room for each of so many cells, such that 1,000 are less than 15 MB."""
+        share = 250 / max(250, cells)
+        return cls(
+            most=ALL
+            if share == 1
+            else Most(points=max(100, int(800 * share)), marks=max(200, int(1000 * share))),
+            lines=max(60, int(1000 * share)),
+            bytes=max(4096, int(32768 * share)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """The result of one promise in one cell. `breaks`: the record and a text of the first ones.
+
+    `invariant` is None if the cell's revision has no promises on file.
+    """
+
+    invariant: str | None
+    tested: int
+    broken: int
+    verdict: PromiseVerdict | None
+    breaks: tuple[tuple[int, str], ...]
+
+
+def promise_of(one: Checked) -> Promise:
+    """Return what a page says about a promise: of a thousand violations, the first few."""
+    if one.answer is None:
+        return Promise(invariant=None, tested=0, broken=0, verdict=None, breaks=())
+    breaks = one.answer.breaks
+    return Promise(
+        invariant=str(one.answer.invariant),
+        tested=one.answer.tested,
+        broken=len(breaks),
+        verdict=one.answer.verdict,
+        breaks=tuple((found.records[0], told_break(found)) for found in breaks[:_BREAKS]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """A cell of the plan: its row of the table of cells, and its block of data, if it has run."""
+
+    report: CellReport
+    axes: Mapping[str, Value]
+    scenario: str
+    reaction: Mapping[str, float | None]
+    promises: tuple[Promise, ...]
+    manifest: Manifest | None
+    block: str
+
+    @property
+    def id(self) -> str:
+        return self.report.id
+
+    @property
+    def broken(self) -> int:
+        """How many promises it breaks."""
+        return sum(one.broken > 0 for one in self.promises)
+
+    @property
+    def kept(self) -> int:
+        return sum(one.verdict is PromiseVerdict.KEPT for one in self.promises)
+
+
+def gather(
+    run: RunFolder, promises: Mapping[str, Sequence[Promise]], *, pictures: bool
+) -> Iterator[Gathered]:
+    """Yield the cells of the plan, in its order. Raises InputError if a result is damaged."""
+    whole, _ = run.results()
+    plan = run.plan()
+    gathered = functools.partial(
+        _gathered, whole=whole, promises=promises, room=Room.of(len(plan)), pictures=pictures
+    )
+    yield from each(gathered, plan)
+
+
+def _gathered(
+    row: PlanRow,
+    *,
+    whole: Mapping[str, Path],
+    promises: Mapping[str, Sequence[Promise]],
+    room: Room,
+    pictures: bool,
+) -> Gathered:
+    axes = dict(_axes(row))
+    scenario = digest_value(row.inputs.get("scenario"))
+    if row.id not in whole:
+        report = CellReport(id=row.id, name=row.name)
+        return Gathered(
+            report=report,
+            axes=axes,
+            scenario=scenario,
+            reaction={},
+            promises=(),
+            manifest=None,
+            block="",
+        )
+    folder = whole[row.id]
+    verdict = read_verdict(folder)
+    report = CellReport(id=row.id, name=row.name, verdict=verdict)
+    answers = tuple(promises.get(row.id, ()))
+    manifest = read_manifest(folder)
+    reaction = CellResults(folder).reaction
+    return Gathered(
+        report=report,
+        axes={**axes, **verdict.point},
+        scenario=scenario,
+        reaction=reaction,
+        promises=answers,
+        manifest=manifest,
+        block=block(
+            {
+                **_told(report, folder, room),
+                "reaction": reaction,
+                "promises": [
+                    dataclasses.asdict(one) for one in answers if one.invariant is not None
+                ],
+                "no_promises": any(one.invariant is None for one in answers),
+                "evidence": _evidence(folder, report),
+                "picture": _picture(folder, room) if pictures else None,
+                "origin": _origin(manifest),
+            }
+        ),
+    )
+
+
+def _axes(row: PlanRow) -> Iterator[tuple[str, Value]]:
+    for axis in AXES:
+        try:
+            yield axis, row.value(axis)
+        except (KeyError, ValueError):
+            continue  # an older plan may lack it
+
+
+def _told(report: CellReport, folder: Path, room: Room) -> dict[str, Any]:
+    lines, more = _console(folder, room.bytes)
+    events = timeline_of(folder)
+    return {
+        "id": report.id,
+        "name": report.name,
+        "outcome": report.outcome,
+        "detail": report.detail,
+        "status": report.status,
+        "row": report.row,
+        "events": [[one["t"], one["event"], one["text"]] for one in events[: room.lines]],
+        "more_events": max(0, len(events) - room.lines),
+        "console": lines,
+        "console_before": more,
+        "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
+    }
+
+
+def _console(folder: Path, most: int) -> tuple[str, int]:
+    """Return the end of the console, where a panic would be, and how many bytes precede it."""
+    file = folder / CONSOLE
+    if not file.is_file():
+        return "", 0
+    size = file.stat().st_size
+    with file.open("rb") as log:
+        log.seek(max(0, size - most))
+        return log.read(most).decode(errors="replace").replace("\r\n", "\n"), max(0, size - most)
+
+
+def _evidence(folder: Path, report: CellReport) -> list[list[Any]]:
+    """Return the records on which a finding is based, each with its number."""
+    assert report.verdict is not None
+    if report.status is not CaseStatus.FAILED or not (folder / RECORDS).is_file():
+        return []
+    found = evidence(read_records(folder / RECORDS), report.verdict.outcome)
+    return [list(pair) for pair in zip(found, found.lines(), strict=True)][:_BREAKS]
+
+
+def _picture(folder: Path, room: Room) -> dict[str, Any] | None:
+    course = course_if_any(folder)
+    if course is None:
+        return None
+    return told_picture(timeline([course], [course.series], most=room.most))
+
+
+def told_picture(picture: Picture) -> dict[str, Any]:
+    """Return a picture as the page's script draws it."""
+    return {
+        "title": picture.title,
+        "subtitle": picture.subtitle,
+        "alt": picture.alt,
+        "caption": list(picture.caption),
+        "spec": packed(picture.spec(zoomable=True)),
+    }
+
+
+def _origin(manifest: Manifest) -> dict[str, Any]:
+    """Return what a cell's results were made of, in words."""
+    facts, inputs = (dict(manifest.kernel.get(part) or {}) for part in ("facts", "inputs"))
+    start = manifest.start
+    began = None
+    if start is not None:
+        took = "" if start.seconds is None else f", ready after {start.seconds:.2f} s"
+        began = f"{start.origin}{took}"
+    seed = manifest.inputs.get("seed")
+    return {
+        "digests": manifest.digests,
+        "versions": manifest.versions,
+        "kernel": " ".join(
+            str(word) for word in (facts.get("version"), inputs.get("revision")) if word
+        ),
+        "patches": [str(one) for one in facts.get("patches") or ()],
+        "command": list(manifest.command),
+        "start": began,
+        "seed": seed,
+        "records": manifest.records,
+        "attempts": [one.to_json() for one in manifest.attempts],
+    }

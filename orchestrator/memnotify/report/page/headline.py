@@ -1,0 +1,132 @@
+"""The headline of a report: whether all is well, and otherwise what is not."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from memnotify.report.cells import CaseStatus, ExpectReport
+from memnotify.report.page.gather import Gathered
+from memnotify.text import counted
+
+
+class Level(StrEnum):
+    """FAILED: an expectation, a promise or the testbed; LOOK: a finding, or cells not run."""
+
+    GOOD = "good"
+    LOOK = "look"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """One thing that went wrong: in which cell, if in one, what it is, and in detail."""
+
+    cell: str | None
+    name: str
+    what: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    level: Level
+    text: str
+    wrong: tuple[Wrong, ...]
+
+
+_SEEDS = ("repeat", "seed")
+_WORDS = {Level.GOOD: "As promised", Level.LOOK: "Worth a look", Level.FAILED: "Failed"}
+
+
+def headline(cells: Sequence[Gathered], expected: Sequence[ExpectReport]) -> Headline:
+    """Return the headline of a run."""
+    count = Counter(cell.report.status for cell in cells)
+    unmet = sum(one.status is CaseStatus.FAILED for one in expected)
+    broken = [cell for cell in cells if cell.broken]
+    parts, level = [], Level.GOOD
+    if unmet:
+        total = counted(len(expected), "expectation")
+        parts.append(f"{unmet} of {total} not met")
+    if broken:
+        names = dict.fromkeys(
+            str(one.invariant) for cell in broken for one in cell.promises if one.broken
+        )
+        what = f"{'promise' if len(names) == 1 else 'promises'} {', '.join(names)}"
+        parts.append(f"{what} broken in {counted(len(broken), 'cell')}")
+    if count[CaseStatus.ERROR]:
+        parts.append(counted(count[CaseStatus.ERROR], "infrastructure failure"))
+    if parts:
+        level = Level.FAILED
+    if count[CaseStatus.FAILED]:
+        parts.append(counted(count[CaseStatus.FAILED], "finding"))
+    if count[CaseStatus.SKIPPED]:
+        parts.append(f"{counted(count[CaseStatus.SKIPPED], 'cell')} not run")
+    if parts and level is Level.GOOD:
+        level = Level.LOOK
+    parts.append(f"{count[CaseStatus.PASSED]} of {counted(len(cells), 'cell')} ok")
+    if not broken and (kept := sum(cell.kept for cell in cells)):
+        parts.append(f"{counted(kept, 'promise')} kept")
+    met = sum(one.status is CaseStatus.PASSED for one in expected)
+    if met and not unmet:
+        parts.append(f"{counted(met, 'expectation')} met")
+    return Headline(
+        level=level,
+        text=f"{_WORDS[level]}: {', '.join(parts)}",
+        wrong=tuple(_wrong(cells, expected)),
+    )
+
+
+def _wrong(cells: Sequence[Gathered], expected: Sequence[ExpectReport]) -> list[Wrong]:
+    """Return what went wrong, what matters most first."""
+    found = [
+        Wrong(cell=None, name=one.says, what="expectation", detail=f"{one.what}: {one.result}")
+        for one in expected
+        if one.status is CaseStatus.FAILED
+    ]
+    for cell in cells:
+        for one in cell.promises:
+            if one.broken:
+                what = f"promise {one.invariant}"
+                detail = f"broken {counted(one.broken, 'time')}; {one.breaks[0][1]}"
+                found.append(Wrong(cell=cell.id, name=cell.report.name, what=what, detail=detail))
+    order = (CaseStatus.ERROR, CaseStatus.FAILED, CaseStatus.SKIPPED)
+    for status in order:
+        found += [
+            Wrong(
+                cell=None if status is CaseStatus.SKIPPED else cell.id,
+                name=cell.report.name,
+                what=cell.report.outcome,
+                detail=cell.report.detail,
+            )
+            for cell in cells
+            if cell.report.status is status
+        ]
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a run says in one sentence, and the cell that shows it best."""
+
+    text: str
+    cell: str
+
+
+def answer(cells: Sequence[Gathered]) -> Answer | None:
+    """Return how many clients each series wakes at once, where there are most of them."""
+    there = [cell for cell in cells if cell.reaction.get("herd") is not None]
+    if not there:
+        return None
+    best = max(there, key=lambda cell: cell.reaction["herd"] or 0)
+    others = [axis for axis in best.axes if axis not in ("series", *_SEEDS)]
+    alike = [cell for cell in there if all(cell.axes.get(a) == best.axes[a] for a in others)]
+    herds: dict[str, list[float]] = {}
+    for cell in alike:
+        herds.setdefault(str(cell.axes["series"]), []).append(cell.reaction["herd"] or 0)
+    where = f"{best.axes['clients']} clients in {best.axes['memory_mib']} MiB"
+    words = [f"{series} {statistics.median(some):g}" for series, some in herds.items()]
+    return Answer(text=f"Of {where}, woken at once: {', '.join(words)}.", cell=best.id)

@@ -1,0 +1,42 @@
+// The static table of cells becomes one that can be sorted.
+function sortable(table, moved) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, at) => {
+    const text = head.textContent;
+    head.replaceChildren(el("button", { type: "button", onclick: () => sort(at) }, text));
+  });
+  function sort(at) {
+    const down = heads[at].getAttribute("aria-sort") === "ascending";
+    heads.forEach((head) => head.removeAttribute("aria-sort"));
+    heads[at].setAttribute("aria-sort", down ? "descending" : "ascending");
+    const keyed = [...table.tBodies[0].rows].map((row) => ({ row, key: keyOf(row.cells[at]) }));
+    keyed.sort((a, b) => ordered(a.key, b.key, down));
+    table.tBodies[0].append(...keyed.map(({ row }) => row));
+    say(`sorted by ${heads[at].textContent}, ${down ? "descending" : "ascending"}`);
+    moved?.();
+  }
+}
+
+function keyOf(cell) {
+  const text = cell.textContent.trim();
+  return text === "-" || text === "" ? null : Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+// What is unknown comes last either way, numbers before texts.
+function ordered(a, b, down) {
+  if (a === null || b === null) return (a === null) - (b === null);
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  const order = typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+  return down ? -order : order;
+}
+
+function tableFrom(name, columns, rows, properties = {}) {
+  const head = el("tr", {}, columns.map((column) => el("th", { scope: "col" }, column)));
+  const body = rows.map((row) => el("tr", {}, row.map((value) =>
+    value instanceof Node ? el("td", {}, value)
+      : el("td", { class: typeof value === "number" ? "number" : null }, shown(value)))));
+  return el("table", { "data-table": name, ...properties }, el("thead", {}, head), el("tbody", {}, body));
+}
+
+const scrolled = (label, ...children) =>
+  el("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, children);

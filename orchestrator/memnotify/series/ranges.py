@@ -1,0 +1,145 @@
+"""Ranges of git as series: git format-patch makes the patches, the same for the same commits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from memnotify.errors import InputError
+from memnotify.process import CommandFailed, run
+from memnotify.series.own import ANY, CONFIG, GIT, SERIES, Found, label_of
+from memnotify.text import counted, known_names, printable, shown
+
+_TIMEOUT = 120.0
+_FORM = "git:TREE#BASE..BRANCH, such as git:../linux#v6.1..my-branch"
+
+_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+
+# Whatever the repository is configured to, the same commits give the same patches.
+_CONFIG = ("diff.suppressBlankEmpty=false", "i18n.logOutputEncoding=UTF-8", "core.quotePath=true")
+_FORMAT = (
+    *("--zero-commit", "--no-signature", "--no-numbered", "--subject-prefix=PATCH"),
+    *("--no-thread", "--no-cover-letter", "--no-attach", "--no-to", "--no-cc", "--no-add-header"),
+    *("--no-base", "--no-notes", "--no-signoff", "--encode-email-headers", "--full-index"),
+    *("--diff-algorithm=myers", "--indent-heuristic", "--unified=3", "--inter-hunk-context=0"),
+    *("--no-renames", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
+    *("--no-color", "--no-relative", "--suffix=.patch", "-O/dev/null", "--stat=72"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    tree: Path
+    start: str
+    end: str
+
+
+@contextmanager
+def patches_of(word: str, at: Path) -> Iterator[Found]:
+    """Provide the series of a word such as `git:../linux#v6.1..mine`; the folder is below `at`.
+
+    A folder beside the campaign, named as the branch, may have its revision.toml and `config`.
+    Raises InputError that says what is wrong with the word or the range.
+    """
+    asked = _parse(word, at)
+    git = partial(_git, asked.tree)
+    git("rev-parse", "--git-dir", wrong=f"{asked.tree} is not a git repository")
+    start, end = (_commit(asked, ref) for ref in (asked.start, asked.end))
+    commits = f"{start}..{end}"
+    count = int(git("rev-list", "--count", commits))
+    if not count:
+        raise InputError(f"{word}: the range has no commits", hint=f"{asked.end} adds none")
+    if merges := int(git("rev-list", "--merges", "--count", commits)):
+        raise InputError(
+            f"{word}: {merges} of its {count} commits are merges, which no patch can say",
+            hint=f"rebase {asked.end} on {asked.start}",
+        )
+    if count > 999:
+        raise InputError(f"{word}: {count} commits are more than a series", hint=_FORM)
+    label = label_of(f"{GIT}#{_branch(asked)}")
+    beside = at / label
+    with tempfile.TemporaryDirectory(prefix="memnotify-range-") as folder:
+        place = Path(folder)
+        git("format-patch", *_FORMAT, "-o", folder, commits)
+        names = sorted(file.name for file in place.glob("*.patch"))
+        (place / SERIES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        if (beside / CONFIG).is_file():
+            shutil.copyfile(beside / CONFIG, place / CONFIG)
+        yield Found(
+            label=label,
+            folders={ANY: place},
+            origin=beside,
+            word=word,
+            state=git("rev-parse", "--short=7", end),
+            note=_uncommitted(asked, end),
+        )
+
+
+def _uncommitted(asked: _Range, end: str) -> str | None:
+    """Return a note if the work tree has changes that look as if they were in the range."""
+    try:
+        if _git(asked.tree, "rev-parse", "HEAD") != end:
+            return None
+        changed = _git(asked.tree, "status", "--porcelain", "--untracked-files=no").splitlines()
+    except InputError:
+        return None  # no work tree
+    if not changed:
+        return None
+    files = counted(len(changed), "file")
+    return f"{asked.tree}: changes of {files} are not committed, and so not in {asked.end}"
+
+
+def _parse(word: str, at: Path) -> _Range:
+    tree, sign, commits = word.removeprefix(GIT).partition("#")
+    start, dots, end = commits.partition("..")
+    if not (sign and dots and start and end) or end.startswith("."):
+        raise InputError(f"{shown(word)} is not a range", hint=f"the form is {_FORM}")
+    if any(ref.startswith("-") or not ref.isprintable() for ref in (start, end)):
+        raise InputError(f"{shown(word)}: a commit has no such name", hint=f"the form is {_FORM}")
+    folder = at / Path(tree or ".").expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{word}: there is no folder {folder}", hint=f"the form is {_FORM}")
+    return _Range(folder, start, end)
+
+
+def _commit(asked: _Range, ref: str) -> str:
+    try:
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        return _git(asked.tree, *words)
+    except InputError:
+        refs = ("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
+        known = _git(asked.tree, *refs).split()
+        raise InputError(
+            f"{asked.tree} has no branch, tag or commit {ref}",
+            hint=known_names(ref, known[:50]),
+        ) from None
+
+
+def _branch(asked: _Range) -> str:
+    """Return the branch of a range's end, which may be HEAD or a commit."""
+    if asked.end != "HEAD":
+        return asked.end
+    name = _git(asked.tree, "rev-parse", "--abbrev-ref", "HEAD")
+    return "detached" if name == "HEAD" else name
+
+
+def _git(tree: Path, *words: str, wrong: str | None = None) -> str:
+    config = [part for setting in _CONFIG for part in ("-c", setting)]
+    argv = ["git", "--no-pager", *config, "-C", os.fspath(tree), *words]
+    try:
+        return run(argv, env=_ENVIRONMENT, timeout=_TIMEOUT).stdout.strip()
+    except CommandFailed as error:
+        said = next((line for line in error.message.splitlines() if "fatal:" in line), "")
+        why = printable(said.partition("fatal:")[2].strip() or error.message.splitlines()[0])
+        raise InputError(f"{wrong}: {why}" if wrong else f"git in {tree}: {why}") from error

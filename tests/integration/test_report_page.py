@@ -1,0 +1,340 @@
+"""The report of a run in a real browser: what a reader sees and does."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from memnotify.cli.main import main
+from memnotify.results.folder import RunFolder, read_json, seal_results
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import PHONE, chromium, reading
+from tests.support.drawn import CAMPAIGN, Guest, made_up_log, made_up_run
+from tests.support.hostile_run import HOSTILE, hostile_run
+
+EXPECT = """
+[[expect]]
+says = "the later one wakes few"
+series = "v4"
+what = "max_batch < 3"
+"""
+SVG = "{http://www.w3.org/2000/svg}svg"
+
+
+def guest(cell: str, size: int, **point: Any) -> Guest:
+    return cell, made_up_log({9.0: size} if size else {}), point
+
+
+def guests(v4: int = 16) -> list[Guest]:
+    made = [
+        guest(
+            f"{series}-{memory}-{seed}",
+            size + seed - 1,
+            series=series,
+            memory_mib=memory,
+            repeat=seed,
+            max_batch=size,
+            wall_seconds=1.25,
+        )
+        for series, size in (("v3", 1), ("v4", v4))
+        for memory in (64, 96)
+        for seed in (1, 2, 3)
+    ]
+    return [*made, guest("v6-oom", 0, series="v6", outcome="finding:oom-kill")]
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run, a guest of which has printed much that a browser must not take for markup."""
+    run = hostile_run(tmp_path_factory.mktemp("hostile"))
+    consoles = run.glob("cells/*/console.log")
+    console = next(path for path in consoles if b"script" in path.read_bytes())
+    line = HOSTILE.replace("\0", "") + "</script><img src=x onerror=alert(1)>\n"
+    console.write_text(line * 3000)
+    manifest = read_json(console.with_name("manifest.json"))
+    del manifest["seal"]
+    seal_results(console.parent, manifest)
+    return run
+
+
+@pytest.fixture(scope="module")
+def browser(hostile: Path) -> Iterator[Browser]:
+    """Return the browser. No campaign can run beside its loop of events."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_up_run(
+        tmp_path_factory.mktemp("page") / "run", guests(), campaign=CAMPAIGN + EXPECT
+    )
+
+
+@pytest.fixture(scope="module")
+def file(run: Path) -> Path:
+    assert main(["report", str(run)]) == 0
+    return run / "report.html"
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core finds."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def visible(page: Page) -> list[str]:
+    return page.locator("#table tbody tr:visible th").all_inner_texts()
+
+
+def test_overview(browser: Browser, file: Path) -> None:
+    with reading(browser, file) as reader:
+        page = reader.ready()
+        expect(page.locator("#verdict")).to_contain_text("Failed: 1 of 1 expectation not met")
+        for part in ("wrong", "expected", "matrix", "cells", "compare", "origin"):
+            expect(page.locator(f"#{part} h2")).to_be_visible()
+        expect(page.locator("#compare figcaption")).to_contain_text("Medians: v3 2, v4 17")
+        assert page.locator("#compare td", has_text=re.compile(r"17 \[16, 18\] \(3 runs\)")).count()
+
+
+def test_filters_sorting_and_search(browser: Browser, file: Path) -> None:
+    with reading(browser, file) as reader:
+        page = reader.ready()
+        assert len(visible(page)) == 13
+        page.get_by_label("search").fill("v3-96")
+        assert len(visible(page)) == 3
+        page.get_by_role("button", name="show all").click()
+        page.locator("#filters select[name=series]").select_option("v4")
+        assert set(visible(page)) == {f"v4-{m}-{s}" for m in (64, 96) for s in (1, 2, 3)}
+        assert page.locator(".heat thead th").all_inner_texts() == ["setting", "v4"]
+        page.get_by_role("button", name="show all").click()
+        page.locator("#filters select[name=outcome]").select_option("failed")
+        assert visible(page) == ["v6-oom"]
+        page.get_by_role("button", name="show all").click()
+        by_batch = page.locator("#table th[data-name=max_batch] button")
+        by_batch.focus()
+        for order in ("ascending", "descending"):
+            page.keyboard.press("Enter")
+            column = page.locator("#table th[data-name=max_batch]")
+            assert column.get_attribute("aria-sort") == order
+            at = page.evaluate("document.querySelector('th[data-name=max_batch]').cellIndex")
+            texts = page.locator(f"#table tbody tr td:nth-child({at + 1})").all_inner_texts()
+            numbers = [float(text) for text in texts if text != "-"]
+            assert numbers == sorted(numbers, reverse=order == "descending")
+
+
+def test_a_tile_of_the_matrix_leads_to_the_cell(browser: Browser, file: Path) -> None:
+    with reading(browser, file) as reader:
+        page = reader.ready()
+        marked = page.locator(".heat td.marked a")
+        assert marked.count() == 1 and "oom-kill" in str(marked.get_attribute("aria-label"))
+        marked.press("Enter")
+        expect(page.locator("#cell-title")).to_be_focused()
+        expect(page.locator("#overview")).to_be_hidden()
+        page.go_back()
+        expect(page.locator("#overview")).to_be_visible()
+        page.get_by_label("rows").select_option("memory_mib")
+        page.get_by_label("columns").select_option("series")
+        tile = page.locator(".heat tbody tr").first.locator("a").first
+        assert "×3" in tile.inner_text()
+        tile.click()
+        assert set(visible(page)) == {"v3-64-1", "v3-64-2", "v3-64-3"}
+
+
+def test_the_timeline_of_a_cell_can_be_zoomed(browser: Browser, file: Path) -> None:
+    with reading(browser, file) as reader:
+        reader.ready()
+        page = reader.open_cell("v4-64-2")
+        picture = page.locator("#timeline .picture svg")
+        expect(picture).to_be_visible(timeout=60_000)
+        ticks = picture.locator("text", has_text=re.compile(r"^8\.2$"))
+        assert ticks.count() == 0
+        page.get_by_label("from, s").fill("8")
+        page.get_by_label("from, s").press("Enter")
+        expect(ticks.first).to_be_visible(timeout=60_000)
+        page.get_by_role("button", name="show the whole run").click()
+        expect(ticks).to_have_count(0, timeout=60_000)
+        drawn = ET.parse(reader.saved(f"{name_of(page)}-timeline.svg")).getroot()
+        assert drawn.tag == SVG and "free memory" in "".join(drawn.itertext())
+
+
+def name_of(page: Page) -> str:
+    return page.locator("#cell-title").inner_text()
+
+
+def test_the_view_of_a_cell(browser: Browser, file: Path, run: Path) -> None:
+    with reading(browser, file) as reader:
+        reader.ready()
+        page = reader.open_cell("v6-oom")
+        expect(page.locator("#cell .badge").first).to_have_text("finding:oom-kill")
+        commands = page.locator("#cell .command code").all_inner_texts()
+        for words in ("show", "replay", "gdb", "plot"):
+            assert any(one.startswith(f"memnotify {words} {run} v6-oom") for one in commands)
+        assert re.search(r"--record \d+$", commands[0])
+        for link in page.locator("#cell .files a").all():
+            assert (file.parent / str(link.get_attribute("href"))).is_file()
+        page.get_by_role("link", name="previous cell").click()
+        expect(page.locator("#cell-title")).to_contain_text("v4")
+
+
+def test_tables_as_csv_and_parquet(browser: Browser, file: Path) -> None:
+    with reading(browser, file) as reader:
+        page = reader.ready()
+        page.locator("#filters select[name=series]").select_option("v4")
+        rows = list(csv.DictReader(reader.saved("cells.csv").open()))
+        table = pq.read_table(reader.saved("cells.parquet"))
+        assert [row["id"] for row in rows] == table["id"].to_pylist() == visible(page)
+        assert table["wakeups"].to_pylist() == [int(row["wakeups"]) for row in rows]
+        assert table["wakeups"].type == "int64" and table["wall_seconds"].type == "double"
+        assert set(table["wall_seconds"].to_pylist()) == {1.25}
+        page.get_by_role("button", name="show all").click()
+        texts = [
+            row["gate_to_first_ms"] for row in csv.DictReader(reader.saved("cells.csv").open())
+        ]
+        values = pq.read_table(reader.saved("cells.parquet"))["gate_to_first_ms"].to_pylist()
+        assert values == [float(text) if text else None for text in texts]
+        assert values.count(None) == 1  # nobody was woken
+        for name in ("comparison", "expected", "origins"):
+            text = list(csv.reader(reader.saved(f"{name}.csv").open()))
+            found = pq.read_table(reader.saved(f"{name}.parquet"))
+            assert found.column_names == text[0] and found.num_rows == len(text) - 1
+        for name in ("matrix", "comparison"):
+            assert ET.parse(reader.saved(f"{name}.svg")).getroot().tag == SVG
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"color_scheme": "dark"}, {"viewport": PHONE}], ids=["light", "dark", "phone"]
+)
+def test_everybody_can_read_it(browser: Browser, file: Path, options: dict[str, Any]) -> None:
+    with reading(browser, file, **options) as reader:
+        page = reader.ready()
+        assert violations(page) == []
+        assert reader.overflow() <= 0
+        reader.open_cell("v6-oom")
+        expect(page.locator("#timeline .picture svg")).to_be_visible(timeout=60_000)
+        assert violations(page) == []
+        assert reader.overflow() <= 0
+
+
+def test_dark_paper_has_light_ink(browser: Browser, file: Path) -> None:
+    shades = []
+    for scheme in ("light", "dark"):
+        with reading(browser, file, color_scheme=scheme) as reader:
+            page = reader.ready()
+            style = "getComputedStyle(document.body)"
+            shades.append(page.evaluate(f"[{style}.color, {style}.backgroundColor]"))
+            black = "document.querySelector('.picture [fill=\"#000000\"]')"
+            ink = page.evaluate(f"getComputedStyle({black}).fill")
+            assert ink == ("rgb(0, 0, 0)" if scheme == "light" else "rgb(244, 244, 244)")
+    assert shades[0] != shades[1]
+
+
+def test_print_cuts_no_column(browser: Browser, file: Path, tmp_path: Path) -> None:
+    with reading(browser, file) as reader:
+        page = reader.ready()
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 1032, "height": 700})  # A4 across, without its margins
+        cut = page.evaluate(
+            "[...document.querySelectorAll('table')].filter(table => "
+            "table.getBoundingClientRect().right > innerWidth + 1)"
+            ".map(table => table.dataset.table)"
+        )
+        assert cut == []
+        printed = tmp_path / "report.pdf"
+        page.pdf(path=printed, prefer_css_page_size=True)
+    if shutil.which("pdftotext"):
+        done = subprocess.run(
+            ["pdftotext", "-layout", printed, "-"], capture_output=True, text=True, check=True
+        )
+        assert "outcome" in done.stdout and "finding:oom-kill" in done.stdout
+
+
+def test_without_scripts_all_tables_are_there(browser: Browser, file: Path) -> None:
+    with reading(browser, file, java_script_enabled=False) as reader:
+        page = reader.page
+        expect(page.locator("noscript p")).to_be_visible()
+        assert len(page.locator("#table tbody tr").all()) == 13
+        expect(page.locator("#matrix")).to_be_hidden()
+        expect(page.locator("#expected td.outcome")).to_contain_text("NOT met")
+
+
+def test_what_a_guest_wrote_is_only_text(browser: Browser, hostile: Path, tmp_path: Path) -> None:
+    page_file = tmp_path / "report.html"
+    assert main(["report", str(hostile), "-o", str(page_file)]) == 0
+    consoles = hostile.glob("cells/*/console.log")
+    cell = next(path.parent.name for path in consoles if b"script" in path.read_bytes())
+    with reading(browser, page_file) as reader:
+        page = reader.ready()
+        assert page.locator("img").count() == 0
+        reader.open_cell(cell)
+        text = page.locator("#cell .console pre").inner_text()
+        assert "</script><img src=x onerror=alert(1)>" in text
+        assert "\u202e" not in text and "\\u202e" in text and "\x1b" not in text
+        assert page.locator("img").count() == 0
+        expect(page.locator("#timeline")).not_to_contain_text("cannot be drawn")
+
+
+def test_trend_of_several_runs(browser: Browser, tmp_path: Path) -> None:
+    one = made_up_run(tmp_path / "one", guests())
+    other = made_up_run(tmp_path / "other", guests(v4=12))
+    started = '{"started": %.1f}\n'
+    (one / "commands.jsonl").write_text(started % 1.7e9)
+    (other / "commands.jsonl").write_text(started % 1.71e9)
+    page_file = tmp_path / "trend.html"
+    # The order of the words does not matter: the oldest run comes first.
+    assert main(["report", str(other), str(one), "-o", str(page_file)]) == 0
+    with reading(browser, page_file) as reader:
+        page = reader.ready()
+        rows = page.locator("#trend table[data-table=runs] tbody tr")
+        assert rows.nth(0).locator("td").nth(0).inner_text() == str(one)
+        assert "7 identical; 6 different" in rows.nth(1).inner_text()
+        expect(page.locator("#trend")).to_contain_text("7 of 13 cells are identical in all runs")
+        changed = page.locator("#trend table[data-table=trend] tbody tr")
+        assert changed.count() == 6
+        assert changed.nth(0).locator("td").all_inner_texts()[1:] == ["16", "12", "different"]
+        expect(page.locator("#trend figcaption")).to_contain_text("v4: 17, 13")
+        table = pq.read_table(reader.saved("trend.parquet"))
+        assert table.num_rows == 26
+        assert violations(page) == []
+
+
+def test_runs_of_several_campaigns_have_no_trend(
+    tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = CAMPAIGN.replace("made-up", "another")
+    other = made_up_run(tmp_path / "other", guests(), campaign=named)
+    assert main(["report", str(run), str(other), "-o", str(tmp_path / "x.html")]) == 2
+    assert "made-up" in (said := capsys.readouterr().err) and "another" in said
+    assert main(["report", str(run), str(run / ".." / run.name), "-o", str(tmp_path / "x.md")]) == 2
+    assert "of one run" in capsys.readouterr().err
+
+
+def test_pages_of_plots_have_no_fault(browser: Browser, run: Path, tmp_path: Path) -> None:
+    words = {"timeline": ["v4-64-1"], "figures": [], "herd": ["--kind", "herd"]}
+    for name, more in words.items():
+        page_file = tmp_path / f"{name}.html"
+        assert main(["plot", str(run), *more, "-o", str(page_file)]) == 0
+        with reading(browser, page_file) as reader:
+            expect(reader.page.locator("#picture svg.marks")).to_be_visible(timeout=60_000)
+
+
+def test_without_what_draws_it_says_how_to_get_it(
+    browser: Browser, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.extras.installed", lambda name: name != "vl_convert")
+    page_file = tmp_path / "report.html"
+    assert main(["report", str(run), "-o", str(page_file)]) == 0
+    with reading(browser, page_file) as reader:
+        reader.ready()
+        page = reader.open_cell(RunFolder(run).plan()[0].id)
+        expect(page.locator("#timeline")).to_contain_text("memnotify[report]")
