@@ -71,3 +71,13 @@ def test_half_of_a_hunk_is_not_the_hunk_in_reverse(
     assert "is in mm/a.c already" in refused(tree, capsys, eaten(HUNK))
     replaced(tree, "\tline(14);\n", "\n\tother();\n")
     assert "which has no line 'line(14);'" in refused(tree, capsys, eaten(HUNK))
+
+
+def test_a_mail_may_end_with_the_header_of_a_hunk(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "the mail ends in hunk 1 of 1 of mm/a.c: 0 of 8" in refused(tree, capsys, HUNK[:1])
+    file = tree.parent / "cut"
+    file.write_bytes("\n".join(["Subject: x", "", "Text.", "---", *NAMES, HUNK[0]]).encode())
+    assert run(tree, tree.parent / "out", file, "--replace") == 2
+    assert "the mail ends in hunk 1 of 1 of mm/a.c: 0 of 8" in capsys.readouterr().err

@@ -57,10 +57,10 @@ class HunkReader:
             expected = [stated + offset, stated] if offset else [stated]
             what = f"hunk {number} of {len(file.diff.hunks)}"
             self.account.at = At(hunk.line, f"{what} of {file.name}")
-            whole = self.sound or ends_clearly(hunk)
+            known = self.sound or ends_clearly(hunk)
             find = functools.partial(
                 find_readings,
-                MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if whole else None),
+                MailedHunk(hunk=hunk, width=self.width, end=end_of(hunk) if known else None),
                 index,
                 after=after,
                 effort=self.effort,

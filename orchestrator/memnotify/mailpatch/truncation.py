@@ -65,7 +65,8 @@ def tallies(hunk: RawHunk) -> bool:
     of the hunk or not.
     """
     old = new = 0
-    body = hunk.body[:-1] if hunk.final and not hunk.body[-1].text else hunk.body
+    unended = hunk.final and bool(hunk.body) and not hunk.body[-1].text
+    body = hunk.body[:-1] if unended else hunk.body
     for line in body:
         sign = line.text[:1]
         if sign != "\\":
