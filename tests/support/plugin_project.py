@@ -65,8 +65,8 @@ session.Services = partial(
 
 CHOOSES = """
 
-def choose(campaign, *, say, **_):
-    say("base 6.1; not 2.6.24: this is a test")
+def choose(campaign, using, **_):
+    using.say("base 6.1; not 2.6.24: this is a test")
     return "6.1"
 
 
