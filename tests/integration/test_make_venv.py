@@ -15,7 +15,7 @@ PYTHON = """\
 #!/bin/bash
 echo "begin $*" >>"$ASKED"
 sleep 0.2
-if [[ "$*" == "-m venv .venv" ]]; then mkdir -p .venv/bin; cp "$0" .venv/bin/python; fi
+if [[ "$*" == "-m venv --clear .venv" ]]; then mkdir -p .venv/bin; cp "$0" .venv/bin/python; fi
 echo "end $*" >>"$ASKED"
 """
 

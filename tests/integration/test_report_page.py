@@ -208,8 +208,13 @@ def test_tables_as_csv_and_parquet(browser: Browser, file: Path) -> None:
             text = list(csv.reader(reader.saved(f"{name}.csv").open()))
             found = pq.read_table(reader.saved(f"{name}.parquet"))
             assert found.column_names == text[0] and found.num_rows == len(text) - 1
-        for name in ("matrix", "comparison"):
-            assert ET.parse(reader.saved(f"{name}.svg")).getroot().tag == SVG
+
+
+@pytest.mark.parametrize("name", ["matrix", "comparison"])
+def test_pictures_as_svg(browser: Browser, file: Path, name: str) -> None:
+    with reading(browser, file) as reader:
+        reader.ready()
+        assert ET.parse(reader.saved(f"{name}.svg")).getroot().tag == SVG
 
 
 @pytest.mark.parametrize(

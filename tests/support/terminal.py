@@ -19,6 +19,12 @@ import pyte
 _PATIENCE_SECONDS = 60.0
 
 
+def _as_a_shell_does() -> None:
+    """Take the terminal, and Ctrl-C as it comes: a job in the background ignores it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """Use it as a context manager; leaving kills the program.
 
@@ -51,7 +57,7 @@ class Terminal:
                 stdout=slave,
                 stderr=slave,
                 start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                preexec_fn=_as_a_shell_does,
                 env={**plain, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(environment or {})},
             )
         finally:

@@ -105,7 +105,7 @@ def test_what_is_no_header_shows_the_text_of_a_page() -> None:
     assert mail.first == 4
     raw = data_of(*head(MIME_Version="1.0"), "no header", "Subject: [PATCH] x", "", "", *DIFF)
     assert only(raw).headers == HEADERS
-    # Its line is counted all the same.
+    # Its line is counted nevertheless.
     assert only(raw).first == 9
 
 

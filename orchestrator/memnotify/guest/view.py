@@ -44,7 +44,7 @@ class Glimpse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """Who follows a guest: `on_stage` hears of its stages, `on_view` gets a view once it runs."""
+    """What follows a guest: `on_stage` gets its stages, `on_view` a view once it runs."""
 
     on_stage: Callable[[str], None] = lambda stage: None
     on_view: Callable[[View], None] = lambda view: None

@@ -51,7 +51,7 @@ def decoded(data: bytes, label: str | None) -> tuple[str, str | None]:
     if text is None:
         text = _strictly(data, "utf-8")
         return (_anyhow(data) if text is None else text), wrong
-    # Two bytes of an umlaut in UTF-8 are a letter of Chinese as well, and nothing tells which.
+    # Two bytes of an umlaut in UTF-8 are a letter of Chinese as well, and nothing shows which.
     if not data.isascii() and codec != "utf-8" and _LATIN.fullmatch(_strictly(data, "utf-8") or ""):
         return text, f"the text may be in UTF-8, and not in {label[:40]}"
     if "\ufffd" in text or re.search("[\x80-\x9f\ue000-\uf8ff]", text):

@@ -50,7 +50,7 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
 def lines_lacking(hunk: RawHunk) -> str | None:
     """Return a message on the lines of a hunk if the mail has fewer than its header counts.
 
-    That is said of the mail alone, whatever the tree has.
+    Only the mail counts, whatever the tree has.
     """
     old, new, _ = _by_markers(hunk)
     if new < hunk.new_count:

@@ -39,7 +39,7 @@ def dates_of(run: RunFolder) -> Dates:
 
 
 def _started(run: RunFolder) -> list[float]:
-    """Return when its commands began. What is no list of commands is passed over."""
+    """Return when its commands began. Anything but a list of commands is passed over."""
     file = run.path / _COMMANDS
     if file.is_symlink() or not file.is_file():
         return []
