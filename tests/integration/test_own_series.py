@@ -356,6 +356,7 @@ def test_words_and_labels() -> None:
     assert label_of("git:#v6.1..refs/heads/mine") == "mine"
     assert label_of("git:x#a.." + "b" * 90) == "b" * 48
     assert label_of("git:x#a.." + "é") == "mine"
+    assert label_of("git:x#a.._wip") == label_of("./_wip") == "wip"
     assert means("./mine", "mine@1a2b3c4") and means("v4", "v4")
     assert not means("./mine", "mine2@1a2b3c4") and not means("mine", "mine@1a2b3c4")
 
