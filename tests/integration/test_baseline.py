@@ -142,7 +142,9 @@ def test_a_run_that_is_not_whole(capsys: pytest.CaptureFixture[str]) -> None:
         ("memory_mib = 64, ", "", "memory_mib is missing, or is not a whole number"),
         ('outcome = "ok"', 'outcome = "fine"', "'fine' is not an outcome"),
         ("exact = true\n", "", "exact"),
-        ('kernel = "', 'kernl = "', "kernl"),
+        ('kernel = "', 'kernl = "', "cell[0].inputs: the keys are not kernel, image, hardware"),
+        (', hardware = "', ', hardwar = "', "the keys are not kernel, image, hardware"),
+        ("inputs = {", "inputs = {}\n# {", "the keys are not kernel, image, hardware"),
     ],
 )
 def test_damage_is_one_line(

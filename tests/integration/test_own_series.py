@@ -173,9 +173,52 @@ def test_settings_of_the_repository_change_nothing(tmp_path: Path, tree: Path) -
         ("format.signature", "mine"),
         ("format.headers", "X-Mine: 1"),
         ("core.abbrev", "30"),
+        ("user.name", "B"),
+        ("user.email", "b@example.org"),
+        ("format.from", "true"),
+        ("format.filenameMaxLength", "12"),
     ):
         git(tree, "config", setting, value)
     assert series_of(tmp_path, WORD) == names
+
+
+def test_attributes_and_replacements_change_nothing(tmp_path: Path, tree: Path) -> None:
+    names = series_of(tmp_path, WORD)
+    (tree / ".git/info/attributes").write_text("*.c -diff\n")
+    assert series_of(tmp_path, WORD) == names
+    git(tree, "replace", "fix/guard~1", "base")
+    assert series_of(tmp_path, WORD) == names
+
+
+def test_a_repository_runs_nothing(
+    tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names, ran = series_of(tmp_path, WORD), tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho $0 >> {ran}\nexec cat\n")
+    program.chmod(0o755)
+    (tree / ".git/info/attributes").write_text("*.c filter=mine diff=mine\n")
+    for setting in (
+        *("core.fsmonitor", "filter.mine.clean", "filter.mine.process"),
+        *("diff.external", "diff.mine.command", "diff.mine.textconv", "core.pager"),
+    ):
+        git(tree, "config", setting, str(program))
+    (tree / "mm.c").write_text("guard = 7;\n")  # as long as it was, so that it must be read
+    assert series_of(tmp_path, WORD) == names
+    assert "changes of 1 file are not committed" in capsys.readouterr().err
+    assert not ran.exists()
+
+
+def test_objects_that_are_not_there_are_not_fetched(tmp_path: Path, tree: Path) -> None:
+    git(tree, "config", "uploadpack.allowFilter", "true")
+    part = tmp_path / "part"
+    url = tree.as_uri()
+    git(tmp_path, "clone", "-q", "--no-checkout", "--filter=blob:none", url, str(part))
+    ran = tmp_path / "ran"
+    git(part, "config", "remote.origin.uploadpack", f"touch {ran}; git-upload-pack")
+    told = refused(tmp_path, "git:part#base..origin/fix/guard")
+    assert f"git in {part}: " in told
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize(
@@ -313,6 +356,7 @@ def test_words_and_labels() -> None:
     assert label_of("git:#v6.1..refs/heads/mine") == "mine"
     assert label_of("git:x#a.." + "b" * 90) == "b" * 48
     assert label_of("git:x#a.." + "é") == "mine"
+    assert label_of("git:x#a.._wip") == label_of("./_wip") == "wip"
     assert means("./mine", "mine@1a2b3c4") and means("v4", "v4")
     assert not means("./mine", "mine2@1a2b3c4") and not means("mine", "mine@1a2b3c4")
 

@@ -23,6 +23,7 @@ from memnotify.records.decode import decode
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_columns, write_records
+from memnotify.results.folder import seal_results
 from memnotify.results.manifest import Manifest
 from memnotify.results.promises import promises_of
 from memnotify.results.reaction import Reacted, note_reaction, reacted_in
@@ -86,6 +87,7 @@ def test_whatever_it_says_there_is_a_verdict(tmp_path: Path, seed: int) -> None:
         kept = dataclasses.replace(result, log=log)
         assert make_verdict(job(), kept, file).to_json() == verdict
         note_reaction(tmp_path, log)
+        seal_results(tmp_path, {})
         assert reacted_in(tmp_path) == Reacted.of(read_columns(file, FIELDS))
         json.dumps(timeline(log, manifest))
         for revision in map(load_revision, ("v1", "v2", "v3", "v3-throttled", "v4", "v6")):

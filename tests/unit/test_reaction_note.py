@@ -13,7 +13,7 @@ import pytest
 from memnotify.check.reaction import UNITS
 from memnotify.records.parquet import write_records
 from memnotify.results import reaction
-from memnotify.results.folder import RECORDS
+from memnotify.results.folder import MANIFEST, RECORDS, seal_results
 from memnotify.results.reaction import MAKERS, REACTION, Reacted, note_reaction, reacted_in
 
 from tests.support.campaigns import made_up_log
@@ -48,6 +48,7 @@ def folder(tmp_path: Path) -> Path:
     log = made_up_log(make_cell())
     write_records(log, tmp_path / RECORDS)
     note_reaction(tmp_path, log)
+    seal_results(tmp_path, {})
     return tmp_path
 
 
@@ -61,6 +62,18 @@ def test_a_note_stands_for_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert reacted_in(folder) == noted
     (folder / RECORDS).unlink()
     assert reacted_in(folder) is None
+
+
+def test_a_note_that_was_added_to_a_cell_does_not_count(folder: Path) -> None:
+    wanted = reacted_in(folder)
+    note = json.loads((folder / REACTION).read_text())
+    (folder / REACTION).unlink()
+    seal_results(folder, {})
+    changed = {**note, "figures": dict.fromkeys(UNITS, 9)}
+    (folder / REACTION).write_text(json.dumps(changed))
+    assert reacted_in(folder) == wanted
+    (folder / MANIFEST).unlink()
+    assert reacted_in(folder) == wanted
 
 
 @pytest.mark.parametrize(

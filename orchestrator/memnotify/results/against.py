@@ -87,8 +87,8 @@ def _is_worse(pair: Pair) -> bool:
 
 
 def _differs(pair: Pair, tool: str) -> bool:
-    old, new = (dict[str, str](cell.inputs)[tool] for cell in pair)  # type: ignore[arg-type]
-    return old != new
+    old, new = pair
+    return old.inputs[tool] != new.inputs[tool]
 
 
 def _moved(pairs: Sequence[Pair], *, run: str, name: str) -> list[Moved]:

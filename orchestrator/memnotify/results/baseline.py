@@ -37,6 +37,7 @@ FOLDER = Path("baselines")
 SCHEMA = 1
 _DIGITS = 16
 _ROUNDED = 3
+_TOOLS = ("kernel", "image", "hardware")
 
 _Digest = Annotated[str, toml.spelled(r"[0-9a-f]{1,64}", "a digest")]
 _Line = Annotated[str, toml.spelled(r"\S(.*\S)?", "one line of text")]
@@ -55,7 +56,7 @@ class CellTable(toml.Table):
     axes: dict[str, str | int]
     steps: _Digest
     records: _Digest
-    inputs: dict[Literal["kernel", "image", "hardware"], _Line]
+    inputs: dict[str, _Line]
     figures: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
 
     @field_validator("axes")
@@ -68,6 +69,13 @@ class CellTable(toml.Table):
         if strange := axes.keys() - set(COMPARED):
             raise ValueError(f"there is no axis {min(strange)}")
         return axes
+
+    @field_validator("inputs")
+    @classmethod
+    def _all_inputs(cls, inputs: dict[str, str]) -> dict[str, str]:
+        if inputs.keys() != set(_TOOLS):
+            raise ValueError(f"the keys are not {', '.join(_TOOLS)}")
+        return inputs
 
     @field_validator("figures")
     @classmethod
@@ -214,7 +222,7 @@ def _measured(inputs: Inputs, name: str, folder: Path) -> CellTable | None:
         axes={axis: AXES[axis].read(inputs, cell_id=verdict.id) for axis in COMPARED},
         steps=digest_value(inputs["scenario"])[:_DIGITS],
         records=hashlib.blake2b(records, digest_size=_DIGITS // 2).hexdigest(),
-        inputs={tool: str(inputs[tool])[:_DIGITS] for tool in ("kernel", "image", "hardware")},
+        inputs={tool: str(inputs[tool])[:_DIGITS] for tool in _TOOLS},
         figures={
             name: round(float(value), _ROUNDED)
             for name, value in figures.items()

@@ -1,7 +1,8 @@
 """reaction.json: the figures of `memnotify compare` of one cell, noted when it has run.
 
 To read a log of 10,000 records takes longer than everything else that a comparison does with a
-cell. A note counts only if it was made by the same code as ours; otherwise the log is read.
+cell. A note counts only if it was made by the same code as ours, and if the cell's manifest has its
+digest, which is checked with those of the other results; otherwise the log is read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from memnotify.records import clients, exits, layout, zones
 from memnotify.records import log as records_log
 from memnotify.records.log import Columns, RecordLog
 from memnotify.records.parquet import read_columns
-from memnotify.results.folder import RECORDS, read_json, to_json
+from memnotify.results.folder import MANIFEST, RECORDS, read_json, to_json
 from memnotify.results.identical import order_of
 from memnotify.store import digest_value
 
@@ -70,14 +71,17 @@ def reacted_in(folder: Path) -> Reacted | None:
     """
     if not (folder / RECORDS).exists():
         return None
-    return _noted(folder / REACTION) or Reacted.of(read_columns(folder / RECORDS, reaction.FIELDS))
+    return _noted(folder) or Reacted.of(read_columns(folder / RECORDS, reaction.FIELDS))
 
 
-def _noted(file: Path) -> Reacted | None:
+def _noted(folder: Path) -> Reacted | None:
     """Return what a note says; None if there is none of ours. Somebody may have sent the run."""
     try:
-        note: Mapping[str, Any] = read_json(file)
+        note: Mapping[str, Any] = read_json(folder / REACTION)
+        files = read_json(folder / MANIFEST).get("files")
     except InputError:
+        return None
+    if not (isinstance(files, dict) and REACTION in files):
         return None
     figures, order, lacking = (note.get(key) for key in ("figures", "order", "lacking"))
     if (

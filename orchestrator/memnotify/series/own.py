@@ -61,7 +61,7 @@ def label_of(word: str) -> str:
         name = Path(word.removeprefix(MAIL).strip("<>")).stem.partition("@")[0]
     else:
         name = Path(word).expanduser().resolve().name
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST].strip("-.")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST].strip("-._")
     return plain or "mine"
 
 

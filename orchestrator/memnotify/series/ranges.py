@@ -1,15 +1,21 @@
-"""Ranges of git as series: git format-patch makes the patches, the same for the same commits."""
+"""Ranges of git as series: git format-patch makes the patches, the same for the same commits.
+
+The user's tree may be somebody else's, and its settings can name programs for git to run, or change
+patches. So it is asked only for the names of commits. Everything else is done in an empty
+repository that borrows its objects: it has none of its settings, attributes and replacements.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from memnotify.errors import InputError
 from memnotify.process import CommandFailed, run
@@ -24,9 +30,10 @@ _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ALLOW_PROTOCOL": "",  # a clone without some objects does not fetch them
 }
 
-# Whatever the repository is configured to, the same commits give the same patches.
+# The same for any version of git, whatever its defaults are.
 _CONFIG = ("diff.suppressBlankEmpty=false", "i18n.logOutputEncoding=UTF-8", "core.quotePath=true")
 _FORMAT = (
     *("--zero-commit", "--no-signature", "--no-numbered", "--subject-prefix=PATCH"),
@@ -36,6 +43,9 @@ _FORMAT = (
     *("--no-renames", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
     *("--no-color", "--no-relative", "--suffix=.patch", "-O/dev/null", "--stat=72"),
 )
+_ID_DIGITS = 7
+_OF_FILES = (("core.fileMode", "true"), ("core.symlinks", "true"), ("core.autocrlf", "false"))
+"""The settings on which it depends whether a file has changed, and their defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +63,26 @@ def patches_of(word: str, at: Path) -> Iterator[Found]:
     Raises InputError that says what is wrong with the word or the range.
     """
     asked = _parse(word, at)
-    git = partial(_git, asked.tree)
-    git("rev-parse", "--git-dir", wrong=f"{asked.tree} is not a git repository")
+    wrong = f"{asked.tree} is not a git repository"
+    _git(asked.tree, "rev-parse", "--git-dir", wrong=wrong)
     start, end = (_commit(asked, ref) for ref in (asked.start, asked.end))
-    commits = f"{start}..{end}"
-    count = int(git("rev-list", "--count", commits))
-    if not count:
-        raise InputError(f"{word}: the range has no commits", hint=f"{asked.end} adds none")
-    if merges := int(git("rev-list", "--merges", "--count", commits)):
-        raise InputError(
-            f"{word}: {merges} of its {count} commits are merges, which no patch can say",
-            hint=f"rebase {asked.end} on {asked.start}",
-        )
-    if count > 999:
-        raise InputError(f"{word}: {count} commits are more than a series", hint=_FORM)
-    label = label_of(f"{GIT}#{_branch(asked)}")
-    beside = at / label
     with tempfile.TemporaryDirectory(prefix="memnotify-range-") as folder:
-        place = Path(folder)
-        git("format-patch", *_FORMAT, "-o", folder, commits)
+        bare = _borrower(asked.tree, Path(folder, "git"), end)
+        git = partial(_git, bare, wrong=f"git in {asked.tree}")
+        commits = f"{start}..{end}"
+        count = int(git("rev-list", "--count", commits))
+        if not count:
+            raise InputError(f"{word}: the range has no commits", hint=f"{asked.end} adds none")
+        if merges := int(git("rev-list", "--merges", "--count", commits)):
+            raise InputError(
+                f"{word}: {merges} of its {count} commits are merges, which no patch can say",
+                hint=f"rebase {asked.end} on {asked.start}",
+            )
+        if count > 999:
+            raise InputError(f"{word}: {count} commits are more than a series", hint=_FORM)
+        label = label_of(f"{GIT}#{_branch(asked)}")
+        beside, place = at / label, Path(folder, "patches")
+        git("format-patch", *_FORMAT, "-o", os.fspath(place), commits)
         names = sorted(file.name for file in place.glob("*.patch"))
         (place / SERIES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         if (beside / CONFIG).is_file():
@@ -81,22 +92,47 @@ def patches_of(word: str, at: Path) -> Iterator[Found]:
             folders={ANY: place},
             origin=beside,
             word=word,
-            state=git("rev-parse", "--short=7", end),
-            note=_uncommitted(asked, end),
+            state=end[:_ID_DIGITS],
+            note=_uncommitted(asked, end, bare),
         )
 
 
-def _uncommitted(asked: _Range, end: str) -> str | None:
+def _borrower(tree: Path, bare: Path, head: str) -> Path:
+    """Make a repository with the objects of another and nothing else of it; return its folder."""
+    kind = _git(tree, "rev-parse", "--show-object-format")
+    form = ("--bare", "--template=", f"--object-format={kind}")
+    _git(bare.parent, "init", "--quiet", *form, bare.name)
+    objects, shallow = (
+        (tree / _git(tree, "rev-parse", "--git-path", name)).resolve()
+        for name in ("objects", "shallow")
+    )
+    alternates = bare / "objects" / "info" / "alternates"
+    alternates.parent.mkdir(exist_ok=True)
+    alternates.write_text(f"{objects}\n", encoding="utf-8", errors="surrogateescape")
+    if shallow.is_file():
+        shutil.copyfile(shallow, bare / "shallow")
+    (bare / "HEAD").write_text(f"{head}\n", encoding="utf-8")
+    return bare
+
+
+def _uncommitted(asked: _Range, end: str, bare: Path) -> str | None:
     """Return a note if the work tree has changes that look as if they were in the range."""
+    ask = partial(_git, asked.tree)
     try:
-        if _git(asked.tree, "rev-parse", "HEAD") != end:
+        if ask("rev-parse", "HEAD") != end:
             return None
-        changed = _git(asked.tree, "status", "--porcelain", "--untracked-files=no").splitlines()
+        top = ask("rev-parse", "--show-toplevel")
+        index = (asked.tree / ask("rev-parse", "--git-path", "index")).resolve()
+        words = [f"--work-tree={top}"]
+        for name, default in _OF_FILES:
+            words += ["-c", f"{name}={ask('config', '--default', default, '--get', name)}"]
+        words += ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"]
+        changed = _git(bare, "--git-dir=.", *words, env={"GIT_INDEX_FILE": os.fspath(index)})
     except InputError:
         return None  # no work tree
     if not changed:
         return None
-    files = counted(len(changed), "file")
+    files = counted(len(changed.splitlines()), "file")
     return f"{asked.tree}: changes of {files} are not committed, and so not in {asked.end}"
 
 
@@ -134,11 +170,13 @@ def _branch(asked: _Range) -> str:
     return "detached" if name == "HEAD" else name
 
 
-def _git(tree: Path, *words: str, wrong: str | None = None) -> str:
+def _git(
+    tree: Path, *words: str, wrong: str | None = None, env: Mapping[str, str] = MappingProxyType({})
+) -> str:
     config = [part for setting in _CONFIG for part in ("-c", setting)]
     argv = ["git", "--no-pager", *config, "-C", os.fspath(tree), *words]
     try:
-        return run(argv, env=_ENVIRONMENT, timeout=_TIMEOUT).stdout.strip()
+        return run(argv, env={**_ENVIRONMENT, **env}, timeout=_TIMEOUT).stdout.strip()
     except CommandFailed as error:
         said = next((line for line in error.message.splitlines() if "fatal:" in line), "")
         why = printable(said.partition("fatal:")[2].strip() or error.message.splitlines()[0])
