@@ -171,6 +171,7 @@ architecture: setup-dev ## draw docs/explanation/architecture.svg from the impor
 
 docs: setup-dev ## build the documentation as a site, build/docs/index.html
 	$(SITE) -b html . build/docs
+	@echo 'the documentation: build/docs/index.html'
 
 docs-links: setup-dev ## visit every address of another site that the documentation names
 	$(SITE) -b linkcheck . build/links

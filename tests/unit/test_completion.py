@@ -78,6 +78,14 @@ def complete(request: pytest.FixtureRequest, place: Path) -> Complete:
     return SHELL_OF[request.param](place)
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_does_not_contradict_the_help(shell: str) -> None:
+    head = script(shell)[:400]
+    assert "Written by memnotify completion" in head
+    assert "AUTOMATICALLY" not in head
+    assert "Usage" not in head
+
+
 def test_commands_and_options(complete: Complete) -> None:
     assert complete("memnotify sh") == ["show"]
     assert "bisect" in complete("memnotify series ")

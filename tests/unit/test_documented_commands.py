@@ -92,3 +92,11 @@ def test_the_scenario_of_the_manual_is_one() -> None:
 
 def test_the_readme_is_a_page() -> None:
     assert len((places.HOME / "README.md").read_text().splitlines()) <= 120
+
+
+def test_readme_changes_the_name_of_the_campaign_that_it_copies() -> None:
+    """Otherwise its results replace those of the demo, and runs/mine does not exist."""
+    steps = (places.HOME / "README.md").read_text().partition("## Your own patch")[2]
+    before, _, after = steps.partition("memnotify compare runs/mine")
+    assert 'name = "mine"' in before
+    assert after

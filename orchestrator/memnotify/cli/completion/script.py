@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from textwrap import dedent
 from types import MappingProxyType
 
@@ -17,7 +18,12 @@ def script(shell: str) -> str:
 
     top = parser()
     _mark(top)
-    return str(shtab.complete(top, shell, preamble=_PREAMBLE[shell]))
+    text = shtab.complete(top, shell, preamble=_PREAMBLE[shell])
+    return _HEAD.sub("# Written by memnotify completion; --help says where it belongs.\n", text, 1)
+
+
+# shtab's own advice names other places, and a line in .bashrc that bash does not need.
+_HEAD = re.compile(r"^# AUTOMATICALLY GENERATED.*\n(?:#.*\n)*", re.MULTILINE)
 
 
 def _mark(parser: argparse.ArgumentParser) -> None:
