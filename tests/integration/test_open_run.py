@@ -150,7 +150,9 @@ def test_a_campaign_run_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def usual(finished: Bench, guests: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the kernels and guests of mn.run_campaign() with made-up ones."""
     monkeypatch.setattr(api, "Store", lambda: finished.store)
-    monkeypatch.setattr(api, "choose_base", lambda campaign, *_, **__: campaign.table.kernel.base[0])
+    monkeypatch.setattr(
+        api, "choose_base", lambda campaign, *_, **__: campaign.table.kernel.base[0]
+    )
     monkeypatch.setattr(api, "Services", lambda *, store, board: finished.services(board, guests))
 
 
