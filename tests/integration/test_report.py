@@ -200,6 +200,12 @@ def test_the_page_allows_its_own_script_and_style_only(run: Path) -> None:
     assert " style=" not in text.replace(script, "") and " onclick=" not in text
 
 
+def test_units_are_written_as_units(run: Path) -> None:
+    text = report(run, ".html")
+    assert "memory MiB " in text
+    assert "memory mib" not in text
+
+
 def test_what_is_wrong_is_in_the_headline(run: Path) -> None:
     (said,) = re.findall(r'id="verdict">([^<]*)<', report(run, ".html"))
     wrong, _, well = said.partition(", 1 of ")

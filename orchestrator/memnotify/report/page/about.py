@@ -89,7 +89,11 @@ def _asked(cells: Sequence[Gathered]) -> str:
                 some.append(str(value))
     values.pop("seed", None)
     order = sorted(values, key=lambda axis: (len(values[axis]) == 1, list(AXES).index(axis)))
-    return "; ".join(f"{axis.replace('_', ' ')} {_some(values[axis])}" for axis in order)
+    return "; ".join(f"{_worded(axis)} {_some(values[axis])}" for axis in order)
+
+
+def _worded(axis: str) -> str:
+    return axis.replace("_", " ").replace(" mib", " MiB")
 
 
 def _some(values: Sequence[str]) -> str:

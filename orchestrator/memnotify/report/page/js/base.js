@@ -21,7 +21,7 @@ const svgEl = (tag, properties = {}, ...children) =>
 const say = (text) => { byId("said").textContent = text; };
 
 // A name of a file or an axis as people read it.
-const worded = (name) => name.replaceAll("_", " ");
+const worded = (name) => name.replaceAll("_", " ").replace(/ mib$/, " MiB");
 
 function shown(value) {
   if (value === null || value === undefined || value === "") return "-";
