@@ -16,7 +16,7 @@ from memnotify.results.expectations import expectations
 from memnotify.results.folder import RunFolder
 from memnotify.results.promises import check_run
 from memnotify.results.verdict import Verdict
-from memnotify.series.own import is_own, label_of, means
+from memnotify.series.own import is_own, label_of, means, promises_file
 from memnotify.series.quilt import MEM_NOTIFY, load_series, named_series
 from memnotify.series.revision import load_revision
 
@@ -302,6 +302,15 @@ def test_promises_may_come_after_the_run(
     series_of(tmp_path, "./mine")
     shutil.rmtree(tmp_path / "mine")
     assert load_revision(name) == revision
+
+
+def test_promises_are_those_of_the_folder_that_was_named_last(tmp_path: Path) -> None:
+    for at, seconds in (("one", 3), ("two", 4)):
+        folder = tmp_path / at / "mine"
+        shutil.copytree(V4, folder)
+        (folder / "revision.toml").write_text(f'based_on = "v4" # {seconds}\n')
+        (name,) = series_of(tmp_path / at, "./mine")
+        assert promises_file(name).read_text().endswith(f"# {seconds}\n")
 
 
 def test_promises_of_a_range_are_beside_the_campaign(tmp_path: Path, tree: Path) -> None:

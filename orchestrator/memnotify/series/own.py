@@ -137,7 +137,7 @@ def adopt(found: Found) -> str:
     top = root()
     for place in sorted(top.glob(f"{found.label}{_AT}*")):
         if _facts(place).get("content") == digest:
-            _keep_promises(found, place)
+            _keep_facts(found, place, digest)
             return place.name
     name = f"{found.label}{_AT}{found.state or digest[:_ID_DIGITS]}"
     if (top / name).exists():
@@ -149,9 +149,7 @@ def adopt(found: Found) -> str:
             (draft / base).mkdir()
             for file in files:
                 shutil.copyfile(found.folders[base] / file, draft / base / file)
-        facts = {"content": digest, "origin": str(found.origin.resolve()), "word": found.word}
-        (draft / _FACTS).write_text(dump(facts) + "\n", encoding="utf-8")
-        _keep_promises(found, draft)
+        _keep_facts(found, draft, digest)
         draft.chmod(0o755)
         try:
             draft.rename(top / name)
@@ -163,7 +161,13 @@ def adopt(found: Found) -> str:
     return name
 
 
-def _keep_promises(found: Found, place: Path) -> None:
+def _keep_facts(found: Found, place: Path, digest: str) -> None:
+    """Note where a copy was last found, and keep the promises that are there."""
+    facts = {"content": digest, "origin": str(found.origin.resolve()), "word": found.word}
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=place) as folder:
+        draft = Path(folder, _FACTS)
+        draft.write_text(dump(facts) + "\n", encoding="utf-8")
+        draft.replace(place / _FACTS)
     told = found.origin / REVISION
     if told.is_file():
         shutil.copyfile(told, place / REVISION)
