@@ -176,3 +176,11 @@ def test_a_baseline_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> Non
     )
     status, _, err = said(capsys, "save", "mine", "old", "--fail-if", "wakups > +1")
     assert (status, "--fail-if 'wakups > +1': there is no figure 'wakups'" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", [".", "..", " ", "a\n\x1b[31mb", "n" * 300, "-x"])
+def test_what_is_no_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said(capsys, "save", "--", name, run_of("old", 2))
+    assert (status, out, err.count("\n"), "\x1b" in err) == (2, "", 1, False)
+    assert "is not a name of a baseline" in err
+    assert not Path("baselines").exists()

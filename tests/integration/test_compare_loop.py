@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_limits(old: Path, new: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "--fail-if 'wakups > +10%': there is no figure 'wakups' (did you mean wakeups?" in err
     status, _, err = said(capsys, old, "--only", "series=mine", "--fail-if", "wakeups > +10%")
     assert (status, "there is only one" in err) == (2, True)
+
+
+def test_cells_without_results_are_no_pass(
+    old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = loop(tmp_path / "again", 2)
+    (one, _) = sorted((again / "cells").iterdir())
+    shutil.rmtree(one)
+    status, out, err = said(capsys, old, again, "--fail-if", "wakeups > +0")
+    assert (status, out.splitlines()[-1].endswith("none broken")) == (1, True)
+    assert err == "--fail-if: 1 cell could not be checked: no results\n"
+    assert said(capsys, old, again)[0] == 0
 
 
 def test_the_best_evidence_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,7 @@ def test_a_note_that_was_added_to_a_cell_does_not_count(folder: Path) -> None:
         {"figures": dict.fromkeys(UNITS, "9")},
         {"figures": dict.fromkeys(UNITS, True)},
         {"figures": dict.fromkeys(UNITS, 1e999)},
+        {"figures": dict.fromkeys(UNITS, 10**400)},
         {"figures": [*UNITS]},
     ],
     ids=str,

@@ -154,7 +154,7 @@ class Limit:
 
 
 _LIMIT = re.compile(r"\s*([^\s<>=]+)\s*(<=|>=|==|<|>|=)\s*(.*?)\s*")
-_AMOUNT = re.compile(r"([+\-−]?)\s*(\d+(?:\.\d+)?|\.\d+)\s*(.*)")
+_AMOUNT = re.compile(r"([+\-−]?)\s*([0-9]{1,15}(?:\.[0-9]{1,15})?|\.[0-9]{1,15})\s*(.*)")
 
 
 def parse_limit(text: str, units: Mapping[str, str]) -> Limit:

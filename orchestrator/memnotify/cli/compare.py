@@ -25,6 +25,7 @@ from memnotify.results.comparison import (
 )
 from memnotify.results.folder import to_json
 from memnotify.results.grouping import BUILD, RUN
+from memnotify.text import counted
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def add_fail_if(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="LIMIT",
         help="'FIGURE > +10%%', 'FIGURE > +5 ms' or 'FIGURE < -5 ms': exit with 1 if the figure "
-        "rises or falls by more; may be repeated",
+        "rises or falls by more, or if a cell has no results; may be repeated",
     )
 
 
@@ -77,14 +78,19 @@ def limits_of(args: argparse.Namespace) -> list[Limit]:
         raise InputError(f"--fail-if {error}") from error
 
 
-def tell(found: Judgement, *, aloud: bool) -> int:
-    """Print what --fail-if found, and return the exit status; `aloud`: on stdout, in colours."""
+def tell(found: Judgement, *, unchecked: int, aloud: bool) -> int:
+    """Print what --fail-if found, and return the exit status; `aloud`: on stdout, in colours.
+
+    `unchecked` cells have no results that a limit could be held against, so they are no pass.
+    """
     if aloud:
         print_judgement(plain_console(), found)
     else:
         for line in found.lines():
             say_line(line)
-    return int(bool(found.broken))
+    if unchecked:
+        say_line(f"--fail-if: {counted(unchecked, 'cell')} could not be checked: no results")
+    return int(bool(found.broken or unchecked))
 
 
 def _compared(args: argparse.Namespace, limits: list[Limit]) -> GroupComparison:
@@ -128,4 +134,7 @@ def _compare(args: argparse.Namespace) -> int:
             (f"compare {first} --by AXIS", f"another axis: {', '.join(COMPARED)}"),
             (f"show {first}", "the cells, one by one"),
         )
-    return 0 if judged is None else tell(judged, aloud=not (args.json or args.csv))
+    if judged is None:
+        return 0
+    unchecked = found.not_run + found.failed
+    return tell(judged, unchecked=unchecked, aloud=not (args.json or args.csv))

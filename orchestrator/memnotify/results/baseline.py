@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from memnotify.store import digest_value
 from memnotify.text import known_names, shown
 
 FOLDER = Path("baselines")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SCHEMA = 1
 _DIGITS = 16
 _ROUNDED = 3
@@ -130,7 +132,13 @@ class Place:
 
     @classmethod
     def of(cls, name: str) -> Self:
+        """Return the place that a user names. Raises InputError."""
         is_file = "/" in name or name.endswith(".toml")
+        if not is_file and not _NAME.fullmatch(name):
+            raise InputError(
+                f"{shown(name)} is not a name of a baseline",
+                hint="use letters, digits, dots, _ and -, or a path that ends in .toml",
+            )
         return cls(Path(name) if is_file else FOLDER / f"{name}.toml")
 
     def load(self) -> BaselineTable:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +98,11 @@ def _noted(folder: Path) -> Reacted | None:
 
 
 def _is_figure(value: object) -> bool:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+    if value is None:
         return True
-    return isinstance(value, float) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # no NaN is, and an integer may be too large
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from memnotify.cli.damaged import say_line
 from memnotify.cli.output import say
 from memnotify.cli.paths import named, path
 from memnotify.results.baseline import Place, measured
-from memnotify.text import counted
+from memnotify.text import counted, printable
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -36,5 +36,5 @@ def _save(args: argparse.Namespace) -> int:
     for name in found.absent:
         say(f"no results, so not in the baseline: {name}")
     cells = counted(len(found.cells), "cell")
-    print(f"{place.path}: {cells}" + ("" if changed else ", as they were"))
+    print(printable(f"{place.path}: {cells}") + ("" if changed else ", as they were"))
     return 0
