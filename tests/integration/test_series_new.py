@@ -67,3 +67,13 @@ def test_what_cannot_be_made(
     err = capsys.readouterr().err
     assert why in err and err.count("\n") == 1
     assert sorted(path.name for path in here.iterdir()) == ["there"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", 'a"b', "a\\b"])
+def test_a_name_that_no_campaign_could_hold(
+    name: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["series", "new", name, "--from", "v4", "--base", "6.1"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), "\x1b" in err, list(here.iterdir())) == ("", 1, False, [])
+    assert "no campaign could name this folder" in err

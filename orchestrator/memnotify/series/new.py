@@ -12,7 +12,7 @@ from memnotify.files import writing
 from memnotify.series.own import REVISION
 from memnotify.series.quilt import CONFIG, NONE, SERIES, Series, bases_of, load_series
 from memnotify.series.revision import load_revision
-from memnotify.text import known_names
+from memnotify.text import known_names, printable, shown
 
 _TEXT = """\
 # The promises of this series; patches/README.md of memnotify explains the keys.
@@ -30,7 +30,8 @@ def new_series(folder: Path, origin: str, wanted: Sequence[str]) -> dict[str, Se
 
     `wanted` are bases; without any, all that the revision is for. With one base, its patches are in
     the folder itself; with several, each base has a folder in it. revision.toml says that the
-    promises are those of the revision, if it has any. Raises InputError if the folder exists.
+    promises are those of the revision, if it has any. Raises InputError if the folder exists, or
+    has a name that a string of TOML cannot hold as it is.
     """
     if origin == NONE:
         raise InputError("none has no patches to start from", hint="--from v4, for example")
@@ -41,6 +42,11 @@ def new_series(folder: Path, origin: str, wanted: Sequence[str]) -> dict[str, Se
     chosen = list(dict.fromkeys(wanted or known))
     found = {base: load_series(origin, base) for base in chosen}
     promises = load_revision(origin) is not None
+    if printable(str(folder)) != str(folder) or set(str(folder)) & set('"\\'):
+        raise InputError(
+            f"{shown(str(folder))}: no campaign could name this folder",
+            hint="use no control characters, quotes or backslashes",
+        )
     if folder.exists():
         raise InputError("there is a file or a folder of this name already", file=folder)
     with writing(folder):
