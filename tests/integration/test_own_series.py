@@ -298,8 +298,11 @@ def test_promises_may_come_after_the_run(
     assert revision is not None and revision.guard_s(30) == 3.0
     rows = list(check_run(RunFolder(tmp_path / "run")))
     assert {checked.promised_by for checked in rows} == {name}
-    # With the folder gone, those of the last load hold.
     series_of(tmp_path, "./mine")
+    (tmp_path / "mine/revision.toml").rename(tmp_path / "aside")
+    assert load_revision(name) is None  # they were taken back
+    (tmp_path / "aside").rename(tmp_path / "mine/revision.toml")
+    # With the folder gone, those of the last load hold.
     shutil.rmtree(tmp_path / "mine")
     assert load_revision(name) == revision
 

@@ -43,6 +43,20 @@ def test_a_note_depends_on_all_code_that_makes_the_figures() -> None:
     assert {module.__name__ for module in MAKERS} == found
 
 
+@pytest.mark.parametrize("name", ["identical.py", "reaction.py"])
+def test_a_note_depends_on_the_code_of_its_other_parts(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, maker = Path.read_text, reaction._maker.__wrapped__
+
+    def changed(path: Path, **how: str) -> str:
+        return read(path, **how) + ("#" if path == PACKAGE / "results" / name else "")
+
+    before = maker()
+    monkeypatch.setattr(Path, "read_text", changed)
+    assert None not in (before, maker()) and maker() != before
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     log = made_up_log(make_cell())

@@ -25,6 +25,7 @@ from memnotify.records import clients, exits, layout, zones
 from memnotify.records import log as records_log
 from memnotify.records.log import Columns, RecordLog
 from memnotify.records.parquet import read_columns
+from memnotify.results import identical
 from memnotify.results.folder import MANIFEST, RECORDS, read_json, to_json
 from memnotify.results.identical import order_of
 from memnotify.store import digest_value
@@ -107,9 +108,10 @@ def _is_figure(value: object) -> bool:
 
 @functools.cache
 def _maker() -> str | None:
-    """Return a digest of what makes the figures; None if that cannot be read."""
+    """Return a digest of what makes the figures and the rest of a note; None without sources."""
+    files = [str(module.__file__) for module in (*MAKERS, identical)] + [__file__]
     try:
-        sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in MAKERS]
+        sources = [Path(file).read_text(encoding="utf-8") for file in files]
     except (OSError, ValueError):
         return None
     return digest_value([np.__version__, *sources])

@@ -103,8 +103,9 @@ def promises_file(name: str) -> Path:
     folder that is gone.
     """
     facts = _facts(root() / name)
-    place = Path(str(facts.get("origin", ""))) / REVISION
-    return place if place.is_file() else root() / name / REVISION
+    origin = facts.get("origin")
+    there = isinstance(origin, str) and Path(origin).is_dir()
+    return (Path(str(origin)) if there else root() / name) / REVISION
 
 
 def origin_of(name: str) -> Path | None:
