@@ -40,6 +40,9 @@ def _mark(parser: argparse.ArgumentParser) -> None:
                 action.complete = completer  # type: ignore[attr-defined]
 
 
+_OR_FOLDERS = ("runs", "series")
+"""The kinds for which a folder may be named instead."""
+
 _PREAMBLE = MappingProxyType(
     {
         "bash": dedent("""\
@@ -52,7 +55,7 @@ _PREAMBLE = MappingProxyType(
         + "".join(f'_memnotify_{kind}() {{ _memnotify_values {kind} "$1"; }}\n' for kind in VALUES)
         + "".join(
             f'_memnotify_dir_or_{kind}() {{ _memnotify_values {kind} "$1"; compgen -d -- "$1"; }}\n'
-            for kind in VALUES
+            for kind in _OR_FOLDERS
         ),
         "zsh": dedent("""\
             _memnotify_values() {
@@ -66,7 +69,7 @@ _PREAMBLE = MappingProxyType(
         + "".join(f"_memnotify_{kind}() {{ _memnotify_values {kind} }}\n" for kind in VALUES)
         + "".join(
             f"_memnotify_dir_or_{kind}() {{ _memnotify_values {kind}; _files -/ }}\n"
-            for kind in VALUES
+            for kind in _OR_FOLDERS
         ),
         "fish": dedent("""\
             function _memnotify_values
@@ -88,7 +91,7 @@ def _folder_or(kind: str) -> dict[str, str]:
     return {"bash": name, "zsh": name, "fish": fish}
 
 
-# zsh's own pattern of shtab offers nothing where an option follows the argument.
+# With shtab's own pattern for zsh, no file is offered.
 _TOML = shtab.glob("*.toml") | {"zsh": "_memnotify_toml"}
 _COMPLETERS = MappingProxyType(
     {
