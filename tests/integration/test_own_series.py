@@ -16,7 +16,7 @@ from memnotify.results.expectations import expectations
 from memnotify.results.folder import RunFolder
 from memnotify.results.promises import check_run
 from memnotify.results.verdict import Verdict
-from memnotify.series.own import is_own, label_of, means, promises_file
+from memnotify.series.own import ANY, Found, adopt, is_own, label_of, means, promises_file
 from memnotify.series.quilt import MEM_NOTIFY, load_series, named_series
 from memnotify.series.revision import load_revision
 
@@ -159,6 +159,24 @@ def test_the_same_patches_have_the_same_name(tmp_path: Path, tree: Path) -> None
     git(tree, "tag", "later", "HEAD~1")
     (part,) = series_of(tmp_path, "git:linux#later..fix/guard")
     assert part.startswith(f"fix-guard@{now}-") and is_own(part)
+
+
+def test_two_processes_may_name_different_series_alike(tmp_path: Path) -> None:
+    """With the same short id, as if each had seen the name free."""
+    made = []
+    for number in range(3):
+        folder = tmp_path / str(number) / "mine"
+        shutil.copytree(V4, folder)
+        (folder / "0005-proc-zoneinfo-enhancement.patch").write_text(
+            f"{number}\n" + (V4 / "0005-proc-zoneinfo-enhancement.patch").read_text()
+        )
+        found = Found(label="mine", folders={ANY: folder}, origin=folder, word="w", state="0" * 7)
+        made += [adopt(found), adopt(found)]
+    assert made[0] == made[1] == "mine@0000000"
+    assert len(set(made)) == 3
+    for number, name in enumerate(made[::2]):
+        first = load_series(name, "6.1").patches[-1].path.read_text().splitlines()[0]
+        assert first == str(number)
 
 
 def test_settings_of_the_repository_change_nothing(tmp_path: Path, tree: Path) -> None:
