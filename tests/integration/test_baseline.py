@@ -83,14 +83,14 @@ def test_equal_logs_that_lost_records_are_not_identical(capsys: pytest.CaptureFi
 def test_two_processes_may_save_at_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, write = run_of("old", 2), Path.write_text
+    run, replace = run_of("old", 2), Path.replace
 
-    def while_another(path: Path, text: str, **given: Any) -> int:
-        monkeypatch.setattr(Path, "write_text", write)
+    def after_another(path: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
         assert said(capsys, "save", "mine", run)[0] == 0
-        return path.write_text(text, **given)
+        return path.replace(target)
 
-    monkeypatch.setattr(Path, "write_text", while_another)
+    monkeypatch.setattr(Path, "replace", after_another)
     assert said(capsys, "save", "mine", run)[0] == 0
     assert [path.name for path in Path("baselines").iterdir()] == ["mine.toml"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -161,22 +162,32 @@ def test_the_same_patches_have_the_same_name(tmp_path: Path, tree: Path) -> None
     assert part.startswith(f"fix-guard@{now}-") and is_own(part)
 
 
-def test_two_processes_may_name_different_series_alike(tmp_path: Path) -> None:
-    """With the same short id, as if each had seen the name free."""
-    made = []
-    for number in range(3):
+def test_two_processes_may_name_different_series_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each keeps its own, also if another process takes the name in between."""
+
+    def found(number: int) -> Found:
         folder = tmp_path / str(number) / "mine"
         shutil.copytree(V4, folder)
-        (folder / "0005-proc-zoneinfo-enhancement.patch").write_text(
-            f"{number}\n" + (V4 / "0005-proc-zoneinfo-enhancement.patch").read_text()
-        )
-        found = Found(label="mine", folders={ANY: folder}, origin=folder, word="w", state="0" * 7)
-        made += [adopt(found), adopt(found)]
-    assert made[0] == made[1] == "mine@0000000"
-    assert len(set(made)) == 3
-    for number, name in enumerate(made[::2]):
-        first = load_series(name, "6.1").patches[-1].path.read_text().splitlines()[0]
-        assert first == str(number)
+        last = folder / "0005-proc-zoneinfo-enhancement.patch"
+        last.write_text(f"{number}\n" + last.read_text())
+        return Found(label="mine", folders={ANY: folder}, origin=folder, word="w", state="0" * 7)
+
+    make, made = tempfile.mkdtemp, []
+
+    def after_another(**given: Any) -> str:
+        monkeypatch.setattr(tempfile, "mkdtemp", make)
+        made.append(adopt(found(0)))
+        return make(**given)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", after_another)
+    made.append(adopt(found(1)))
+    made.append(adopt(found(2)))
+    assert made[0] == "mine@0000000"
+    for number, name in enumerate(made):
+        patch = load_series(name, "6.1").patches[-1].path
+        assert patch.read_text().splitlines()[0] == str(number)
 
 
 def test_settings_of_the_repository_change_nothing(tmp_path: Path, tree: Path) -> None:
