@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,8 @@ def test_two_processes_may_name_different_series_alike(
         last.write_text(f"{number}\n" + last.read_text())
         return Found(label="mine", folders={ANY: folder}, origin=folder, word="w", state="0" * 7)
 
-    make, made = tempfile.mkdtemp, []
+    make: Callable[..., str] = tempfile.mkdtemp
+    made: list[str] = []
 
     def after_another(**given: Any) -> str:
         monkeypatch.setattr(tempfile, "mkdtemp", make)
