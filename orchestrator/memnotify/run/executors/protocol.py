@@ -9,9 +9,9 @@ For whoever starts a cluster (`memnotify fleet`, or a user by hand):
 - `Cluster` is all that the executor needs to know of it: the scheduler's address, and the files for
   mutual TLS. `memnotify run C --scheduler ADDRESS --tls DIR` makes one of a folder with `ca.pem`,
   `cert.pem` and `key.pem`.
-- A worker is a process `dask worker ADDRESS --name HOST --nthreads CORES --no-dashboard`, in an
-  environment that has this version of memnotify with the extra `fleet`. Its name is what users see
-  as the host. Only one worker runs on each host.
+- A worker is a process `dask worker ADDRESS --name HOST --nthreads CORES --memory-limit 0
+  --no-dashboard`, in an environment that has this version of memnotify with the extra `fleet`. Its
+  name is what users see as the host. One worker on each host is enough.
 - A worker that offers the resources `RESOURCES` (`--resources "memory_mib=N cores=N boots=N"`)
   is given no more than that at a time. One that offers none is given the host's capacity, and in
   both cases the host's own ledger decides when a guest starts.
@@ -29,6 +29,7 @@ from typing import Protocol
 from memnotify.errors import InputError
 from memnotify.guest.view import Watcher
 from memnotify.model import CellResult, Outcome
+from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
 from memnotify.results.verdict import Verdict
 
@@ -71,14 +72,6 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """A host to which a cell was given in vain, and why it went elsewhere."""
-
-    host: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
     """One attempt at a cell. Its files are in the folder that it was given.
 
@@ -89,7 +82,7 @@ class Attempted:
     result: CellResult
     verdict: Verdict
     host: str | None = None
-    lost: Sequence[Lost] = ()
+    lost: Sequence[Move] = ()
 
 
 class Turn(Protocol):
