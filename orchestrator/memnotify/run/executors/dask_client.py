@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, Security
@@ -30,10 +29,13 @@ from memnotify.model import Cell, Clock, Outcome
 from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
 from memnotify.run.attempt import failed
-from memnotify.run.executors import dask_worker, delivery
+from memnotify.run.executors import dask_worker
+from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay
 from memnotify.run.executors.dask_hosts import Hosts
+from memnotify.run.executors.dask_supply import Supply
 from memnotify.run.executors.parcel import (
     READY,
+    STARTS,
     HostFacts,
     Parcel,
     Returned,
@@ -52,7 +54,7 @@ from memnotify.run.executors.protocol import (
 )
 from memnotify.run.need import need
 from memnotify.run.services import Services
-from memnotify.store import MANIFEST
+from memnotify.text import counted
 
 HOSTS_LOST = "hosts-lost"
 """The failure of a cell whose hosts died one after the other: perhaps it kills them."""
@@ -61,37 +63,6 @@ _CONNECT_S = 20.0
 _LOOK_S = 1.0
 _LONG_S = 5.0
 _ENDING_S = 20.0
-_SLOW = 4.0
-"""A cell that takes so many times longer than others did is also run elsewhere."""
-_SLOW_S = 30.0
-"""But not before so many seconds."""
-_ENOUGH = 3
-"""Results that must be there before one host can be called slow."""
-
-
-@dataclass(slots=True, eq=False)
-class _Copy:
-    """A cell, as given to the cluster once. `host` is an address, from when it has begun there."""
-
-    key: str
-    future: Future
-    task: asyncio.Task[Returned]
-    only: Sequence[str] | None
-    host: str | None = None
-    since: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _Cell:
-    """A cell that is under way."""
-
-    job: Job
-    watcher: Watcher
-    copies: list[_Copy] = field(default_factory=list)
-    lost: list[Move] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    again: Collection[str] | None = None
-    """Another copy is wanted, away from these hosts."""
 
 
 class OnDask:
@@ -105,14 +76,13 @@ class OnDask:
         self._board = services.board
         self._cold = cold
         self._run = f"memnotify-{uuid.uuid4().hex}"
-        self._cells: dict[str, _Cell] = {}  # by the key of each copy
+        self._cells = Cells(self.hosts)
+        self._supply = Supply(client, services.store, services.board)
         self._begun = False
         self._inside = 0
         self._room = asyncio.Event()
-        self._sending: set[tuple[str, str, str]] = set()
         self._background: set[asyncio.Task[Any]] = set()
         self._failure: InfrastructureError | None = None
-        self._seconds: list[float] = []
         self._identity = identity(__version__, qemu_version() or "")
 
     async def begin(self, *, announce: bool) -> None:
@@ -159,11 +129,12 @@ class OnDask:
         """End what is left of the run on all hosts, and wait for that."""
         for task in self._background:
             task.cancel()
-        with contextlib.suppress(Exception, CancelledError):
+        if self.client.status != "running":
+            return  # workers end their guests themselves when they have no scheduler
+        with contextlib.suppress(Exception):
             async with asyncio.timeout(_ENDING_S):
-                if self._cells:
-                    futures = [copy.future for cell in self._cells.values() for copy in cell.copies]
-                    await self.client.cancel(futures, force=True)
+                futures = [copy.future for copy in self._cells.copies()]
+                await self.client.cancel(futures, force=True)
                 await self.client.run(dask_worker.stop, self._run, on_error="ignore")
 
     @asynccontextmanager
@@ -192,7 +163,7 @@ class OnDask:
 
         Raises what a worker raised, and InfrastructureError if there is no cluster any more.
         """
-        cell = _Cell(job, watcher)
+        cell = UnderWay(job, watcher)
         self._submit(cell, avoid)
         try:
             while True:
@@ -206,11 +177,9 @@ class OnDask:
                 finally:
                     wake.cancel()
                 for copy in [copy for copy in cell.copies if copy.task.done()]:
-                    self._drop(cell, copy)
-                    returned = copy.task.result()
-                    if copy.host is not None:
-                        self._seconds.append(time.monotonic() - copy.since)
-                    return returned, cell.lost
+                    self._cells.returned(copy)
+                    self._cells.drop(cell, copy)
+                    return copy.task.result(), cell.lost
                 if cell.again is not None:
                     self._submit(cell, cell.again)
                     cell.again = None
@@ -218,7 +187,7 @@ class OnDask:
             rest = [copy.future for copy in cell.copies]
             for copy in list(cell.copies):
                 copy.task.cancel()
-                self._drop(cell, copy)
+                self._cells.drop(cell, copy)
             if rest and self._failure is None:
                 self._start(self.client.cancel(rest, force=True))
 
@@ -227,7 +196,7 @@ class OnDask:
         if why := self.hosts.returned(name, failure):
             self._board.warn(f"host {name} gets no more cells: {why}")
 
-    def _submit(self, cell: _Cell, avoid: Collection[str]) -> None:
+    def _submit(self, cell: UnderWay, avoid: Collection[str]) -> None:
         job = cell.job
         key = f"cell-{job.id}-{uuid.uuid4().hex[:12]}"
         parcel = Parcel(
@@ -256,9 +225,8 @@ class OnDask:
                 **({BOOTS: 1} if boots else {}),
             },
         )
-        copy = _Copy(key, future, asyncio.ensure_future(self._wait(future)), only)
-        cell.copies.append(copy)
-        self._cells[key] = cell
+        task = asyncio.ensure_future(self._wait(future))
+        self._cells.add(cell, Copy(key, future, task, only))
 
     async def _wait(self, future: Future) -> Returned:
         try:
@@ -283,47 +251,25 @@ class OnDask:
                 f"the scheduler at {self._cluster.address} is gone",
                 hint="what has come home is kept: run the same command again",
             )
-            for cell in self._cells.values():
+            for cell in self._cells:
                 cell.changed.set()
             self._room.set()
         return self._failure
-
-    def _drop(self, cell: _Cell, copy: _Copy) -> None:
-        cell.copies.remove(copy)
-        self._cells.pop(copy.key, None)
-        self._leaves(copy)
-
-    def _leaves(self, copy: _Copy) -> None:
-        if (state := self.hosts.get(copy.host)) is not None:
-            state.running -= 1
-        copy.host = None
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _find(self, key: str) -> tuple[_Cell, _Copy] | None:
-        cell = self._cells.get(key)
-        return (
-            next(((cell, copy) for copy in cell.copies if copy.key == key), None) if cell else None
-        )
-
     def _on_event(self, event: tuple[float, Any]) -> None:
         """Handle what a worker says of a cell of ours."""
         said = event[1]
+        address, host, stage = said["address"], said["host"], said["stage"]
         if "wants" in said:
-            self._start(self._send(said["kind"], said["wants"], said["address"]))
-        if (found := self._find(said["key"])) is None:
-            return
-        cell, copy = found
-        if copy.host != said["address"]:
-            self._leaves(copy)
-            copy.host, copy.since = said["address"], time.monotonic()
-            if (state := self.hosts.get(copy.host)) is not None:
-                state.running += 1
-        if said["stage"] != "start":
-            cell.watcher.on_stage(f"{said['stage']} on {said['host']}")
+            self._start(self._supply.send(said["kind"], said["wants"], address, host))
+        cell = self._cells.began(said["key"], address)
+        if cell is not None and stage != STARTS:
+            cell.watcher.on_stage(f"{stage} on {host}")
 
     def _on_ready(self, event: tuple[float, Any]) -> None:
         if self._begun:
@@ -337,18 +283,17 @@ class OnDask:
             if address not in self.hosts:
                 self._join(found[address], announce=True)
             if alone:  # what waits for a host was not offered to this one
-                for cell in set(self._cells.values()):
+                for cell in self._cells:
                     await self._place_again(cell)
 
-    async def _place_again(self, cell: _Cell) -> None:
+    async def _place_again(self, cell: UnderWay) -> None:
         waiting = [copy for copy in cell.copies if copy.host is None]
         for copy in waiting:
             copy.task.cancel()
-            self._drop(cell, copy)
+            self._cells.drop(cell, copy)
         await self.client.cancel([copy.future for copy in waiting], force=True)
         if not cell.copies:
-            cell.again = ()
-            cell.changed.set()
+            cell.want()
 
     def _on_cluster(self, event: tuple[float, Any]) -> None:
         said = event[1]
@@ -359,44 +304,11 @@ class OnDask:
         if state is None:
             return
         why = "it left the cluster" if said.get("expected") else "it was lost"
-        self._board.warn(f"host {name}: {why}; {self._moved(address, name, why)}")
-
-    def _moved(self, address: str, name: str, why: str) -> str:
-        """Note which cells a lost host had; those that only it could have are placed anew."""
-        count = 0
-        for cell in set(self._cells.values()):
-            for copy in cell.copies:
-                if copy.host == address:
-                    copy.host = None
-                    cell.lost.append(Move(host=name, why=why))
-                    count += 1
-            if all(
-                copy.only is not None and not any(each in self.hosts for each in copy.only)
-                for copy in cell.copies
-            ):
-                self._start(self._place_again(cell))
-        return f"{count} of its cells run elsewhere" if count else "it had no cells"
-
-    async def _send(self, kind: str, key: str, address: str) -> None:
-        """Send an artifact of our store to a host that lacks it."""
-        if (wanted := (kind, key, address)) in self._sending or kind not in delivery.KINDS:
-            return
-        self._sending.add(wanted)
-        try:
-            run, workers = self.client.run, [address]
-            if (artifact := self._services.store.get(kind, key)) is None:
-                return
-            manifest = artifact.file(MANIFEST).read_bytes()
-            there = (await run(dask_worker.begin, kind, key, manifest, workers=workers))[address]
-            if there is None:
-                return
-            for name, at, data in delivery.pieces(artifact, there):
-                await run(dask_worker.piece, kind, key, name, at, data, workers=workers)
-            await run(dask_worker.finish, kind, key, workers=workers)
-        except Exception as error:  # the host asks again if it still wants it
-            self._board.warn(f"{kind} {key[:16]} for host {self.hosts.name(address)}: {error}")
-        finally:
-            self._sending.discard(wanted)
+        count, stranded = self._cells.lose(address, name, why)
+        moved = f"{counted(count, 'cell')} must run elsewhere" if count else "it had no cells"
+        self._board.warn(f"host {name}: {why}; {moved}")
+        for cell in stranded:
+            self._start(self._place_again(cell))
 
     async def _watch(self) -> None:
         """Look for cells whose host is slow, and for a cluster that has no hosts any more."""
@@ -413,25 +325,12 @@ class OnDask:
                     "no-hosts", f"{self._cluster.address} has no hosts that can run cells"
                 )
                 self._fail(None)
-                for cell in self._cells.values():
+                for cell in self._cells:
                     cell.changed.set()
                 return
-            if len(self._seconds) >= _ENOUGH:
-                self._look_for_slow(now, max(_SLOW_S, _SLOW * median(self._seconds[-100:])))
-
-    def _look_for_slow(self, now: float, most_s: float) -> None:
-        for cell in set(self._cells.values()):
-            copy = cell.copies[0] if len(cell.copies) == 1 else None
-            if copy is None or copy.host is None or now - copy.since < most_s:
-                continue
-            name = self.hosts.name(copy.host)
-            if self.hosts.idle([name]):
-                usual = median(self._seconds[-100:])
-                why = f"slow: {now - copy.since:.0f} s, and others took {usual:.0f} s"
-                cell.lost.append(Move(host=name, why=why))
+            for cell, name in self._cells.slow():
                 self._board.warn(f"{cell.job.name} is slow on {name}: it also runs elsewhere")
-                cell.again = [name]
-                cell.changed.set()
+                cell.want(avoid=[name])
 
 
 @dataclass(slots=True)

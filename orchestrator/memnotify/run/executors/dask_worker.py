@@ -32,6 +32,7 @@ from memnotify.run.executors import delivery
 from memnotify.run.executors.parcel import (
     PLUGIN,
     READY,
+    STARTS,
     HostFacts,
     Parcel,
     Returned,
@@ -156,7 +157,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
 
     async def _attempt(self, parcel: Parcel, key: str) -> Returned:
         tell = functools.partial(self._tell, parcel.run, key)
-        tell(stage="start")
+        tell(stage=STARTS)
         started = time.monotonic()
         try:
             with self.store.draft("cell", {"id": parcel.id}) as draft:

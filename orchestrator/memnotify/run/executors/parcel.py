@@ -20,6 +20,9 @@ PLUGIN = "memnotify"
 READY = "memnotify-ready"
 """The topic on which a host says that it can run cells."""
 
+STARTS = "starts"
+"""The first stage of a cell on a host, whatever it waits for there."""
+
 _LARGEST = 256 << 20  # bytes of one file of a cell; a full log has 16 MiB
 
 
