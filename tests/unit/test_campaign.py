@@ -12,7 +12,8 @@ from memnotify.guest.mailbox import ClientArg
 from memnotify.places import CAMPAIGNS
 from memnotify.scenario import Habit
 
-from tests.support.good_campaign import GOOD, MORE, STEP, register, write
+from tests.support.campaign_text import write
+from tests.support.good_campaign import GOOD, MORE, STEP, register
 from tests.support.ours import campaigns
 from tests.support.steps import numbers
 

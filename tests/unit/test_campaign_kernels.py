@@ -10,7 +10,8 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
 
-from tests.support.good_campaign import GOOD, STEP, TEXT, register, write
+from tests.support.campaign_text import write
+from tests.support.good_campaign import GOOD, STEP, TEXT, register
 from tests.support.steps import numbers
 
 

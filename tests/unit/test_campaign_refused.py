@@ -9,7 +9,8 @@ import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.errors import InputError
 
-from tests.support.good_campaign import GOOD, write
+from tests.support.campaign_text import write
+from tests.support.good_campaign import GOOD
 
 # What to replace, the replacement, and the line and words that the error must have.
 REFUSED = {

@@ -18,7 +18,7 @@ from memnotify.files import resolved
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell
 from memnotify.process import CommandLog
-from memnotify.results.folder import RunFolder
+from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.run.durations import Durations
 from memnotify.run.executors.choose import executor, look_at
 from memnotify.run.executors.protocol import Cluster
@@ -66,6 +66,8 @@ def run_campaign(
         log = CommandLog(folder.path / "commands.jsonl")
         make = jobs_of(services, log)
         jobs = [make.of(cell) for cell in cells]
+        if (other := other_campaign(folder, campaign)) is not None:
+            board.warn(f"{path} was a run of campaign {other}: its results stay, its plan does not")
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
         todo = [job for job in jobs if options.again or not folder.has(job.id)]
         durations = Durations(store)
@@ -112,6 +114,16 @@ def refuse_too_large(campaign: Campaign, cells: Sequence[Cell], ledger: Ledger) 
             known = cell.memory_mib in memories
             place = place.at(memories.index(cell.memory_mib)) if known else place
             place.refuse(error.message, hint=error.hint)
+
+
+def other_campaign(folder: RunFolder, campaign: Campaign) -> str | None:
+    """Return the name of the campaign that a folder has, if it is another one."""
+    try:
+        value, _ = toml.read(folder.path / CAMPAIGN)
+    except InputError:
+        return None
+    name = str(value.get("name", ""))
+    return name if name not in ("", campaign.table.name) else None
 
 
 @contextmanager

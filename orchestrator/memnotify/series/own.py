@@ -7,6 +7,7 @@ that its kernel is not built and its cells are not run once more.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -140,9 +141,6 @@ def adopt(found: Found) -> str:
         if _facts(place).get("content") == digest:
             _keep_facts(found, place, digest)
             return place.name
-    name = f"{found.label}{_AT}{found.state or digest[:_ID_DIGITS]}"
-    if (top / name).exists():
-        name += f"-{digest[:4]}"
     top.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".new-", dir=top))
     try:
@@ -152,14 +150,25 @@ def adopt(found: Found) -> str:
                 shutil.copyfile(found.folders[base] / file, draft / base / file)
         _keep_facts(found, draft, digest)
         draft.chmod(0o755)
-        try:
-            draft.rename(top / name)
-        except OSError:
-            if not (top / name).is_dir():  # or another process was faster
-                raise
+        return _put(draft, f"{found.label}{_AT}{found.state or digest[:_ID_DIGITS]}", digest)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return name
+
+
+def _put(draft: Path, name: str, digest: str) -> str:
+    """Give a copy the first free name, or find the same copy, which another process may make."""
+    for ending in ("", f"-{digest[:4]}", f"-{digest}"):
+        place = draft.with_name(name + ending)
+        try:
+            draft.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+        else:
+            return place.name
+        if _facts(place).get("content") == digest:
+            return place.name
+    raise FileExistsError(errno.EEXIST, "is not what its name says", str(place))
 
 
 def _keep_facts(found: Found, place: Path, digest: str) -> None:
