@@ -20,6 +20,8 @@ from memnotify.model import Cell
 from memnotify.process import CommandLog
 from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.run.durations import Durations
+from memnotify.run.executors.choose import executor, look_at
+from memnotify.run.executors.protocol import Cluster
 from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
@@ -40,10 +42,12 @@ def run_campaign(
     path: Path,
     options: RunOptions = USUAL,
     whole: Sequence[str] | None = None,
+    cluster: Cluster | None = None,
 ) -> RunFolder:
     """Run a campaign into the folder `path` and return it.
 
-    `whole` has the names of all cells if these are only a part of the campaign.
+    `whole` has the names of all cells if these are only a part of the campaign. Without a
+    `cluster`, guests run on this host.
 
     Raises InputError for a cell that does not fit on this machine, before anything is built, and
     InfrastructureError if something cannot be built or written. A guest that fails, for whatever
@@ -51,7 +55,10 @@ def run_campaign(
     """
     store, board = services.store, services.board
     ledger = Ledger(store.folder("ledger"))
-    refuse_too_large(campaign, cells, ledger)
+    if cluster is None:
+        refuse_too_large(campaign, cells, ledger)
+    else:
+        run_until_done(look_at(cluster, cells, services, options))
     folder = RunFolder(path.absolute())
     with hold(folder, store=store, warn=board.warn):
         folder.make()
@@ -73,16 +80,20 @@ def run_campaign(
             templates=None if options.cold else Templates(store),
             log=log,
         )
-        run_until_done(
-            run_jobs(
-                todo,
-                guests,
-                folder=folder,
-                durations=durations,
-                limit=options.limit,
-                board=board,
-            )
-        )
+
+        async def run() -> None:
+            async with executor(cluster, guests, services, options) as chosen:
+                await run_jobs(
+                    todo,
+                    chosen,
+                    folder=folder,
+                    durations=durations,
+                    limit=options.limit,
+                    board=board,
+                )
+
+        if todo:
+            run_until_done(run())
     return folder
 
 
