@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, Strict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
+from memnotify.host import Machine
 from memnotify.model import BalloonMove, Outcome
 
 Text = Annotated[str, Strict()]
@@ -28,6 +29,12 @@ def _judged(value: Any, *, detail: str) -> Any:
     if not isinstance(outcome, str) or not isinstance(more, str):
         raise ValueError(f"outcome and {detail} are not strings")
     return {**value, "outcome": Outcome.parse(outcome, detail=more)}
+
+
+def _plausible(host: Machine | None) -> Machine | None:
+    if host is not None and not all(0 <= n < 10**12 for n in (host.cores, host.memory_mib)):
+        raise ValueError("no machine has that many cores or that much memory")
+    return host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +74,8 @@ class Manifest:
 
     `inputs` is everything that they depend on, as returned by campaign.plan.cell_inputs; `digests`
     has the digests of its parts. `kernel` and `image` say what these were made of. `command` is
-    QEMU's, relative to the cell's own folder. `files` has the digests of the folder's other files.
+    QEMU's, relative to the cell's own folder. `host` is the machine on which it ran. `files` has
+    the digests of the folder's other files.
 
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
     read from a file.
@@ -81,6 +89,7 @@ class Manifest:
     image: dict[Text, Any] = field(default_factory=dict)
     command: tuple[Text, ...] = ()
     versions: dict[Text, Any] = field(default_factory=dict)
+    host: Annotated[Machine | None, AfterValidator(_plausible)] = None
     qemu_uid: Count | None = None
     outcome: Outcome
     repeatability: Text | None = None
@@ -123,6 +132,7 @@ class Manifest:
             "image": self.image,
             "command": list(self.command),
             "versions": self.versions,
+            "host": None if self.host is None else dataclasses.asdict(self.host),
             "qemu_uid": self.qemu_uid,
             "outcome": str(self.outcome),
             "detail": self.outcome.detail,

@@ -14,6 +14,7 @@ from memnotify.axes import point_of
 from memnotify.campaign.plan import boot_files, cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
+from memnotify.host import machine
 from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
@@ -119,6 +120,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Mani
             "python": platform.python_version(),
             **result.versions,
         },
+        host=machine(),
         qemu_uid=result.qemu_uid,
         outcome=result.outcome,
         repeatability=repeatability(job.cell, result),
