@@ -117,6 +117,11 @@ class Watchers:
         """Return the least number of files that were open the whole time."""
         return _upto(self._opened, first_ns) - _upto(self._leaving, last_ns)
 
+    def each_at_least(self, first_ns: Ints, last_ns: Ints) -> Ints:
+        """Return the same for each pair of times."""
+        opened = np.searchsorted(self._opened, first_ns, side="right")
+        return ints(opened - np.searchsorted(self._leaving, last_ns, side="right"))
+
     def at_most(self, first_ns: int, last_ns: int) -> int:
         """Return the greatest number of files that were open at any time."""
         return _upto(self._started, last_ns) - _upto(self._left, first_ns)
@@ -158,13 +163,14 @@ def _earliest_exit(log: RecordLog, exits: Records) -> Ints:
     stopped = _last_before(stops, reaped, default=-1)
     at_end = _last_before(ints(log.kind(Kind.MEMINFO)["time_ns"]), reaped, default=0)
     killed = np.where(stopped >= 0, stopped, at_end)
-    last: dict[int, int] = {}
-    for rows in map(log.kind, (Kind.CLIENT, Kind.POLL, Kind.WAKEUP)):
-        times = ints(rows["time_ns"]).tolist()
-        for client, when in zip(rows["client"].tolist(), times, strict=True):
-            last[client] = max(last.get(client, 0), when)
-    by_itself = ints([last.get(client, 0) for client in exits["client"].tolist()])
-    return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
+    told = [log.kind(kind) for kind in (Kind.CLIENT, Kind.POLL, Kind.WAKEUP)]
+    clients, place = np.unique(exits["client"], return_inverse=True)
+    last = np.zeros(clients.size, np.int64)
+    for rows in told if clients.size else ():
+        at = np.minimum(np.searchsorted(clients, rows["client"]), clients.size - 1)
+        ours = clients[at] == rows["client"]
+        np.maximum.at(last, at[ours], ints(rows["time_ns"])[ours])
+    return np.where(exits["sent_by_agent"] != 0, killed, last[place])
 
 
 def _places(client: Ints, index: Ints) -> NDArray[np.uint64]:
