@@ -29,7 +29,7 @@ from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
-from memnotify.run.prepare import build_all, build_timed, fetch_source
+from memnotify.run.prepare import build_all, build_clients, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
@@ -201,6 +201,7 @@ def _run(
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
         refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
+    build_clients(plan_cells(campaign), using)
     base = choose_base(
         campaign,
         using,
@@ -292,6 +293,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         raise InputError(
             f"--fleet cannot run {', '.join(own)}: each host builds from the series that it has",
             hint="run these series here, or put them into patches/mem_notify on each host",
+        )
+    if names := {program.name for found in campaign.programs.values() for program in found}:
+        raise InputError(
+            f"--fleet cannot run {', '.join(sorted(names))}: a host has only the campaign",
+            hint="run programs of your own here, or copy their folder to each host and use --shard",
         )
     for name in ("prepare", "stages"):
         if getattr(args, name) is not None:
