@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
+
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
+from memnotify.results.folder import RunFolder
 from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.verify import VERIFIED
+from memnotify.text import counted
 
 _ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
 
@@ -29,6 +35,28 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help="the folder with ca.pem, cert.pem and key.pem, with which scheduler and workers know "
         "this user",
     )
+    parser.add_argument(
+        "--verify",
+        type=_count,
+        metavar="N",
+        help="run N of the cells once more, each on another host than before, and compare the "
+        "records bit for bit; the exit status is 1 if any differ",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of cells (1 or more)")
+    return int(text)
+
+
+def print_verified(console: Console, folder: RunFolder) -> bool:
+    """Print whether the cells that ran on two hosts gave the same records, and return it."""
+    found: list[dict[str, bool]] = json.loads((folder.path / VERIFIED).read_text(encoding="utf-8"))
+    same: int = sum(each["same"] for each in found)
+    text = f"verified: {same} of {counted(len(found), 'cell')} gave the same records on two hosts"
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    return same == len(found)
 
 
 def _address(text: str) -> str:
@@ -41,8 +69,9 @@ def _address(text: str) -> str:
 def cluster_of(args: argparse.Namespace) -> Iterator[Cluster | None]:
     """Yield the cluster that the options name, or None. Raises InputError."""
     if args.scheduler is None:
-        if args.tls is not None:
-            raise InputError("--tls needs --scheduler")
+        for name in ("tls", "verify"):
+            if getattr(args, name) is not None:
+                raise InputError(f"--{name} needs --scheduler")
         yield None
         return
     encrypted = args.scheduler.startswith("tls:")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
-from memnotify.cli.cluster import add_cluster, cluster_of
+from memnotify.cli.cluster import add_cluster, cluster_of, print_verified
 from memnotify.cli.merge import show_merged
 from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import campaign, named, path
@@ -182,11 +182,12 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
         if expected:
             print_expectations(console, expected)
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    same = args.verify is None or print_verified(console, folder)
     if args.stages is not None:
         for line in stage_lines(read_stages(args.stages)):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
-    return 3 if broken else int(failed(expected))
+    return 3 if broken else int(failed(expected) or not same)
 
 
 def _run(
@@ -233,7 +234,9 @@ def _run(
             cells,
             Services(store=using.store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
-            options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
+            options=RunOptions(
+                limit=args.jobs, again=args.again, cold=args.cold, verify=args.verify or 0
+            ),
             whole=whole,
             cluster=cluster,
         )

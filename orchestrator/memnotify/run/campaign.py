@@ -27,6 +27,7 @@ from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
+from memnotify.run.verify import VERIFIED, verify
 from memnotify.store import Store, digest_value
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ def run_campaign(
         jobs = [make.of(cell) for cell in cells]
         if (other := other_campaign(folder, campaign)) is not None:
             board.warn(f"{path} was a run of campaign {other}: its results stay, its plan does not")
+        (folder.path / VERIFIED).unlink(missing_ok=True)
         folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
         todo = [job for job in jobs if options.again or not folder.has(job.id)]
         durations = Durations(store)
@@ -91,8 +93,10 @@ def run_campaign(
                     limit=options.limit,
                     board=board,
                 )
+                if options.verify:
+                    await verify(jobs, chosen, folder=folder, count=options.verify, board=board)
 
-        if todo:
+        if todo or options.verify:
             run_until_done(run())
     return folder
 
