@@ -1,0 +1,38 @@
+"""A fleet for one run: the one that is up, else one that is made for it and ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from memnotify.run.executors.protocol import Cluster
+from memnotify.run.fleet.down import take_down
+from memnotify.run.fleet.hosts import Hosts
+from memnotify.run.fleet.remote import Connect, connect
+from memnotify.run.fleet.state import Place, cluster_of
+from memnotify.run.fleet.up import Say, up
+from memnotify.store import Store
+
+
+@contextmanager
+def fleet_for_run(
+    hosts: Hosts, *, store: Store, say: Say, connect: Connect = connect
+) -> Iterator[Cluster]:
+    """Yield the cluster of some hosts. Raises InfrastructureError if no host is left.
+
+    A host on which something of the fleet may be left is told of, but fails no run.
+    """
+    place = Place(hosts.file)
+    found = place.read()
+    if found is not None and found.process.runs():
+        say("using the fleet of these hosts that is up")
+        yield cluster_of(found, place)
+        return
+    made = up(hosts, store=store, say=say, tied=True, connect=connect)
+    try:
+        yield cluster_of(made, place)
+    finally:
+        say("ending the fleet")
+        with place.hold(store):
+            if take_down(made, place, say=say, connect=connect):
+                say(f"when they are back: memnotify fleet down {hosts.file}")
