@@ -116,11 +116,10 @@ def results(process: subprocess.Popen[str], folder: RunFolder) -> tuple[Counter[
 
 def moves(folder: RunFolder) -> dict[str, str]:
     """Return the hosts that had cells in vain, each with a reason."""
-    return {
-        move["host"]: move["why"]
-        for file in folder.path.glob("cells/*/manifest.json")
-        for move in json.loads(file.read_text()).get("moves", ())
-    }
+    found = {}
+    for cell in (folder.path / "cells").iterdir():
+        found |= {move.host: move.why for move in folder.manifest(cell.name).moved()}
+    return found
 
 
 def wait(condition: Callable[[], object], seconds: float) -> None:

@@ -42,4 +42,4 @@ def take_down(
         place.write(replace(without(fleet, list(failures)), process=NOBODY))
     else:
         place.remove()
-    return failures
+    return {name: failures[name] for name in members if name in failures}

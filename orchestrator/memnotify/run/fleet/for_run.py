@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memnotify.run.executors.protocol import Cluster
+from memnotify.errors import InfrastructureError
+from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.fleet.remote import Connect, connect
+from memnotify.run.fleet.scheduler import workers_of
 from memnotify.run.fleet.state import Place, cluster_of
 from memnotify.run.fleet.up import Say, up
 from memnotify.store import Store
@@ -26,11 +28,16 @@ def fleet_for_run(
     found = place.read()
     if found is not None and found.process.runs():
         say("using the fleet of these hosts that is up")
-        yield cluster_of(found, place)
+        there = workers_of(found.address, Tls.in_folder(place.tls))
+        if not there:
+            hint = f"memnotify fleet down {hosts.file}"
+            raise InfrastructureError("host", "no host of this fleet is left", hint=hint)
+        yield cluster_of(found, place, hosts=len(there))
         return
     made = up(hosts, store=store, say=say, tied=True, connect=connect)
     try:
-        yield cluster_of(made, place)
+        working = sum(member.failure is None for member in made.members)
+        yield cluster_of(made, place, hosts=working)
     finally:
         say("ending the fleet")
         with place.hold(store):

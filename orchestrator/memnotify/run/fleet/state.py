@@ -148,10 +148,9 @@ def _member(value: Any) -> Member:
     return Member(**value, host=Host(**host), folder=folder)
 
 
-def cluster_of(fleet: Fleet, place: Place) -> Cluster:
-    """Return what a run needs to know of a fleet."""
-    working = sum(member.failure is None for member in fleet.members)
-    return Cluster(address=fleet.address, tls=Tls.in_folder(place.tls), hosts=working)
+def cluster_of(fleet: Fleet, place: Place, *, hosts: int) -> Cluster:
+    """Return what a run needs to know of a fleet; it has so many hosts now."""
+    return Cluster(address=fleet.address, tls=Tls.in_folder(place.tls), hosts=hosts)
 
 
 def without(fleet: Fleet, names: Sequence[str]) -> Fleet:
