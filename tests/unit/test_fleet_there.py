@@ -132,7 +132,13 @@ def runs(pid: int) -> bool:
 def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
     here, _ = begun(home, "f1")
     words = [sys.executable, "-c", FAMILY]
-    given = {"here": str(here), "words": words, "environment": {}, "id": "f1", "address": None}
+    given: dict[str, Any] = {
+        "here": str(here),
+        "words": words,
+        "environment": {},
+        "id": "f1",
+        "address": None,
+    }
     pid = there.start(given)["pid"]
     log = here / "worker.log"
     until = time.monotonic() + 30
