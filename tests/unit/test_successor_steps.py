@@ -59,11 +59,11 @@ def test_what_the_guest_is_told(tmp_path: Path) -> None:
     [
         (
             (LOW,),
-            r"try\.toml:17: .*kind: pressure_level requires control groups of version 1 "
-            r"\(add an earlier step: group = \{ version = 1 \}\)",
+            r"try\.toml:17: scenario\.s\.step\[0\]\.clients\.kind: pressure_level requires control "
+            r"groups of version 1 \(add an earlier step: group = \{ version = 1 \}\)$",
         ),
         ((V1, EVENTS), r"try\.toml:21: .*memory_events requires control groups of version 2"),
-        ((V1, V2), "only one group"),
+        ((V1, V2), r"toml:21: scenario\.s\.step\[1\]\.group: a scenario can have only one group$"),
         ((other(PSI, "stall_ms = 150, ", ""),), "needs stall_ms and window_ms"),
         ((other(PSI, "150", "1500"),), "stall_ms is more than window_ms"),
         ((other(PSI, '"psi"', '"poll"'),), 'stall_ms and window_ms: not for kind = "poll"'),

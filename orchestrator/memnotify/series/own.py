@@ -22,6 +22,7 @@ import platformdirs
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.jsontext import dump, parse
+from memnotify.series.folders import SERIES
 from memnotify.store import digest_value
 
 GIT, MAIL = "git:", "mail:"
@@ -33,15 +34,15 @@ SERIES_WORD = (
 SERIES_WORDS = "a series: a revision, a folder such as ./mine, git:TREE#BASE..BRANCH or mail:THREAD"
 """What a campaign may call a series, as a pattern and for people."""
 
-SERIES, CONFIG, REVISION = "series", "config", "revision.toml"
+CONFIG, REVISION = "config", "revision.toml"
 ANY = "any"
 """The folder of a series that is for no base in particular."""
 
 _AT, _FACTS = "@", "own.json"
 _FOLDERS = ("./", "../", "/", "~/")
-_ID_DIGITS = 7
+SHORT_ID = 7
 _LONGEST = 48
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{4,40}(-[0-9a-f]{4})?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{4,40}(-[0-9a-f]{4,64})?")
 
 
 def branch_of(name: str) -> str:
@@ -150,7 +151,7 @@ def adopt(found: Found) -> str:
                 shutil.copyfile(found.folders[base] / file, draft / base / file)
         _keep_facts(found, draft, digest)
         draft.chmod(0o755)
-        return _put(draft, f"{found.label}{_AT}{found.state or digest[:_ID_DIGITS]}", digest)
+        return _put(draft, f"{found.label}{_AT}{found.state or digest[:SHORT_ID]}", digest)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
