@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from memnotify import limits, toml
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
-from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.campaign.plan import cell_name
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.guest.templates import Templates
@@ -23,6 +23,7 @@ from memnotify.run.durations import Durations
 from memnotify.run.executors.choose import executor, look_at
 from memnotify.run.executors.protocol import Cluster
 from memnotify.run.guests import GuestRunner
+from memnotify.run.jobs import row_of
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
@@ -70,7 +71,7 @@ def run_campaign(
         if (other := other_campaign(folder, campaign)) is not None:
             board.warn(f"{path} was a run of campaign {other}: its results stay, its plan does not")
         (folder.path / VERIFIED).unlink(missing_ok=True)
-        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
+        folder.begin(campaign.text, [row_of(job) for job in jobs], whole=whole)
         todo = [job for job in jobs if options.again or not folder.has(job.id)]
         durations = Durations(store)
         known = durations.known()
@@ -96,8 +97,11 @@ def run_campaign(
                 if options.verify:
                     await verify(jobs, chosen, folder=folder, count=options.verify, board=board)
 
-        if todo or options.verify:
-            run_until_done(run())
+        try:
+            if todo or options.verify:
+                run_until_done(run())
+        finally:
+            folder.finish()
     return folder
 
 

@@ -65,6 +65,8 @@ async def run_jobs(
                 await started.wait()
     except ExceptionGroup as group:
         raise for_users(group) from group
+    finally:
+        durations.write()
     if kept:
         raise kept[0]
 
