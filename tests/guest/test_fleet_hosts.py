@@ -111,7 +111,7 @@ def results(process: subprocess.Popen[str], folder: RunFolder) -> tuple[Counter[
     cells = [folder.cell(row["id"]) for row in rows]
     manifests = [json.loads((cell / "manifest.json").read_text()) for cell in cells]
     assert len(folder.plan()) == len(rows) == len(list((folder.path / "cells").iterdir()))
-    return Counter(manifest["host"] for manifest in manifests), err
+    return Counter(manifest["host"]["name"] for manifest in manifests), err
 
 
 def moves(folder: RunFolder) -> dict[str, str]:

@@ -181,7 +181,7 @@ def test_cells_are_verified_on_a_second_host(lab: ClusterLab) -> None:
     lab.run_on(2, guests_there.quick, verify=4)
     found = json.loads((lab.path / "verified.json").read_text())
     assert [(each["same"], each["hosts"][1]) for each in found] == [(True, "beta")] * 4
-    assert {manifest["host"] for manifest in lab.manifests().values()} == {"alpha"}
+    assert {manifest["host"]["name"] for manifest in lab.manifests().values()} == {"alpha"}
 
 
 def other_qemu(lab: ClusterLab) -> str:
