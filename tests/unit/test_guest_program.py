@@ -67,7 +67,8 @@ def _layout(dtype: np.dtype[Any]) -> dict[str, list[int]]:
 
 def _told(agent: Path) -> dict[str, Any]:
     """Return what `agent --abi` prints; the program for own clients prints a second object."""
-    text, decoder, found = run([agent, "--abi"], timeout=10).stdout, json.JSONDecoder(), {}
+    text, decoder = run([agent, "--abi"], timeout=10).stdout, json.JSONDecoder()
+    found: dict[str, Any] = {}
     at = 0
     while text[at:].strip():
         value, length = decoder.raw_decode(text[at:].lstrip())

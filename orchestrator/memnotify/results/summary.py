@@ -104,7 +104,8 @@ def make_manifest(
 ) -> Manifest:
     """Return a cell's manifest, without the digests of the results themselves.
 
-    `machine` is that of the last attempt. `hosts` says where each ran, and `moves` which other hosts had the cell in vain.
+    `machine` is that of the last attempt. `hosts` says where each ran, and `moves` which other
+    hosts had the cell in vain.
 
     The results of the last attempt are the ones kept. `draft` is the folder it ran in; the folder
     is gone afterwards, so `command` is relative to the cell's own folder.
