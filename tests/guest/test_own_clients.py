@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
@@ -21,7 +20,7 @@ from memnotify.process import CommandLog
 from memnotify.records.clients import notified
 from memnotify.records.difference import first_difference
 from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog
+from memnotify.records.log import RecordLog, Records, take
 from memnotify.records.parquet import read_records
 from memnotify.scenario import ClientKind
 from memnotify.store import Store
@@ -95,9 +94,9 @@ class Ended:
     log: RecordLog
     console: str
 
-    def of(self, kind: Kind, client: int) -> np.ndarray:
+    def of(self, kind: Kind, client: int) -> Records:
         rows = self.log.kind(kind)
-        return rows[rows["client"] == client]
+        return take(rows, rows["client"] == client)
 
 
 @dataclass(frozen=True)

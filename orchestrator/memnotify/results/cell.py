@@ -63,6 +63,8 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
         digests, arch = manifest.digests, cell.request.arch
         series = f"{cell.request.base} --series {cell.request.series} --arch {arch}"
         variant = f" --variant {cell.machine.variant}" if cell.machine.variant else ""
+        # An image with programs of the user's own is built from the campaign, which names them.
+        image = again if cell.programs else command(f"image build --arch {arch}")
         job = Job(
             id=cell_id,
             name=manifest.name,
@@ -70,9 +72,7 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
             kernel=_artifact(
                 store, "kernel", digests["kernel"], command(f"kernel build {series}{variant}")
             ),
-            image=_artifact(
-                store, "image", digests["image"], command(f"image build --arch {arch}")
-            ),
+            image=_artifact(store, "image", digests["image"], image),
         )
         return Finished(
             job=job,
