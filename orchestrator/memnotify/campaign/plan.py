@@ -80,6 +80,7 @@ def plan_cells(
                 accel=accel,
                 clock=clock,
                 log_records=scenario.log_records or default_log_records(count),
+                programs=campaign.programs.get(name, ()),
             )
         )
     return tuple(cells)
@@ -105,9 +106,15 @@ def cell_name(cell: Cell) -> str:
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return everything that a cell's results depend on, as a JSON value.
 
-    The location of the kernel's source is left out: the kernel's key covers its content.
+    The locations of the kernel's source and of programs are left out: keys and digests cover their
+    content. A cell without such programs has the id that it would have if there were none.
     """
     inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
+    programs = [dict(program) for program in inputs.pop("programs")]
+    for program in programs:
+        del program["path"]
+    if programs:
+        inputs["programs"] = programs
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
     return inputs
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.cli.cluster import add_cluster, cluster_of
 from memnotify.cli.merge import show_merged
 from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import campaign, named, path
@@ -28,7 +29,7 @@ from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
 from memnotify.run.fleet import load_fleet, run_fleet
 from memnotify.run.ledger import Ledger
-from memnotify.run.prepare import build_all, build_timed, fetch_source
+from memnotify.run.prepare import build_all, build_clients, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
@@ -97,6 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="HOSTS.toml",
         help="run one part on each of these hosts over ssh; docs/howto/ci.md describes the format",
     )
+    add_cluster(parser)
     parser.add_argument(
         "--again", action="store_true", help="also run cells that already have results"
     )
@@ -195,10 +197,11 @@ def _run(
     board: Board,
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
-    if args.shard is None:
+    if args.shard is None and args.scheduler is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
         refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
+    build_clients(plan_cells(campaign), using)
     base = choose_base(
         campaign,
         using,
@@ -225,7 +228,7 @@ def _run(
     if args.stages is not None:
         requests = [cell.request for cell in cells]
         build_timed(requests, using)
-    with using.timed(GUESTS):
+    with using.timed(GUESTS), cluster_of(args) as cluster:
         folder = run_campaign(
             campaign,
             cells,
@@ -233,6 +236,7 @@ def _run(
             path=args.output or Path("runs") / campaign.table.name,
             options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
+            cluster=cluster,
         )
     return folder, len(cells)
 
@@ -289,6 +293,11 @@ def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
         raise InputError(
             f"--fleet cannot run {', '.join(own)}: each host builds from the series that it has",
             hint="run these series here, or put them into patches/mem_notify on each host",
+        )
+    if names := {program.name for found in campaign.programs.values() for program in found}:
+        raise InputError(
+            f"--fleet cannot run {', '.join(sorted(names))}: a host has only the campaign",
+            hint="run programs of your own here, or copy their folder to each host and use --shard",
         )
     for name in ("prepare", "stages"):
         if getattr(args, name) is not None:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from memnotify.mailpatch.align import MailedHunk, find_readings
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.changes import OpenFile
+from memnotify.mailpatch.changes import CONTEXT, OpenFile
 from memnotify.mailpatch.footers import left_over
 from memnotify.mailpatch.git_index import is_stated
 from memnotify.mailpatch.line_index import FileIndex
@@ -17,8 +17,6 @@ from memnotify.mailpatch.reading import LineKind, Reading
 from memnotify.mailpatch.standing import end_of, standing, swapped
 from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.truncation import lines_lacking
-
-_CONTEXT = 3
 
 
 class Backward(Enum):
@@ -114,7 +112,7 @@ class HunkInTree:
         Those are where it was found, and, `anywhere`, where its header says.
         """
         words = {key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")}
-        size = self.hunk.new_count + _CONTEXT
+        size = self.hunk.new_count + CONTEXT
         starts = [reading.start for reading in readings]
         return any(
             words.issubset(self.index.keys[max(0, start - size) : start + 2 * size])

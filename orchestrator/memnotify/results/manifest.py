@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, Strict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
+from memnotify.host import Machine
 from memnotify.model import BalloonMove, Outcome
 
 Text = Annotated[str, Strict()]
@@ -30,6 +31,12 @@ def _judged(value: Any, *, detail: str) -> Any:
     return {**value, "outcome": Outcome.parse(outcome, detail=more)}
 
 
+def _plausible(host: Machine | None) -> Machine | None:
+    if host is not None and not all(0 <= n < 10**12 for n in (host.cores, host.memory_mib)):
+        raise ValueError("no machine has that many cores or that much memory")
+    return host
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
     """How a guest became ready for its scenario.
@@ -48,17 +55,30 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How one attempt to run a cell ended; the detail of its outcome is the reason."""
+    """How one attempt to run a cell ended; the detail of its outcome is the reason.
+
+    `host` is None if it ran where the campaign did.
+    """
 
     outcome: Outcome
     wall_seconds: Number
+    host: Text | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "outcome": str(self.outcome),
             "reason": self.outcome.detail,
             "wall_seconds": self.wall_seconds,
+            **({} if self.host is None else {"host": self.host}),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A host that had a cell and gave no result, and why the cell went elsewhere."""
+
+    host: Text
+    why: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +87,9 @@ class Manifest:
 
     `inputs` is everything that they depend on, as returned by campaign.plan.cell_inputs; `digests`
     has the digests of its parts. `kernel` and `image` say what these were made of. `command` is
-    QEMU's, relative to the cell's own folder. `files` has the digests of the folder's other files.
+    QEMU's, relative to the cell's own folder. `host` is the machine on which it ran, and `moves`
+    has the hosts of a cluster that had it in vain. `files` has the digests of the folder's other
+    files.
 
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
     read from a file.
@@ -81,6 +103,7 @@ class Manifest:
     image: dict[Text, Any] = field(default_factory=dict)
     command: tuple[Text, ...] = ()
     versions: dict[Text, Any] = field(default_factory=dict)
+    host: Annotated[Machine | None, AfterValidator(_plausible)] = None
     qemu_uid: Count | None = None
     outcome: Outcome
     repeatability: Text | None = None
@@ -95,6 +118,7 @@ class Manifest:
     attempts: tuple[
         Annotated[Attempt, BeforeValidator(functools.partial(_judged, detail="reason"))], ...
     ] = ()
+    moves: tuple[Move, ...] = ()
     files: dict[Text, Text] = field(default_factory=dict)
     as_read: dict[Text, Any] | None = field(default=None, repr=False, compare=False)
 
@@ -123,6 +147,7 @@ class Manifest:
             "image": self.image,
             "command": list(self.command),
             "versions": self.versions,
+            "host": None if self.host is None else dataclasses.asdict(self.host),
             "qemu_uid": self.qemu_uid,
             "outcome": str(self.outcome),
             "detail": self.outcome.detail,
@@ -136,7 +161,17 @@ class Manifest:
             "lost_records": self.lost_records,
             "balloon": [dataclasses.asdict(move) for move in self.balloon],
             "attempts": [attempt.to_json() for attempt in self.attempts],
+            **({"moves": [dataclasses.asdict(move) for move in self.moves]} if self.moves else {}),
         }
+
+    def moved(self) -> list[Move]:
+        """Return all hosts that the cell left, and why, in no certain order."""
+        failed = [
+            Move(host=attempt.host, why=f"{attempt.outcome}: {attempt.outcome.detail}")
+            for attempt in self.attempts[:-1]
+            if attempt.host is not None and (self.host is None or attempt.host != self.host.name)
+        ]
+        return [*self.moves, *failed]
 
     def need(self, *keys: str) -> None:
         """Raise ValueError if it was read from a file that lacks one of these keys."""
