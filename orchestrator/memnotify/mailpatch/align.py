@@ -23,6 +23,7 @@ from memnotify.mailpatch.tokens import key
 from memnotify.mailpatch.wrapping import (
     has_room,
     is_complete,
+    marks_context,
     may_be_of_header,
     may_be_wrapped,
     may_go_on,
@@ -185,6 +186,7 @@ class _Reader:
         self.follows.reverse()
         footer = next((n for n in range(len(self.body)) if footer_at(self.body, n)), None)
         changes = (n for n, line in enumerate(self.body[:footer]) if line.text[:1] in ("+", "-"))
+        self.marked = marks_context(self.body)
         self.unchanged = 1 + max(changes, default=-1)  # from here on there is no change
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
@@ -338,7 +340,8 @@ class _Reader:
                 break
             if marked and not may_go_on(before, rest, self.width):
                 break
-            if not marked and (has_room(before, rest) or is_complete(before, rest)):
+            context = not self.marked or rest.startswith(" ")  # it may be
+            if not marked and context and (has_room(before, rest) or is_complete(before, rest)):
                 break
             if not marked and ended and not may_be_wrapped(before, rest):
                 break

@@ -9,7 +9,7 @@ from memnotify.mailpatch.line_index import FileIndex
 from memnotify.mailpatch.raw import Line, RawHunk
 from memnotify.mailpatch.standing import end_of
 from memnotify.mailpatch.tokens import key
-from memnotify.mailpatch.wrapping import has_room, is_complete, may_be_wrapped
+from memnotify.mailpatch.wrapping import has_room, is_complete, marks_context, may_be_wrapped
 
 _JOINED = 6  # the most pieces that a line is wrapped into
 
@@ -32,7 +32,7 @@ def misfit(hunk: RawHunk, index: FileIndex, width: int) -> tuple[Line | None, bo
             break
         at += 1
         if line.text.startswith(("+", "\\")):
-            while end is None and at < len(body) and _goes_on(body[at - 1], body[at], width):
+            while end is None and at < len(body) and _goes_on(body, at, width):
                 sure = False
                 at += 1
             continue
@@ -55,10 +55,15 @@ def shown(line: Line) -> str:
     return line.text.removeprefix("-").strip()
 
 
-def _goes_on(line: Line, rest: Line, width: int) -> bool:
-    if rest.text.startswith(("+", "-", " ", "\t")) or is_complete(line.text, rest.text):
+def _goes_on(body: Sequence[Line], at: int, width: int) -> bool:
+    """Return whether a line may be the rest of the added one above it."""
+    line, rest = body[at - 1].text, body[at].text
+    if rest.startswith(("+", "-", " ", "\t")) or not rest.strip():
         return False
-    return may_be_wrapped(line.text, rest.text, width) and not has_room(line.text, rest.text)
+    if marks_context(body):
+        return True
+    wrapped = may_be_wrapped(line, rest, width)
+    return wrapped and not has_room(line, rest) and not is_complete(line, rest)
 
 
 def _pieces(body: Sequence[Line], index: FileIndex) -> tuple[int, str]:

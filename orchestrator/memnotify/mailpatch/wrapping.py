@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from memnotify.mailpatch.footers import begins_other, is_footer
-from memnotify.mailpatch.raw import RawHunk
+from memnotify.mailpatch.raw import Line, RawHunk
 
 _NARROWEST = 60
 _SHORT = 40  # columns that a wrapped line has at least, even without its indentation
@@ -21,6 +22,11 @@ def may_be_wrapped(line: str, rest: str, width: int = 0) -> bool:
         return False
     words = rest.split(maxsplit=1)
     return bool(words) and len(line.rstrip()) + 1 + len(words[0]) > max(width, _NARROWEST)
+
+
+def marks_context(body: Sequence[Line]) -> bool:
+    """Return whether a mail has kept the blanks before context: a line without one is the rest."""
+    return any(line.text.startswith(" ") and line.text.strip() for line in body)
 
 
 def has_room(line: str, rest: str) -> bool:
