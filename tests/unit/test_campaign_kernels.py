@@ -212,6 +212,27 @@ def test_what_a_kernel_does_not_have(
         load_campaign(write(tmp_path, several))
 
 
+def test_an_option_of_the_configuration_that_a_machine_needs_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = load_base("2.6.24")
+    table = base.table.model_copy(deep=True)
+    (tmp_path / "psi.config").write_text("CONFIG_PSI=y\n")
+    table.arch["x86_64"].variant["numa"].append(str(tmp_path / "psi.config"))
+    own = dataclasses.replace(base, table=table)
+    monkeypatch.setattr("memnotify.campaign.load.load_base", lambda name: own)
+    text = on("2.6.24", PSI)
+    with pytest.raises(InputError, match="no /proc/pressure/memory"):
+        load_campaign(write(tmp_path, text))
+    assert load_campaign(write(tmp_path, text.replace('"pc-swap"', '"x86-64-numa"'))).scenarios
+
+
+def test_a_base_whose_name_is_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = dataclasses.replace(load_base("2.6.24"), name="mine")
+    monkeypatch.setattr("memnotify.campaign.load.load_base", lambda name: own)
+    assert load_campaign(write(tmp_path, on("2.6.24", SPARSE))).scenarios
+
+
 def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port of pressure stall information to an old kernel sets it in the series' config."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
