@@ -227,10 +227,21 @@ def test_an_option_of_the_configuration_that_a_machine_needs_counts(
     assert load_campaign(write(tmp_path, text.replace('"pc-swap"', '"x86-64-numa"'))).scenarios
 
 
-def test_a_base_whose_name_is_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = dataclasses.replace(load_base("2.6.24"), name="mine")
+@pytest.mark.parametrize(
+    ("name", "kept"), [("mine", False), ("2.6.27", False), ("2.6.28", True), ("3.0", True)]
+)
+def test_since_when_pages_of_ramfs_are_not_reclaimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kept: bool
+) -> None:
+    """Of a base whose name is no version, that is not known."""
+    own = dataclasses.replace(load_base("2.6.24"), name=name)
     monkeypatch.setattr("memnotify.campaign.load.load_base", lambda name: own)
-    assert load_campaign(write(tmp_path, on("2.6.24", SPARSE))).scenarios
+    file = write(tmp_path, on("2.6.24", SPARSE))
+    if not kept:
+        assert load_campaign(file).scenarios
+        return
+    with pytest.raises(InputError, match=rf"file: {re.escape(name)} never reclaims pages of ramfs"):
+        load_campaign(file)
 
 
 def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
