@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
+from memnotify.cli.cluster import add_cluster, cluster_of
 from memnotify.cli.merge import show_merged
 from memnotify.cli.output import add_json, say
 from memnotify.cli.paths import campaign, named, path
@@ -97,6 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="HOSTS.toml",
         help="run one part on each of these hosts over ssh; docs/howto/ci.md describes the format",
     )
+    add_cluster(parser)
     parser.add_argument(
         "--again", action="store_true", help="also run cells that already have results"
     )
@@ -195,7 +197,7 @@ def _run(
     board: Board,
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
-    if args.shard is None:
+    if args.shard is None and args.scheduler is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
         refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
@@ -225,7 +227,7 @@ def _run(
     if args.stages is not None:
         requests = [cell.request for cell in cells]
         build_timed(requests, using)
-    with using.timed(GUESTS):
+    with using.timed(GUESTS), cluster_of(args) as cluster:
         folder = run_campaign(
             campaign,
             cells,
@@ -233,6 +235,7 @@ def _run(
             path=args.output or Path("runs") / campaign.table.name,
             options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
             whole=whole,
+            cluster=cluster,
         )
     return folder, len(cells)
 

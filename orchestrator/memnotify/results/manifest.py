@@ -48,17 +48,30 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How one attempt to run a cell ended; the detail of its outcome is the reason."""
+    """How one attempt to run a cell ended; the detail of its outcome is the reason.
+
+    `host` is None if it ran where the campaign did.
+    """
 
     outcome: Outcome
     wall_seconds: Number
+    host: Text | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "outcome": str(self.outcome),
             "reason": self.outcome.detail,
             "wall_seconds": self.wall_seconds,
+            **({} if self.host is None else {"host": self.host}),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A host that had a cell and gave no result, and why the cell went elsewhere."""
+
+    host: Text
+    why: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,7 @@ class Manifest:
     `inputs` is everything that they depend on, as returned by campaign.plan.cell_inputs; `digests`
     has the digests of its parts. `kernel` and `image` say what these were made of. `command` is
     QEMU's, relative to the cell's own folder. `files` has the digests of the folder's other files.
+    `host` is where the cell ran, if that was a host of a cluster, and `moves` where it was in vain.
 
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
     read from a file.
@@ -95,6 +109,8 @@ class Manifest:
     attempts: tuple[
         Annotated[Attempt, BeforeValidator(functools.partial(_judged, detail="reason"))], ...
     ] = ()
+    host: Text | None = None
+    moves: tuple[Move, ...] = ()
     files: dict[Text, Text] = field(default_factory=dict)
     as_read: dict[Text, Any] | None = field(default=None, repr=False, compare=False)
 
@@ -136,7 +152,18 @@ class Manifest:
             "lost_records": self.lost_records,
             "balloon": [dataclasses.asdict(move) for move in self.balloon],
             "attempts": [attempt.to_json() for attempt in self.attempts],
+            **({} if self.host is None else {"host": self.host}),
+            **({"moves": [dataclasses.asdict(move) for move in self.moves]} if self.moves else {}),
         }
+
+    def moved(self) -> list[Move]:
+        """Return all hosts that the cell left, and why, in no certain order."""
+        failed = [
+            Move(host=attempt.host, why=f"{attempt.outcome}: {attempt.outcome.detail}")
+            for attempt in self.attempts[:-1]
+            if attempt.host is not None and attempt.host != self.host
+        ]
+        return [*self.moves, *failed]
 
     def need(self, *keys: str) -> None:
         """Raise ValueError if it was read from a file that lacks one of these keys."""

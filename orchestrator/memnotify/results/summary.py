@@ -18,7 +18,7 @@ from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeata
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
-from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
+from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Move, Start
 from memnotify.results.verdict import Verdict
 from memnotify.store import Artifact, digest_value
 from memnotify.units import NS_PER_S
@@ -92,8 +92,17 @@ def _start(result: CellResult) -> Start:
     )
 
 
-def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Manifest:
+def make_manifest(
+    job: Job,
+    attempts: Sequence[CellResult],
+    draft: Path,
+    *,
+    hosts: Sequence[str | None] | None = None,
+    moves: Sequence[Move] = (),
+) -> Manifest:
     """Return a cell's manifest, without the digests of the results themselves.
+
+    `hosts` says where each attempt ran, and `moves` which other hosts had the cell in vain.
 
     The results of the last attempt are the ones kept. `draft` is the folder it ran in; the folder
     is gone afterwards, so `command` is relative to the cell's own folder.
@@ -131,7 +140,9 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Mani
         lost_records=result.lost_records,
         balloon=result.balloon,
         attempts=tuple(
-            Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3))
-            for attempt in attempts
+            Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3), host=host)
+            for attempt, host in zip(attempts, hosts or [None] * len(attempts), strict=True)
         ),
+        host=hosts[-1] if hosts else None,
+        moves=tuple(moves),
     )
