@@ -19,7 +19,9 @@ from tests.support.steps import numbers
 
 
 def test_a_good_one_loads(tmp_path: Path) -> None:
-    campaign = load_campaign(write(tmp_path, GOOD))
+    file = write(tmp_path, GOOD)
+    campaign = load_campaign(file)
+    assert campaign.path == file
     assert campaign.table.matrix.machine == ["pc-swap"]
     assert campaign.machines["pc-swap"].swap_mib > 0
     assert campaign.text == GOOD.encode()
