@@ -10,7 +10,7 @@ from typing import Any
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.row import PlanRow
 from memnotify.campaign.scenario import client_count, concrete
-from memnotify.campaign.schema import default_log_records
+from memnotify.campaign.schema import SettingTable, default_log_records
 from memnotify.campaign.seeds import varied
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
@@ -45,8 +45,9 @@ def plan_cells(
     table, matrix = campaign.table, campaign.table.matrix
     counts: list[int | None] = [None] if matrix.clients is None else [*matrix.clients]
     cells = []
-    for series, arch, machine, name, memory, clients, repeat in itertools.product(
+    for series, setting, arch, machine, name, memory, clients, repeat in itertools.product(
         matrix.series,
+        matrix.setting or [""],
         table.kernel.arch,
         matrix.machine,
         matrix.scenario,
@@ -55,6 +56,7 @@ def plan_cells(
         range(matrix.repeat),
     ):
         scenario, profile = campaign.scenarios[name], campaign.machines[machine]
+        sets = table.setting.get(setting, SettingTable())
         seed = matrix.seed + repeat
         count = client_count(scenario, clients)
         cells.append(
@@ -64,10 +66,13 @@ def plan_cells(
                     series=series,
                     arch=arch,
                     variant=profile.variant,
+                    options=tuple(sets.config),
                     source=source,
                     cc=cc,
                 ),
-                machine=profile,
+                machine=dataclasses.replace(
+                    profile, kernel_args=(*profile.kernel_args, *sets.boot)
+                ),
                 memory_mib=memory,
                 clients=count,
                 scenario=varied(
@@ -75,6 +80,7 @@ def plan_cells(
                     seed,
                     cpus=profile.smp,
                 ),
+                setting=setting,
                 repeat=repeat + 1,
                 seed=seed,
                 accel=accel,
@@ -86,12 +92,16 @@ def plan_cells(
 
 
 def cell_name(cell: Cell) -> str:
-    """Return the readable name of a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`."""
+    """Return the readable name of a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`.
+
+    With a setting, that follows the series.
+    """
     request = cell.request
     return "-".join(
         (
             request.base,
             request.series,
+            *([cell.setting] if cell.setting else []),
             request.arch,
             cell.machine.name,
             f"{cell.memory_mib}M",
@@ -105,9 +115,12 @@ def cell_name(cell: Cell) -> str:
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return everything that a cell's results depend on, as a JSON value.
 
-    The location of the kernel's source is left out: the kernel's key covers its content.
+    The location of the kernel's source and its options are left out: the kernel's key covers them.
+    So is a setting that the campaign does not have, as if there were no such axis.
     """
     inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
+    if not cell.setting:
+        del inputs["setting"]
     inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
     return inputs
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.complaint import does_not_build
 from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.extras import install_command
 from memnotify.image import example, prebuilt
 from memnotify.model import Arch
-from memnotify.process import CommandLog, run
+from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.store import Store, digest_file, digest_value
 
 AGENT = "agent"
@@ -86,11 +87,18 @@ class _Recipe:
 
 
 def compile_program(
-    arch: Arch, files: tuple[Path, ...], output: Path, *, store: Store, log: CommandLog
+    arch: Arch,
+    files: tuple[Path, ...],
+    output: Path,
+    *,
+    store: Store,
+    log: CommandLog,
+    messages: Path | None = None,
 ) -> None:
     """Compile the guest program into `output`; generated files are included from its folder.
 
-    Raises CommandFailed with the compiler's messages; a warning is an error.
+    Raises CommandFailed with the compiler's messages, which go to the file `messages` if one is
+    given; a warning is an error.
     """
     cache = str(store.folder("zig-cache"))
     compiler = (sys.executable, "-m", "ziglang", "cc", *_TARGETS[arch], *_FLAGS)
@@ -107,6 +115,7 @@ def compile_program(
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
+        output=messages,
     )
 
 
@@ -129,7 +138,19 @@ def _compiled(
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
         (work / example.INCLUDED).write_text(recipe.example, encoding="utf-8")
-        compile_program(recipe.arch, recipe.files, work / AGENT, store=store, log=log)
+        output = work / "build.log"
+        try:
+            compile_program(
+                recipe.arch, recipe.files, work / AGENT, store=store, log=log, messages=output
+            )
+        except CommandFailed as error:
+            if error.timed_out:
+                raise
+            kept = store.folder("logs") / f"build-program-{recipe.arch}.log"
+            raise does_not_build(
+                f"the guest program for {recipe.arch}", error, output, keep=kept
+            ) from error
+        output.unlink(missing_ok=True)
         return {"seconds": round(time.monotonic() - started, 3)}
 
     inputs = recipe.inputs | {"compiler": compiler}
@@ -150,7 +171,7 @@ def ensure_program(
     compiling the same program.
 
     Raises InputError if the project's data are missing, InfrastructureError if the compiler is
-    missing or a prebuilt program is damaged, and CommandFailed if the program does not compile.
+    missing, a prebuilt program is damaged, or the program does not compile (`build`).
     """
     recipe = _Recipe.of(arch, sources(folder))
     content = prebuilt.program(arch, digest_value(recipe.inputs))
@@ -163,8 +184,8 @@ def ensure_program(
 def prebuild(*, store: Store, log: CommandLog) -> tuple[Path, ...]:
     """Compile images/guest for each architecture into images/prebuilt; return what was written.
 
-    Raises InfrastructureError if the compiler is missing or the folder cannot be written, and
-    CommandFailed if the program does not compile.
+    Raises InfrastructureError if the compiler is missing, the program does not compile, or the
+    folder cannot be written.
     """
     files = sources()
     programs = {

@@ -16,6 +16,7 @@ from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
 from memnotify.host import Machine
 from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
+from memnotify.places import own_folders
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
@@ -104,7 +105,8 @@ def make_manifest(
 ) -> Manifest:
     """Return a cell's manifest, without the digests of the results themselves.
 
-    `machine` is that of the last attempt. `hosts` says where each ran, and `moves` which other hosts had the cell in vain.
+    `machine` is that of the last attempt. `hosts` says where each ran, and `moves` which other
+    hosts had the cell in vain.
 
     The results of the last attempt are the ones kept. `draft` is the folder it ran in; the folder
     is gone afterwards, so `command` is relative to the cell's own folder.
@@ -147,4 +149,5 @@ def make_manifest(
             for attempt, host in zip(attempts, hosts or [None] * len(attempts), strict=True)
         ),
         moves=tuple(moves),
+        folders=tuple(map(str, own_folders())),
     )
