@@ -141,6 +141,7 @@ def test_every_field_of_a_cell_is_in_its_id(cells: tuple[Cell, ...], field: str)
         "accel": Accel.KVM,
         "clock": Clock.REAL,
         **dict.fromkeys(("memory_mib", "clients", "repeat", "seed", "log_records"), 77),
+        "setting": "other",
         **dict.fromkeys(("kernel", "image", "hardware"), "other"),
     }
     changed = bound(one, **{field: others[field]})
