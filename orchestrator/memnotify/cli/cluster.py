@@ -13,6 +13,7 @@ from rich.console import Console
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
+from memnotify.run.executors.jobqueue import SYSTEMS, jobs
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.verify import VERIFIED
 from memnotify.text import counted
@@ -36,12 +37,26 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "this user",
     )
     parser.add_argument(
+        "--jobqueue",
+        type=_jobs,
+        metavar="SYSTEM[:N]",
+        help=f"run the cells in N jobs of a batch system (default: 1): {', '.join(SYSTEMS)}",
+    )
+    parser.add_argument(
         "--verify",
         type=_count,
         metavar="N",
         help="run N of the cells once more, each on another host than before, and compare the "
         "records bit for bit; the exit status is 1 if any differ",
     )
+
+
+def _jobs(text: str) -> tuple[str, int]:
+    system, colon, count = text.partition(":")
+    if system not in SYSTEMS or (colon and not (count.isdecimal() and int(count))):
+        known = ", ".join(SYSTEMS)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a system such as slurm:4: {known}")
+    return system, int(count or 1)
 
 
 def _count(text: str) -> int:
@@ -68,6 +83,13 @@ def _address(text: str) -> str:
 @contextmanager
 def cluster_of(args: argparse.Namespace) -> Iterator[Cluster | None]:
     """Yield the cluster that the options name, or None. Raises InputError."""
+    if args.jobqueue is not None:
+        for name in ("scheduler", "tls"):
+            if getattr(args, name) is not None:
+                raise InputError(f"--{name} cannot be combined with --jobqueue")
+        with jobs(*args.jobqueue) as made:
+            yield made
+        return
     if args.scheduler is None:
         for name in ("tls", "verify"):
             if getattr(args, name) is not None:
