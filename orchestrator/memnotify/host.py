@@ -1,9 +1,11 @@
-"""The memory and cores that this machine lets us use, within the limits of our control groups."""
+"""This machine: what it is, and the memory and cores that our control groups let us use of it."""
 
 from __future__ import annotations
 
+import functools
 import math
 import os
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,54 @@ from pathlib import Path
 from memnotify.units import BYTES_PER_MIB
 
 _CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a reader of results wants to know of the host; nothing in it names a user."""
+
+    name: str
+    cpu: str
+    cores: int
+    memory_mib: int
+    system: str
+    kernel: str
+
+    def __str__(self) -> str:
+        size = f"{self.memory_mib / 1024:.1f} GiB"
+        cores = "1 core" if self.cores == 1 else f"{self.cores} cores"
+        words = (self.cpu, cores, size, self.system, self.kernel)
+        return f"{self.name or 'unnamed'}: {', '.join(filter(None, words))}"
+
+
+@functools.cache
+def machine(*, proc: Path = Path("/proc")) -> Machine:
+    """Return what this machine is. What cannot be found out is empty."""
+    try:
+        system = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        system = ""
+    return Machine(
+        name=platform.node(),
+        cpu=_cpu(proc) or platform.machine(),
+        cores=cores(),
+        memory_mib=memory_mib(),
+        system=system,
+        kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
+    )
+
+
+def _cpu(proc: Path) -> str:
+    """Return the model of the first CPU; some architectures do not name it."""
+    try:
+        lines = (proc / "cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    known: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        known.setdefault(key.strip().lower(), " ".join(value.split()))
+    return next((known[key] for key in ("model name", "hardware", "model") if known.get(key)), "")
 
 
 def memory_mib(*, proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> int:

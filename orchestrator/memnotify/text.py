@@ -58,6 +58,8 @@ def unknown_name(wrong: str, known: Iterable[str]) -> str:
 
 def printable(text: str) -> str:
     """Return one line that cannot control a terminal, whatever a guest has written into it."""
+    if text.isprintable():  # nearly always, and several times as fast
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -72,6 +74,8 @@ def message(text: str) -> str:
 
 def printable_lines(text: str, *, colored: bool = False) -> str:
     """Return lines that cannot control a terminal; if they are `colored`, colours are kept."""
+    if text.isprintable():
+        return text
     kept = f"{_HARMLESS}|{_COLOR}" if colored else _HARMLESS
     parts = re.split(f"({kept})", text)
     return "".join(part if re.fullmatch(kept, part) else printable(part) for part in parts)

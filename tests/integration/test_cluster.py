@@ -49,7 +49,7 @@ def test_a_cluster_gives_the_results_of_one_host(
     manifests = lab.manifests()
     assert len(manifests) == 4
     for manifest in manifests.values():
-        assert manifest["host"] in ("alpha", "beta") and "moves" not in manifest
+        assert manifest["host"]["name"] in ("alpha", "beta") and "moves" not in manifest
         assert manifest["command"][-1] == "machine.cfg"
     assert there.results()[1] == []
     for host in ("alpha", "beta"):  # each has what it was sent, whole
@@ -89,7 +89,7 @@ def test_a_full_host_gets_no_more_cells(lab: ClusterLab) -> None:
     lab.run_on(2, guests_there.full_disk_on_alpha)
     manifests = lab.manifests().values()
     assert [manifest["outcome"] for manifest in manifests] == ["ok"] * 4
-    assert {manifest["host"] for manifest in manifests} == {"beta"}
+    assert {manifest["host"]["name"] for manifest in manifests} == {"beta"}
     moved = [manifest for manifest in manifests if len(manifest["attempts"]) > 1]
     assert 1 <= len(moved) <= 2 and len(lab.noted("full")) == len(moved)
     for manifest in moved:
@@ -111,7 +111,7 @@ def test_cells_of_a_dead_host_run_elsewhere(lab: ClusterLab) -> None:
     with meanwhile(kill):
         lab.run_on(2, guests_there.hangs_on_alpha)
     manifests = lab.manifests().values()
-    assert [manifest["host"] for manifest in manifests] == ["beta"] * 4
+    assert [manifest["host"]["name"] for manifest in manifests] == ["beta"] * 4
     moves = [move for manifest in manifests for move in manifest.get("moves", [])]
     assert moves == [{"host": "alpha", "why": "it was lost"}]
     assert len(lab.noted("ran")) == 4
@@ -159,7 +159,7 @@ def test_a_slow_host_does_not_hold_up_the_run(
     lab.start("alpha", "beta")
     lab.run_on(2, guests_there.slow_on_alpha)
     manifests = lab.manifests().values()
-    assert [manifest["host"] for manifest in manifests] == ["beta"] * 4
+    assert [manifest["host"]["name"] for manifest in manifests] == ["beta"] * 4
     (move,) = [move for manifest in manifests for move in manifest.get("moves", [])]
     assert move["host"] == "alpha" and move["why"].startswith("slow: ")
     assert len(lab.noted("ran")) == 4
@@ -181,7 +181,7 @@ def test_cells_are_verified_on_a_second_host(lab: ClusterLab) -> None:
     lab.run_on(2, guests_there.quick, verify=4)
     found = json.loads((lab.path / "verified.json").read_text())
     assert [(each["same"], each["hosts"][1]) for each in found] == [(True, "beta")] * 4
-    assert {manifest["host"] for manifest in lab.manifests().values()} == {"alpha"}
+    assert {manifest["host"]["name"] for manifest in lab.manifests().values()} == {"alpha"}
 
 
 def other_qemu(lab: ClusterLab) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -30,6 +31,12 @@ def played(
 ) -> Terminal:
     argv = [sys.executable, "-m", "tests.support.played", str(seconds)]
     return Terminal(argv, columns=columns, rows=rows, reflows=reflows, environment=environment)
+
+
+def in_a_shell(script: str, seconds: float, *, rows: int = 24) -> Terminal:
+    """Return a terminal in which a shell runs a script, of which {run} is a run."""
+    run = shlex.join([sys.executable, "-m", "tests.support.played", str(seconds)])
+    return Terminal(["bash", "-c", script.format(run=run)], rows=rows)
 
 
 def whole(lines: list[str]) -> bool:
@@ -74,6 +81,49 @@ def test_ctrl_c_is_typed() -> None:
         terminal.type("\x03")
         assert terminal.end() == 130
         assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
+
+
+def test_ctrl_z_leaves_the_terminal_as_it_was() -> None:
+    script = "set -m; {run}; read -p one; fg >/dev/null; read -p two; fg; echo ended with $?"
+    with in_a_shell(script, 60, rows=40) as terminal:
+        for prompt in ("one", "two"):
+            terminal.wait_for(one_board)
+            assert terminal.cursor_is_hidden
+            terminal.type("\x1a")
+            terminal.wait_for(has_line(prompt))
+            assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
+            terminal.type("\n")  # the shell goes on with fg
+        terminal.wait_for(one_board)
+        # What others wrote meanwhile stays.
+        lines = [line for line in terminal.shown if line]
+        assert [line for line in lines if line in ("one", "two")] == ["one", "two"]
+        assert sum("Stopped" in line for line in lines) == 2
+        assert sum("oom-kill: 2 OOM kills" in line for line in lines) == 1
+        terminal.type("\x03")
+        terminal.wait_for("ended with 130")
+        assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
+
+
+def test_ctrl_z_without_a_shell_stops_nothing() -> None:
+    with played(3) as terminal:
+        terminal.wait_for(whole)
+        terminal.type("\x1a")
+        terminal.wait_for("done")
+        assert terminal.end() == 0 and not terminal.cursor_is_hidden
+
+
+def test_in_the_background_nothing_is_drawn_between_the_lines_of_the_shell() -> None:
+    with in_a_shell("set -m; {run} & wait", 3) as terminal:
+        terminal.wait_for("done")
+        lines = [line for line in terminal.shown if line]
+        assert terminal.end() == 0
+    assert HEAD.encode() not in terminal.raw and b"\x1b[?25l" not in terminal.raw
+    assert sum(cell in "\n".join(lines) for cell in CELLS) == 4
+
+
+def has_line(text: str) -> Callable[[list[str]], bool]:
+    """Return a condition: a line of the screen is exactly this text."""
+    return lambda lines: text in lines
 
 
 def one_board(lines: list[str]) -> bool:

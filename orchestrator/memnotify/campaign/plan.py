@@ -81,6 +81,7 @@ def plan_cells(
                 accel=accel,
                 clock=clock,
                 log_records=scenario.log_records or default_log_records(count),
+                programs=campaign.programs.get(name, ()),
             )
         )
     return tuple(cells)
@@ -106,15 +107,20 @@ def cell_name(cell: Cell) -> str:
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return everything that a cell's results depend on, as a JSON value.
 
-    The location of the kernel's source is left out: the kernel's key covers its content.
+    The locations of the kernel's source and of programs are left out: keys and digests cover their
+    content. A cell without such programs has the id that it would have if there were none.
     """
     # Not dataclasses.asdict(cell), which copies each step only to have the scenario replaced.
     inputs = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
+    programs = [dataclasses.asdict(program) for program in inputs.pop("programs")]
+    for program in programs:
+        del program["path"]
     request = cell.request
     return inputs | {
         "request": {"base": request.base, "series": request.series, "arch": request.arch},
         "machine": _machine(cell.machine),
         "scenario": scenario_to_json(cell.scenario),
+        **({"programs": programs} if programs else {}),
     }
 
 

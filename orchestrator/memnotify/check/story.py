@@ -16,7 +16,7 @@ from memnotify.records.clients import of_mem_notify, was_notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
 from memnotify.records.zones import gate_of
-from memnotify.scenario import CLIENT_KINDS, ClientKind, Habit, Op
+from memnotify.scenario import CLIENT_KINDS, OWN_KINDS, ClientKind, Habit, Op
 from memnotify.units import NS_PER_S
 
 NEVER = 2**62
@@ -110,16 +110,36 @@ class Watchers:
         started = _last_before(starts, ints(rows["time_ns"]), default=0)
         exits = exits[np.isin(exits["client"], clients)]
         left = ints(exits["time_ns"])
-        self._opened, self._started = np.sort(opened), np.sort(started)
+        self._opened, self._started = np.sort(opened[_stays_open(log, rows)]), np.sort(started)
         self._left, self._leaving = np.sort(left), np.sort(_earliest_exit(log, exits))
 
     def at_least(self, first_ns: int, last_ns: int) -> int:
         """Return the least number of files that were open the whole time."""
         return _upto(self._opened, first_ns) - _upto(self._leaving, last_ns)
 
+    def each_at_least(self, first_ns: Ints, last_ns: Ints) -> Ints:
+        """Return the same for each pair of times."""
+        opened = np.searchsorted(self._opened, first_ns, side="right")
+        return ints(opened - np.searchsorted(self._leaving, last_ns, side="right"))
+
     def at_most(self, first_ns: int, last_ns: int) -> int:
         """Return the greatest number of files that were open at any time."""
         return _upto(self._started, last_ns) - _upto(self._left, first_ns)
+
+
+def _stays_open(log: RecordLog, rows: Records) -> Flags:
+    """Return which CLIENT records are of a file that surely stays open until its client ends.
+
+    A program of the user's own may open the device twice, or close it; of a binary, not even the
+    first is known.
+    """
+    left = log.kind(Kind.LEFT)
+    closers = left["client"][left["closed"] != 0]
+    clients, opens = np.unique(rows["client"], return_counts=True)
+    own = np.isin(rows["client_kind"], OWN_KINDS)
+    unsure = np.isin(rows["client"], closers) | np.isin(rows["client"], clients[opens > 1])
+    stays: Flags = ~(own & unsure) & (rows["client_kind"] != ClientKind.LINES)
+    return stays
 
 
 def _upto(times: Ints, when: int) -> int:
@@ -143,13 +163,14 @@ def _earliest_exit(log: RecordLog, exits: Records) -> Ints:
     stopped = _last_before(stops, reaped, default=-1)
     at_end = _last_before(ints(log.kind(Kind.MEMINFO)["time_ns"]), reaped, default=0)
     killed = np.where(stopped >= 0, stopped, at_end)
-    last: dict[int, int] = {}
-    for rows in map(log.kind, (Kind.CLIENT, Kind.POLL, Kind.WAKEUP)):
-        times = ints(rows["time_ns"]).tolist()
-        for client, when in zip(rows["client"].tolist(), times, strict=True):
-            last[client] = max(last.get(client, 0), when)
-    by_itself = ints([last.get(client, 0) for client in exits["client"].tolist()])
-    return np.where(exits["sent_by_agent"] != 0, killed, by_itself)
+    told = [log.kind(kind) for kind in (Kind.CLIENT, Kind.POLL, Kind.WAKEUP)]
+    clients, place = np.unique(exits["client"], return_inverse=True)
+    last = np.zeros(clients.size, np.int64)
+    for rows in told if clients.size else ():
+        at = np.minimum(np.searchsorted(clients, rows["client"]), clients.size - 1)
+        ours = clients[at] == rows["client"]
+        np.maximum.at(last, at[ours], ints(rows["time_ns"])[ours])
+    return np.where(exits["sent_by_agent"] != 0, killed, last[place])
 
 
 def _places(client: Ints, index: Ints) -> NDArray[np.uint64]:
@@ -314,8 +335,12 @@ class Story:
 
     @cached_property
     def in_turn(self) -> bool:
-        """Return whether waiting clients queue in turn: one in epoll keeps its place when woken."""
-        return not np.any(self.log.kind(Kind.CLIENT)["client_kind"] == ClientKind.EPOLL)
+        """Return whether waiting clients queue in turn: one in epoll keeps its place when woken.
+
+        A program of the user's own may use epoll.
+        """
+        kinds = self.log.kind(Kind.CLIENT)["client_kind"]
+        return not np.isin(kinds, [ClientKind.EPOLL, *OWN_KINDS]).any()
 
     def asleep(self, waits: Ints) -> Flags:
         """Return which of these waits, all ended, were ended by a notification.

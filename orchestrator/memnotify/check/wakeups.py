@@ -8,6 +8,7 @@ Until another one can come, all wakeups belong to it: this is a window.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,13 +78,17 @@ def guard(story: Story, told: list[Window]) -> Answer:
         low[window.polls] = np.maximum(low[window.polls], window.low)
     tested, breaks = 0, []
     before: int | None = None
-    for i in np.flatnonzero(waits.woken & ~waits.signal).tolist():
-        at, since = int(waits.at[i]), int(waits.since[i])
+    asked = np.flatnonzero(waits.woken & ~waits.signal)
+    watchers = story.watchers.each_at_least(waits.since[asked], waits.at[asked])
+    guard_ns = functools.cache(story.guard_ns)
+    columns = (asked, waits.at[asked], waits.since[asked], watchers)
+    each = zip(*(column.tolist() for column in columns), strict=True)
+    for i, at, since, count in each:
         if before is not None and waits.client[before] != waits.client[i]:
             before = None
         # The time stamp of a newly opened file is the boot.
         start, logged = (0, 0) if before is None else (int(low[before]), int(waits.at[before]))
-        least = story.guard_ns(story.watchers.at_least(since, at))
+        least = guard_ns(count)
         if at - start < least - TICK_NS:
             pair = (i,) if before is None else (before, i)
             breaks.append(

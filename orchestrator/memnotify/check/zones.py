@@ -6,6 +6,7 @@ far from the threshold; everything else is not a test.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,38 +170,42 @@ def _reasons(
     broken = (reasons == 0) & (gaps == 0)
     if promise.plenty:
         broken &= _among(~samples.plenty, first, last + 1) == 0
-    breaks = tuple(
-        Break(
-            records=(
-                int(waits.wakeup[i]),
-                *(record for at in sorted({int(a), int(b)}) for record in _records(story, at)),
-            ),
-            time_ns=int(waits.at[i]),
-            client=int(waits.client[i]),
-            promised=promise.text,
-            seen=_free(story, *sorted({int(a), int(b)})),
+
+    @functools.cache
+    def shown(sample: int) -> tuple[list[int], str]:
+        """Return a sample's records, and what it shows: many wakeups are beside the same one."""
+        return _records(story, sample), _free(story, sample)
+
+    breaks = []
+    for i, a, b in zip(*(of[broken].tolist() for of in (asked, first, last)), strict=True):
+        beside = [shown(sample) for sample in ((a,) if a == b else (a, b))]
+        records = [record for of, _ in beside for record in of]
+        seen = "; ".join(text for _, text in beside)
+        breaks.append(
+            Break(
+                records=(int(waits.wakeup[i]), *records),
+                time_ns=int(waits.at[i]),
+                client=int(waits.client[i]),
+                promised=promise.text,
+                seen=seen,
+            )
         )
-        for i, a, b in zip(asked[broken], first[broken], last[broken], strict=True)
-    )
     tested = int(np.count_nonzero(reasons)) + len(breaks)
-    return Answer(invariant=invariant, tested=tested, breaks=breaks)
+    return Answer(invariant=invariant, tested=tested, breaks=tuple(breaks))
 
 
 def _records(story: Story, sample: int) -> list[int]:
     return [int(index) for index in indexes(story.zones[story.samples.rows[sample]])]
 
 
-def _free(story: Story, *samples: int) -> str:
-    """Return what samples show of each zone, as text."""
-    shown = []
-    for sample in samples:
-        rows = story.samples.rows[sample]
-        zones = (
-            f"{_name(zone)} {zone['free']} pages (gate {gate}), status {_status(zone)}"
-            for zone, gate in zip(story.zones[rows], story.gates[rows], strict=True)
-        )
-        shown.append(f"{seconds(int(story.samples.times[sample]))}: " + ", ".join(zones))
-    return "; ".join(shown)
+def _free(story: Story, sample: int) -> str:
+    """Return what a sample shows of each zone, as text."""
+    rows = story.samples.rows[sample]
+    zones = (
+        f"{_name(zone)} {zone['free']} pages (gate {gate}), status {_status(zone)}"
+        for zone, gate in zip(story.zones[rows], story.gates[rows], strict=True)
+    )
+    return f"{seconds(int(story.samples.times[sample]))}: " + ", ".join(zones)
 
 
 def _name(zone: np.void) -> str:

@@ -1,11 +1,11 @@
-"""Options of `memnotify run` for the hosts of a cluster."""
+"""Options of `memnotify run` for cells on other hosts."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,7 +15,10 @@ from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
 from memnotify.run.executors.jobqueue import SYSTEMS, jobs
 from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.for_run import fleet_for_run
+from memnotify.run.fleet.hosts import Hosts, load_hosts
 from memnotify.run.verify import VERIFIED
+from memnotify.store import Store
 from memnotify.text import counted
 
 _ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
@@ -23,6 +26,13 @@ _ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
 
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    parser.add_argument(
+        "--fleet",
+        type=path,
+        metavar="HOSTS.toml",
+        help="run the cells on these hosts, over ssh: memnotify fleet up before, and down after, "
+        "unless the fleet is up already; docs/howto/many-machines.md describes the format",
+    )
     parser.add_argument(
         "--scheduler",
         type=_address,
@@ -74,6 +84,16 @@ def print_verified(console: Console, folder: RunFolder) -> bool:
     return same == len(found)
 
 
+def hosts_of(args: argparse.Namespace) -> Hosts | None:
+    """Return what the file says that --fleet names. Raises InputError."""
+    if args.fleet is None:
+        return None
+    for name in ("scheduler", "tls"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} cannot be combined with --fleet, which has its own")
+    return load_hosts(args.fleet)
+
+
 def _address(text: str) -> str:
     if not _ADDRESS.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as tls://host:8786")
@@ -81,14 +101,23 @@ def _address(text: str) -> str:
 
 
 @contextmanager
-def cluster_of(args: argparse.Namespace) -> Iterator[Cluster | None]:
-    """Yield the cluster that the options name, or None. Raises InputError."""
+def cluster_of(
+    args: argparse.Namespace, hosts: Hosts | None, *, store: Store, say: Callable[[str], None]
+) -> Iterator[Cluster | None]:
+    """Yield the cluster that the options name, or None; `hosts` are those of --fleet.
+
+    Raises InputError, and InfrastructureError if there is no host.
+    """
     if args.jobqueue is not None:
-        for name in ("scheduler", "tls"):
+        for name in ("fleet", "scheduler", "tls"):
             if getattr(args, name) is not None:
                 raise InputError(f"--{name} cannot be combined with --jobqueue")
         with jobs(*args.jobqueue) as made:
             yield made
+        return
+    if hosts is not None:
+        with fleet_for_run(hosts, store=store, say=say) as cluster:
+            yield cluster
         return
     if args.scheduler is None:
         for name in ("tls", "verify"):

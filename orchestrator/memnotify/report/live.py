@@ -26,6 +26,7 @@ from memnotify.kernel.compiled import Compiled
 from memnotify.model import Ending, Outcome
 from memnotify.report.board import Expected
 from memnotify.report.progress import Build, Run, Ticker, build_line, guest_lines
+from memnotify.report.suspend import Suspension, in_foreground
 from memnotify.text import printable
 
 _PERIOD_SECONDS = 1.0
@@ -47,20 +48,26 @@ class LiveBoard:
         self._lock = RLock()
         self._said: deque[str] = deque(maxlen=_KEPT_LINES)
         self._drawn: list[str] = []
-        self._live = Live(
+        self._live = self._new()
+        self._ticker = Ticker(self._tick, seconds=_PERIOD_SECONDS)
+        self._suspension = Suspension(self._ticker.soon, self.aside)
+        self._asides = 0
+
+    def _new(self) -> Live:
+        return Live(
             get_renderable=self._render,
-            console=console,
+            console=self._console,
             auto_refresh=False,
             transient=True,
             # What others write must go above the board, if it goes to the same terminal.
             redirect_stdout=sys.stdout.isatty(),
             redirect_stderr=sys.stderr.isatty(),
         )
-        self._ticker = Ticker(self._tick, seconds=_PERIOD_SECONDS)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._draw()
         self._ticker.start()
+        self._suspension.start()
         return self
 
     def __exit__(
@@ -70,10 +77,11 @@ class LiveBoard:
         trace: TracebackType | None,
     ) -> None:
         try:
+            self._suspension.stop()
             self._ticker.stop()
             with self._lock:
                 self._fit_page()
-                self._live.stop()
+                self._end()
         finally:
             self._console.show_cursor(True)  # whatever interrupts this
 
@@ -136,12 +144,24 @@ class LiveBoard:
     def aside(self) -> Iterator[None]:
         with self._lock:
             self._fit_page()
-            self._live.stop()
-            self._drawn = []
+            self._end()
+            self._asides += 1
             try:
                 yield
             finally:
-                self._live.start()
+                self._asides -= 1
+                self._draw()
+
+    def _end(self) -> None:
+        """Clear the board. A Live that starts again would clear as many lines of others' too."""
+        self._live.stop()
+        self._live = self._new()
+        self._drawn = []
+
+    def _draw(self) -> None:
+        """Begin to draw, unless others write; a shell in front of us would be overwritten."""
+        if not self._asides and not self._live.is_started and in_foreground(self._console.file):
+            self._live.start()
 
     def _mark(self, ending: Ending) -> str:
         mark, plain, style = _MARKS[ending]
@@ -152,6 +172,7 @@ class LiveBoard:
             now = time.monotonic()
             for guest in self._run.guests.values():
                 guest.look(now)
+            self._draw()
             self._refresh()
 
     def _refresh(self) -> None:
@@ -181,8 +202,7 @@ class LiveBoard:
         if max(map(cell_len, self._drawn)) <= columns and len(self._drawn) < rows:
             return
         self._console.file.write(f"\x1b[{rows};1H" + "\n" * rows + "\x1b[H\x1b[J")
-        self._drawn = []
-        self._live.stop()
+        self._end()
         self._live.start()
         room = rows - len(self._lines()) - 1
         again: list[str] = []

@@ -31,7 +31,9 @@ class Ticker:
     def __init__(self, tick: Callable[[], None], *, seconds: float) -> None:
         self._tick = tick
         self._seconds = seconds
-        self._stopped = Event()
+        self._stopped = False
+        self._woken = Event()
+        self._asked: deque[Callable[[], None]] = deque()
         self._thread = Thread(target=self._run, name="board", daemon=True)
 
     def start(self) -> None:
@@ -39,13 +41,26 @@ class Ticker:
 
     def stop(self) -> None:
         """End it; a tick that has begun comes to its end first."""
-        self._stopped.set()
+        self._stopped = True
+        self._woken.set()
         self._thread.join()
 
+    def soon(self, work: Callable[[], None]) -> bool:
+        """Have something done by this thread at once; return False if it has ended."""
+        if self._stopped or not self._thread.is_alive():
+            return False
+        self._asked.append(work)
+        self._woken.set()
+        return True
+
     def _run(self) -> None:
-        while not self._stopped.wait(self._seconds):
+        while True:
+            self._woken.wait(self._seconds)
+            self._woken.clear()
+            if self._stopped:
+                return
             try:
-                self._tick()
+                (self._asked.popleft() if self._asked else self._tick)()
             except OSError:
                 return  # the terminal or the reader is gone, which the main thread finds out too
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, Strict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
+from memnotify.host import Machine
 from memnotify.model import BalloonMove, Outcome
 
 Text = Annotated[str, Strict()]
@@ -28,6 +29,12 @@ def _judged(value: Any, *, detail: str) -> Any:
     if not isinstance(outcome, str) or not isinstance(more, str):
         raise ValueError(f"outcome and {detail} are not strings")
     return {**value, "outcome": Outcome.parse(outcome, detail=more)}
+
+
+def _plausible(host: Machine | None) -> Machine | None:
+    if host is not None and not all(0 <= n < 10**12 for n in (host.cores, host.memory_mib)):
+        raise ValueError("no machine has that many cores or that much memory")
+    return host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +87,9 @@ class Manifest:
 
     `inputs` is everything that they depend on, as returned by campaign.plan.cell_inputs; `digests`
     has the digests of its parts. `kernel` and `image` say what these were made of. `command` is
-    QEMU's, relative to the cell's own folder. `files` has the digests of the folder's other files.
-    `host` is where the cell ran, if that was a host of a cluster, and `moves` where it was in vain.
+    QEMU's, relative to the cell's own folder. `host` is the machine on which it ran, and `moves`
+    has the hosts of a cluster that had it in vain. `files` has the digests of the folder's other
+    files.
 
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
     read from a file.
@@ -95,6 +103,7 @@ class Manifest:
     image: dict[Text, Any] = field(default_factory=dict)
     command: tuple[Text, ...] = ()
     versions: dict[Text, Any] = field(default_factory=dict)
+    host: Annotated[Machine | None, AfterValidator(_plausible)] = None
     qemu_uid: Count | None = None
     outcome: Outcome
     repeatability: Text | None = None
@@ -109,7 +118,6 @@ class Manifest:
     attempts: tuple[
         Annotated[Attempt, BeforeValidator(functools.partial(_judged, detail="reason"))], ...
     ] = ()
-    host: Text | None = None
     moves: tuple[Move, ...] = ()
     files: dict[Text, Text] = field(default_factory=dict)
     as_read: dict[Text, Any] | None = field(default=None, repr=False, compare=False)
@@ -139,6 +147,7 @@ class Manifest:
             "image": self.image,
             "command": list(self.command),
             "versions": self.versions,
+            "host": None if self.host is None else dataclasses.asdict(self.host),
             "qemu_uid": self.qemu_uid,
             "outcome": str(self.outcome),
             "detail": self.outcome.detail,
@@ -152,7 +161,6 @@ class Manifest:
             "lost_records": self.lost_records,
             "balloon": [dataclasses.asdict(move) for move in self.balloon],
             "attempts": [attempt.to_json() for attempt in self.attempts],
-            **({} if self.host is None else {"host": self.host}),
             **({"moves": [dataclasses.asdict(move) for move in self.moves]} if self.moves else {}),
         }
 
@@ -161,7 +169,7 @@ class Manifest:
         failed = [
             Move(host=attempt.host, why=f"{attempt.outcome}: {attempt.outcome.detail}")
             for attempt in self.attempts[:-1]
-            if attempt.host is not None and attempt.host != self.host
+            if attempt.host is not None and (self.host is None or attempt.host != self.host.name)
         ]
         return [*self.moves, *failed]
 

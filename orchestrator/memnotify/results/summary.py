@@ -14,6 +14,7 @@ from memnotify.axes import point_of
 from memnotify.campaign.plan import boot_files, cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
+from memnotify.host import Machine
 from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
@@ -97,12 +98,14 @@ def make_manifest(
     attempts: Sequence[CellResult],
     draft: Path,
     *,
+    machine: Machine,
     hosts: Sequence[str | None] | None = None,
     moves: Sequence[Move] = (),
 ) -> Manifest:
     """Return a cell's manifest, without the digests of the results themselves.
 
-    `hosts` says where each attempt ran, and `moves` which other hosts had the cell in vain.
+    `machine` is that of the last attempt. `hosts` says where each ran, and `moves` which other
+    hosts had the cell in vain.
 
     The results of the last attempt are the ones kept. `draft` is the folder it ran in; the folder
     is gone afterwards, so `command` is relative to the cell's own folder.
@@ -128,6 +131,7 @@ def make_manifest(
             "python": platform.python_version(),
             **result.versions,
         },
+        host=machine,
         qemu_uid=result.qemu_uid,
         outcome=result.outcome,
         repeatability=repeatability(job.cell, result),
@@ -143,6 +147,5 @@ def make_manifest(
             Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3), host=host)
             for attempt, host in zip(attempts, hosts or [None] * len(attempts), strict=True)
         ),
-        host=hosts[-1] if hosts else None,
         moves=tuple(moves),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memnotify.errors import TRACEBACK, InfrastructureError, InputError
 from memnotify.guest.view import Watcher
+from memnotify.host import machine
 from memnotify.model import CellResult, Outcome
 from memnotify.records.log import RecordLog
 from memnotify.results.folder import RECORDS
@@ -42,7 +43,11 @@ async def try_once(job: Job, guests: GuestRunner, folder: Path, watcher: Watcher
             if result.outcome.infrastructure is None:
                 raise
     command = tuple(word.replace(f"{folder}/", "") for word in result.command)
-    return Attempted(result=dataclasses.replace(result, log=None, command=command), verdict=verdict)
+    return Attempted(
+        result=dataclasses.replace(result, log=None, command=command),
+        verdict=verdict,
+        machine=machine(),
+    )
 
 
 def failed(job: Job, error: Exception, folder: Path, *, seconds: float = 0.0) -> Attempted:
@@ -50,7 +55,7 @@ def failed(job: Job, error: Exception, folder: Path, *, seconds: float = 0.0) ->
     result = CellResult(
         outcome=_failure(error), guest_ns=0, wall_seconds=seconds, records=0, lost_records=0
     )
-    return Attempted(result=result, verdict=_verdict(job, result, folder))
+    return Attempted(result=result, verdict=_verdict(job, result, folder), machine=machine())
 
 
 def _verdict(job: Job, result: CellResult, folder: Path) -> Verdict:

@@ -112,6 +112,7 @@ async def _try_and_publish(
                     job,
                     [each.result for each in attempts],
                     draft,
+                    machine=attempt.machine,
                     hosts=[each.host for each in attempts],
                     moves=[move for each in attempts for move in each.lost],
                 )

@@ -71,7 +71,7 @@ def _chosen(jobs: Sequence[Job], folder: RunFolder, count: int) -> list[tuple[Jo
         except InputError:
             continue
         if manifest.repeatability == Repeatability.EXACT and RECORDS in manifest.files:
-            exact.append((job, manifest.host or ""))
+            exact.append((job, "" if manifest.host is None else manifest.host.name))
     step = max(1, len(exact) // count)
     return exact[::step][:count]
 

@@ -357,7 +357,11 @@ class _Turn:
         # A slow host may have been faster in the end.
         lost = [each for each in lost if each.host != host or not each.why.startswith("slow")]
         return Attempted(
-            result=returned.result, verdict=returned.verdict, host=host, lost=tuple(lost)
+            result=returned.result,
+            verdict=returned.verdict,
+            machine=returned.machine,
+            host=host,
+            lost=tuple(lost),
         )
 
     def leave(self, host: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import platform
 import re
@@ -178,7 +179,11 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
             )
             files = ()
         return Returned(
-            host=self.host, result=attempted.result, verdict=attempted.verdict, files=files
+            host=self.host,
+            machine=dataclasses.replace(attempted.machine, name=self.host),
+            result=attempted.result,
+            verdict=attempted.verdict,
+            files=files,
         )
 
     async def _in_turn(self, parcel: Parcel, folder: Path, tell: Callable[..., None]) -> Attempted:

@@ -9,6 +9,7 @@ from typing import Any
 from memnotify import __version__, host
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
+from memnotify.host import Machine
 from memnotify.model import Cell, CellResult
 from memnotify.results.verdict import Verdict
 from memnotify.run.guests import CellRunner
@@ -48,6 +49,7 @@ class Returned:
     """What came of it: `files` are the content of its folder, by name."""
 
     host: str
+    machine: Machine
     result: CellResult
     verdict: Verdict
     files: tuple[tuple[str, bytes], ...]

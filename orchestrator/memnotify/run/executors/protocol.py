@@ -28,6 +28,7 @@ from typing import Protocol
 
 from memnotify.errors import InputError
 from memnotify.guest.view import Watcher
+from memnotify.host import Machine
 from memnotify.model import CellResult, Outcome
 from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
@@ -75,12 +76,14 @@ class Cluster:
 class Attempted:
     """One attempt at a cell. Its files are in the folder that it was given.
 
-    The command in `result` is relative to that folder. `host` is None if it ran in this process.
+    The command in `result` is relative to that folder. `machine` is where it ran, and `host` its
+    name in the cluster; None if it ran in this process.
     `lost` has hosts that had the cell before, and gave no result.
     """
 
     result: CellResult
     verdict: Verdict
+    machine: Machine
     host: str | None = None
     lost: Sequence[Move] = ()
 
