@@ -93,6 +93,14 @@ def workers_of(address: str, tls: Tls) -> dict[str, Worker]:
 
 
 @contextlib.contextmanager
+def same_versions() -> Iterator[None]:
+    """Keep Dask from warning of packages that only this machine has: no worker imports them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mismatched versions")
+        yield
+
+
+@contextlib.contextmanager
 def watching(address: str, tls: Tls) -> Iterator[Callable[[], dict[str, Worker]]]:
     """Connect to a scheduler, and yield a function that returns its workers by name.
 
@@ -108,9 +116,7 @@ def watching(address: str, tls: Tls) -> Iterator[Callable[[], dict[str, Worker]]
         require_encryption=True,
     )
     try:
-        with warnings.catch_warnings():
-            # Packages that no worker imports are on this machine only.
-            warnings.filterwarnings("ignore", "Mismatched versions")
+        with same_versions():
             client = Client(address, security=security, timeout=_ANSWER_S, set_as_default=False)
     except (OSError, TimeoutError) as error:
         text = " ".join(str(error).split())

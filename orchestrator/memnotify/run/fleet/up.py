@@ -115,7 +115,9 @@ def refuse_if_up(place: Place, *, say: Say, connect: Connect = connect) -> None:
         hint = "end it with memnotify fleet down, or use it with memnotify run --fleet"
         raise InputError("the fleet of these hosts is up already", file=place.hosts, hint=hint)
     say("ending a fleet of these hosts that has lost its scheduler")
-    take_down(before, place, say=say, connect=connect)
+    for name in take_down(before, place, say=say, connect=connect):
+        here = next(one.folder.here for one in before.members if one.host.name == name)
+        say(f"{name}: {here} may be left there; remove it when the host is back")
 
 
 @contextmanager
