@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,8 @@ def connect(host: Host) -> Remote:
         made.set_keepalive(_SIGN_OF_LIFE)
         return made
 
+    # It says on stderr what else would be in its log; what matters is raised too.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     options = {} if host.key is None else {"key_filename": str(host.key)}
     try:
         remote = Connection(
