@@ -84,7 +84,7 @@ def hosts(lab: NetLab) -> Path:
 
 @pytest.fixture(scope="module")
 def fleet(lab: NetLab, hosts: Path) -> Iterator[dict[str, dict[str, object]]]:
-    """What `fleet up --json` says of each host."""
+    """What `fleet up --json` prints for each host."""
     done = lab.memnotify("fleet", "up", str(hosts), "--json")
     assert done.returncode == 3, done.stderr
     yield {host["name"]: host for host in json.loads(done.stdout)["hosts"]}

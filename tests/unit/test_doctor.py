@@ -243,8 +243,8 @@ def test_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_host_that_builds_nothing_needs_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.probe, "boots", lambda accel: None)
-    monkeypatch.setattr(doctor.probe, "kvm_problem", lambda: None)
+    monkeypatch.setattr("memnotify.guest.probe.boots", lambda accel: None)
+    monkeypatch.setattr("memnotify.guest.probe.kvm_problem", lambda: None)
     found = {check.name for check in doctor.examine_guests()}
     assert {"data", "kvm", "setpriv", "memory", "cores"} <= found
     assert not [name for name in found if "toolchain" in name or "source" in name]

@@ -178,6 +178,6 @@ def close_all(remotes: Mapping[str, Remote]) -> None:
 
 
 def all_failed(failures: Mapping[str, InfrastructureError]) -> InfrastructureError:
-    """Return one error for a fleet of which no host is left."""
+    """Return one error for a fleet without any host that is left."""
     text = "; ".join(f"{name}: {error.message}" for name, error in failures.items())
     return InfrastructureError("host", text)

@@ -45,8 +45,10 @@ def start_scheduler(
     words += ["--host", listen, "--port", "0", "--scheduler-file", str(place.scheduler)]
     words += ["--tls-ca-file", str(own / CA), "--tls-cert", str(own / CERT)]
     words += ["--tls-key", str(own / KEY), *NOT_EXPOSED]
+    # Where it would otherwise leave a folder of its own, in /tmp.
+    settings = {**SETTINGS, "DASK_TEMPORARY_DIRECTORY": str(place.folder)}
     process = Process.of(
-        detach(words, output=place.log, log=log, env=SETTINGS, allow=[PYTHON], tied=tied)
+        detach(words, output=place.log, log=log, env=settings, allow=[PYTHON], tied=tied)
     )
     until = time.monotonic() + _START_S
     while time.monotonic() < until and process.runs():
