@@ -240,3 +240,12 @@ def test_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     (note,) = doctor._extras()
     assert (note.name, note.state) == ("extra fleet", CheckLevel.NOTE)
     assert note.fix.endswith("install 'memnotify[fleet]'")
+
+
+def test_a_host_that_builds_nothing_needs_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memnotify.guest.probe.boots", lambda accel: None)
+    monkeypatch.setattr("memnotify.guest.probe.kvm_problem", lambda: None)
+    found = {check.name for check in doctor.examine_guests()}
+    assert {"data", "kvm", "setpriv", "memory", "cores"} <= found
+    assert not [name for name in found if "toolchain" in name or "source" in name]
+    assert not {"patch", "disk", "ccache", "libarchive"} & found
