@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from memnotify.campaign.plan import bind, cell_id, cell_name
+from memnotify.campaign.plan import bind, cell_id, cell_inputs, cell_name
+from memnotify.campaign.row import PlanRow
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
@@ -16,6 +17,12 @@ from memnotify.store import Artifact, Store
 Builder = Callable[..., Artifact]
 
 _LOOKING = "looking in the store"
+
+
+def row_of(job: Job) -> PlanRow:
+    """Return the row of a job in the plan of its run."""
+    cell = job.cell
+    return PlanRow(id=job.id, name=job.name, source=cell.request.source, inputs=cell_inputs(cell))
 
 
 class Jobs:
