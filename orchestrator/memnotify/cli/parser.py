@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
                     add_base_dir(command, told=False)
 
     def _command(self, words: Sequence[str]) -> int | None:
-        """Return where the command is among words: the first that is no option, nor its value."""
+        """Return where the command is among words: the first that is neither an option nor its value."""
         for at, word in enumerate(words):
             if not word.startswith("-") and (at == 0 or words[at - 1] not in self.valued):
                 return at
