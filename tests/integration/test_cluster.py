@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -162,6 +163,25 @@ def test_a_slow_host_does_not_hold_up_the_run(
     (move,) = [move for manifest in manifests for move in manifest.get("moves", [])]
     assert move["host"] == "alpha" and move["why"].startswith("slow: ")
     assert len(lab.noted("ran")) == 4
+
+
+def test_cells_are_verified_on_a_second_host(lab: ClusterLab) -> None:
+    lab.start("alpha")
+    with pytest.raises(InfrastructureError, match="there is no host but alpha"):
+        lab.run_on(1, guests_there.other_records_on_beta, verify=2)
+    assert len(lab.manifests()) == 4
+    lab.start("beta")
+    lab.run_on(2, guests_there.other_records_on_beta, verify=2)
+    found = json.loads((lab.path / "verified.json").read_text())
+    assert [each["hosts"] for each in found] == [["alpha", "beta"]] * 2
+    assert [(each["same"], each["detail"]) for each in found] == [
+        (False, f"record {each['records'] - 1}: END time_ns 30000000000 and 30000000001")
+        for each in found
+    ]
+    lab.run_on(2, guests_there.quick, verify=4)
+    found = json.loads((lab.path / "verified.json").read_text())
+    assert [(each["same"], each["hosts"][1]) for each in found] == [(True, "beta")] * 4
+    assert {manifest["host"]["name"] for manifest in lab.manifests().values()} == {"alpha"}
 
 
 def other_qemu(lab: ClusterLab) -> str:

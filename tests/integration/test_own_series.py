@@ -402,12 +402,3 @@ def test_words_and_labels() -> None:
     assert label_of("git:x#a.._wip") == label_of("./_wip") == "wip"
     assert means("./mine", "mine@1a2b3c4") and means("v4", "v4")
     assert not means("./mine", "mine2@1a2b3c4") and not means("mine", "mine@1a2b3c4")
-
-
-def test_a_fleet_has_no_series_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(V4, tmp_path / "mine")
-    file = campaign(tmp_path, "none", "./mine")
-    (tmp_path / "hosts.toml").write_text('[[host]]\naddress = "there"\n')
-    assert main(["run", str(file), "--fleet", str(tmp_path / "hosts.toml")]) == 2
-    err = capsys.readouterr().err
-    assert "--fleet cannot run mine@" in err and err.count("\n") == 1

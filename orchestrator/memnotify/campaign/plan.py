@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
 from memnotify.guest.mailbox import scenario_to_json
 from memnotify.image.build import INITRAMFS
-from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest
+from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest, MachineProfile
 from memnotify.store import Artifact, digest_value
 
 ID_DIGITS = 16
@@ -86,6 +87,7 @@ def plan_cells(
                 accel=accel,
                 clock=clock,
                 log_records=scenario.log_records or default_log_records(count),
+                programs=campaign.programs.get(name, ()),
             )
         )
     return tuple(cells)
@@ -115,14 +117,29 @@ def cell_name(cell: Cell) -> str:
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return everything that a cell's results depend on, as a JSON value.
 
-    The location of the kernel's source and its options are left out: the kernel's key covers them.
-    So is a setting that the campaign does not have, as if there were no such axis.
+    The locations of the kernel's source and of programs, and the kernel's options, are left out:
+    keys and digests cover them. A cell without programs or without a setting has the id that it
+    would have if there were none.
     """
-    inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
+    # Not dataclasses.asdict(cell), which copies each step only to have the scenario replaced.
+    inputs = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
+    programs = [dataclasses.asdict(program) for program in inputs.pop("programs")]
+    for program in programs:
+        del program["path"]
     if not cell.setting:
         del inputs["setting"]
-    inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
-    return inputs
+    request = cell.request
+    return inputs | {
+        "request": {"base": request.base, "series": request.series, "arch": request.arch},
+        "machine": _machine(cell.machine),
+        "scenario": scenario_to_json(cell.scenario),
+        **({"programs": programs} if programs else {}),
+    }
+
+
+@functools.cache
+def _machine(machine: MachineProfile) -> dict[str, Any]:
+    return dataclasses.asdict(machine)
 
 
 def boot_files(kernel: Artifact, image: Artifact) -> BootFiles:

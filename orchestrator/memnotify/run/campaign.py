@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from memnotify import limits, toml
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
-from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.campaign.plan import cell_name
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.guest.templates import Templates
@@ -23,10 +23,12 @@ from memnotify.run.durations import Durations
 from memnotify.run.executors.choose import executor, look_at
 from memnotify.run.executors.protocol import Cluster
 from memnotify.run.guests import GuestRunner
+from memnotify.run.jobs import row_of
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
+from memnotify.run.verify import VERIFIED, verify
 from memnotify.store import Store, digest_value
 
 T = TypeVar("T")
@@ -68,7 +70,8 @@ def run_campaign(
         jobs = [make.of(cell) for cell in cells]
         if (other := other_campaign(folder, campaign)) is not None:
             board.warn(f"{path} was a run of campaign {other}: its results stay, its plan does not")
-        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
+        (folder.path / VERIFIED).unlink(missing_ok=True)
+        folder.begin(campaign.text, [row_of(job) for job in jobs], whole=whole)
         todo = [job for job in jobs if options.again or not folder.has(job.id)]
         durations = Durations(store)
         known = durations.known()
@@ -91,9 +94,14 @@ def run_campaign(
                     limit=options.limit,
                     board=board,
                 )
+                if options.verify:
+                    await verify(jobs, chosen, folder=folder, count=options.verify, board=board)
 
-        if todo:
-            run_until_done(run())
+        try:
+            if todo or options.verify:
+                run_until_done(run())
+        finally:
+            folder.finish()
     return folder
 
 

@@ -64,12 +64,14 @@ async def run_jobs(
                 # In order: small guests must not overtake a waiting large one forever.
                 await started.wait()
     except ExceptionGroup as group:
-        raise _for_users(group) from group
+        raise for_users(group) from group
+    finally:
+        durations.write()
     if kept:
         raise kept[0]
 
 
-def _for_users(group: ExceptionGroup[Exception]) -> Exception:
+def for_users(group: ExceptionGroup[Exception]) -> Exception:
     """Return the first of several errors that a user can act on; otherwise all of them."""
     for error in group.exceptions:
         if isinstance(error, MemnotifyError):

@@ -364,6 +364,10 @@ class _Turn:
             lost=tuple(lost),
         )
 
+    def leave(self, host: str) -> bool:
+        self.failed_on.append(host)
+        return self.executor.hosts.elsewhere(self.failed_on)
+
     async def hopeless(self, outcome: Outcome) -> bool:
         if outcome.infrastructure == HOSTS_LOST:
             return True

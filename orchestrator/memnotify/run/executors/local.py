@@ -57,6 +57,9 @@ class _Turn:
             return failed(self.job, self.refused, folder)
         return await try_once(self.job, self.guests, folder, watcher)
 
+    def leave(self, host: str) -> bool:
+        return bool(host)  # results of this process name no host
+
     async def hopeless(self, outcome: Outcome) -> bool:
         """A guest for which the host lacked memory even when alone would fail again."""
         if outcome.infrastructure == HOST_MEMORY:

@@ -98,6 +98,9 @@ class Turn(Protocol):
         scheduler. When it is cancelled, the guest is gone before it returns.
         """
 
+    def leave(self, host: str) -> bool:
+        """Let no further attempt run on a host; return False if there is no other one."""
+
     async def hopeless(self, outcome: Outcome) -> bool:
         """Return whether another attempt would fail in the same way."""
 
