@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -185,9 +186,28 @@ def test_repairs_of_a_message(head: str, lines: list[str], said: list[tuple[str,
 
 
 def test_addresses_that_an_archive_has_masked_are_said() -> None:
-    (patch,) = series(mail_of("Cc: ada@xxxxxxxxxxx", "---", *change(5, "one()"))).patches
+    mail = mail_of("Cc: lux@xxxxxxxxxxx", "---", *change(5, "one()"))
+    (patch,) = series(mail.replace(b"ada@example.org", b"ada@xxxxxxxxxxx")).patches
     assert isinstance(patch, Imported)
-    assert repairs(patch) == [("MASKED", "", None, "ada@xxxxxxxxxxx", True)]
+    assert repairs(patch) == [
+        ("MASKED", "", None, f"{name}@xxxxxxxxxxx", True) for name in ("ada", "lux")
+    ]
+
+
+def test_an_encoding_that_was_undone_is_said_and_one_that_may_be_none() -> None:
+    head = b"From: Ada <ada@example.org>\nSubject: [PATCH] one\nContent-Transfer-Encoding: "
+    text = "\n".join(["Text =3D.", "---", *change(5, "a = b"), ""])
+    (patch,) = series(head + b"base64\n\n" + base64.encodebytes(text.encode())).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == [("DECODED", "", None, "base64", True)]
+    assert "\nX-Memnotify-Repair: decoded (base64)\n" in patch.data.decode()
+    assert "\n+\ta = b;\n" in patch.data.decode()
+    (patch,) = series(head + b"quoted-printable\n\n" + text.encode()).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == [
+        ("DECODED", "", None, "quoted-printable", True),
+        ("UNSURE", "", None, "the text is not quoted-printable, as the mail states", False),
+    ]
 
 
 def beside(folder: Path, *patches: str) -> tuple[Patch, ...]:
