@@ -135,6 +135,11 @@ def test_of_several_bases_those_stay_that_an_original_was_imported_for(
         r"2\.6\.24, not for 6\.1 \(use one of those bases, or register it for another with --base",
     ):
         load_campaign(write(tmp_path, text))
+    register(tmp_path, "v4-original", "2.6.24-rc6-mm1")
+    others = text.replace('base = "6.1"', 'base = ["6.1", "6.12"]')
+    said = r"v4-original was imported for 2\.6\.24, 2\.6\.24-rc6-mm1, not for 6\.1 or 6\.12 \("
+    with pytest.raises(InputError, match=said):
+        load_campaign(write(tmp_path, others))
     # An original that does not exist at all is not a reason to leave out bases.
     with pytest.raises(InputError, match=r"there is no series v5-original"):
         load_campaign(write(tmp_path, several.replace("v4-original", "v5-original")))
