@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -83,6 +83,10 @@ def test_ctrl_c_is_typed() -> None:
         assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
 
 
+def prompts(text: str) -> Callable[[list[str]], bool]:
+    return lambda lines: text in lines
+
+
 def test_ctrl_z_leaves_the_terminal_as_it_was() -> None:
     script = "set -m; {run}; read -p one; fg >/dev/null; read -p two; fg; echo ended with $?"
     with in_a_shell(script, 60, rows=40) as terminal:
@@ -90,7 +94,7 @@ def test_ctrl_z_leaves_the_terminal_as_it_was() -> None:
             terminal.wait_for(one_board)
             assert terminal.cursor_is_hidden
             terminal.type("\x1a")
-            terminal.wait_for(lambda lines, prompt=prompt: prompt in lines)
+            terminal.wait_for(prompts(prompt))
             assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
             terminal.type("\n")  # the shell goes on with fg
         terminal.wait_for(one_board)
