@@ -17,6 +17,8 @@ ARCH := bc bison ca-certificates ccache flex gcc gdb git glibc libarchive libelf
 # In a first demo, pip and the kernel source need only the first of these, the compiler none of the others.
 FIRST := ca-certificates python3-venv
 BROWSER := chromium
+# The hosts of a fleet, in tests. Where systemd runs, the package would start a server that everybody reaches.
+HOSTS := iproute2 $(if $(wildcard /run/systemd/system),,openssh-server)
 LATER := gdb qemu-system-x86 qemu-utils
 # make demo notes here what each stage took; $(call stage,NAME) adds the shell that it begins.
 STAGES := runs/demo.stages
@@ -47,10 +49,11 @@ setup: packages version ## install what is missing for the demo: Debian packages
 
 setup-dev: setup $(VENV)/.ready-dev packages-tests ## the same, with all extras and the tools for tests
 
-# The browser in which pages are tested. Without it, these tests are skipped.
+# Without them, the tests of pages and of a fleet's hosts are skipped.
 packages-tests: | packages
-	@$(MAKE) --no-print-directory packages PACKAGES=$(BROWSER) FEDORA=$(BROWSER) ARCH=$(BROWSER) \
-	    || echo "without $(BROWSER), the tests of pages are skipped"
+	@$(MAKE) --no-print-directory packages PACKAGES="$(BROWSER) $(HOSTS)" FEDORA="$(BROWSER) iproute openssh-server" \
+	    ARCH="$(BROWSER) iproute2 openssh" \
+	    || echo "without these, the tests of pages and of a fleet's hosts are skipped"
 
 packages: WANTED = $(PACKAGES) ## install the Debian packages that are missing
 packages-first: WANTED = $(FIRST)

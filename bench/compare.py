@@ -21,6 +21,7 @@ from memnotify import process
 from memnotify.campaign.plan import cell_id, cell_name, plan_rows
 from memnotify.environment import PYTHON
 from memnotify.guest.machine import load_machine
+from memnotify.host import machine
 from memnotify.model import Arch, Cell, CellResult, KernelRequest, Outcome
 from memnotify.records import layout
 from memnotify.records.layout import Kind
@@ -140,7 +141,7 @@ def make_run(
         )
         with run.draft(job.id) as draft:
             write_records(log, draft / RECORDS)
-            manifest = make_manifest(job, [result], draft)
+            manifest = make_manifest(job, [result], draft, machine=machine())
             verdict = make_verdict(job, result, draft / RECORDS)
             if noted:
                 note_reaction(draft, log)

@@ -1,92 +1,126 @@
-"""How long the commands that read a run take over cells of 12,500 clients, and in how much memory.
+"""What a cell costs beside its guest, in campaigns of 10,000 and 100,000 cells.
 
-The run is made up: v4 wakes a sixteenth of its watchers every quarter of a second for ten rounds,
-so that each client is woken ten times. The commands run as users type them, start-up included.
+The guests are stubs that take no time and leave no log. The campaigns run with the executor of one
+host, and with a Dask cluster on this host. Everything between `memnotify run` and its table counts:
+the plan, the digests, the ledger, the scheduler, the files.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
+import os
+import resource
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from compare import MEASURED, PATIENCE_S, START, S, made_up_cell, make_run, rows
 from guests import Figure, parser, publish, say
+from guests.stub import artifact, stub, write_campaign
 from memnotify import process
-from memnotify.environment import PYTHON
-from memnotify.records.layout import Kind
-from memnotify.records.log import RecordLog
-from memnotify.scenario import ClientKind, Op
+from memnotify.campaign.load import load_campaign
+from memnotify.campaign.plan import plan_cells
+from memnotify.places import HOME
+from memnotify.report.board import QuietBoard
+from memnotify.run.campaign import run_campaign
+from memnotify.run.executors.protocol import Cluster
+from memnotify.run.services import RunOptions, Services
 from memnotify.store import Store
 
-CLIENTS = 12_500
-ROUNDS = 10
-ROUND_NS = 12 * S
-BATCH = CLIENTS // 16
-BATCH_NS = S // 4
-SECONDS = 10.0
+CELLS = (10_000, 100_000)
+MS_EACH = 5.0
 GIB = 1.0
+FLAT = 1.2
+PATIENCE_S = 7200.0
+"""Of one campaign."""
 
 
-def log() -> RecordLog:
-    """Return the log of a guest in which all clients wait at once, and each wakes once a round."""
-    everyone = np.arange(CLIENTS)
-    fields = {"client": everyone}
-    samples = START + np.arange(2 * ROUNDS * ROUND_NS // S) * S // 2
-    first = START + everyone * 10**6
-    end = START + ROUNDS * ROUND_NS + 2 * S
-    made = [
-        rows(Kind.DEVICE, samples[:1], present=1, major=1, minor=13, mode=0o444),
-        rows(Kind.START, samples[:1], asked_ns=START, start_ns=START),
-        rows(Kind.ZONE, samples, name=b"Normal", free=600, high=300, reserve=50, status=1),
-        rows(Kind.MEMINFO, samples, total=16_000_000, free=2_400),
-        rows(Kind.RECLAIM, samples, pswpout=0),
-        rows(Kind.PAGING, samples, runnable=3),
-        rows(Kind.CLIENT, first, client_kind=ClientKind.POLL, **fields),
-        rows(Kind.POLL, first + 1000, **fields),
-    ]
-    for number in range(ROUNDS):
-        starts = START + 15 * S + number * ROUND_NS
-        told = starts + everyone // BATCH * BATCH_NS + everyone % BATCH * 10_000
-        made.append(rows(Kind.WAKEUP, told, revents=1, result=1, wakeups=number, **fields))
-        made.append(rows(Kind.POLL, told + 1000, polls=number + 1, **fields))
-    made.append(
-        rows(Kind.EXIT, np.full(CLIENTS, end + 15 * S), op=Op.CLIENTS, cpu_ns=10**6, **fields)
+def run_stubs(executor: str, cells: int, folder: Path) -> dict[str, float]:
+    """Run a campaign of stubs in this process; return what it cost."""
+    store = Store(folder / "store")
+    write_campaign(folder / "stub.toml", cells)
+    services = Services(
+        store=store,
+        board=QuietBoard(),
+        build_kernel=lambda request, **_: artifact(store, "kernel", "bzImage", of=request.series),
+        build_image=lambda arch, **_: artifact(store, "image", "initramfs.cpio", of=arch),
+        runner=stub,
     )
-    made.append(rows(Kind.END, samples[:1] * 0 + end + 16 * S))
-    records = np.concatenate(made)
-    records = records[np.argsort(records["time_ns"], kind="stable")]
-    records["commit"] = np.arange(1, len(records) + 1)
-    return RecordLog(records, lost=0, torn=0)
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(local_cluster(folder)) if executor == "dask" else None
+        started, before = time.monotonic(), time.process_time()
+        campaign = load_campaign(folder / "stub.toml")
+        run_campaign(
+            campaign,
+            plan_cells(campaign),
+            services,
+            path=folder / "run",
+            options=RunOptions(cold=True),
+            cluster=cluster,
+        )
+        seconds, cpu = time.monotonic() - started, time.process_time() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "cpu_s": cpu, "peak_kib": peak}
+
+
+@contextlib.contextmanager
+def local_cluster(folder: Path) -> Iterator[Cluster]:
+    """Start a scheduler and a worker for each core, as processes of their own."""
+    from distributed import LocalCluster
+
+    os.environ["PYTHONPATH"] = f"{HOME / 'orchestrator'}:{HOME / 'bench'}"
+    os.environ["XDG_CACHE_HOME"] = str(folder / "there")
+    with LocalCluster(
+        n_workers=os.cpu_count(),
+        threads_per_worker=2,
+        memory_limit=0,
+        dashboard_address=None,
+        local_directory=str(folder / "dask"),
+    ) as made:
+        yield Cluster(address=made.scheduler_address, hosts=os.cpu_count() or 1)
 
 
 def main() -> int:
-    args = parser(__doc__).parse_args()
+    options = parser(__doc__)
+    options.add_argument("--cells", type=int, nargs="+", default=CELLS, metavar="N")
+    options.add_argument("--executors", nargs="+", default=("local", "dask"))
+    options.add_argument("--run", nargs=3, metavar=("EXECUTOR", "N", "DIR"), help=argparse.SUPPRESS)
+    args = options.parse_args()
+    if args.run:
+        executor, cells, name = args.run
+        cost = run_stubs(executor, int(cells), Path(name))
+        (Path(name) / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+        return 0
     figures = []
-    with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
-        folder = Path(name)
-        cells = [made_up_cell(series, 0, CLIENTS) for series in ("v3", "v4")]
-        total = make_run(folder / "run", cells, log)
-        say(f"{len(cells)} cells of {CLIENTS} clients, {total} records")
-        cost = folder / "cost.json"
-        one = next((folder / "run" / "cells").iterdir()).name
-        for command in (["show"], ["show", one], ["check"], ["compare"]):
-            words = [sys.executable, "-c", MEASURED, str(cost)]
-            words += [command[0], str(folder / "run"), *command[1:]]
-            process.run(
-                words, output=folder / "table.txt", timeout=PATIENCE_S, check=False, allow=[PYTHON]
-            )
-            taken = json.loads(cost.read_text())
-            what = "show, a cell" if command[1:] else command[0]
+    for executor in args.executors:
+        each = {}
+        for cells in args.cells:
+            cost = measured(executor, cells)
+            each[cells] = 1000 * cost["seconds"] / cells
+            what = f"{cells} cells, {executor}"
             figures += [
-                Figure(f"{what}, CPU time", taken["cpu_s"], "s", SECONDS),
-                Figure(f"{what}, peak RSS", taken["peak_kib"] / 2**20, "GiB", GIB),
+                Figure(f"{what}: a cell", each[cells], "ms", MS_EACH),
+                Figure(f"{what}: CPU time of a cell", 1000 * cost["cpu_s"] / cells, "ms"),
+                Figure(f"{what}: peak RSS", cost["peak_kib"] / 2**20, "GiB", GIB),
             ]
-        say((folder / "table.txt").read_text())
+        if len(each) > 1:
+            ratio = each[max(each)] / each[min(each)]
+            figures.append(Figure(f"{executor}: cost of a cell, most to fewest", ratio, "", FLAT))
     publish(figures, args.json)
     return 0
+
+
+def measured(executor: str, cells: int) -> dict[str, float]:
+    """Return what a campaign costs in a process of its own."""
+    with tempfile.TemporaryDirectory(dir=Store().folder("bench")) as name:
+        words = [sys.executable, __file__, "--run", executor, str(cells), name]
+        process.run(words, timeout=PATIENCE_S, env={"PYTHONPATH": str(HOME / "orchestrator")})
+        cost: dict[str, float] = json.loads((Path(name) / "cost.json").read_text())
+    say(f"{cells} cells, {executor}: {cost['seconds']:.1f} s")
+    return cost
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from memnotify.guest.machine import ProfileTable
 from memnotify.kernel.base import BaseTable
 from memnotify.mailpatch.originals import OriginalsTable
 from memnotify.results.published import PublishedTable
-from memnotify.run.fleet import FleetTable
+from memnotify.run.fleet.hosts import FleetTable
 from memnotify.series.revision import Revision
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema

@@ -100,6 +100,7 @@ enum mn_client_arg {
 	MN_ARG_HABITS = 9,	/* bits of enum mn_habit */
 	MN_ARG_READ = 10,	/* bytes to read() from the device after each wakeup */
 	MN_ARG_TEXT = 11,	/* KiB of the disk, mapped, and touched after each wakeup */
+	MN_ARG_PROGRAM = 12,	/* OWN, LINES: which of the image's programs, from 1 */
 };
 
 enum mn_habit {
@@ -110,6 +111,18 @@ enum mn_habit {
 	MN_HABIT_LEAVE = 8,		/* ALLOCATE leaves when woken, and so gives all back */
 	MN_HABIT_FASYNC = 16,		/* has FASYNC set and polls; its signals stay pending */
 };
+
+/*
+ * Programs of the user's own. Only the program of images that have some knows these kinds: with them,
+ * the other one would be other bytes, and every cell's id a new one.
+ */
+#ifdef MN_OWN
+#define MN_OWN_CLIENT_KINDS(KIND) \
+	KIND(OWN, 14)		/* compiled with images/client/watch.c, which logs what it waits for */ \
+	KIND(LINES, 15)		/* a binary: the lines that it prints tell */
+#else
+#define MN_OWN_CLIENT_KINDS(KIND)
+#endif
 
 /*
  * The kinds of client, and their numbers, from 1 without a gap. What one does is in clients.c. The
@@ -129,7 +142,8 @@ enum mn_habit {
 	KIND(USAGE, 10)		/* the patch's own example */ \
 	KIND(EPOLL, 11) \
 	KIND(PEEK, 12)		/* never waits: poll() without a timeout, again and again */ \
-	KIND(IDLE, 13)		/* opens the device and never looks */
+	KIND(IDLE, 13)		/* opens the device and never looks */ \
+	MN_OWN_CLIENT_KINDS(KIND)
 
 #define MN_CLIENT_NUMBER(name, number) MN_CLIENT_##name = (number),
 enum mn_client_kind {
@@ -214,6 +228,12 @@ enum mn_kind {
 	MN_REC_SEEN = 20,	/* struct mn_meminfo, as a client has read it */
 	MN_REC_READ = 21,	/* a client's read() of the device. value: return value, errno */
 	MN_REC_WRITTEN = 22,	/* dd. value: KiB written so far, errno */
+	MN_REC_PROGRAM = 23,	/* a client's process is about to become a program of the user's, or
+				 * could not. value: its number, errno */
+	MN_REC_SAID = 24,	/* struct mn_said: what such a client has printed */
+	MN_REC_LEFT = 25,	/* after the end, for each such client. value: processes of it that
+				 * were killed, records and then bytes that it was not let to write,
+				 * bytes written in all, how often it closed what it watched */
 };
 
 enum mn_balloon_phase {
@@ -247,6 +267,17 @@ struct mn_console {
 	uint32_t swapped, free, buffers, cached, active, inactive;
 	uint32_t date_us, vmstat_us;	/* from before fork() until the process has ended */
 	uint32_t error;			/* errno of what failed; then the rest is 0 */
+};
+
+#define MN_SAID_BYTES 32
+#define MN_SAID_ENDS 1		/* flag: the line ends here */
+
+/* A piece of a line. */
+struct mn_said {
+	uint8_t length, flags;
+	uint16_t pad;
+	uint32_t left_out;		/* bytes before this one, beyond what a client may print */
+	char text[MN_SAID_BYTES];
 };
 
 /* Of /proc/meminfo, kB. */
@@ -283,12 +314,14 @@ struct mn_record {
 		struct mn_zone zone;
 		struct mn_check check;
 		struct mn_console console;
+		struct mn_said said;
 	};
 };
 
 _Static_assert(sizeof(struct mn_record) == 64, "record");
 _Static_assert(sizeof(struct mn_step) == 128, "step");
 _Static_assert(sizeof(struct mn_console) == 40, "console");
+_Static_assert(sizeof(struct mn_said) == 40, "said");
 _Static_assert(sizeof(struct mn_scenario) == 64, "scenario");
 _Static_assert(sizeof(struct mn_header) == 208, "header");
 _Static_assert(__builtin_offsetof(struct mn_header, next) == 64, "next");

@@ -28,6 +28,15 @@ def dump(value: Any, *, indent: int | None = 1) -> str:
         return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
+def by_key(value: Mapping[str, Any]) -> str:
+    """Return an object as JSON text with one key on each line.
+
+    Python's encoder is in C only without indentation, and takes a tenth of the time then.
+    """
+    lines = (f" {json.dumps(key)}: {dump(item, indent=None)}" for key, item in value.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is not a number")
 

@@ -10,7 +10,7 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Self
 
-from memnotify.scenario import Scenario
+from memnotify.scenario import Program, Scenario
 
 RECORDS = "records.parquet"
 CONSOLE = "console.log"
@@ -123,7 +123,8 @@ class KernelRequest:
 class Cell:
     """One point of the matrix. Once its digests are bound, it is all that a worker needs.
 
-    `kernel` and `image` are store keys. `hardware` is the digest of QEMU, its command line and the
+    `programs` are those of the user's own that its clients run. `kernel` and `image` are store
+    keys. `hardware` is the digest of QEMU, its command line and the
     machine description. All three are empty while the cell is only planned.
     """
 
@@ -137,6 +138,7 @@ class Cell:
     accel: Accel = Accel.AUTO
     clock: Clock = Clock.VIRTUAL
     log_records: int = 262_144
+    programs: tuple[Program, ...] = ()
     kernel: str = ""
     image: str = ""
     hardware: str = ""
@@ -171,6 +173,7 @@ class Finding(StrEnum):
     AGENT = "agent"  # the guest program could not do its work
     SELF_CHECK = "self-check"  # a test of the kernel failed
     OOM_KILL = "oom-kill"
+    CLIENT = "client"  # a program of the user's own failed or crashed
     BALLOON = "balloon"  # a balloon target was not reached in time
 
 

@@ -403,3 +403,62 @@ async def spawn(
         except OSError as error:
             raise InfrastructureError("spawn", f"cannot start {words[0]}: {error}") from error
     return Spawned(process, words, log or CommandLog(), entry, time.monotonic())
+
+
+def detach(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    output: Path,
+    log: CommandLog | None = None,
+    env: Mapping[str, str] | None = None,
+    allow: Collection[Allowed] = (),
+    tied: bool = False,
+) -> int:
+    """Start a program that outlives this process, and return its process id.
+
+    This is for what a command leaves running until another one ends it. With `tied`, it is killed
+    when this process dies instead, even by SIGKILL. Its stdout and stderr are added to `output`.
+    The environment is as for `run`.
+
+    Raises InfrastructureError if it cannot be started.
+    """
+    words = tuple(os.fspath(word) for word in argv)
+    environment = construct(*allow, given=env)
+    # The shell ends at once, so the program is nobody's child, and leaves no zombie with us.
+    starter = ["sh", "-c", 'setsid "$@" >>"$0" 2>&1 & echo $!', os.fspath(output), *words]
+    if tied:
+        alive = '[ "$PPID" = "$0" ] && exec "$@"'  # as in `spawn`
+        starter = [
+            SETPRIV,
+            "--pdeathsig",
+            "KILL",
+            "--",
+            "sh",
+            "-c",
+            alive,
+            str(os.getpid()),
+            *words,
+        ]
+    entry = _entry(words, None, environment, output)
+    (log or CommandLog()).write({**entry, "detached": not tied})
+    try:
+        with output.open("ab") as sink:
+            child = subprocess.Popen(
+                starter,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sink if tied else subprocess.PIPE,
+                stderr=sink,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise InfrastructureError("spawn", f"cannot start {words[0]}: {error}") from error
+    if tied:
+        _tied.append(child)
+        return child.pid
+    said, _ = child.communicate()
+    return int(said)
+
+
+_tied: list[subprocess.Popen[bytes]] = []
+"""Programs that die with this process; the objects are kept, because they reap."""

@@ -62,6 +62,9 @@ class Habit(IntFlag):
 
 NO_HABITS = Habit(0)
 
+SOURCE_SUFFIX = ".c"
+"""How the name of a program of the user's own ends if it is a source."""
+
 
 class ClientKind(IntEnum):
     """What a client does when woken; MN_CLIENT_KINDS in record.h. CLIENT_KINDS has more."""
@@ -79,6 +82,8 @@ class ClientKind(IntEnum):
     EPOLL = 11
     PEEK = 12
     IDLE = 13
+    OWN = 14
+    LINES = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +145,15 @@ CLIENT_KINDS: Mapping[ClientKind, ClientTraits] = MappingProxyType(
         ClientKind.EPOLL: ClientTraits(keeps=True),
         ClientKind.PEEK: ClientTraits(needs=("every_ns",), keeps=True),
         ClientKind.IDLE: ClientTraits(keeps=True),
+        ClientKind.OWN: ClientTraits(needs=("program",)),
+        ClientKind.LINES: ClientTraits(needs=("program",)),
     }
 )
 """What this side of the ABI knows about each kind; images/guest/record.h is the other side."""
+
+OWN_KINDS = (ClientKind.OWN, ClientKind.LINES)
+"""Programs of the user's own: OWN is compiled from a source, with what logs its waits linked to it;
+LINES is a binary, and the lines that it prints tell."""
 
 SUCCESSORS = frozenset(kind for kind, traits in CLIENT_KINDS.items() if traits.watches)
 """Clients that watch what newer kernels have instead of /dev/mem_notify."""
@@ -173,6 +184,28 @@ class Clients:
     stall_us: int = 0
     window_us: int = 0
     level: Level | None = None
+    program: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program of the user's own that clients of a cell run; `Clients.program` counts them from 1.
+
+    `name` is that of its file, and `digest` covers the file and the files beside it that it
+    includes. `wakeup_line` is how a line begins by which a binary tells of a wakeup. `path` is
+    where it was read; it is not part of a cell's identity.
+    """
+
+    name: str
+    digest: str
+    args: tuple[str, ...] = ()
+    wakeup_line: str = ""
+    path: str = ""
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it has to be compiled."""
+        return self.name.endswith(SOURCE_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

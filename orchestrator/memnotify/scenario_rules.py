@@ -53,7 +53,7 @@ Name = Callable[[str], str]
 _COMMON = ("kind", "count", "spacing_ns", "habits")
 _PAGES = ("cache_kib", "give_back_kib", "step_kib", "text_kib")
 _SIZES = (*_PAGES, "rate_kib_s")
-_PAGE_KIB = 4
+PAGE_KIB = 4
 _TOO_LARGE = 2**32  # KiB
 _RATE_AND_SIZE = "rate and size must be above 0 and below 4 TiB"
 
@@ -87,7 +87,7 @@ def clients_problem(clients: Clients, name: Name = str) -> str | None:
         size = getattr(clients, field)
         if size >= _TOO_LARGE:
             return f"{name(field)} is {size} KiB; {_RATE_AND_SIZE}"
-        if field in _PAGES and size % _PAGE_KIB:
+        if field in _PAGES and size % PAGE_KIB:
             return f"{name(field)} is {size} KiB, not a multiple of the 4 KiB page size"
     if Habit.OPEN_FIRST in clients.habits and not clients.cache_kib:
         return f"open_first has no effect without {name('cache_kib')}"
@@ -132,7 +132,7 @@ def action_problem(action: Action) -> str | None:
         case Clients():
             return detail_problem(action.kind, _given(action)) or clients_problem(action)
         case Balloon(target_kib=target):
-            whole = target > 0 and target % _PAGE_KIB == 0
+            whole = target > 0 and target % PAGE_KIB == 0
             return None if whole else f"{target} KiB is not a whole number of pages"
         case Hog(node=node) if node is not None and not 0 <= node < MAX_NODES:
             return f"there is no node {node}; a guest can have at most {MAX_NODES}"

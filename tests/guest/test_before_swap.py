@@ -13,6 +13,7 @@ from memnotify.places import CAMPAIGNS
 from memnotify.store import Artifact
 
 from tests.support.bases import modern
+from tests.support.campaign_text import head, scenario
 
 pytestmark = [
     pytest.mark.guest,
@@ -20,23 +21,6 @@ pytestmark = [
 ]
 
 SCRIPT = CAMPAIGNS / "hypotheses/03-before-swap.gdb"
-CAMPAIGN = """\
-name = "before-swap"
-[kernel]
-base = "BASE"
-[matrix]
-series = "v4"
-memory_mib = 64
-machine = "pc-swap"
-scenario = "fill"
-[scenario.fill]
-start_s = 2
-duration_s = 4
-log_records = 4000
-[[scenario.fill.step]]
-at_s = 0
-hog = { rate_mib_s = 20, ceiling_percent = 110 }
-"""
 
 
 def test_v4_notifies_before_the_first_page_goes_to_swap(
@@ -44,7 +28,16 @@ def test_v4_notifies_before_the_first_page_goes_to_swap(
 ) -> None:
     kernel_artifact("v4")
     file, run = tmp_path / "before-swap.toml", tmp_path / "run"
-    file.write_text(CAMPAIGN.replace("BASE", modern()))
+    text = head(
+        "before-swap",
+        base=modern(),
+        series="v4",
+        memory_mib=64,
+        machine="pc-swap",
+        scenario="fill",
+    )
+    hog = (0, "hog = { rate_mib_s = 20, ceiling_percent = 110 }")
+    file.write_text(text + scenario("fill", hog, start_s=2, duration_s=4, log_records=4000))
     assert main(["run", str(file), "-o", str(run), "--json"]) == 0
     (cell,) = json.loads(capfd.readouterr().out)
     assert cell["swapped_out"] > 0

@@ -16,34 +16,22 @@ from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.store import Artifact
 
 from tests.support.bases import modern
+from tests.support.campaign_text import POLL, head, scenario
 
 pytestmark = [
     pytest.mark.guest,
     pytest.mark.skipif(shutil.which("gdb") is None, reason="there is no gdb"),
 ]
 
-CAMPAIGN = """\
-name = "debug"
-[kernel]
-base = "{base}"
-[matrix]
-series = "none"
-memory_mib = 64
-clients = 2
-machine = "{machine}"
-scenario = "short"
-[scenario.short]
-start_s = 2
-duration_s = 3
-log_records = 2000
-[[scenario.short.step]]
-at_s = 0
-clients = {{ kind = "poll", count = "matrix" }}
-[[scenario.short.step]]
-at_s = 1
-balloon = {{ percent = 90, settle_s = 1 }}
-"""
 
+SHORT = scenario(
+    "short",
+    (0, POLL),
+    (1, "balloon = { percent = 90, settle_s = 1 }"),
+    start_s=2,
+    duration_s=3,
+    log_records=2000,
+)
 Debug = Callable[..., str]
 
 
@@ -54,7 +42,16 @@ def run(tmp_path: Path, kernel_artifact: Callable[..., Artifact]) -> Callable[[s
 
     def run(machine: str) -> RunFolder:
         file = tmp_path / "debug.toml"
-        file.write_text(CAMPAIGN.format(base=modern(), machine=machine))
+        text = head(
+            "debug",
+            base=modern(),
+            series="none",
+            memory_mib=64,
+            clients=2,
+            machine=machine,
+            scenario="short",
+        )
+        file.write_text(text + SHORT)
         assert main(["run", str(file), "-o", str(tmp_path / "run"), "--json"]) == 0
         return RunFolder(tmp_path / "run")
 

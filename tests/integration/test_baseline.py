@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from memnotify.cli.main import main
+from memnotify.results.folder import RunFolder
+from memnotify.results.trend import Change, trend_of
 
 from tests.integration.test_compare_runs import made_up_cell, made_up_log, made_up_run, ok
 
@@ -57,6 +59,40 @@ def test_the_same_again(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0
     assert "no figure differs (2 settings)" in out
     assert "record by record: identical in all 2 cells" in out
+
+
+def lossy(name: str) -> str:
+    log = dataclasses.replace(made_up_log(2, 250), lost=3)
+    entries = [ok("none", woken=0), (made_up_cell("mine"), log, "ok")]
+    return str(made_up_run(Path(name), entries))
+
+
+def test_equal_logs_that_lost_records_are_not_identical(capsys: pytest.CaptureFixture[str]) -> None:
+    saved(capsys)
+    assert said(capsys, "save", "lossy", lossy("first"))[0] == 0
+    for name in ("mine", "lossy"):
+        _, out, _ = said(capsys, "compare", name, lossy(f"second of {name}"))
+        assert "record by record: identical in 1 of 2 cells, unknown in 1, whose logs lost" in out
+    change = trend_of([RunFolder(Path("first")), RunFolder(Path("second of mine"))]).cells
+    assert [points[1].change for points in change.values() if points[1]] == [
+        Change.IDENTICAL,
+        Change.UNKNOWN,
+    ]
+
+
+def test_two_processes_may_save_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, replace = run_of("old", 2), Path.replace
+
+    def after_another(path: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        assert said(capsys, "save", "mine", run)[0] == 0
+        return path.replace(target)
+
+    monkeypatch.setattr(Path, "replace", after_another)
+    assert said(capsys, "save", "mine", run)[0] == 0
+    assert [path.name for path in Path("baselines").iterdir()] == ["mine.toml"]
 
 
 def test_a_figure_that_moved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,24 +31,12 @@ from memnotify.series.quilt import Patch, Series
 from memnotify.store import Artifact
 from rich.console import Console
 
+from tests.support.campaign_text import POLL, head, scenario
 from tests.support.fakekernel import TREE, Lab
 
-TEXT = """\
-name = "try"
-[kernel]
-base = "6.1"
-[matrix]
-series = "v4"
-memory_mib = 64
-clients = 1
-machine = "pc"
-scenario = "squeeze"
-[scenario.squeeze]
-duration_s = 20
-[[scenario.squeeze.step]]
-at_s = 0
-clients = { kind = "poll", count = "matrix" }
-"""
+TEXT = head(series="v4", memory_mib=64, clients=1, machine="pc", scenario="squeeze") + scenario(
+    "squeeze", (0, POLL), duration_s=20
+)
 
 
 def series(count: int) -> Series:

@@ -119,6 +119,16 @@ def test_what_is_there_is_not_run_again(bench: Bench) -> None:
     assert len(again.started) == 4
 
 
+def test_another_campaign_in_the_same_folder_is_said(bench: Bench) -> None:
+    bench.run(Guests())
+    bench.run(Guests())
+    assert "campaign" not in bench.output.getvalue()
+    bench.file.write_text(TEXT.replace('name = "try"', 'name = "other"'))
+    folder = bench.run(Guests())
+    assert "was a run of campaign try: its results stay" in bench.output.getvalue()
+    assert len(folder.verdicts()) == 4
+
+
 def test_a_damaged_cell_is_run_again(bench: Bench) -> None:
     folder = bench.run(Guests())
     plan = folder.plan()

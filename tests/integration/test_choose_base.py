@@ -21,22 +21,9 @@ from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.prepare import fetch_source as prepare_source
 from memnotify.store import Store
 
-TEXT = """\
-name = "try"
-[kernel]
-base = {bases}
-[matrix]
-series = "none"
-memory_mib = 64
-machine = "pc"
-scenario = "idle"
-[scenario.idle]
-duration_s = 10
-[[scenario.idle.step]]
-at_s = 1
-balloon = {{ percent = 75 }}
-"""
-LIST = '["2.6.24-rc6-mm1", "2.6.24", "6.1"]'
+from tests.support.campaign_text import head, scenario, write
+
+LIST = ["2.6.24-rc6-mm1", "2.6.24", "6.1"]
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +39,16 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     return asked
 
 
-def campaign(folder: Path, bases: str = LIST) -> Campaign:
-    path = folder / "try.toml"
-    path.write_text(TEXT.format(bases=bases))
-    return load_campaign(path)
+def text_for(bases: str | list[str], arch: str | list[str] | None = None) -> str:
+    idle = scenario("idle", (1, "balloon = { percent = 75 }"), duration_s=10)
+    text = head(base=bases, arch=arch, series="none", memory_mib=64, machine="pc", scenario="idle")
+    return text + idle
+
+
+def campaign(folder: Path, *bases: str) -> Campaign:
+    """Return a campaign for some bases: several, unless it is said which."""
+    named = LIST if not bases else bases[0] if len(bases) == 1 else list(bases)
+    return load_campaign(write(folder, text_for(named)))
 
 
 def source(folder: Path, extra: str) -> Path:
@@ -108,7 +101,7 @@ def test_a_host_that_does_not_answer_is_asked_once_in_ten_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`make demo` has three processes, one after another; each chooses the base."""
-    asked = campaign(tmp_path, '["2.6.24", "6.1"]')
+    asked = campaign(tmp_path, "2.6.24", "6.1")
     choose_base(asked, Preparing(store=store, say=print))
     asked_for = len(no_network)
     assert asked_for == 2
@@ -134,7 +127,7 @@ def test_a_damaged_memory_of_hosts_is_none(
     tmp_path: Path, store: Store, no_network: list[tuple[str, float]], text: str
 ) -> None:
     (store.folder("downloads") / "no-answer.json").write_text(text)
-    choose_base(campaign(tmp_path, '["2.6.24", "6.1"]'), Preparing(store=store, say=print))
+    choose_base(campaign(tmp_path, "2.6.24", "6.1"), Preparing(store=store, say=print))
     assert len(no_network) == 2
 
 
@@ -145,7 +138,7 @@ def test_one_in_the_store_is_taken_without_asking_for_others_after_it(
         load_base("2.6.24"), str(source(tmp_path, "")), store=store, progress=lambda line: None
     )
     said: list[str] = []
-    asked = campaign(tmp_path, '["2.6.24", "2.6.24-rc6-mm1", "6.1"]')
+    asked = campaign(tmp_path, "2.6.24", "2.6.24-rc6-mm1", "6.1")
     assert choose_base(asked, Preparing(store=store, say=said.append), boot=boots) == "2.6.24"
     assert said == [f"base 2.6.24, from {tmp_path}/linux.tar"]
     assert no_network == []
@@ -190,14 +183,14 @@ def test_a_compiler_that_is_not_there_is_no_reason_for_another_base(
         choose_base(campaign(tmp_path), Preparing(store=store, say=pytest.fail), cc="gcc-2")
 
 
-@pytest.mark.parametrize("bases", [LIST, '"6.1"'])
+@pytest.mark.parametrize("bases", [LIST, ["6.1"]])
 def test_a_source_that_is_not_there_is_no_reason_for_another_base(
-    tmp_path: Path, store: Store, bases: str
+    tmp_path: Path, store: Store, bases: list[str]
 ) -> None:
     said: list[str] = []
     with pytest.raises(InputError, match="nothing: no such tree or tarball"):
         choose_base(
-            campaign(tmp_path, bases),
+            campaign(tmp_path, *bases),
             Preparing(store=store, say=said.append),
             source=str(tmp_path / "nothing"),
         )
@@ -207,9 +200,8 @@ def test_a_source_that_is_not_there_is_no_reason_for_another_base(
 def test_patched_kernels_are_tried_before_the_plain_one(
     tmp_path: Path, store: Store, built: list[KernelRequest]
 ) -> None:
-    path = tmp_path / "try.toml"
-    text = TEXT.format(bases='["2.6.24", "6.1"]\narch = ["i386", "x86_64"]')
-    path.write_text(text.replace('"none"', '["none", "v4"]'))
+    text = text_for(["2.6.24", "6.1"], ["i386", "x86_64"])
+    path = write(tmp_path, text.replace('"none"', '["none", "v4"]'))
     where = str(source(tmp_path, ""))
     choose_base(load_campaign(path), Preparing(store=store, say=print), source=where, boot=boots)
     assert [(request.series, request.arch.value) for request in built] == [
@@ -225,22 +217,21 @@ def test_a_lone_base_is_not_tried(
 ) -> None:
     said: list[str] = []
     assert (
-        choose_base(campaign(tmp_path, '"2.6.24"'), Preparing(store=store, say=said.append))
+        choose_base(campaign(tmp_path, "2.6.24"), Preparing(store=store, say=said.append))
         == "2.6.24"
     )
     assert (said, no_network) == ([], [])
 
 
 def test_every_base_of_the_list_has_to_fit(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"try\.toml:3: kernel\.base\[1\]: no base is called 2\.4"):
-        campaign(tmp_path, '["2.6.24", "2.4", "6.1"]')
+    with pytest.raises(InputError, match=r"try\.toml:4: kernel\.base\[1\]: no base is called 2\.4"):
+        campaign(tmp_path, "2.6.24", "2.4", "6.1")
 
 
 def test_a_machine_for_a_variant_that_a_base_lacks_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "try.toml"
-    text = TEXT.format(bases='"6.1"\narch = "x86_64"').replace('"pc"', '"x86-64-numa"')
-    path.write_text(text)
-    with pytest.raises(InputError, match=r"try\.toml:4: kernel\.arch: 6\.1 has no variant"):
+    text = text_for("6.1", "x86_64").replace('"pc"', '"x86-64-numa"')
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=r"try\.toml:5: kernel\.arch: 6\.1 has no variant"):
         load_campaign(path)
     path.write_text(text.replace("6.1", "2.6.24"))
     (cell,) = plan_cells(load_campaign(path))
@@ -270,7 +261,7 @@ def test_what_is_wrong_with_this_host_is_no_reason_for_another_base(
     where = str(source(tmp_path, ""))
     with pytest.raises(InfrastructureError) as told:
         choose_base(
-            campaign(tmp_path, '["2.6.24", "6.1"]'),
+            campaign(tmp_path, "2.6.24", "6.1"),
             Preparing(store=store, say=said.append),
             source=where,
         )
@@ -302,7 +293,7 @@ def test_a_kernel_that_is_not_to_be_had_is_one(
 ) -> None:
     where = str(source(tmp_path, ""))
     said: list[str] = []
-    asked = campaign(tmp_path, '["2.6.24", "6.1"]')
+    asked = campaign(tmp_path, "2.6.24", "6.1")
     base = choose_base(
         asked, Preparing(store=store, say=said.append), source=where, boot=failing(kind)
     )
@@ -355,7 +346,7 @@ def test_what_takes_long_is_said(
 
     where = str(source(tmp_path, ""))
     choose_base(
-        campaign(tmp_path, '["2.6.24", "6.1"]'),
+        campaign(tmp_path, "2.6.24", "6.1"),
         Preparing(store=store, say=said.append),
         source=where,
         boot=boots_slowly,

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from memnotify.places import HOME
 
+from tests.support.campaign_text import head, scenario
 from tests.support.fakekernel import TREE
 from tests.support.website import Site, serve
 
@@ -41,21 +42,6 @@ PATCH = """\
 name = "patch"
 folders = ["{site}{name}/"]
 """
-CAMPAIGN = """\
-name = "try"
-[kernel]
-base = ["{name}", "sound", "last"]
-[matrix]
-series = ["none", "v1"]
-memory_mib = 64
-machine = "pc"
-scenario = "idle"
-[scenario.idle]
-duration_s = 10
-[[scenario.idle.step]]
-at_s = 1
-balloon = {{ percent = 75 }}
-"""
 CHOOSE = """\
 import sys
 from pathlib import Path
@@ -73,6 +59,18 @@ SERIES = """\
 @@ -1,{count} +1,{more} @@
 +int patched;
 {context}"""
+
+
+def text_for(name: str) -> str:
+    """Return a campaign for the bases `name`, `sound` and `last`."""
+    text = head(
+        base=[name, "sound", "last"],
+        series=["none", "v1"],
+        memory_mib=64,
+        machine="pc",
+        scenario="idle",
+    )
+    return text + scenario("idle", (1, "balloon = { percent = 75 }"), duration_s=10)
 
 
 def diff(context: list[str]) -> str:
@@ -129,7 +127,7 @@ class Lab:
         The kernels are also made up; they are only really booted with "boot".
         """
         campaign = self.root / "try.toml"
-        campaign.write_text(CAMPAIGN.format(name=name))
+        campaign.write_text(text_for(name))
         done = subprocess.run(
             [sys.executable, "-c", CHOOSE, campaign, self.root / "store", *more],
             env={**os.environ, "MEMNOTIFY_HOME": str(self.root)},
@@ -142,7 +140,7 @@ class Lab:
     def plan(self, name: str, *more: str) -> tuple[dict[str, Any], str]:
         """Return what `run --plan` says for the same bases: for programs, and for people."""
         campaign = self.root / "try.toml"
-        campaign.write_text(CAMPAIGN.format(name=name))
+        campaign.write_text(text_for(name))
         cache = self.root / "cache"
         cache.mkdir(exist_ok=True)
         if not (cache / "memnotify").is_symlink():

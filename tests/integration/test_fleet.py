@@ -1,140 +1,279 @@
-"""A campaign on several hosts with made-up guests: by a made-up ssh, and by a real one if any."""
+"""A fleet of hosts that are folders: real schedulers, workers and certificates, a made-up ssh."""
 
 from __future__ import annotations
 
-import io
-import json
-import shutil
-import tarfile
-import threading
+import os
+import signal
+import socket
+import ssl
+import stat
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import invoke
 import paramiko
 import pytest
-from memnotify.campaign.load import load_campaign
 from memnotify.cli.main import main
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.results.folder import RunFolder
-from memnotify.run import fleet
-from memnotify.run.fleet import HostTable, load_fleet, run_fleet
+from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.certificates import make_pairs
+from memnotify.run.fleet.down import take_down
+from memnotify.run.fleet.for_run import fleet_for_run
+from memnotify.run.fleet.hosts import Host, load_hosts
+from memnotify.run.fleet.remote import connect
+from memnotify.run.fleet.scheduler import workers_of
+from memnotify.run.fleet.state import Fleet, Place
+from memnotify.run.fleet.status import status
+from memnotify.run.fleet.up import up
+from memnotify.store import Store
 
-from tests.support.campaigns import TEXT
-from tests.support.fleet_lab import Done, Host, Lab
+from tests.support.fleet_lab import Done, FleetLab, LocalHost, share_environment
+
+
+@pytest.fixture(scope="module")
+def patched() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield monkeypatch
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch) -> FleetLab:
+    folder = tmp_path_factory.mktemp("lab")
+    patched.setenv("XDG_STATE_HOME", str(folder / "state"))
+    share_environment(patched, folder)
+    return FleetLab(folder)
+
+
+@pytest.fixture(scope="module")
+def store(lab: FleetLab) -> Store:
+    return Store(lab.folder / "store")
+
+
+@pytest.fixture(scope="module")
+def fleet(lab: FleetLab, store: Store) -> Iterator[Fleet]:
+    """A fleet of two hosts, and one that does not answer."""
+    lab.broken.add("gone")
+    hosts = lab.load("one", "two", "gone", more='tags = ["kvm"]\n')
+    made = up(hosts, store=store, say=lab.say, connect=lab.connect)
+    yield made
+    lab.broken.clear()
+    assert not take_down(made, Place(hosts.file), say=lab.say, connect=lab.connect)
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+def place(lab: FleetLab) -> Place:
+    return Place(lab.folder / "hosts.toml")
 
 
-def test_each_host_runs_a_part_and_the_whole_is_here(lab: Lab) -> None:
-    found = lab.run("one", "two")
-    assert (list(found.missing), dict(found.failures)) == ([], {})
-    rows = RunFolder(lab.folder / "run").verdicts()
-    assert [str(row.outcome) for row in rows] == ["ok"] * 4
-    for name, shard in (("one", "1-of-2"), ("two", "2-of-2")):
-        part = lab.folder / name / "memnotify-fleet" / f"try-{shard}" / "run"
-        assert len(RunFolder(part).verdicts()) == 2
-        assert lab.hosts[name].closed
-    assert any(line.startswith("two (2/2): ") and "pc-swap" in line for line in lab.said)
+def test_hosts_that_do_not_answer_are_named_and_left_out(lab: FleetLab, fleet: Fleet) -> None:
+    failed = {member.host.name: member.failure for member in fleet.members}
+    assert failed == {"one": None, "two": None, "gone": "Name or service not known"}
+    assert any(line.startswith("2 hosts of 3 up: ") for line in lab.said)
+    assert "gone: Name or service not known" in lab.said
+    assert lab.hosts["one"].closed
 
 
-def test_a_host_that_is_gone_leaves_the_others_results(lab: Lab) -> None:
-    found = lab.run("one", "gone")
-    assert len(found.missing) == 2
-    assert [str(error) for error in found.failures.values()] == ["Name or service not known"]
-    assert len(RunFolder(lab.folder / "run").verdicts()) == 2
-    with pytest.raises(InputError, match="already exists"):
-        lab.run("one")
-    shutil.rmtree(lab.folder / "run")
-    with pytest.raises(InfrastructureError, match="Name or service"):
-        lab.run("gone")
+def test_workers_offer_what_their_hosts_have(fleet: Fleet, place: Place) -> None:
+    workers = workers_of(fleet.address, Tls.in_folder(place.tls))
+    assert workers.keys() == {"one", "two"}
+    member = fleet.members[0]
+    offered = dict(workers["one"].resources)
+    wanted = {"memory_mib": member.memory_mib, "cores": member.cores, "boots": member.boots}
+    assert offered == wanted
+    assert member.cores >= 1 and member.memory_mib > 100 and member.boots >= 2
 
 
-def test_what_a_host_has_run_is_not_run_again(lab: Lab) -> None:
-    lab.run("one")
-    shutil.rmtree(lab.folder / "run")
-    lab.said.clear()
-    lab.run("one")
-    assert any("4 cells, 4 of them already finished" in line for line in lab.said)
+def test_status_knows_each_host(fleet: Fleet, place: Place) -> None:
+    found = status(fleet, place)
+    assert [(host.name, host.state) for host in found.hosts] == [
+        ("one", "up"),
+        ("two", "up"),
+        ("gone", "failed"),
+    ]
+    assert found.scheduler == fleet.address and 0 < found.left_s <= 24 * 3600
+    assert found.hosts[2].tags == ("kvm",) and found.hosts[0].seen_s is not None
 
 
-def test_a_scenario_of_its_own_file_goes_with_the_campaign(lab: Lab) -> None:
-    head, _, body = TEXT.partition("[scenario.squeeze]\n")
-    (lab.folder / "scenarios").mkdir()
-    (lab.folder / "scenarios" / "squeeze.toml").write_text(body.replace("scenario.squeeze.", ""))
-    lab.campaign.write_text(head)
-    assert not lab.run("one").missing
+def test_secrets_are_for_their_owner_only(lab: FleetLab, fleet: Fleet, place: Place) -> None:
+    here = list(place.folder.rglob("*.pem"))
+    there = [file for name in ("one", "two") for file in (lab.folder / name).rglob("tls/*.pem")]
+    assert (len(here), len(there)) == (6, 6)
+    for file in (*here, *there, place.folder / "fleet.json"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    keys = {file.read_bytes() for file in (*here, *there) if file.name == "key.pem"}
+    assert len(keys) == 4
+    texts = [file.read_bytes() for file in lab.folder.rglob("*") if file.is_file()]
+    for key in keys:
+        secret = key.split(b"\n")[1]
+        assert sum(secret in text for text in texts) == 1
 
 
-def test_what_a_host_refuses_is_bad_input(lab: Lab) -> None:
-    lab.program.write_text("#!/bin/sh\necho 'memnotify: no base is called 6.1' >&2\nexit 2\n")
-    with pytest.raises(InputError, match=r"one \(1/1\): memnotify: no base is called 6\.1"):
-        lab.run("one")
-    lab.program.write_text("#!/bin/sh\necho 'Killed' >&2\nexit 137\n")
-    with pytest.raises(InfrastructureError, match="exited with status 137: Killed"):
-        lab.run("one")
+def handshake(address: str, context: ssl.SSLContext) -> None:
+    """Shake hands with a scheduler, and read what it says first."""
+    host, port = address.removeprefix("tls://").split(":")
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection((host, int(port)), timeout=10) as plain,
+        context.wrap_socket(plain) as tls,
+    ):
+        tls.settimeout(10)
+        if not tls.recv(1):
+            raise OSError("closed")
 
 
-def test_all_hosts_run_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    count = 40  # more than asyncio's default number of threads, on any machine
-    all_there = threading.Barrier(count, timeout=30)
+def test_untrusted_peers_cannot_connect(fleet: Fleet, place: Place, tmp_path: Path) -> None:
+    mine, without = ssl.create_default_context(), ssl.create_default_context()
+    mine.load_cert_chain(place.tls / "cert.pem", place.tls / "key.pem")
+    handshake(fleet.address, mine)
+    with pytest.raises(OSError):  # ssl.SSLError is one
+        handshake(fleet.address, without)
+    make_pairs("another", ["a"], hours=1)["a"].write(tmp_path / "other")
+    other = ssl.create_default_context()
+    other.load_cert_chain(tmp_path / "other/cert.pem", tmp_path / "other/key.pem")
+    with pytest.raises(OSError):
+        handshake(fleet.address, other)
+    for worker in workers_of(fleet.address, Tls.in_folder(place.tls)).values():
+        handshake(worker.address, mine)
+        with pytest.raises(OSError):
+            handshake(worker.address, other)
+    stranger = Tls.in_folder(tmp_path / "other")
+    with pytest.raises(InfrastructureError, match="does not answer"):
+        workers_of(fleet.address, stranger)
 
-    def run(host: Host, command: str, **_: Any) -> Done:
-        all_there.wait()
-        raise OSError("all are there")
 
-    monkeypatch.setattr(Host, "run", run)
-    with pytest.raises(InfrastructureError, match="all are there"):
-        lab.run(*(f"host{number}" for number in range(count)))
+def sockets(pid: int) -> set[tuple[str, int]]:
+    """Return the addresses at which a process listens: little-endian hexadecimal, and the port."""
+    inodes = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    found = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+            address, port = fields[1].split(":")
+            found.add((address, int(port, 16)))
+    return found
 
 
-def packed(*names: str, mtime: float = 0) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
-        for name in names:
-            entry = tarfile.TarInfo(name)
-            entry.mtime = mtime
-            archive.addfile(entry)
-    return out.getvalue()
+def test_no_web_page_is_exposed(fleet: Fleet) -> None:
+    port = int(fleet.address.rpartition(":")[2])
+    for address, other in sockets(fleet.process.pid):
+        if other == port:
+            continue
+        assert address == "0100007F"  # 127.0.0.1
+        with socket.create_connection(("127.0.0.1", other), timeout=10) as page:
+            page.sendall(b"GET /info/main/workers.html HTTP/1.0\r\n\r\n")
+            assert page.recv(100).startswith(b"HTTP/1.1 404")
+
+
+def test_what_is_up_is_not_made_again_but_used(
+    lab: FleetLab, fleet: Fleet, place: Place, store: Store
+) -> None:
+    hosts = lab.load("one", "two", "gone")
+    with pytest.raises(InputError, match="is up already") as caught:
+        up(hosts, store=store, say=lab.say, connect=lab.connect)
+    assert "memnotify fleet down" in str(caught.value)
+    with fleet_for_run(hosts, store=store, say=lab.say, connect=lab.connect) as cluster:
+        assert (cluster.address, cluster.hosts) == (fleet.address, 2)
+    assert fleet.process.runs()
+
+
+def test_a_lost_worker_is_gone(lab: FleetLab, fleet: Fleet, place: Place) -> None:
+    """Runs after the others: the fleet has one worker less then."""
+    folder = next(member.folder.here for member in fleet.members if member.host.name == "two")
+    words = [path.parent for path in Path("/proc").glob("[0-9]*/cmdline")]
+    mine = [path for path in words if folder.encode() in _read(path / "cmdline")]
+    assert mine
+    for path in mine:
+        os.kill(int(path.name), signal.SIGKILL)
+    until = time.monotonic() + 30
+    while status(fleet, place).hosts[1].state == "up" and time.monotonic() < until:
+        time.sleep(0.2)
+    assert [host.state for host in status(fleet, place).hosts] == ["up", "gone", "failed"]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def marked(fleet: str) -> list[str]:
+    mark = f"MEMNOTIFY_FLEET={fleet}".encode()
+    return [str(file) for file in Path("/proc").glob("[0-9]*/environ") if mark in _read(file)]
+
+
+def test_a_fleet_for_a_run_leaves_nothing(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+    with fleet_for_run(own.load("a"), store=store, say=own.say, connect=own.connect) as cluster:
+        assert isinstance(cluster, Cluster) and cluster.hosts == 1
+        fleet = Place(tmp_path / "hosts.toml").read()
+        assert fleet is not None and marked(fleet.id) and own.files("a")
+    assert not fleet.process.runs() and not marked(fleet.id)
+    assert own.files("a") == []
+    assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+
+
+def test_what_cannot_be_reached_any_more_is_kept_in_mind(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+    hosts = own.load("a")
+    fleet = up(hosts, store=store, say=own.say, connect=own.connect)
+    place = Place(hosts.file)
+    own.broken.add("a")
+    assert list(take_down(fleet, place, say=own.say, connect=own.connect)) == ["a"]
+    left = place.read()
+    assert left is not None and not left.process.runs() and own.files("a")
+    own.broken.clear()
+    assert not take_down(left, place, say=own.say, connect=own.connect)
+    assert place.read() is None and own.files("a") == [] and not marked(fleet.id)
+
+
+def test_nothing_is_left_of_a_fleet_that_could_not_be_made(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+
+    def fails(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memnotify.run.fleet.up.start_worker", fails)
+    with pytest.raises(KeyboardInterrupt):
+        up(own.load("a"), store=store, say=own.say, connect=own.connect)
+    assert own.files("a") == []
+    assert Place(tmp_path / "hosts.toml").read() is None
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("said", "problem"),
     [
-        (packed("./cells/../../../evil"), "evil leads out of the tree"),
-        (b"no tarball", "not a whole tar archive"),
-        (packed("./plan.json", mtime=10**20), "plan.json is damaged: its time is 1e+20"),
-        (packed("./plan.json", "./plan.json"), "plan.json is in the archive twice"),
-        (packed("./cells/file"), "is not the folder of a run: it has no plan.json"),
+        ('#!/bin/sh\necho \'[[3, 9], "x86_64", "/x", null]\'\n', "is Python 3.9, and Python 3."),
+        ('#!/bin/sh\necho \'[[3, {minor}], "riscv64", "/x", null]\'\n', "it is riscv64, and "),
+        ("#!/bin/sh\necho hello\n", "python said 'hello'"),
+        ("#!/bin/sh\necho not today >&2\nexit 4\n", "python: not today"),
     ],
-    ids=[
-        "leads out",
-        "no tarball",
-        "time",
-        "twice",
-        "no run",
-    ],  # the data of the first contains the time of day
 )
-def test_results_that_are_not_a_run_are_that_hosts_failure(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, data: bytes, words: str
+def test_a_host_that_is_not_like_this_one_is_refused(
+    lab: FleetLab, store: Store, tmp_path: Path, said: str, problem: str
 ) -> None:
-    get = Host.get
-
-    def bad(host: Host, remote: str, local: str) -> None:
-        if host.home.name == "two":
-            Path(local).write_bytes(data)
-        else:
-            get(host, remote, local)
-
-    monkeypatch.setattr(Host, "get", bad)
-    found = lab.run("one", "two")
-    assert len(found.missing) == 2
-    [error] = found.failures.values()
-    assert words in str(error)
-    assert not list(lab.folder.rglob("evil"))
+    python = tmp_path / "python"
+    python.write_text(said.format(minor=sys.version_info[1]))
+    python.chmod(0o755)
+    own = FleetLab(tmp_path)
+    file = tmp_path / "hosts.toml"
+    file.write_text(f'[[host]]\naddress = "a"\npython = "{python}"\n')
+    with pytest.raises(InfrastructureError, match=problem.replace(".", r"\.")):
+        up(load_hosts(file), store=store, say=own.say, connect=own.connect)
+    assert own.files("a") == []
 
 
 @pytest.mark.parametrize(
@@ -146,104 +285,80 @@ def test_results_that_are_not_a_run_are_that_hosts_failure(
     ],
 )
 def test_what_the_libraries_raise_is_the_hosts_failure(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: Exception
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def run(host: Host, command: str, **_: Any) -> Done:
+    def run(host: LocalHost, command: str, **_: object) -> Done:
         raise error
 
-    monkeypatch.setattr(Host, "run", run)
-    with pytest.raises(InfrastructureError):
-        lab.run("one")
+    monkeypatch.setattr(LocalHost, "run", run)
+    own = FleetLab(tmp_path)
+    with pytest.raises(InfrastructureError, match=r"^a: "):
+        up(own.load("a"), store=store, say=own.say, connect=own.connect)
 
 
-def test_a_bug_is_not_the_hosts_failure(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def put(host: Host, local: Any, remote: str) -> None:
+def test_a_bug_is_not_the_hosts_failure(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(host: LocalHost, local: object, remote: str) -> None:
         raise TypeError("a bug")
 
-    monkeypatch.setattr(Host, "put", put)
-    with pytest.raises(ExceptionGroup) as caught:
-        lab.run("one")
-    assert caught.group_contains(TypeError)
+    monkeypatch.setattr(LocalHost, "put", put)
+    own = FleetLab(tmp_path)
+    with pytest.raises(TypeError, match="a bug"):
+        up(own.load("a"), store=store, say=own.say, connect=own.connect)
+    assert own.files("a") == []
 
 
 def test_a_malformed_ssh_configuration_is_bad_input(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     (home / ".ssh" / "config").write_text("nonsense\n")
+    big = Host(name="big", address="big")
     with pytest.raises(InputError, match="ssh's configuration, for big: Unparsable line nonsense"):
-        lab.run("big", connect=fleet.connect)
+        connect(big)
     (home / ".ssh" / "config").write_text("")
     (home / ".ssh" / "known_hosts").write_text("big ssh-ed25519 A\n")
     with pytest.raises(InputError, match="ssh's configuration, for big: "):
-        lab.run("big", connect=fleet.connect)
-
-
-HOSTS = '[[host]]\naddress = "one"\nprogram = "{program}"\n'
-
-
-def test_the_command(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(fleet, "connect", lab.connect)
-    monkeypatch.setattr(run_fleet, "__kwdefaults__", {"durations": None, "connect": lab.connect})
-    file = lab.folder / "hosts.toml"
-    file.write_text(HOSTS.format(program=lab.program))
-    argv = ["run", str(lab.campaign), "--fleet", str(file), "-o", str(lab.folder / "run")]
-    assert main([*argv, "--cold", "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 4
-    file.write_text(HOSTS.format(program=lab.program) + HOSTS.replace("one", "gone"))
-    assert main([*argv[:-1], str(lab.folder / "again"), "--cold"]) == 3
-    assert "gone (2/2): Name or service not known" in capsys.readouterr().err
-    assert main([*argv[:-1], str(lab.folder / "cc"), "--cc=no such"]) == 2
-    assert "one (1/2): memnotify: there is no compiler no such" in capsys.readouterr().err
+        connect(big)
 
 
 @pytest.mark.parametrize(
-    ("text", "arguments", "words"),
+    ("words", "status", "said"),
     [
-        ('[[host]]\naddress = "one"\n', ["--shard=1/2"], "--shard cannot be combined with --fleet"),
-        ('[[host]]\naddress = "one"\n', ["--source=/x"], "on each host"),
-        ('[[host]]\naddress = "one"\n', ["--prepare=source"], "--prepare cannot be combined with"),
-        ('[[host]]\naddress = "one"\n', ["--stages=x"], "--stages cannot be combined with --fleet"),
-        ('[[host]]\nadress = "one"\n', [], "hosts.toml:2: host[0].adress: unknown key (did you"),
-        ('[[host]]\naddress = "-oX"\n', [], "hosts.toml:2: host[0].address: '-oX' is not an"),
-        ("", [], "host: this key is missing"),
+        (["fleet", "status", "HOSTS"], 2, "hosts.toml: no fleet of these hosts is up"),
+        (["fleet", "down", "HOSTS"], 0, "no fleet of these hosts is up"),
+        (
+            ["run", "TOML", "--fleet", "HOSTS", "--plan"],
+            2,
+            "--plan cannot be combined with --fleet",
+        ),
+        (
+            ["run", "TOML", "--fleet", "HOSTS", "--prepare", "kernels"],
+            2,
+            "--prepare cannot be combined with --fleet",
+        ),
+        (
+            ["run", "TOML", "--fleet", "HOSTS", "--scheduler", "tls://a:1"],
+            2,
+            "--scheduler cannot be combined with --fleet",
+        ),
     ],
 )
-def test_bad_usage(
-    lab: Lab, capsys: pytest.CaptureFixture[str], text: str, arguments: list[str], words: str
+def test_commands_without_a_fleet(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    status: int,
+    said: str,
 ) -> None:
-    file = lab.folder / "hosts.toml"
-    file.write_text(text)
-    assert main(["run", str(lab.campaign), f"--fleet={file}", *arguments]) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_hosts_must_not_choose_different_bases(lab: Lab) -> None:
-    lab.campaign.write_text(TEXT.replace('"6.1"', '["2.6.24", "6.1"]'))
-    with pytest.raises(InputError, match="name one base"):
-        lab.run("one")
-
-
-def test_a_hosts_file_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "hosts.toml"
-    file.write_text('[[host]]\naddress = "me@a"\n[[host]]\naddress = "b"\njobs = 3\n')
-    assert load_fleet(file) == (HostTable(address="me@a"), HostTable(address="b", jobs=3))
-
-
-def test_no_word_is_more_than_a_word_to_the_shell_of_a_host(lab: Lab) -> None:
-    odd = "it's; touch made $(touch made)"
-    host = HostTable(address="a", program=str(lab.program), folder=odd)
-    run_fleet(
-        load_campaign(lab.campaign),
-        [host],
-        path=lab.folder / "run",
-        options=["--cold"],
-        say=lab.said.append,
-        connect=lab.connect,
-    )
-    assert len(RunFolder(lab.folder / "run").verdicts()) == 4
-    assert {path.name for path in (lab.folder / "a").iterdir()} == {odd}
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    hosts = FleetLab(tmp_path).file("a")
+    names = {"HOSTS": str(hosts), "TOML": "campaigns/demo.toml"}
+    assert main([names.get(word, word) for word in words]) == status
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1

@@ -110,7 +110,7 @@ def test_a_campaign_names_an_original_and_check_holds_it_to_its_promises(
     bench.file.write_text(TEXT.replace('"none", "v4"', '"v4", "v4-original"'))
     assert main(["run", str(bench.file), "-o", str(tmp_path / "none")]) == 2
     said = capsys.readouterr().err
-    assert "try.toml:5: matrix.series[1]: there is no series v4-original" in said
+    assert "try.toml:7: matrix.series[1]: there is no series v4-original" in said
     assert "series originals v4` to make it from the mails" in said
     assert main(["series", "originals", "v4", str(small), "--tree", str(TREE)]) == 0
     cells = plan_cells(load_campaign(bench.file))

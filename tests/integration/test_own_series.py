@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from memnotify.results.expectations import expectations
 from memnotify.results.folder import RunFolder
 from memnotify.results.promises import check_run
 from memnotify.results.verdict import Verdict
-from memnotify.series.own import is_own, label_of, means, promises_file
+from memnotify.series.own import ANY, Found, adopt, is_own, label_of, means, promises_file
 from memnotify.series.quilt import MEM_NOTIFY, load_series, named_series
 from memnotify.series.revision import load_revision
 
@@ -159,6 +161,35 @@ def test_the_same_patches_have_the_same_name(tmp_path: Path, tree: Path) -> None
     git(tree, "tag", "later", "HEAD~1")
     (part,) = series_of(tmp_path, "git:linux#later..fix/guard")
     assert part.startswith(f"fix-guard@{now}-") and is_own(part)
+
+
+def test_two_processes_may_name_different_series_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each keeps its own, also if another process takes the name in between."""
+
+    def found(number: int) -> Found:
+        folder = tmp_path / str(number) / "mine"
+        shutil.copytree(V4, folder)
+        last = folder / "0005-proc-zoneinfo-enhancement.patch"
+        last.write_text(f"{number}\n" + last.read_text())
+        return Found(label="mine", folders={ANY: folder}, origin=folder, word="w", state="0" * 7)
+
+    make: Callable[..., str] = tempfile.mkdtemp
+    made: list[str] = []
+
+    def after_another(**given: Any) -> str:
+        monkeypatch.setattr(tempfile, "mkdtemp", make)
+        made.append(adopt(found(0)))
+        return make(**given)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", after_another)
+    made.append(adopt(found(1)))
+    made.append(adopt(found(2)))
+    assert made[0] == "mine@0000000"
+    for number, name in enumerate(made):
+        patch = load_series(name, "6.1").patches[-1].path
+        assert patch.read_text().splitlines()[0] == str(number)
 
 
 def test_settings_of_the_repository_change_nothing(tmp_path: Path, tree: Path) -> None:
@@ -371,12 +402,3 @@ def test_words_and_labels() -> None:
     assert label_of("git:x#a.._wip") == label_of("./_wip") == "wip"
     assert means("./mine", "mine@1a2b3c4") and means("v4", "v4")
     assert not means("./mine", "mine2@1a2b3c4") and not means("mine", "mine@1a2b3c4")
-
-
-def test_a_fleet_has_no_series_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(V4, tmp_path / "mine")
-    file = campaign(tmp_path, "none", "./mine")
-    (tmp_path / "hosts.toml").write_text('[[host]]\naddress = "there"\n')
-    assert main(["run", str(file), "--fleet", str(tmp_path / "hosts.toml")]) == 2
-    err = capsys.readouterr().err
-    assert "--fleet cannot run mine@" in err and err.count("\n") == 1

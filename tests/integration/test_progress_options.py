@@ -133,7 +133,6 @@ def test_quiet_prints_the_result_and_warnings(run: Run, bench: Bench, capsys: Sa
         (["--json"], "cannot be combined with --json"),
         (["--quiet"], "cannot be combined with --quiet"),
         (["--plan"], "cannot be combined with --plan"),
-        (["--fleet", "hosts.toml"], "cannot be combined with --fleet"),
     ],
 )
 def test_what_excludes_one_another(run: Run, capsys: Said, words: list[str], why: str) -> None:

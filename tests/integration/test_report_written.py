@@ -79,6 +79,7 @@ def test_two_that_write_one_file_at_once(tmp_path: Path) -> None:
                 seen.add(file.read_bytes())
 
     reader = threading.Thread(target=read)
+
     def write(text: bytes) -> None:
         for _ in range(50):
             write_whole(file, text)

@@ -24,25 +24,15 @@ from memnotify.run.services import RunOptions, Services
 from memnotify.store import Artifact, Store
 from rich.console import Console
 
-TEXT = """\
-name = "try"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["none", "v4"]
-memory_mib = 64
-clients = [1, 3]
-machine = "pc-swap"
-scenario = "squeeze"
-[scenario.squeeze]
-duration_s = 20
-[[scenario.squeeze.step]]
-at_s = 0
-clients = { kind = "poll", count = "matrix" }
-[[scenario.squeeze.step]]
-at_s = 1
-balloon = { percent = 75 }
-"""
+from tests.support.campaign_text import POLL, head, scenario
+
+TEXT = head(
+    series=["none", "v4"],
+    memory_mib=64,
+    clients=[1, 3],
+    machine="pc-swap",
+    scenario="squeeze",
+) + scenario("squeeze", (0, POLL), (1, "balloon = { percent = 75 }"), duration_s=20)
 S = 10**9
 START = 10 * S
 

@@ -1,41 +1,21 @@
-"""Hosts of a fleet that are folders, with a made-up ssh and made-up guests."""
+"""Hosts of a fleet that are folders, with a made-up ssh, and an environment that is this one."""
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import tarfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memnotify.campaign.load import load_campaign
-from memnotify.run.fleet import HostTable, run_fleet
-
-from tests.support.campaigns import TEXT
-
-ROOT = Path(__file__).parents[2]
-
-
-# The program memnotify of a host: ours, but with made-up guests and kernels.
-PROGRAM = f"""#!{sys.executable}
-import os, sys
-from functools import partial
-from pathlib import Path
-os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent / "cache")
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "orchestrator")!r}]
-from tests.support.campaigns import Bench, Guests
-from memnotify.run.services import Services
-from memnotify.cli import run
-from memnotify.cli.main import main
-
-bench = Bench.__new__(Bench)
-run.Services = partial(
-    Services, build_kernel=bench.build_kernel, build_image=bench.build_image, runner=Guests()
-)
-sys.exit(main())
-"""
+import pytest
+from memnotify.places import HOME
+from memnotify.run.fleet import up
+from memnotify.run.fleet.hosts import Host, Hosts, load_hosts
 
 
 @dataclass
@@ -45,7 +25,7 @@ class Done:
     stderr: str
 
 
-class Host:
+class LocalHost:
     """A host that is a folder; its ssh runs commands in a shell there."""
 
     def __init__(self, home: Path) -> None:
@@ -53,56 +33,87 @@ class Host:
         self.closed = False
         self.commands: list[str] = []
 
-    def run(self, command: str, *, err_stream: Any = None, **_: Any) -> Done:
+    def run(self, command: str, **_: Any) -> Done:
         self.commands.append(command)
+        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
         done = subprocess.run(
-            ["sh", "-c", command], cwd=self.home, capture_output=True, text=True, check=False
+            ["sh", "-c", command],
+            cwd=self.home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        if err_stream is not None:
-            err_stream.write(done.stderr)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def put(self, local: Any, remote: str) -> None:
-        (self.home / remote).write_bytes(local.read())
-
-    def get(self, remote: str, local: str) -> None:
-        shutil.copyfile(self.home / remote, local)
+        if isinstance(local, str):
+            shutil.copyfile(local, self.home / remote)
+        else:
+            (self.home / remote).write_bytes(local.read())
 
     def close(self) -> None:
         self.closed = True
 
 
-class Lab:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.hosts: dict[str, Host] = {}
-        self.said: list[str] = []
-        self.campaign = folder / "try.toml"
-        self.campaign.write_text(TEXT)
-        self.program = folder / "memnotify"
-        self.program.write_text(PROGRAM)
-        self.program.chmod(0o755)
+@dataclass
+class FleetLab:
+    """Hosts by address; `broken` are those whose ssh does not answer."""
 
-    def connect(self, address: str) -> Host:
-        if address == "gone":
-            raise_later = Host(self.folder)
-            raise_later.run = _refuse  # type: ignore[method-assign]
-            return raise_later
-        home = self.folder / address
+    folder: Path
+    hosts: dict[str, LocalHost] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+
+    def connect(self, host: Host) -> LocalHost:
+        home = self.folder / host.address
         home.mkdir(exist_ok=True)
-        return self.hosts.setdefault(address, Host(home))
+        made = LocalHost(home)
+        if host.address in self.broken:
+            made.run = _refuse  # type: ignore[method-assign]
+        self.hosts[host.address] = made
+        return made
 
-    def run(self, *addresses: str, connect: Callable[[str], Any] | None = None) -> Any:
-        hosts = [HostTable(address=name, program=str(self.program), jobs=1) for name in addresses]
-        return run_fleet(
-            load_campaign(self.campaign),
-            hosts,
-            path=self.folder / "run",
-            options=["--cold"],
-            say=self.said.append,
-            connect=connect or self.connect,
-        )
+    def file(self, *addresses: str, more: str = "") -> Path:
+        """Write a hosts.toml with these hosts; `more` is added to the last."""
+        text = 'listen = "127.0.0.1"\n'
+        text += "".join(f'[[host]]\naddress = "{name}"\n{_PYTHON}' for name in addresses)
+        file = self.folder / "hosts.toml"
+        file.write_text(text + more)
+        return file
+
+    def load(self, *addresses: str, more: str = "") -> Hosts:
+        return load_hosts(self.file(*addresses, more=more))
+
+    def files(self, address: str) -> list[str]:
+        """Return what is in the home of a host."""
+        home = self.folder / address
+        return sorted(str(path.relative_to(home)) for path in home.rglob("*"))
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+# Not that of the tests' environment, which a venv made by it would look for.
+_PYTHON = f'python = "{Path(sys._base_executable).resolve()}"\n'  # type: ignore[attr-defined]
 
 
 def _refuse(command: str, **_: Any) -> Done:
     raise OSError("Name or service not known")
+
+
+def share_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let hosts use the packages of this environment, instead of a copy."""
+    shared = folder / "shared.tar.gz"
+    lines = [str(HOME / "orchestrator"), str(HOME), *filter(None, sys.path)]
+    data = "\n".join(lines).encode()
+    with tarfile.open(shared, "w:gz") as archive:
+        entry = tarfile.TarInfo("shared.pth")
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+
+    def own(file: Path, log: object) -> None:
+        tarfile.open(file, "w:gz").close()
+
+    monkeypatch.setattr(up, "packages", lambda store: shared)
+    monkeypatch.setattr(up, "own_package", own)

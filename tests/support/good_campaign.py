@@ -8,43 +8,24 @@ from pathlib import Path
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.series.registered import write_facts
 
-GOOD = """\
-name = "try"
+from tests.support.campaign_text import POLL, head, scenario
 
-[kernel]
-base = "6.1"
-
-[matrix]
-series = ["none", "v4"]
-memory_mib = [64, 96]
-clients = [1, 32]
-machine = "pc-swap"
-scenario = "squeeze"
-
-[scenario.squeeze]
-duration_s = 40
-
-[[scenario.squeeze.step]]
-at_s = 0
-clients = { kind = "poll", count = "matrix" }
-
-[[scenario.squeeze.step]]
-at_s = 5
-balloon = { percent = 75 }
-
-[[scenario.squeeze.step]]
-at_s = 20
-balloon = { percent = 100 }
-"""
+GOOD = head(
+    series=["none", "v4"],
+    memory_mib=[64, 96],
+    clients=[1, 32],
+    machine="pc-swap",
+    scenario="squeeze",
+) + scenario(
+    "squeeze",
+    (0, POLL),
+    (5, "balloon = { percent = 75 }"),
+    (20, "balloon = { percent = 100 }"),
+    duration_s=40,
+)
 
 
 TEXT = 'clients = {{ kind = "exit", count = 1, cache_mib = 1, text_mib = {} }}'
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "try.toml"
-    path.write_text(text)
-    return path
 
 
 def register(root: Path, name: str, base: str) -> None:

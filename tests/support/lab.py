@@ -25,29 +25,14 @@ from memnotify.run.ledger import Ledger
 from memnotify.run.services import Services
 from memnotify.store import Artifact, Store
 
-SCENARIO = """\
-[scenario.{name}]
-start_s = 2
-duration_s = {seconds}
-log_records = 2000
-"""
-HEAD = """\
-name = "faults"
-[kernel]
-base = "6.1"
-[matrix]
-series = "none"
-memory_mib = 64
-machine = "{machine}"
-scenario = {names}
-"""
+from tests.support.campaign_text import head, scenario
 
 
 def campaign(machine: str = "pc", **scenarios: tuple[str, ...]) -> str:
     """Return a campaign with a cell for each scenario: its length in seconds, and its steps."""
-    text = HEAD.format(machine=machine, names=json.dumps(list(scenarios)))
+    text = head("faults", series="none", memory_mib=64, machine=machine, scenario=[*scenarios])
     for name, (seconds, *steps) in scenarios.items():
-        text += SCENARIO.format(name=name, seconds=seconds)
+        text += scenario(name, start_s=2, duration_s=float(seconds), log_records=2000)
         text += "".join(f"[[scenario.{name}.step]]\n{step}\n" for step in steps)
     return text
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from memnotify.plugin import session
-from memnotify.run.services import Services
 
 from tests.support.campaigns import TEXT
 
@@ -91,10 +90,13 @@ class Project:
     def test_file(self, text: str) -> None:
         self.pytester.makepyfile(test_it=textwrap.dedent(text))
 
-    def run(self, *arguments: str) -> pytest.RunResult:
-        given = ("--memnotify=try.toml", "--memnotify-cold", "-rA", *arguments)
-        if "-n" in arguments:
-            return self.pytester.runpytest_subprocess(*given)
+    def run(
+        self, *arguments: str, campaign: str | Path = "try.toml", timeout: float | None = None
+    ) -> pytest.RunResult:
+        given = (f"--memnotify={campaign}", "--memnotify-cold", "-rA", *arguments)
+        # pytest knows markers of an earlier session of its process.
+        if "-n" in arguments or "--strict-markers" in arguments:
+            return self.pytester.runpytest_subprocess(*given, timeout=timeout)
         return self.pytester.runpytest_inprocess(*given)
 
     def started(self) -> Counter[str]:
@@ -108,7 +110,8 @@ class Project:
 
 def made_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Make a project in pytester's folder."""
-    monkeypatch.setattr(session, "Services", Services)  # the conftest replaces this
+    for name in ("Services", "choose_base"):  # the conftest may replace them
+        monkeypatch.setattr(session, name, getattr(session, name))
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     return Project(pytester)
 

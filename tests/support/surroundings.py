@@ -27,6 +27,7 @@ from memnotify.text import printable
 
 from tests.support.archive_forms import as_mail
 from tests.support.archives import clean_patch
+from tests.support.campaign_text import head, scenario
 from tests.support.docker_seccomp import SKIP
 from tests.support.fakekernel import TREE, Lab
 
@@ -40,23 +41,15 @@ MAIL = {
     "Subject": "[PATCH 3/5] make lamps tell",
     "Message-Id": "<1@example.org>",
 }
-CAMPAIGN = """\
-name = "small"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["none", "v2"]
-memory_mib = 64
-machine = "pc"
-scenario = "quiet"
-[scenario.quiet]
-start_s = 2
-duration_s = 2
-log_records = 2000
-[[scenario.quiet.step]]
-at_s = 0
-clients = { kind = "poll", count = 1 }
-"""
+CAMPAIGN = head(
+    "small", series=["none", "v2"], memory_mib=64, machine="pc", scenario="quiet"
+) + scenario(
+    "quiet",
+    (0, 'clients = { kind = "poll", count = 1 }'),
+    start_s=2,
+    duration_s=2,
+    log_records=2000,
+)
 ROLES = ("store", "run", "tmp", "home", "tree", "checkout", "work")
 SECONDS = 300
 _TIMES = re.compile(

@@ -91,6 +91,10 @@ STEPS: tuple[tuple[Action, tuple[int, ...]], ...] = (
         (Op.CLIENTS, 12, 2, 0, 0, 0, 0, 0, 4),
     ),
     (
+        Clients(kind=ClientKind.OWN, count=2, program=3),
+        (Op.CLIENTS, 14, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3),
+    ),
+    (
         FileCache(rate_kib_s=5, total_kib=6, file=File.SPARSE, touch_ns=7),
         (Op.FILECACHE, 5, 6, 1, 7),
     ),
@@ -190,7 +194,7 @@ def test_no_field_of_clients_is_lost_in_json(clients: Clients) -> None:
         (Op.CLIENTS, (99, 1, 0, 0, 0), "99 is not a valid kind of client"),
         (Op.CLIENTS, (8, 1, 4, 0, 0), "4 is not a valid level of pressure"),
         (Op.CLIENTS, (1, 1, 0, 0, 0, 0, 0, 0, 0, 48), "32 is not a known habit"),
-        (Op.CLIENTS, (3, 1, 0, 0), "4 arguments, 5 to 12 expected"),
+        (Op.CLIENTS, (3, 1, 0, 0), "4 arguments, 5 to 13 expected"),
         (Op.FILECACHE, (1, 4, 2, 0), "2 is not a valid kind of file"),
         (Op.FILECACHE, (1, 4, 0), "3 arguments, 2 or 4 expected"),
         (Op.HOG, (1,), "1 arguments, 2 or 3 expected"),
@@ -359,5 +363,8 @@ def test_the_values_of_every_kind_have_names(kind: layout.Kind) -> None:
         for index, name in enumerate(layout.VALUE_NAMES[kind]):
             assert values[name].tolist() == [index, index + 5, index + 10]
     else:
-        assert values.dtype in (layout.MEMINFO, layout.ZONE, layout.CHECK, layout.CONSOLE)
+        assert values.dtype in (
+            *(layout.MEMINFO, layout.ZONE, layout.CHECK, layout.CONSOLE),
+            layout.SAID,
+        )
         assert values.dtype.itemsize == 40

@@ -57,8 +57,10 @@ def test_the_path_of_a_record_is_true() -> None:
 
 def test_every_module_of_run_is_on_the_map() -> None:
     section = DOCUMENT.read_text().split("## The modules of `run`\n")[1].split("\n## ")[0]
-    named = re.findall(r"`run/(\w+)\.py`", section)
-    modules = {file.stem for file in (PACKAGE / "run").glob("*.py")} - {"__init__"}
+    named = re.findall(r"`run/([\w/]+)\.py`", section)
+    room = PACKAGE / "run"
+    files = (file.relative_to(room).with_suffix("") for file in room.rglob("*.py"))
+    modules = {str(file) for file in files if file.name != "__init__"}
     assert sorted(named) == sorted(modules)
 
 

@@ -12,7 +12,8 @@ from memnotify.guest.mailbox import ClientArg
 from memnotify.places import CAMPAIGNS
 from memnotify.scenario import Habit
 
-from tests.support.good_campaign import GOOD, MORE, STEP, register, write
+from tests.support.campaign_text import write
+from tests.support.good_campaign import GOOD, MORE, STEP, register
 from tests.support.ours import campaigns
 from tests.support.steps import numbers
 
@@ -158,6 +159,10 @@ def test_as_many_cells_as_a_campaign_may_have(
         ("percent = 75", "mib = 8"),
         ("balloon = { percent = 100 }", "self_check = { memory_mib = 192 }"),  # RAM and swap
         ("[64, 96]", "[64, 100]"),
+        (
+            "balloon = { percent = 100 }",
+            "self_check = { memory_mib = 9 }" + STEP + "swappiness = 1",
+        ),
         ('count = "matrix" }', 'count = "matrix" }' + STEP.replace("30", "1") + MORE),
     ],
 )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
+from memnotify.guest.machine import load_machine
+from memnotify.kernel.base import load_base
+from memnotify.model import DiskBus, SwapKind
 
-from tests.support.good_campaign import GOOD, STEP, TEXT, register, write
+from tests.support.campaign_text import head, write
+from tests.support.good_campaign import GOOD, STEP, TEXT, register
 from tests.support.steps import numbers
 
 
@@ -25,7 +31,8 @@ def test_numa_nodes_begin_where_the_kernel_finds_them(
     if not hint:
         load_campaign(write(tmp_path, text))
         return
-    with pytest.raises(InputError, match=rf"matrix\.memory_mib: {memory} MiB in the 2 .*{hint}"):
+    said = f"{memory} MiB in the 2 nodes of machine x86-64-numa: each node must be a multiple of 8"
+    with pytest.raises(InputError, match=rf": matrix\.memory_mib: {said} MiB \(use {hint}\)$"):
         load_campaign(write(tmp_path, text))
     several = text.replace(f"memory_mib = {memory}", f"memory_mib = [512, {memory}]")
     with pytest.raises(InputError, match=rf"matrix\.memory_mib\[1\]: {memory} MiB"):
@@ -91,6 +98,68 @@ def test_a_machine_that_does_not_run_an_architecture(tmp_path: Path) -> None:
     several = text.replace('"6.1"', '"2.6.24"\narch = ["x86_64", "i386"]')
     with pytest.raises(InputError, match=r"toml:5: kernel\.arch\[1\]: machine x86-64-numa only"):
         load_campaign(write(tmp_path, several))
+
+
+def test_a_base_that_cannot_be_built_for_an_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_base("6.1")
+    table = whole.table.model_copy(update={"arch": {"x86_64": whole.table.arch["x86_64"]}})
+    less = dataclasses.replace(whole, table=table)
+    monkeypatch.setattr("memnotify.campaign.load.load_base", lambda name: less)
+    text = GOOD.replace('"6.1"', '"6.1"\narch = ["x86_64", "i386"]')
+    said = r"toml:5: kernel\.arch\[1\]: 6\.1 can only be built for x86_64$"
+    with pytest.raises(InputError, match=said):
+        load_campaign(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"disk_mib": 16}, "disk"),
+        ({"disk_mib": 16, "swap": SwapKind.VIRTIO}, "swap and disk"),
+        ({"disk_mib": 1}, "disk"),
+        ({"disk_mib": 16, "disk_bus": DiskBus.IDE}, None),
+        ({}, None),
+    ],
+)
+def test_a_machine_with_a_virtio_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], what: str | None
+) -> None:
+    """None of ours has such a disk on a kernel without a driver; a profile of a user's may."""
+    machine = dataclasses.replace(load_machine("pc-swap"), **changes)
+    monkeypatch.setattr("memnotify.campaign.load.load_machine", lambda name: machine)
+    file = write(tmp_path, GOOD.replace('"6.1"', '"2.6.24"'))
+    if what is None:
+        assert load_campaign(file).machines == {"pc-swap": machine}
+        return
+    said = rf"2\.6\.24 has no driver for the virtio {what} of machine pc-swap "
+    with pytest.raises(InputError, match=rf"toml:10: matrix\.machine: {said}"):
+        load_campaign(file)
+
+
+def test_the_cells_of_every_axis_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.campaign.load.MAX_CELLS", 383)
+    text = head(
+        arch=["i386", "x86_64"],
+        series=["none", "v4"],
+        machine=["pc", "pc-swap"],
+        scenario=["a", "b"],
+        memory_mib=[64, 96],
+        clients=[1, 2, 3],
+        repeat=4,
+    )
+    axes = "2 series * 2 arch * 2 machine * 2 scenario * 2 memory_mib * 3 clients * 4 repeat"
+    said = f"384 cells ({axes})"
+    with pytest.raises(
+        InputError, match=rf"matrix: {re.escape(said)}; a campaign has at most 383$"
+    ):
+        load_campaign(write(tmp_path, text))
+    monkeypatch.setattr("memnotify.campaign.load.MAX_CELLS", 384)
+    with pytest.raises(InputError, match="there is neither"):
+        load_campaign(write(tmp_path, text))
 
 
 def on(base: str, step: str) -> str:

@@ -12,20 +12,16 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_id, plan_cells
 from memnotify.model import Arch, Cell, MachineProfile, SwapKind
 
-HEAD = """\
-name = "ids"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["none", "v5"]
-memory_mib = 64
-clients = 5
-repeat = 2
-machine = "pc-swap-disk"
-scenario = "all"
-[scenario.all]
-duration_s = 40
-"""
+from tests.support.campaign_text import head, scenario, write
+
+HEAD = head(
+    series=["none", "v5"],
+    memory_mib=64,
+    clients=5,
+    repeat=2,
+    machine="pc-swap-disk",
+    scenario="all",
+)
 
 STEPS = (
     'clients = { kind = "poll", count = "matrix", fasync = true }',
@@ -77,10 +73,8 @@ GOLDEN = {
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cell, ...]:
-    path = tmp_path_factory.mktemp("ids") / "ids.toml"
-    steps = (f"[[scenario.all.step]]\nat_s = {at}\n{step}\n" for at, step in enumerate(STEPS))
-    path.write_text(HEAD + "".join(steps))
-    return plan_cells(load_campaign(path))
+    text = HEAD + scenario("all", *enumerate(STEPS), duration_s=40)
+    return plan_cells(load_campaign(write(tmp_path_factory.mktemp("ids"), text)))
 
 
 def test_ids_stay(cells: tuple[Cell, ...]) -> None:

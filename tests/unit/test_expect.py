@@ -28,6 +28,7 @@ from memnotify.results.summary import Job, make_verdict
 from memnotify.scenario import Scenario
 from memnotify.store import Artifact
 
+from tests.support.campaign_text import POLL, head, scenario, write
 from tests.support.rows import row
 
 FIGURES: dict[str, Any] = {
@@ -218,24 +219,16 @@ def test_every_verdict_has_the_figures(tmp_path: Path) -> None:
     assert verdict.to_json().keys() == ALL_FIGURES.keys() | {"id", "name"}
 
 
-CAMPAIGN = """\
-name = "try"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["v4", "v6"]
-memory_mib = 64
-clients = [1, 32]
-machine = "pc-swap"
-scenario = "s"
-[scenario.s]
-duration_s = 9
-step = [{ at_s = 0, clients = { kind = "poll", count = "matrix" } }]
+CAMPAIGN = (
+    head(series=["v4", "v6"], memory_mib=64, clients=[1, 32], machine="pc-swap", scenario="s")
+    + scenario("s", (0, POLL), duration_s=9)
+    + """
 [[expect]]
 says = "v4 wakes all"
 series = "v4"
 what = ["wakeups == clients", "batches[0].spread_ms < 5"]
 """
+)
 ROWS = [("a", "v4", 1, 1), ("b", "v4", 32, 31), ("c", "v6", 1, 0)]
 
 
@@ -312,16 +305,16 @@ def test_the_command_says_it_and_exits_with_1(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('series = "v4"', 'series = "v5"', r"toml:15: expect\[0\]\.series: no cell has v5"),
+        ('series = "v4"', 'series = "v5"', r"toml:22: expect\[0\]\.series: no cell has v5"),
         ('series = "v4"', "clients = 2", r"\]\.clients: no cell has 2 \(there are: 1, 32\)"),
-        ('"wakeups == clients"', '"wakeups"', r"toml:16: .*compares nothing"),
+        ('"wakeups == clients"', '"wakeups"', r"toml:23: .*compares nothing"),
         (
             '"wakeups == clients"',
             "\"outcome != 'finding:oomkill'\"",
-            r"toml:16: .*outcome is never 'finding:oomkill' \(did you mean finding:oom-kill\?\)",
+            r"toml:23: .*outcome is never 'finding:oomkill' \(did you mean finding:oom-kill\?\)",
         ),
         ('"wakeups == clients"', "\"'OK' == outcome\"", r"outcome is never 'OK'"),
-        ('"wakeups == clients"', "\"series != 'v44'\"", r"toml:16: .*no cell has series 'v44'"),
+        ('"wakeups == clients"', "\"series != 'v44'\"", r"toml:23: .*no cell has series 'v44'"),
         ('"wakeups == clients"', "\"base == '6.2'\"", r"no cell has base '6\.2'"),
         ('says = "v4 wakes all"\n', "", r"says: this key is missing"),
     ],
@@ -329,14 +322,12 @@ def test_the_command_says_it_and_exits_with_1(
 def test_an_expectation_of_nothing_is_refused(
     tmp_path: Path, old: str, new: str, words: str
 ) -> None:
-    path = tmp_path / "try.toml"
-    path.write_text(CAMPAIGN.replace(old, new))
+    path = write(tmp_path, CAMPAIGN.replace(old, new))
     with pytest.raises(InputError, match=words):
         load_campaign(path)
 
 
 @pytest.mark.parametrize("word", ["ok", "finding:oom-kill", "infrastructure:qemu-died"])
 def test_outcomes_that_there_are(tmp_path: Path, word: str) -> None:
-    path = tmp_path / "try.toml"
-    path.write_text(CAMPAIGN.replace('"wakeups == clients"', f"\"outcome != '{word}'\""))
+    path = write(tmp_path, CAMPAIGN.replace('"wakeups == clients"', f"\"outcome != '{word}'\""))
     assert load_campaign(path).table.expect

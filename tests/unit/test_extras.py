@@ -12,9 +12,21 @@ from memnotify import extras, places
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
 from memnotify.errors import InfrastructureError
 from memnotify.extras import packaged_program
-from memnotify.run.fleet import connect
+from memnotify.run.fleet.hosts import Host
+from memnotify.run.fleet.remote import connect
 
-WITHOUT = ("altair", "b4", "fabric", "invoke", "pandas", "paramiko", "pytest", "scipy")
+WITHOUT = (
+    "altair",
+    "b4",
+    "cryptography",
+    "distributed",
+    "fabric",
+    "invoke",
+    "pandas",
+    "paramiko",
+    "pytest",
+    "scipy",
+)
 # Import all of the package except the two modules that need an extra; where one is found is None.
 IMPORT_ALL = f"""\
 import importlib, pkgutil, sys
@@ -45,7 +57,11 @@ def p_of(found: Effect | None) -> float:
     [
         ("scipy", lambda: p_of(effect([1, 2], [3, 4])), "a p value needs scipy,.*\\[compare\\]"),
         ("scipy", lambda: p_of(paired_effect(range(51), [-1] * 51)), "a p value needs scipy,"),
-        ("fabric", lambda: connect("a@b"), "--fleet needs fabric,.*memnotify\\[fleet\\]'\\)"),
+        (
+            "fabric",
+            lambda: connect(Host(name="b", address="a@b")),
+            "fleet needs fabric,.*memnotify\\[fleet\\]'\\)",
+        ),
     ],
 )
 def test_whoever_needs_an_extra_is_told_its_name(

@@ -25,7 +25,7 @@ def _objects(files: list[Path], folder: Path) -> None:
         "-m",
         "ziglang",
         "cc",
-        *program._TARGETS[Arch.X86_64],
+        *program.TARGETS[Arch.X86_64],
         *program._FLAGS,
     )
     for path in files:

@@ -30,6 +30,9 @@ STRUCTS = {
     "mn_check": layout.CHECK,
     "mn_console": layout.CONSOLE,
 }
+OWN_STRUCTS = {"mn_said": layout.SAID}
+"""What only the program of images with programs of the user's own knows."""
+
 ENUMS = {
     "State": layout.State,
     "Reason": layout.Reason,
@@ -46,6 +49,11 @@ ENUMS = {
 }
 
 
+@pytest.fixture(params=list(Arch))
+def arch(request: pytest.FixtureRequest) -> Arch:
+    return Arch(request.param)
+
+
 @pytest.fixture(scope="module", params=list(Arch))
 def image(request: pytest.FixtureRequest, user_store: Store) -> Artifact:
     return ensure_image(request.param, store=user_store, log=CommandLog())
@@ -57,15 +65,43 @@ def _layout(dtype: np.dtype[Any]) -> dict[str, list[int]]:
     return {"": [0, dtype.itemsize], **found}
 
 
-def test_python_and_c_agree_on_every_byte(image: Artifact) -> None:
-    told = json.loads(run([image.file("agent"), "--abi"], timeout=10).stdout)
+def _told(agent: Path) -> dict[str, Any]:
+    """Return what `agent --abi` prints; the program for own clients prints a second object."""
+    text, decoder = run([agent, "--abi"], timeout=10).stdout, json.JSONDecoder()
+    found: dict[str, Any] = {}
+    at = 0
+    while text[at:].strip():
+        value, length = decoder.raw_decode(text[at:].lstrip())
+        at += len(text[at:]) - len(text[at:].lstrip()) + length
+        for name, entry in value.items():
+            found[name] = {**found.get(name, {}), **entry} if isinstance(entry, dict) else entry
+    return found
+
+
+def test_the_program_without_own_clients_knows_all_else(image: Artifact) -> None:
+    """It is part of every other cell's id, so what was added later is not in it."""
+    told = _told(image.file("agent"))
+    for name, enum in ENUMS.items():
+        known = {member.name: member.value for member in enum}
+        missing = {"ClientKind": {"OWN", "LINES"}, "ClientArg": {"PROGRAM"}}
+        missing["Kind"] = {"PROGRAM", "SAID", "LEFT"}
+        for word in missing.get(name, ()):
+            del known[word]
+        assert told[name] == known, name
+
+
+def test_python_and_c_agree_on_every_byte(arch: Arch, user_store: Store, tmp_path: Path) -> None:
+    agent = tmp_path / "agent"
+    agent.write_bytes(ensure_program(arch, store=user_store, log=CommandLog(), own=True).content)
+    agent.chmod(0o755)
+    told = _told(agent)
     assert told.pop("magic").encode() == layout.MAGIC
     constants = told.pop("constants")
     mirrors = vars(scenario_rules) | vars(mailbox) | vars(layout)
     assert constants == {name: mirrors[name] for name in constants}
     for name, enum in ENUMS.items():
         assert told.pop(name) == {member.name: member.value for member in enum}, name
-    for name, dtype in STRUCTS.items():
+    for name, dtype in (STRUCTS | OWN_STRUCTS).items():
         assert told.pop(name) == _layout(dtype), name
     window = told.pop("window")
     assert window["address"] > 0 and window["address"] % 4096 == 0
@@ -103,13 +139,13 @@ def fresh(tmp_path: Path, user_store: Store) -> Store:
     return other
 
 
-@pytest.mark.parametrize("arch", list(Arch))
-def test_the_prebuilt_program_is_what_its_sources_give(arch: Arch, fresh: Store) -> None:
-    program = ensure_program(arch, store=fresh, log=CommandLog())
+@pytest.mark.parametrize("own", [False, True])
+def test_the_prebuilt_program_is_what_its_sources_give(arch: Arch, own: bool, fresh: Store) -> None:
+    program = ensure_program(arch, store=fresh, log=CommandLog(), own=own)
     assert program.prebuilt, "images/guest has changed: run `memnotify image prebuild`"
     compiled = fresh.folder("work") / "agent"
     (compiled.parent / example.INCLUDED).write_text(example.usage_example(example.mail()))
-    compile_program(arch, sources(), compiled, store=fresh, log=CommandLog())
+    compile_program(arch, sources(own=own), compiled, store=fresh, log=CommandLog(), own=own)
     assert compiled.read_bytes() == program.content
 
 

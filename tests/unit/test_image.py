@@ -221,13 +221,13 @@ def test_prebuild_writes_what_is_then_used(
     assert main(["image", "prebuild"]) == 0
     made = images / "prebuilt" / "made.toml"
     assert capsys.readouterr().out.splitlines() == [
-        *(str(prebuilt.path(arch)) for arch in Arch),
+        *(str(prebuilt.path(arch, own=own)) for own in (False, True) for arch in Arch),
         str(made),
     ]
     assert 'compiler = "ziglang 0"' in made.read_text()
     calls, compiler.version = compiler.calls, None
     assert key(tmp_path / "store")
-    assert compiler.calls == calls == 2
+    assert compiler.calls == calls == 4
 
 
 @pytest.mark.parametrize("line", ['program = "x"', "more = 1"])

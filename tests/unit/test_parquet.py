@@ -89,6 +89,9 @@ def changed(path: Path, name: str, column: Any, version: bytes = b"2") -> None:
     pq.write_table(table.replace_schema_metadata(metadata), path)
 
 
+DISORDER = "the numbers in its column index do not rise"
+
+
 @pytest.mark.parametrize(
     ("name", "column", "said"),
     [
@@ -99,8 +102,9 @@ def changed(path: Path, name: str, column: Any, version: bytes = b"2") -> None:
         ("kind", pa.array([b"x"] * 5).dictionary_encode(), "kind is of type dictionary<values=bin"),
         ("zone_name", pa.array(["x"] * 5).dictionary_encode(), "zone_name is of type dictionary"),
         ("index", pa.array(["x"] * 5), "index is of type string, not uint32"),
-        ("index", pa.array([0, 1, 1, 2, 3], pa.uint32()), "in its column index do not rise"),
-        ("index", pa.array([2**32 - 1] * 5, pa.uint32()), "in its column index do not rise"),
+        ("index", pa.array([0, 1, 1, 2, 3], pa.uint32()), f"records: {DISORDER} "),
+        ("index", pa.array([2**32 - 1] * 5, pa.uint32()), DISORDER),
+        ("index", pa.array([2**32 - 1, 0, 1, 2, 3], pa.uint32()), DISORDER),
         ("time_ns", pa.nulls(5, pa.uint64()), "a row of its column time_ns is empty"),
         ("kind", pa.nulls(5, pa.string()).dictionary_encode(), "a row of its column kind is empty"),
         ("kind", pa.array(["NOPE"] * 5).dictionary_encode(), "the unknown kind 'NOPE'"),
@@ -204,6 +208,7 @@ def test_whoever_uses_a_column_that_was_not_read_is_told(tmp_path: Path) -> None
 def test_what_is_wrong_with_a_file_is_the_same_for_some_columns(tmp_path: Path) -> None:
     for name, column in (
         ("index", pa.array([0, 1, 1, 2, 3], pa.uint32())),
+        ("index", pa.array([2**32 - 1, 0, 1, 2, 3], pa.uint32())),
         ("kind", pa.array(["NOPE"] * 5).dictionary_encode()),
         ("zone_free", pa.array(["x"] * 5)),
     ):
@@ -214,6 +219,32 @@ def test_what_is_wrong_with_a_file_is_the_same_for_some_columns(tmp_path: Path) 
                 read(tmp_path / "log")
             said.append(str(caught.value))
         assert said[0] == said[1]
+
+
+def test_only_the_columns_that_are_asked_for_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are a hundred; a comparison of many cells reads a few of each."""
+    asked: list[set[str] | None] = []
+    ours = pq.ParquetFile.iter_batches
+
+    def spied(self: Any, *, columns: list[str] | None, **rest: Any) -> Any:
+        asked.append(None if columns is None else set(columns))
+        return ours(self, columns=columns, **rest)
+
+    write_records(SANE, tmp_path / "log")
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", spied)
+    log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",)})
+    assert log.kind(Kind.ZONE)["free"].tolist() == [500, 300]
+    assert asked == [{"index", "time_ns", "kind", "client", "raw", "zone_free"}]
+
+
+def test_records_of_a_kind_stay_in_order(tmp_path: Path) -> None:
+    rows = [row for n in range(100) for row in (zone(n, n), record(Kind.POLL, n, n))]
+    write_records(log_of(*rows), tmp_path / "log")
+    log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",), Kind.POLL: ()})
+    assert log.kind(Kind.ZONE)["free"].tolist() == list(range(100))
+    assert log.kind(Kind.POLL)["time_ns"].tolist() == list(range(100))
 
 
 def test_logs_are_written_and_read_without_pandas(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def assert_columns_are_those_of_the_records(
     whole, some = read_records(file, kinds=fields), read_columns(file, fields)
     assert (some.lost, some.torn) == (whole.lost, whole.torn)
     assert some.kinds.tolist() == whole.kinds.tolist()
+    assert some.kinds.dtype == whole.kinds.dtype
     for kind, names in fields.items():
         rows, theirs = some.kind(kind), whole.kind(kind)
         assert rows.dtype.names == ("time_ns", "client", *names)

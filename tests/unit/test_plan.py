@@ -15,62 +15,43 @@ from memnotify.errors import InputError
 from memnotify.model import Accel, Arch, Cell, Clock, KernelRequest
 from memnotify.scenario import ClientKind, File, Op
 
+from tests.support.campaign_text import head, scenario, write
 from tests.support.steps import numbers
 
-TEXT = """\
-name = "try"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["none", "v4"]
-memory_mib = [64, 96]
-clients = [3, 1]
-machine = "pc-swap-disk"
-scenario = "all"
-repeat = 2
-[scenario.all]
-duration_s = 40
-log_records = 1000
-[[scenario.all.step]]
-at_s = 0.5
-clients = { kind = "release", count = "matrix", cache_mib = 2, give_back_mib = 0.5, spacing_ms = 2 }
-[[scenario.all.step]]
-at_s = 1
-clients = { kind = "exit", count = 5 }
-[[scenario.all.step]]
-at_s = 2
-hog = { rate_mib_s = 1.5, ceiling_percent = 50 }
-[[scenario.all.step]]
-at_s = 3
-filecache = { rate_mib_s = 8, total_mib = 16 }
-[[scenario.all.step]]
-at_s = 4
-balloon = { percent = 33, settle_s = 2 }
-[[scenario.all.step]]
-at_s = 6
-[scenario.all.step.clients]
-kind = "circular"
-count = 1
-cache_mib = 8
-rate_mib_s = 2
-give_back_mib = 1
-give_back_after_ms = 100
-[[scenario.all.step]]
-at_s = 7
-clients = { kind = "allocate", count = 1, cache_mib = 8, rate_mib_s = 0.5 }
-[[scenario.all.step]]
-at_s = 8
-filecache = { rate_mib_s = 8, total_mib = 16, touch_ms = 5 }
-[[scenario.all.step]]
-at_s = 9
-stop = "hog"
-"""
+TEXT = head(
+    series=["none", "v4"],
+    memory_mib=[64, 96],
+    clients=[3, 1],
+    machine="pc-swap-disk",
+    scenario="all",
+    repeat=2,
+) + scenario(
+    "all",
+    (
+        0.5,
+        'clients = { kind = "release", count = "matrix", cache_mib = 2, give_back_mib = 0.5, '
+        "spacing_ms = 2 }",
+    ),
+    (1, 'clients = { kind = "exit", count = 5 }'),
+    (2, "hog = { rate_mib_s = 1.5, ceiling_percent = 50 }"),
+    (3, "filecache = { rate_mib_s = 8, total_mib = 16 }"),
+    (4, "balloon = { percent = 33, settle_s = 2 }"),
+    (
+        6,
+        'clients = { kind = "circular", count = 1, cache_mib = 8, rate_mib_s = 2, '
+        "give_back_mib = 1, give_back_after_ms = 100 }",
+    ),
+    (7, 'clients = { kind = "allocate", count = 1, cache_mib = 8, rate_mib_s = 0.5 }'),
+    (8, "filecache = { rate_mib_s = 8, total_mib = 16, touch_ms = 5 }"),
+    (9, 'stop = "hog"'),
+    duration_s=40,
+    log_records=1000,
+)
 
 
 @pytest.fixture
 def cells(tmp_path: Path) -> tuple[Cell, ...]:
-    path = tmp_path / "try.toml"
-    path.write_text(TEXT)
+    path = write(tmp_path, TEXT)
     return plan_cells(load_campaign(path))
 
 
@@ -102,9 +83,8 @@ def test_steps_in_the_units_of_the_guest(cells: tuple[Cell, ...]) -> None:
 
 
 def test_a_sparse_file_is_read_as_such(tmp_path: Path) -> None:
-    path = tmp_path / "try.toml"
     text = TEXT.replace('"6.1"', '"2.6.24"').replace('"pc-swap-disk"', '"x86-64-numa"')
-    path.write_text(text.replace("total_mib = 16", 'total_mib = 16, file = "sparse"'))
+    path = write(tmp_path, text.replace("total_mib = 16", 'total_mib = 16, file = "sparse"'))
     steps = plan_cells(load_campaign(path))[0].scenario.steps
     found = [numbers(step) for step in steps if step.op is Op.FILECACHE]
     assert found == [
@@ -114,8 +94,7 @@ def test_a_sparse_file_is_read_as_such(tmp_path: Path) -> None:
 
 
 def test_a_campaign_may_leave_the_number_of_clients_to_its_scenario(tmp_path: Path) -> None:
-    path = tmp_path / "try.toml"
-    path.write_text(TEXT.replace("clients = [3, 1]\n", "").replace('"matrix"', "4"))
+    path = write(tmp_path, TEXT.replace("clients = [3, 1]\n", "").replace('"matrix"', "4"))
     found = plan_cells(load_campaign(path))
     assert (len(found), {cell.clients for cell in found}) == (8, {11})
 
@@ -185,10 +164,9 @@ def test_an_unbound_cell_has_no_id(cells: tuple[Cell, ...], field: str) -> None:
 
 
 def test_kernels_are_asked_for_as_the_user_says(tmp_path: Path) -> None:
-    path = tmp_path / "try.toml"
     bases = '["2.6.24", "2.6.24-rc6-mm1"]'
     several = TEXT.replace('"6.1"', bases).replace('"pc-swap-disk"', '"x86-64-numa"')
-    path.write_text(re.sub("(?s)filecache = .*?\n", "swappiness = 1\n", several))
+    path = write(tmp_path, re.sub("(?s)filecache = .*?\n", "swappiness = 1\n", several))
     campaign = load_campaign(path)
     assert {cell.request.base for cell in plan_cells(campaign)} == {"2.6.24"}
     (request,) = {
@@ -221,8 +199,7 @@ def test_plan_rows_say_all(cells: tuple[Cell, ...]) -> None:
 
 
 def test_virtual_time_is_tcg(tmp_path: Path) -> None:
-    path = tmp_path / "try.toml"
-    path.write_text(TEXT)
+    path = write(tmp_path, TEXT)
     campaign = load_campaign(path)
     assert plan_cells(campaign)[0].accel is Accel.TCG
     assert plan_cells(campaign, clock=Clock.REAL)[0].accel is Accel.AUTO
@@ -243,8 +220,7 @@ def test_virtual_time_is_tcg(tmp_path: Path) -> None:
 def test_a_log_has_room_for_all_clients_unless_the_scenario_says_otherwise(
     tmp_path: Path, clients: int, given: str, records: int
 ) -> None:
-    path = tmp_path / "try.toml"
     text = TEXT.replace("clients = [3, 1]", f"clients = {clients}")
-    path.write_text(text.replace("log_records = 1000", given))
+    path = write(tmp_path, text.replace("log_records = 1000", given))
     planned = plan_cells(load_campaign(path))
     assert {cell.log_records for cell in planned} == {records}

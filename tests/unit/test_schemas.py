@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 from memnotify import places
 
+from tests.support.campaign_text import POLL, head, scenario
+
 SHIPPED = sorted(
     file
     for folder in (places.CAMPAIGNS, places.KERNELS, places.PATCHES, places.IMAGES / "machines")
@@ -76,22 +78,9 @@ def test_a_shipped_file_names_its_schema_and_keeps_it(file: Path) -> None:
     assert errors(there.name.partition(".")[0], text) == []
 
 
-CAMPAIGN = """
-name = "a"
-[kernel]
-base = "6.1"
-[matrix]
-series = ["none", "v4"]
-memory_mib = 64
-clients = [1, 2]
-machine = "pc"
-scenario = "s"
-[scenario.s]
-duration_s = 3
-[[scenario.s.step]]
-at_s = 0.5
-clients = { kind = "poll", count = "matrix" }
-"""
+CAMPAIGN = head(
+    series=["none", "v4"], memory_mib=64, clients=[1, 2], machine="pc", scenario="s"
+) + scenario("s", (0.5, POLL), duration_s=3)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +92,7 @@ clients = { kind = "poll", count = "matrix" }
         ('"poll"', '"pol"', "kind"),
         (', count = "matrix"', "", "count"),
         ("at_s = 0.5", 'at_s = 0.5\nstop = "hog"', "step[0]"),
-        ('name = "a"', 'name = "a b"', "name"),
+        ('name = "try"', 'name = "a b"', "name"),
         ("duration_s = 3", "duration_s = 0", "duration_s"),
         ('base = "6.1"', "base = []", "base"),
     ],

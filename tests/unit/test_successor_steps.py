@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memnotify.campaign.load import load_campaign
+from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import plan_cells
 from memnotify.errors import InputError
 from memnotify.guest.console import KernelConsole
@@ -20,43 +20,37 @@ from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.scenario import ClientKind, Level, Op
 
+from tests.support.campaign_text import head, scenario, write
 from tests.support.steps import numbers
 
-HEAD = """\
-name = "try"
-[kernel]
-base = "6.1"
-[matrix]
-series = "v4"
-memory_mib = 64
-machine = "pc-swap"
-scenario = "s"
-[scenario.s]
-duration_s = 9
-step = [
-"""
-V1 = "{ at_s = 0, group = { version = 1 } },\n"
-V2 = "{ at_s = 0, group = { version = 2, limit_mib = 24 } },\n"
-LOW = '{ at_s = 1, clients = { kind = "pressure_level", level = "low", count = 2 } },\n'
-EVENTS = '{ at_s = 1, clients = { kind = "memory_events", count = 2 } },\n'
-PSI = '{ at_s = 1, clients = { kind = "psi", stall_ms = 150, window_ms = 1000, count = 2 } },\n'
+HEAD = head(series="v4", memory_mib=64, machine="pc-swap", scenario="s")
+V1 = (0, "group = { version = 1 }")
+V2 = (0, "group = { version = 2, limit_mib = 24 }")
+LOW = (1, 'clients = { kind = "pressure_level", level = "low", count = 2 }')
+EVENTS = (1, 'clients = { kind = "memory_events", count = 2 }')
+PSI = (1, 'clients = { kind = "psi", stall_ms = 150, window_ms = 1000, count = 2 }')
+
+Step = tuple[float, str]
 
 
-def write(folder: Path, *steps: str) -> Path:
-    path = folder / "try.toml"
-    path.write_text(HEAD + "".join(steps) + "]\n")
-    return path
+def load(folder: Path, *steps: Step) -> Campaign:
+    return load_campaign(write(folder, HEAD + scenario("s", *steps, duration_s=9)))
+
+
+def other(step: Step, old: str, new: str) -> Step:
+    assert old in step[1]
+    return step[0], step[1].replace(old, new)
 
 
 def test_what_the_guest_is_told(tmp_path: Path) -> None:
-    (cell,) = plan_cells(load_campaign(write(tmp_path, V2, EVENTS, PSI)))
+    (cell,) = plan_cells(load(tmp_path, V2, EVENTS, PSI))
     told = [(step.op, *numbers(step)[:4]) for step in cell.scenario.steps]
     assert told == [
         (Op.GROUP, 2, 24 * 1024),
         (Op.CLIENTS, ClientKind.MEMORY_EVENTS, 2, 0, 0),
         (Op.CLIENTS, ClientKind.PSI, 2, 150_000, 1_000_000),
     ]
-    (cell,) = plan_cells(load_campaign(write(tmp_path, V1, LOW)))
+    (cell,) = plan_cells(load(tmp_path, V1, LOW))
     assert numbers(cell.scenario.steps[1])[:4] == (ClientKind.PRESSURE_LEVEL, 2, Level.LOW, 0)
 
 
@@ -65,20 +59,20 @@ def test_what_the_guest_is_told(tmp_path: Path) -> None:
     [
         (
             (LOW,),
-            r"try\.toml:12: .*kind: pressure_level requires control groups of version 1 "
-            r"\(add an earlier step: group = \{ version = 1 \}\)",
+            r"try\.toml:17: scenario\.s\.step\[0\]\.clients\.kind: pressure_level requires control "
+            r"groups of version 1 \(add an earlier step: group = \{ version = 1 \}\)$",
         ),
-        ((V1, EVENTS), r"try\.toml:13: .*memory_events requires control groups of version 2"),
-        ((V1, V2), "only one group"),
-        ((PSI.replace("stall_ms = 150, ", ""),), "needs stall_ms and window_ms"),
-        ((PSI.replace("150", "1500"),), "stall_ms is more than window_ms"),
-        ((PSI.replace('"psi"', '"poll"'),), 'stall_ms and window_ms: not for kind = "poll"'),
-        ((V1, LOW.replace('level = "low", ', "")), "needs level"),
+        ((V1, EVENTS), r"try\.toml:21: .*memory_events requires control groups of version 2"),
+        ((V1, V2), r"toml:21: scenario\.s\.step\[1\]\.group: a scenario can have only one group$"),
+        ((other(PSI, "stall_ms = 150, ", ""),), "needs stall_ms and window_ms"),
+        ((other(PSI, "150", "1500"),), "stall_ms is more than window_ms"),
+        ((other(PSI, '"psi"', '"poll"'),), 'stall_ms and window_ms: not for kind = "poll"'),
+        ((V1, other(LOW, 'level = "low", ', "")), "needs level"),
     ],
 )
-def test_what_cannot_work_is_refused(tmp_path: Path, steps: tuple[str, ...], words: str) -> None:
+def test_what_cannot_work_is_refused(tmp_path: Path, steps: tuple[Step, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        load_campaign(write(tmp_path, *steps))
+        load(tmp_path, *steps)
 
 
 def log_of(*records: tuple[Kind, int, tuple[int, ...]]) -> RecordLog:

@@ -83,10 +83,6 @@ def test_ctrl_c_is_typed() -> None:
         assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
 
 
-def prompts(text: str) -> Callable[[list[str]], bool]:
-    return lambda lines: text in lines
-
-
 def test_ctrl_z_leaves_the_terminal_as_it_was() -> None:
     script = "set -m; {run}; read -p one; fg >/dev/null; read -p two; fg; echo ended with $?"
     with in_a_shell(script, 60, rows=40) as terminal:
@@ -94,7 +90,7 @@ def test_ctrl_z_leaves_the_terminal_as_it_was() -> None:
             terminal.wait_for(one_board)
             assert terminal.cursor_is_hidden
             terminal.type("\x1a")
-            terminal.wait_for(prompts(prompt))
+            terminal.wait_for(has_line(prompt))
             assert HEAD not in "".join(terminal.shown) and not terminal.cursor_is_hidden
             terminal.type("\n")  # the shell goes on with fg
         terminal.wait_for(one_board)
@@ -123,6 +119,11 @@ def test_in_the_background_nothing_is_drawn_between_the_lines_of_the_shell() -> 
         assert terminal.end() == 0
     assert HEAD.encode() not in terminal.raw and b"\x1b[?25l" not in terminal.raw
     assert sum(cell in "\n".join(lines) for cell in CELLS) == 4
+
+
+def has_line(text: str) -> Callable[[list[str]], bool]:
+    """Return a condition: a line of the screen is exactly this text."""
+    return lambda lines: text in lines
 
 
 def one_board(lines: list[str]) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from memnotify import toml
 from memnotify.campaign.figures import read_comparison
+from memnotify.campaign.own_clients import programs_of
 from memnotify.campaign.own_series import with_own_series
 from memnotify.campaign.place import Place
 from memnotify.campaign.scenario import client_count
@@ -25,6 +26,7 @@ from memnotify.files import read_bytes
 from memnotify.guest.machine import load_machine
 from memnotify.kernel.base import Base, load_base
 from memnotify.model import DiskBus, MachineProfile, SwapKind
+from memnotify.scenario import Program
 from memnotify.series.own import means
 from memnotify.series.quilt import load_series
 from memnotify.series.registered import registered
@@ -41,13 +43,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Campaign:
-    """A checked campaign: its text, its tables, and the scenarios and machines that it names."""
+    """A checked campaign: its text, its tables, and the scenarios and machines that it names.
+
+    `programs` has, by scenario, the programs of the user's own that clients run.
+    """
 
     path: Path
     text: bytes
     table: CampaignTable
     scenarios: dict[str, ScenarioTable]
     machines: dict[str, MachineProfile]
+    programs: dict[str, tuple[Program, ...]] = field(default_factory=dict)
 
 
 def load_campaign(path: Path) -> Campaign:
@@ -69,13 +75,15 @@ def load_campaign(path: Path) -> Campaign:
     bases = _check_kernels(place, table, machines)
     _check_nodes(place.at("matrix", "memory_mib"), table, machines)
     scenarios: dict[str, ScenarioTable] = {}
+    programs: dict[str, tuple[Program, ...]] = {}
     for index, name in enumerate(table.matrix.scenario):
         there, scenario = _scenario(place.at("matrix", "scenario", index), table, name)
         scenarios[name] = scenario
         check_steps(there, name, scenario, table, list(machines.values()), bases)
+        programs[name] = programs_of(there, scenario, table.kernel.arch)
     _check_clients_axis(place.at("matrix"), table, scenarios)
     _check_expectations(place, table, scenarios)
-    return Campaign(path, read_bytes(path), table, scenarios, machines)
+    return Campaign(path, read_bytes(path), table, scenarios, machines, programs)
 
 
 def _check_cells(place: Place, table: CampaignTable) -> None:

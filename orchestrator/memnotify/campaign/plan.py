@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
 from memnotify.guest.mailbox import scenario_to_json
 from memnotify.image.build import INITRAMFS
-from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest
+from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest, MachineProfile
 from memnotify.store import Artifact, digest_value
 
 ID_DIGITS = 16
@@ -80,6 +81,7 @@ def plan_cells(
                 accel=accel,
                 clock=clock,
                 log_records=scenario.log_records or default_log_records(count),
+                programs=campaign.programs.get(name, ()),
             )
         )
     return tuple(cells)
@@ -105,11 +107,26 @@ def cell_name(cell: Cell) -> str:
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return everything that a cell's results depend on, as a JSON value.
 
-    The location of the kernel's source is left out: the kernel's key covers its content.
+    The locations of the kernel's source and of programs are left out: keys and digests cover their
+    content. A cell without such programs has the id that it would have if there were none.
     """
-    inputs = dataclasses.asdict(cell) | {"scenario": scenario_to_json(cell.scenario)}
-    inputs["request"] = {key: inputs["request"][key] for key in ("base", "series", "arch")}
-    return inputs
+    # Not dataclasses.asdict(cell), which copies each step only to have the scenario replaced.
+    inputs = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
+    programs = [dataclasses.asdict(program) for program in inputs.pop("programs")]
+    for program in programs:
+        del program["path"]
+    request = cell.request
+    return inputs | {
+        "request": {"base": request.base, "series": request.series, "arch": request.arch},
+        "machine": _machine(cell.machine),
+        "scenario": scenario_to_json(cell.scenario),
+        **({"programs": programs} if programs else {}),
+    }
+
+
+@functools.cache
+def _machine(machine: MachineProfile) -> dict[str, Any]:
+    return dataclasses.asdict(machine)
 
 
 def boot_files(kernel: Artifact, image: Artifact) -> BootFiles:

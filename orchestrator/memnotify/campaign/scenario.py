@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from memnotify.campaign.scenario_schema import (
     BalloonTable,
     HogTable,
+    Run,
     ScenarioTable,
     StepTable,
     kib,
@@ -13,6 +16,7 @@ from memnotify.campaign.scenario_schema import (
 from memnotify.scenario import (
     Action,
     Balloon,
+    Clients,
     Console,
     Dd,
     File,
@@ -35,6 +39,12 @@ def client_count(scenario: ScenarioTable, clients: int | None) -> int:
     return sum((clients or 0) if count == "matrix" else count for count in counts)
 
 
+def runs_of(scenario: ScenarioTable) -> list[Run]:
+    """Return the programs of the user's own that clients run; a step counts them from 1."""
+    runs = [step.clients.run for step in scenario.step if step.clients is not None]
+    return list(dict.fromkeys(run for run in runs if run is not None))
+
+
 def balloon_kib(table: BalloonTable, memory_mib: int) -> int:
     """Return a balloon target, the memory left to the guest, in KiB (whole pages of 4 KiB)."""
     return kib(table.mib if table.mib is not None else memory_mib * (table.percent or 0) / 100)
@@ -50,10 +60,18 @@ def concrete(
         duration_ns=ns(scenario.duration_s),
         sample_ns=round(scenario.sample_ms * NS_PER_MS),
         steps=tuple(
-            Step(at_ns=ns(step.at_s), action=_action(step, memory_mib, clients or 0))
+            Step(at_ns=ns(step.at_s), action=_numbered(step, scenario, memory_mib, clients or 0))
             for step in scenario.step
         ),
     )
+
+
+def _numbered(step: StepTable, scenario: ScenarioTable, memory_mib: int, clients: int) -> Action:
+    action = _action(step, memory_mib, clients)
+    run = None if step.clients is None else step.clients.run
+    if run is None or not isinstance(action, Clients):
+        return action
+    return dataclasses.replace(action, program=1 + runs_of(scenario).index(run))
 
 
 def _action(step: StepTable, memory_mib: int, clients: int) -> Action:

@@ -23,7 +23,15 @@ from memnotify.campaign.values import (
     exactly_one,
     only_one,
 )
-from memnotify.scenario import STOPPABLE, ClientKind, Clients, Habit, Level
+from memnotify.scenario import (
+    OWN_KINDS,
+    SOURCE_SUFFIX,
+    STOPPABLE,
+    ClientKind,
+    Clients,
+    Habit,
+    Level,
+)
 from memnotify.scenario_rules import (
     GROUP_VERSIONS,
     MAX_READ,
@@ -81,6 +89,7 @@ _CLIENT_KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = MappingProxyType(
         "stall_ms": ("stall_us", _us),
         "window_ms": ("window_us", _us),
         "level": ("level", _level),
+        "program": ("program", lambda _: 1),  # `concrete` counts the programs of a scenario
     }
 )
 """For each key that only some kinds of clients have: its field of Clients, and the conversion."""
@@ -93,12 +102,31 @@ def _key_of(field: str) -> str:
     return _KEYS.get(field, field)
 
 
+_KINDS = tuple(kind for kind in ClientKind if kind not in OWN_KINDS)
+_MOST_ARGS = 4_000  # bytes that the guest program reads, with the name of the program
+
+Argument = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
+
+
+Run = tuple[str, tuple[str, ...], str]
+"""A program as a campaign names it, its arguments, and its wakeup_line."""
+
+
 class ClientsTable(Table):
     """Clients that watch /dev/mem_notify or one of its successors; sizes are per client."""
 
-    kind: Annotated[str, one_of(ClientKind)] = Field(
-        description="What each process does; campaigns/README.md describes every kind."
+    kind: Annotated[str, one_of(_KINDS)] | None = _may(
+        "What each process does; campaigns/README.md describes every kind."
     )
+    program: Annotated[str, Field(min_length=1, max_length=1_000)] | None = _may(
+        "Instead of a kind: a C file or a static binary, relative to the campaign, that each runs."
+    )
+    args: Annotated[list[Argument], Field(max_length=64)] | None = _may(
+        "Arguments of that program."
+    )
+    wakeup_line: (
+        Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00\n]*$")] | None
+    ) = _may("How a line begins by which a binary says on its standard output that it was woken.")
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)] = Field(
         description='How many processes; "matrix": each value of the axis clients.'
     )
@@ -131,8 +159,36 @@ class ClientsTable(Table):
         "The level from which it is woken (pressure_level)."
     )
 
+    model_config = exactly_one("kind", "program")
+
+    @property
+    def client_kind(self) -> ClientKind:
+        if self.kind is not None:
+            return ClientKind[self.kind.upper()]
+        source = (self.program or "").endswith(SOURCE_SUFFIX)
+        return ClientKind.OWN if source else ClientKind.LINES
+
+    def _check_program(self) -> None:
+        if self.program is None:
+            for key in ("args", "wakeup_line"):
+                if self._has(key):
+                    raise ValueError(f"{key} has no effect without program")
+            return
+        given = [key for key in _CLIENT_KEYS if self._has(key) and key != "program"]
+        if wrong := sorted([*given, *(key for key in _HABITS if self._has(key))]):
+            raise ValueError(f"{' and '.join(wrong)}: not for a program of your own")
+        size = sum(len(text.encode()) + 1 for text in self.args or ())
+        if size > _MOST_ARGS:
+            raise ValueError(f"args take {size} bytes, more than {_MOST_ARGS}")
+        if self.wakeup_line is not None and self.client_kind is ClientKind.OWN:
+            raise ValueError(
+                "wakeup_line is for binaries: of a C file, the waits themselves are logged"
+            )
+
     @model_validator(mode="after")
     def _allowed(self) -> Self:
+        only_one(self, ("kind", "program"), "clients")
+        self._check_program()
         clients = self.clients(1)
         given = [*map(_field_of, self._given()), *(key for key in _HABITS if self._has(key))]
         problem = detail_problem(clients.kind, given, _key_of)
@@ -147,12 +203,19 @@ class ClientsTable(Table):
         for key, habit in _HABITS.items():
             habits |= habit if getattr(self, key) else Habit(0)
         return Clients(
-            kind=ClientKind[self.kind.upper()],
+            kind=self.client_kind,
             count=count,
             spacing_ns=_ms(self.spacing_ms),
             habits=habits,
             **dict(self._fields()),
         )
+
+    @property
+    def run(self) -> Run | None:
+        """Return which program each client runs, and how."""
+        if self.program is None:
+            return None
+        return self.program, tuple(self.args or ()), self.wakeup_line or ""
 
     def _has(self, key: str) -> bool:
         return getattr(self, key) is not None

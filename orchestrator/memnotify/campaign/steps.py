@@ -25,7 +25,7 @@ from memnotify.kernel.base import Base
 from memnotify.kernel.config import merge_fragments
 from memnotify.kernel.fixes import usual_config
 from memnotify.model import MachineProfile
-from memnotify.scenario import CLIENT_KINDS, STARTING, ClientKind
+from memnotify.scenario import CLIENT_KINDS, STARTING
 from memnotify.scenario_rules import time_problem
 from memnotify.series.quilt import NONE, load_series, revisions
 from memnotify.series.revision import load_revision
@@ -165,7 +165,7 @@ def _check_node(place: Place, hog: HogTable | None, machine: MachineProfile) -> 
 
 def _group_of(clients: ClientsTable) -> int | None:
     """Return the version of control groups that has the file which clients watch, or None."""
-    return CLIENT_KINDS[ClientKind[clients.kind.upper()]].group
+    return CLIENT_KINDS[clients.client_kind].group
 
 
 def _check_group(place: Place, step: StepTable, version: int) -> None:
@@ -300,7 +300,7 @@ def _check_kernel_has(
     release = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", base.name)
     version = tuple(int(part or 0) for part in release.groups()) if release else ()
     for here, step in _steps(place, scenario):
-        kind = step.clients.kind if step.clients is not None else ""
+        kind = (step.clients.kind or "") if step.clients is not None else ""
         if kind == "psi" and "CONFIG_PSI" not in has:
             why = f"kernels of {base.name} have no /proc/pressure/memory"
             here.at("clients", "kind").refuse(why, hint=f"CONFIG_PSI is not set for {base.name}")

@@ -16,7 +16,7 @@ from memnotify.records.clients import of_mem_notify, was_notified
 from memnotify.records.layout import Kind
 from memnotify.records.log import Flags, Ints, RecordLog, Records, indexes, ints
 from memnotify.records.zones import gate_of
-from memnotify.scenario import CLIENT_KINDS, ClientKind, Habit, Op
+from memnotify.scenario import CLIENT_KINDS, OWN_KINDS, ClientKind, Habit, Op
 from memnotify.units import NS_PER_S
 
 NEVER = 2**62
@@ -110,7 +110,7 @@ class Watchers:
         started = _last_before(starts, ints(rows["time_ns"]), default=0)
         exits = exits[np.isin(exits["client"], clients)]
         left = ints(exits["time_ns"])
-        self._opened, self._started = np.sort(opened), np.sort(started)
+        self._opened, self._started = np.sort(opened[_stays_open(log, rows)]), np.sort(started)
         self._left, self._leaving = np.sort(left), np.sort(_earliest_exit(log, exits))
 
     def at_least(self, first_ns: int, last_ns: int) -> int:
@@ -125,6 +125,21 @@ class Watchers:
     def at_most(self, first_ns: int, last_ns: int) -> int:
         """Return the greatest number of files that were open at any time."""
         return _upto(self._started, last_ns) - _upto(self._left, first_ns)
+
+
+def _stays_open(log: RecordLog, rows: Records) -> Flags:
+    """Return which CLIENT records are of a file that surely stays open until its client ends.
+
+    A program of the user's own may open the device twice, or close it; of a binary, not even the
+    first is known.
+    """
+    left = log.kind(Kind.LEFT)
+    closers = left["client"][left["closed"] != 0]
+    clients, opens = np.unique(rows["client"], return_counts=True)
+    own = np.isin(rows["client_kind"], OWN_KINDS)
+    unsure = np.isin(rows["client"], closers) | np.isin(rows["client"], clients[opens > 1])
+    stays: Flags = ~(own & unsure) & (rows["client_kind"] != ClientKind.LINES)
+    return stays
 
 
 def _upto(times: Ints, when: int) -> int:
@@ -320,8 +335,12 @@ class Story:
 
     @cached_property
     def in_turn(self) -> bool:
-        """Return whether waiting clients queue in turn: one in epoll keeps its place when woken."""
-        return not np.any(self.log.kind(Kind.CLIENT)["client_kind"] == ClientKind.EPOLL)
+        """Return whether waiting clients queue in turn: one in epoll keeps its place when woken.
+
+        A program of the user's own may use epoll.
+        """
+        kinds = self.log.kind(Kind.CLIENT)["client_kind"]
+        return not np.isin(kinds, [ClientKind.EPOLL, *OWN_KINDS]).any()
 
     def asleep(self, waits: Ints) -> Flags:
         """Return which of these waits, all ended, were ended by a notification.

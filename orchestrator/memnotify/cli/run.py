@@ -10,8 +10,8 @@ from pathlib import Path
 
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_name, plan_cells
-from memnotify.cli.merge import show_merged
-from memnotify.cli.output import add_json, say
+from memnotify.cli.cluster import add_cluster, cluster_of, hosts_of, print_verified
+from memnotify.cli.output import add_json
 from memnotify.cli.paths import campaign, named, path
 from memnotify.cli.progress import add_progress, check_progress, progress
 from memnotify.errors import InputError
@@ -26,14 +26,13 @@ from memnotify.results.expectations import expectations, failed
 from memnotify.results.folder import RunFolder, to_json
 from memnotify.run.base_selection import Preparing, choose_base
 from memnotify.run.campaign import refuse_too_large, run_campaign
-from memnotify.run.fleet import load_fleet, run_fleet
+from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.ledger import Ledger
-from memnotify.run.prepare import build_all, build_timed, fetch_source
+from memnotify.run.prepare import build_all, build_clients, build_timed, fetch_source
 from memnotify.run.preview import preview
 from memnotify.run.services import RunOptions, Services
 from memnotify.run.shards import Shard, read_durations
 from memnotify.run.stages import GUESTS, read_stages, stage_lines, timed_in, untimed
-from memnotify.series.own import is_own
 from memnotify.store import Store
 from memnotify.text import counted
 
@@ -91,12 +90,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="output of show --json for an earlier run, used to make all parts take equally long",
     )
-    parser.add_argument(
-        "--fleet",
-        type=path,
-        metavar="HOSTS.toml",
-        help="run one part on each of these hosts over ssh; docs/howto/ci.md describes the format",
-    )
+    add_cluster(parser)
     parser.add_argument(
         "--again", action="store_true", help="also run cells that already have results"
     )
@@ -151,11 +145,13 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
             raise InputError(
                 f"--{name} cannot be combined with --plan, which fetches, builds and runs nothing"
             )
-    if args.json_lines and (args.plan or args.fleet is not None):
-        other = "--plan, which has no progress: use --json" if args.plan else "--fleet"
+    if args.json_lines and args.plan:
+        other = "--plan, which has no progress: use --json"
         raise InputError(f"--json-lines cannot be combined with {other}")
-    if args.fleet is not None:
-        return _run_fleet(args, campaign)
+    hosts = hosts_of(args)
+    for name in ("plan", "prepare"):
+        if hosts is not None and getattr(args, name):
+            raise InputError(f"--{name} cannot be combined with --fleet: it runs nothing")
     durations = read_durations(args.durations) if args.durations else {}
     store = Store()
     if args.plan:
@@ -167,7 +163,7 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
         if args.prepare is not None:
             _prepare(args, campaign, using)
             return 0
-        folder, planned = _run(args, campaign, durations, using, board)
+        folder, planned = _run(args, campaign, hosts, durations, using, board)
         verdicts = folder.verdicts()
         if args.json_lines:
             board.result([verdict.to_json() for verdict in verdicts])
@@ -180,25 +176,28 @@ def execute(args: argparse.Namespace, *, command: str = "run") -> int:
         if expected:
             print_expectations(console, expected)
         console.print(f"results in {folder.path}", soft_wrap=True, markup=False)
+    same = args.verify is None or print_verified(console, folder)
     if args.stages is not None:
         for line in stage_lines(read_stages(args.stages)):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
     broken = any(verdict.outcome.infrastructure is not None for verdict in verdicts)
-    return 3 if broken else int(failed(expected))
+    return 3 if broken else int(failed(expected) or not same)
 
 
 def _run(
     args: argparse.Namespace,
     campaign: Campaign,
+    hosts: Hosts | None,
     durations: Mapping[str, float],
     using: Preparing,
     board: Board,
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
-    if args.shard is None:
+    if args.shard is None and args.scheduler is None and hosts is None:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
         refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
+    build_clients(plan_cells(campaign), using)
     base = choose_base(
         campaign,
         using,
@@ -225,14 +224,20 @@ def _run(
     if args.stages is not None:
         requests = [cell.request for cell in cells]
         build_timed(requests, using)
-    with using.timed(GUESTS):
+    with (
+        using.timed(GUESTS),
+        cluster_of(args, hosts, store=using.store, say=board.note) as cluster,
+    ):
         folder = run_campaign(
             campaign,
             cells,
             Services(store=using.store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
-            options=RunOptions(limit=args.jobs, again=args.again, cold=args.cold),
+            options=RunOptions(
+                limit=args.jobs, again=args.again, cold=args.cold, verify=args.verify or 0
+            ),
             whole=whole,
+            cluster=cluster,
         )
     return folder, len(cells)
 
@@ -276,45 +281,3 @@ def _plan(
     else:
         print_plan(plain_console(), found)
     return 0
-
-
-def _run_fleet(args: argparse.Namespace, campaign: Campaign) -> int:
-    if args.plan:
-        raise InputError(
-            "--plan cannot be combined with --fleet: what is available differs between hosts"
-        )
-    if args.shard is not None:
-        raise InputError("--shard cannot be combined with --fleet, which gives each host a part")
-    if own := [name for name in campaign.table.matrix.series if is_own(name)]:
-        raise InputError(
-            f"--fleet cannot run {', '.join(own)}: each host builds from the series that it has",
-            hint="run these series here, or put them into patches/mem_notify on each host",
-        )
-    for name in ("prepare", "stages"):
-        if getattr(args, name) is not None:
-            raise InputError(f"--{name} cannot be combined with --fleet: use it on each host")
-    if args.source is not None:
-        hint = "run memnotify kernel fetch BASE --source PATH on each host"
-        raise InputError(
-            "--source cannot be combined with --fleet: each host builds from its own store",
-            hint=hint,
-        )
-    options = ["--accel", args.accel, "--clock", args.clock]
-    options += [f"--{name}" for name in ("again", "cold") if getattr(args, name)]
-    options += ["-j", str(args.jobs)] if args.jobs else []
-    options += ["--cc", args.cc] if args.cc is not None else []
-    place = args.output or Path("runs") / campaign.table.name
-    found = run_fleet(
-        campaign,
-        load_fleet(args.fleet),
-        path=place,
-        options=options,
-        durations=args.durations,
-        say=_nothing if args.quiet else say,
-    )
-    status = show_merged(RunFolder(place), found.missing, as_json=args.json)
-    return 3 if found.failures or found.missing else status
-
-
-def _nothing(line: str) -> None:
-    """Do not say what a fleet is doing."""

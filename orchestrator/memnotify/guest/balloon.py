@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 
 from memnotify.guest.qmp import Monitor, number
 from memnotify.model import BalloonMove
-
-_PAGE_KIB = 4
+from memnotify.scenario_rules import PAGE_KIB
 
 
 @dataclass(slots=True)
@@ -25,7 +24,7 @@ class _Pending:
     reached: bool = False  # as reported by the guest
 
     def meets(self, kib: int) -> bool:
-        return abs(kib - self.move.target_kib) < _PAGE_KIB
+        return abs(kib - self.move.target_kib) < PAGE_KIB
 
 
 class BalloonControl:

@@ -75,6 +75,7 @@ class ClientArg(IntEnum):
     HABITS = 9
     READ = 10
     TEXT = 11
+    PROGRAM = 12
 
 
 _CLIENT_FIELDS: Mapping[ClientArg, tuple[str, ...]] = {
@@ -90,6 +91,7 @@ _CLIENT_FIELDS: Mapping[ClientArg, tuple[str, ...]] = {
     ClientArg.HABITS: ("habits",),
     ClientArg.READ: ("read_bytes",),
     ClientArg.TEXT: ("text_kib",),
+    ClientArg.PROGRAM: ("program",),
 }
 """The fields of Clients by number. Fields that no kind of client combines may share a number."""
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from memnotify.guest.console import KernelConsole
+from memnotify.guest.own_clients import client_failures, client_notes, own_clients
 from memnotify.guest.rendezvous import End
 from memnotify.model import Finding, Outcome
 from memnotify.records.exits import failed_exits, killed_exits
 from memnotify.records.layout import NO_CLIENT, BalloonPhase, CheckResult, Kind
 from memnotify.records.log import RecordLog
 from memnotify.records.self_check import describe_check
-from memnotify.scenario import SUCCESSORS, Op
+from memnotify.scenario import SUCCESSORS, Op, Program
 from memnotify.text import counted
 from memnotify.units import NS_PER_S
 
@@ -31,12 +32,14 @@ def judge(
     disagreements: Sequence[str],
     overwritten: bool = False,
     ended: bool = False,
+    programs: Sequence[Program] = (),
 ) -> Outcome:
     """Return the outcome: the most serious finding, with all of them in the detail.
 
     `disagreements` lists where host and guest disagreed about the balloon. `overwritten` says that
     the guest wrote to the host's part of the log. `ended` says that the scenario was over when the
-    guest ended, so that everything that was asked for is in the log.
+    guest ended, so that everything that was asked for is in the log. `programs` are those of the
+    user's own; how their clients ended is a finding of another kind than a failure of ours.
     """
     found: dict[Finding, str] = {}
     if end.finding is not None:
@@ -55,12 +58,14 @@ def judge(
     scribbled = ["the header of the log was overwritten"] if overwritten else []
     if failed := [*scribbled, *_failures(log)]:
         found.setdefault(Finding.AGENT, "; ".join(failed))
+    if failed := client_failures(log, programs):
+        found[Finding.CLIENT] = "; ".join(failed)
     if wrong := _self_check(log):
         found[Finding.SELF_CHECK] = "; ".join(wrong)
     if balloon := [*_missed(log), *disagreements]:
         found[Finding.BALLOON] = "; ".join(balloon)
     if not found:
-        return Outcome(detail=end.detail)
+        return Outcome(detail="; ".join(filter(None, [end.detail, *client_notes(log, programs)])))
     ranked = [finding for finding in Finding if finding in found]
     detail = found[ranked[0]]
     for finding in ranked[1:]:
@@ -81,12 +86,16 @@ def _oom_kills(log: RecordLog, console: KernelConsole) -> str | None:
 
 def _failures(log: RecordLog) -> list[str]:
     """Return what processes of the scenario failed to do; their exit code is the errno."""
-    found = [f"{_name(row)} {_how(row)}" for row in failed_exits(log)[:_SHOWN]]
+    own = list(own_clients(log))
+    failed = failed_exits(log)
+    failed = failed[~np.isin(failed["client"], own)]
+    found = [f"{_name(row)} {_how(row)}" for row in failed[:_SHOWN]]
     # A kernel without mem_notify serves as a comparison. A kernel that lacks a successor that it
     # should have does not.
     device, clients = log.kind(Kind.DEVICE), log.kind(Kind.CLIENT)
     present = len(device) > 0 and bool(device["present"][0])
     told = present | np.isin(clients["client_kind"], list(SUCCESSORS))
+    told &= ~np.isin(clients["client"], own)
     closed = clients[(clients["errno"] != 0) & told]
     if len(closed):
         found += [

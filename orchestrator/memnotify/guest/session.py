@@ -14,6 +14,7 @@ from memnotify.guest import probe, qemu
 from memnotify.guest.backing import Parts, new_parts
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.guest.outcome import judge
+from memnotify.guest.own_clients import said_by_clients
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.recording import Recorder
 from memnotify.guest.rendezvous import End, Host
@@ -21,7 +22,7 @@ from memnotify.guest.template import Template
 from memnotify.guest.view import UNWATCHED, View, Watcher
 from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, log_ends_ns, watch
-from memnotify.model import RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
+from memnotify.model import CONSOLE, RECORDS, BalloonMove, BootFiles, Cell, CellResult, Outcome
 from memnotify.process import CommandLog
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
@@ -85,6 +86,8 @@ async def run_cell(
             )
             overwritten = parts.region.overwritten()
         await asyncio.to_thread(write_records, records, folder / RECORDS)
+        if cell.programs:
+            _add_said(records, folder / CONSOLE)
     except OSError as error:
         kind = "disk-full" if no_space(error) else "io"
         raise InfrastructureError(kind, f"{folder}: {error}") from error
@@ -96,6 +99,7 @@ async def run_cell(
             disagreements=session.disagreements,
             overwritten=overwritten,
             ended=bool(ended_ns),
+            programs=cell.programs,
         )
     else:
         outcome = Outcome(infrastructure=failure.kind, detail=str(failure))
@@ -190,6 +194,15 @@ class _Session:
             await self._template.restore(monitor, vm.parts)
         self.start_seconds = time.monotonic() - self._started
         return await host.conduct()
+
+
+def _add_said(records: RecordLog, console: Path) -> None:
+    """Add what clients printed to the console, which does not carry it. Raises OSError."""
+    lines = list(said_by_clients(records))
+    if lines:
+        with console.open("a", encoding="utf-8") as file:
+            file.write("\n--- what clients printed, by client\n")
+            file.writelines(f"{line}\n" for line in lines)
 
 
 def _kernel_version(records: RecordLog) -> dict[str, str]:

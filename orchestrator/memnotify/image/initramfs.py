@@ -7,6 +7,7 @@ it. The same program gives the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,31 @@ class Node:
     device: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFile:
+    """A program of the user's own; images/guest/own/own.h says where the guest program finds it."""
+
+    name: str
+    content: bytes
+    args: tuple[str, ...]
+    wakeup_line: str
+
+    def files(self, number: int) -> list[tuple[str, int, bytes]]:
+        """Return path, permission and content of its files; `number` counts from 1."""
+        folder = f"own/program/{number}"
+        words = b"".join(word.encode() + b"\0" for word in (self.name, *self.args))
+        found = [
+            (f"{folder}/bin/{self.name}", 0o755, self.content),
+            (f"{folder}/args", 0o444, words),
+        ]
+        if self.wakeup_line:
+            found.append((f"{folder}/wakeup", 0o444, self.wakeup_line.encode()))
+        return found
+
+    def folders(self, number: int) -> list[Node]:
+        return [Node(f"own/program/{number}{end}", 0o755) for end in ("", "/bin")]
+
+
 NODES = (
     Node("dev", 0o755),
     Node("dev/console", 0o600, (5, 1)),  # the kernel opens it for process 1
@@ -34,6 +60,9 @@ NODES = (
     Node("proc", 0o555),
     Node("sys", 0o555),
 )
+
+
+_OWN_NODES = (Node("own", 0o755), Node("own/program", 0o755))
 
 
 def _libarchive() -> Any:
@@ -48,8 +77,8 @@ def _libarchive() -> Any:
     return libarchive
 
 
-def write_initramfs(path: Path, *, program: bytes) -> None:
-    """Write an initramfs whose /init is `program`.
+def write_initramfs(path: Path, *, program: bytes, clients: Sequence[ClientFile] = ()) -> None:
+    """Write an initramfs whose /init is `program`; with programs for clients, in their order.
 
     Raises InfrastructureError if libarchive is missing or the file cannot be written.
     """
@@ -58,7 +87,9 @@ def write_initramfs(path: Path, *, program: bytes) -> None:
     fixed: dict[str, Any] = {"uid": 0, "gid": 0, "mtime": 0}
     try:
         with libarchive.file_writer(str(path), "cpio_newc") as archive:
-            for node in NODES:
+            numbered = list(enumerate(clients, 1))
+            own = [node for number, client in numbered for node in client.folders(number)]
+            for node in (*NODES, *(_OWN_NODES if clients else ()), *own):
                 kind, number = kinds.DIRECTORY, {}
                 if node.device is not None:
                     kind = kinds.CHAR_DEVICE
@@ -69,5 +100,10 @@ def write_initramfs(path: Path, *, program: bytes) -> None:
             archive.add_file_from_memory(
                 "init", len(program), program, kinds.REGULAR_FILE, 0o755, **fixed
             )
+            files = [file for number, client in numbered for file in client.files(number)]
+            for name, permission, content in files:
+                archive.add_file_from_memory(
+                    name, len(content), content, kinds.REGULAR_FILE, permission, **fixed
+                )
     except (OSError, libarchive.ArchiveError) as error:
         raise InfrastructureError("initramfs", f"{path} cannot be written: {error}") from error

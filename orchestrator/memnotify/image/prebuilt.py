@@ -38,15 +38,19 @@ class _Made(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     compiler: str
     program: dict[Arch, _Program]
+    own: dict[Arch, _Program] = {}
 
 
 def _folder() -> Path:
     return places.IMAGES / "prebuilt"
 
 
-def path(arch: Arch) -> Path:
-    """Return where the program for an architecture is, if there is one."""
-    return _folder() / f"agent-{arch}"
+def path(arch: Arch, *, own: bool = False) -> Path:
+    """Return where the program for an architecture is, if there is one.
+
+    `own`: that for images with programs of the user's own.
+    """
+    return _folder() / f"{'agent-own' if own else 'agent'}-{arch}"
 
 
 def compiler() -> str | None:
@@ -60,26 +64,30 @@ def _made() -> _Made | None:
     return load(file, _Made) if file.exists() else None
 
 
-def program(arch: Arch, sources: str) -> bytes | None:
+def program(arch: Arch, sources: str, *, own: bool = False) -> bytes | None:
     """Return the program made from the sources with this digest, or None if there is none.
 
     Raises InfrastructureError if the file is not the program that made.toml names, and InputError
     if it cannot be read or made.toml is not valid.
     """
     made = _made()
-    found = None if made is None else made.program.get(arch)
+    found = None if made is None else (made.own if own else made.program).get(arch)
     if found is None or found.sources != sources:
         return None
-    content = read_bytes(path(arch))
+    content = read_bytes(path(arch, own=own))
     if hashlib.sha256(content).hexdigest() != found.program:
         raise InfrastructureError(
-            "image", f"{path(arch)} is not the program that {_MADE} names", hint=_REMEDY
+            "image", f"{path(arch, own=own)} is not the program that {_MADE} names", hint=_REMEDY
         )
     return content
 
 
-def write(programs: Mapping[Arch, tuple[str, bytes]], *, compiler: str) -> tuple[Path, ...]:
+def write(
+    programs: Mapping[tuple[Arch, bool], tuple[str, bytes]], *, compiler: str
+) -> tuple[Path, ...]:
     """Write programs, each with the digest of its sources; return the files.
+
+    They are those of an architecture without and with programs of the user's own.
 
     Raises InfrastructureError if the folder cannot be written.
     """
@@ -90,12 +98,13 @@ def write(programs: Mapping[Arch, tuple[str, bytes]], *, compiler: str) -> tuple
     files = []
     try:
         _folder().mkdir(exist_ok=True)
-        for arch, (sources, content) in programs.items():
-            path(arch).write_bytes(content)
-            path(arch).chmod(0o755)
-            files.append(path(arch))
-            digest = hashlib.sha256(content).hexdigest()
-            lines += ["", f"[program.{arch}]", f'sources = "{sources}"', f'program = "{digest}"']
+        for (arch, own), (sources, content) in programs.items():
+            file = path(arch, own=own)
+            file.write_bytes(content)
+            file.chmod(0o755)
+            files.append(file)
+            digest, table = hashlib.sha256(content).hexdigest(), "own" if own else "program"
+            lines += ["", f"[{table}.{arch}]", f'sources = "{sources}"', f'program = "{digest}"']
         made = _folder() / _MADE
         made.write_text("\n".join([*lines, ""]), encoding="utf-8")
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,16 @@ AGENT = "agent"
 """The name of the program in the store."""
 
 # The oldest processors that kernels of 2008 were built for; the program must run on them.
-_TARGETS: Mapping[Arch, tuple[str, ...]] = {
+TARGETS: Mapping[Arch, tuple[str, ...]] = {
     Arch.I386: ("-target", "x86-linux-musl", "-mcpu=pentium"),
     Arch.X86_64: ("-target", "x86_64-linux-musl", "-mcpu=x86_64"),
 }
+_HOOKED = (
+    *("mn_shared_open", "mn_check_scenario", "mn_client", "mn_kill_processes"),
+    *("mn_reap", "mn_print_abi"),
+)
+"""Functions for which those of images/guest/own stand in images with programs of the user's own."""
+
 _FLAGS = (
     *("-std=c11", "-D_GNU_SOURCE", "-static", "-s", "-Os"),
     *("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"),
@@ -35,6 +41,7 @@ _FLAGS = (
     # zig enables traps by default; a trap would kill init without a message.
     "-fno-sanitize=all",
 )
+_OWN_FLAGS = ("-DMN_OWN", *(f"-Wl,--wrap={name}" for name in _HOOKED))
 _TIMEOUT = 900.0  # seconds; the very first build also compiles musl
 
 
@@ -46,13 +53,27 @@ class Program:
     prebuilt: bool
 
 
-def sources(folder: Path | None = None) -> tuple[Path, ...]:
+def sources(folder: Path | None = None, *, own: bool = False) -> tuple[Path, ...]:
     """Return the files of the guest program, by default from images/guest.
 
-    Raises InputError if there are none.
+    With `own`, those of the program for images with programs of the user's own. Raises InputError
+    if there are none.
     """
     folder = folder or places.IMAGES / "guest"
-    return (*places.data_files(folder, "*.c"), *sorted(folder.glob("*.h")))
+    found = (*places.data_files(folder, "*.c"), *sorted(folder.glob("*.h")))
+    if not own:
+        return found
+    more = folder / "own"
+    return (*found, *places.data_files(more, "*.c"), *sorted(more.glob("*.h")))
+
+
+def _flags(own: bool) -> tuple[str, ...]:
+    return (*_FLAGS, *_OWN_FLAGS) if own else _FLAGS
+
+
+def compiler_version() -> str | None:
+    """Return the package and version of the compiler, if it is installed."""
+    return _compiler_version()
 
 
 def _compiler_version() -> str | None:
@@ -69,10 +90,11 @@ class _Recipe:
     arch: Arch
     files: tuple[Path, ...]
     example: str
+    own: bool = False
 
     @staticmethod
-    def of(arch: Arch, files: tuple[Path, ...]) -> _Recipe:
-        return _Recipe(arch, files, example.usage_example(example.mail()))
+    def of(arch: Arch, files: tuple[Path, ...], own: bool = False) -> _Recipe:
+        return _Recipe(arch, files, example.usage_example(example.mail()), own)
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -81,33 +103,53 @@ class _Recipe:
             "arch": str(self.arch),
             "sources": {path.name: digest_file(path) for path in self.files},
             "example": digest_value(self.example),
-            "flags": [*_TARGETS[self.arch], *_FLAGS],
+            "flags": [*TARGETS[self.arch], *_flags(self.own)],
         }
 
 
 def compile_program(
-    arch: Arch, files: tuple[Path, ...], output: Path, *, store: Store, log: CommandLog
+    arch: Arch,
+    files: tuple[Path, ...],
+    output: Path,
+    *,
+    store: Store,
+    log: CommandLog,
+    own: bool = False,
 ) -> None:
     """Compile the guest program into `output`; generated files are included from its folder.
 
     Raises CommandFailed with the compiler's messages; a warning is an error.
     """
+    parts = [path for path in files if path.suffix == ".c"]
+    zig_cc(
+        [*TARGETS[arch], *_flags(own), "-I", output.parent, "-o", output, *parts],
+        store=store,
+        log=log,
+    )
+
+
+def zig_cc(arguments: Sequence[str | Path], *, store: Store, log: CommandLog) -> None:
+    """Run the C compiler. Raises CommandFailed with its messages."""
     cache = str(store.folder("zig-cache"))
-    compiler = (sys.executable, "-m", "ziglang", "cc", *_TARGETS[arch], *_FLAGS)
     run(
-        [
-            *compiler,
-            "-I",
-            output.parent,
-            "-o",
-            output,
-            *(path for path in files if path.suffix == ".c"),
-        ],
+        [sys.executable, "-m", "ziglang", "cc", *arguments],
         allow=[PYTHON, COMPILER],
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
     )
+
+
+def need_compiler(why: str) -> str:
+    """Return the compiler's version. Raises InfrastructureError, with the reason, without one."""
+    compiler = _compiler_version()
+    if compiler is None:
+        raise InfrastructureError(
+            "compiler",
+            f"{why}, and the C compiler (zig) is not installed",
+            hint=f"{install_command()} {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
+        )
+    return compiler
 
 
 def _compiled(
@@ -117,19 +159,16 @@ def _compiled(
     log: CommandLog,
     waiting: Callable[[], None] | None,
 ) -> bytes:
-    compiler = _compiler_version()
-    if compiler is None:
-        raise InfrastructureError(
-            "compiler",
-            f"{recipe.files[0].parent} must be compiled, since images/prebuilt has no program made "
-            "from these sources, and the C compiler (zig) is not installed",
-            hint=f"{install_command()} {(prebuilt.compiler() or 'ziglang').replace(' ', '==')}",
-        )
+    compiler = need_compiler(
+        f"{recipe.files[0].parent} must be compiled, since images/prebuilt has no program made "
+        "from these sources"
+    )
 
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
         (work / example.INCLUDED).write_text(recipe.example, encoding="utf-8")
-        compile_program(recipe.arch, recipe.files, work / AGENT, store=store, log=log)
+        output, own = work / AGENT, {"own": True} if recipe.own else {}
+        compile_program(recipe.arch, recipe.files, output, store=store, log=log, **own)
         return {"seconds": round(time.monotonic() - started, 3)}
 
     inputs = recipe.inputs | {"compiler": compiler}
@@ -143,17 +182,19 @@ def ensure_program(
     log: CommandLog,
     folder: Path | None = None,
     waiting: Callable[[], None] | None = None,
+    own: bool = False,
 ) -> Program:
     """Return the guest program; compile it only if images/prebuilt has none from these sources.
 
-    `folder` has the sources (default: images/guest). `waiting` is called if another process is
+    `folder` has the sources (default: images/guest). `own`: that for images with programs of the
+    user's own. `waiting` is called if another process is
     compiling the same program.
 
     Raises InputError if the project's data are missing, InfrastructureError if the compiler is
     missing or a prebuilt program is damaged, and CommandFailed if the program does not compile.
     """
-    recipe = _Recipe.of(arch, sources(folder))
-    content = prebuilt.program(arch, digest_value(recipe.inputs))
+    recipe = _Recipe.of(arch, sources(folder, own=own), own)
+    content = prebuilt.program(arch, digest_value(recipe.inputs), own=own)
     if content is not None:
         return Program(content, prebuilt=True)
     compiled = _compiled(recipe, store=store, log=log, waiting=waiting)
@@ -166,12 +207,12 @@ def prebuild(*, store: Store, log: CommandLog) -> tuple[Path, ...]:
     Raises InfrastructureError if the compiler is missing or the folder cannot be written, and
     CommandFailed if the program does not compile.
     """
-    files = sources()
+    recipes = [_Recipe.of(arch, sources(own=own), own) for own in (False, True) for arch in Arch]
     programs = {
-        recipe.arch: (
+        (recipe.arch, recipe.own): (
             digest_value(recipe.inputs),
             _compiled(recipe, store=store, log=log, waiting=None),
         )
-        for recipe in [_Recipe.of(arch, files) for arch in Arch]
+        for recipe in recipes
     }
     return prebuilt.write(programs, compiler=_compiler_version() or "")

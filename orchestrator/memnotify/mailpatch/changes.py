@@ -19,7 +19,7 @@ _NO_END = "\\ No newline at end of file"
 CR = "\r"
 MODES = ("100644", "100755")
 _NO_BLOB, _EMPTY_BLOB = "0000000", "e69de29"
-_CONTEXT = 3
+CONTEXT = 3
 _LINES_LOOKED_AT = 50  # in the time of a step
 _FUNCTION = 400  # lines; a function's ends are not searched further away
 
@@ -281,9 +281,9 @@ def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
     done = 0
     for number, block in enumerate(blocks):
         new += [*old[done : block.begin], *(r.text for r in block.rows if r.kind is LineKind.ADDED)]
-        joined = number > 0 and block.begin - done <= 2 * _CONTEXT
+        joined = number > 0 and block.begin - done <= 2 * CONTEXT
         if not joined:
-            begin = max(0, block.begin - _CONTEXT)
+            begin = max(0, block.begin - CONTEXT)
             spans.append(_Span(begin, block.section, _context(old, begin, block.begin)))
         else:
             spans[-1].rows += _context(old, done, block.begin)
@@ -292,8 +292,8 @@ def rebuild(file: OpenFile, added: Iterator[str], effort: Effort) -> Change:
         span.rows += block.rows
         done = block.end
         following = blocks[number + 1].begin if number + 1 < len(blocks) else len(old)
-        if following - done > 2 * _CONTEXT or number + 1 == len(blocks):
-            span.rows += _context(old, done, done + _CONTEXT)
+        if following - done > 2 * CONTEXT or number + 1 == len(blocks):
+            span.rows += _context(old, done, done + CONTEXT)
     ends = file.old.ends
     if blocks and done == len(old):
         last = blocks[-1]

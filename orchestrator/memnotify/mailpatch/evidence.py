@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from memnotify.mailpatch.tokens import code_of, in_comment, is_c
-from memnotify.mailpatch.whitespace import lead_of
+from memnotify.mailpatch.whitespace import TAB, lead_of
 
-_TAB = 8
 _LABEL = re.compile(r"\w+\s*:(?!:)|case\b|default\b")
 _OF_AN_OPTION = re.compile(r"(?:bool|tristate|def_bool|depends on|select|default|help)\b")
 
@@ -32,8 +31,8 @@ def may_be_expanded(name: str, lines: Sequence[str]) -> bool:
     """Return whether code is indented as if its tabs had become blanks: no style of C asks that."""
     leads = [len(lead_of(line)) for line in lines if line.strip()]
     tabs = any("\t" in line for line in lines)
-    wide = any(lead >= _TAB for lead in leads)
-    return is_c(name) and not tabs and wide and not any(lead % _TAB > 1 for lead in leads)
+    wide = any(lead >= TAB for lead in leads)
+    return is_c(name) and not tabs and wide and not any(lead % TAB > 1 for lead in leads)
 
 
 def _in_braces(lines: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from memnotify.errors import InputError
 from memnotify.mailpatch.account import Account, At
 from memnotify.mailpatch.align import MailedHunk, find_readings
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.changes import OpenFile
+from memnotify.mailpatch.changes import CONTEXT, OpenFile
 from memnotify.mailpatch.footers import is_footer, left_over
 from memnotify.mailpatch.git_index import is_stated
 from memnotify.mailpatch.line_index import FileIndex, index_of
@@ -27,7 +27,6 @@ from memnotify.mailpatch.truncation import (
     tallies,
 )
 
-_CONTEXT = 3
 _LINES_READ = 8  # as they stand, in the time of a step
 _WRAPPED = 60  # columns; shorter lines are not wrapped
 INCOMPLETE = "get the whole mail; if it is whole, correct the header by hand"
@@ -89,10 +88,10 @@ class HunkReader:
                     at = max(there, default=hunk.line) if last else hunk.line
                     raise self._lacks(file, at, what, cut, ends=last)
             if not readings:
-                more = range(self.fuzz + 1, _CONTEXT)
+                more = range(self.fuzz + 1, CONTEXT)
                 fuzz = next((n for n in more if _first(find, expected, (n,))), None)
                 if fuzz is not None:
-                    fuzz = next((n for n in range(fuzz, _CONTEXT) if self.would(n)), None)
+                    fuzz = next((n for n in range(fuzz, CONTEXT) if self.would(n)), None)
                 above = find(expected=stated, after=0) if fuzz is None and after else []
                 if above and above[0].counted:
                     raise self.account.error(
@@ -333,7 +332,7 @@ def _is_off_edge(reading: Reading, hunk: RawHunk, size: int) -> bool:
 
 def _may_be_at(back: RawHunk, index: FileIndex, start: int) -> bool:
     """Return whether a file has the lines that a hunk removes, near a place."""
-    near = index.keys[max(0, start - _CONTEXT) : start + back.old_count + _CONTEXT]
+    near = index.keys[max(0, start - CONTEXT) : start + back.old_count + CONTEXT]
     return {key(line.text[1:]) for line in back.body if line.text.startswith("-")}.issubset(near)
 
 

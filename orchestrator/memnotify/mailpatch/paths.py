@@ -45,7 +45,7 @@ class Opener:
         strip = self._strip(diffs)
         for diff in diffs:
             self._check_modes(diff)
-        files = [self._open(diff, *self._names(diff, self._own(diff, strip))) for diff in diffs]
+        files = [self._opened(diff, strip) for diff in diffs]
         made = {file.after for file in files if file.after}
         changed: set[str] = set()
         for file in files:
@@ -175,6 +175,15 @@ class Opener:
                 f"no file system has more than {_LONGEST_NAME} bytes in one",
             )
         return "/".join(parts)
+
+    def _opened(self, diff: RawDiff, strip: int) -> OpenFile:
+        try:
+            return self._open(diff, *self._names(diff, self._own(diff, strip)))
+        except InputError as error:
+            if error.file is not None:
+                raise
+            # What the tree cannot have is an error of the mail's line.
+            raise self.error(diff.line, error.message, error.hint) from None
 
     def _open(self, diff: RawDiff, before: str | None, after: str | None) -> OpenFile:
         if before is None:

@@ -21,10 +21,9 @@ from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.clang_format import indentations
 from memnotify.mailpatch.reading import LineKind
 from memnotify.mailpatch.tokens import BLANKS, in_comment, is_c, is_makefile, key, tokens
-from memnotify.mailpatch.whitespace import KEPT, LOST, Damage, Space, after, lead_of, unexpand
+from memnotify.mailpatch.whitespace import KEPT, LOST, TAB, Damage, Space, after, lead_of, unexpand
 from memnotify.process import CommandLog
 
-_TAB = 8
 _NEAR = 40  # lines
 _ALIKE = 0.5
 _ENTRY_LINES = 400  # of an entry of a Kconfig file, with its help
@@ -204,7 +203,7 @@ class _Layout:
         for index in self._around(at):
             row = self.rows[index]
             # Each continuation line within parentheses is indented in its own way.
-            same = column % _TAB == 0 or row.text.lstrip()[:1] == text.lstrip()[:1] not in _WORD
+            same = column % TAB == 0 or row.text.lstrip()[:1] == text.lstrip()[:1] not in _WORD
             if columns[index] == column and row.kind is not LineKind.ADDED and same:
                 return lead_of(row.text)
         for index in range(at - 1, max(-1, at - _NEAR), -1):
@@ -288,7 +287,7 @@ def _removed_beside(rows: Sequence[Row]) -> list[list[int]]:
 
 
 def _length(text: str) -> int:
-    return len(text.expandtabs(_TAB))
+    return len(text.expandtabs(TAB))
 
 
 def _width(line: str) -> int:
@@ -336,7 +335,7 @@ def _narrowed(line: str, gap: str, made: str, shift: int) -> str:
     """Return the gap that became these blanks: that of another line, or tabs, or blanks."""
     mark = " " * shift
     width = _length(mark + line)
-    tabs = "\t" * ((width + len(gap)) // _TAB - width // _TAB)
+    tabs = "\t" * ((width + len(gap)) // TAB - width // TAB)
     for candidate in (made, tabs if len(gap) > 1 else gap):
         if candidate and _length(mark + line + candidate) - width == len(gap):
             return candidate
@@ -370,5 +369,5 @@ def to_column(line: str, column: int, gap: str) -> str:
         return "\t" if gap.startswith("\t") else " "
     if "\t" not in gap:
         return " " * (column - width)
-    tabs = column // _TAB - width // _TAB
-    return "\t" * tabs + " " * ((column % _TAB) if tabs else column - width)
+    tabs = column // TAB - width // TAB
+    return "\t" * tabs + " " * ((column % TAB) if tabs else column - width)

@@ -63,7 +63,10 @@ class _Overlay:
             above = next((p for p in _above(name) if self.files.get(p) is not None), None)
             if above is not None or name in self.folders:
                 what = f"{above} is a file" if above else f"{name} is a folder"
-                raise InputError(f"{what} since an earlier patch, so there can be no file {name}")
+                raise InputError(
+                    f"{what} since an earlier patch, so there can be no file {name}",
+                    hint="one of the two names is wrong",
+                )
             self.files[name] = self.read(name)
         return self.files[name]
 

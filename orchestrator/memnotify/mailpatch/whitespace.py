@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from memnotify.mailpatch.tokens import BLANKS
 
-_TAB = 8
+TAB = 8
 _GAP = re.compile(f"(?<=[^{BLANKS}])[{BLANKS}]+(?=[^{BLANKS}])")
 
 
@@ -34,7 +34,7 @@ class Space:
 
 KEPT = Space(Fate.KEPT)
 LOST = Space(Fate.LOST)
-_ORDER = (KEPT, *(Space(Fate.EXPANDED, shift) for shift in range(_TAB)))
+_ORDER = (KEPT, *(Space(Fate.EXPANDED, shift) for shift in range(TAB)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def after(space: Space, text: str) -> str:
     """Return what became of white space that was not lost, or of a line with it."""
     if space.fate is Fate.KEPT:
         return text
-    return (" " * space.shift + text).expandtabs(_TAB)[space.shift :]
+    return (" " * space.shift + text).expandtabs(TAB)[space.shift :]
 
 
 def _inner(witnesses: Sequence[Witness]) -> Space | None:
@@ -139,11 +139,11 @@ def _unwitnessed(leads: Sequence[str]) -> Space:
     if any("\t" in lead for lead in leads):
         return KEPT
     if any(len(lead) > 1 for lead in leads):
-        return Space(Fate.EXPANDED, int(any(len(lead) % _TAB == _TAB - 1 for lead in leads)))
+        return Space(Fate.EXPANDED, int(any(len(lead) % TAB == TAB - 1 for lead in leads)))
     return LOST
 
 
 def unexpand(width: int, *, shift: int = 0) -> str:
     """Return indentation in the kernel's style for blanks that tabs were expanded to."""
-    tabs, blanks = divmod(width + shift, _TAB)
+    tabs, blanks = divmod(width + shift, TAB)
     return "\t" * tabs + " " * blanks if tabs else " " * width

@@ -58,11 +58,15 @@ class CellItem(pytest.Item):
             self.add_marker(pytest.mark.xdist_group(self.name))
 
     def setup(self) -> None:
+        if self.config.option.setuponly:  # given with --setup-plan, too
+            return
         self.folder = finished(self._run, self.name)
         self._verdict = read_verdict(self.folder)
         values: dict[str, Any] = point_of(self._run.cells[self.name])
         row = self._verdict.to_json()
         values |= {name: row.get(name) for name in FIGURES}
+        # Plugins that repeat tests set up the same item again.
+        self.user_properties[:] = [row for row in self.user_properties if row[0] not in values]
         self.user_properties += [
             (name, str(value)) for name, value in values.items() if value is not None
         ]
@@ -79,7 +83,8 @@ class CellItem(pytest.Item):
             yield from evidence(read_records(file), outcome).lines()
 
     def reportinfo(self) -> tuple[os.PathLike[str], None, str]:
-        return self.path, None, self.name
+        # pytest takes the end of an id that equals this for Python names, with dots to replace.
+        return self.path, None, f"cell {self.name}"
 
 
 class ExpectItem(pytest.Item):
@@ -93,9 +98,14 @@ class ExpectItem(pytest.Item):
         self.add_marker("memnotify")
 
     def setup(self) -> None:
-        for name, cell in self._run.cells.items():
-            if is_about(self._expect, point_of(cell)):
-                self._verdicts.append(read_verdict(finished(self._run, name)))
+        if self.config.option.setuponly:
+            return
+        # Assigned as a whole: plugins that repeat tests set up the same item again.
+        self._verdicts = [
+            read_verdict(finished(self._run, name))
+            for name, cell in self._run.cells.items()
+            if is_about(self._expect, point_of(cell))
+        ]
 
     def runtest(self) -> None:
         results = list(judge_expectation(self._expect, self._verdicts, is_part=self._run.is_part))

@@ -63,6 +63,7 @@ class Session:
         self._told: Mapping[str, Any] | None = getattr(config, "workerinput", None)
         self._bases: Sequence[str] = ()
         self._runs: dict[Path, OnDemand] = {}
+        self._paths: dict[Path, Path] = {}
         self._asked: dict[str, Asked] = {}
         self._folders: dict[Asked, Path] = {}
         self._known: dict[str, Mapping[str, Sequence[Any]]] = {}
@@ -84,21 +85,25 @@ class Session:
                 )
                 runs.append(_run(campaign, cells, options, store))
                 self._known[campaign.table.name] = _values(campaign, cells)
-            if self._told is None and not self._config.option.collectonly:
+            if self._told is None and not _looks_only(self._config):
                 # In a fixed order, so that two sessions cannot deadlock.
                 for run in sorted(runs, key=lambda run: run.folder.path):
                     self._held.enter_context(run.lead(_say))
         self._runs = {_place(run.campaign.path): run for run in runs}
         self._asked = _with_ids([Asked(run, name) for run in runs for name in run.cells])
         args = self._config.args
-        named = {_place(arg.partition("::")[0]) for arg in args}
-        args += [str(path) for path in self._runs if path not in named]
+        named = {_place(path): path for path in (_absolute(arg.partition("::")[0]) for arg in args)}
+        # A campaign is collected by one path only: links may lead to it by several.
+        given = {_place(file): _absolute(file) for file in self._config.option.memnotify}
+        self._paths = {place: named.get(place, given[place]) for place in self._runs}
+        if not any("::" in arg for arg in args):  # else the tests to run are given by name
+            args += [str(path) for place, path in self._paths.items() if place not in named]
 
     def _choose(self, campaigns: Iterable[Campaign], store: Store) -> Sequence[str]:
         if self._told is not None:
             bases: Sequence[str] = self._told[_BASES]
             return bases
-        if self._config.option.collectonly:
+        if _looks_only(self._config):
             return [campaign.table.kernel.base[0] for campaign in campaigns]
         source = self._config.option.memnotify_source
         log = CommandLog(store.folder("logs") / "commands.jsonl")
@@ -123,10 +128,20 @@ class Session:
         ]
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> CampaignFile | None:
-        run = self._runs.get(_place(file_path))
-        if run is None:
+        place = _place(file_path)
+        run = self._runs.get(place)
+        if run is None or self._paths[place] != file_path:
             return None
-        return CampaignFile.from_parent(parent, path=file_path, run=run)
+        # pytest itself calls a file outside the root folder ".", which it does not find again.
+        name = os.path.relpath(file_path, self._config.rootpath)
+        return CampaignFile.from_parent(parent, path=file_path, nodeid=name, run=run)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
+        """Replace the schedulers of pytest-xdist that wait for ever after a worker's death."""
+        from memnotify.plugin.scheduling import scheduler
+
+        return scheduler(config, log)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         # It is missing if the project has its own fixture `cell`.
@@ -136,7 +151,10 @@ class Session:
         self._refuse_unknown(wanted)
         group = self._config.pluginmanager.hasplugin("xdist")
         chosen = [
-            pytest.param(asked, id=name, marks=[pytest.mark.xdist_group(asked.name)] * group)
+            # Without pytest-xdist, --strict-markers refuses the very name of its marker.
+            pytest.param(
+                asked, id=name, marks=[pytest.mark.xdist_group(asked.name)] if group else []
+            )
             for name, asked in self._asked.items()
             if all(asked.values[key] in values for key, values in wanted.items())
         ]
@@ -179,6 +197,16 @@ class Session:
         callspec = getattr(item, "callspec", None)
         asked = None if callspec is None else callspec.params.get(_FIXTURE)
         return None if asked is None else self._folders.get(asked)
+
+
+def _looks_only(config: pytest.Config) -> bool:
+    """Return whether the session shows what it would do: nothing is looked up, built or run."""
+    return bool(config.option.collectonly or config.option.setupplan)
+
+
+def _absolute(name: str) -> Path:
+    # Path.resolve() would follow links.
+    return Path(os.path.abspath(name))  # noqa: PTH100
 
 
 def _place(name: str | Path) -> Path:

@@ -68,6 +68,9 @@ class Kind(IntEnum):
     SEEN = 20
     READ = 21
     WRITTEN = 22
+    PROGRAM = 23
+    SAID = 24
+    LEFT = 25
 
 
 class BalloonPhase(IntEnum):
@@ -181,6 +184,18 @@ CONSOLE = np.dtype(
     ]
 )
 
+SAID = np.dtype(
+    [
+        ("length", "u1"),
+        ("flags", "u1"),
+        ("pad", "<u2"),
+        ("left_out", "<u4"),
+        ("text", "S32"),
+    ]
+)
+LINE_ENDS = 1
+"""The flag of a SAID record with which a line ends."""
+
 VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         Kind.BOOT: ("total_kib", "page_size", "cpus", "swap_kib", "kernel"),
@@ -200,6 +215,8 @@ VALUE_NAMES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.END: (),
         Kind.READ: ("result", "errno"),
         Kind.WRITTEN: ("written_kib", "errno"),
+        Kind.PROGRAM: ("program", "errno"),
+        Kind.LEFT: ("processes", "unlogged", "left_out", "written", "closed"),
     }
 )
 """The meaning of `value[0]`, `value[1]`, ... of a record. Other kinds have their own layout."""
@@ -219,7 +236,7 @@ def _layout(names: tuple[str, ...]) -> np.dtype[Any]:
 LAYOUTS: Mapping[Kind, np.dtype[Any]] = MappingProxyType(
     {kind: _layout(names) for kind, names in VALUE_NAMES.items()}
     | {Kind.MEMINFO: MEMINFO, Kind.ZONE: ZONE, Kind.SELF_CHECK: CHECK}
-    | {Kind.CONSOLE: CONSOLE, Kind.SEEN: MEMINFO}
+    | {Kind.CONSOLE: CONSOLE, Kind.SEEN: MEMINFO, Kind.SAID: SAID}
 )
 
 

@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 _MAX_BATCHES = 3
 _SHARED = ordered("base", "series", "arch", "machine", "scenario")
-_ALWAYS = ("series", "memory_mib", "clients")
+ALWAYS = ("series", "memory_mib", "clients")
 _TITLES = {"memory_mib": "MiB", "clients": "cli-\nents", "repeat": "#"}
 # With their titles, and in which order they give way where there is no room, the last one first.
 _FIGURES = {
@@ -76,7 +76,7 @@ def _notes(verdict: Verdict) -> list[str]:
 def differing(points: Sequence[Mapping[str, Value]]) -> list[str]:
     """Return the axes that get a column: those that differ, and some that always have one."""
     return [
-        key for key in _SHARED if key in _ALWAYS or len({str(point[key]) for point in points}) > 1
+        key for key in _SHARED if key in ALWAYS or len({str(point[key]) for point in points}) > 1
     ]
 
 

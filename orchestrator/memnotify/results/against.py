@@ -27,7 +27,8 @@ class Against:
 
     `gone` and `new` are names of cells that only the baseline or only the run has. `ended` has a
     line for each cell that ends in another way, `worse` those of cells that were well and are not.
-    `identical` counts the cells with the same records, of `pairs`.
+    `identical` counts the cells with the same records, of `pairs`; `lost` those with a log that
+    lost records, of which nobody knows.
     """
 
     moved: tuple[Moved, ...]
@@ -36,6 +37,7 @@ class Against:
     ended: tuple[str, ...]
     worse: tuple[str, ...]
     identical: int
+    lost: int
     pairs: int
     tools: tuple[str, ...]
 
@@ -49,6 +51,7 @@ class Against:
         how = f"identical in {self.identical} of {counted(self.pairs, 'cell')}"
         if self.identical == self.pairs:
             how = "identical" + (f" in all {self.pairs} cells" if self.pairs > 1 else "")
+        how += f", unknown in {self.lost}, whose logs lost records" if self.lost else ""
         notes += [f"record by record: {how}"] if self.pairs else []
         notes += self.ended
         notes += [f"new, not in {baseline}: {name}" for name in self.new]
@@ -68,7 +71,8 @@ def against(baseline: BaselineTable, found: Measured, *, run: str, name: str) ->
         new=tuple(cell.name for place, cell in there.items() if place not in known),
         ended=tuple(map(_ended, ended)),
         worse=tuple(_ended(pair) for pair in ended if _is_worse(pair)),
-        identical=sum(old.records == new.records for old, new in pairs),
+        identical=sum(old.records == new.records != "" for old, new in pairs),
+        lost=sum("" in (old.records, new.records) for old, new in pairs),
         pairs=len(pairs),
         tools=tuple(
             what for tool, what in _TOOLS.items() if any(_differs(pair, tool) for pair in pairs)

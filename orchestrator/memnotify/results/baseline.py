@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ class CellTable(toml.Table):
     """A cell of a baseline: where it is in the matrix, what it ran with, and its figures.
 
     `steps` is the digest of its scenario, `records` that of its log, and `inputs` those of kernel,
-    guest program, and QEMU with machine. `exact`: the same inputs give the same records again.
+    guest program, and QEMU with machine. `records` is empty if the log lost some. `exact`: the same
+    inputs give the same records again.
     """
 
     name: _Line
@@ -57,7 +59,7 @@ class CellTable(toml.Table):
     exact: bool
     axes: dict[str, str | int]
     steps: _Digest
-    records: _Digest
+    records: _Digest | Literal[""]
     inputs: dict[str, _Line]
     figures: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
 
@@ -176,9 +178,11 @@ class Place:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.read_text(encoding="utf-8") == text:
                 return False
-            draft = self.path.with_name(f".{self.path.name}.new")
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(self.path)
+            # Two processes may save at once.
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=self.path.parent) as folder:
+                draft = Path(folder, self.path.name)
+                draft.write_text(text, encoding="utf-8")
+                draft.replace(self.path)
         return True
 
 
@@ -229,7 +233,7 @@ def _measured(inputs: Inputs, name: str, folder: Path) -> CellTable | None:
         exact=whole and verdict.repeatability == Repeatability.EXACT,
         axes={axis: AXES[axis].read(inputs, cell_id=verdict.id) for axis in COMPARED},
         steps=digest_value(inputs["scenario"])[:_DIGITS],
-        records=hashlib.blake2b(records, digest_size=_DIGITS // 2).hexdigest(),
+        records=hashlib.blake2b(records, digest_size=_DIGITS // 2).hexdigest() if whole else "",
         inputs={tool: str(inputs[tool])[:_DIGITS] for tool in _TOOLS},
         figures={
             name: round(float(value), _ROUNDED)

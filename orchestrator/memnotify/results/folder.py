@@ -2,6 +2,7 @@
 
     campaign.toml  plan.json  shard.json  commands.jsonl
     cells/<id>/{manifest.json,verdict.json,records.parquet,...}
+    plan.parquet  results/*.parquet      only if there are many cells (dataset.py)
 
 A cell's folder is made under another name and then renamed, so it is either complete or absent.
 """
@@ -19,11 +20,20 @@ from typing import Any
 from memnotify.campaign.row import PlanRow
 from memnotify.errors import InputError
 from memnotify.files import read_text
-from memnotify.jsontext import dump, parse
+from memnotify.jsontext import by_key, dump, parse
 from memnotify.model import CONSOLE as CONSOLE
 from memnotify.model import RECORDS as RECORDS
 from memnotify.model import Ending, Outcome
 from memnotify.places import command
+from memnotify.results.dataset import (
+    MANY,
+    PLAN_ROWS,
+    RESULTS,
+    Dataset,
+    Noted,
+    read_plan,
+    write_plan,
+)
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
 from memnotify.store import digest_file, seal_holds, sealed
@@ -47,6 +57,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.cells = path / "cells"
+        self._dataset: Dataset | None = None
 
     def make(self) -> None:
         """Make the folder. Raises InputError if that fails, before anything is built."""
@@ -65,11 +76,22 @@ class RunFolder:
         If the plan covers only one part of a campaign, `whole` has the names of all of its cells.
         """
         _write(self.path / CAMPAIGN, campaign)
-        _write(self.path / PLAN, to_json([row.to_json() for row in plan]).encode())
+        if len(plan) > MANY:
+            write_plan(self.path / PLAN_ROWS, plan)
+            _write(self.path / PLAN, to_json({"cells": len(plan), "rows": PLAN_ROWS}).encode())
+            self._dataset = Dataset(self.path)
+        else:
+            _write(self.path / PLAN, to_json([row.to_json() for row in plan]).encode())
+            (self.path / PLAN_ROWS).unlink(missing_ok=True)
         if whole is None:
             (self.path / _SHARD).unlink(missing_ok=True)
         else:
             _write(self.path / _SHARD, to_json({"whole": list(whole)}).encode())
+
+    def finish(self) -> None:
+        """Write what the dataset of a large run lacks. Raises OSError."""
+        if self._dataset is not None:
+            self._dataset.write()
 
     @property
     def begun(self) -> bool:
@@ -80,6 +102,8 @@ class RunFolder:
         """Remove what a killed run left unfinished. Call it with the run's lock held."""
         for path in self.cells.glob(_DRAFT + "*"):
             shutil.rmtree(path, ignore_errors=True)
+        for path in (self.path / RESULTS).glob(_DRAFT + "*"):
+            path.unlink(missing_ok=True)
 
     def cell(self, cell_id: str) -> Path:
         """Return a cell's folder, existing or not. Raises InputError if it contains links."""
@@ -111,9 +135,18 @@ class RunFolder:
         They are in the order of the plan. Also returns a line for each cell with incomplete
         results: it counts as not run.
         """
+        whole, damaged, _ = self._results()
+        return whole, damaged
+
+    def _results(self) -> tuple[dict[str, Path], list[str], Noted]:
+        """Return the same, and the dataset that has the verdicts of some of them."""
         whole: dict[str, Path] = {}
         damaged = []
+        noted = Noted(self.path)
         for cell_id in (row.id for row in self.plan()):
+            if noted.holds(self.cells / cell_id):
+                whole[cell_id] = self.cells / cell_id
+                continue
             folder = self.cell(cell_id)
             if not folder.exists():
                 continue
@@ -122,7 +155,7 @@ class RunFolder:
                 whole[cell_id] = folder
             except InputError as error:
                 damaged.append(f"damaged: {error}; run the campaign again")
-        return whole, damaged
+        return whole, damaged, noted
 
     def has_results(self) -> bool:
         """Return whether `results` has any cell; it looks no further than the first."""
@@ -156,22 +189,30 @@ class RunFolder:
         """
         if failed is not None and any(failed.iterdir()):
             failed.rename(draft / ATTEMPTS)
-        _write(draft / VERDICT, to_json(verdict.to_json()).encode())
+        _write(draft / VERDICT, by_key(verdict.to_json()).encode())
         seal_results(draft, {**manifest.to_json(), "id": cell_id})
         draft.chmod(0o755)
         place = self.cells / cell_id
-        with self.draft(cell_id) as aside:
-            if place.exists():
+        if place.exists():
+            with self.draft(cell_id) as aside:
                 place.rename(aside / "old")
+                draft.rename(place)
+        else:
             draft.rename(place)
+        if self._dataset is not None:
+            self._dataset.add(place, verdict.to_json())
 
     def plan(self) -> list[PlanRow]:
         """Return plan.json. Raises InputError if the folder is not a run's, or contains links."""
         file = self.path / PLAN
         try:
-            for path in (self.path / name for name in (CAMPAIGN, PLAN, _SHARD, self.cells.name)):
+            names = (CAMPAIGN, PLAN, PLAN_ROWS, RESULTS, _SHARD, self.cells.name)
+            for path in (self.path / name for name in names):
                 _no_link(path)
             plan = parse(read_text(file))
+            if isinstance(plan, dict) and plan.get("rows") == PLAN_ROWS:
+                file = self.path / PLAN_ROWS
+                return read_plan(file)
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not the folder of a run: it has no plan.json",
@@ -207,8 +248,8 @@ class RunFolder:
 
         Raises InputError if one has another version.
         """
-        whole, _ = self.results()
-        return [read_verdict(folder) for folder in whole.values()]
+        whole, _, noted = self._results()
+        return [noted_verdict(noted, folder) or read_verdict(folder) for folder in whole.values()]
 
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, a prefix of it, or its name."""
@@ -279,7 +320,7 @@ def seal_results(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a cell's manifest, with the digests of the other files in its folder."""
     others = (path for path in sorted(folder.iterdir()) if path.is_file())
     files = {path.name: digest_file(path) for path in others if path.name != MANIFEST}
-    _write(folder / MANIFEST, to_json(sealed({**manifest, "files": files})).encode())
+    _write(folder / MANIFEST, by_key(sealed({**manifest, "files": files})).encode())
 
 
 def copy_results(source: Path, target: Path) -> None:
@@ -317,6 +358,15 @@ def read_verdict(folder: Path) -> Verdict:
     if verdict.id != folder.name:
         raise InputError(f"belongs to another cell, {verdict.id!r}", file=file)
     return verdict
+
+
+def noted_verdict(noted: Noted, folder: Path) -> Verdict | None:
+    """Return the verdict of a cell whose files are as they were when the dataset noted it."""
+    try:
+        found = noted.verdict(folder.name)
+        return None if found is None else Verdict.from_json(found)
+    except ValueError:
+        return None  # its own file says what is wrong
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -55,17 +55,30 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How one attempt to run a cell ended; the detail of its outcome is the reason."""
+    """How one attempt to run a cell ended; the detail of its outcome is the reason.
+
+    `host` is None if it ran where the campaign did.
+    """
 
     outcome: Outcome
     wall_seconds: Number
+    host: Text | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "outcome": str(self.outcome),
             "reason": self.outcome.detail,
             "wall_seconds": self.wall_seconds,
+            **({} if self.host is None else {"host": self.host}),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A host that had a cell and gave no result, and why the cell went elsewhere."""
+
+    host: Text
+    why: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +87,9 @@ class Manifest:
 
     `inputs` is everything that they depend on, as returned by campaign.plan.cell_inputs; `digests`
     has the digests of its parts. `kernel` and `image` say what these were made of. `command` is
-    QEMU's, relative to the cell's own folder. `host` is the machine on which it ran. `files` has
-    the digests of the folder's other files.
+    QEMU's, relative to the cell's own folder. `host` is the machine on which it ran, and `moves`
+    has the hosts of a cluster that had it in vain. `files` has the digests of the folder's other
+    files.
 
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
     read from a file.
@@ -104,6 +118,7 @@ class Manifest:
     attempts: tuple[
         Annotated[Attempt, BeforeValidator(functools.partial(_judged, detail="reason"))], ...
     ] = ()
+    moves: tuple[Move, ...] = ()
     files: dict[Text, Text] = field(default_factory=dict)
     as_read: dict[Text, Any] | None = field(default=None, repr=False, compare=False)
 
@@ -146,7 +161,17 @@ class Manifest:
             "lost_records": self.lost_records,
             "balloon": [dataclasses.asdict(move) for move in self.balloon],
             "attempts": [attempt.to_json() for attempt in self.attempts],
+            **({"moves": [dataclasses.asdict(move) for move in self.moves]} if self.moves else {}),
         }
+
+    def moved(self) -> list[Move]:
+        """Return all hosts that the cell left, and why, in no certain order."""
+        failed = [
+            Move(host=attempt.host, why=f"{attempt.outcome}: {attempt.outcome.detail}")
+            for attempt in self.attempts[:-1]
+            if attempt.host is not None and (self.host is None or attempt.host != self.host.name)
+        ]
+        return [*self.moves, *failed]
 
     def need(self, *keys: str) -> None:
         """Raise ValueError if it was read from a file that lacks one of these keys."""

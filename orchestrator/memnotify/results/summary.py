@@ -14,12 +14,12 @@ from memnotify.axes import point_of
 from memnotify.campaign.plan import boot_files, cell_inputs
 from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
-from memnotify.host import machine
+from memnotify.host import Machine
 from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
-from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Start
+from memnotify.results.manifest import BOOT, TEMPLATE, Attempt, Manifest, Move, Start
 from memnotify.results.verdict import Verdict
 from memnotify.store import Artifact, digest_value
 from memnotify.units import NS_PER_S
@@ -93,8 +93,19 @@ def _start(result: CellResult) -> Start:
     )
 
 
-def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Manifest:
+def make_manifest(
+    job: Job,
+    attempts: Sequence[CellResult],
+    draft: Path,
+    *,
+    machine: Machine,
+    hosts: Sequence[str | None] | None = None,
+    moves: Sequence[Move] = (),
+) -> Manifest:
     """Return a cell's manifest, without the digests of the results themselves.
+
+    `machine` is that of the last attempt. `hosts` says where each ran, and `moves` which other
+    hosts had the cell in vain.
 
     The results of the last attempt are the ones kept. `draft` is the folder it ran in; the folder
     is gone afterwards, so `command` is relative to the cell's own folder.
@@ -120,7 +131,7 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Mani
             "python": platform.python_version(),
             **result.versions,
         },
-        host=machine(),
+        host=machine,
         qemu_uid=result.qemu_uid,
         outcome=result.outcome,
         repeatability=repeatability(job.cell, result),
@@ -133,7 +144,8 @@ def make_manifest(job: Job, attempts: Sequence[CellResult], draft: Path) -> Mani
         lost_records=result.lost_records,
         balloon=result.balloon,
         attempts=tuple(
-            Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3))
-            for attempt in attempts
+            Attempt(outcome=attempt.outcome, wall_seconds=round(attempt.wall_seconds, 3), host=host)
+            for attempt, host in zip(attempts, hosts or [None] * len(attempts), strict=True)
         ),
+        moves=tuple(moves),
     )

@@ -117,8 +117,9 @@ class _Told:
 def _told(manifest: Manifest) -> _Told:
     try:
         steps = [step_from_json(step) for step in manifest.inputs["scenario"]["steps"]]
+        names = [str(program["name"]) for program in manifest.inputs.get("programs", ())]
         return _Told(
-            steps=[_describe(step.action) for step in steps],
+            steps=[_describe(step.action, names) for step in steps],
             moves={move.step: dataclasses.asdict(move) for move in manifest.balloon},
         )
     except ValidationError as error:
@@ -162,8 +163,10 @@ def _steps(log: RecordLog, told: _Told) -> Made:
         yield row["time_ns"], {"event": "step", "text": text, "step": number, "late_ns": late}
 
 
-def _describe(action: Action) -> str:
+def _describe(action: Action, programs: Sequence[str] = ()) -> str:
     match action:
+        case Clients(program=number) if 0 < number <= len(programs):
+            return f"{counted(action.count, 'client')} that run {programs[number - 1]}"
         case Clients():
             kind = action.kind.name.lower()
             return f"{counted(action.count, 'client')} of kind {kind}{_asked(action)}"

@@ -47,7 +47,7 @@ def boot(cell: Cell, kernel: Artifact, *, store: Store, log: CommandLog) -> None
 
     Raises InfrastructureError if the guest does not get as far as its scenario.
     """
-    image = ensure_image(cell.request.arch, store=store, log=log)
+    image = ensure_image(cell.request.arch, store=store, log=log, programs=cell.programs)
     template = Templates(store).ensure(
         bind(cell, kernel, image),
         files=boot_files(kernel, image),

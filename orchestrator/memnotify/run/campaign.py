@@ -12,19 +12,23 @@ from typing import Any, TypeVar
 from memnotify import limits, toml
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.place import Place
-from memnotify.campaign.plan import cell_name, plan_rows
+from memnotify.campaign.plan import cell_name
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.guest.templates import Templates
 from memnotify.model import Cell
 from memnotify.process import CommandLog
-from memnotify.results.folder import RunFolder
+from memnotify.results.folder import CAMPAIGN, RunFolder
 from memnotify.run.durations import Durations
+from memnotify.run.executors.choose import executor, look_at
+from memnotify.run.executors.protocol import Cluster
 from memnotify.run.guests import GuestRunner
+from memnotify.run.jobs import row_of
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
 from memnotify.run.schedule import run_jobs
 from memnotify.run.services import USUAL, RunOptions, Services, jobs_of
+from memnotify.run.verify import VERIFIED, verify
 from memnotify.store import Store, digest_value
 
 T = TypeVar("T")
@@ -40,10 +44,12 @@ def run_campaign(
     path: Path,
     options: RunOptions = USUAL,
     whole: Sequence[str] | None = None,
+    cluster: Cluster | None = None,
 ) -> RunFolder:
     """Run a campaign into the folder `path` and return it.
 
-    `whole` has the names of all cells if these are only a part of the campaign.
+    `whole` has the names of all cells if these are only a part of the campaign. Without a
+    `cluster`, guests run on this host.
 
     Raises InputError for a cell that does not fit on this machine, before anything is built, and
     InfrastructureError if something cannot be built or written. A guest that fails, for whatever
@@ -51,7 +57,10 @@ def run_campaign(
     """
     store, board = services.store, services.board
     ledger = Ledger(store.folder("ledger"))
-    refuse_too_large(campaign, cells, ledger)
+    if cluster is None:
+        refuse_too_large(campaign, cells, ledger)
+    else:
+        run_until_done(look_at(cluster, cells, services, options))
     folder = RunFolder(path.absolute())
     with hold(folder, store=store, warn=board.warn):
         folder.make()
@@ -59,7 +68,10 @@ def run_campaign(
         log = CommandLog(folder.path / "commands.jsonl")
         make = jobs_of(services, log)
         jobs = [make.of(cell) for cell in cells]
-        folder.begin(campaign.text, plan_rows([job.cell for job in jobs]), whole=whole)
+        if (other := other_campaign(folder, campaign)) is not None:
+            board.warn(f"{path} was a run of campaign {other}: its results stay, its plan does not")
+        (folder.path / VERIFIED).unlink(missing_ok=True)
+        folder.begin(campaign.text, [row_of(job) for job in jobs], whole=whole)
         todo = [job for job in jobs if options.again or not folder.has(job.id)]
         durations = Durations(store)
         known = durations.known()
@@ -71,16 +83,25 @@ def run_campaign(
             templates=None if options.cold else Templates(store),
             log=log,
         )
-        run_until_done(
-            run_jobs(
-                todo,
-                guests,
-                folder=folder,
-                durations=durations,
-                limit=options.limit,
-                board=board,
-            )
-        )
+
+        async def run() -> None:
+            async with executor(cluster, guests, services, options) as chosen:
+                await run_jobs(
+                    todo,
+                    chosen,
+                    folder=folder,
+                    durations=durations,
+                    limit=options.limit,
+                    board=board,
+                )
+                if options.verify:
+                    await verify(jobs, chosen, folder=folder, count=options.verify, board=board)
+
+        try:
+            if todo or options.verify:
+                run_until_done(run())
+        finally:
+            folder.finish()
     return folder
 
 
@@ -101,6 +122,16 @@ def refuse_too_large(campaign: Campaign, cells: Sequence[Cell], ledger: Ledger) 
             known = cell.memory_mib in memories
             place = place.at(memories.index(cell.memory_mib)) if known else place
             place.refuse(error.message, hint=error.hint)
+
+
+def other_campaign(folder: RunFolder, campaign: Campaign) -> str | None:
+    """Return the name of the campaign that a folder has, if it is another one."""
+    try:
+        value, _ = toml.read(folder.path / CAMPAIGN)
+    except InputError:
+        return None
+    name = str(value.get("name", ""))
+    return name if name not in ("", campaign.table.name) else None
 
 
 @contextmanager

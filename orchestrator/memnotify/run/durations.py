@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import Sequence
 from statistics import mean
 
 from memnotify.jsontext import dump, parse
 from memnotify.results.summary import Job
 from memnotify.store import Store
+
+_EVERY_S = 5.0
 
 
 class Durations:
@@ -17,15 +21,27 @@ class Durations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._file = store.folder("durations") / "seconds.json"
+        self._noted: dict[str, float] = {}
+        self._written = -math.inf
 
     def note(self, name: str, seconds: float) -> None:
-        """Store how long a cell took, if that can be written."""
+        """Note how long a cell took, and write it now and then: the file may be long."""
+        self._noted[name] = round(seconds, 3)
+        if time.monotonic() - self._written > _EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        """Store what was noted, if that can be written."""
+        if not self._noted:
+            return
         with contextlib.suppress(OSError), self._store.lock("durations"):
             draft = self._file.with_suffix(".new")
-            known = self.known() | {name: round(seconds, 3)}
+            known = self.known() | self._noted
             # On one line: Python's own encoder is in C, but only without indentation.
             draft.write_text(dump(known, indent=None), encoding="utf-8")
             draft.replace(self._file)
+            self._noted = {}
+        self._written = time.monotonic()
 
     def longest_first(self, jobs: Sequence[Job]) -> list[Job]:
         """Return jobs in an order that leaves no long one to run alone at the end.

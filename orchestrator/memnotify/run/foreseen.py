@@ -81,6 +81,6 @@ def _kernel(request: KernelRequest, store: Store, log: CommandLog) -> tuple[str 
 def _id(cell: Cell, key: str | None, store: Store, log: CommandLog) -> str | None:
     if key is None:
         return None
-    image = ensure_image(cell.request.arch, store=store, log=log)
+    image = ensure_image(cell.request.arch, store=store, log=log, programs=cell.programs)
     kernel = Artifact("kernel", key, store.root / "kernel" / key, {}, {})
     return cell_id(bind(cell, kernel, image))

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from memnotify.campaign.plan import bind, cell_id, cell_name
+from memnotify.campaign.plan import bind, cell_id, cell_inputs, cell_name
+from memnotify.campaign.row import PlanRow
 from memnotify.model import Arch, Cell, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.report.board import Board
 from memnotify.results.summary import Job
 from memnotify.run.telling import kernel_name, telling
+from memnotify.scenario import Program
 from memnotify.store import Artifact, Store
 
 Builder = Callable[..., Artifact]
 
 _LOOKING = "looking in the store"
+
+
+def row_of(job: Job) -> PlanRow:
+    """Return the row of a job in the plan of its run."""
+    cell = job.cell
+    return PlanRow(id=job.id, name=job.name, source=cell.request.source, inputs=cell_inputs(cell))
 
 
 class Jobs:
@@ -34,7 +42,7 @@ class Jobs:
         self._board = board
         self._build_kernel = build_kernel
         self._build_image = build_image
-        self._images: dict[Arch, Artifact] = {}
+        self._images: dict[tuple[Arch, tuple[Program, ...]], Artifact] = {}
         self._kernels: dict[KernelRequest, Artifact] = {}
 
     def of(self, cell: Cell) -> Job:
@@ -42,18 +50,21 @@ class Jobs:
 
         Not for asyncio: Ctrl-C must reach the compiler, and would wait for a thread to end.
         """
-        kernel, image = self._kernel(cell.request), self._image(cell.request.arch)
+        kernel, image = self._kernel(cell.request), self._image(cell)
         bound = bind(cell, kernel, image)
         return Job(id=cell_id(bound), name=cell_name(bound), cell=bound, kernel=kernel, image=image)
 
-    def _image(self, arch: Arch) -> Artifact:
-        if arch not in self._images:
-            with telling(f"image {arch}", board=self._board) as told:
+    def _image(self, cell: Cell) -> Artifact:
+        arch, programs = cell.request.arch, cell.programs
+        if (arch, programs) not in self._images:
+            names = "".join(f" with {program.name}" for program in programs)
+            with telling(f"image {arch}{names}", board=self._board) as told:
                 told.step(_LOOKING)
-                image = self._build_image(arch, store=self._store, log=self._log)
+                own = {"programs": programs} if programs else {}
+                image = self._build_image(arch, store=self._store, log=self._log, **own)
                 told.done(image.key[:16])
-            self._images[arch] = image
-        return self._images[arch]
+            self._images[arch, programs] = image
+        return self._images[arch, programs]
 
     def _kernel(self, request: KernelRequest) -> Artifact:
         if request not in self._kernels:

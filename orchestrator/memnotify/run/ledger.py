@@ -173,8 +173,8 @@ class Ledger:
         Raises InfrastructureError if that has lasted too long, and would remain so if all guests
         ended.
         """
-        available = host.available_mib()
-        if not wanted.memory_mib or available >= wanted.memory_mib:
+        available = host.available_mib() if wanted.memory_mib else 0
+        if available >= wanted.memory_mib:
             self._hopeless_since = None
             return False
         if available + taken.memory_mib >= wanted.memory_mib:

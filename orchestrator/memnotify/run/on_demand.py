@@ -26,6 +26,7 @@ from memnotify.results.folder import RunFolder, read_verdict, to_json
 from memnotify.results.summary import Job
 from memnotify.run.campaign import hold, refuse_too_large, run_until_done
 from memnotify.run.durations import Durations
+from memnotify.run.executors.local import Local
 from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.schedule import run_jobs
@@ -140,7 +141,7 @@ class OnDemand:
         run_until_done(
             run_jobs(
                 [job],
-                guests,
+                Local(guests),
                 folder=self.folder,
                 durations=Durations(self._store),
                 limit=None,

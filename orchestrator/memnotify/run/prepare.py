@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memnotify.campaign.load import Campaign
+from memnotify.campaign.plan import plan_cells
 from memnotify.errors import MemnotifyError
 from memnotify.image.build import ensure_image
 from memnotify.kernel.base import load_base
@@ -58,8 +59,20 @@ def build_all(campaign: Campaign, using: Preparing, *, source: str | None, cc: s
 
     Raises as `choose_base` and `ensure_kernel` do.
     """
+    build_clients(plan_cells(campaign), using)
     base = choose_base(campaign, using, source=source, cc=cc, boot=_later)
     build_timed(kernels_of(campaign, base, source, cc), using)
+
+
+def build_clients(cells: Iterable[Cell], using: Preparing) -> None:
+    """Compile the programs of the user's own, and build the images with them.
+
+    It takes a second or two, and comes before everything that takes minutes: what is wrong with
+    such a program is soon known. Raises as `ensure_image` does.
+    """
+    for arch, programs in dict.fromkeys((cell.request.arch, cell.programs) for cell in cells):
+        if programs:
+            ensure_image(arch, store=using.store, log=using.log, programs=programs)
 
 
 def build_timed(requests: Iterable[KernelRequest], using: Preparing) -> None:

@@ -44,12 +44,14 @@ class RunOptions:
     """How a user wants a run.
 
     `limit` caps the number of guests at a time; with `again`, even cells with results run; with
-    `cold`, every guest boots instead of starting from a template.
+    `cold`, every guest boots instead of starting from a template. `verify` is how many cells run
+    once more, on another host.
     """
 
     limit: int | None = None
     again: bool = False
     cold: bool = False
+    verify: int = 0
 
 
 USUAL = RunOptions()

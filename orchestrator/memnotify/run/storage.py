@@ -21,7 +21,7 @@ from memnotify.results.runs import run_folders
 from memnotify.run.claims import held_claims
 from memnotify.store import Artifact, Store
 
-IMAGE, PROGRAM, TEMPLATE = "image", "program", "template"
+IMAGE, PROGRAM, TEMPLATE, ENVIRONMENT = "image", "program", "template", "environment"
 TREES, DOWNLOADS, CCACHE, ZIG_CACHE = "trees", "downloads", "ccache", "zig-cache"
 
 KINDS: Mapping[str, str] = {
@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     IMAGE: "initramfs images",
     PROGRAM: "compiled guest programs",
     TEMPLATE: "booted guests",
+    ENVIRONMENT: "Python packages for the hosts of a fleet",
     TREES: "unpacked trees with object files",
     DOWNLOADS: "files that were fetched in part, and hosts that did not answer",
     CCACHE: "compiled objects of kernels",
@@ -37,7 +38,7 @@ KINDS: Mapping[str, str] = {
 }
 """The kinds of things in the store, and what they are."""
 
-_ARTIFACTS = (SOURCE, KERNEL, IMAGE, PROGRAM, TEMPLATE)
+_ARTIFACTS = (SOURCE, KERNEL, IMAGE, PROGRAM, TEMPLATE, ENVIRONMENT)
 # Locks that are held while something of a kind is read: the beginnings of their names.
 _READERS = {
     SOURCE: ("fetch-", "tree-", "kernel-"),

@@ -7,6 +7,7 @@ that its kernel is not built and its cells are not run once more.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -21,6 +22,7 @@ import platformdirs
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.jsontext import dump, parse
+from memnotify.series.folders import SERIES
 from memnotify.store import digest_value
 
 GIT, MAIL = "git:", "mail:"
@@ -32,15 +34,15 @@ SERIES_WORD = (
 SERIES_WORDS = "a series: a revision, a folder such as ./mine, git:TREE#BASE..BRANCH or mail:THREAD"
 """What a campaign may call a series, as a pattern and for people."""
 
-SERIES, CONFIG, REVISION = "series", "config", "revision.toml"
+CONFIG, REVISION = "config", "revision.toml"
 ANY = "any"
 """The folder of a series that is for no base in particular."""
 
 _AT, _FACTS = "@", "own.json"
 _FOLDERS = ("./", "../", "/", "~/")
-_ID_DIGITS = 7
+SHORT_ID = 7
 _LONGEST = 48
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{4,40}(-[0-9a-f]{4})?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{4,40}(-[0-9a-f]{4,64})?")
 
 
 def branch_of(name: str) -> str:
@@ -140,9 +142,6 @@ def adopt(found: Found) -> str:
         if _facts(place).get("content") == digest:
             _keep_facts(found, place, digest)
             return place.name
-    name = f"{found.label}{_AT}{found.state or digest[:_ID_DIGITS]}"
-    if (top / name).exists():
-        name += f"-{digest[:4]}"
     top.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".new-", dir=top))
     try:
@@ -152,14 +151,25 @@ def adopt(found: Found) -> str:
                 shutil.copyfile(found.folders[base] / file, draft / base / file)
         _keep_facts(found, draft, digest)
         draft.chmod(0o755)
-        try:
-            draft.rename(top / name)
-        except OSError:
-            if not (top / name).is_dir():  # or another process was faster
-                raise
+        return _put(draft, f"{found.label}{_AT}{found.state or digest[:SHORT_ID]}", digest)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return name
+
+
+def _put(draft: Path, name: str, digest: str) -> str:
+    """Give a copy the first free name, or find the same copy, which another process may make."""
+    for ending in ("", f"-{digest[:4]}", f"-{digest}"):
+        place = draft.with_name(name + ending)
+        try:
+            draft.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+        else:
+            return place.name
+        if _facts(place).get("content") == digest:
+            return place.name
+    raise FileExistsError(errno.EEXIST, "is not what its name says", str(place))
 
 
 def _keep_facts(found: Found, place: Path, digest: str) -> None:

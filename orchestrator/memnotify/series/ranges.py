@@ -19,7 +19,8 @@ from types import MappingProxyType
 
 from memnotify.errors import InputError
 from memnotify.process import CommandFailed, run
-from memnotify.series.own import ANY, CONFIG, GIT, SERIES, Found, label_of
+from memnotify.series.folders import SERIES
+from memnotify.series.own import ANY, CONFIG, GIT, SHORT_ID, Found, label_of
 from memnotify.text import counted, known_names, printable, shown
 
 _TIMEOUT = 120.0
@@ -43,7 +44,6 @@ _FORMAT = (
     *("--no-renames", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
     *("--no-color", "--no-relative", "--suffix=.patch", "-O/dev/null", "--stat=72"),
 )
-_ID_DIGITS = 7
 _OF_FILES = (("core.fileMode", "true"), ("core.symlinks", "true"), ("core.autocrlf", "false"))
 """The settings on which it depends whether a file has changed, and their defaults."""
 
@@ -92,7 +92,7 @@ def patches_of(word: str, at: Path) -> Iterator[Found]:
             folders={ANY: place},
             origin=beside,
             word=word,
-            state=end[:_ID_DIGITS],
+            state=end[:SHORT_ID],
             note=_uncommitted(asked, end, bare),
         )
 

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.jsontext import dump, parse
+from memnotify.series.folders import SERIES
 
 FACTS = "original.json"
 ORIGINAL, ALTERED = "-original", "-altered"
-_SERIES = "series"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def registered() -> dict[str, tuple[str, ...]]:
     """Return the name of each registered series with the bases that it is for."""
     found: dict[str, list[str]] = {}
     for file in sorted(root().glob(f"*/*/{FACTS}")):
-        if (file.parent / _SERIES).is_file():
+        if (file.parent / SERIES).is_file():
             found.setdefault(file.parent.parent.name, []).append(file.parent.name)
     return {name: tuple(bases) for name, bases in found.items()}
 

@@ -30,6 +30,7 @@ from memnotify.report.plots.drawing import converter
 from memnotify.report.plots.page import LIVE
 from memnotify.report.plots.palette import COLOURS, GRID, INK, RULE, SOFT, dark_css
 from memnotify.report.published import published_grid
+from memnotify.report.table import ALWAYS
 from memnotify.report.words import all_words, heading, own_name
 from memnotify.results.expectations import expectations
 from memnotify.results.folder import CAMPAIGN, RunFolder
@@ -47,7 +48,6 @@ _SCRIPTS = (
 _STYLES = ("page", "parts", "print")
 _VEGA = "window.drawVega = (holder, spec, options) => vegaEmbed(holder, spec, options);"
 _COLOURS = {"ink": INK, "soft": SOFT, "rule": RULE, "grid": GRID}
-_ALWAYS = ("series", "memory_mib", "clients")
 
 
 def page(runs: Sequence[RunFolder], output: Path) -> str:
@@ -190,7 +190,7 @@ def _columns(cells: Sequence[Gathered]) -> list[dict[str, Any]]:
     """Return the columns of the table of cells: axes on which they differ, figures, outcome."""
     there = {axis for cell in cells for axis in cell.axes}
     axes = [*differing(cells), *_repeats(cells)]
-    axes = [*axes, *(axis for axis in _ALWAYS if axis not in axes and axis in there)]
+    axes = [*axes, *(axis for axis in ALWAYS if axis not in axes and axis in there)]
     names = [*axes, *FIGURES, "promises", "outcome"]
     return [
         {

@@ -1,0 +1,115 @@
+"""Options of `memnotify run` for cells on other hosts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from memnotify.cli.paths import path
+from memnotify.errors import InputError
+from memnotify.results.folder import RunFolder
+from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.for_run import fleet_for_run
+from memnotify.run.fleet.hosts import Hosts, load_hosts
+from memnotify.run.verify import VERIFIED
+from memnotify.store import Store
+from memnotify.text import counted
+
+_ADDRESS = re.compile(r"(tls|tcp)://\S+:\d{1,5}")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--fleet",
+        type=path,
+        metavar="HOSTS.toml",
+        help="run the cells on these hosts, over ssh: memnotify fleet up before, and down after, "
+        "unless the fleet is up already; docs/howto/many-machines.md describes the format",
+    )
+    parser.add_argument(
+        "--scheduler",
+        type=_address,
+        metavar="ADDRESS",
+        help="run the cells on the workers of this Dask scheduler, such as tls://host:8786",
+    )
+    parser.add_argument(
+        "--tls",
+        type=path,
+        metavar="DIR",
+        help="the folder with ca.pem, cert.pem and key.pem, with which scheduler and workers know "
+        "this user",
+    )
+    parser.add_argument(
+        "--verify",
+        type=_count,
+        metavar="N",
+        help="run N of the cells once more, each on another host than before, and compare the "
+        "records bit for bit; the exit status is 1 if any differ",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of cells (1 or more)")
+    return int(text)
+
+
+def print_verified(console: Console, folder: RunFolder) -> bool:
+    """Print whether the cells that ran on two hosts gave the same records, and return it."""
+    found: list[dict[str, bool]] = json.loads((folder.path / VERIFIED).read_text(encoding="utf-8"))
+    same: int = sum(each["same"] for each in found)
+    text = f"verified: {same} of {counted(len(found), 'cell')} gave the same records on two hosts"
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    return same == len(found)
+
+
+def hosts_of(args: argparse.Namespace) -> Hosts | None:
+    """Return what the file says that --fleet names. Raises InputError."""
+    if args.fleet is None:
+        return None
+    for name in ("scheduler", "tls"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} cannot be combined with --fleet, which has its own")
+    return load_hosts(args.fleet)
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as tls://host:8786")
+    return text
+
+
+@contextmanager
+def cluster_of(
+    args: argparse.Namespace, hosts: Hosts | None, *, store: Store, say: Callable[[str], None]
+) -> Iterator[Cluster | None]:
+    """Yield the cluster that the options name, or None; `hosts` are those of --fleet.
+
+    Raises InputError, and InfrastructureError if there is no host.
+    """
+    if hosts is not None:
+        with fleet_for_run(hosts, store=store, say=say) as cluster:
+            yield cluster
+        return
+    if args.scheduler is None:
+        for name in ("tls", "verify"):
+            if getattr(args, name) is not None:
+                raise InputError(f"--{name} needs --scheduler")
+        yield None
+        return
+    encrypted = args.scheduler.startswith("tls:")
+    if encrypted and args.tls is None:
+        raise InputError(
+            f"--scheduler {args.scheduler} needs --tls", hint="name the folder with ca.pem"
+        )
+    if args.tls is not None and not encrypted:
+        raise InputError(
+            f"--tls cannot be combined with --scheduler {args.scheduler}, which does not encrypt"
+        )
+    yield Cluster(address=args.scheduler, tls=None if args.tls is None else Tls.in_folder(args.tls))

@@ -1,0 +1,187 @@
+"""Clients that are programs of the user's own: their sources, their binaries, and how they compile.
+
+A C file is compiled like the guest program, by the same compiler and for the same processors, and
+linked with images/client/watch.c, which logs what the program waits for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from memnotify import places
+from memnotify.errors import InputError
+from memnotify.files import read_bytes
+from memnotify.image.program import TARGETS, compiler_version, need_compiler, zig_cc
+from memnotify.model import Arch
+from memnotify.process import CommandFailed, CommandLog
+from memnotify.scenario import Program
+from memnotify.store import Store, digest_file, digest_value
+
+MAX_PROGRAMS = 15
+"""Programs of a cell; the relay of the guest program (own_relay.c) has room for so many."""
+
+_NAME_BYTES = 15  # what Linux keeps of the name of a process
+_FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-static", "-s", "-O2", "-Wall", "-fno-sanitize=all")
+_WRAPPED = (
+    *("open", "openat", "close", "fclose", "dup", "dup2", "dup3", "read"),
+    *("poll", "epoll_ctl", "epoll_wait", "epoll_pwait"),
+)
+_WITH_TIME = ("ppoll", "select", "pselect")
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
+_ERROR = re.compile(
+    r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<what>.*)$", re.M
+)
+_UNDEFINED = re.compile(r"undefined (?:symbol|reference)[^\n]*")
+
+_ELF, _CLASSES = b"\x7fELF", {1: Arch.I386, 2: Arch.X86_64}
+_MACHINES = {Arch.I386: 3, Arch.X86_64: 62}
+_INTERPRETER = 3  # a program header
+_HEADERS = {Arch.I386: "<16xHHIIIIIHHH", Arch.X86_64: "<16xHHIQQQIHHH"}
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a program for tables, as a file and as a process."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.") or "client"
+    return stem[:_NAME_BYTES] + (path.suffix if path.suffix == ".c" else "")
+
+
+def sources_of(path: Path) -> dict[str, bytes]:
+    """Return a C file and the files beside it that it includes, by path relative to its folder.
+
+    Raises OSError if the file itself cannot be read; what is missing of the others, the compiler
+    says.
+    """
+    found = {path.name: read_bytes(path)}
+    todo = [path.name]
+    while todo:
+        name = todo.pop()
+        for word in _INCLUDE.findall(found[name]):
+            other = Path(name).parent / word.decode(errors="replace")
+            inner = other.as_posix()
+            if ".." in other.parts or other.is_absolute() or inner in found:
+                continue
+            if (path.parent / other).is_file():
+                found[inner] = read_bytes(path.parent / other)
+                todo.append(inner)
+    return found
+
+
+def digest_of(path: Path, files: Mapping[str, bytes]) -> str:
+    """Return the digest of a source with what it includes or, without `files`, of a binary."""
+    if not files:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    return digest_value({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+
+
+def binary_problem(path: Path, arches: Sequence[Arch]) -> tuple[str, str] | None:
+    """Return why a guest cannot run a binary, and what to do; None if it can. Raises OSError."""
+    data = read_bytes(path)
+    if data[:4] != _ELF or len(data) < 64:
+        return (
+            "neither a C file nor a program for Linux",
+            "name a file that ends in .c, or a binary",
+        )
+    arch = _CLASSES.get(data[4])
+    if arch is None or struct.unpack_from("<H", data, 18)[0] != _MACHINES[arch]:
+        return "a program for another processor", "build it for x86"
+    if others := [other for other in arches if other is not arch]:
+        why = f"a program for {arch}, and the campaign has guests of {', '.join(others)}"
+        return why, "use one campaign for each architecture, or a C file"
+    _, _, _, _, start, _, _, _, size, count = struct.unpack_from(_HEADERS[arch], data)
+    kinds = [data[at : at + 4] for at in range(start, start + size * count, size or 1)]
+    if struct.pack("<I", _INTERPRETER) in kinds:
+        return "it is linked dynamically, and a guest has no libraries", "link it with -static"
+    return None
+
+
+def _recipe(program: Program, files: Mapping[str, bytes], arch: Arch) -> dict[str, Any]:
+    ours = {path.name: digest_file(path) for path in _ours()}
+    return {
+        "arch": str(arch),
+        "name": program.name,
+        "source": digest_of(Path(program.path), files),
+        "watch": ours,
+        "flags": [*TARGETS[arch], *_flags(arch)],
+    }
+
+
+def _ours() -> tuple[Path, ...]:
+    guest = places.IMAGES / "guest"
+    return (
+        *places.data_files(places.IMAGES / "client", "*.c"),
+        guest / "own/own.h",
+        guest / "record.h",
+    )
+
+
+def _flags(arch: Arch) -> tuple[str, ...]:
+    timed = (f"__{name}_time64" if arch is Arch.I386 else name for name in _WITH_TIME)
+    return (*_FLAGS, *(f"-Wl,--wrap={name}" for name in (*_WRAPPED, *timed)))
+
+
+def ensure_client(program: Program, arch: Arch, *, store: Store, log: CommandLog) -> bytes:
+    """Return the binary of a program; compile it unless the store has it.
+
+    Raises InputError if the file is not the one of the campaign any more, or does not compile, and
+    InfrastructureError if there is no compiler.
+    """
+    path = Path(program.path)
+    try:
+        files = sources_of(path) if program.is_source else {}
+        content = b"" if files else read_bytes(path)
+        digest = digest_of(path, files)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    if digest != program.digest:
+        raise InputError("changed since the campaign was read", file=path, hint="run it again")
+    if not files:
+        return content
+    need_compiler(f"{path} must be compiled")
+    inputs = _recipe(program, files, arch) | {"compiler": compiler_version()}
+
+    def build(work: Path) -> Mapping[str, Any]:
+        folder = work / "source"
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        compile_client(folder / path.name, work / "client", arch, path, store=store, log=log)
+        shutil.rmtree(folder)
+        return {}
+
+    return store.publish("client", inputs, build).file("client").read_bytes()
+
+
+def compile_client(
+    source: Path, output: Path, arch: Arch, told: Path, *, store: Store, log: CommandLog
+) -> None:
+    """Compile a C file; errors are those of the file `told`, of which it is a copy.
+
+    Raises InputError with the compiler's first error.
+    """
+    watch, *headers = _ours()
+    folders = [word for header in headers for word in ("-idirafter", header.parent)]
+    command = [*TARGETS[arch], *_flags(arch), *folders, "-o", output, source, watch]
+    try:
+        zig_cc(command, store=store, log=log)
+    except CommandFailed as error:
+        if error.timed_out:
+            raise
+        raise _refusal(error.done.said, source, told) from error
+
+
+def _refusal(said: str, source: Path, told: Path) -> InputError:
+    found = _ERROR.search(said)
+    if found is not None:
+        file = Path(found["file"])
+        inside = file.is_relative_to(source.parent)
+        file = told.parent / file.relative_to(source.parent) if inside else file
+        return InputError(found["what"], file=file, line=int(found["line"]))
+    missing = _UNDEFINED.search(said)
+    lines = [line for line in said.splitlines() if line.strip()]
+    return InputError(missing[0] if missing else (lines or ["does not compile"])[0], file=told)

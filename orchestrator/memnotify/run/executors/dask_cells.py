@@ -1,0 +1,147 @@
+"""The cells of a run that are under way on a cluster: where each is, and where it was in vain."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from memnotify.guest.view import Watcher
+from memnotify.results.manifest import Move
+from memnotify.results.summary import Job
+from memnotify.run.executors.dask_hosts import Hosts
+from memnotify.run.executors.parcel import Returned
+
+SLOW = 4.0
+"""A cell that takes so many times longer than others did is also run elsewhere."""
+
+SLOW_S = 30.0
+"""But not before so many seconds."""
+
+_ENOUGH = 3
+"""Results that must be there before one host can be called slow."""
+
+_LATEST = 100
+
+
+@dataclass(slots=True, eq=False)
+class Copy:
+    """A cell, as given to the cluster once.
+
+    `only` are the addresses of the hosts that may have it; None: any. `host` is an address, from
+    when it has begun there.
+    """
+
+    key: str
+    future: Any
+    task: asyncio.Task[Returned]
+    only: Sequence[str] | None
+    host: str | None = None
+    since: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class UnderWay:
+    """A cell that is under way. If `again` is set, another copy is wanted, not on these hosts."""
+
+    job: Job
+    watcher: Watcher
+    copies: list[Copy] = field(default_factory=list)
+    lost: list[Move] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    again: Collection[str] | None = None
+
+    def want(self, *, avoid: Collection[str] = ()) -> None:
+        """Ask for another copy."""
+        self.again = avoid
+        self.changed.set()
+
+
+class Cells:
+    """All cells that are under way."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+        self._found: dict[str, UnderWay] = {}  # by the key of each copy
+        self._seconds: list[float] = []
+
+    def __iter__(self) -> Iterator[UnderWay]:
+        return iter(set(self._found.values()))
+
+    def copies(self) -> list[Copy]:
+        """Return the copies of all cells."""
+        return [copy for cell in self for copy in cell.copies]
+
+    def add(self, cell: UnderWay, copy: Copy) -> None:
+        """Note that a cell was given to the cluster."""
+        cell.copies.append(copy)
+        self._found[copy.key] = cell
+
+    def drop(self, cell: UnderWay, copy: Copy) -> None:
+        """Note that a copy has ended, or is not wanted any more."""
+        cell.copies.remove(copy)
+        self._found.pop(copy.key, None)
+        self._leaves(copy)
+
+    def returned(self, copy: Copy) -> None:
+        """Note how long a copy took that has a result."""
+        if copy.host is not None:
+            self._seconds.append(time.monotonic() - copy.since)
+            del self._seconds[:-_LATEST]
+
+    def began(self, key: str, address: str) -> UnderWay | None:
+        """Note that a copy is on a host; return its cell, if it is still wanted."""
+        if (cell := self._found.get(key)) is None:
+            return None
+        (copy,) = (copy for copy in cell.copies if copy.key == key)
+        if copy.host != address:
+            self._leaves(copy)
+            copy.host, copy.since = address, time.monotonic()
+            if (state := self._hosts.get(address)) is not None:
+                state.running += 1
+        return cell
+
+    def _leaves(self, copy: Copy) -> None:
+        if (state := self._hosts.get(copy.host)) is not None:
+            state.running -= 1
+        copy.host = None
+
+    def lose(self, address: str, name: str, why: str) -> tuple[int, list[UnderWay]]:
+        """Note that a host is gone.
+
+        Returns how many cells it had, and the cells that no host is left for.
+        """
+        count, stranded = 0, []
+        for cell in self:
+            for copy in cell.copies:
+                if copy.host == address:
+                    copy.host = None
+                    cell.lost.append(Move(host=name, why=why))
+                    count += 1
+            if all(
+                copy.only is not None and not any(each in self._hosts for each in copy.only)
+                for copy in cell.copies
+            ):
+                stranded.append(cell)
+        return count, stranded
+
+    def slow(self) -> Iterator[tuple[UnderWay, str]]:
+        """Yield each cell whose host is slow while another is idle, and the name of the host.
+
+        It is noted why the cell left it, as it will have, if another copy is faster.
+        """
+        if len(self._seconds) < _ENOUGH:
+            return
+        usual, now = median(self._seconds), time.monotonic()
+        for cell in self:
+            copy = cell.copies[0] if len(cell.copies) == 1 else None
+            if copy is None or copy.host is None:
+                continue
+            taken, name = now - copy.since, self._hosts.name(copy.host)
+            if taken > max(SLOW_S, SLOW * usual) and self._hosts.idle([name]):
+                why = f"slow: {taken:.0f} s, and others took {usual:.0f} s"
+                cell.lost.append(Move(host=name, why=why))
+                yield cell, name

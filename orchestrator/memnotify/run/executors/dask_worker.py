@@ -1,0 +1,284 @@
+"""What a worker of a Dask cluster does for a run: guests in a thread of their own.
+
+Dask's own thread answers the scheduler, whatever the guests do. QEMU is killed when the thread that
+started it ends, so a worker that dies, however that happens, leaves no guest behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distributed import Worker, get_worker
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from memnotify import __version__
+from memnotify.campaign.plan import cell_id
+from memnotify.errors import InfrastructureError, no_space
+from memnotify.guest import qemu
+from memnotify.guest.templates import Templates
+from memnotify.guest.view import Watcher
+from memnotify.process import CommandLog
+from memnotify.results.summary import Job
+from memnotify.run.attempt import failed, try_once
+from memnotify.run.executors import delivery
+from memnotify.run.executors.parcel import (
+    PLUGIN,
+    READY,
+    STARTS,
+    HostFacts,
+    Parcel,
+    Returned,
+    facts,
+    identity,
+    pack,
+    qemu_version,
+)
+from memnotify.run.executors.protocol import BOOTS, CORES, MEMORY, Attempted
+from memnotify.run.guests import GuestRunner
+from memnotify.run.ledger import Ledger
+from memnotify.run.need import need
+from memnotify.store import Artifact, Store
+
+T = TypeVar("T")
+
+SUPPLY = 1e9
+"""How much a host has of the resource that only says what it is; a cell wants 1 of it."""
+
+_GONE = ("cancelled", "released", "forgotten")
+"""States of a task that nobody wants here any more."""
+
+
+class CellHost(WorkerPlugin):  # type: ignore[misc]
+    """The part of ours in a worker; it is sent to all workers, also to those that come later."""
+
+    name = PLUGIN
+    idempotent = True
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[str, concurrent.futures.Future[Any]]] = {}
+        self._ended: dict[str, asyncio.Event] = {}
+        self._checked: set[str] = set()
+
+    async def setup(self, worker: Worker) -> None:
+        """Offer what the host has. Raises nothing: a host without QEMU offers nothing."""
+        self._running, self._ended, self._checked = {}, {}, set()
+        self._worker = worker
+        self.store = Store()
+        self.incoming = delivery.Incoming(self.store)
+        self._ledger = Ledger(self.store.folder("ledger"))
+        self._templates = Templates(self.store)
+        self._log = CommandLog(self.store.folder("logs") / "commands.jsonl")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=PLUGIN, daemon=True)
+        self._thread.start()
+        capacity = self._ledger.capacity
+        offered = worker.state.total_resources
+        resources: dict[str, float] = {
+            MEMORY: capacity.memory_mib,
+            CORES: capacity.cores,
+            BOOTS: max(2, capacity.cores // 2),
+        }
+        resources = {name: offered.get(name, most) for name, most in resources.items()}
+        if (version := await asyncio.to_thread(qemu_version)) is not None:
+            resources[identity(__version__, version)] = SUPPLY
+        await worker.set_resources(**resources)
+        worker.log_event(READY, {"host": self.host, "address": worker.address})
+
+    async def teardown(self, worker: Worker) -> None:
+        """End all guests, and wait until they are gone."""
+        await self.stop(None)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join, 10)
+
+    def transition(self, key: Any, start: Any, finish: Any, **_: Any) -> None:
+        """End the guest of a task that was cancelled, or whose client has gone."""
+        if finish in _GONE and (found := self._running.get(str(key))) is not None:
+            found[1].cancel()
+
+    @property
+    def host(self) -> str:
+        """The name of this host for users."""
+        return str(self._worker.name)
+
+    def facts(self) -> HostFacts:
+        """Return what this host is."""
+        return facts(
+            address=self._worker.address,
+            name=self.host,
+            threads=self._worker.state.nthreads,
+            memory_mib=int(self._worker.state.total_resources.get(MEMORY, 0)),
+        )
+
+    async def stop(self, run: str | None) -> None:
+        """End the guests of a run, or all of them; return when they are gone."""
+        running = list(self._running.items())
+        for _, (topic, future) in running:
+            if run in (None, topic):
+                future.cancel()
+        keys = {key for key, (topic, _) in running if run in (None, topic)}
+        while left := [self._ended[key].wait() for key in keys & self._running.keys()]:
+            await asyncio.gather(*left)
+            await asyncio.sleep(0)
+
+    async def run(self, parcel: Parcel) -> Returned:
+        """Run a parcel in our thread."""
+        key = parcel.key
+        ended = self._ended[key] = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        async def work() -> Returned:
+            try:
+                return await self._attempt(parcel, key)
+            finally:
+                # Cancelling the future leaves us before the guest is gone; this says when it is.
+                loop.call_soon_threadsafe(ended.set)
+
+        future = self._submit(work())
+        self._running[key] = (parcel.run, future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.cancel()
+            await ended.wait()
+            raise  # a worker that is being closed has Dask run it elsewhere
+        finally:
+            del self._running[key], self._ended[key]
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _attempt(self, parcel: Parcel, key: str) -> Returned:
+        tell = functools.partial(self._tell, parcel.run, key)
+        tell(stage=STARTS)
+        started = time.monotonic()
+        try:
+            with self.store.draft("cell", {"id": parcel.id}) as draft:
+                attempted = await self._in_turn(parcel, draft.path, tell)
+                files = await asyncio.to_thread(pack, draft.path)
+        except OSError as error:  # not even the files of a failure can be kept
+            seconds = time.monotonic() - started
+            kind = "disk-full" if no_space(error) else "storage"
+            attempted = failed(
+                self._job(parcel),
+                InfrastructureError(kind, f"on {self.host}: {error}"),
+                Path("none"),
+                seconds=seconds,
+            )
+            files = ()
+        return Returned(
+            host=self.host,
+            machine=dataclasses.replace(attempted.machine, name=self.host),
+            result=attempted.result,
+            verdict=attempted.verdict,
+            files=files,
+        )
+
+    async def _in_turn(self, parcel: Parcel, folder: Path, tell: Callable[..., None]) -> Attempted:
+        cell = parcel.cell
+        try:
+            self._check(parcel)
+            kernel = await self._artifact("kernel", cell.kernel, tell)
+            image = await self._artifact("image", cell.image, tell)
+            job = self._job(parcel, kernel, image)
+            wanted = need(cell, cores=self._ledger.capacity.cores)
+            waiting = functools.partial(self._waits, wanted, tell)
+            guests = GuestRunner(
+                ledger=self._ledger,
+                runner=parcel.runner,
+                templates=None if parcel.cold else self._templates,
+                log=self._log,
+            )
+            async with self._ledger.claim(wanted, waiting=waiting):
+                watcher = Watcher(on_stage=lambda stage: tell(stage=stage))
+                return await try_once(job, guests, folder, watcher)
+        except InfrastructureError as error:
+            return failed(self._job(parcel), error, folder)
+
+    def _waits(self, wanted: Any, tell: Callable[..., None]) -> None:
+        tell(stage=f"waiting for {self._ledger.obstacle(wanted)}")
+
+    def _job(
+        self, parcel: Parcel, kernel: Artifact | None = None, image: Artifact | None = None
+    ) -> Job:
+        cell = parcel.cell
+        none = Path("none")
+        return Job(
+            id=parcel.id,
+            name=parcel.name,
+            cell=cell,
+            kernel=kernel or Artifact("kernel", cell.kernel, none, {}, {}),
+            image=image or Artifact("image", cell.image, none, {}, {}),
+        )
+
+    def _check(self, parcel: Parcel) -> None:
+        """Raise InfrastructureError if this host cannot give the records of the cell's id."""
+        cell = parcel.cell
+        if cell.hardware in self._checked:
+            return
+        if qemu.hardware_digest(cell, cell.accel) != cell.hardware:
+            raise InfrastructureError("other-qemu", f"{self.host} has {qemu_version()}")
+        if cell_id(cell) != parcel.id:
+            raise InfrastructureError("internal", f"{parcel.id} is not the id of {parcel.name}")
+        self._checked.add(cell.hardware)
+
+    async def _artifact(self, kind: str, key: str, tell: Callable[..., None]) -> Artifact:
+        def ask(kind: str, key: str) -> None:
+            tell(stage=f"waiting for its {kind}", kind=kind, wants=key)
+
+        return await self.incoming.get(kind, key, ask)
+
+    def _tell(self, run: str, key: str, **said: Any) -> None:
+        with contextlib.suppress(Exception):  # a worker that is being closed tells nothing
+            event = {"key": key, "host": self.host, "address": self._worker.address, **said}
+            self._worker.log_event(run, event)
+
+
+async def run_parcel(parcel: Parcel) -> Returned:
+    """Run one parcel; what Dask calls on a worker."""
+    return await _here(get_worker()).run(parcel)
+
+
+async def describe(dask_worker: Worker) -> HostFacts:
+    """Return the facts of a worker's host."""
+    return await asyncio.to_thread(_here(dask_worker).facts)
+
+
+async def stop(run: str, dask_worker: Worker) -> None:
+    """End the guests of a run on a worker."""
+    await _here(dask_worker).stop(run)
+
+
+async def begin(kind: str, key: str, manifest: bytes, dask_worker: Worker) -> dict[str, int] | None:
+    """See `delivery.begin`."""
+    return await asyncio.to_thread(delivery.begin, _here(dask_worker).store, kind, key, manifest)
+
+
+async def piece(kind: str, key: str, name: str, at: int, data: bytes, dask_worker: Worker) -> None:
+    """See `delivery.piece`."""
+    here = _here(dask_worker)
+    try:
+        await asyncio.to_thread(delivery.piece, here.store, kind, key, name, at, data)
+    except OSError as error:
+        here.incoming.fail(kind, key, error)
+        raise
+
+
+async def finish(kind: str, key: str, dask_worker: Worker) -> bool:
+    """See `delivery.finish`."""
+    return await asyncio.to_thread(delivery.finish, _here(dask_worker).store, kind, key)
+
+
+def _here(worker: Worker) -> CellHost:
+    found = worker.plugins.get(PLUGIN)
+    if not isinstance(found, CellHost):
+        raise InfrastructureError("host", f"{worker.name} has not finished its start")
+    return found

@@ -1,0 +1,45 @@
+"""A fleet for one run: the one that is up, else one that is made for it and ends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from memnotify.errors import InfrastructureError
+from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.down import take_down
+from memnotify.run.fleet.hosts import Hosts
+from memnotify.run.fleet.remote import Connect, connect
+from memnotify.run.fleet.scheduler import workers_of
+from memnotify.run.fleet.state import Place, cluster_of
+from memnotify.run.fleet.up import Say, up
+from memnotify.store import Store
+
+
+@contextmanager
+def fleet_for_run(
+    hosts: Hosts, *, store: Store, say: Say, connect: Connect = connect
+) -> Iterator[Cluster]:
+    """Yield the cluster of some hosts. Raises InfrastructureError if no host is left.
+
+    A host on which something of the fleet may be left is told of, but fails no run.
+    """
+    place = Place(hosts.file)
+    found = place.read()
+    if found is not None and found.process.runs():
+        say("using the fleet of these hosts that is up")
+        there = workers_of(found.address, Tls.in_folder(place.tls))
+        if not there:
+            hint = f"memnotify fleet down {hosts.file}"
+            raise InfrastructureError("host", "no host of this fleet is left", hint=hint)
+        yield cluster_of(found, place, hosts=len(there))
+        return
+    made = up(hosts, store=store, say=say, tied=True, connect=connect)
+    try:
+        working = sum(member.failure is None for member in made.members)
+        yield cluster_of(made, place, hosts=working)
+    finally:
+        say("ending the fleet")
+        with place.hold(store):
+            if take_down(made, place, say=say, connect=connect):
+                say(f"when they are back: memnotify fleet down {hosts.file}")

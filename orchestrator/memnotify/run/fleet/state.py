@@ -1,0 +1,159 @@
+"""What this machine keeps of a fleet while it is up: one folder, which only its owner can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import platformdirs
+
+from memnotify.errors import InfrastructureError
+from memnotify.files import read_text, resolved
+from memnotify.run.executors.protocol import Cluster, Tls
+from memnotify.run.fleet.hosts import Host
+from memnotify.run.fleet.member import Folder
+from memnotify.store import Store, digest_value
+
+_FILE, _TLS, _SCHEDULER, _LOG = "fleet.json", "tls", "scheduler.json", "scheduler.log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A host of a fleet, and what its worker offers; `failure` is why there is no worker.
+
+    `folder` has an empty name if nothing of the fleet is there.
+    """
+
+    host: Host
+    folder: Folder
+    memory_mib: int = 0
+    cores: int = 0
+    boots: int = 0
+    qemu: str = ""
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of this machine, and when it began, as another may have its number later."""
+
+    pid: int
+    began: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        return cls(pid, _began(pid) or 0)
+
+    def runs(self) -> bool:
+        return self.began != 0 and _began(self.pid) == self.began
+
+
+NOBODY = Process(0, 0)
+
+
+def _began(pid: int) -> int | None:
+    """Return when a process began, in ticks since boot; None if it is gone or a zombie."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()  # from the third on
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """A fleet that is up. `process` is its scheduler, here; `until` is in seconds since 1970."""
+
+    id: str
+    address: str
+    process: Process
+    until: float
+    members: Sequence[Member]
+
+
+class Place:
+    """Where the files of the fleet of one hosts.toml are, here."""
+
+    def __init__(self, hosts: Path) -> None:
+        self.hosts = hosts
+        self._key = digest_value(str(resolved(hosts.absolute())))[:16]
+        self.folder = Path(platformdirs.user_state_dir("memnotify")) / "fleets" / self._key
+        self.tls = self.folder / _TLS
+        self.scheduler = self.folder / _SCHEDULER
+        self.log = self.folder / _LOG
+
+    @contextmanager
+    def hold(self, store: Store) -> Iterator[None]:
+        """Keep other commands from changing the same fleet. Raises InfrastructureError if one is
+        at it."""
+        from filelock import FileLock, Timeout
+
+        guard = FileLock(store.folder("locks") / f"fleet-{self._key}.lock")
+        try:
+            with guard.acquire(timeout=0):
+                yield
+        except Timeout as error:
+            text = f"{self.hosts}: another command is making or ending this fleet"
+            raise InfrastructureError("busy", text, hint="wait for it to end") from error
+
+    def make(self) -> None:
+        """Make the folder, which only its owner can enter. Raises OSError."""
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+
+    def write(self, fleet: Fleet) -> None:
+        """Keep what is known of a fleet. Raises OSError."""
+        draft = self.folder / f".{_FILE}"
+        draft.unlink(missing_ok=True)
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(asdict(fleet), file, default=str, indent=1)
+        draft.rename(self.folder / _FILE)
+
+    def read(self) -> Fleet | None:
+        """Return the fleet that is up, or that a killed command has left; None if there is none.
+
+        Raises InfrastructureError if its file is damaged.
+        """
+        file = self.folder / _FILE
+        try:
+            value = json.loads(read_text(file))
+            members = tuple(_member(each) for each in value.pop("members"))
+            process = Process(**value.pop("process"))
+            return Fleet(**value, process=process, members=members)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            text = f"{file} is damaged: {error}"
+            raise InfrastructureError("state", text, hint="remove its folder") from error
+
+    def remove(self) -> None:
+        """Remove the folder, and those above it that are empty then."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):
+            self.folder.parent.rmdir()
+            self.folder.parent.parent.rmdir()
+
+
+def _member(value: Any) -> Member:
+    host, folder = value.pop("host"), Folder(**value.pop("folder"))
+    host |= {"key": host["key"] and Path(host["key"]), "tags": tuple(host["tags"])}
+    return Member(**value, host=Host(**host), folder=folder)
+
+
+def cluster_of(fleet: Fleet, place: Place, *, hosts: int) -> Cluster:
+    """Return what a run needs to know of a fleet; it has so many hosts now."""
+    return Cluster(address=fleet.address, tls=Tls.in_folder(place.tls), hosts=hosts)
+
+
+def without(fleet: Fleet, names: Sequence[str]) -> Fleet:
+    """Return a fleet of only these hosts."""
+    kept = tuple(member for member in fleet.members if member.host.name in names)
+    return replace(fleet, members=kept)

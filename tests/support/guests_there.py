@@ -1,0 +1,88 @@
+"""Made-up guests for the workers of a cluster. What they do may depend on the host they run on.
+
+Workers import this module, so it knows its host and a folder for messages from the environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from memnotify import process
+from memnotify.errors import InfrastructureError
+from memnotify.model import Cell, CellResult, Outcome
+from memnotify.records.parquet import write_records
+
+from tests.support.campaigns import Guests, finds, made_up_log
+
+HOST, NOTES = "MEMNOTIFY_TEST_HOST", "MEMNOTIFY_TEST_NOTES"
+
+
+def host() -> str:
+    return os.environ[HOST]
+
+
+def note(what: str, text: str = "") -> None:
+    """Leave a message for the test."""
+    (Path(os.environ[NOTES]) / f"{what}-{host()}-{os.getpid()}-{os.urandom(4).hex()}").write_text(
+        text
+    )
+
+
+async def quick(cell: Cell, **rest: Any) -> CellResult:
+    note("ran", cell.request.series)
+    return await Guests()(cell, **rest)
+
+
+async def finding(cell: Cell, **rest: Any) -> CellResult:
+    return await Guests(finds)(cell, **rest)
+
+
+async def full_disk_on_alpha(cell: Cell, **rest: Any) -> CellResult:
+    if host() == "alpha":
+        note("full")
+        raise InfrastructureError("disk-full", "no space left on device")
+    return await quick(cell, **rest)
+
+
+async def slow_on_alpha(cell: Cell, **rest: Any) -> CellResult:
+    if host() == "alpha":
+        note("slow")
+        await asyncio.sleep(60)
+    return await quick(cell, **rest)
+
+
+async def hangs(cell: Cell, **rest: Any) -> CellResult:
+    """Run a program, as a guest is one, for as long as the test does not end it."""
+    async with await process.spawn(["sleep", "600"]) as guest:
+        note("hangs", str(guest.pid))
+        await guest.wait()
+    return CellResult(outcome=Outcome(), guest_ns=0, wall_seconds=0.0, records=0, lost_records=0)
+
+
+async def hangs_on_alpha(cell: Cell, **rest: Any) -> CellResult:
+    if host() == "alpha":
+        return await hangs(cell, **rest)
+    return await quick(cell, **rest)
+
+
+async def first_ends(cell: Cell, **rest: Any) -> CellResult:
+    """Finish the cells without a series; the others hang until the file `go` is there."""
+    if cell.request.series != "none":
+        note("hangs", str(os.getpid()))
+        for _ in range(1200):
+            if (Path(os.environ[NOTES]) / "go").exists():
+                break
+            await asyncio.sleep(0.05)
+    return await quick(cell, **rest)
+
+
+async def other_records_on_beta(cell: Cell, **rest: Any) -> CellResult:
+    result = await quick(cell, **rest)
+    if host() == "beta":
+        log = made_up_log(cell)
+        log.records["time_ns"][-1] += 1
+        write_records(log, rest["folder"] / "records.parquet")
+    return result

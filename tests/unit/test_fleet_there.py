@@ -1,0 +1,161 @@
+"""What a fleet does on a host: folders, processes, and the ledger that fleets share."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from memnotify.run.fleet import there
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    return home
+
+
+def begun(home: Path, name: str, **more: Any) -> tuple[Path, dict[str, Any]]:
+    here = home / "memnotify-fleet" / name
+    here.mkdir(parents=True)
+    given = {"here": str(here), "needed": 1, "tls": ["key.pem"], "store": None, **more}
+    return here, there.begin(given)
+
+
+def end(here: Path, fleet: str, *, made: bool = True) -> dict[str, Any]:
+    return there.end({"here": str(here), "id": fleet, "made": made})
+
+
+def test_files_for_tls_can_be_read_by_nobody_else(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    assert stat.S_IMODE((here / "tls").stat().st_mode) == 0o700
+    assert stat.S_IMODE((here / "tls/key.pem").stat().st_mode) == 0o600
+
+
+def test_a_disk_that_is_too_small_is_a_problem(home: Path) -> None:
+    _, said = begun(home, "f1", needed=1 << 60)
+    assert "MiB are needed" in said["problem"] and "MiB are free" in said["problem"]
+
+
+def test_fleets_share_a_ledger_and_the_last_one_removes_it(home: Path) -> None:
+    one, said = begun(home, "f1")
+    two, _ = begun(home, "f2")
+    ledger = home / "memnotify-fleet/ledger"
+    assert Path(said["cache"]) == one / "cache"
+    for here in (one, two):
+        assert (here / "cache/memnotify/ledger").resolve() == ledger
+    assert end(one, "f1") == {"processes": 0, "left": False}
+    assert ledger.is_dir()
+    end(two, "f2")
+    assert list(home.iterdir()) == []
+
+
+def test_a_folder_that_was_there_stays(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    end(here, "f1", made=False)
+    assert [path.name for path in home.rglob("*")] == ["memnotify-fleet"]
+
+
+def test_a_ledger_that_is_in_use_stays(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    gate = home / "memnotify-fleet/ledger/lock"
+    code = (
+        f"import fcntl, time\nf = open({str(gate)!r}, 'a')\nfcntl.flock(f, 2)\nprint(1, flush=True)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"{code}\ntime.sleep(60)"], stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline()
+        end(here, "f1")
+        assert gate.exists() and not here.exists()
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_the_users_own_store_there_lends_its_ledger(home: Path) -> None:
+    (home / ".cache/memnotify").mkdir(parents=True)
+    here, _ = begun(home, "f1")
+    own = home / ".cache/memnotify/ledger"
+    assert (here / "cache/memnotify/ledger").resolve() == own
+    end(here, "f1")
+    assert own.is_dir()
+
+
+def test_a_store_that_is_named_stays(home: Path) -> None:
+    here, said = begun(home, "f1", store="kept")
+    assert said["cache"] == str(home / "kept")
+    end(here, "f1")
+    assert (home / "kept/memnotify").is_dir()
+
+
+def test_an_environment_is_unpacked(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    with tarfile.open(here / "some.tar.gz", "w:gz") as archive:
+        entry = tarfile.TarInfo("a_module/__init__.py")
+        entry.size = len(b"HELLO = 'hello'\n")
+        archive.addfile(entry, io.BytesIO(b"HELLO = 'hello'\n"))
+    said = there.unpack({"here": str(here), "packed": ["some.tar.gz"]})
+    code = "import a_module; print(a_module.HELLO)"
+    done = subprocess.run([said["python"], "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "hello\n" and not (here / "some.tar.gz").exists()
+
+
+FAMILY = """\
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env={},
+                         start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
+    here, _ = begun(home, "f1")
+    words = [sys.executable, "-c", FAMILY]
+    given: dict[str, Any] = {
+        "here": str(here),
+        "words": words,
+        "environment": {},
+        "id": "f1",
+        "address": None,
+    }
+    pid = there.start(given)["pid"]
+    log = here / "worker.log"
+    until = time.monotonic() + 30
+    while not log.read_text().strip() and time.monotonic() < until:
+        time.sleep(0.05)
+    child = int(log.read_text())
+    assert runs(pid) and runs(child)
+    bystander = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env={**os.environ, "MEMNOTIFY_FLEET": "f11"},
+    )
+    try:
+        looked = there.look({"here": str(here), "id": "f1"})
+        assert looked == {"processes": 2, "log": f"{child}\n"}
+        assert end(here, "f1") == {"processes": 0, "left": False}
+        assert not runs(pid) and not runs(child)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()

@@ -1,0 +1,247 @@
+"""Hunks of a mail read against a file: what is restored, repaired, doubted, asked and refused."""
+
+from __future__ import annotations
+
+import pytest
+from memnotify.mailpatch.repairs import Question
+
+from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
+
+NAME = "mm/a.c"
+HEAD = ["Text.", "---", "--- a/mm/a.c", "+++ b/mm/a.c"]
+OTHER_BASE = "is this the base that the patch is for?"
+ANOTHER_TREE = "give a tree without the patch"
+WHOLE = "get the whole mail; if it is whole, correct the header by hand"
+TABLE = "a();\nb();\nc();\n" * 5
+
+
+def line(number: int, mark: str = " ") -> str:
+    return f"{mark}\tline({number});"
+
+
+ABOVE, BELOW = [line(9), line(10)], [line(11), line(12)]
+NEW = "+\tnew();"
+
+
+def hunk(start: int, *body: str, old: int = 0, new: int = 0, at: int | None = None) -> list[str]:
+    """Return a hunk; `old` and `new` are counts of its header, unless they are right."""
+    old_start = start if at is None else at
+    old = old or sum(text[:1] in " -" for text in body)
+    new = new or sum(text[:1] in " +" for text in body)
+    return [f"@@ -{old_start},{old} +{start},{new} @@", *body]
+
+
+def with_new(place: int = 11, text: str = "\tnew();") -> str:
+    """Return the numbered file with a line before one of its lines."""
+    return NUMBERED.replace(f"\tline({place});\n", f"{text}\n\tline({place});\n")
+
+
+PLAIN = [*ABOVE, NEW, *BELOW]
+LATER = [line(29), NEW, line(30)]
+LONG = "+\tnew(a_very_long_name_of_an_argument, another_very_long_name,"
+SHORT = '+\tseq_puts(m, "lamps",'
+RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]]]] = {
+    "as it stands": (hunk(10, *PLAIN), with_new(), []),
+    "at another line": (
+        hunk(12, *PLAIN),
+        with_new(),
+        [("MOVED", 5, "-2 lines", True)],
+    ),
+    "further down": (hunk(7, *PLAIN), with_new(), [("MOVED", 5, "+3 lines", True)]),
+    "without its blanks": (
+        hunk(10, *(text.replace("\t", "").strip() for text in PLAIN), old=4, new=5),
+        with_new(),
+        [
+            *(("TREE", at, "", True) for at in (6, 7, 9, 10)),
+            ("LAYOUT", 8, "", False),
+        ],
+    ),
+    "wrapped, added": (
+        hunk(10, *ABOVE, LONG, "one_more_long_name);", *BELOW, old=4, new=5),
+        with_new(text=f"{LONG[1:]} one_more_long_name);"),
+        [("WRAPPED", 8, "", True)],
+    ),
+    "wrapped, added and short": (
+        hunk(10, *ABOVE, SHORT, "4);", *BELOW, old=4, new=5),
+        with_new(text=f"{SHORT[1:]} 4);"),
+        [("WRAPPED", 8, "", False)],
+    ),
+    "wrapped, of the tree": (
+        hunk(10, line(9), " \tline(", "10);", NEW, *BELOW, old=4, new=5),
+        with_new(),
+        [("WRAPPED", 7, "", True), ("TREE", 7, "", True)],
+    ),
+    "an empty line more": (
+        hunk(10, *ABOVE, "", NEW, *BELOW, old=4, new=5),
+        with_new(),
+        [("EXTRA", 8, "", True)],
+    ),
+    "other counts": (
+        hunk(10, *PLAIN, old=3, new=4),
+        with_new(),
+        [("NUMBERS", 5, "", False)],
+    ),
+    "other counts than the next hunk says": (
+        [*hunk(10, *PLAIN, old=3, new=3), *hunk(31, *LATER, at=30)],
+        with_new().replace("\tline(30);", "\tnew();\n\tline(30);"),
+        [("NUMBERS", 5, "", True)],
+    ),
+    "no context below, but not at the end": (
+        hunk(10, *ABOVE, NEW),
+        with_new(),
+        [("EDGE", 5, "", False)],
+    ),
+    "no context below, at the end": (
+        hunk(39, line(38), line(39), NEW),
+        NUMBERED + "\tnew();\n",
+        [],
+    ),
+    "no context above, but not at the beginning": (
+        hunk(1, NEW, *BELOW),
+        with_new(),
+        [("EDGE", 5, "", False), ("MOVED", 5, "+11 lines", True)],
+    ),
+    "no context above, at the beginning": (hunk(1, NEW, line(0)), f"\tnew();\n{NUMBERED}", []),
+    "twice": (
+        [*hunk(10, *PLAIN), "---", "Text", *HEAD[2:], *hunk(10, *PLAIN)],
+        with_new(),
+        [("REPEATED", 15, "", True)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "text", "said"), RESTORED.values(), ids=RESTORED)
+def test_what_is_restored(
+    lines: list[str], text: str, said: list[tuple[str, int | None, str, bool]]
+) -> None:
+    (patch,) = restored(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
+    assert after(patch) == {NAME: text}
+    assert [(kind, *rest) for kind, _, *rest in repairs(patch)] == said
+    assert {file for _, file, *_ in repairs(patch)} <= {NAME, ""}
+
+
+REFUSED = {
+    "applied": (
+        hunk(10, *ABOVE, line(11, "+"), line(12)),
+        f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
+    ),
+    "applied, but for the white space": (
+        hunk(10, line(9), "-        line(10);", line(10, "+"), line(11)),
+        f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
+    ),
+    "fuzz of one line": (
+        hunk(10, " \tother();", line(10), line(11), NEW, line(12), line(13), line(14)),
+        "9: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 1)",
+    ),
+    "fuzz of two lines": (
+        hunk(10, " \tother();", " \tmore();", line(11), NEW, line(12), line(13), line(14)),
+        "9: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 2)",
+    ),
+    "a line that the file has not": (
+        hunk(10, *ABOVE, "-\tother();", NEW, *BELOW),
+        f"12: hunk 1 of 1 does not fit mm/a.c, which has no line 'other();' ({OTHER_BASE})",
+    ),
+    "lines in another order": (
+        hunk(10, line(12), line(11), line(30, "-"), line(10), line(9)),
+        "9: hunk 1 of 1 does not fit mm/a.c: its lines are there, but not together in this order "
+        f"({OTHER_BASE})",
+    ),
+    "a hunk above the one before": (
+        [*hunk(30, *LATER), *hunk(10, *PLAIN)],
+        f"13: hunk 2 of 2 fits mm/a.c only at line 10, above the hunk before it ({OTHER_BASE})",
+    ),
+    "lines that are lost": (
+        [*hunk(10, *PLAIN, old=7, new=8), *hunk(30, *LATER)],
+        f"9: the mail lacks lines in hunk 1 of 2 of mm/a.c: 5 of 8 lines are there ({WHOLE})",
+    ),
+    "the end that is lost": (
+        hunk(10, *PLAIN, old=7, new=8),
+        f"14: the mail ends in hunk 1 of 1 of mm/a.c: 5 of 8 lines are there ({WHOLE})",
+    ),
+    "counts that the next hunk confirms": (
+        [*hunk(10, *PLAIN, old=3, new=3), *hunk(30, *LATER)],
+        "9: the mail has not the lines that the header of hunk 1 of 2 of mm/a.c counts, and the "
+        f"next hunk or the diffstat agrees with that ({WHOLE})",
+    ),
+    "nothing that changes": (
+        hunk(10, line(9), line(10, "-"), line(10, "+"), line(11)),
+        "7: changes nothing in mm/a.c: the lines that it adds are those that it removes (does the "
+        "tree have the patch, or has the mail lost its white space?)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "said"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(lines: list[str], said: str) -> None:
+    assert refusal(mail_of(*HEAD, *lines), files={NAME: NUMBERED}) == said
+
+
+def test_context_that_the_tree_has_not_is_left_out_if_the_user_allows_it() -> None:
+    body = [" \tother();", line(10), line(11), NEW, line(12), line(13), line(14)]
+    (patch,) = restored(mail_of(*HEAD, *hunk(10, *body)), files={NAME: NUMBERED}, fuzz=1)
+    assert after(patch) == {NAME: with_new(12)}
+    assert repairs(patch) == [("FUZZ", NAME, 6, "other();", False)]
+    body[1] = " \tmore();"
+    said = refusal(mail_of(*HEAD, *hunk(10, *body)), files={NAME: NUMBERED}, fuzz=1)
+    assert said == "9: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 2)"
+
+
+def test_the_user_is_asked_at_which_place() -> None:
+    mail = mail_of(*HEAD, *hunk(90, " b();", " c();", "+x();", " a();"))
+    said = "hunk 1 of 1 fits mm/a.c equally well at lines 2, 5, 8, 11"
+    assert refusal(mail, files={NAME: TABLE}) == f"9: {said} (--interactive shows them and asks)"
+    asked: list[Question] = []
+
+    def second(question: Question) -> int:
+        asked.append(question)
+        return 1
+
+    (patch,) = restored(mail, files={NAME: TABLE}, choose=second)
+    shown = [f"mm/a.c:{at}:\n b();\n c();\n+x();\n a();" for at in (2, 5, 8, 11)]
+    assert asked == [Question(said, tuple(shown))]
+    assert after(patch)[NAME].splitlines().index("x();") == 6
+    assert repairs(patch)[0] == ("CHOSEN", NAME, 5, "", True)
+
+
+def test_a_place_that_is_in_the_header_is_not_asked_for() -> None:
+    mail = mail_of(*HEAD, *hunk(8, " b();", " c();", "+x();", " a();"))
+    (patch,) = restored(mail, files={NAME: TABLE})
+    assert after(patch)[NAME].splitlines().index("x();") == 9
+    assert repairs(patch) == []
+
+
+@pytest.mark.parametrize(("choice", "blank"), [(0, " "), (1, "")])
+def test_the_user_is_asked_for_a_blank_of_a_wrapped_string(choice: int, blank: str) -> None:
+    wrapped = ['+\tprintk("a very long message of this kernel that is wrapped', 'here", x);']
+    mail = mail_of(*HEAD, *hunk(10, *ABOVE, *wrapped, *BELOW, old=4, new=5))
+    said = "a string of mm/a.c was wrapped: is there a blank where the line ends?"
+    assert refusal(mail, files={NAME: NUMBERED}) == f"13: {said} (--interactive shows both)"
+    asked: list[Question] = []
+
+    def chosen(question: Question) -> int:
+        asked.append(question)
+        return choice
+
+    (patch,) = restored(mail, files={NAME: NUMBERED}, choose=chosen)
+    text = f'{wrapped[0][1:]}{blank}here", x);'
+    assert asked[0].text == said
+    assert asked[0].choices[choice] == text
+    assert after(patch) == {NAME: with_new(text=text)}
+    assert ("CHOSEN", NAME, 9, "", True) in repairs(patch)
+
+
+def test_a_file_is_deleted_only_with_all_its_lines() -> None:
+    head = ["Text.", "---", "diff --git a/mm/a.c b/mm/a.c", "deleted file mode 100644"]
+    names = ["--- a/mm/a.c", "+++ /dev/null"]
+    removed = [line(number, "-") for number in range(3)]
+    mail = mail_of(*head, *names, "@@ -1,3 +0,0 @@", *removed)
+    whole = "".join(f"\tline({number});\n" for number in range(3))
+    (patch,) = restored(mail, files={NAME: whole})
+    (change,) = patch.changes
+    assert (change.before, change.after) == (NAME, None)
+    for more, lines in ((1, "1 line"), (4, "4 lines")):
+        text = whole + "\tmore();\n" * more
+        assert refusal(mail, files={NAME: text}) == (
+            f"7: deletes mm/a.c, which has {lines} in the tree that the patch does not remove "
+            f"({OTHER_BASE})"
+        )

@@ -1,0 +1,220 @@
+"""Mails restored to a series: their order, the tree after each patch, and what is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from memnotify.errors import InputError
+from memnotify.mailpatch.mail import mails_of
+from memnotify.mailpatch.restore_series import (
+    Imported,
+    ImportedSeries,
+    import_in_order,
+    import_mails,
+    number_of,
+)
+from memnotify.series.apply import FileState
+from memnotify.series.quilt import Patch
+
+from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs
+
+FILES = {"mm/a.c": NUMBERED, "mm/b.c": "int b;\n"}
+
+
+def change(number: int, text: str, moved: int = 0) -> list[str]:
+    """Return a diff that puts a line before a numbered one."""
+    return [
+        *("--- a/mm/a.c", "+++ b/mm/a.c", f"@@ -{number},2 +{number + moved},3 @@"),
+        *(f" \tline({number - 1});", f"+\t{text};", f" \tline({number});"),
+    ]
+
+
+def creates(name: str, *lines: str) -> list[str]:
+    head = ["--- /dev/null", f"+++ b/{name}", f"@@ -0,0 +1,{len(lines)} @@"]
+    return [*head, *(f"+{line}" for line in lines)]
+
+
+def post(subject: str, *lines: str) -> bytes:
+    return mail_of("Text.", "---", *lines, subject=subject)
+
+
+def read(name: str) -> FileState | None:
+    return FileState(FILES[name].encode(), 0o644) if name in FILES else None
+
+
+def series(*mails: bytes, beside: tuple[Patch, ...] = ()) -> ImportedSeries:
+    found = [each for at, mail in enumerate(mails, 1) for each in mails_of(mail, Path(f"m{at}"))]
+    return import_mails(found, read, beside=beside)
+
+
+def names(imported: ImportedSeries) -> list[str]:
+    return [patch.name for patch in imported.patches]
+
+
+ONE, TWO = (
+    post("[PATCH 1/2] one", *change(5, "one()")),
+    post("[PATCH 2/2] two", *change(6, "two()")),
+)
+
+
+@pytest.mark.parametrize("mails", [(ONE, TWO), (TWO, ONE)])
+def test_a_patch_is_restored_on_top_of_those_before(mails: tuple[bytes, ...]) -> None:
+    found = series(*mails)
+    assert names(found) == ["0001-one.patch", "0002-two.patch"]
+    assert found.said == ()
+    one, two = (patch for patch in found.patches if isinstance(patch, Imported))
+    text = NUMBERED.replace("\tline(5);", "\tone();\n\tline(5);")
+    assert after(one) == {"mm/a.c": text}
+    assert repairs(one) == []
+    assert after(two) == {"mm/a.c": text.replace("\tline(6);", "\ttwo();\n\tline(6);")}
+    assert repairs(two) == [("MOVED", "mm/a.c", 5, "+1 lines", True)]
+
+
+def test_a_patch_changes_the_file_that_one_before_made() -> None:
+    more = ["--- a/mm/c.c", "+++ b/mm/c.c", "@@ -1 +1,2 @@", " int c;", "+int d;"]
+    found = series(
+        post("[PATCH 1/2] one", *creates("mm/c.c", "int c;")), post("[PATCH 2/2] two", *more)
+    )
+    _, two = (patch for patch in found.patches if isinstance(patch, Imported))
+    assert after(two) == {"mm/c.c": "int c;\nint d;\n"}
+
+
+GIT = "diff --git a/mm/b.c b/mm/c.c"
+RENAMED = [GIT, "similarity index 100%", "rename from mm/b.c", "rename to mm/c.c"]
+COPIED = [GIT, "similarity index 100%", "copy from mm/b.c", "copy to mm/c.c"]
+CHANGED = ["--- a/mm/b.c", "+++ b/mm/b.c", "@@ -1 +1 @@", "-int b;", "+int d;"]
+
+
+def test_a_file_that_was_renamed_is_gone_and_one_that_was_copied_is_not() -> None:
+    two = post("[PATCH 2/2] two", *CHANGED)
+    found = series(post("[PATCH 1/2] one", *COPIED), two)
+    assert names(found) == ["0001-one.patch", "0002-two.patch"]
+    said = refusal(post("[PATCH 1/2] one", *RENAMED), two, files=FILES)
+    assert said.startswith("7: changes mm/b.c, which is not in the tree (")
+
+
+def test_names_that_patches_have_made_impossible() -> None:
+    file, below = creates("a", "x"), creates("a/b", "x")
+    for first, second, what, name in (
+        (file, below, "a is a file", "a/b"),
+        (below, file, "a is a folder", "a"),
+    ):
+        mails = post("[PATCH 1/2] one", *first), post("[PATCH 2/2] two", *second)
+        assert refusal(*mails, files={}) == (
+            f"7: {what} since an earlier patch, so there can be no file {name} "
+            "(one of the two names is wrong)"
+        )
+
+
+def test_mails_without_a_diff() -> None:
+    with pytest.raises(InputError) as caught:
+        series(mail_of("Text."), mail_of("More."))
+    hint = "a diff has lines that begin with ---, +++ and @@"
+    assert str(caught.value) == f"m1, m2: it has no diff ({hint})"
+    with pytest.raises(InputError, match=r"^the mails: it has no diff \("):
+        series()
+    one = post("[PATCH] one", *change(5, "one()"))
+    for count, said in (
+        (1, "“c1” (m2): left out"),
+        (3, "“c1” (m2), “c2” (m3), “c3” (m4): left out"),
+        (5, "“c1” (m2), “c2” (m3), “c3” (m4) and 2 more: left out"),
+    ):
+        others = (mail_of("Text.", subject=f"c{at}") for at in range(1, count + 1))
+        assert series(one, *others).said == (f"no diff in {said}",)
+    assert series(one, mail_of("Text.", subject="")).said == (
+        "no diff in “no subject” (m2): left out",
+    )
+
+
+def test_what_is_said_of_a_mail() -> None:
+    stat = [" mm/a.c | 1 +", " mm/z.c | 2 ++", " 2 files changed, 3 insertions(+)", ""]
+    found = series(post("[PATCH] one", *stat, *change(5, "one()")))
+    said = "m1: the mail's diffstat names mm/z.c, for which it has no diff"
+    assert found.said == (said,)
+
+
+@pytest.mark.parametrize(
+    ("head", "lines", "said"),
+    [
+        (
+            "[PATCH] one",
+            [" mm/a.c | 2 ++", " 1 file changed, 2 insertions(+)", ""],
+            [("DISPUTED", False), ("DIFFSTAT", True)],
+        ),
+        ("[PATCH] one", [" mm/a.c |     1 +", " 1 file changed, 1 insertion(+)", ""], []),
+        ("Re: [PATCH] one", [], [("ANSWER", False)]),
+    ],
+)
+def test_repairs_of_a_message(head: str, lines: list[str], said: list[tuple[str, bool]]) -> None:
+    (patch,) = series(post(head, *lines, *change(5, "one()"))).patches
+    assert isinstance(patch, Imported)
+    assert [(kind, sure) for kind, *_, sure in repairs(patch)] == said
+
+
+def test_addresses_that_an_archive_has_masked_are_said() -> None:
+    (patch,) = series(mail_of("Cc: ada@xxxxxxxxxxx", "---", *change(5, "one()"))).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == [("MASKED", "", None, "ada@xxxxxxxxxxx", True)]
+
+
+def beside(folder: Path, *patches: str) -> tuple[Patch, ...]:
+    """Make a series of a folder, each of whose patches adds a line to mm/b.c."""
+    made, text = [], "int b;\n"
+    for at, name in enumerate(patches):
+        count = text.count("\n")
+        context = "".join(f" {line}\n" for line in text.splitlines())
+        head = f"---\n--- a/mm/b.c\n+++ b/mm/b.c\n@@ -1,{count} +1,{count + 1} @@\n"
+        (folder / name).write_text(f"A patch.\n{head}{context}+int b{at};\n")
+        made.append(Patch(path=folder / name, sha256=""))
+        text += f"int b{at};\n"
+    return tuple(made)
+
+
+def test_mails_take_the_places_of_patches_with_their_numbers(tmp_path: Path) -> None:
+    old = beside(tmp_path, "0001-a.patch", "0003-c.patch", "last.patch", "0005-e.patch")
+    mails = [post(f"[PATCH {n}/6] m{n}", *change(2 * n, f"m{n}()")) for n in (6, 2, 3)]
+    assert names(series(*mails, beside=(old[0],))) == [
+        *("0001-a.patch", "0002-m2.patch", "0003-m3.patch", "0006-m6.patch")
+    ]
+    kept = (old[0], old[1])
+    assert names(series(*mails[:2], beside=kept)) == [
+        *("0001-a.patch", "0002-m2.patch", "0003-c.patch", "0006-m6.patch")
+    ]
+    other = beside(tmp_path, "0001-a.patch", "last.patch", "0005-e.patch")
+    assert names(series(*mails, beside=other)) == [
+        *("0001-a.patch", "last.patch", "0002-m2.patch", "0003-m3.patch", "0005-e.patch"),
+        "0006-m6.patch",
+    ]
+
+
+def test_a_mail_that_replaces_has_a_number(tmp_path: Path) -> None:
+    old = beside(tmp_path, "0001-a.patch", "1-b.patch")
+    with pytest.raises(InputError) as caught:
+        series(post("[PATCH] one", *change(5, "one()")), beside=old)
+    assert str(caught.value) == (
+        "m1: “[PATCH] one” has no n/m in its subject (with --replace a mail takes the place of the "
+        "patch that has its number)"
+    )
+    with pytest.raises(InputError) as caught:
+        series(ONE, beside=old)
+    assert str(caught.value) == (
+        f"{tmp_path}/series: 0001-a.patch and 1-b.patch have the number 1 both, and “[PATCH 1/2] "
+        "one” can take the place of one only (rename or remove one of them)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("0012-a.patch", 12), ("a-1.patch", None), ("123456.patch", 123456), ("1234567", 123456)],
+)
+def test_the_number_of_a_patch(name: str, number: int | None) -> None:
+    assert number_of(Patch(path=Path(name), sha256="")) == number
+
+
+def test_mails_in_a_known_order() -> None:
+    mails = [*mails_of(TWO, Path("m2")), *mails_of(ONE, Path("m1"))]
+    found = import_in_order(mails, read)
+    assert names(found) == ["0001-two.patch", "0002-one.patch"]
+    with pytest.raises(InputError, match=r"^m3: “cover” has no diff$"):
+        import_in_order([*mails, *mails_of(mail_of("Text.", subject="cover"), Path("m3"))], read)

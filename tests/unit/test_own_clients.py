@@ -1,0 +1,332 @@
+"""Clients that are programs of the user's own: what a campaign may say, and what is compiled."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from memnotify.campaign.load import Campaign, load_campaign
+from memnotify.campaign.plan import cell_inputs, plan_cells
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.guest.own_clients import client_failures, client_notes, said_by_clients
+from memnotify.image import initramfs
+from memnotify.image.build import ensure_image
+from memnotify.image.client import ensure_client, sources_of
+from memnotify.model import Arch
+from memnotify.process import CommandLog
+from memnotify.records import layout
+from memnotify.records.layout import Kind
+from memnotify.records.log import RecordLog
+from memnotify.scenario import ClientKind, Clients, Program
+from memnotify.store import Store
+
+CAMPAIGN = """\
+name = "own"
+[kernel]
+base = "6.1"
+arch = {arch}
+[matrix]
+series = "v4"
+memory_mib = 64
+machine = "pc-swap"
+scenario = "mine"
+[scenario.mine]
+duration_s = 20
+[[scenario.mine.step]]
+at_s = 0
+clients = {{ {clients} }}
+"""
+
+
+def campaign(folder: Path, clients: str, arch: str = '"x86_64"') -> Campaign:
+    path = folder / "mine.toml"
+    path.write_text(CAMPAIGN.format(clients=clients, arch=arch))
+    return load_campaign(path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "wait.c"
+    path.write_text('#include "more.h"\nint main(void) { return MORE; }\n')
+    (tmp_path / "more.h").write_text("#define MORE 0\n")
+    return path
+
+
+def test_a_source_and_its_arguments_are_of_the_cell(source: Path) -> None:
+    found = campaign(
+        source.parent, 'program = "./wait.c", args = ["a", "b c"], count = 3, spacing_ms = 2'
+    )
+    (cell,) = plan_cells(found)
+    (step,) = cell.scenario.steps
+    assert step.action == Clients(kind=ClientKind.OWN, count=3, spacing_ns=2_000_000, program=1)
+    (program,) = cell.programs
+    assert (program.name, program.args, program.path) == ("wait.c", ("a", "b c"), str(source))
+    assert "path" not in cell_inputs(cell)["programs"][0]
+    assert cell_inputs(cell)["programs"][0]["digest"] == program.digest
+
+
+def test_a_cell_without_such_a_program_has_nothing_of_it(tmp_path: Path) -> None:
+    (cell,) = plan_cells(campaign(tmp_path, 'kind = "poll", count = 3'))
+    assert "programs" not in cell_inputs(cell)
+
+
+def test_a_header_beside_it_is_part_of_a_source(source: Path) -> None:
+    def digest() -> str:
+        return campaign(source.parent, 'program = "wait.c", count = 1').programs["mine"][0].digest
+
+    before = digest()
+    (source.parent / "more.h").write_text("#define MORE 1\n")
+    assert digest() != before
+    assert set(sources_of(source)) == {"wait.c", "more.h"}
+
+
+def test_a_program_with_other_arguments_is_another_program(source: Path) -> None:
+    path = source.parent / "mine.toml"
+    text = CAMPAIGN.format(clients='program = "wait.c", args = ["1"], count = 1', arch='"x86_64"')
+    more = '[[scenario.mine.step]]\nat_s = 1\nclients = {{ program = "wait.c"{}, count = 2 }}\n'
+    path.write_text(text + more.format("") + more.format(', args = ["1"]'))
+    (cell,) = plan_cells(load_campaign(path))
+    numbers = [step.action.program for step in cell.scenario.steps]  # type: ignore[union-attr]
+    assert numbers == [1, 2, 1]
+    assert [program.args for program in cell.programs] == [("1",), ()]
+
+
+@pytest.mark.parametrize(
+    ("clients", "words"),
+    [
+        ("count = 1", "clients needs exactly one of kind, program"),
+        ('kind = "poll", program = "wait.c", count = 1', "exactly one of kind, program"),
+        ('kind = "own", count = 1', "'own'"),
+        ('program = "wait.c", cache_mib = 1, count = 1', "cache_mib: not for a program"),
+        ('program = "wait.c", fasync = true, count = 1', "fasync: not for a program"),
+        ('kind = "poll", args = ["x"], count = 1', "args has no effect without program"),
+        ('program = "wait.c", wakeup_line = "woken", count = 1', "wakeup_line is for binaries"),
+        ('program = "gone.c", count = 1', "there is no file"),
+        ('program = "more.h", count = 1', "neither a C file nor a program for Linux"),
+        ('program = ".", count = 1', "Is a directory"),
+        (f'program = "wait.c", args = {["x" * 900] * 5}, count = 1', "args take 4505 bytes"),
+    ],
+)
+def test_what_cannot_work_is_refused(source: Path, clients: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        campaign(source.parent, clients)
+    assert words in str(caught.value)
+    assert "mine.toml:14: " in str(caught.value)
+
+
+def linked(folder: Path, *options: str) -> Path:
+    """Return a binary that the host's compiler makes."""
+    cc = shutil.which("cc")
+    if cc is None:
+        pytest.skip("needs a C compiler")
+    (folder / "main.c").write_text("int main(void) { return 0; }\n")
+    subprocess.run([cc, *options, "-o", folder / "bin", folder / "main.c"], check=True)
+    return folder / "bin"
+
+
+def test_a_binary_without_libraries_is_taken(tmp_path: Path) -> None:
+    linked(tmp_path, "-static")
+    found = campaign(tmp_path, 'program = "bin", wakeup_line = "woken", count = 1')
+    (cell,) = plan_cells(found)
+    assert cell.scenario.steps[0].action.kind is ClientKind.LINES  # type: ignore[union-attr]
+    assert cell.programs[0].wakeup_line == "woken"
+
+
+def test_a_binary_that_a_guest_cannot_run_is_refused(tmp_path: Path) -> None:
+    linked(tmp_path)
+    with pytest.raises(InputError, match=r"linked dynamically.*link it with -static"):
+        campaign(tmp_path, 'program = "bin", count = 1')
+    linked(tmp_path, "-static")
+    with pytest.raises(InputError, match=r"a program for x86_64.*guests of i386"):
+        campaign(tmp_path, 'program = "bin", count = 1', '["i386", "x86_64"]')
+    data = bytearray((tmp_path / "bin").read_bytes())
+    data[18] = 183
+    (tmp_path / "bin").write_bytes(data)
+    with pytest.raises(InputError, match="another processor"):
+        campaign(tmp_path, 'program = "bin", count = 1')
+
+
+def program(path: Path) -> Program:
+    return campaign(path.parent, f'program = "{path.name}", count = 1').programs["mine"][0]
+
+
+@pytest.mark.parametrize("arch", list(Arch))
+def test_it_compiles_for_both_and_runs_outside_of_a_guest(
+    arch: Arch, source: Path, user_store: Store
+) -> None:
+    source.write_text(
+        "#include <poll.h>\n#include <sys/epoll.h>\n#include <sys/select.h>\n#include <unistd.h>\n"
+        "#include <stdio.h>\n"
+        "int main(void) { struct pollfd p = { 0 }; struct timeval t = { 0 }; char c; fd_set in;\n"
+        "FD_ZERO(&in); read(0, &c, 1); select(0, &in, 0, 0, &t); ppoll(&p, 0, 0, 0);\n"
+        'return poll(&p, 0, 0) + epoll_wait(-1, 0, 1, 0) + 1 + puts("seen") - 5; }\n'
+    )
+    content = ensure_client(program(source), arch, store=user_store, log=CommandLog())
+    assert content[4] == (1 if arch is Arch.I386 else 2)
+    built = source.parent / "built"
+    built.write_bytes(content)
+    built.chmod(0o755)
+    done = subprocess.run(
+        [built], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.stdout == "seen\n"
+
+
+def test_an_error_of_the_compiler_names_file_and_line(source: Path, user_store: Store) -> None:
+    source.write_text('#include "more.h"\n\nint main(void) { return gone; }\n')
+    with pytest.raises(InputError) as caught:
+        ensure_client(program(source), Arch.X86_64, store=user_store, log=CommandLog())
+    assert str(caught.value).startswith(f"{source}:3: ")
+    assert "gone" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_an_error_in_a_header_and_one_of_the_linker_name_their_file(
+    source: Path, user_store: Store
+) -> None:
+    (source.parent / "more.h").write_text("#define MORE 0\n#error not today\n")
+    with pytest.raises(InputError, match="not today") as caught:
+        ensure_client(program(source), Arch.X86_64, store=user_store, log=CommandLog())
+    assert str(caught.value).startswith(f"{source.parent / 'more.h'}:2: ")
+    source.write_text("int gone(void);\nint main(void) { return gone(); }\n")
+    with pytest.raises(InputError, match=r"undefined symbol: gone") as caught:
+        ensure_client(program(source), Arch.X86_64, store=user_store, log=CommandLog())
+    assert caught.value.file == source
+
+
+def test_a_source_that_changed_meanwhile_is_refused(source: Path, user_store: Store) -> None:
+    before = program(source)
+    source.write_text("int main(void) { return 1; }\n")
+    with pytest.raises(InputError, match="changed since the campaign was read"):
+        ensure_client(before, Arch.X86_64, store=user_store, log=CommandLog())
+
+
+def test_without_a_compiler_it_says_what_to_install(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.image.program._compiler_version", lambda: None)
+    with pytest.raises(InfrastructureError, match=r"wait\.c must be compiled.*ziglang"):
+        ensure_client(
+            program(source), Arch.X86_64, store=Store(tmp_path / "store"), log=CommandLog()
+        )
+
+
+def test_the_key_of_an_image_covers_programs_and_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memnotify.image.build.ensure_client", lambda *_, **__: b"binary")
+    store = Store(tmp_path / "store")
+
+    def key(*programs: Program) -> str:
+        return ensure_image(Arch.X86_64, store=store, log=CommandLog(), programs=programs).key
+
+    one = Program(name="a", digest="1")
+    keys = [
+        key(),
+        key(one),
+        key(one, one),
+        key(Program(name="a", digest="1", args=("x",))),
+        key(Program(name="a", digest="1", wakeup_line="x")),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key() == ensure_image(Arch.X86_64, store=store, log=CommandLog()).key
+
+
+def test_the_initramfs_has_each_program_with_its_arguments() -> None:
+    client = initramfs.ClientFile(name="a", content=b"x", args=("1", "2 3"), wakeup_line="told")
+    assert client.files(2) == [
+        ("own/program/2/bin/a", 0o755, b"x"),
+        ("own/program/2/args", 0o444, b"a\x001\x002 3\x00"),
+        ("own/program/2/wakeup", 0o444, b"told"),
+    ]
+
+
+Values = Mapping[str, int | bytes]
+
+
+def log_of(*rows: tuple[Kind, int, Values]) -> RecordLog:
+    """Return a log with these records, each with its client and its values."""
+    records = np.zeros(len(rows), layout.RECORD)
+    for number, (kind, client, values) in enumerate(rows):
+        form = layout.LAYOUTS[kind]
+        value = np.zeros(1, form)
+        for name, content in values.items():
+            value[name] = content
+        records[number]["commit"] = number + 1
+        records[number]["kind"] = kind
+        records[number]["client"] = client
+        records[number]["time_ns"] = (number + 1) * 1_000_000_000
+        records[number]["value"] = value.view("<u8")
+    return RecordLog(records, lost=0, torn=0)
+
+
+PROGRAMS = (Program(name="one.c", digest=""), Program(name="two", digest=""))
+ONE: Values = {"program": 1}
+TWO: Values = {"program": 2}
+
+
+def test_how_programs_ended_is_said_with_their_names() -> None:
+    log = log_of(
+        (Kind.PROGRAM, 0, ONE),
+        (Kind.PROGRAM, 1, TWO),
+        (Kind.PROGRAM, 2, ONE),
+        (Kind.PROGRAM, 2, {"program": 1, "errno": 8}),
+        (Kind.EXIT, 0, {"code": 3, "op": 1}),
+        (Kind.EXIT, 1, {"signal": 11, "op": 1}),
+        (Kind.EXIT, 2, {"code": 8, "op": 1}),
+        (Kind.EXIT, 7, {"code": 5, "op": 1}),
+    )
+    assert client_failures(log, PROGRAMS) == [
+        "client 2 (one.c) could not be started: Exec format error",
+        "client 0 (one.c) exited with status 3",
+        "client 1 (two) was killed by SIGSEGV",
+    ]
+
+
+def test_a_program_that_was_stopped_has_not_failed() -> None:
+    log = log_of((Kind.PROGRAM, 0, ONE), (Kind.EXIT, 0, {"signal": 9, "sent_by_agent": 1, "op": 1}))
+    assert client_failures(log, PROGRAMS) == []
+
+
+def test_what_is_worth_knowing_is_noted() -> None:
+    log = log_of(
+        (Kind.DEVICE, layout.NO_CLIENT, {"present": 1}),
+        *((Kind.PROGRAM, client, ONE) for client in range(4)),
+        (Kind.CLIENT, 1, {"client_kind": ClientKind.OWN}),
+        (Kind.CLIENT, 2, {"client_kind": ClientKind.OWN}),
+        (Kind.POLL, 2, {}),
+        (Kind.CLIENT, 3, {"client_kind": ClientKind.LINES}),
+        (Kind.LEFT, 2, {"processes": 501}),
+        (Kind.LEFT, 3, {"written": 900, "left_out": 400, "unlogged": 7}),
+    )
+    assert client_notes(log, PROGRAMS) == [
+        "client 0 (one.c) was not seen to open the device",
+        "client 1 (one.c) never waited for the device",
+        "client 2 (one.c) had 501 processes at the end",
+        "client 3 (one.c) printed 900 bytes, of which 400 are left out",
+        "client 3 (one.c) has used up its share of the log: 7 records left out",
+    ]
+
+
+def said(text: bytes, *, ends: bool = True, left_out: int = 0) -> Values:
+    return {"length": len(text), "flags": int(ends), "text": text, "left_out": left_out}
+
+
+def test_the_lines_of_each_client_are_put_together() -> None:
+    log = log_of(
+        (Kind.SAID, 4, said(b"the first half, ", ends=False)),
+        (Kind.SAID, 1, said(b"Kernel panic \x1b[2J")),
+        (Kind.SAID, 4, said(b"and the other")),
+        (Kind.SAID, 4, said(b"", left_out=77)),
+        (Kind.SAID, 4, said(b"no end", ends=False)),
+    )
+    assert list(said_by_clients(log)) == [
+        "[    2.000000] client 1: Kernel panic \\x1b[2J",
+        "[    3.000000] client 4: the first half, and the other",
+        "[    4.000000] client 4: [... 77 bytes left out ...]",
+        "[    5.000000] client 4: no end",
+    ]
