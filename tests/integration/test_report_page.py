@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from memnotify import host
 from memnotify.cli.main import main
 from memnotify.results.folder import RunFolder, read_json, seal_results
 from playwright.sync_api import Browser, Page, expect
@@ -346,6 +347,7 @@ def test_what_a_guest_wrote_is_only_text(browser: Browser, hostile: Path, tmp_pa
     with reading(browser, page_file) as reader:
         page = reader.ready()
         assert page.locator("img").count() == 0
+        expect(page.locator(".facts")).to_contain_text(str(host.machine()))
         reader.open_cell(cell)
         text = page.locator("#cell .console pre").inner_text()
         assert "</script><img src=x onerror=alert(1)>" in text

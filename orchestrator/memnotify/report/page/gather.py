@@ -253,6 +253,7 @@ def _origin(manifest: Manifest) -> dict[str, Any]:
         began = f"{start.origin}{took}"
     seed = manifest.inputs.get("seed")
     return {
+        "host": None if manifest.host is None else str(manifest.host),
         "digests": manifest.digests,
         "versions": manifest.versions,
         "kernel": " ".join(
