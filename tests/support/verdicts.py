@@ -72,7 +72,10 @@ class Judgement:
 
 
 # These say that text may differ from the original. Doubt of white space is none of text.
-DOUBTS = (RepairKind.UNSURE, RepairKind.OTHER, RepairKind.NUMBERS, RepairKind.DISPUTED)
+DOUBTS = (
+    *(RepairKind.UNSURE, RepairKind.OTHER, RepairKind.NUMBERS, RepairKind.DISPUTED),
+    RepairKind.DECODED,
+)
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 
 

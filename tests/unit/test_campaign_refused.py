@@ -353,6 +353,12 @@ REFUSED = {
         r": matrix\.scenario: there is neither a \[scenario\.squash\] here nor a file "
         r"/.*/scenarios/squash\.toml \(there is: squeeze\)$",
     ),
+    "unknown scenario of several": (
+        'scenario = "squeeze"',
+        'scenario = ["squeeze", "squash"]',
+        11,
+        r": matrix\.scenario\[1\]: there is neither a \[scenario\.squash\] here",
+    ),
     "a name that is a path": ('name = "try"', 'name = "../try"', 1, "name"),
     "not TOML": ("duration_s = 40", "duration_s = 40 41", 14, "not TOML"),
 }

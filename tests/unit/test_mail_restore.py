@@ -39,7 +39,6 @@ def with_new(place: int = 11, text: str = "\tnew();") -> str:
 PLAIN = [*ABOVE, NEW, *BELOW]
 LATER = [line(29), NEW, line(30)]
 LONG = "+\tnew(a_very_long_name_of_an_argument, another_very_long_name,"
-SHORT = '+\tseq_puts(m, "lamps",'
 RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]]]] = {
     "as it stands": (hunk(10, *PLAIN), with_new(), []),
     "at another line": (
@@ -60,11 +59,6 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
         hunk(10, *ABOVE, LONG, "one_more_long_name);", *BELOW, old=4, new=5),
         with_new(text=f"{LONG[1:]} one_more_long_name);"),
         [("WRAPPED", 8, "", True)],
-    ),
-    "wrapped, added and short": (
-        hunk(10, *ABOVE, SHORT, "4);", *BELOW, old=4, new=5),
-        with_new(text=f"{SHORT[1:]} 4);"),
-        [("WRAPPED", 8, "", False)],
     ),
     "wrapped, of the tree": (
         hunk(10, line(9), " \tline(", "10);", NEW, *BELOW, old=4, new=5),

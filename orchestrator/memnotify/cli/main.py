@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import memnotify
-from memnotify import inherited, limits
+from memnotify import inherited, limits, places
+from memnotify.cli.base_dir import BASE_DIR, add_base_dir
 from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.inherited import complain
@@ -80,7 +81,9 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     top.add_argument(
         "--version", action=_Version, nargs=0, help="show program's version number and exit"
     )
+    add_base_dir(top, told=True)
     top.words = words
+    top.valued = (BASE_DIR,)
     top.first_steps = _FIRST_STEPS
     top.add_commands("memnotify.cli", COMMANDS)
     return top
@@ -89,11 +92,16 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     inherited.prepare()
+    folders = os.environ.get(places.PATH)
     try:
         return _run(argv)
     except KeyboardInterrupt:
         return _interrupted()  # a second Ctrl-C while the first was being handled
     finally:
+        if folders is not None:
+            os.environ[places.PATH] = folders
+        else:
+            os.environ.pop(places.PATH, None)
         inherited.give_up_unwritten()
 
 

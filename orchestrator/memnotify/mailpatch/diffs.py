@@ -19,7 +19,7 @@ from memnotify.mailpatch.git_header import (
     says_all,
     spelled,
 )
-from memnotify.mailpatch.headers import path_of
+from memnotify.mailpatch.headers import is_dateless, path_of
 from memnotify.mailpatch.raw import NULL, Line, RawDiff, RawHunk, Text
 from memnotify.mailpatch.repeats import without_repeats
 from memnotify.mailpatch.syntax import (
@@ -221,6 +221,7 @@ def _file_header(
         margin=margin,
         exact=names is not None,
         git=git is not None,
+        dateless=is_dateless(new["path"]),
         blobs=_blobs(extended),
     )
     return diff, index, start

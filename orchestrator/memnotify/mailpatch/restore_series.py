@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from memnotify.errors import InputError
+from memnotify.mailpatch.as_stated import preferred
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Change
 from memnotify.mailpatch.diffs import read_diffs
@@ -292,7 +293,7 @@ def _import(
     means: _Means,
     headers: Sequence[str],
 ) -> Imported:
-    mail = post.mail
+    mail = preferred(post.mail, tree, effort)
     restored = Restorer(
         mail=mail,
         read=tree,

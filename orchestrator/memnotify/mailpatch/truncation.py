@@ -81,7 +81,8 @@ def _by_markers(hunk: RawHunk) -> tuple[int, int, bool]:
     body = [line.text for line in hunk.body]
     ends = next((at for at in range(len(body)) if _ends(body, at)), None)
     # The last line end of the text itself gives one more empty line.
-    there = body[:ends] if ends is not None or body[-1:] != [""] else body[:-1]
+    unended = ends is None and hunk.last and body[-1:] == [""]
+    there = body[:-1] if unended else body[:ends]
     old = sum(not text.startswith("+") for text in there)
     # Without the blanks that mark context, a line that begins with - may be context as well.
     marked = any(text[:1] in (" ", "\t") for text in there if text.strip())

@@ -21,7 +21,7 @@ from memnotify.text import counted, printable
 Row = Mapping[str, Any]
 
 _MAX_BATCHES = 3
-_SHARED = ordered("base", "series", "arch", "machine", "scenario")
+_SHARED = ordered("base", "series", "setting", "arch", "machine", "scenario")
 ALWAYS = ("series", "memory_mib", "clients")
 _TITLES = {"memory_mib": "MiB", "clients": "cli-\nents", "repeat": "#"}
 # With their titles, and in which order they give way where there is no room, the last one first.
@@ -83,7 +83,8 @@ def differing(points: Sequence[Mapping[str, Value]]) -> list[str]:
 def shared(points: Sequence[Mapping[str, Value]]) -> str:
     """Return the values that all cells share, for the line above their table."""
     others = (*differing(points), REPEAT)
-    return " ".join(str(points[0][key]) for key in _SHARED if key not in others)
+    words = (str(points[0][key]) for key in _SHARED if key not in others)
+    return " ".join(filter(None, words))
 
 
 def axis_column(name: str, **changes: Any) -> Column:

@@ -28,14 +28,14 @@ from memnotify.text import known_names, similar
 Inputs = Mapping[str, Any]
 
 COMPARED = ordered(
-    *("base", "series", "arch", "machine", "memory_mib", "clients"),
+    *("base", "series", "setting", "arch", "machine", "memory_mib", "clients"),
     among=(name for name in AXES if name != REPEAT),
 )
 """The axes along which cells can be compared, in display order."""
 
 # What cells run in besides their kernel; determined by these axes.
 _TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
-_TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
+_TOOLS_AXES = ("setting", "arch", "machine", "memory_mib", "scenario", "clock")
 
 GROUPED = (*COMPARED, RUN, BUILD)
 """What cells can be compared by: an axis, their run, or the build of their kernel."""

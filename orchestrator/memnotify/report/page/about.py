@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__, host
-from memnotify.axes import AXES
+from memnotify.axes import AXES, chosen
 from memnotify.report.page.gather import Gathered
 from memnotify.results.dates import dates_of
 from memnotify.results.folder import CAMPAIGN, RunFolder
@@ -85,7 +85,7 @@ def _asked(cells: Sequence[Gathered]) -> str:
     """Return the axes with their values: first those on which the cells differ."""
     values: dict[str, list[str]] = {}
     for cell in cells:
-        for axis, value in cell.axes.items():
+        for axis, value in chosen(cell.axes).items():
             some = values.setdefault(axis, [])
             if str(value) not in some:
                 some.append(str(value))

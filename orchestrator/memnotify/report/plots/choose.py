@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from memnotify.axes import AXES, REPEAT
+from memnotify.axes import AXES, DEFAULTS, REPEAT, chosen
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.records.compare import compare
@@ -144,9 +144,9 @@ def _chosen(run: RunFolder, asked: Asked) -> list[Verdict]:
 def _point(run: RunFolder, verdict: Verdict) -> dict[str, str]:
     """Return the values of a cell on all axes, as text; a plan may lack some of them."""
     planned = {row.id: row for row in run.plan()}
-    point = {axis: str(value) for axis, value in verdict.point.items()}
+    point = {axis: str(value) for axis, value in chosen(verdict.point).items()}
     for axis in AXES:
-        if axis not in point:
+        if axis not in point and axis not in DEFAULTS:
             try:
                 point[axis] = str(planned[verdict.id].value(axis))
             except (KeyError, ValueError):
