@@ -33,8 +33,8 @@ from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
 
 _RECIPE = 2  # increase it when a change of this module changes the result
-_PATIENCE = 4 * 3600.0
-_IMAGE = "arch/x86/boot/bzImage"
+PATIENCE = 4 * 3600.0
+IMAGE = "arch/x86/boot/bzImage"
 _HOST_FAILED = re.compile(
     r"Killed signal terminated|\*\*\* .*\bKilled$|No space left on device|"
     r"[Cc]annot allocate memory|virtual memory exhausted|out of memory allocating",
@@ -72,7 +72,7 @@ _STAMPS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Plan:
     """Everything that a build depends on except the source.
 
     `fitted` adds the base's own fixes for a source, and their configuration.
@@ -87,7 +87,7 @@ class _Plan:
 
     def fitted(
         self, source: Source, *, store: Store, log: CommandLog, progress: Callable[[str], None]
-    ) -> _Plan:
+    ) -> Plan:
         """Return the plan with the base's fixes for this source. Raises as `fixes_for` does."""
         read = pristine_files(source, self.request.arch, store=store, progress=progress)
         fixes = fixes_for(self.base, read, versions=self.toolchain.versions, log=log)
@@ -136,10 +136,10 @@ def _wanted(
     return merge_fragments([*fixes, *base.config(request.arch, request.variant), *own])
 
 
-def _plan(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> _Plan:
+def plan_build(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> Plan:
     base = load_base(request.base, root=kernels)
     found = named_series(request.series, base.name, root=series)
-    return _Plan(
+    return Plan(
         base=base,
         request=request,
         series=found,
@@ -162,7 +162,7 @@ def kernel_inputs(
     `ensure_kernel` does for an invalid request.
     """
     refuse_unfit(store)
-    plan = _plan(request, kernels, series, log)
+    plan = plan_build(request, kernels, series, log)
     if request.source is None:
         source = kept_source(plan.base, store=store)
     else:
@@ -203,7 +203,7 @@ def ensure_kernel(
     """
     refuse_unfit(store)
     limits.refuse_low()
-    plan = _plan(request, kernels, series, log)
+    plan = plan_build(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
     plan = plan.fitted(source, store=store, log=log, progress=progress)
     inputs = plan.inputs(source.digest)
@@ -222,7 +222,7 @@ def ensure_kernel(
             except CommandFailed as error:
                 if error.timed_out:
                     raise
-                raise _does_not_build(name, error, tree.build_log) from error
+                raise does_not_build(name, error, tree.build_log) from error
             return {**_origin(source, applied), **facts}
 
     return store.publish(
@@ -252,7 +252,7 @@ def _origin(source: Source, applied: Application) -> dict[str, Any]:
 
 
 def _build(
-    plan: _Plan,
+    plan: Plan,
     tree: WorkTree,
     folder: Path,
     store: Store,
@@ -268,23 +268,23 @@ def _build(
     output.unlink(missing_ok=True)
     calls = tree.folder / "ccache.calls"
     calls.unlink(missing_ok=True)
-    make = _make(plan, tree.path, store, calls)
+    make = make_command(plan, tree.path, store, calls)
     started = time.monotonic()
     with tree.building(plan.environment):
-        _configure(plan, tree, make, output, log)
+        configure(plan, tree, make, output, log)
         make.run(
             "bzImage",
             f"-j{cores()}",
             tree=tree.path,
             output=output,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             log=log,
             beat=lambda: tell(Compiled.among(count_compiled(output), of, most=most)),
         )
     counts.note(kind, count_compiled(output))
     seconds = time.monotonic() - started
     for file, name in (
-        (tree.path / _IMAGE, "bzImage"),
+        (tree.path / IMAGE, "bzImage"),
         (tree.path / "System.map", "System.map"),
         (tree.path / ".config", "config"),
         (output, "build.log"),
@@ -304,7 +304,7 @@ def _build(
     }
 
 
-def _does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
+def does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
     """Return an error whose first line has the first complaint of compiler, linker or make.
 
     Its kind is `build`, or `host` if the host ran out of memory or disk space.
@@ -327,7 +327,7 @@ def _kind(request: KernelRequest, *, kept: bool) -> str:
 
 
 @dataclass(frozen=True)
-class _Make:
+class Make:
     """The command line of make, without targets, and its environment."""
 
     argv: tuple[str, ...]
@@ -343,7 +343,7 @@ class _Make:
         )
 
 
-def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
+def make_command(plan: Plan, tree: Path, store: Store, calls: Path) -> Make:
     variables = {"HOSTCC": "gcc", **plan.variables}
     environment = {}
     if shutil.which("ccache") is not None:
@@ -367,10 +367,10 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
     # counts the lines that name what is compiled, so they must be printed.
     variables["quiet"] = "quiet_"
     words = (f"{name}={value}" for name, value in variables.items())
-    return _Make(("make", *words), environment)
+    return Make(("make", *words), environment)
 
 
-def _configure(plan: _Plan, tree: WorkTree, make: _Make, output: Path, log: CommandLog) -> None:
+def configure(plan: Plan, tree: WorkTree, make: Make, output: Path, log: CommandLog) -> None:
     config = tree.path / ".config"
     before = (config.read_bytes(), config.stat()) if config.exists() else None
     wanted = tree.folder / "wanted.config"
