@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from memnotify.cli.moment import add_moment, again_with, agreement, moment_of
-from memnotify.cli.output import say
 from memnotify.cli.paths import path
 from memnotify.kernel.dwarf import VMLINUX, ensure_dwarf
 from memnotify.model import Arch
@@ -52,10 +51,10 @@ def _dump(args: argparse.Namespace) -> int:
             progress=partial(print, file=sys.stderr, flush=True),
         )
     done = run_until_done(write_vmcore(moment, again, file))
-    say(f"{job.name} at {moment.words}: {agreement(done)}")
-    say(f"{file} has its memory ({file.stat().st_size / (1 << 20):.0f} MiB)")
+    print(f"{job.name} at {moment.words}: {agreement(done)}")
+    print(f"{file} has its memory ({file.stat().st_size / (1 << 20):.0f} MiB)")
     for line in _openers(file, dwarf, job.cell.request.arch):
-        say(f"  {line}")
+        print(f"  {line}")
     return 0
 
 
