@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InputError
+from memnotify.kernel.dwarf import DWARF
 from memnotify.kernel.stored import KERNEL, SOURCE
 from memnotify.results.folder import RunFolder
 from memnotify.results.runs import run_folders
@@ -28,6 +29,7 @@ TREES, DOWNLOADS, CCACHE, ZIG_CACHE = "trees", "downloads", "ccache", "zig-cache
 KINDS: Mapping[str, str] = {
     SOURCE: "kernel sources",
     KERNEL: "kernels",
+    DWARF: "debug information of kernels",
     IMAGE: "initramfs images",
     PROGRAM: "compiled guest programs",
     CLIENT: "compiled clients of the user's own",
@@ -40,7 +42,7 @@ KINDS: Mapping[str, str] = {
 }
 """The kinds of things in the store, and what they are."""
 
-_ARTIFACTS = (SOURCE, KERNEL, IMAGE, PROGRAM, CLIENT, TEMPLATE, ENVIRONMENT)
+_ARTIFACTS = (SOURCE, KERNEL, DWARF, IMAGE, PROGRAM, CLIENT, TEMPLATE, ENVIRONMENT)
 # Locks that are held while something of a kind is read: the beginnings of their names.
 _READERS = {
     SOURCE: ("fetch-", "tree-", "kernel-"),
@@ -159,7 +161,7 @@ def _what(artifact: Artifact) -> str:
             words = [inputs.get(key) for key in ("base", "revision", "arch", "variant")]
         case "source":
             words = [inputs.get("base"), facts.get("version"), facts.get("origin")]
-        case "template":
+        case "template" | "dwarf":
             words = ["kernel", str(inputs.get("kernel"))[:12]]
         case "client":
             words = [inputs.get("name"), inputs.get("arch")]

@@ -1,0 +1,84 @@
+"""What is said to QEMU's gdbstub, with a made-up one at the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+
+import pytest
+from memnotify.errors import InfrastructureError
+from memnotify.guest.stub import Stub
+
+
+def packet(text: bytes) -> bytes:
+    return b"$%s#%02x" % (text, sum(text) & 0xFF)
+
+
+def talk(use: Callable[[Stub], Awaitable[object]], answers: Iterable[bytes]) -> list[bytes]:
+    """Let `use` talk to a stub that gives these answers, and return what it was asked."""
+    asked: list[bytes] = []
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=theirs)
+
+        async def answer() -> None:
+            for text in (b"l<target/>", *answers):
+                await reader.readuntil(b"$")
+                words = (await reader.readuntil(b"#"))[:-1]
+                assert packet(words)[-2:] == await reader.readexactly(2)
+                asked.append(words)
+                writer.write(b"+" + text if text.startswith(b"$") else b"+" + packet(text))
+
+        answering = asyncio.create_task(answer())
+        async with Stub(ours, patience=0.5) as stub:
+            await use(stub)
+        await answering
+        writer.close()
+
+    asyncio.run(main())
+    return asked[1:]
+
+
+def test_a_watchpoint_is_set_and_taken_back() -> None:
+    async def use(stub: Stub) -> None:
+        await stub.watch(0x1000, 4)
+        await stub.unwatch(0x1000, 4)
+
+    assert talk(use, [b"OK", b"OK"]) == [b"Z2,1000,4", b"z2,1000,4"]
+
+
+def test_memory_is_written_in_pieces_and_read() -> None:
+    found: list[bytes | None] = []
+
+    async def use(stub: Stub) -> None:
+        await stub.write(0x2000, bytes(1025))
+        found.append(await stub.read(0x2000, 2))
+        found.append(await stub.read(0x3000, 2))
+
+    asked = talk(use, [b"OK", b"OK", b"abcd", b"E14"])
+    assert [re.sub(rb":.*", b"", words) for words in asked[:2]] == [b"M2000,400", b"M2400,1"]
+    assert found == [b"\xab\xcd", None]
+
+
+def test_reports_of_stops_are_no_answers() -> None:
+    found: list[int] = []
+
+    async def use(stub: Stub) -> None:
+        found.append(await stub.register(16))
+
+    stopped = packet(b"T05thread:01;watch:1000;")
+    assert talk(use, [stopped + packet(b"0201000000000000")]) == [b"p10"]
+    assert found == [0x102]
+
+
+def test_nonsense_and_silence_are_failures() -> None:
+    async def use(stub: Stub) -> None:
+        with pytest.raises(InfrastructureError, match="answered b'E01' to b'Z0,10,1'"):
+            await stub.stop_at(0x10)
+        with pytest.raises(InfrastructureError, match="did not answer within"):
+            await stub.register(1)
+
+    assert talk(use, [b"E01"]) == [b"Z0,10,1"]
