@@ -13,7 +13,7 @@ from typing import Any
 
 import memnotify
 from memnotify import inherited, limits, places
-from memnotify.cli.base_dir import BASE_DIR, add_base_dir
+from memnotify.cli.base_dir import BASE_DIR, add_base_dir, use_base_dirs
 from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.inherited import complain
@@ -81,7 +81,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     top.add_argument(
         "--version", action=_Version, nargs=0, help="show program's version number and exit"
     )
-    add_base_dir(top, told=True)
+    add_base_dir(top, before=True)
     top.words = words
     top.valued = (BASE_DIR,)
     top.first_steps = _FIRST_STEPS
@@ -135,6 +135,7 @@ def _run(argv: Sequence[str] | None) -> int:
         args = _parsed(sys.argv[1:] if argv is None else argv)
         if argv is None:  # the process is this command: what it has imported stays to its end
             gc.freeze()
+        use_base_dirs(args)
         status = int(args.handler(args))
         sys.stdout.flush()  # here, where a closed pipe is handled
         return status

@@ -266,7 +266,9 @@ def _build(
             output=output,
             timeout=_PATIENCE,
             log=log,
-            beat=lambda: tell(Compiled.among(count_compiled(output), of, most=most)),
+            beat=lambda: tell(
+                Compiled.among(count_compiled(output), of, most=most, all_of=plan.base.table.files)
+            ),
         )
     counts.note(kind, count_compiled(output))
     seconds = time.monotonic() - started

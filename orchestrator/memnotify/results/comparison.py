@@ -114,6 +114,9 @@ class GroupComparison:
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
                 "same setting"
             )
+            *_, one = self.settings.values()  # the last is the largest, as a rule
+            words = " ".join(f"--only {axis}={one[axis]}" for axis in self.pooled if axis in one)
+            notes.append(f"each median is over all of these settings; add {words} for a single one")
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not been run"),
