@@ -21,13 +21,14 @@ class Axis:
 
     `kind` is the type of its values. `path` leads to the value: through the attributes of a cell,
     and through the keys of a cell's inputs in plan.json and manifest.json. `in_verdict`: whether
-    every verdict has it.
+    every verdict has it. A campaign may lack the axis if there is a `default`, which no file has.
     """
 
     name: str
     kind: type[str] | type[int]
     path: tuple[str, ...]
     in_verdict: bool = True
+    default: Value | None = None
 
     def of(self, cell: Cell) -> Value:
         """Return the value of a cell on this axis."""
@@ -45,6 +46,8 @@ class Axis:
         found: Any = inputs
         for key in self.path:
             if not isinstance(found, Mapping) or key not in found:
+                if self.default is not None:
+                    return self.default
                 raise KeyError(key)
             found = found[key]
         return self._checked(found, cell_id)
@@ -64,6 +67,7 @@ AXES: Mapping[str, Axis] = MappingProxyType(
         for axis in (
             Axis(name="base", kind=str, path=("request", "base")),
             Axis(name="series", kind=str, path=("request", "series")),
+            Axis(name="setting", kind=str, path=("setting",), default=""),
             Axis(name="arch", kind=str, path=("request", "arch")),
             Axis(name="machine", kind=str, path=("machine", "name")),
             Axis(name="memory_mib", kind=int, path=("memory_mib",)),
@@ -82,6 +86,15 @@ REPEAT = "repeat"
 
 POINT = tuple(name for name, axis in AXES.items() if axis.in_verdict)
 """The axes that every verdict has."""
+
+
+DEFAULTS = {name: axis.default for name, axis in AXES.items() if axis.default is not None}
+"""The values of axes that a campaign may lack."""
+
+
+def chosen(values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return values on axes without those that stand for an axis that a campaign lacks."""
+    return {name: value for name, value in values.items() if DEFAULTS.get(name) != value}
 
 
 def point_of(cell: Cell) -> dict[str, Value]:

@@ -108,13 +108,15 @@ class MachineProfile:
 class KernelRequest:
     """A kernel to build. `source` overrides the base's own tree with a tree or tarball.
 
-    `variant` names another configuration of the base for this architecture.
+    `variant` names another configuration of the base for this architecture. `options` are lines of
+    configuration that override all others.
     """
 
     base: str
     series: str
     arch: Arch
     variant: str = ""
+    options: tuple[str, ...] = ()
     source: str | None = None
     cc: str | None = None
 
@@ -124,8 +126,9 @@ class Cell:
     """One point of the matrix. Once its digests are bound, it is all that a worker needs.
 
     `programs` are those of the user's own that its clients run. `kernel` and `image` are store
-    keys. `hardware` is the digest of QEMU, its command line and the
-    machine description. All three are empty while the cell is only planned.
+    keys. `hardware` is the digest of QEMU, its command line and the machine description. All three
+    are empty while the cell is only planned. `setting` names what the campaign sets in the kernel's
+    options and on its command line.
     """
 
     request: KernelRequest
@@ -133,6 +136,7 @@ class Cell:
     memory_mib: int
     clients: int
     scenario: Scenario
+    setting: str = ""
     repeat: int = 1
     seed: int = 0
     accel: Accel = Accel.AUTO

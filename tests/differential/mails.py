@@ -187,7 +187,7 @@ def tasks_of(
 def tally_of(
     results: Iterator[list[Found] | str], *, quiet: bool = True, minutes: float | None = None
 ) -> Tally:
-    """Count results as they come, for so many minutes at the most."""
+    """Count results as they come, for so many minutes at the most; unless `quiet`, tell of them."""
     tally = Tally()
     began = time.monotonic()
     for result in results:
@@ -198,6 +198,8 @@ def tally_of(
         for found in result:
             tally.mails += found.tree is Tree.PARENT
             tally.add(found)
+            if not quiet and found.judgement.verdict.failed:
+                print(_failure(found), file=sys.stderr, flush=True)
         spent = time.monotonic() - began
         if minutes is not None and spent > 60 * minutes:
             break
@@ -281,6 +283,11 @@ def as_json(tally: Tally) -> dict[str, Any]:
     }
 
 
+def _failure(found: Found) -> str:
+    name = f"{found.commit[:12]} {found.made.kind} ({found.made.form})"
+    return f"{found.judgement.verdict}: {name}, {found.tree}: {found.judgement.detail[:300]}"
+
+
 def _keep(found: Found, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kind = found.made.kind.replace("/", "-").replace(" ", "-")
@@ -319,11 +326,8 @@ def main() -> int:
     for line in report(tally):
         print(line)
     for found in tally.failures:
-        name = f"{found.commit[:12]} {found.made.kind} ({found.made.form})"
         if found.judgement.verdict.failed:
-            print(
-                f"{found.judgement.verdict}: {name}, {found.tree}: {found.judgement.detail[:300]}"
-            )
+            print(_failure(found))
         if args.keep:
             _keep(found, args.keep)
     if args.json:

@@ -31,7 +31,8 @@ BATCH = 100
 
 
 @pytest.fixture(
-    scope="module", params=["6.1 x86_64", "6.12 x86_64", "2.6.24 i386", "2.6.24 x86_64"]
+    scope="module",
+    params=["6.1 x86_64", "6.12 x86_64", "7.3 x86_64", "2.6.24 i386", "2.6.24 x86_64"],
 )
 def target(request: pytest.FixtureRequest) -> tuple[str, Arch]:
     """Return the base and the architecture that everything here is tested on."""

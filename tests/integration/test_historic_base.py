@@ -46,9 +46,16 @@ def add_fix(lab: Lab, folder: str, name: str, before: str, after: str) -> None:
     (place / "series").write_text("fix.patch\n")
 
 
-def build(lab: Lab, revision: str, **request: str) -> Artifact:
+def build(lab: Lab, revision: str, *, variant: str = "", cc: str | None = None) -> Artifact:
     return ensure_kernel(
-        KernelRequest(base="6.1", series=revision, arch=Arch.X86_64, source=str(TREE), **request),
+        KernelRequest(
+            base="6.1",
+            series=revision,
+            arch=Arch.X86_64,
+            source=str(TREE),
+            variant=variant,
+            cc=cc,
+        ),
         store=lab.store,
         log=lab.log,
         progress=lab.said.append,

@@ -135,8 +135,32 @@ def made_by(patch: Imported) -> dict[str, bytes]:
 def restore(
     subject: Subject, kinds: set[str], seed: int, file: Path, form: Form = as_text
 ) -> dict[str, bytes]:
-    """Damage a patch, import it, and return the files that it produces."""
-    return made_by(imported(subject, kinds, seed, file, form))
+    """Damage a patch, import it, and return the files that it produces.
+
+    Whatever the damage, author, date, title and message have to be the original's.
+    """
+    patch = imported(subject, kinds, seed, file, form)
+    assert said_of(patch.data) == said_by(subject.clean)
+    return made_by(patch)
+
+
+def said_by(clean: Clean) -> dict[str, str]:
+    """Return what a patch says of itself, without white space and addresses."""
+    at = next((n for n, line in enumerate(clean.lines) if line == "---"), 0)
+    return _said(clean.headers, clean.lines[:at])
+
+
+def said_of(data: bytes) -> dict[str, str]:
+    """Return what the file of a patch says of it; see `said_by`."""
+    head, _, body = data.decode("utf-8", "surrogateescape").partition("\n\n")
+    headers = dict(line.split(": ", 1) for line in head.split("\n") if ": " in line)
+    return _said(headers, body.partition("---\n")[0].split("\n"))
+
+
+def _said(headers: Mapping[str, str], message: Sequence[str]) -> dict[str, str]:
+    texts = {name: headers.get(name, "") for name in ("From", "Date", "Subject")}
+    texts["message"] = "\n".join(message)
+    return {name: "".join(ADDRESS.sub("<>", text).split()) for name, text in texts.items()}
 
 
 def differing(subject: Subject, got: Mapping[str, bytes]) -> list[str]:
@@ -277,6 +301,7 @@ def test_a_lost_line_is_never_taken_for_sure(
         likely = {
             repair.file for repair in patch.repairs if repair.kind in DOUBTS and not repair.sure
         }
+        assert said_of(patch.data) == said_by(subject.clean), case
         left = differing(subject, made_by(patch))
         found["likely" if left else "as it was"] += 1
         if not likely.issuperset(left):

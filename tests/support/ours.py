@@ -25,7 +25,7 @@ REVISIONS: dict[str, str | None] = {
 }
 """Every revision, and the one that it follows."""
 
-BASES = {"2.6.24-rc6-mm1", "2.6.24", "2.6.25", "6.1", "6.12"}
+BASES = {"2.6.24-rc6-mm1", "2.6.24", "2.6.25", "6.1", "6.12", "7.3"}
 
 
 def campaigns() -> list[Path]:

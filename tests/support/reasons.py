@@ -144,12 +144,22 @@ def _no_order(refusal: Refusal, match: re.Match[str]) -> Truth:
     return _truth(not _places(lines, hunk.old) and all(line in lines for line in hunk.old))
 
 
+def _no_fit(refusal: Refusal, match: re.Match[str]) -> Truth:
+    return _truth(not refusal.fits or not refusal.made.sound)
+
+
 def _in_reverse(refusal: Refusal, match: re.Match[str]) -> Truth:
     hunk, lines = _hunk(refusal, match), refusal.lines_of(match["file"])
     if hunk is None or lines is None:
         return Truth.UNCHECKED
     # A blank line more or less, or a line that was broken elsewhere, is no other text.
     return Truth.APPLIED if "".join(hunk.new) in "".join(lines) else Truth.FALSE
+
+
+def _is_result(refusal: Refusal, match: re.Match[str]) -> Truth:
+    state, made = refusal.read(match["file"]), refusal.original.after.get(match["file"])
+    there = state is not None and made is not None and state.data == made.data
+    return Truth.APPLIED if there else Truth.FALSE
 
 
 def _exists(refusal: Refusal, match: re.Match[str]) -> Truth:
@@ -240,13 +250,15 @@ def _unchecked(refusal: Refusal, match: re.Match[str]) -> Truth:
 
 _FILE = r"(?P<file>\S+?)"
 CHECKS: tuple[tuple[str, Check], ...] = (
-    (rf"{_HUNK} does not fit {_FILE} \(it would with --fuzz (?P<fuzz>\d)\)", _would),
+    (rf"{_HUNK} does not fit {_FILE}(?:, which .*)? \(it would with --fuzz (?P<fuzz>\d)\)", _would),
     (
         rf"{_HUNK} does not fit {_FILE}, which has no line (?P<q>['\"])(?P<line>.*?)(?P=q) \(",
         _no_line,
     ),
     (rf"{_HUNK} does not fit {_FILE}: its lines are there, but not together", _no_order),
+    (rf"{_HUNK} does not fit {_FILE} \(is this the base", _no_fit),
     (rf"{_HUNK} is in {_FILE} already", _in_reverse),
+    (rf"{_FILE} is already the file that the patch makes", _is_result),
     (rf"{_HUNK} fits {_FILE} equally well at lines (?P<places>[\d, ]+)", _equally_well),
     (rf"{_HUNK} of {_FILE} can be read in \d+ ways", _unchecked),
     (

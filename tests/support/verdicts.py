@@ -72,7 +72,10 @@ class Judgement:
 
 
 # These say that text may differ from the original. Doubt of white space is none of text.
-DOUBTS = (RepairKind.UNSURE, RepairKind.OTHER, RepairKind.NUMBERS, RepairKind.DISPUTED)
+DOUBTS = (
+    *(RepairKind.UNSURE, RepairKind.OTHER, RepairKind.NUMBERS, RepairKind.DISPUTED),
+    RepairKind.DECODED,
+)
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"')
 
 
@@ -269,7 +272,7 @@ def _words(lines: Sequence[str]) -> Mapping[str, int]:
 
 
 def _without_addresses(text: str) -> str:
-    return re.sub(r"[\w.+-]+(?:@| \(\) )[\w.-]*\w(?: ! [\w-]+)*", "@", text)
+    return re.sub(r"[\w.+-]+(?:@| \(\) )[\w.-]*\w(?: ! [\w.-]*\w)*", "@", text)
 
 
 def _first(ours: str, theirs: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from memnotify import places
 from memnotify.cli.main import main
 from memnotify.cli.paths import campaign
 from memnotify.errors import InputError
@@ -120,7 +121,7 @@ def test_the_data_of_the_project_are_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     none = tmp_path / "none"
-    monkeypatch.setattr(inventory, "KERNELS", none)
+    monkeypatch.setattr(places, "KERNELS", none)
     for find in (
         lambda: inventory.list_kernels(Store(tmp_path / "store")),
         lambda: load_base("6.1", root=none),

@@ -212,6 +212,38 @@ def test_what_a_kernel_does_not_have(
         load_campaign(write(tmp_path, several))
 
 
+def test_an_option_of_the_configuration_that_a_machine_needs_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = load_base("2.6.24")
+    table = base.table.model_copy(deep=True)
+    (tmp_path / "psi.config").write_text("CONFIG_PSI=y\n")
+    table.arch["x86_64"].variant["numa"].append(str(tmp_path / "psi.config"))
+    own = dataclasses.replace(base, table=table)
+    monkeypatch.setattr("memnotify.campaign.load.load_base", lambda name: own)
+    text = on("2.6.24", PSI)
+    with pytest.raises(InputError, match="no /proc/pressure/memory"):
+        load_campaign(write(tmp_path, text))
+    assert load_campaign(write(tmp_path, text.replace('"pc-swap"', '"x86-64-numa"'))).scenarios
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("mine", False), ("2.6.27", False), ("2.6.28", True), ("3.0", True)]
+)
+def test_since_when_pages_of_ramfs_are_not_reclaimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kept: bool
+) -> None:
+    """Of a base whose name is no version, that is not known."""
+    own = dataclasses.replace(load_base("2.6.24"), name=name)
+    monkeypatch.setattr("memnotify.campaign.load.load_base", lambda name: own)
+    file = write(tmp_path, on("2.6.24", SPARSE))
+    if not kept:
+        assert load_campaign(file).scenarios
+        return
+    with pytest.raises(InputError, match=rf"file: {re.escape(name)} never reclaims pages of ramfs"):
+        load_campaign(file)
+
+
 def test_an_option_of_a_series_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port of pressure stall information to an old kernel sets it in the series' config."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -32,6 +32,10 @@ def coded(text: str) -> str:
         ("base64", b"Y2Fmw6k=\n-- \nlist\n", "café\n-- \nlist\n".encode(), "base64", None),
         ("base64", b"Y2Fmw6k", "caf\u00e9".encode()[:3], "base64", None),  # the last is missing
         ("base64", b"Y2Fm \nY2Fm\r\n" + b"Y2Fm\n" * 3 + b"Y2Fmw6k", b"caf" * 6, "base64", None),
+        # The last letters may be a line of their own, however short.
+        ("base64", b"Y2Fm\nCg==\n", b"caf\n", "base64", None),
+        ("base64", b"Y2Fm\nYSA=\n", b"cafa ", "base64", None),
+        ("base64", b"Y2Fm\nCg==\n-- \nlist\n", b"caf\n\n-- \nlist\n", "base64", None),
         ("base64", b"no: letters\n", b"\nno: letters\n", "base64", None),
         ("quoted-printable", b"a =3D =\nb\n", b"a = b\n", "quoted-printable", None),
         ("Quoted-Printable", b"a=20\n", b"a \n", "quoted-printable", None),
@@ -67,6 +71,15 @@ def test_base64_that_no_header_states_is_undone_if_it_is_a_diff() -> None:
     lines = ["above", *(letters[at : at + 60] for at in range(0, len(letters), 60)), "below it"]
     assert undecoded(lines) == (["above", *DIFF, LONG, "below it"], "base64")
     assert undecoded([coded(LONG * 3), "below"]) == ([coded(LONG * 3), "below"], None)
+
+
+@pytest.mark.parametrize("end", ["Cg==", "YSA=", "YWJj"])
+def test_the_last_line_of_base64_may_be_short(end: str) -> None:
+    text = "\n".join([*DIFF, LONG, ""]).ljust(177)  # a whole number of letters
+    letters = coded(text)
+    lines = [letters[at : at + 76] for at in range(0, len(letters), 76)]
+    found = "".join([text, base64.b64decode(end).decode()]).split("\n")
+    assert undecoded([*lines, end]) == (found, "base64")
 
 
 def test_a_short_line_alone_is_no_base64() -> None:

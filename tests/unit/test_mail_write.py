@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,34 @@ def test_a_patch_takes_the_line_and_the_comments_of_the_one_before(folder: Path)
         "series": "# lamps\n0001-one.patch -p1 # 1\n\n# two\n0002-new.patch -p1 # 2\n"
         "0003-more.patch\n# the end\n",
     }
+
+
+def test_patches_that_stay_and_patches_that_come(folder: Path) -> None:
+    (folder / "series").write_text(
+        "# lamps\n0001-one.patch\n# see 1\n0002-two.patch # 0002-two.patch\n"
+    )
+    one, two = read_series_file(folder / "series")
+    write_series(series(one, two, "0003-c.patch", "0004-d.patch"), folder, replace=True)
+    whole = "# lamps\n0001-one.patch\n# see 1\n0002-two.patch # 0002-two.patch\n"
+    text = (folder / "series").read_text()
+    assert text == f"{whole}0003-c.patch\n0004-d.patch\n"
+    write_series(series(one, "0002-new.patch"), folder, replace=True)
+    assert (folder / "series").read_text() == (
+        "# lamps\n0001-one.patch\n# see 1\n0002-new.patch # 0002-two.patch\n"
+    )
+    assert sorted(files(folder)) == ["0001-one.patch", "0002-new.patch", "notes", "series"]
+
+
+def test_what_is_left_of_the_import_s_own_folder_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rmdir(path: object, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", rmdir)
+        assert write_series(series("0001-one.patch"), tmp_path) == ()
+    assert sorted(files(tmp_path)) == ["0001-one.patch", "series"]
 
 
 def test_all_patches_are_replaced(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memnotify.axes import AXES, POINT, ordered, point_of
+from memnotify.axes import AXES, DEFAULTS, POINT, ordered, point_of
 from memnotify.campaign.figures import FIGURES
 from memnotify.campaign.plan import cell_inputs, plan_rows
 from memnotify.campaign.row import PlanRow
@@ -91,7 +91,8 @@ def test_all_lists_of_axes_come_from_one() -> None:
     ]
     assert {FIGURES[name] for name in POINT if AXES[name].kind is int} == {Scalar.NUMBER}
     assert set(COMPARED) == AXES.keys() - {"repeat"}
-    assert set(POINT) <= set(ALWAYS)
+    assert set(POINT) - set(DEFAULTS) <= set(ALWAYS)
+    assert list(DEFAULTS) == ["setting"]
     assert set(EXPECT_AXES) == set(ExpectTable.model_fields) - {"says", "what", "some"}
     assert set(EXPECT_AXES) - {"arch"} == MatrixTable.model_fields.keys() & set(POINT) - {"repeat"}
     assert ordered("clients", among=("a", "clients", "b")) == ("clients", "a", "b")

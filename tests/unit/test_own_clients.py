@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_inputs, plan_cells
+from memnotify.check.story import Watchers
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.own_clients import client_failures, client_notes, said_by_clients
 from memnotify.image import initramfs
@@ -330,3 +331,20 @@ def test_the_lines_of_each_client_are_put_together() -> None:
         "[    4.000000] client 4: [... 77 bytes left out ...]",
         "[    5.000000] client 4: no end",
     ]
+
+
+def test_only_what_surely_stays_open_counts_as_a_watcher_for_sure() -> None:
+    """Client 0 does, 1 opens twice, 2 closes, 3 is a binary, and 4 is of another kind."""
+    own: Values = {"client_kind": ClientKind.OWN}
+    log = log_of(
+        (Kind.CLIENT, 0, own),
+        (Kind.CLIENT, 1, own),
+        (Kind.CLIENT, 1, own),
+        (Kind.CLIENT, 2, own),
+        (Kind.CLIENT, 3, {"client_kind": ClientKind.LINES}),
+        (Kind.CLIENT, 4, {"client_kind": ClientKind.POLL}),
+        (Kind.LEFT, 2, {"closed": 1}),
+    )
+    watchers, late = Watchers(log), 100 * 10**9
+    assert watchers.at_least(late, late) == 2
+    assert watchers.at_most(late, late) == 6

@@ -13,7 +13,7 @@ from memnotify.campaign.load import load_campaign
 from memnotify.campaign.plan import cell_id, cell_name, plan_cells, plan_rows
 from memnotify.errors import InputError
 from memnotify.model import Accel, Arch, Cell, Clock, KernelRequest
-from memnotify.scenario import ClientKind, File, Op
+from memnotify.scenario import ClientKind, File, Op, Program
 
 from tests.support.campaign_text import head, scenario, write
 from tests.support.steps import numbers
@@ -137,9 +137,11 @@ def test_every_field_of_a_cell_is_in_its_id(cells: tuple[Cell, ...], field: str)
         "request": dataclasses.replace(one.request, series="other"),
         "machine": dataclasses.replace(one.machine, smp=2),
         "scenario": dataclasses.replace(one.scenario, sample_ns=1),
+        "programs": (Program(name="other.c", digest="1"),),
         "accel": Accel.KVM,
         "clock": Clock.REAL,
         **dict.fromkeys(("memory_mib", "clients", "repeat", "seed", "log_records"), 77),
+        "setting": "other",
         **dict.fromkeys(("kernel", "image", "hardware"), "other"),
     }
     changed = bound(one, **{field: others[field]})

@@ -66,6 +66,7 @@ def load_campaign(path: Path) -> Campaign:
     table = toml.check(CampaignTable, value, path=path, lines=lines)
     place = Place(path, lines)
     _check_cells(place.at("matrix"), table)
+    _check_settings(place, table)
     table = with_own_series(place, table)
     machines = {
         name: _named(place.at("matrix", "machine", index), load_machine, name)
@@ -91,6 +92,7 @@ def _check_cells(place: Place, table: CampaignTable) -> None:
     matrix = table.matrix
     counts = {
         "series": len(matrix.series),
+        "setting": len(matrix.setting or [""]),
         "arch": len(table.kernel.arch),
         "machine": len(matrix.machine),
         "scenario": len(matrix.scenario),
@@ -104,12 +106,30 @@ def _check_cells(place: Place, table: CampaignTable) -> None:
         place.refuse(f"{cells} cells ({factors}); a campaign has at most {MAX_CELLS}")
 
 
+def _check_settings(place: Place, table: CampaignTable) -> None:
+    """Refuse names without a table, tables without a cell, and settings that are the same."""
+    named = table.matrix.setting or []
+    for index, name in enumerate(named):
+        here = place.at("matrix", "setting", index)
+        if name not in table.setting:
+            hint = known_names(name, table.setting) if table.setting else f"add [setting.{name}]"
+            here.refuse(f"there is no [setting.{name}]", hint=hint)
+        same = [other for other in named[:index] if table.setting[other] == table.setting[name]]
+        if same:
+            here.refuse(f"{name} sets the same as {same[0]}, so cells would be identical")
+    for name in table.setting:
+        if name not in named:
+            hint = f'setting = ["{name}"] in [matrix] uses it'
+            place.at("setting", name).refuse("no cell has this setting", hint=hint)
+
+
 def _check_expectations(
     place: Place, table: CampaignTable, scenarios: dict[str, ScenarioTable]
 ) -> None:
     matrix = table.matrix
     known = {axis: getattr(matrix, axis, None) for axis in EXPECT_AXES}
     known |= {"base": table.kernel.base, "arch": table.kernel.arch}
+    known["setting"] = matrix.setting or []
     known["clients"] = [
         client_count(scenario, clients)
         for scenario in scenarios.values()

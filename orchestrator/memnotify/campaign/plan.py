@@ -11,7 +11,7 @@ from typing import Any
 from memnotify.campaign.load import Campaign
 from memnotify.campaign.row import PlanRow
 from memnotify.campaign.scenario import client_count, concrete
-from memnotify.campaign.schema import default_log_records
+from memnotify.campaign.schema import SettingTable, default_log_records
 from memnotify.campaign.seeds import varied
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
@@ -46,8 +46,9 @@ def plan_cells(
     table, matrix = campaign.table, campaign.table.matrix
     counts: list[int | None] = [None] if matrix.clients is None else [*matrix.clients]
     cells = []
-    for series, arch, machine, name, memory, clients, repeat in itertools.product(
+    for series, setting, arch, machine, name, memory, clients, repeat in itertools.product(
         matrix.series,
+        matrix.setting or [""],
         table.kernel.arch,
         matrix.machine,
         matrix.scenario,
@@ -56,6 +57,7 @@ def plan_cells(
         range(matrix.repeat),
     ):
         scenario, profile = campaign.scenarios[name], campaign.machines[machine]
+        sets = table.setting.get(setting, SettingTable())
         seed = matrix.seed + repeat
         count = client_count(scenario, clients)
         cells.append(
@@ -65,10 +67,13 @@ def plan_cells(
                     series=series,
                     arch=arch,
                     variant=profile.variant,
+                    options=tuple(sets.config),
                     source=source,
                     cc=cc,
                 ),
-                machine=profile,
+                machine=dataclasses.replace(
+                    profile, kernel_args=(*profile.kernel_args, *sets.boot)
+                ),
                 memory_mib=memory,
                 clients=count,
                 scenario=varied(
@@ -76,6 +81,7 @@ def plan_cells(
                     seed,
                     cpus=profile.smp,
                 ),
+                setting=setting,
                 repeat=repeat + 1,
                 seed=seed,
                 accel=accel,
@@ -88,12 +94,16 @@ def plan_cells(
 
 
 def cell_name(cell: Cell) -> str:
-    """Return the readable name of a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`."""
+    """Return the readable name of a cell: `6.1-v4-x86_64-pc-swap-64M-squeeze-200c-r1`.
+
+    With a setting, that follows the series.
+    """
     request = cell.request
     return "-".join(
         (
             request.base,
             request.series,
+            *([cell.setting] if cell.setting else []),
             request.arch,
             cell.machine.name,
             f"{cell.memory_mib}M",
@@ -107,14 +117,17 @@ def cell_name(cell: Cell) -> str:
 def cell_inputs(cell: Cell) -> dict[str, Any]:
     """Return everything that a cell's results depend on, as a JSON value.
 
-    The locations of the kernel's source and of programs are left out: keys and digests cover their
-    content. A cell without such programs has the id that it would have if there were none.
+    The locations of the kernel's source and of programs, and the kernel's options, are left out:
+    keys and digests cover them. A cell without programs or without a setting has the id that it
+    would have if there were none.
     """
     # Not dataclasses.asdict(cell), which copies each step only to have the scenario replaced.
     inputs = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
     programs = [dataclasses.asdict(program) for program in inputs.pop("programs")]
     for program in programs:
         del program["path"]
+    if not cell.setting:
+        del inputs["setting"]
     request = cell.request
     return inputs | {
         "request": {"base": request.base, "series": request.series, "arch": request.arch},

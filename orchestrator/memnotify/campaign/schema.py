@@ -55,6 +55,9 @@ class MatrixTable(Table):
     clients: Values[Annotated[int, Field(ge=1, le=MAX_CLIENTS)]] | None = Field(
         default=None, description='Numbers of clients, for client steps with count = "matrix".'
     )
+    setting: Values[Name] | None = Field(
+        default=None, description="Tables of this file: options and boot parameters of the kernel."
+    )
     machine: Values[Name] = Field(description="Files of images/machines/.")
     scenario: Values[Name] = Field(
         description="Tables of this file, or files of scenarios/ beside it."
@@ -65,6 +68,28 @@ class MatrixTable(Table):
     seed: Annotated[int, Field(ge=0, le=2**31)] = Field(
         default=0,
         description="Seed of the first repeat, then seed + 1, ...; 0: the scenario as written.",
+    )
+
+
+_Option = Annotated[
+    str,
+    spelled(
+        r"CONFIG_\w+=\S.*|# CONFIG_\w+ is not set",
+        "a line of a configuration, such as CONFIG_X=y or # CONFIG_X is not set",
+    ),
+]
+_Word = Annotated[str, spelled(r'[^\s"]+', "one argument, without blanks and quotes")]
+
+
+class SettingTable(Table):
+    """What one value of `setting` sets in a guest's kernel, besides what its base has."""
+
+    config: list[_Option] = Field(
+        default_factory=list, description="Lines of its configuration; each makes another kernel."
+    )
+    boot: list[_Word] = Field(
+        default_factory=list,
+        description="Words of its command line, such as sysctl.vm.swappiness=100 (Linux 5.8).",
     )
 
 
@@ -86,6 +111,7 @@ class ExpectTable(Table):
     )
     some: bool = Field(default=False, description="One cell is enough, instead of all.")
     series: Values[_SeriesName] | None = _selects("the series")
+    setting: Values[Name] | None = _selects("the setting")
     arch: Values[ArchName] | None = _selects("the architecture")
     machine: Values[Name] | None = _selects("the machine")
     memory_mib: Values[int] | None = _selects("the RAM, MiB")
@@ -106,6 +132,7 @@ class CampaignTable(Table):
     scenario: dict[Name, ScenarioTable] = Field(
         default_factory=dict, description="Scenarios by name."
     )
+    setting: dict[Name, SettingTable] = Field(default_factory=dict, description="Settings by name.")
     expect: list[ExpectTable] = Field(
         default_factory=list, description="Expectations, checked after a run."
     )

@@ -42,9 +42,9 @@ _RAMFS_IS_KEPT = (2, 6, 28)
 """Since this version, pages of ramfs are on the unevictable list."""
 
 
-def options_of(base: Base, config: Sequence[Path]) -> set[str]:
-    """Return the options that kernels of a base have built in."""
-    lines = merge_fragments([*usual_config(base), *config])
+def options_of(base: Base, config: Sequence[Path], more: Sequence[str] = ()) -> set[str]:
+    """Return the options that kernels of a base have built in; `more` are lines of a setting."""
+    lines = merge_fragments([*usual_config(base), *config], more)
     return {line.symbol for line in lines if line.value == "y"}
 
 
@@ -278,13 +278,14 @@ def _check_starts(place: Place, scenario: ScenarioTable, matrix: MatrixTable) ->
 
 
 def _may_have(base: Base, table: CampaignTable, machines: Sequence[MachineProfile]) -> set[str]:
-    """Return the options that all kernels of a base have, and those that some series sets."""
+    """Return the options that all kernels of a base have, and those that some are given."""
     configs = [
         base.config(arch, machine.variant) for arch in table.kernel.arch for machine in machines
     ]
     common = set.intersection(*(options_of(base, config) for config in configs))
     own = [load_series(name, base.name).config for name in table.matrix.series]
-    return common | options_of(base, [config for config in own if config is not None])
+    given = [line for setting in table.setting.values() for line in setting.config]
+    return common | options_of(base, [config for config in own if config is not None], given)
 
 
 def _check_kernel_has(
@@ -297,7 +298,8 @@ def _check_kernel_has(
 
     That is pressure stall information, memory control groups, or reclaimable pages of ramfs.
     """
-    release = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", base.name)
+    pattern = base.table.version.replace("\\", "")
+    release = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", pattern)
     version = tuple(int(part or 0) for part in release.groups()) if release else ()
     for here, step in _steps(place, scenario):
         kind = (step.clients.kind or "") if step.clients is not None else ""

@@ -6,7 +6,7 @@ import argparse
 import ctypes.util
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ from memnotify.cli.output import add_json
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import EXTRAS, how_to_install, installed
 from memnotify.guest import probe
-from memnotify.guest.machine import machine_names
+from memnotify.guest.machine import load_machine, machine_names
 from memnotify.guest.privileges import qemu_user
 from memnotify.guest.qemu import QEMU
 from memnotify.jsontext import dump
@@ -31,7 +31,7 @@ from memnotify.places import command, data_files
 from memnotify.report.grid import Column, Grid, Row
 from memnotify.report.plain import plain_console
 from memnotify.rights import SETPRIV
-from memnotify.series.quilt import revisions
+from memnotify.series.quilt import load_series, revisions
 from memnotify.store import Store
 
 _GIB = 1 << 30
@@ -91,11 +91,12 @@ def examine_guests() -> Iterator[Check]:
 def examine(store: Store) -> Iterator[Check]:
     """Yield all checks, in the order of the report. Boots two tiny guests, so it takes seconds."""
     yield _data()
+    yield from _folders()
     yield from _qemu()
     yield _kvm()
     for program, package in _COMMANDS.items():
         yield _command(program, package)
-    known = [load_base(name) for name in bases()] if any(places.KERNELS.glob("*.toml")) else []
+    known = _bases()
     yield from _toolchains(known)
     for base in known:
         yield _source(base, store)
@@ -129,6 +130,55 @@ def _data() -> Check:
     kinds = ("bases", "series", "machines", "campaigns")
     counts = ", ".join(f"{len(of)} {kind}" for of, kind in zip(known, kinds, strict=True))
     return Check("data", CheckLevel.OK, f"{places.HOME}: {counts}")
+
+
+def _folders() -> Iterator[Check]:
+    """Check the user's own folders: what each has, and whether all of it can be read."""
+    kinds = {
+        "bases": "kernels/*.toml",
+        "series": "patches/mem_notify/*/*/series",
+        "machines": "images/machines/*.toml",
+        "campaigns": "campaigns/*.toml",
+    }
+    try:
+        folders = places.own_folders()
+    except InputError as error:
+        yield Check("folder", CheckLevel.MISSING, error.message, error.hint or "")
+        return
+    for folder in folders:
+        found = {kind: len(list(folder.glob(pattern))) for kind, pattern in kinds.items()}
+        counts = ", ".join(f"{count} {kind}" for kind, count in found.items())
+        state = CheckLevel.OK if any(found.values()) else CheckLevel.NOTE
+        yield Check("folder", state, f"{folder}: {counts}")
+    if folders:
+        for wrong in _unusable():
+            yield Check("folder", CheckLevel.MISSING, wrong.message, wrong.hint or "")
+
+
+def _unusable() -> Iterator[InputError]:
+    """Yield what is wrong with bases, series and machines, such as two files of one name."""
+    named: list[tuple[Callable[..., object], tuple[str, ...]]] = [
+        *((load_base, (name,)) for name in bases()),
+        *((load_machine, (name,)) for name in machine_names()),
+        *((load_series, (name, base)) for name, known in revisions().items() for base in known),
+    ]
+    for load, words in named:
+        try:
+            load(*words)
+        except InputError as error:
+            yield error
+
+
+def _bases() -> list[Base]:
+    """Return the bases that can be read; `_folders` reports the others."""
+    known = []
+    for name in bases() if any(places.KERNELS.glob("*.toml")) else ():
+        try:
+            known.append(load_base(name))
+        except InputError:
+            if not places.own_folders():
+                raise
+    return known
 
 
 def _extras() -> Iterator[Check]:

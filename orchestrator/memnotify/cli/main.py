@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import memnotify
-from memnotify import inherited, limits
+from memnotify import inherited, limits, places
+from memnotify.cli.base_dir import BASE_DIR, add_base_dir, use_base_dirs
 from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.inherited import complain
@@ -81,7 +82,9 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     top.add_argument(
         "--version", action=_Version, nargs=0, help="show program's version number and exit"
     )
+    add_base_dir(top, before=True)
     top.words = words
+    top.valued = (BASE_DIR,)
     top.first_steps = _FIRST_STEPS
     top.add_commands("memnotify.cli", COMMANDS)
     return top
@@ -90,11 +93,16 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     inherited.prepare()
+    folders = os.environ.get(places.PATH)
     try:
         return _run(argv)
     except KeyboardInterrupt:
         return _interrupted()  # a second Ctrl-C while the first was being handled
     finally:
+        if folders is not None:
+            os.environ[places.PATH] = folders
+        else:
+            os.environ.pop(places.PATH, None)
         inherited.give_up_unwritten()
 
 
@@ -128,6 +136,7 @@ def _run(argv: Sequence[str] | None) -> int:
         args = _parsed(sys.argv[1:] if argv is None else argv)
         if argv is None:  # the process is this command: what it has imported stays to its end
             gc.freeze()
+        use_base_dirs(args)
         status = int(args.handler(args))
         sys.stdout.flush()  # here, where a closed pipe is handled
         return status

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from memnotify import limits
+from memnotify.cli.base_dir import add_base_dir
 from memnotify.text import printable, similar
 
 COMMAND = "COMMAND"
@@ -22,10 +23,12 @@ class Parser(argparse.ArgumentParser):
     argparse itself expects the values of a repeatable argument to be consecutive.
 
     `words` are those that follow on the command line, or None for a parser of all there could be.
+    `valued` are options before a command whose values are words of their own, and
     `first_steps` is printed if no command is given.
     """
 
     words: Sequence[str] | None = None
+    valued: Sequence[str] = ()
     first_steps = ""
     _commands: Mapping[str, str] = MappingProxyType({})
     _within = False
@@ -39,15 +42,24 @@ class Parser(argparse.ArgumentParser):
         self._commands = commands
         actions = self.add_subparsers(metavar=COMMAND, required=True)
         words = self.words
-        # No option before a command has a value.
-        chosen = None if words is None else next((w for w in words if not w.startswith("-")), "")
+        at = None if words is None else self._command(words)
+        chosen = None if words is None else "" if at is None else words[at]
         for name, summary in commands.items():
             command = actions.add_parser(name, help=summary)
             if chosen in (None, name):
                 limits.refuse_hopeless()
-                command.words = None if words is None else words[words.index(name) + 1 :]
+                command.words = words[at + 1 :] if words is not None and at is not None else None
                 module = f"{name}_" if iskeyword(name) else name
                 importlib.import_module(f"{folder}.{module}").register(command)
+                if not command._commands:
+                    add_base_dir(command, before=False)
+
+    def _command(self, words: Sequence[str]) -> int | None:
+        """Return where the command is: the first word that is neither an option nor its value."""
+        for at, word in enumerate(words):
+            if not word.startswith("-") and (at == 0 or words[at - 1] not in self.valued):
+                return at
+        return None
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         # A parser with subcommands has no other positional arguments.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from memnotify.places import CAMPAIGNS, HOME
+from memnotify.places import CAMPAIGNS, HOME, only_one, own_folders
 
 
 def named(text: str) -> str:
@@ -23,8 +23,11 @@ def path(text: str) -> Path:
 def campaign(text: str) -> Path:
     """Return the path of a campaign.
 
-    campaigns/NAME.toml is one of memnotify's own if the current folder has no such file.
+    campaigns/NAME.toml is one of memnotify's own, or of the user's folders, if the current folder
+    has no such file.
     """
     given = path(text)
-    own = HOME / given
-    return own if own.is_relative_to(CAMPAIGNS) and own.is_file() and not given.exists() else given
+    if given.exists() or not (HOME / given).is_relative_to(CAMPAIGNS):
+        return given
+    there = [file for at in (HOME, *own_folders()) if (file := at / given).is_file()]
+    return only_one(there, f"campaign {given}") or given

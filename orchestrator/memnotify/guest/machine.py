@@ -7,10 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from memnotify import toml
+from memnotify import places, toml
 from memnotify.errors import InputError
 from memnotify.model import Arch, DiskBus, MachineProfile, SwapKind
-from memnotify.places import IMAGES, data_files
 from memnotify.text import known_names
 
 # TOML has only strings, so strict pydantic must be told that a string may become a StrEnum.
@@ -80,16 +79,30 @@ class ProfileTable(toml.Table):
 
 def machine_names(folder: Path | None = None) -> list[str]:
     """Return the names of all machine profiles, sorted. Raises InputError if there are none."""
-    return sorted(path.stem for path in data_files(folder or IMAGES / "machines", "*.toml"))
+    first, *others = _folders(folder)
+    files = [*places.data_files(first, "*.toml"), *(f for at in others for f in at.glob("*.toml"))]
+    return sorted({file.stem for file in files if file.is_file()})
+
+
+def machine_file(name: str, *, folder: Path | None = None) -> Path:
+    """Return the file of a machine. Raises InputError if there is none, or several."""
+    found = [at / f"{name}.toml" for at in _folders(folder) if (at / f"{name}.toml").is_file()]
+    known = machine_names(folder)
+    file = places.only_one(found, f"machine {name}") if name in known else None
+    if file is None:
+        raise InputError(f"there is no machine {name}", hint=known_names(name, known))
+    return file
+
+
+def _folders(folder: Path | None) -> tuple[Path, ...]:
+    """Return the folders that have machines: the one given, or else ours and the user's."""
+    part = "images/machines"
+    return places.beside(places.IMAGES / "machines", part) if folder is None else (folder,)
 
 
 def load_machine(name: str, *, folder: Path | None = None) -> MachineProfile:
     """Return one machine profile. Raises InputError if it does not exist or is invalid."""
-    folder = folder or IMAGES / "machines"
-    if name not in machine_names(folder):
-        hint = known_names(name, machine_names(folder))
-        raise InputError(f"there is no machine {name}", hint=hint)
-    profile = toml.load(folder / f"{name}.toml", ProfileTable)
+    profile = toml.load(machine_file(name, folder=folder), ProfileTable)
     fields = profile.model_dump()
     return MachineProfile(
         **fields

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.complaint import does_not_build
 from memnotify.environment import COMPILER, PYTHON
 from memnotify.errors import InfrastructureError
 from memnotify.extras import install_command
 from memnotify.image import example, prebuilt
 from memnotify.model import Arch
-from memnotify.process import CommandLog, run
+from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.store import Store, digest_file, digest_value
 
 AGENT = "agent"
@@ -115,21 +116,30 @@ def compile_program(
     store: Store,
     log: CommandLog,
     own: bool = False,
+    messages: Path | None = None,
 ) -> None:
     """Compile the guest program into `output`; generated files are included from its folder.
 
-    Raises CommandFailed with the compiler's messages; a warning is an error.
+    Raises CommandFailed with the compiler's messages, which go to the file `messages` if one is
+    given; a warning is an error.
     """
     parts = [path for path in files if path.suffix == ".c"]
     zig_cc(
         [*TARGETS[arch], *_flags(own), "-I", output.parent, "-o", output, *parts],
         store=store,
         log=log,
+        messages=messages,
     )
 
 
-def zig_cc(arguments: Sequence[str | Path], *, store: Store, log: CommandLog) -> None:
-    """Run the C compiler. Raises CommandFailed with its messages."""
+def zig_cc(
+    arguments: Sequence[str | Path],
+    *,
+    store: Store,
+    log: CommandLog,
+    messages: Path | None = None,
+) -> None:
+    """Run the C compiler. Raises CommandFailed with its messages, which go to a file if given."""
     cache = str(store.folder("zig-cache"))
     run(
         [sys.executable, "-m", "ziglang", "cc", *arguments],
@@ -137,6 +147,7 @@ def zig_cc(arguments: Sequence[str | Path], *, store: Store, log: CommandLog) ->
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
         timeout=_TIMEOUT,
         log=log,
+        output=messages,
     )
 
 
@@ -167,8 +178,25 @@ def _compiled(
     def build(work: Path) -> Mapping[str, Any]:
         started = time.monotonic()
         (work / example.INCLUDED).write_text(recipe.example, encoding="utf-8")
-        output, own = work / AGENT, {"own": True} if recipe.own else {}
-        compile_program(recipe.arch, recipe.files, output, store=store, log=log, **own)
+        output, own = work / "build.log", {"own": True} if recipe.own else {}
+        try:
+            compile_program(
+                recipe.arch,
+                recipe.files,
+                work / AGENT,
+                store=store,
+                log=log,
+                messages=output,
+                **own,
+            )
+        except CommandFailed as error:
+            if error.timed_out:
+                raise
+            kept = store.folder("logs") / f"build-program-{recipe.arch}.log"
+            raise does_not_build(
+                f"the guest program for {recipe.arch}", error, output, keep=kept
+            ) from error
+        output.unlink(missing_ok=True)
         return {"seconds": round(time.monotonic() - started, 3)}
 
     inputs = recipe.inputs | {"compiler": compiler}
@@ -191,7 +219,7 @@ def ensure_program(
     compiling the same program.
 
     Raises InputError if the project's data are missing, InfrastructureError if the compiler is
-    missing or a prebuilt program is damaged, and CommandFailed if the program does not compile.
+    missing, a prebuilt program is damaged, or the program does not compile (`build`).
     """
     recipe = _Recipe.of(arch, sources(folder, own=own), own)
     content = prebuilt.program(arch, digest_value(recipe.inputs), own=own)
@@ -204,8 +232,8 @@ def ensure_program(
 def prebuild(*, store: Store, log: CommandLog) -> tuple[Path, ...]:
     """Compile images/guest for each architecture into images/prebuilt; return what was written.
 
-    Raises InfrastructureError if the compiler is missing or the folder cannot be written, and
-    CommandFailed if the program does not compile.
+    Raises InfrastructureError if the compiler is missing, the program does not compile, or the
+    folder cannot be written.
     """
     recipes = [_Recipe.of(arch, sources(own=own), own) for own in (False, True) for arch in Arch]
     programs = {

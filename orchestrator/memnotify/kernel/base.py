@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from memnotify import toml
+from memnotify import places, toml
 from memnotify.errors import InputError
 from memnotify.model import Arch
-from memnotify.places import KERNELS, data_files
 from memnotify.series.quilt import SERIES, Patch, read_series_file
 from memnotify.text import known_names, similar
 
@@ -180,19 +179,27 @@ def _checked_pattern(value: str) -> str:
 
 @dataclass(frozen=True)
 class Base:
-    """A base: its name, the content of its file, and the folder of that file."""
+    """A base: its name, the content of its file, and the folder of that file.
+
+    What it names is looked for there, and then in the folders `others`.
+    """
 
     name: str
     table: BaseTable
     root: Path
+    others: tuple[Path, ...] = ()
 
     @property
     def file(self) -> Path:
         return self.root / f"{self.name}.toml"
 
-    @property
-    def fragments(self) -> Path:
-        return self.root / "fragments"
+    def fragment(self, name: str) -> Path:
+        """Return the file of a fragment, whether it exists or not."""
+        return _first(root / "fragments" / name for root in (self.root, *self.others))
+
+    def patch_folder(self, name: str) -> Path:
+        """Return a folder of patches/, whether it exists or not."""
+        return _first(root.parent / "patches" / name for root in (self.root, *self.others))
 
     @property
     def lock(self) -> Path:
@@ -205,8 +212,7 @@ class Base:
 
         Several in one tuple are forms of the same fixes.
         """
-        root = self.root.parent / "patches"
-        return tuple(tuple(root / name for name in names) for names in self.table.patches)
+        return tuple(tuple(map(self.patch_folder, names)) for names in self.table.patches)
 
     def patches_with(self, versions: Mapping[str, str]) -> tuple[Path, ...]:
         """Return the further folders for a toolchain, by what its programs say (`Toolchain`)."""
@@ -216,7 +222,7 @@ class Base:
             version = says.match(versions.get(name, ""))
             least = tuple(map(int, table.at_least.split(".")))
             if version is not None and tuple(map(int, version.groups())) >= least:
-                found.append(self.root.parent / "patches" / table.patches)
+                found.append(self.patch_folder(table.patches))
         return tuple(found)
 
     @property
@@ -243,31 +249,54 @@ class Base:
                 f"{self.name} has no variant {variant} for {arch}", hint=f"there is: {there}"
             )
         names = table.variant[variant] if variant else table.config
-        return tuple(self.fragments / name for name in names)
+        return tuple(map(self.fragment, names))
 
     def accepts(self, version: str) -> bool:
         """Return whether a tree of this version is this base."""
         return re.fullmatch(self.table.version, version) is not None
 
 
-def bases(root: Path = KERNELS) -> tuple[str, ...]:
-    """Return the names of all bases. Raises InputError if there are none."""
-    return tuple(sorted(path.stem for path in data_files(root, "*.toml")))
+def _first(places: Iterable[Path]) -> Path:
+    """Return the first path that exists, or else the first."""
+    there = list(places)
+    return next((path for path in there if path.exists()), there[0])
 
 
-def load_base(name: str, *, root: Path = KERNELS) -> Base:
-    """Read kernels/<name>.toml. Raises InputError if there is none or it is wrong."""
+def bases(root: Path | None = None) -> tuple[str, ...]:
+    """Return the names of all bases: those in `root`, or else ours and the user's.
+
+    Raises InputError if there are none.
+    """
+    first, *others = _roots(root)
+    files = [*places.data_files(first, "*.toml"), *(f for at in others for f in at.glob("*.toml"))]
+    return tuple(sorted({file.stem for file in files if file.is_file()}))
+
+
+def load_base(name: str, *, root: Path | None = None) -> Base:
+    """Read kernels/<name>.toml. Raises InputError if there is none or it is wrong.
+
+    It is one of `root`, or else ours or the user's; a name for several files is refused.
+    """
+    roots = _roots(root)
     known = bases(root)
-    if name not in known:
+    found = [at / f"{name}.toml" for at in roots if (at / f"{name}.toml").is_file()]
+    file = places.only_one(found, f"base {name}") if name in known else None
+    if file is None:
         raise InputError(f"no base is called {name}", hint=known_names(name, known))
-    file = root / f"{name}.toml"
     value, lines = toml.read(file)
-    base = Base(name, toml.check(BaseTable, value, path=file, lines=lines), root)
+    table = toml.check(BaseTable, value, path=file, lines=lines)
+    others = tuple(at for at in roots if at != file.parent)
+    base = Base(name, table, file.parent, others)
     for key, message, hint in _wrong_names(base):
         key = lines.written(key)
         where = f"{toml.dotted(key)}: {message}"
         raise InputError(where, file=file, line=lines.nearest(key), hint=hint)
     return base
+
+
+def _roots(root: Path | None) -> tuple[Path, ...]:
+    """Return the folders that have bases."""
+    return places.beside(places.KERNELS, "kernels") if root is None else (root,)
 
 
 def label(patch: Patch) -> str:
@@ -283,13 +312,15 @@ def _wrong_names(base: Base) -> Iterator[tuple[toml.Key, str, str | None]]:
             names["arch", arch, "variant", variant] = some
         for place, fragments in names.items():
             for index, name in enumerate(fragments):
-                if not (base.fragments / name).is_file():
-                    files = base.fragments.rglob("*.config")
-                    known = sorted(str(file.relative_to(base.fragments)) for file in files)
-                    message = f"there is no {base.fragments / name}"
+                if not base.fragment(name).is_file():
+                    at = [here / "fragments" for here in (base.root, *base.others)]
+                    known = sorted(
+                        str(f.relative_to(top)) for top in at for f in top.rglob("*.config")
+                    )
+                    message = f"there is no {base.fragment(name)}"
                     yield (*place, index), message, similar(name, known)
     for index, tool in enumerate(base.table.with_tool):
-        if not (series := base.root.parent / "patches" / tool.patches / SERIES).is_file():
+        if not (series := base.patch_folder(tool.patches) / SERIES).is_file():
             yield ("with_tool", index, "patches"), f"there is no {series}", None
     forms: list[str] = []
     for index, folders in enumerate(base.patches):

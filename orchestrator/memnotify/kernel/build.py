@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import limits
+from memnotify.complaint import does_not_build
 from memnotify.environment import COMPILER
-from memnotify.errors import InfrastructureError
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.compiled import Compiled, Counts, Tell, count_compiled, now_and_then
@@ -25,8 +24,7 @@ from memnotify.kernel.source import ensure_source
 from memnotify.kernel.stored import KERNEL, Source, kept_source
 from memnotify.kernel.toolchain import Toolchain, identify
 from memnotify.kernel.tree import WorkTree, work_tree
-from memnotify.model import KernelRequest
-from memnotify.places import KERNELS
+from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.apply import Application
 from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
@@ -35,20 +33,6 @@ from memnotify.store import Artifact, Store, digest_value
 _RECIPE = 2  # increase it when a change of this module changes the result
 PATIENCE = 4 * 3600.0
 IMAGE = "arch/x86/boot/bzImage"
-_HOST_FAILED = re.compile(
-    r"Killed signal terminated|\*\*\* .*\bKilled$|No space left on device|"
-    r"[Cc]annot allocate memory|virtual memory exhausted|out of memory allocating",
-    re.MULTILINE,
-)
-"""What compilers, linkers and make print when memory or disk space runs out."""
-
-# ld names itself, and not always an error.
-_COMPLAINT = re.compile(
-    r"^.*(?:\berror: |undefined reference|\*\*\* ).*$|"
-    r"^(?:\S*/)?ld(?:\.\w+)?: (?!.*(?:\bwarning: |: in function )).*$",
-    re.MULTILINE,
-)
-
 # In depend mode, the compiler tells ccache what a file includes, and ccache need not preprocess it
 # for that. But it does not tell what .incbin includes: assembly and two C files are preprocessed.
 # (The assembly that embeds the kernel has no other difference from that of another kernel of the
@@ -131,12 +115,13 @@ class Plan:
 def _wanted(
     base: Base, request: KernelRequest, series: Series, fixes: Sequence[Path] = ()
 ) -> tuple[ConfigOption, ...]:
-    """Return the options of the base's fixes, its configuration and the series, in this order."""
+    """Return the options of the base's fixes, its configuration, the series and the request."""
     own = [series.config] if series.config else []
-    return merge_fragments([*fixes, *base.config(request.arch, request.variant), *own])
+    usual = [*fixes, *base.config(request.arch, request.variant), *own]
+    return merge_fragments(usual, request.options)
 
 
-def plan_build(request: KernelRequest, kernels: Path, series: Path, log: CommandLog) -> Plan:
+def plan_build(request: KernelRequest, kernels: Path | None, series: Path, log: CommandLog) -> Plan:
     base = load_base(request.base, root=kernels)
     found = named_series(request.series, base.name, root=series)
     return Plan(
@@ -153,7 +138,7 @@ def kernel_inputs(
     *,
     store: Store,
     log: CommandLog,
-    kernels: Path = KERNELS,
+    kernels: Path | None = None,
     series: Path = MEM_NOTIFY,
 ) -> dict[str, Any] | None:
     """Return the inputs of a kernel's key (see `store.digest_value`), without building it.
@@ -182,7 +167,7 @@ def ensure_kernel(
     log: CommandLog,
     progress: Callable[[str], None],
     tell: Tell | None = None,
-    kernels: Path = KERNELS,
+    kernels: Path | None = None,
     series: Path = MEM_NOTIFY,
 ) -> Artifact:
     """Return a kernel; if needed, fetch the base's source and build it first.
@@ -193,7 +178,8 @@ def ensure_kernel(
     The artifact's files are bzImage, System.map, config and build.log. Its facts: `version`,
     `source` and `source_version`, `patches` (for each: name, number of hunks, those with offset or
     fuzz), `choices` (for fixes that the base has in several forms: the forms, and which was
-    applied; see `memnotify.kernel.fixes`), `cc_flags_dropped` (flags of the base that the compiler
+    applied; see `memnotify.kernel.fixes`), `options` (those of the request, if it has some),
+    `cc_flags_dropped` (flags of the base that the compiler
     does not know), `seconds` (wall time of configuring and compiling), `object_tree` (`kept`: make
     reused objects of an earlier build), `ccache_hits` and `ccache_misses` (None without ccache).
 
@@ -208,7 +194,7 @@ def ensure_kernel(
     plan = plan.fitted(source, store=store, log=log, progress=progress)
     inputs = plan.inputs(source.digest)
     words = (request.base, request.series, request.arch, request.variant)
-    name = " ".join(filter(None, words))
+    name = " ".join(filter(None, (*words, *request.options)))
     tell = tell or now_and_then(progress)
 
     def build(folder: Path) -> Mapping[str, Any]:
@@ -222,7 +208,8 @@ def ensure_kernel(
             except CommandFailed as error:
                 if error.timed_out:
                     raise
-                raise does_not_build(name, error, tree.build_log) from error
+                kept = store.folder("logs") / f"build-{'-'.join(filter(None, words))}.log"
+                raise does_not_build(name, error, tree.build_log, keep=kept) from error
             return {**_origin(source, applied), **facts}
 
     return store.publish(
@@ -271,7 +258,7 @@ def _build(
     make = make_command(plan, tree.path, store, calls)
     started = time.monotonic()
     with tree.building(plan.environment):
-        configure(plan, tree, make, output, log)
+        check_config(plan.wanted, configure(plan, tree, make, output, log))
         make.run(
             "bzImage",
             f"-j{cores()}",
@@ -279,7 +266,9 @@ def _build(
             output=output,
             timeout=PATIENCE,
             log=log,
-            beat=lambda: tell(Compiled.among(count_compiled(output), of, most=most)),
+            beat=lambda: tell(
+                Compiled.among(count_compiled(output), of, most=most, all_of=plan.base.table.files)
+            ),
         )
     counts.note(kind, count_compiled(output))
     seconds = time.monotonic() - started
@@ -295,6 +284,7 @@ def _build(
         "version": (tree.path / "include/config/kernel.release")
         .read_text(encoding="utf-8")
         .strip(),
+        **({"options": list(plan.request.options)} if plan.request.options else {}),
         "choices": [choice.fact for choice in plan.choices],
         "cc_flags_dropped": list(plan.toolchain.dropped),
         "seconds": round(seconds, 3),
@@ -302,22 +292,6 @@ def _build(
         "ccache_hits": hits,
         "ccache_misses": misses,
     }
-
-
-def does_not_build(name: str, error: CommandFailed, output: Path) -> InfrastructureError:
-    """Return an error whose first line has the first complaint of compiler, linker or make.
-
-    Its kind is `build`, or `host` if the host ran out of memory or disk space.
-    """
-    text = output.read_text(errors="replace", encoding="utf-8") if output.exists() else ""
-    complaint = _COMPLAINT.search(text)
-    why, *tail = error.message.splitlines()
-    first = complaint[0].strip() if complaint else why
-    return InfrastructureError(
-        "host" if _HOST_FAILED.search(text) else "build",
-        "\n".join([f"{name} failed to build: {first}", *tail]),
-        hint=error.hint,
-    )
 
 
 def _kind(request: KernelRequest, *, kept: bool) -> str:
@@ -370,7 +344,8 @@ def make_command(plan: Plan, tree: Path, store: Store, calls: Path) -> Make:
     return Make(("make", *words), environment)
 
 
-def configure(plan: Plan, tree: WorkTree, make: Make, output: Path, log: CommandLog) -> None:
+def configure(plan: Plan, tree: WorkTree, make: Make, output: Path, log: CommandLog) -> str:
+    """Write .config, and return it."""
     config = tree.path / ".config"
     before = (config.read_bytes(), config.stat()) if config.exists() else None
     wanted = tree.folder / "wanted.config"
@@ -386,7 +361,44 @@ def configure(plan: Plan, tree: WorkTree, make: Make, output: Path, log: Command
     if before is not None and config.read_bytes() == before[0]:
         # An unchanged configuration must not look new to make.
         os.utime(config, ns=(before[1].st_atime_ns, before[1].st_mtime_ns))
-    check_config(plan.wanted, config.read_text(encoding="utf-8"))
+    return config.read_text(encoding="utf-8")
+
+
+def try_configuration(
+    base: Base,
+    arch: Arch,
+    series: Series,
+    wanted: tuple[ConfigOption, ...],
+    *,
+    source: Source,
+    store: Store,
+    log: CommandLog,
+    progress: Callable[[str], None],
+) -> str:
+    """Return the configuration that a tree makes of the wanted lines, taken or not.
+
+    Raises InfrastructureError if tools are missing, or make fails.
+    """
+    plan = Plan(
+        base=base,
+        request=KernelRequest(base=base.name, series=series.revision, arch=arch),
+        series=series,
+        wanted=wanted,
+        toolchain=identify(base, arch, None, log=log),
+    )
+    environment = plan.environment
+    with work_tree(source, arch, environment=environment, store=store, progress=progress) as tree:
+        tree.switch(plan.series, log=log)
+        progress(f"configuring {base.name} {arch}")
+        tree.build_log.unlink(missing_ok=True)
+        make = make_command(plan, tree.path, store, tree.folder / "ccache.calls")
+        try:
+            with tree.building(environment, built=False):
+                return configure(plan, tree, make, tree.build_log, log)
+        except CommandFailed as error:
+            if error.timed_out:
+                raise
+            raise does_not_build(f"{base.name} {arch}", error, tree.build_log) from error
 
 
 def _ccache_calls(calls: Path) -> tuple[int, int] | tuple[None, None]:

@@ -17,6 +17,10 @@ from memnotify.files import read_text
 _LINE = re.compile(r"(?:(CONFIG_\w+)=(.+)|# (CONFIG_\w+) is not set)\s*")
 
 
+GIVEN = Path("options")
+"""What stands in for the file of a line that is in none: one of a campaign's setting."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigOption:
     """One line of a fragment; `value` is `n` for a symbol that must not be set."""
@@ -40,10 +44,11 @@ def _parse(line: str) -> tuple[str, str] | None:
     return (match[3], "n") if match[3] else (match[1], match[2].strip())
 
 
-def merge_fragments(paths: Iterable[Path]) -> tuple[ConfigOption, ...]:
+def merge_fragments(paths: Iterable[Path], more: Iterable[str] = ()) -> tuple[ConfigOption, ...]:
     """Return the lines of all fragments, sorted by symbol; the last line for a symbol wins.
 
-    Raises InputError for a line that is neither a setting nor a comment.
+    `more` are lines after those. Raises InputError for a line that is neither a setting nor a
+    comment.
     """
     wanted: dict[str, ConfigOption] = {}
     for path in paths:
@@ -63,6 +68,13 @@ def merge_fragments(paths: Iterable[Path]) -> tuple[ConfigOption, ...]:
                     line=number,
                     hint="CONFIG_X=y, or # CONFIG_X is not set",
                 )
+    for number, line in enumerate(more, 1):
+        parsed = _parse(line)
+        if parsed is None:
+            hint = "CONFIG_X=y, or # CONFIG_X is not set"
+            raise InputError(f"not a configuration line: {line}", hint=hint)
+        symbol, value = parsed
+        wanted[symbol] = ConfigOption(symbol=symbol, value=value, file=GIVEN, line=number)
     return tuple(wanted[symbol] for symbol in sorted(wanted))
 
 
@@ -71,12 +83,17 @@ def fragment_text(wanted: Iterable[ConfigOption]) -> str:
     return "".join(f"{line.text}\n" for line in wanted)
 
 
+def read_config(text: str) -> dict[str, str]:
+    """Return the value of each option in a finished .config."""
+    return dict(filter(None, map(_parse, text.splitlines())))
+
+
 def check_config(wanted: Iterable[ConfigOption], config: str) -> None:
     """Compare a finished .config with the requested options.
 
     Raises InputError that lists every option that is not in it, with its fragment and line.
     """
-    had = dict(filter(None, map(_parse, config.splitlines())))
+    had = read_config(config)
     dropped = [line for line in wanted if had.get(line.symbol, "n") != line.value]
     if dropped:
         shown = "".join(

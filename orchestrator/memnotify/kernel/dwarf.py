@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import limits
+from memnotify.complaint import does_not_build
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.host import cores
 from memnotify.kernel.build import (
@@ -25,16 +26,15 @@ from memnotify.kernel.build import (
     PATIENCE,
     Plan,
     configure,
-    does_not_build,
     make_command,
     plan_build,
 )
 from memnotify.kernel.compiled import Compiled, Tell, count_compiled, now_and_then
+from memnotify.kernel.config import check_config
 from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.stored import SOURCE, Source, source_of
 from memnotify.kernel.tree import WorkTree, work_tree
 from memnotify.model import KernelRequest
-from memnotify.places import KERNELS
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.quilt import MEM_NOTIFY
 from memnotify.store import Artifact, Store
@@ -71,7 +71,7 @@ def ensure_dwarf(
     log: CommandLog,
     progress: Callable[[str], None],
     tell: Tell | None = None,
-    kernels: Path = KERNELS,
+    kernels: Path | None = None,
     series: Path = MEM_NOTIFY,
 ) -> Artifact:
     """Return the debug information of a kernel in the store; build it if it is missing.
@@ -153,7 +153,7 @@ def _compile(plan: Plan, tree: WorkTree, store: Store, log: CommandLog, tell: Te
     make = make_command(plan, tree.path, store, tree.folder / "ccache.calls")
     started = time.monotonic()
     with tree.building(plan.environment):
-        configure(plan, tree, make, output, log)
+        check_config(plan.wanted, configure(plan, tree, make, output, log))
         make.run(
             "bzImage",
             f"-j{cores()}",

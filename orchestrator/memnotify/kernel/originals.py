@@ -31,6 +31,7 @@ from memnotify.series.quilt import (
     SERIES,
     Series,
     load_series,
+    port_of,
     read_series_file,
     revisions,
     tree_version,
@@ -278,7 +279,7 @@ def register(
     altered = any(each.verdict is MailVerdict.OTHER for each in found)
     name = wanted.revision + (ALTERED if altered else ORIGINAL)
     place = root() / name / ready.base
-    port = MEM_NOTIFY / wanted.revision / ready.base
+    port = port_of(wanted.revision, ready.base) or MEM_NOTIFY / wanted.revision / ready.base
     ours = [port / patch for patch in wanted.table.ours if (port / patch).is_file()]
     with store.lock(
         f"registered-{name}-{ready.base}",

@@ -21,6 +21,7 @@ from memnotify.kernel import debian
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, remembering, wrong_checksum
+from memnotify.kernel.given import not_this_base, note_given
 from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
 from memnotify.kernel.stored import SOURCE, Source, kept_source, pointer, source_of
 from memnotify.kernel.tarball import LIMITS, top_and_version
@@ -86,11 +87,30 @@ def fetch_source(
         artifact = _take(base, named_source(given), store, log, progress)
     else:
         artifact = _fetch(base, store, web or Web(), log, progress)
+    _keep(base, artifact.key, given, store)
+    return source_of(artifact)
+
+
+def remember_source(base: Base, digest: str, given: str, *, store: Store) -> str | None:
+    """Build a base from now on from a source that was given and used, by its digest.
+
+    Returns a line that says so, or None if it is not in the store.
+    """
+    for artifact in store.listing(SOURCE):
+        if artifact.inputs["base"] == base.name and artifact.facts["digest"] == digest:
+            _keep(base, artifact.key, given, store)
+            again = command(f"kernel fetch {base.name}")
+            return f"{base.name} is built from {given} from now on; `{again}` fetches another"
+    return None
+
+
+def _keep(base: Base, key: str, given: str | None, store: Store) -> None:
+    """Note that a base is built from the source with this key."""
     last = pointer(base, store)
     fresh = last.with_name(f".{last.name}.{os.getpid()}")
-    fresh.write_text(artifact.key + "\n", encoding="utf-8")
+    fresh.write_text(key + "\n", encoding="utf-8")
     fresh.replace(last)
-    return source_of(artifact)
+    note_given(base, key, None if given is None else named_source(given), store=store)
 
 
 def ensure_source(
@@ -121,7 +141,8 @@ def ensure_source(
 def _facts(base: Base, tarball: Path, origin: str, digest: str | None = None) -> dict[str, str]:
     top, version = top_and_version(tarball)
     if not base.accepts(version):
-        raise InputError(f"{origin} is Linux {version}, which is not {base.name}")
+        given = Path(origin) if Path(origin).is_absolute() else None
+        raise not_this_base(base, version, given=given, origin=origin)
     return {
         "file": tarball.name,
         "top": top,
@@ -143,7 +164,7 @@ def _take(
     if path.is_dir():
         version = tree_version(path)
         if not base.accepts(version):
-            raise InputError(f"this is Linux {version}, which is not {base.name}", file=path)
+            raise not_this_base(base, version, given=path)
         if any((path / name).exists() for name in _TRACES):
             raise InputError(
                 "a kernel has been built in this tree", file=path, hint="run make mrproper in it"

@@ -139,15 +139,16 @@ class WorkTree:
         return applied
 
     @contextmanager
-    def building(self, environment: str) -> Iterator[None]:
+    def building(self, environment: str, *, built: bool = True) -> Iterator[None]:
         """Enter this for a build: a tree in which a build was interrupted is not used again.
 
-        `environment` stands for everything except the sources that object files depend on.
+        `environment` stands for everything except the sources that object files depend on. Without
+        `built`, it is only configured.
         """
         self._environment = environment
         with self._busy():
             yield
-        self.built_before = True
+        self.built_before = self.built_before or built
         self._save(busy=False)
 
     @contextmanager

@@ -9,18 +9,25 @@ possible readings, the one with the least damage is taken, if there is only one.
 from __future__ import annotations
 
 import heapq
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from memnotify.mailpatch.budget import Effort
-from memnotify.mailpatch.footers import begins_other, is_footer, left_over
+from memnotify.mailpatch.footers import footer_at, left_over
 from memnotify.mailpatch.line_index import FileIndex, letters
 from memnotify.mailpatch.raw import Line, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading, says_no_end
 from memnotify.mailpatch.tokens import key
+from memnotify.mailpatch.wrapping import (
+    has_room,
+    is_complete,
+    marks_context,
+    may_be_of_header,
+    may_be_wrapped,
+    may_go_on,
+)
 
 _STEPS_FOR_A_PLACE = 3
 _LINES_LOOKED_AT = 8  # in the time of one step
@@ -28,7 +35,6 @@ _JOINED = 6  # the most pieces that a line is wrapped into
 _READINGS = 4  # kept for each state, to see if they differ
 _ANCHORS = 3
 _COMMON = 20  # a line with more places than this says little
-_NARROWEST = 60
 _EATEN = 3  # dropped empty lines beyond the count in the hunk's header
 
 # The cost of each repair, so that the least damage that explains a hunk is found first. A line that
@@ -155,29 +161,32 @@ class _Reader:
     def __init__(self, mailed: MailedHunk, index: FileIndex, fuzz: int, effort: Effort) -> None:
         self.hunk = hunk = mailed.hunk
         self.end = mailed.end
-        self.body = hunk.body
+        # The line end of a mail's last line is no line more.
+        ended = hunk.final and bool(hunk.body) and not hunk.body[-1].text
+        self.body = hunk.body[:-1] if ended else hunk.body
         self.index = index
         self.keys = index.keys
         self.fuzz = fuzz
         self.width = mailed.width
         self.effort = effort
         effort.spend(len(hunk.body) // _LINES_LOOKED_AT)
-        self.words = [key(line.text) for line in hunk.body]
+        self.words = [key(line.text) for line in self.body]
         self.removed = [
-            key(line.text[1:]) if line.text.startswith("-") else None for line in hunk.body
+            key(line.text[1:]) if line.text.startswith("-") else None for line in self.body
         ]
         # The letters of lines that are not ASCII, unless the archive could not show them.
         self.said = [
             None if line.text.isascii() or "\ufffd" in line.text else letters(line.text)
-            for line in hunk.body
+            for line in self.body
         ]
         # The next line that is not empty, for each line and the end.
-        self.follows: list[str | None] = [None]
-        for line in reversed(hunk.body):
-            self.follows.append(line.text if line.text.strip() else self.follows[-1])
+        self.follows: list[int | None] = [None]
+        for at in reversed(range(len(self.body))):
+            self.follows.append(at if self.body[at].text.strip() else self.follows[-1])
         self.follows.reverse()
-        footer = next((n for n, line in enumerate(hunk.body) if is_footer(line.text)), None)
-        changes = (n for n, line in enumerate(hunk.body[:footer]) if line.text[:1] in ("+", "-"))
+        footer = next((n for n in range(len(self.body)) if footer_at(self.body, n)), None)
+        changes = (n for n, line in enumerate(self.body[:footer]) if line.text[:1] in ("+", "-"))
+        self.marked = marks_context(self.body)
         self.unchanged = 1 + max(changes, default=-1)  # from here on there is no change
 
     def read_at(self, start: int, limit: int) -> list[Reading]:
@@ -228,7 +237,7 @@ class _Reader:
             return _LEFT * len(left_over(self.body[state.mail :], last=self.hunk.last))
         # If the numbers are wrong, only the text after it can show where the hunk ends.
         follows = self.follows[state.mail]
-        if follows is None or (self.hunk.last and is_footer(follows)):
+        if follows is None or (self.hunk.last and footer_at(self.body, follows)):
             return _COUNT
         # Or an archive's page continues, after an empty line and without a change. If both
         # numbers count more, those lines are context that the tree does not have.
@@ -254,7 +263,7 @@ class _Reader:
         text, word = body[at].text, self.words[at]
         if not word:
             yield _BLANK, LineKind.SKIPPED, 1
-        if at == 0 and self.hunk.section and word and not text.startswith(("+", "-")):
+        if at == 0 and word and may_be_of_header(self.hunk, text, self.width):
             yield _SPILLED, LineKind.SKIPPED, 1
         if says_no_end(text):
             yield 0, LineKind.SKIPPED, 1
@@ -329,7 +338,10 @@ class _Reader:
             marked = rest.startswith(("+", "-"))
             if self.body[at + pieces - 1].outside or not rest.strip():
                 break
-            if marked and not _may_go_on(before, rest, self.width):
+            if marked and not may_go_on(before, rest, self.width):
+                break
+            context = not self.marked or rest.startswith(" ")  # it may be
+            if not marked and context and (has_room(before, rest) or is_complete(before, rest)):
                 break
             if not marked and ended and not may_be_wrapped(before, rest):
                 break
@@ -354,23 +366,3 @@ def _read(state: _State, kind: LineKind, pieces: int, path: _Path | None) -> tup
         foreign=foreign + (kind is LineKind.FOREIGN),
     )
     return after, _Path(kind, mail, pieces, tree if in_tree else None, path)
-
-
-def may_be_wrapped(line: str, rest: str, width: int = 0) -> bool:
-    """Return whether `rest` may be the end of a line of the mail, whose longest has this width.
-
-    No mailer wraps a line if the next word has room, or before 60 columns.
-    """
-    if rest.startswith("\\ ") or is_footer(rest) or begins_other(rest):
-        return False
-    words = rest.split(maxsplit=1)
-    return bool(words) and len(line.rstrip()) + 1 + len(words[0]) > max(width, _NARROWEST)
-
-
-def _may_go_on(line: str, rest: str, width: int) -> bool:
-    """Return whether `rest`, which begins with a marker, may be the end of a wrapped line."""
-    found = re.match(r"[+-]{1,2}=? ?(\S+)", rest)
-    if found is None or re.search(r"[;{}:]\s*$|\*/\s*$", line) or line.lstrip("+ \t")[:1] in "*#/":
-        return False
-    # No mailer wraps a line if the next word has room, or before 60 columns.
-    return len(line.rstrip()) + 1 + len(found[0].split()[0]) >= max(width, _NARROWEST)

@@ -19,7 +19,7 @@ from memnotify.mailpatch.git_header import (
     says_all,
     spelled,
 )
-from memnotify.mailpatch.headers import path_of
+from memnotify.mailpatch.headers import is_dateless, path_of
 from memnotify.mailpatch.raw import NULL, Line, RawDiff, RawHunk, Text
 from memnotify.mailpatch.repeats import without_repeats
 from memnotify.mailpatch.syntax import (
@@ -221,6 +221,7 @@ def _file_header(
         margin=margin,
         exact=names is not None,
         git=git is not None,
+        dateless=is_dateless(new["path"]),
         blobs=_blobs(extended),
     )
     return diff, index, start
@@ -280,7 +281,7 @@ def _counted_end(lines: Sequence[str], match: re.Match[str], start: int, margin:
     while (old > 0 or new > 0) and at < len(lines):
         line = _bare(lines[at], margin)
         sign = line[:1]
-        if sign not in _SIGNS or _is_next(lines, at, margin):
+        if sign not in _SIGNS or line == "\\" or _is_next(lines, at, margin):
             return start
         if sign != "\\":
             old -= sign != "+"

@@ -35,18 +35,25 @@ Lines = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """Decides for one mail; `open_files` opens the files of a text, `error` builds an error."""
+    """Decides for one mail; `open_files` opens the files of a text, `error` builds an error.
+
+    `proven` says whether the index lines of diffs confirm their text.
+    """
 
     mail: Mail
     open_files: Callable[[Text], Opened]
     error: Callable[[int, str, str | None], InputError]
     choose: Chooser | None
+    proven: Callable[[Opened], bool] = lambda files: False
 
     def read(self) -> tuple[Text, list[Repair]]:
         """Return the mail's text as it was written, and the repairs, including what is left open.
 
         Raises InputError if nothing decides and there is no `choose` to ask.
         """
+        proof = self._proof()
+        if proof is not None:
+            return proof
         readings = [
             (number, self._text(lines, tuple(MARKS)))
             for number, lines in enumerate(self.mail.levels)
@@ -76,6 +83,24 @@ class Signs:
             detail = "non-breaking and invisible blanks"
             repairs.append(Repair(kind=RepairKind.DECODED, detail=detail))
         return self._text(lines, theirs), repairs
+
+    def _proof(self) -> tuple[Text, list[Repair]] | None:
+        """Return the one reading of the text that its index lines prove, if there are several."""
+        marked = not all(line.isascii() for line in self.mail.lines)
+        if len(self.mail.levels) == 1 and not marked:
+            return None
+        found = []
+        for number, lines in enumerate(self.mail.levels):
+            for marks in ((), tuple(MARKS)) if marked else ((),):
+                text = self._text(lines, marks)
+                if text.diffs and self.proven(self.open_files(text)):
+                    undone = ["HTML entities"] * bool(number)
+                    undone += ["non-breaking and invisible blanks"] * bool(marks)
+                    found.append((text, undone))
+        if len(found) != 1:
+            return None  # what differs is in the message
+        text, undone = found[0]
+        return text, [Repair(kind=RepairKind.DECODED, detail=what) for what in undone]
 
     def _text(self, lines: Lines, marks: Sequence[str]) -> Text:
         bare = [plain(line, marks) for line in lines]

@@ -29,14 +29,26 @@ def left_over(rest: Sequence[Line], *, last: bool) -> tuple[Line, ...]:
     """
     found = []
     near = True
-    for line in rest:
-        if last and (is_footer(line.text) or begins_other(line.text)):
+    for at, line in enumerate(rest):
+        if last and (footer_at(rest, at) or begins_other(line.text)):
             break
         near = near and bool(line.text.strip())
         change = line.text.startswith(("+", "-")) and not line.outside
         if line.text.strip() and (near or change or not last):
             found.append(line)
     return tuple(found)
+
+
+def footer_at(lines: Sequence[Line], at: int) -> bool:
+    """Return whether the text that mailers and lists add begins at a line.
+
+    A list may add a lone -, but in a hunk that is an empty line that is removed.
+    """
+    text = lines[at].text.rstrip()
+    if text != "-":
+        return is_footer(text)
+    below = next((line.text for line in lines[at + 1 :] if line.text.strip()), "")
+    return below.startswith("To unsubscribe")
 
 
 def is_footer(text: str) -> bool:

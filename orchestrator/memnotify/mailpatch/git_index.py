@@ -29,7 +29,16 @@ def is_stated(file: OpenFile) -> bool:
         return False
     if file.before is None:
         return not before.strip("0")
-    return _digest(file.old.data()).startswith(before) and bool(after)
+    return digest_of(file.old.data()).startswith(before) and bool(after)
+
+
+def is_result(file: OpenFile) -> bool:
+    """Return whether the old file is, by its digest, what a diff states for the new one."""
+    before, after = file.diff.blobs
+    if file.before is None or file.after is None or not after or before == after:
+        return False
+    whole = digest_of(file.old.data())
+    return whole.startswith(after) and not whole.startswith(before)
 
 
 def confirmed(
@@ -70,7 +79,8 @@ def _holes(string: re.Match[str]) -> str:
     return re.sub(" +", _HOLE, string[0])
 
 
-def _digest(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
+    """Return git's name for the content of a file."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from memnotify.errors import InputError
 from memnotify.mailpatch.account import Account, At
 from memnotify.mailpatch.align import MailedHunk, find_readings
+from memnotify.mailpatch.applied import Backward, HunkInTree
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import CONTEXT, OpenFile
-from memnotify.mailpatch.footers import is_footer, left_over
-from memnotify.mailpatch.git_index import is_stated
+from memnotify.mailpatch.footers import left_over
+from memnotify.mailpatch.git_index import is_result
 from memnotify.mailpatch.line_index import FileIndex, index_of
+from memnotify.mailpatch.misfit import misfit, shown
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
 from memnotify.mailpatch.repairs import Chooser, Question, RepairKind
-from memnotify.mailpatch.standing import end_of, ends_clearly, standing, swapped
+from memnotify.mailpatch.standing import end_of, ends_clearly, standing
 from memnotify.mailpatch.tokens import is_c, key
 from memnotify.mailpatch.truncation import (
     Diffstat,
@@ -51,6 +53,12 @@ class HunkReader:
     def read(self, file: OpenFile, *, ends: bool) -> None:
         index = index_of(file.old.lines)
         after, offset = 0, 0
+        if file.diff.hunks and is_result(file):
+            raise self.account.error(
+                file.diff.line,
+                f"{file.name} is already the file that the patch makes, by git's index line",
+                "give a tree without the patch",
+            )
         for number, hunk in enumerate(file.diff.hunks, 1):
             stated = max(hunk.old_start - (hunk.old_count > 0), 0)
             expected = [stated + offset, stated] if offset else [stated]
@@ -65,16 +73,23 @@ class HunkReader:
                 effort=self.effort,
             )
             readings = self._standing(hunk, index, expected, after)
+            hunk_in_tree = HunkInTree(
+                hunk=hunk, file=file, index=index, width=self.width, effort=self.effort
+            )
             if readings and (
-                _has_white_space(file, readings[0]) or self._stands_in_reverse(file, hunk, index)
+                _has_white_space(file, readings[0]) or hunk_in_tree.stands_in_reverse()
             ):
                 raise self._applied(file, hunk, what)
             if not readings:
                 readings = _first(find, expected, (0,))
-                self._refuse_applied(file, hunk, index, what, readings)
+                back = hunk_in_tree.backward(readings)
+                if back is Backward.APPLIED:
+                    raise self._applied(file, hunk, what)
+                if back is Backward.LACKS:
+                    raise self._lacks(file, hunk.line, what, lines_lacking(hunk) or "")
             readings = readings or _first(find, expected, range(1, self.fuzz + 1))
-            if not any(reading.counted for reading in readings) and tallies(hunk):
-                readings = []
+            if tallies(hunk):
+                readings = [reading for reading in readings if reading.counted and reading.plain]
             last = ends and number == len(file.diff.hunks)
             whole = end_of(hunk) is not None
             if (last or readings) and not whole and not any(r.counted for r in readings):
@@ -172,87 +187,22 @@ class HunkReader:
     def _unreadable(
         self, file: OpenFile, hunk: RawHunk, index: FileIndex, what: str, fuzz: int | None
     ) -> InputError:
+        line, apart = misfit(hunk, index, self.width)
+        hint = "is this the base that the patch is for?"
         if fuzz is not None:
-            return self.account.error(
-                hunk.line, f"{what} does not fit {file.name}", f"it would with --fuzz {fuzz}"
-            )
-        end = end_of(hunk)
-        enough = max(hunk.old_count, hunk.new_count)  # lines: no footer is above
-        for line in hunk.body if end is None else hunk.body[:end]:
-            if end is None and is_footer(line.text) and line.number > hunk.line + enough:
-                break
-            if line.text.startswith(("+", "\\")):
-                continue
-            bare = line.text[1:] if line.text.startswith("-") else line.text
-            known = key(bare) in index.places or (end is None and key(line.text) in index.places)
-            if key(bare) and not known:
-                return self.account.error(
-                    line.number,
-                    f"{what} does not fit {file.name}, which has no line {bare.strip()[:60]!r}",
-                    "is this the base that the patch is for?",
-                )
+            hint = f"it would with --fuzz {fuzz}"
+            # That is about lines of context, as far as they can be told from others.
+            line, apart = (line if end_of(hunk) is None else None), False
+        where, why = hunk.line, ""
+        if line is not None:
+            where, why = line.number, f", which has no line {shown(line)[:60]!r}"
+        elif apart:
+            why = ": its lines are there, but not together in this order"
         return self.account.error(
-            hunk.line,
-            f"{what} does not fit {file.name}: its lines are there, but not together in this order",
-            "is this the base that the patch is for?",
+            where,
+            f"{what} does not fit {file.name}{why}",
+            hint,
         )
-
-    def _refuse_applied(
-        self,
-        file: OpenFile,
-        hunk: RawHunk,
-        index: FileIndex,
-        what: str,
-        readings: Sequence[Reading],
-    ) -> None:
-        """Raise InputError if the tree has a hunk already, so that it applies in reverse.
-
-        If the hunk fits at another place as well, it is the place in its header that tells. So it
-        is if the hunk only removes lines: what surrounds them may be at many places.
-        """
-        back = swapped(hunk)
-        start = max(back.old_start - (back.old_count > 0), 0)
-        adds = any(key(line.text[1:]) for line in hunk.body if line.text.startswith("+"))
-        if file.before is None or (readings and not adds):
-            return
-        # Where both can be read, the one that needs less repair is right.
-        least = min((reading.cost for reading in readings), default=None)
-        counted = any(reading.counted for reading in readings)
-        if not adds or (counted and not (least and _may_be_at(back, index, start))):
-            if standing(back, index, start=start, after=0, width=self.width) is not None:
-                raise self._applied(file, hunk, what)
-            return
-        found = find_readings(
-            MailedHunk(hunk=back, width=self.width, end=end_of(back)),
-            index,
-            expected=start,
-            effort=self.effort,
-        )
-        lacking = lines_lacking(hunk)
-        if lacking and found and not counted and not any(reading.counted for reading in found):
-            # With the lines that are lost, it might be for this tree or not.
-            raise self._lacks(file, hunk.line, what, lacking)
-        for reading in found:
-            there = reading.counted and reading.start == start if counted else True
-            if there and (least is None or reading.cost <= least) and _undoes(reading, hunk):
-                raise self._applied(file, hunk, what)
-
-    def _stands_in_reverse(self, file: OpenFile, hunk: RawHunk, index: FileIndex) -> bool:
-        """Return whether a hunk that fits a file fits it in reverse as well.
-
-        The file has the patch then, and may take it once more; unless the index line says that it
-        is the file without it.
-        """
-        back = swapped(hunk)
-        start = max(back.old_start - (back.old_count > 0), 0)
-        added, removed = (
-            [key(line.text[1:]) for line in hunk.body[: end_of(hunk)] if line.text[:1] == sign]
-            for sign in ("+", "-")
-        )
-        if file.before is None or not any(added) or added == removed:
-            return False
-        there = standing(back, index, start=start, after=0, width=self.width)
-        return there is not None and not is_stated(file)
 
     def _lacks(
         self, file: OpenFile, line: int, what: str, lacking: str, *, ends: bool = False
@@ -328,19 +278,6 @@ def _is_off_edge(reading: Reading, hunk: RawHunk, size: int) -> bool:
     if above and not below:
         return last + 1 < size
     return above < below and hunk.old_start <= 1 and reading.start > 0
-
-
-def _may_be_at(back: RawHunk, index: FileIndex, start: int) -> bool:
-    """Return whether a file has the lines that a hunk removes, near a place."""
-    near = index.keys[max(0, start - CONTEXT) : start + back.old_count + CONTEXT]
-    return {key(line.text[1:]) for line in back.body if line.text.startswith("-")}.issubset(near)
-
-
-def _undoes(reading: Reading, hunk: RawHunk) -> bool:
-    """Return whether a reading of a hunk in reverse is one of all its lines."""
-    added = (part for part in reading.parts if part.kind is LineKind.ADDED)
-    whole = all(not line.text.startswith("-") for part in added for line in part.mail)
-    return whole and not left_over(reading.rest, last=hunk.last)
 
 
 def _has_white_space(file: OpenFile, reading: Reading) -> bool:

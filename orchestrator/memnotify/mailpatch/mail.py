@@ -8,9 +8,10 @@ encoding of the mail itself (transfer encodings, format=flowed, HTML) is undone.
 from __future__ import annotations
 
 import email
+import functools
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import Message
 from pathlib import Path
@@ -25,24 +26,15 @@ from memnotify.mailpatch.folder import files_of, is_series, listed_in
 from memnotify.mailpatch.limits import MAX_BYTES, MAX_HEADER, check_data, check_mails, check_text
 from memnotify.mailpatch.mbox import FIELD, has_headers, starts_of
 from memnotify.mailpatch.page import looks_like_page, page_text
+from memnotify.mailpatch.page_headers import SHOWN_FIELD, WANTED, headers_in_text
 from memnotify.mailpatch.several import Piece, block_end, has_diff, pieces_of_mail, pieces_of_page
-from memnotify.mailpatch.tokens import plain
 from memnotify.mailpatch.transfer import UNDECODED, undecoded
 from memnotify.mailpatch.unpack import unpacked, without_top
 
 PROVENANCE = "X-Memnotify-"
-_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)[ \t]*:[ \t]*(.*)")
-_PAGE_FROM = re.compile(
-    r"(?P<before>.*\S)?\s*@ (?P<date>\d{4}-\d\d-\d\d +\d\d?:\d\d)(?: UTC)?\b\W*(?P<after>[^()]*).*"
-)
-# Of public-inbox, beside a field.
-_BESIDE = re.compile(r"\s+(?:\[[a-z ]+\]|\((?:raw|permalink)\))$")
-_DOWNLOAD = re.compile(r"\[Download [\w ]+\]")  # MARC's, above a message
 _PLACE = re.compile(r"\d+ ?(?:/|of) ?\d+")
 _MIME = (b"content-type", b"content-transfer-encoding", b"mime-version")
-_WANTED = {"from": "From", "date": "Date", "subject": "Subject", "message-id": "Message-Id"}
 _LINKS = {"in-reply-to": "In-Reply-To", "references": "References"}
-_TAG = re.compile(r"(?:\[[^\]]*\]\s*)*\[[^\]]*PATCH[^\]]*\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +46,8 @@ class Mail:
     the text. `first` is the line of the file at which the text begins; None if it had to be
     decoded. `undone` lists the encodings that were undone, and `doubts` what makes it uncertain
     that this is the text as it was written. `place` is that in a list of patches, and which list
-    it is: a folder's series file (-1: not in it), or the output of git log.
+    it is: a folder's series file (-1: not in it), or the output of git log. `stated` is the mail as
+    its headers state, if an encoding was undone that they do not: the tree shows which is right.
     """
 
     source: str
@@ -66,6 +59,7 @@ class Mail:
     undone: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     place: tuple[str, int] | None = None
+    stated: Mail | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -255,7 +249,25 @@ def _from_lines(texts: Sequence[PartText], known: Mail) -> Iterator[Mail]:
         # A file that an import has written has one patch, and needs no decoding.
         yield replace(known, levels=(tuple(lines),))
         return
-    lines, known = _recognised(lines, known)
+    yield from _either(_pieces, lines, known)
+
+
+def _either(
+    read: Callable[[list[str], Mail], Iterator[Mail]], lines: list[str], known: Mail
+) -> Iterator[Mail]:
+    """Yield the mails in lines, in which an encoding may have to be undone, with both readings."""
+    text, decoded = _recognised(lines, known)
+    mails = list(read(text, decoded))
+    if decoded is known or UNDECODED not in decoded.doubts:
+        yield from mails
+        return
+    stated = list(read(lines, known))
+    for number, mail in enumerate(mails):
+        yield replace(mail, stated=stated[number]) if len(stated) == len(mails) else mail
+
+
+def _pieces(lines: list[str], known: Mail) -> Iterator[Mail]:
+    """Yield the patches in the text of a mail."""
     pieces = pieces_of_mail(lines)
     for number, piece in enumerate(pieces):
         if piece.headers and len(pieces) > 1:
@@ -264,7 +276,7 @@ def _from_lines(texts: Sequence[PartText], known: Mail) -> Iterator[Mail]:
             yield _piece(lines, piece, known, 0)
             continue
         text = lines[piece.start : piece.end]
-        found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
+        found, skipped = (piece.headers, 0) if piece.headers else headers_in_text(text)
         skipped = max(skipped, 0 if piece.headers else block_end(text))
         if sum(has_diff(lines[other.start : other.end]) for other in pieces) == 1:
             found = _inherited(found, known.headers, alone=True)
@@ -297,12 +309,12 @@ def _headers(block: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     headers: dict[str, str] = {}
     provenance = []
     for line in text.split("\n"):
-        found = _HEADER.match(line)
+        found = SHOWN_FIELD.match(line)
         if found is None:
             continue
         if found[1].startswith(PROVENANCE):
             provenance.append(line)
-        elif (name := (_WANTED | _LINKS).get(found[1].lower())) is not None:
+        elif (name := (WANTED | _LINKS).get(found[1].lower())) is not None:
             headers.setdefault(name, words(found[2][:MAX_HEADER]))
     return headers, tuple(provenance)
 
@@ -339,14 +351,17 @@ def _from_text(data: bytes, path: Path) -> Iterator[Mail]:
 
 def _from_shown(lines: list[str], known: Mail, begin: int = 0) -> Iterator[Mail]:
     """Yield the mails in the text of a page; the text of a single one begins at a line."""
-    lines, known = _recognised(lines, known)
+    yield from _either(functools.partial(_shown, begin=begin), lines, known)
+
+
+def _shown(lines: list[str], known: Mail, *, begin: int) -> Iterator[Mail]:
     pieces = pieces_of_page(lines)
     check_mails(len(pieces), Path(known.source))
     for number, piece in enumerate(pieces):
         if piece.headers and len(pieces) > 1:
             known = replace(known, place=(known.source, number))
         text, escaped = unescaped(lines[piece.start : piece.end])
-        found, skipped = (piece.headers, 0) if piece.headers else _headers_in_text(text)
+        found, skipped = (piece.headers, 0) if piece.headers else headers_in_text(text)
         headers = found
         if len(pieces) == 1:
             # What a page has in comments is about the one mail that it shows.
@@ -355,40 +370,3 @@ def _from_shown(lines: list[str], known: Mail, begin: int = 0) -> Iterator[Mail]
         own = replace(known, headers=headers, undone=(*known.undone, *escaped))
         part = [*lines[: piece.start], *text]
         yield _piece(part, replace(piece, end=len(part)), own, skipped)
-
-
-def _headers_in_text(lines: Sequence[str]) -> tuple[dict[str, str], int]:
-    """Return the headers that a page's text shows above the mail, and where the mail begins."""
-    headers: dict[str, str] = {}
-    titled = None
-    last = 0
-    # lkml.org shows a table, whose text has no colons.
-    tabular = any(re.match(r"Subject\s*\S*\[.*PATCH", line, re.IGNORECASE) for line in lines[:40])
-    for at, line in enumerate(lines):
-        bare = plain(line).strip()
-        if bare.startswith(("diff -", "--- ", "Signed-off-by")):
-            break
-        found = _HEADER.fullmatch(bare)
-        table = re.fullmatch(r"(From|Date|Subject)\s*(\S.*)", bare) if tabular else None
-        for match in (found, table):
-            if match and match[1].lower() in _WANTED and match[2]:
-                name = _WANTED[match[1].lower()]
-                if name in headers and name != titled:
-                    continue
-                headers[name] = words(_BESIDE.sub("", match[2]))
-                titled = None if name == titled else titled
-                last = at + 1
-        shown = _PAGE_FROM.fullmatch(bare.removeprefix("From:").strip())
-        if shown and "Subject" in headers and at <= last:
-            headers["Date"] = shown["date"]
-            headers["From"] = shown["before"] or shown["after"].strip()
-            last = at + 1
-        if "Subject" not in headers and _TAG.match(bare.removeprefix("* ").removeprefix("Re: ")):
-            headers["Subject"] = words(bare.removeprefix("* "))
-            titled = "Subject"  # by the title of the page, unless a field states it
-            last = at + 1
-        if last and at - last > 12:
-            break
-    for at, line in enumerate(lines[last : last + 3], last + 1):
-        last = at if _DOWNLOAD.fullmatch(line.strip()) else last
-    return headers, last

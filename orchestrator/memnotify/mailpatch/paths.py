@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from memnotify.errors import InputError
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import MODES, Lines, OpenFile
+from memnotify.mailpatch.git_index import digest_of
 from memnotify.mailpatch.raw import NULL, RawDiff
 from memnotify.mailpatch.tokens import key
 from memnotify.series.apply import FileState
@@ -66,7 +67,7 @@ class Opener:
         if diff.hunks and not diff.git:
             first = diff.hunks[0]
             new = first.old_start == first.old_count == 0
-            gone = first.new_start == first.new_count == 0
+            gone = first.new_start == first.new_count == 0 and diff.dateless
         else:
             new, gone = (
                 any(line.startswith(word) for line in diff.extended)
@@ -217,7 +218,9 @@ class Opener:
         own = "".join(map(key, Lines.of(there.data).lines))
         # Whether its entities are the archive's is not known yet.
         read = [(added, whole), (unescape(added), unescape(whole))]
-        if any(own == exact or (own and more.startswith(own)) for exact, more in read):
+        stated = diff.blobs[1]
+        proven = bool(stated.strip("0")) and digest_of(there.data).startswith(stated)
+        if proven or any(own == exact or (own and more.startswith(own)) for exact, more in read):
             message = f"creates {name}, which the tree has with the same lines already"
             return self.error(diff.line, message, "give a tree without the patch")
         message = f"creates {name}, which exists with other lines"

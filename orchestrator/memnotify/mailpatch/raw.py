@@ -45,6 +45,7 @@ class RawDiff:
     `quoted`: all of it is behind a margin, as in a reply. `margin` is what precedes its lines.
     `exact`: the paths have no prefix. `git`: git's header says whether a file is made or deleted.
     `blobs` are git's abbreviated digests of the old and the new file; empty if there are none.
+    `dateless`: the date of the new file is that of none, the beginning of 1970.
     """
 
     line: int
@@ -57,6 +58,7 @@ class RawDiff:
     exact: bool = False
     git: bool = False
     blobs: tuple[str, str] = ("", "")
+    dateless: bool = False
 
     @property
     def depth(self) -> tuple[int, int]:

@@ -67,6 +67,14 @@ class Reading:
         return sum(part.kind is LineKind.FOREIGN for part in self.parts[:first])
 
     @property
+    def plain(self) -> bool:
+        """Whether each line of the mail is a line of it: none is joined, put back or left out."""
+        return all(
+            len(part.mail) == 1 and (part.kind is not LineKind.SKIPPED or part.ends_file)
+            for part in self.parts
+        )
+
+    @property
     def outcome(self) -> tuple[tuple[int, str | None], ...]:
         """The effect of a reading, equal for equivalent ones: what is removed and added, where."""
         at = self.start

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from memnotify.errors import InputError
 from memnotify.mailpatch.account import Account, At
+from memnotify.mailpatch.as_stated import makes_stated
 from memnotify.mailpatch.budget import Effort, TooMuchError
 from memnotify.mailpatch.changes import CR, Change, LineEnd, OpenFile, pieces_of, rebuild
 from memnotify.mailpatch.escapes import Signs
@@ -77,6 +78,7 @@ class Restorer:
         signs = Signs(
             mail=self.mail,
             open_files=lambda text: opener.open(text.diffs),
+            proven=lambda files: makes_stated(files, self.effort),
             error=self.account.error,
             choose=self.choose,
         )

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from memnotify.mailpatch.align import may_be_wrapped
-from memnotify.mailpatch.footers import is_footer
+from memnotify.mailpatch.footers import footer_at
 from memnotify.mailpatch.line_index import FileIndex, letters
 from memnotify.mailpatch.raw import RawDiff, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
 from memnotify.mailpatch.tokens import key
+from memnotify.mailpatch.wrapping import may_be_wrapped
 
 _KINDS = {
     "+": LineKind.ADDED,
@@ -35,7 +35,8 @@ def end_of(hunk: RawHunk) -> int | None:
         sign = line.text[:1]
         if sign != "\\" and old <= 0 and new <= 0:
             break
-        if line.outside or sign not in (*_KINDS, "\\"):
+        # A lone \ is the end of a line that was wrapped.
+        if line.outside or not (sign in _KINDS or line.text.startswith("\\ ")):
             return None
         if sign != "\\":
             old -= sign != "+"
@@ -45,9 +46,10 @@ def end_of(hunk: RawHunk) -> int | None:
         return None
     if hunk.final and at == len(hunk.body) and not hunk.body[-1].text:
         return None  # this is the end of the text, not an empty line of the hunk
-    below = hunk.body[at].text if at < len(hunk.body) else ""
-    goes_on = below.startswith(("+", "-", " ")) and below.strip() and not is_footer(below)
-    return None if goes_on and not hunk.body[at].outside else at
+    if at == len(hunk.body) or hunk.body[at].outside or footer_at(hunk.body, at):
+        return at
+    below = hunk.body[at].text
+    return None if below.startswith(("+", "-", " ")) and below.strip() else at
 
 
 def is_whole(diff: RawDiff, width: int) -> bool:

@@ -17,6 +17,7 @@ def bases_table(rows: Rows) -> Grid:
         Column(name="arch"),
         Column(name="series", wraps=True),
         Column(name="source", wraps=True),
+        *([Column(name="file", wraps=True)] if any(row["file"] for row in rows) else []),
     )
     return Grid(columns, tuple(map(_base, rows)))
 
@@ -29,6 +30,7 @@ def _base(row: Mapping[str, Any]) -> Row:
             "arch": " ".join(row["arches"]),
             "series": " ".join(row["series"]),
             "source": f"{source['version']}, {source['origin']}" if source else "not fetched",
+            "file": row["file"] or "",
         }
     )
 

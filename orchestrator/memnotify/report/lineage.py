@@ -30,6 +30,11 @@ def lineage_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
             key: None if member.lineage is None else getattr(member.lineage, key)
             for key in ("author", "subject", "follows", "posted_against", "changed")
         }
+        | (
+            {"elsewhere": {base: str(folder) for base, folder in member.elsewhere.items()}}
+            if member.elsewhere
+            else {}
+        )
         for member in members
     ]
 
@@ -47,6 +52,9 @@ def lineage_lines(members: Sequence[Member]) -> Iterator[str]:
         if member.lineage is not None:
             told = printable(f"{member.lineage.author}: {member.lineage.changed}")
             yield from textwrap.wrap(told, _WIDTH, initial_indent=stem, subsequent_indent=stem)
+    for member in members:
+        for base, folder in member.elsewhere.items():
+            yield printable(f"{member.revision} for {base} is in {folder}")
 
 
 def _row(words: Sequence[str], widths: Sequence[int], stem: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ def print_plan(console: Console, found: Row) -> None:
         Column(name="state", title="kernel", wraps=True),
     )
     rows = [
-        {**row, "arch": " ".join(filter(None, (row["arch"], row["variant"])))}
+        {**row, "arch": " ".join(filter(None, (row["arch"], row["variant"], *row["options"])))}
         for row in found["kernels"]
     ]
     Grid(columns, tuple(map(GridRow, rows))).print(console)

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from memnotify import toml
-from memnotify.axes import AXES, Value
+from memnotify.axes import AXES, DEFAULTS, Value, chosen
 from memnotify.check.change import parse_limit
 from memnotify.check.reaction import UNITS, react
 from memnotify.errors import InputError
@@ -66,6 +66,7 @@ class CellTable(toml.Table):
     @field_validator("axes")
     @classmethod
     def _all_axes(cls, axes: dict[str, str | int]) -> dict[str, str | int]:
+        axes = {**{name: DEFAULTS[name] for name in COMPARED if name in DEFAULTS}, **axes}
         for name in COMPARED:
             if type(axes.get(name)) is not AXES[name].kind:
                 what = "a whole number" if AXES[name].kind is int else "a string"
@@ -253,7 +254,7 @@ def _text(found: Measured, limits: Sequence[str]) -> Iterator[str]:
     for cell in found.cells:
         yield f"\n[[cell]]\nname = {_quoted(cell.name)}\n"
         yield f"outcome = {_quoted(cell.outcome)}\nexact = {str(cell.exact).lower()}\n"
-        yield f"axes = {_inline(cell.axes)}\n"
+        yield f"axes = {_inline(chosen(cell.axes))}\n"
         yield f"steps = {_quoted(cell.steps)}\nrecords = {_quoted(cell.records)}\n"
         yield f"inputs = {_inline(cell.inputs)}\n[cell.figures]\n"
         for name in UNITS:

@@ -28,14 +28,14 @@ from memnotify.text import known_names, similar
 Inputs = Mapping[str, Any]
 
 COMPARED = ordered(
-    *("base", "series", "arch", "machine", "memory_mib", "clients"),
+    *("base", "series", "setting", "arch", "machine", "memory_mib", "clients"),
     among=(name for name in AXES if name != REPEAT),
 )
 """The axes along which cells can be compared, in display order."""
 
 # What cells run in besides their kernel; determined by these axes.
 _TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
-_TOOLS_AXES = ("arch", "machine", "memory_mib", "scenario", "clock")
+_TOOLS_AXES = ("setting", "arch", "machine", "memory_mib", "scenario", "clock")
 
 GROUPED = (*COMPARED, RUN, BUILD)
 """What cells can be compared by: an axis, their run, or the build of their kernel."""
@@ -114,6 +114,9 @@ class GroupComparison:
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
                 "same setting"
             )
+            *_, one = self.settings.values()  # the last is the largest, as a rule
+            words = " ".join(f"--only {axis}={one[axis]}" for axis in self.pooled if axis in one)
+            notes.append(f"each median is over all of these settings; add {words} for a single one")
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not been run"),

@@ -24,7 +24,7 @@ _OF_KERNELS = frozenset(("base", "series", "arch"))
 _DIGITS = 8
 
 # Along these, a scenario must be the same to the last step, not only by name.
-_SAME_SCENARIO = ("base", "series", "arch", "clock", RUN, BUILD)
+_SAME_SCENARIO = ("base", "series", "setting", "arch", "clock", RUN, BUILD)
 
 Point = tuple[Value, ...]
 

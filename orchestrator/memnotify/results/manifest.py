@@ -91,6 +91,8 @@ class Manifest:
     has the hosts of a cluster that had it in vain. `files` has the digests of the folder's other
     files.
 
+    `folders` are those of the user's own in which bases, series and machines were looked for.
+
     What an older version did not write is empty or None. `as_read` is the whole object, if it was
     read from a file.
     """
@@ -119,6 +121,7 @@ class Manifest:
         Annotated[Attempt, BeforeValidator(functools.partial(_judged, detail="reason"))], ...
     ] = ()
     moves: tuple[Move, ...] = ()
+    folders: tuple[Text, ...] = ()
     files: dict[Text, Text] = field(default_factory=dict)
     as_read: dict[Text, Any] | None = field(default=None, repr=False, compare=False)
 
@@ -162,6 +165,7 @@ class Manifest:
             "balloon": [dataclasses.asdict(move) for move in self.balloon],
             "attempts": [attempt.to_json() for attempt in self.attempts],
             **({"moves": [dataclasses.asdict(move) for move in self.moves]} if self.moves else {}),
+            **({"folders": list(self.folders)} if self.folders else {}),
         }
 
     def moved(self) -> list[Move]:

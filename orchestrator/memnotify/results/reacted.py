@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memnotify.axes import AXES, REPEAT, Value, ordered
+from memnotify.axes import AXES, DEFAULTS, REPEAT, Value, ordered
 from memnotify.check.metrics import measure
 from memnotify.check.reaction import KINDS, gate_crossing
 from memnotify.records.clients import notified
@@ -20,7 +20,9 @@ from memnotify.units import NS_PER_S
 
 Floats = NDArray[np.float64]
 
-SETTING = ordered("base", "arch", "machine", "memory_mib", "clients", "scenario", "series")
+SETTING = ordered(
+    "base", "setting", "arch", "machine", "memory_mib", "clients", "scenario", "series"
+)
 """The axes of a setting; the seed is not among them."""
 
 
@@ -75,7 +77,7 @@ def setting(verdicts: Sequence[Verdict], *, by: str, free: Sequence[str] = ()) -
     fixed = [axis for axis in SETTING if axis not in (by, REPEAT, *free)]
 
     def of(verdict: Verdict) -> tuple[Value, ...]:
-        return tuple(verdict.point[axis] for axis in fixed)
+        return tuple(verdict.point.get(axis, DEFAULTS.get(axis, "")) for axis in fixed)
 
     def rank(verdict: Verdict) -> tuple[int, ...]:
         values = len({v.point[by] for v in verdicts if of(v) == of(verdict)})

@@ -16,6 +16,7 @@ from memnotify.check.metrics import Metrics, measure, wakeups_each
 from memnotify.check.zone_status import gates, zone_status
 from memnotify.host import Machine
 from memnotify.model import BootFiles, Cell, CellResult, Clock, Finding, Repeatability
+from memnotify.places import own_folders
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.records.self_check import count_checks
@@ -148,4 +149,5 @@ def make_manifest(
             for attempt, host in zip(attempts, hosts or [None] * len(attempts), strict=True)
         ),
         moves=tuple(moves),
+        folders=tuple(map(str, own_folders())),
     )

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
-from memnotify.axes import AXES, POINT, Value
+from memnotify.axes import AXES, DEFAULTS, POINT, Value, chosen
 from memnotify.campaign.figures import FIGURES
 from memnotify.check.expression import ANY, Scalar, Shape
 from memnotify.model import Outcome
 from memnotify.text import shown
 
 ALWAYS = (
-    *("id", "name", *POINT, "repeatability"),
+    *("id", "name", *(axis for axis in POINT if axis not in DEFAULTS), "repeatability"),
     *("outcome", "detail", "lost_records", "guest_seconds", "wall_seconds"),
 )
 """The keys that every verdict has, whatever the outcome."""
@@ -57,6 +57,9 @@ class Verdict:
         for key, (fits, what) in _MUST_BE.items():
             if not fits(value[key]):
                 raise ValueError(f"{key} is {shown(value[key])}, not {what}")
+        for axis in DEFAULTS:
+            if axis in value and not _is_text(value[axis]):
+                raise ValueError(f"{axis} is {shown(value[axis])}, not a string")
         for key, shape in FIGURES.items():
             # It may have been written by a version with fewer figures.
             if value.get(key) is not None and not _fits(value[key], shape):
@@ -70,7 +73,7 @@ class Verdict:
         return cls(
             id=value["id"],
             name=value["name"],
-            point={axis: value[axis] for axis in POINT},
+            point={axis: value.get(axis, DEFAULTS.get(axis)) for axis in POINT},
             outcome=outcome,
             repeatability=value["repeatability"],
             lost_records=value["lost_records"],
@@ -88,7 +91,7 @@ class Verdict:
         return {
             "id": self.id,
             "name": self.name,
-            **self.point,
+            **chosen(self.point),
             "outcome": str(self.outcome),
             "detail": self.outcome.detail,
             **self.figures,
@@ -100,7 +103,7 @@ class Verdict:
         }
 
 
-_NO_FIGURES = frozenset((*ALWAYS, "torn_records"))
+_NO_FIGURES = frozenset((*ALWAYS, *DEFAULTS, "torn_records"))
 
 
 def _is_text(value: Any) -> bool:

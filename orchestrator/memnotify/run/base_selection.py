@@ -14,9 +14,10 @@ from memnotify.campaign.plan import bind, boot_files, plan_cells
 from memnotify.errors import InfrastructureError, MemnotifyError
 from memnotify.guest.templates import Templates
 from memnotify.image.build import ensure_image
-from memnotify.kernel.base import load_base
+from memnotify.kernel.base import Base, load_base
 from memnotify.kernel.build import ensure_kernel
 from memnotify.kernel.download import Web, remembering
+from memnotify.kernel.given import told_of_given
 from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.source import UNREACHABLE, ensure_source, named_source
 from memnotify.kernel.toolchain import named_compiler
@@ -139,10 +140,19 @@ def choose_base(
                 remedies.append(f"for {name}, {error.hint}")
         else:
             chosen(f"base {name}, from {found.origin}")
+            _say_given(load_base(name), source, using)
             return name
     if reasons:
         chosen(f"base {last}")
+    _say_given(load_base(last), source, using)
     return last
+
+
+def _say_given(base: Base, source: str | None, using: Preparing) -> None:
+    """Say that a base is built from a tree that the user gave earlier, as it was then."""
+    line = told_of_given(base, store=using.store) if source is None else None
+    if line is not None:
+        using.say(line)
 
 
 _KINDS = (UNREACHABLE, "source", "checksum", "build", "boot", "qemu-died")

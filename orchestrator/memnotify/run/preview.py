@@ -39,6 +39,7 @@ class PlannedKernel:
     series: str
     arch: Arch
     variant: str | None
+    options: tuple[str, ...]
     cells: int
     state: str
 
@@ -92,6 +93,7 @@ def preview(
                 series=request.series,
                 arch=request.arch,
                 variant=request.variant,
+                options=request.options,
                 cells=number,
                 state=_state(request, store, log),
             )

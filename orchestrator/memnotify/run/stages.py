@@ -21,7 +21,8 @@ SOURCE, IMAGE, GUESTS = "source", "image", "guests"
 
 def kernel_stage(request: KernelRequest) -> str:
     """Return the name of the stage in which a kernel is built."""
-    return " ".join(filter(None, ("kernel", request.series, request.variant)))
+    words = ("kernel", request.series, request.variant, *request.options)
+    return " ".join(filter(None, words))
 
 
 def untimed(name: str) -> AbstractContextManager[None]:

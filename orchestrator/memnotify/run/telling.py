@@ -73,4 +73,4 @@ def telling(what: str, *, board: Board | None, say: Say = lambda line: None) -> 
 def kernel_name(request: KernelRequest) -> str:
     """Return how a board calls a kernel."""
     words = ("kernel", request.base, request.series, request.arch, request.variant)
-    return " ".join(filter(None, words))
+    return " ".join(filter(None, (*words, *request.options)))

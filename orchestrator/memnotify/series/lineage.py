@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memnotify.errors import InputError
-from memnotify.series.quilt import MEM_NOTIFY, load_series, revisions
+from memnotify.places import from_where
+from memnotify.series.quilt import MEM_NOTIFY, load_series, port_of, revisions
 from memnotify.series.revision import Lineage, load_lineage, load_revision
 from memnotify.text import known_names
 
@@ -18,7 +19,8 @@ class Member:
 
     `bases` are those that have patches. `branch` states for the revision and each of its ancestors,
     from the root on, whether it is the last of its siblings. `promises`: whether its file has any.
-    `wrong` lists the errors in its files.
+    `wrong` lists the errors in its files. `elsewhere` has the folder of the patches for each base
+    that has them in one of the user's folders.
     """
 
     revision: str
@@ -27,6 +29,7 @@ class Member:
     branch: tuple[bool, ...]
     promises: bool
     wrong: tuple[str, ...]
+    elsewhere: Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class _Known:
     lineage: Lineage | None
     promises: bool
     wrong: tuple[str, ...]
+    elsewhere: Mapping[str, Path]
 
 
 def family(root: Path = MEM_NOTIFY) -> list[Member]:
@@ -52,6 +56,7 @@ def family(root: Path = MEM_NOTIFY) -> list[Member]:
             branch=branch,
             promises=known[name].promises,
             wrong=(*known[name].wrong, *_astray(name, known)),
+            elsewhere=known[name].elsewhere,
         )
         for name, branch in _walk(known, parents, None, ())
     ]
@@ -60,8 +65,11 @@ def family(root: Path = MEM_NOTIFY) -> list[Member]:
 def _read(name: str, bases: tuple[str, ...], root: Path) -> _Known:
     wrong: list[str] = []
     lineage, promises = None, False
+    places: dict[str, Path] = {}
     for base in bases:
         try:
+            if (folder := port_of(name, base, root=root)) is not None:
+                places[base] = folder
             load_series(name, base, root=root)
         except InputError as error:
             wrong.append(str(error))
@@ -71,7 +79,13 @@ def _read(name: str, bases: tuple[str, ...], root: Path) -> _Known:
     except InputError as error:
         wrong.append(str(error))
     errors = tuple(dict.fromkeys(wrong))
-    return _Known(bases=bases, lineage=lineage, promises=promises, wrong=errors)
+    return _Known(
+        bases=bases,
+        lineage=lineage,
+        promises=promises,
+        wrong=errors,
+        elsewhere={base: folder for base, folder in places.items() if from_where(folder)},
+    )
 
 
 def _follows(name: str, known: Mapping[str, _Known]) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memnotify.errors import InputError
 from memnotify.files import read_bytes, read_text
-from memnotify.places import PATCHES, command, data_files
+from memnotify.places import PATCHES, beside, command, data_files, only_one
 from memnotify.series import own as users
 from memnotify.series import registered as own
 from memnotify.series.folders import NAMES as NAMES
@@ -69,6 +69,21 @@ class Series:
         return digest_value([[patch.sha256, patch.fuzz] for patch in self.patches] + options)
 
 
+def roots(root: Path = MEM_NOTIFY) -> tuple[Path, ...]:
+    """Return the folders of revisions: `root` and, beside memnotify's own, the user's."""
+    return beside(root, "patches/mem_notify") if root == MEM_NOTIFY else (root,)
+
+
+def port_of(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Path | None:
+    """Return the folder with the patches of a revision for a base, if there is one.
+
+    Raises InputError if there are several.
+    """
+    there = [at / revision / base / SERIES for at in roots(root)]
+    file = only_one([file for file in there if file.is_file()], f"series {revision} for {base}")
+    return None if file is None else file.parent
+
+
 def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
     """Return every revision except `none`, which fits every base, with the bases that it is for.
 
@@ -79,10 +94,11 @@ def revisions(root: Path = MEM_NOTIFY) -> dict[str, tuple[str, ...]]:
     # A folder of somebody else's, as bisect makes one, may have no series yet.
     is_another = root != MEM_NOTIFY and root.is_dir()
     files = sorted(root.glob(pattern)) if is_another else data_files(root, pattern)
+    files += [file for other in roots(root)[1:] for file in sorted(other.glob(pattern))]
     found: dict[str, tuple[str, ...]] = {}
     for file in files:
         name = file.parent.parent.name
-        found[name] = (*found.get(name, ()), file.parent.name)
+        found[name] = tuple(dict.fromkeys((*found.get(name, ()), file.parent.name)))
     known = {name: bases for name, bases in found.items() if name != NONE}
     added = own.registered() if root == MEM_NOTIFY else {}
     return known | {name: bases for name, bases in added.items() if name not in known}
@@ -94,9 +110,10 @@ def is_known(name: str, *, root: Path = MEM_NOTIFY) -> bool:
 
 
 def folder_of(revision: str, *, root: Path = MEM_NOTIFY) -> Path:
-    """Return the folder of a revision, whether it exists or not."""
-    is_own = root == MEM_NOTIFY and not (root / revision).is_dir() and revision in own.registered()
-    return (own.root() if is_own else root) / revision
+    """Return the first folder of a revision, whether it exists or not."""
+    there = [at / revision for at in roots(root) if (at / revision).is_dir()]
+    is_own = root == MEM_NOTIFY and not there and revision in own.registered()
+    return there[0] if there else (own.root() if is_own else root) / revision
 
 
 def bases_of(revision: str, *, root: Path = MEM_NOTIFY) -> tuple[str, ...]:
@@ -138,6 +155,9 @@ def load_series(revision: str, base: str, *, root: Path = MEM_NOTIFY) -> Series:
         raise InputError(
             f"series {revision} is not for base {base}", hint=f"it is for: {', '.join(bases)}"
         )
+    folder = port_of(revision, base, root=root)
+    if folder is not None:
+        return _series_in(folder, revision, base)
     folder = folder_of(revision, root=root)
     found = _series_in(folder / base, revision, base)
     if folder.parent == own.root():

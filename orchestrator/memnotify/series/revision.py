@@ -13,8 +13,9 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_v
 
 from memnotify import toml
 from memnotify.errors import InputError
+from memnotify.places import only_one
 from memnotify.series.own import is_own, promises_file
-from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of
+from memnotify.series.quilt import MEM_NOTIFY, NONE, bases_of, roots
 from memnotify.series.registered import load_registered, revision_of
 from memnotify.text import known_names
 
@@ -175,6 +176,15 @@ class BatchTable(toml.Table):
         nr = max(part + self.plus, self.at_least)
         return nr if self.at_most is None else min(nr, self.at_most)
 
+    def formula(self, watchers: int) -> str:
+        """Return how the kernel comes to that number, such as `max(200/16, 100)`."""
+        if self.order != "fifo":
+            return f"{self.limit(watchers)}"
+        text = f"{watchers}/{self.divisor or 1 << (self.shift or 0)}"
+        text += f" + {self.plus}" if self.plus else ""
+        text = f"max({text}, {self.at_least})" if self.at_least else text
+        return text if self.at_most is None else f"min({text}, {self.at_most})"
+
 
 class Revision(toml.Table):
     """What a revision promises, and where it comes from; it omits what the revision does not have.
@@ -307,13 +317,19 @@ def _told_by(revision: str, root: Path) -> tuple[str, Path]:
 
     That is the series itself or, for registered originals, their revision.
     """
-    path = root / revision / FILE
     if root == MEM_NOTIFY and is_own(revision):
         return revision, promises_file(revision)
+    path = _file_of(revision, root)
     if root == MEM_NOTIFY and not path.exists():
         teller = revision_of(revision) or revision
-        return teller, root / teller / FILE
+        return teller, _file_of(teller, root)
     return revision, path
+
+
+def _file_of(revision: str, root: Path) -> Path:
+    """Return the file of a revision, whether it exists or not. Raises InputError for several."""
+    there = [file for at in roots(root) if (file := at / revision / FILE).exists()]
+    return only_one(there, f"{FILE} of {revision}") or root / revision / FILE
 
 
 def _as_posted(name: str) -> str:
@@ -357,7 +373,7 @@ def _inherited(
     # A series outside the package may be based on one in it.
     above = next((f for f in _files_of(base, root) if f.exists()), None)
     if above is None:
-        known = sorted(file.parent.name for file in root.glob(f"*/{FILE}"))
+        known = sorted(file.parent.name for at in roots(root) for file in at.glob(f"*/{FILE}"))
         hint = known_names(base, known)
         raise refusal(("based_on",), f"there is no {FILE} of a series {base}", hint)
     if above in (*heirs, path):
@@ -375,4 +391,4 @@ def _inherited(
 
 
 def _files_of(revision: str, root: Path) -> tuple[Path, Path]:
-    return root / revision / FILE, MEM_NOTIFY / revision / FILE
+    return _file_of(revision, root), _file_of(revision, MEM_NOTIFY)

@@ -11,6 +11,7 @@ COMMANDS = {
     "list": "list the bases, their series, and the kernels in the store",
     "fetch": "fetch the source of a base",
     "build": "build a base with a series applied",
+    "new": "propose a base of your own for a kernel tree, and try it",
 }
 
 

@@ -9,7 +9,9 @@ from memnotify.cli.output import add_json
 from memnotify.cli.paths import named
 from memnotify.cli.progress import add_progress, progress
 from memnotify.jsontext import dump
+from memnotify.kernel.base import load_base
 from memnotify.kernel.build import ensure_kernel
+from memnotify.kernel.source import remember_source
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandLog
 from memnotify.run.telling import kernel_name, telling
@@ -37,7 +39,18 @@ def register(parser: argparse.ArgumentParser) -> None:
         help="use this alternative configuration of the base",
     )
     parser.add_argument(
-        "--source", type=named, metavar="PATH", help="build from this tree or tarball"
+        "--source",
+        type=named,
+        metavar="PATH",
+        help="build from this tree or tarball, as later builds and runs of the base will do",
+    )
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        type=named,
+        metavar="LINE",
+        help="a line for the configuration, such as CONFIG_LRU_GEN=y; may be repeated",
     )
     parser.add_argument("--cc", type=named, metavar="CC", help="compiler to use; default: gcc")
     add_json(parser)
@@ -51,6 +64,7 @@ def _build(args: argparse.Namespace) -> int:
         series=args.series,
         arch=Arch(args.arch),
         variant=args.variant or "",
+        options=tuple(args.option),
         source=args.source,
         cc=args.cc,
     )
@@ -62,6 +76,11 @@ def _build(args: argparse.Namespace) -> int:
     ):
         kernel = ensure_kernel(request, store=store, log=log, progress=told.step, tell=told.tell)
         told.done(kernel.key[:16])
+        if args.source is not None:
+            found = str(kernel.inputs["source"])
+            kept = remember_source(load_base(args.base), found, args.source, store=store)
+            if kept is not None:
+                board.note(kept)
         shown = {"key": kernel.key, "path": str(kernel.path), "facts": dict(kernel.facts)}
         board.result(shown)
     if args.json:

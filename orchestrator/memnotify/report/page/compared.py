@@ -19,7 +19,9 @@ from memnotify.report.page.gather import Gathered
 _SEEDS = (REPEAT, "seed")
 AXES_COMPARED = tuple(
     axis
-    for axis in ordered("series", "base", "arch", "machine", "memory_mib", "clients", among=AXES)
+    for axis in ordered(
+        "series", "base", "setting", "arch", "machine", "memory_mib", "clients", among=AXES
+    )
     if axis not in _SEEDS
 )
 

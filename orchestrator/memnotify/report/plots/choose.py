@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from memnotify.axes import AXES, REPEAT
+from memnotify.axes import AXES, DEFAULTS, REPEAT, chosen
 from memnotify.errors import InputError
 from memnotify.places import command
 from memnotify.records.compare import compare
@@ -24,7 +24,7 @@ from memnotify.results.comparison import COMPARED, compare_runs
 from memnotify.results.course import Course, course_of
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.published import compare_published, has_published_series
-from memnotify.results.reacted import groups, reacted, setting
+from memnotify.results.reacted import SETTING, groups, reacted, setting
 from memnotify.results.verdict import Verdict
 from memnotify.text import known_names
 from memnotify.units import NS_PER_S
@@ -144,9 +144,9 @@ def _chosen(run: RunFolder, asked: Asked) -> list[Verdict]:
 def _point(run: RunFolder, verdict: Verdict) -> dict[str, str]:
     """Return the values of a cell on all axes, as text; a plan may lack some of them."""
     planned = {row.id: row for row in run.plan()}
-    point = {axis: str(value) for axis, value in verdict.point.items()}
+    point = {axis: str(value) for axis, value in chosen(verdict.point).items()}
     for axis in AXES:
-        if axis not in point:
+        if axis not in point and axis not in DEFAULTS:
             try:
                 point[axis] = str(planned[verdict.id].value(axis))
             except (KeyError, ValueError):
@@ -231,7 +231,7 @@ def _figures(run: RunFolder, asked: Asked) -> Picture:
     if not only:
         # Figures of different settings are no sample: of the largest one alone.
         chosen = setting(run.verdicts(), by=asked.by)
-        for axis in ("clients", "memory_mib", "scenario", "machine", "arch", "base", "series"):
+        for axis in (one for one in SETTING if one != REPEAT):
             if axis != asked.by:
                 only[axis] = {str(chosen[0].point[axis])}
     found = compare_runs([run.path], by=asked.by, only=only)
