@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from distributed import Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -48,6 +48,8 @@ from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
 from memnotify.store import Artifact, Store
+
+T = TypeVar("T")
 
 SUPPLY = 1e9
 """How much a host has of the resource that only says what it is; a cell wants 1 of it."""
@@ -285,22 +287,27 @@ async def stop(run: str, dask_worker: Worker) -> None:
 
 async def begin(kind: str, key: str, manifest: bytes, dask_worker: Worker) -> dict[str, int] | None:
     """See `delivery.begin`."""
-    return await asyncio.to_thread(delivery.begin, _here(dask_worker).store, kind, key, manifest)
+    return await _kept(dask_worker, delivery.begin, kind, key, manifest)
 
 
 async def piece(kind: str, key: str, name: str, at: int, data: bytes, dask_worker: Worker) -> None:
     """See `delivery.piece`."""
-    here = _here(dask_worker)
-    try:
-        await asyncio.to_thread(delivery.piece, here.store, kind, key, name, at, data)
-    except OSError as error:
-        here.incoming.fail(kind, key, error)
-        raise
+    await _kept(dask_worker, delivery.piece, kind, key, name, at, data)
 
 
 async def finish(kind: str, key: str, dask_worker: Worker) -> bool:
     """See `delivery.finish`."""
-    return await asyncio.to_thread(delivery.finish, _here(dask_worker).store, kind, key)
+    return await _kept(dask_worker, delivery.finish, kind, key)
+
+
+async def _kept(worker: Worker, step: Callable[..., T], kind: str, key: str, *more: Any) -> T:
+    """Do a step of a delivery; whoever waits for the artifact hears if it cannot be kept here."""
+    here = _here(worker)
+    try:
+        return await asyncio.to_thread(step, here.store, kind, key, *more)
+    except OSError as error:
+        here.incoming.fail(kind, key, error)
+        raise
 
 
 def _here(worker: Worker) -> CellHost:
