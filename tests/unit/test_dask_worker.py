@@ -10,7 +10,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+
+pytest.importorskip("distributed")
+
 from memnotify.errors import InfrastructureError
+from memnotify.guest import qemu
 from memnotify.run.executors import dask_worker
 from memnotify.run.executors.dask_worker import CellHost
 from memnotify.run.executors.parcel import Parcel
@@ -62,7 +66,7 @@ async def cancelled(host: Host, task: asyncio.Task[Any]) -> None:
 
 
 def test_what_a_guest_gives_comes_back(host: Host) -> None:
-    assert asyncio.run(host.run(parcel("quick"))) == "quick"
+    assert str(asyncio.run(host.run(parcel("quick")))) == "quick"
     with pytest.raises(OSError, match="no"):
         asyncio.run(host.run(parcel("fails")))
     assert host._running == {}
@@ -108,7 +112,7 @@ def test_all_guests_of_a_run_end_at_once(host: Host) -> None:
 def test_each_cell_is_the_one_of_its_id(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = SimpleNamespace(hardware="h", accel="tcg", id="one")
     monkeypatch.setattr(dask_worker, "cell_id", lambda cell: cell.id)
-    monkeypatch.setattr(dask_worker.qemu, "hardware_digest", lambda cell, accel: "h")
+    monkeypatch.setattr(qemu, "hardware_digest", lambda cell, accel: "h")
     host._check(cast(Parcel, SimpleNamespace(id="one", name="n", cell=cell)))
     with pytest.raises(InfrastructureError, match="two is not the id of n"):
         host._check(cast(Parcel, SimpleNamespace(id="two", name="n", cell=cell)))
