@@ -94,8 +94,12 @@ async def _add(
             attempted = await turn.attempt(again, UNWATCHED)
             hosts = (first or "here", attempted.host or "here")
             outcome = attempted.result.outcome
+            detail = ""
             if outcome.infrastructure is not None:
                 detail = f"{outcome}: {outcome.detail}"
+            elif hosts[0] == hosts[1]:
+                detail = f"every other host was lost, so it ran on {hosts[0]} again"
+            if detail:
                 done = Verified(
                     id=job.id, name=job.name, hosts=hosts, records=0, same=False, detail=detail
                 )
