@@ -76,7 +76,7 @@ def test_a_campaign_in_two_jobs(
         with pytest.raises(InfrastructureError, match="cannot connect to the scheduler"):
             lab.run_on(1, guests_there.quick, again=True)
     assert len(folder.verdicts()) == len(lab.noted("ran")) == 4
-    hosts = {manifest["host"] for manifest in lab.manifests().values()}
+    hosts = {manifest["host"]["name"] for manifest in lab.manifests().values()}
     assert hosts <= {f"{os.uname().nodename}-{number}" for number in (0, 1)}
     pids = [int(pid) for pid in (home / "jobs").read_text().split()]
     assert len(pids) == 2 and not any(map(alive, pids))

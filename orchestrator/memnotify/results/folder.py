@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,14 @@ class RunFolder:
             except InputError as error:
                 damaged.append(f"damaged: {error}; run the campaign again")
         return whole, damaged, noted
+
+    def has_results(self) -> bool:
+        """Return whether `results` has any cell; it looks no further than the first."""
+        for row in self.plan():
+            with suppress(InputError):
+                _outcome(self.cell(row.id))
+                return True
+        return False
 
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:

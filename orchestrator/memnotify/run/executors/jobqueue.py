@@ -18,6 +18,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra
 from memnotify.run.executors.protocol import CA, CERT, KEY, Cluster, Tls
+from memnotify.run.fleet.member import NOT_EXPOSED
 
 SYSTEMS = {
     "htcondor": "HTCondorCluster",
@@ -95,7 +96,7 @@ def _opened(system: str, tls: Tls) -> Any:
             security=security,
             scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             # A guest's memory is not the worker's: the ledger counts it.
-            worker_extra_args=["--memory-limit", "0", "--no-dashboard"],
+            worker_extra_args=["--memory-limit", "0", *NOT_EXPOSED],
         )
     except (ValueError, TypeError, RuntimeError) as error:
         text = " ".join(str(error).split())
