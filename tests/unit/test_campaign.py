@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from memnotify.errors import InputError
 from memnotify.guest.mailbox import ClientArg
 from memnotify.places import CAMPAIGNS
 from memnotify.scenario import Habit
+from memnotify.series.quilt import MEM_NOTIFY
 
 from tests.support.campaign_text import write
 from tests.support.good_campaign import GOOD, MORE, STEP, register
@@ -73,6 +75,27 @@ def test_a_comparison_is_with_values_that_there_are(tmp_path: Path) -> None:
     assert "6.1" in (caught.value.hint or "")
 
 
+def test_an_expectation_counts_all_clients_of_a_guest(tmp_path: Path) -> None:
+    text = GOOD + STEP + 'clients = { kind = "poll", count = 5 }\n'
+    load_campaign(write(tmp_path, text + EXPECTED.format("clients", [6, 37], "clients == 37")))
+    with pytest.raises(InputError, match=r"clients: no cell has 32 \(there are: 6, 37\)$"):
+        load_campaign(write(tmp_path, text + EXPECTED.format("clients", 32, "wakeups > 1")))
+
+
+def test_an_expectation_is_of_a_series_by_the_word_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    shutil.copytree(MEM_NOTIFY / "v4/6.1", tmp_path / "mine")
+    text = GOOD.replace('"none", "v4"', '"./mine", "v4"')
+    assert load_campaign(
+        write(tmp_path, text + EXPECTED.format("series", '"./mine"', "wakeups > 1"))
+    ).table.expect
+    other = EXPECTED.format("series", '"./other"', "wakeups > 1")
+    with pytest.raises(InputError, match=r"expect\[1\]\.series: no cell has \./other"):
+        load_campaign(write(tmp_path, text + other))
+
+
 def test_the_demo_is_what_it_should_be() -> None:
     campaign = load_campaign(CAMPAIGNS / "demo.toml")
     matrix = campaign.table.matrix
@@ -112,6 +135,11 @@ def test_of_several_bases_those_stay_that_an_original_was_imported_for(
         r"2\.6\.24, not for 6\.1 \(use one of those bases, or register it for another with --base",
     ):
         load_campaign(write(tmp_path, text))
+    register(tmp_path, "v4-original", "2.6.24-rc6-mm1")
+    others = text.replace('base = "6.1"', 'base = ["6.1", "6.12"]')
+    said = r"v4-original was imported for 2\.6\.24, 2\.6\.24-rc6-mm1, not for 6\.1 or 6\.12 \("
+    with pytest.raises(InputError, match=said):
+        load_campaign(write(tmp_path, others))
     # An original that does not exist at all is not a reason to leave out bases.
     with pytest.raises(InputError, match=r"there is no series v5-original"):
         load_campaign(write(tmp_path, several.replace("v4-original", "v5-original")))
@@ -198,6 +226,11 @@ def test_a_scenario_in_a_file_of_its_own(tmp_path: Path) -> None:
 
     file.write_text(body.replace("scenario.squeeze.", "").replace("percent = 75", "mib = 80"))
     with pytest.raises(InputError, match=r"scenarios/squeeze\.toml:9: step\[1\]\.balloon\.mib"):
+        load_campaign(write(tmp_path, head))
+    file.write_text(body.replace("scenario.squeeze.", "").replace("percent = 75", "percents = 75"))
+    with pytest.raises(
+        InputError, match=r"scenarios/squeeze\.toml:9: step\[1\]\.balloon\.percents: "
+    ):
         load_campaign(write(tmp_path, head))
 
 

@@ -321,7 +321,12 @@ REFUSED = {
     ),
     "too many clients": ("[1, 32]", "[1, 16001]", 9, r"matrix\.clients\[1\].*16000"),
     "empty axis": ("[1, 32]", "[]", 9, r"matrix\.clients.*at least 1"),
-    "twice": ("[1, 32]", "[32, 1, 32]", 9, r"matrix\.clients: 32 is listed twice"),
+    "twice": (
+        "[1, 32]",
+        "[32, 1, 32]",
+        9,
+        r"matrix\.clients: 32 is listed twice; once is enough$",
+    ),
     "unknown machine": (
         '"pc-swap"',
         '"toaster"',
@@ -345,6 +350,7 @@ REFUSED = {
     "no string": ('"squeeze"', "7", 11, "scenario: must be a string in quotes, not 7"),
     "unknown series": ('"v4"]', '"v99"]', 7, r"matrix\.series\[1\].*v99.*v4"),
     "unknown base": ('"6.1"', '"5.99"', 4, r"kernel\.base.*5\.99.*6\.1"),
+    "unknown base of several": ('"6.1"', '["6.1", "5.99"]', 4, r": kernel\.base\[1\]: .*5\.99"),
     "unknown architecture": ('base = "6.1"', 'base = "6.1"\narch = "arm64"', 5, r"kernel\.arch"),
     "unknown scenario": (
         'scenario = "squeeze"',

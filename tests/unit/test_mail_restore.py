@@ -70,6 +70,15 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
         with_new(),
         [("EXTRA", 8, "", True)],
     ),
+    "a header that was wrapped": (
+        [
+            "@@ -10,4 +10,5 @@ static int a_function_of_a_long_name(struct lamp *lamp,",
+            " int b)",
+            *PLAIN,
+        ],
+        with_new(),
+        [("HEADER", 6, "", True)],
+    ),
     "other counts": (
         hunk(10, *PLAIN, old=3, new=4),
         with_new(),
@@ -111,7 +120,7 @@ def test_what_is_restored(
     (patch,) = restored(mail_of(*HEAD, *lines), files={NAME: NUMBERED})
     assert after(patch) == {NAME: text}
     assert [(kind, *rest) for kind, _, *rest in repairs(patch)] == said
-    assert {file for _, file, *_ in repairs(patch)} <= {NAME, ""}
+    assert all(file == ("" if kind == "REPEATED" else NAME) for kind, file, *_ in repairs(patch))
 
 
 REFUSED = {
@@ -121,6 +130,14 @@ REFUSED = {
     ),
     "applied, but for the white space": (
         hunk(10, line(9), "-        line(10);", line(10, "+"), line(11)),
+        f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
+    ),
+    "removed already": (
+        hunk(10, *ABOVE, "-\tother();", *BELOW),
+        f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
+    ),
+    "removed already, below a single line": (
+        hunk(10, line(9), "-\tother();"),
         f"9: hunk 1 of 1 is in mm/a.c already: it applies in reverse ({ANOTHER_TREE})",
     ),
     "fuzz of one line": (
@@ -178,6 +195,27 @@ def test_context_that_the_tree_has_not_is_left_out_if_the_user_allows_it() -> No
     body[1] = " \tmore();"
     said = refusal(mail_of(*HEAD, *hunk(10, *body)), files={NAME: NUMBERED}, fuzz=1)
     assert said == "9: hunk 1 of 1 does not fit mm/a.c (it would with --fuzz 2)"
+
+
+def test_the_user_is_asked_where_an_empty_line_is() -> None:
+    text = NUMBERED.replace("\tline(11);", "\n\tline(11);")
+    mail = mail_of(*HEAD, *hunk(10, *ABOVE, NEW, line(11), old=4, new=5))
+    said = "hunk 1 of 1 of mm/a.c can be read in 2 ways"
+    assert refusal(mail, files={NAME: text}) == f"9: {said} (--interactive shows them and asks)"
+    asked: list[Question] = []
+
+    def first(question: Question) -> int:
+        asked.append(question)
+        return 0
+
+    (patch,) = restored(mail, files={NAME: text}, choose=first)
+    (question,) = asked
+    assert question.text == said
+    assert [choice.splitlines()[0] for choice in question.choices] == ["mm/a.c:10:"] * 2
+    either = ("\tnew();\n\n", "\n\tnew();\n")
+    assert after(patch)[NAME] in [
+        NUMBERED.replace("\tline(11);", f"{lines}\tline(11);") for lines in either
+    ]
 
 
 def test_the_user_is_asked_at_which_place() -> None:

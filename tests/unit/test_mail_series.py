@@ -1,7 +1,9 @@
-"""Mails restored to a series: their order, the tree after each patch, and what is said of them."""
+"""Mails restored to a series: their order, the tree after each patch, and the notes on them."""
 
 from __future__ import annotations
 
+import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,37 @@ def test_a_patch_is_restored_on_top_of_those_before(mails: tuple[bytes, ...]) ->
     assert repairs(one) == []
     assert after(two) == {"mm/a.c": text.replace("\tline(6);", "\ttwo();\n\tline(6);")}
     assert repairs(two) == [("MOVED", "mm/a.c", 5, "+1 lines", True)]
+
+
+def test_a_patch_without_a_number_comes_after_the_others() -> None:
+    found = series(post("more", *change(20, "more()")), TWO, ONE)
+    assert names(found) == ["0001-one.patch", "0002-two.patch", "0003-more.patch"]
+    assert found.said == ("m1: “more” has no n/m in its subject: after the others",)
+
+
+def headers(patch: Imported | Patch) -> list[str]:
+    """Return the lines about the thread in the header of a patch."""
+    assert isinstance(patch, Imported)
+    lines = patch.data.decode().splitlines()
+    return [line for line in lines if re.match("X-Memnotify-(Base|Newest)", line)]
+
+
+@pytest.mark.parametrize(("newest", "first"), [("v1", []), ("v3", ["X-Memnotify-Newest: v3"])])
+def test_what_a_cover_letter_states_is_written_into_the_first_patch(
+    newest: str, first: list[str]
+) -> None:
+    commits = [digit * 40 for digit in "0123"]
+    cover = mail_of("Text.", "", f"base-commit: {commits[0]}", subject="[PATCH 0/2] lamps")
+    answer = mail_of(f"base-commit: {commits[3]}", subject="Re: [PATCH 0/2] lamps")
+    later = mail_of("Text.", subject=f"[PATCH {newest} 0/2] lamps")
+    two = post("[PATCH 2/2] two", *change(6, "two()"), "", "-- ", f"base-commit: {commits[2]}")
+    found = series(ONE, two, cover, answer, *([later] if first else []))
+    assert headers(found.patches[0]) == [f"X-Memnotify-Base-Commit: {commits[0]}", *first]
+    assert headers(found.patches[1]) == [f"X-Memnotify-Base-Commit: {commits[2]}"]
+    assert [line for line in found.said if line.startswith("base-commit")] == [
+        f"base-commit: {commits[0]} (the tree is not compared with it)",
+        f"base-commit: {commits[2]} (the tree is not compared with it)",
+    ]
 
 
 def test_a_patch_changes_the_file_that_one_before_made() -> None:
@@ -153,9 +186,28 @@ def test_repairs_of_a_message(head: str, lines: list[str], said: list[tuple[str,
 
 
 def test_addresses_that_an_archive_has_masked_are_said() -> None:
-    (patch,) = series(mail_of("Cc: ada@xxxxxxxxxxx", "---", *change(5, "one()"))).patches
+    mail = mail_of("Cc: lux@xxxxxxxxxxx", "---", *change(5, "one()"))
+    (patch,) = series(mail.replace(b"ada@example.org", b"ada@xxxxxxxxxxx")).patches
     assert isinstance(patch, Imported)
-    assert repairs(patch) == [("MASKED", "", None, "ada@xxxxxxxxxxx", True)]
+    assert repairs(patch) == [
+        ("MASKED", "", None, f"{name}@xxxxxxxxxxx", True) for name in ("ada", "lux")
+    ]
+
+
+def test_an_encoding_that_was_undone_is_said_and_one_that_may_be_none() -> None:
+    head = b"From: Ada <ada@example.org>\nSubject: [PATCH] one\nContent-Transfer-Encoding: "
+    text = "\n".join(["Text =3D.", "---", *change(5, "a = b"), ""])
+    (patch,) = series(head + b"base64\n\n" + base64.encodebytes(text.encode())).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == [("DECODED", "", None, "base64", True)]
+    assert "\nX-Memnotify-Repair: decoded (base64)\n" in patch.data.decode()
+    assert "\n+\ta = b;\n" in patch.data.decode()
+    (patch,) = series(head + b"quoted-printable\n\n" + text.encode()).patches
+    assert isinstance(patch, Imported)
+    assert repairs(patch) == [
+        ("DECODED", "", None, "quoted-printable", True),
+        ("UNSURE", "", None, "the text is not quoted-printable, as the mail states", False),
+    ]
 
 
 def beside(folder: Path, *patches: str) -> tuple[Patch, ...]:
@@ -181,6 +233,9 @@ def test_mails_take_the_places_of_patches_with_their_numbers(tmp_path: Path) -> 
     assert names(series(*mails[:2], beside=kept)) == [
         *("0001-a.patch", "0002-m2.patch", "0003-c.patch", "0006-m6.patch")
     ]
+    replaced = Patch(path=tmp_path / "0002-b.patch", sha256="")
+    other = (replaced, *beside(tmp_path, "last.patch"))
+    assert names(series(mails[1], beside=other)) == ["0002-m2.patch", "last.patch"]
     other = beside(tmp_path, "0001-a.patch", "last.patch", "0005-e.patch")
     assert names(series(*mails, beside=other)) == [
         *("0001-a.patch", "last.patch", "0002-m2.patch", "0003-m3.patch", "0005-e.patch"),
@@ -216,5 +271,11 @@ def test_mails_in_a_known_order() -> None:
     mails = [*mails_of(TWO, Path("m2")), *mails_of(ONE, Path("m1"))]
     found = import_in_order(mails, read)
     assert names(found) == ["0001-two.patch", "0002-one.patch"]
+    fuzzy = change(5, "one()")
+    fuzzy[2:3] = ["@@ -4,3 +4,4 @@", " \tother();"]
+    (mail,) = mails_of(post("[PATCH] fuzzy", *fuzzy), Path("m4"))
+    with pytest.raises(InputError, match="--fuzz 1"):
+        import_in_order([mail], read)
+    assert names(import_in_order([mail], read, fuzz=1)) == ["0001-fuzzy.patch"]
     with pytest.raises(InputError, match=r"^m3: “cover” has no diff$"):
         import_in_order([*mails, *mails_of(mail_of("Text.", subject="cover"), Path("m3"))], read)

@@ -237,14 +237,45 @@ def test_only_the_columns_that_are_asked_for_are_read(
     log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",)})
     assert log.kind(Kind.ZONE)["free"].tolist() == [500, 300]
     assert asked == [{"index", "time_ns", "kind", "client", "raw", "zone_free"}]
+    asked.clear()
+    assert len(read_records(tmp_path / "log", kinds=[Kind.POLL, Kind.END])) == 1
+    assert asked == [{"index", "time_ns", "kind", "client", "pid", "cpu"}, {"raw"}]
+    write_old(SANE, tmp_path / "old")
+    asked.clear()
+    assert len(read_records(tmp_path / "old")) == 5
+    words = {f"value{number}" for number in range(5)}
+    assert asked == [{"index", "time_ns", "kind", "client", "pid", "cpu", *words}]
 
 
-def test_records_of_a_kind_stay_in_order(tmp_path: Path) -> None:
-    rows = [row for n in range(100) for row in (zone(n, n), record(Kind.POLL, n, n))]
-    write_records(log_of(*rows), tmp_path / "log")
-    log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",), Kind.POLL: ()})
+@pytest.mark.parametrize("rows", [7, 199, 200, 1 << 16])
+def test_records_of_a_kind_stay_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """In one part of a file or in several."""
+    monkeypatch.setattr(parquet, "_ROWS", rows)
+    all_ = [row for n in range(100) for row in (zone(n, n), record(Kind.POLL, n, n))]
+    write_records(log_of(*all_), tmp_path / "log")
+    log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",), Kind.BOOT: (), Kind.POLL: ()})
     assert log.kind(Kind.ZONE)["free"].tolist() == list(range(100))
     assert log.kind(Kind.POLL)["time_ns"].tolist() == list(range(100))
+    assert len(log.kind(Kind.BOOT)) == 0
+    assert log.kinds.dtype == np.dtype(np.uint16)
+    assert log.kinds.tolist() == [Kind.ZONE, Kind.POLL] * 100
+
+
+def test_the_last_of_the_kinds_may_be_missing(tmp_path: Path) -> None:
+    write_records(log_of(zone(1, 2)), tmp_path / "log")
+    log = read_columns(tmp_path / "log", {max(Kind): (), Kind.ZONE: ("free",)})
+    assert (len(log.kind(max(Kind))), log.kind(Kind.ZONE)["free"].tolist()) == (0, [2])
+
+
+def test_a_log_of_no_records(tmp_path: Path) -> None:
+    empty = RecordLog(np.zeros(0, layout.RECORD), lost=3, torn=4)
+    write_records(empty, tmp_path / "log")
+    log = read_columns(tmp_path / "log", {Kind.ZONE: ("free",)})
+    assert (log.kinds.tolist(), log.lost, log.torn) == ([], 3, 4)
+    assert log.kind(Kind.ZONE)["free"].tolist() == []
+    assert len(read_records(tmp_path / "log")) == 0
 
 
 def test_logs_are_written_and_read_without_pandas(tmp_path: Path) -> None:

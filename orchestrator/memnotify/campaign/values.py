@@ -56,9 +56,7 @@ def _listed(value: Any) -> Any:
 def _different(values: list[Any]) -> list[Any]:
     twice = sorted(str(value) for value, times in Counter(values).items() if times > 1)
     if twice:
-        raise ValueError(
-            f"{shortened(', '.join(twice))} is listed twice, so cells would be identical"
-        )
+        raise ValueError(f"{shortened(', '.join(twice))} is listed twice; once is enough")
     return values
 
 
