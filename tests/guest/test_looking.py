@@ -25,7 +25,7 @@ name = "looking"
 [kernel]
 base = "{base}"
 [matrix]
-series = "none"
+series = "v4"
 memory_mib = 64
 clients = 2
 machine = "pc-swap"
@@ -46,7 +46,7 @@ balloon = {{ percent = 90, settle_s = 1 }}
 @pytest.fixture
 def run(tmp_path: Path, kernel_artifact: Callable[..., Artifact]) -> RunFolder:
     """Return the folder of a run of one cell."""
-    kernel_artifact("none")
+    kernel_artifact("v4")
     file = tmp_path / "looking.toml"
     file.write_text(CAMPAIGN.format(base=modern()))
     assert main(["run", str(file), "-o", str(tmp_path / "run"), "--json"]) == 0
@@ -89,10 +89,10 @@ def test_a_moment_that_there_is_not_is_refused(
 @pytest.mark.kernel_build
 def test_drgn_reads_a_dump(run: RunFolder, tmp_path: Path) -> None:
     drgn = pytest.importorskip("drgn")
-    from drgn.helpers.linux import for_each_task
+    from drgn.helpers.linux.pid import for_each_task
 
     finished = find_finished(run, run.plan()[0].id, store=Store())
-    request = KernelRequest(base=modern(), series="none", arch=Arch.X86_64)
+    request = KernelRequest(base=modern(), series="v4", arch=Arch.X86_64)
     dwarf = ensure_dwarf(
         finished.job.kernel, request, store=Store(), log=CommandLog(), progress=print
     )

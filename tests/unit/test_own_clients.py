@@ -162,8 +162,9 @@ def test_it_compiles_for_both_and_runs_outside_of_a_guest(
     source.write_text(
         "#include <poll.h>\n#include <sys/epoll.h>\n#include <sys/select.h>\n#include <unistd.h>\n"
         "#include <stdio.h>\n"
-        "int main(void) { struct pollfd p = { 0 }; struct timeval t = { 0 }; char c; fd_set in;\n"
-        "FD_ZERO(&in); read(0, &c, 1); select(0, &in, 0, 0, &t); ppoll(&p, 0, 0, 0);\n"
+        "int main(void) { struct pollfd p = { 0 }; struct timeval t = { 0 };\n"
+        "struct timespec z = { 0 }; char c; fd_set in;\n"
+        "FD_ZERO(&in); read(0, &c, 1); select(0, &in, 0, 0, &t); ppoll(&p, 0, &z, 0);\n"
         'return poll(&p, 0, 0) + epoll_wait(-1, 0, 1, 0) + 1 + puts("seen") - 5; }\n'
     )
     content = ensure_client(program(source), arch, store=user_store, log=CommandLog())
@@ -172,7 +173,12 @@ def test_it_compiles_for_both_and_runs_outside_of_a_guest(
     built.write_bytes(content)
     built.chmod(0o755)
     done = subprocess.run(
-        [built], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [built],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
     )
     assert done.stdout == "seen\n"
 

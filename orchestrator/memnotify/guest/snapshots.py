@@ -18,9 +18,7 @@ from memnotify.process import CommandLog
 
 _QEMU_IMG = "qemu-img"
 _NODE = "state"
-READY = "ready"
-AGAIN = "stopped"
-"""The name of the state that `save_again` saves."""
+_TAG = "ready"
 
 
 def create(file: Path, *, log: CommandLog | None) -> None:
@@ -40,27 +38,22 @@ async def save(monitor: Monitor, file: Path) -> None:
     await _go(monitor, "snapshot-save", file)
 
 
-async def save_again(monitor: Monitor) -> None:
-    """Save a stopped guest into the file that it was loaded from. Raises InfrastructureError."""
-    await monitor.job("snapshot-save", tag=AGAIN, vmstate=_NODE, devices=[_NODE])
-
-
-async def load(monitor: Monitor, file: Path, *, tag: str = READY) -> None:
+async def load(monitor: Monitor, file: Path) -> None:
     """Load a state into a paused QEMU, which writes to the file. Raises InfrastructureError."""
-    await _go(monitor, "snapshot-load", file, tag)
+    await _go(monitor, "snapshot-load", file)
 
 
-async def _go(monitor: Monitor, job: str, file: Path, tag: str = READY) -> None:
+async def _go(monitor: Monitor, job: str, file: Path) -> None:
     # A migration capability; a snapshot also obeys it, and holds all memory without it.
     shared = {"capability": "x-ignore-shared", "state": True}
     await monitor.execute("migrate-set-capabilities", capabilities=[shared])
     node = {"node-name": _NODE, "file": {"driver": "file", "filename": str(file)}}
     await monitor.execute("blockdev-add", driver="qcow2", **node)
-    await monitor.job(job, tag=tag, vmstate=_NODE, devices=[_NODE])
+    await monitor.job(job, tag=_TAG, vmstate=_NODE, devices=[_NODE])
 
 
-def forget_address(file: Path, name: str, *, states: int = 1) -> None:
-    """Remove the guest address of shared memory behind a PCI BAR from all states in a file.
+def forget_address(file: Path, name: str) -> None:
+    """Remove the guest address of shared memory behind a PCI BAR from a saved state.
 
     With x-ignore-shared, QEMU compares the address before it restores PCI, while every BAR is still
     at 0 (ram_load in migration/ram.c). The file holds: length of the block's name, name, size,
@@ -69,7 +62,6 @@ def forget_address(file: Path, name: str, *, states: int = 1) -> None:
     block = re.compile(rb"[\x01-\xff][0-9a-f:.]+/%b.{16}" % name.encode(), re.DOTALL)
     with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as text:
         ends = [found.end() for found in block.finditer(text)]
-        if len(ends) != states:
+        if len(ends) != 1:
             raise InfrastructureError("template", "QEMU's saved state is not as expected")
-        for end in ends:
-            text[end - 8 : end] = bytes(8)
+        text[ends[0] - 8 : ends[0]] = bytes(8)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from memnotify.axes import AXES, REPEAT, Value, ordered
+from memnotify.axes import AXES, REPEAT, Value, chosen, ordered
 from memnotify.campaign.row import PlanRow
 from memnotify.check.reaction import UNITS
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
@@ -207,7 +207,7 @@ def compare_runs(
     alike = tuple(compare_logs(_logs(different))) if told else ()
     return GroupComparison(
         rows=tuple(_rows(by, over, different, {found.group: found for found in alike})),
-        same={axis: found[0] for axis, found in values.items() if len(found) == 1},
+        same=chosen({axis: found[0] for axis, found in values.items() if len(found) == 1}),
         outcomes={
             group: Counter(dataclasses.replace(s.outcome, detail="") for s in found)
             for group, found in kept.items()
