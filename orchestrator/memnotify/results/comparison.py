@@ -87,6 +87,14 @@ class GroupComparison:
     settings: Mapping[Point, Mapping[str, Value]]
     exact: frozenset[tuple[Value, Point]]
 
+    def narrower(self) -> str | None:
+        """Return how to compare one setting alone; None if there is only one."""
+        if not self.pooled:
+            return None
+        *_, one = self.settings.values()  # the last is the largest, as a rule
+        words = " ".join(f"--only {axis}={one[axis]}" for axis in self.pooled)
+        return f"each median is over {len(self.settings)} settings; {words} takes one of them"
+
     def notes(self, *, table: bool = True) -> list[str]:
         """Return what a reader needs besides the figures: how cells ended, and what is missing.
 
@@ -114,9 +122,6 @@ class GroupComparison:
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
                 "same setting"
             )
-            *_, one = self.settings.values()  # the last is the largest, as a rule
-            words = " ".join(f"--only {axis}={one[axis]}" for axis in self.pooled if axis in one)
-            notes.append(f"each median is over all of these settings; add {words} for a single one")
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not been run"),
