@@ -59,7 +59,6 @@ int REAL(ppoll)(struct pollfd *, nfds_t, const struct timespec *, const sigset_t
 int REAL(select)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
 int REAL(pselect)(int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *);
 int __real_epoll_ctl(int set, int what, int fd, struct epoll_event *event);
-int __real_epoll_wait(int set, struct epoll_event *events, int most, int timeout);
 int __real_epoll_pwait(int set, struct epoll_event *events, int most, int timeout,
 		       const sigset_t *mask);
 
@@ -523,19 +522,6 @@ static unsigned int events_of(int set, const struct epoll_event *events, int rea
 	return revents;
 }
 
-int __wrap_epoll_wait(int set, struct epoll_event *events, int most, int timeout)
-{
-	struct wait wait;
-	int ready;
-
-	if (!has_watched(set))
-		return __real_epoll_wait(set, events, most, timeout);
-	enter(&wait, timeout);
-	ready = __real_epoll_wait(set, events, most, timeout);
-	leave(&wait, events_of(set, events, ready), ready);
-	return ready;
-}
-
 int __wrap_epoll_pwait(int set, struct epoll_event *events, int most, int timeout,
 		       const sigset_t *mask)
 {
@@ -548,6 +534,12 @@ int __wrap_epoll_pwait(int set, struct epoll_event *events, int most, int timeou
 	ready = __real_epoll_pwait(set, events, most, timeout, mask);
 	leave(&wait, events_of(set, events, ready), ready);
 	return ready;
+}
+
+/* As musl does it. Its own would end up in the function above, too, and each wait in the log twice. */
+int __wrap_epoll_wait(int set, struct epoll_event *events, int most, int timeout)
+{
+	return __wrap_epoll_pwait(set, events, most, timeout, NULL);
 }
 
 ssize_t __wrap_read(int fd, void *buffer, size_t size)

@@ -79,8 +79,9 @@ class GotoRecord(gdb.Command):
 class KernelStack(gdb.Command):
     """kernel-stack: every word on the stack that points into the kernel's code, innermost first.
 
-    The kernels have neither frame pointers nor debug information, so `bt` is only right about the
-    first frames. This list has all callers in it, and also some that returned long ago.
+    The kernels have no frame pointers, and without --dwarf no debug information, so `bt` is only
+    right about the first frames. This list has all callers in it, and also some that returned long
+    ago.
     """
 
     def __init__(self):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,6 +101,43 @@ def writing(file: Path) -> Iterator[None]:
                 os.close(held)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write the user's file such that its readers see the old content or all of the new.
+
+    A full disk, or another process that writes the same file, leaves no part of it. A link stays,
+    and what it leads to is written. Raises InputError as `writing` does.
+    """
+    with writing(file):
+        place = resolved(file)
+        try:
+            there = place.stat()
+        except FileNotFoundError:
+            there = None
+        if there is not None and not (stat.S_ISREG(there.st_mode) and there.st_uid == os.geteuid()):
+            file.write_bytes(data)  # a pipe, a device, or a file that has to stay another user's
+            return
+        try:
+            number, draft = tempfile.mkstemp(prefix=f".{place.name[:32]}-", dir=place.parent)
+        except PermissionError:
+            file.write_bytes(data)  # a file of ours in a folder that is not
+            return
+        try:
+            with os.fdopen(number, "wb") as out:
+                out.write(data)
+                mode = 0o666 & ~_umask() if there is None else stat.S_IMODE(there.st_mode)
+                os.fchmod(out.fileno(), mode)
+            Path(draft).replace(place)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 @contextmanager

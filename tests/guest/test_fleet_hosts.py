@@ -84,7 +84,7 @@ def hosts(lab: NetLab) -> Path:
 
 @pytest.fixture(scope="module")
 def fleet(lab: NetLab, hosts: Path) -> Iterator[dict[str, dict[str, object]]]:
-    """What `fleet up --json` says of each host."""
+    """What `fleet up --json` prints for each host."""
     done = lab.memnotify("fleet", "up", str(hosts), "--json")
     assert done.returncode == 3, done.stderr
     yield {host["name"]: host for host in json.loads(done.stdout)["hosts"]}
@@ -278,9 +278,15 @@ def test_a_fleet_for_one_run_comes_and_goes(lab: NetLab) -> None:
     lab.hosts_file(full='store = "/srv"').rename(hosts)
     text = hosts.read_text().split("[[host]]")
     kept = [part for part in text if '"one"' in part or '"two"' in part]
+    one = lab.hosts["one"]
+    alias = (
+        f"Host first\n HostName {one.address}\n User {one.user}\n IdentityFile {lab.client}/id\n"
+    )
+    (lab.client / ".ssh/config").write_text(alias)
+    kept[0] = '\nname = "one"\naddress = "first"\n'
     hosts.write_text("".join(f"[[host]]{part}" for part in kept))
     ran, said = results(*run(lab, hosts, range(100, 104)))
-    assert ran.total() == 4 and "2 hosts of 2 up" in said
+    assert ran.total() == 4 and "2 hosts of 2 up" in said and "Mismatched" not in said
     for name in ("one", "two"):
         assert (lab.hosts[name].processes(), lab.hosts[name].files()) == ([], [])
     left = [path for path in (lab.client / ".local").rglob("*") if path.is_file()]
@@ -307,3 +313,18 @@ def test_check_asks_doctor_there_and_leaves_nothing(lab: NetLab) -> None:
     assert {"qemu", "sandboxed guest"} <= {row["name"] for row in found["one"]["doctor"]}
     for name in ("one", "two"):
         assert (lab.hosts[name].processes(), lab.hosts[name].files()) == ([], [])
+
+
+def test_a_host_with_a_key_that_is_not_known_is_refused(lab: NetLab) -> None:
+    known = lab.client / ".ssh/known_hosts"
+    others = [
+        line for line in known.read_text().splitlines() if lab.hosts["one"].address not in line
+    ]
+    known.write_text("\n".join(others) + "\n")
+    hosts = lab.client / "unknown.toml"
+    lab.hosts_file().rename(hosts)
+    hosts.write_text("[[host]]" + hosts.read_text().split("[[host]]")[1])
+    for command in ("check", "up"):
+        done = lab.memnotify("fleet", command, str(hosts))
+        assert done.returncode == 3
+        assert "not found in known_hosts" in done.stderr

@@ -210,6 +210,8 @@ def test_a_fleet_for_a_run_leaves_nothing(
     lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     own = FleetLab(tmp_path)
     with fleet_for_run(own.load("a"), store=store, say=own.say, connect=own.connect) as cluster:
         assert isinstance(cluster, Cluster) and cluster.hosts == 1
@@ -217,6 +219,7 @@ def test_a_fleet_for_a_run_leaves_nothing(
         assert fleet is not None and marked(fleet.id) and own.files("a")
     assert not fleet.process.runs() and not marked(fleet.id)
     assert own.files("a") == []
+    assert list((tmp_path / "tmp").iterdir()) == []
     assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
 
 

@@ -121,12 +121,12 @@ def test_a_patch_of_an_empty_line_is_not_applied_twice() -> None:
 
 
 def test_a_lost_line_is_not_taken_for_an_empty_one_in_a_tree_that_has_the_patch() -> None:
-    tree = ["a {", "\tb,", "},", "{ }", "};", ""]
-    block = ["{", "\t.b = {", "\t\tc,", "\t},", "", "},"]
+    tree = [".m = {", "\t.a,", "\t},", "},", "{ }", "};", ""]
+    block = ["{", "\t.m = {", "\t.b,", "\t},", "", "},"]
     # The first line of context is lost.
-    hunk = [*NAMES, "@@ -1,6 +1,12 @@", " \tb,", " },", *(f"+{line}" for line in block)]
+    hunk = [*NAMES, "@@ -2,6 +2,12 @@", " \t},", " },", *(f"+{line}" for line in block)]
     hunk += [" { }", " };", " "]
-    there = lamp([*tree[:3], *block, *tree[3:]])
+    there = lamp([*tree[:4], *block, *tree[4:]])
     assert "lacks lines" in refused(mail(hunk), there) or "already" in refused(mail(hunk), there)
 
 
@@ -161,17 +161,17 @@ def test_a_wrapped_line_that_the_tree_has_is_not_missing() -> None:
     assert "has no line 'nowhere();'" in refused(mail([*NAMES, *hunk]), lamp([LONG, *CODE]))
 
 
+def test_a_backslash_that_was_wrapped_is_not_the_sign_of_a_missing_line_end() -> None:
+    """It is the end of the line above it: the tree has both as one."""
+    old = ["lamps := " + "lamp.o " * 9 + "\\", "\tattic.o", "end"]
+    hunk = ["@@ -1,3 +1,4 @@", f" {old[0][:-2]}", "\\", f" {old[1]}", "+\thall.o", " end"]
+    made = taken(mail([*NAMES, *hunk]), lamp(old))
+    assert made == lamp([*old[:2], "\thall.o", "end"])
+
+
 def test_the_rest_of_an_added_line_is_not_missing() -> None:
     hunk = ["@@ -1,3 +1,4 @@", f" {CODE[0]}", f"+{FIRST}", REST, f" {CODE[1]}"]
     said = refused(mail([*NAMES, *hunk, " \tnowhere();"]), lamp(CODE[:2]))
-    assert "has no line 'nowhere();'" in said or "--fuzz 1" in said
-
-
-def test_context_is_not_taken_for_the_end_of_a_short_header() -> None:
-    """Without its first line the hunk would fit, and lack a line."""
-    hunk = ["@@ -1,4 +1,6 @@ lamps", " \tnowhere();", f" {CODE[1]}", "+\tlamp();"]
-    hunk += [f" {line}" for line in CODE[2:4]]
-    said = refused(mail([*NAMES, *hunk]), lamp(["\tother();", *CODE[1:]]))
     assert "has no line 'nowhere();'" in said or "--fuzz 1" in said
 
 
@@ -202,6 +202,16 @@ def test_the_index_line_shows_that_nothing_was_encoded(odd: str, context: bool) 
     before, after = old.splitlines(), new.splitlines()
     hunk = ["@@ -1,3 +1,4 @@", f" {before[0]}", f"+{after[1]}", *(f" {x}" for x in before[1:3])]
     assert taken(mail(indexed(hunk, old, new)), {"mm/lamp.c": old}) == {"mm/lamp.c": new}
+
+
+def test_an_answer_may_quote_that_a_patch_is_binary() -> None:
+    head = f"{HEAD}Message-Id: <2@example.org>\n"
+    answer = f"{head}Subject: Re: [PATCH] make lamps tell\n\n> GIT binary patch\n> x\n\nWhy?\n"
+    patch = mail([*NAMES, "@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]).decode()
+    both = "".join(f"From a@b Mon Jan 14 20:02:23 2008\n{one}\n" for one in (patch, answer))
+    assert taken(both.encode(), lamp(CODE))["mm/lamp.c"].split()[1] == "lamp();"
+    alone = f"{HEAD}{TITLE}\n> diff --git a/x b/x\n> GIT binary patch\n> x\n"
+    assert "a binary diff" in refused(alone.encode(), {})
 
 
 def test_the_tree_shows_that_nothing_was_encoded() -> None:

@@ -119,6 +119,8 @@ def test_an_undamaged_mail_gives_the_bytes_of_git_apply(
 def test_a_damaged_mail_gives_the_original_or_is_refused_for_a_true_reason(
     original: Original, kind: str, seed: int
 ) -> None:
+    # Without git's header nothing shows that code has odd blanks: in C they are the archive's.
+    assume(kind != "header_style" or all(line.isascii() for line in original.lines))
     found = judge(original, kind, seed)
     assume(found is not None)
     assert found is not None

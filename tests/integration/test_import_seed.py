@@ -81,16 +81,16 @@ def test_the_series_goes_on_with_the_imported_patch(tmp_path: Path, tree: Path) 
 def object_code(series: str, tree: Path, bare: Path, log: CommandLog) -> list[str]:
     """Compile what the seed touches; return code, data and relocations without debug data."""
     request = KernelRequest(base="2.6.24", series=series, arch=Arch.X86_64, source=str(tree))
-    plan = kernel_build._plan(request, KERNELS, MEM_NOTIFY, log)
+    plan = kernel_build.plan_build(request, KERNELS, MEM_NOTIFY, log)
     store, found = Store(), []
     source = ensure_source(plan.base, str(tree), store=store, log=log, progress=print)
     with work_tree(
         source, request.arch, environment=plan.environment, store=store, progress=print
     ) as work:
         work.switch(plan.series, log=log)
-        make = kernel_build._make(plan, work.path, store, work.folder / "ccache.calls")
+        make = kernel_build.make_command(plan, work.path, store, work.folder / "ccache.calls")
         with work.building(plan.environment):
-            kernel_build._configure(plan, work, make, work.build_log, log)
+            kernel_build.configure(plan, work, make, work.build_log, log)
             make.run(*OBJECTS, tree=work.path, output=work.build_log, timeout=900, log=log)
         for name in OBJECTS:
             run(["objcopy", "--strip-debug", work.path / name, bare], timeout=60, log=log)

@@ -41,6 +41,24 @@ COMBINED = ["diff --cc mm/a.c", "index 1,2..3", *CONTEXT[1:2], "@@@ -1 -1 +1,2 @
     [
         (CONTEXT, "a context diff, as diff -c makes it (make it with diff -u"),
         ([*change(10, "x"), *CONTEXT], "a context diff, as diff -c makes it"),
+        (
+            [*CONTEXT[:2], f"{'*' * 15} static int lamp(void)", *CONTEXT[3:]],
+            "a context diff, as diff -c makes it (make it with diff -u",
+        ),
+        ([f"  {line}" for line in CONTEXT], "a context diff, as diff -c makes it"),
+        ([f"> {line}" for line in CONTEXT], "a context diff, as diff -c makes it"),
+        (
+            [
+                "*** /dev/null",
+                "--- b/mm/new.c",
+                "*" * 15,
+                "*** 0 ****",
+                "--- 1,2 ----",
+                "+ x",
+                "+ y",
+            ],
+            "a context diff, as diff -c makes it",
+        ),
         (COMBINED, "a combined diff of a merge (no program can apply it"),
         (["10a11", "> \tx;"], "a diff without context (make it with diff -u"),
         (["diff --git a/l b/l", "new file mode 120000", *new("l", "x")], "l is a symbolic link"),

@@ -10,10 +10,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from memnotify import host
 from memnotify.cli.main import main
 from memnotify.results.folder import RunFolder, read_json, seal_results
 from playwright.sync_api import Browser, Page, expect
@@ -168,6 +170,70 @@ def test_the_timeline_of_a_cell_can_be_zoomed(browser: Browser, file: Path) -> N
         assert drawn.tag == SVG and "free memory" in "".join(drawn.itertext())
 
 
+def test_the_timeline_is_zoomed_by_dragging(browser: Browser, file: Path) -> None:
+    with reading(browser, file) as reader:
+        reader.ready()
+        page = reader.open_cell("v4-64-2")
+        picture = page.locator("#timeline .picture svg")
+        expect(picture).to_be_visible(timeout=60_000)
+        # As wide as there is room for: 1280 pixels without the margins of the page.
+        assert picture.evaluate("svg => svg.clientWidth") > 1150
+        strip = picture.locator(".zoom_brush_bg, .brush_bg, [class*=brush] path").last
+        expect(strip).to_be_attached()
+        box = picture.bounding_box()
+        assert box is not None
+        y = box["y"] + box["height"] - 50  # in the strip, above its axis
+        page.mouse.move(0, 0)
+        page.evaluate("y => window.scrollBy(0, y)", y - 450)
+        box = picture.bounding_box()
+        assert box is not None
+        y = box["y"] + box["height"] - 50
+        ticks = picture.locator("text", has_text=re.compile(r"^8\.2$"))
+        assert ticks.count() == 0
+        page.mouse.dblclick(box["x"] + 300, y)  # nothing is chosen, so all is shown
+        page.mouse.move(box["x"] + 0.8 * box["width"], y)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.85 * box["width"], y, steps=4)
+        page.mouse.up()
+        start = page.get_by_label("from, s")
+        expect(start).not_to_have_value("0", timeout=60_000)
+        low, high = (float(page.get_by_label(at).input_value()) for at in ("from, s", "to, s"))
+        assert 5 < low < high < 10 and high - low < 3
+        page.get_by_role("button", name="show the whole run").click()
+        expect(start).to_have_value("0", timeout=60_000)
+
+
+def test_of_many_rows_the_first_are_laid_out(browser: Browser, tmp_path: Path) -> None:
+    many = [guest(f"c{n}", 1, series="v3" if n % 4 else "v4", repeat=n) for n in range(130)]
+    run = made_up_run(tmp_path / "run", many)
+    page_file = tmp_path / "many.html"
+    assert main(["report", str(run), "-o", str(page_file)]) == 0
+    with reading(browser, page_file) as reader:
+        page = reader.ready()
+        assert len(visible(page)) == 100
+        expect(page.locator("#more")).to_contain_text("The first 100 of 130 rows.")
+        assert len(list(csv.DictReader(reader.saved("cells.csv").open()))) == 130
+        page.locator("#filters select[name=series]").select_option("v4")
+        assert len(visible(page)) == 33
+        expect(page.locator("#more")).to_be_hidden()
+        page.get_by_role("button", name="show all", exact=True).click()
+        page.locator("#table th[data-name=id] button").press("Enter")
+        page.locator("#table th[data-name=id] button").press("Enter")
+        assert visible(page)[:2] == ["c129", "c128"] and len(visible(page)) == 100
+        page.get_by_role("button", name="show all rows").click()
+        assert len(visible(page)) == 130
+        page.emulate_media(media="print")
+        assert len(visible(page)) == 130
+
+
+def test_a_phone_says_what_is_wider_than_it(browser: Browser, file: Path) -> None:
+    with reading(browser, file, viewport=PHONE) as reader:
+        page = reader.ready()
+        expect(page.locator("#cells .scroll.sideways")).to_be_visible()
+        reader.open_cell("v4-64-2")
+        expect(page.locator("#timeline .picture.sideways svg")).to_be_visible(timeout=60_000)
+
+
 def name_of(page: Page) -> str:
     return page.locator("#cell-title").inner_text()
 
@@ -281,12 +347,42 @@ def test_what_a_guest_wrote_is_only_text(browser: Browser, hostile: Path, tmp_pa
     with reading(browser, page_file) as reader:
         page = reader.ready()
         assert page.locator("img").count() == 0
+        expect(page.locator(".facts")).to_contain_text(str(host.machine()))
         reader.open_cell(cell)
         text = page.locator("#cell .console pre").inner_text()
         assert "</script><img src=x onerror=alert(1)>" in text
         assert "\u202e" not in text and "\\u202e" in text and "\x1b" not in text
         assert page.locator("img").count() == 0
         expect(page.locator("#timeline")).not_to_contain_text("cannot be drawn")
+
+
+MARKUP = '"><img src=x onerror=alert(1)>'
+
+
+def test_names_are_only_text(
+    browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = (CAMPAIGN + EXPECT).replace('"the later one wakes few"', f"'{MARKUP}'")
+    made = [
+        guest(f"c{n}", 2, series=f"{MARKUP}{n}", scenario=MARKUP, name=MARKUP) for n in range(2)
+    ]
+    run = made_up_run(tmp_path / f"run {MARKUP}", made, campaign=campaign)
+    (run / "cells" / "c0" / MARKUP).write_text("x")
+    page_file = tmp_path / "report.html"
+    assert main(["report", str(run), "-o", str(page_file)]) == 0
+    with reading(browser, page_file) as reader:
+        page = reader.ready()
+        for place in ("#expected", ".facts", "#filters", ".heat", "#compare"):
+            expect(page.locator(place).first).to_contain_text("onerror=alert(1)")
+        reader.open_cell("c0")
+        expect(page.locator("#timeline .picture svg")).to_be_visible(timeout=60_000)
+        link = page.locator("#cell .files a", has_text="onerror")
+        assert (page_file.parent / unquote(str(link.get_attribute("href")))).is_file()
+        assert page.locator("img").count() == 0
+    # The campaign's own name is one that is safe anywhere, or there is no report.
+    (run / "campaign.toml").write_text(CAMPAIGN.replace('"made-up"', f"'{MARKUP}'"))
+    assert main(["report", str(run), "-o", str(page_file)]) == 2
+    assert "is not a name" in capsys.readouterr().err
 
 
 def test_trend_of_several_runs(browser: Browser, tmp_path: Path) -> None:
@@ -322,6 +418,10 @@ def test_runs_of_several_campaigns_have_no_trend(
     assert "made-up" in (said := capsys.readouterr().err) and "another" in said
     assert main(["report", str(run), str(run / ".." / run.name), "-o", str(tmp_path / "x.md")]) == 2
     assert "of one run" in capsys.readouterr().err
+    for again in (run, run / ".." / run.name):
+        assert main(["report", str(run), str(again), "-o", str(tmp_path / "x.html")]) == 2
+        assert f"{run} is named twice" in capsys.readouterr().err
+    assert not (tmp_path / "x.html").exists()
 
 
 def test_pages_of_plots_have_no_fault(browser: Browser, run: Path, tmp_path: Path) -> None:

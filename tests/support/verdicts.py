@@ -272,7 +272,7 @@ def _words(lines: Sequence[str]) -> Mapping[str, int]:
 
 
 def _without_addresses(text: str) -> str:
-    return re.sub(r"[\w.+-]+(?:@| \(\) )[\w.-]*\w(?: ! [\w-]+)*", "@", text)
+    return re.sub(r"[\w.+-]+(?:@| \(\) )[\w.-]*\w(?: ! [\w.-]*\w)*", "@", text)
 
 
 def _first(ours: str, theirs: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from memnotify.records.layout import Kind
-from memnotify.report.plots.labels import apart, rows, wrapped
+from memnotify.report.plots.labels import apart, rows, stacked, wrapped
 from memnotify.report.plots.thin import raster, thin
 from memnotify.results.course import Wakeups, brief, course
 from memnotify.scenario import (
@@ -194,5 +194,26 @@ def test_labels_keep_apart() -> None:
     assert apart([], height=10) == []
     assert rows([(0, 10), (5, 15), (20, 30), (6, 9)], most=2) == [0, 1, 0, None]
     assert rows([(0, 10), (5, 15)], most=1, first=[1, 0]) == [None, 0]
+
+
+def crossed(spans: list[tuple[float, float]], lines: list[float]) -> list[int | None]:
+    """Return the rows of labels, of which none covers another or is crossed by a line."""
+    found = stacked(spans, lines, most=4)
+    for n, row in enumerate(found):
+        for other, above in enumerate(found):
+            if n == other or row is None or above is None:
+                continue
+            (a, b), (c, d) = spans[n], spans[other]
+            assert row != above or b <= c or d <= a
+            assert not (a < lines[other] < b and above >= row)
+    return found
+
+
+def test_no_line_crosses_a_label() -> None:
+    assert crossed([(0, 30), (10, 40), (20, 50), (60, 70)], [0, 10, 20, 60]) == [2, 1, 0, 0]
+    # At the right edge, labels stand left of their lines.
+    assert crossed([(0, 30), (40, 80), (50, 90)], [0, 80, 90]) == [0, 0, 1]
+    assert crossed([(75, 95), (40, 80)], [75, 80]) == [0, None]
+    assert crossed([(0, 9.0)] * 6, [0.0] * 6).count(None) == 2
     assert wrapped("a bb ccc", 4) == ["a bb", "ccc"]
     assert wrapped("", 4) == []

@@ -77,6 +77,14 @@ def test_two_senders_do_not_mix(there: Store, artifact: Artifact) -> None:
     assert delivery.finish(there, artifact.kind, artifact.key)
 
 
+def test_a_piece_of_what_has_arrived_is_ignored(there: Store, artifact: Artifact) -> None:
+    send(there, artifact)
+    delivery.finish(there, artifact.kind, artifact.key)
+    delivery.piece(there, artifact.kind, artifact.key, "bzImage", 0, TEXT)
+    assert not delivery.begin(there, artifact.kind, artifact.key, b"")
+    assert list(there.root.glob("incoming/*")) == []
+
+
 def test_what_is_damaged_is_sent_anew(there: Store, artifact: Artifact) -> None:
     send(there, artifact)
     (file,) = there.root.glob("incoming/*/bzImage")

@@ -88,7 +88,7 @@ def test_what_several_bases_lack_is_said_once(tools: Path, tmp_path: Path) -> No
     checks = {check.name: check for check in examine(Store(tmp_path))}
     words, _, bases = checks["flex"].detail.rpartition(" build ")
     assert words == "not found; required to"
-    assert set(bases.split(", ")) & BASES == {"6.1", "6.12"}
+    assert set(bases.split(", ")) & BASES == {"6.1", "6.12", "7.3"}
     assert checks["2.6.24 toolchain"].state is CheckLevel.OK
     assert "6.1 toolchain" not in checks
 
@@ -240,3 +240,12 @@ def test_a_missing_extra_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     (note,) = doctor._extras()
     assert (note.name, note.state) == ("extra fleet", CheckLevel.NOTE)
     assert note.fix.endswith("install 'memnotify[fleet]'")
+
+
+def test_a_host_that_builds_nothing_needs_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memnotify.guest.probe.boots", lambda accel: None)
+    monkeypatch.setattr("memnotify.guest.probe.kvm_problem", lambda: None)
+    found = {check.name for check in doctor.examine_guests()}
+    assert {"data", "kvm", "setpriv", "memory", "cores"} <= found
+    assert not [name for name in found if "toolchain" in name or "source" in name]
+    assert not {"patch", "disk", "ccache", "libarchive"} & found

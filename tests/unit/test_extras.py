@@ -27,13 +27,14 @@ WITHOUT = (
     "pytest",
     "scipy",
 )
-# Import all of the package except the two modules that need an extra; where one is found is None.
+NEED_ONE = ("memnotify.plugin", "memnotify.report.overlay", "memnotify.run.executors.dask_")
+# Import all of the package except the modules that need an extra; where one is found is None.
 IMPORT_ALL = f"""\
 import importlib, pkgutil, sys
 sys.modules |= dict.fromkeys({(*WITHOUT, "vl_convert")!r})
 import memnotify
 for module in pkgutil.walk_packages(memnotify.__path__, "memnotify."):
-    if not module.name.startswith(("memnotify.plugin", "memnotify.report.overlay")):
+    if not module.name.startswith({NEED_ONE!r}):
         importlib.import_module(module.name)
         print(module.name)
 """

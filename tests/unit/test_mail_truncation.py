@@ -58,6 +58,10 @@ CONTEXT = [" a", " b", " c"]
         (4, 6, [*CONTEXT, "-d"], "3 of 6 lines are there"),
         # Where the blanks before context are gone, a line with - may be context.
         (4, 6, ["a", "b", "c", "-d"], None),
+        # An empty line at the end may be lost as well.
+        (5, 4, ["a", "b", "c", "-d"], None),
+        (6, 4, ["a", "b", "c", "-d"], "4 of 6 lines are there"),
+        (5, 4, [" a", " b", " c", "-d"], "4 of 5 lines are there"),
         (4, 7, ["a", "b", "c", "-d"], "4 of 7 lines are there"),
         (4, 6, ["\ta", "b", "c", "-d"], "3 of 6 lines are there"),
         (3, 6, [*CONTEXT, "+d"], None),

@@ -79,6 +79,14 @@ def test_the_end_of_a_header_was_wrapped_off_it(
     assert may_be_of_header(hunk([rest], section=section), rest, width) is may
 
 
+def test_where_context_is_marked_a_line_without_a_mark_is_the_rest_of_the_header() -> None:
+    section, rest = "static int lamp_of_the_hall(struct lamp *lamp,", "int level)"
+    marked = hunk([rest, " context", "+x"], section=section)
+    assert may_be_of_header(marked, rest, 78)
+    assert not may_be_of_header(marked, f" {rest}", 78)
+    assert not may_be_of_header(hunk([rest, "context", "+x"], section=section), rest, 78)
+
+
 TREE = FileIndex(["one", "", "two", "three", "four five", "six"])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_inputs, plan_cells
+from memnotify.check.story import Watchers
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.own_clients import client_failures, client_notes, said_by_clients
 from memnotify.image import initramfs
@@ -161,8 +162,9 @@ def test_it_compiles_for_both_and_runs_outside_of_a_guest(
     source.write_text(
         "#include <poll.h>\n#include <sys/epoll.h>\n#include <sys/select.h>\n#include <unistd.h>\n"
         "#include <stdio.h>\n"
-        "int main(void) { struct pollfd p = { 0 }; struct timeval t = { 0 }; char c; fd_set in;\n"
-        "FD_ZERO(&in); read(0, &c, 1); select(0, &in, 0, 0, &t); ppoll(&p, 0, 0, 0);\n"
+        "int main(void) { struct pollfd p = { 0 }; struct timeval t = { 0 };\n"
+        "struct timespec z = { 0 }; char c; fd_set in;\n"
+        "FD_ZERO(&in); read(0, &c, 1); select(0, &in, 0, 0, &t); ppoll(&p, 0, &z, 0);\n"
         'return poll(&p, 0, 0) + epoll_wait(-1, 0, 1, 0) + 1 + puts("seen") - 5; }\n'
     )
     content = ensure_client(program(source), arch, store=user_store, log=CommandLog())
@@ -171,7 +173,12 @@ def test_it_compiles_for_both_and_runs_outside_of_a_guest(
     built.write_bytes(content)
     built.chmod(0o755)
     done = subprocess.run(
-        [built], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [built],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
     )
     assert done.stdout == "seen\n"
 
@@ -330,3 +337,20 @@ def test_the_lines_of_each_client_are_put_together() -> None:
         "[    4.000000] client 4: [... 77 bytes left out ...]",
         "[    5.000000] client 4: no end",
     ]
+
+
+def test_only_what_surely_stays_open_counts_as_a_watcher_for_sure() -> None:
+    """Client 0 does, 1 opens twice, 2 closes, 3 is a binary, and 4 is of another kind."""
+    own: Values = {"client_kind": ClientKind.OWN}
+    log = log_of(
+        (Kind.CLIENT, 0, own),
+        (Kind.CLIENT, 1, own),
+        (Kind.CLIENT, 1, own),
+        (Kind.CLIENT, 2, own),
+        (Kind.CLIENT, 3, {"client_kind": ClientKind.LINES}),
+        (Kind.CLIENT, 4, {"client_kind": ClientKind.POLL}),
+        (Kind.LEFT, 2, {"closed": 1}),
+    )
+    watchers, late = Watchers(log), 100 * 10**9
+    assert watchers.at_least(late, late) == 2
+    assert watchers.at_most(late, late) == 6

@@ -113,6 +113,14 @@ def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
 
 
+def test_a_total_that_was_too_small_gives_way_to_the_limit() -> None:
+    said = [str(Compiled.among(n, 6, most=False, all_of=920)) for n in (6, 7, 921)]
+    assert said[0] == "6 of about 6 files compiled"
+    assert said[1:] == ["7 of at most 920 files compiled", "921 files compiled"]
+    assert str(Compiled.among(7, 6, most=False)) == "7 files compiled"
+    assert str(Compiled.among(7, None, most=False)) == "7 files compiled"
+
+
 def test_a_build_says_how_much_is_left() -> None:
     build = Build(0.0)
     for now, files in ((10.0, 100), (20.0, 300)):

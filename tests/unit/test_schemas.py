@@ -111,6 +111,6 @@ def test_a_revision_may_leave_to_another_what_is_required() -> None:
 
 
 def test_a_file_of_hosts_is_checked_too() -> None:
-    assert errors("hosts", '[[host]]\naddress = "me@there"\njobs = 2\n') == []
+    assert errors("hosts", '[[host]]\naddress = "me@there"\ncores = 2\n') == []
     assert errors("hosts", '[[host]]\naddress = "-oProxyCommand=x"\n')
     assert errors("hosts", "host = []\n")

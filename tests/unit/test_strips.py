@@ -26,6 +26,8 @@ def test_what_it_shows() -> None:
     assert re.fullmatch(r" {39}=+", found["  at the gate"])
     sizes = [strip.letters.split() for strip in strips(made_up_course()) if strip.name == "batches"]
     assert sizes == [["7"], ["10"]]  # they would overlap
+    names = [strip.text().split()[0] for strip in strips(made_up_course())]
+    assert names.count("batches") == 1
     assert found["wakeups"].rstrip()[-1] == "▆" and "█" in found["wakeups"]
     assert found["steps"].split() == ["0", "1", "2"]
     assert found["guest time"].split() == ["0", "2", "4", "6", "8"]

@@ -13,6 +13,7 @@ from rich.console import Console
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.results.folder import RunFolder
+from memnotify.run.executors.jobqueue import SYSTEMS, jobs
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.for_run import fleet_for_run
 from memnotify.run.fleet.hosts import Hosts, load_hosts
@@ -46,12 +47,26 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "this user",
     )
     parser.add_argument(
+        "--jobqueue",
+        type=_jobs,
+        metavar="SYSTEM[:N]",
+        help=f"run the cells in N jobs of a batch system (default: 1): {', '.join(SYSTEMS)}",
+    )
+    parser.add_argument(
         "--verify",
         type=_count,
         metavar="N",
         help="run N of the cells once more, each on another host than before, and compare the "
         "records bit for bit; the exit status is 1 if any differ",
     )
+
+
+def _jobs(text: str) -> tuple[str, int]:
+    system, colon, count = text.partition(":")
+    if system not in SYSTEMS or (colon and not (count.isdecimal() and int(count))):
+        known = ", ".join(SYSTEMS)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a system such as slurm:4: {known}")
+    return system, int(count or 1)
 
 
 def _count(text: str) -> int:
@@ -93,6 +108,13 @@ def cluster_of(
 
     Raises InputError, and InfrastructureError if there is no host.
     """
+    if args.jobqueue is not None:
+        for name in ("fleet", "scheduler", "tls"):
+            if getattr(args, name) is not None:
+                raise InputError(f"--{name} cannot be combined with --jobqueue")
+        with jobs(*args.jobqueue) as made:
+            yield made
+        return
     if hosts is not None:
         with fleet_for_run(hosts, store=store, say=say) as cluster:
             yield cluster

@@ -170,7 +170,7 @@ def _unusable() -> Iterator[InputError]:
 
 
 def _bases() -> list[Base]:
-    """Return the bases that can be read; `_folders` tells of the others."""
+    """Return the bases that can be read; `_folders` reports the others."""
     known = []
     for name in bases() if any(places.KERNELS.glob("*.toml")) else ():
         try:

@@ -7,17 +7,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from memnotify.cli.paths import named, path
-from memnotify.guest.session import run_cell
-from memnotify.process import CommandLog
+from memnotify.cli.moment import add_cell, again_with, index
+from memnotify.guest.debug import need_gdb
+from memnotify.kernel.dwarf import VMLINUX, ensure_dwarf, kept_dwarf
 from memnotify.results.cell import find_finished
 from memnotify.results.folder import RunFolder
 from memnotify.run.campaign import run_until_done
-from memnotify.run.guests import GuestRunner
-from memnotify.run.ledger import Ledger
 from memnotify.run.recordings import debug
-from memnotify.run.replay import Again
-from memnotify.store import Store
+from memnotify.store import Artifact, Store
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -28,26 +25,23 @@ def register(parser: argparse.ArgumentParser) -> None:
         "reverse-stepi, reverse-continue and goto-record go back in time. A cell "
         "that cannot be recorded is re-run, forward only. See docs/howto/debugging.md."
     )
-    parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
-    parser.add_argument(
-        "cell", type=named, metavar="CELL", help="id of the cell, a prefix of it, or its name"
-    )
+    add_cell(parser)
     parser.add_argument(
         "--record",
-        type=_index,
+        type=index,
         metavar="N",
         help="start where record N (counted from 0) is written",
     )
     parser.add_argument(
         "-x", "--batch", type=_file, metavar="FILE", help="run the gdb commands in FILE and exit"
     )
+    parser.add_argument(
+        "--dwarf",
+        action="store_true",
+        help="compile the kernel once more for debug information (source lines, types, bt); what "
+        "the store has of it is used without this",
+    )
     parser.set_defaults(handler=_gdb)
-
-
-def _index(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a record (0 or more)")
-    return int(text)
 
 
 def _file(text: str) -> Path:
@@ -58,13 +52,26 @@ def _file(text: str) -> Path:
 
 def _gdb(args: argparse.Namespace) -> int:
     store, run = Store(), RunFolder(args.run)
-    guests = GuestRunner(
-        ledger=Ledger(store.folder("ledger")),
-        runner=run_cell,
-        templates=None,
-        log=CommandLog(store.folder("logs") / "commands.jsonl"),
-    )
-    again = Again(guests=guests, on_stage=partial(print, file=sys.stderr, flush=True))
     finished = find_finished(run, args.cell, store=store)
-    done = debug(run, finished, again, number=args.record, script=args.batch)
+    again = again_with(store, finished)
+    job = finished.job
+    need_gdb()
+    if args.dwarf:
+        dwarf: Artifact | None = ensure_dwarf(
+            job.kernel,
+            job.cell.request,
+            store=store,
+            log=again.guests.log,
+            progress=partial(print, file=sys.stderr, flush=True),
+        )
+    else:
+        dwarf = kept_dwarf(job.kernel, store=store)
+    done = debug(
+        run,
+        finished,
+        again,
+        number=args.record,
+        script=args.batch,
+        vmlinux=None if dwarf is None else dwarf.file(VMLINUX),
+    )
     return 1 if run_until_done(done) else 0

@@ -13,7 +13,7 @@ from typing import Any
 
 import memnotify
 from memnotify import inherited, limits, places
-from memnotify.cli.base_dir import BASE_DIR, add_base_dir
+from memnotify.cli.base_dir import BASE_DIR, add_base_dir, use_base_dirs
 from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
 from memnotify.inherited import complain
@@ -41,6 +41,7 @@ COMMANDS = {
     "explain": "say what a finding, a failure or an invariant means, and what to do",
     "replay": "re-run a finished cell and compare its records",
     "gdb": "debug the guest of a finished cell with gdb, forward and backward",
+    "dump": "write the memory of a finished cell's guest, for drgn and crash",
     "fleet": "make, watch and end a fleet of hosts that run campaigns",
     "store": "list and prune what is kept in the cache folder",
     "completion": "print a script that completes commands and values in a shell",
@@ -81,7 +82,7 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
     top.add_argument(
         "--version", action=_Version, nargs=0, help="show program's version number and exit"
     )
-    add_base_dir(top, told=True)
+    add_base_dir(top, before=True)
     top.words = words
     top.valued = (BASE_DIR,)
     top.first_steps = _FIRST_STEPS
@@ -135,6 +136,7 @@ def _run(argv: Sequence[str] | None) -> int:
         args = _parsed(sys.argv[1:] if argv is None else argv)
         if argv is None:  # the process is this command: what it has imported stays to its end
             gc.freeze()
+        use_base_dirs(args)
         status = int(args.handler(args))
         sys.stdout.flush()  # here, where a closed pipe is handled
         return status

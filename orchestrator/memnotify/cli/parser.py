@@ -52,10 +52,10 @@ class Parser(argparse.ArgumentParser):
                 module = f"{name}_" if iskeyword(name) else name
                 importlib.import_module(f"{folder}.{module}").register(command)
                 if not command._commands:
-                    add_base_dir(command, told=False)
+                    add_base_dir(command, before=False)
 
     def _command(self, words: Sequence[str]) -> int | None:
-        """Return where the command is among words: the first that is no option, nor its value."""
+        """Return where the command is: the first word that is neither an option nor its value."""
         for at, word in enumerate(words):
             if not word.startswith("-") and (at == 0 or words[at - 1] not in self.valued):
                 return at

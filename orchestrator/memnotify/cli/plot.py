@@ -9,7 +9,7 @@ from memnotify.axes import REPEAT
 from memnotify.cli.damaged import say_damaged, say_line
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
-from memnotify.files import held_for_result, writing
+from memnotify.files import held_for_result, write_whole
 from memnotify.report.plots.choose import Asked, PictureKind, picture_of
 from memnotify.report.plots.drawing import FORMS, converter, drawn, form_of
 from memnotify.results.comparison import COMPARED, parse_only
@@ -89,8 +89,7 @@ def _plot(args: argparse.Namespace) -> int:
         )
         picture = picture_of(run, asked, say=say_line)
         content = drawn(picture, form)
-        with writing(output):
-            output.write_bytes(content)
+        write_whole(output, content)
     print(printable_lines(picture.title), file=sys.stderr)
     print(output)
     return 0

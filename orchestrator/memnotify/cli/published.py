@@ -14,7 +14,7 @@ from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import path
 from memnotify.errors import InputError
 from memnotify.extras import extra
-from memnotify.files import held_for_result, writing
+from memnotify.files import held_for_result, write_whole, writing
 from memnotify.report.grid import Choice
 from memnotify.report.plain import plain_console
 from memnotify.report.published import print_published, print_series, published_grid
@@ -78,8 +78,7 @@ def _compare(args: argparse.Namespace, choice: Choice, *, of_table: bool) -> int
     series = [curve.row() for curve in curves]
     if args.csv is not None:
         _needs_series(args.csv, curves)
-        with writing(args.csv):
-            args.csv.write_text(csv_text(curves), encoding="utf-8")
+        write_whole(args.csv, csv_text(curves).encode())
         _wrote(args.csv)
     if args.plot is not None:
         _needs_series(args.plot, curves)

@@ -38,10 +38,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _report(args: argparse.Namespace) -> int:
     with held_for_result(args.output):
-        folders = [RunFolder(run) for run in dict.fromkeys(args.runs)]
+        folders = [RunFolder(run) for run in args.runs]
         for folder in folders:
             say_damaged(folder.path)
-            if not folder.results()[0]:
+            if not folder.has_results():
                 # A CI service would regard a report without failures as a success.
                 hint = f"see {command(f'show {folder.path}')}"
                 raise InputError(f"no cell of {folder.path} has results to report", hint=hint)

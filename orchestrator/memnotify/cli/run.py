@@ -193,7 +193,8 @@ def _run(
     board: Board,
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
-    if args.shard is None and args.scheduler is None and hosts is None:
+    here = args.scheduler is None and args.jobqueue is None and hosts is None
+    if args.shard is None and here:
         # Before choosing a base, which may fetch and build for an hour.
         planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
         refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))

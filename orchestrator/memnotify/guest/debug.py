@@ -23,6 +23,7 @@ from memnotify.guest.backing import new_parts
 from memnotify.guest.mailbox import encode_scenario
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.region import Region
+from memnotify.guest.stopped import window_of
 from memnotify.guest.symbols import write_symbols
 from memnotify.guest.vm import live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits
@@ -32,16 +33,18 @@ from memnotify.records import layout
 from memnotify.records.layout import Reason, State
 from memnotify.units import KIB_PER_MIB
 
-_AGENT_SECONDS = 10.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugFiles:
-    """The files that make up a guest, and those that gdb needs besides."""
+    """The files that make up a guest, and those that gdb needs besides.
+
+    `vmlinux` is the guest's kernel with debug information, if there is one.
+    """
 
     boot: BootFiles
     system_map: Path
     agent: Path
+    vmlinux: Path | None = None
 
 
 def need_gdb() -> None:
@@ -67,21 +70,24 @@ async def debug_cell(
     Raises InputError if gdb is missing or the image is too old, InfrastructureError if QEMU fails.
     """
     need_gdb()
-    window = _window(files.agent, log)
+    window = window_of(files.agent, log)
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
     # A socket's path must be short, so it is not in the run's folder.
     with tempfile.TemporaryDirectory(prefix="memnotify-") as name:
         folder = Path(name)
         symbols, gdb = folder / "symbols", folder / "gdb"
-        write_symbols(files.system_map, symbols, arch=cell.request.arch)
+        if files.vmlinux is None:
+            write_symbols(files.system_map, symbols, arch=cell.request.arch)
+        else:
+            symbols = files.vmlinux
         settings: dict[str, Any] = {
             "symbols": str(symbols),
             "socket": str(gdb),
             "recording": tape is not None,
             "record": record,
             "record_bytes": layout.RECORD.itemsize,
-            "window": window["address"],
-            "window_records": window["records"],
+            "window": window.address,
+            "window_records": window.records,
         }
         with (
             new_parts(cell, folder) as parts,
@@ -101,19 +107,6 @@ async def debug_cell(
                 return await _attend(cell, parts.region, monitor, settings, script, log)
 
             return await live(vm, conduct, patience=Limits().qmp_seconds, log=log)
-
-
-def _window(agent: Path, log: CommandLog) -> dict[str, int]:
-    """Ask the guest program where its processes map a window of the log."""
-    said = process.run([agent, "--abi"], timeout=_AGENT_SECONDS, log=log).stdout
-    try:
-        window: dict[str, int] = json.loads(said)["window"]
-    except (ValueError, KeyError) as error:
-        raise InputError(
-            "the image of this cell does not state where its log is",
-            hint="run the campaign again with a current image",
-        ) from error
-    return window
 
 
 def _copy(tape: qemu.Tape, folder: Path) -> qemu.Tape:

@@ -39,7 +39,7 @@ def judge(
     `disagreements` lists where host and guest disagreed about the balloon. `overwritten` says that
     the guest wrote to the host's part of the log. `ended` says that the scenario was over when the
     guest ended, so that everything that was asked for is in the log. `programs` are those of the
-    user's own; how their clients ended is a finding of another kind than a failure of ours.
+    user's own; how their clients ended is a finding about them, not about the guest program.
     """
     found: dict[Finding, str] = {}
     if end.finding is not None:

@@ -294,10 +294,12 @@ def command_line(
     disks: tuple[Disk, ...],
     tape: OpenTape | None = None,
     gdb: int | None = None,
+    stub: int | None = None,
 ) -> list[str]:
     """Return QEMU's argv. `accel` is TCG or KVM, never AUTO.
 
-    `gdb` is the descriptor of the socket at which QEMU waits for gdb.
+    `gdb` is the descriptor of the socket at which QEMU waits for gdb, `stub` that of a connected
+    one, at which we speak gdb's protocol ourselves; it changes nothing else of the guest.
 
     Raises InputError for virtual time under KVM, which cannot count instructions.
     """
@@ -334,6 +336,8 @@ def command_line(
         argv += ["-drive", f"if=none,id=snapshots,format=qcow2,file={tape.snapshots}"]
     if gdb is not None:
         argv += ["-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"]
+    if stub is not None:
+        argv += ["-chardev", f"socket,id=gdb,fd={stub}", "-gdb", "chardev:gdb"]
     return argv
 
 

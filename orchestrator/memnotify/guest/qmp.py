@@ -83,6 +83,14 @@ class Monitor:
         except _LOST as error:
             raise InfrastructureError("qmp-lost", f"{command!r} got no answer: {error}") from error
 
+    async def give(self, fd: int, name: str) -> None:
+        """Give QEMU an open file under this name. Raises as `execute` does."""
+        try:
+            self._client.send_fd_scm(fd)
+        except _LOST as error:
+            raise InfrastructureError("qmp-lost", f"QEMU took no file: {error}") from error
+        await self.execute("getfd", fdname=name)
+
     async def job(self, command: str, **arguments: object) -> None:
         """Run a command that starts a QEMU job, and wait for the job to end.
 

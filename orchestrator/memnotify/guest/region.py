@@ -107,6 +107,12 @@ class Region:
         places = (layout.RECORDS_OFFSET + n * layout.RECORD.itemsize for n in (first, end))
         return np.frombuffer(self._map[slice(*places)], layout.RECORD)
 
+    def is_valid(self, number: int) -> bool:
+        """Return whether the record of this number, from 0, is finished."""
+        return number < self.capacity and bool(
+            self.some(number, number + 1)["commit"] == number + 1
+        )
+
     def overwritten(self) -> bool:
         """Return whether the guest has written to the part that only the host may write."""
         return bool(self._map[: layout.HOST_PART] != self._ours)

@@ -46,8 +46,8 @@ def _symbol(arch: Arch) -> np.dtype[Any]:
     return np.dtype([*name, ("value", "<u4"), ("size", "<u4"), *info])
 
 
-def write_symbols(system_map: Path, output: Path, *, arch: Arch) -> None:
-    """Write an ELF file with the symbols of a System.map.
+def read_symbols(system_map: Path) -> list[tuple[int, str, str]]:
+    """Return address, kind and name of each symbol of a System.map.
 
     Raises InputError if the file is not a System.map.
     """
@@ -56,9 +56,17 @@ def write_symbols(system_map: Path, output: Path, *, arch: Arch) -> None:
             line.split(maxsplit=2) for line in system_map.read_text(encoding="utf-8").splitlines()
         ]
         found = [(int(address, 16), kind, name) for address, kind, name in rows]
-        start = min(address for address, kind, _ in found if kind in _CODE)
+        if not any(kind in _CODE for _, kind, _ in found):
+            raise ValueError("it has no code")
     except (OSError, ValueError) as error:
         raise InputError(f"not a System.map: {error}", file=system_map) from error
+    return found
+
+
+def write_symbols(system_map: Path, output: Path, *, arch: Arch) -> None:
+    """Write an ELF file with the symbols of a System.map. Raises as `read_symbols` does."""
+    found = read_symbols(system_map)
+    start = min(address for address, kind, _ in found if kind in _CODE)
     # Lower values are offsets into per-CPU memory.
     found = sorted(row for row in found if row[0] >= start)
     end = max(address for address, kind, _ in found if kind in _CODE) + 1

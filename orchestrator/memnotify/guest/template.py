@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from memnotify.guest import qemu, slram, snapshots, sparse
 from memnotify.guest.backing import Parts, memfd, parts_to_save, state_file
 from memnotify.guest.qmp import Monitor
@@ -27,6 +29,7 @@ from memnotify.guest.vm import Vm, first, live, open_vm
 from memnotify.guest.watchdog import CpuClock, Limits, watch
 from memnotify.model import CONSOLE, Accel, BootFiles, Cell
 from memnotify.process import CommandLog
+from memnotify.records import layout
 from memnotify.store import Artifact
 
 _PACK = "guest"
@@ -54,6 +57,12 @@ class Template:
             }
             self.bytes = sum(os.fstat(fd).st_blocks * 512 for fd in self._files.values())
             weakref.finalize(self, stack.pop_all().close)
+
+    @property
+    def records(self) -> int:
+        """Return how many records its guest has written."""
+        header = os.pread(self._files[_LOG], layout.HEADER.itemsize, 0)
+        return int(np.frombuffer(header, layout.HEADER)[0]["next"])
 
     @contextmanager
     def parts(self, cell: Cell, folder: Path) -> Iterator[Parts]:

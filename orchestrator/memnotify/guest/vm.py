@@ -46,7 +46,7 @@ class Vm:
     rights: Rights
     description: int  # the file from which QEMU reads it
     fds: tuple[int, ...]  # of all files that argv refers to
-    gdb: socket.socket | None  # at which QEMU waits for gdb
+    gdb: socket.socket | None  # QEMU's end: where it waits for gdb, or the other end of a stub
     console: KernelConsole
     transcript: IO[str]
     folder: Path
@@ -66,12 +66,13 @@ def open_vm(
     accel: Accel,
     folder: Path,
     tape: qemu.Tape | None = None,
-    gdb: Path | None = None,
+    gdb: Path | socket.socket | None = None,
 ) -> Iterator[Vm]:
     """Prepare a guest that leaves console.log, qmp.jsonl, machine.cfg and qemu.log in `folder`.
 
     All files are opened here, because QEMU may run as a user who cannot reach any of them. With
-    `gdb`, gdb can connect to a socket of that name. Raises OSError.
+    `gdb`, gdb can connect to a socket of that name; or we speak its protocol (guest/stub.py) at the
+    other end of that socket, which QEMU gets. Raises OSError.
     """
     user = qemu_user()
     with ExitStack() as stack:
@@ -82,7 +83,8 @@ def open_vm(
             events = os.O_RDONLY if tape.play else os.O_RDWR | os.O_CREAT
             fds.append(stack.enter_context(user.lent(tape.events, events)))
             fds.append(stack.enter_context(user.lent(tape.snapshots, os.O_RDWR)))
-        listener = None if gdb is None else stack.enter_context(_listen(gdb))
+        listener = stack.enter_context(_listen(gdb)) if isinstance(gdb, Path) else None
+        stub = gdb if isinstance(gdb, socket.socket) else None
         names = list(map(qemu.inherited, fds))
         argv = qemu.command_line(
             cell,
@@ -92,6 +94,7 @@ def open_vm(
             disks=parts.disks,
             tape=None if tape is None else qemu.OpenTape(names[3], names[4], tape.play),
             gdb=None if listener is None else listener.fileno(),
+            stub=None if stub is None else stub.fileno(),
         )
         console = stack.enter_context((folder / CONSOLE).open("wb"))
         transcript = stack.enter_context(
@@ -105,7 +108,7 @@ def open_vm(
             rights=user.rights(accel),
             description=description,
             fds=tuple(fds),
-            gdb=listener,
+            gdb=listener or stub,
             console=KernelConsole(console),
             transcript=transcript,
             folder=folder,

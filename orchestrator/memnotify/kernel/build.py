@@ -31,8 +31,8 @@ from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
 from memnotify.store import Artifact, Store, digest_value
 
 _RECIPE = 2  # increase it when a change of this module changes the result
-_PATIENCE = 4 * 3600.0
-_IMAGE = "arch/x86/boot/bzImage"
+PATIENCE = 4 * 3600.0
+IMAGE = "arch/x86/boot/bzImage"
 # In depend mode, the compiler tells ccache what a file includes, and ccache need not preprocess it
 # for that. But it does not tell what .incbin includes: assembly and two C files are preprocessed.
 # (The assembly that embeds the kernel has no other difference from that of another kernel of the
@@ -56,7 +56,7 @@ _STAMPS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plan:
+class Plan:
     """Everything that a build depends on except the source.
 
     `fitted` adds the base's own fixes for a source, and their configuration.
@@ -71,7 +71,7 @@ class _Plan:
 
     def fitted(
         self, source: Source, *, store: Store, log: CommandLog, progress: Callable[[str], None]
-    ) -> _Plan:
+    ) -> Plan:
         """Return the plan with the base's fixes for this source. Raises as `fixes_for` does."""
         read = pristine_files(source, self.request.arch, store=store, progress=progress)
         fixes = fixes_for(self.base, read, versions=self.toolchain.versions, log=log)
@@ -121,10 +121,10 @@ def _wanted(
     return merge_fragments(usual, request.options)
 
 
-def _plan(request: KernelRequest, kernels: Path | None, series: Path, log: CommandLog) -> _Plan:
+def plan_build(request: KernelRequest, kernels: Path | None, series: Path, log: CommandLog) -> Plan:
     base = load_base(request.base, root=kernels)
     found = named_series(request.series, base.name, root=series)
-    return _Plan(
+    return Plan(
         base=base,
         request=request,
         series=found,
@@ -147,7 +147,7 @@ def kernel_inputs(
     `ensure_kernel` does for an invalid request.
     """
     refuse_unfit(store)
-    plan = _plan(request, kernels, series, log)
+    plan = plan_build(request, kernels, series, log)
     if request.source is None:
         source = kept_source(plan.base, store=store)
     else:
@@ -189,7 +189,7 @@ def ensure_kernel(
     """
     refuse_unfit(store)
     limits.refuse_low()
-    plan = _plan(request, kernels, series, log)
+    plan = plan_build(request, kernels, series, log)
     source = ensure_source(plan.base, request.source, store=store, log=log, progress=progress)
     plan = plan.fitted(source, store=store, log=log, progress=progress)
     inputs = plan.inputs(source.digest)
@@ -239,7 +239,7 @@ def _origin(source: Source, applied: Application) -> dict[str, Any]:
 
 
 def _build(
-    plan: _Plan,
+    plan: Plan,
     tree: WorkTree,
     folder: Path,
     store: Store,
@@ -255,23 +255,25 @@ def _build(
     output.unlink(missing_ok=True)
     calls = tree.folder / "ccache.calls"
     calls.unlink(missing_ok=True)
-    make = _make(plan, tree.path, store, calls)
+    make = make_command(plan, tree.path, store, calls)
     started = time.monotonic()
     with tree.building(plan.environment):
-        check_config(plan.wanted, _configure(plan, tree, make, output, log))
+        check_config(plan.wanted, configure(plan, tree, make, output, log))
         make.run(
             "bzImage",
             f"-j{cores()}",
             tree=tree.path,
             output=output,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
             log=log,
-            beat=lambda: tell(Compiled.among(count_compiled(output), of, most=most)),
+            beat=lambda: tell(
+                Compiled.among(count_compiled(output), of, most=most, all_of=plan.base.table.files)
+            ),
         )
     counts.note(kind, count_compiled(output))
     seconds = time.monotonic() - started
     for file, name in (
-        (tree.path / _IMAGE, "bzImage"),
+        (tree.path / IMAGE, "bzImage"),
         (tree.path / "System.map", "System.map"),
         (tree.path / ".config", "config"),
         (output, "build.log"),
@@ -299,7 +301,7 @@ def _kind(request: KernelRequest, *, kept: bool) -> str:
 
 
 @dataclass(frozen=True)
-class _Make:
+class Make:
     """The command line of make, without targets, and its environment."""
 
     argv: tuple[str, ...]
@@ -315,7 +317,7 @@ class _Make:
         )
 
 
-def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
+def make_command(plan: Plan, tree: Path, store: Store, calls: Path) -> Make:
     variables = {"HOSTCC": "gcc", **plan.variables}
     environment = {}
     if shutil.which("ccache") is not None:
@@ -339,10 +341,10 @@ def _make(plan: _Plan, tree: Path, store: Store, calls: Path) -> _Make:
     # counts the lines that name what is compiled, so they must be printed.
     variables["quiet"] = "quiet_"
     words = (f"{name}={value}" for name, value in variables.items())
-    return _Make(("make", *words), environment)
+    return Make(("make", *words), environment)
 
 
-def _configure(plan: _Plan, tree: WorkTree, make: _Make, output: Path, log: CommandLog) -> str:
+def configure(plan: Plan, tree: WorkTree, make: Make, output: Path, log: CommandLog) -> str:
     """Write .config, and return it."""
     config = tree.path / ".config"
     before = (config.read_bytes(), config.stat()) if config.exists() else None
@@ -377,7 +379,7 @@ def try_configuration(
 
     Raises InfrastructureError if tools are missing, or make fails.
     """
-    plan = _Plan(
+    plan = Plan(
         base=base,
         request=KernelRequest(base=base.name, series=series.revision, arch=arch),
         series=series,
@@ -389,10 +391,10 @@ def try_configuration(
         tree.switch(plan.series, log=log)
         progress(f"configuring {base.name} {arch}")
         tree.build_log.unlink(missing_ok=True)
-        make = _make(plan, tree.path, store, tree.folder / "ccache.calls")
+        make = make_command(plan, tree.path, store, tree.folder / "ccache.calls")
         try:
             with tree.building(environment, built=False):
-                return _configure(plan, tree, make, tree.build_log, log)
+                return configure(plan, tree, make, tree.build_log, log)
         except CommandFailed as error:
             if error.timed_out:
                 raise

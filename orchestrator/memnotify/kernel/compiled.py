@@ -34,9 +34,14 @@ class Compiled:
     most: bool = False
 
     @classmethod
-    def among(cls, files: int, of: int | None, *, most: bool) -> Self:
-        """Return it without a number of all files that has turned out to be too small."""
-        return cls(files) if of is None or files > of else cls(files, of, most)
+    def among(cls, files: int, of: int | None, *, most: bool, all_of: int | None = None) -> Self:
+        """Return it without a number of all files that has turned out to be too small.
+
+        `all_of` is how many a build of everything compiles: a limit, where `of` is too small.
+        """
+        if of is not None and files <= of:
+            return cls(files, of, most)
+        return cls(files) if all_of is None or files > all_of else cls(files, all_of, most=True)
 
     def __str__(self) -> str:
         if self.of is None:

@@ -1,4 +1,4 @@
-"""Why a tree does not take a line of a configuration: what its Kconfig files say of the option."""
+"""Why a tree does not take a line of a configuration, from its Kconfig files."""
 
 from __future__ import annotations
 

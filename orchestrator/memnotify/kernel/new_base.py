@@ -374,7 +374,7 @@ def _literal(text: str) -> str:
 
 
 def proposal_lines(found: Proposal) -> Iterator[str]:
-    """Yield what is said of a proposal, line by line."""
+    """Yield the lines that report a proposal."""
     yield f"Linux {found.version}, as {found.like}:"
     for name in found.known:
         yield f"base {name} is for trees of this version, too"

@@ -192,9 +192,13 @@ class WorkTree:
         fresh.replace(self.folder / _STATE)
 
 
-def tree_folder(source: Source, arch: Arch, *, store: Store) -> Path:
-    """Return the folder of a source's work tree for an architecture, whether it exists or not."""
-    return store.folder("trees") / f"{source.base}-{arch}-{source.digest[:16]}"
+def tree_folder(source: Source, arch: Arch, *, store: Store, purpose: str = "") -> Path:
+    """Return the folder of a source's work tree for an architecture, whether it exists or not.
+
+    Builds with another `purpose` have a tree of their own, because they compile all objects again.
+    """
+    name = f"{source.base}-{arch}-{source.digest[:16]}"
+    return store.folder("trees") / (f"{name}-{purpose}" if purpose else name)
 
 
 @contextmanager
@@ -205,12 +209,14 @@ def work_tree(
     environment: str | None = None,
     store: Store,
     progress: Callable[[str], None],
+    purpose: str = "",
 ) -> Iterator[WorkTree]:
     """Lock the work tree of a source and architecture; unpack it if there is no valid one.
 
-    A tree whose objects come from another `environment` is not valid either.
+    A tree whose objects come from another `environment` is not valid either. `purpose` is as in
+    `tree_folder`.
     """
-    folder = tree_folder(source, arch, store=store)
+    folder = tree_folder(source, arch, store=store, purpose=purpose)
     name = folder.name
 
     def waiting() -> None:

@@ -281,7 +281,7 @@ def _counted_end(lines: Sequence[str], match: re.Match[str], start: int, margin:
     while (old > 0 or new > 0) and at < len(lines):
         line = _bare(lines[at], margin)
         sign = line[:1]
-        if sign not in _SIGNS or _is_next(lines, at, margin):
+        if sign not in _SIGNS or line == "\\" or _is_next(lines, at, margin):
             return start
         if sign != "\\":
             old -= sign != "+"

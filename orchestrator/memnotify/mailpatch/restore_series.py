@@ -28,6 +28,8 @@ from memnotify.process import CommandLog
 from memnotify.series.apply import FileState, apply_series
 from memnotify.series.quilt import SERIES, Patch, Series
 
+_OWN_DIFF = re.compile(r"diff -|Index: |@@ -|GIT binary patch|Binary files .* differ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
@@ -118,7 +120,14 @@ def import_mails(
     posts = []
     for mail in mails:
         bare = [plain(line) for line in mail.lines]
-        post = post_of(mail, read_diffs(bare, file=mail.source, first=mail.first))
+        try:
+            post = post_of(mail, read_diffs(bare, file=mail.source, first=mail.first))
+        except InputError:
+            # An answer may quote what cannot be restored, and have no patch itself.
+            if not place_of(mail.subject).reply or any(map(_OWN_DIFF.match, bare)):
+                raise
+            others.append(mail)
+            continue
         if post.text.diffs or post.broken:
             posts.append(post)
         else:

@@ -35,7 +35,8 @@ def end_of(hunk: RawHunk) -> int | None:
         sign = line.text[:1]
         if sign != "\\" and old <= 0 and new <= 0:
             break
-        if line.outside or sign not in (*_KINDS, "\\"):
+        # A lone \ is the end of a line that was wrapped.
+        if line.outside or not (sign in _KINDS or line.text.startswith("\\ ")):
             return None
         if sign != "\\":
             old -= sign != "+"

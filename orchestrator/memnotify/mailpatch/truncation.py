@@ -14,6 +14,7 @@ from memnotify.mailpatch.footers import is_footer
 from memnotify.mailpatch.headers import unquoted
 from memnotify.mailpatch.raw import RawHunk
 from memnotify.mailpatch.reading import LineKind, Reading
+from memnotify.mailpatch.wrapping import marks_context
 
 _MISCOUNT = 2  # lines by which people who edit a patch by hand miscount
 _STAT = re.compile(r"\s*(?:\.\.\./?)?(\S+)\s*\|\s*(\d{1,7})[\s+-]*")
@@ -42,7 +43,9 @@ def cut_hunk(hunk: RawHunk, reading: Reading | None, *, followed: bool) -> str |
     if fewer > allowed:
         return f"{new} of {hunk.new_count} lines are there"
     fewer = hunk.old_count - old
-    if fewer > (_MISCOUNT if footer else 0):
+    # An empty line at the end gets lost with the blanks before context.
+    bare = reading is None and bool(hunk.old_count) and not marks_context(hunk.body)
+    if fewer > (_MISCOUNT if footer else int(bare)):
         return f"{old} of {hunk.old_count} lines are there"
     return None
 
@@ -69,7 +72,7 @@ def tallies(hunk: RawHunk) -> bool:
     body = hunk.body[:-1] if unended else hunk.body
     for line in body:
         sign = line.text[:1]
-        if sign != "\\":
+        if not line.text.startswith("\\ "):
             old += sign != "+"
             new += sign != "-"
     blank = bool(body) and not body[-1].text.strip()

@@ -12,8 +12,9 @@ from memnotify.mailpatch.raw import Broken, RawDiff
 from memnotify.mailpatch.syntax import ANYWHERE, GIT_LINE, HEADERS, HUNK, NEW, OLD, TRACE
 
 _SHOWN = 100  # columns of a name, in messages
-_STARS = re.compile(r"\*{15}")
+_STARS = re.compile(r"\*{15}(?: .*)?")  # diff -cp names the function
 _OLD_LINES = re.compile(r"\*\*\* \d+(?:,\d+)? \*{4}")
+_QUOTING = " \t>|"
 _COMBINED = re.compile(r"diff --(?:cc|combined) \S+$|@@@+ -\d")
 _NORMAL = re.compile(r"\d+(?:,\d+)?[acd]\d+(?:,\d+)?")
 _UNIFIED = "make it with diff -u, or convert it with filterdiff --format=unified (patchutils)"
@@ -82,8 +83,16 @@ def other_formats(lines: Sequence[str], *, alone: bool) -> Iterator[Broken]:
     """Yield diffs that are not unified; `alone`: no unified diff is in the mail."""
     for at, line in enumerate(lines):
         below = lines[at + 1] if at + 1 < len(lines) else ""
-        if _STARS.fullmatch(line.rstrip()) and _OLD_LINES.fullmatch(below.rstrip()):
-            yield Broken(line=at + 1, message="a context diff, as diff -c makes it", hint=_UNIFIED)
+        bare, next_bare = (
+            (text.lstrip(_QUOTING) if alone else text).rstrip() for text in (line, below)
+        )
+        if _STARS.fullmatch(bare) and _OLD_LINES.fullmatch(next_bare):
+            yield Broken(
+                line=at + 1,
+                message="a context diff, as diff -c makes it",
+                prose=not line.startswith("*"),
+                hint=_UNIFIED,
+            )
         elif _COMBINED.match(line):
             yield Broken(line=at + 1, message="a combined diff of a merge", hint=_PARENTS)
         elif alone and _NORMAL.fullmatch(line.rstrip()) and below.startswith(("< ", "> ")):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from memnotify import toml
 from memnotify.errors import InputError
-from memnotify.files import writing
+from memnotify.files import write_whole
 from memnotify.report.cells import CellReport, ExpectReport, RunReport
 from memnotify.report.expect import in_words, status_of
 from memnotify.report.junit import junit
@@ -59,10 +59,8 @@ def make_report(runs: Sequence[RunFolder], output: Path) -> None:
             f"{output}: the suffix selects no known format",
             hint=f"use a name that ends in one of {' '.join(FORMATS)}",
         )
-    text = write(runs, output)
-    with writing(output):
-        # A lone surrogate cannot be encoded.
-        output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    # A lone surrogate cannot be encoded.
+    write_whole(output, write(runs, output).encode(errors="backslashreplace"))
 
 
 def read_report(run: RunFolder) -> RunReport:

@@ -33,9 +33,11 @@ class Strip:
     letters: str
     range: str = ""
     style: str = ""
+    more: bool = False
+    """It goes on with the line above, so its name is not printed again."""
 
     def text(self) -> str:
-        name = printable(self.name)
+        name = "" if self.more else printable(self.name)
         short = name if len(name) < _NAME else name[: _NAME - 2] + "~"
         return f"{short:<{_NAME}}{self.letters}  {self.range}".rstrip()
 
@@ -133,7 +135,8 @@ def _strips(course: Course, scale: _Scale) -> Iterator[Strip]:
     yield from _wakeups(course, scale)
     if course.findings:
         found = [(finding.t, f"x {printable(finding.text)}") for finding in course.findings]
-        yield from (Strip("findings", line, style="red") for line in scale.place(found, most=2))
+        for number, letters in enumerate(scale.place(found, most=2)):
+            yield Strip("findings", letters, style="red", more=number > 0)
 
 
 def _axis(scale: _Scale) -> str:
@@ -173,7 +176,8 @@ def _wakeups(course: Course, scale: _Scale) -> Iterator[Strip]:
     for t in course.wakeups.t.tolist():
         counts[scale.column(t)] += 1
     sizes = [(batch.at_s, str(batch.wakeups)) for batch in course.batches]
-    yield from (Strip("batches", line, "wakeups", "yellow") for line in scale.place(sizes, most=2))
+    for number, line in enumerate(scale.place(sizes, most=2)):
+        yield Strip("batches", line, "" if number else "wakeups", "yellow", more=number > 0)
     letters = scale.letters(counts, 0, float(counts.max()))
     total = f"{course.woken} of {course.clients} clients"
     yield Strip("wakeups", letters, total, "yellow")

@@ -14,6 +14,7 @@ from memnotify.model import Ending
 from memnotify.report.grid import USUAL, Choice, Column, Grid
 from memnotify.report.grid import Row as GridRow
 from memnotify.report.plain import plain_table, print_line
+from memnotify.report.words import batches_in_words
 from memnotify.results.verdict import Verdict
 from memnotify.text import counted, printable
 
@@ -36,7 +37,7 @@ _FIGURES = {
 _OF_A_CELL = {
     "wakeups": ("wake-\nups", 0),
     "clients_woken": ("clients\nwoken", 0),
-    "max_batch": ("largest\nbatch", 3),
+    "max_batch": ("max\nbatch", 3),
     "first_wakeup_ms": ("gate to\nfirst ms", 1),
     "swapped_out_before_first": ("pages swapped\nbefore that", 2),
     "oom_kills": ("OOM\nkills", 4),
@@ -137,22 +138,12 @@ def _is_number(value: Any) -> bool:
 def _figure(figures: Mapping[str, Any], key: str) -> str:
     value = figures.get(key)
     if key == "batches":
-        return _batches(value or ())
+        return batches_in_words(value or (), _MAX_BATCHES)
     if key == "self_check" and value:
         return ", ".join(f"{number} {what}" for what, number in value.items() if number)
     if value is None:
         return "-"
     return f"{value:.0f}" if isinstance(value, float) else str(value)
-
-
-def _batches(batches: Sequence[Row]) -> str:
-    words = []
-    for batch in batches[:_MAX_BATCHES]:
-        if batch["after_ms"] is not None:
-            seconds = batch["after_ms"] / 1000
-            words.append(f"+{seconds:.2f}" if seconds < 10 else f"+{seconds:.1f}")
-        words.append(str(batch["wakeups"]))
-    return " ".join([*words, "…"] if len(batches) > _MAX_BATCHES else words)
 
 
 def summary(verdicts: Sequence[Verdict], *, planned: int) -> str:

@@ -63,6 +63,8 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
         digests, arch = manifest.digests, cell.request.arch
         series = f"{cell.request.base} --series {cell.request.series} --arch {arch}"
         variant = f" --variant {cell.machine.variant}" if cell.machine.variant else ""
+        # An image with programs of the user's own is built from the campaign, which names them.
+        image = again if cell.programs else command(f"image build --arch {arch}")
         facts = manifest.kernel.get("facts", {})
         variant += "".join(f" --option '{line}'" for line in facts.get("options", ()))
         folders = "".join(f"--base-dir {folder} " for folder in manifest.folders)
@@ -76,9 +78,7 @@ def find_finished(run: RunFolder, wanted: str, *, store: Store) -> Finished:
                 digests["kernel"],
                 command(f"{folders}kernel build {series}{variant}"),
             ),
-            image=_artifact(
-                store, "image", digests["image"], command(f"image build --arch {arch}")
-            ),
+            image=_artifact(store, "image", digests["image"], image),
         )
         return Finished(
             job=job,

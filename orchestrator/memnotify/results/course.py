@@ -160,11 +160,11 @@ def course_of(folder: Path) -> Course:
     return found
 
 
-def course_if_any(folder: Path) -> Course | None:
-    """Return the same, or None if the cell left no log with samples."""
+def course_if_any(folder: Path, log: RecordLog | None = None) -> Course | None:
+    """Return the same, or None if the cell left no log with samples; `log`: it has been read."""
     if not (file := folder / RECORDS).exists():
         return None
-    log = read_records(file)
+    log = read_records(file) if log is None else log
     if not log.kind(Kind.MEMINFO).size and not log.kind(Kind.ZONE).size:
         return None
     try:

@@ -133,6 +133,7 @@ class Noted:
     def __init__(self, run: Path) -> None:
         self._tables: list[Any] = []
         self._place: dict[str, tuple[int, int]] = {}
+        self._files: dict[str, str] = {}
         self._kept: set[str] = set()
         files = sorted((run / RESULTS).glob("[!.]*.parquet"))
         if not files:
@@ -151,10 +152,11 @@ class Noted:
             self._tables.append(table)
             ids = table.column("id").to_pylist()
             self._place.update({cell_id: (number, row) for row, cell_id in enumerate(ids)})
+            self._files.update(zip(ids, table.column("files").to_pylist(), strict=True))
 
     def holds(self, cell: Path) -> bool:
         """Return whether the row of the cell in a folder counts."""
-        kept = cell.name in self._place and self._value(cell.name, "files") == state_of(cell)
+        kept = cell.name in self._files and self._files[cell.name] == state_of(cell)
         if kept:
             self._kept.add(cell.name)
         return kept
@@ -163,14 +165,11 @@ class Noted:
         """Return the verdict of a cell whose row was found to count. Raises ValueError."""
         if cell_id not in self._kept:
             return None
-        found = parse(self._value(cell_id, "verdict"))
+        table, row = self._place[cell_id]
+        found = parse(str(self._tables[table].column("verdict")[row].as_py()))
         if not isinstance(found, dict) or found.get("id") != cell_id:
             raise ValueError("not the verdict of this cell")
         return found
-
-    def _value(self, cell_id: str, column: str) -> str:
-        table, row = self._place[cell_id]
-        return str(self._tables[table].column(column)[row].as_py())
 
 
 def state_of(cell: Path) -> str | None:

@@ -13,13 +13,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from memnotify.campaign.row import PlanRow
 from memnotify.errors import InputError
-from memnotify.files import read_text
+from memnotify.files import file_state, read_text
 from memnotify.jsontext import by_key, dump, parse
 from memnotify.model import CONSOLE as CONSOLE
 from memnotify.model import RECORDS as RECORDS
@@ -58,6 +58,7 @@ class RunFolder:
         self.path = path
         self.cells = path / "cells"
         self._dataset: Dataset | None = None
+        self._planned: tuple[object, list[PlanRow]] | None = None
 
     def make(self) -> None:
         """Make the folder. Raises InputError if that fails, before anything is built."""
@@ -157,6 +158,14 @@ class RunFolder:
                 damaged.append(f"damaged: {error}; run the campaign again")
         return whole, damaged, noted
 
+    def has_results(self) -> bool:
+        """Return whether `results` has any cell; it looks no further than the first."""
+        for row in self.plan():
+            with suppress(InputError):
+                _outcome(self.cell(row.id))
+                return True
+        return False
+
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:
         """Provide an empty folder for one attempt; it is removed afterwards unless published."""
@@ -204,7 +213,10 @@ class RunFolder:
             plan = parse(read_text(file))
             if isinstance(plan, dict) and plan.get("rows") == PLAN_ROWS:
                 file = self.path / PLAN_ROWS
-                return read_plan(file)
+                state = file_state(file)
+                if self._planned is None or self._planned[0] != state:
+                    self._planned = state, read_plan(file)
+                return list(self._planned[1])
         except FileNotFoundError:
             raise InputError(
                 f"{self.path} is not the folder of a run: it has no plan.json",

@@ -23,8 +23,10 @@ from memnotify.check.promises import (
     Wakes,
 )
 from memnotify.errors import InputError
+from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.results.folder import RECORDS, RunFolder
+from memnotify.results.verdict import Verdict
 from memnotify.series.quilt import MEM_NOTIFY, NONE, is_known, revisions
 from memnotify.series.revision import Revision, load_revision
 from memnotify.units import NS_PER_MS
@@ -105,27 +107,37 @@ def check_run(
     With `against`, the promises are those of that revision, except for kernels without a series.
     Raises InputError if the folder is not a run's, a log cannot be read, or a revision is invalid.
     """
-
-    @functools.cache
-    def promised(series: str) -> Revision | None:
-        there = is_known(series, root=root)
-        return load_revision(series, root=root) if there else None
-
-    if against is not None and promised(against) is None:
-        if against != NONE:
-            load_revision(against, root=root)  # says so if there is none of this name
-        raise InputError(
-            f"--against {against}: no promises of {against} are on file",
-            hint=f"those of {', '.join(_with_promises(root))} are",
-        )
+    checker = Checker(root=root, against=against)
     for verdict in run.verdicts():
         file = run.cell(verdict.id) / RECORDS
-        if not file.exists():
-            continue  # the testbed failed
+        if file.exists():  # else the testbed failed
+            yield from checker.check(verdict, read_records(file))
+
+
+class Checker:
+    """Checks one log after another; it reads each revision once."""
+
+    def __init__(self, *, root: Path = MEM_NOTIFY, against: str | None = None) -> None:
+        """`against` is as for `check_run`, and so are the errors."""
+        self._root, self._against = root, against
+        self._promised = functools.cache(self._load)
+        if against is not None and self._promised(against) is None:
+            if against != NONE:
+                load_revision(against, root=root)  # says so if there is none of this name
+            raise InputError(
+                f"--against {against}: no promises of {against} are on file",
+                hint=f"those of {', '.join(_with_promises(root))} are",
+            )
+
+    def _load(self, series: str) -> Revision | None:
+        there = is_known(series, root=self._root)
+        return load_revision(series, root=self._root) if there else None
+
+    def check(self, verdict: Verdict, log: RecordLog) -> Iterator[Checked]:
+        """Check the log of a cell against each invariant of its revision."""
         series = str(verdict.point["series"])
-        by = series if against is None or series == NONE else against
-        revision = promised(by)
-        log = read_records(file)
+        by = series if self._against is None or series == NONE else self._against
+        revision = self._promised(by)
         checked = Checked(
             cell=verdict.id,
             name=verdict.name,
@@ -136,7 +148,7 @@ def check_run(
         )
         if revision is None and series != NONE:
             yield checked
-            continue
+            return
         promises = None if revision is None else promises_of(revision)
         for answer in check(log, promises):
             needs = None

@@ -65,14 +65,17 @@ def note_reaction(folder: Path, log: RecordLog) -> None:
         (folder / REACTION).write_text(to_json(note), encoding="utf-8")
 
 
-def reacted_in(folder: Path) -> Reacted | None:
+def reacted_in(folder: Path, log: RecordLog | None = None) -> Reacted | None:
     """Return it for the cell in a folder, from the note or from the log; None without a log.
 
-    Raises InputError if the log cannot be read.
+    `log` is its log, if that has been read. Raises InputError if the log cannot be read.
     """
     if not (folder / RECORDS).exists():
         return None
-    return _noted(folder) or Reacted.of(read_columns(folder / RECORDS, reaction.FIELDS))
+    if (found := _noted(folder)) is not None:
+        return found
+    known = read_columns(folder / RECORDS, reaction.FIELDS) if log is None else log
+    return Reacted.of(known)
 
 
 def _noted(folder: Path) -> Reacted | None:

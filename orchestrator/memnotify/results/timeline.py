@@ -57,14 +57,15 @@ _GAP_S = 2
 """A gap between two rounds of the console, which are normally one second apart."""
 
 
-def timeline_of(folder: Path) -> list[Event]:
+def timeline_of(folder: Path, log: RecordLog | None = None) -> list[Event]:
     """Return the events of the cell whose results are in a folder; none if it left no log.
 
-    Raises InputError if the results are damaged.
+    `log` is its log, if that has been read. Raises InputError if the results are damaged.
     """
     if not (folder / RECORDS).exists():
         return []
-    log, manifest = read_records(folder / RECORDS), read_manifest(folder)
+    log = read_records(folder / RECORDS) if log is None else log
+    manifest = read_manifest(folder)
     try:
         return timeline(log, manifest)
     except ValueError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memnotify import toml
 from memnotify.errors import InputError
+from memnotify.files import resolved
 from memnotify.records.compare import Agreement, compare
 from memnotify.records.log import VIEWS
 from memnotify.records.parquet import read_records
@@ -49,16 +50,26 @@ class Trend:
 
 
 def by_date(runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """Return runs of one campaign, oldest first. Raises InputError if they are of several."""
+    """Return runs of one campaign, oldest first.
+
+    Raises InputError if they are of several, or if one is there twice.
+    """
     names: dict[str, RunFolder] = {}
+    folders: dict[Path, RunFolder] = {}
     for run in runs:
         run.plan()
+        if (other := folders.setdefault(resolved(run.path), run)) is not run:
+            also = "" if other.path == run.path else f", also as {run.path}"
+            raise InputError(
+                f"{other.path} is named twice{also}",
+                hint="a trend is of several runs; name each of them once",
+            )
         value, _ = toml.read(run.path / CAMPAIGN)
         names.setdefault(str(value.get("name", run.path.name)), run)
     if len(names) > 1:
-        (one, first), (other, second) = list(names.items())[:2]
+        (one, first), (another, second) = list(names.items())[:2]
         raise InputError(
-            f"{first.path} is a run of campaign {one}, {second.path} one of {other}",
+            f"{first.path} is a run of campaign {one}, {second.path} one of {another}",
             hint="a trend is of several runs of one campaign",
         )
     return sorted(runs, key=lambda run: dates_of(run).ended)

@@ -99,8 +99,11 @@ async def debug(
     *,
     number: int | None,
     script: Path | None,
+    vmlinux: Path | None = None,
 ) -> int:
     """Run gdb on a cell's guest, at record `number` if given; return gdb's exit status.
+
+    gdb reads the symbols of `vmlinux`, which is the guest's kernel, or those of its System.map.
 
     The guest is replayed from the cell's recording, which is made first if necessary. A cell that
     cannot be recorded is run again instead. Raises InputError if the cell has no such record;
@@ -127,6 +130,7 @@ async def debug(
                 boot=job.boot_files,
                 system_map=job.kernel.file("System.map"),
                 agent=job.image.file("agent"),
+                vmlinux=vmlinux,
             ),
             tape=tape,
             record=number,

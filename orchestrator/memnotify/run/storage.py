@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.errors import InputError
+from memnotify.kernel.dwarf import DWARF
 from memnotify.kernel.stored import KERNEL, SOURCE
 from memnotify.results.folder import RunFolder
 from memnotify.results.runs import run_folders
@@ -22,31 +23,35 @@ from memnotify.run.claims import held_claims
 from memnotify.store import Artifact, Store
 
 IMAGE, PROGRAM, TEMPLATE, ENVIRONMENT = "image", "program", "template", "environment"
+CLIENT = "client"
 TREES, DOWNLOADS, CCACHE, ZIG_CACHE = "trees", "downloads", "ccache", "zig-cache"
 
 KINDS: Mapping[str, str] = {
     SOURCE: "kernel sources",
     KERNEL: "kernels",
+    DWARF: "debug information of kernels",
     IMAGE: "initramfs images",
     PROGRAM: "compiled guest programs",
+    CLIENT: "compiled clients of the user's own",
     TEMPLATE: "booted guests",
     ENVIRONMENT: "Python packages for the hosts of a fleet",
     TREES: "unpacked trees with object files",
     DOWNLOADS: "files that were fetched in part, and hosts that did not answer",
     CCACHE: "compiled objects of kernels",
-    ZIG_CACHE: "compiled objects of the guest program",
+    ZIG_CACHE: "compiled objects of the guest program and of clients",
 }
 """The kinds of things in the store, and what they are."""
 
-_ARTIFACTS = (SOURCE, KERNEL, IMAGE, PROGRAM, TEMPLATE, ENVIRONMENT)
+_ARTIFACTS = (SOURCE, KERNEL, DWARF, IMAGE, PROGRAM, CLIENT, TEMPLATE, ENVIRONMENT)
 # Locks that are held while something of a kind is read: the beginnings of their names.
 _READERS = {
     SOURCE: ("fetch-", "tree-", "kernel-"),
     KERNEL: ("run-",),
     IMAGE: ("run-",),
     PROGRAM: ("image-",),
+    CLIENT: ("image-", "run-"),
     CCACHE: ("kernel-",),
-    ZIG_CACHE: ("image-", "program-"),
+    ZIG_CACHE: ("image-", "program-", "client-"),
 }
 
 
@@ -156,8 +161,10 @@ def _what(artifact: Artifact) -> str:
             words = [inputs.get(key) for key in ("base", "revision", "arch", "variant")]
         case "source":
             words = [inputs.get("base"), facts.get("version"), facts.get("origin")]
-        case "template":
+        case "template" | "dwarf":
             words = ["kernel", str(inputs.get("kernel"))[:12]]
+        case "client":
+            words = [inputs.get("name"), inputs.get("arch")]
         case _:
             words = [inputs.get("arch")]
     return " ".join(str(word) for word in words if word)

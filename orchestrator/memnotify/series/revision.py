@@ -176,6 +176,15 @@ class BatchTable(toml.Table):
         nr = max(part + self.plus, self.at_least)
         return nr if self.at_most is None else min(nr, self.at_most)
 
+    def formula(self, watchers: int) -> str:
+        """Return how the kernel comes to that number, such as `max(200/16, 100)`."""
+        if self.order != "fifo":
+            return f"{self.limit(watchers)}"
+        text = f"{watchers}/{self.divisor or 1 << (self.shift or 0)}"
+        text += f" + {self.plus}" if self.plus else ""
+        text = f"max({text}, {self.at_least})" if self.at_least else text
+        return text if self.at_most is None else f"min({text}, {self.at_most})"
+
 
 class Revision(toml.Table):
     """What a revision promises, and where it comes from; it omits what the revision does not have.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from memnotify.axes import AXES, chosen
 from memnotify.report.page.gather import Gathered
 from memnotify.results.dates import dates_of
 from memnotify.results.folder import CAMPAIGN, RunFolder
+from memnotify.text import counted
 
 _SHOWN = 8  # values of an axis
 _TOOLS = ("qemu", "accel", "memnotify", "kernel", "python")
@@ -24,9 +25,10 @@ def facts(run: RunFolder, cells: Sequence[Gathered]) -> dict[str, str]:
     return {
         "Results of": dates_of(run).text,
         "Made with": _versions(cells),
+        "Ran on": _hosts(cells),
         "Asked": _asked(cells),
         "Run it again": again(run),
-        "Report written on": _here(),
+        "Report written by": f"memnotify {__version__}{_elsewhere(cells)}",
     }
 
 
@@ -102,13 +104,25 @@ def _some(values: Sequence[str]) -> str:
     return f"{values[0]} … {values[-1]} ({len(values)} values)"
 
 
-def _here() -> str:
-    memory = host.memory_mib() / 1024
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return (
-        f"{platform.node() or 'an unnamed host'} ({system}, {host.cores()} cores, "
-        f"{memory:.1f} GiB) by memnotify {__version__}"
-    )
+def _hosts(cells: Iterable[Gathered]) -> str:
+    """Return the machines on which the cells ran; older manifests do not say it."""
+    ran = [cell.manifest.host for cell in cells if cell.manifest is not None]
+    count = Counter(str(one) for one in ran if one is not None)
+    if len(count) == 1 and len(ran) == count.total():
+        return next(iter(count))
+    told = [f"{name} ({counted(found, 'cell')})" for name, found in count.most_common(_SHOWN)]
+    if len(count) > _SHOWN:
+        told.append(f"and {counted(len(count) - _SHOWN, 'other host')}")
+    if silent := len(ran) - count.total():
+        told.append(f"unknown ({counted(silent, 'cell')} of a version that did not note the host)")
+    return "; ".join(told) or "unknown"
+
+
+def _elsewhere(cells: Iterable[Gathered]) -> str:
+    """Return where the report was written, if not all cells ran here."""
+    here = host.machine()
+    ran = {cell.manifest.host for cell in cells if cell.manifest is not None}
+    return "" if ran == {here} else f" on {here.name or 'an unnamed host'}"
 
 
 def origins(cells: Sequence[Gathered]) -> list[dict[str, Any]]:

@@ -19,16 +19,30 @@ from memnotify.text import printable, printable_lines
 
 def clean(value: Any) -> Any:
     """Return a JSON value whose texts cannot control what shows them; no number is infinite."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        # Columns of a picture have thousands of values of one or two types.
+        return [clean(of) for of in value] if set(map(type, value)) - _PLAIN else _finite(value)
+    if kind is dict or isinstance(value, Mapping):
+        return {printable(str(key)): clean(of) for key, of in value.items()}
     if isinstance(value, str):
         # Of a lone surrogate, only an escape can be written to a file.
         return printable_lines(value)
-    if isinstance(value, Mapping):
-        return {printable(str(key)): clean(of) for key, of in value.items()}
     if isinstance(value, list | tuple):
         return [clean(of) for of in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+_PLAIN = frozenset((bool, int, float, type(None)))
+
+
+def _finite(values: Sequence[float | None]) -> list[float | None]:
+    """Return plain values without those that JSON does not have."""
+    if all(math.isfinite(value) for value in values if type(value) is float):
+        return list(values)
+    return [None if type(of) is float and not math.isfinite(of) else of for of in values]
 
 
 def packed(spec: Any) -> Any:

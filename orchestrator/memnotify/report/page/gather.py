@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 from memnotify.axes import AXES, Value
 from memnotify.campaign.row import PlanRow
 from memnotify.check.promises import PromiseVerdict
+from memnotify.check.reaction import UNITS
 from memnotify.parallel import each
+from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
 from memnotify.report.cells import CaseStatus, CellReport
 from memnotify.report.check import told_break
@@ -20,12 +22,13 @@ from memnotify.report.page.data import block, packed
 from memnotify.report.plots.picture import Picture
 from memnotify.report.plots.thin import ALL, Most
 from memnotify.report.plots.timeline import timeline
+from memnotify.report.words import figures_of, heading
 from memnotify.results.course import course_if_any
 from memnotify.results.evidence import evidence
 from memnotify.results.folder import CONSOLE, RECORDS, RunFolder, read_manifest, read_verdict
-from memnotify.results.frames import CellResults
 from memnotify.results.manifest import Manifest
-from memnotify.results.promises import Checked
+from memnotify.results.promises import Checked, Checker
+from memnotify.results.reaction import reacted_in
 from memnotify.results.timeline import timeline_of
 from memnotify.store import digest_value
 
@@ -98,6 +101,11 @@ class Gathered:
     def id(self) -> str:
         return self.report.id
 
+    def size(self, axis: str) -> int:
+        """Return its value on an axis of numbers; 0 if that is unknown."""
+        value = self.axes.get(axis)
+        return value if isinstance(value, int) else 0
+
     @property
     def broken(self) -> int:
         """How many promises it breaks."""
@@ -108,14 +116,12 @@ class Gathered:
         return sum(one.verdict is PromiseVerdict.KEPT for one in self.promises)
 
 
-def gather(
-    run: RunFolder, promises: Mapping[str, Sequence[Promise]], *, pictures: bool
-) -> Iterator[Gathered]:
+def gather(run: RunFolder, *, pictures: bool) -> Iterator[Gathered]:
     """Yield the cells of the plan, in its order. Raises InputError if a result is damaged."""
     whole, _ = run.results()
     plan = run.plan()
     gathered = functools.partial(
-        _gathered, whole=whole, promises=promises, room=Room.of(len(plan)), pictures=pictures
+        _gathered, whole=whole, checker=Checker(), room=Room.of(len(plan)), pictures=pictures
     )
     yield from each(gathered, plan)
 
@@ -124,7 +130,7 @@ def _gathered(
     row: PlanRow,
     *,
     whole: Mapping[str, Path],
-    promises: Mapping[str, Sequence[Promise]],
+    checker: Checker,
     room: Room,
     pictures: bool,
 ) -> Gathered:
@@ -144,9 +150,12 @@ def _gathered(
     folder = whole[row.id]
     verdict = read_verdict(folder)
     report = CellReport(id=row.id, name=row.name, verdict=verdict)
-    answers = tuple(promises.get(row.id, ()))
+    # The log is read once for all that is said of it.
+    log = read_records(folder / RECORDS) if (folder / RECORDS).exists() else None
+    answers = () if log is None else tuple(map(promise_of, checker.check(verdict, log)))
     manifest = read_manifest(folder)
-    reaction = CellResults(folder).reaction
+    reacted = reacted_in(folder, log)
+    reaction = dict.fromkeys(UNITS) if reacted is None else dict(reacted.figures)
     return Gathered(
         report=report,
         axes={**axes, **verdict.point},
@@ -156,14 +165,15 @@ def _gathered(
         manifest=manifest,
         block=block(
             {
-                **_told(report, folder, room),
-                "reaction": reaction,
+                **_told(report, folder, log, room),
+                "setting": [[heading(axis), value] for axis, value in axes.items()],
+                "figures": [list(one) for one in figures_of(report.row, reaction)],
                 "promises": [
                     dataclasses.asdict(one) for one in answers if one.invariant is not None
                 ],
                 "no_promises": any(one.invariant is None for one in answers),
-                "evidence": _evidence(folder, report),
-                "picture": _picture(folder, room) if pictures else None,
+                "evidence": _evidence(log, report),
+                "picture": _picture(folder, log, room) if pictures else None,
                 "origin": _origin(manifest),
             }
         ),
@@ -178,16 +188,15 @@ def _axes(row: PlanRow) -> Iterator[tuple[str, Value]]:
             continue  # an older plan may lack it
 
 
-def _told(report: CellReport, folder: Path, room: Room) -> dict[str, Any]:
+def _told(report: CellReport, folder: Path, log: RecordLog | None, room: Room) -> dict[str, Any]:
     lines, more = _console(folder, room.bytes)
-    events = timeline_of(folder)
+    events = timeline_of(folder, log)
     return {
         "id": report.id,
         "name": report.name,
         "outcome": report.outcome,
         "detail": report.detail,
         "status": report.status,
-        "row": report.row,
         "events": [[one["t"], one["event"], one["text"]] for one in events[: room.lines]],
         "more_events": max(0, len(events) - room.lines),
         "console": lines,
@@ -207,17 +216,17 @@ def _console(folder: Path, most: int) -> tuple[str, int]:
         return log.read(most).decode(errors="replace").replace("\r\n", "\n"), max(0, size - most)
 
 
-def _evidence(folder: Path, report: CellReport) -> list[list[Any]]:
+def _evidence(log: RecordLog | None, report: CellReport) -> list[list[Any]]:
     """Return the records on which a finding is based, each with its number."""
     assert report.verdict is not None
-    if report.status is not CaseStatus.FAILED or not (folder / RECORDS).is_file():
+    if report.status is not CaseStatus.FAILED or log is None:
         return []
-    found = evidence(read_records(folder / RECORDS), report.verdict.outcome)
+    found = evidence(log, report.verdict.outcome)
     return [list(pair) for pair in zip(found, found.lines(), strict=True)][:_BREAKS]
 
 
-def _picture(folder: Path, room: Room) -> dict[str, Any] | None:
-    course = course_if_any(folder)
+def _picture(folder: Path, log: RecordLog | None, room: Room) -> dict[str, Any] | None:
+    course = course_if_any(folder, log)
     if course is None:
         return None
     return told_picture(timeline([course], [course.series], most=room.most))
@@ -244,6 +253,7 @@ def _origin(manifest: Manifest) -> dict[str, Any]:
         began = f"{start.origin}{took}"
     seed = manifest.inputs.get("seed")
     return {
+        "host": None if manifest.host is None else str(manifest.host),
         "digests": manifest.digests,
         "versions": manifest.versions,
         "kernel": " ".join(

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from memnotify.report.cells import CaseStatus, ExpectReport
 from memnotify.report.page.gather import Gathered
+from memnotify.series.quilt import is_known
+from memnotify.series.revision import load_revision
 from memnotify.text import counted
 
 
@@ -39,6 +41,7 @@ class Headline:
 
 
 _SEEDS = ("repeat", "seed")
+_SIZES = ("clients", "memory_mib")
 _WORDS = {Level.GOOD: "As promised", Level.LOOK: "Worth a look", Level.FAILED: "Failed"}
 
 
@@ -110,10 +113,14 @@ def _wrong(cells: Sequence[Gathered], expected: Sequence[ExpectReport]) -> list[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a run says in one sentence, and the cell that shows it best."""
+    """What a run says in one sentence, the cell that shows it best, and what the kernel reckons.
+
+    `why` is "" if no revision here limits how many it wakes.
+    """
 
     text: str
     cell: str
+    why: str
 
 
 def answer(cells: Sequence[Gathered]) -> Answer | None:
@@ -121,7 +128,8 @@ def answer(cells: Sequence[Gathered]) -> Answer | None:
     there = [cell for cell in cells if cell.reaction.get("herd") is not None]
     if not there:
         return None
-    best = max(there, key=lambda cell: cell.reaction["herd"] or 0)
+    # Of equals the one with the most clients, then the most memory, as `memnotify plot` chooses.
+    best = max(there, key=lambda cell: (cell.reaction["herd"] or 0, *map(cell.size, _SIZES)))
     others = [axis for axis in best.axes if axis not in ("series", *_SEEDS)]
     alike = [cell for cell in there if all(cell.axes.get(a) == best.axes[a] for a in others)]
     herds: dict[str, list[float]] = {}
@@ -129,4 +137,29 @@ def answer(cells: Sequence[Gathered]) -> Answer | None:
         herds.setdefault(str(cell.axes["series"]), []).append(cell.reaction["herd"] or 0)
     where = f"{best.axes['clients']} clients in {best.axes['memory_mib']} MiB"
     words = [f"{series} {statistics.median(some):g}" for series, some in herds.items()]
-    return Answer(text=f"Of {where}, woken at once: {', '.join(words)}.", cell=best.id)
+    return Answer(
+        text=f"Of {where}, woken at once: {', '.join(words)}.",
+        cell=best.id,
+        why=_why([series for series in herds if any(herds[series])], int(best.axes["clients"])),
+    )
+
+
+def _why(names: Sequence[str], clients: int) -> str:
+    """Return how many clients each revision may wake with one notification, and why so many."""
+    found: dict[str, list[str]] = {}
+    floors = []
+    for name in names:
+        revision = load_revision(name) if is_known(name) else None
+        if revision is None or revision.batch.order != "fifo":
+            continue
+        batch = revision.batch
+        found.setdefault(f"{batch.formula(clients)} = {batch.limit(clients)}", []).append(name)
+        if 0 < batch.at_least == batch.limit(clients):
+            floors.append(name)
+    if not found:
+        return ""
+    formulas = "; ".join(f"{' and '.join(of)} {formula}" for formula, of in found.items())
+    text = f"One notification wakes those that have waited longest, at most: {formulas}."
+    if floors:
+        text += f" The floor of {' and '.join(floors)} decides here, not the number of clients."
+    return text

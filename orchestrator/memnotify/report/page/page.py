@@ -24,15 +24,16 @@ from memnotify.report.expect import in_words, status_of
 from memnotify.report.page import about
 from memnotify.report.page.compared import compared, differing
 from memnotify.report.page.data import block, digest, squeezed
-from memnotify.report.page.gather import Gathered, Promise, gather, promise_of, told_picture
+from memnotify.report.page.gather import Gathered, gather, told_picture
 from memnotify.report.page.headline import answer, headline
 from memnotify.report.plots.drawing import converter
+from memnotify.report.plots.page import LIVE
 from memnotify.report.plots.palette import COLOURS, GRID, INK, RULE, SOFT, dark_css
 from memnotify.report.published import published_grid
 from memnotify.report.table import ALWAYS
+from memnotify.report.words import all_words, heading, own_name
 from memnotify.results.expectations import expectations
 from memnotify.results.folder import CAMPAIGN, RunFolder
-from memnotify.results.promises import check_run
 from memnotify.results.published import PublishedComparison, compare_published
 from memnotify.results.trend import Change, Trend, by_date, trend_of
 from memnotify.text import printable, printable_lines
@@ -47,7 +48,6 @@ _SCRIPTS = (
 _STYLES = ("page", "parts", "print")
 _VEGA = "window.drawVega = (holder, spec, options) => vegaEmbed(holder, spec, options);"
 _COLOURS = {"ink": INK, "soft": SOFT, "rule": RULE, "grid": GRID}
-_UNITS = {"memory_mib": "MiB"}
 
 
 def page(runs: Sequence[RunFolder], output: Path) -> str:
@@ -59,10 +59,7 @@ def page(runs: Sequence[RunFolder], output: Path) -> str:
     runs = by_date(runs)
     run = runs[-1]
     pictures = extras.installed("vl_convert")
-    promises: dict[str, list[Promise]] = {}
-    for one in check_run(run):
-        promises.setdefault(one.cell, []).append(promise_of(one))
-    cells = list(gather(run, promises, pictures=pictures))
+    cells = list(gather(run, pictures=pictures))
     campaign, _ = toml.read(run.path / CAMPAIGN)
     parts = _Parts(
         run=run,
@@ -140,6 +137,7 @@ def _data(parts: _Parts, output: Path, *, pictures: bool) -> Mapping[str, Any]:
     curves = published.curves if published is not None and pictures else ()
     return {
         "name": parts.name,
+        "words": all_words(),
         "cells": [_facts(cell) for cell in parts.cells],
         "axes": differing(parts.cells) | _repeats(parts.cells),
         "compare": compared(parts.cells),
@@ -174,13 +172,14 @@ def _repeats(cells: Sequence[Gathered]) -> dict[str, list[Any]]:
 def _facts(cell: Gathered) -> dict[str, Any]:
     """Return all that is known about a cell as one flat row."""
     row = {name: value for name, value in cell.report.row.items() if name != "name"}
+    reaction = {own_name(name): value for name, value in cell.reaction.items()}
     return {
         "id": cell.id,
         "name": cell.report.name,
         **cell.axes,
         "outcome": cell.report.outcome,
         **row,
-        **{name: of for name, of in cell.reaction.items() if name not in row},
+        **{name: of for name, of in reaction.items() if name not in row},
         "promises_kept": cell.kept,
         "promises_broken": cell.broken,
         "status": cell.report.status,
@@ -196,8 +195,7 @@ def _columns(cells: Sequence[Gathered]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "title": name.removesuffix("_mib").replace("_", " "),
-            "unit": _UNITS.get(name, ""),
+            "title": heading(name),
             "axis": name in axes,
         }
         for name in names
@@ -316,6 +314,8 @@ def _figure(value: Any) -> str:
 
 def _joined(kind: str, names: Sequence[str]) -> str:
     files = [_HERE / kind / f"{name}.{kind}" for name in names]
+    if kind == "js":
+        files.insert(1, LIVE)
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     return f"(() => {{\n{text}}})();\n" if kind == "js" else text
 

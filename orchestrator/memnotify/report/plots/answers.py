@@ -118,6 +118,7 @@ def about(point: Mapping[str, object], leave_out: Sequence[str] = ()) -> str:
     words = {
         "base": "Linux {}",
         "series": "{}",
+        "setting": "{}",
         "arch": "{}",
         "machine": "machine {}",
         "memory_mib": "{} MiB",
@@ -129,5 +130,5 @@ def about(point: Mapping[str, object], leave_out: Sequence[str] = ()) -> str:
     return ", ".join(
         how.format(point[axis])
         for axis, how in words.items()
-        if axis in point and axis not in leave_out
+        if point.get(axis) not in (None, "") and axis not in leave_out
     )

@@ -24,7 +24,7 @@ from memnotify.results.comparison import COMPARED, compare_runs
 from memnotify.results.course import Course, course_of
 from memnotify.results.folder import RECORDS, RunFolder
 from memnotify.results.published import compare_published, has_published_series
-from memnotify.results.reacted import groups, reacted, setting
+from memnotify.results.reacted import SETTING, groups, reacted, setting
 from memnotify.results.verdict import Verdict
 from memnotify.text import known_names
 from memnotify.units import NS_PER_S
@@ -231,7 +231,7 @@ def _figures(run: RunFolder, asked: Asked) -> Picture:
     if not only:
         # Figures of different settings are no sample: of the largest one alone.
         chosen = setting(run.verdicts(), by=asked.by)
-        for axis in ("clients", "memory_mib", "scenario", "machine", "arch", "base", "series"):
+        for axis in (one for one in SETTING if one != REPEAT):
             if axis != asked.by:
                 only[axis] = {str(chosen[0].point[axis])}
     found = compare_runs([run.path], by=asked.by, only=only)

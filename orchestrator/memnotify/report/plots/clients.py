@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memnotify.report.plots.frame import LINE, Frame, names, panel, rules, strip, text
+from memnotify.report.plots.frame import LINE, Frame, names, panel, strip, text
 from memnotify.report.plots.labels import LETTER, rows
 from memnotify.report.plots.legend import End
 from memnotify.report.plots.palette import BLUE, COLOURS, RULE, SHAPES
 from memnotify.report.plots.picture import Spec, moment, values
-from memnotify.report.plots.thin import POINTS, Raster, raster
+from memnotify.report.plots.thin import POINTS, Raster
 from memnotify.results.course import NOTICES
 
 WAKEUPS = 120
@@ -37,7 +37,7 @@ def batches(frame: Frame) -> Spec:
         for batch, row in zip(found, rows(spans, most=BATCH_ROWS, first=order), strict=True)
         if row is not None
     ]
-    layers = rules(frame)
+    layers = []
     if shown:
         layers.append(text(frame, shown, align="center", fontWeight="bold"))
     return strip(frame, height, layers)
@@ -46,7 +46,7 @@ def batches(frame: Frame) -> Spec:
 def wakeups(frame: Frame) -> Spec:
     """Return the wakeups over the clients' numbers."""
     clients = max(course.clients for course in frame.courses)
-    made = raster(frame.course.wakeups, most=frame.most.marks)
+    made = frame.raster
     kinds = [kind for kind in NOTICES if any(kind in c.wakeups.kind for c in frame.courses)]
     layers: list[Spec] = []
     named: list[End] = []

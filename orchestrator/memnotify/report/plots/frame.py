@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from memnotify.report.plots.legend import End, legend
 from memnotify.report.plots.palette import BLUE, INK, ORANGE, RULE
-from memnotify.report.plots.picture import Spec, moment, number, quantity, values
-from memnotify.report.plots.thin import ALL, Most, thin
+from memnotify.report.plots.picture import Spec, moment, moments, numbers, quantity, values
+from memnotify.report.plots.thin import ALL, Most, Raster, thin
 from memnotify.results.course import Course, Line
 
 LINE = 13
@@ -30,6 +32,7 @@ class Frame:
     alone: bool
     courses: tuple[Course, ...]
     parts: float | None = None
+    raster: Raster
     rows: int = 1  # of labels above the panels
     most: Most = ALL
 
@@ -87,13 +90,13 @@ def panel(
 def rules(frame: Frame, axis: Spec | None = None) -> list[Spec]:
     """Return the lines of the steps, of the findings, and of where two logs part."""
     made = []
-    for moments, colours, dash, size in (
+    for when, colours, dash, size in (
         ([step.t for step in frame.course.steps], RULE, [1, 0], 0.6),
         ([finding.t for finding in frame.course.findings], ORANGE, [1, 0], 2),
         ([frame.course.gate_s] if frame.course.gate_s is not None else [], BLUE, [2, 2], 1),
         ([frame.parts] if frame.parts is not None else [], INK, [8, 3, 2, 3], 1.5),
     ):
-        times = [{"t": moment(t)} for t in moments if 0 <= t <= frame.end_s]
+        times = [{"t": moment(t)} for t in when if 0 <= t <= frame.end_s]
         if times:
             mark = {"type": "rule", "color": str(colours), "strokeDash": dash, "size": size}
             place = {"x": time(frame, axis=axis)}
@@ -103,11 +106,8 @@ def rules(frame: Frame, axis: Spec | None = None) -> list[Spec]:
 
 def curve(frame: Frame, line: Line, colours: str, *, least: float = -math.inf, **mark: Any) -> Spec:
     t, y = thin(line.t, line.values, frame.most.points)
-    shown = [
-        {"t": moment(at), "y": number(max(least, value))}
-        for at, value in zip(t.tolist(), y.tolist(), strict=True)
-        if at >= 0
-    ]
+    t, y = t[t >= 0], np.maximum(y[t >= 0], least)
+    shown = [{"t": at, "y": of} for at, of in zip(moments(t), numbers(y), strict=True)]
     return {
         "data": values(shown),
         "mark": {

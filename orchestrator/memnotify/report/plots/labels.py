@@ -45,6 +45,40 @@ def rows(
     return found
 
 
+def stacked(
+    spans: Sequence[tuple[float, float]], lines: Sequence[float], *, most: int
+) -> list[int | None]:
+    """Return a row for each label, counted from the lowest, so that no line crosses a label.
+
+    `lines` has where each label's own line stands, at an end of its span; it goes down from the
+    row of the label. Those that fit nowhere get None.
+    """
+    found: list[int | None] = [None] * len(spans)
+    # A label reaches over the lines of others beside it, which have to be placed first.
+    turned = [n for n, (left, _) in enumerate(spans) if lines[n] > left]
+    straight = [n for n in range(len(spans)) if n not in turned]
+    order = sorted(straight, key=lambda n: -lines[n]) + sorted(turned, key=lambda n: lines[n])
+    placed: list[int] = []
+    for n in order:
+        left, right = spans[n]
+        lowest = 0
+        for other in placed:
+            row = found[other]
+            assert row is not None
+            a, b = spans[other]
+            if left < lines[other] < right or (left < b and a < right):
+                lowest = max(lowest, row + 1)
+        if lowest >= most or any(
+            a < lines[n] < b and (found[other] or 0) <= lowest
+            for other in placed
+            for a, b in (spans[other],)
+        ):
+            continue
+        found[n] = lowest
+        placed.append(n)
+    return found
+
+
 def wide(text: str) -> float:
     """Return how wide a label is, about."""
     return len(text) * LETTER + 6

@@ -20,6 +20,8 @@ from memnotify.report.plots.svg import svg
 from memnotify.text import printable
 
 _HERE = Path(__file__).parent
+LIVE = _HERE / "live.js"
+"""What the page of a picture and a report have in common."""
 
 _PAGE = """\
 <!doctype html>
@@ -43,6 +45,7 @@ _PAGE = """\
 </figure>
 <details><summary>The picture in words</summary><p>{alt}</p></details>
 </main>
+<div id="bubble" hidden></div>
 <script type="application/json" id="spec">{spec}</script>
 <script>{script}</script>
 </body>
@@ -73,7 +76,7 @@ def page(picture: Picture) -> str:
 
 @functools.cache
 def _script() -> str:
-    own = (_HERE / "page.js").read_text(encoding="utf-8")
+    own = LIVE.read_text(encoding="utf-8") + (_HERE / "page.js").read_text(encoding="utf-8")
     # Inside a script element, only its end tag and a comment's beginning would be markup.
     bundle = str(converter().javascript_bundle(own))
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -10,17 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memnotify.report.plots.frame import LINE, Frame, curve, names, panel, rules, strip, text
-from memnotify.report.plots.labels import rows, wide
+from memnotify.report.plots.frame import LINE, Frame, curve, names, panel, strip, text, time
+from memnotify.report.plots.labels import stacked, wide
 from memnotify.report.plots.legend import End
-from memnotify.report.plots.palette import BLUE, BROWN, INK, ORANGE, PURPLE, SOFT, TEAL, colour
+from memnotify.report.plots.palette import (
+    BLUE,
+    BROWN,
+    INK,
+    ORANGE,
+    PURPLE,
+    RULE,
+    SOFT,
+    TEAL,
+    colour,
+)
 from memnotify.report.plots.picture import RIGHT, Spec, moment, number, values
 from memnotify.text import printable
 from memnotify.units import PAGES_PER_MIB
 
 FREE, MEMORY, SWAPPED, RUNNABLE = 150, 100, 46, 40
 """Heights in pixels."""
-_ROWS = 4  # of labels above the panels
+_ROWS = 6  # of labels above the panels
+_FOOT, _TITLE = 28, 21
+"""Pixels between the labels and the panel below, and how many of them its title takes."""
 _PAGE = 1 / PAGES_PER_MIB
 
 
@@ -56,7 +68,7 @@ def placed(frame: Frame) -> list[tuple[_Label, bool, int | None]]:
         x, width = frame.pixel(label.t), 2 + wide(label.text)
         fits = x + width <= frame.width + (RIGHT - 8 if frame.last else 0)
         spans.append((x, x + width) if fits else (x - width, x))
-    found = rows(spans, most=_ROWS)
+    found = stacked(spans, [frame.pixel(label.t) for label in labels], most=_ROWS)
     return [
         (label, left < frame.pixel(label.t) - 1, row)
         for label, (left, _), row in zip(labels, spans, found, strict=True)
@@ -65,12 +77,12 @@ def placed(frame: Frame) -> list[tuple[_Label, bool, int | None]]:
 
 def steps(frame: Frame) -> Spec:
     """Return the strip above the panels: the steps in words, or their numbers if it is narrow."""
-    foot = 28  # for the title of the axis below
-    height = LINE * (frame.rows if frame.alone else frame.rows + 1) + foot
-    layers = rules(frame)
+    height = LINE * (frame.rows if frame.alone else frame.rows + 1) + _FOOT
+    layers = []
     for label, turned, row in placed(frame):
         if row is not None:
-            at = {"t": moment(label.t), "py": height - foot - LINE * row}
+            at = {"t": moment(label.t), "py": height - _FOOT - LINE * row}
+            layers.append(_down(frame, label, height - _FOOT - LINE * row, height - _TITLE))
             layers.append(
                 text(
                     frame,
@@ -91,6 +103,16 @@ def steps(frame: Frame) -> Spec:
             }
         )
     return strip(frame, height, layers)
+
+
+def _down(frame: Frame, label: _Label, top: float, bottom: float) -> Spec:
+    """Return the line of a label, from beside its words down to the title of the panel below."""
+    ends = {"y": {"value": top - LINE / 2}, "y2": {"value": bottom}}
+    return {
+        "data": values([{"t": moment(label.t)}]),
+        "mark": {"type": "rule", "color": str(RULE), "size": 0.6},
+        "encoding": {"x": time(frame), **ends},
+    }
 
 
 def free(frame: Frame) -> Spec:

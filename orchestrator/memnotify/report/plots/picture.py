@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from memnotify.report.plots.palette import FONT, GRID, INK, RULE, SOFT
+from memnotify.results.course import Floats
 from memnotify.text import printable
 
 Spec = dict[str, Any]
@@ -101,6 +104,23 @@ def quantity(title: str, **more: Any) -> Spec:
 def number(value: float) -> float:
     """Return a number short enough for a file of many: four digits that count."""
     return float(f"{value:.4g}")
+
+
+def numbers(values: Floats) -> list[float]:
+    """Return many such numbers."""
+    sizes = np.abs(values)
+    with np.errstate(divide="ignore"):
+        places = np.where(sizes > 0, 3 - np.floor(np.log10(sizes)), 0)
+    made = values.copy()
+    for place in np.unique(places[np.isfinite(places)]).tolist():
+        of = places == place
+        made[of] = np.round(values[of], int(place))
+    return cast("list[float]", made.tolist())
+
+
+def moments(values: Floats) -> list[float]:
+    """Return many such times."""
+    return cast("list[float]", np.round(values, 4).tolist())
 
 
 def moment(value: float) -> float:

@@ -33,9 +33,9 @@ Groups = Mapping[str, Sequence[Reacted]]
 
 def _subject(groups: Groups, by: str, *free: str) -> str:
     every = [one for found in groups.values() for one in found]
-    same = [axis for axis in SETTING if len({one.point[axis] for one in every}) == 1]
+    same = [axis for axis in SETTING if len({one.point.get(axis) for one in every}) == 1]
     runs = counted(len(every), "run")
-    point = {axis: every[0].point[axis] for axis in same if axis not in (by, *free)}
+    point = {axis: every[0].point.get(axis) for axis in same if axis not in (by, *free)}
     return f"{about(point)}; {runs}"
 
 

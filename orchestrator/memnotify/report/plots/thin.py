@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memnotify.records.log import Ints
 from memnotify.results.course import Floats, Wakeups
@@ -80,7 +79,8 @@ def raster(wakeups: Wakeups, *, most: int = MARKS) -> Raster:
             clients=0,
         )
     names = sorted(set(wakeups.kind))
-    kinds = np.array([names.index(kind) for kind in wakeups.kind], np.int64)
+    numbers = {name: number for number, name in enumerate(names)}
+    kinds = np.array([numbers[kind] for kind in wakeups.kind], np.int64)
     span = float(wakeups.t[-1] - wakeups.t[0]) or 1.0
     across, up = 600, 100
     while True:
@@ -88,21 +88,21 @@ def raster(wakeups: Wakeups, *, most: int = MARKS) -> Raster:
         clients = -(-(int(wakeups.client.max()) + 1) // up)
         column = np.minimum(((wakeups.t - wakeups.t[0]) / seconds).astype(np.int64), across - 1)
         row = wakeups.client // clients
-        fields, first, count = _grouped(np.stack([kinds, column, row]))
-        if count.size <= most:
+        # One number for each field: much quicker to sort than three.
+        rows = int(row.max()) + 1
+        places, first, count = np.unique(
+            (kinds * across + column) * rows + row, return_index=True, return_counts=True
+        )
+        if places.size <= most:
             break
         across, up = max(1, across * 3 // 4), max(1, up * 3 // 4)
+    kind_of, column_of, row_of = places // (across * rows), places // rows % across, places % rows
     return Raster(
-        t=wakeups.t[0] + (fields[1] + 0.5) * seconds,
-        client=(fields[2] + 0.5) * clients - 0.5,
-        kind=tuple(names[kind] for kind in fields[0].tolist()),
+        t=wakeups.t[0] + (column_of + 0.5) * seconds,
+        client=(row_of + 0.5) * clients - 0.5,
+        kind=tuple(names[kind] for kind in kind_of.tolist()),
         record=wakeups.record[first],
-        count=count,
+        count=count.astype(np.int64),
         seconds=seconds,
         clients=clients,
     )
-
-
-def _grouped(keys: Ints) -> tuple[Ints, NDArray[np.intp], Ints]:
-    fields, first, count = np.unique(keys, axis=1, return_index=True, return_counts=True)
-    return fields, first, count.astype(np.int64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from memnotify.report.plots import answers, clients, panels
 from memnotify.report.plots.frame import Frame, thinned
@@ -59,6 +58,7 @@ def timeline(
             courses=tuple(courses),
             parts=None if parting is None else parting.t[number],
             most=most,
+            raster=raster(course.wakeups, most=most.marks),
         )
         for number, (course, name) in enumerate(zip(courses, names, strict=True))
     ]
@@ -67,6 +67,7 @@ def timeline(
     shared = {axis for axis in courses[0].point if len({c.point[axis] for c in courses}) == 1}
     differ = [axis for axis in courses[0].point if axis not in shared]
     subject = answers.about(courses[0].point, differ)
+    grid = _grid(frames)
     cells = ", ".join(course.id for course in courses)
     return Picture(
         title=answers.several(courses, names),
@@ -76,8 +77,8 @@ def timeline(
             for course, name in zip(courses, names, strict=True)
         ),
         caption=_caption(frames, parting),
-        body=_grid(frames),
-        zoomable=_zoomable(frames),
+        body=grid,
+        zoomable=_zoomable(frames, grid),
         width=width,
     )
 
@@ -111,7 +112,7 @@ def _space(frames: Sequence[Frame], height: int = _APART) -> list[Spec]:
     return [{**nothing, "width": frame.width} for frame in frames]
 
 
-def _zoomable(frames: Sequence[Frame]) -> Spec:
+def _zoomable(frames: Sequence[Frame], grid: Spec) -> Spec:
     """Return the same with a strip below, of which the reader chooses the part to look at."""
     end_s = frames[0].end_s
     strip = clients.overview(frames)
@@ -122,32 +123,35 @@ def _zoomable(frames: Sequence[Frame]) -> Spec:
             "value": {"x": [0, moment(end_s)]},
         }
     ]
-    made = _grid(frames)
-    _zoom_in(made, _BRUSH)
-    made["concat"] += [*_space(frames, _APART + 16), strip]
-    return made
+    panels = [*_zoomed(grid["concat"]), *_space(frames, _APART + 16), strip]
+    return {**grid, "concat": panels}
 
 
-def _zoom_in(panel: Any, brush: str) -> None:
-    """Give all times in these panels the scale that the brush has chosen."""
-    if isinstance(panel, list):
-        for one in panel:
-            _zoom_in(one, brush)
-    elif isinstance(panel, dict):
-        if "mark" in panel and isinstance(panel["mark"], dict):
+def _zoomed(panels: Sequence[Spec]) -> list[Spec]:
+    """Return these panels with the scale of time that the brush has chosen; they share the data."""
+    made = []
+    for one in panels:
+        panel = dict(one)
+        encoding = panel.get("encoding", {})
+        if isinstance(panel.get("mark"), dict):
             # A label beside the panel stays where it is.
-            panel["mark"]["clip"] = "field" in panel["encoding"].get("x", {})
+            panel["mark"] = {**panel["mark"], "clip": "field" in encoding.get("x", {})}
         for key in ("x", "x2"):
-            scale = panel.get("encoding", {}).get(key, {}).get("scale")
-            if scale is not None:
-                scale["domain"] = {"param": brush, "encoding": "x"}
-        for key in ("layer", "concat"):
-            _zoom_in(panel.get(key), brush)
+            channel = encoding.get(key, {})
+            if channel.get("scale") is not None:
+                scale = {**channel["scale"], "domain": {"param": _BRUSH, "encoding": "x"}}
+                encoding = {**encoding, key: {**channel, "scale": scale}}
+        if encoding:
+            panel["encoding"] = encoding
+        if "layer" in panel:
+            panel["layer"] = _zoomed(panel["layer"])
+        made.append(panel)
+    return made
 
 
 def _caption(frames: Sequence[Frame], parting: Parting | None) -> list[str]:
     courses = [frame.course for frame in frames]
-    made = [raster(frame.course.wakeups, most=frame.most.marks) for frame in frames]
+    made = [frame.raster for frame in frames]
     text = "Time is guest time since the scenario's start. Dashed: v4's gate for each zone, at or "
     text += "below which it lets notifications through."
     if any(zone.noticed for course in courses for zone in course.zones):

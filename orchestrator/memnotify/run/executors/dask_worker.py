@@ -11,6 +11,8 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import platform
+import re
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -106,8 +108,10 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
 
     @property
     def host(self) -> str:
-        """The name of this host for users."""
-        return str(self._worker.name)
+        """The name of this host for users; a job of a batch system is named after its node."""
+        name = str(self._worker.name)
+        job = re.fullmatch(r"\w+Cluster-(\d+)(-\d+)?", name)
+        return name if job is None else f"{platform.node()}-{job[1]}"
 
     def facts(self) -> HostFacts:
         """Return what this host is."""

@@ -102,7 +102,11 @@ def piece(store: Store, kind: str, key: str, name: str, at: int, data: bytes) ->
     """Write a piece of a file; it may have come before. Raises OSError."""
     if kind not in KINDS or not _KEY.fullmatch(key) or not _NAME.fullmatch(name):
         raise InfrastructureError("artifact", f"{name!r} is not a file of an artifact")
-    with (_place(store, kind, key) / name).open("ab") as file:
+    # Without the folder it is whole: somebody has sent it to another worker of this host.
+    with (
+        contextlib.suppress(FileNotFoundError),
+        (_place(store, kind, key) / name).open("ab") as file,
+    ):
         fcntl.flock(file, fcntl.LOCK_EX)
         if file.tell() == at:
             file.write(data)

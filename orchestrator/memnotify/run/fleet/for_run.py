@@ -10,7 +10,7 @@ from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.fleet.remote import Connect, connect
-from memnotify.run.fleet.scheduler import workers_of
+from memnotify.run.fleet.scheduler import same_versions, workers_of
 from memnotify.run.fleet.state import Place, cluster_of
 from memnotify.run.fleet.up import Say, up
 from memnotify.store import Store
@@ -32,12 +32,14 @@ def fleet_for_run(
         if not there:
             hint = f"memnotify fleet down {hosts.file}"
             raise InfrastructureError("host", "no host of this fleet is left", hint=hint)
-        yield cluster_of(found, place, hosts=len(there))
+        with same_versions():
+            yield cluster_of(found, place, hosts=len(there))
         return
     made = up(hosts, store=store, say=say, tied=True, connect=connect)
     try:
         working = sum(member.failure is None for member in made.members)
-        yield cluster_of(made, place, hosts=working)
+        with same_versions():
+            yield cluster_of(made, place, hosts=working)
     finally:
         say("ending the fleet")
         with place.hold(store):

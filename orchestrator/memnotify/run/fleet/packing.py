@@ -50,7 +50,7 @@ def packages(store: Store) -> Path:
     }
 
     def build(folder: Path) -> dict[str, Any]:
-        # Compressed quickly: half the size is most of what can be had.
+        # Compressed quickly: more time would hardly make it smaller.
         with tarfile.open(folder / _ARCHIVE, "w:gz", compresslevel=1) as archive:
             for distribution in needed:
                 for name, path in _files(distribution):

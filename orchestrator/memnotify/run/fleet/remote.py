@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,8 @@ def connect(host: Host) -> Remote:
         made.set_keepalive(_SIGN_OF_LIFE)
         return made
 
+    # It says on stderr what else would be in its log; what matters is raised too.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     options = {} if host.key is None else {"key_filename": str(host.key)}
     try:
         remote = Connection(
@@ -175,6 +178,6 @@ def close_all(remotes: Mapping[str, Remote]) -> None:
 
 
 def all_failed(failures: Mapping[str, InfrastructureError]) -> InfrastructureError:
-    """Return one error for a fleet of which no host is left."""
+    """Return one error for a fleet without any host that is left."""
     text = "; ".join(f"{name}: {error.message}" for name, error in failures.items())
     return InfrastructureError("host", text)

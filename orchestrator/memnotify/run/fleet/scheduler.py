@@ -45,8 +45,10 @@ def start_scheduler(
     words += ["--host", listen, "--port", "0", "--scheduler-file", str(place.scheduler)]
     words += ["--tls-ca-file", str(own / CA), "--tls-cert", str(own / CERT)]
     words += ["--tls-key", str(own / KEY), *NOT_EXPOSED]
+    # Where it would otherwise leave a folder of its own, in /tmp.
+    settings = {**SETTINGS, "DASK_TEMPORARY_DIRECTORY": str(place.folder)}
     process = Process.of(
-        detach(words, output=place.log, log=log, env=SETTINGS, allow=[PYTHON], tied=tied)
+        detach(words, output=place.log, log=log, env=settings, allow=[PYTHON], tied=tied)
     )
     until = time.monotonic() + _START_S
     while time.monotonic() < until and process.runs():
@@ -93,6 +95,14 @@ def workers_of(address: str, tls: Tls) -> dict[str, Worker]:
 
 
 @contextlib.contextmanager
+def same_versions() -> Iterator[None]:
+    """Keep Dask from warning of packages that only this machine has: no worker imports them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mismatched versions")
+        yield
+
+
+@contextlib.contextmanager
 def watching(address: str, tls: Tls) -> Iterator[Callable[[], dict[str, Worker]]]:
     """Connect to a scheduler, and yield a function that returns its workers by name.
 
@@ -108,9 +118,7 @@ def watching(address: str, tls: Tls) -> Iterator[Callable[[], dict[str, Worker]]
         require_encryption=True,
     )
     try:
-        with warnings.catch_warnings():
-            # Packages that no worker imports are on this machine only.
-            warnings.filterwarnings("ignore", "Mismatched versions")
+        with same_versions():
             client = Client(address, security=security, timeout=_ANSWER_S, set_as_default=False)
     except (OSError, TimeoutError) as error:
         text = " ".join(str(error).split())

@@ -115,7 +115,9 @@ def refuse_if_up(place: Place, *, say: Say, connect: Connect = connect) -> None:
         hint = "end it with memnotify fleet down, or use it with memnotify run --fleet"
         raise InputError("the fleet of these hosts is up already", file=place.hosts, hint=hint)
     say("ending a fleet of these hosts that has lost its scheduler")
-    take_down(before, place, say=say, connect=connect)
+    for name in take_down(before, place, say=say, connect=connect):
+        here = next(one.folder.here for one in before.members if one.host.name == name)
+        say(f"{name}: {here} may be left there; remove it when the host is back")
 
 
 @contextmanager
@@ -219,9 +221,9 @@ def _begin(making: Making, hosts: Hosts, place: Place, log: CommandLog, *, tied:
     _wait(making, place, address)
     _end_failed(making)
     fleet = _fleet(making, offers, address=address, process=process, until=until)
-    failed = [name for name in making.hosts if name not in making.entered]
-    missing = [_never_entered(making, name) for name in failed]
-    fleet = replace(fleet, members=(*fleet.members, *missing))
+    there = {member.host.name: member for member in fleet.members}
+    members = tuple(there.get(name) or _never_entered(making, name) for name in making.hosts)
+    fleet = replace(fleet, members=members)
     place.write(fleet)
     working = [member for member in fleet.members if member.failure is None]
     cores, memory = sum(m.cores for m in working), sum(m.memory_mib for m in working)

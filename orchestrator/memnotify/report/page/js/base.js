@@ -21,7 +21,7 @@ const svgEl = (tag, properties = {}, ...children) =>
 const say = (text) => { byId("said").textContent = text; };
 
 // A name of a file or an axis as people read it.
-const worded = (name) => name.replaceAll("_", " ").replace(/ mib$/, " MiB");
+const worded = (name) => Object.hasOwn(DATA.words, name) ? DATA.words[name] : name.replaceAll("_", " ");
 
 function shown(value) {
   if (value === null || value === undefined || value === "") return "-";

@@ -101,18 +101,15 @@ function commandsFor(cell, data) {
     ...Object.keys(DATA.commands).filter((label) => label !== AT).map((label) => commandLine(label, commandOf(label, cell)))];
 }
 
-function brief(value) {
-  if (Array.isArray(value)) return value.every((one) => typeof one !== "object") ? value.map(shown).join(", ") : `${value.length}, see below`;
-  if (value === null || typeof value !== "object") return shown(value);
-  return Object.entries(value).map(([name, of]) => `${worded(name)} ${shown(of)}`).join(", ");
-}
+const pairs = (all) => el("dl", { class: "pairs" }, all.map(([name, value, more]) =>
+  el("div", {}, el("dt", {}, name), el("dd", more ?? {}, value))));
 
 function figuresOf(data) {
-  const all = { ...data.row, ...data.reaction };
-  for (const name of ["id", "name", "outcome", "detail"]) delete all[name];
-  return [el("h3", {}, "Figures"), el("dl", { class: "pairs" }, Object.entries(all).map(([name, value]) =>
-    el("div", {}, el("dt", {}, worded(name)), el("dd", {}, brief(value))))),
-  saves(`${data.id}-figures`, () => ({ columns: ["figure", "value"], rows: Object.entries(all).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]) }))];
+  const value = ([name, , unit, of]) => `${shown(of)}${unit && of !== null ? ` ${unit}` : ""}`;
+  const rows = () => data.figures.map(([name, , , of]) => [name, of]);
+  return [el("h3", {}, "Setting"), pairs(data.setting.map(([name, of]) => [name, shown(of)])),
+    el("h3", {}, "Figures"), pairs(data.figures.map((one) => [one[1], value(one), { title: one[0] }])),
+    saves(`${data.id}-figures`, () => ({ columns: ["figure", "value"], rows: rows().map(([name, of]) => [name, of === null ? "" : String(of)]) }))];
 }
 
 function eventsOf(data) {
@@ -143,9 +140,9 @@ const renamed = (values, what) => Object.entries(values).map(([name, of]) => [`$
 
 function originOf(data) {
   const { digests, versions, patches, command, attempts, ...rest } = data.origin;
-  const pairs = [...Object.entries(rest), ...renamed(versions, "version"), ...renamed(digests, "digest")].filter(([, value]) => value !== null && value !== "");
+  const known = [...Object.entries(rest), ...renamed(versions, "version"), ...renamed(digests, "digest")].filter(([, value]) => value !== null && value !== "");
   return [el("h3", {}, "Provenance"),
-    el("dl", { class: "pairs" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, worded(name)), el("dd", { title: String(value) }, clipped(String(value), 24))))),
+    pairs(known.map(([name, value]) => [worded(name), clipped(String(value), 24), { title: String(value) }])),
     patches.length ? el("details", {}, el("summary", {}, `${patches.length} patches`), el("ul", {}, patches.map((name) => el("li", {}, name)))) : null,
     attempts.length > 1 ? el("details", {}, el("summary", {}, `${attempts.length} attempts`), el("ul", {}, attempts.map((one) => el("li", {}, `${one.outcome} ${one.reason} (${one.wall_seconds} s)`)))) : null,
     el("details", {}, el("summary", {}, "QEMU's command line"), el("pre", {}, command.join("\n")))].filter(Boolean);

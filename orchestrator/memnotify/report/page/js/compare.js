@@ -12,7 +12,7 @@ function startCompare() {
     el("p", { class: "note" }, "A setting is a value on each other axis. The interval is the 95 % bootstrap interval of the median over seeds; without several seeds there is none."),
     el("div", { class: "bar", role: "group", "aria-label": "What is compared" },
       chooser("by", axes.map((axis) => [axis, worded(axis)]), state.by, (value) => { state.by = value; draw(); }),
-      chooser("figure", names.map((name) => [name, `${worded(name)}, ${found.units[name]}`]), state.figure, (value) => { state.figure = value; draw(); })),
+      chooser("figure", names.map((name) => [name, worded(name)]), state.figure, (value) => { state.figure = value; draw(); })),
     place);
   draw();
 }
@@ -40,7 +40,7 @@ function comparisonOf(found, { by, figure }) {
     return { by, group, figure, unit, ...Object.fromEntries(row.setting), n: one?.[0] ?? 0, median: one?.[1] ?? null, low: one?.[2] ?? null, high: one?.[3] ?? null,
       difference: one?.[5]?.[1] ?? null, difference_low: one?.[5]?.[2] ?? null, difference_high: one?.[5]?.[3] ?? null };
   })));
-  return [comparedPicture(rows.slice(0, 40), groups, of, `${worded(figure)}, ${unit}`, by, rows.length),
+  return [comparedPicture(rows.slice(0, 40), groups, of, worded(figure), by, rows.length),
     scrolled("Comparison", table), saves("comparison", long)];
 }
 

@@ -1,8 +1,11 @@
 // Which cells are shown, in the table and in the matrix: `wanted` has the chosen value of each axis.
 const wanted = new Map();
 let sought = "";
-let rowsById = new Map();
+let cellOfRow = new Map();
 let listeners = [];
+// Only so many rows are laid out, unless the reader asks for all: a filter has to be quick.
+const FIRST = 100;
+let most = FIRST;
 
 const OUTCOMES = [["", "all"], ["wrong", "anything wrong"], ["broken", "promise broken"], ["passed", "ok"],
   ["failed", "finding"], ["error", "infrastructure failure"], ["skipped", "not run"]];
@@ -27,27 +30,38 @@ function want(axis, value) {
 
 function filter() {
   let count = 0;
-  for (const cell of DATA.cells) {
-    cell.shown = matches(cell);
-    count += cell.shown;
-    const row = rowsById.get(cell.id);
-    if (row.hidden === cell.shown) row.hidden = !cell.shown;
-  }
+  for (const cell of DATA.cells) count += cell.shown = matches(cell);
+  placeRows();
   const text = `${count} of ${DATA.cells.length} cells`;
   byId("count").textContent = text;
   say(text);
   for (const listen of listeners) listen();
 }
 
+// Of the cells shown, those beyond the first are on paper only.
+function placeRows() {
+  let count = 0;
+  for (const row of [...byId("table").tBodies[0].rows]) {
+    const { shown } = cellOfRow.get(row), later = shown && ++count > most;
+    if (row.hidden === shown) row.hidden = !shown;
+    if (row.classList.contains("later") !== later) row.classList.toggle("later", later);
+  }
+  const more = byId("more");
+  more.hidden = count <= most;
+  more.firstChild.textContent = `The first ${most} of ${count} rows. `;
+}
+
 function startFilters() {
   const table = byId("table");
   const rows = [...table.tBodies[0].rows];
-  rowsById = new Map(DATA.cells.map((cell, at) => [cell.id, rows[at]]));
+  cellOfRow = new Map(DATA.cells.map((cell, at) => [rows[at], cell]));
   for (const cell of DATA.cells) {
     cell.text = `${cell.id} ${cell.name} ${cell.outcome} ${cell.detail ?? ""}`.toLowerCase();
     cell.shown = true;
   }
-  sortable(table);
+  sortable(table, placeRows);
+  table.parentElement.after(el("p", { class: "note", id: "more", hidden: true }, "",
+    el("button", { type: "button", onclick: () => { most = Infinity; placeRows(); } }, "show all rows")));
   const search = el("input", { type: "search", placeholder: "id, name, outcome", oninput: () => {
     sought = search.value.trim().toLowerCase();
     filter();
@@ -69,6 +83,7 @@ function startFilters() {
     el("span", { class: "note", id: "count" }, `${DATA.cells.length} cells`),
     el("span", { class: "push" }, saves("cells", cellTable)));
   byId("cells-title").after(bar);
+  placeRows();
 }
 
 // All that is known of the cells shown, in the order of the table.

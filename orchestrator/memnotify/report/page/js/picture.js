@@ -1,9 +1,6 @@
 // Vega is expanded when the first picture is shown. The policy allows it by its hash.
 let vega = null;
 
-// Not warnings: a figure that no cell has is an empty panel.
-const ERRORS = 1;
-
 function withVega() {
   vega ??= expanded(byId("data-vega").textContent).then((text) => {
     const script = document.createElement("script");
@@ -11,29 +8,6 @@ function withVega() {
     document.head.append(script);
   });
   return vega;
-}
-
-function tooltip(handler, event, item, value) {
-  const bubble = byId("bubble");
-  bubble.hidden = value === null || value === undefined || value === "";
-  if (bubble.hidden) return;
-  bubble.textContent = typeof value !== "object" ? String(value)
-    : Object.entries(value).map(([name, of]) => `${name}: ${of}`).join("\n");
-  const wide = document.documentElement.clientWidth;
-  bubble.style.left = `${Math.max(0, Math.min(event.clientX + 12, wide - bubble.offsetWidth - 4))}px`;
-  bubble.style.top = `${event.clientY + 12}px`;
-}
-
-// The brush of a timeline: the object in its description that says which span is shown.
-function brushOf(spec) {
-  if (spec === null || typeof spec !== "object") return null;
-  const own = spec.params?.find?.((param) => param.name === "zoom");
-  if (own) return own;
-  for (const value of Object.values(spec)) {
-    const found = brushOf(value);
-    if (found) return found;
-  }
-  return null;
 }
 
 async function drawPicture(place, picture, name) {
@@ -44,18 +18,27 @@ async function drawPicture(place, picture, name) {
   const draw = async () => {
     await withVega();
     const made = document.createElement("div");
-    const done = await drawVega(made, spec, { actions: false, ast: true, defaultStyle: false, mode: "vega-lite", renderer: "svg", tooltip, logLevel: ERRORS });
+    const done = await drawVega(made, fitted(spec, holder.clientWidth), DRAWN);
     view?.finalize();
     view = done.view;
+    if (brush) view.addSignalListener("zoom", (_, span) => told(span));
     // The holder has the text alternative; Vega gives each of a thousand marks a role.
     made.querySelector("svg").setAttribute("aria-hidden", "true");
     holder.replaceChildren(made);
   };
-  place.replaceChildren(el("figure", {}, brush ? zoomBar(brush, draw) : null, holder,
+  const bar = brush ? zoomBar(brush, draw) : null;
+  // What is dragged over shows in the two times too, and stays when the picture is drawn again.
+  const told = (span) => {
+    const found = span && Object.values(span)[0];
+    bar.follow(Array.isArray(found) ? found : bar.whole);
+  };
+  place.replaceChildren(el("figure", {}, bar?.element ?? null, holder,
     el("figcaption", {}, el("strong", {}, picture.title), el("br"), picture.subtitle, picture.caption.map((line) => el("div", {}, line)),
       savesSvg(name, () => view.toSVG())),
     el("details", {}, el("summary", {}, "The picture in words"), el("p", { class: "note" }, picture.alt))));
   await draw();
+  watchWidth(holder);
+  onWidth(holder, draw);
 }
 
 // The same as dragging over the strip below the panels, for keyboards.
@@ -80,9 +63,14 @@ function zoomBar(brush, draw) {
     const [a, b] = brush.value.x;
     return show(...change(a, b, (b - a) / 4));
   } }, text);
-  return el("div", { class: "bar", role: "group", "aria-label": "Zoom" }, fromLabel, toLabel,
+  const follow = ([a, b]) => {
+    brush.value.x = [Math.min(a, b), Math.max(a, b)];
+    [from.value, to.value] = brush.value.x.map((value) => String(Number(value.toFixed(3))));
+  };
+  const element = el("div", { class: "bar", role: "group", "aria-label": "Zoom" }, fromLabel, toLabel,
     press("+", "zoom in", (a, b, part) => [a + part, b - part]), press("−", "zoom out", (a, b, part) => [a - part * 2, b + part * 2]),
     press("◀", "earlier", (a, b, part) => a - part < whole[0] ? [whole[0], whole[0] + b - a] : [a - part, b - part]),
     press("▶", "later", (a, b, part) => b + part > whole[1] ? [whole[1] - (b - a), whole[1]] : [a + part, b + part]),
     press("whole", "show the whole run", () => whole), el("span", { class: "note" }, "or drag over the strip below the panels"));
+  return { element, follow, whole };
 }

@@ -22,6 +22,7 @@ async function start() {
   if (DATA.overlay && byId("overlay")) drawPicture(byId("overlay"), DATA.overlay, "published");
   window.addEventListener("hashchange", follow);
   await follow();
+  for (const holder of document.querySelectorAll(".scroll")) watchWidth(holder);
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -10,7 +10,7 @@ function startTrend() {
   const set = (key) => (value) => { state[key] = value; draw(); };
   byId("trend").append(
     el("div", { class: "bar", role: "group", "aria-label": "What the trend shows" },
-      chooser("figure", Object.entries(DATA.compare.units).map(([name, unit]) => [name, `${worded(name)}, ${unit}`]), state.figure, set("figure")),
+      chooser("figure", Object.keys(DATA.compare.units).map((name) => [name, worded(name)]), state.figure, set("figure")),
       chooser("a line for each", [...axes.map((axis) => [axis, worded(axis)]), ["", "all cells"]], state.by, set("by")),
       chooser("cells", [["changed", "that changed"], ["all", "all"]], state.only, set("only"))),
     place);
@@ -55,7 +55,7 @@ function trendPicture(found, point, figure, by) {
   const width = 700, height = 230, left = 56, right = 130, top = 26, bottom = height - 34;
   const x = (at) => left + (found.runs.length > 1 ? (at / (found.runs.length - 1)) * (width - left - right) : 0);
   const y = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
-  const title = `${worded(figure)}, ${DATA.compare.units[figure]}: median of the cells`;
+  const title = `${worded(figure)}: median of the cells`;
   const step = Math.ceil(found.runs.length / 5);
   const children = [inked(8, 14, title),
     ...ticks(low, high, 4).flatMap((value) => [svgEl("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), stroke: DATA.colours.grid }),

@@ -1,0 +1,118 @@
+"""Asks a batch system (Slurm, PBS, ...) for hosts through dask-jobqueue.
+
+The scheduler runs in this process. Each job is a worker; keys and certificates are made for this
+run, and are in files that only the user can read.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import extra
+from memnotify.run.executors.protocol import CA, CERT, KEY, Cluster, Tls
+from memnotify.run.fleet.member import NOT_EXPOSED
+
+SYSTEMS = {
+    "htcondor": "HTCondorCluster",
+    "lsf": "LSFCluster",
+    "oar": "OARCluster",
+    "pbs": "PBSCluster",
+    "sge": "SGECluster",
+    "slurm": "SLURMCluster",
+}
+"""Names of dask-jobqueue's configuration, and its classes."""
+
+_QUEUE_PATIENCE_S = 24 * 3600.0
+"""A job may wait in a queue for long."""
+
+
+@contextmanager
+def jobs(system: str, count: int) -> Iterator[Cluster]:
+    """Ask for `count` jobs; at the end they are cancelled.
+
+    What a job gets (cores, memory, queue, time) is in dask-jobqueue's configuration. Raises
+    InputError if that says too little, and InfrastructureError if jobs cannot be submitted.
+    """
+    with _cluster(system) as (made, tls):
+        try:
+            made.scale(jobs=count)
+        except Exception as error:
+            raise InfrastructureError("jobqueue", f"{system}: {error}") from error
+        yield Cluster(
+            address=made.scheduler_address,
+            tls=tls,
+            hosts=1,
+            patience_s=_QUEUE_PATIENCE_S,
+        )
+
+
+def job_script(system: str) -> str:
+    """Return the script of one job, without asking for any."""
+    with _cluster(system) as (made, _):
+        return str(made.job_script())
+
+
+@contextmanager
+def _cluster(system: str) -> Iterator[tuple[Any, Tls]]:
+    """Yield a cluster without jobs; its files are in the user's home, which all hosts can read."""
+    folder = Path(tempfile.mkdtemp(prefix=".memnotify-", dir=Path.home()))
+    try:
+        with extra("fleet", "--jobqueue"):
+            tls = _made(folder)
+        made = _opened(system, tls)
+        try:
+            yield made, tls
+        finally:
+            made.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _opened(system: str, tls: Tls) -> Any:
+    with extra("fleet", "--jobqueue"):
+        import dask_jobqueue
+        from distributed import Security
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    sides = ("scheduler", "worker", "client")
+    security = Security(
+        require_encryption=True,
+        tls_ca_file=str(tls.ca),
+        **{f"tls_{side}_cert": str(tls.cert) for side in sides},
+        **{f"tls_{side}_key": str(tls.key) for side in sides},
+    )
+    try:
+        return getattr(dask_jobqueue, SYSTEMS[system])(
+            processes=1,
+            python=sys.executable,
+            security=security,
+            scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            # A guest's memory is not the worker's: the ledger counts it.
+            worker_extra_args=["--memory-limit", "0", *NOT_EXPOSED],
+        )
+    except (ValueError, TypeError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(
+            f"--jobqueue {system}: {text}",
+            hint=f"set jobqueue.{system} in ~/.config/dask/jobqueue.yaml: cores, memory, walltime",
+        ) from error
+
+
+def _made(folder: Path) -> Tls:
+    """Make an authority, and a certificate and key of it, which all sides of this run use."""
+    from distributed import Security
+
+    told = Security.temporary().get_tls_config_for_role("client")
+    for name, key in ((CA, "ca_file"), (CERT, "cert"), (KEY, "key")):
+        file = folder / name
+        file.touch(mode=0o600)
+        file.write_text(told[key], encoding="utf-8")
+    return Tls.in_folder(folder)

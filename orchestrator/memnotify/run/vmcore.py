@@ -1,0 +1,68 @@
+"""Writes the memory of a finished cell's guest at one of its records."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from memnotify.errors import InputError
+from memnotify.files import refuse_special
+from memnotify.guest.dump import add_note, dump_memory, vmcoreinfo
+from memnotify.guest.symbols import read_symbols
+from memnotify.model import Arch
+from memnotify.records.compare import Comparison
+from memnotify.run.looking import Moment, Reached, look
+from memnotify.run.replay import Again
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Raise InputError if a file of this name cannot be written, before the guest is run for it."""
+    refuse_special(file)
+    if file.is_dir():
+        raise InputError("this is a folder", file=file)
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", file=file) from error
+
+
+async def write_vmcore(moment: Moment, again: Again, file: Path) -> Comparison:
+    """Run a cell's guest again to a moment, and write its memory; return how it compares there.
+
+    A file of that name is replaced once the new one is complete. Raises InputError and
+    InfrastructureError as `look` does, and OSError.
+    """
+    job = moment.finished.job
+    arch = job.cell.request.arch
+
+    with _replacing(file) as out:
+
+        async def reached(there: Reached) -> Comparison:
+            again.on_stage("dump")
+            await dump_memory(there.guest.monitor, out, arch=arch)
+            if arch is not Arch.I386:
+                rows = read_symbols(job.kernel.file("System.map"))
+                symbols = {name: address for address, _, name in rows}
+                add_note(out, vmcoreinfo(symbols, release=str(job.kernel.facts["version"])))
+            return there.comparison
+
+        return await look(moment, again, reached)
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[IO[bytes]]:
+    """Yield a new file, which gets this name if all goes well."""
+    prefix = f".{file.name[:100]}."
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=prefix, delete=False) as out:
+        fresh = Path(out.name)
+        try:
+            yield out
+            out.close()
+            fresh.chmod(0o644)
+            fresh.replace(file)
+        finally:
+            fresh.unlink(missing_ok=True)

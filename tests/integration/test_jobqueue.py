@@ -1,0 +1,95 @@
+"""Hosts from a batch system. There is no Slurm here: made-up commands start jobs as processes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from memnotify.cli.main import main
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.places import HOME
+from memnotify.run.executors import jobqueue
+from memnotify.run.executors.protocol import Cluster
+
+from tests.support import guests_there
+from tests.support.cluster_lab import ClusterLab
+from tests.support.lab import alive
+
+pytest.importorskip("dask_jobqueue")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of its own, and a configuration of jobs."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    # Dask reads its configuration when it is imported.
+    import dask
+
+    with dask.config.set({"jobqueue.slurm.cores": 1, "jobqueue.slurm.memory": "2GiB"}):
+        yield tmp_path / "home"
+
+
+def test_the_script_of_a_job(home: Path) -> None:
+    script = jobqueue.job_script("slurm")
+    assert "#SBATCH --cpus-per-task=1" in script and "#SBATCH --mem=2G" in script
+    (command,) = (line for line in script.splitlines() if "distributed.cli.dask_worker" in line)
+    # Of two limits the last counts.
+    assert re.findall(r"--memory-limit (\S+)", command)[-1] == "0"
+    assert " tls://" in command and "--no-dashboard" in command
+    assert set(re.findall(r"--tls-\S+ (\S+/)", command)) == {
+        next(iter(re.findall(rf"--tls-cert ({home}/\.memnotify-\w+/)", command)))
+    }
+    assert list(home.iterdir()) == []
+
+
+def made_up(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_a_campaign_in_two_jobs(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = tmp_path / "bin"
+    # Closed descriptors: whoever submits a job does not wait for its end.
+    start = 'setsid sh "$1" >"$HOME/$$.log" 2>&1 </dev/null &'
+    made_up(commands, "sbatch", f'{start}\necho "Submitted batch job $!"\necho $! >>"$HOME/jobs"')
+    made_up(commands, "scancel", 'kill -- "-$1"')
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", f"{HOME}:{HOME / 'orchestrator'}")
+    monkeypatch.setenv(guests_there.HOST, "node")
+    lab = ClusterLab(tmp_path)
+    monkeypatch.setenv(guests_there.NOTES, str(lab.notes))
+    with jobqueue.jobs("slurm", 2) as cluster:
+        assert cluster.address.startswith("tls://") and cluster.tls is not None
+        assert {file.stat().st_mode & 0o777 for file in cluster.tls.ca.parent.iterdir()} == {0o600}
+        both = Cluster(address=cluster.address, tls=cluster.tls, hosts=2)
+        monkeypatch.setattr(lab, "cluster", lambda hosts: both)
+        folder = lab.run_on(2, guests_there.quick)
+        stranger = Cluster(address=cluster.address.replace("tls", "tcp"))
+        monkeypatch.setattr(lab, "cluster", lambda hosts: stranger)
+        with pytest.raises(InfrastructureError, match="cannot connect to the scheduler"):
+            lab.run_on(1, guests_there.quick, again=True)
+    assert len(folder.verdicts()) == len(lab.noted("ran")) == 4
+    hosts = {manifest["host"]["name"] for manifest in lab.manifests().values()}
+    assert hosts <= {f"{os.uname().nodename}-{number}" for number in (0, 1)}
+    pids = [int(pid) for pid in (home / "jobs").read_text().split()]
+    assert len(pids) == 2 and not any(map(alive, pids))
+    assert not [file for file in home.iterdir() if file.name.startswith(".memnotify")]
+
+
+def test_a_configuration_that_says_too_little(home: Path) -> None:
+    with pytest.raises(InputError, match=r"--jobqueue pbs: .* cores and memory per job"):
+        jobqueue.job_script("pbs")
+
+
+@pytest.mark.parametrize("system", ["cron", "slurm:0", "slurm:x"])
+def test_another_system(system: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "campaigns/demo.toml", "--jobqueue", system])
+    assert "is not a system such as slurm:4" in capsys.readouterr().err
