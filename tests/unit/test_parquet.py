@@ -271,7 +271,7 @@ def test_the_last_of_the_kinds_may_be_missing(tmp_path: Path) -> None:
 
 def test_each_kind_has_its_own_records(tmp_path: Path) -> None:
     write_records(log_of(*(record(kind, 10 * kind) for kind in Kind)), tmp_path / "log")
-    log = read_columns(tmp_path / "log", {kind: () for kind in Kind})
+    log = read_columns(tmp_path / "log", dict.fromkeys(Kind, ()))
     for kind in Kind:
         assert log.kind(kind)["time_ns"].tolist() == [10 * kind]
 
