@@ -89,7 +89,7 @@ def test_a_moment_that_there_is_not_is_refused(
 @pytest.mark.kernel_build
 def test_drgn_reads_a_dump(run: RunFolder, tmp_path: Path) -> None:
     drgn = pytest.importorskip("drgn")
-    from drgn.helpers.linux import for_each_task
+    from drgn.helpers.linux.pid import for_each_task
 
     finished = find_finished(run, run.plan()[0].id, store=Store())
     request = KernelRequest(base=modern(), series="v4", arch=Arch.X86_64)

@@ -130,6 +130,18 @@ def test_a_lost_line_is_not_taken_for_an_empty_one_in_a_tree_that_has_the_patch(
     assert "lacks lines" in refused(mail(hunk), there) or "already" in refused(mail(hunk), there)
 
 
+def test_the_other_copy_is_not_removed_from_a_tree_that_has_the_patch() -> None:
+    twice = [*CODE[:5], "\tlamp();", "\tlamps();", *CODE[5:9]]
+    body = [*twice, *twice]
+    at = len(twice) + 5
+    hunk = [f"@@ -{at - 2},8 +{at - 2},6 @@", *(f" {x}" for x in CODE[2:5])]
+    hunk += ["-\tlamp();", "-\tlamps();", *(f" {x}" for x in CODE[5:8])]
+    once = lamp([*body[:at], *body[at + 2 :]])
+    data = mail([*NAMES, *hunk])
+    assert taken(data, lamp(body)) == once
+    assert "is in mm/lamp.c already" in refused(data, once)
+
+
 def test_the_index_line_shows_that_a_tree_has_the_patch() -> None:
     """Wherever else the hunk would fit."""
     old, new = text([*CODE, *CODE]), text([*CODE[:2], "\tlamp();", *CODE[2:], *CODE])
@@ -212,6 +224,14 @@ def test_an_answer_may_quote_that_a_patch_is_binary() -> None:
     assert taken(both.encode(), lamp(CODE))["mm/lamp.c"].split()[1] == "lamp();"
     alone = f"{HEAD}{TITLE}\n> diff --git a/x b/x\n> GIT binary patch\n> x\n"
     assert "a binary diff" in refused(alone.encode(), {})
+
+
+def test_an_odd_blank_of_the_message_alone_is_its_own() -> None:
+    old, new = text(CODE), text([CODE[0], "\tlamp();", *CODE[1:]])
+    hunk = ["@@ -1,2 +1,3 @@", f" {CODE[0]}", "+\tlamp();", f" {CODE[1]}"]
+    message = "Ada a \u00e9crit\u00a0: lamps are dark."
+    data = mail(indexed(hunk, old, new), message)
+    assert message.encode() in take(data, {"mm/lamp.c": old}).data
 
 
 def test_the_tree_shows_that_nothing_was_encoded() -> None:

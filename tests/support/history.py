@@ -154,6 +154,9 @@ class History:
             raise UnusableError("binary")
         if "# HG changeset patch" in lines:
             raise UnusableError("Mercurial's header in the message, which imports leave out")
+        begin = lines.index("---") if "---" in lines else len(lines)
+        if any(line.startswith(("Index: ", "diff -")) for line in lines[:begin]):
+            raise UnusableError("a header of a diff in the message, where git ends it")
         before, after = (
             {name: read(name) for name in modes}
             for read in (

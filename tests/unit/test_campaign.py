@@ -227,6 +227,11 @@ def test_a_scenario_in_a_file_of_its_own(tmp_path: Path) -> None:
     file.write_text(body.replace("scenario.squeeze.", "").replace("percent = 75", "mib = 80"))
     with pytest.raises(InputError, match=r"scenarios/squeeze\.toml:9: step\[1\]\.balloon\.mib"):
         load_campaign(write(tmp_path, head))
+    file.write_text(body.replace("scenario.squeeze.", "").replace("percent = 75", "percents = 75"))
+    with pytest.raises(
+        InputError, match=r"scenarios/squeeze\.toml:9: step\[1\]\.balloon\.percents: "
+    ):
+        load_campaign(write(tmp_path, head))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
     "a header that was wrapped": (
         [
             "@@ -10,4 +10,5 @@ static int a_function_of_a_long_name(struct lamp *lamp,",
-            " int b)",
+            "int b)",
             *PLAIN,
         ],
         with_new(),

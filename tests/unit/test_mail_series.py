@@ -1,4 +1,4 @@
-"""Mails restored to a series: their order, the tree after each patch, and what is said of them."""
+"""Mails restored to a series: their order, the tree after each patch, and the notes on them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_patch_without_a_number_comes_after_the_others() -> None:
 
 
 def headers(patch: Imported | Patch) -> list[str]:
-    """Return what the file of a patch says of the thread, in its header."""
+    """Return the lines about the thread in the header of a patch."""
     assert isinstance(patch, Imported)
     lines = patch.data.decode().splitlines()
     return [line for line in lines if re.match("X-Memnotify-(Base|Newest)", line)]

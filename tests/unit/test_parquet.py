@@ -269,6 +269,23 @@ def test_the_last_of_the_kinds_may_be_missing(tmp_path: Path) -> None:
     assert (len(log.kind(max(Kind))), log.kind(Kind.ZONE)["free"].tolist()) == (0, [2])
 
 
+def test_each_kind_has_its_own_records(tmp_path: Path) -> None:
+    write_records(log_of(*(record(kind, 10 * kind) for kind in Kind)), tmp_path / "log")
+    log = read_columns(tmp_path / "log", dict.fromkeys(Kind, ()))
+    for kind in Kind:
+        assert log.kind(kind)["time_ns"].tolist() == [10 * kind]
+
+
+def test_the_greatest_index_is_not_the_first(tmp_path: Path) -> None:
+    write_records(SANE, tmp_path / "log")
+    table = pq.read_table(tmp_path / "log")
+    index = pa.array([2**32 - 1, 0, 1, 2, 3], pa.uint32())
+    at = table.column_names.index("index")
+    pq.write_table(table.set_column(at, table.schema.field(at), index), tmp_path / "log")
+    with pytest.raises(InputError, match=DISORDER):
+        read_columns(tmp_path / "log", {Kind.ZONE: ("free",)})
+
+
 def test_a_log_of_no_records(tmp_path: Path) -> None:
     empty = RecordLog(np.zeros(0, layout.RECORD), lost=3, torn=4)
     write_records(empty, tmp_path / "log")

@@ -122,7 +122,10 @@ def _compare(args: argparse.Namespace) -> int:
             console,
             found.rows,
             same=found.same,
-            notes=found.notes(table=not settings),
+            notes=[
+                *found.notes(table=not settings),
+                *([narrower] if not settings and (narrower := found.narrower()) else []),
+            ],
             choice=choice,
             table=not settings,
         )

@@ -31,8 +31,11 @@ def note_given(base: Base, key: str, path: Path | None, *, store: Store) -> None
     draft.replace(file)
 
 
-def told_of_given(base: Base, *, store: Store) -> str | None:
-    """Return a line on the source that a base is built from, if the user gave it."""
+def told_of_given(base: Base, *, store: Store, only_changed: bool = False) -> str | None:
+    """Return a line on the source that a base is built from, if the user gave it.
+
+    `only_changed`: and if it is not any more what the user gave.
+    """
     try:
         key = pointer(base, store).read_text(encoding="utf-8").strip()
         facts = parse(_note(base, store).read_bytes())
@@ -47,7 +50,7 @@ def told_of_given(base: Base, *, store: Store) -> str | None:
             f"{base.name} is built from a copy of {path}, which has changed since: "
             f"`{command(f'kernel fetch {base.name} --source {path}')}` takes what it is now"
         )
-    return f"{base.name} is built from {path}, as it was given before"
+    return None if only_changed else f"{base.name} is built from {path}, as it was given before"
 
 
 def _note(base: Base, store: Store) -> Path:

@@ -56,12 +56,17 @@ class HunkInTree:
 
         Where both can be read, the one that needs less repair is right. If neither needs any, it is
         the place in the header that tells, and whether the hunk would be put beside itself. If the
-        hunk only removes lines, what surrounds them may be at many places.
+        hunk only removes lines, what surrounds them may be at many places: the header's tells.
         """
         added = [key(line.text[1:]) for line in self.hunk.body if line.text.startswith("+")]
         removed = any(line.text.startswith("-") for line in self.hunk.body)
-        if self.file.before is None or (readings and not added):
+        if self.file.before is None:
             return Backward.NO
+        if readings and not added:
+            # It has been found elsewhere, such as the other copy of what was there twice.
+            context = [key(line.text) for line in self.hunk.body if line.text.startswith(" ")]
+            told = sum(map(bool, context)) >= CONTEXT
+            return self._only_standing() if told else Backward.NO
         least = min((reading.cost for reading in readings), default=None)
         # A blank line alone is at many places, unless without it the hunk fits better.
         if not any(added) and (removed or not added or not least):

@@ -1,4 +1,4 @@
-"""Tell whether a line of a mail may be the rest of the one above it, which a mailer has wrapped."""
+"""Whether a line of a mail may be the rest of the one above it, which a mailer has wrapped."""
 
 from __future__ import annotations
 
@@ -50,10 +50,8 @@ def may_be_of_header(hunk: RawHunk, rest: str, width: int) -> bool:
     section = hunk.section
     if not section or rest.startswith(("+", "-")) or len(section) + len(rest.strip()) > _SECTION:
         return False
-    if marks_context(hunk.body):
+    if marks_context(hunk.body) and not rest.startswith((" ", "\t")):
         width = 0  # a line without a mark is no context
-        if rest.startswith((" ", "\t")):
-            return False
     numbers = f"@@ -{hunk.old_start},{hunk.old_count} +{hunk.new_start},{hunk.new_count} @@ "
     return may_be_wrapped(numbers + section, rest, width)
 

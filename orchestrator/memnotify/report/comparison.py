@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from memnotify.axes import Value
+from memnotify.axes import Value, chosen
 from memnotify.report.grid import USUAL, Choice, Column, Grid, Row
 from memnotify.report.plain import print_line
 from memnotify.results.grouping import GroupFigure
@@ -39,7 +39,7 @@ def print_comparison(
     """
     groups = list(dict.fromkeys(row.group for row in rows))
     by, cells, over = rows[0].by, rows[0].cells, rows[0].over
-    here = ", ".join(f"{axis} {value}" for axis, value in same.items())
+    here = ", ".join(f"{axis} {value}" for axis, value in chosen(same).items())
     print_line(console, here, style="dim")
     each = f"by {by}, {counted(cells, 'run')} in each group"
     taken = ", ".join(f"{axis} {_values(some)}" for axis, some in over.items())

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from memnotify.axes import AXES, REPEAT, Value, ordered
+from memnotify.axes import AXES, REPEAT, Value, chosen, ordered
 from memnotify.campaign.row import PlanRow
 from memnotify.check.reaction import UNITS
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
@@ -87,6 +87,14 @@ class GroupComparison:
     settings: Mapping[Point, Mapping[str, Value]]
     exact: frozenset[tuple[Value, Point]]
 
+    def narrower(self) -> str | None:
+        """Return how to compare one setting alone; None if there is only one."""
+        if not self.pooled:
+            return None
+        *_, one = self.settings.values()  # the last is the largest, as a rule
+        words = " ".join(f"--only {axis}={one[axis]}" for axis in self.pooled)
+        return f"each median is over {len(self.settings)} settings; {words} takes one of them"
+
     def notes(self, *, table: bool = True) -> list[str]:
         """Return what a reader needs besides the figures: how cells ended, and what is missing.
 
@@ -114,9 +122,6 @@ class GroupComparison:
                 f"no interval, Δ or p: runs that differ in {axes} are not samples of the "
                 "same setting"
             )
-            *_, one = self.settings.values()  # the last is the largest, as a rule
-            words = " ".join(f"--only {axis}={one[axis]}" for axis in self.pooled if axis in one)
-            notes.append(f"each median is over all of these settings; add {words} for a single one")
         for count, what in (
             (self.left_out, "left out: not every group has a counterpart"),
             (self.not_run, "have not been run"),
@@ -202,7 +207,7 @@ def compare_runs(
     alike = tuple(compare_logs(_logs(different))) if told else ()
     return GroupComparison(
         rows=tuple(_rows(by, over, different, {found.group: found for found in alike})),
-        same={axis: found[0] for axis, found in values.items() if len(found) == 1},
+        same=chosen({axis: found[0] for axis, found in values.items() if len(found) == 1}),
         outcomes={
             group: Counter(dataclasses.replace(s.outcome, detail="") for s in found)
             for group, found in kept.items()

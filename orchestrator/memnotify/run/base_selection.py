@@ -140,7 +140,7 @@ def choose_base(
                 remedies.append(f"for {name}, {error.hint}")
         else:
             chosen(f"base {name}, from {found.origin}")
-            _say_given(load_base(name), source, using)
+            _say_given(load_base(name), source, using, only_changed=True)
             return name
     if reasons:
         chosen(f"base {last}")
@@ -148,9 +148,13 @@ def choose_base(
     return last
 
 
-def _say_given(base: Base, source: str | None, using: Preparing) -> None:
+def _say_given(
+    base: Base, source: str | None, using: Preparing, *, only_changed: bool = False
+) -> None:
     """Say that a base is built from a tree that the user gave earlier, as it was then."""
-    line = told_of_given(base, store=using.store) if source is None else None
+    if source is not None:
+        return
+    line = told_of_given(base, store=using.store, only_changed=only_changed)
     if line is not None:
         using.say(line)
 

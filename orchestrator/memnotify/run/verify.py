@@ -23,7 +23,7 @@ from memnotify.run.executors.protocol import Executor
 from memnotify.run.schedule import for_users
 
 VERIFIED = "verified.json"
-"""In the folder of a run: what came of it."""
+"""In the folder of a run: the result of each comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Verified:
 async def verify(
     jobs: Sequence[Job], executor: Executor, *, folder: RunFolder, count: int, board: Board
 ) -> list[Verified]:
-    """Run `count` cells with results once more, on another host each, and note what came of it.
+    """Run `count` cells with results once more, on another host each, and note the result.
 
     Only cells that promise the same records are chosen, evenly among the jobs. Raises
     InfrastructureError if there is no second host.

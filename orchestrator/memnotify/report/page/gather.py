@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memnotify.axes import AXES, Value
+from memnotify.axes import AXES, Value, chosen
 from memnotify.campaign.row import PlanRow
 from memnotify.check.promises import PromiseVerdict
 from memnotify.check.reaction import UNITS
@@ -150,7 +150,7 @@ def _gathered(
     folder = whole[row.id]
     verdict = read_verdict(folder)
     report = CellReport(id=row.id, name=row.name, verdict=verdict)
-    # The log is read once for all that is said of it.
+    # The log is read once for all that needs it.
     log = read_records(folder / RECORDS) if (folder / RECORDS).exists() else None
     answers = () if log is None else tuple(map(promise_of, checker.check(verdict, log)))
     manifest = read_manifest(folder)
@@ -166,7 +166,7 @@ def _gathered(
         block=block(
             {
                 **_told(report, folder, log, room),
-                "setting": [[heading(axis), value] for axis, value in axes.items()],
+                "setting": [[heading(axis), of] for axis, of in chosen(axes).items()],
                 "figures": [list(one) for one in figures_of(report.row, reaction)],
                 "promises": [
                     dataclasses.asdict(one) for one in answers if one.invariant is not None

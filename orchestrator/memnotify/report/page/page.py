@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from memnotify import extras, toml
-from memnotify.axes import REPEAT
+from memnotify.axes import REPEAT, chosen
 from memnotify.errors import InputError
 from memnotify.files import read_text
 from memnotify.report.cells import FIGURES, ExpectReport
@@ -220,7 +220,7 @@ def _row(cell: Gathered, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 def _shared(cells: Sequence[Gathered], columns: Sequence[Mapping[str, Any]]) -> str:
     """Return the values that all cells share and that have no column."""
     shown = {column["name"] for column in columns}
-    axes = cells[0].axes if cells else {}
+    axes = chosen(cells[0].axes) if cells else {}
     return ", ".join(
         f"{axis.replace('_', ' ')} {value}"
         for axis, value in axes.items()

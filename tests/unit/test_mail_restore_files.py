@@ -1,0 +1,71 @@
+"""Mails of several files, with index lines, and with diffs that are cut or only shown."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.support.restored import NUMBERED, after, mail_of, refusal, repairs, restored
+
+FILES = {"mm/a.c": NUMBERED, "mm/b.c": NUMBERED}
+WHOLE = "get the whole mail; if it is whole, correct the header by hand"
+NEW = NUMBERED.replace("\tline(11);", "\tnew();\n\tline(11);")
+
+
+def diff(name: str, *extended: str) -> list[str]:
+    head = [f"diff --git a/{name} b/{name}", *extended] if extended else []
+    body = [" \tline(9);", " \tline(10);", "+\tnew();", " \tline(11);", " \tline(12);"]
+    return [*head, f"--- a/{name}", f"+++ b/{name}", "@@ -10,4 +10,5 @@", *body]
+
+
+def blob(text: str) -> str:
+    data = text.encode()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()[:7]
+
+
+def test_each_file_gets_its_own_lines() -> None:
+    (patch,) = restored(mail_of("Text.", "---", *diff("mm/a.c"), *diff("mm/b.c")), files=FILES)
+    assert after(patch) == {"mm/a.c": NEW, "mm/b.c": NEW}
+    assert repairs(patch) == []
+
+
+@pytest.mark.parametrize(("digest", "said"), [(blob(NEW), []), ("89abcde", ["OTHER"])])
+def test_the_index_line_states_another_file(digest: str, said: list[str]) -> None:
+    lines = diff("mm/a.c", f"index {blob(NUMBERED)}..{digest} 100644")
+    (patch,) = restored(mail_of("Text.", "---", *lines), files=FILES)
+    assert after(patch) == {"mm/a.c": NEW}
+    assert repairs(patch) == [(kind, "mm/a.c", None, "", False) for kind in said]
+
+
+def test_the_index_line_decides_what_blanks_were() -> None:
+    text = NEW.replace("\tnew();", "\tnew(1,\t2);")
+    lines = diff("mm/a.c", f"index {blob(NUMBERED)}..{blob(text)} 100644")
+    lines = [line.replace("new()", "new(1,\t2)") for line in lines]
+    (patch,) = restored(mail_of("Text.", "---", *lines), files=FILES)
+    assert after(patch) == {"mm/a.c": text}
+    assert repairs(patch) == []
+
+
+def test_a_diff_that_a_message_only_shows() -> None:
+    mail = mail_of("Like this:", *diff("mm/b.c"), "---", *diff("mm/a.c"))
+    assert refusal(mail, files=FILES) == (
+        "6: a diff above the --- that ends a message, and another below it (give the patch without "
+        "the diff that its message shows, or two patches as two files)"
+    )
+
+
+def test_a_mail_that_ends_in_the_header_of_a_file() -> None:
+    mail = mail_of("Text.", "---", *diff("mm/a.c"), "diff --git a/mm/b.c b/mm/b.c", "--- a/mm/b.c")
+    said = f"15: the mail ends in the header of b/mm/b.c ({WHOLE})"
+    assert refusal(mail, files=FILES) == said
+
+
+def test_blanks_at_the_beginning_of_code_of_a_new_file_are_doubted() -> None:
+    code = ["int f(void)", "{", "        return 1;", "}"]
+    head = ["--- /dev/null", "+++ b/mm/c.c", "@@ -0,0 +1,4 @@"]
+    mail = mail_of("Text.", "---", *head, *(f"+{line}" for line in code))
+    (patch,) = restored(mail, files={})
+    assert after(patch) == {"mm/c.c": "".join(f"{line}\n" for line in code)}
+    detail = "blanks at the beginning of lines of code"
+    assert repairs(patch) == [("LEFT", "mm/c.c", None, detail, False)]
