@@ -12,7 +12,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.run.fleet.facts import Facts
 from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.member import Folder, call, end_on, enter, in_environment, offer
-from memnotify.run.fleet.remote import must, must_json, on_all
+from memnotify.run.fleet.remote import failures_of_host, must, must_json, on_all
 
 from tests.support.fleet_lab import Done, FleetLab, LocalHost
 
@@ -123,3 +123,15 @@ def test_all_hosts_work_at_once_and_fail_alone() -> None:
     found = on_all(remotes, work, lambda name, error: failures.update({name: str(error)}))
     assert failures == {"host3": "no route"}
     assert list(found)[:4] == ["host0", "host1", "host2", "host4"] and len(found) == count - 1
+
+
+def test_an_error_of_the_network_is_said_in_words() -> None:
+    pytest.importorskip("fabric")
+    for error, words in (
+        (OSError(-2, "Name or service not known"), "Name or service not known"),
+        (OSError("no route"), "no route"),
+        (UnicodeError("label empty or too long"), "not a name of the network that can exist"),
+    ):
+        with pytest.raises(InfrastructureError) as caught, failures_of_host():
+            raise error
+        assert caught.value.message == words

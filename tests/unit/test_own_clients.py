@@ -118,6 +118,7 @@ def test_a_program_with_other_arguments_is_another_program(source: Path) -> None
         ('program = "gone.c", count = 1', "there is no file"),
         ('program = "more.h", count = 1', "neither a C file nor a program for Linux"),
         ('program = ".", count = 1', "Is a directory"),
+        ('program = "wait\\u0000.c", count = 1', "a NUL character is in no name of a file"),
         (f'program = "wait.c", args = {["x" * 900] * 5}, count = 1', "args take 4505 bytes"),
     ],
 )
@@ -150,6 +151,10 @@ def test_a_binary_that_a_guest_cannot_run_is_refused(tmp_path: Path) -> None:
     linked(tmp_path)
     with pytest.raises(InputError, match=r"linked dynamically.*link it with -static"):
         campaign(tmp_path, 'program = "bin", count = 1')
+    for option in (["-c"], ["-shared", "-nostdlib"]):
+        linked(tmp_path, *option)
+        with pytest.raises(InputError, match=r"an object file or a library"):
+            campaign(tmp_path, 'program = "bin", count = 1')
     linked(tmp_path, "-static")
     with pytest.raises(InputError, match=r"a program for x86_64.*guests of i386"):
         campaign(tmp_path, 'program = "bin", count = 1', '["i386", "x86_64"]')
@@ -240,6 +245,16 @@ def test_a_source_that_changed_meanwhile_is_refused(source: Path, user_store: St
     source.write_text("int main(void) { return 1; }\n")
     with pytest.raises(InputError, match="changed since the campaign was read"):
         ensure_client(before, Arch.X86_64, store=user_store, log=CommandLog())
+
+
+def test_a_source_may_be_a_link_under_another_name(source: Path, user_store: Store) -> None:
+    link = source.parent / "linked/mine.c"
+    link.parent.mkdir()
+    link.symlink_to(source)
+    source.write_text("int main(void) { return gone; }\n")
+    with pytest.raises(InputError, match="gone") as caught:  # of the compiler, which has read it
+        ensure_client(program(link), Arch.X86_64, store=user_store, log=CommandLog())
+    assert caught.value.file == link
 
 
 def test_without_a_compiler_it_says_what_to_install(

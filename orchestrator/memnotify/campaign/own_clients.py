@@ -39,6 +39,8 @@ def programs_of(
 
 def _program(place: Place, run: Run, arches: Sequence[Arch]) -> Program:
     word, args, wakeup_line = run
+    if "\0" in word:
+        place.refuse("a NUL character is in no name of a file")
     path = place.path.parent / Path(word).expanduser()
     try:
         files = sources_of(path) if word.endswith(SOURCE_SUFFIX) else {}
@@ -57,5 +59,5 @@ def _program(place: Place, run: Run, arches: Sequence[Arch]) -> Program:
         digest=digest,
         args=args,
         wakeup_line=wakeup_line,
-        path=str(path.resolve()),
+        path=str(path.absolute()),
     )

@@ -47,6 +47,7 @@ _UNDEFINED = re.compile(r"undefined (?:symbol|reference)[^\n]*")
 
 _ELF, _CLASSES = b"\x7fELF", {1: Arch.I386, 2: Arch.X86_64}
 _MACHINES = {Arch.I386: 3, Arch.X86_64: 62}
+_STARTED = (2, 3)  # types of files that can be: programs at a fixed address, and at any (PIE)
 _INTERPRETER = 3  # a program header
 _HEADERS = {Arch.I386: "<16xHHIIIIIHHH", Arch.X86_64: "<16xHHIQQQIHHH"}
 
@@ -105,7 +106,9 @@ def binary_problem(path: Path, arches: Sequence[Arch]) -> tuple[str, str] | None
     if others := [other for other in arches if other is not arch]:
         why = f"a program for {arch}, and the campaign has guests of {', '.join(others)}"
         return why, "use one campaign for each architecture, or a C file"
-    _, _, _, _, start, _, _, _, size, count = struct.unpack_from(_HEADERS[arch], data)
+    form, _, _, entry, start, _, _, _, size, count = struct.unpack_from(_HEADERS[arch], data)
+    if form not in _STARTED or not entry:
+        return "not a whole program: an object file or a library", "link it with -static"
     kinds = [data[at : at + 4] for at in range(start, start + size * count, size or 1)]
     if struct.pack("<I", _INTERPRETER) in kinds:
         return "it is linked dynamically, and a guest has no libraries", "link it with -static"

@@ -14,6 +14,9 @@ from memnotify.errors import InputError
 
 _NAMES = toml.spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a name of letters, digits, '.', '_' and '-'")
 _TAGS = toml.spelled(r"[a-z][a-z0-9_-]*", "a tag of lower-case letters, digits, '_' and '-'")
+_ADDRESSES = toml.spelled(
+    r"([^\s/-][^\s/]*@)?[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*", "an address for ssh: [user@]host"
+)
 # What a worker offers already, by names of its own.
 _TAKEN = ("memory_mib", "cores", "boots")
 _MOST_HOURS = 24 * 31
@@ -27,7 +30,7 @@ class HostTable(toml.Table):
     name: Annotated[str, _NAMES] | None = Field(
         default=None, description="What tables and results call it; default: the host of address."
     )
-    address: Annotated[str, toml.spelled(r"[^\s-]\S*", "an address for ssh: [user@]host")] = Field(
+    address: Annotated[str, _ADDRESSES] = Field(
         description="For ssh: [user@]host, or a name of its configuration."
     )
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
@@ -124,6 +127,8 @@ def load_hosts(path: Path) -> Hosts:
             raise refuse(
                 "name" if row.name else "address", f"{name} stands twice", "give it a name"
             )
+        if row.user is not None and "@" in row.address:
+            raise refuse("user", "address has a user, too", "leave one out")
         if taken := [tag for tag in row.tags if tag in _TAKEN]:
             raise refuse("tags", f"{taken[0]} is a capacity", f"write {taken[0]} = N")
         key = None if row.key is None else (path.parent / Path(row.key).expanduser()).absolute()

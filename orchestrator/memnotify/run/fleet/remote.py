@@ -93,8 +93,11 @@ def failures_of_host() -> Iterator[None]:
 
     try:
         yield
+    except UnicodeError as error:  # the resolver encodes names before it asks for them
+        raise InfrastructureError("host", "not a name of the network that can exist") from error
     except (SSHException, Failure, ThreadException, EOFError, OSError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        text = " ".join(said.split()) or type(error).__name__
         raise InfrastructureError("host", text) from error
 
 
