@@ -107,8 +107,8 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
     )
     columns = _columns(parts.cells)
     rows = [_row(cell, columns) for cell in parts.cells]
-    for column, values in zip(columns, zip(*(row["values"] for row in rows)), strict=False):
-        column["number"] = _are_numbers(values)
+    for at, column in enumerate(columns):
+        column["number"] = _are_numbers([row["values"][at] for row in rows])
         column["classes"] = " ".join(name for name in ("axis", "number") if column[name])
     return _template().render(
         policy=Markup(policy),
