@@ -12,7 +12,7 @@ from memnotify.errors import InfrastructureError
 from memnotify.run.fleet.facts import Facts
 from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.member import Folder, end_on, enter, offer
-from memnotify.run.fleet.remote import must, must_json, on_all
+from memnotify.run.fleet.remote import failures_of_host, must, must_json, on_all
 
 from tests.support.fleet_lab import Done, FleetLab, LocalHost
 
@@ -104,3 +104,11 @@ def test_all_hosts_work_at_once_and_fail_alone() -> None:
     found = on_all(remotes, work, lambda name, error: failures.update({name: str(error)}))
     assert failures == {"host3": "no route"}
     assert list(found)[:4] == ["host0", "host1", "host2", "host4"] and len(found) == count - 1
+
+
+def test_what_has_no_number_is_told_without_one() -> None:
+    # As paramiko raises it for a port at which nobody listens.
+    with pytest.raises(InfrastructureError) as told, failures_of_host():
+        raise OSError(None, "Unable to connect to port 22 on 192.0.2.1")
+    assert "Unable to connect to port 22" in str(told.value)
+    assert "Errno" not in str(told.value)

@@ -94,7 +94,9 @@ def failures_of_host() -> Iterator[None]:
     try:
         yield
     except (SSHException, Failure, ThreadException, EOFError, OSError) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+        # paramiko's own errors of a connection are OSErrors without a number: "[Errno None] ...".
+        said = error.strerror if isinstance(error, OSError) and error.errno is None else None
+        text = " ".join(str(said or error).split()) or type(error).__name__
         raise InfrastructureError("host", text) from error
 
 
