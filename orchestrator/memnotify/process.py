@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -20,107 +18,29 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from memnotify.environment import TERMINAL, Allowed, construct, shell_line, without_secrets
+from memnotify.commands import CommandFailed, CommandLog, Completed, entry_of, too_late
+from memnotify.environment import TERMINAL, Allowed, construct
 from memnotify.errors import InfrastructureError
 from memnotify.inherited import above_standard
 from memnotify.rights import SETPRIV, Rights
 
+__all__ = [
+    "CommandFailed",
+    "CommandLog",
+    "Completed",
+    "Spawned",
+    "detach",
+    "piped",
+    "run",
+    "spawn",
+]
+
 _GUARD = Path(__file__).with_name("process_guard.py")
-_TAIL = 20
 _BEAT = 2.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A command that has ended: its exit code, and its output if it was captured.
-
-    Only `stdout` is data. Anything may be in `stderr`, such as a warning of the loader.
-    """
-
-    argv: tuple[str, ...]
-    returncode: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-    @property
-    def said(self) -> str:
-        """Return all of its output, for a message."""
-        return self.stdout + self.stderr
-
-
-@dataclass(frozen=True)
-class CommandLog:
-    """A JSON-lines file with one object for each command that was started.
-
-    `shell` is a shell line that runs it again in the same folder and environment. Without a path
-    nothing is written.
-    """
-
-    path: Path | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
-
-    def write(self, entry: Mapping[str, Any]) -> None:
-        if self.path is None:
-            return
-        line = (json.dumps(entry, default=str) + "\n").encode()
-        with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # One write() with O_APPEND: lines of several processes do not mix.
-            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(fd, line)
-            finally:
-                os.close(fd)
-
-
-def _entry(
-    argv: Sequence[str], cwd: Path | None, environment: Mapping[str, str], output: Path | None
-) -> dict[str, Any]:
-    return {
-        "argv": list(argv),
-        "cwd": None if cwd is None else str(cwd),
-        "env": without_secrets(environment),
-        "output": None if output is None else str(output),
-        "started": time.time(),
-        "shell": shell_line(argv, cwd, environment),
-    }
-
-
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-_TAIL:])
-
-
-def _late(timeout: float) -> str:
-    return f"timed out after {timeout:g} s, killed"
-
-
-class CommandFailed(InfrastructureError):
-    """A command exited with a status other than 0, could not be started, or timed out.
-
-    A timeout sets `timed_out`; it says something about this host and nothing about the input.
-    """
-
-    def __init__(
-        self, done: Completed, reason: str, output: Path | None, *, timed_out: bool = False
-    ) -> None:
-        text = done.said
-        if output is not None:
-            with contextlib.suppress(OSError):
-                text = output.read_text("utf-8", errors="replace")
-        tail = _tail(text)
-        message = f"{shlex.join(done.argv[:6])}{' …' if len(done.argv) > 6 else ''}: {reason}"
-        if tail:
-            message += "\n" + "\n".join("  | " + line for line in tail.splitlines())
-        super().__init__(
-            "command", message, hint=None if output is None else f"full output in {output}"
-        )
-        self.done = done
-        self.timed_out = timed_out
 
 
 @contextlib.contextmanager
@@ -209,7 +129,7 @@ def run(
     words = tuple(os.fspath(word) for word in argv)
     log = log or CommandLog()
     environment = construct(*allow, given=env)
-    entry = _entry(words, cwd, environment, output)
+    entry = entry_of(words, cwd, environment, output)
     started = time.monotonic()
     out = err = b""
     reason: str | None = None
@@ -237,7 +157,7 @@ def run(
         try:
             out, err = _communicate(child, input, started + timeout, beat)
         except subprocess.TimeoutExpired:
-            reason, timed_out = _late(timeout), True
+            reason, timed_out = too_late(timeout), True
         finally:
             writer.close()  # the guard kills what is left
             if child.returncode is None:
@@ -267,7 +187,7 @@ def piped(
     words = tuple(os.fspath(word) for word in argv)
     log = log or CommandLog()
     environment = construct()
-    entry = _entry(words, None, environment, None)
+    entry = entry_of(words, None, environment, None)
     started = time.monotonic()
     wrong: Exception | None = None
     with _lifeline() as (lifeline, writer), tempfile.TemporaryFile() as errors:
@@ -297,7 +217,7 @@ def piped(
             words, child.returncode, "", errors.read().decode("utf-8", "replace"), seconds
         )
     if seconds >= timeout:
-        raise CommandFailed(done, _late(timeout), None, timed_out=True) from wrong
+        raise CommandFailed(done, too_late(timeout), None, timed_out=True) from wrong
     if ended and done.returncode != 0:
         raise CommandFailed(done, f"exit status {done.returncode}", None) from wrong
     if wrong is not None:
@@ -373,7 +293,7 @@ async def spawn(
     """
     words = tuple(os.fspath(word) for word in argv)
     environment = construct(*([TERMINAL] if interactive else []), given=env)
-    entry = _entry(words if rights is None else rights.command(words), None, environment, output)
+    entry = entry_of(words if rights is None else rights.command(words), None, environment, output)
     with contextlib.ExitStack() as stack:
         sink: IO[bytes] | int = subprocess.DEVNULL
         if output is not None:
@@ -439,7 +359,7 @@ def detach(
             str(os.getpid()),
             *words,
         ]
-    entry = _entry(words, None, environment, output)
+    entry = entry_of(words, None, environment, output)
     (log or CommandLog()).write({**entry, "detached": not tied})
     try:
         with output.open("ab") as sink:

@@ -187,7 +187,7 @@ def tasks_of(
 def tally_of(
     results: Iterator[list[Found] | str], *, quiet: bool = True, minutes: float | None = None
 ) -> Tally:
-    """Count results as they come, for so many minutes at the most; unless `quiet`, tell of them."""
+    """Count results as they come, for so many minutes at the most; unless `quiet`, print them."""
     tally = Tally()
     began = time.monotonic()
     for result in results:

@@ -22,6 +22,7 @@ from memnotify.run.fleet.certificates import make_pairs
 from memnotify.run.fleet.down import take_down
 from memnotify.run.fleet.for_run import fleet_for_run
 from memnotify.run.fleet.hosts import Host, load_hosts
+from memnotify.run.fleet.member import enter
 from memnotify.run.fleet.remote import connect
 from memnotify.run.fleet.scheduler import workers_of
 from memnotify.run.fleet.state import Fleet, Place
@@ -30,6 +31,7 @@ from memnotify.run.fleet.up import up
 from memnotify.store import Store
 
 from tests.support.fleet_lab import Done, FleetLab, LocalHost, share_environment
+from tests.support.lab import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +237,48 @@ def test_what_cannot_be_reached_any_more_is_kept_in_mind(
     assert list(take_down(fleet, place, say=own.say, connect=own.connect)) == ["a"]
     left = place.read()
     assert left is not None and not left.process.runs() and own.files("a")
+    assert [file.name for file in place.folder.iterdir()] == ["fleet.json"]  # no keys
     own.broken.clear()
     assert not take_down(left, place, say=own.say, connect=own.connect)
     assert place.read() is None and own.files("a") == [] and not marked(fleet.id)
+
+
+def test_hosts_that_are_gone_do_not_keep_others_from_a_new_fleet(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+    hosts = own.load("a", "b")
+    place = Place(hosts.file)
+    before = up(hosts, store=store, say=own.say, connect=own.connect)
+    own.broken.add("a")
+    os.kill(before.process.pid, signal.SIGKILL)
+    wait_for(lambda: not before.process.runs())
+    made = up(hosts, store=store, say=own.say, connect=own.connect)
+    assert [member.failure is None for member in made.members] == [False, True]
+    own.broken.clear()
+    take_down(before, place, say=own.say, connect=own.connect)
+    assert not take_down(made, place, say=own.say, connect=own.connect)
+
+
+def test_an_interrupt_while_one_host_does_not_answer_leaves_nothing_on_the_others(
+    lab: FleetLab, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    own = FleetLab(tmp_path)
+
+    def silent(host: Host, remote: LocalHost, fleet: str) -> object:
+        if host.name != "silent":
+            return enter(host, remote, fleet)
+        wait_for(lambda: "there.py" in " ".join(own.files("a")))
+        os.kill(os.getpid(), signal.SIGINT)
+        wait_for(lambda: remote.closed)
+        raise EOFError("closed")
+
+    monkeypatch.setattr("memnotify.run.fleet.up.enter", silent)
+    with pytest.raises(KeyboardInterrupt):
+        up(own.load("a", "silent"), store=store, say=own.say, connect=own.connect)
+    assert own.files("a") == []
 
 
 def test_nothing_is_left_of_a_fleet_that_could_not_be_made(

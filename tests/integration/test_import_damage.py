@@ -151,7 +151,7 @@ def said_by(clean: Clean) -> dict[str, str]:
 
 
 def said_of(data: bytes) -> dict[str, str]:
-    """Return what the file of a patch says of it; see `said_by`."""
+    """Return what the file of a patch says about it; see `said_by`."""
     head, _, body = data.decode("utf-8", "surrogateescape").partition("\n\n")
     headers = dict(line.split(": ", 1) for line in head.split("\n") if ": " in line)
     return _said(headers, body.partition("---\n")[0].split("\n"))

@@ -197,7 +197,7 @@ def test_labels_keep_apart() -> None:
 
 
 def crossed(spans: list[tuple[float, float]], lines: list[float]) -> list[int | None]:
-    """Return the rows of labels, of which none covers another or is crossed by a line."""
+    """Return the rows of labels; no label covers another or is crossed by a line."""
     found = stacked(spans, lines, most=4)
     for n, row in enumerate(found):
         for other, above in enumerate(found):

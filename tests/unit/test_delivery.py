@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.run.executors import delivery
 from memnotify.store import MANIFEST, Artifact, Store
+
+from tests.support.lab import wait_for
 
 TEXT = b"0123456789abcdef"
 
@@ -66,6 +72,84 @@ def test_it_continues_where_it_was_cut_off(there: Store, artifact: Artifact) -> 
     assert begin(there, artifact) == {"bzImage": 10, "config": 0}
     assert send(there, artifact) == 3
     assert delivery.finish(there, artifact.kind, artifact.key)
+
+
+def test_a_file_without_content_arrives(there: Store, store: Store) -> None:
+    def build(folder: Path) -> dict[str, Any]:
+        (folder / "empty").touch()
+        return {}
+
+    artifact = store.publish("image", {"empty": True}, build)
+    assert send(there, artifact) == 0
+    assert delivery.finish(there, artifact.kind, artifact.key)
+
+
+def test_a_piece_that_another_sender_was_faster_with_comes_once(
+    there: Store, artifact: Artifact
+) -> None:
+    begin(there, artifact)
+    (place,) = there.root.glob("incoming/*")
+    given = (there, artifact.kind, artifact.key, "bzImage", 0, TEXT[:5])
+    with (place / "bzImage").open("ab") as file, ThreadPoolExecutor() as pool:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        slower = pool.submit(delivery.piece, *given)
+        wait_for(lambda: waits_for_lock(os.getpid()))
+        file.write(TEXT[:5])
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_UN)
+        slower.result(timeout=20)
+    assert (place / "bzImage").read_bytes() == TEXT[:5]
+
+
+def waits_for_lock(pid: int) -> bool:
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f" {pid} " in line for line in lines)
+
+
+def test_who_waits_hears_of_each_step_that_fails(
+    there: Store, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dask_worker = pytest.importorskip("memnotify.run.executors.dask_worker")
+    host = dask_worker.CellHost()
+    host.store, host.incoming = there, delivery.Incoming(there)
+    worker = SimpleNamespace(plugins={dask_worker.PLUGIN: host}, name="a")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    key, manifest = artifact.key, artifact.file(MANIFEST).read_bytes()
+    steps = {
+        "begin": dask_worker.begin("kernel", key, manifest, dask_worker=worker),
+        "piece": dask_worker.piece("kernel", key, "bzImage", 0, b"x", dask_worker=worker),
+        "finish": dask_worker.finish("kernel", key, dask_worker=worker),
+    }
+    for name, step in steps.items():
+        monkeypatch.setattr(delivery, name, full)
+        with pytest.raises(OSError, match="No space left"):
+            asyncio.run(step)
+        assert host.incoming._failures.pop(("kernel", key)).errno == errno.ENOSPC
+
+
+def test_whoever_gets_something_waits_longer(
+    there: Store, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PATIENCE_S", 0.6)
+    monkeypatch.setattr(delivery, "ASK_AGAIN_S", 0.1)
+    incoming = delivery.Incoming(there)
+
+    async def slowly() -> None:
+        for name, at, data in delivery.pieces(artifact, begin(there, artifact) or {}):
+            await asyncio.sleep(0.3)
+            delivery.piece(there, artifact.kind, artifact.key, name, at, data)
+        delivery.finish(there, artifact.kind, artifact.key)
+
+    async def both() -> Artifact:
+        sending = asyncio.create_task(slowly())
+        found = await incoming.get(artifact.kind, artifact.key, lambda kind, key: None)
+        await sending
+        return found
+
+    assert asyncio.run(both()).key == artifact.key
 
 
 def test_two_senders_do_not_mix(there: Store, artifact: Artifact) -> None:

@@ -11,7 +11,7 @@ import pytest
 from memnotify.errors import InfrastructureError
 from memnotify.run.fleet.facts import Facts
 from memnotify.run.fleet.hosts import Host
-from memnotify.run.fleet.member import Folder, end_on, enter, offer
+from memnotify.run.fleet.member import Folder, call, end_on, enter, in_environment, offer
 from memnotify.run.fleet.remote import failures_of_host, must, must_json, on_all
 
 from tests.support.fleet_lab import Done, FleetLab, LocalHost
@@ -50,6 +50,25 @@ def test_a_folder_in_which_hardly_anything_is_goes_too(tmp_path: Path) -> None:
 )
 def test_a_worker_offers_no_more_than_there_is(host: Host, wanted: str) -> None:
     assert offer(host, Facts(memory_mib=900, cores=4)).words().endswith(wanted)
+
+
+@pytest.mark.parametrize("command", ["begin", "unpack", "start"])
+def test_what_a_command_starts_ends_with_the_fleet(tmp_path: Path, command: str) -> None:
+    remote = Says(Done(0, "{}\n", ""))
+    folder = Folder(here="/home/a/above/f1", made=True, python="python3")
+    call(folder, remote, command, {})
+    call(folder, remote, "end", {})
+    words, ends = map(shlex.split, remote.commands)
+    assert words[:4] == ["env", "MEMNOTIFY_FLEET=f1", "python3", "/home/a/above/f1/there.py"]
+    assert ends[0] == "python3"  # which does not end itself
+
+
+def test_words_in_the_environment_are_no_more_than_words() -> None:
+    folder = Folder(here="/home/a/above/f1", made=True, python="python3")
+    words = in_environment(folder, "/e/bin/python", "/my cache; x", "memnotify", "doctor")
+    assert words[:3] == ["env", "MEMNOTIFY_FLEET=f1", "XDG_CACHE_HOME=/my cache; x"]
+    with pytest.raises(InfrastructureError, match=r"^python: no$"):
+        must(Says(Done(1, "", "no")), *words)
 
 
 class Says(LocalHost):

@@ -1,4 +1,4 @@
-"""What a manifest says of the host: what results depend on, and nobody's name."""
+"""What a manifest has about the host: what results depend on, and nobody's name."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.own_clients import client_failures, client_notes, said_by_clients
 from memnotify.image import initramfs
 from memnotify.image.build import ensure_image
-from memnotify.image.client import ensure_client, sources_of
+from memnotify.image.client import compile_client, ensure_client, sources_of
 from memnotify.model import Arch
 from memnotify.process import CommandLog
 from memnotify.records import layout
@@ -83,6 +83,15 @@ def test_a_header_beside_it_is_part_of_a_source(source: Path) -> None:
     (source.parent / "more.h").write_text("#define MORE 1\n")
     assert digest() != before
     assert set(sources_of(source)) == {"wait.c", "more.h"}
+
+
+@pytest.mark.parametrize("include", ['"{}"', "<{}>"])
+def test_what_is_named_by_its_whole_path_is_refused(source: Path, include: str) -> None:
+    other = source.parent / "other.h"
+    other.touch()
+    (source.parent / "more.h").write_text(f"# include {include.format(other)}\n")
+    with pytest.raises(InputError, match=rf"more\.h includes {other}, which may change unseen"):
+        campaign(source.parent, 'program = "wait.c", count = 1')
 
 
 def test_a_program_with_other_arguments_is_another_program(source: Path) -> None:
@@ -181,6 +190,27 @@ def test_it_compiles_for_both_and_runs_outside_of_a_guest(
         timeout=60,
     )
     assert done.stdout == "seen\n"
+
+
+def test_a_binary_with_assertions_is_the_same_wherever_it_is_built(
+    tmp_path: Path, user_store: Store
+) -> None:
+    built = []
+    for name in ("one", "two"):
+        source = tmp_path / name / "wait.c"
+        source.parent.mkdir()
+        source.write_text(
+            "#include <assert.h>\nint main(int argc, char **argv) { assert(argc > 9); return 0; }\n"
+        )
+        output = tmp_path / f"{name}.bin"
+        compile_client(source, output, Arch.X86_64, source, store=user_store, log=CommandLog())
+        built.append(output.read_bytes())
+    assert built[0] == built[1]
+    assert str(tmp_path).encode() not in built[0]
+    output.chmod(0o755)
+    done = subprocess.run([output], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode < 0
+    assert done.stderr == "Assertion failed: argc > 9 (wait.c: main: 2)\n"
 
 
 def test_an_error_of_the_compiler_names_file_and_line(source: Path, user_store: Store) -> None:

@@ -57,7 +57,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         type=_count,
         metavar="N",
         help="run N of the cells once more, each on another host than before, and compare the "
-        "records bit for bit; the exit status is 1 if any differ",
+        "records bit for bit; the exit status is 1 if any differ, or if no cell could be compared",
     )
 
 
@@ -76,12 +76,15 @@ def _count(text: str) -> int:
 
 
 def print_verified(console: Console, folder: RunFolder) -> bool:
-    """Print whether the cells that ran on two hosts gave the same records, and return it."""
+    """Print whether the cells that ran on two hosts gave the same records, and return it.
+
+    Where there was none, nothing was verified.
+    """
     found: list[dict[str, bool]] = json.loads((folder.path / VERIFIED).read_text(encoding="utf-8"))
     same: int = sum(each["same"] for each in found)
     text = f"verified: {same} of {counted(len(found), 'cell')} gave the same records on two hosts"
     console.print(text, soft_wrap=True, markup=False, highlight=False)
-    return same == len(found)
+    return 0 < same == len(found)
 
 
 def hosts_of(args: argparse.Namespace) -> Hosts | None:

@@ -27,13 +27,19 @@ MAX_PROGRAMS = 15
 """Programs of a cell; the relay of the guest program (own_relay.c) has room for so many."""
 
 _NAME_BYTES = 15  # what Linux keeps of the name of a process
-_FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-static", "-s", "-O2", "-Wall", "-fno-sanitize=all")
+_FLAGS = (
+    *("-std=gnu11", "-D_GNU_SOURCE", "-static", "-s", "-O2", "-Wall", "-fno-sanitize=all"),
+    "-UNDEBUG",  # zig defines it when it optimizes, and no assert() would ever fail
+)
 _WRAPPED = (
     *("open", "openat", "close", "fclose", "dup", "dup2", "dup3", "read"),
     *("poll", "epoll_ctl", "epoll_wait", "epoll_pwait"),
 )
 _WITH_TIME = ("ppoll", "select", "pselect")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
+_ABSOLUTE = re.compile(rb'^[ \t]*#[ \t]*(?:include|embed)[ \t]*["<](/[^">\n]*)[">]', re.M)
+# Otherwise assert() has the folder of the build in the binary, which would never be the same again.
+_AS_IF_HERE = "-ffile-prefix-map={}=."
 _ERROR = re.compile(
     r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<what>.*)$", re.M
 )
@@ -54,13 +60,19 @@ def name_of(path: Path) -> str:
 def sources_of(path: Path) -> dict[str, bytes]:
     """Return a C file and the files beside it that it includes, by path relative to its folder.
 
-    Raises OSError if the file itself cannot be read; what is missing of the others, the compiler
-    says.
+    Raises OSError if the file itself cannot be read, and InputError for a file that is named by an
+    absolute path: it would be in the binary and not in its digest. What is missing of the others,
+    the compiler says.
     """
     found = {path.name: read_bytes(path)}
     todo = [path.name]
     while todo:
         name = todo.pop()
+        if absolute := _ABSOLUTE.search(found[name]):
+            raise InputError(
+                f"{name} includes {absolute[1].decode(errors='replace')}, which may change unseen",
+                hint="copy it into the folder of the source, and include it from there",
+            )
         for word in _INCLUDE.findall(found[name]):
             other = Path(name).parent / word.decode(errors="replace")
             inner = other.as_posix()
@@ -107,7 +119,7 @@ def _recipe(program: Program, files: Mapping[str, bytes], arch: Arch) -> dict[st
         "name": program.name,
         "source": digest_of(Path(program.path), files),
         "watch": ours,
-        "flags": [*TARGETS[arch], *_flags(arch)],
+        "flags": [*TARGETS[arch], *_flags(arch), _AS_IF_HERE],
     }
 
 
@@ -166,7 +178,8 @@ def compile_client(
     """
     watch, *headers = _ours()
     folders = [word for header in headers for word in ("-idirafter", header.parent)]
-    command = [*TARGETS[arch], *_flags(arch), *folders, "-o", output, source, watch]
+    as_if_here = _AS_IF_HERE.format(source.parent)
+    command = [*TARGETS[arch], *_flags(arch), as_if_here, *folders, "-o", output, source, watch]
     try:
         zig_cc(command, store=store, log=log)
     except CommandFailed as error:

@@ -1,4 +1,4 @@
-"""Tell whether a line of a mail may be the rest of the one above it, which a mailer has wrapped."""
+"""Whether a line of a mail may be the rest of the one above it, which a mailer has wrapped."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class CellItem(pytest.Item):
             self.add_marker(pytest.mark.xdist_group(self.name))
 
     def setup(self) -> None:
-        if self.config.option.setuponly:  # given with --setup-plan, too
+        if self.config.option.setuponly:  # --setup-plan sets it as well
             return
         self.folder = finished(self._run, self.name)
         self._verdict = read_verdict(self.folder)

@@ -1,7 +1,7 @@
 """Schedulers of pytest-xdist that go on after the death of a worker.
 
 Those of pytest-xdist 3.8 and before that keep tests together (loadscope, loadfile, loadgroup) may
-wait for ever then, or give the test that killed a worker to the next one (its issues 1189, 1323,
+wait forever then, or give the test that killed a worker to the next one (its issues 1189, 1323,
 1327 and 1371).
 """
 

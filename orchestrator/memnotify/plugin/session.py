@@ -138,7 +138,7 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> object | None:
-        """Replace the schedulers of pytest-xdist that wait for ever after a worker's death."""
+        """Replace the schedulers of pytest-xdist that wait forever after a worker's death."""
         from memnotify.plugin.scheduling import scheduler
 
         return scheduler(config, log)

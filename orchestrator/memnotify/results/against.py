@@ -28,7 +28,7 @@ class Against:
     `gone` and `new` are names of cells that only the baseline or only the run has. `ended` has a
     line for each cell that ends in another way, `worse` those of cells that were well and are not.
     `identical` counts the cells with the same records, of `pairs`; `lost` those with a log that
-    lost records, of which nobody knows.
+    lost records, which may have been the same or not.
     """
 
     moved: tuple[Moved, ...]

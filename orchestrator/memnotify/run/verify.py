@@ -23,7 +23,7 @@ from memnotify.run.executors.protocol import Executor
 from memnotify.run.schedule import for_users
 
 VERIFIED = "verified.json"
-"""In the folder of a run: what came of it."""
+"""In the folder of a run: the result of each comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Verified:
 async def verify(
     jobs: Sequence[Job], executor: Executor, *, folder: RunFolder, count: int, board: Board
 ) -> list[Verified]:
-    """Run `count` cells with results once more, on another host each, and note what came of it.
+    """Run `count` cells with results once more, on another host each, and note the result.
 
     Only cells that promise the same records are chosen, evenly among the jobs. Raises
     InfrastructureError if there is no second host.
@@ -94,8 +94,12 @@ async def _add(
             attempted = await turn.attempt(again, UNWATCHED)
             hosts = (first or "here", attempted.host or "here")
             outcome = attempted.result.outcome
+            detail = ""
             if outcome.infrastructure is not None:
                 detail = f"{outcome}: {outcome.detail}"
+            elif hosts[0] == hosts[1]:
+                detail = f"every other host was lost, so it ran on {hosts[0]} again"
+            if detail:
                 done = Verified(
                     id=job.id, name=job.name, hosts=hosts, records=0, same=False, detail=detail
                 )

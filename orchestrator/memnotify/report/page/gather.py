@@ -150,7 +150,7 @@ def _gathered(
     folder = whole[row.id]
     verdict = read_verdict(folder)
     report = CellReport(id=row.id, name=row.name, verdict=verdict)
-    # The log is read once for all that is said of it.
+    # The log is read once for all that needs it.
     log = read_records(folder / RECORDS) if (folder / RECORDS).exists() else None
     answers = () if log is None else tuple(map(promise_of, checker.check(verdict, log)))
     manifest = read_manifest(folder)

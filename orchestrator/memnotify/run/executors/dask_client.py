@@ -1,4 +1,4 @@
-"""Runs cells on the hosts of a Dask cluster, and brings each result home as soon as it is there.
+"""Runs cells on the hosts of a Dask cluster, and brings each result home as soon as it is ready.
 
 Dask decides where a cell runs, moves waiting cells to idle hosts, and notices hosts that are gone.
 This says what a cell needs, sends kernels and images to hosts that lack them, keeps cells from
@@ -262,7 +262,7 @@ class OnDask:
         task.add_done_callback(self._background.discard)
 
     def _on_event(self, event: tuple[float, Any]) -> None:
-        """Handle what a worker says of a cell of ours."""
+        """Handle a worker's message about a cell of ours."""
         said = event[1]
         address, host, stage = said["address"], said["host"], said["stage"]
         if "wants" in said:

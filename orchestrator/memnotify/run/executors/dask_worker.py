@@ -7,7 +7,6 @@ started it ends, so a worker that dies, however that happens, leaves no guest be
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
@@ -66,13 +65,12 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
     idempotent = True
 
     def __init__(self) -> None:
-        self._running: dict[str, tuple[str, concurrent.futures.Future[Any]]] = {}
-        self._ended: dict[str, asyncio.Event] = {}
+        self._running: dict[str, _Guest] = {}
         self._checked: set[str] = set()
 
     async def setup(self, worker: Worker) -> None:
         """Offer what the host has. Raises nothing: a host without QEMU offers nothing."""
-        self._running, self._ended, self._checked = {}, {}, set()
+        self._running, self._checked = {}, set()
         self._worker = worker
         self.store = Store()
         self.incoming = delivery.Incoming(self.store)
@@ -104,7 +102,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
     def transition(self, key: Any, start: Any, finish: Any, **_: Any) -> None:
         """End the guest of a task that was cancelled, or whose client has gone."""
         if finish in _GONE and (found := self._running.get(str(key))) is not None:
-            found[1].cancel()
+            found.cancel()
 
     @property
     def host(self) -> str:
@@ -124,41 +122,25 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
 
     async def stop(self, run: str | None) -> None:
         """End the guests of a run, or all of them; return when they are gone."""
-        running = list(self._running.items())
-        for _, (topic, future) in running:
-            if run in (None, topic):
-                future.cancel()
-        keys = {key for key, (topic, _) in running if run in (None, topic)}
-        while left := [self._ended[key].wait() for key in keys & self._running.keys()]:
-            await asyncio.gather(*left)
-            await asyncio.sleep(0)
+        ending = [guest for guest in self._running.values() if run in (None, guest.run)]
+        for guest in ending:
+            guest.cancel()
+        if ending:
+            await asyncio.wait([guest.gone for guest in ending])
 
     async def run(self, parcel: Parcel) -> Returned:
         """Run a parcel in our thread."""
-        key = parcel.key
-        ended = self._ended[key] = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        async def work() -> Returned:
-            try:
-                return await self._attempt(parcel, key)
-            finally:
-                # Cancelling the future leaves us before the guest is gone; this says when it is.
-                loop.call_soon_threadsafe(ended.set)
-
-        future = self._submit(work())
-        self._running[key] = (parcel.run, future)
+        guest = _Guest(parcel.run, self._loop)
+        self._running[parcel.key] = guest
+        guest.start(lambda: self._attempt(parcel, parcel.key))
         try:
-            return await asyncio.wrap_future(future)
+            return await asyncio.shield(guest.gone)
         except asyncio.CancelledError:
-            future.cancel()
-            await ended.wait()
+            guest.cancel()
+            await asyncio.wait([guest.gone])
             raise  # a worker that is being closed has Dask run it elsewhere
         finally:
-            del self._running[key], self._ended[key]
-
-    def _submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+            del self._running[parcel.key]
 
     async def _attempt(self, parcel: Parcel, key: str) -> Returned:
         tell = functools.partial(self._tell, parcel.run, key)
@@ -226,12 +208,12 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
     def _check(self, parcel: Parcel) -> None:
         """Raise InfrastructureError if this host cannot give the records of the cell's id."""
         cell = parcel.cell
+        if cell_id(cell) != parcel.id:
+            raise InfrastructureError("internal", f"{parcel.id} is not the id of {parcel.name}")
         if cell.hardware in self._checked:
             return
         if qemu.hardware_digest(cell, cell.accel) != cell.hardware:
             raise InfrastructureError("other-qemu", f"{self.host} has {qemu_version()}")
-        if cell_id(cell) != parcel.id:
-            raise InfrastructureError("internal", f"{parcel.id} is not the id of {parcel.name}")
         self._checked.add(cell.hardware)
 
     async def _artifact(self, kind: str, key: str, tell: Callable[..., None]) -> Artifact:
@@ -244,6 +226,48 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         with contextlib.suppress(Exception):  # a worker that is being closed tells nothing
             event = {"key": key, "host": self.host, "address": self._worker.address, **said}
             self._worker.log_event(run, event)
+
+
+class _Guest:
+    """A coroutine in another thread's loop. `gone` is done when nothing of it runs any more.
+
+    Not asyncio.run_coroutine_threadsafe(): the future of that is done as soon as it is cancelled,
+    while the guest still ends. And a coroutine that is cancelled before its first step, since the
+    other loop was busy, has no `finally` that could tell.
+    """
+
+    def __init__(self, run: str, there: asyncio.AbstractEventLoop) -> None:
+        self.run = run
+        self._here, self._there = asyncio.get_running_loop(), there
+        self.gone: asyncio.Future[Returned] = self._here.create_future()
+        self._task: asyncio.Task[Returned] | None = None
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, Returned]]) -> None:
+        def begin() -> None:
+            self._task = self._there.create_task(work())
+            self._task.add_done_callback(ended)
+
+        def ended(task: asyncio.Task[Returned]) -> None:
+            self._here.call_soon_threadsafe(self._note, task)
+
+        self._there.call_soon_threadsafe(begin)
+
+    def cancel(self) -> None:
+        """End it. In the order in which both are called, so `start` has made the task."""
+
+        def end() -> None:
+            if self._task is not None:
+                self._task.cancel()
+
+        self._there.call_soon_threadsafe(end)
+
+    def _note(self, task: asyncio.Task[Returned]) -> None:
+        if task.cancelled():
+            self.gone.cancel()
+        elif (error := task.exception()) is not None:
+            self.gone.set_exception(error)
+        else:
+            self.gone.set_result(task.result())
 
 
 async def run_parcel(parcel: Parcel) -> Returned:
@@ -263,22 +287,27 @@ async def stop(run: str, dask_worker: Worker) -> None:
 
 async def begin(kind: str, key: str, manifest: bytes, dask_worker: Worker) -> dict[str, int] | None:
     """See `delivery.begin`."""
-    return await asyncio.to_thread(delivery.begin, _here(dask_worker).store, kind, key, manifest)
+    return await _kept(dask_worker, delivery.begin, kind, key, manifest)
 
 
 async def piece(kind: str, key: str, name: str, at: int, data: bytes, dask_worker: Worker) -> None:
     """See `delivery.piece`."""
-    here = _here(dask_worker)
-    try:
-        await asyncio.to_thread(delivery.piece, here.store, kind, key, name, at, data)
-    except OSError as error:
-        here.incoming.fail(kind, key, error)
-        raise
+    await _kept(dask_worker, delivery.piece, kind, key, name, at, data)
 
 
 async def finish(kind: str, key: str, dask_worker: Worker) -> bool:
     """See `delivery.finish`."""
-    return await asyncio.to_thread(delivery.finish, _here(dask_worker).store, kind, key)
+    return await _kept(dask_worker, delivery.finish, kind, key)
+
+
+async def _kept(worker: Worker, step: Callable[..., T], kind: str, key: str, *more: Any) -> T:
+    """Do a step of a delivery; whoever waits for the artifact hears if it cannot be kept here."""
+    here = _here(worker)
+    try:
+        return await asyncio.to_thread(step, here.store, kind, key, *more)
+    except OSError as error:
+        here.incoming.fail(kind, key, error)
+        raise
 
 
 def _here(worker: Worker) -> CellHost:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import os
 import re
 import shutil
 from collections import defaultdict
@@ -69,6 +70,8 @@ class Incoming:
                     here = self._size(kind, key)
                     if here == size or asked is None:
                         ask(kind, key)  # nothing has come since
+                    else:
+                        deadline = now + PATIENCE_S  # a slow network is no reason to give up
                     size, asked = here, now
                 await asyncio.sleep(0.05)
             return found
@@ -91,9 +94,10 @@ def begin(store: Store, kind: str, key: str, manifest: bytes) -> dict[str, int] 
     there = {}
     for name, size in files.items():
         file = place / name
-        there[name] = file.stat().st_size if file.is_file() else 0
+        file.touch()  # there is no piece of one that is empty
+        there[name] = file.stat().st_size
         if there[name] > size:
-            file.unlink()
+            os.truncate(file, 0)
             there[name] = 0
     return there
 
@@ -108,7 +112,8 @@ def piece(store: Store, kind: str, key: str, name: str, at: int, data: bytes) ->
         (_place(store, kind, key) / name).open("ab") as file,
     ):
         fcntl.flock(file, fcntl.LOCK_EX)
-        if file.tell() == at:
+        # Not tell(), which is from before the lock: another sender may have been faster.
+        if os.fstat(file.fileno()).st_size == at:
             file.write(data)
 
 
@@ -118,7 +123,7 @@ def finish(store: Store, kind: str, key: str) -> bool:
     with store.lock(f"{kind}-{key}"):
         if store.get(kind, key) is not None:
             return True
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
             if any((place / name).stat().st_size < size for name, (size, _) in files.items()):
                 return False  # another sender is not done

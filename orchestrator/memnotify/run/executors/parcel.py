@@ -46,7 +46,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What came of it: `files` are the content of its folder, by name."""
+    """The result of an attempt: `files` are the content of its folder, by name."""
 
     host: str
     machine: Machine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError
 from memnotify.process import CommandLog
 from memnotify.run.fleet.hosts import Hosts
-from memnotify.run.fleet.member import end_on, offer
+from memnotify.run.fleet.member import end_on, in_environment, offer
 from memnotify.run.fleet.remote import Connect, Remote, connect, on_all
 from memnotify.run.fleet.up import Making, Say, entering, equip_all, refuse_other_qemus
 from memnotify.store import Store
@@ -77,8 +78,13 @@ def check(hosts: Hosts, *, store: Store, say: Say, connect: Connect = connect) -
 
 def _doctor(making: Making, name: str, remote: Remote) -> Sequence[Mapping[str, Any]]:
     equipped = making.equipped[name]
-    words = f"XDG_CACHE_HOME={equipped.cache} {equipped.python} -m memnotify doctor --guests --json"
-    done = remote.run(f"env {words}", hide=True, warn=True, in_stream=False)
+    words = in_environment(
+        making.entered[name].folder,
+        equipped.python,
+        equipped.cache,
+        *("memnotify", "doctor", "--guests", "--json"),
+    )
+    done = remote.run(shlex.join(words), hide=True, warn=True, in_stream=False)
     try:
         rows: Sequence[Mapping[str, Any]] = json.loads(done.stdout)
     except ValueError as error:

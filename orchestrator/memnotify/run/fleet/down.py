@@ -40,6 +40,7 @@ def take_down(
         close_all(remotes)
     if failures:
         place.write(replace(without(fleet, list(failures)), process=NOBODY))
+        place.remove_secrets()
     else:
         place.remove()
     return {name: failures[name] for name in members if name in failures}

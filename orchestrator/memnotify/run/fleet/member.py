@@ -22,6 +22,7 @@ from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.remote import Remote, ends, must, must_json, send, send_file
 
 _THERE = "there.py"
+_LOOKERS = ("look", "end")  # commands of it that are no part of what they look for
 # What is asked of a host's Python before anything is sent; it may be of any version.
 _ASK = """
 import json, os, platform, subprocess, sys
@@ -124,11 +125,19 @@ def equip(entered: Entered, remote: Remote, packed: Sequence[Path]) -> Equipped:
         send_file(remote, file, posixpath.join(entered.folder.here, file.name))
     names = [file.name for file in packed]
     unpacked = call(entered.folder, remote, "unpack", {"packed": names})
-    environment = f"XDG_CACHE_HOME={begun['cache']}"
-    facts = must_json(
-        remote, "env", environment, unpacked["python"], "-m", "memnotify.run.fleet.facts"
-    )
-    return Equipped(python=unpacked["python"], cache=begun["cache"], facts=Facts.from_json(facts))
+    python, cache = unpacked["python"], begun["cache"]
+    words = in_environment(entered.folder, python, cache, "memnotify.run.fleet.facts")
+    return Equipped(python=python, cache=cache, facts=Facts.from_json(must_json(remote, *words)))
+
+
+def in_environment(folder: Folder, python: str, cache: str, *words: str) -> list[str]:
+    """Return the words that run a module in the environment on a host, with the store there."""
+    return ["env", _mark(folder), f"XDG_CACHE_HOME={cache}", python, "-m", *words]
+
+
+def _mark(folder: Folder) -> str:
+    """Return the mark of a fleet's processes: a closed connection ends none, but `end_on` does."""
+    return f"{there.MARK}={posixpath.basename(folder.here)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +216,8 @@ def call(folder: Folder, remote: Remote, command: str, given: Mapping[str, Any])
     """Run a command of there.py on a host, and return what it says. Raises InfrastructureError."""
     script = posixpath.join(folder.here, _THERE)
     value = json.dumps({"here": folder.here, **given})
-    said = must_json(remote, folder.python, script, command, value)
+    marked = [] if command in _LOOKERS else ["env", _mark(folder)]
+    said = must_json(remote, *marked, folder.python, script, command, value)
     if "problem" in said:
         raise InfrastructureError("host", said["problem"])
     return said

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,8 +106,7 @@ def must(remote: Remote, *words: str) -> str:
     if done.return_code != 0:
         said = [line for line in str(done.stderr or done.stdout).splitlines() if line.strip()]
         text = said[-1].strip() if said else f"exit status {done.return_code}"
-        program = words[0].rpartition("/")[2]
-        raise InfrastructureError("host", f"{program}: {text}")
+        raise InfrastructureError("host", f"{_program(words)}: {text}")
     return str(done.stdout)
 
 
@@ -118,8 +117,12 @@ def must_json(remote: Remote, *words: str) -> Any:
         return json.loads(said[-1])
     except (ValueError, IndexError) as error:
         text = said[-1] if said else "nothing"
-        program = words[0].rpartition("/")[2]
-        raise InfrastructureError("host", f"{program} said {text!r}") from error
+        raise InfrastructureError("host", f"{_program(words)} said {text!r}") from error
+
+
+def _program(words: Sequence[str]) -> str:
+    """Return the name of the program that words run, also behind `env NAME=VALUE`."""
+    return next(word for word in words if word != "env" and "=" not in word).rpartition("/")[2]
 
 
 def send(remote: Remote, data: bytes, path: str) -> None:

@@ -134,6 +134,14 @@ class Place:
             text = f"{file} is damaged: {error}"
             raise InfrastructureError("state", text, hint="remove its folder") from error
 
+    def remove_secrets(self) -> None:
+        """Remove all except what is known of a fleet whose scheduler has ended: keys, above all."""
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _FILE:
+                path.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the folder, and those above it that are empty then."""
         shutil.rmtree(self.folder, ignore_errors=True)

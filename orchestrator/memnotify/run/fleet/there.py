@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_MARK = "MEMNOTIFY_FLEET"
+MARK = "MEMNOTIFY_FLEET"
 _ENVIRONMENT, _TLS, _LOG = "environment", "tls", "worker.log"
 _LEDGER = "ledger"
 _SETTLE_S = 0.1
@@ -91,7 +91,7 @@ def start(given: dict[str, Any]) -> dict[str, Any]:
         with socket.socket(family) as probe:
             probe.bind((given["address"], 0))
         words += ["--host", given["address"]]
-    environment = {**os.environ, **given["environment"], _MARK: given["id"]}
+    environment = {**os.environ, **given["environment"], MARK: given["id"]}
     with (here / _LOG).open("ab") as log:
         child = subprocess.Popen(
             words,
@@ -164,7 +164,7 @@ def _family(fleet: str) -> set[int]:
         parents.setdefault(parent, []).append(pid)
         with contextlib.suppress(OSError):
             environment = Path(f"/proc/{pid}/environ").read_bytes()
-            if f"{_MARK}={fleet}".encode() in environment.split(b"\0"):
+            if f"{MARK}={fleet}".encode() in environment.split(b"\0"):
                 marked.add(pid)
     found, todo = set(), list(marked)
     while todo:

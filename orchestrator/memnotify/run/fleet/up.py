@@ -6,7 +6,7 @@ import ipaddress
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,12 +124,18 @@ def refuse_if_up(place: Place, *, say: Say, connect: Connect = connect) -> None:
 def entering(making: Making, *, connect: Connect) -> Iterator[None]:
     """Connect to all hosts, and make a folder on each; connections end with the context."""
     making.remotes = {name: connect(host) for name, host in making.hosts.items()}
+
+    def one(name: str, remote: Remote) -> None:
+        making.entered[name] = enter(making.hosts[name], remote, making.id)
+
     try:
-        making.entered = on_all(
-            making.remotes,
-            lambda name, remote: enter(making.hosts[name], remote, making.id),
-            making.failed,
-        )
+        try:
+            on_all(making.remotes, one, making.failed)
+        except BaseException:
+            # Ctrl-C while one host does not answer: nobody else knows of the folders on the others.
+            _end_on(making, making.entered)
+            raise
+        making.entered = {n: making.entered[n] for n in making.hosts if n in making.entered}
         making.left()
         yield
     finally:
@@ -297,10 +303,13 @@ def _did_not_come(making: Making, name: str, remote: Remote) -> None:
 
 def _end_failed(making: Making) -> None:
     """Leave nothing on hosts that the fleet goes on without; else `down` tries again."""
-    names = [name for name in making.entered if name in making.failures]
-    remotes = {name: making.remotes[name] for name in names}
+    _end_on(making, [name for name in making.entered if name in making.failures])
+
+
+def _end_on(making: Making, names: Iterable[str]) -> None:
+    """End the fleet on some hosts; where that fails, nothing more can be done now."""
     on_all(
-        remotes,
+        {name: making.remotes[name] for name in names},
         lambda name, remote: end_on(making.entered[name].folder, remote, making.id),
         lambda name, error: None,
     )
