@@ -42,7 +42,9 @@ def own_folders() -> tuple[Path, ...]:
     found = dict.fromkeys(Path(name).expanduser().absolute() for name in listed if name)
     for folder in found:
         if not folder.is_dir():
-            raise InputError("there is no such folder", file=folder, hint=f"{PATH} names it")
+            raise InputError(
+                "there is no such folder", file=folder, hint=f"{PATH} or --base-dir names it"
+            )
     return tuple(folder for folder in found if not _same(folder, HOME))
 
 

@@ -174,9 +174,8 @@ def test_a_folder_that_is_none_is_one_line(
     (tmp_path / "a-file").touch()
     assert main(["--base-dir", str(tmp_path / given), "series", "list"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert (
-        line == f"memnotify: {tmp_path / given}: there is no such folder ({places.PATH} names it)"
-    )
+    hint = f"{places.PATH} or --base-dir names it"
+    assert line == f"memnotify: {tmp_path / given}: there is no such folder ({hint})"
 
 
 def test_campaigns_of_a_folder_have_short_names(

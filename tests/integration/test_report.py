@@ -245,3 +245,14 @@ def test_without_a_name_it_is_in_the_run(run: Path, capsys: pytest.CaptureFixtur
     assert main(["report", str(run)]) == 0
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert (run / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_column_of_numbers_goes_right_with_its_head_and_what_is_unknown(run: Path) -> None:
+    text = report(run, ".html")
+    assert re.search(r'<th [^>]*data-name="memory_mib" class="axis number"', text)
+    assert re.search(r'<th [^>]*data-name="outcome">', text)
+    (table,) = re.findall(r'<table id="table".*?</table>', text, re.S)
+    heads = re.findall(r'<th scope="col" data-name="(\w+)"', table)[1:]
+    for row in re.findall(r'<tr class="[^"]*"><th scope="row">.*?</tr>', table, re.S):
+        classes = dict(zip(heads, re.findall(r'<td(?: class="(\w+)")?>', row), strict=True))
+        assert classes["first_wakeup_ms"] == "number" and classes["outcome"] == "outcome"

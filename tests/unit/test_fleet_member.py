@@ -135,3 +135,11 @@ def test_an_error_of_the_network_is_said_in_words() -> None:
         with pytest.raises(InfrastructureError) as caught, failures_of_host():
             raise error
         assert caught.value.message == words
+
+
+def test_what_has_no_number_is_told_without_one() -> None:
+    # As paramiko raises it for a port at which nobody listens.
+    with pytest.raises(InfrastructureError) as told, failures_of_host():
+        raise OSError(None, "Unable to connect to port 22 on 192.0.2.1")
+    assert "Unable to connect to port 22" in str(told.value)
+    assert "Errno" not in str(told.value)

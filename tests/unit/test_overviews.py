@@ -79,6 +79,10 @@ def test_cells_of_a_campaign_without_and_with_known_sources(
     out = capsys.readouterr().out
     assert "no ids with 6.1 v4 x86_64: the source is not in the store" in out
     assert "240 s one after the other, 11 of which are new" in out
+    for cell in found[2:]:
+        Durations(Store()).note(cell["name"], 20.0)
+    assert main(words) == 0
+    assert "240 s one after the other, 1 of which is new and counts as" in capsys.readouterr().out
     monkeypatch.setattr(foreseen, "kernel_inputs", lambda request, **_: {"series": request.series})
     assert main([*words, "--json"]) == 0
     ids = {cell["id"] for cell in json.loads(capsys.readouterr().out)}

@@ -92,7 +92,10 @@ def _total(found: Sequence[ForeseenCell]) -> str:
         return f"{text}; none has run before, so the time is not known"
     per = sum(known) / len(known)
     rest = len(found) - len(known)
-    guess = f", {rest} of which are new and count as the mean" if rest else ""
+    guess = ""
+    if rest:
+        new = "is new and counts" if rest == 1 else "are new and count"
+        guess = f", {rest} of which {new} as the mean"
     return f"{text}; {sum(known) + rest * per:.0f} s one after the other{guess}"
 
 

@@ -106,6 +106,10 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
         f"style-src {digest(style)}; img-src data:; base-uri 'none'; form-action 'none'"
     )
     columns = _columns(parts.cells)
+    rows = [_row(cell, columns) for cell in parts.cells]
+    for at, column in enumerate(columns):
+        column["number"] = _are_numbers([row["values"][at] for row in rows])
+        column["classes"] = " ".join(name for name in ("axis", "number") if column[name])
     return _template().render(
         policy=Markup(policy),
         style=Markup(style),
@@ -117,7 +121,7 @@ def _rendered(parts: _Parts, output: Path, *, pictures: bool) -> str:
         answer=answer(parts.cells),
         facts=about.facts(parts.run, parts.cells),
         columns=columns,
-        rows=[_row(cell, columns) for cell in parts.cells],
+        rows=rows,
         shared=_shared(parts.cells, columns),
         expected=parts.expected,
         published=None if parts.published is None else _told_published(parts.published),
@@ -200,6 +204,12 @@ def _columns(cells: Sequence[Gathered]) -> list[dict[str, Any]]:
         }
         for name in names
     ]
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Tell whether a column is of numbers, some of which may be unknown: all of it goes right."""
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, int | float) for value in known)
 
 
 def _row(cell: Gathered, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
