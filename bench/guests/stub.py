@@ -19,7 +19,7 @@ base = "6.1"
 [matrix]
 series = ["none", "v4"]
 memory_mib = 64
-clients = [1, 2, 3, 4, 5]
+clients = {clients}
 machine = "pc-swap"
 scenario = "squeeze"
 repeat = {repeat}
@@ -36,12 +36,16 @@ hog = {{ rate_mib_s = 3, ceiling_percent = 150 }}
 at_s = 8
 balloon = {{ percent = 75, settle_s = 7.5 }}
 """
-_POINTS = 10
+_SERIES = 2
+_REPEAT = 1_000
+"""The most that a campaign may repeat a cell."""
 
 
 def write_campaign(file: Path, cells: int) -> None:
-    """Write a campaign of so many cells, a multiple of 10."""
-    file.write_text(_CAMPAIGN.format(repeat=cells // _POINTS), encoding="utf-8")
+    """Write a campaign of so many cells, a multiple of 10, and of 2,000 above 10,000."""
+    clients = list(range(1, max(5, cells // _SERIES // _REPEAT) + 1))
+    repeat = cells // _SERIES // len(clients)
+    file.write_text(_CAMPAIGN.format(clients=clients, repeat=repeat), encoding="utf-8")
 
 
 async def stub(cell: Cell, **_: Any) -> CellResult:

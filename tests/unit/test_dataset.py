@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from memnotify.axes import AXES, POINT
 from memnotify.campaign.row import PlanRow
+from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.model import Outcome
 from memnotify.results import dataset, folder
@@ -138,3 +139,22 @@ def test_what_is_no_plain_file_has_no_state(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b")
     assert dataset.state_of(tmp_path) is None
     assert dataset.state_of(tmp_path / "none") is None
+
+
+def test_a_list_for_programs_looks_at_each_cell_once(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked: list[str] = []
+    state_of = dataset.state_of
+
+    def counted(cell: Path) -> str | None:
+        looked.append(cell.name)
+        return state_of(cell)
+
+    monkeypatch.setattr(dataset, "state_of", counted)
+    (run.cell("cell3") / "console.log").write_text("it does")
+    main(["show", str(run.path), "--json"])
+    out, err = capsys.readouterr()
+    assert [row["wakeups"] for row in json.loads(out)] == [0, 1, 2, 4, 5, 6]
+    assert "damaged" in err and "cell3" in err
+    assert sorted(looked) == [f"cell{n}" for n in range(CELLS)]

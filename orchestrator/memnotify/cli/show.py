@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from memnotify.cli.damaged import say_damaged
+from memnotify.cli.damaged import say_line
 from memnotify.cli.output import add_table, chosen, say_next
 from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
+from memnotify.jsontext import dumped_rows
 from memnotify.places import command
 from memnotify.report.plain import plain_console
 from memnotify.report.strips import print_strips
@@ -42,11 +43,15 @@ def _show(args: argparse.Namespace) -> int:
         if choice.made or args.csv:
             raise InputError("--csv, --columns and --sort are for the table of a run, without CELL")
         return _show_cell(folder, args.cell, as_json=args.json)
-    say_damaged(args.run)
-    verdicts = folder.verdicts()
+    damaged, each = folder.judged()
+    for line in damaged:
+        say_line(line)
     if args.json:
-        sys.stdout.write(to_json([verdict.to_json() for verdict in verdicts]))
-    elif args.csv:
+        sys.stdout.writelines(dumped_rows(verdict.to_json() for verdict in each))
+        sys.stdout.write("\n")
+        return 0
+    verdicts = list(each)
+    if args.csv:
         sys.stdout.write(run_grid(verdicts).chosen(choice).csv())
     else:
         console = plain_console()

@@ -252,8 +252,16 @@ class RunFolder:
 
         Raises InputError if one has another version.
         """
-        whole, _, noted = self._results()
-        return [noted_verdict(noted, folder) or read_verdict(folder) for folder in whole.values()]
+        return list(self.judged()[1])
+
+    def judged(self) -> tuple[list[str], Iterator[Verdict]]:
+        """Return the lines of `results` about damage, and the verdicts, which are read one by one.
+
+        So a reader need not have them all in memory, and none is looked for twice.
+        """
+        whole, damaged, noted = self._results()
+        found = whole.values()
+        return damaged, (noted_verdict(noted, folder) or read_verdict(folder) for folder in found)
 
     def find(self, wanted: str) -> str:
         """Return the id of a cell by its id, a prefix of it, or its name."""
