@@ -6,10 +6,13 @@ import csv
 import io
 import os
 import re
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from memnotify.errors import InputError
+from memnotify.report import grid as grid_module
 from memnotify.report.grid import ALL, PAGE, Choice, Column, Grid, Row
 from memnotify.report.plain import plain_console
 from rich.console import Console
@@ -88,6 +91,54 @@ def test_what_is_too_wide_comes_in_blocks_with_its_key() -> None:
         ["figure", "v4", "difference"],
         ["herd", "-", "-"],
     ]
+
+
+def any_table(random: Random) -> Grid:
+    """Return a table of any texts: none, narrow and wide ones, and ones that take no room."""
+    texts = ("", "x", "-", "a few words", "漢字", "e\u0301", "1.5", "\x1b[31m", "a" * 23)
+    columns = tuple(
+        Column(
+            name=f"c{n}",
+            title=random.choice((None, "wake-\nups", "two\n\nlines", "")),
+            right=random.random() < 0.5,
+            wraps=random.random() < 0.2,
+            gives_way=random.randrange(3) if n else 0,
+            key=n == 0,
+        )
+        for n in range(random.randrange(1, 6))
+    )
+    rows = tuple(
+        Row({one.name: random.choice(texts) for one in columns}, {}, random.choice(("", "red")))
+        for _ in range(random.randrange(1, 6))
+    )
+    return Grid(columns, rows)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_long_table_has_the_same_lines(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rich, which lays out short tables, takes a millisecond for each row."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    random = Random(seed)
+    some, width = any_table(random), random.randrange(10, 100)
+    by_rich = on_a_terminal(some, width), in_a_file(some)
+    monkeypatch.setattr(grid_module, "LONG", 0)
+    assert (on_a_terminal(some, width), in_a_file(some)) == by_rich
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert re.sub(r"\x1b\[[0-9;]*m", "", in_a_file(some)) == by_rich[1]
+
+
+def test_a_long_table_does_not_need_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("rich lays it out")
+
+    rows = WIDE.rows * 200
+    monkeypatch.setattr(grid_module, "plain_table", refuse)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    styled = replace(WIDE, rows=(replace(rows[0], style="red"), *rows[1:]))
+    text = in_a_file(styled)
+    assert len(text.splitlines()) == len(rows) + 2
+    assert text.count("\x1b[31m") == 1 and "\x1b[31mone" in text
 
 
 def test_columns_that_were_asked_for_do_not_give_way() -> None:

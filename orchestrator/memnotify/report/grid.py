@@ -3,6 +3,9 @@
 A table that is too wide loses columns that give way: those with the same text in every row, then
 the least important ones. A line says which. What is still too wide is printed in blocks, one below
 the other.
+
+rich lays out tables, and takes a millisecond for a row. A long table in which nothing wraps has the
+same lines without it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
 from rich.text import Text
 
 from memnotify.errors import InputError
@@ -28,7 +34,11 @@ PAGE = 132
 ALL = "all"
 """The word for all columns."""
 
+LONG = 500
+"""Tables of more rows are laid out without rich."""
+
 _GAP = 2
+_GAP_TEXT = " " * _GAP
 _LEAST = 24  # the least width of a column whose text wraps
 
 
@@ -122,32 +132,44 @@ class Grid:
     def print(self, console: Console) -> None:
         """Print the table, and which columns had no room."""
         columns = [column for column in self.columns if column.usual or self.asked]
+        laid = _Laid(self.rows, columns)
         width = console.width if console.is_terminal or self.asked else min(console.width, PAGE)
         kept = list(columns)
-        while not self.asked and self._width(kept) > width:
+        while not self.asked and laid.width(kept) > width:
             yielding = [column for column in kept if column.gives_way]
             if not yielding:
                 break
-            kept.remove(max(yielding, key=lambda one: (self._is_constant(one), one.gives_way)))
-        for block in self._blocks(kept, width):
-            self._print(console, block, width)
+            kept.remove(max(yielding, key=lambda one: (laid.is_constant(one), one.gives_way)))
+        for block in laid.blocks(kept, width):
+            laid.print(console, block, width)
         if gone := [column.name for column in columns if column not in kept]:
             names = ", ".join(gone)
             how = f"no room for {names}: widen the terminal, or use --columns or --csv"
             console.print(Text(how, style="dim"))
 
-    def _is_constant(self, column: Column) -> bool:
-        return len({row.text(column.name) for row in self.rows}) == 1
+
+class _Laid:
+    """The texts of a table's columns, and how wide each is."""
+
+    def __init__(self, rows: Sequence[Row], columns: Sequence[Column]) -> None:
+        self._rows = rows
+        self._texts = {one.name: [row.text(one.name) for row in rows] for one in columns}
+        self._widest = {
+            one.name: max(map(cell_len, (*one.head.split("\n"), *set(self._texts[one.name]))))
+            for one in columns
+        }
+
+    def is_constant(self, column: Column) -> bool:
+        return len(set(self._texts[column.name])) == 1
 
     def _natural(self, column: Column) -> int:
-        texts = [*column.head.split("\n"), *(row.text(column.name) for row in self.rows)]
-        natural = max(map(cell_len, texts))
-        return min(natural, _LEAST) if column.wraps else natural
+        widest = self._widest[column.name]
+        return min(widest, _LEAST) if column.wraps else widest
 
-    def _width(self, columns: Sequence[Column]) -> int:
+    def width(self, columns: Sequence[Column]) -> int:
         return sum(self._natural(column) + _GAP for column in columns) - _GAP
 
-    def _blocks(self, columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
+    def blocks(self, columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
         """Yield the columns of each block. Without a key, the first column is the key."""
         keys = [column for column in columns if column.key] or list(columns[:1])
         groups: list[list[Column]] = []
@@ -160,14 +182,18 @@ class Grid:
                 groups.append([column])
         block = list(keys)
         for group in groups:
-            if len(block) > len(keys) and self._width([*block, *group]) > width:
+            if len(block) > len(keys) and self.width([*block, *group]) > width:
                 yield block
                 block = list(keys)
             block += group
         yield block
 
-    def _print(self, console: Console, columns: Sequence[Column], width: int) -> None:
-        fits = self._width(columns) <= width
+    def print(self, console: Console, columns: Sequence[Column], width: int) -> None:
+        fits = self.width(columns) <= width
+        wraps = any(self._widest[one.name] > self._natural(one) for one in columns)
+        if len(self._rows) > LONG and fits and not wraps:
+            console.print(_Lines(self._lines(columns)), soft_wrap=True)
+            return
         table = plain_table()
         for column in columns:
             table.add_column(
@@ -176,9 +202,43 @@ class Grid:
                 no_wrap=fits and not column.wraps,
                 overflow="fold",
             )
-        for row in self.rows:
-            table.add_row(*(Text(row.text(column.name)) for column in columns), style=row.style)
+        texts = (self._texts[column.name] for column in columns)
+        for row, cells in zip(self._rows, zip(*texts, strict=True), strict=True):
+            table.add_row(*map(Text, cells), style=row.style)
         console.print(table, width=width)
+
+    def _lines(self, columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+        """Yield the lines of a table in which nothing wraps, each with its style."""
+        heads = [column.head.split("\n") for column in columns]
+        most = max(map(len, heads))
+        padded = (
+            self._padded(column, [""] * (most - len(head)) + head)
+            for column, head in zip(columns, heads, strict=True)
+        )
+        for line in zip(*padded, strict=True):
+            yield _GAP_TEXT.join(line).rstrip(), "bold"
+        texts = (self._padded(column, self._texts[column.name]) for column in columns)
+        for row, cells in zip(self._rows, zip(*texts, strict=True), strict=True):
+            yield _GAP_TEXT.join(cells).rstrip(), row.style
+
+    def _padded(self, column: Column, texts: Sequence[str]) -> Iterator[str]:
+        width = self._widest[column.name]
+        for text in texts:
+            blanks = " " * (width - cell_len(text))
+            yield f"{blanks}{text}" if column.right else f"{text}{blanks}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Lines and their styles, as rich prints them; those of one style are one piece."""
+
+    lines: Iterator[tuple[str, str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for style, some in groupby(self.lines, key=itemgetter(1)):
+            text = "\n".join(line for line, _ in some)
+            yield Segment(text, console.get_style(style) if style else None)
+            yield Segment.line()
 
 
 USUAL = Choice()
