@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from memnotify.cli.main import main
@@ -31,6 +33,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     with dask.config.set({"jobqueue.slurm.cores": 1, "jobqueue.slurm.memory": "2GiB"}):
         yield tmp_path / "home"
+
+
+def test_nobody_reads_pages_of_scheduler_or_jobs(home: Path) -> None:
+    import dask
+
+    with (
+        dask.config.set({"jobqueue.slurm.job-script-prologue": ["module load qemu"]}),
+        jobqueue._cluster("slurm") as (made, _),
+    ):
+        before, _, after = made.job_script().partition("module load qemu\n")
+        assert before and "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'\n" in after
+        port = made.scheduler_info["services"]["dashboard"]
+        with pytest.raises(HTTPError) as caught:
+            urlopen(f"http://127.0.0.1:{port}/health", timeout=20)
+    assert caught.value.code == 404
 
 
 def test_the_script_of_a_job(home: Path) -> None:

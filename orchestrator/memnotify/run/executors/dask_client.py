@@ -21,7 +21,6 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, Security
 from distributed.client import CancelledError
 
-from memnotify import __version__
 from memnotify.campaign.plan import cell_name
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.view import Watcher
@@ -40,6 +39,7 @@ from memnotify.run.executors.parcel import (
     Parcel,
     Returned,
     identity,
+    program,
     qemu_version,
     refuse_other_versions,
     unpack,
@@ -83,7 +83,7 @@ class OnDask:
         self._room = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()
         self._failure: InfrastructureError | None = None
-        self._identity = identity(__version__, qemu_version() or "")
+        self._identity = identity(program(), qemu_version() or "")
 
     async def begin(self, *, announce: bool) -> None:
         """Wait for the hosts, and tell which there are. Raises InputError if none can run cells."""

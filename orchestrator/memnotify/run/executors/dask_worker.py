@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from distributed import Worker, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from memnotify import __version__
 from memnotify.campaign.plan import cell_id
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest import qemu
@@ -41,6 +40,7 @@ from memnotify.run.executors.parcel import (
     facts,
     identity,
     pack,
+    program,
     qemu_version,
 )
 from memnotify.run.executors.protocol import BOOTS, CORES, MEMORY, Attempted
@@ -89,7 +89,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         }
         resources = {name: offered.get(name, most) for name, most in resources.items()}
         if (version := await asyncio.to_thread(qemu_version)) is not None:
-            resources[identity(__version__, version)] = SUPPLY
+            resources[identity(program(), version)] = SUPPLY
         await worker.set_resources(**resources)
         worker.log_event(READY, {"host": self.host, "address": worker.address})
 

@@ -7,6 +7,7 @@ run, and are in files that only the user can read.
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra
 from memnotify.run.executors.protocol import CA, CERT, KEY, Cluster, Tls
-from memnotify.run.fleet.member import NOT_EXPOSED
+from memnotify.run.fleet.member import NOT_EXPOSED, SETTINGS
 
 SYSTEMS = {
     "htcondor": "HTCondorCluster",
@@ -78,6 +79,7 @@ def _cluster(system: str) -> Iterator[tuple[Any, Tls]]:
 
 def _opened(system: str, tls: Tls) -> Any:
     with extra("fleet", "--jobqueue"):
+        import dask
         import dask_jobqueue
         from distributed import Security
 
@@ -89,15 +91,20 @@ def _opened(system: str, tls: Tls) -> Any:
         **{f"tls_{side}_cert": str(tls.cert) for side in sides},
         **{f"tls_{side}_key": str(tls.key) for side in sides},
     )
+    own = dask.config.get(f"jobqueue.{system}.job-script-prologue", None) or []
+    settings = [f"export {name}={shlex.quote(value)}" for name, value in SETTINGS.items()]
     try:
-        return getattr(dask_jobqueue, SYSTEMS[system])(
-            processes=1,
-            python=sys.executable,
-            security=security,
-            scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            # A guest's memory is not the worker's: the ledger counts it.
-            worker_extra_args=["--memory-limit", "0", *NOT_EXPOSED],
-        )
+        # Other users of this machine may read whatever pages there are.
+        with dask.config.set({"distributed.scheduler.http.routes": []}):
+            return getattr(dask_jobqueue, SYSTEMS[system])(
+                processes=1,
+                python=sys.executable,
+                security=security,
+                scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                # A guest's memory is not the worker's: the ledger counts it.
+                worker_extra_args=["--memory-limit", "0", *NOT_EXPOSED],
+                job_script_prologue=[*own, *settings],
+            )
     except (ValueError, TypeError, RuntimeError) as error:
         text = " ".join(str(error).split())
         raise InputError(

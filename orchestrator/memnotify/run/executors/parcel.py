@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from memnotify.host import Machine
 from memnotify.model import Cell, CellResult
 from memnotify.results.verdict import Verdict
 from memnotify.run.guests import CellRunner
-from memnotify.store import digest_value
+from memnotify.store import digest_file, digest_value
 
 PLUGIN = "memnotify"
 """The name of the part of ours in each worker."""
@@ -23,6 +24,9 @@ READY = "memnotify-ready"
 
 STARTS = "starts"
 """The first stage of a cell on a host, whatever it waits for there."""
+
+_PACKAGE = Path(__file__).parents[2]
+_DATA = "data"  # of a wheel; what is made of it has keys of its own
 
 _LARGEST = 256 << 20  # bytes of one file of a cell; a full log has 16 MiB
 
@@ -68,12 +72,24 @@ class HostFacts:
     threads: int
 
 
-def identity(version: str, qemu_version: str) -> str:
+@functools.cache
+def program() -> str:
+    """Return which memnotify this is: its version, and a digest of its modules.
+
+    A checkout has the version of when it was installed, whatever was changed in it since; a fleet
+    that is up still has it as it was then.
+    """
+    found = (path.relative_to(_PACKAGE) for path in sorted(_PACKAGE.rglob("*.py")))
+    modules = {str(path): digest_file(_PACKAGE / path) for path in found if path.parts[0] != _DATA}
+    return f"{__version__} ({digest_value(modules)[:12]})"
+
+
+def identity(program: str, qemu_version: str) -> str:
     """Return the name of the resource of hosts that give the same records: same program and QEMU.
 
     Every such host has it, and every cell wants it, so Dask itself keeps cells from other hosts.
     """
-    return f"memnotify-{digest_value([version, qemu_version])[:16]}"
+    return f"memnotify-{digest_value([program, qemu_version])[:16]}"
 
 
 def qemu_version() -> str | None:
@@ -89,7 +105,7 @@ def facts(*, address: str, name: str, threads: int, memory_mib: int) -> HostFact
     return HostFacts(
         address=address,
         name=name,
-        memnotify=__version__,
+        memnotify=program(),
         qemu=qemu_version(),
         cores=host.cores(),
         memory_mib=memory_mib,
@@ -120,21 +136,22 @@ def _is_name(name: Any) -> bool:
 
 def refuse_other_versions(found: list[HostFacts]) -> None:
     """Raise InputError if no host can give our records."""
-    ours = (__version__, qemu_version())
+    ours = (program(), qemu_version())
     if any((each.memnotify, each.qemu) == ours for each in found):
         return
     told = "; ".join(differs(each) for each in found) or "it has no hosts"
     raise InputError(
         f"no host of the cluster gives the records of this one: {told}",
-        hint="install the same memnotify and the same QEMU there",
+        hint="install the same memnotify and the same QEMU there; a fleet that is up has the "
+        "memnotify of its `fleet up`",
     )
 
 
 def differs(there: HostFacts) -> str:
     """Return in what a host differs from this one; empty if in nothing that counts."""
     told = []
-    if there.memnotify != __version__:
-        told.append(f"memnotify {there.memnotify}, here {__version__}")
+    if there.memnotify != program():
+        told.append(f"memnotify {there.memnotify}, here {program()}")
     if there.qemu != (here := qemu_version()):
         told.append(f"{there.qemu or 'no QEMU'}, here {here or 'none'}")
     return f"{there.name} has {' and '.join(told)}" if told else ""
