@@ -207,7 +207,7 @@ def _columns(cells: Sequence[Gathered]) -> list[dict[str, Any]]:
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
-    """Tell whether a column is of numbers, some of which may be unknown: all of it goes right."""
+    """Return whether a column is of numbers, some of which may be unknown: all of it goes right."""
     known = [value for value in values if value is not None]
     return bool(known) and all(isinstance(value, int | float) for value in known)
 
