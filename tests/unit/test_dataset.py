@@ -7,14 +7,16 @@ import os
 from pathlib import Path
 
 import pytest
+from memnotify import host
 from memnotify.axes import AXES, POINT
 from memnotify.campaign.row import PlanRow
 from memnotify.cli.main import main
 from memnotify.errors import InputError
 from memnotify.model import Outcome
+from memnotify.report.page.gather import _origin
 from memnotify.results import dataset, folder
 from memnotify.results.folder import RunFolder
-from memnotify.results.manifest import Manifest
+from memnotify.results.manifest import Manifest, Move
 from memnotify.results.verdict import Verdict
 
 CELLS = 7
@@ -158,3 +160,17 @@ def test_a_list_for_programs_looks_at_each_cell_once(
     assert [row["wakeups"] for row in json.loads(out)] == [0, 1, 2, 4, 5, 6]
     assert "damaged" in err and "cell3" in err
     assert sorted(looked) == [f"cell{n}" for n in range(CELLS)]
+
+
+def test_a_cell_that_moved_names_its_hosts_and_why(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = Move(host="nodeb", why="host-lost: no word from it")
+    moved = Manifest(outcome=Outcome(), host=host.machine(), moves=(left,))
+    with run.draft("cell1") as draft:
+        run.publish("cell1", draft, manifest=moved, verdict=made("cell1", 1))
+    main(["show", str(run.path), "cell1"])
+    out = capsys.readouterr().out
+    assert f"ran on {host.machine()}; moved from nodeb: host-lost: no word from it" in out
+    assert _origin(moved)["moved"] == "from nodeb: host-lost: no word from it"
+    assert _origin(Manifest(outcome=Outcome()))["moved"] is None

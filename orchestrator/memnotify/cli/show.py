@@ -11,7 +11,7 @@ from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.jsontext import dumped_rows
 from memnotify.places import command
-from memnotify.report.plain import plain_console
+from memnotify.report.plain import plain_console, print_line
 from memnotify.report.strips import print_strips
 from memnotify.report.table import print_cell, print_run, run_grid
 from memnotify.results.course import course_if_any
@@ -72,13 +72,15 @@ def _show_cell(folder: RunFolder, wanted: str, *, as_json: bool) -> int:
         raise InputError(
             f"{wanted} has not been run yet", hint=f"run its campaign again with {command('run')}"
         )
-    folder.manifest(cell_id)  # raises if the results are damaged
+    manifest = folder.manifest(cell_id)  # raises if the results are damaged
     verdict, events = read_verdict(cell), timeline_of(cell)
     if as_json:
         sys.stdout.write(to_json({**verdict.to_json(), "timeline": events}))
     else:
         console = plain_console()
         print_cell(console, verdict, events)
+        if moved := manifest.moved_in_words():
+            print_line(console, f"ran on {manifest.host}; moved {moved}")
         drawn = course_if_any(cell)
         if drawn is not None:
             print_strips(console, drawn)

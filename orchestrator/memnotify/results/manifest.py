@@ -177,6 +177,10 @@ class Manifest:
         ]
         return [*self.moves, *failed]
 
+    def moved_in_words(self) -> str:
+        """Return `from HOST: why` of each host that the cell left; empty if it never moved."""
+        return "; ".join(f"from {move.host}: {move.why}" for move in self.moved())
+
     def need(self, *keys: str) -> None:
         """Raise ValueError if it was read from a file that lacks one of these keys."""
         for key in keys:

@@ -254,6 +254,7 @@ def _origin(manifest: Manifest) -> dict[str, Any]:
     seed = manifest.inputs.get("seed")
     return {
         "host": None if manifest.host is None else str(manifest.host),
+        "moved": manifest.moved_in_words() or None,
         "digests": manifest.digests,
         "versions": manifest.versions,
         "kernel": " ".join(
