@@ -43,9 +43,9 @@ def log_of_rows(rows: Sequence[Row]) -> RecordLog:
     records = np.zeros(len(rows), layout.RECORD)
     for record_, (kind, client, words, name) in zip(records, rows, strict=True):
         record_["kind"], record_["client"], record_["value"] = kind, client, words
-        if "name" in (layout.LAYOUTS[kind].names or ()):
-            values = record_["value"].view(layout.LAYOUTS[kind])
-            values["name"] = name
+        form = layout.LAYOUTS[kind]
+        for text in (field for field in form.names or () if form[field].kind == "S"):
+            record_["value"].view(form)[text] = name
     records["time_ns"] = np.arange(len(rows)) * 10**9
     return log_of(records)
 
