@@ -26,7 +26,7 @@ FUNCTIONS = {
     ),
 }
 CLASSES = {
-    "Campaign": {"machines", "path", "scenarios", "table", "text"},
+    "Campaign": {"machines", "path", "programs", "scenarios", "table", "text"},
     "CellResults": {
         *("balloon", "console", "detail", "figures", "folder", "kind", "log", "name", "outcome"),
         *("parameters", "reaction", "records", "samples", "timeline", "verdict", "wakeups"),
@@ -109,6 +109,7 @@ def test_the_package_imports_nothing_before_it_is_used() -> None:
 STARTS_NOTHING = {
     "memnotify.guest",
     "memnotify.guest.mailbox",
+    "memnotify.series.folders",
     "memnotify.series.own",
     "memnotify.series.registered",
 }
