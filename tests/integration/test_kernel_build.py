@@ -249,7 +249,7 @@ def test_what_the_linker_complains_of_is_said_and_not_what_it_warns_of(lab: Lab)
 def test_a_build_that_takes_too_long_is_not_taken_for_one_that_fails(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memnotify.kernel.build._PATIENCE", 1.0)
+    monkeypatch.setattr("memnotify.kernel.build.PATIENCE", 1.0)
     lab.hold.touch()
     with pytest.raises(CommandFailed, match="timed out after 1 s") as caught:
         lab.build("none")
