@@ -98,7 +98,7 @@ def test_color_is_as_git_users_expect(capsys: pytest.CaptureFixture[str], copy: 
         (
             "v4",
             "v4 has patches for several bases "
-            "(name one: v4/2.6.24, v4/2.6.24-rc6-mm1, v4/2.6.25, v4/6.1, v4/6.12)",
+            "(name one: v4/2.6.24, v4/2.6.24-rc6-mm1, v4/2.6.25, v4/6.1, v4/6.12, v4/7.3)",
         ),
         ("v0", "there is no series v0"),
         ("v4/5.9", "series v4 is not for base 5.9"),

@@ -29,7 +29,9 @@ def options_of_tree(tree: Path, *, arch: str = "x86") -> dict[str, list[Known]]:
         other = name.parts[0] == "arch" and len(name.parts) > 2 and name.parts[1] != arch
         if other or not file.is_file():
             continue
-        for symbol, known in _defined(file.read_text(errors="replace"), str(name)):
+        for symbol, known in _defined(
+            file.read_text(encoding="utf-8", errors="replace"), str(name)
+        ):
             found.setdefault(symbol, []).append(known)
     return found
 

@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,9 @@ class Noted:
         self._place: dict[str, tuple[int, int]] = {}
         self._files: dict[str, str] = {}
         self._kept: set[str] = set()
-        files = sorted((run / RESULTS).glob("[!.]*.parquet"))
+        files = []
+        with suppress(OSError):  # the plan, which is read as well, says what is wrong with a folder
+            files = sorted((run / RESULTS).glob("[!.]*.parquet"))
         if not files:
             return
         import pyarrow as pa
