@@ -256,22 +256,14 @@ def _build(
     calls = tree.folder / "ccache.calls"
     calls.unlink(missing_ok=True)
     make = make_command(plan, tree.path, store, calls)
-    started = time.monotonic()
-    with tree.building(plan.environment):
-        check_config(plan.wanted, configure(plan, tree, make, output, log))
-        make.run(
-            "bzImage",
-            f"-j{cores()}",
-            tree=tree.path,
-            output=output,
-            timeout=PATIENCE,
-            log=log,
-            beat=lambda: tell(
-                Compiled.among(count_compiled(output), of, most=most, all_of=plan.base.table.files)
-            ),
-        )
+    seconds = compile_kernel(
+        plan,
+        tree,
+        make,
+        log,
+        lambda files: tell(Compiled.among(files, of, most=most, all_of=plan.base.table.files)),
+    )
     counts.note(kind, count_compiled(output))
-    seconds = time.monotonic() - started
     for file, name in (
         (tree.path / IMAGE, "bzImage"),
         (tree.path / "System.map", "System.map"),
@@ -292,6 +284,29 @@ def _build(
         "ccache_hits": hits,
         "ccache_misses": misses,
     }
+
+
+def compile_kernel(
+    plan: Plan, tree: WorkTree, make: Make, log: CommandLog, beat: Callable[[int], None]
+) -> float:
+    """Configure and compile a tree; return how many seconds that took.
+
+    `beat` hears every two seconds how many files are compiled.
+    """
+    output = tree.build_log
+    started = time.monotonic()
+    with tree.building(plan.environment):
+        check_config(plan.wanted, configure(plan, tree, make, output, log))
+        make.run(
+            "bzImage",
+            f"-j{cores()}",
+            tree=tree.path,
+            output=output,
+            timeout=PATIENCE,
+            log=log,
+            beat=lambda: beat(count_compiled(output)),
+        )
+    return time.monotonic() - started
 
 
 def _kind(request: KernelRequest, *, kept: bool) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,17 +19,14 @@ from typing import Any
 from memnotify import limits
 from memnotify.complaint import does_not_build
 from memnotify.errors import InfrastructureError, InputError
-from memnotify.host import cores
 from memnotify.kernel.build import (
     IMAGE,
-    PATIENCE,
     Plan,
-    configure,
+    compile_kernel,
     make_command,
     plan_build,
 )
-from memnotify.kernel.compiled import Compiled, Tell, count_compiled, now_and_then
-from memnotify.kernel.config import check_config
+from memnotify.kernel.compiled import Compiled, Tell, now_and_then
 from memnotify.kernel.location import refuse_unfit
 from memnotify.kernel.stored import SOURCE, Source, source_of
 from memnotify.kernel.tree import WorkTree, work_tree
@@ -148,24 +144,12 @@ def _refuse_another(now: Mapping[str, Any], kernel: Artifact) -> None:
 
 
 def _compile(plan: Plan, tree: WorkTree, store: Store, log: CommandLog, tell: Tell) -> float:
-    output = tree.build_log
-    output.unlink(missing_ok=True)
+    tree.build_log.unlink(missing_ok=True)
     make = make_command(plan, tree.path, store, tree.folder / "ccache.calls")
-    started = time.monotonic()
-    with tree.building(plan.environment):
-        check_config(plan.wanted, configure(plan, tree, make, output, log))
-        make.run(
-            "bzImage",
-            f"-j{cores()}",
-            tree=tree.path,
-            output=output,
-            timeout=PATIENCE,
-            log=log,
-            beat=lambda: tell(
-                Compiled.among(count_compiled(output), plan.base.table.files, most=False)
-            ),
-        )
-    return time.monotonic() - started
+    of = plan.base.table.files
+    return compile_kernel(
+        plan, tree, make, log, lambda files: tell(Compiled.among(files, of, most=False))
+    )
 
 
 def same_kernel(kernel: Path, tree: Path) -> dict[str, int]:
