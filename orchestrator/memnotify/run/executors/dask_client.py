@@ -238,19 +238,24 @@ class OnDask:
         except CancelledError as error:
             if asyncio.current_task() in self._background or self.client.status == "running":
                 raise InfrastructureError("cancelled", "the cluster cancelled it") from error
-            raise self._fail(error) from error
+            raise self._no_scheduler() from error
         if not isinstance(returned, Returned):
             raise InfrastructureError("host", "something else than a result was received")
         return returned
 
-    def _fail(self, error: object) -> InfrastructureError:
-        """Note that there is no cluster any more; all cells that are under way end with that."""
-        if self._failure is None:
-            self._failure = InfrastructureError(
+    def _no_scheduler(self) -> InfrastructureError:
+        return self._fail(
+            InfrastructureError(
                 "scheduler",
                 f"the scheduler at {self._cluster.address} is gone",
                 hint="what has come home is kept: run the same command again",
             )
+        )
+
+    def _fail(self, why: InfrastructureError) -> InfrastructureError:
+        """End all cells, as they can run no more; the first reason counts."""
+        if self._failure is None:
+            self._failure = why
             for cell in self._cells:
                 cell.changed.set()
             self._room.set()
@@ -317,16 +322,12 @@ class OnDask:
             await asyncio.sleep(_LOOK_S)
             now = time.monotonic()
             if self.client.status != "running":
-                self._fail(self.client.status)
+                self._no_scheduler()
                 return
             alone_since = None if self.hosts.fit() else alone_since or now
             if alone_since is not None and now - alone_since > self._cluster.patience_s:
-                self._failure = InfrastructureError(
-                    "no-hosts", f"{self._cluster.address} has no hosts that can run cells"
-                )
-                self._fail(None)
-                for cell in self._cells:
-                    cell.changed.set()
+                text = f"{self._cluster.address} has no hosts that can run cells"
+                self._fail(InfrastructureError("no-hosts", text))
                 return
             for cell, name in self._cells.slow():
                 self._board.warn(f"{cell.job.name} is slow on {name}: it also runs elsewhere")
