@@ -194,11 +194,11 @@ def _run(
 ) -> tuple[RunFolder, int]:
     """Run a campaign, or a part of it; return its folder, and how many cells that has."""
     here = args.scheduler is None and args.jobqueue is None and hosts is None
+    # Before choosing a base, which may fetch and build for an hour.
+    planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
     if args.shard is None and here:
-        # Before choosing a base, which may fetch and build for an hour.
-        planned = plan_cells(campaign, accel=Accel(args.accel), clock=Clock(args.clock))
         refuse_too_large(campaign, planned, Ledger(using.store.folder("ledger")))
-    build_clients(plan_cells(campaign), using)
+    build_clients(planned, using)
     base = choose_base(
         campaign,
         using,
