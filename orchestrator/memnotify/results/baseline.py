@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from memnotify.axes import AXES, DEFAULTS, Value, chosen
 from memnotify.check.change import parse_limit
 from memnotify.check.reaction import UNITS, react
 from memnotify.errors import InputError
-from memnotify.files import writing
+from memnotify.files import write_whole, writing
 from memnotify.model import Outcome, Repeatability
 from memnotify.parallel import each
 from memnotify.places import command
@@ -179,11 +178,7 @@ class Place:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.read_text(encoding="utf-8") == text:
                 return False
-            # Two processes may save at once.
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=self.path.parent) as folder:
-                draft = Path(folder, self.path.name)
-                draft.write_text(text, encoding="utf-8")
-                draft.replace(self.path)
+        write_whole(self.path, text.encode())
         return True
 
 
