@@ -70,12 +70,18 @@ def made_up(folder: Path, name: str, text: str) -> None:
 
 
 def test_a_campaign_in_two_jobs(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     commands = tmp_path / "bin"
+    # A copy: the script that is submitted is removed when this returns, as it is with Slurm.
     # Closed descriptors: whoever submits a job does not wait for its end.
-    start = 'setsid sh "$1" >"$HOME/$$.log" 2>&1 </dev/null &'
-    made_up(commands, "sbatch", f'{start}\necho "Submitted batch job $!"\necho $! >>"$HOME/jobs"')
+    copy = 'cp "$1" "$HOME/$$.sh" || exit 1'
+    start = 'setsid sh "$HOME/$$.sh" >"$HOME/$$.log" 2>&1 </dev/null &'
+    told = 'echo "Submitted batch job $!"\necho $! >>"$HOME/jobs"'
+    made_up(commands, "sbatch", f"{copy}\n{start}\n{told}")
     made_up(commands, "scancel", 'kill -- "-$1"')
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", f"{HOME}:{HOME / 'orchestrator'}")
@@ -92,9 +98,11 @@ def test_a_campaign_in_two_jobs(
         monkeypatch.setattr(lab, "cluster", lambda hosts: stranger)
         with pytest.raises(InfrastructureError, match="cannot connect to the scheduler"):
             lab.run_on(1, guests_there.quick, again=True)
+    names = {f"{os.uname().nodename}-{number}" for number in (0, 1)}
+    assert set(re.findall(r"host (\S+): \d+ cores", capsys.readouterr().err)) == names
     assert len(folder.verdicts()) == len(lab.noted("ran")) == 4
     hosts = {manifest["host"]["name"] for manifest in lab.manifests().values()}
-    assert hosts <= {f"{os.uname().nodename}-{number}" for number in (0, 1)}
+    assert hosts <= names
     pids = [int(pid) for pid in (home / "jobs").read_text().split()]
     assert len(pids) == 2 and not any(map(alive, pids))
     assert not [file for file in home.iterdir() if file.name.startswith(".memnotify")]
