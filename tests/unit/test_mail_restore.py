@@ -105,6 +105,13 @@ RESTORED: dict[str, tuple[list[str], str, list[tuple[str, int | None, str, bool]
         [("EDGE", 5, "", False), ("MOVED", 5, "+11 lines", True)],
     ),
     "no context above, at the beginning": (hunk(1, NEW, line(0)), f"\tnew();\n{NUMBERED}", []),
+    "a line more than is counted": (
+        [*hunk(10, *PLAIN), "+\tmore();", *hunk(30, *LATER)],
+        with_new(13, "\tmore();")
+        .replace("\tline(11);", "\tnew();\n\tline(11);")
+        .replace("\tline(30);", "\tnew();\n\tline(30);"),
+        [("EDGE", 5, "", False), ("DISPUTED", None, "", False), ("NUMBERS", 5, "", False)],
+    ),
     "twice": (
         [*hunk(10, *PLAIN), "---", "Text", *HEAD[2:], *hunk(10, *PLAIN)],
         with_new(),
@@ -173,6 +180,16 @@ REFUSED = {
         [*hunk(10, *PLAIN, old=3, new=3), *hunk(30, *LATER)],
         "9: the mail has not the lines that the header of hunk 1 of 2 of mm/a.c counts, and the "
         f"next hunk or the diffstat agrees with that ({WHOLE})",
+    ),
+    "a line between two hunks": (
+        [*hunk(10, *PLAIN), "A remark.", *hunk(30, *LATER)],
+        "15: unexpected line after hunk 1 of 2 of mm/a.c: 'A remark.' (the hunk header counts "
+        "fewer lines; has the mail lost a line?)",
+    ),
+    "context below the lines that are counted": (
+        [*hunk(10, *PLAIN), " other();"],
+        "15: unexpected line after hunk 1 of 1 of mm/a.c: ' other();' (the hunk header counts "
+        "fewer lines; has the mail lost a line?)",
     ),
     "nothing that changes": (
         hunk(10, line(9), line(10, "-"), line(10, "+"), line(11)),
