@@ -275,6 +275,23 @@ CR = "\r"
         # At the beginning, that of the line after.
         ("a\r\nb\r\n", "@@ -1 +1,2 @@\n+x\n a", False, [LineEnd(CR, put_back=True)]),
         ("a\r\nb\n", "@@ -1 +1,2 @@\n+x\n a", False, [LineEnd(CR, put_back=True, sure=False)]),
+        (
+            "a\nb\r\n",
+            "@@ -1 +1,2 @@\n+x\n a",
+            False,
+            [LineEnd("", put_back=True, sure=False)],
+        ),
+        # The hunk has no old line with an end: that of the line above it.
+        ("a\r\nb", "@@ -2 +2,2 @@\n b\n+x", False, [LineEnd(CR, put_back=True)]),
+        (
+            "a\nb\r\nc\n",
+            "@@ -2,0 +3 @@\n+x",
+            False,
+            [LineEnd(CR, put_back=True, sure=False)],
+        ),
+        # A CR is nothing new in a file that has one, and nothing is lost where there are none.
+        ("a\r\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\r\n b", False, [LineEnd(CR)]),
+        ("a\nb\n", "@@ -1,2 +1,3 @@\n a\r\n+x\n b\r", True, [LineEnd("")]),
         # The same line again: that its CR is lost may be the change.
         (
             "a\r\nb\r\n",
@@ -285,6 +302,18 @@ CR = "\r"
         (
             "a\r\nb\r\n",
             "@@ -1,2 +1,2 @@\n-a\n b\n+a",
+            False,
+            [LineEnd(CR, put_back=True)],
+        ),
+        (
+            "a\r\nb\r\n",
+            "@@ -1,2 +1,2 @@\n-a\n-b\n+a\n+b",
+            False,
+            [LineEnd("", put_back=True, sure=False)] * 2,
+        ),
+        (
+            "a\r\nb\r\n",
+            "@@ -1,2 +1,3 @@\n a\n+ a\n b",
             False,
             [LineEnd(CR, put_back=True)],
         ),
@@ -363,6 +392,8 @@ def test_a_hunk_is_shown_in_its_whole_function() -> None:
         [*context(17, 18), "+int b;"]
     ]
     assert spans(opened("", "@@ -0,0 +1 @@\n+a", before=None)) == [["+a"]]
+    # The end of a function in the first line, such as of a file that is a piece of another.
+    assert spans(opened("}\na\nb\n", "@@ -2 +2 @@\n-a\n+x")) == [["-a", "+x", " b"]]
 
 
 def test_the_ends_of_a_function_are_not_looked_for_further_than_400_lines() -> None:
