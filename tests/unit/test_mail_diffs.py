@@ -192,7 +192,14 @@ def test_wrapped_headers_are_put_together() -> None:
     assert only(text).hunks[0].section == "f(void)"
 
 
-@pytest.mark.parametrize("line", ["diff -up a b", "$ git diff", "Index: mm/a.c", "=" * 67])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("diff -up a b", "$ git diff", "Index: mm/a.c", "=" * 67),
+        # An archive may have indented it, or quoted it in another way than the diff.
+        *(" Index: mm/a.c", "> Index: mm/a.c"),
+    ],
+)
 def test_what_a_program_writes_above_a_diff_is_no_message(line: str) -> None:
     for between in range(6):
         text = read("A message.", line, *["-"] * between, *HEAD, *HUNK)
@@ -213,7 +220,7 @@ def test_a_binary_diff_is_refused_at_its_line() -> None:
         (["", BINARY], 2),
         (["", f"> {BINARY}"], 2),
     ):
-        with pytest.raises(InputError, match="a binary diff") as caught:
+        with pytest.raises(InputError, match=r": a binary diff \(only text") as caught:
             read(*lines)
         assert (caught.value.line, caught.value.file) == (line, "mail")
         assert caught.value.hint == "only text can be restored"
@@ -270,3 +277,33 @@ def test_a_header_that_has_lost_its_diff_is_told() -> None:
         assert [(found.line, found.message) for found in text.broken] == [
             (9, "the mail ends in the header of b/mm/c.c")
         ]
+
+
+def broken(*lines: str) -> list[tuple[int, str]]:
+    return [(found.line, found.message) for found in read(*lines).broken]
+
+
+def test_diffs_that_are_not_unified_are_told() -> None:
+    context = ["*** a/f.c", "--- b/f.c", "*" * 15, "*** 1,2 ****", "  a"]
+    assert broken("Text.", *context) == [(4, "a context diff, as diff -c makes it")]
+    assert broken(*HEAD, *HUNK, *context) == [(10, "a context diff, as diff -c makes it")]
+    normal = ["5c5", "< a", "---", "> b"]
+    assert broken("Text.", *normal) == [(2, "a diff without context")]
+    # Beside a diff that can be read, the message may show one.
+    assert broken("Text.", *normal, "", *HEAD, *HUNK) == []
+    assert broken(*HEAD, *HUNK, "diff --cc f.c") == [(8, "a combined diff of a merge")]
+
+
+def test_text_that_only_looks_like_a_part_of_a_diff() -> None:
+    assert broken("@@ -1 +1 @@", "", *HEAD, *HUNK) == [(1, "a hunk of no file")]
+    assert broken("    @@ -1 +1 @@", "", *HEAD, *HUNK) == []
+    lines = ["+++ b/mm/c.c", "", *HEAD, *HUNK]
+    said = [(1, "a +++ line without its --- line")]
+    assert broken(*(f"> {line}" for line in lines)) == said
+    assert broken("> X+++ b/mm/c.c", *(f"> {line}" for line in lines[1:])) == []
+
+
+def test_a_header_that_needs_no_hunks_may_end_a_mail() -> None:
+    deleted = ["diff --git a/mm/c.c b/mm/c.c", "deleted file mode 100644"]
+    assert broken(*HEAD, *HUNK, *deleted) == []
+    assert broken(*HEAD, *HUNK, "", *deleted, "", "") == []
