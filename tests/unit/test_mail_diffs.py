@@ -185,11 +185,28 @@ def test_wrapped_headers_are_put_together() -> None:
     assert read("", *dated, "00:00:00", "+0900", *HUNK).diffs == ()
     text = read("", "diff --git a/mm/a.c", "b/mm/a.c", GIT[1], *HEAD, *HUNK)
     assert (only(text).git, only(text).line, text.wrapped) == (True, 2, (1,))
+    assert only(text).blobs == ("1111111", "2222222")
+    text = read("", *dated, "00:00:00 +0900", HUNK[0])
+    assert (len(text.diffs), text.wrapped) == (1, (1, 3))
     text = read(*HEAD, "@@ -10,3 +12,3 @@ static int", "f(void)", *HUNK[1:])
     assert (bodies(text), text.wrapped) == ([["f(void)", *HUNK[1:]]], ())
     text = read(*HEAD, "@@ -10,3", "+12,3 @@ f(void)", *HUNK[1:])
     assert (bodies(text), text.wrapped) == ([HUNK[1:]], (2,))
     assert only(text).hunks[0].section == "f(void)"
+
+
+@pytest.mark.parametrize("below", [[], ["Text."], ["Text.", "More."]])
+def test_the_names_of_a_file_without_a_hunk_are_no_diff(below: list[str]) -> None:
+    text = read("", *HEAD, *below)
+    assert (text.diffs, text.wrapped) == ((), ())
+
+
+def test_names_with_blanks() -> None:
+    git = "diff --git a/mm/a b.c b/mm/a b.c"
+    diff = only(read(git, GIT[1], "--- a/mm/a b.c", "+++ b/mm/a b.c", *HUNK))
+    assert (diff.before, diff.after, diff.git) == ("a/mm/a b.c", "b/mm/a b.c", True)
+    diff = only(read(git, "old mode 100644", "new mode 100755"))
+    assert (diff.before, diff.after, diff.hunks) == ("a/mm/a b.c", "b/mm/a b.c", ())
 
 
 @pytest.mark.parametrize(
