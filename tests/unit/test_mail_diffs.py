@@ -186,6 +186,10 @@ def test_wrapped_headers_are_put_together() -> None:
     text = read("", "diff --git a/mm/a.c", "b/mm/a.c", GIT[1], *HEAD, *HUNK)
     assert (only(text).git, only(text).line, text.wrapped) == (True, 2, (1,))
     assert only(text).blobs == ("1111111", "2222222")
+    quoted = ["diff --git a/mm/a.c ", "b/mm/a.c", GIT[1], *HEAD, *HUNK]
+    for margin in ("", "> "):
+        text = read(*(margin + line for line in quoted))
+        assert (only(text).git, only(text).blobs) == (True, ("1111111", "2222222"))
     text = read("", *dated, "00:00:00 +0900", HUNK[0])
     assert (len(text.diffs), text.wrapped) == (1, (1, 3))
     text = read(*HEAD, "@@ -10,3 +12,3 @@ static int", "f(void)", *HUNK[1:])
@@ -309,6 +313,23 @@ def test_diffs_that_are_not_unified_are_told() -> None:
     # Beside a diff that can be read, the message may show one.
     assert broken("Text.", *normal, "", *HEAD, *HUNK) == []
     assert broken(*HEAD, *HUNK, "diff --cc f.c") == [(8, "a combined diff of a merge")]
+
+
+def test_a_wrapped_line_of_git_whose_diff_is_lost() -> None:
+    lost = "a diff of which the --- line, the +++ line or the first @@ line is lost"
+    half = "diff --git a/mm/c.c"
+    for margin in ("", "> "):
+        lines = [*HEAD, *HUNK, half, "b/mm/c.c", "", "-- "]
+        text = read(*(margin + line for line in lines))
+        assert [(found.line, found.message) for found in text.broken] == [(8, lost)]
+        assert text.wrapped == ()
+    assert read("Text.", half).diffs == ()
+    assert broken(*HEAD, *HUNK, half) == [(8, "the mail ends in the header of a/mm/c.c")]
+
+
+def test_the_date_of_no_file() -> None:
+    for date, dateless in (("1970-01-01 00:00:00.000000000 +0000", True), ("2008-01-15", False)):
+        assert only(read(HEAD[0], f"{HEAD[1]}\t{date}", *HUNK)).dateless is dateless
 
 
 def test_text_that_only_looks_like_a_part_of_a_diff() -> None:

@@ -109,6 +109,29 @@ def test_what_is_no_header_shows_the_text_of_a_page() -> None:
     assert only(raw).headers == HEADERS
     # Its line is counted nevertheless.
     assert only(raw).first == 9
+    blank = [*head(), "Content-Type : text/plain; name=a:b", "no header", "", *DIFF]
+    assert only(data_of(*blank)).headers == HEADERS
+
+
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_what_is_no_header_does_not_hide_how_a_mail_is_encoded(blank: str) -> None:
+    fields = [
+        *("Content-Type: text/plain;", f"{blank}charset=koi8-r"),
+        *("no header", "Content-Transfer-Encoding: base64"),
+    ]
+    letters = base64.b64encode(data_of(*DIFF) + b"+\xc1").decode()
+    mail = only(data_of(*head(), *fields, "", letters))
+    assert (mail.lines, mail.undone) == ((*DIFF, "+\u0430"), ("base64",))
+
+
+def test_an_archive_in_a_mail_is_refused_with_the_mail() -> None:
+    packed = base64.b64encode(b"PK\x03\x04 and more").decode()
+    kind = "Content-Type: application/octet-stream\nContent-Transfer-Encoding: base64"
+    data = multipart(part("A message."), f"{kind}\n\n{packed}")
+    for given in (data, multipart(f"Content-Type: message/rfc822\n\n{data.decode()}")):
+        with pytest.raises(InputError, match="a zip archive, not a mail") as caught:
+            mails_of(given, PATH)
+        assert caught.value.file == PATH
 
 
 def test_an_encoding_is_undone_and_then_has_no_lines_of_the_file() -> None:
@@ -172,6 +195,7 @@ def test_an_attached_patch_has_its_own_headers() -> None:
         "Subject": "[PATCH 1/2] one",  # its n/m is only here
     }
     assert (mail.lines, mail.first, mail.place) == (tuple(DIFF), None, None)
+    assert mail.source == "mails"
     numbered = [line.replace("[PATCH]", "[PATCH 2/2]") for line in own]
     mail = only(multipart(part("See below."), part(*numbered, name="a.patch")))
     assert mail.subject == "[PATCH 2/2] own"
@@ -203,6 +227,10 @@ def test_a_mail_that_is_attached_is_one_of_its_own() -> None:
     mail = only(data)
     assert mail.headers == {"From": "Bo <bo@example.org>", "Subject": "inner"}
     assert (mail.lines, mail.first, mail.sha256) == (tuple(DIFF), None, digest(data))
+    folded = data.replace(b"From: Bo", "From: Bö\n  von".encode())
+    assert only(folded).headers["From"] == "Bö von <bo@example.org>"
+    latin = data.replace(b"From: Bo", "From: Bö".encode("latin-1"))
+    assert only(latin).headers["From"] == "Bö <bo@example.org>"
     deep = "Content-Type: message/rfc822\n\n" * 3000 + "From: a\nSubject: b\n\nx"
     with pytest.raises(InputError, match=r"^mails: mails are nested too deeply$"):
         mails_of(data_of(*head(), deep), PATH)
