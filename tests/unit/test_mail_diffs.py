@@ -84,6 +84,10 @@ def test_files_directly_below_each_other() -> None:
     assert bodies(text) == [["--- a comment", "+++ another", " a"]]
     text = read(*HEAD, "@@ -1,2 +1,2 @@", " a", *OTHER)
     assert bodies(text) == [[" a"], ["-x", "+y"]]
+    body = ["--- a comment", " a", " b", "+++ another", "+x"]
+    assert bodies(read(*HEAD, "@@ -1,9 +1,9 @@", *body)) == [body]
+    text = read(*HEAD, *HUNK, *(f"> {line}" for line in OTHER))
+    assert (bodies(text), len(text.prose)) == ([HUNK[1:]], 1)
     text = read(*HEAD, "@@ -1,9 +1,9 @@", " a", *OTHER)
     assert bodies(text) == [[" a"], ["-x", "+y"]]
 
@@ -194,6 +198,9 @@ def test_wrapped_headers_are_put_together() -> None:
     assert (len(text.diffs), text.wrapped) == (1, (1, 3))
     text = read(*HEAD, "@@ -10,3 +12,3 @@ static int", "f(void)", *HUNK[1:])
     assert (bodies(text), text.wrapped) == ([["f(void)", *HUNK[1:]]], ())
+    text = read(*HEAD, "@@ -10,3", "+12,3 @@")
+    assert (bodies(text), text.wrapped) == ([[]], (2,))
+    assert bodies(read(*HEAD, *HUNK, "@@ -10,3")) == [[*HUNK[1:], "@@ -10,3"]]
     text = read(*HEAD, "@@ -10,3", "+12,3 @@ f(void)", *HUNK[1:])
     assert (bodies(text), text.wrapped) == ([HUNK[1:]], (2,))
     assert only(text).hunks[0].section == "f(void)"

@@ -47,7 +47,7 @@ def test_a_raw_mail() -> None:
     assert mail.lines == ("A message.", "", *DIFF, "")
     assert mail.levels == (mail.lines,)
     assert (mail.first, mail.undone, mail.doubts, mail.place) == (6, (), (), None)
-    assert mail.provenance == ()
+    assert (mail.provenance, mail.stated) == ((), None)
     assert mail.subject == "[PATCH 1/2] one"
     assert only(data_of("From: a", "To: b", "", *DIFF)).subject == ""
 
@@ -140,16 +140,27 @@ def test_an_encoding_is_undone_and_then_has_no_lines_of_the_file() -> None:
     assert (mail.lines, mail.first, mail.undone) == (("x" * 60, *DIFF, ""), None, ("base64",))
     unstated = only(data_of(*head(), "", letters))
     assert (unstated.first, unstated.undone, unstated.doubts) == (None, ("base64",), ())
+    assert unstated.stated is None
     assert unstated.lines[:6] == ("x" * 60, *DIFF)
     quoted = only(data_of(*head(), "", *DIFF, "+x =3D 1;"))
     assert (quoted.undone, quoted.doubts) == (("quoted-printable",), (UNDECODED,))
     assert quoted.first is None
+    assert quoted.lines[5] == "+x = 1;"
+    assert quoted.stated is not None
+    assert (quoted.stated.lines, quoted.stated.undone) == ((*DIFF, "+x =3D 1;", ""), ())
     stated = head(Content_Transfer_Encoding="quoted-printable")
     again = only(data_of(*stated, "", *DIFF, "+x =3D3D 1;"))
     assert (again.lines[5], again.undone) == ("+x =3D 1;", ("quoted-printable",))
     doubtful = only(data_of(*head(), "", "x") + b"caf\xe9\n" + data_of(*DIFF))
     assert doubtful.doubts == ("no charset is stated",)
     assert doubtful.first == 6
+
+
+def test_what_decoding_divides_has_no_other_reading() -> None:
+    second = ["=46rom: Bo <bo@example.org>", "Subject: [PATCH 2/2] two", "", *OTHER, "+x =3D 1;"]
+    one, two = mails_of(data_of(*head(), "", "Text.", *DIFF, "", *second), PATH)
+    assert (one.stated, two.stated) == (None, None)
+    assert two.headers["From"] == "Bo <bo@example.org>"
 
 
 def multipart(*parts: str, **more: str) -> bytes:
@@ -182,8 +193,13 @@ def test_each_attached_diff_is_a_patch_named_after_its_file() -> None:
 
 def test_the_better_copy_of_a_diff_is_the_one_below() -> None:
     worse = [line.replace("-old", "-  old") for line in DIFF]
-    mail = only(multipart(part("A message.", *worse), part(*DIFF, name="a.patch")))
-    assert mail.lines == tuple(DIFF)
+    wrapped = [*DIFF[:4], "+ne", "w"]
+    for copy in (worse, wrapped):
+        mail = only(multipart(part("A message.", *copy), part(*DIFF, name="a.patch")))
+        assert mail.lines == tuple(DIFF)
+    # A text without a diff is no copy of another.
+    mail = only(multipart(part("A line."), part(*DIFF), part("A line.")))
+    assert mail.lines == ("A line.", *DIFF, "A line.")
 
 
 def test_an_attached_patch_has_its_own_headers() -> None:
@@ -196,6 +212,11 @@ def test_an_attached_patch_has_its_own_headers() -> None:
     }
     assert (mail.lines, mail.first, mail.place) == (tuple(DIFF), None, None)
     assert mail.source == "mails"
+    mail = only(multipart(part("See below."), part("", *own, name="a.patch")))
+    assert mail.headers["From"] == "Bo <bo@example.org>"
+    dated = ["From: Bo <bo@example.org>", "Date: now", "", *DIFF]
+    mail = only(multipart(part("See below."), part(*dated)))
+    assert (mail.subject, mail.headers["Date"]) == ("[PATCH 1/2] one", "now")
     numbered = [line.replace("[PATCH]", "[PATCH 2/2]") for line in own]
     mail = only(multipart(part("See below."), part(*numbered, name="a.patch")))
     assert mail.subject == "[PATCH 2/2] own"
@@ -254,6 +275,7 @@ def test_the_output_of_git_log_has_its_commits_in_order() -> None:
     assert (first.first, second.first) == (None, None)
     alone = only(data_of(*LOG[:13]))
     assert (alone.subject, alone.place) == ("second", None)
+    assert only(data_of(*head(), "", *LOG[:13])).place is None
     inside = mails_of(data_of(*head(), "", *LOG), PATH)
     assert [mail.place for mail in inside] == [("mails", 0), ("mails", 1)]
 
@@ -263,7 +285,7 @@ def test_a_second_block_of_headers_begins_another_patch() -> None:
     one, two = mails_of(data_of(*head(), "", "Text.", *DIFF, "", *second, *OTHER), PATH)
     assert (one.headers, one.lines) == (HEADERS, ("Text.", *DIFF, ""))
     assert two.headers == {"From": "Bo <bo@example.org>", "Subject": "[PATCH 2/2] two"}
-    assert (one.first, two.first) == (6, 15)
+    assert (one.first, two.first, one.place, two.place) == (6, 15, None, None)
     assert [line for line in two.lines if line] == OTHER
     above = [*head(Subject="Fwd: 1/2"), "", "FYI", ""]
     cover, forwarded = mails_of(data_of(*above, *second, *OTHER), PATH)
