@@ -92,7 +92,38 @@ def test_files_directly_below_each_other() -> None:
     assert bodies(text) == [[" a"], ["-x", "+y"]]
 
 
+NO_END = "\\ No newline at end of file"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "body"),
+    [
+        ("-1,2 +1,2", [" a", "--- a comment", "+++ another"]),
+        ("-1,3 +1,2", ["--- a comment", "+++ another", " a", "-b"]),
+        ("-1,2 +1,3", ["--- a comment", "+++ another", " a", "+b"]),
+        ("-1 +1", ["--- a comment", NO_END, "+++ another", NO_END]),
+    ],
+)
+def test_lines_that_are_counted_are_no_header(numbers: str, body: list[str]) -> None:
+    for below in ([], ["-- ", "2.1"]):
+        assert bodies(read(*HEAD, f"@@ {numbers} @@", *body, *below)) == [[*body, *below]]
+
+
+@pytest.mark.parametrize("numbers", ["-1,9 +1,9", "-1,2 +1,9"])
+def test_a_hunk_that_lacks_lines_ends_at_the_next_header(numbers: str) -> None:
+    text = read(*HEAD, f"@@ {numbers} @@", " a", *OTHER[:2])
+    assert bodies(text) == [[" a"]]
+    assert [(found.line, found.message) for found in text.broken] == [
+        (5, "the mail ends in the header of a/mm/b.c")
+    ]
+
+
 def test_a_line_without_a_sign_is_not_counted() -> None:
+    text = read(*HEAD, "@@ -1,2 +1,3 @@", "+a", "wrapped", "Index: mm/b.c", *OTHER)
+    assert bodies(text) == [["+a", "wrapped"], ["-x", "+y"]]
+    # A lone sign is the end of a line that was wrapped.
+    text = read(*HEAD, "@@ -1,2 +1,3 @@", "+a", "\\", "--- c/d", "+++ c/d", " e")
+    assert bodies(text) == [["+a", "\\"]]
     body = ["+a", "wrapped", "+++ b/mm/c.c", "--- a/mm/c.c", "+d"]
     assert bodies(read(*HEAD, "@@ -0,0 +1,3 @@", *body)) == [body]
 

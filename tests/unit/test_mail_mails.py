@@ -109,6 +109,8 @@ def test_what_is_no_header_shows_the_text_of_a_page() -> None:
     assert only(raw).headers == HEADERS
     # Its line is counted nevertheless.
     assert only(raw).first == 9
+    between = [*head()[:2], "no header", *head(MIME_Version="1.0")[2:], "", *DIFF]
+    assert only(data_of(*between)).headers == HEADERS
     blank = [*head(), "Content-Type : text/plain; name=a:b", "no header", "", *DIFF]
     assert only(data_of(*blank)).headers == HEADERS
 
@@ -278,6 +280,8 @@ def test_the_output_of_git_log_has_its_commits_in_order() -> None:
     assert only(data_of(*head(), "", *LOG[:13])).place is None
     inside = mails_of(data_of(*head(), "", *LOG), PATH)
     assert [mail.place for mail in inside] == [("mails", 0), ("mails", 1)]
+    assert [mail.subject for mail in inside] == ["first", "second"]
+    assert [mail.lines for mail in inside] == [first.lines, second.lines]
 
 
 def test_a_second_block_of_headers_begins_another_patch() -> None:
@@ -287,6 +291,10 @@ def test_a_second_block_of_headers_begins_another_patch() -> None:
     assert two.headers == {"From": "Bo <bo@example.org>", "Subject": "[PATCH 2/2] two"}
     assert (one.first, two.first, one.place, two.place) == (6, 15, None, None)
     assert [line for line in two.lines if line] == OTHER
+    _, more = mails_of(
+        data_of(*head(), "", *DIFF, "", *second[:2], "X-Mailer: x", "", *OTHER), PATH
+    )
+    assert more.lines == ("", *OTHER, "")
     above = [*head(Subject="Fwd: 1/2"), "", "FYI", ""]
     cover, forwarded = mails_of(data_of(*above, *second, *OTHER), PATH)
     assert cover.lines == ("FYI", "")
@@ -310,6 +318,9 @@ def test_a_page_and_its_text() -> None:
     assert (mail.first, mail.undone, mail.sha256) == (None, ("HTML",), digest(data))
     assert (mail.source, [line for line in mail.lines if line]) == ("mails", DIFF)
     assert only(data.replace(b"\n", b"\r\n")).lines == mail.lines
+    with pytest.raises(InputError, match="a line that is longer than any mail has") as caught:
+        mails_of(data.replace(b"+new", b"+" + b"x" * 20_000), PATH)
+    assert caught.value.file == PATH
     # A page may have lines that are longer than those of any mail.
     menu = f"<a href={'x' * 5000}></a>\n<pre>".encode()
     assert [line for line in only(data.replace(b"<pre>", menu)).lines if line] == DIFF
