@@ -1,43 +1,16 @@
-"""The mails in the bytes of a file: raw, in an mbox, in a page, with attachments."""
+"""The mails in the bytes of a file: raw, in an mbox, attached, several in one."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from pathlib import Path
 
 import pytest
 from memnotify.errors import InputError
-from memnotify.mailpatch.mail import Mail, headers_of, mails_of, placed, read_mails
+from memnotify.mailpatch.mail import headers_of, mails_of, placed, read_mails
 from memnotify.mailpatch.transfer import UNDECODED
 
-PATH = Path("mails")
-DIFF = ["--- a/f.c", "+++ b/f.c", "@@ -1 +1 @@", "-old", "+new"]
-OTHER = ["--- a/g.c", "+++ b/g.c", "@@ -1 +1 @@", "-a", "+b"]
-HEADERS = {
-    "From": "Ada <ada@example.org>",
-    "Date": "Tue, 15 Jan 2008 10:00:29 +0900",
-    "Subject": "[PATCH 1/2] one",
-    "Message-Id": "<1@example.org>",
-}
-
-
-def head(**more: str) -> list[str]:
-    fields = {**HEADERS, **{name.replace("_", "-"): value for name, value in more.items()}}
-    return [f"{name}: {value}" for name, value in fields.items()]
-
-
-def data_of(*lines: str) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def only(data: bytes) -> Mail:
-    (mail,) = mails_of(data, PATH)
-    return mail
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+from tests.support.raw_mails import DIFF, HEADERS, OTHER, PATH, data_of, digest, head, only
 
 
 def test_a_raw_mail() -> None:
@@ -303,93 +276,6 @@ def test_a_second_block_of_headers_begins_another_patch() -> None:
         "From": "Bo <bo@example.org>",
         "Subject": "[PATCH 2/2] two",
     }
-
-
-def test_a_page_and_its_text() -> None:
-    shown = ["Subject: [PATCH] x", "From: Ada <ada@example.org>", "Date: now", "", *DIFF]
-    escaped = "\n".join(shown).replace("<", "&lt;").replace(">", "&gt;")
-    data = f"<html><body><pre>\n{escaped}\n</pre></body></html>".encode()
-    mail = only(data)
-    assert mail.headers == {
-        "Subject": "[PATCH] x",
-        "From": "Ada <ada@example.org>",
-        "Date": "now",
-    }
-    assert (mail.first, mail.undone, mail.sha256) == (None, ("HTML",), digest(data))
-    assert (mail.source, [line for line in mail.lines if line]) == ("mails", DIFF)
-    assert only(data.replace(b"\n", b"\r\n")).lines == mail.lines
-    with pytest.raises(InputError, match="a line that is longer than any mail has") as caught:
-        mails_of(data.replace(b"+new", b"+" + b"x" * 20_000), PATH)
-    assert caught.value.file == PATH
-    # A page may have lines that are longer than those of any mail.
-    menu = f"<a href={'x' * 5000}></a>\n<pre>".encode()
-    assert [line for line in only(data.replace(b"<pre>", menu)).lines if line] == DIFF
-    text = only(data_of("lkml", *shown))
-    assert (text.headers, text.first, text.undone) == (mail.headers, 5, ())
-    latin = data.replace(b"<body>", b'<meta content="text/html; charset=koi8-r"><body>')
-    latin = latin.replace(b"+new", b"+\xc1")
-    assert "+\u0430" in only(latin).lines
-    assert only(data.replace(b"+new", b"+\xe9")).doubts == ("no charset is stated",)
-
-
-@pytest.mark.parametrize(
-    ("lines", "headers", "first"),
-    [
-        # lkml.org shows a table.
-        (
-            ["Date\tnow", "From\tAda", "Subject\t[PATCH] x"],
-            {"Date": "now", "From": "Ada", "Subject": "[PATCH] x"},
-            4,
-        ),
-        (
-            ["Date\tnow", "From\tAda", "Subject\t[Patch] x"],
-            {"Date": "now", "From": "Ada", "Subject": "[Patch] x"},
-            4,
-        ),
-        # public-inbox shows the title first, and links beside fields.
-        (
-            ["* [PATCH] x", "@ 2008-01-15  1:00 UTC Ada", "To: list"],
-            {"Subject": "[PATCH] x", "Date": "2008-01-15  1:00", "From": "Ada"},
-            3,
-        ),
-        (
-            ["* [PATCH] x", "From: Ada @ 2008-01-15  1:00 UTC (permalink / raw)"],
-            {"Subject": "[PATCH] x", "Date": "2008-01-15  1:00", "From": "Ada"},
-            3,
-        ),
-        (
-            ["[PATCH] x", "Subject: [PATCH] the whole", "Message-Id: <1@a> (raw)"],
-            {"Subject": "[PATCH] the whole", "Message-Id": "<1@a>"},
-            4,
-        ),
-        (["Subject: one", "Subject: two"], {"Subject": "one"}, 2),
-        (["Re: [PATCH] x", "From: Ada [download]"], {"Subject": "Re: [PATCH] x", "From": "Ada"}, 3),
-        (["[PATCH] x", "From: Ada", "[PATCH] y"], {"Subject": "[PATCH] x", "From": "Ada"}, 3),
-        # MARC's link is above the message.
-        (
-            ["Subject: [PATCH] x", "From: Ada", "[Download RAW message or body]"],
-            {"Subject": "[PATCH] x", "From": "Ada"},
-            4,
-        ),
-        (["Text.", "Signed-off-by: Ada", "Subject: no"], {}, 1),
-        (["Subject: x", *["-"] * 13, "From: far"], {"Subject": "x", "From": "far"}, 16),
-        (["Subject: x", *["-"] * 14, "From: far"], {"Subject": "x"}, 2),
-    ],
-)
-def test_headers_in_the_text_of_a_page(
-    lines: list[str], headers: dict[str, str], first: int
-) -> None:
-    mail = only(data_of(*lines, *DIFF))
-    assert mail.headers == headers
-    assert mail.first == first
-
-
-def test_several_pages_in_one_text() -> None:
-    page = ["Subject: [PATCH 1/2] x", "From: Ada", "", *DIFF, ""]
-    one, two = mails_of(data_of("lkml", *page, *page[:2], "", *OTHER), PATH)
-    assert [line for line in one.lines if line] == DIFF
-    assert [line for line in two.lines if line] == OTHER
-    assert (one.first, two.first) == (4, 13)
 
 
 @pytest.mark.parametrize(
