@@ -68,7 +68,11 @@ def test_an_mbox_has_a_mail_below_each_from_line() -> None:
 
 def test_line_ends_of_the_transport_are_taken_off_unless_the_diff_has_its_own() -> None:
     data = data_of(*head(), "", *DIFF)
-    assert only(data.replace(b"\n", b"\r\n")).lines == (*DIFF, "")
+    crlf = data.replace(b"\n", b"\r\n")
+    assert (only(crlf).lines, only(crlf).sha256) == ((*DIFF, ""), digest(crlf))
+    line = b"From ada Tue Jan 15 10:00:29 2008\r\n"
+    for mail in mails_of(line + crlf + line + crlf, PATH):
+        assert (mail.lines, mail.sha256) == ((*DIFF, ""), digest(line + crlf))
     own = data.replace(b"old\n", b"old\r\n").replace(b"new\n", b"new\r\n")
     assert only(own).lines == (*DIFF[:3], "-old\r", "+new\r", "")
 
