@@ -102,6 +102,7 @@ COMMENTS = """<html><body>
 <!-- subject="[PATCH] of the page" -->
 <p>Subject: [PATCH] cut...
 <p>Date: now
+<p>Next in thread: Ada
 <!-- body="start" -->
 <pre>
 A message.

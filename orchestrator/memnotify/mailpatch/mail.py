@@ -164,6 +164,8 @@ def _from_raw(data: bytes, path: Path, first: int, whole: bytes) -> Iterator[Mai
     block, _, below = data.partition(b"\n\n")
     fields = [line for line in block.split(b"\n") if FIELD.match(line) or line[:1] in (b" ", b"\t")]
     headers, provenance = _headers(block)
+    # Python's parser takes no blanks before a colon, as RFC 822 did.
+    fields = [re.sub(rb"^([!-9;-~]+)[ \t]+:", rb"\1:", line) for line in fields]
     message = email.message_from_bytes(b"\n".join(fields) + b"\n\n" + below)
     known = Mail(
         source=str(path),
