@@ -104,11 +104,12 @@ def choose_base(
     refuse_unfit(store)
     *preferred, last = campaign.table.kernel.base
     web = remembering(store, patience=PATIENCE)
-    reasons: list[str] = []
+    reasons: dict[str, list[str]] = {}
     remedies: list[str] = []
 
     def chosen(text: str) -> None:
-        for line in (*remedies, "; ".join([text, *reasons])):
+        skipped = [f"not {' or '.join(names)}: {why}" for why, names in reasons.items()]
+        for line in ("; ".join([text, *skipped]), *remedies):
             say(line)
 
     for name in preferred:
@@ -135,7 +136,7 @@ def choose_base(
         except MemnotifyError as error:
             if not is_the_bases_fault(error):
                 raise
-            reasons.append(f"not {name}: {_why(error, web)}")
+            reasons.setdefault(_why(error, web), []).append(name)
             if isinstance(error, InfrastructureError) and error.kind == UNREACHABLE:
                 remedies.append(f"for {name}, {error.hint}")
         else:
