@@ -335,7 +335,7 @@ def test_who_does_not_get_the_base_that_he_prefers_is_told_how_to(
 def test_what_takes_long_is_said(
     tmp_path: Path, store: Store, built: list[KernelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memnotify.run.base_selection._SLOW_S", 0.05)
+    monkeypatch.setattr("memnotify.run.telling._SLOW_S", 0.05)
     said: list[str] = []
 
     def boots_slowly(*_: object, **__: object) -> None:
