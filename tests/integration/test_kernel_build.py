@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 from memnotify import process
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.build import kernel_inputs
 from memnotify.kernel.compiled import Compiled, Counts, count_compiled
 from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed
-from memnotify.store import digest_value
 
 from tests.support.fakekernel import TREE, Lab
 

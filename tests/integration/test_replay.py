@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from memnotify.campaign.plan import cell_inputs
 from memnotify.cli.main import main
+from memnotify.digest import sealed
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.session import run_cell
 from memnotify.model import Cell, CellResult, Repeatability
@@ -28,7 +29,7 @@ from memnotify.run.ledger import Ledger
 from memnotify.run.need import Need
 from memnotify.run.recordings import debug
 from memnotify.run.replay import Again, Replay, replay
-from memnotify.store import Artifact, sealed
+from memnotify.store import Artifact
 
 from tests.support.campaigns import Bench, Guests, fails, finds, made_up_log
 

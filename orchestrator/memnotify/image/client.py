@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import places
+from memnotify.digest import digest_file, digest_value
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.image.program import TARGETS, compiler_version, need_compiler, zig_cc
 from memnotify.model import Arch
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.scenario import Program
-from memnotify.store import Store, digest_file, digest_value
+from memnotify.store import Store
 
 MAX_PROGRAMS = 15
 """Programs of a cell; the relay of the guest program (own_relay.c) has room for so many."""

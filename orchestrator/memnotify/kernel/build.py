@@ -12,6 +12,7 @@ from typing import Any
 
 from memnotify import limits
 from memnotify.complaint import does_not_build
+from memnotify.digest import digest_value
 from memnotify.environment import COMPILER
 from memnotify.host import cores
 from memnotify.kernel.base import Base, load_base
@@ -28,7 +29,7 @@ from memnotify.model import Arch, KernelRequest
 from memnotify.process import CommandFailed, CommandLog, run
 from memnotify.series.apply import Application
 from memnotify.series.quilt import MEM_NOTIFY, Series, named_series
-from memnotify.store import Artifact, Store, digest_value
+from memnotify.store import Artifact, Store
 
 _RECIPE = 2  # increase it when a change of this module changes the result
 PATIENCE = 4 * 3600.0
@@ -141,7 +142,7 @@ def kernel_inputs(
     kernels: Path | None = None,
     series: Path = MEM_NOTIFY,
 ) -> dict[str, Any] | None:
-    """Return the inputs of a kernel's key (see `store.digest_value`), without building it.
+    """Return the inputs of a kernel's key (see `digest.digest_value`), without building it.
 
     None if they are not known yet, because the base's source is not in the store. Raises as
     `ensure_kernel` does for an invalid request.

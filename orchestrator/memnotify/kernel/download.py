@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from memnotify.digest import digest_file
 from memnotify.errors import InfrastructureError
-from memnotify.store import Store, digest_file
+from memnotify.store import Store
 
 _TRIES = 3
 _MOST_BYTES = 2 << 30

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.jsontext import dump, parse
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.stored import pointer
 from memnotify.places import command
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 _GIT = ".git"
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from memnotify.archive import look_through, pack
+from memnotify.digest import digest_file, digest_tree, digest_value
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
 from memnotify.files import refuse_special
 from memnotify.kernel import debian
@@ -28,7 +29,7 @@ from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
 from memnotify.process import CommandFailed, CommandLog
 from memnotify.series.quilt import tree_version
-from memnotify.store import Artifact, Store, digest_file, digest_tree, digest_value
+from memnotify.store import Artifact, Store
 
 # Files that a build leaves behind, in 2.6.24 and in 6.1.
 _TRACES = (".config", "include/config", "include/generated")

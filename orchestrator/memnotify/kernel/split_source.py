@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from memnotify import places, toml
+from memnotify.digest import digest_file
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.kernel.base import Base, PiecesSource, PieceTable, Suffix
 from memnotify.kernel.download import Refused, Web, download
-from memnotify.store import Store, digest_file
+from memnotify.store import Store
 
 _SUFFIXES: tuple[str, ...] = get_args(Suffix)
 _HEAD = """\

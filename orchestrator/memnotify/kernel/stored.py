@@ -15,7 +15,7 @@ SOURCE, KERNEL = "source", "kernel"
 class Source:
     """A kernel tree in a tarball, below its folder `top`.
 
-    `digest` is the SHA-256 of the tarball, or `store.digest_tree` of a tree that was given or
+    `digest` is the SHA-256 of the tarball, or `digest.digest_tree` of a tree that was given or
     assembled.
     """
 

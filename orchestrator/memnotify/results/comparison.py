@@ -14,6 +14,7 @@ from memnotify.axes import AXES, REPEAT, Value, chosen, ordered
 from memnotify.campaign.row import PlanRow
 from memnotify.check.reaction import UNITS
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome, Repeatability
 from memnotify.parallel import each
@@ -22,7 +23,6 @@ from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.grouping import BUILD, RUN, GroupFigure, Grouping, Point
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.results.reaction import reacted_in
-from memnotify.store import digest_value
 from memnotify.text import known_names, similar
 
 Inputs = Mapping[str, Any]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.campaign.row import PlanRow
+from memnotify.digest import digest_file, seal_holds, sealed
 from memnotify.errors import InputError
 from memnotify.files import file_state, read_text
 from memnotify.jsontext import by_key, dump, parse
@@ -36,7 +37,6 @@ from memnotify.results.dataset import (
 )
 from memnotify.results.manifest import Manifest
 from memnotify.results.verdict import Verdict
-from memnotify.store import digest_file, seal_holds, sealed
 from memnotify.text import similar
 
 CAMPAIGN = "campaign.toml"

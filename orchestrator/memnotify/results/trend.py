@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from memnotify import toml
+from memnotify.digest import digest_file
 from memnotify.errors import InputError
 from memnotify.files import resolved
 from memnotify.records.compare import Agreement, compare
@@ -16,7 +17,6 @@ from memnotify.records.parquet import read_records
 from memnotify.results.dates import Dates, dates_of
 from memnotify.results.folder import CAMPAIGN, RECORDS, RunFolder, read_manifest, read_verdict
 from memnotify.results.frames import CellResults
-from memnotify.store import digest_file
 
 
 class Change(StrEnum):

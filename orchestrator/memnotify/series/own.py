@@ -19,11 +19,11 @@ from typing import Any
 
 import platformdirs
 
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.files import read_bytes
 from memnotify.jsontext import dump, parse
 from memnotify.series.folders import SERIES
-from memnotify.store import digest_value
 
 GIT, MAIL = "git:", "mail:"
 """How a word begins that names a range of git, or mails."""
