@@ -53,7 +53,7 @@ def _file(text: str) -> Path:
 def _gdb(args: argparse.Namespace) -> int:
     store, run = Store(), RunFolder(args.run)
     finished = find_finished(run, args.cell, store=store)
-    again = again_with(store, finished)
+    again = again_with(store)
     job = finished.job
     need_gdb()
     if args.dwarf:
