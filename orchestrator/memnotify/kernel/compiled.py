@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from memnotify.files import replace_text
 from memnotify.jsontext import dump, parse
 from memnotify.store import Store
 from memnotify.text import counted
@@ -84,9 +85,7 @@ class Counts:
     def note(self, kind: str, files: int) -> None:
         """Keep how many files a build compiled, if that can be written."""
         with contextlib.suppress(OSError), self._store.lock("compiled"):
-            draft = self._file.with_suffix(".new")
-            draft.write_text(dump(self._known() | {kind: files}), encoding="utf-8")
-            draft.replace(self._file)
+            replace_text(self._file, dump(self._known() | {kind: files}))
 
     def _known(self) -> dict[str, int]:
         try:

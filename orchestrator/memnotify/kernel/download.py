@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import re
 import time
 import urllib.error
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 
 from memnotify.digest import digest_file
 from memnotify.errors import InfrastructureError
+from memnotify.files import replace_text
 from memnotify.store import Store
 
 _TRIES = 3
@@ -99,10 +99,8 @@ class Web:
         if self._memory is None:
             return
         known = {host: asdict(silence) for host, silence in self._silent.items()}
-        fresh = self._memory.with_name(f".{self._memory.name}.{os.getpid()}")
         with contextlib.suppress(OSError):  # it is only there to save time
-            fresh.write_text(json.dumps(known), encoding="utf-8")
-            fresh.replace(self._memory)
+            replace_text(self._memory, json.dumps(known))
 
     def read(self, url: str) -> str:
         """Return a text of at most 16 MiB. Raises as `open` does, or if the connection breaks."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from memnotify.digest import digest_value
 from memnotify.errors import InputError
+from memnotify.files import replace_text
 from memnotify.jsontext import dump, parse
 from memnotify.kernel.base import Base, bases, load_base
 from memnotify.kernel.stored import pointer
@@ -26,10 +27,8 @@ def note_given(base: Base, key: str, path: Path | None, *, store: Store) -> None
     if path is None:
         file.unlink(missing_ok=True)
         return
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     facts = {"key": key, "path": str(path.absolute()), "stamp": _stamp(path)}
-    draft.write_text(dump(facts) + "\n", encoding="utf-8")
-    draft.replace(file)
+    replace_text(file, dump(facts) + "\n")
 
 
 def told_of_given(base: Base, *, store: Store, only_changed: bool = False) -> str | None:

@@ -8,7 +8,6 @@ from the source.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from memnotify.archive import look_through, pack
 from memnotify.digest import digest_file, digest_tree, digest_value
 from memnotify.errors import InfrastructureError, InputError, MemnotifyError
-from memnotify.files import refuse_special
+from memnotify.files import refuse_special, replace_text
 from memnotify.kernel import debian
 from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
@@ -107,10 +106,7 @@ def remember_source(base: Base, digest: str, given: str, *, store: Store) -> str
 
 def _keep(base: Base, key: str, given: str | None, store: Store) -> None:
     """Note that a base is built from the source with this key."""
-    last = pointer(base, store)
-    fresh = last.with_name(f".{last.name}.{os.getpid()}")
-    fresh.write_text(key + "\n", encoding="utf-8")
-    fresh.replace(last)
+    replace_text(pointer(base, store), key + "\n")
     note_given(base, key, None if given is None else named_source(given), store=store)
 
 

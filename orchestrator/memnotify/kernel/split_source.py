@@ -22,6 +22,7 @@ import platformdirs
 from memnotify import places, toml
 from memnotify.digest import digest_file
 from memnotify.errors import InfrastructureError, InputError
+from memnotify.files import replace_text
 from memnotify.kernel.base import Base, PiecesSource, PieceTable, Suffix
 from memnotify.kernel.download import Refused, Web, download
 from memnotify.store import Store
@@ -86,9 +87,7 @@ def pin(base: Base, pieces: Iterable[Piece], *, progress: Callable[[str], None])
     lock.parent.mkdir(parents=True, exist_ok=True)
     pinned = _read(lock) | new
     lines = [f"{json.dumps(name)} = {json.dumps(pinned[name])}" for name in sorted(pinned)]
-    fresh = lock.with_name(lock.name + ".new")
-    fresh.write_text(_HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
-    fresh.replace(lock)
+    replace_text(lock, _HEAD + "".join(f"{line}\n" for line in lines))
     for name in new:
         progress(f"pinned {name} in {lock}")
 
