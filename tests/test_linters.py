@@ -21,6 +21,7 @@ from tests.support.prose import (
     WIDTH,
     documents,
     is_table,
+    messages,
     outside_code,
     passages,
     programs,
@@ -60,7 +61,8 @@ BANNED = {
     r"\bit is there\b": "if it exists",
     r"\bdead of\b": "killed by",
     r"\bcan this machine\b": "check that this machine can",
-    r"\bthe compiler of today\b": "a present-day compiler",
+    r"\bof today\b": "present-day, current",
+    r"\b(?:is|are|was|were|stands?) there (?:once|twice)\b": "occurs twice",
     r"\bquiet host\b": "idle host",
 }
 # The same for docstrings and comments, in addition to the above.
@@ -92,10 +94,13 @@ HISTORY = re.compile(
 )
 
 
+_AT_THE_BEGINNING = "(?:^"
+
+
 def _compiled(banned: Mapping[str, str]) -> Mapping[re.Pattern[str], str]:
     # A pattern that matches the beginning of a sentence is case-sensitive.
     return {
-        re.compile(pattern, 0 if pattern.startswith("(?:^") else re.IGNORECASE): better
+        re.compile(pattern, 0 if pattern.startswith(_AT_THE_BEGINNING) else re.IGNORECASE): better
         for pattern, better in banned.items()
     }
 
@@ -161,6 +166,17 @@ def code_wording(path: Path, text: str) -> list[str]:
         for passage in passages(text)
         for pattern, better in _BANNED_IN_CODE.items()
         for match in pattern.finditer(without_spans(passage.text))
+    ]
+
+
+def message_wording(path: Path, text: str) -> list[str]:
+    """Check messages, helps and titles; a label may be a clause, such as "Who posted it"."""
+    return [
+        f"{line.number}: '{match[0].strip()}': write {better}"
+        for line in messages(text)
+        for pattern, better in _BANNED_IN_CODE.items()
+        if not pattern.pattern.startswith(_AT_THE_BEGINNING)
+        for match in pattern.finditer(without_spans(line.text))
     ]
 
 
@@ -244,6 +260,17 @@ def test_docstrings_and_comments_keep_the_rule_of_wording() -> None:
     assert not found, "\n".join(found)
 
 
+def test_messages_keep_the_rule_of_wording() -> None:
+    files = [file for file in programs() if file.is_relative_to(places.HOME / "orchestrator")]
+    assert files
+    found = [
+        f"{file.relative_to(places.HOME)}:{one}"
+        for file in files
+        for one in message_wording(file, file.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_campaigns_keep_the_rule_of_wording() -> None:
     files = tables()
     assert {file.parent.name for file in files} >= {"campaigns", "hypotheses", "published"}
@@ -281,6 +308,9 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (code_wording, "# in place\n\n# of it\n", "if a:\n    # a in place\n    # of b\n    b()\n"),
         (code_wording, "# that is no reason\n", "# for what is no file\n"),
         (code_wording, '"""Return whether."""\n', '"""A file.\n\nTell if it is one."""\n'),
+        (message_wording, 'say("One of each")\n', 'say("One in place of each")\n'),
+        (message_wording, '"""A docstring of today."""\n', 'say(f"{name} is there twice")\n'),
+        (message_wording, 'say("use `mend`", "mend")\n', 'say("a name, "\n"anew")\n'),
         (table_wording, "a = 1\n# What is\n# it?\n", "# One in\n# place of two.\n"),
         (table_wording, 'says = "it"\n', 'says = "it is vouched for"\n'),
         (links, "[a](../README.md) [b](#head)\n# Head\n", "[a](nowhere.md)\n"),

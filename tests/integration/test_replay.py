@@ -255,12 +255,12 @@ def test_a_testbed_that_fails_is_no_comparison(bench: KeepingBench, finished: Fi
 
 
 def test_an_artifact_that_is_gone(bench: KeepingBench, folder: RunFolder) -> None:
-    for kind, mend in (
+    for kind, fix in (
         ("image", "memnotify image build --arch x86_64"),
         ("kernel", "memnotify kernel build 6.1 --series v4 --arch x86_64"),
     ):
         (bench.store.root / kind).rename(bench.store.root / f"{kind}-gone")
-        with pytest.raises(InputError, match=mend):
+        with pytest.raises(InputError, match=fix):
             find_finished(folder, folder.plan()[-1].id, store=bench.store)
 
 

@@ -38,8 +38,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dwarf",
         action="store_true",
-        help="compile the kernel once more for debug information (source lines, types, bt); what "
-        "the store has of it is used without this",
+        help="compile the kernel once more for debug information (source lines, types, bt); not "
+        "needed if the store has it",
     )
     parser.set_defaults(handler=_gdb)
 

@@ -31,7 +31,7 @@ COMMANDS = {
     "runs": "list the runs below a folder",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",
-    "plot": "draw a run: timelines, figures, and what was published",
+    "plot": "draw a run: timelines, figures, and published results",
     "check": "check the logs of a run against the promises of their revisions",
     "compare": "compare revisions, or the values of another axis, across runs",
     "baseline": "keep the figures of a run in a repository, and compare runs with them",

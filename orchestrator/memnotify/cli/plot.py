@@ -23,9 +23,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Draw a picture of a run. With CELL: the timeline of each guest, side by side. "
-        "Without: what was published behind ours, or the figures of several seeds, or else the "
-        "timelines of one cell for each series. The suffix of FILE selects the form; a page "
-        "(.html) can be zoomed. docs/howto/plots.md shows every kind."
+        "Without CELL: the published results behind those of the run, or the figures of several "
+        "seeds, or else the timelines of one cell for each series. The suffix of FILE "
+        "selects the form; a page (.html) can be zoomed. docs/howto/plots.md shows every kind."
     )
     parser.add_argument("run", type=path, metavar="RUN", help="folder of the run")
     parser.add_argument(
@@ -62,7 +62,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a figure of `compare` to draw, in place of the usual six; may be repeated",
+        help="a figure of `compare` to draw instead of the usual six; may be repeated",
     )
     parser.set_defaults(handler=_plot)
 

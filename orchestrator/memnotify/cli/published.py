@@ -1,4 +1,4 @@
-"""`memnotify published`: compare a run with what was published about its experiment."""
+"""`memnotify published`: compare a run with the published results of its experiment."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ class _Part:
                 if note is None or _range(response.headers) != (start, note.size):
                     self.discard()
                     raise _BrokenOff(
-                        "source", f"{url}: the server sent another part than requested"
+                        "source", f"{url}: the server did not send the part that was requested"
                     )
             else:
                 start = 0

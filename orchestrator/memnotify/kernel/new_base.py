@@ -329,7 +329,7 @@ def _text(
         "",
         f"# The source is in the store, from {given}.",
         f"# `memnotify kernel fetch {base.name} --source PATH` takes another.",
-        "# A [[source]] in place of this line says where others get it.",
+        "# Replace this line by a [[source]] that says where others get it.",
         "source = []",
     ]
     for tool in table.with_tool:

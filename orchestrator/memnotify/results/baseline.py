@@ -165,7 +165,7 @@ class Place:
         for at, cell in enumerate(table.cell):
             if places.setdefault(cell.place, at) != at:
                 raise InputError(
-                    f"cell[{at}]: {cell.name} is there twice",
+                    f"cell[{at}]: {cell.name} occurs twice",
                     file=self.path,
                     line=lines.nearest(("cell", at)),
                 )

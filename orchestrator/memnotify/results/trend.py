@@ -52,7 +52,7 @@ class Trend:
 def by_date(runs: Sequence[RunFolder]) -> list[RunFolder]:
     """Return runs of one campaign, oldest first.
 
-    Raises InputError if they are of several, or if one is there twice.
+    Raises InputError if they are of several, or if one is named twice.
     """
     names: dict[str, RunFolder] = {}
     folders: dict[Path, RunFolder] = {}

@@ -26,9 +26,9 @@ from memnotify.text import counted, printable
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
-        "Propose a base of your own: write kernels/NAME.toml, as a base that exists is built, into "
-        "a folder of yours, try the configuration on a copy of your tree, and say what the tree "
-        "does not have: options of the configuration, and lines that patches expect."
+        "Propose a base for a kernel tree of your own: write kernels/NAME.toml, modelled on an "
+        "existing base, into a folder of yours; try its configuration on a copy of the tree; and "
+        "list what the tree lacks: options of the configuration, and lines that patches expect."
     )
     parser.add_argument("name", type=named, metavar="NAME", help="how campaigns call the base")
     parser.add_argument(
@@ -82,7 +82,7 @@ def _lines(found: Proposal) -> Iterator[str]:
     """Yield the lines that report a proposal."""
     yield f"Linux {found.version}, as {found.like}:"
     for name in found.known:
-        yield f"base {name} is for trees of this version, too"
+        yield f"base {name} is also for trees of this version"
     for arch, asked in found.asked.items():
         if arch in found.broken:
             yield f"{arch}: the configuration could not be tried: {found.broken[arch]}"

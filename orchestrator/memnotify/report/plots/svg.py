@@ -79,7 +79,7 @@ def _panels(picture: Picture) -> tuple[float, float, float, str]:
     drawn = converter().vegalite_to_svg(picture.spec())
     found = _START.match(drawn)
     if found is None:
-        raise ValueError("vl-convert has drawn something else than before")
+        raise ValueError("vl-convert has drawn something unexpected")
     inner, _, clips = drawn[found.end() : drawn.rindex("</svg>")].rpartition("</g>")
     names: dict[str, str] = {}
     text = _CLIP.sub(lambda m: names.setdefault(m[0], f"clip{len(names)}"), inner + clips)
