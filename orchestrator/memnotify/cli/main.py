@@ -134,7 +134,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         limits.raise_soft()
         args = _parsed(sys.argv[1:] if argv is None else argv)
-        if argv is None:  # the process is this command: what it has imported stays to its end
+        if argv is None:  # this process is the command: what it has imported stays until it ends
             gc.freeze()
         use_base_dirs(args)
         status = int(args.handler(args))

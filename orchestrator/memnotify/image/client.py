@@ -39,7 +39,7 @@ _WRAPPED = (
 _WITH_TIME = ("ppoll", "select", "pselect")
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
 _ABSOLUTE = re.compile(rb'^[ \t]*#[ \t]*(?:include|embed)[ \t]*["<](/[^">\n]*)[">]', re.M)
-# Otherwise assert() has the folder of the build in the binary, which would never be the same again.
+# Otherwise assert() would put the folder of the build into the binary, which would always differ.
 _AS_IF_HERE = "-ffile-prefix-map={}=."
 _ERROR = re.compile(
     r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):\d+: (?:fatal )?error: (?P<what>.*)$", re.M
@@ -144,7 +144,7 @@ def _flags(arch: Arch) -> tuple[str, ...]:
 def ensure_client(program: Program, arch: Arch, *, store: Store, log: CommandLog) -> bytes:
     """Return the binary of a program; compile it unless the store has it.
 
-    Raises InputError if the file is not the one of the campaign any more, or does not compile, and
+    Raises InputError if the file has changed since the campaign was read, or does not compile, and
     InfrastructureError if there is no compiler.
     """
     path = Path(program.path)
@@ -176,7 +176,7 @@ def ensure_client(program: Program, arch: Arch, *, store: Store, log: CommandLog
 def compile_client(
     source: Path, output: Path, arch: Arch, told: Path, *, store: Store, log: CommandLog
 ) -> None:
-    """Compile a C file; errors are those of the file `told`, of which it is a copy.
+    """Compile a C file, which is a copy of the file `told`; errors name the latter.
 
     Raises InputError with the compiler's first error.
     """

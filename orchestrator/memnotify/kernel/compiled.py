@@ -36,9 +36,8 @@ class Compiled:
 
     @classmethod
     def among(cls, files: int, of: int | None, *, most: bool, all_of: int | None = None) -> Self:
-        """Return it without a number of all files that has turned out to be too small.
-
-        `all_of` is how many a build of everything compiles: a limit, where `of` is too small.
+        """Return it; `of` is left out if it has turned out to be too small. In that case `all_of`,
+        the number of files that a build of everything compiles, is the limit.
         """
         if of is not None and files <= of:
             return cls(files, of, most)

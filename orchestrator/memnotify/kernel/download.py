@@ -55,8 +55,8 @@ class _Silence:
 class Web:
     """Opens URLs. A host that could not be reached is not tried again, to save time.
 
-    `patience` is the timeout in seconds without data. With a `memory`, a file, it is not tried for
-    ten minutes by other processes either: those that follow each other in one `make demo`.
+    `patience` is the timeout in seconds without data. With a `memory`, a file, other processes do
+    not try it for ten minutes either, such as those that follow in one `make demo`.
     """
 
     def __init__(self, *, patience: float = 10.0, memory: Path | None = None) -> None:

@@ -77,7 +77,7 @@ def ensure_dwarf(
     and `build_ids`, the number of notes with the digest of a file that were left out of that.
 
     Raises InputError if the kernel cannot be built again, because something that it was built from
-    is not there any more or has changed; InfrastructureError as `ensure_kernel` does, and of the
+    is gone or has changed; InfrastructureError as `ensure_kernel` does, and of the
     kind `dwarf` if the second kernel is another one.
     """
     refuse_unfit(store)

@@ -171,7 +171,7 @@ class _Fixes:
 def _fixes(base: Base, read: Reader) -> tuple[list[_Fixes], list[PatchFit]]:
     """Return those of the base's own patches that fit a tree, and how all of them fit.
 
-    Of folders with forms of the same fixes, the one of which most fit is taken.
+    Of folders with forms of the same fixes, the one with most patches that fit is taken.
     """
     taken: list[_Fixes] = []
     fits: list[PatchFit] = []

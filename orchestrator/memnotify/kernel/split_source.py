@@ -73,9 +73,9 @@ def _read(lock: Path) -> dict[str, str]:
 def pin(base: Base, pieces: Iterable[Piece], *, progress: Callable[[str], None]) -> None:
     """Write the digests of pieces that have no other digest to a lock file.
 
-    It is beside the file of the base, where it can be committed, unless that is the data of an
-    installed package, which the next installation replaces, or cannot be written: then it is among
-    the user's own data.
+    The lock file is beside the file of the base, where it can be committed. If that folder cannot
+    be written, or belongs to an installed package, which the next installation replaces, the lock
+    file is among the user's own data.
 
     Raises OSError if it cannot be written.
     """

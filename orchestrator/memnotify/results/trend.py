@@ -111,7 +111,7 @@ def _change(before: Path, now: Path) -> Change:
     same = digest_file(files[0]) == digest_file(files[1])
     one = read_records(files[0])
     other = one if same else read_records(files[1])
-    # The lost records may differ even if those that are there do not.
+    # The lost records may differ even if all others are the same.
     if one.lost or one.torn or other.lost or other.torn:
         return Change.UNKNOWN
     if same:
