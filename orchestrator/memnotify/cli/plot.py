@@ -11,7 +11,8 @@ from memnotify.cli.paths import named, path
 from memnotify.errors import InputError
 from memnotify.files import held_for_result, write_whole
 from memnotify.report.plots.choose import Asked, PictureKind, picture_of
-from memnotify.report.plots.drawing import FORMS, converter, drawn, form_of
+from memnotify.report.plots.converter import converter
+from memnotify.report.plots.drawing import FORMS, drawn, form_of
 from memnotify.results.comparison import COMPARED, parse_only
 from memnotify.results.folder import RunFolder
 from memnotify.text import known_names, printable_lines

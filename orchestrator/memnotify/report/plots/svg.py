@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from memnotify.report.plots.drawing import converter
+from memnotify.report.plots.converter import converter
 from memnotify.report.plots.labels import wrapped
 from memnotify.report.plots.palette import FONT, INK, PAPER, SOFT, dark_css
 from memnotify.report.plots.picture import Picture
