@@ -115,6 +115,9 @@ NOT_HERE = re.compile(
 TOP = ("kernels", "patches", "images", "campaigns", "orchestrator", "tests", "bench", "docs", ".ci")
 PATH = re.compile(rf"(?<![\w./-])((?:{'|'.join(map(re.escape, TOP))})/[\w./*<>{{}}…$-]*[\w/*>}}…])")
 BESIDE = re.compile(r"`(\.\./[^`#\s]+)")
+PACKAGE = places.HOME / "orchestrator/memnotify"
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+MODULE = re.compile(rf"`(?:memnotify/)?((?:{'|'.join(ROOMS)})/(?!test_)[\w/<>]+\.(?:py|j2))`")
 TEST = re.compile(r"`(?:(\w+)/)?((?:test|made)_\w+\.py)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -222,6 +225,7 @@ def paths(path: Path, text: str) -> list[str]:
     for number, line in enumerate(text.splitlines(), 1):
         named = [(places.HOME / match[1], match[1]) for match in PATH.finditer(line)]
         named += [(path.parent / match[1], match[1]) for match in BESIDE.finditer(line)]
+        named += [(PACKAGE / match[1], match[1]) for match in MODULE.finditer(line)]
         found += [
             f"{number}: there is no {name}"
             for file, name in named
@@ -319,6 +323,7 @@ def test_a_phrase_is_reported_at_its_line() -> None:
         (paths, "`kernels/<base>.toml`\n", "see tests/units/ and so on\n"),
         (paths, "`test_host.py`, `unit/test_show.py`\n", "`faults/test_show.py`\n"),
         (paths, "`../docs/howto/ci.md`\n", "`../ci.md`\n"),
+        (paths, "| `check/promises.py` | `cli/<name>.py` |\n", "| `check/promise.py` |\n"),
     ],
 )
 def test_a_rule_can_fail(

@@ -22,7 +22,7 @@ from memnotify.kernel.assemble import assemble
 from memnotify.kernel.base import Base, DebianSource, KernelOrgSource, PiecesSource
 from memnotify.kernel.download import Web, download, remembering, wrong_checksum
 from memnotify.kernel.given import not_this_base, note_given
-from memnotify.kernel.split_source import Piece, fetch_pieces, given_pieces, known_digests, pin
+from memnotify.kernel.split_source import LocalPiece, fetch_pieces, given_pieces, known_digests, pin
 from memnotify.kernel.stored import SOURCE, Source, kept_source, pointer, source_of
 from memnotify.kernel.tarball import LIMITS, top_and_version
 from memnotify.places import command
@@ -347,7 +347,11 @@ def _from_pieces(
 
 
 def _put_together(
-    base: Base, pieces: Sequence[Piece], store: Store, log: CommandLog | None, progress: Progress
+    base: Base,
+    pieces: Sequence[LocalPiece],
+    store: Store,
+    log: CommandLog | None,
+    progress: Progress,
 ) -> Artifact:
     origin = ", ".join(piece.origin for piece in pieces)
 
