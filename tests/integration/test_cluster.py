@@ -19,7 +19,7 @@ from memnotify.store import Store
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
-from tests.support.lab import alive, wait_for
+from tests.support.processes import alive, wait_for
 
 pytest.importorskip("distributed")
 

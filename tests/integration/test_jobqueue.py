@@ -18,7 +18,7 @@ from memnotify.run.executors.protocol import Cluster
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
-from tests.support.lab import alive
+from tests.support.processes import alive
 
 pytest.importorskip("dask_jobqueue")
 

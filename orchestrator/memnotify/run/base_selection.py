@@ -85,8 +85,8 @@ def choose_base(
     A base is usable if its tree is available (from `source` if given, from the store, or by
     fetching) and every kernel that the campaign needs of it builds and boots; afterwards, kernels
     and templates are in the store. A base that is unavailable, rejects the patches, or does not
-    build or boot is skipped for the next one. Nothing is tried for the last one, and so for an only
-    one: what is wrong with it is an error of the build, or a finding.
+    build or boot is skipped for the next one. The last base, or the only one, is not tried: what is
+    wrong with it is an error of the build, or a finding.
 
     Raises InputError if `source` or the compiler `cc` does not exist, which no other base would
     fix; and InfrastructureError or OSError if the testbed fails (a compiler that takes too long, a
