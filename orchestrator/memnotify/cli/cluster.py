@@ -59,7 +59,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "--verify",
         type=_count,
         metavar="N",
-        help="run N of the cells once more, each on another host than before, and compare the "
+        help="run N of the cells once more, each on a different host, and compare the "
         "records bit for bit; the exit status is 1 if any differ, or if no cell could be compared",
     )
 

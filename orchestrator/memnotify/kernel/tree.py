@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from memnotify.archive import unpack
 from memnotify.errors import InputError
+from memnotify.files import replace_text
 from memnotify.kernel.stored import Source
 from memnotify.kernel.tarball import LIMITS
 from memnotify.model import Arch
@@ -187,9 +188,7 @@ class WorkTree:
             modes=self._modes,
             environment=self._environment,
         )
-        fresh = self.folder / f"{_STATE}.new"
-        fresh.write_text(state.model_dump_json(), encoding="utf-8")
-        fresh.replace(self.folder / _STATE)
+        replace_text(self.folder / _STATE, state.model_dump_json())
 
 
 def tree_folder(source: Source, arch: Arch, *, store: Store, purpose: str = "") -> Path:

@@ -14,6 +14,7 @@ from memnotify.axes import AXES, REPEAT, Value, chosen, ordered
 from memnotify.campaign.row import PlanRow
 from memnotify.check.reaction import UNITS
 from memnotify.check.statistics import Effect, effect, paired_effect, spread
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.model import Clock, Outcome, Repeatability
 from memnotify.parallel import each
@@ -22,7 +23,6 @@ from memnotify.results.folder import PLAN, RECORDS, RunFolder, read_verdict
 from memnotify.results.grouping import BUILD, RUN, GroupFigure, Grouping, Point
 from memnotify.results.identical import Alike, CellLog, compare_logs
 from memnotify.results.reaction import reacted_in
-from memnotify.store import digest_value
 from memnotify.text import known_names, similar
 
 Inputs = Mapping[str, Any]
@@ -33,7 +33,7 @@ COMPARED = ordered(
 )
 """The axes along which cells can be compared, in display order."""
 
-# What cells run in besides their kernel; determined by these axes.
+# What cells have in common besides their kernel is determined by these axes.
 _TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
 _TOOLS_AXES = ("setting", "arch", "machine", "memory_mib", "scenario", "clock")
 
@@ -112,7 +112,8 @@ class GroupComparison:
         notes = [f"cells ran with different {what}" for what in self.mixed]
         notes += [f"{group}: {how}" for group, how in ended.items()]
         if self.rows[0].by in (RUN, BUILD):
-            # Another kernel has other times from its boot on, so where they begin says nothing.
+            # With another kernel, times differ from boot on, so where they first differ says
+            # nothing.
             notes += [dataclasses.replace(found, first=None).sentence() for found in self.alike]
         else:
             notes += [found.sentence() for found in self.alike if found.is_news]

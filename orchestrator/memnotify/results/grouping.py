@@ -11,10 +11,10 @@ from typing import Any
 from memnotify.axes import Value
 from memnotify.campaign.row import PlanRow
 from memnotify.check.statistics import Effect, Spread
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.results.identical import Alike
 from memnotify.series.own import branch_of
-from memnotify.store import digest_value
 from memnotify.text import counted
 
 RUN, BUILD = "run", "build"

@@ -65,7 +65,7 @@ class Checked:
 
     A cell gets a single one without an `answer` if its revision has no promises on file, or no
     longer exists. `lost_records` and `torn_records` are those of the log. `promised_by` is the
-    series whose promises these are, and `needs` what would exercise one that was not.
+    series whose promises these are. `needs` says what would exercise a promise that was not.
     """
 
     cell: str

@@ -20,6 +20,7 @@ import numpy as np
 
 from memnotify import scenario, units
 from memnotify.check import metrics, reaction
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.records import clients, exits, layout, zones
 from memnotify.records import log as records_log
@@ -28,7 +29,6 @@ from memnotify.records.parquet import read_columns
 from memnotify.results import identical
 from memnotify.results.folder import MANIFEST, RECORDS, read_json, to_json
 from memnotify.results.identical import order_of
-from memnotify.store import digest_value
 
 REACTION = "reaction.json"
 

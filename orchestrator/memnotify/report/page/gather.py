@@ -13,6 +13,7 @@ from memnotify.axes import AXES, Value, chosen
 from memnotify.campaign.row import PlanRow
 from memnotify.check.promises import PromiseVerdict
 from memnotify.check.reaction import UNITS
+from memnotify.digest import digest_value
 from memnotify.parallel import each
 from memnotify.records.log import RecordLog
 from memnotify.records.parquet import read_records
@@ -30,7 +31,6 @@ from memnotify.results.manifest import Manifest
 from memnotify.results.promises import Checked, Checker
 from memnotify.results.reaction import reacted_in
 from memnotify.results.timeline import timeline_of
-from memnotify.store import digest_value
 
 _BREAKS = 10
 """The most violations of one promise in one cell; `memnotify check --json` has all."""

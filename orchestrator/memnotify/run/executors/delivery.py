@@ -19,8 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memnotify.digest import digest_file, digest_value, seal_holds
 from memnotify.errors import InfrastructureError, no_space
-from memnotify.store import MANIFEST, Artifact, Store, digest_file, digest_value, seal_holds
+from memnotify.store import MANIFEST, Artifact, Store
 
 PIECE = 1 << 20
 """Bytes in one message."""

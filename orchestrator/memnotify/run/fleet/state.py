@@ -13,12 +13,13 @@ from typing import Any, Self
 
 import platformdirs
 
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError
 from memnotify.files import read_text, resolved
 from memnotify.run.executors.protocol import Cluster, Tls
 from memnotify.run.fleet.hosts import Host
 from memnotify.run.fleet.member import Folder
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 _FILE, _TLS, _SCHEDULER, _LOG = "fleet.json", "tls", "scheduler.json", "scheduler.log"
 
