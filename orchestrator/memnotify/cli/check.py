@@ -40,8 +40,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     run, choice = RunFolder(args.run), chosen(args)
-    damaged = say_damaged(args.run)
-    rows = list(check_run(run, against=args.against))
+    looked = say_damaged(args.run)
+    damaged = bool(looked.damaged)
+    rows = list(check_run(run, against=args.against, looked=looked))
     if not rows and damaged:
         hint = f"see {command(f'show {args.run}')}"
         raise InputError(f"no cell of {args.run} that is not damaged has a log", hint=hint)

@@ -1,5 +1,6 @@
 // The static table of cells becomes one that can be sorted.
-function sortable(table, moved) {
+// `keyed` returns what has an order and the key of each for a column, `placed` puts them in order.
+function sortable(table, keyed, placed) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, at) => {
     const text = head.textContent;
@@ -9,11 +10,10 @@ function sortable(table, moved) {
     const down = heads[at].getAttribute("aria-sort") === "ascending";
     heads.forEach((head) => head.removeAttribute("aria-sort"));
     heads[at].setAttribute("aria-sort", down ? "descending" : "ascending");
-    const keyed = [...table.tBodies[0].rows].map((row) => ({ row, key: keyOf(row.cells[at]) }));
-    keyed.sort((a, b) => ordered(a.key, b.key, down));
-    table.tBodies[0].append(...keyed.map(({ row }) => row));
+    const found = keyed(at, heads[at].dataset.name);
+    found.sort((a, b) => ordered(a.key, b.key, down));
+    placed(found.map(({ of }) => of));
     say(`sorted by ${heads[at].textContent}, ${down ? "descending" : "ascending"}`);
-    moved?.();
   }
 }
 
