@@ -16,7 +16,7 @@ from memnotify import inherited, limits, places
 from memnotify.cli.base_dir import BASE_DIR, add_base_dir, use_base_dirs
 from memnotify.cli.parser import Parser
 from memnotify.errors import TRACEBACK, InputError, MemnotifyError
-from memnotify.inherited import complain
+from memnotify.inherited import complain, unwritten
 from memnotify.text import message
 
 # In the order of the help text.
@@ -149,7 +149,8 @@ def _run(argv: Sequence[str] | None) -> int:
         return 141  # the reader of our output is gone
     except OSError as error:
         # An error of the disk or the system, raised by a library and not translated anywhere.
-        complain(f"memnotify: {message(str(error))}")
+        text = f"cannot write the output: {error.strerror}" if unwritten(error) else str(error)
+        complain(f"memnotify: {message(text)}")
         of_name = error.errno in (errno.ENAMETOOLONG, errno.ELOOP)  # and the user gave the name
         return InputError.exit_code if of_name else MemnotifyError.exit_code
     except Exception as error:

@@ -67,13 +67,14 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
     def __init__(self) -> None:
         self._running: dict[str, _Guest] = {}
         self._checked: set[str] = set()
-        self.problem: str | None = "its start has not finished"
+        self.problem: str | None = None
 
     async def setup(self, worker: Worker) -> None:
         """Offer what the host has; a host without QEMU offers nothing.
 
         `problem` is None when that is done. Raises what keeps the host from running cells.
         """
+        self.problem = "its start has not finished"
         try:
             await self._set_up(worker)
             self.problem = None
