@@ -67,6 +67,7 @@ def test_headers_are_read_as_mailers_write_them() -> None:
     }
     assert mail.provenance == ("X-Memnotify-Source: a.mbox", "X-Memnotify-Repair: decoded")
     assert headers_of(data_of(*block, "", "Subject: below")) == mail.headers
+    assert headers_of(data_of("From: a", "", "Date: x", "", "Text.")) == {"From": "a"}
     crlf = data_of(*block, "", "").replace(b"\n", b"\r\n")
     assert headers_of(crlf) == mail.headers
     long = only(data_of("From: a", f"Subject: {'x' * 2000}", "", *DIFF))
@@ -87,6 +88,7 @@ def test_an_mbox_has_a_mail_below_each_from_line() -> None:
     assert (first.headers["Subject"], second.headers["Subject"]) == ("[PATCH 1/2] one", "two")
     assert first.lines == ("From here", ">From there", *DIFF, "", "")
     assert (first.first, second.first) == (7, 21)
+    assert (first.source, second.source) == ("mails", "mails")
     assert (first.sha256, second.sha256) == (digest(line + one), digest(line + two))
     assert second.lines == (*OTHER, "")
 
@@ -256,7 +258,11 @@ def test_a_page_and_its_text() -> None:
         "Date": "now",
     }
     assert (mail.first, mail.undone, mail.sha256) == (None, ("HTML",), digest(data))
-    assert [line for line in mail.lines if line] == DIFF
+    assert (mail.source, [line for line in mail.lines if line]) == ("mails", DIFF)
+    assert only(data.replace(b"\n", b"\r\n")).lines == mail.lines
+    # A page may have lines that are longer than those of any mail.
+    menu = f"<a href={'x' * 5000}></a>\n<pre>".encode()
+    assert [line for line in only(data.replace(b"<pre>", menu)).lines if line] == DIFF
     text = only(data_of("lkml", *shown))
     assert (text.headers, text.first, text.undone) == (mail.headers, 5, ())
     latin = data.replace(b"<body>", b'<meta content="text/html; charset=koi8-r"><body>')
@@ -331,6 +337,7 @@ def test_several_pages_in_one_text() -> None:
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"a\0b\n", "a binary file, not a mail"),
+        (b"PK\x03\x04 and more", "a zip archive, not a mail"),
         (b"x" * 4001, "a line of 4001 bytes, longer than in any mail"),
         (b"From ada 10:00:00 2008\n" * 2001, "more than 2,000 mails"),
     ],
@@ -361,6 +368,9 @@ def test_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file") as caught:
         read_mails(tmp_path / "none")
     assert caught.value.file == tmp_path / "none"
+    file.write_bytes(b"x" * (16 << 20))
+    with pytest.raises(InputError, match="a line of 16777216 bytes"):
+        read_mails(file)
     file.write_bytes(b"x\n" * (8 << 20) + b"x")
     large = r"^stdin: too large for mails: more than 16 MiB$"
     with pytest.raises(InputError, match=large) as caught:

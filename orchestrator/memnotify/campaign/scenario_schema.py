@@ -108,8 +108,8 @@ _MOST_ARGS = 4_000  # bytes that the guest program reads, with the name of the p
 Argument = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
 
 
-Run = tuple[str, tuple[str, ...], str]
-"""A program as a campaign names it, its arguments, and its wakeup_line."""
+Run = tuple[str, tuple[str, ...], str, int]
+"""A program as a campaign names it, its arguments, its wakeup_line, and its expect_status."""
 
 
 class ClientsTable(Table):
@@ -127,6 +127,9 @@ class ClientsTable(Table):
     wakeup_line: (
         Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00\n]*$")] | None
     ) = _may("How a line begins by which a binary says on its standard output that it was woken.")
+    expect_status: Annotated[int, Field(ge=0, le=255)] | None = _may(
+        "The exit status of that program that is no finding, instead of 0."
+    )
     count: Literal["matrix"] | Annotated[int, Field(ge=1, le=MAX_CLIENTS)] = Field(
         description='How many processes; "matrix": each value of the axis clients.'
     )
@@ -170,7 +173,7 @@ class ClientsTable(Table):
 
     def _check_program(self) -> None:
         if self.program is None:
-            for key in ("args", "wakeup_line"):
+            for key in ("args", "wakeup_line", "expect_status"):
                 if self._has(key):
                     raise ValueError(f"{key} has no effect without program")
             return
@@ -215,7 +218,8 @@ class ClientsTable(Table):
         """Return which program each client runs, and how."""
         if self.program is None:
             return None
-        return self.program, tuple(self.args or ()), self.wakeup_line or ""
+        status = self.expect_status or 0
+        return self.program, tuple(self.args or ()), self.wakeup_line or "", status
 
     def _has(self, key: str) -> bool:
         return getattr(self, key) is not None
