@@ -61,7 +61,7 @@ async def record(run: RunFolder, finished: Finished, again: Again) -> Replay:
         await _with_tape(again, made, play=True).run(finished, played)
         first, second = (read_records(folder / RECORDS).records for folder in (made, played))
         if compare(first, second, VIEWS).agreement is not Agreement.EXACT:
-            raise InfrastructureError("recording", f"{job.name}: QEMU replays a different run")
+            raise InfrastructureError("recording", f"{job.name}: QEMU replays a run that differs")
         (made / _ABOUT).write_text(to_json(_about(job.cell)), encoding="utf-8")
         if place.exists():
             shutil.rmtree(place)

@@ -210,7 +210,7 @@ def _changes(finished: Finished, result: CellResult, folder: Path) -> Iterator[s
     if gone or new:
         yield f"QEMU was told {', '.join(gone) or 'less'}; now {', '.join(new) or 'it is not'}"
     else:
-        yield f"another QEMU: it was another package, now {qemu.version()}"
+        yield f"another QEMU: a different package, now {qemu.version()}"
 
 
 def _told(command: tuple[str, ...], folder: Path) -> set[str]:
