@@ -12,6 +12,7 @@ import pytest
 from memnotify.campaign.load import Campaign, load_campaign
 from memnotify.campaign.plan import cell_inputs, plan_cells
 from memnotify.check.story import Watchers
+from memnotify.digest import digest_value
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest.own_clients import client_failures, client_notes, said_by_clients
 from memnotify.image import initramfs
@@ -23,7 +24,7 @@ from memnotify.records import layout
 from memnotify.records.layout import Kind
 from memnotify.records.log import RecordLog
 from memnotify.scenario import ClientKind, Clients, Program
-from memnotify.store import Store, digest_value
+from memnotify.store import Store
 
 CAMPAIGN = """\
 name = "own"

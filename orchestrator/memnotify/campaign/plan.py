@@ -13,12 +13,13 @@ from memnotify.campaign.row import PlanRow
 from memnotify.campaign.scenario import client_count, concrete
 from memnotify.campaign.schema import SettingTable, default_log_records
 from memnotify.campaign.seeds import varied
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.guest import probe, qemu
 from memnotify.guest.mailbox import scenario_to_json
 from memnotify.image.build import INITRAMFS
 from memnotify.model import Accel, BootFiles, Cell, Clock, KernelRequest, MachineProfile
-from memnotify.store import Artifact, digest_value
+from memnotify.store import Artifact
 
 ID_DIGITS = 16
 

@@ -126,7 +126,7 @@ class ClientsTable(Table):
     )
     wakeup_line: (
         Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00\n]*$")] | None
-    ) = _may("How a line begins by which a binary says on its standard output that it was woken.")
+    ) = _may("The beginning of the lines that a binary prints when it was woken.")
     expect_status: Annotated[int, Field(ge=0, le=255)] | None = _may(
         "The exit status of that program that is no finding, instead of 0."
     )
@@ -138,7 +138,7 @@ class ClientsTable(Table):
     )
     cache_mib: Mib | None = _may("MiB that each fills before it waits, or up to which it fills.")
     give_back_mib: Mib | None = _may("MiB that it frees after each wakeup.")
-    give_back_after_ms: Millis | None = _may("Milliseconds from a wakeup to that.")
+    give_back_after_ms: Millis | None = _may("Milliseconds from a wakeup until it frees them.")
     rate_mib_s: Mib | None = _may("MiB per second that it fills.")
     step_mib: Mib | None = _may("Instead of a rate: MiB that it fills at once, before a pause.")
     pause_ms: SomeMillis | None = _may("Milliseconds that it sleeps after each such step.")
@@ -306,7 +306,7 @@ _ACTIONS = (
 class ConsoleTable(Table):
     """What people watched memory with in 2008: a loop that runs sleep, date and vmstat."""
 
-    every_s: SomeSeconds = Field(default=1.0, description="Seconds that it sleeps in a round.")
+    every_s: SomeSeconds = Field(default=1.0, description="Seconds that it sleeps in each round.")
 
 
 class DdTable(Table):
@@ -326,7 +326,7 @@ class GroupTable(Table):
     """A control group for the hogs of later steps, with an optional limit on their memory."""
 
     version: Annotated[int, Field(ge=min(GROUP_VERSIONS), le=max(GROUP_VERSIONS))] = Field(
-        description="Of control groups: 1 or 2."
+        description="The version of control groups: 1 or 2."
     )
     limit_mib: Mib | None = _may("MiB that the group may have; without it, no limit.")
 

@@ -129,7 +129,7 @@ class Judgement:
         return found
 
     def lines(self) -> list[str]:
-        """Return what a reader is told, the strongest evidence first."""
+        """Return the lines of a report, the strongest evidence first."""
         lines = [f"FAIL {limit.text}: {sentence(moved)}" for limit, moved in self.broken]
         lines += [f"unclear {limit.text}: {sentence(moved)}" for limit, moved in self.unsure]
         held = f"{counted(len(self.limits), 'limit')}, {counted(self.settings, 'setting')}"

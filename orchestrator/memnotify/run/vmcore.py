@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from memnotify.errors import InputError
-from memnotify.files import refuse_special
+from memnotify.files import refuse_special, replacing
 from memnotify.guest.dump import add_note, dump_memory, vmcoreinfo
 from memnotify.guest.qmp import Monitor
 from memnotify.guest.symbols import read_symbols
@@ -40,7 +38,7 @@ async def write_vmcore(moment: Moment, again: Again, file: Path) -> Comparison:
     """
     job = moment.finished.job
 
-    with _replacing(file) as out:
+    with replacing(file) as draft, draft.open("w+b") as out:
 
         async def reached(there: Reached) -> Comparison:
             again.on_stage("dump")
@@ -55,7 +53,7 @@ async def write_memory(job: Job, monitor: Monitor, file: Path) -> None:
 
     A file of that name is replaced once the new one is complete.
     """
-    with _replacing(file) as out:
+    with replacing(file) as draft, draft.open("w+b") as out:
         await _write(out, monitor, job)
 
 
@@ -66,18 +64,3 @@ async def _write(out: IO[bytes], monitor: Monitor, job: Job) -> None:
         rows = read_symbols(job.kernel.file("System.map"))
         symbols = {name: address for address, _, name in rows}
         add_note(out, vmcoreinfo(symbols, release=str(job.kernel.facts["version"])))
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[IO[bytes]]:
-    """Yield a new file, which gets this name if all goes well."""
-    prefix = f".{file.name[:100]}."
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=prefix, delete=False) as out:
-        fresh = Path(out.name)
-        try:
-            yield out
-            out.close()
-            fresh.chmod(0o644)
-            fresh.replace(file)
-        finally:
-            fresh.unlink(missing_ok=True)
