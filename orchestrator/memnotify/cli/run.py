@@ -235,7 +235,11 @@ def _run(
             Services(store=using.store, board=board),
             path=args.output or Path("runs") / campaign.table.name,
             options=RunOptions(
-                limit=args.jobs, again=args.again, cold=args.cold, verify=args.verify or 0
+                limit=args.jobs,
+                again=args.again,
+                cold=args.cold,
+                verify=args.verify or 0,
+                tags=tuple(args.tag or ()),
             ),
             whole=whole,
             cluster=cluster,

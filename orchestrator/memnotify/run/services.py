@@ -45,13 +45,14 @@ class RunOptions:
 
     `limit` caps the number of guests at a time; with `again`, even cells with results run; with
     `cold`, every guest boots instead of starting from a template. `verify` is how many cells run
-    once more, on another host.
+    once more, on another host. `tags` are what a host of a cluster must have.
     """
 
     limit: int | None = None
     again: bool = False
     cold: bool = False
     verify: int = 0
+    tags: tuple[str, ...] = ()
 
 
 USUAL = RunOptions()

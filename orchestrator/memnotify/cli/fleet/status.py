@@ -59,7 +59,10 @@ def print_status(found: FleetStatus, hosts: Path) -> None:
     )
     rows = []
     for host in found.hosts:
-        values: dict[str, object] = {"host": host.name, "detail": " ".join([host.detail, *host.tags])}
+        values: dict[str, object] = {
+            "host": host.name,
+            "detail": " ".join([host.detail, *host.tags]),
+        }
         values |= {name: getattr(host, name) for name in _VALUES}
         rows.append(Row(values, {}, "" if host.state == UP else "bold red"))
     for left in found.left:
