@@ -99,6 +99,7 @@ def test_mails_without_a_diff_are_named_up_to_the_third() -> None:
     said = "no diff in “a” (m2), “no subject” (m3), “c” (m4)"
     one = post("[PATCH] one", *change(5, "one()"))
     assert series(one, *three).said == (f"{said}: left out",)
+    assert series(one, *three, three[0]).said == (f"{said} and 1 more: left out",)
     assert series(one, *three, three[0], three[0]).said == (f"{said} and 2 more: left out",)
     with pytest.raises(InputError) as caught:
         series(*three)
@@ -126,6 +127,9 @@ def test_what_a_cover_letter_states_is_written_into_the_first_patch(
     found = series(ONE, two, cover, answer, *([later] if first else []))
     assert headers(found.patches[0]) == [f"X-Memnotify-Base-Commit: {commits[0]}", *first]
     assert headers(found.patches[1]) == [f"X-Memnotify-Base-Commit: {commits[2]}"]
+    revisions = [line for line in found.said if "newest" in line]
+    shown = "the newest revision is v3: “[PATCH v3 0/2] lamps”"
+    assert revisions == ([shown] if first else [])
     assert [line for line in found.said if line.startswith("base-commit")] == [
         f"base-commit: {commits[0]} (the tree is not compared with it)",
         f"base-commit: {commits[2]} (the tree is not compared with it)",
@@ -309,10 +313,34 @@ def test_the_number_of_a_patch(name: str, number: int | None) -> None:
     assert number_of(Patch(path=Path(name), sha256="")) == number
 
 
+def test_one_of_two_revisions_is_chosen() -> None:
+    mails = [
+        *mails_of(post("[PATCH 1/1] one", *change(5, "one()")), Path("m1")),
+        *mails_of(post("[PATCH v2 1/1] two", *change(5, "two()")), Path("m2")),
+    ]
+    for revision, name in ((1, "0001-one.patch"), (2, "0001-two.patch")):
+        assert names(import_mails(mails, read, revision=revision)) == [name]
+
+
+def test_questions_are_asked_about_the_patches_of_a_series() -> None:
+    files = {"mm/a.c": FileState(b"a();\nb();\n" * 9, 0o644)}
+    hunk = ["--- a/mm/a.c", "+++ b/mm/a.c", "@@ -90,2 +90,3 @@", " a();", "+x();", " b();"]
+    mails = mails_of(post("[PATCH] one", *hunk), Path("m1"))
+    (patch,) = import_mails(mails, files.get, choose=lambda question: 2).patches
+    assert isinstance(patch, Imported)
+    assert after(patch)["mm/a.c"].splitlines().index("x();") == 5
+
+
 def test_mails_in_a_known_order() -> None:
-    mails = [*mails_of(TWO, Path("m2")), *mails_of(ONE, Path("m1"))]
+    answer = post("Re: [PATCH 2/2] two", *change(6, "two()"))
+    mails = [*mails_of(answer, Path("m2")), *mails_of(ONE, Path("m1"))]
     found = import_in_order(mails, read)
-    assert names(found) == ["0001-two.patch", "0002-one.patch"]
+    assert (names(found), found.said) == (["0001-two.patch", "0002-one.patch"], ())
+    assert isinstance(found.patches[0], Imported)
+    assert repairs(found.patches[0]) == []
+    with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
+        binary = post("[PATCH] three", "Binary files a/x and b/x differ")
+        import_in_order(mails_of(binary, Path("m3")), read)
     fuzzy = change(5, "one()")
     fuzzy[2:3] = ["@@ -4,3 +4,4 @@", " \tother();"]
     (mail,) = mails_of(post("[PATCH] fuzzy", *fuzzy), Path("m4"))
