@@ -332,6 +332,20 @@ def test_an_odd_blank_of_the_message_alone_is_its_own() -> None:
     assert message.encode() in take(data, {"mm/lamp.c": old}).data
 
 
+def test_an_archive_that_replaces_blanks_does_so_in_the_diff() -> None:
+    """A diff that has blanks, and no odd one, shows that the message's is its own."""
+    wordy = [f"\tlamp({n}, in, the, hall);" for n in range(6)]
+    hunk = [*NAMES, "@@ -1,6 +1,7 @@", *(f" {x}" for x in wordy[:3]), "+\tlamps();"]
+    hunk += [f" {x}" for x in wordy[3:]]
+    message = "Ada a \u00e9crit\u00a0: lamps are dark."
+    assert message.encode() in take(mail(hunk, message), lamp(wordy)).data
+    odd = [line.replace(", the", ",\u00a0the") for line in hunk]
+    plain = message.replace("\u00a0", " ")
+    assert plain.encode() in take(mail(odd, message), lamp(wordy)).data
+    few = [*NAMES, "@@ -1 +1,2 @@", f" {wordy[0]}", "+\tlamps();"]
+    assert plain.encode() in take(mail(few, message), lamp(wordy)).data
+
+
 def test_the_tree_shows_that_nothing_was_encoded() -> None:
     hunk = [*NAMES, "@@ -1,3 +1,2 @@", f" {CODE[0]}", "-a=3D b", f" {CODE[1]}"]
     tree = lamp([CODE[0], "a=3D b", *CODE[1:]])
