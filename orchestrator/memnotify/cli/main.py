@@ -93,6 +93,8 @@ def parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     inherited.prepare()
+    # It would look through all installed packages for some, which could change our models.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     folders = os.environ.get(places.PATH)
     try:
         return _run(argv)
