@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 from memnotify.run.fleet import there
+
+from tests.support.processes import alive
 
 
 @pytest.fixture
@@ -121,14 +124,6 @@ time.sleep(60)
 """
 
 
-def runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
-
-
 def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
     here, _ = begun(home, "f1")
     words = [sys.executable, "-c", FAMILY]
@@ -138,6 +133,8 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
         "environment": {},
         "id": "f1",
         "address": None,
+        "scheduler": ["127.0.0.1", 1],
+        "seconds": 60,
     }
     pid = there.start(given)["pid"]
     log = here / "worker.log"
@@ -145,7 +142,7 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
     while not log.read_text().strip() and time.monotonic() < until:
         time.sleep(0.05)
     child = int(log.read_text())
-    assert runs(pid) and runs(child)
+    assert alive(pid) and alive(child)
     bystander = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)"],
         env={**os.environ, "MEMNOTIFY_FLEET": "f11"},
@@ -154,8 +151,45 @@ def test_all_processes_end_also_those_that_have_no_mark(home: Path) -> None:
         looked = there.look({"here": str(here), "id": "f1"})
         assert looked == {"processes": 2, "log": f"{child}\n"}
         assert end(here, "f1") == {"processes": 0, "left": False}
-        assert not runs(pid) and not runs(child)
+        assert not alive(pid) and not alive(child)
         assert bystander.poll() is None
     finally:
         bystander.kill()
         bystander.wait()
+
+
+def kept(tmp_path: Path, port: int, **more: Any) -> int:
+    """Keep a worker that ends at once; return how often it was started."""
+    lines = tmp_path / "lines"
+    code = "import sys; open(sys.argv[1], 'a').write(' '.join(sys.argv[2:]) + '\\n')"
+    given = {
+        "words": [sys.executable, "-c", code, str(lines)],
+        "address": None,
+        "scheduler": ["127.0.0.1", port],
+        "seconds": 3,
+    }
+    there.keep(given | more)
+    found = lines.read_text().splitlines()
+    assert all(line.startswith("--lifetime ") for line in found)
+    return len(found)
+
+
+def test_a_worker_that_has_ended_begins_again_when_the_scheduler_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(there, "_AGAIN_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as scheduler:
+        port = scheduler.getsockname()[1]
+        assert kept(tmp_path, port) >= 2
+    (tmp_path / "lines").unlink()
+    assert kept(tmp_path, port) == 1  # nobody answers
+
+
+def test_a_scheduler_that_is_gone_for_long_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(there, "_AGAIN_S", 0.1)
+    monkeypatch.setattr(there, "_FORGOTTEN_S", 0.5)
+    began = time.monotonic()
+    assert kept(tmp_path, 1, seconds=600) == 1
+    assert time.monotonic() - began < 300

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from memnotify.mailpatch.budget import Effort
 from memnotify.mailpatch.changes import Lines, OpenFile
-from memnotify.mailpatch.git_index import confirmed, is_stated
+from memnotify.mailpatch.git_index import confirmed, is_result, is_stated
 from memnotify.mailpatch.raw import Line, RawDiff, RawHunk
 from memnotify.mailpatch.reading import LineKind, Part, Reading
 
@@ -25,7 +25,14 @@ def opened(
     """Return a file to which lines are added after its first."""
     old = Lines.of(OLD if before else b"")
     raw = RawHunk(
-        line=3, old_start=1, old_count=2, new_start=1, new_count=4, section="", body=(), last=True
+        line=3,
+        old_start=1,
+        old_count=2,
+        new_start=1,
+        new_count=4,
+        section="f()",
+        body=(),
+        last=True,
     )
     diff = RawDiff(line=1, before="f", after="f", extended=(), hunks=(raw,), blobs=blobs)
     mail = [Line(number=5 + at, text=f"+{text}") for at, text in enumerate(added)]
@@ -58,6 +65,26 @@ def test_a_digest_counts_if_the_old_file_is_the_one_that_is_stated(
     blobs: tuple[str, str], before: str | None, after: str | None, stated: bool
 ) -> None:
     assert is_stated(opened([], blobs, before=before, after=after)) is stated
+
+
+@pytest.mark.parametrize(
+    ("blobs", "before", "after", "result"),
+    [
+        (("1234567", digest(OLD)[:7]), "f", "f", True),
+        (("1234567", digest(OLD)), "f", "g", True),
+        (("1234567", "7654321"), "f", "f", False),
+        (("1234567", ""), "f", "f", False),
+        ((digest(OLD)[:7], digest(OLD)[:7]), "f", "f", False),
+        # Of two abbreviations that both fit, neither shows anything.
+        ((digest(OLD)[:8], digest(OLD)[:7]), "f", "f", False),
+        (("0000000", digest(b"")), None, "f", False),
+        (("1234567", digest(OLD)[:7]), "f", None, False),
+    ],
+)
+def test_a_file_is_the_result_if_its_digest_is_that_of_the_new_file(
+    blobs: tuple[str, str], before: str | None, after: str | None, result: bool
+) -> None:
+    assert is_result(opened([], blobs, before=before, after=after)) is result
 
 
 ADDED = ['say("a b c", "d e");', "int two;"]
@@ -111,3 +138,37 @@ def test_no_string_has_lost_more_than_a_hundred_blanks() -> None:
         mail = ['say("a b");']
         file = opened(mail, (digest(OLD)[:7], digest(with_added(*one))[:12]))
         assert confirmed(file, mail, [""], ((0,),), Effort()) == (one if found else None)
+
+
+@pytest.mark.parametrize(
+    ("mail", "doubtful", "steps"),
+    [
+        (["int two;"], (), 1),
+        # Joining many pieces takes as long as more steps, and so does the digest of a large file.
+        ([f'say("{"a " * 40}b");'], ((0,),), 1 + 2),
+        (["x" * 100_000], (), 1 + 2),
+    ],
+)
+def test_the_steps_that_a_try_takes(
+    mail: list[str], doubtful: tuple[tuple[int, ...], ...], steps: int
+) -> None:
+    file = opened(mail, (digest(OLD)[:7], digest(with_added(*mail))[:12]))
+    effort = Effort(10_000)
+    assert confirmed(file, mail, [""], (), effort) == mail
+    assert effort.left == 10_000 - (steps if not doubtful else 1)
+    # Without a blank that may be lost, there is one try.
+    other = opened(mail, (digest(OLD)[:7], "1234567"))
+    effort = Effort(10_000)
+    assert confirmed(other, mail, [""], (), effort) is None
+    assert effort.left == 10_000 - (steps if not doubtful else 1)
+    if doubtful:
+        effort = Effort(10_000)
+        far = opened(mail, (digest(OLD)[:7], digest(with_added(*mail))[:12]))
+        assert confirmed(far, [mail[0].replace("a b", "a  b")], [""], doubtful, effort) == mail
+        assert effort.left == 10_000 - 1 - steps
+
+
+def test_a_search_takes_an_eighth_of_the_steps_and_no_more() -> None:
+    file = opened(ADDED, (digest(OLD)[:7], digest(with_added(*ADDED))[:12]))
+    assert confirmed(file, ADDED, ["", ""], (), Effort(8)) == ADDED
+    assert confirmed(file, ADDED, ["", ""], (), Effort(7)) is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 
 import pytest
+from memnotify.commands import CommandLog
 from memnotify.errors import InputError
 from memnotify.mailpatch.mail import mails_of
 from memnotify.mailpatch.restore_series import (
@@ -77,6 +79,32 @@ def test_a_patch_without_a_number_comes_after_the_others() -> None:
     found = series(post("more", *change(20, "more()")), TWO, ONE)
     assert names(found) == ["0001-one.patch", "0002-two.patch", "0003-more.patch"]
     assert found.said == ("m1: “more” has no n/m in its subject: after the others",)
+
+
+QUOTED_BINARY = "> Binary files a/x and b/x differ"
+
+
+def test_an_answer_to_what_cannot_be_restored_is_left_out() -> None:
+    found = series(ONE, TWO, post("Re: [PATCH 1/2] one", QUOTED_BINARY))
+    assert names(found) == ["0001-one.patch", "0002-two.patch"]
+    assert found.said == ("no diff in “Re: [PATCH 1/2] one” (m3): left out",)
+    own = post("Re: [PATCH 1/2] one", QUOTED_BINARY, "diff --git a/x b/x")
+    for third in (own, post("[PATCH 0/2] none", QUOTED_BINARY)):
+        with pytest.raises(InputError, match=r"^m3:7: a binary diff \("):
+            series(ONE, TWO, third)
+
+
+def test_mails_without_a_diff_are_named_up_to_the_third() -> None:
+    three = [post(subject, "See below.") for subject in ("a", "", "c")]
+    said = "no diff in “a” (m2), “no subject” (m3), “c” (m4)"
+    one = post("[PATCH] one", *change(5, "one()"))
+    assert series(one, *three).said == (f"{said}: left out",)
+    assert series(one, *three, three[0], three[0]).said == (f"{said} and 2 more: left out",)
+    with pytest.raises(InputError) as caught:
+        series(*three)
+    assert str(caught.value) == (
+        "m1, m2, m3: it has no diff (a diff has lines that begin with ---, +++ and @@)"
+    )
 
 
 def headers(patch: Imported | Patch) -> list[str]:
@@ -240,6 +268,20 @@ def test_mails_take_the_places_of_patches_with_their_numbers(tmp_path: Path) -> 
     assert names(series(*mails, beside=other)) == [
         *("0001-a.patch", "last.patch", "0002-m2.patch", "0003-m3.patch", "0005-e.patch"),
         "0006-m6.patch",
+    ]
+
+
+def test_the_programs_that_make_a_series_are_logged(tmp_path: Path) -> None:
+    log = CommandLog(tmp_path / "commands.jsonl")
+    terms = ["", "-- ", f"base-commit: {'0' * 40}", f"prerequisite-patch-id: {'1' * 40}"]
+    mails = mails_of(post("[PATCH 1/2] one", *change(5, "one()"), *terms), Path("m"))
+    import_mails(mails, read, beside=beside(tmp_path, "0002-b.patch"), log=log)
+    assert log.path is not None
+    argv = [json.loads(line)["argv"] for line in log.path.read_text().splitlines()]
+    assert [words[:2] for words in argv] == [
+        ["git", "apply"],
+        ["patch", "-p1"],
+        ["git", "patch-id"],
     ]
 
 

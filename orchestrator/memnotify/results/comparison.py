@@ -33,7 +33,7 @@ COMPARED = ordered(
 )
 """The axes along which cells can be compared, in display order."""
 
-# What cells run in besides their kernel; determined by these axes.
+# What cells have in common besides their kernel is determined by these axes.
 _TOOLS = {"hardware": "QEMUs or machines", "image": "guest programs"}
 _TOOLS_AXES = ("setting", "arch", "machine", "memory_mib", "scenario", "clock")
 
@@ -114,7 +114,8 @@ class GroupComparison:
         notes = [f"cells ran with different {what}" for what in self.mixed]
         notes += [f"{group}: {how}" for group, how in ended.items()]
         if self.rows[0].by in (RUN, BUILD):
-            # Another kernel has other times from its boot on, so where they begin says nothing.
+            # With another kernel, times differ from boot on, so where they first differ says
+            # nothing.
             notes += [dataclasses.replace(found, first=None).sentence() for found in self.alike]
         else:
             notes += [found.sentence() for found in self.alike if found.is_news]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify.campaign.row import PlanRow, checked_id
+from memnotify.files import replacing
 from memnotify.jsontext import dump, interned, parse
 
 PLAN_ROWS = "plan.parquet"
@@ -51,14 +52,10 @@ def write_plan(file: Path, rows: Iterable[PlanRow]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    draft, schema = file.with_name(f".new-{uuid.uuid4().hex}"), _texts(_PLAN)
-    try:
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
-            for part in _parts(rows):
-                writer.write_table(pa.Table.from_pylist([_planned(row) for row in part], schema))
-        draft.rename(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    schema = _texts(_PLAN)
+    with replacing(file) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+        for part in _parts(rows):
+            writer.write_table(pa.Table.from_pylist([_planned(row) for row in part], schema))
 
 
 def _planned(row: PlanRow) -> dict[str, Any]:
@@ -153,10 +150,9 @@ class Dataset:
 
         self._folder.mkdir(exist_ok=True)
         number = len(list(self._folder.glob("*.parquet")))
-        draft = self._folder / f".new-{uuid.uuid4().hex}"
         table = pa.Table.from_pylist(self._rows, _texts(_ROW))
-        pq.write_table(table, draft, compression="zstd")
-        draft.rename(self._folder / f"{number:06}-{uuid.uuid4().hex[:8]}.parquet")
+        with replacing(self._folder / f"{number:06}-{uuid.uuid4().hex[:8]}.parquet") as draft:
+            pq.write_table(table, draft, compression="zstd")
         self._rows = []
 
 

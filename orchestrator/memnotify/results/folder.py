@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from memnotify.campaign.row import PlanRow
+from memnotify.digest import digest_file, seal_holds, sealed
 from memnotify.errors import InputError
-from memnotify.files import read_text
+from memnotify.files import DRAFT, draft_folder, read_text, replacing
 from memnotify.jsontext import by_key, dump, parse
 from memnotify.model import CONSOLE as CONSOLE
 from memnotify.model import RECORDS as RECORDS
@@ -39,13 +39,11 @@ from memnotify.results.plan_file import CAMPAIGN as CAMPAIGN
 from memnotify.results.plan_file import PLAN as PLAN
 from memnotify.results.plan_file import SHARD, PlanFile, no_link
 from memnotify.results.verdict import Verdict
-from memnotify.store import digest_file, seal_holds, sealed
 from memnotify.text import similar
 
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 MACHINE = "machine.cfg"
-_DRAFT = ".new-"
 
 ATTEMPTS = "attempts"
 """In the folder of a cell: the files of earlier attempts, in 1, 2, ..."""
@@ -101,9 +99,9 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove what a killed run left unfinished. Call it with the run's lock held."""
-        for path in self.cells.glob(_DRAFT + "*"):
+        for path in self.cells.glob(DRAFT + "*"):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (self.path / RESULTS).glob(_DRAFT + "*"):
+        for path in (self.path / RESULTS).glob(DRAFT + "*"):
             path.unlink(missing_ok=True)
 
     def cell(self, cell_id: str) -> Path:
@@ -169,11 +167,8 @@ class RunFolder:
     @contextmanager
     def draft(self, cell_id: str) -> Iterator[Path]:
         """Provide an empty folder for one attempt; it is removed afterwards unless published."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{cell_id}-", dir=self.cells))
-        try:
+        with draft_folder(self.cells, name=f"{cell_id}-", private=True) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def publish(
         self,
@@ -372,12 +367,5 @@ def to_json(value: Any) -> str:
 
 
 def _write(file: Path, data: bytes) -> None:
-    fd, name = tempfile.mkstemp(prefix=_DRAFT, dir=file.parent)
-    try:
-        with os.fdopen(fd, "wb") as out:
-            out.write(data)
-        Path(name).chmod(0o644)
-        Path(name).rename(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(file) as draft:
+        draft.write_bytes(data)

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from memnotify.digest import digest_value
 from memnotify.jsontext import parse
 from memnotify.results.dataset import Noted
 from memnotify.results.folder import RECORDS, RunFolder, noted_verdict, read_manifest, read_verdict
 from memnotify.results.manifest import Manifest
 from memnotify.results.reaction import Reacted, reacted_as_noted, reacted_in
 from memnotify.results.verdict import Verdict
-from memnotify.store import digest_value
 
 
 class Looked:

@@ -20,6 +20,7 @@ import numpy as np
 
 from memnotify import scenario, units
 from memnotify.check import metrics, reaction
+from memnotify.digest import digest_value
 from memnotify.errors import InputError
 from memnotify.jsontext import parse
 from memnotify.records import clients, exits, layout, zones
@@ -30,7 +31,6 @@ from memnotify.results import identical
 from memnotify.results.dataset import REACTION as REACTION
 from memnotify.results.folder import MANIFEST, RECORDS, read_json, to_json
 from memnotify.results.identical import order_of
-from memnotify.store import digest_value
 
 MAKERS = (clients, exits, layout, metrics, reaction, records_log, scenario, units, zones)
 """The modules that make the figures: all of this package that `check.reaction` imports."""

@@ -26,7 +26,7 @@ from memnotify.report.page.compared import compared, differing
 from memnotify.report.page.data import block, digest, squeezed
 from memnotify.report.page.gather import Gathered, told_picture
 from memnotify.report.page.headline import Answer, Headline, answer, headline
-from memnotify.report.plots.drawing import converter
+from memnotify.report.plots.converter import converter
 from memnotify.report.plots.page import LIVE
 from memnotify.report.plots.palette import COLOURS, GRID, INK, RULE, SOFT, dark_css
 from memnotify.report.published import published_grid
@@ -186,7 +186,7 @@ def _data(parts: _Parts, output: Path, *, pictures: bool) -> Mapping[str, Any]:
 
 
 def _overlay(found: PublishedComparison) -> Any:
-    from memnotify.report.overlay import overlay
+    from memnotify.report.plots.overlay import overlay
 
     return overlay(found.curves, source=found.table.source, assumed=found.table.assumed)
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
+from memnotify.errors import InfrastructureError
 from memnotify.guest.view import Watcher
 from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
@@ -25,6 +26,13 @@ _ENOUGH = 3
 """Results that must be there before one host can be called slow."""
 
 _LATEST = 100
+_AHEAD_S, _MOST_AHEAD = 0.5, 15
+_SLOW = "slow"  # how the reason begins for which a cell left a host that was
+
+
+def was_slow(move: Move) -> bool:
+    """Return whether a cell left a host because that was slow."""
+    return move.why.startswith(_SLOW)
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +48,19 @@ class Copy:
     def key(self) -> str:
         return self.order.key
 
+    def failure(self) -> InfrastructureError | None:
+        """Return why a copy that has ended has no result."""
+        if self.task.cancelled():
+            return InfrastructureError("cancelled", "the cluster cancelled it")
+        if (error := self.task.exception()) is not None:
+            if isinstance(error, InfrastructureError):
+                return error
+            return InfrastructureError("internal", repr(error))
+        outcome = self.task.result().result.outcome
+        if outcome.infrastructure is None:
+            return None
+        return InfrastructureError(outcome.infrastructure, outcome.detail)
+
 
 @dataclass(slots=True, eq=False)
 class UnderWay:
@@ -51,6 +72,11 @@ class UnderWay:
     lost: list[Move] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     again: Collection[str] | None = None
+
+    def leaves(self, host: str, why: str) -> None:
+        """Note that a host had it in vain; one that was slow before is not named twice."""
+        self.lost = [move for move in self.lost if move.host != host or not was_slow(move)]
+        self.lost.append(Move(host=host, why=why))
 
     def want(self, *, avoid: Collection[str] = ()) -> None:
         """Ask for another copy."""
@@ -92,6 +118,12 @@ class Cells:
     def usual(self) -> float | None:
         """Return how long the latest cells took; None before there are enough."""
         return median(self._seconds) if len(self._seconds) >= _ENOUGH else None
+
+    def each(self) -> int:
+        """Return how many cells each slot should have: one that runs, and enough for a while."""
+        usual = self.usual()
+        ahead = 1 if usual is None else round(_AHEAD_S / (usual or _AHEAD_S / _MOST_AHEAD))
+        return 1 + min(_MOST_AHEAD, max(1, ahead))
 
     def began(self, key: str, address: str) -> UnderWay | None:
         """Note that a copy is on a host; return its cell, if it is still wanted."""
@@ -143,7 +175,8 @@ class Cells:
             if copy is None or copy.host is None:
                 continue
             taken, name = now - copy.since, self._hosts.name(copy.host)
-            if taken > max(SLOW_S, SLOW * usual) and self._hosts.idle([name]):
-                why = f"slow: {taken:.0f} s, and others took {usual:.0f} s"
-                cell.lost.append(Move(host=name, why=why))
+            # Not where another copy has failed.
+            avoid = [name, *(move.host for move in cell.lost)]
+            if taken > max(SLOW_S, SLOW * usual) and self._hosts.idle(avoid):
+                cell.leaves(name, f"{_SLOW}: {taken:.0f} s, and others took {usual:.0f} s")
                 yield cell, name

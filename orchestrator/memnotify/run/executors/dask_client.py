@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import pickle
 import time
 import uuid
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, Security
+from distributed import Client, KilledWorker
 from distributed.client import CancelledError
 
 from memnotify.campaign.plan import cell_name
@@ -31,8 +30,10 @@ from memnotify.results.manifest import Move
 from memnotify.results.summary import Job
 from memnotify.run.attempt import failed
 from memnotify.run.executors import dask_worker
+from memnotify.run.executors.dask_arrival import arrived
 from memnotify.run.executors.dask_batches import NO_CODE, Batches, Order
-from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay
+from memnotify.run.executors.dask_cells import Cells, Copy, UnderWay, was_slow
+from memnotify.run.executors.dask_connection import opened
 from memnotify.run.executors.dask_hosts import Hosts
 from memnotify.run.executors.dask_supply import Supply
 from memnotify.run.executors.parcel import (
@@ -56,30 +57,29 @@ from memnotify.run.executors.protocol import (
     Turn,
 )
 from memnotify.run.need import need
-from memnotify.run.services import Services
+from memnotify.run.services import RunOptions, Services
 from memnotify.text import counted
 
 HOSTS_LOST = "hosts-lost"
 """The failure of a cell whose hosts died one after the other: perhaps it kills them."""
 
-_CONNECT_S = 20.0
 _LOOK_S = 1.0
 _LONG_S = 5.0
-_AHEAD_S = 0.5
-_MOST_AHEAD = 15
 _ENDING_S = 20.0
 
 
 class OnDask:
     """The executor; `connected` makes one."""
 
-    def __init__(self, client: Client, cluster: Cluster, services: Services, *, cold: bool) -> None:
-        self.hosts = Hosts()
+    def __init__(
+        self, client: Client, cluster: Cluster, services: Services, options: RunOptions
+    ) -> None:
+        self.hosts = Hosts(options.tags)
         self.client = client
         self._cluster = cluster
         self._services = services
         self._board = services.board
-        self._cold = cold
+        self._cold = options.cold
         self._run = f"memnotify-{uuid.uuid4().hex}"
         self._cells = Cells(self.hosts)
         self._supply = Supply(client, services.store, services.board)
@@ -87,43 +87,31 @@ class OnDask:
         self._begun = False
         self._inside = 0
         self._room = asyncio.Event()
-        self._ready = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()
         self._failure: InfrastructureError | None = None
         self._identity = identity(program(), qemu_version() or "")
 
     async def begin(self, *, announce: bool) -> None:
-        """Wait for the hosts, and tell which there are. Raises InputError if none can run cells."""
+        """Wait for the hosts, and tell which there are.
+
+        Raises InputError if none gives our records or has the tags of the run, and
+        InfrastructureError if none can run cells.
+        """
         self.client.subscribe_topic(READY, self._on_ready)
         self.client.subscribe_topic(self._run, self._on_event)
         self.client.subscribe_topic("all", self._on_cluster)
-        await self.client.register_plugin(dask_worker.CellHost())
-        deadline = time.monotonic() + self._cluster.patience_s
-        found: dict[str, Any] = {}
-        while len(found) < self._cluster.hosts and time.monotonic() < deadline:
-            self._ready.clear()
-            found = await self.client.run(dask_worker.describe, on_error="ignore")
-            if len(found) < self._cluster.hosts:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_S):
-                        await self._ready.wait()
-        if not found:
-            raise InfrastructureError(
-                "no-hosts",
-                f"no worker of {self._cluster.address} can run cells after "
-                f"{self._cluster.patience_s:g} s",
-                hint="start workers in an environment with this version of memnotify",
-            )
-        refuse_other_versions(list(found.values()))
-        for facts in found.values():
+        found = await arrived(self.client, self._cluster)
+        refuse_other_versions(found)
+        for facts in found:
             self._join(facts, announce=announce)
+        self.hosts.refuse_none()
         self._begun = True
         self._start(self._watch())
 
     def _join(self, facts: HostFacts, *, announce: bool) -> None:
         told = self.hosts.join(facts)
         if told and announce:
-            self._board.warn(f"{told}: it gets no cells, as its records would be others")
+            self._board.warn(told)
         elif announce:
             self._board.note(
                 f"host {facts.name}: {facts.cores} cores and {facts.memory_mib} MiB for guests"
@@ -150,7 +138,7 @@ class OnDask:
     async def turn(self, job: Job, *, waiting: Callable[[str], None]) -> AsyncIterator[Turn]:
         """Wait until the cluster has use for another cell: each host has some in reserve."""
         began = time.monotonic()
-        while self._failure is None and self._inside >= self.hosts.slots() * self._each():
+        while self._failure is None and self._inside >= self.hosts.slots() * self._cells.each():
             if not self.hosts.fit() and time.monotonic() - began > _LONG_S:
                 waiting("a host: the cluster has none")
                 began = time.monotonic() + 10 * _LONG_S
@@ -164,13 +152,6 @@ class OnDask:
         finally:
             self._inside -= 1
             self._room.set()
-
-    def _each(self) -> int:
-        """Return how many cells each slot has: one that runs, and enough for the next moments."""
-        usual = self._cells.usual()
-        return (
-            2 if usual is None else 1 + min(_MOST_AHEAD, max(1, round(_AHEAD_S / (usual or 1e-9))))
-        )
 
     async def result(
         self, job: Job, watcher: Watcher, avoid: Collection[str]
@@ -193,9 +174,8 @@ class OnDask:
                 finally:
                     wake.cancel()
                 for copy in [copy for copy in cell.copies if copy.task.done()]:
-                    self._cells.returned(copy)
-                    self._cells.drop(cell, copy)
-                    return copy.task.result(), cell.lost
+                    if self._ended(cell, copy):
+                        return copy.task.result(), cell.lost
                 if cell.again is not None:
                     self._submit(cell, cell.again)
                     cell.again = None
@@ -214,6 +194,21 @@ class OnDask:
         futures = [copy.order.future for copy in copies if copy.order.future is not None]
         if futures:
             await self.client.cancel(futures, force=True)
+
+    def _ended(self, cell: UnderWay, copy: Copy) -> bool:
+        """Note the end of a copy; return whether it decides: not if it failed and another runs."""
+        address = copy.host
+        failure = copy.failure()
+        if failure is None:
+            self._cells.returned(copy)
+        self._cells.drop(cell, copy)
+        if failure is None or not cell.copies:
+            return True
+        if address is not None:
+            name = self.hosts.name(address)
+            cell.leaves(name, f"{failure.kind}: {failure.message}")
+            self.note(name, failure.kind)
+        return False
 
     def note(self, name: str, failure: str | None) -> None:
         """Note that a host has returned a result or a failure."""
@@ -242,7 +237,7 @@ class OnDask:
             resources={
                 MEMORY: wanted.memory_mib,
                 CORES: wanted.cores,
-                self._identity: 1,
+                **dict.fromkeys((self._identity, *self.hosts.wanted), 1),
                 **({BOOTS: 1} if boots else {}),
             },
         )
@@ -261,7 +256,7 @@ class OnDask:
                 raise InfrastructureError("cancelled", "the cluster cancelled it") from error
             raise self._no_scheduler() from error
         if not isinstance(returned, Returned):
-            raise InfrastructureError("host", "something else than a result was received")
+            raise InfrastructureError("host", "what was received is not a result")
         return returned
 
     def _no_scheduler(self) -> InfrastructureError:
@@ -298,7 +293,6 @@ class OnDask:
                 cell.watcher.on_stage(f"{said['stage']} on {host}")
 
     def _on_ready(self, event: tuple[float, Any]) -> None:
-        self._ready.set()
         if self._begun:
             self._start(self._look_at(event[1]["address"]))
 
@@ -353,7 +347,7 @@ class OnDask:
                 return
             for cell, name in self._cells.slow():
                 self._board.warn(f"{cell.job.name} is slow on {name}: it also runs elsewhere")
-                cell.want(avoid=[name])
+                cell.want(avoid=[move.host for move in cell.lost])
 
 
 @dataclass(slots=True)
@@ -378,7 +372,7 @@ class _Turn:
         if failure is not None:
             self.failed_on.append(host)
         # A slow host may have been faster in the end.
-        lost = [each for each in lost if each.host != host or not each.why.startswith("slow")]
+        lost = [each for each in lost if each.host != host or not was_slow(each)]
         return Attempted(
             result=returned.result,
             verdict=returned.verdict,
@@ -399,40 +393,17 @@ class _Turn:
 
 @asynccontextmanager
 async def connected(
-    cluster: Cluster, services: Services, *, cold: bool, announce: bool = False
+    cluster: Cluster, services: Services, options: RunOptions, *, announce: bool = False
 ) -> AsyncIterator[OnDask]:
     """Connect to a cluster for one run; at its end no guest of it is left on any host.
 
     Raises InfrastructureError if the scheduler does not answer.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # users get our own lines
-    security: Security | None = None
-    if (tls := cluster.tls) is not None:
-        security = Security(
-            require_encryption=True,
-            tls_ca_file=str(tls.ca),
-            tls_client_cert=str(tls.cert),
-            tls_client_key=str(tls.key),
-        )
-    try:
-        client = await Client(
-            cluster.address,
-            security=security,
-            asynchronous=True,
-            set_as_default=False,
-            timeout=_CONNECT_S,
-        )
-    except (OSError, ValueError, TypeError) as error:  # TimeoutError and errors of TLS are OSErrors
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InfrastructureError(
-            "scheduler", f"cannot connect to the scheduler at {cluster.address}: {text}"
-        ) from error
-    executor = OnDask(client, cluster, services, cold=cold)
-    try:
-        with dask.config.set(NO_CODE):
-            await executor.begin(announce=announce)
-            yield executor
-    finally:
-        await asyncio.shield(executor.end())
-        with contextlib.suppress(Exception):
-            await client.close(timeout=2)
+    async with opened(cluster) as client:
+        executor = OnDask(client, cluster, services, options)
+        try:
+            with dask.config.set(NO_CODE):
+                await executor.begin(announce=announce)
+                yield executor
+        finally:
+            await asyncio.shield(executor.end())

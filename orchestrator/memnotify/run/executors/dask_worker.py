@@ -25,6 +25,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from memnotify.campaign.plan import cell_id
 from memnotify.errors import InfrastructureError, no_space
 from memnotify.guest import qemu
+from memnotify.guest.probe import kvm_problem
 from memnotify.guest.templates import Templates
 from memnotify.guest.view import Watcher
 from memnotify.process import CommandLog
@@ -44,7 +45,7 @@ from memnotify.run.executors.parcel import (
     program,
     qemu_version,
 )
-from memnotify.run.executors.protocol import BOOTS, CORES, MEMORY, Attempted
+from memnotify.run.executors.protocol import BOOTS, CORES, KVM, MEMORY, Attempted
 from memnotify.run.guests import GuestRunner
 from memnotify.run.ledger import Ledger
 from memnotify.run.need import need
@@ -72,9 +73,23 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         self._running: dict[str, _Guest] = {}
         self._checked: set[str] = set()
         self._said: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self.problem: str | None = None
 
     async def setup(self, worker: Worker) -> None:
-        """Offer what the host has. Raises nothing: a host without QEMU offers nothing."""
+        """Offer what the host has; a host without QEMU offers nothing.
+
+        `problem` is None when that is done. Raises what keeps the host from running cells.
+        """
+        self.problem = "its start has not finished"
+        try:
+            await self._set_up(worker)
+            self.problem = None
+        except Exception as error:
+            self.problem = str(error)
+            raise
+        worker.log_event(READY, {"host": self.host, "address": worker.address})
+
+    async def _set_up(self, worker: Worker) -> None:
         self._running, self._checked, self._said = {}, set(), {}
         self._worker = worker
         self.store = Store()
@@ -95,8 +110,9 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
         resources = {name: offered.get(name, most) for name, most in resources.items()}
         if (version := await asyncio.to_thread(qemu_version)) is not None:
             resources[identity(program(), version)] = SUPPLY
+            if await asyncio.to_thread(kvm_problem) is None:
+                resources[KVM] = SUPPLY
         await worker.set_resources(**resources)
-        worker.log_event(READY, {"host": self.host, "address": worker.address})
 
     async def teardown(self, worker: Worker) -> None:
         """End all guests, and wait until they are gone."""
@@ -123,6 +139,7 @@ class CellHost(WorkerPlugin):  # type: ignore[misc]
             name=self.host,
             threads=self._worker.state.nthreads,
             memory_mib=int(self._worker.state.total_resources.get(MEMORY, 0)),
+            offers=frozenset(self._worker.state.total_resources),
         )
 
     async def stop(self, run: str | None) -> None:
@@ -335,4 +352,6 @@ def _here(worker: Worker) -> CellHost:
     found = worker.plugins.get(PLUGIN)
     if not isinstance(found, CellHost):
         raise InfrastructureError("host", f"{worker.name} has not finished its start")
+    if found.problem is not None:
+        raise InfrastructureError("host", f"{worker.name}: {found.problem}")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from memnotify.errors import InfrastructureError
@@ -12,15 +12,23 @@ from memnotify.run.fleet.hosts import Hosts
 from memnotify.run.fleet.remote import Connect, connect
 from memnotify.run.fleet.scheduler import same_versions, workers_of
 from memnotify.run.fleet.state import Place, cluster_of
+from memnotify.run.fleet.status import file_differs
 from memnotify.run.fleet.up import Say, up
 from memnotify.store import Store
 
 
 @contextmanager
 def fleet_for_run(
-    hosts: Hosts, *, store: Store, say: Say, connect: Connect = connect
+    hosts: Hosts,
+    *,
+    store: Store,
+    say: Say,
+    tags: Collection[str] = (),
+    connect: Connect = connect,
 ) -> Iterator[Cluster]:
-    """Yield the cluster of some hosts. Raises InfrastructureError if no host is left.
+    """Yield the cluster of some hosts; one that is made has only those with the tags.
+
+    Raises InfrastructureError if no host is left.
 
     A host on which something of the fleet may be left is told of, but fails no run.
     """
@@ -28,6 +36,9 @@ def fleet_for_run(
     found = place.read()
     if found is not None and found.process.runs():
         say("using the fleet of these hosts that is up")
+        if differs := file_differs(found, hosts):
+            again = "memnotify fleet down, and up again, for these"
+            say(f"{hosts.file} has other hosts than the fleet: {differs}; {again}")
         there = workers_of(found.address, Tls.in_folder(place.tls))
         if not there:
             hint = f"memnotify fleet down {hosts.file}"
@@ -35,7 +46,7 @@ def fleet_for_run(
         with same_versions():
             yield cluster_of(found, place, hosts=len(there))
         return
-    made = up(hosts, store=store, say=say, tied=True, connect=connect)
+    made = up(hosts.with_tags(tags), store=store, say=say, tied=True, connect=connect)
     try:
         working = sum(member.failure is None for member in made.members)
         with same_versions():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -110,6 +110,14 @@ class Hosts:
     hours: int
     hosts: Sequence[Host]
 
+    def with_tags(self, tags: Collection[str]) -> Hosts:
+        """Return only the hosts that have all of these tags. Raises InputError if there is none."""
+        found = [host for host in self.hosts if set(tags) <= set(host.tags)]
+        if not found:
+            text = f"no host has the tags {', '.join(tags)}"
+            raise InputError(text, file=self.file, hint="add them to the tags of a host")
+        return replace(self, hosts=tuple(found))
+
 
 def load_hosts(path: Path) -> Hosts:
     """Read a HOSTS.toml. Raises InputError."""
@@ -128,7 +136,7 @@ def load_hosts(path: Path) -> Hosts:
                 "name" if row.name else "address", f"{name} stands twice", "give it a name"
             )
         if row.user is not None and "@" in row.address:
-            raise refuse("user", "address has a user, too", "leave one out")
+            raise refuse("user", "the address also names a user", "leave one out")
         if taken := [tag for tag in row.tags if tag in _TAKEN]:
             raise refuse("tags", f"{taken[0]} is a capacity", f"write {taken[0]} = N")
         key = None if row.key is None else (path.parent / Path(row.key).expanduser()).absolute()

@@ -30,11 +30,17 @@ function ordered(a, b, down) {
   return down ? -order : order;
 }
 
+// A number, alone or as `12 [10, 14] (3 runs)`; what is unknown is "-".
+const FIGURE = /^[-+]?[\d.,]+( \[[^\]]*\])?( \(\d+ runs\))?$/;
+const isFigure = (value) => typeof value === "number" || FIGURE.test(value);
+
+// Columns of figures, unknown ones among them, are aligned to the right, with their headings.
 function tableFrom(name, columns, rows, properties = {}) {
-  const head = el("tr", {}, columns.map((column) => el("th", { scope: "col" }, column)));
-  const body = rows.map((row) => el("tr", {}, row.map((value) =>
-    value instanceof Node ? el("td", {}, value)
-      : el("td", { class: typeof value === "number" ? "number" : null }, shown(value)))));
+  const figures = columns.map((_, at) => rows.every(({ [at]: value }) => shown(value) === "-" || isFigure(value)));
+  const aligned = (at) => ({ class: figures[at] ? "number" : null });
+  const head = el("tr", {}, columns.map((column, at) => el("th", { scope: "col", ...aligned(at) }, column)));
+  const body = rows.map((row) => el("tr", {}, row.map((value, at) =>
+    el("td", typeof value === "number" ? { class: "number" } : aligned(at), value instanceof Node ? value : shown(value)))));
   return el("table", { "data-table": name, ...properties }, el("thead", {}, head), el("tbody", {}, body));
 }
 
