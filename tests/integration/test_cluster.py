@@ -19,7 +19,8 @@ from memnotify.store import Store
 
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
-from tests.support.lab import alive, meanwhile, wait_for
+from tests.support.lab import meanwhile
+from tests.support.processes import alive, wait_for
 
 pytest.importorskip("distributed")
 
@@ -173,7 +174,7 @@ def test_a_slow_host_that_fails_does_not_end_the_copy_elsewhere(
 
 def test_cells_are_verified_on_a_second_host(lab: ClusterLab) -> None:
     lab.start("alpha")
-    with pytest.raises(InfrastructureError, match="there is no host but alpha"):
+    with pytest.raises(InfrastructureError, match="there is no host except alpha"):
         lab.run_on(1, guests_there.other_records_on_beta, verify=2)
     assert len(lab.manifests()) == 4
     lab.start("beta")

@@ -32,7 +32,7 @@ from memnotify.run.fleet.up import up
 from memnotify.store import Store
 
 from tests.support.fleet_lab import Done, FleetLab, LocalHost, share_environment
-from tests.support.lab import wait_for
+from tests.support.processes import wait_for
 
 
 @pytest.fixture(scope="module")

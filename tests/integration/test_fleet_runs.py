@@ -18,7 +18,8 @@ from memnotify.run.fleet.up import up
 from tests.support import guests_there
 from tests.support.cluster_lab import ClusterLab
 from tests.support.fleet_lab import FleetLab, share_environment
-from tests.support.lab import meanwhile, wait_for
+from tests.support.lab import meanwhile
+from tests.support.processes import wait_for
 
 
 class Campaign(ClusterLab):

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from tests.support.campaigns import Bench
 from tests.support.guests_there import HOST, NOTES
-from tests.support.lab import wait_for
+from tests.support.processes import wait_for
 
 
 class ClusterLab(Bench):

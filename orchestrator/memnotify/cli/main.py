@@ -31,7 +31,7 @@ COMMANDS = {
     "runs": "list the runs below a folder",
     "merge": "merge the parts of a campaign that ran with --shard into one run",
     "show": "show the results of a run, or one cell's timeline",
-    "plot": "draw a run: timelines, figures, and what was published",
+    "plot": "draw a run: timelines, figures, and published results",
     "check": "check the logs of a run against the promises of their revisions",
     "compare": "compare revisions, or the values of another axis, across runs",
     "baseline": "keep the figures of a run in a repository, and compare runs with them",
@@ -134,7 +134,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         limits.raise_soft()
         args = _parsed(sys.argv[1:] if argv is None else argv)
-        if argv is None:  # the process is this command: what it has imported stays to its end
+        if argv is None:  # this process is the command: what it has imported stays until it ends
             gc.freeze()
         use_base_dirs(args)
         status = int(args.handler(args))

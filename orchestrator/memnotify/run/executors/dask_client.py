@@ -248,7 +248,7 @@ class OnDask:
                 raise InfrastructureError("cancelled", "the cluster cancelled it") from error
             raise self._no_scheduler() from error
         if not isinstance(returned, Returned):
-            raise InfrastructureError("host", "something else than a result was received")
+            raise InfrastructureError("host", "what was received is not a result")
         return returned
 
     def _no_scheduler(self) -> InfrastructureError:

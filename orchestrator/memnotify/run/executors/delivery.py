@@ -19,17 +19,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memnotify.digest import digest_file, digest_value, seal_holds
 from memnotify.errors import InfrastructureError, no_space
-from memnotify.store import (
-    INCOMING,
-    MANIFEST,
-    PATIENCE_S,
-    Artifact,
-    Store,
-    digest_file,
-    digest_value,
-    seal_holds,
-)
+from memnotify.store import INCOMING, MANIFEST, PATIENCE_S, Artifact, Store
 
 PIECE = 1 << 20
 """Bytes in one message."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from memnotify import __version__, host
+from memnotify.digest import digest_file, digest_value
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.guest import qemu
 from memnotify.host import Machine
@@ -15,7 +16,6 @@ from memnotify.model import Cell, CellResult
 from memnotify.results.verdict import Verdict
 from memnotify.run.executors.protocol import OWN
 from memnotify.run.guests import CellRunner
-from memnotify.store import digest_file, digest_value
 
 PLUGIN = "memnotify"
 """The name of the part of ours in each worker."""
