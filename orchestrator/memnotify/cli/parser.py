@@ -90,7 +90,7 @@ class Parser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             action = self._option_string_actions.get(name)
             if action is not None and action.nargs == argparse.REMAINDER:
-                return  # what follows is of another command line
+                return
             if name.startswith("--") and action is None:
                 self.error(f"unrecognized arguments: {word}{self._meant([word])}")
 
