@@ -22,6 +22,7 @@ EXTRAS = {
     "import": ("b4", "memnotify series import and originals"),
     "pandas": ("pandas", "data frames of pandas"),
     "pytest": ("pytest", "pytest --memnotify"),
+    "shell": ("fabric", "memnotify shell"),
     "report": ("vl_convert", "memnotify plot and published --plot"),
 }
 # The extra that installs a program.

@@ -79,8 +79,19 @@ class Host:
         self._answered = self._region.ask().sequence
         self._region.post(self._mail)
         self._on_stage("run")
+        await self._resume()
+        return await self._answer_all()
+
+    async def go_on(self) -> End:
+        """Serve a guest that is in the middle of its scenario, until it ends.
+
+        Whoever calls this resumes the guest. Raises InfrastructureError.
+        """
+        self._answered = self._region.ask().sequence
+        return await self._answer_all()
+
+    async def _answer_all(self) -> End:
         while True:
-            await self._resume()
             ask = await self._next_ask()
             if isinstance(ask, End):
                 return ask
@@ -89,6 +100,7 @@ class Host:
                 return End()
             if not await self._serve(ask):
                 return _nonsense(ask)
+            await self._resume()
 
     async def _next_ask(self) -> Ask | End:
         event = await self._events.get()

@@ -1,0 +1,45 @@
+"""`memnotify shell`: a shell in the guest of a finished cell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+
+from memnotify.cli.moment import add_moment, again_with, agreement, moment_of
+from memnotify.image.tools import ensure_tools
+from memnotify.records.compare import Comparison
+from memnotify.run.shell import shell
+from memnotify.store import Store
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.description = (
+        "Re-run a finished cell up to one of its records, and open a shell in its guest, which "
+        "then goes on at about the host's pace; or run a command there and return its exit status. "
+        "Up to the record the guest is that of the run. See docs/howto/look-into-a-guest.md."
+    )
+    add_moment(parser)
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="-- COMMAND",
+        help="run this command in the guest instead of an interactive shell",
+    )
+    parser.set_defaults(handler=_shell)
+
+
+def _shell(args: argparse.Namespace) -> int:
+    command = args.words[1:] if args.words[:1] == ["--"] else args.words
+    store = Store()
+    moment = moment_of(args, store)
+    again = again_with(store, moment.finished)
+    job = moment.finished.job
+    say = partial(print, file=sys.stderr, flush=True)
+    tools = ensure_tools(job.cell.request.arch, store=store, log=again.guests.log, progress=say)
+
+    def arrived(found: Comparison) -> None:
+        say(f"{job.name} at {moment.words}: {agreement(found)}")
+
+    return shell(moment, again, tools, command=command, on_arrival=arrived)

@@ -1,0 +1,217 @@
+"""A shell in the guest of a finished cell: SSH over a serial line, through Fabric.
+
+The guest runs in a thread of its own, because Fabric needs the main one: it follows the size of the
+terminal by signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from memnotify.errors import InfrastructureError, InputError
+from memnotify.extras import extra
+from memnotify.guest.rendezvous import End
+from memnotify.guest.visited import Saved, save, visit, why_no_visit, without_end
+from memnotify.records.compare import Comparison
+from memnotify.run.looking import Moment, Reached, look
+from memnotify.run.replay import Again
+from memnotify.store import Artifact
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 120.0  # for each step of SSH: a guest on a busy host takes its time
+_SEED_BYTES = 32
+_ED25519 = b"ssh-ed25519"
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """The guest's own key, made for one visit: `file` as Dropbear keeps it, and its public part."""
+
+    file: bytes
+    public: bytes
+
+
+def new_host_key() -> HostKey:
+    """Make a key. Raises InfrastructureError if the library is missing."""
+    with extra("shell", "memnotify shell"):
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    key = Ed25519PrivateKey.generate()
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    secret, public = key.private_bytes_raw(), key.public_key().public_bytes(*raw)
+    return HostKey(
+        file=_string(_ED25519) + struct.pack(">I", len(secret + public)) + secret + public,
+        public=_string(_ED25519) + _string(public),
+    )
+
+
+def _string(content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + content
+
+
+def shell(
+    moment: Moment,
+    again: Again,
+    tools: Artifact,
+    *,
+    command: Sequence[str],
+    on_arrival: Callable[[Comparison], None],
+) -> int:
+    """Open a shell in a cell's guest at a moment, or run `command` there; return its exit status.
+
+    `on_arrival` hears how the records up to there compare with those of the run. Raises InputError
+    if that guest cannot have one, and InfrastructureError as `look` does, or if there is no
+    connection.
+    """
+    if (why := why_no_visit(moment.finished.job.cell)) is not None:
+        raise InputError(f"{moment.finished.job.name} can have no shell: {why}")
+    key = new_host_key()
+    files = {path.name: path.read_bytes() for path in sorted(tools.path.iterdir())}
+    files.pop("manifest.json", None)
+    files |= {"hostkey": key.file, "seed": os.urandom(_SEED_BYTES)}
+    with _Guest(moment, again, files) as guest:
+        on_arrival(guest.comparison())
+        return guest.while_it_lives(lambda line: _talk(line, key, command))
+
+
+class _Guest:
+    """A guest in a thread, for as long as this context lasts."""
+
+    def __init__(self, moment: Moment, again: Again, files: Mapping[str, bytes]) -> None:
+        self._moment = moment
+        self._again = again
+        self._files = files
+        self._compared: Future[Comparison] = Future()
+        self._line: Future[socket.socket] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._begun = threading.Event()
+        self.end: End | None = None
+        self._thread = threading.Thread(target=self._run, name="guest", daemon=True)
+
+    def __enter__(self) -> _Guest:
+        self._thread.start()
+        self._begun.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
+
+    def comparison(self) -> Comparison:
+        """Wait until the guest has come to its moment. Raises what ended it before."""
+        return _wait(self._compared)
+
+    def while_it_lives(self, talk: Callable[[socket.socket], int]) -> int:
+        """Return what `talk` makes of the line to the guest's server. Raises what ended it."""
+        line = _wait(self._line)
+        try:
+            return talk(line)
+        except Exception as error:
+            if self.end is None:
+                raise
+            why = " ".join(filter(None, [str(self.end.finding or "it ended"), self.end.detail]))
+            raise InfrastructureError("shell", f"the guest is gone: {why}") from error
+
+    def _run(self) -> None:
+        async def main() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._task = asyncio.current_task()
+            self._begun.set()
+            await self._live()
+
+        try:
+            asyncio.run(main())
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            for waited in (self._compared, self._line):
+                if not waited.done():
+                    waited.set_exception(error)
+        finally:
+            gone = InfrastructureError("shell", "the guest has ended")
+            for waited in (self._compared, self._line):
+                if not waited.done():
+                    waited.set_exception(gone)
+
+    async def _live(self) -> None:
+        job = self._moment.finished.job
+
+        async def arrived(there: Reached) -> Saved:
+            self._compared.set_result(there.comparison)
+            return await save(there.guest, restored=there.restored)
+
+        async def go_on(saved: Saved, folder: Path) -> Saved:
+            self.end = await visit(
+                job.cell,
+                saved,
+                files=job.boot_files,
+                folder=folder,
+                tools=self._files,
+                use=self._use,
+                on_stage=self._again.on_stage,
+                log=self._again.guests.log,
+            )
+            return saved
+
+        await look(
+            self._moment,
+            self._again,
+            arrived,
+            after=go_on,
+            scenario=without_end(job.cell.scenario),
+            still=True,
+        )
+
+    async def _use(self, line: socket.socket) -> None:
+        # Its own end: ours is closed with the guest.
+        self._line.set_result(line.dup())
+        await asyncio.Event().wait()
+
+
+def _wait(future: Future[T]) -> T:
+    # In short waits: Ctrl-C has to get through.
+    while True:
+        try:
+            return future.result(0.2)
+        except TimeoutError:
+            if future.done():
+                raise
+
+
+def _talk(line: socket.socket, key: HostKey, command: Sequence[str]) -> int:
+    with extra("shell", "memnotify shell"):
+        import fabric
+        import paramiko
+    transport = paramiko.Transport(line)
+    transport.banner_timeout = transport.handshake_timeout = _PATIENCE_SECONDS
+    transport.auth_timeout = _PATIENCE_SECONDS
+    try:
+        transport.start_client(timeout=_PATIENCE_SECONDS)
+        if not transport.initial_kex_done:
+            raise InfrastructureError("shell", "the guest's server does not get on")
+        if transport.get_remote_server_key().asbytes() != key.public:
+            raise InfrastructureError("shell", "something else than our server answers")
+        transport.auth_none("root")
+        connection = fabric.Connection("guest", user="root")
+        connection.transport = transport
+        run = partial(connection.run, shlex.join(command), warn=True)
+        return int((run if command else connection.shell)().exited)
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise InfrastructureError("shell", f"no connection to the guest: {error}") from error
+    finally:
+        transport.close()
+        line.close()
