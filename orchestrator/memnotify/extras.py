@@ -22,8 +22,8 @@ EXTRAS = {
     "import": ("b4", "memnotify series import and originals"),
     "pandas": ("pandas", "data frames of pandas"),
     "pytest": ("pytest", "pytest --memnotify"),
-    "shell": ("fabric", "memnotify shell"),
     "report": ("vl_convert", "memnotify plot and published --plot"),
+    "shell": ("fabric", "memnotify shell"),
 }
 # The extra that installs a program.
 _PROGRAMS = {"b4": "import", "clang-format": "import"}

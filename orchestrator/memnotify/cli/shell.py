@@ -7,13 +7,14 @@ import sys
 from functools import partial
 
 from memnotify.cli.moment import add_moment, again_with, agreement, moment_of
+from memnotify.cli.parser import Parser
 from memnotify.image.tools import ensure_tools
 from memnotify.records.compare import Comparison
 from memnotify.run.shell import shell
 from memnotify.store import Store
 
 
-def register(parser: argparse.ArgumentParser) -> None:
+def register(parser: Parser) -> None:
     """Add the arguments of the command to its parser."""
     parser.description = (
         "Re-run a finished cell up to one of its records, and open a shell in its guest, which "
@@ -23,15 +24,15 @@ def register(parser: argparse.ArgumentParser) -> None:
     add_moment(parser)
     parser.add_argument(
         "words",
-        nargs=argparse.REMAINDER,
+        nargs="*",
         metavar="-- COMMAND",
         help="run this command in the guest instead of an interactive shell",
     )
+    parser.rest = "words"
     parser.set_defaults(handler=_shell)
 
 
 def _shell(args: argparse.Namespace) -> int:
-    command = args.words[1:] if args.words[:1] == ["--"] else args.words
     store = Store()
     moment = moment_of(args, store)
     again = again_with(store, moment.finished)
@@ -42,4 +43,4 @@ def _shell(args: argparse.Namespace) -> int:
     def arrived(found: Comparison) -> None:
         say(f"{job.name} at {moment.words}: {agreement(found)}")
 
-    return shell(moment, again, tools, command=command, on_arrival=arrived)
+    return shell(moment, again, tools, command=args.words, on_arrival=arrived)

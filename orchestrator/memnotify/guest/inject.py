@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ _ABIS = {
             "mkdir": 83,
             "getuid": 102,
             "sched_yield": 24,
+            "kill": 62,
         },
     ),
     Arch.I386: _Abi(
@@ -77,6 +79,7 @@ _ABIS = {
             "mkdir": 39,
             "getuid": 199,
             "sched_yield": 158,
+            "kill": 37,
         },
     ),
 }
@@ -98,6 +101,7 @@ class Injector:
         Raises InputError if no process runs, or one without root's rights, and InfrastructureError
         if the guest refuses a call, for example for want of memory.
         """
+        await self._stub.know_registers()
         saved = await self._save()
         self._at = await self._find()
         if await self._call("getuid") != 0:
@@ -212,6 +216,8 @@ class Injector:
         await self._stub.pass_by(after)
 
     async def _in_child(self, folder: str, files: Mapping[str, bytes], argv: Sequence[str]) -> None:
+        # Processes that run on would change what somebody wants to look at. This leaves out init.
+        await self._call("kill", -1, signal.SIGSTOP)
         size = _PAGE + _PIECE
         flags = 0x02 | 0x20 | 0x8000  # private, anonymous, there at once
         place = await self._call("mmap", 0, size, 7, flags, _MAGIC & 0xFFFFFFFF, 0)

@@ -58,6 +58,7 @@ class Host:
         self._on_stage = on_stage
         self._resume = resume or partial(monitor.execute, "cont")
         self._answered = 0
+        self._boots = False
 
     async def boot(self) -> End | None:
         """Let the guest run to its first rendezvous; return None if it is READY there.
@@ -83,10 +84,11 @@ class Host:
         return await self._answer_all()
 
     async def go_on(self) -> End:
-        """Serve a guest that is in the middle of its scenario, until it ends.
+        """Serve a guest that runs already, until it ends; if it boots, its scenario is posted.
 
         Whoever calls this resumes the guest. Raises InfrastructureError.
         """
+        self._boots = True
         self._answered = self._region.ask().sequence
         return await self._answer_all()
 
@@ -121,6 +123,9 @@ class Host:
 
     async def _serve(self, ask: Ask) -> bool:
         """Carry out a balloon request; return False if the scenario has no such step."""
+        if ask.reason == Reason.READY and self._boots:
+            self._boots = False
+            return True
         target_kib = self._balloon_target(ask.step)
         if target_kib is None:
             return False

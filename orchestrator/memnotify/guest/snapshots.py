@@ -67,8 +67,25 @@ def forget_address(file: Path, name: str, *, states: int = 1) -> None:
     address. Raises InfrastructureError if it does not, and OSError.
     """
     block = re.compile(rb"[\x01-\xff][0-9a-f:.]+/%b.{16}" % name.encode(), re.DOTALL)
+    _clear(file, block, states)
+
+
+def forget_clock(file: Path, *, states: int = 1) -> None:
+    """Set the clock of the host's time to 0 in all states in a file.
+
+    A QEMU that lets virtual time pass as on the host starts by adding that clock to virtual time
+    (`vm_clock_warp_start` is 0 in icount_configure()): the guest would jump ahead by what the first
+    QEMU took. The file holds: name of the section, number, version, then three numbers, the clock
+    being the last. Raises InfrastructureError if it does not, and OSError.
+    """
+    section = re.compile(rb"\x05timer.{4}\x00\x00\x00\x02.{24}", re.DOTALL)
+    _clear(file, section, states)
+
+
+def _clear(file: Path, number: re.Pattern[bytes], states: int) -> None:
+    """Set the last 8 bytes of each match to 0; there has to be one in each state."""
     with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 0) as text:
-        ends = [found.end() for found in block.finditer(text)]
+        ends = [found.end() for found in number.finditer(text)]
         if len(ends) != states:
             raise InfrastructureError("template", "QEMU's saved state is not as expected")
         for end in ends:

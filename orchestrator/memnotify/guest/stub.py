@@ -28,8 +28,6 @@ class Stub:
 
     async def __aenter__(self) -> Self:
         self._reader, self._writer = await asyncio.open_connection(sock=self._sock)
-        # Without this, it knows of no single registers.
-        await self._ask(b"qXfer:features:read:target.xml:0,ffb")
         return self
 
     async def __aexit__(
@@ -56,6 +54,10 @@ class Stub:
         """Take back what `stop_at` did."""
         await self._do(b"z0,%x,1" % address)
 
+    async def know_registers(self) -> None:
+        """Make it know single registers, which it does once it has been asked for a list of all."""
+        await self._ask(b"qXfer:features:read:target.xml:0,ffb")
+
     async def choose(self, cpu: int) -> bool:
         """Address a CPU, counted from 0, until the next stop; return whether there is one."""
         return await self._ask(b"Hg%x" % (cpu + 1)) == b"OK"
@@ -66,7 +68,8 @@ class Stub:
 
     async def set_register(self, number: int, value: int) -> None:
         """Set a register of that CPU; it has 64 bits also while the guest uses only 32."""
-        await self._do(b"P%x=%s" % (number, value.to_bytes(8, "little").hex().encode()))
+        content = (value % (1 << 64)).to_bytes(8, "little")
+        await self._do(b"P%x=%s" % (number, content.hex().encode()))
 
     async def step(self) -> None:
         """Let that CPU execute one instruction."""

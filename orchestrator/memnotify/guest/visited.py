@@ -42,6 +42,14 @@ def without_end(scenario: Scenario) -> Scenario:
     return dataclasses.replace(scenario, duration_ns=_FOR_EVER_NS)
 
 
+def without_future(scenario: Scenario) -> Scenario:
+    """Return a scenario of which nothing is left to do."""
+    steps = tuple(dataclasses.replace(step, at_ns=_FOR_EVER_NS - 1) for step in scenario.steps)
+    return dataclasses.replace(
+        scenario, duration_ns=_FOR_EVER_NS, sample_ns=_FOR_EVER_NS, steps=steps
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
     """A guest that is saved: its memories, and which state of the file it is in."""
@@ -60,9 +68,10 @@ async def save(guest: Stopped, *, restored: bool) -> Saved:
         await snapshots.save_again(guest.monitor)
     else:
         await snapshots.save(guest.monitor, qemu.inherited(parts.state))
+    states = 2 if restored else 1
     for name in (_SAVED, *slram.sizes(guest.vm.cell)):
-        states = 2 if restored else 1
         snapshots.forget_address(qemu.inherited(parts.state), name, states=states)
+    snapshots.forget_clock(qemu.inherited(parts.state), states=states)
     stack = ExitStack()
 
     def kept(fd: int) -> int:
@@ -93,7 +102,8 @@ async def visit(
     `Injector.start` does, and as `run_cell`.
     """
     accel = await asyncio.to_thread(probe.choose, cell.accel, cell.clock)
-    scenario = without_end(cell.scenario)
+    # The guest program reads it there whenever it looks for what comes next.
+    saved.parts.region.post(encode_scenario(without_future(cell.scenario)))
     patience = Limits().qmp_seconds
     with ExitStack() as stack:
         ours, theirs = map(stack.enter_context, socket.socketpair())
@@ -115,8 +125,8 @@ async def visit(
             host = Host(
                 monitor=monitor,
                 region=saved.parts.region,
-                scenario=scenario,
-                mail=encode_scenario(scenario),
+                scenario=cell.scenario,
+                mail=b"",
                 on_stage=lambda stage: None,
             )
             await snapshots.load(monitor, qemu.inherited(saved.parts.state), tag=saved.tag)

@@ -28,6 +28,9 @@ from memnotify.store import Artifact, Store, digest_file
 TOOLS = "tools"
 """The kind of these artifacts in the store."""
 
+PROGRAMS = ("start", "busybox", "dropbear")
+"""The files of one; the first starts the others in a guest."""
+
 _RECIPE = 1  # increase it when a change of this module changes the result
 _TIMEOUT = 3600.0
 _MOST_QUESTIONS = 10_000

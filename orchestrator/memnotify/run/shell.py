@@ -7,22 +7,25 @@ terminal by signals.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from memnotify.errors import InfrastructureError, InputError
 from memnotify.extras import extra
 from memnotify.guest.rendezvous import End
 from memnotify.guest.visited import Saved, save, visit, why_no_visit, without_end
+from memnotify.image.tools import PROGRAMS
 from memnotify.records.compare import Comparison
 from memnotify.run.looking import Moment, Reached, look
 from memnotify.run.replay import Again
@@ -31,7 +34,9 @@ from memnotify.store import Artifact
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 120.0  # for each step of SSH: a guest on a busy host takes its time
+_FAREWELL_SECONDS = 2.0
 _SEED_BYTES = 32
+_ENDED_BY_SIGNAL = 255  # as ssh has it
 _ED25519 = b"ssh-ed25519"
 
 
@@ -78,8 +83,7 @@ def shell(
     if (why := why_no_visit(moment.finished.job.cell)) is not None:
         raise InputError(f"{moment.finished.job.name} can have no shell: {why}")
     key = new_host_key()
-    files = {path.name: path.read_bytes() for path in sorted(tools.path.iterdir())}
-    files.pop("manifest.json", None)
+    files = {name: tools.file(name).read_bytes() for name in PROGRAMS}
     files |= {"hostkey": key.file, "seed": os.urandom(_SEED_BYTES)}
     with _Guest(moment, again, files) as guest:
         on_arrival(guest.comparison())
@@ -98,7 +102,8 @@ class _Guest:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._begun = threading.Event()
-        self.end: End | None = None
+        self._end: End | None = None
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="guest", daemon=True)
 
     def __enter__(self) -> _Guest:
@@ -108,7 +113,8 @@ class _Guest:
 
     def __exit__(self, *_: object) -> None:
         if self._loop is not None and self._task is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
 
     def comparison(self) -> Comparison:
@@ -121,9 +127,12 @@ class _Guest:
         try:
             return talk(line)
         except Exception as error:
-            if self.end is None:
+            self._thread.join(_FAREWELL_SECONDS)  # if the guest is gone, it says why
+            if self._failure is not None:
+                raise self._failure from error
+            if self._end is None:
                 raise
-            why = " ".join(filter(None, [str(self.end.finding or "it ended"), self.end.detail]))
+            why = " ".join(filter(None, [str(self._end.finding or "it ended"), self._end.detail]))
             raise InfrastructureError("shell", f"the guest is gone: {why}") from error
 
     def _run(self) -> None:
@@ -138,6 +147,7 @@ class _Guest:
         except asyncio.CancelledError:
             pass
         except BaseException as error:
+            self._failure = error
             for waited in (self._compared, self._line):
                 if not waited.done():
                     waited.set_exception(error)
@@ -155,7 +165,7 @@ class _Guest:
             return await save(there.guest, restored=there.restored)
 
         async def go_on(saved: Saved, folder: Path) -> Saved:
-            self.end = await visit(
+            self._end = await visit(
                 job.cell,
                 saved,
                 files=job.boot_files,
@@ -195,23 +205,47 @@ def _wait(future: Future[T]) -> T:
 def _talk(line: socket.socket, key: HostKey, command: Sequence[str]) -> int:
     with extra("shell", "memnotify shell"):
         import fabric
+        import invoke
         import paramiko
+    # What matters in its log is raised too.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     transport = paramiko.Transport(line)
     transport.banner_timeout = transport.handshake_timeout = _PATIENCE_SECONDS
     transport.auth_timeout = _PATIENCE_SECONDS
     try:
         transport.start_client(timeout=_PATIENCE_SECONDS)
         if not transport.initial_kex_done:
-            raise InfrastructureError("shell", "the guest's server does not get on")
+            raise InfrastructureError("shell", "the guest's SSH server does not answer")
         if transport.get_remote_server_key().asbytes() != key.public:
-            raise InfrastructureError("shell", "something else than our server answers")
+            raise InfrastructureError("shell", "something else than our SSH server answers")
         transport.auth_none("root")
-        connection = fabric.Connection("guest", user="root")
+        # The user's own settings are for hosts that are reached by a network.
+        config = fabric.Config(lazy=True, overrides={"load_ssh_configs": False})
+        connection = fabric.Connection("guest", user="root", config=config)
         connection.transport = transport
-        run = partial(connection.run, shlex.join(command), warn=True)
-        return int((run if command else connection.shell)().exited)
+        if not command and sys.stdin is not None and sys.stdin.isatty():
+            try:
+                done = connection.shell()
+            except invoke.exceptions.UnexpectedExit as error:  # a status other than 0
+                done = error.result
+            return _status(done.exited)
+        words = shlex.join(command) if command else "sh"
+        return _status(connection.run(words, warn=True, in_stream=_input()).exited)
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise InfrastructureError("shell", f"no connection to the guest: {error}") from error
     finally:
         transport.close()
         line.close()
+
+
+def _status(exited: int) -> int:
+    return exited if exited >= 0 else _ENDED_BY_SIGNAL
+
+
+def _input() -> TextIO | bool:
+    """Return what a command in the guest reads, or False if we have none to give."""
+    try:
+        sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return False
+    return sys.stdin
