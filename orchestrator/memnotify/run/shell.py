@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import shlex
 import socket
 import struct
@@ -213,7 +214,10 @@ def _talk(line: socket.socket, key: HostKey, command: Sequence[str]) -> int:
     transport.banner_timeout = transport.handshake_timeout = _PATIENCE_SECONDS
     transport.auth_timeout = _PATIENCE_SECONDS
     try:
-        transport.start_client(timeout=_PATIENCE_SECONDS)
+        # What comes before the server has set up its port would be lost, or echoed.
+        there, _, _ = select.select([line], [], [], _PATIENCE_SECONDS)
+        if there:
+            transport.start_client(timeout=_PATIENCE_SECONDS)
         if not transport.initial_kex_done:
             raise InfrastructureError("shell", "the guest's SSH server does not answer")
         if transport.get_remote_server_key().asbytes() != key.public:
